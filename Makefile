@@ -1,0 +1,56 @@
+# Everything a fresh checkout needs is Python 3.11 or 3.12: `make demo`, then `make test`.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PIP := .venv/bin/python -m pip install -qq --disable-pip-version-check --no-input
+USABLE := import sys, venv, ensurepip; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))
+
+# The second cohort of the demo is the real one where its data is at hand, and a synthetic one elsewhere.
+DATA := $(or $(CONSILIUM_DATA),../shared/data)
+SECOND := $(if $(wildcard $(DATA)/tcga/brca),tcga-brca,synthetic)
+
+.PHONY: help demo test test-system lint bench-figures clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: .venv/.ready-to-run ## two federations of simulated hospitals, each with a report
+	@.venv/bin/consilium simulate --out out/lung
+	@.venv/bin/consilium simulate $(SECOND) --out out/$(SECOND)
+	@echo "Reports: $(CURDIR)/out/lung and $(CURDIR)/out/$(SECOND)"
+
+test: .venv/.ready-to-test ## the tests, without the slow ones
+	@.venv/bin/python -m pytest --ignore tests/system
+
+test-system: .venv/.ready-to-test ## the slow tests: real processes, whole deployments
+	@.venv/bin/python -m pytest tests/system
+
+lint: .venv/.ready-to-test ## style, format and types
+	@.venv/bin/ruff check
+	@.venv/bin/ruff format --check
+	@.venv/bin/mypy
+
+bench-figures: .venv/.ready-to-test ## the figures of the documentation, measured again
+
+clean: ## remove the environment, caches and results
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist out
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@for python in python3 python3.12 python3.11; do \
+		if "$$python" -c "$(USABLE)" >/dev/null 2>&1; then exec "$$python" -m venv .venv; fi; \
+	done; \
+	echo "Consilium needs Python 3.11 or 3.12 with its venv module, and found neither." >&2; exit 1
+
+.venv/.ready-to-run: pyproject.toml | .venv/bin/python
+	@echo "Installing into .venv (once; a few minutes)"
+	@$(PIP) --editable ".[baselines]"
+	@touch $@
+
+.venv/.ready-to-test: pyproject.toml | .venv/bin/python
+	@echo "Installing into .venv (once; a few minutes)"
+	@$(PIP) --editable ".[baselines,dev,ray]"
+	@touch $@ .venv/.ready-to-run

@@ -1,0 +1,73 @@
+"""The rules of the house: who may import whom, and what no file may do."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MAY_IMPORT = {
+    "common": {"common"},
+    "client": {"client", "common"},
+    "server": {"server", "common"},
+    "simulations": {"simulations", "client", "server", "common"},
+}
+SOURCES = sorted(path for package in MAY_IMPORT for path in (ROOT / package).rglob("*.py"))
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Full names of the modules a file imports, wherever in it it does so."""
+    package = list(path.relative_to(ROOT).parent.parts)
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *filter(None, [node.module])])
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def calls(path: Path) -> Iterator[str]:
+    """Dotted names of what a file calls, such as `torch.load`."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func)
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_packages_import_only_what_they_may(path: Path) -> None:
+    package = path.relative_to(ROOT).parts[0]
+    ours = {module for module in imported(path) if module.partition(".")[0] in MAY_IMPORT}
+    forbidden = {module for module in ours if module.partition(".")[0] not in MAY_IMPORT[package]}
+    assert not forbidden
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_no_file_reads_a_format_that_can_carry_code(path: Path) -> None:
+    modules = {module.partition(".")[0] for module in imported(path)}
+    assert not modules & {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
+    loads = {call for call in calls(path) if call in {"torch.load", "read_pickle", "pd.read_pickle"}}
+    assert not loads
+    assert "allow_pickle=True" not in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_packages_are_typed_and_documented(package: str) -> None:
+    assert (ROOT / package / "py.typed").is_file()
+    for folder in {path.parent for path in (ROOT / package).rglob("*.py")}:
+        assert ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8")))
+
+
+def test_only_one_module_knows_the_internals_of_the_simulated_platform() -> None:
+    public = ("flwr.app", "flwr.serverapp", "flwr.clientapp")
+    for path in SOURCES:
+        if path.parts[-2] != "simulations" or path.name == "flower_internals.py":
+            continue
+        for module in imported(path):
+            assert not module.startswith("flwr.") or module.startswith(public), name(path)
