@@ -1,0 +1,55 @@
+"""Scores of class and label probabilities by torchmetrics; NaN where only one outcome was seen."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+def class_scores(truth: NDArray[np.intp], probability: Array) -> dict[str, float]:
+    """`auroc`, `auprc`, `accuracy` and `f1` of [P, C] probabilities, the true class being [P] `truth`.
+
+    Of class 1 if C is 2, otherwise means over classes against the rest (for `f1`, over the classes true or
+    predicted for anyone).
+    """
+    from torchmetrics.functional.classification import (
+        binary_f1_score,
+        multiclass_accuracy,
+        multiclass_f1_score,
+    )
+
+    classes = probability.shape[1]
+    judged = [1] if classes == 2 else range(classes)
+    ranking = ranking_scores((truth == c, probability[:, c]) for c in judged)
+    if not len(truth):
+        return ranking | {"accuracy": float("nan"), "f1": float("nan")}
+    chosen, actual = torch.from_numpy(probability.argmax(1)), torch.from_numpy(truth)
+    accuracy = multiclass_accuracy(chosen, actual, num_classes=classes, average="micro")
+    if len(np.unique(truth)) == 1:
+        return ranking | {"accuracy": float(accuracy), "f1": float("nan")}
+    if classes == 2:
+        return ranking | {"accuracy": float(accuracy), "f1": float(binary_f1_score(chosen, actual))}
+    f1 = multiclass_f1_score(chosen, actual, num_classes=classes, average="macro")
+    return ranking | {"accuracy": float(accuracy), "f1": float(f1)}
+
+
+def ranking_scores(outcomes: Iterator[tuple[NDArray[np.bool_], Array]]) -> dict[str, float]:
+    """Mean `auroc` and average precision `auprc` over the outcomes that some have and some have not.
+
+    Each outcome is whether patients had it [P] and the probability given to it [P].
+    """
+    from torchmetrics.functional.classification import binary_auroc, binary_average_precision
+
+    pairs = [
+        (torch.from_numpy(probability.clip(0, 1)), torch.from_numpy(has).long())
+        for has, probability in outcomes
+        if 0 < has.sum() < len(has)
+    ]
+
+    def mean(metric: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> float:
+        return float(np.mean([float(metric(*pair)) for pair in pairs])) if pairs else float("nan")
+
+    return {"auroc": mean(binary_auroc), "auprc": mean(binary_average_precision)}

@@ -1,0 +1,53 @@
+"""The two ways Consilium says no: a sentence for a person, a code for the other side.
+
+A sentence never contains a value from a patient's row, nor an identifier: it names the file, the column
+and the remedy. A code is all that leaves a hospital when something inside it went wrong.
+"""
+
+from enum import StrEnum
+
+
+class InputError(Exception):
+    """Bad input, told to the person who can mend it.
+
+    Args:
+        where: the file, and the column or key in it.
+        what: what is wrong, without any value from a patient's row.
+        remedy: what to do next.
+    """
+
+    def __init__(self, where: str, what: str, remedy: str) -> None:
+        super().__init__(f"{where}: {what}; {remedy}.")
+        self.where, self.what, self.remedy = where, what, remedy
+
+
+class RefusalCode(StrEnum):
+    """Why a site did not do what it was asked: all the coordinator learns."""
+
+    COHORT_INVALID = "cohort-invalid"
+    FEDERATION_MISMATCH = "federation-mismatch"
+    REQUEST_INVALID = "request-invalid"
+    NO_TRAINING_PATIENTS = "no-training-patients"
+    TRAINING_DIVERGED = "training-diverged"
+    INTERNAL = "internal"
+
+
+REFUSALS: dict[RefusalCode, str] = {
+    RefusalCode.COHORT_INVALID: "The site's tables do not satisfy the federation file.",
+    RefusalCode.FEDERATION_MISMATCH: "The site approved a federation file with another hash.",
+    RefusalCode.REQUEST_INVALID: "The request is not one the site understands.",
+    RefusalCode.NO_TRAINING_PATIENTS: "The site has too few patients to train on.",
+    RefusalCode.TRAINING_DIVERGED: "Training at the site gave weights that are not finite.",
+    RefusalCode.INTERNAL: "Something failed at the site; its own log says what.",
+}
+
+
+class Refusal(Exception):
+    """A site's refusal: leaves the building as its code alone.
+
+    The cause, if any, is chained for the site's own log and never travels.
+    """
+
+    def __init__(self, code: RefusalCode) -> None:
+        super().__init__(REFUSALS[code])
+        self.code = code

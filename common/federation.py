@@ -1,0 +1,326 @@
+"""The federation file: what every hospital and the coordinator agree on, versioned and hashed."""
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from common.errors import InputError
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
+FILE_NAME = "federation.toml"
+
+
+class _Agreed(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Plausible(_Agreed):
+    """Unit and plausible range of a numeric column; a value outside is taken for a wrong unit."""
+
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+
+
+class Modality(_Agreed):
+    """One table of features, one row per patient; its nodes are the model's graph nodes.
+
+    `columns` are numeric; `categories` maps a categorical column to its levels, each of which becomes
+    one node. `transform` and then `clip` are applied to raw numeric values before any statistic is taken;
+    `scale` says whether values are standardised by federated mean and standard deviation.
+    """
+
+    name: Name
+    node: Literal["clinical", "gene", "protein", "imaging"]
+    columns: tuple[str, ...] = ()
+    categories: dict[str, tuple[str, ...]] = {}
+    plausible: Plausible = Plausible()
+    ranges: dict[str, Plausible] = {}
+    transform: Literal["none", "signed_log"] = "none"
+    clip: tuple[float, float] | None = None
+    scale: Literal["standard", "none"] = "standard"
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        names = [*self.columns, *self.categories]
+        if not names:
+            raise ValueError(f"modality {self.name} has no columns")
+        if len(set(names)) != len(names):
+            raise ValueError(f"modality {self.name} names a column twice")
+        if unknown := set(self.ranges) - set(self.columns):
+            raise ValueError(f"modality {self.name} gives a range for unknown column {min(unknown)}")
+        for column, levels in self.categories.items():
+            if len(levels) < 2 or len(set(levels)) != len(levels):
+                raise ValueError(f"categories.{column} needs two or more different levels")
+        return self
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """Node names in model order: numeric columns, then `column=level` for each categorical level."""
+        levels = (f"{column}={level}" for column, names in self.categories.items() for level in names)
+        return (*self.columns, *levels)
+
+    def plausible_for(self, column: str) -> Plausible:
+        """The unit and range of one numeric column."""
+        return self.ranges.get(column, self.plausible)
+
+
+class SurvivalTask(_Agreed):
+    """Time to an event with right censoring, modelled as a hazard in `bins` intervals."""
+
+    kind: Literal["survival"] = "survival"
+    name: Name
+    time: str
+    event: str
+    unit: Literal["days", "months", "years"]
+    longest: float = Field(gt=0, description="longest plausible follow-up, in `unit`")
+    bins: int = Field(default=12, ge=2, le=60)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Label columns of the outcomes table, in batch order."""
+        return (self.time, self.event)
+
+    @property
+    def outputs(self) -> int:
+        """Width of the head: one hazard logit per interval."""
+        return self.bins
+
+
+class ResponseTask(_Agreed):
+    """One of several classes, for instance response to treatment."""
+
+    kind: Literal["response"] = "response"
+    name: Name
+    label: str
+    classes: tuple[str, ...] = Field(min_length=2)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Label columns of the outcomes table, in batch order."""
+        return (self.label,)
+
+    @property
+    def outputs(self) -> int:
+        """Width of the head: one logit per class."""
+        return len(self.classes)
+
+
+class ToxicityTask(_Agreed):
+    """Several adverse events, each yes, no or unknown."""
+
+    kind: Literal["toxicity"] = "toxicity"
+    name: Name
+    labels: tuple[str, ...] = Field(min_length=1)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Label columns of the outcomes table, in batch order."""
+        return self.labels
+
+    @property
+    def outputs(self) -> int:
+        """Width of the head: one logit per adverse event."""
+        return len(self.labels)
+
+
+Task = Annotated[SurvivalTask | ResponseTask | ToxicityTask, Field(discriminator="kind")]
+
+
+class PublicFile(_Agreed):
+    """A file beside the federation file, fixed by its content."""
+
+    path: str
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+    @classmethod
+    def of(cls, folder: Path, path: str) -> Self:
+        """Describe `folder / path` as it is now."""
+        return cls(path=path, sha256=hashlib.sha256((folder / path).read_bytes()).hexdigest())
+
+
+class PriorGraph(_Agreed):
+    """Public knowledge shared by all patients.
+
+    `edges` is a CSV with columns `a,b` (gene or protein symbols, STRING); `pathways` has columns
+    `pathway,gene` (Reactome, Hallmark); `hierarchy` has columns `parent,child` (pathways).
+    """
+
+    edges: PublicFile | None = None
+    pathways: PublicFile | None = None
+    hierarchy: PublicFile | None = None
+
+
+class ModelConfig(_Agreed):
+    """Sizes of the network; width grows up the hierarchy."""
+
+    node_width: int = Field(default=8, ge=1)
+    pathway_width: int = Field(default=16, ge=1)
+    width: int = Field(default=32, ge=4)
+    heads: int = Field(default=4, ge=1)
+    node_heads: int = Field(default=2, ge=1)
+    gcn_layers: int = Field(default=1, ge=0)
+    gat_layers: int = Field(default=0, ge=0, description="between nodes")
+    pathway_gat_layers: int = Field(default=1, ge=0)
+    fusion_layers: int = Field(default=1, ge=0)
+    dropout: float = Field(default=0.3, ge=0, lt=1)
+    node_dropout: float = Field(default=0.2, ge=0, lt=1)
+    modality_dropout: float = Field(default=0.1, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _divides(self) -> Self:
+        if (
+            self.width % self.heads
+            or self.node_width % self.node_heads
+            or self.pathway_width % self.node_heads
+        ):
+            raise ValueError("heads must divide width; node_heads must divide node_width and pathway_width")
+        return self
+
+
+class Training(_Agreed):
+    """How weights are fitted. Rates are per local step; `proximal_mu` is used by `fedprox` only."""
+
+    strategy: Literal["fedavg", "fedprox", "fedadam", "fedyogi"] = "fedavg"
+    rounds: int = Field(default=60, ge=1)
+    patience: int = Field(default=15, ge=1, description="rounds without better validation loss")
+    validation_fraction: float = Field(default=0.15, gt=0, lt=0.5)
+    local_epochs: int = Field(default=1, ge=1)
+    batch_size: int = Field(default=32, ge=1)
+    learning_rate: float = Field(default=3e-3, gt=0)
+    weight_decay: float = Field(default=1e-2, ge=0)
+    proximal_mu: float = Field(default=0.1, ge=0)
+    server_learning_rate: float = Field(default=0.01, gt=0, description="fedadam, fedyogi")
+    contrastive_weight: float = Field(default=0.0, ge=0)
+    learn_task_weights: bool = True
+
+
+class Statistics(_Agreed):
+    """Federated preprocessing: a statistic with fewer patients in a cell is withheld by the site."""
+
+    minimum_count: int = Field(default=5, ge=1)
+
+
+class Participant(_Agreed):
+    """One hospital by name, and the fingerprint of its node key once it is enrolled."""
+
+    name: str = Field(min_length=1, max_length=120)
+    key_fingerprint: str | None = None
+
+
+class Rounds(_Agreed):
+    """When a round counts: the share of participants that must reply, and how long to wait."""
+
+    quorum: float = Field(default=0.5, gt=0, le=1)
+    deadline_s: float = Field(default=3600, gt=0)
+
+
+class Federation(_Agreed):
+    """The whole agreement."""
+
+    version: Literal[1] = 1
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)
+    minimum_patients: int = Field(default=10, ge=1)
+    modalities: tuple[Modality, ...] = Field(min_length=1)
+    tasks: tuple[Task, ...] = Field(min_length=1)
+    prior: PriorGraph = PriorGraph()
+    model: ModelConfig = ModelConfig()
+    training: Training = Training()
+    statistics: Statistics = Statistics()
+    rounds: Rounds = Rounds()
+    participants: tuple[Participant, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        for kind in ("modalities", "tasks", "participants"):
+            names = [part.name for part in getattr(self, kind)]
+            if len(set(names)) != len(names):
+                raise ValueError(f"{kind} have a name twice")
+        return self
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the agreement's canonical JSON: what a hospital approves."""
+        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def modality(self, name: str) -> Modality:
+        """The modality of that name."""
+        return next(modality for modality in self.modalities if modality.name == name)
+
+    def survival_tasks(self) -> Iterator[SurvivalTask]:
+        """The tasks that need hazard intervals."""
+        return (task for task in self.tasks if isinstance(task, SurvivalTask))
+
+    def changed(self, settings: dict[str, str]) -> "Federation":
+        """A copy with dotted settings replaced, as in `training.rounds=20`.
+
+        Raises:
+            InputError: for a key that is not there or a value that does not fit.
+        """
+        data = self.model_dump(mode="json")
+        for dotted, text in settings.items():
+            *path, last = dotted.split(".")
+            place: Any = data
+            for key in path:
+                place = place.get(key) if isinstance(place, dict) else None
+            if not isinstance(place, dict) or last not in place or isinstance(place[last], dict | list):
+                raise InputError(f"--set {dotted}", "is not a setting of the federation file", _SETTINGS)
+            place[last] = text
+        return _validated(data, "--set")
+
+
+_SETTINGS = "use a key of [model], [training], [statistics] or [rounds], such as training.rounds=20"
+
+
+def _validated(data: dict[str, Any], where: str) -> Federation:
+    try:
+        return Federation.model_validate(data, strict=False)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the whole file"
+        raise InputError(f"{where}, {place}", first["msg"], "correct it") from None
+
+
+def load(path: Path) -> Federation:
+    """Read a federation file and check the public files it names.
+
+    Raises:
+        InputError: if it cannot be read, does not follow the schema, or a named file has other content.
+    """
+    try:
+        federation = _validated(tomllib.loads(path.read_text(encoding="utf-8")), str(path))
+    except FileNotFoundError:
+        raise InputError(
+            str(path), "there is no such file", f"name a folder that holds {FILE_NAME}"
+        ) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(
+            str(path), f"cannot be read as TOML ({type(error).__name__})", "correct it"
+        ) from None
+    for file in (federation.prior.edges, federation.prior.pathways, federation.prior.hierarchy):
+        if file is None:
+            continue
+        if not (path.parent / file.path).is_file():
+            raise InputError(str(path.parent / file.path), "is missing", "copy it from the coordinator")
+        if PublicFile.of(path.parent, file.path).sha256 != file.sha256:
+            raise InputError(
+                str(path.parent / file.path),
+                "is not the file agreed on",
+                "copy it from the coordinator again",
+            )
+    return federation
+
+
+def save(federation: Federation, path: Path) -> None:
+    """Write the federation file, whole or not at all."""
+    temporary = path.with_suffix(".tmp")
+    data = federation.model_dump(mode="json", exclude_none=True)
+    temporary.write_text(tomli_w.dumps(data), encoding="utf-8")
+    temporary.replace(path)

@@ -1,0 +1,191 @@
+"""The hierarchical multimodal graph network: nodes -> pathways -> modality -> patient -> heads.
+
+Every parameter lives in an `nn.Linear` or `nn.LayerNorm` whose input has the patient as first dimension, apart from
+the learnt task weights. A modality that a patient lacks is an absent token: its branch is not run for that patient.
+"""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import dropout, relu
+
+from common.attention import Attention, FusionLayer
+from common.batch import PatientBatch
+from common.federation import Federation, Modality, ModelConfig
+from common.graphs import IDENTITY, Membership, Prior, Topology, identity, load_prior
+from common.layers import GAT, GCN, Pathways
+
+SQUEEZED = 2
+"""Numbers per node or pathway that reach the modality token."""
+
+
+def averaging_group(parameter: str) -> str:
+    """The group a parameter is averaged in: `branches.MODALITY`, `heads.TASK`, or `patients` for shared ones."""
+    first, second, *_ = [*parameter.split("."), ""]
+    return f"{first}.{second}" if first in ("branches", "heads") else "patients"
+
+
+class GraphStack(nn.Module):
+    """GCN layers, then GAT layers, each with residual, ReLU and LayerNorm: [B, N, width] -> [B, N, width]."""
+
+    def __init__(self, graph: Topology, width: int, gcn: int, gat: int, heads: int) -> None:
+        super().__init__()
+        layers: list[GCN | GAT] = [GCN(graph, width, width) for _ in range(gcn)]
+        layers += [GAT(graph, width, width, heads) for _ in range(gat)]
+        self.layers = nn.ModuleList(layers)
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Node features [B, N, width], mixed along the graph."""
+        for layer, norm in zip(self.layers, self.norms, strict=True):
+            x = norm(x + relu(layer(x)))
+        return x
+
+
+class Branch(nn.Module):
+    """One modality: node values -> node graph -> pathways and their graph -> token [B, width].
+
+    A node enters as its value, whether it is observed, and its value times the node's fixed identity code. Beside
+    the graph, one linear map from the values reaches the token directly.
+    """
+
+    identity: Tensor
+
+    def __init__(
+        self,
+        modality: Modality,
+        graph: Topology,
+        members: Membership | None,
+        ladder: Topology | None,
+        config: ModelConfig,
+    ) -> None:
+        super().__init__()
+        self.node_dropout = config.node_dropout
+        self.embed = nn.Linear(2 + IDENTITY, config.node_width)
+        gat = config.gat_layers
+        self.graph = GraphStack(graph, config.node_width, config.gcn_layers, gat, config.node_heads)
+        summarised, width = graph.nodes, config.node_width
+        self.pathways: Pathways | None = None
+        if members is not None and ladder is not None:
+            self.pathways = Pathways(members)
+            self.widen = nn.Linear(width, config.pathway_width)
+            self.pathway_graph = GraphStack(
+                ladder, config.pathway_width, 0, config.pathway_gat_layers, config.node_heads
+            )
+            summarised, width = len(members.pathways), config.pathway_width
+        self.squeeze = nn.Linear(width, SQUEEZED)
+        self.token = nn.Linear(SQUEEZED * summarised, config.width)
+        self.direct = nn.Linear(graph.nodes, config.width)
+        self.norm = nn.LayerNorm(config.width)
+        self.codes = _Codes(identity(modality.nodes))
+
+    def forward(self, values: Tensor, observed: Tensor) -> Tensor:
+        """values [B, N], observed [B, N] bool -> token [B, width]."""
+        seen = dropout(observed.float(), self.node_dropout, self.training)
+        values = values * seen
+        x = torch.cat([values[..., None], seen[..., None], values[..., None] * self.codes.codes], dim=-1)
+        x = self.graph(relu(self.embed(x)))
+        if self.pathways is not None:
+            x = self.pathway_graph(relu(self.widen(self.pathways(x))))
+        token: Tensor = self.norm(self.token(relu(self.squeeze(x)).flatten(1)) + self.direct(values))
+        return token
+
+
+class _Codes(nn.Module):
+    """Identity codes [N, IDENTITY], moved with the model and no part of its state."""
+
+    codes: Tensor
+
+    def __init__(self, codes: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("codes", codes, persistent=False)
+
+
+class HierarchicalMultimodalGNN(nn.Module):
+    """Branches per modality, cross-attention from the patient over those present, fusion, one head per task."""
+
+    def __init__(self, federation: Federation, prior: Prior) -> None:
+        super().__init__()
+        config = federation.model
+        self.modalities = tuple(modality.name for modality in federation.modalities)
+        self.demographic = next((m.name for m in federation.modalities if m.node == "clinical"), None)
+        self.dropout, self.modality_dropout = config.dropout, config.modality_dropout
+        known = len(federation.modality(self.demographic).nodes) if self.demographic else 0
+        self.width = config.width
+        self.patient = nn.Linear(2 * known + 1, config.width)
+        self.branches = nn.ModuleDict(
+            {
+                m.name: Branch(
+                    m,
+                    prior.topology[m.name],
+                    prior.membership.get(m.name),
+                    prior.hierarchy.get(m.name),
+                    config,
+                )
+                for m in federation.modalities
+            }
+        )
+        self.cross = Attention(config.width, config.heads)
+        self.cross_norm = nn.LayerNorm(config.width)
+        self.fusion = nn.ModuleList(
+            FusionLayer(config.width, config.heads, config.dropout) for _ in range(config.fusion_layers)
+        )
+        self.heads = nn.ModuleDict(
+            {task.name: nn.Linear(config.width, task.outputs) for task in federation.tasks}
+        )
+        self.predictor = (
+            nn.Linear(config.width, config.width) if federation.training.contrastive_weight > 0 else None
+        )
+        self.log_variance: nn.Parameter | None = None
+        if federation.training.learn_task_weights and len(federation.tasks) > 1:
+            self.log_variance = nn.Parameter(torch.zeros(len(federation.tasks)))
+
+    def embed(self, batch: PatientBatch) -> Tensor:
+        """The fused patient representation [B, width]; finite also for a patient with nothing observed."""
+        patient = self._patient(batch)
+        tokens, present = [patient], [torch.ones(len(batch), dtype=torch.bool, device=patient.device)]
+        for name in self.modalities:
+            here = batch.present(name)
+            if self.training and self.modality_dropout:
+                here = here & (torch.rand(len(here), device=here.device) >= self.modality_dropout)
+            token = patient.new_zeros(len(batch), self.width)
+            rows = here.nonzero().squeeze(1)
+            if len(rows):
+                value = self.branches[name](batch.values[name][rows], batch.observed[name][rows])
+                token = token.index_copy(0, rows, value.to(token.dtype))
+            tokens.append(token)
+            present.append(here)
+        sequence, mask = torch.stack(tokens, dim=1), torch.stack(present, dim=1)
+        attended = self.cross_norm(patient[:, None] + self.cross(patient[:, None], sequence, mask))
+        sequence = torch.cat([attended, sequence[:, 1:]], dim=1)
+        for layer in self.fusion:
+            sequence = layer(sequence, mask)
+        return sequence[:, 0]
+
+    def forward(self, batch: PatientBatch) -> dict[str, Tensor]:
+        """Task -> logits [B, outputs]."""
+        return self.predict(self.embed(batch))
+
+    def predict(self, fused: Tensor) -> dict[str, Tensor]:
+        """Task -> logits [B, outputs] from the patient representation [B, width]."""
+        fused = dropout(fused, self.dropout, self.training)
+        return {name: head(fused) for name, head in self.heads.items()}
+
+    def _patient(self, batch: PatientBatch) -> Tensor:
+        ones = torch.ones(len(batch), 1, device=self.patient.weight.device)
+        if self.demographic is None:
+            known = ones
+        else:
+            observed = batch.observed[self.demographic]
+            known = torch.cat([batch.values[self.demographic] * observed, observed.float(), ones], dim=1)
+        token: Tensor = self.patient(known)
+        return token
+
+
+def build_model(federation: Federation, folder: Path, seed: int) -> HierarchicalMultimodalGNN:
+    """The model a federation file describes, its public files beside it in `folder`, initialised from `seed`."""
+    prior = load_prior(federation, folder)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return HierarchicalMultimodalGNN(federation, prior)

@@ -1,0 +1,80 @@
+"""What the model is trained for: every loss is a sum over patients, masked per patient and per label."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits, cosine_similarity, cross_entropy, logsigmoid
+
+from common.batch import PatientBatch
+from common.federation import ResponseTask, SurvivalTask, Task
+
+
+def hazard_loss(logits: Tensor, cuts: Tensor, time: Tensor, event: Tensor) -> Tensor:
+    """Negative log-likelihood of a discrete-time hazard (Gensheimer & Narasimhan 2019), per patient [B].
+
+    Args:
+        logits: [B, K] logit of the hazard in each interval.
+        cuts: [K] increasing ends of the intervals; the first starts at 0.
+        time: [B] in the unit of `cuts`; beyond the last cut a patient counts as censored there.
+        event: [B] 1 for an event, 0 for censoring. A censored patient has survived the interval the censoring
+            falls in if it falls in its second half.
+    """
+    interval = torch.bucketize(time.contiguous(), cuts)
+    starts = torch.cat([cuts.new_zeros(1), cuts[:-1]])
+    middle = (starts + cuts) / 2
+    inside = interval < len(cuts)
+    place = interval.clamp(max=len(cuts) - 1)
+    died = (event > 0) & inside
+    passed = interval + (inside & ~died & (time >= middle[place])).long()
+    survived = torch.arange(len(cuts), device=cuts.device) < passed[:, None]
+    log_survival = (logsigmoid(-logits) * survived).sum(1)
+    log_hazard = logsigmoid(logits.gather(1, place[:, None]).squeeze(1)) * died
+    return -(log_survival + log_hazard)
+
+
+def survival_curve(logits: Tensor) -> Tensor:
+    """[B, K] probability of surviving past each cut, from hazard logits [B, K]."""
+    return logsigmoid(-logits).cumsum(1).exp()
+
+
+def task_loss(
+    task: Task, logits: Tensor, labels: Tensor, labelled: Tensor, cuts: dict[str, Tensor]
+) -> Tensor:
+    """Loss per patient [B], 0 where the task is not labelled; toxicity is the mean over known labels."""
+    known = labelled.all(1)
+    if isinstance(task, SurvivalTask):
+        return hazard_loss(logits, cuts[task.name], labels[:, 0], labels[:, 1]) * known
+    if isinstance(task, ResponseTask):
+        return cross_entropy(logits, labels[:, 0].long(), reduction="none") * known
+    each = binary_cross_entropy_with_logits(logits, labels, reduction="none") * labelled
+    return each.sum(1) / labelled.sum(1).clamp(min=1)
+
+
+def multitask_loss(
+    tasks: tuple[Task, ...],
+    logits: dict[str, Tensor],
+    batch: PatientBatch,
+    cuts: dict[str, Tensor],
+    log_variance: Tensor | None,
+) -> Tensor:
+    """Loss per patient [B], summed over tasks.
+
+    With `log_variance` s [tasks] a task counts exp(-s) * loss + s / 2 (Kendall, Gal & Cipolla 2018), for the patients
+    labelled for it; without, tasks count alike.
+    """
+    total = next(iter(logits.values())).new_zeros(len(batch))
+    for index, task in enumerate(tasks):
+        labelled = batch.labelled[task.name]
+        loss = task_loss(task, logits[task.name], batch.labels[task.name], labelled, cuts)
+        if log_variance is not None:
+            scale = log_variance[index]
+            loss = (-scale).exp() * loss + scale / 2 * labelled.any(1)
+        total = total + loss
+    return total
+
+
+def agreement_loss(predicted: Tensor, other: Tensor) -> Tensor:
+    """1 - cosine between one view's prediction and the other view, per patient [B] (SimSiam, Chen & He 2021).
+
+    Couples no two patients, so it stays a sum over patients; `other` is taken as fixed.
+    """
+    return 1 - cosine_similarity(predicted, other.detach(), dim=1)

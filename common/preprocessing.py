@@ -1,0 +1,139 @@
+"""Federated preprocessing: scaling and hazard intervals from sums alone, no row leaves a hospital.
+
+Each site sends counts and sums; their totals give exactly the mean and standard deviation of the pooled patients
+and, from the first two moments of log(1 + time) over events, the cut points of the hazard intervals, as quantiles of
+the fitted log-normal distribution. Moments rather than a histogram, because a histogram of a small hospital's event
+times is mostly cells with one or two patients in them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from common.batch import PatientBatch
+from common.errors import InputError
+from common.federation import Federation, SurvivalTask
+
+Array = NDArray[np.float64]
+LARGEST = 8.0
+"""Standardised values are cut off here (standard deviations): one wild assay must not rule a gradient."""
+
+
+@dataclass(frozen=True)
+class SiteStatistics:
+    """One site's sums over its training patients.
+
+    Attributes:
+        moments: name -> float64 [3, N]: number observed, sum, sum of squares. Names are `modality:M`, with
+            N nodes, and `survival:T`, with N = 1, over log(1 + time) of the events.
+        withheld: name -> how many of the N were left out for having too few patients in a cell.
+    """
+
+    moments: dict[str, Array]
+    withheld: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What every site applies before the model sees a patient.
+
+    Attributes:
+        center: modality -> [nodes] float32.
+        spread: modality -> [nodes] float32, never 0.
+        cuts: survival task -> [bins] float32, increasing ends of the hazard intervals, in the task's unit.
+    """
+
+    center: dict[str, Tensor]
+    spread: dict[str, Tensor]
+    cuts: dict[str, Tensor]
+
+    def apply(self, batch: PatientBatch) -> PatientBatch:
+        """Standardise the values of a batch; what is not observed stays 0."""
+        values = {
+            name: ((raw - self.center[name]) / self.spread[name]).clamp(-LARGEST, LARGEST)
+            * batch.observed[name]
+            for name, raw in batch.values.items()
+        }
+        return PatientBatch(values, batch.observed, batch.labels, batch.labelled)
+
+
+def site_statistics(batch: PatientBatch, federation: Federation) -> SiteStatistics:
+    """Sums over one site's patients, withheld below the federation's minimum count.
+
+    For a numeric node the cell is its observed patients; for a level of a category both the patients who
+    have it and those who do not; for hazard intervals the patients with an event.
+    """
+    least = federation.statistics.minimum_count
+    moments: dict[str, Array] = {}
+    withheld: dict[str, int] = {}
+
+    def keep(name: str, sums: Array, smallest_cell: Array) -> None:
+        enough = smallest_cell >= least
+        moments[name] = np.where(enough, sums, 0.0)
+        withheld[name] = int((~enough).sum())
+
+    for modality in federation.modalities:
+        if modality.scale == "none":
+            continue
+        values = batch.values[modality.name].double()
+        count = batch.observed[modality.name].sum(0).double()
+        sums = torch.stack([count, values.sum(0), values.square().sum(0)]).numpy()
+        cell = sums[0].copy()
+        levels = slice(len(modality.columns), None)
+        cell[levels] = np.minimum(sums[1], sums[0] - sums[1])[levels]
+        keep(f"modality:{modality.name}", sums, cell)
+    for task in federation.survival_tasks():
+        time, event = batch.labels[task.name].double().unbind(1)
+        log_time = time[(event > 0) & batch.labelled[task.name].all(1)].log1p()
+        sums = (
+            torch.stack([torch.ones_like(log_time), log_time, log_time.square()]).sum(1, keepdim=True).numpy()
+        )
+        keep(f"survival:{task.name}", sums, sums[0])
+    return SiteStatistics(moments, withheld)
+
+
+def combine(sites: Sequence[SiteStatistics], federation: Federation) -> Preprocessing:
+    """The federation's preprocessing from all sites' sums.
+
+    A node that no site could report keeps center 0 and spread 1.
+
+    Raises:
+        InputError: if no site has enough events to place a survival task's hazard intervals.
+    """
+    total = {name: np.sum([site.moments[name] for site in sites], axis=0) for name in sites[0].moments}
+    center: dict[str, Tensor] = {}
+    spread: dict[str, Tensor] = {}
+    for modality in federation.modalities:
+        sums = total.get(f"modality:{modality.name}", np.zeros((3, len(modality.nodes))))
+        mean, deviation = _mean_and_deviation(sums)
+        constant = deviation <= 1e-6 * np.abs(mean)  # below what the sums resolve, whatever the unit
+        center[modality.name] = torch.from_numpy(mean).float()
+        spread[modality.name] = torch.from_numpy(np.where(constant, 1.0, deviation)).float()
+    cuts = {task.name: _cuts(task, total[f"survival:{task.name}"]) for task in federation.survival_tasks()}
+    return Preprocessing(center, spread, cuts)
+
+
+def _mean_and_deviation(sums: Array) -> tuple[Array, Array]:
+    count = np.maximum(sums[0], 1.0)
+    mean = sums[1] / count
+    return mean, np.sqrt(np.maximum(sums[2] / count - mean**2, 0.0))
+
+
+def _cuts(task: SurvivalTask, sums: Array) -> Tensor:
+    """Ends of the hazard intervals: equal shares of the events, the last one cut at half a share."""
+    if sums[0, 0] == 0:
+        raise InputError(
+            f"task {task.name}",
+            "no site has enough events to place hazard intervals",
+            "lower statistics.minimum_count",
+        )
+    mean, deviation = _mean_and_deviation(sums)
+    fitted = NormalDist(float(mean[0]), max(float(deviation[0]), 1e-3))
+    shares = [*(i / task.bins for i in range(1, task.bins)), (task.bins - 0.5) / task.bins]
+    ends = np.expm1([fitted.inv_cdf(share) for share in shares])
+    return torch.tensor(ends, dtype=torch.float32).clamp(min=1e-3, max=task.longest)

@@ -1,0 +1,122 @@
+import pytest
+import torch
+from torch import Tensor
+from torch_geometric.nn import GATConv, GCNConv
+
+from common.graphs import Topology, membership, topology
+from common.layers import GAT, GCN, Pathways
+
+NODES, INPUTS, OUTPUTS, HEADS = 40, 6, 8, 2
+
+
+@pytest.fixture
+def graph() -> Topology:
+    draw = torch.Generator().manual_seed(1)
+    pairs = torch.randint(NODES - 5, (90, 2), generator=draw)  # five nodes stay without a neighbour
+    return topology(NODES, ((int(a), int(b)) for a, b in pairs if a != b))
+
+
+def as_pyg(layer: GAT) -> GATConv:
+    """PyG's GATConv with the same weights: its scores are linear in W x, ours in x."""
+    reference = GATConv(INPUTS, OUTPUTS // HEADS, heads=HEADS, add_self_loops=False, bias=False).double()
+    width = OUTPUTS // HEADS
+    with torch.no_grad():
+        reference.lin.weight.copy_(layer.value.weight)
+        per_head = layer.value.weight.view(HEADS, width, INPUTS)
+        layer.score.weight[:HEADS] = torch.einsum("hd,hdf->hf", reference.att_src[0], per_head)
+        layer.score.weight[HEADS:] = torch.einsum("hd,hdf->hf", reference.att_dst[0], per_head)
+    return reference
+
+
+def gradients(output: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
+    weight = torch.linspace(-1, 1, output.numel(), dtype=output.dtype).view_as(output)
+    return torch.autograd.grad((output * weight).sum(), inputs)
+
+
+def test_gcn_equals_pyg(graph: Topology) -> None:
+    layer = GCN(graph, INPUTS, OUTPUTS)
+    reference = GCNConv(INPUTS, OUTPUTS, add_self_loops=False)
+    with torch.no_grad():
+        reference.lin.weight.copy_(layer.linear.weight)
+        reference.bias.copy_(layer.linear.bias)
+    x = torch.randn(3, NODES, INPUTS, requires_grad=True)
+    ours, theirs = layer(x), reference(x, graph.edge_index)
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(gradients(ours, x), gradients(theirs, x), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [1.0, 30.0, 100.0, 1000.0])
+def test_gat_equals_pyg_at_any_scale_of_the_scores(graph: Topology, scale: float) -> None:
+    layer = GAT(graph, INPUTS, OUTPUTS, HEADS).double()
+    reference = as_pyg(layer)
+    with torch.no_grad():
+        layer.score.weight *= scale
+        reference.att_src *= scale
+        reference.att_dst *= scale
+    x = torch.randn(3, NODES, INPUTS, dtype=torch.float64, requires_grad=True)
+    ours = layer.attend(x)
+    theirs = torch.stack([reference(patient, graph.edge_index) for patient in x])
+    torch.testing.assert_close(ours, theirs, atol=1e-10, rtol=1e-10)
+    torch.testing.assert_close(gradients(ours, x), gradients(theirs, x), atol=1e-9, rtol=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1.0, 30.0, 100.0, 1000.0])
+def test_gat_in_single_precision_is_close_to_double(graph: Topology, scale: float) -> None:
+    layer = GAT(graph, INPUTS, OUTPUTS, HEADS)
+    with torch.no_grad():
+        layer.score.weight *= scale
+    x = torch.randn(3, NODES, INPUTS)
+    # Scores are exact in both: single-precision products are taken first, so that only the softmax is compared.
+    with torch.no_grad():
+        layer.score.weight.copy_(layer.score.weight.round(decimals=2))
+        x = x.round(decimals=1)
+    single = layer.attend(x).detach()
+    double = layer.double().attend(x.double()).detach()
+    assert (single - double).abs().max() < 1e-3 * max(1.0, scale / 100)
+
+
+def test_gat_gradient_by_finite_differences() -> None:
+    layer = GAT(topology(5, [(0, 1), (1, 2), (0, 3)]), INPUTS, 4, HEADS).double()
+    x = torch.randn(2, 5, INPUTS, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(layer.attend, (x,), eps=1e-6, atol=1e-6, nondet_tol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["gcn", "gat"])
+def test_permuted_patients_give_permuted_outputs(graph: Topology, kind: str) -> None:
+    layer = GCN(graph, INPUTS, OUTPUTS) if kind == "gcn" else GAT(graph, INPUTS, OUTPUTS, HEADS)
+    x, order = torch.randn(5, NODES, INPUTS), torch.tensor([3, 0, 4, 1, 2])
+    torch.testing.assert_close(layer(x)[order], layer(x[order]))
+
+
+@pytest.mark.parametrize("kind", ["gcn", "gat"])
+def test_renumbered_nodes_give_renumbered_outputs(graph: Topology, kind: str) -> None:
+    order = torch.randperm(NODES)
+    place = torch.argsort(order)
+    renumbered = topology(NODES, ((int(place[a]), int(place[b])) for a, b in graph.edge_index.t()))
+    first = GCN(graph, INPUTS, OUTPUTS) if kind == "gcn" else GAT(graph, INPUTS, OUTPUTS, HEADS)
+    second = GCN(renumbered, INPUTS, OUTPUTS) if kind == "gcn" else GAT(renumbered, INPUTS, OUTPUTS, HEADS)
+    second.load_state_dict(first.state_dict())
+    x = torch.randn(2, NODES, INPUTS)
+    torch.testing.assert_close(first(x)[:, order], second(x[:, order]), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["gcn", "gat"])
+def test_an_empty_batch_passes_through(graph: Topology, kind: str) -> None:
+    layer = GCN(graph, INPUTS, OUTPUTS) if kind == "gcn" else GAT(graph, INPUTS, OUTPUTS, HEADS)
+    assert layer(torch.zeros(0, NODES, INPUTS)).shape == (0, NODES, OUTPUTS)
+
+
+def test_topology_is_no_part_of_the_state(graph: Topology) -> None:
+    state = GAT(graph, INPUTS, OUTPUTS, HEADS).state_dict()
+    assert set(state) == {"value.weight", "score.weight", "out.weight", "out.bias"}
+
+
+def test_a_pathway_is_the_mean_of_its_members() -> None:
+    members = membership(["a", "b", "c"], [("p", "a"), ("p", "c"), ("q", "b"), ("q", "unknown")])
+    assert members is not None
+    assert members.pathways == ("p", "q")
+    x = torch.tensor([[[1.0, 2.0], [5.0, 6.0], [3.0, 4.0]]], requires_grad=True)
+    pooled = Pathways(members)(x)
+    torch.testing.assert_close(pooled, torch.tensor([[[2.0, 3.0], [5.0, 6.0]]]))
+    (gradient,) = torch.autograd.grad(pooled[0, 0].sum(), x)
+    torch.testing.assert_close(gradient, torch.tensor([[[0.5, 0.5], [0.0, 0.0], [0.5, 0.5]]]))
