@@ -1,0 +1,222 @@
+"""The hospital's Flower app: statistics, training and evaluation, each a thin step between message and cohort.
+
+Nothing raised here reaches the coordinator: whatever goes wrong becomes a refusal with a code.
+"""
+
+import logging
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from flwr.app import Context, Message, RecordDict
+from flwr.clientapp import ClientApp
+
+from client.cohort import SITE_FILE, Cohort, read_cohort
+from client.training import evaluate, split, train
+from common.batch import PatientBatch
+from common.errors import InputError, Refusal, RefusalCode
+from common.exchange import (
+    EvaluateReply,
+    InvalidMessageError,
+    ModelRequest,
+    RefusalReply,
+    StatisticsReply,
+    StatisticsRequest,
+    TrainReply,
+    unpack_preprocessing,
+)
+from common.federation import Federation, load
+from common.model import HierarchicalMultimodalGNN, build_model
+from common.preprocessing import Preprocessing, site_statistics
+
+app = ClientApp()
+log = logging.getLogger("consilium.site")
+
+
+class Site:
+    """A hospital's cohort under a federation file, read once per process.
+
+    Args:
+        folder: the site folder.
+        agreement: the hospital's own copy of the federation file, its public files beside it.
+    """
+
+    def __init__(self, folder: Path, agreement: Path) -> None:
+        self.federation, self.model = _agreement(agreement, agreement.stat().st_mtime_ns)
+        self.cohort: Cohort = read_cohort(folder, self.federation)
+
+    def patients(self, fold: int, seed: int) -> tuple[PatientBatch, PatientBatch]:
+        """(training, validation) patients: neither of the held-out `fold`.
+
+        Raises:
+            Refusal: if there are fewer than two.
+        """
+        mine = (self.cohort.fold != fold) | (self.cohort.fold < 0)
+        batch = self.cohort.batch.select(mine)
+        if len(batch) < 2:
+            raise Refusal(RefusalCode.NO_TRAINING_PATIENTS)
+        training, validation = split(len(batch), self.federation.training.validation_fraction, seed)
+        return batch.select(training), batch.select(validation)
+
+    def preprocessing(self, request: ModelRequest) -> Preprocessing:
+        """The request's preprocessing.
+
+        Raises:
+            Refusal: if it is not for exactly this federation's nodes and hazard intervals.
+        """
+        sizes = {modality.name: len(modality.nodes) for modality in self.federation.modalities}
+        expected = {
+            f"{kind}:{name}": (size,) for kind in ("center", "spread") for name, size in sizes.items()
+        }
+        expected |= {f"cuts:{task.name}": (task.bins,) for task in self.federation.survival_tasks()}
+        given = {
+            name: array.shape for name, array in request.preprocessing.items() if array.dtype == np.float32
+        }
+        if given != expected or len(given) != len(request.preprocessing):
+            raise Refusal(RefusalCode.REQUEST_INVALID)
+        return unpack_preprocessing(request.preprocessing)
+
+    def load_weights(self, request: ModelRequest) -> None:
+        """Take over the request's weights.
+
+        Raises:
+            Refusal: if they are not exactly this model's.
+        """
+        own = self.model.state_dict()
+        given = {name: torch.from_numpy(array.copy()) for name, array in request.weights.items()}
+        if {n: (t.shape, t.dtype) for n, t in own.items()} != {
+            n: (t.shape, t.dtype) for n, t in given.items()
+        }:
+            raise Refusal(RefusalCode.REQUEST_INVALID)
+        self.model.load_state_dict(given)
+
+
+@lru_cache(maxsize=2)
+def _agreement(path: Path, changed: int) -> tuple[Federation, HierarchicalMultimodalGNN]:
+    """The federation and its model, shared by the sites of a process: each message brings all weights anew."""
+    federation = load(path)
+    return federation, build_model(federation, path.parent, seed=0)
+
+
+@lru_cache(maxsize=64)
+def _open(folder: str, agreement: str, changed: tuple[int, ...]) -> Site:
+    """The site as long as neither its `site.toml` nor the federation file changes."""
+    return Site(Path(folder), Path(agreement))
+
+
+def open_site(context: Context) -> Site:
+    """The site this node speaks for, from its node configuration (`site`, `federation`).
+
+    Raises:
+        Refusal: if its tables do not satisfy the federation file.
+    """
+    folder, agreement = str(context.node_config["site"]), str(context.node_config["federation"])
+    try:
+        changed = tuple(path.stat().st_mtime_ns for path in (Path(folder) / SITE_FILE, Path(agreement)))
+        return _open(folder, agreement, changed)
+    except (InputError, OSError) as error:
+        raise Refusal(RefusalCode.COHORT_INVALID) from error
+
+
+Handler = Callable[[Site, RecordDict], RecordDict]
+
+
+def _answer(message: Message, context: Context, handler: Handler) -> Message:
+    name = ""
+    try:
+        site = open_site(context)
+        name = site.cohort.site
+        return Message(handler(site, message.content), reply_to=message)
+    except Refusal as refusal:
+        code, cause = refusal.code, refusal.__cause__
+    except InvalidMessageError as error:
+        code, cause = RefusalCode.REQUEST_INVALID, error
+    except Exception as error:
+        code, cause = RefusalCode.INTERNAL, error
+    log.warning("refused: %s (%s)", code, cause if isinstance(cause, InputError) else type(cause).__name__)
+    return Message(RefusalReply(site=name, code=code).to_record(), reply_to=message)
+
+
+def _approved(site: Site, digest: str) -> None:
+    if digest != site.federation.digest:
+        raise Refusal(RefusalCode.FEDERATION_MISMATCH)
+
+
+def _statistics(site: Site, content: RecordDict) -> RecordDict:
+    request = StatisticsRequest.from_record(content)
+    _approved(site, request.federation)
+    training, _ = site.patients(request.fold, request.seed)
+    sums = site_statistics(training, site.federation)
+    for name, count in sums.withheld.items():
+        if count:
+            log.info("%s: %d entries withheld, too few patients", name, count)
+    return StatisticsReply(
+        site=site.cohort.site,
+        patients=len(training),
+        moments=dict(sums.moments),
+        withheld={name: float(count) for name, count in sums.withheld.items()},
+    ).to_record()
+
+
+def _evaluated(
+    site: Site, request: ModelRequest
+) -> tuple[PatientBatch, dict[str, torch.Tensor], dict[str, float]]:
+    """(standardised training patients, hazard cuts, metrics of the incoming model on validation patients)."""
+    _approved(site, request.federation)
+    preprocessing = site.preprocessing(request)
+    training, validation = (preprocessing.apply(part) for part in site.patients(request.fold, request.seed))
+    site.load_weights(request)
+    return training, preprocessing.cuts, evaluate(site.model, validation, site.federation, preprocessing.cuts)
+
+
+def _train(site: Site, content: RecordDict) -> RecordDict:
+    request = ModelRequest.from_record(content)
+    training, cuts, metrics = _evaluated(site, request)
+    seed = request.seed * 1_000_003 + request.round
+    loss = train(site.model, training, site.federation, cuts, request.round, seed)
+    weights = {name: tensor.numpy() for name, tensor in site.model.state_dict().items()}
+    return TrainReply(
+        site=site.cohort.site,
+        round=request.round,
+        weights={name: array.copy() for name, array in weights.items()},
+        patients=_patients_by_group(training, site.federation),
+        metrics={"training_loss": loss, **metrics},
+    ).to_record()
+
+
+def _patients_by_group(batch: PatientBatch, federation: Federation) -> dict[str, float]:
+    """Training patients behind each averaging group; 0 below the federation's minimum count."""
+    least = federation.statistics.minimum_count
+    counts = {"patients": len(batch)}
+    counts |= {f"branches.{m.name}": int(batch.present(m.name).sum()) for m in federation.modalities}
+    counts |= {f"heads.{t.name}": int(batch.labelled[t.name].any(1).sum()) for t in federation.tasks}
+    return {
+        group: float(count) if count >= least or group == "patients" else 0.0
+        for group, count in counts.items()
+    }
+
+
+def _evaluate(site: Site, content: RecordDict) -> RecordDict:
+    request = ModelRequest.from_record(content)
+    _, _, metrics = _evaluated(site, request)
+    return EvaluateReply(site=site.cohort.site, round=request.round, metrics=metrics).to_record()
+
+
+@app.query("statistics")
+def statistics(message: Message, context: Context) -> Message:
+    """Answer `StatisticsRequest` with the site's sums."""
+    return _answer(message, context, _statistics)
+
+
+@app.train()
+def train_round(message: Message, context: Context) -> Message:
+    """Answer `ModelRequest` with weights trained at the site."""
+    return _answer(message, context, _train)
+
+
+@app.evaluate()
+def evaluate_round(message: Message, context: Context) -> Message:
+    """Answer `ModelRequest` with how its model does at the site."""
+    return _answer(message, context, _evaluate)

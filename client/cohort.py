@@ -1,0 +1,242 @@
+"""A hospital's own tables -> a validated cohort. The only place where patient identifiers are read.
+
+A site folder holds `site.toml`, one table per modality (CSV or Parquet, one row per patient) and one of
+outcomes. Rows are joined on the id column; the ids end here.
+"""
+
+import tomllib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import Tensor
+
+from client.labels import folds, groups, read_labels
+from client.tables import Array, Table, check_ranges, codes, numbers, read_table
+from common.batch import PatientBatch
+from common.errors import InputError
+from common.federation import Federation, Modality, ResponseTask, SurvivalTask
+
+SITE_FILE = "site.toml"
+OUTCOMES = "outcomes"
+
+
+class SiteFile(BaseModel):
+    """`site.toml`: the hospital's own names for what the federation file asks for.
+
+    `tables` maps `outcomes` and modality names to files in the folder; a modality without a table is absent
+    at this site. `columns` maps, per table, the federation's column to the hospital's where they differ.
+    `fold` and `group` name optional columns of outcomes: a published held-out fold, and a subgroup to report.
+    `approved` is the hash of the federation file this hospital agreed to.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1, max_length=120)
+    id: str = "patient"
+    tables: dict[str, str]
+    columns: dict[str, dict[str, str]] = {}
+    fold: str | None = None
+    group: str | None = None
+    approved: str | None = None
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """A site's patients, without identifiers.
+
+    Attributes:
+        site: the site's name.
+        batch: P patients in the order of the outcomes table.
+        fold: [P] long, the fold in which a patient is held out; -1 where none is given.
+        group: subgroup of each patient; the site's name where none is given.
+        unmatched: modality -> rows whose patient has no outcomes row; they are left out.
+    """
+
+    site: str
+    batch: PatientBatch
+    fold: Tensor
+    group: tuple[str, ...]
+    unmatched: dict[str, int]
+
+
+def read_site_file(folder: Path, federation: Federation) -> SiteFile:
+    """Read and check `site.toml`.
+
+    Raises:
+        InputError: if it cannot be read, breaks the schema or approves another federation file.
+    """
+    path = folder / SITE_FILE
+    try:
+        site = SiteFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise InputError(str(path), "there is no such file", "name a site folder") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        what = f"cannot be read as TOML ({type(error).__name__})"
+        raise InputError(str(path), what, "correct it") from None
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{path}, {place}", first["msg"], "correct it") from None
+    known = {OUTCOMES: {column for task in federation.tasks for column in task.columns}}
+    known |= {modality.name: {*modality.columns, *modality.categories} for modality in federation.modalities}
+    if OUTCOMES not in site.tables:
+        raise InputError(f"{path}, tables", "there is no outcomes table", 'add outcomes = "FILE"')
+    for table in (*site.tables, *site.columns):
+        if table not in known:
+            what = "is not a table of the federation file"
+            raise InputError(f"{path}, {table}", what, "remove or rename it")
+    for table, own in site.columns.items():
+        if unknown := set(own) - known[table]:
+            what = "is not a column of the federation file"
+            raise InputError(f"{path}, columns.{table}.{min(unknown)}", what, "remove or rename it")
+    if site.approved is not None and site.approved != federation.digest:
+        raise InputError(
+            f"{path}, approved",
+            "the federation file is not the one this hospital approved",
+            "review the new federation file and approve its hash",
+        )
+    return site
+
+
+def read_cohort(folder: Path, federation: Federation) -> Cohort:
+    """Read and validate a site folder.
+
+    Raises:
+        InputError: with the first problem found; nothing is returned by half.
+    """
+    cohort, problems = inspect_cohort(folder, federation)
+    if problems:
+        raise problems[0]
+    assert cohort is not None
+    return cohort
+
+
+def inspect_cohort(folder: Path, federation: Federation) -> tuple[Cohort | None, list[InputError]]:
+    """Read a site folder and list every problem in it; the cohort is None if outcomes cannot be read.
+
+    Raises:
+        InputError: if `site.toml` itself is not usable.
+    """
+    site = read_site_file(folder, federation)
+    problems: list[InputError] = []
+    columns = [column for task in federation.tasks for column in task.columns]
+    classes = {task.label: task.classes for task in federation.tasks if isinstance(task, ResponseTask)}
+    outcomes = _site_table(folder, site, OUTCOMES, columns, classes, problems)
+    if outcomes is None:
+        return None, problems
+    patients = outcomes.frame.index
+    if len(patients) < federation.minimum_patients:
+        what = f"has {len(patients)} patients where the federation asks for {federation.minimum_patients}"
+        problems.append(
+            InputError(str(outcomes.path), what, "pool this site with another or do not take part")
+        )
+    values, observed = {}, {}
+    unmatched: dict[str, int] = {}
+    for modality in federation.modalities:
+        nodes = _read_modality(folder, site, modality, patients, problems, unmatched)
+        values[modality.name] = torch.from_numpy(np.nan_to_num(nodes, nan=0.0))
+        observed[modality.name] = torch.from_numpy(~np.isnan(nodes))
+    labels, labelled = {}, {}
+    for task in federation.tasks:
+        cells = read_labels(outcomes, task, problems)
+        labels[task.name] = torch.from_numpy(np.nan_to_num(cells)).float()
+        labelled[task.name] = torch.from_numpy(~np.isnan(cells))
+    batch = PatientBatch(values, observed, labels, labelled)
+    fold = folds(outcomes, site.fold, problems)
+    group = groups(outcomes, site.group, site.name, problems)
+    return Cohort(site.name, batch, fold, group, unmatched), problems
+
+
+def _site_table(
+    folder: Path,
+    site: SiteFile,
+    table: str,
+    columns: Sequence[str],
+    categories: Mapping[str, Sequence[str]],
+    problems: list[InputError],
+) -> Table | None:
+    remedy = f"add it, or map it under [columns.{table}] in {SITE_FILE}"
+    path, own = folder / site.tables[table], site.columns.get(table, {})
+    return read_table(path, site.id, own, columns, categories, remedy, problems)
+
+
+def _read_modality(
+    folder: Path,
+    site: SiteFile,
+    modality: Modality,
+    patients: pd.Index,
+    problems: list[InputError],
+    unmatched: dict[str, int],
+) -> NDArray[np.float32]:
+    """[P, nodes] transformed values, NaN where not observed; all NaN when the site has no such table."""
+    table = None
+    if modality.name in site.tables:
+        columns = [*modality.columns, *modality.categories]
+        table = _site_table(folder, site, modality.name, columns, modality.categories, problems)
+    if table is None:
+        return np.full((len(patients), len(modality.nodes)), np.nan, dtype=np.float32)
+    unmatched[modality.name] = int((~table.frame.index.isin(patients)).sum())
+    if unmatched[modality.name] == len(table.frame):
+        what = f"none of its patients is in the {OUTCOMES} table"
+        remedy = "use the same identifiers in both"
+        problems.append(InputError(f"{table.path}, column {site.id}", what, remedy))
+    table = table.of(patients)
+    cells = numbers(table, modality.columns, problems)
+    plausible = [modality.plausible_for(column) for column in modality.columns]
+    check_ranges(table, modality.columns, plausible, cells, problems)
+    if modality.transform == "signed_log":
+        cells = np.sign(cells) * np.log1p(np.abs(cells))
+    if modality.clip is not None:
+        cells = cells.clip(*modality.clip)
+    levels = [
+        _one_hot(codes(table, column, names, problems), len(names))
+        for column, names in modality.categories.items()
+    ]
+    nodes: NDArray[np.float32] = np.concatenate([cells, *levels], axis=1).astype(np.float32)
+    return nodes
+
+
+def _one_hot(places: NDArray[np.int64], levels: int) -> Array:
+    """[P, levels] of 0 and 1, NaN where the place is negative."""
+    hot: Array = np.eye(levels)[np.maximum(places, 0)]
+    hot[places < 0] = np.nan
+    return hot
+
+
+def passport(cohort: Cohort, federation: Federation) -> dict[str, object]:
+    """What a hospital sees of its own cohort: counts only, no value of a patient.
+
+    Returns:
+        patients; per task the labelled patients (and events, or count per class or label); per modality the
+        patients with it, the share of cells missing among them, and rows without an outcomes row.
+    """
+    batch = cohort.batch
+    tasks: dict[str, object] = {}
+    for task in federation.tasks:
+        labels, known = batch.labels[task.name], batch.labelled[task.name]
+        counts: dict[str, int] = {"labelled": int(known.any(1).sum())}
+        if isinstance(task, SurvivalTask):
+            counts["events"] = int(labels[:, 1].sum())
+        elif isinstance(task, ResponseTask):
+            tally = Counter(labels[known[:, 0], 0].long().tolist())
+            counts |= {name: tally[index] for index, name in enumerate(task.classes)}
+        else:
+            counts |= {name: int(labels[:, index].sum()) for index, name in enumerate(task.labels)}
+        tasks[task.name] = counts
+    modalities: dict[str, object] = {}
+    for modality in federation.modalities:
+        here = batch.present(modality.name)
+        observed = batch.observed[modality.name][here]
+        modalities[modality.name] = {
+            "patients": int(here.sum()),
+            "missing": float(1 - observed.float().mean()) if len(observed) else 1.0,
+            "unmatched": cohort.unmatched.get(modality.name, 0),
+        }
+    return {"site": cohort.site, "patients": len(batch), "tasks": tasks, "modalities": modalities}

@@ -1,0 +1,219 @@
+"""Every bad input is one sentence with its place and remedy, and no patient appears in it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from client.cohort import inspect_cohort, read_cohort
+from common.errors import InputError
+from common.federation import Federation
+
+CANARIES = ("CANARY-8371", "98765.4321", "98765", "CANARYLEVEL", "-4321.5")
+PATIENTS = 12
+
+
+def spoil(table: str, column: str, value: object) -> Callable[[Any], None]:
+    """A change of the first patient's cell."""
+
+    def change(site: Any) -> None:
+        getattr(site, table).loc[0, column] = value
+
+    return change
+
+
+def drop(table: str, column: str) -> Callable[[Any], None]:
+    def change(site: Any) -> None:
+        setattr(site, table, getattr(site, table).drop(columns=column))
+
+    return change
+
+
+def rows(table: str, keep: list[int]) -> Callable[[Any], None]:
+    def change(site: Any) -> None:
+        setattr(site, table, getattr(site, table).iloc[keep])
+
+    return change
+
+
+def strangers(site: Any) -> None:
+    site.rna["patient"] = "other-" + site.rna["patient"]
+
+
+def mapped(table: str, ours: str, theirs: str) -> Callable[[Any], None]:
+    def change(site: Any) -> None:
+        site.site["columns"] = {table: {ours: theirs}}
+
+    return change
+
+
+ONE_ROW_TWICE = [0, *range(PATIENTS - 1), 0]
+BAD: dict[str, tuple[Any, ...]] = {
+    "missing column": (drop("clinical", "age"), "clinical.csv, column age", "is missing", "or map it under"),
+    "wrong mapping": (
+        mapped("clinical", "age", "years"),
+        "clinical.csv, column years",
+        "is missing",
+        "map it",
+    ),
+    "mapping of no column": (
+        mapped("rna", "G9", "g9"),
+        "columns.rna.G9",
+        "is not a column",
+        "remove or rename",
+    ),
+    "missing id": (drop("rna", "patient"), "rna.parquet, column patient", "is missing", "add it"),
+    "wrong unit": (spoil("clinical", "age", 98765.4321), "column age", "0 to 120 years", "check the unit"),
+    "duplicate patient": (
+        rows("clinical", ONE_ROW_TWICE),
+        "column patient",
+        "repeat a patient",
+        "one row per",
+    ),
+    "row without patient": (
+        spoil("outcomes", "patient", None),
+        "column patient",
+        "without a patient",
+        "drop",
+    ),
+    "negative time": (
+        spoil("outcomes", "months", -4321.5),
+        "column months",
+        "negative times",
+        "correct or drop",
+    ),
+    "time in days": (
+        spoil("outcomes", "months", 98765.4321),
+        "column months",
+        "600 months",
+        "give times in months",
+    ),
+    "event without time": (
+        spoil("outcomes", "months", None),
+        "column months",
+        "with an event",
+        "complete it",
+    ),
+    "time without event": (spoil("outcomes", "died", None), "column died", "with a time", "0 for censored"),
+    "event neither 0 nor 1": (
+        spoil("outcomes", "died", 98765),
+        "column died",
+        "other than 0 and 1",
+        "recode",
+    ),
+    "toxicity neither 0 nor 1": (
+        spoil("outcomes", "gut", 98765),
+        "column gut",
+        "other than 0 and 1",
+        "recode",
+    ),
+    "unknown category": (
+        spoil("clinical", "stage", "CANARYLEVEL"),
+        "column stage",
+        "1, 2, NA",
+        "recode them",
+    ),
+    "unknown class": (spoil("outcomes", "response", "CANARYLEVEL"), "column response", "0, 1", "recode them"),
+    "empty table": (rows("clinical", []), "clinical.csv", "is empty", "export it again"),
+    "empty outcomes": (rows("outcomes", []), "outcomes.csv", "is empty", "export it again"),
+    "too few patients": (rows("outcomes", [0, 1, 2]), "outcomes.csv", "has 3 patients", "pool this site"),
+    "text in numbers": (spoil("clinical", "crp", "CANARYLEVEL"), "column crp", "not numbers", "cells empty"),
+    "date in numbers": (
+        lambda site: setattr(site, "rna", site.rna.assign(G1=pd.Timestamp("2001-02-03"))),
+        "rna.parquet, column G1",
+        "not numbers",
+        "cells empty",
+    ),
+    "infinite cell": (spoil("clinical", "crp", "inf"), "column crp", "infinite", "leave unknown cells empty"),
+    "infinite in Parquet": (spoil("rna", "G1", -np.inf), "rna.parquet, column G1", "infinite", "cells empty"),
+    "infinite time": (spoil("outcomes", "months", np.inf), "column months", "infinite", "cells empty"),
+    "no patient in common": (strangers, "rna.parquet, column patient", "none of its", "same identifiers"),
+    "missing fold": (
+        lambda site: site.site.update(fold="f"),
+        "outcomes.csv, column f",
+        "missing",
+        "correct fold",
+    ),
+    "other federation": (
+        lambda site: site.site.update(approved="0" * 64),
+        "approved",
+        "not the one",
+        "approve its",
+    ),
+    "unknown key": (
+        lambda site: site.site.update(colums={}),
+        "site.toml, colums",
+        "not permitted",
+        "correct it",
+    ),
+    "unknown table": (
+        lambda site: site.site["tables"].update(ct="ct.csv"),
+        "site.toml, ct",
+        "is not a table",
+        "remove or rename",
+    ),
+    "missing file": (
+        lambda site: site.site["tables"].update(rna="none.csv"),
+        "none.csv",
+        "no such file",
+        "correct [tables]",
+    ),
+}
+
+
+def assert_says(error: InputError, *parts: str) -> None:
+    sentence = str(error)
+    for part in parts:
+        assert part in sentence
+    assert sentence.endswith(".")
+    assert "\n" not in sentence
+    assert not [canary for canary in CANARIES if canary in sentence]
+    assert error.__cause__ is None
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_sentence_with_place_and_remedy(
+    case: str, site_folder: Any, small_federation: Federation
+) -> None:
+    change, *parts = BAD[case]
+    change(site_folder)
+    with pytest.raises(InputError) as raised:
+        read_cohort(site_folder.write(), small_federation)
+    assert_says(raised.value, *parts)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("rna.parquet", b"CANARY-8371 98765.4321 \x00\xff\xfe"),
+        ("clinical.csv", b"\xff\xfe\x00CANARY-8371\n98765.4321"),
+        ("outcomes.csv", b'patient,months\n"CANARY-8371,98765.4321'),
+        ("outcomes.csv", b"patient,months\nCANARY-8371,98765.4321,CANARYLEVEL,1\n1\n2,3,4,5,6,7"),
+        ("clinical.csv", b""),
+    ],
+)
+def test_unreadable_file(file: str, content: bytes, site_folder: Any, small_federation: Federation) -> None:
+    folder = site_folder.write()
+    (folder / file).write_bytes(content)
+    with pytest.raises(InputError) as raised:
+        read_cohort(folder, small_federation)
+    assert_says(raised.value, file, "; export it again")
+
+
+@pytest.mark.parametrize("content", [b"name = 'CANARY-8371", b"\xff\xfe", b"name = 'a'\n[tables]\n", b""])
+def test_unusable_site_file(content: bytes, site_folder: Any, small_federation: Federation) -> None:
+    folder = site_folder.write()
+    (folder / "site.toml").write_bytes(content)
+    with pytest.raises(InputError) as raised:
+        read_cohort(folder, small_federation)
+    assert_says(raised.value, "site.toml")
+
+
+def test_every_problem_is_listed(site_folder: Any, small_federation: Federation) -> None:
+    for case in ("wrong unit", "unknown category", "negative time", "infinite in Parquet"):
+        BAD[case][0](site_folder)
+    cohort, problems = inspect_cohort(site_folder.write(), small_federation)
+    assert cohort is not None
+    assert len(problems) == 4
