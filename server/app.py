@@ -1,0 +1,53 @@
+"""The coordinator's Flower app: it reads the run's configuration and coordinates."""
+
+from pathlib import Path
+
+from flwr.app import Context, UserConfig
+from flwr.serverapp import Grid, ServerApp
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from common.errors import InputError
+from common.federation import load
+from server.coordination import OnRound, coordinate
+
+
+class RunConfig(BaseModel):
+    """What a run is given: federation file, folder for results, held-out fold (-1: none) and seed."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    federation: Path
+    out: Path
+    fold: int = Field(default=-1, ge=-1)
+    seed: int = Field(default=0, ge=0)
+
+    @classmethod
+    def of(cls, config: UserConfig) -> "RunConfig":
+        """Read Flower's run configuration, whose other keys are for others.
+
+        Raises:
+            InputError: if a key is missing or does not fit.
+        """
+        try:
+            return cls.model_validate(config)
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            key = ".".join(str(part) for part in first["loc"])
+            raise InputError(f"run configuration, {key}", first["msg"], "give it with --run-config") from None
+
+
+def server_app(on_round: OnRound | None = None) -> ServerApp:
+    """A ServerApp; `on_round` hears of each exchange as it ends."""
+    app = ServerApp()
+
+    @app.main()
+    def main(grid: Grid, context: Context) -> None:
+        config = RunConfig.of(context.run_config)
+        federation = load(config.federation)
+        folder = config.federation.parent
+        coordinate(grid, federation, folder, config.out, config.fold, config.seed, on_round)
+
+    return app
+
+
+app = server_app()

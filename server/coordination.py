@@ -1,0 +1,157 @@
+"""A run from the first question to the kept weights.
+
+Flower's own `Strategy.start` can neither stop early nor tell what each round was made of: the loop is here.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from flwr.app import ArrayRecord, ConfigRecord
+from flwr.serverapp import Grid
+
+from common.federation import Federation
+from common.model import build_model
+from common.preprocessing import combine
+from server.journal import Journal, RoundRecord, RunRecord
+from server.result import Result, save_result
+from server.roster import enrol, quorum
+from server.strategy import HardenedFedAvg, make_strategy, unpacked
+
+MISSES = 3
+"""Rounds in a row without a quorum that end a run."""
+
+OnRound = Callable[[RoundRecord], None]
+
+
+class RunFailed(Exception):
+    """A run that cannot give a model."""
+
+
+@dataclass
+class _Kept:
+    """The weights with the lowest validation loss so far, the last ones as long as no loss is known.
+
+    Attributes:
+        arrays: the weights.
+        round: the round of training they come from.
+        loss: their validation loss, None while unknown.
+        waited: rounds since without a lower one.
+    """
+
+    arrays: ArrayRecord
+    round: int = 0
+    loss: float | None = None
+    waited: int = 0
+
+    def offer(self, arrays: ArrayRecord, number: int, loss: float | None) -> None:
+        """Weigh the weights of a round against those kept."""
+        if self.loss is None or (loss is not None and loss < self.loss):
+            self.arrays, self.round, self.loss, self.waited = arrays, number, loss, 0
+        else:
+            self.waited += 1
+
+
+def coordinate(
+    grid: Grid,
+    federation: Federation,
+    folder: Path,
+    out: Path,
+    fold: int = -1,
+    seed: int = 0,
+    on_round: OnRound | None = None,
+) -> RunRecord:
+    """Run a federation and write journal, weights and preprocessing.
+
+    Args:
+        grid: the way to the nodes.
+        federation: the agreement.
+        folder: where its public files are.
+        out: the run's folder.
+        fold: patients of this fold are held out; -1 holds out none.
+        seed: of the initial weights and everything drawn at the sites.
+        on_round: called with each exchange's record, the closing evaluation included.
+
+    Returns:
+        The run's closing record, `completed` or `partial`.
+
+    Raises:
+        RunFailed: if too few participants take part, or stop taking part.
+        InputError: if the sites' statistics cannot place a task's hazard intervals.
+    """
+    run = RunRecord(
+        status="started",
+        federation=federation.name,
+        digest=federation.digest,
+        strategy=federation.training.strategy,
+        fold=fold,
+        seed=seed,
+    )
+    with Journal(out) as journal:
+
+        def note(record: RoundRecord) -> None:
+            journal.write(record)
+            if on_round is not None:
+                on_round(record)
+
+        try:
+            roster = enrol(grid, federation, fold, seed)
+            withheld = {site: dict(reply.withheld) for site, reply in roster.statistics.items()}
+            run = run.model_copy(
+                update={"sites": tuple(roster.nodes), "left_out": roster.left_out, "withheld": withheld}
+            )
+            journal.write(run)
+            if len(roster.nodes) < quorum(federation):
+                raise RunFailed(
+                    f"{len(roster.nodes)} of {len(federation.participants)} participants take part and "
+                    f"{quorum(federation)} are needed; the journal says why each other one does not."
+                )
+            preprocessing = combine([reply.statistics for reply in roster.statistics.values()], federation)
+            strategy = make_strategy(federation, roster, preprocessing, fold, seed)
+            initial = ArrayRecord(build_model(federation, folder, seed).state_dict())
+            kept, rounds, missed = _train(grid, strategy, initial, note)
+            save_result(out, Result(unpacked(kept.arrays), preprocessing))
+        except Exception:
+            journal.write(run.model_copy(update={"status": "failed"}))
+            raise
+        run = run.model_copy(
+            update={
+                "status": "partial" if missed else "completed",
+                "rounds": rounds,
+                "best_round": kept.round,
+                "best_loss": kept.loss,
+            }
+        )
+        journal.write(run)
+    return run
+
+
+def _train(
+    grid: Grid, strategy: HardenedFedAvg, arrays: ArrayRecord, note: Callable[[RoundRecord], None]
+) -> tuple[_Kept, int, bool]:
+    """All rounds and the closing evaluation: (what to keep, rounds done, whether any lacked a quorum)."""
+    training = strategy.plan.federation.training
+    deadline_s = strategy.plan.federation.rounds.deadline_s
+    kept = _Kept(arrays)
+    trained, misses, missed = 0, 0, False
+    number = 0
+    for number in range(1, training.rounds + 1):
+        requests = strategy.configure_train(number, arrays, ConfigRecord(), grid)
+        result, _ = strategy.aggregate_train(number, grid.send_and_receive(requests, timeout=deadline_s))
+        note(strategy.record)
+        if result is None:
+            misses, missed = misses + 1, True
+            if misses == MISSES:
+                raise RunFailed(f"{MISSES} rounds in a row had no quorum; the journal names who was missing.")
+            continue
+        misses = 0
+        kept.offer(arrays, trained, strategy.record.validation_loss)
+        arrays, trained = result, number
+        if kept.waited >= training.patience:
+            break
+    requests = strategy.configure_evaluate(number + 1, arrays, ConfigRecord(), grid)
+    strategy.aggregate_evaluate(number + 1, grid.send_and_receive(requests, timeout=deadline_s))
+    note(strategy.record)
+    applied = strategy.record.applied
+    kept.offer(arrays, trained, strategy.record.validation_loss if applied else None)
+    return kept, number, missed or not applied

@@ -1,0 +1,193 @@
+"""Hospitals' answers, trusted in nothing: a bad one is dropped with a reason, and the others stand."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Generic, Self, TypeVar
+
+import numpy as np
+from flwr.app import Message, Metadata
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from common.exchange import EvaluateReply, RefusalReply, StatisticsReply, TrainReply, is_refusal
+
+
+class DropReason(StrEnum):
+    """Why a reply, or a whole site, had no part."""
+
+    NO_REPLY = "no-reply"
+    ERROR = "error"
+    REFUSED = "refused"
+    INVALID_MESSAGE = "invalid-message"
+    NOT_A_PARTICIPANT = "not-a-participant"
+    CLAIMED_TWICE = "claimed-twice"
+    STATISTICS_INVALID = "statistics-invalid"
+    UNKNOWN_NODE = "unknown-node"
+    UNKNOWN_SITE = "unknown-site"
+    WRONG_SITE = "wrong-site"
+    WRONG_ROUND = "wrong-round"
+    DUPLICATE = "duplicate"
+    ARRAY_NAMES = "array-names"
+    ARRAY_DTYPE = "array-dtype"
+    ARRAY_SHAPE = "array-shape"
+    NOT_FINITE = "not-finite"
+    WEIGHT_INVALID = "weight-invalid"
+
+
+REASONS: dict[DropReason, str] = {
+    DropReason.NO_REPLY: "Nothing came back before the deadline.",
+    DropReason.ERROR: "Flower reported an error in place of a reply; the site's own log says more.",
+    DropReason.REFUSED: "The site refused, for the reason its code names.",
+    DropReason.INVALID_MESSAGE: "The reply is not the message that was asked for.",
+    DropReason.NOT_A_PARTICIPANT: "The site's name is not among the federation's participants.",
+    DropReason.CLAIMED_TWICE: "Two nodes claim to be this site.",
+    DropReason.STATISTICS_INVALID: "The site's sums do not fit the federation file.",
+    DropReason.UNKNOWN_NODE: "The reply comes from a node that is not in this run's roster.",
+    DropReason.UNKNOWN_SITE: "The reply names a site that is not in this run's roster.",
+    DropReason.WRONG_SITE: "The reply carries the name of another site.",
+    DropReason.WRONG_ROUND: "The reply is about another round.",
+    DropReason.DUPLICATE: "The site replied more than once, and which reply it means cannot be told.",
+    DropReason.ARRAY_NAMES: "The weights do not have the model's parameter names.",
+    DropReason.ARRAY_DTYPE: "A parameter is not float32.",
+    DropReason.ARRAY_SHAPE: "A parameter does not have the model's shape.",
+    DropReason.NOT_FINITE: "A parameter is not finite.",
+    DropReason.WEIGHT_INVALID: "A number of training patients is missing, negative or not finite.",
+}
+
+
+class Dropped(BaseModel):
+    """A reply that had no part: by site where the roster knows it, else by node.
+
+    `code` is a refusal's code, or the number of a Flower error.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    site: str | None = None
+    node: int | None = None
+    reason: DropReason
+    code: str | None = None
+
+
+class UnusableReplyError(Exception):
+    """A reply that has to be dropped."""
+
+    def __init__(self, reason: DropReason, code: str | None = None) -> None:
+        super().__init__(REASONS[reason])
+        self.reason, self.code = reason, code
+
+
+Read = TypeVar("Read", StatisticsReply, TrainReply, EvaluateReply)
+Scored = TypeVar("Scored", TrainReply, EvaluateReply)
+
+
+def sender(reply: Message, sent: Iterable[Metadata]) -> int:
+    """The node a reply comes from.
+
+    Flower makes some error replies at the SuperLink, with the SuperLink's own node as their source: an error
+    belongs to the node of the request it replies to.
+    """
+    if reply.has_error():
+        asked = {request.message_id: request.dst_node_id for request in sent}
+        return asked.get(reply.metadata.reply_to_message_id, reply.metadata.src_node_id)
+    return reply.metadata.src_node_id
+
+
+def read(kind: type[Read], reply: Message) -> Read:
+    """The reply as the message it should be.
+
+    Raises:
+        UnusableReplyError: if it is an error, a refusal or anything else.
+    """
+    if reply.has_error():
+        raise UnusableReplyError(DropReason.ERROR, str(reply.error.code))
+    try:
+        if not is_refusal(reply.content):
+            return kind.from_record(reply.content)
+        code = RefusalReply.from_record(reply.content).code.value
+    except Exception:  # decoding a hostile array can raise nearly anything, and none of it may end the run
+        raise UnusableReplyError(DropReason.INVALID_MESSAGE) from None
+    raise UnusableReplyError(DropReason.REFUSED, code)
+
+
+def check_weights(reply: TrainReply, model: dict[str, NDArray[np.float32]], groups: Iterable[str]) -> None:
+    """Compare a reply's weights and numbers of patients with the model it was asked to train.
+
+    `patients` must name the shared group; a group it does not name counts as none.
+
+    Raises:
+        UnusableReplyError: if anything differs or is not finite.
+    """
+    if set(reply.weights) != set(model):
+        raise UnusableReplyError(DropReason.ARRAY_NAMES)
+    for name, array in reply.weights.items():
+        if array.dtype != np.float32:
+            raise UnusableReplyError(DropReason.ARRAY_DTYPE)
+        if array.shape != model[name].shape:
+            raise UnusableReplyError(DropReason.ARRAY_SHAPE)
+        if not np.isfinite(array).all():
+            raise UnusableReplyError(DropReason.NOT_FINITE)
+    counts = [reply.patients.get(group, 0.0) for group in groups]
+    if "patients" not in reply.patients or not all(np.isfinite(n) and n >= 0 for n in counts):
+        raise UnusableReplyError(DropReason.WEIGHT_INVALID)
+
+
+@dataclass(frozen=True)
+class Collected(Generic[Scored]):
+    """A round's replies in order of site name, and those dropped."""
+
+    accepted: tuple[Scored, ...]
+    dropped: tuple[Dropped, ...]
+
+    @classmethod
+    def of(
+        cls,
+        kind: type[Scored],
+        replies: Iterable[Message],
+        sites: dict[int, str],
+        sent: Sequence[Metadata],
+        server_round: int,
+        check: Callable[[Scored], None],
+    ) -> Self:
+        """Read all replies of a round, in whatever order they came.
+
+        Args:
+            kind: the message they should be.
+            replies: as Flower delivers them.
+            sites: node -> the site it speaks for.
+            sent: the metadata of the requests.
+            server_round: the round they should be about.
+            check: raises `UnusableReplyError` for a reply whose content does not fit.
+        """
+        usable: dict[str, list[Scored]] = {}
+        dropped: list[Dropped] = []
+        for message in replies:
+            node = sender(message, sent)
+            site = sites.get(node)
+            if site is None:
+                dropped.append(Dropped(node=node, reason=DropReason.UNKNOWN_NODE))
+                continue
+            try:
+                reply = read(kind, message)
+                if reply.site != site:
+                    known = reply.site in sites.values()
+                    raise UnusableReplyError(DropReason.WRONG_SITE if known else DropReason.UNKNOWN_SITE)
+                if reply.round != server_round:
+                    raise UnusableReplyError(DropReason.WRONG_ROUND)
+                check(reply)
+                usable.setdefault(site, []).append(reply)
+            except UnusableReplyError as bad:
+                dropped.append(Dropped(site=site, reason=bad.reason, code=bad.code))
+        heard = {*usable, *(one.site for one in dropped)}
+        silent = [site for site in sites.values() if site not in heard]
+        repeated = [site for site in usable if len(usable[site]) > 1]
+        dropped += [Dropped(site=site, reason=DropReason.NO_REPLY) for site in silent]
+        dropped += [Dropped(site=site, reason=DropReason.DUPLICATE) for site in repeated]
+        accepted = tuple(usable[site][0] for site in sorted(usable) if len(usable[site]) == 1)
+        return cls(accepted, ordered(dropped))
+
+
+def ordered(dropped: Iterable[Dropped]) -> tuple[Dropped, ...]:
+    """By site, node and reason, so that a journal does not depend on the order of arrival."""
+    return tuple(sorted(dropped, key=lambda one: (one.site or "", one.node or 0, one.reason, one.code or "")))

@@ -1,0 +1,120 @@
+"""Who takes part in a run: which connected node speaks for which participant, from its first answer."""
+
+import math
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from flwr.app import Message, Metadata
+from flwr.serverapp import Grid
+
+from common.exchange import STATISTICS, StatisticsReply, StatisticsRequest
+from common.federation import Federation
+from server.replies import Dropped, DropReason, UnusableReplyError, ordered, read, sender
+
+POLL_S = 1.0
+"""Seconds between two looks at which nodes are connected."""
+
+
+@dataclass(frozen=True)
+class Roster:
+    """The participants of a run.
+
+    Attributes:
+        statistics: site -> its first answer, in order of site name.
+        nodes: site -> its node, in order of site name.
+        left_out: nodes and participants that have no part, and why.
+    """
+
+    statistics: dict[str, StatisticsReply]
+    nodes: dict[str, int]
+    left_out: tuple[Dropped, ...]
+
+    @property
+    def sites(self) -> dict[int, str]:
+        """Node -> the site it speaks for."""
+        return {node: site for site, node in self.nodes.items()}
+
+
+def quorum(federation: Federation) -> int:
+    """How many participants must reply for a round to count: the agreed share, rounded up."""
+    # the subtraction keeps 0.1 * 30 = 3.0000000000000004 at 3
+    return max(1, math.ceil(federation.rounds.quorum * len(federation.participants) - 1e-9))
+
+
+def enrol(grid: Grid, federation: Federation, fold: int, seed: int) -> Roster:
+    """Wait for as many nodes as there are participants, or the deadline, and ask each who it is."""
+    end = time.monotonic() + federation.rounds.deadline_s
+    while len(nodes := sorted(grid.get_node_ids())) < len(federation.participants):
+        if (left := end - time.monotonic()) <= 0:
+            break
+        time.sleep(min(POLL_S, left))
+    content = StatisticsRequest(federation=federation.digest, fold=fold, seed=seed).to_record()
+    deadline_s = federation.rounds.deadline_s
+    requests = [Message(content, node, STATISTICS, ttl=deadline_s) for node in nodes]
+    sent = [request.metadata for request in requests]
+    replies = list(grid.send_and_receive(requests, timeout=deadline_s)) if requests else []
+    return build(replies, sent, federation)
+
+
+def build(replies: Iterable[Message], sent: Sequence[Metadata], federation: Federation) -> Roster:
+    """The roster from the nodes' answers; a name claimed by two nodes belongs to neither."""
+    participants = {participant.name for participant in federation.participants}
+    asked = {request.dst_node_id for request in sent}
+    claims: dict[str, list[tuple[int, StatisticsReply]]] = {}
+    left_out, heard = [], set()
+    for message in replies:
+        node = sender(message, sent)
+        heard.add(node)
+        try:
+            if node not in asked:
+                raise UnusableReplyError(DropReason.UNKNOWN_NODE)
+            reply = read(StatisticsReply, message)
+            if reply.site not in participants:
+                raise UnusableReplyError(DropReason.NOT_A_PARTICIPANT)
+            claims.setdefault(reply.site, []).append((node, reply))
+        except UnusableReplyError as bad:
+            left_out.append(Dropped(node=node, reason=bad.reason, code=bad.code))
+    left_out += [Dropped(node=node, reason=DropReason.NO_REPLY) for node in asked - heard]
+    members: dict[str, tuple[int, StatisticsReply]] = {}
+    for site in sorted(participants):
+        claimants = claims.get(site, [])
+        if not claimants:
+            left_out.append(Dropped(site=site, reason=DropReason.NO_REPLY))
+        elif len({node for node, _ in claimants}) > 1:
+            left_out += [
+                Dropped(site=site, node=node, reason=DropReason.CLAIMED_TWICE) for node, _ in claimants
+            ]
+        elif len(claimants) > 1:
+            left_out.append(Dropped(site=site, node=claimants[0][0], reason=DropReason.DUPLICATE))
+        elif not _fits(claimants[0][1], federation):
+            left_out.append(Dropped(site=site, node=claimants[0][0], reason=DropReason.STATISTICS_INVALID))
+        else:
+            members[site] = claimants[0]
+    nodes = [node for node, _ in members.values()]
+    for site in [site for site, (node, _) in members.items() if nodes.count(node) > 1]:
+        left_out.append(Dropped(site=site, node=members.pop(site)[0], reason=DropReason.DUPLICATE))
+    return Roster(
+        statistics={site: reply for site, (_, reply) in members.items()},
+        nodes={site: node for site, (node, _) in members.items()},
+        left_out=ordered(left_out),
+    )
+
+
+def _fits(reply: StatisticsReply, federation: Federation) -> bool:
+    """Whether the sums have the names and shapes of `site_statistics`, and could be sums at all."""
+    shapes = {f"modality:{m.name}": (3, len(m.nodes)) for m in federation.modalities if m.scale != "none"}
+    shapes |= {f"survival:{task.name}": (3, 1) for task in federation.survival_tasks()}
+    if {name: array.shape for name, array in reply.moments.items()} != shapes:
+        return False
+    if set(reply.withheld) != set(shapes):
+        return False
+    if not all(math.isfinite(number) and number >= 0 for number in reply.withheld.values()):
+        return False
+    return all(
+        array.dtype.kind == "f"
+        and bool(np.isfinite(array).all())
+        and bool((array[0] >= 0).all() and (array[0] <= reply.patients).all() and (array[2] >= 0).all())
+        for array in reply.moments.values()
+    )

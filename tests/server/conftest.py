@@ -1,0 +1,182 @@
+"""Four hospitals that answer real Flower messages with plain functions."""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import count
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, RecordDict
+from flwr.serverapp import Grid
+from flwr.supercore.run import Run
+from flwr.supercore.task_identity import TaskIdentity
+from numpy.typing import NDArray
+
+from common.exchange import EvaluateReply, ModelRequest, StatisticsReply, TrainReply
+from common.federation import Federation
+from common.preprocessing import Preprocessing
+from server.roster import Roster
+from server.strategy import HardenedFedAvg, make_strategy
+
+Weights = dict[str, NDArray[np.float32]]
+Answer = Callable[[Message], Message | None]
+NODES = {"east": 41, "north": 7, "south": 19, "west": 3}
+
+
+@pytest.fixture(autouse=True)
+def _coordinator() -> Iterator[None]:
+    """Flower lets a process create messages only once it knows who it is."""
+    before = (TaskIdentity._run_id, TaskIdentity._node_id, TaskIdentity._task_id)
+    TaskIdentity._run_id, TaskIdentity._node_id, TaskIdentity._task_id = 5, 1, 9
+    yield
+    TaskIdentity._run_id, TaskIdentity._node_id, TaskIdentity._task_id = before
+
+
+class FakeGrid(Grid):
+    """Delivers each message to its node's function; a node that returns None stays silent."""
+
+    def __init__(self, answers: dict[int, Answer]) -> None:
+        self.answers = answers
+        self.sent: list[Message] = []
+        self.timeouts: list[float | None] = []
+        self._ids = count(1)
+
+    def set_run(self, run: Run) -> None: ...
+
+    @property
+    def run(self) -> Run:
+        return Run.create_empty(5)
+
+    def create_message(self, *_: Any, **__: Any) -> Message:
+        raise NotImplementedError
+
+    def push_messages(self, messages: Iterable[Message]) -> list[str]:
+        raise NotImplementedError
+
+    def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
+        raise NotImplementedError
+
+    def get_node_ids(self) -> list[int]:
+        return list(self.answers)
+
+    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> list[Message]:
+        messages = name(messages, self._ids)
+        self.sent += messages
+        self.timeouts.append(timeout)
+        replies = [self.answers[message.metadata.dst_node_id](message) for message in messages]
+        return [reply for reply in replies if reply is not None]
+
+
+def name(messages: Iterable[Message], ids: Iterator[int]) -> list[Message]:
+    """Give messages their ids, as Flower does when it sends them."""
+    named = list(messages)
+    for message in named:
+        message.metadata.__dict__["_message_id"] = f"message-{next(ids)}"
+    return named
+
+
+class Bench:
+    """Builds what a test needs around a model of three parameters, one per kind of averaging group."""
+
+    nodes = NODES
+    grid = FakeGrid
+
+    def __init__(self) -> None:
+        self._ids = count(1)
+        self.weights: Weights = {
+            "shared.weight": np.array([[1.0, 2.0], [3.0, 4.0]], np.float32),
+            "branches.rna.weight": np.array([10.0, 20.0], np.float32),
+            "heads.os.weight": np.array([0.5], np.float32),
+        }
+
+    def federation(self, quorum: float = 0.5, deadline_s: float = 60.0, **training: Any) -> Federation:
+        return Federation.model_validate(
+            {
+                "name": "four",
+                "modalities": [
+                    {"name": "clinical", "node": "clinical", "columns": ["age"]},
+                    {"name": "rna", "node": "gene", "columns": ["TP53", "EGFR"]},
+                ],
+                "tasks": [
+                    {
+                        "kind": "survival",
+                        "name": "os",
+                        "time": "d",
+                        "event": "e",
+                        "unit": "days",
+                        "longest": 9000,
+                    }
+                ],
+                "training": training,
+                "rounds": {"quorum": quorum, "deadline_s": deadline_s},
+                "participants": [{"name": site} for site in NODES],
+            }
+        )
+
+    def statistics(self, site: str) -> StatisticsReply:
+        column = np.array([[40.0], [80.0], [200.0]])
+        return StatisticsReply(
+            site=site,
+            patients=50,
+            moments={
+                "modality:clinical": column,
+                "modality:rna": np.tile(column, 2),
+                "survival:os": np.array([[20.0], [120.0], [740.0]]),
+            },
+            withheld={"modality:clinical": 0.0, "modality:rna": 1.0, "survival:os": 0.0},
+        )
+
+    def strategy(self, federation: Federation | None = None) -> HardenedFedAvg:
+        roster = Roster({site: self.statistics(site) for site in NODES}, dict(NODES), ())
+        preprocessing = Preprocessing({"rna": torch.zeros(2)}, {"rna": torch.ones(2)}, {"os": torch.ones(12)})
+        return make_strategy(federation or self.federation(), roster, preprocessing, fold=2, seed=11)
+
+    def ask(
+        self, strategy: HardenedFedAvg, number: int = 1, weights: Weights | None = None
+    ) -> dict[str, Message]:
+        """The requests of a round, by site, named as if sent."""
+        arrays = ArrayRecord({key: Array(value) for key, value in (weights or self.weights).items()})
+        requests = strategy.configure_train(number, arrays, ConfigRecord(), FakeGrid({}))
+        sites = {node: site for site, node in NODES.items()}
+        return {sites[one.metadata.dst_node_id]: one for one in name(requests, self._ids)}
+
+    def reply(self, request: Message, site: str, add: float = 1.0, **changes: Any) -> Message:
+        """An honest reply of `site`, its weights moved by `add`, with fields replaced."""
+        asked = ModelRequest.from_record(request.content)
+        fields: dict[str, Any] = {
+            "site": site,
+            "round": asked.round,
+            "weights": {key: array + np.float32(add) for key, array in asked.weights.items()},
+            "patients": {"patients": 30.0, "branches.rna": 20.0, "heads.os": 30.0},
+            "metrics": self.metrics(0.5),
+        }
+        return Message(TrainReply(**{**fields, **changes}).to_record(), reply_to=request)
+
+    def evaluation(self, request: Message, site: str, loss: float) -> Message:
+        """An honest answer to an `evaluate` request."""
+        number = ModelRequest.from_record(request.content).round
+        return Message(
+            EvaluateReply(site=site, round=number, metrics=self.metrics(loss)).to_record(), reply_to=request
+        )
+
+    def metrics(self, loss: float, patients: float = 10.0) -> dict[str, float]:
+        return {
+            "validation_loss": loss * patients,
+            "validation_patients": patients,
+            "concordant:os": 30.0,
+            "comparable:os": 40.0,
+            "training_loss": loss / 2,
+        }
+
+    def content(self, request: Message, content: RecordDict) -> Message:
+        return Message(content, reply_to=request)
+
+    def error(self, request: Message, code: int, reason: str) -> Message:
+        return Message(Error(code, reason), reply_to=request)
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
+    monkeypatch.setattr("server.roster.POLL_S", 0.01)
+    return Bench()

@@ -1,0 +1,130 @@
+from collections.abc import Callable
+from itertools import permutations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from flwr.app import Message
+
+from common.errors import RefusalCode
+from common.exchange import STATISTICS, RefusalReply, StatisticsReply, StatisticsRequest
+from server.replies import DropReason
+from server.roster import build, enrol, quorum
+
+if TYPE_CHECKING:
+    from tests.server.conftest import Bench
+
+Answer = Callable[[Message], Message | None]
+
+
+def says(reply: StatisticsReply) -> Answer:
+    return lambda message: Message(reply.to_record(), reply_to=message)
+
+
+def refuses(message: Message) -> Message:
+    return Message(RefusalReply(site="", code=RefusalCode.FEDERATION_MISMATCH).to_record(), reply_to=message)
+
+
+def test_every_participant_is_asked_once_and_found(bench: "Bench") -> None:
+    federation = bench.federation()
+    grid = bench.grid({node: says(bench.statistics(site)) for site, node in bench.nodes.items()})
+    roster = enrol(grid, federation, fold=1, seed=4)
+    assert roster.nodes == bench.nodes
+    assert list(roster.statistics) == sorted(bench.nodes)
+    assert roster.left_out == ()
+    assert roster.sites[bench.nodes["north"]] == "north"
+    assert {message.metadata.message_type for message in grid.sent} == {STATISTICS}
+    request = StatisticsRequest.from_record(grid.sent[0].content)
+    assert request == StatisticsRequest(federation=federation.digest, fold=1, seed=4)
+    assert grid.timeouts == [federation.rounds.deadline_s]
+
+
+def test_strangers_and_impostors_are_left_out_with_a_reason(bench: "Bench") -> None:
+    answers: dict[int, Answer] = {
+        1: says(bench.statistics("north")),
+        2: says(bench.statistics("atlantis")),
+        3: says(bench.statistics("west")),
+        4: says(bench.statistics("west")),
+        5: refuses,
+        6: lambda message: None,
+    }
+    grid = bench.grid(answers)
+    roster = enrol(grid, bench.federation(), -1, 0)
+    assert roster.nodes == {"north": 1}
+    assert {(one.site, one.node, one.reason, one.code) for one in roster.left_out} == {
+        (None, 2, DropReason.NOT_A_PARTICIPANT, None),
+        ("west", 3, DropReason.CLAIMED_TWICE, None),
+        ("west", 4, DropReason.CLAIMED_TWICE, None),
+        (None, 5, DropReason.REFUSED, "federation-mismatch"),
+        (None, 6, DropReason.NO_REPLY, None),
+        ("east", None, DropReason.NO_REPLY, None),
+        ("south", None, DropReason.NO_REPLY, None),
+    }
+    sent = [message.metadata for message in grid.sent]
+    replies = [reply for message in grid.sent if (reply := answers[message.metadata.dst_node_id](message))]
+    for order in permutations(replies):
+        again = build(order, sent, bench.federation())
+        assert (again.nodes, again.left_out) == (roster.nodes, roster.left_out)
+
+
+def test_a_node_that_claims_two_sites_speaks_for_neither(bench: "Bench") -> None:
+    grid = bench.grid({1: says(bench.statistics("north")), 2: says(bench.statistics("west"))})
+    enrol(grid, bench.federation(deadline_s=0.01), -1, 0)
+    request, other = grid.sent
+    replies = [says(bench.statistics(site))(request) for site in ("north", "east")]
+    replies.append(says(bench.statistics("west"))(other))
+    roster = build(
+        [reply for reply in replies if reply], [one.metadata for one in grid.sent], bench.federation()
+    )
+    assert roster.nodes == {"west": 2}
+
+
+@pytest.mark.parametrize(
+    "moments",
+    [
+        {"survival:os": None},
+        {"modality:extra": np.zeros((3, 1))},
+        {"modality:rna": np.zeros((3, 5))},
+        {"modality:rna": np.full((3, 2), np.nan)},
+        {"modality:rna": np.full((3, 2), -1.0)},
+        {"modality:rna": np.full((3, 2), 1e6)},
+        {"modality:rna": np.zeros((3, 2), np.int64)},
+    ],
+    ids=["missing", "extra", "wrong width", "NaN", "negative", "more than its patients", "int"],
+)
+def test_sums_that_do_not_fit_leave_the_site_out(bench: "Bench", moments: dict[str, Any]) -> None:
+    good = bench.statistics("north")
+    changed = {name: array for name, array in {**good.moments, **moments}.items() if array is not None}
+    bad = good.model_copy(update={"moments": changed})
+    grid = bench.grid({1: says(bad), 2: says(bench.statistics("west"))})
+    roster = enrol(grid, bench.federation(deadline_s=0.01), -1, 0)
+    assert roster.nodes == {"west": 2}
+    assert ("north", 1, DropReason.STATISTICS_INVALID) in {
+        (o.site, o.node, o.reason) for o in roster.left_out
+    }
+
+
+def test_waits_for_late_nodes_and_not_beyond_the_deadline(
+    bench: "Bench", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid = bench.grid({})
+    late = iter(bench.nodes.items())
+
+    def connect(_: float) -> None:
+        for site, node in late:
+            grid.answers[node] = says(bench.statistics(site))
+            return
+
+    monkeypatch.setattr("server.roster.time.sleep", connect)
+    assert set(enrol(grid, bench.federation(), -1, 0).nodes) == set(bench.nodes)
+    monkeypatch.undo()
+    nobody = enrol(bench.grid({}), bench.federation(deadline_s=0.01), -1, 0)
+    assert nobody.nodes == {}
+    assert {one.reason for one in nobody.left_out} == {DropReason.NO_REPLY}
+
+
+@pytest.mark.parametrize(
+    ("share", "needed"), [(0.01, 1), (0.25, 1), (0.26, 2), (0.5, 2), (0.75, 3), (1.0, 4)]
+)
+def test_quorum_is_the_share_of_participants_rounded_up(bench: "Bench", share: float, needed: int) -> None:
+    assert quorum(bench.federation(quorum=share)) == needed
