@@ -1,0 +1,1 @@
+"""Many hospitals played on one machine: cohorts, engines, experiments."""

@@ -1,0 +1,1 @@
+"""Cohort sources: each writes ordinary site folders and a federation file."""

@@ -1,0 +1,154 @@
+"""Site folders on one machine: write one, find them, pool several into one."""
+
+import re
+import shutil
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import tomli_w
+
+from client.cohort import OUTCOMES, SITE_FILE, SiteFile
+from common.errors import InputError
+
+ID = "patient"
+WIDE = 40
+"""Tables with more columns than this are written as Parquet, which is read back ten times faster."""
+
+
+def folder_name(site: str) -> str:
+    """A site's name as a folder name: lower case, digits and hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", site.lower()).strip("-") or "site"
+
+
+def find_sites(folder: Path) -> list[Path]:
+    """The site folders directly under a folder, sorted by name.
+
+    Raises:
+        InputError: if there are none.
+    """
+    sites = sorted(path.parent for path in folder.glob(f"*/{SITE_FILE}"))
+    if not sites:
+        raise InputError(
+            str(folder), "holds no site folder", f"name a folder whose sub-folders have a {SITE_FILE}"
+        )
+    return sites
+
+
+def write_site(
+    folder: Path,
+    name: str,
+    outcomes: pd.DataFrame,
+    tables: dict[str, pd.DataFrame],
+    fold: str | None = None,
+    group: str | None = None,
+) -> None:
+    """Write one site folder, whole or not at all; an older one of that name is replaced.
+
+    Args:
+        folder: the site folder itself.
+        name: the participant's name in the federation file.
+        outcomes: labels, one row per patient, indexed by patient.
+        tables: modality -> features, indexed by patient; a table without rows is not written.
+        fold: column of `outcomes` with the held-out fold.
+        group: column of `outcomes` with the subgroup to report.
+    """
+    temporary = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    files = {OUTCOMES: f"{OUTCOMES}.csv"}
+    outcomes.to_csv(temporary / files[OUTCOMES], index_label=ID)
+    for table, frame in tables.items():
+        if frame.empty:
+            continue
+        files[table] = f"{table}.{'parquet' if frame.shape[1] > WIDE else 'csv'}"
+        if frame.shape[1] > WIDE:
+            frame.rename_axis(ID).reset_index().to_parquet(temporary / files[table], index=False)
+        else:
+            frame.to_csv(temporary / files[table], index_label=ID)
+    columns = {key: value for key, value in (("fold", fold), ("group", group)) if value is not None}
+    description = {"name": name, "id": ID, **columns, "tables": files}
+    (temporary / SITE_FILE).write_text(tomli_w.dumps(description), encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    temporary.rename(folder)
+
+
+def pool_sites(sites: Sequence[Path], out: Path, name: str, folds: Sequence[int] | None = None) -> Path:
+    """Write one site folder with the patients of several, in their order, and return it.
+
+    Each site's own column names give way to the federation's; identifiers are prefixed with the site's place,
+    so that equal ones stay different patients. A patient without a group keeps the site's name as group.
+
+    Args:
+        sites: site folders.
+        out: the folder that will hold the pooled one.
+        name: name of the pooled site.
+        folds: the fold to hold each patient out in, in place of the sites' own.
+    """
+    files = [site_file(site) for site in sites]
+    outcomes = _joined(
+        [
+            _own_table(path, file, OUTCOMES, place)
+            for place, (path, file) in enumerate(zip(sites, files, strict=True))
+        ]
+    )
+    names = list(dict.fromkeys(table for file in files for table in file.tables if table != OUTCOMES))
+    tables = {
+        table: _joined(
+            [
+                _own_table(path, file, table, place)
+                for place, (path, file) in enumerate(zip(sites, files, strict=True))
+                if table in file.tables
+            ]
+        )
+        for table in names
+    }
+    folder = out / folder_name(name)
+    if folds is not None:
+        outcomes[_POOLED_FOLD] = list(folds)
+    fold = _POOLED_FOLD if _POOLED_FOLD in outcomes else None
+    write_site(folder, name, outcomes, tables, fold=fold, group=_POOLED_GROUP)
+    return folder
+
+
+_POOLED_FOLD, _POOLED_GROUP = "held_out_fold", "reported_group"
+
+
+def site_file(folder: Path) -> SiteFile:
+    """`site.toml` as it stands; `client.cohort` is what checks it."""
+    return SiteFile.model_validate(tomllib.loads((folder / SITE_FILE).read_text(encoding="utf-8")))
+
+
+def _own_table(folder: Path, site: SiteFile, table: str, place: int) -> pd.DataFrame:
+    """One table of one site under the federation's column names; CSV cells stay the text they are."""
+    path = folder / site.tables[table]
+    if path.suffix == ".parquet":
+        frame = pd.read_parquet(path)
+    else:
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""])
+    frame.index = pd.Index([f"{place}:{patient}" for patient in frame[site.id]], name=ID)
+    renamed = {ours: frame[theirs] for ours, theirs in site.columns.get(table, {}).items()}
+    if table == OUTCOMES:
+        renamed[_POOLED_GROUP] = (
+            pd.Series(site.name, index=frame.index)
+            if site.group is None
+            else frame[site.group].fillna(site.name)
+        )
+        if site.fold is not None:
+            renamed[_POOLED_FOLD] = frame[site.fold]
+    kept = frame.drop(columns=[site.id, *(column for column in renamed if column in frame.columns)])
+    return pd.concat([kept, pd.DataFrame(renamed, index=frame.index)], axis=1)
+
+
+def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """All rows; a column that is text at one site and numbers at another becomes numbers where it can."""
+    joined = pd.concat(frames)
+    if len({str(dtype) for frame in frames for dtype in frame.dtypes}) == 1:
+        return joined
+    for column in joined.select_dtypes(object).columns:
+        numbers = pd.to_numeric(joined[column], errors="coerce")
+        joined[column] = (
+            numbers if numbers.isna().equals(joined[column].isna()) else joined[column].astype("string")
+        )
+    return joined

@@ -1,0 +1,78 @@
+"""The cohorts by name. Each is imported when asked for: the command line must start quickly."""
+
+import os
+import re
+from pathlib import Path
+
+from common.errors import InputError
+
+NAMES = (
+    "synthetic",
+    "lung",
+    "fed-heart",
+    "fed-tcga-brca",
+    "ici",
+    "cdisc",
+    "tcga-pan5",
+    "tcga-CANCER (any cancer folder of the data, such as tcga-brca)",
+)
+DATA_VARIABLE = "CONSILIUM_DATA"
+
+
+def default_data() -> Path | None:
+    """The folder of public data: $CONSILIUM_DATA, else the `shared/data` beside the repository, else None."""
+    if named := os.environ.get(DATA_VARIABLE):
+        return Path(named)
+    beside = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+    return beside if beside.is_dir() else None
+
+
+def write_cohort(cohort: str, data: Path | None, out: Path, seed: int = 0) -> None:
+    """Write a cohort's site folders and federation file.
+
+    Args:
+        cohort: one of NAMES.
+        data: folder of public data; `synthetic` and `lung` need none.
+        out: an empty or new folder.
+        seed: of the folds where none are published, and of the synthetic patients.
+
+    Raises:
+        InputError: for an unknown cohort, an occupied `out`, or data that are missing or have other columns.
+    """
+    if cohort == "synthetic":
+        from simulations.cohorts.synthetic import write_synthetic
+
+        write_synthetic(out, seed=seed)
+    elif cohort == "lung":
+        from simulations.cohorts.lung import write_lung
+
+        write_lung(out, seed)
+    elif cohort in ("fed-heart", "fed-tcga-brca"):
+        from simulations.cohorts.flamby import write_fed_heart, write_fed_tcga_brca
+
+        write = write_fed_heart if cohort == "fed-heart" else write_fed_tcga_brca
+        write(_needed(data, cohort), out)
+    elif cohort == "ici":
+        from simulations.cohorts.ici import write_ici
+
+        write_ici(_needed(data, cohort), out, seed)
+    elif cohort == "cdisc":
+        from simulations.cohorts.cdisc import write_cdisc
+
+        write_cdisc(_needed(data, cohort), out, seed)
+    elif re.fullmatch(r"tcga-[a-z0-9]+", cohort):
+        from simulations.cohorts.tcga import write_tcga
+
+        write_tcga(_needed(data, cohort), out, cohort.removeprefix("tcga-"))
+    else:
+        raise InputError(f"cohort {cohort}", "is not known", f"use one of {', '.join(NAMES)}")
+
+
+def _needed(data: Path | None, cohort: str) -> Path:
+    if data is None:
+        raise InputError(
+            f"cohort {cohort}", "needs the public data", f"name their folder: --data or {DATA_VARIABLE}"
+        )
+    if not data.is_dir():
+        raise InputError(str(data), "there is no such folder", f"correct --data or {DATA_VARIABLE}")
+    return data

@@ -1,0 +1,163 @@
+"""The one module that touches what Flower does not promise to keep.
+
+Written against flwr 1.41. The contract test of the engines compares them with Flower's own simulation.
+"""
+
+import copy
+import importlib
+import logging
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+
+from flwr.app import Array, ArrayRecord, Context, Error, Message, RecordDict, UserConfig
+from flwr.app.message import make_message
+from flwr.clientapp import ClientApp
+from flwr.common.constant import SUPERLINK_NODE_ID, ErrorCode
+from flwr.serverapp import ServerApp
+from flwr.simulation.run_simulation import _run_simulation
+from flwr.supercore import telemetry
+from flwr.supercore.constant import NOOP_FEDERATION_ID
+from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects, no_object_id_recompute
+from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents
+from flwr.supercore.run import Run as Run
+from flwr.supercore.task_identity import TaskIdentity
+from flwr.supercore.telemetry import EventType
+
+Parcel = tuple[str, str, dict[str, bytes]]
+"""A message on the wire: message id, id of its root object, and the content of every object by its id."""
+
+
+_QUIET = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
+
+
+class Failure(IntEnum):
+    """Flower's codes for a message that got no proper answer."""
+
+    RAISED = ErrorCode.CLIENT_APP_RAISED_EXCEPTION
+    NO_SUCH_NODE = ErrorCode.NODE_UNAVAILABLE
+    CRASHED = ErrorCode.CLIENT_APP_CRASHED
+
+
+def first_node_id() -> int:
+    """The smallest node id that is not the coordinator's own."""
+    return SUPERLINK_NODE_ID + 1
+
+
+def silence() -> None:
+    """Keep Flower from phoning home, and from logging below warnings unless FLWR_LOG_LEVEL says otherwise."""
+    os.environ.update(_QUIET)
+    telemetry.FLWR_TELEMETRY_ENABLED = "0"  # Flower reads its environment once, when it is imported
+    level = os.environ.setdefault("FLWR_LOG_LEVEL", "WARNING")
+    logging.getLogger("flwr").setLevel(level.upper())
+
+
+def load_client_app(reference: str) -> ClientApp:
+    """The ClientApp that `module:attribute` names.
+
+    Raises:
+        ImportError: if there is no such module.
+        TypeError: if it is not a ClientApp.
+    """
+    module, _, attribute = reference.partition(":")
+    app = getattr(importlib.import_module(module), attribute, None)
+    if not isinstance(app, ClientApp):
+        raise TypeError(f"{reference} is not a ClientApp")
+    return app
+
+
+def new_run(run_config: UserConfig) -> Run:
+    """A run with a fresh id: a site's records of earlier runs stay distinct."""
+    run = Run.create_empty(run_id=secrets.randbits(62) + 1)
+    run.primary_task_id = secrets.randbits(62) + 1
+    run.federation_id = NOOP_FEDERATION_ID
+    run.override_config = dict(run_config)
+    return run
+
+
+def server_context(run: Run) -> Context:
+    """The context Flower gives a ServerApp."""
+    return Context(run.run_id, 0, {}, RecordDict(), dict(run.override_config))
+
+
+@contextmanager
+def acting_as(run_id: int, node_id: int, task_id: int) -> Iterator[None]:
+    """Be this node while messages are created; afterwards be who one was."""
+    before = (TaskIdentity._run_id, TaskIdentity._node_id, TaskIdentity._task_id)
+    TaskIdentity._run_id, TaskIdentity._node_id, TaskIdentity._task_id = run_id, node_id, task_id
+    try:
+        yield
+    finally:
+        TaskIdentity._run_id, TaskIdentity._node_id, TaskIdentity._task_id = before
+
+
+@contextmanager
+def acting_as_coordinator(run: Run) -> Iterator[None]:
+    """Be the coordinator of `run` while messages are created."""
+    with acting_as(run.run_id, SUPERLINK_NODE_ID, run.primary_task_id or 0):
+        yield
+
+
+def name_message(message: Message, message_id: str) -> None:
+    """Set the id that a SuperLink would give."""
+    message.metadata.__dict__["_message_id"] = message_id
+
+
+def failed(message: Message, failure: Failure) -> Message:
+    """An error reply whose reason never carries text of an exception."""
+    return Message(Error(code=int(failure), reason=failure.name), reply_to=message)
+
+
+def detached(message: Message) -> Message:
+    """A copy whose records can be changed without touching the original; immutable array bytes are shared."""
+    metadata = copy.copy(message.metadata)
+    if message.has_error():
+        return make_message(metadata, error=message.error)
+    content = RecordDict()
+    for name, record in message.content.items():
+        if isinstance(record, ArrayRecord):
+            content[name] = ArrayRecord({key: _detached_array(array) for key, array in record.items()})
+        else:
+            content[name] = copy.deepcopy(record)
+    return make_message(metadata, content=content)
+
+
+def _detached_array(array: Array) -> Array:
+    return Array(array.dtype, array.shape, array.stype, array.data)
+
+
+def pack(message: Message) -> Parcel:
+    """Deflate a message as a SuperNode does before it sends."""
+    with no_object_id_recompute():
+        contents = {key: part.deflate() for key, part in get_all_nested_objects(message).items()}
+        return message.metadata.message_id, message.object_id, contents
+
+
+def unpack(parcel: Parcel) -> Message:
+    """Inflate what `pack` deflated.
+
+    Raises:
+        TypeError: if it is not a message.
+    """
+    message_id, root, contents = parcel
+    message = inflate_object_from_contents(root, contents)
+    if not isinstance(message, Message):
+        raise TypeError("the parcel holds no message")
+    name_message(message, message_id)
+    return message
+
+
+def run_on_ray(server_app: ServerApp, client_app: ClientApp, sites: int, run: Run) -> None:
+    """Flower's own simulation of `sites` nodes on a Ray that is already initialised; shuts that Ray down."""
+    with acting_as_coordinator(run):
+        _run_simulation(
+            num_supernodes=sites,
+            exit_event=EventType.PYTHON_API_RUN_SIMULATION_LEAVE,
+            client_app=client_app,
+            server_app=server_app,
+            backend_config={"client_resources": {"num_cpus": 1, "num_gpus": 0}},
+            server_app_context=server_context(run),
+            run=run,
+        )

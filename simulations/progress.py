@@ -1,0 +1,187 @@
+"""What a person watches while a simulation runs, and the tables printed when it is done."""
+
+from collections import deque
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+from rich.table import Table
+from rich.text import Text
+
+from simulations.report_text import difference_text, metric_name, range_text, spread_text
+from simulations.result import ARM_NAMES, MISSING, Result
+
+if TYPE_CHECKING:
+    from server.journal import RoundRecord
+
+ROWS = 8
+LINES_APART = 10
+
+
+class Progress:
+    """A live display of rounds; plain lines, one in `LINES_APART` rounds, where the output is no terminal.
+
+    Args:
+        rounds: planned rounds per fold.
+        console: where to print; standard output by default.
+    """
+
+    def __init__(self, rounds: int, console: Console | None = None) -> None:
+        self._console = console or Console()
+        self._rounds = rounds
+        self._latest: deque[RoundRecord] = deque(maxlen=ROWS)
+        self._fold: int | None = None
+        self._stage: str | None = None
+        self._best: RoundRecord | None = None
+        self._bars = Bars(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+        )
+        self._bar = self._bars.add_task("starting", total=rounds)
+        self._live = Live(
+            console=self._console, refresh_per_second=4, get_renderable=self.__rich__, transient=True
+        )
+
+    def __enter__(self) -> Self:
+        """Start the display."""
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Remove the display, also after an error."""
+        self._live.stop()
+
+    def stage(self, text: str) -> None:
+        """Say what happens now, as in `fold 1/2, local models, site 3/21`."""
+        self._bars.update(self._bar, description=text)
+        if not self._console.is_terminal and text != self._stage:
+            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._stage = text
+
+    def round(self, fold: int, record: "RoundRecord") -> None:
+        """Show a finished round of a fold (counted from 1)."""
+        if fold != self._fold:
+            self._fold, self._best = fold, None
+            self._latest.clear()
+            self._bars.reset(self._bar, total=self._rounds)
+        if _is_better(record, self._best):
+            self._best = record
+        self._latest.append(record)
+        self._bars.update(self._bar, completed=min(record.round, self._rounds))
+        due = record.round == 1 or record.round % LINES_APART == 0
+        if not self._console.is_terminal and due:
+            self._console.print(self._line(fold, record), markup=False, highlight=False, soft_wrap=True)
+
+    def _line(self, fold: int, record: "RoundRecord") -> str:
+        scores = "".join(f", {task} {_figure(score)}" for task, score in record.scores.items())
+        best = f"; best round {self._best.round}" if self._best else ""
+        return (
+            f"fold {fold}, round {record.round}/{self._rounds}: "
+            f"training loss {_figure(record.training_loss)}, "
+            f"validation loss {_figure(record.validation_loss)}{scores}, {_replied(record)} sites, "
+            f"{record.seconds:.1f} s{'' if record.applied else ', not applied'}{best}"
+        )
+
+    def __rich__(self) -> RenderableType:
+        """What is shown now."""
+        if not self._latest:
+            return self._bars
+        return Group(self._bars, self._rounds_table(), self._best_line())
+
+    def _rounds_table(self) -> Table:
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        tasks = list(self._latest[-1].scores)
+        for head in ("round", "training loss", "validation loss", *tasks, "sites", "seconds"):
+            table.add_column(head, justify="right", header_style="dim")
+        for record in list(self._latest):
+            table.add_row(
+                str(record.round),
+                _figure(record.training_loss),
+                _figure(record.validation_loss),
+                *(_figure(record.scores.get(task)) for task in tasks),
+                _replied(record),
+                f"{record.seconds:.1f}",
+                style="bold" if record is self._best else "" if record.applied else "dim",
+            )
+        return table
+
+    def _best_line(self) -> Text:
+        if self._best is None:
+            return Text("no validation loss yet", style="dim")
+        scores = "".join(f", {task} {_figure(score)}" for task, score in self._best.scores.items())
+        loss = _figure(self._best.validation_loss)
+        line = Text(f"best so far: round {self._best.round}, validation loss {loss}{scores}")
+        if missing := self._latest[-1].dropped:
+            names = sorted(each.site or f"node {each.node}" for each in missing)
+            line.append(f"; not counted: {', '.join(names)}", style="yellow")
+        return line
+
+
+def print_results(result: Result, console: Console) -> None:
+    """Print, for every task, each arm beside the federated model, and each hospital's own model."""
+    for task in result.tasks:
+        console.print(_arm_table(result, task))
+        if result.sites.get(task):
+            console.print(_site_table(result, task))
+    for note in result.notes:
+        console.print(Text(note))
+
+
+def _arm_table(result: Result, task: str) -> Table:
+    """Mean and deviation over folds, interval and paired difference of every arm in the headline metric."""
+    metric = metric_name(result.outcomes[task].metric)
+    table = Table(title=Text(f"{task}, held-out patients"), title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("Arm")
+    for head in (metric, "95% interval", "Federated - arm (95% interval)"):
+        table.add_column(head, justify="right")
+    for arm in result.arms(task):
+        summary = result.headline(task, arm)
+        table.add_row(
+            ARM_NAMES[arm],
+            spread_text(summary),
+            range_text(summary),
+            difference_text(result, task, arm),
+            style="bold" if arm == "federated" else "",
+        )
+    return table
+
+
+def _site_table(result: Result, task: str) -> Table:
+    """Each hospital's own model beside the federated one, on everyone's held-out patients; best first."""
+    metric = metric_name(result.outcomes[task].metric)
+    title = f"{metric} of each hospital's own model on the held-out patients of all hospitals"
+    table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("Hospital", overflow="ellipsis", no_wrap=True, max_width=40)
+    for head in ("Labelled", "Own model", "Federated", "Gain"):
+        table.add_column(head, justify="right", no_wrap=True, min_width=len(head))
+    for name, site in sorted(result.sites[task].items(), key=lambda each: -(each[1].local or -1)):
+        gain = None if site.local is None or site.federated is None else site.federated - site.local
+        table.add_row(
+            Text(name),
+            f"{site.labelled:,}",
+            _figure(site.local),
+            _figure(site.federated),
+            MISSING if gain is None else f"{gain:+.3f}",
+        )
+    return table
+
+
+def _is_better(record: "RoundRecord", best: "RoundRecord | None") -> bool:
+    loss = record.validation_loss
+    if loss is None or loss != loss:
+        return False
+    return best is None or best.validation_loss is None or loss < best.validation_loss
+
+
+def _replied(record: "RoundRecord") -> str:
+    return f"{len(record.sites)}/{len(record.sites) + len(record.dropped)}"
+
+
+def _figure(value: float | None) -> str:
+    return MISSING if value is None or value != value else f"{value:.3f}"

@@ -1,0 +1,119 @@
+"""The report's tables, as text cells."""
+
+from dataclasses import dataclass
+
+from common.metrics import LOWER_IS_BETTER
+from simulations.drawing import readable
+from simulations.report_text import MINUS, count_text, difference_text, metric_name, range_text, spread_text
+from simulations.result import (
+    ARM_NAMES,
+    METRIC_NAMES,
+    MISSING,
+    UNKNOWN,
+    Arm,
+    MetricSummary,
+    Result,
+    interval_text,
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Column heads, rows of cells (the first names the row), an optional last row of totals, a caption."""
+
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    caption: str
+    total: tuple[str, ...] = ()
+
+
+def results_table(result: Result, task: str) -> Table:
+    """Every arm of a task: the headline metric, its interval, the paired difference, then other metrics."""
+    headline = result.outcomes[task].metric
+    arms = result.arms(task)
+    others = [
+        name for name in METRIC_NAMES if name != headline and any(name in result.tasks[task][a] for a in arms)
+    ]
+    rows = []
+    for arm in arms:
+        metrics = result.tasks[task][arm]
+        first = metrics.get(headline)
+        rows.append(
+            (
+                ARM_NAMES[arm],
+                spread_text(first),
+                range_text(first),
+                difference_text(result, task, arm),
+                *(spread_text(metrics.get(name)) for name in others),
+            )
+        )
+    heads = ("Arm", metric_name(headline), "95% interval", f"Federated {MINUS} arm")
+    caption = "Held-out patients; mean"
+    caption += " ± standard deviation over folds." if len(result.folds) > 1 else " (one fold)."
+    caption += " Intervals, also those in brackets, are 95% bootstrap intervals."
+    if any(name in LOWER_IS_BETTER for name in others):
+        caption += " A lower integrated Brier score is better."
+    return Table((*heads, *(metric_name(name) for name in others)), tuple(rows), caption)
+
+
+def group_table(result: Result, task: str) -> Table | None:
+    """The headline metric by subgroup and arm; None without subgroups."""
+    summaries: dict[Arm, MetricSummary] = {
+        arm: summary for arm in result.arms(task) if (summary := result.headline(task, arm))
+    }
+    groups = sorted({group for summary in summaries.values() for group in summary.groups})
+    if len(groups) < 2:
+        return None
+    rows = (
+        (group, *(interval_text(summary.groups.get(group), UNKNOWN) for summary in summaries.values()))
+        for group in groups
+    )
+    heads = ("Subgroup", *(ARM_NAMES[arm].removesuffix(", pooled") for arm in summaries))
+    caption = f"{metric_name(result.outcomes[task].metric)} within subgroups, mean over folds."
+    return Table(heads, tuple(rows), caption)
+
+
+def cohort_table(result: Result) -> Table:
+    """Patients, events and modality coverage by hospital."""
+    hospitals = result.hospitals
+    modalities = list(dict.fromkeys(name for each in hospitals.values() for name in each.modalities))
+    tasks = [task for task in result.tasks if any(task in each.events for each in hospitals.values())]
+    rows = [
+        (
+            name,
+            f"{each.patients:,}",
+            *(f"{each.events[task]:,}" if task in each.events else MISSING for task in tasks),
+            *(_share(each.modalities.get(modality, 0), each.patients) for modality in modalities),
+        )
+        for name, each in hospitals.items()
+    ]
+    everyone = sum(each.patients for each in hospitals.values())
+    total = (
+        count_text(len(hospitals), "hospital"),
+        f"{everyone:,}",
+        *(f"{sum(each.events.get(task, 0) for each in hospitals.values()):,}" for task in tasks),
+        *(_share(sum(h.modalities.get(m, 0) for h in hospitals.values()), everyone) for m in modalities),
+    )
+    heads = ("Hospital", "Patients", *(f"Events, {readable(t)}" for t in tasks), *map(readable, modalities))
+    caption = "Patients and events by hospital, and the share of patients in whom a modality was observed."
+    return Table(heads, tuple(rows), caption, total)
+
+
+def fold_table(result: Result) -> Table:
+    """How each fold went."""
+    rows = (
+        (
+            str(number),
+            fold.status,
+            str(fold.rounds),
+            MISSING if fold.best_round is None else str(fold.best_round),
+            MISSING if fold.seconds_per_round is None else f"{fold.seconds_per_round:.2f}",
+        )
+        for number, fold in enumerate(result.folds, 1)
+    )
+    heads = ("Fold", "Status", "Rounds", "Round kept", "Seconds per round")
+    return Table(heads, tuple(rows), "How each fold went; the round with the best validation loss is kept.")
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.0f}%" if whole else MISSING

@@ -1,0 +1,138 @@
+"""An experiment's outcomes -> `result.json` and what the report draws."""
+
+import resource
+import sys
+
+from client.cohort import Cohort
+from common.federation import ResponseTask, SurvivalTask, Task
+from common.metrics import HEADLINE, headline
+from simulations.evidence import Evidence, HeldOut, TaskEvidence
+from simulations.experiment import Experiment, FoldOutcome
+from simulations.result import (
+    FederationName,
+    Fold,
+    Hospital,
+    Outcome,
+    Result,
+    Round,
+    SiteScores,
+    machine,
+    summarise,
+)
+from simulations.scoring import HeldOutTask, compare
+
+
+def summarise_experiment(experiment: Experiment, folds: list[FoldOutcome], seconds: float) -> Result:
+    """Every figure of an experiment that took `seconds`."""
+    plan, federation = experiment.plan, experiment.federation
+    compared = {
+        task.name: compare(task, [fold.tasks[task.name] for fold in folds], plan.seed)
+        for task in federation.tasks
+    }
+    return Result(
+        cohort=plan.cohort,
+        federation=FederationName(name=federation.name, digest=federation.digest),
+        command=plan.command,
+        seed=plan.seed,
+        engine=plan.engine,
+        machine=machine(),
+        seconds=seconds,
+        peak_memory_mb=peak_memory_mb(),
+        folds=tuple(_fold(fold) for fold in folds),
+        outcomes={task.name: _outcome(task) for task in federation.tasks},
+        hospitals={cohort.site: _hospital(cohort, federation.tasks) for cohort in experiment.cohorts},
+        tasks={name: summaries for name, (summaries, _) in compared.items()},
+        paired={name: differences for name, (_, differences) in compared.items()},
+        sites={
+            task.name: {cohort.site: _site(task, cohort, folds) for cohort in experiment.cohorts}
+            for task in federation.tasks
+        },
+        history=tuple(
+            tuple(
+                Round(
+                    round=record.round,
+                    training_loss=record.training_loss,
+                    validation_loss=record.validation_loss,
+                    scores=dict(record.scores),
+                )
+                for record in fold.federated.rounds
+            )
+            for fold in folds
+        ),
+        withheld={
+            site: {name: int(count) for name, count in counts.items() if count}
+            for site, counts in folds[0].federated.run.withheld.items()
+        },
+        notes=tuple(dict.fromkeys(experiment.notes)),
+    )
+
+
+def evidence(experiment: Experiment, folds: list[FoldOutcome]) -> Evidence:
+    """The federated model's predictions on held-out patients, for the report's curves; kept in memory only."""
+    return Evidence(
+        {
+            task.name: TaskEvidence(task, [_held_out(fold.tasks[task.name]) for fold in folds])
+            for task in experiment.federation.tasks
+        }
+    )
+
+
+def _held_out(fold: HeldOutTask) -> HeldOut:
+    return HeldOut(fold.labels, fold.labelled, fold.arms["federated"][0], fold.groups)
+
+
+def _fold(outcome: FoldOutcome) -> Fold:
+    trained = outcome.federated
+    training = [record.seconds for record in trained.rounds if record.kind == "train"]
+    return Fold(
+        status="completed" if trained.run.status == "completed" else "partial",
+        rounds=trained.run.rounds,
+        best_round=trained.run.best_round,
+        seconds_per_round=sum(training) / len(training),
+    )
+
+
+def _outcome(task: Task) -> Outcome:
+    names: tuple[str, ...] = ()
+    if isinstance(task, ResponseTask):
+        names = task.classes
+    elif not isinstance(task, SurvivalTask):
+        names = task.labels
+    unit = task.unit if isinstance(task, SurvivalTask) else ""
+    return Outcome(kind=task.kind, metric=HEADLINE[task.kind], unit=unit, names=names)
+
+
+def _hospital(cohort: Cohort, tasks: tuple[Task, ...]) -> Hospital:
+    batch = cohort.batch
+    events = {}
+    for task in tasks:
+        labels, known = batch.labels[task.name], batch.labelled[task.name]
+        happened = labels[:, 1] if isinstance(task, SurvivalTask) else (labels > 0).any(1)
+        events[task.name] = int((happened.bool() & known.any(1)).sum())
+    modalities = {name: int(batch.present(name).sum()) for name in batch.values}
+    return Hospital(patients=len(batch), modalities=modalities, events=events)
+
+
+def _site(task: Task, cohort: Cohort, folds: list[FoldOutcome]) -> SiteScores:
+    """One hospital's own model beside the federated and pooled ones, all on everyone's held-out patients."""
+    scores: dict[str, float | None] = {}
+    for arm in ("federated", "pooled", "local"):
+        figures = []
+        for fold in folds:
+            held = fold.tasks[task.name]
+            if arm == "local":
+                models = [fold.local[cohort.site][task.name]] if cohort.site in fold.local else []
+            else:
+                models = list(held.arms["federated" if arm == "federated" else "pooled"])
+            figures.append(headline(task, models[0], held.labels, held.labelled) if models else None)
+        scores[arm] = summarise(figures).mean
+    labelled = int(cohort.batch.labelled[task.name].any(1).sum())
+    return SiteScores(patients=len(cohort.batch), labelled=labelled, **scores)
+
+
+def peak_memory_mb() -> float:
+    """Largest resident size of this process or of one of its workers so far, in MB."""
+    largest = max(
+        resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    return largest / (2**20 if sys.platform == "darwin" else 2**10)

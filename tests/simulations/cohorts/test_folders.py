@@ -1,0 +1,115 @@
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+
+from client.cohort import read_cohort
+from common.batch import PatientBatch, concatenate
+from common.errors import InputError
+from common.federation import FILE_NAME, Federation, load
+from simulations.cohorts.folders import find_sites, folder_name, pool_sites, write_site
+from simulations.cohorts.sources import write_cohort
+
+
+@pytest.fixture
+def synthetic(tmp_path: Path) -> Path:
+    write_cohort("synthetic", None, tmp_path / "cohort")
+    return tmp_path / "cohort"
+
+
+def assert_same(one: PatientBatch, other: PatientBatch) -> None:
+    for part in ("values", "observed", "labels", "labelled"):
+        mine, theirs = getattr(one, part), getattr(other, part)
+        assert mine.keys() == theirs.keys()
+        assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+
+
+def test_pooled_site_is_the_concatenation_of_its_sites(synthetic: Path, tmp_path: Path) -> None:
+    federation = load(synthetic / FILE_NAME)
+    sites = find_sites(synthetic)
+    pooled = read_cohort(pool_sites(sites, tmp_path, "everyone"), federation)
+    alone = [read_cohort(site, federation) for site in sites]
+    assert_same(pooled.batch, concatenate([cohort.batch for cohort in alone]))
+    assert torch.equal(pooled.fold, torch.cat([cohort.fold for cohort in alone]))
+    assert pooled.group == tuple(group for cohort in alone for group in cohort.group)
+    assert len(pooled.batch) == 360
+
+
+def test_pooling_resolves_column_names_formats_and_equal_identifiers(tmp_path: Path) -> None:
+    write_cohort("synthetic", None, tmp_path / "cohort")
+    federation = load(tmp_path / "cohort" / FILE_NAME)
+    first, second = find_sites(tmp_path / "cohort")[:2]
+    expected = [read_cohort(site, federation) for site in (first, second)]
+    translate_to_german_parquet(first)
+    share_identifiers(first, second)
+    assert_same(read_cohort(first, federation).batch, expected[0].batch)
+    pooled = read_cohort(pool_sites([first, second], tmp_path, "both"), federation)
+    assert_same(pooled.batch, concatenate([cohort.batch for cohort in expected]))
+    assert torch.equal(pooled.fold, torch.cat([cohort.fold for cohort in expected]))
+
+
+def translate_to_german_parquet(site: Path) -> None:
+    """Rename columns to the hospital's own, one of them to a name the federation uses otherwise."""
+    outcomes = pd.read_csv(site / "outcomes.csv").rename(columns={"fold": "Gruppe"})
+    clinical = pd.read_csv(site / "clinical.csv")
+    clinical = clinical.rename(columns={"clinical_1": "clinical_2", "clinical_2": "Gewicht"})
+    outcomes.to_csv(site / "outcomes.csv", index=False)
+    clinical.to_parquet(site / "clinical.parquet", index=False)
+    text = (site / "site.toml").read_text().replace("clinical.csv", "clinical.parquet")
+    text = text.replace('fold = "fold"', 'fold = "Gruppe"')
+    mapping = '\n[columns.clinical]\nclinical_1 = "clinical_2"\nclinical_2 = "Gewicht"\n'
+    (site / "site.toml").write_text(text + mapping)
+
+
+def share_identifiers(first: Path, second: Path) -> None:
+    """Give the second site's patients the first one's identifiers."""
+    ours = pd.read_csv(first / "outcomes.csv").patient
+    theirs = pd.read_csv(second / "outcomes.csv").patient
+    names = dict(zip(theirs, ours, strict=True))
+    for path in (*second.glob("*.csv"), *second.glob("*.parquet")):
+        frame = pd.read_csv(path, dtype=str) if path.suffix == ".csv" else pd.read_parquet(path)
+        frame["patient"] = frame["patient"].map(names)
+        _ = frame.to_csv(path, index=False) if path.suffix == ".csv" else frame.to_parquet(path, index=False)
+
+
+def test_find_sites_is_sorted_and_refuses_a_folder_without_any(tmp_path: Path) -> None:
+    for name in ("b", "a"):
+        write_site(tmp_path / name, name, pd.DataFrame({"died": [1]}, index=["p"]), {})
+    (tmp_path / "prior").mkdir()
+    assert [site.name for site in find_sites(tmp_path)] == ["a", "b"]
+    with pytest.raises(
+        InputError, match=r"holds no site folder; name a folder whose sub-folders have a site\.toml"
+    ):
+        find_sites(tmp_path / "prior")
+
+
+def test_write_site_leaves_the_old_folder_when_it_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcomes = pd.DataFrame({"died": [1]}, index=["p"])
+    write_site(tmp_path / "a", "a", outcomes, {})
+    before = (tmp_path / "a" / "site.toml").read_text()
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(pd.DataFrame, "to_csv", full)
+    with pytest.raises(OSError, match="disk full"):
+        write_site(tmp_path / "a", "renamed", outcomes, {})
+    assert (tmp_path / "a" / "site.toml").read_text() == before
+    assert [site.name for site in find_sites(tmp_path)] == ["a"]
+
+
+def test_folder_names() -> None:
+    assert folder_name("pool: US-South") == "pool-us-south"
+    assert folder_name("***") == "site"
+
+
+def test_wide_tables_are_parquet(synthetic: Path) -> None:
+    federation: Federation = load(synthetic / FILE_NAME)
+    suffixes = {path.stem: path.suffix for path in synthetic.glob("*/*") if path.suffix != ".toml"}
+    assert suffixes["rna"] == ".parquet"
+    assert suffixes["clinical"] == ".csv"
+    assert len(federation.modality("rna").columns) == 60

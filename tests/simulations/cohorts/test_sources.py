@@ -1,0 +1,166 @@
+"""Every cohort by name: lung always, the public data where they are."""
+
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from client.cohort import Cohort, read_cohort
+from common.errors import InputError
+from common.federation import FILE_NAME, Federation, ResponseTask, SurvivalTask, ToxicityTask, load
+from simulations.cohorts.folders import find_sites
+from simulations.cohorts.sources import default_data, write_cohort
+
+DATA = default_data()
+REASON = "public data are not here: set CONSILIUM_DATA to their folder"
+needs_data = pytest.mark.skipif(DATA is None, reason=REASON)
+
+
+def written(name: str, out: Path) -> tuple[Federation, list[Cohort]]:
+    write_cohort(name, DATA, out, seed=0)
+    federation = load(out / FILE_NAME)
+    cohorts = [read_cohort(site, federation) for site in find_sites(out)]
+    assert {cohort.site for cohort in cohorts} == {part.name for part in federation.participants}
+    return federation, cohorts
+
+
+def patients(cohorts: list[Cohort]) -> tuple[int, int]:
+    return sum(len(cohort.batch) for cohort in cohorts), len(cohorts)
+
+
+def all_folds(cohorts: list[Cohort]) -> list[int]:
+    return sorted(set(torch.cat([cohort.fold for cohort in cohorts]).tolist()))
+
+
+def test_lung_without_any_data_folder(tmp_path: Path) -> None:
+    write_cohort("lung", None, tmp_path / "lung")
+    federation = load(tmp_path / "lung" / FILE_NAME)
+    cohorts = [read_cohort(site, federation) for site in find_sites(tmp_path / "lung")]
+    assert patients(cohorts) == (228, 10)
+    assert sum(float(cohort.batch.labels["survival"][:, 1].sum()) for cohort in cohorts) == 165
+    assert min(len(cohort.batch) for cohort in cohorts) == 13
+    events = [cohort.batch.labels["survival"][cohort.fold == 0, 1] for cohort in cohorts]
+    assert float(torch.cat(events).mean()) == pytest.approx(165 / 228, abs=0.08)
+    assert all_folds(cohorts) == [0, 1, 2, 3, 4]
+
+
+@needs_data
+@pytest.mark.parametrize(
+    ("name", "count", "sites", "folds"),
+    [
+        ("fed-heart", 740, 4, [-1, 0]),
+        ("fed-tcga-brca", 1088, 6, [-1, 0]),
+        ("ici", 2881, 5, [0, 1, 2, 3, 4]),
+        ("cdisc", 254, 17, [0, 1, 2, 3, 4]),
+        ("tcga-brca", 956, 11, [0, 1, 2, 3, 4]),
+        ("tcga-pan5", 2831, 21, [0, 1, 2, 3, 4]),
+    ],
+)
+def test_public_cohort_has_its_published_patients_and_sites(
+    name: str, count: int, sites: int, folds: list[int], tmp_path: Path
+) -> None:
+    federation, cohorts = written(name, tmp_path / name)
+    assert patients(cohorts) == (count, sites)
+    assert all_folds(cohorts) == folds
+    for task in federation.tasks:
+        assert any(cohort.batch.labelled[task.name].any() for cohort in cohorts)
+    for modality in federation.modalities:
+        assert any(cohort.batch.present(modality.name).any() for cohort in cohorts)
+
+
+@needs_data
+def test_published_test_sets_of_flamby(tmp_path: Path) -> None:
+    _, heart = written("fed-heart", tmp_path / "heart")
+    assert {cohort.site: int((cohort.fold == 0).sum()) for cohort in heart} == {
+        "cleveland": 104,
+        "hungarian": 89,
+        "switzerland": 16,
+        "va": 45,
+    }
+    chol = {cohort.site: bool(cohort.batch.observed["clinical"][:, 2].any()) for cohort in heart}
+    assert chol == {"cleveland": True, "hungarian": True, "switzerland": False, "va": True}
+    _, brca = written("fed-tcga-brca", tmp_path / "brca")
+    deaths = {cohort.site: int(cohort.batch.labels["survival"][cohort.fold == 0, 1].sum()) for cohort in brca}
+    assert deaths == {"Northeast": 14, "South": 4, "West": 8, "Midwest": 3, "Europe": 2, "Canada": 1}
+
+
+@needs_data
+def test_blood_values_filled_in_for_a_whole_cohort_are_missing(tmp_path: Path) -> None:
+    federation, cohorts = written("ici", tmp_path / "ici")
+    albumin = federation.modality("blood").columns.index("Albumin")
+    seen: Counter[str] = Counter()
+    for cohort in cohorts:
+        for group, known in zip(cohort.group, cohort.batch.observed["blood"][:, albumin], strict=True):
+            seen[group] += int(known)
+    assert seen["Ravi_NSCLC"] == seen["Kato_panCancer"] == 0
+    assert seen["Chowell_train"] == 964
+
+
+@needs_data
+def test_toxicity_features_are_known_at_baseline(tmp_path: Path) -> None:
+    federation, _ = written("cdisc", tmp_path / "cdisc")
+    (task,) = federation.tasks
+    assert isinstance(task, ToxicityTask)
+    assert len(task.labels) == 12
+    assert not any(
+        name.startswith(("ae", "disc", "dis", "dsra"))
+        for modality in federation.modalities
+        for name in (column.lower() for column in (*modality.columns, *modality.categories))
+    )
+
+
+@needs_data
+def test_tcga_lung_adenocarcinoma_has_response_images_and_a_prior(tmp_path: Path) -> None:
+    federation, cohorts = written("tcga-luad", tmp_path / "luad")
+    assert [type(task) for task in federation.tasks] == [SurvivalTask, ResponseTask]
+    names = [modality.name for modality in federation.modalities]
+    assert names == ["clinical", "rna", "copy_number", "mutation", "imaging"]
+    answers = torch.cat([cohort.batch.labels["response"][:, 0] for cohort in cohorts])
+    known = torch.cat([cohort.batch.labelled["response"][:, 0] for cohort in cohorts])
+    assert 300 < int(known.sum()) < 400
+    assert 0.6 < float(answers[known].mean()) < 0.9
+    rna = torch.cat([cohort.batch.values["rna"] for cohort in cohorts])
+    assert float(rna.abs().max()) == 5
+    assert 0.5 < float(rna.std()) < 1.5
+    genes = {column for name in names[1:4] for column in federation.modality(name).columns}
+    for name, columns in (("edges", ["a", "b"]), ("pathways", ["gene"])):
+        table = pd.read_csv(tmp_path / "luad" / "prior" / f"{name}.csv", keep_default_na=False)
+        assert set(table[columns].to_numpy().ravel()) <= genes
+    sizes = pd.read_csv(tmp_path / "luad" / "prior" / "pathways.csv").groupby("pathway").size()
+    assert sizes.min() >= 8
+    assert 100 <= len(sizes) <= 200
+
+
+def test_unknown_cohort_and_missing_data_are_told_with_a_remedy(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for name, data, message in (
+        ("mnist", tmp_path, "cohort mnist: is not known; use one of synthetic, lung"),
+        ("fed-heart", None, "cohort fed-heart: needs the public data; name their folder: --data or"),
+        ("fed-heart", tmp_path / "no", "no: there is no such folder; correct --data or CONSILIUM_DATA"),
+        ("fed-heart", tmp_path, r"fed_heart_disease.csv: there is no such file; name the folder"),
+        ("tcga-brca", tmp_path, "cohort tcga-brca: has no folder in the data's tcga; correct --data"),
+        ("tcga-pan5", tmp_path, "column hospital_pan5: no cancer has it"),
+    ):
+        with pytest.raises(InputError, match=message):
+            write_cohort(name, data, out)
+    (tmp_path / "flamby_heart").mkdir()
+    (tmp_path / "flamby_heart" / "fed_heart_disease.csv").write_text("age,trestbps\n1,2\n")
+    with pytest.raises(InputError, match="column chol: is missing; use the layout"):
+        write_cohort("fed-heart", tmp_path, out)
+    assert not out.exists()
+
+
+def test_default_data_is_the_named_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONSILIUM_DATA", str(tmp_path))
+    assert default_data() == tmp_path
+
+
+def test_names_are_listed_without_loading_pandas() -> None:
+    code = (
+        "import sys, simulations.cohorts.sources; sys.exit('pandas' in sys.modules or 'torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,199 @@
+"""A made-up but realistic result and its held-out patients, of any number of hospitals and folds."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from common.federation import ResponseTask, SurvivalTask, Task, ToxicityTask
+from common.metrics import ClassPrediction, LabelPrediction, Prediction, SurvivalPrediction
+from simulations.evidence import Evidence, HeldOut, TaskEvidence
+from simulations.result import (
+    Arm,
+    Difference,
+    FederationName,
+    Fold,
+    Hospital,
+    Machine,
+    MetricSummary,
+    Outcome,
+    Result,
+    Round,
+    SiteScores,
+    summarise,
+)
+
+MakeResult = Callable[..., Result]
+MakeEvidence = Callable[..., Evidence]
+
+TASKS: dict[str, Task] = {
+    "overall_survival": SurvivalTask(
+        name="overall_survival", time="days", event="died", unit="days", longest=9000
+    ),
+    "response": ResponseTask(name="response", label="best", classes=("progressive disease", "response")),
+    "toxicity": ToxicityTask(
+        name="toxicity", labels=("neutropenia", "peripheral_neuropathy", "nausea", "rash", "hepatotoxicity")
+    ),
+}
+METRICS = {
+    "survival": ("c_index", "integrated_brier"),
+    "response": ("auroc", "auprc", "accuracy", "f1"),
+    "toxicity": ("auroc", "auprc"),
+}
+CANCERS = ("BRCA", "COAD", "KIRC", "LUAD", "UCEC")
+
+
+@pytest.fixture
+def make_result() -> MakeResult:
+    return made_up_result
+
+
+@pytest.fixture
+def make_evidence() -> MakeEvidence:
+    return made_up_evidence
+
+
+def made_up_result(
+    sites: int = 21, folds: int = 2, tasks: tuple[str, ...] = tuple(TASKS), rounds: int = 40
+) -> Result:
+    generator = np.random.default_rng(7)
+    names = [f"Hospital {number:02d}" for number in range(1, sites + 1)]
+    names[-1] = "Universitätsklinikum Nordrhein & Partners, Department of Oncology <east wing>"
+    sizes = np.sort(generator.integers(28, 220, sites))[::-1]
+    return Result(
+        date=datetime(2026, 3, 4, 9, 30, tzinfo=UTC),
+        cohort="Five cancers, 21 hospitals",
+        federation=FederationName(name="five-cancers", digest="3f9a" * 16),
+        command=f"consilium simulate five-cancers --folds {folds} --seed 7",
+        seed=7,
+        engine="in-process",
+        machine=Machine(
+            platform="Linux-6.1-x86_64", processor="Made-up CPU", cores=2, python="3.11.7", torch="2.11.0"
+        ),
+        peak_memory_mb=1834.2,
+        folds=tuple(
+            Fold(status="completed", rounds=rounds, best_round=rounds * 3 // 4, seconds_per_round=1.42)
+            for _ in range(folds)
+        ),
+        outcomes={
+            name: Outcome(kind=TASKS[name].kind, metric=METRICS[TASKS[name].kind][0]) for name in tasks
+        },
+        hospitals={
+            name: Hospital(
+                patients=size,
+                modalities={
+                    "clinical": size,
+                    "expression": int(size * 0.93),
+                    "proteome": int(size * 0.4) if number % 3 else 0,
+                },
+                events={task: int(size * 0.3) for task in tasks},
+            )
+            for number, (name, size) in enumerate(zip(names, sizes.tolist(), strict=True))
+        },
+        tasks={task: _arms(task, folds, generator) for task in tasks},
+        sites={
+            task: {
+                name: SiteScores(
+                    patients=size,
+                    labelled=size - 3,
+                    federated=0.671,
+                    local=float(generator.normal(0.574, 0.035)),
+                    pooled=0.675,
+                )
+                for name, size in zip(names, sizes.tolist(), strict=True)
+            }
+            for task in tasks
+        },
+        paired={
+            task: {
+                "local": Difference(difference=0.097, low=0.071, high=0.122),
+                "pooled": Difference(difference=-0.004, low=-0.014, high=0.007),
+                "forest": Difference(difference=-0.013, low=-0.021, high=-0.003),
+            }
+            for task in tasks
+        },
+        history=tuple(_history(tasks, rounds, generator) for _ in range(folds)),
+        withheld={names[-1]: {"expression_mean": 12, "proteome_mean": 40}},
+        notes=("The random survival forest needs consilium[baselines].",),
+    )
+
+
+def _arms(task: str, folds: int, generator: np.random.Generator) -> dict[Arm, dict[str, MetricSummary]]:
+    centres: dict[Arm, float] = {
+        "federated": 0.671,
+        "local": 0.574,
+        "pooled": 0.675,
+        "forest": 0.684,
+        "mlp": 0.642,
+    }
+    centres["cox" if task == "overall_survival" else "logistic"] = 0.665
+    return {
+        arm: {
+            metric: _summary(0.19 if metric == "integrated_brier" else centre, folds, generator)
+            for metric in METRICS[TASKS[task].kind]
+        }
+        for arm, centre in centres.items()
+    }
+
+
+def _summary(centre: float, folds: int, generator: np.random.Generator) -> MetricSummary:
+    per_fold = (centre + generator.normal(0, 0.02, folds)).tolist()
+    groups = [{cancer: float(generator.normal(centre, 0.05)) for cancer in CANCERS} for _ in per_fold]
+    mean = float(np.mean(per_fold))
+    return summarise(per_fold, groups, (mean - 0.031, mean + 0.029))
+
+
+def _history(tasks: tuple[str, ...], rounds: int, generator: np.random.Generator) -> tuple[Round, ...]:
+    fall = np.exp(-np.arange(rounds) / 8)
+    noise = generator.normal(0, 0.01, (3, rounds))
+    return tuple(
+        Round(
+            round=number + 1,
+            training_loss=float(1.1 + 0.9 * fall[number] + noise[0, number]),
+            validation_loss=float(1.3 + 0.7 * fall[number] + noise[1, number]),
+            scores={task: float(0.67 - 0.15 * fall[number] + noise[2, number]) for task in tasks},
+        )
+        for number in range(rounds)
+    )
+
+
+def made_up_evidence(patients: int = 300, folds: int = 2, tasks: tuple[str, ...] = tuple(TASKS)) -> Evidence:
+    generator = np.random.default_rng(11)
+    return Evidence(
+        {
+            task: TaskEvidence(
+                TASKS[task], [_held_out(TASKS[task], patients, generator) for _ in range(folds)]
+            )
+            for task in tasks
+        }
+    )
+
+
+def _held_out(task: Task, patients: int, generator: np.random.Generator) -> HeldOut:
+    risk = generator.normal(size=patients)
+    labels, prediction = _outcome(task, risk, generator)
+    labelled = np.broadcast_to(generator.random((patients, 1)) > 0.05, labels.shape)
+    return HeldOut(labels, labelled, prediction, generator.choice(CANCERS, patients).tolist())
+
+
+def _outcome(task: Task, risk: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, Prediction]:
+    seen = risk + generator.normal(0, 1.0, len(risk))
+    if isinstance(task, SurvivalTask):
+        event = 1500 * np.exp(-0.7 * risk) * generator.weibull(1.2, len(risk))
+        censored = generator.uniform(100, 4500, len(risk))
+        times = np.linspace(300, 6000, 12)
+        survival = np.exp(-((times / (1500 * np.exp(-0.7 * seen[:, None]))) ** 1.2))
+        labels = np.stack([np.minimum(event, censored), event <= censored], axis=1)
+        return labels, SurvivalPrediction(seen, times, survival)
+    if isinstance(task, ResponseTask):
+        responded = generator.random(len(risk)) < 1 / (1 + np.exp(-1.5 * risk))
+        probability = 1 / (1 + np.exp(-seen))
+        return responded[:, None].astype(float), ClassPrediction(
+            np.stack([1 - probability, probability], axis=1)
+        )
+    difficulty = np.linspace(0.2, 2, task.outputs)
+    logit = risk[:, None] * difficulty - 1.2
+    toxic = generator.random(logit.shape) < 1 / (1 + np.exp(-logit))
+    noisy = seen[:, None] * difficulty - 1.2
+    return toxic.astype(float), LabelPrediction(1 / (1 + np.exp(-noisy)))
