@@ -19,14 +19,14 @@ help: ## list the targets
 
 demo: .venv/.ready-to-run ## two federations of simulated hospitals, each with a report
 	@.venv/bin/consilium simulate --out out/lung
-	@.venv/bin/consilium simulate $(SECOND) --out out/$(SECOND)
+	@.venv/bin/consilium simulate $(SECOND) --fold 0 --out out/$(SECOND)
 	@echo "Reports: $(CURDIR)/out/lung and $(CURDIR)/out/$(SECOND)"
 
 test: .venv/.ready-to-test ## the tests, without the slow ones
-	@.venv/bin/python -m pytest --ignore tests/system
+	@.venv/bin/python -m pytest
 
 test-system: .venv/.ready-to-test ## the slow tests: real processes, whole deployments
-	@.venv/bin/python -m pytest tests/system
+	@.venv/bin/python -m pytest -m slow
 
 lint: .venv/.ready-to-test ## style, format and types
 	@.venv/bin/ruff check
@@ -34,6 +34,7 @@ lint: .venv/.ready-to-test ## style, format and types
 	@.venv/bin/mypy
 
 bench-figures: .venv/.ready-to-test ## the figures of the documentation, measured again
+	@.venv/bin/consilium bench figures out/figures
 
 clean: ## remove the environment, caches and results
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist out

@@ -13,7 +13,7 @@ import torch
 from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
-from client.cohort import SITE_FILE, Cohort, read_cohort
+from client.cohort import Cohort, read_cohort
 from client.training import evaluate, split, train
 from common.batch import PatientBatch
 from common.errors import InputError, Refusal, RefusalCode
@@ -28,7 +28,7 @@ from common.exchange import (
     unpack_preprocessing,
 )
 from common.federation import Federation, load
-from common.model import HierarchicalMultimodalGNN, build_model
+from common.model import HierarchicalMultimodalGNN, averaging_group, build_model, patients_behind
 from common.preprocessing import Preprocessing, site_statistics
 
 app = ClientApp()
@@ -51,13 +51,15 @@ class Site:
         """(training, validation) patients: neither of the held-out `fold`.
 
         Raises:
-            Refusal: if there are fewer than two.
+            Refusal: if there are too few to train on, or fewer than the federation's minimum count.
         """
         mine = (self.cohort.fold != fold) | (self.cohort.fold < 0)
         batch = self.cohort.batch.select(mine)
         if len(batch) < 2:
             raise Refusal(RefusalCode.NO_TRAINING_PATIENTS)
         training, validation = split(len(batch), self.federation.training.validation_fraction, seed)
+        if len(training) < self.federation.statistics.minimum_count:
+            raise Refusal(RefusalCode.NO_TRAINING_PATIENTS)
         return batch.select(training), batch.select(validation)
 
     def preprocessing(self, request: ModelRequest) -> Preprocessing:
@@ -102,7 +104,7 @@ def _agreement(path: Path, changed: int) -> tuple[Federation, HierarchicalMultim
 
 @lru_cache(maxsize=64)
 def _open(folder: str, agreement: str, changed: tuple[int, ...]) -> Site:
-    """The site as long as neither its `site.toml` nor the federation file changes."""
+    """The site as long as neither its folder's files nor the federation file change."""
     return Site(Path(folder), Path(agreement))
 
 
@@ -114,7 +116,8 @@ def open_site(context: Context) -> Site:
     """
     folder, agreement = str(context.node_config["site"]), str(context.node_config["federation"])
     try:
-        changed = tuple(path.stat().st_mtime_ns for path in (Path(folder) / SITE_FILE, Path(agreement)))
+        files = sorted(path for path in Path(folder).iterdir() if path.is_file())
+        changed = tuple(path.stat().st_mtime_ns for path in (*files, Path(agreement)))
         return _open(folder, agreement, changed)
     except (InputError, OSError) as error:
         raise Refusal(RefusalCode.COHORT_INVALID) from error
@@ -163,39 +166,49 @@ def _statistics(site: Site, content: RecordDict) -> RecordDict:
 def _evaluated(
     site: Site, request: ModelRequest
 ) -> tuple[PatientBatch, dict[str, torch.Tensor], dict[str, float]]:
-    """(standardised training patients, hazard cuts, metrics of the incoming model on validation patients)."""
+    """(standardised training patients, hazard cuts, metrics of the incoming model on validation patients).
+
+    Below the minimum count of validation patients there are no metrics: a sum over two patients tells of both.
+    """
     _approved(site, request.federation)
     preprocessing = site.preprocessing(request)
     training, validation = (preprocessing.apply(part) for part in site.patients(request.fold, request.seed))
     site.load_weights(request)
-    return training, preprocessing.cuts, evaluate(site.model, validation, site.federation, preprocessing.cuts)
+    metrics = {}
+    if len(validation) >= site.federation.statistics.minimum_count:
+        metrics = evaluate(site.model, validation, site.federation, preprocessing.cuts)
+    return training, preprocessing.cuts, metrics
 
 
 def _train(site: Site, content: RecordDict) -> RecordDict:
     request = ModelRequest.from_record(content)
     training, cuts, metrics = _evaluated(site, request)
-    seed = request.seed * 1_000_003 + request.round
-    loss = train(site.model, training, site.federation, cuts, request.round, seed)
-    weights = {name: tensor.numpy() for name, tensor in site.model.state_dict().items()}
+    loss = train(site.model, training, site.federation, cuts, request.round, _round_seed(request))
+    patients = _enough(patients_behind(training, site.federation), site.federation)
+    weights = {
+        name: tensor.numpy().copy() if patients[averaging_group(name)] else request.weights[name]
+        for name, tensor in site.model.state_dict().items()
+    }
     return TrainReply(
         site=site.cohort.site,
         round=request.round,
-        weights={name: array.copy() for name, array in weights.items()},
-        patients=_patients_by_group(training, site.federation),
+        weights=weights,
+        patients=patients,
         metrics={"training_loss": loss, **metrics},
     ).to_record()
 
 
-def _patients_by_group(batch: PatientBatch, federation: Federation) -> dict[str, float]:
-    """Training patients behind each averaging group; 0 below the federation's minimum count."""
+def _round_seed(request: ModelRequest) -> int:
+    return request.seed * 1_000_003 + request.round
+
+
+def _enough(patients: dict[str, int], federation: Federation) -> dict[str, float]:
+    """Averaging group -> its patients, 0 below the minimum count: what so few patients trained stays at the site.
+
+    The group of all patients is never below it, or the site would have refused.
+    """
     least = federation.statistics.minimum_count
-    counts = {"patients": len(batch)}
-    counts |= {f"branches.{m.name}": int(batch.present(m.name).sum()) for m in federation.modalities}
-    counts |= {f"heads.{t.name}": int(batch.labelled[t.name].any(1).sum()) for t in federation.tasks}
-    return {
-        group: float(count) if count >= least or group == "patients" else 0.0
-        for group, count in counts.items()
-    }
+    return {group: float(count) if count >= least else 0.0 for group, count in patients.items()}
 
 
 def _evaluate(site: Site, content: RecordDict) -> RecordDict:

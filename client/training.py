@@ -76,10 +76,10 @@ def _loss(
     model: HierarchicalMultimodalGNN, batch: PatientBatch, federation: Federation, cuts: dict[str, Tensor]
 ) -> Tensor:
     """Training loss per patient [B]; with the contrastive term, two dropout views of every patient are compared."""
-    fused = model.embed(batch)
-    loss = multitask_loss(federation.tasks, model.predict(fused), batch, cuts, model.log_variance)
+    encoding = model.encode(batch)
+    loss = multitask_loss(federation.tasks, model.predict(encoding), batch, cuts, model.log_variance)
     if model.predictor is not None:
-        other = model.embed(batch)
+        fused, other = encoding.fused, model.encode(batch).fused
         agreement = agreement_loss(model.predictor(fused), other) + agreement_loss(
             model.predictor(other), fused
         )
@@ -107,7 +107,11 @@ def evaluate(
     """Sums over one site's patients, so that sites add up: see `exchange.EvaluateReply`."""
     outputs = logits(model, batch)
     loss = multitask_loss(federation.tasks, outputs, batch, cuts, None)
-    metrics = {"validation_loss": float(loss.sum()), "validation_patients": float(len(batch))}
+    metrics = {
+        "validation_loss": float(loss.sum()),
+        "validation_squares": float(loss.square().sum()),
+        "validation_patients": float(len(batch)),
+    }
     for task in federation.tasks:
         concordant, comparable = _pairs(
             task, outputs[task.name], batch.labels[task.name], batch.labelled[task.name]

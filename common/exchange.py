@@ -69,7 +69,7 @@ class StatisticsRequest(_Message):
 
     federation: str
     fold: int = Field(ge=-1)
-    seed: int = Field(ge=0)
+    seed: int = Field(ge=0, lt=2**31)
 
 
 class StatisticsReply(_Message):
@@ -98,7 +98,7 @@ class ModelRequest(_Message):
     federation: str
     round: int = Field(ge=0)
     fold: int = Field(ge=-1)
-    seed: int = Field(ge=0)
+    seed: int = Field(ge=0, lt=2**31)
     weights: Arrays
     preprocessing: Arrays
 
@@ -106,8 +106,8 @@ class ModelRequest(_Message):
 class EvaluateReply(_Message):
     """How the incoming global model does on the site's validation patients.
 
-    `metrics` holds, summed over patients or pairs so that sites add up: `validation_loss`,
-    `validation_patients`, and per task `concordant:TASK` and `comparable:TASK` pairs.
+    `metrics` holds, summed over patients or pairs so that sites add up: `validation_loss`, `validation_squares` (of
+    the loss), `validation_patients`, and per task `concordant:TASK` and `comparable:TASK` pairs.
     """
 
     numbers: ClassVar = ("metrics",)

@@ -28,6 +28,11 @@ class Plausible(_Agreed):
     high: float | None = None
 
 
+def _distinct(what: str, names: tuple[str, ...]) -> None:
+    if len(set(names)) != len(names):
+        raise ValueError(f"{what} has a name twice")
+
+
 class Modality(_Agreed):
     """One table of features, one row per patient; its nodes are the model's graph nodes.
 
@@ -56,8 +61,9 @@ class Modality(_Agreed):
         if unknown := set(self.ranges) - set(self.columns):
             raise ValueError(f"modality {self.name} gives a range for unknown column {min(unknown)}")
         for column, levels in self.categories.items():
-            if len(levels) < 2 or len(set(levels)) != len(levels):
-                raise ValueError(f"categories.{column} needs two or more different levels")
+            if len(levels) < 2:
+                raise ValueError(f"categories.{column} needs two or more levels")
+            _distinct(f"categories.{column}", levels)
         return self
 
     @property
@@ -101,6 +107,11 @@ class ResponseTask(_Agreed):
     label: str
     classes: tuple[str, ...] = Field(min_length=2)
 
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        _distinct("classes", self.classes)
+        return self
+
     @property
     def columns(self) -> tuple[str, ...]:
         """Label columns of the outcomes table, in batch order."""
@@ -118,6 +129,11 @@ class ToxicityTask(_Agreed):
     kind: Literal["toxicity"] = "toxicity"
     name: Name
     labels: tuple[str, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        _distinct("labels", self.labels)
+        return self
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -188,8 +204,10 @@ class Training(_Agreed):
     """How weights are fitted. Rates are per local step; `proximal_mu` is used by `fedprox` only."""
 
     strategy: Literal["fedavg", "fedprox", "fedadam", "fedyogi"] = "fedavg"
-    rounds: int = Field(default=60, ge=1)
-    patience: int = Field(default=15, ge=1, description="rounds without better validation loss")
+    rounds: int = Field(default=30, ge=1)
+    patience: int = Field(
+        default=10, ge=1, description="rounds whose validation loss is clearly above the lowest"
+    )
     validation_fraction: float = Field(default=0.15, gt=0, lt=0.5)
     local_epochs: int = Field(default=1, ge=1)
     batch_size: int = Field(default=32, ge=1)
@@ -246,8 +264,11 @@ class Federation(_Agreed):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the agreement's canonical JSON: what a hospital approves."""
-        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        """SHA-256 of the agreement's canonical JSON: what a hospital approves.
+
+        Fields come in the order of the schema; that of `categories` is the order of nodes, and counts.
+        """
+        canonical = json.dumps(self.model_dump(mode="json"), separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def modality(self, name: str) -> Modality:

@@ -5,6 +5,7 @@ inspection and import any single patient can be had as a PyG `HeteroData`.
 """
 
 import hashlib
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,9 @@ from common.federation import Federation, Modality, PublicFile
 
 if TYPE_CHECKING:
     from torch_geometric.data import HeteroData
+
+# PyTorch says this once per process; the operations used here are compared with dense ones by tests.
+warnings.filterwarnings("ignore", "Sparse CSR tensor support", UserWarning)
 
 IDENTITY = 8
 """Length of a node's fixed identity code."""
@@ -112,8 +116,9 @@ def membership(names: Sequence[str], pairs: Iterable[tuple[str, str]]) -> Member
     row = torch.tensor([pathways.index(pathway) for pathway, _ in known])
     column = torch.tensor([node for _, node in known])
     share = 1.0 / torch.bincount(row).float()[row]
-    matrix = torch.sparse_coo_tensor(torch.stack([row, column]), share, (len(pathways), len(names)))
-    return Membership(pathways, matrix.to_sparse_csr(), matrix.t().to_sparse_csr())
+    with torch.sparse.check_sparse_tensor_invariants(False):
+        matrix = torch.sparse_coo_tensor(torch.stack([row, column]), share, (len(pathways), len(names)))
+        return Membership(pathways, matrix.to_sparse_csr(), matrix.t().to_sparse_csr())
 
 
 def identity(names: Sequence[str]) -> Tensor:

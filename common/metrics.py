@@ -4,6 +4,7 @@ Arrays in, floats out; NaN wherever a figure is undefined (one outcome only, no 
 small hospital's undefined score is never taken for a bad one. Times are in the task's unit.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -142,8 +143,10 @@ def integrated_brier(
     patients. Averaged by the trapezoidal rule over 100 times between the 10th and 90th percentile of test
     event times, outside which there are too few patients on one side. NaN if those percentiles are equal.
     """
-    from torchsurv.metrics.brier_score import BrierScore
-    from torchsurv.stats.ipcw import get_ipcw
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # torchsurv compiles a function with torch.jit
+        from torchsurv.metrics.brier_score import BrierScore
+        from torchsurv.stats.ipcw import get_ipcw
 
     seen = test_time[test_event]
     low, high = np.percentile(seen, [10, 90]) if len(seen) else (0.0, 0.0)

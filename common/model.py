@@ -5,6 +5,7 @@ the learnt task weights. A modality that a patient lacks is an absent token: its
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ from torch.nn.functional import dropout, relu
 
 from common.attention import Attention, FusionLayer
 from common.batch import PatientBatch
-from common.federation import Federation, Modality, ModelConfig
+from common.federation import Federation, Modality, ModelConfig, SurvivalTask, Task
 from common.graphs import IDENTITY, Membership, Prior, Topology, identity, load_prior
 from common.layers import GAT, GCN, Pathways
 
@@ -21,9 +22,28 @@ SQUEEZED = 2
 
 
 def averaging_group(parameter: str) -> str:
-    """The group a parameter is averaged in: `branches.MODALITY`, `heads.TASK`, or `patients` for shared ones."""
-    first, second, *_ = [*parameter.split("."), ""]
-    return f"{first}.{second}" if first in ("branches", "heads") else "patients"
+    """The group a parameter is averaged in, which says whose patients it was trained on.
+
+    `branches.MODALITY.scores.TASK` for the additive scores, `branches.MODALITY` for the rest of a branch,
+    `heads.TASK` for a head, and `patients` for shared parameters.
+    """
+    parts = parameter.split(".")
+    if parts[0] == "branches":
+        return ".".join(parts[:4] if parts[2] == "scores" else parts[:2])
+    return ".".join(parts[:2]) if parts[0] == "heads" else "patients"
+
+
+def patients_behind(batch: PatientBatch, federation: Federation) -> dict[str, int]:
+    """Averaging group -> patients of the batch that train it."""
+    present = {modality.name: batch.present(modality.name) for modality in federation.modalities}
+    labelled = {task.name: batch.labelled[task.name].any(1) for task in federation.tasks}
+    counts = {"patients": len(batch)}
+    counts |= {f"heads.{task}": int(known.sum()) for task, known in labelled.items()}
+    for modality, here in present.items():
+        counts[f"branches.{modality}"] = int(here.sum())
+        for task, known in labelled.items():
+            counts[f"branches.{modality}.scores.{task}"] = int((here & known).sum())
+    return counts
 
 
 class GraphStack(nn.Module):
@@ -47,10 +67,10 @@ class Branch(nn.Module):
     """One modality: node values -> node graph -> pathways and their graph -> token [B, width].
 
     A node enters as its value, whether it is observed, and its value times the node's fixed identity code. Beside
-    the graph, one linear map from the values reaches the token directly.
+    the graph, linear maps of the values reach the token, and every task's logits as an additive score: a linear
+    model is what a small cohort supports first, and the graph adds to it. Inputs of these maps are scaled by
+    1 / sqrt(N), so that a step of Adam moves a score alike for 30 features and for 1,500.
     """
-
-    identity: Tensor
 
     def __init__(
         self,
@@ -58,6 +78,7 @@ class Branch(nn.Module):
         graph: Topology,
         members: Membership | None,
         ladder: Topology | None,
+        tasks: tuple[Task, ...],
         config: ModelConfig,
     ) -> None:
         super().__init__()
@@ -78,18 +99,34 @@ class Branch(nn.Module):
         self.token = nn.Linear(SQUEEZED * summarised, config.width)
         self.direct = nn.Linear(graph.nodes, config.width)
         self.norm = nn.LayerNorm(config.width)
+        self.scores = nn.ModuleDict(
+            {task.name: _untrained(graph.nodes, _score_width(task)) for task in tasks}
+        )
         self.codes = _Codes(identity(modality.nodes))
 
-    def forward(self, values: Tensor, observed: Tensor) -> Tensor:
-        """values [B, N], observed [B, N] bool -> token [B, width]."""
+    def forward(self, values: Tensor, observed: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """values [B, N], observed [B, N] bool -> token [B, width], task -> additive score [B, 1 or outputs]."""
         seen = dropout(observed.float(), self.node_dropout, self.training)
         values = values * seen
         x = torch.cat([values[..., None], seen[..., None], values[..., None] * self.codes.codes], dim=-1)
         x = self.graph(relu(self.embed(x)))
         if self.pathways is not None:
             x = self.pathway_graph(relu(self.widen(self.pathways(x))))
-        token: Tensor = self.norm(self.token(relu(self.squeeze(x)).flatten(1)) + self.direct(values))
-        return token
+        scaled = values * values.shape[1] ** -0.5
+        token = self.norm(self.token(relu(self.squeeze(x)).flatten(1)) + self.direct(scaled))
+        return token, {name: score(scaled) for name, score in self.scores.items()}
+
+
+def _score_width(task: Task) -> int:
+    """Survival has one risk for all intervals (proportional odds); other tasks a score per output."""
+    return 1 if isinstance(task, SurvivalTask) else task.outputs
+
+
+def _untrained(inputs: int, outputs: int) -> nn.Linear:
+    """A linear map that starts at 0."""
+    layer = nn.Linear(inputs, outputs, bias=False)
+    nn.init.zeros_(layer.weight)
+    return layer
 
 
 class _Codes(nn.Module):
@@ -100,6 +137,13 @@ class _Codes(nn.Module):
     def __init__(self, codes: Tensor) -> None:
         super().__init__()
         self.register_buffer("codes", codes, persistent=False)
+
+
+class Encoding(NamedTuple):
+    """B patients as the heads see them: `fused` [B, width], and the modalities' additive `scores` by task."""
+
+    fused: Tensor
+    scores: dict[str, Tensor]
 
 
 class HierarchicalMultimodalGNN(nn.Module):
@@ -121,6 +165,7 @@ class HierarchicalMultimodalGNN(nn.Module):
                     prior.topology[m.name],
                     prior.membership.get(m.name),
                     prior.hierarchy.get(m.name),
+                    federation.tasks,
                     config,
                 )
                 for m in federation.modalities
@@ -141,10 +186,11 @@ class HierarchicalMultimodalGNN(nn.Module):
         if federation.training.learn_task_weights and len(federation.tasks) > 1:
             self.log_variance = nn.Parameter(torch.zeros(len(federation.tasks)))
 
-    def embed(self, batch: PatientBatch) -> Tensor:
-        """The fused patient representation [B, width]; finite also for a patient with nothing observed."""
+    def encode(self, batch: PatientBatch) -> Encoding:
+        """What the heads see of each patient; finite also for a patient with nothing observed."""
         patient = self._patient(batch)
         tokens, present = [patient], [torch.ones(len(batch), dtype=torch.bool, device=patient.device)]
+        scores = {name: patient.new_zeros(len(batch), 1) for name in self.heads}
         for name in self.modalities:
             here = batch.present(name)
             if self.training and self.modality_dropout:
@@ -152,8 +198,11 @@ class HierarchicalMultimodalGNN(nn.Module):
             token = patient.new_zeros(len(batch), self.width)
             rows = here.nonzero().squeeze(1)
             if len(rows):
-                value = self.branches[name](batch.values[name][rows], batch.observed[name][rows])
-                token = token.index_copy(0, rows, value.to(token.dtype))
+                own, additive = self.branches[name](batch.values[name][rows], batch.observed[name][rows])
+                token = token.index_copy(0, rows, own.to(token.dtype))
+                for task, score in additive.items():
+                    spread = score.new_zeros(len(batch), score.shape[1]).index_copy(0, rows, score)
+                    scores[task] = scores[task] + spread
             tokens.append(token)
             present.append(here)
         sequence, mask = torch.stack(tokens, dim=1), torch.stack(present, dim=1)
@@ -161,16 +210,16 @@ class HierarchicalMultimodalGNN(nn.Module):
         sequence = torch.cat([attended, sequence[:, 1:]], dim=1)
         for layer in self.fusion:
             sequence = layer(sequence, mask)
-        return sequence[:, 0]
+        return Encoding(sequence[:, 0], scores)
+
+    def predict(self, encoding: Encoding) -> dict[str, Tensor]:
+        """Task -> logits [B, outputs]."""
+        fused = dropout(encoding.fused, self.dropout, self.training)
+        return {name: head(fused) + encoding.scores[name] for name, head in self.heads.items()}
 
     def forward(self, batch: PatientBatch) -> dict[str, Tensor]:
         """Task -> logits [B, outputs]."""
-        return self.predict(self.embed(batch))
-
-    def predict(self, fused: Tensor) -> dict[str, Tensor]:
-        """Task -> logits [B, outputs] from the patient representation [B, width]."""
-        fused = dropout(fused, self.dropout, self.training)
-        return {name: head(fused) for name, head in self.heads.items()}
+        return self.predict(self.encode(batch))
 
     def _patient(self, batch: PatientBatch) -> Tensor:
         ones = torch.ones(len(batch), 1, device=self.patient.weight.device)

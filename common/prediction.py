@@ -11,8 +11,8 @@ from common.objectives import survival_curve
 def prediction(task: Task, logits: Tensor, cuts: dict[str, Tensor]) -> Prediction:
     """Predictions for P patients from logits [P, outputs].
 
-    Survival risk is minus the mean survival over the hazard intervals, so that it orders patients by expected
-    time to the event.
+    Survival risk is minus the mean survival over the hazard intervals: the expected number of intervals lived
+    through, turned round.
     """
     if isinstance(task, SurvivalTask):
         survival = survival_curve(logits).double().numpy()

@@ -136,4 +136,5 @@ def _cuts(task: SurvivalTask, sums: Array) -> Tensor:
     fitted = NormalDist(float(mean[0]), max(float(deviation[0]), 1e-3))
     shares = [*(i / task.bins for i in range(1, task.bins)), (task.bins - 0.5) / task.bins]
     ends = np.expm1([fitted.inv_cdf(share) for share in shares])
-    return torch.tensor(ends, dtype=torch.float32).clamp(min=1e-3, max=task.longest)
+    first = task.longest * 1e-6 * np.arange(1, task.bins + 1)  # cuts beyond either end stay increasing
+    return torch.from_numpy(ends.clip(first, task.longest + first - first[-1])).float()

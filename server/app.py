@@ -19,7 +19,7 @@ class RunConfig(BaseModel):
     federation: Path
     out: Path
     fold: int = Field(default=-1, ge=-1)
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**31)
 
     @classmethod
     def of(cls, config: UserConfig) -> "RunConfig":

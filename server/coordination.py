@@ -30,23 +30,33 @@ class RunFailed(Exception):
 
 @dataclass
 class _Kept:
-    """The weights with the lowest validation loss so far, the last ones as long as no loss is known.
+    """The latest weights whose validation loss is within one standard error of the lowest.
+
+    The one-standard-error rule (Breiman et al. 1984) along the rounds: with few validation patients the lowest loss is
+    mostly luck, and of models that cannot be told apart the later ranks patients better. As long as no loss is known,
+    the last weights are kept.
 
     Attributes:
         arrays: the weights.
         round: the round of training they come from.
         loss: their validation loss, None while unknown.
-        waited: rounds since without a lower one.
+        lowest: the lowest validation loss of any round.
+        margin: its standard error.
+        waited: rounds since without one that could be kept.
     """
 
     arrays: ArrayRecord
     round: int = 0
     loss: float | None = None
+    lowest: float | None = None
+    margin: float = 0.0
     waited: int = 0
 
-    def offer(self, arrays: ArrayRecord, number: int, loss: float | None) -> None:
+    def offer(self, arrays: ArrayRecord, number: int, loss: float | None, error: float | None) -> None:
         """Weigh the weights of a round against those kept."""
-        if self.loss is None or (loss is not None and loss < self.loss):
+        if loss is not None and (self.lowest is None or loss < self.lowest):
+            self.lowest, self.margin = loss, error or 0.0
+        if self.lowest is None or (loss is not None and loss <= self.lowest + self.margin):
             self.arrays, self.round, self.loss, self.waited = arrays, number, loss, 0
         else:
             self.waited += 1
@@ -145,13 +155,13 @@ def _train(
                 raise RunFailed(f"{MISSES} rounds in a row had no quorum; the journal names who was missing.")
             continue
         misses = 0
-        kept.offer(arrays, trained, strategy.record.validation_loss)
+        kept.offer(arrays, trained, strategy.record.validation_loss, strategy.record.validation_error)
         arrays, trained = result, number
         if kept.waited >= training.patience:
             break
     requests = strategy.configure_evaluate(number + 1, arrays, ConfigRecord(), grid)
     strategy.aggregate_evaluate(number + 1, grid.send_and_receive(requests, timeout=deadline_s))
     note(strategy.record)
-    applied = strategy.record.applied
-    kept.offer(arrays, trained, strategy.record.validation_loss if applied else None)
-    return kept, number, missed or not applied
+    record = strategy.record
+    kept.offer(arrays, trained, record.validation_loss if record.applied else None, record.validation_error)
+    return kept, number, missed or not record.applied

@@ -34,6 +34,7 @@ class RoundRecord(_Record):
         seconds: from the requests to the result.
         training_loss: mean per training patient.
         validation_loss: mean per validation patient over all sites whose loss is finite.
+        validation_error: its standard error.
         scores: task -> concordance pooled over the sites' pairs.
         applied: whether a quorum replied, so that the result counts.
     """
@@ -44,6 +45,7 @@ class RoundRecord(_Record):
     seconds: float
     training_loss: float | None = None
     validation_loss: float | None = None
+    validation_error: float | None = None
     scores: dict[str, float] = {}
     sites: dict[str, SiteRecord] = {}
     dropped: tuple[Dropped, ...] = ()

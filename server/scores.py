@@ -11,7 +11,7 @@ Metrics = Mapping[str, Numbers]
 
 def known_metrics(metrics: Numbers, tasks: Iterable[str]) -> Numbers:
     """The finite metrics among those a reply may carry; nothing else is kept."""
-    names = ["validation_loss", "validation_patients", "training_loss"]
+    names = ["validation_loss", "validation_squares", "validation_patients", "training_loss"]
     names += [f"{kind}:{task}" for task in tasks for kind in ("concordant", "comparable")]
     return {name: metrics[name] for name in names if name in metrics and math.isfinite(metrics[name])}
 
@@ -24,6 +24,24 @@ def validation_loss(sites: Metrics) -> float | None:
         if metrics.get("validation_patients", 0.0) > 0 and "validation_loss" in metrics
     ]
     return _ratio(parts)
+
+
+def validation_error(sites: Metrics) -> float | None:
+    """Standard error of the mean loss per validation patient, from the sites' sums of losses and of their squares."""
+    known = [
+        metrics
+        for metrics in sites.values()
+        if metrics.get("validation_patients", 0.0) > 0
+        and {"validation_loss", "validation_squares"} <= set(metrics)
+    ]
+    mean = _ratio([(site["validation_loss"], site["validation_patients"]) for site in known])
+    square = _ratio([(site["validation_squares"], site["validation_patients"]) for site in known])
+    if mean is None or square is None:
+        return None
+    error = math.sqrt(
+        max(square - mean * mean, 0.0) / math.fsum(site["validation_patients"] for site in known)
+    )
+    return error if math.isfinite(error) else None
 
 
 def training_loss(sites: Metrics, patients: Mapping[str, float]) -> float | None:

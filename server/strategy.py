@@ -38,7 +38,7 @@ from common.preprocessing import Preprocessing
 from server.journal import RoundRecord, SiteRecord
 from server.replies import Collected, check_weights
 from server.roster import Roster, quorum
-from server.scores import concordance, known_metrics, training_loss, validation_loss
+from server.scores import concordance, known_metrics, training_loss, validation_error, validation_loss
 
 Weights = dict[str, NDArray[np.float32]]
 
@@ -169,6 +169,7 @@ class HardenedFedAvg(FedAvg):
             seconds=round(time.monotonic() - self._began, 3),
             training_loss=training_loss(sites, shared),
             validation_loss=validation_loss(sites),
+            validation_error=validation_error(sites),
             scores=concordance(sites, tasks),
             sites={
                 site: SiteRecord(patients=patients.get(site, {}), metrics=numbers)

@@ -1,5 +1,6 @@
 """The command `consilium`."""
 
+import shlex
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -19,9 +20,11 @@ app = typer.Typer(
     help="Federated learning across hospitals on multimodal patient graphs: only weights leave the building.",
 )
 cohort_app = typer.Typer(no_args_is_help=True, help="Look at a hospital's cohort as the federation would.")
+bench_app = typer.Typer(no_args_is_help=True, help="Measure, and print a table.")
 app.add_typer(cohort_app, name="cohort")
+app.add_typer(bench_app, name="bench")
 
-BAD_INPUT, FAILED, PARTIAL = 2, 1, 3
+BAD_INPUT, INTERRUPTED = 2, 130
 
 
 @app.callback()
@@ -41,7 +44,7 @@ def _explained(command: Callable[P, None]) -> Callable[P, None]:
             raise typer.Exit(BAD_INPUT) from None
         except KeyboardInterrupt:
             typer.echo("consilium: interrupted; nothing was written.", err=True)
-            raise typer.Exit(130) from None
+            raise typer.Exit(INTERRUPTED) from None
 
     return run
 
@@ -53,7 +56,7 @@ def simulate(
         str,
         typer.Argument(
             help="lung, synthetic, tcga-CANCER, tcga-pan5, fed-tcga-brca, fed-heart, ici, cdisc, or a folder that "
-            "holds federation.toml and one site folder per hospital."
+            "holds federation.toml and one site folder per hospital (./NAME if it is called like a cohort)."
         ),
     ] = "lung",
     data: Annotated[Path | None, typer.Option(help="Folder of public data; else $CONSILIUM_DATA.")] = None,
@@ -62,7 +65,9 @@ def simulate(
     folds: Annotated[
         int | None, typer.Option(min=1, help="Hold out the first N folds in turn; else all.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of splits, weights and everything drawn.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**31 - 1, help="Of splits, weights and everything drawn.")
+    ] = 0,
     engine: Annotated[
         str | None,
         typer.Option(help="serial, processes or ray; else by the size of the tables. Same weights on all."),
@@ -85,7 +90,7 @@ def simulate(
         engine=engine,
         settings=tuple(set_ or ()),
         out=out,
-        command="consilium " + " ".join(sys.argv[1:]),
+        command=shlex.join(["consilium", *sys.argv[1:]]),
     )
     if (code := simulate(request)) != 0:
         raise typer.Exit(code)
@@ -105,6 +110,24 @@ def describe(
 
     if not describe(folder, federation, as_json):
         raise typer.Exit(BAD_INPUT)
+
+
+@bench_app.command()
+@_explained
+def figures(
+    out: Annotated[
+        Path, typer.Argument(help="Folder for the results; a cohort found there is not run again.")
+    ],
+    cohorts: Annotated[list[str] | None, typer.Argument(help="Cohorts; else all public ones.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of public data; else $CONSILIUM_DATA.")] = None,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**31 - 1, help="Of splits, weights and everything drawn.")
+    ] = 0,
+) -> None:
+    """Simulate every public cohort with the defaults and print the README's table."""
+    from simulations.benchmarks.figures import COHORTS, run_figures, table
+
+    typer.echo(table(run_figures(cohorts or list(COHORTS), data, seed, out)))
 
 
 def main() -> None:

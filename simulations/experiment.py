@@ -26,10 +26,10 @@ from simulations.arms import (
     train_side_by_side,
     write_agreement,
 )
-from simulations.cohorts.folders import pool_sites
+from simulations.cohorts.folders import folder_name, pool_sites, site_file
 from simulations.engine import Engine
 from simulations.process_pool import available_cores
-from simulations.result import Arm
+from simulations.result import ARM_NAMES, Arm
 from simulations.scoring import HeldOutTask
 
 POOLED = "pooled"
@@ -143,7 +143,7 @@ class Experiment:
             agreement = write_agreement(
                 alone(self.federation, cohort.site), self.plan.folder, self.plan.work / arm
             )
-            own_jobs[cohort.site] = self._job(agreement, [site], arm, fold)
+            own_jobs[cohort.site] = self._job(agreement, [self._unbound(site, arm)], arm, fold)
         jobs = [pooled_job, *own_jobs.values()]
         trained: set[Path] = set()
         seen = 0
@@ -172,6 +172,14 @@ class Experiment:
             return local, []
         return local, [read_trained(pooled_job.out).predict(self.model, self.federation, test)]
 
+    def _unbound(self, site: Path, arm: str) -> Path:
+        """The site folder, or a copy written once where it approves the federation's hash and no other."""
+        file = site_file(site)
+        if file.approved is None:
+            return site
+        folder = self.plan.work / arm / folder_name(file.name)
+        return folder if folder.is_dir() else pool_sites([site], folder.parent, file.name)
+
     def _pooled_agreement(self) -> Agreement:
         return write_agreement(alone(self.federation, POOLED), self.plan.folder, self.plan.work / POOLED)
 
@@ -190,8 +198,11 @@ class Experiment:
         for arm in baselines.applicable(task):
             self.audience.stage(f"{label}: {task.name}, {arm} on pooled data")
             cuts = preprocessing.cuts.get(task.name)
-            arms[arm] = [baselines.fit_predict(arm, task, train, held, cuts, self.plan.seed)]
-        if isinstance(task, SurvivalTask) and "forest" not in arms:
+            try:
+                arms[arm] = [baselines.fit_predict(arm, task, train, held, cuts, self.plan.seed)]
+            except InputError as error:
+                self.notes.append(f"{ARM_NAMES[arm]}, was left out for {task.name}: {error.what}.")
+        if isinstance(task, SurvivalTask) and "forest" not in baselines.applicable(task):
             self.notes.append(
                 "The survival forest was left out: it needs scikit-survival, consilium[baselines]."
             )

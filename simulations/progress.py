@@ -12,7 +12,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
-from simulations.report_text import difference_text, metric_name, range_text, spread_text
+from simulations.report_text import difference_text, metric_name, range_text, signed_text, spread_text
 from simulations.result import ARM_NAMES, MISSING, Result
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Progress:
         self._rounds = rounds
         self._latest: deque[RoundRecord] = deque(maxlen=ROWS)
         self._fold: int | None = None
-        self._stage: str | None = None
+        self._stage = ""
         self._best: RoundRecord | None = None
         self._bars = Bars(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
@@ -58,11 +58,13 @@ class Progress:
         self._live.stop()
 
     def stage(self, text: str) -> None:
-        """Say what happens now, as in `fold 1/2, local models, site 3/21`."""
+        """Say what happens now; `local models, 3 of 21` after `local models` is no line of its own."""
         self._bars.update(self._bar, description=text)
-        if not self._console.is_terminal and text != self._stage:
-            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        if self._stage and text.startswith(self._stage):
+            return
         self._stage = text
+        if not self._console.is_terminal:
+            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def round(self, fold: int, record: "RoundRecord") -> None:
         """Show a finished round of a fold (counted from 1)."""
@@ -126,8 +128,12 @@ class Progress:
 def print_results(result: Result, console: Console) -> None:
     """Print, for every task, each arm beside the federated model, and each hospital's own model."""
     for task in result.tasks:
+        console.print(Text(f"{task}, held-out patients", style="bold"))
         console.print(_arm_table(result, task))
         if result.sites.get(task):
+            metric = metric_name(result.outcomes[task].metric)
+            title = f"{task}, {metric} of each hospital's own model on the held-out patients of all hospitals"
+            console.print(Text(title, style="bold"))
             console.print(_site_table(result, task))
     for note in result.notes:
         console.print(Text(note))
@@ -136,7 +142,7 @@ def print_results(result: Result, console: Console) -> None:
 def _arm_table(result: Result, task: str) -> Table:
     """Mean and deviation over folds, interval and paired difference of every arm in the headline metric."""
     metric = metric_name(result.outcomes[task].metric)
-    table = Table(title=Text(f"{task}, held-out patients"), title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD)
     table.add_column("Arm")
     for head in (metric, "95% interval", "Federated - arm (95% interval)"):
         table.add_column(head, justify="right")
@@ -154,9 +160,7 @@ def _arm_table(result: Result, task: str) -> Table:
 
 def _site_table(result: Result, task: str) -> Table:
     """Each hospital's own model beside the federated one, on everyone's held-out patients; best first."""
-    metric = metric_name(result.outcomes[task].metric)
-    title = f"{metric} of each hospital's own model on the held-out patients of all hospitals"
-    table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD)
     table.add_column("Hospital", overflow="ellipsis", no_wrap=True, max_width=40)
     for head in ("Labelled", "Own model", "Federated", "Gain"):
         table.add_column(head, justify="right", no_wrap=True, min_width=len(head))
@@ -167,7 +171,7 @@ def _site_table(result: Result, task: str) -> Table:
             f"{site.labelled:,}",
             _figure(site.local),
             _figure(site.federated),
-            MISSING if gain is None else f"{gain:+.3f}",
+            MISSING if gain is None else signed_text(gain),
         )
     return table
 

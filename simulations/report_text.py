@@ -44,10 +44,15 @@ def difference_text(result: Result, task: str, arm: Arm) -> str:
 def _signed(paired: Difference | None) -> str:
     if paired is None or paired.difference is None:
         return MISSING
-    text = f"{paired.difference:+.3f}"
+    text = signed_text(paired.difference)
     if paired.low is not None and paired.high is not None:
-        text += f" ({paired.low:+.3f} to {paired.high:+.3f})"
-    return text.replace("-", MINUS)
+        text += f" ({signed_text(paired.low)} to {signed_text(paired.high)})"
+    return text
+
+
+def signed_text(difference: float) -> str:
+    """A difference with its sign, as in `+0.097`; what rounds to nothing has a plus."""
+    return f"{difference:+.3f}".replace("-0.000", "+0.000").replace("-", MINUS)
 
 
 def findings(result: Result, task: str) -> list[str]:

@@ -20,8 +20,8 @@ ARM_NAMES: dict[Arm, str] = {
     "federated": "Federated",
     "local": "Each hospital alone",
     "pooled": "Same network, pooled data",
-    "cox": "Cox elastic net, pooled",
-    "logistic": "Logistic elastic net, pooled",
+    "cox": "Penalised Cox, pooled",
+    "logistic": "Penalised logistic, pooled",
     "forest": "Random forest, pooled",
     "mlp": "MLP, pooled",
 }

@@ -1,10 +1,11 @@
 """`consilium simulate`: from a cohort's name to a printed answer, and files if asked for."""
 
+import os
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast, get_args
@@ -12,15 +13,19 @@ from typing import cast, get_args
 import torch
 from rich.console import Console
 
-from common.errors import InputError
-from common.federation import FILE_NAME, save
+from client.cohort import SITE_FILE, read_site_file
+from common.errors import REFUSALS, InputError, RefusalCode
+from common.federation import FILE_NAME, Federation
 from common.federation import load as load_federation
 from server.coordination import RunFailed
 from server.journal import FILE_NAME as JOURNAL
-from server.result import save_result
+from server.journal import RunRecord, read_journal
+from server.replies import REASONS, Dropped, DropReason
+from server.result import WEIGHTS, save_result
+from simulations.arms import write_agreement
 from simulations.cohorts.folders import find_sites
 from simulations.cohorts.folds import with_folds
-from simulations.cohorts.sources import default_data, write_cohort
+from simulations.cohorts.sources import default_data, is_known, write_cohort
 from simulations.engine import Engine
 from simulations.experiment import Experiment, FoldOutcome, Plan
 from simulations.process_pool import available_cores
@@ -68,7 +73,7 @@ def simulate(request: Request) -> int:
                 progress.stage("comparing the arms")
                 result = summarise_experiment(experiment, folds, time.perf_counter() - started)
         except RunFailed as error:
-            print(f"consilium: {error}", file=sys.stderr)
+            print(f"consilium: {error}", *_missing(plan), sep="\n", file=sys.stderr)
             return FAILED
         print_results(result, console)
         if request.out is not None:
@@ -76,10 +81,27 @@ def simulate(request: Request) -> int:
             _write(experiment, folds, request.out)
             result.write(request.out / "result.json")
             write_whole(request.out / "report.html", page)
-            console.print(
-                f"Written: {request.out}/report.html, result.json, weights.safetensors, {FILE_NAME}"
-            )
-    return PARTIAL if any(fold.status == "partial" for fold in result.folds) else 0
+            written = f"Written to {request.out}: report.html, result.json, {WEIGHTS}, {FILE_NAME}, journals"
+            console.print(written, markup=False, highlight=False, soft_wrap=True)
+    if all(fold.status == "completed" for fold in result.folds):
+        return 0
+    print("consilium: some rounds had no quorum of hospitals and do not count.", file=sys.stderr)
+    return PARTIAL
+
+
+def _missing(plan: Plan) -> list[str]:
+    """Who had no part in the run that failed, and why: its journal goes with the working folder."""
+    journals = [plan.work / "federated" / f"fold{fold}" for fold in plan.folds]
+    dropped: list[Dropped] = []
+    for record in read_journal([folder for folder in journals if (folder / JOURNAL).is_file()][-1]):
+        dropped += record.left_out if isinstance(record, RunRecord) else record.dropped
+    names = sorted({each.site for each in dropped if each.site is not None})
+    reasons = dict.fromkeys(
+        REFUSALS[RefusalCode(each.code)] if each.code in set(RefusalCode) else REASONS[each.reason]
+        for each in dropped
+        if each.reason is not DropReason.NO_REPLY
+    )
+    return [f"Without a part: {', '.join(names)}. {' '.join(reasons)}"] if names else []
 
 
 def make_plan(request: Request, work: Path) -> Plan:
@@ -94,16 +116,19 @@ def make_plan(request: Request, work: Path) -> Plan:
         )
     if request.fold is not None and request.folds is not None:
         raise InputError("--fold and --folds", "exclude each other", "give one of them")
-    if request.out is not None and request.out.exists() and not request.out.is_dir():
-        raise InputError(f"--out {request.out}", "is not a folder", "name a folder")
+    settings = _settings(request)
     folder = Path(request.cohort)
-    if not (folder / FILE_NAME).is_file():
-        if folder.is_dir():
-            raise InputError(str(folder), f"holds no {FILE_NAME}", "name a cohort, or a folder that has one")
+    if is_known(request.cohort) or not folder.is_dir():
         folder = work / "cohort"
         write_cohort(request.cohort, request.data or default_data(), folder, request.seed)
-    federation = load_federation(folder / FILE_NAME).changed(_settings(request))
-    sites, held = with_folds(find_sites(folder), federation, work / "folds", MADE_FOLDS, request.seed)
+    elif not (folder / FILE_NAME).is_file():
+        raise InputError(str(folder), f"holds no {FILE_NAME}", "name a cohort, or a folder that has one")
+    federation = load_federation(folder / FILE_NAME).changed(settings)
+    sites = find_sites(folder)
+    if request.out is not None:
+        _check_out(request.out, {folder.resolve(), *(site.resolve() for site in sites)})
+    _check_participants(folder, sites, federation)
+    sites, held = with_folds(sites, federation, work / "folds", MADE_FOLDS, request.seed)
     if request.fold is not None:
         held = (request.fold,)
     elif request.folds is not None:
@@ -121,6 +146,32 @@ def make_plan(request: Request, work: Path) -> Plan:
         work=work,
         command=request.command,
     )
+
+
+def _check_out(out: Path, cohort: Set[Path]) -> None:
+    """Find out before training whether the result can be written, without touching the cohort."""
+    if out.resolve() in cohort:
+        raise InputError(f"--out {out}", "is a folder of the cohort", "name another folder")
+    there = next(place for place in (out, *out.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise InputError(f"--out {out}", f"{there} is not a folder", "name a folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"--out {out}", f"{there} is not yours to write to", "name another folder")
+
+
+def _check_participants(folder: Path, sites: Sequence[Path], federation: Federation) -> None:
+    """Every participant has one site folder and every site folder is a participant's: none is waited for."""
+    names = [read_site_file(site, federation).name for site in sites]
+    participants = [participant.name for participant in federation.participants]
+    for site, name in zip(sites, names, strict=True):
+        if name not in participants:
+            what = f"its name is not among the participants of {FILE_NAME}"
+            raise InputError(str(site / SITE_FILE), what, "correct the name, or add the participant")
+        if names.count(name) > 1:
+            raise InputError(str(site / SITE_FILE), "another site has the same name", "give each its own")
+    if missing := [name for name in participants if name not in names]:
+        what = f"participant {missing[0]} has no site folder"
+        raise InputError(str(folder / FILE_NAME), what, "add its folder, or remove the participant")
 
 
 def _engine(sites: Sequence[Path]) -> Engine:
@@ -144,10 +195,11 @@ def _settings(request: Request) -> dict[str, str]:
 
 
 def _write(experiment: Experiment, folds: list[FoldOutcome], out: Path) -> None:
-    """The federation file used, the last fold's weights and preprocessing, and the journal of every fold."""
-    out.mkdir(parents=True, exist_ok=True)
-    save(experiment.federation, out / FILE_NAME)
+    """The agreement used, the last fold's weights and preprocessing, and the journal of every fold."""
+    write_agreement(experiment.federation, experiment.plan.folder, out)
     save_result(out, folds[-1].federated.result)
+    for earlier in out.glob("journal-fold*.jsonl"):
+        earlier.unlink()
     for fold in experiment.plan.folds:
         shutil.copyfile(
             experiment.plan.work / "federated" / f"fold{fold}" / JOURNAL, out / f"journal-fold{fold}.jsonl"

@@ -1,12 +1,18 @@
 """A small federation and random patients of it, made by hand."""
 
-from collections.abc import Callable
+import re
+import shutil
+import struct
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
 from common.batch import PatientBatch
 from common.federation import (
+    FILE_NAME,
     Federation,
     Modality,
     ModelConfig,
@@ -15,9 +21,14 @@ from common.federation import (
     SurvivalTask,
     ToxicityTask,
     Training,
+    load,
+    save,
 )
 from common.graphs import Prior, membership, topology
 from common.preprocessing import Preprocessing
+
+# Several threads on matrices this small wait for one another, on a busy machine for minutes.
+torch.set_num_threads(1)
 
 GENES = tuple(f"GENE{index}" for index in range(12))
 EDGES = [(0, 1), (1, 2), (2, 3), (0, 4), (5, 6), (6, 7), (8, 9)]
@@ -47,6 +58,11 @@ def _federation(**changes: object) -> Federation:
         "participants": (Participant(name="one"), Participant(name="two")),
     }
     return Federation.model_validate(parts | changes)
+
+
+@pytest.fixture(autouse=True)
+def _same_draws_every_time() -> None:
+    torch.manual_seed(0)
 
 
 @pytest.fixture
@@ -121,3 +137,72 @@ def preprocessing() -> Preprocessing:
         {name: torch.ones(size) for name, size in sizes.items()},
         CUTS,
     )
+
+
+SmallCohort = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def written_cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three hospitals with 30 synthetic patients each, the second without RNA, and a model that trains in no time."""
+    from simulations.cohorts.synthetic import write_synthetic
+
+    folder = tmp_path_factory.mktemp("written") / "cohort"
+    write_synthetic(
+        folder, sites=3, patients=30, genes=16, proteins=4, clinical=4, imaging=4, lacking=0, seed=1
+    )
+    settings = {"model.node_width": "4", "model.pathway_width": "4", "model.width": "8", "model.heads": "2"}
+    settings |= {"training.rounds": "2", "training.batch_size": "16", "training.learning_rate": "0.01"}
+    save(load(folder / FILE_NAME).changed(settings), folder / FILE_NAME)
+    site = folder / "hospital-2" / "site.toml"
+    site.write_text(re.sub(r"(?m)^rna = .*\n", "", site.read_text()))
+    (folder / "hospital-2" / "rna.csv").unlink()
+    return folder
+
+
+@pytest.fixture
+def small_cohort(written_cohort: Path, tmp_path: Path) -> SmallCohort:
+    """Writes `written_cohort` to a folder of the test's own, with some of its tasks, settings changed."""
+
+    def write(name: str = "cohort", tasks: Sequence[str] | None = None, **settings: str) -> Path:
+        folder = tmp_path / name
+        shutil.copytree(written_cohort, folder)
+        federation = load(folder / FILE_NAME)
+        changed = federation.changed({key.replace("__", "."): value for key, value in settings.items()})
+        kept = tuple(task for task in federation.tasks if tasks is None or task.name in tasks)
+        save(changed.model_copy(update={"tasks": kept}), folder / FILE_NAME)
+        return folder
+
+    return write
+
+
+class Canary:
+    """A patient and a measurement that must never be seen outside the hospital."""
+
+    name, value = "CANARY-8371", "98765.4321"
+
+    def plant(self, table: Path, column: str, valid: bool) -> None:
+        """Give a site's first patient the name, and one of its cells the value, or the name where it is no value."""
+        frame = pd.read_csv(table, dtype=str)
+        frame.loc[0, column] = self.value if valid else self.name
+        first = str(frame["patient"][0])
+        frame.to_csv(table, index=False)
+        for path in table.parent.glob("*.csv"):
+            path.write_text(path.read_text().replace(f"{first},", f"{self.name},"))
+
+    def seen_in(self, text: str) -> bool:
+        """Whether a text holds the name, or the value in any rounding."""
+        return any(sign in text for sign in (self.name, "8371", "98765", "98,765", "9.8765", "9.88e"))
+
+    def files_with_it(self, folder: Path) -> list[str]:
+        """Names of the files that hold it, be it as text or as a number of 4 or 8 bytes."""
+        signs = [self.name.encode(), b"98765", b"98,765"]
+        signs += [struct.pack(kind, float(self.value)) for kind in ("<f", "<d", ">f", ">d")]
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        assert files
+        return [path.name for path in files if any(sign in path.read_bytes() for sign in signs)]
+
+
+@pytest.fixture(scope="session")
+def canary() -> Canary:
+    return Canary()

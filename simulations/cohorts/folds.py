@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
-
-from client.cohort import OUTCOMES, read_cohort
+from client.cohort import OUTCOMES, SITE_FILE, SiteFile, read_cohort, read_site_file
+from client.labels import folds
+from client.tables import read_table
+from common.errors import InputError
 from common.federation import Federation
-from simulations.cohorts.folders import pool_sites, site_file
+from simulations.cohorts.folders import pool_sites
 from simulations.cohorts.patients import hold_out
 
 
@@ -20,31 +21,36 @@ def with_folds(
     spread as evenly as its size allows.
 
     Raises:
-        InputError: if folds are to be drawn and a site's tables are not valid.
+        InputError: if folds cannot be read, or are to be drawn and a site's tables are not valid.
     """
-    if any(site_file(site).fold for site in sites):
+    files = [read_site_file(site, federation) for site in sites]
+    if any(file.fold for file in files):
         published: set[int] = set()
-        for site in sites:
-            published |= _published(site)
-        return list(sites), tuple(sorted(fold for fold in published if fold >= 0))
+        for site, file in zip(sites, files, strict=True):
+            published |= _published(site, file)
+        if not published:
+            remedy = f"fill the column that fold names in {SITE_FILE}, or drop the key and have folds drawn"
+            raise InputError(str(sites[0].parent), "no site holds a patient out in any fold", remedy)
+        return list(sites), tuple(sorted(published))
     cohorts = [read_cohort(site, federation) for site in sites]
     last = [cohort.batch.labels[federation.tasks[0].name][:, -1].tolist() for cohort in cohorts]
     strata = [(place, outcome) for place, outcomes in enumerate(last) for outcome in outcomes]
-    folds = iter(hold_out(strata, seed, count).tolist())
+    drawn = iter(hold_out(strata, seed, count).tolist())
     copies = [
-        pool_sites([site], out / site.name, cohort.site, [next(folds) for _ in cohort.group])
+        pool_sites([site], out / site.name, cohort.site, [next(drawn) for _ in cohort.group])
         for site, cohort in zip(sites, cohorts, strict=True)
     ]
     return copies, tuple(range(count))
 
 
-def _published(site: Path) -> set[int]:
-    """The folds in a site's outcomes; whether the column is sound is for `client.cohort` to say."""
-    file = site_file(site)
-    path = site / file.tables[OUTCOMES]
-    if file.fold is None or not path.is_file():
+def _published(site: Path, file: SiteFile) -> set[int]:
+    """The folds in a site's outcomes."""
+    if file.fold is None:
         return set()
-    frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
-    if file.fold not in frame:
-        return set()
-    return {int(fold) for fold in pd.to_numeric(frame[file.fold], errors="coerce").dropna()}
+    problems: list[InputError] = []
+    remedy = f"correct fold in {SITE_FILE}"
+    table = read_table(site / file.tables[OUTCOMES], file.id, {}, [file.fold], {}, remedy, problems)
+    held = set() if table is None else set(folds(table, file.fold, problems).tolist())
+    if problems:
+        raise problems[0]
+    return {fold for fold in held if fold >= 0}

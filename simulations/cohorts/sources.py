@@ -17,6 +17,7 @@ NAMES = (
     "tcga-CANCER (any cancer folder of the data, such as tcga-brca)",
 )
 DATA_VARIABLE = "CONSILIUM_DATA"
+_TCGA = re.compile(r"tcga-[a-z0-9]+")
 
 
 def default_data() -> Path | None:
@@ -25,6 +26,11 @@ def default_data() -> Path | None:
         return Path(named)
     beside = Path(__file__).resolve().parents[2].parent / "shared" / "data"
     return beside if beside.is_dir() else None
+
+
+def is_known(cohort: str) -> bool:
+    """Whether this is a cohort's name; a folder of that name is called `./NAME`."""
+    return cohort in NAMES or _TCGA.fullmatch(cohort) is not None
 
 
 def write_cohort(cohort: str, data: Path | None, out: Path, seed: int = 0) -> None:
@@ -60,12 +66,12 @@ def write_cohort(cohort: str, data: Path | None, out: Path, seed: int = 0) -> No
         from simulations.cohorts.cdisc import write_cdisc
 
         write_cdisc(_needed(data, cohort), out, seed)
-    elif re.fullmatch(r"tcga-[a-z0-9]+", cohort):
+    elif _TCGA.fullmatch(cohort):
         from simulations.cohorts.tcga import write_tcga
 
         write_tcga(_needed(data, cohort), out, cohort.removeprefix("tcga-"))
     else:
-        raise InputError(f"cohort {cohort}", "is not known", f"use one of {', '.join(NAMES)}")
+        raise InputError(f"cohort {cohort}", "is not known", f"use one of {', '.join(NAMES)}, or a folder")
 
 
 def _needed(data: Path | None, cohort: str) -> Path:

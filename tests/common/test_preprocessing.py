@@ -27,7 +27,7 @@ def shifted(batch: PatientBatch, seed: int) -> PatientBatch:
         name: (tensor * 3 ** (seed + 1) + 10 * seed - 4) * batch.observed[name]
         for name, tensor in batch.values.items()
     }
-    levels = torch.nn.functional.one_hot((values["clinical"][:, 0] > 0).long()).float()
+    levels = torch.nn.functional.one_hot((100 * values["clinical"][:, 0]).long() % 2, 2).float()
     known = batch.observed["clinical"][:, 1:2].expand(-1, 2)
     values["clinical"] = torch.cat([values["clinical"][:, :1], levels * known], dim=1)
     observed = batch.observed | {"clinical": torch.cat([batch.observed["clinical"][:, :1], known], dim=1)}
@@ -40,14 +40,12 @@ def pooled_moments(batch: PatientBatch, modality: str) -> tuple[NDArray[np.float
     return np.nanmean(values, axis=0), np.nanstd(values, axis=0)
 
 
-def assert_pooled(
-    parts: list[PatientBatch], whole: PatientBatch, federation: Federation, places: slice = slice(None)
-) -> None:
+def assert_pooled(parts: list[PatientBatch], whole: PatientBatch, federation: Federation) -> None:
     found = combine([site_statistics(part, federation) for part in parts], federation)
     for modality in federation.modalities:
         mean, deviation = pooled_moments(whole, modality.name)
-        np.testing.assert_allclose(found.center[modality.name][places], mean[places], rtol=1e-6, atol=1e-7)
-        np.testing.assert_allclose(found.spread[modality.name][places], deviation[places], rtol=1e-6)
+        np.testing.assert_allclose(found.center[modality.name], mean, rtol=1e-6, atol=1e-7)
+        np.testing.assert_allclose(found.spread[modality.name], deviation, rtol=1e-6)
 
 
 def test_combined_sums_are_the_pooled_mean_and_deviation(
@@ -73,10 +71,9 @@ def test_how_patients_are_spread_over_sites_does_not_matter(
     sites: list[PatientBatch], federation: Federation
 ) -> None:
     whole = concatenate(sites)
-    order = torch.randperm(len(whole))
-    assert_pooled(
-        [whole.select(rows) for rows in order.split(30)[:-1]] + [whole.select(order[120:])], whole, federation
-    )
+    order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(0))
+    parts = [whole.select(order[:20]), whole.select(order[20:80]), whole.select(order[80:])]
+    assert_pooled(parts, whole, federation)
 
 
 def test_a_node_with_few_patients_is_withheld_and_the_others_stay_exact(
@@ -161,7 +158,7 @@ def test_cuts_stay_positive_and_within_the_longest_follow_up(
     assert len(found) == 12
     assert found.min() > 0
     assert found.max() <= 5
-    assert (found.diff() >= 0).all()
+    assert (found.diff() > 0).all()
 
 
 def test_too_few_events_are_withheld_and_none_at_all_is_an_input_error(

@@ -84,6 +84,7 @@ class Bench:
 
     def __init__(self) -> None:
         self._ids = count(1)
+        self.spread = 0.0  # standard deviation of the loss over validation patients
         self.weights: Weights = {
             "shared.weight": np.array([[1.0, 2.0], [3.0, 4.0]], np.float32),
             "branches.rna.weight": np.array([10.0, 20.0], np.float32),
@@ -163,6 +164,7 @@ class Bench:
     def metrics(self, loss: float, patients: float = 10.0) -> dict[str, float]:
         return {
             "validation_loss": loss * patients,
+            "validation_squares": (loss**2 + self.spread**2) * patients,
             "validation_patients": patients,
             "concordant:os": 30.0,
             "comparable:os": 40.0,

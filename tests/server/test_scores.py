@@ -1,8 +1,9 @@
 import math
+from statistics import pstdev
 
 import pytest
 
-from server.scores import concordance, known_metrics, training_loss, validation_loss
+from server.scores import concordance, known_metrics, training_loss, validation_error, validation_loss
 
 HUGE = 1.7e308
 
@@ -46,3 +47,20 @@ def test_sums_beyond_the_largest_float_are_unknown_and_not_an_error() -> None:
         validation_loss({"a": {"validation_loss": 1.0, "validation_patients": HUGE}, "b": site}) is not None
     )
     assert training_loss({"a": {"training_loss": HUGE}}, {"a": 9.0}) is None
+
+
+def test_the_standard_error_is_that_of_all_sites_patients_together() -> None:
+    losses = {"a": [0.5, 1.0, 2.5], "b": [3.0, 1.5]}
+    sites = {
+        site: {
+            "validation_loss": sum(values),
+            "validation_squares": sum(value**2 for value in values),
+            "validation_patients": float(len(values)),
+        }
+        for site, values in losses.items()
+    }
+    together = [value for values in losses.values() for value in values]
+    assert validation_error(sites) == pytest.approx(pstdev(together) / len(together) ** 0.5)
+    assert validation_error({}) is None
+    huge = {"validation_loss": HUGE, "validation_squares": HUGE, "validation_patients": 1.0}
+    assert validation_error({"a": huge, "b": huge}) is None

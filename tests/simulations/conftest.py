@@ -1,10 +1,19 @@
-"""A made-up but realistic result and its held-out patients, of any number of hospitals and folds."""
+"""A made-up result and its held-out patients, and the command `consilium` run in this process."""
 
+import io
+import logging
+import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import Result as Ended
+from typer.testing import CliRunner
 
 from common.federation import ResponseTask, SurvivalTask, Task, ToxicityTask
 from common.metrics import ClassPrediction, LabelPrediction, Prediction, SurvivalPrediction
@@ -42,6 +51,72 @@ METRICS = {
     "toxicity": ("auroc", "auprc"),
 }
 CANCERS = ("BRCA", "COAD", "KIRC", "LUAD", "UCEC")
+
+
+Consilium = Callable[..., Ended]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What `consilium simulate COHORT --out OUT` printed, logged and wrote; `before` is a copy of COHORT."""
+
+    out: Path
+    cohort: Path
+    before: Path
+    ended: Ended
+    log: str
+
+
+def run_consilium(*arguments: object) -> Ended:
+    """Run the command in this process, standard output and error apart."""
+    from simulations.cli import app
+
+    return CliRunner(env={"COLUMNS": "100"}).invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def consilium() -> Consilium:
+    return run_consilium
+
+
+@pytest.fixture(scope="session")
+def full_run(written_cohort: Path, tmp_path_factory: pytest.TempPathFactory, canary: Any) -> Run:
+    """One fold of a small cohort with every task and arm, and a canary among the patients."""
+    folder = tmp_path_factory.mktemp("full")
+    shutil.copytree(written_cohort, folder / "cohort")
+    canary.plant(folder / "cohort" / "hospital-1" / "imaging.csv", "image_1", valid=True)
+    shutil.copytree(folder / "cohort", folder / "before")
+    log = logging.StreamHandler(io.StringIO())
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.INFO)
+    root.addHandler(log)
+    try:
+        ended = run_consilium(
+            "simulate",
+            folder / "cohort",
+            "--fold",
+            0,
+            "--seed",
+            3,
+            "--engine",
+            "serial",
+            "--out",
+            folder / "out",
+        )
+    finally:
+        root.removeHandler(log)
+        root.setLevel(level)
+    return Run(folder / "out", folder / "cohort", folder / "before", ended, log.stream.getvalue())
+
+
+@pytest.fixture
+def networks_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the classical models out, and draw patients anew only a few times."""
+    from simulations.comparison import replicate
+
+    monkeypatch.setattr("simulations.baselines.applicable", lambda task: ())
+    monkeypatch.setattr("simulations.scoring.replicate", partial(replicate, replicates=10))
 
 
 @pytest.fixture

@@ -28,8 +28,8 @@ def texts(drawing: str) -> list[str]:
 
 def test_every_arm_is_named_and_an_arm_that_was_not_run_is_not(make_result: MakeResult) -> None:
     shown = texts(arm_plot(make_result(), "overall_survival") or "")
-    assert {"Federated", "Each hospital alone", "Cox elastic net, pooled"} <= set(shown)
-    assert "Logistic elastic net, pooled" not in shown
+    assert {"Federated", "Each hospital alone", "Penalised Cox, pooled"} <= set(shown)
+    assert "Penalised logistic, pooled" not in shown
 
 
 @pytest.mark.parametrize("sites", [1, 2, 21, 40])

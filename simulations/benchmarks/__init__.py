@@ -1,0 +1,1 @@
+"""Commands that measure: each prints a table that anyone can make again."""

@@ -1,0 +1,457 @@
+"""The hospital's app on real Flower messages: what it answers, and what never leaves."""
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, RecordDict, UserConfig
+
+from client.app import app
+from common.errors import RefusalCode
+from common.exchange import (
+    EvaluateReply,
+    ModelRequest,
+    RefusalReply,
+    StatisticsReply,
+    StatisticsRequest,
+    TrainReply,
+    pack_preprocessing,
+)
+from common.federation import Federation, save
+from common.model import averaging_group, build_model
+from common.preprocessing import combine
+from simulations.flower_internals import (
+    acting_as,
+    acting_as_coordinator,
+    name_message,
+    new_run,
+    pack,
+    unpack,
+)
+
+CANARIES = ("CANARY-8371", "CANARYLEVEL", "98765.4321", "98765")
+NODE = 41
+
+
+class Hospital:
+    """A site folder with its own copy of the federation file, asked as a SuperLink would ask it."""
+
+    def __init__(self, site: Any, federation: Federation) -> None:
+        self.site, self.federation, self.folder = site, federation, site.folder
+        self.run = new_run({})
+        agreement = self.folder / "federation.toml"
+        save(federation, agreement)
+        node_config: UserConfig = {"site": str(self.folder), "federation": str(agreement)}
+        self.context = Context(self.run.run_id, NODE, node_config, RecordDict(), {})
+        self.sent: list[Message] = []
+        self.wire = b""
+
+    def write(self) -> None:
+        self.site.write()
+
+    def ask(self, kind: str, content: RecordDict) -> RecordDict:
+        """The content of the app's reply, both messages over Flower's wire format."""
+        message = Message(content, NODE, kind)
+        name_message(message, "1")
+        with acting_as(self.run.run_id, NODE, 1):
+            reply = app(message=unpack(pack(message)), context=self.context)
+        assert not reply.has_error()
+        assert reply.metadata.reply_to_message_id == "1"
+        name_message(reply, "1-reply")
+        parcel = pack(reply)
+        self.wire += repr(parcel[:2]).encode() + b"".join(parcel[2].values())
+        return unpack(parcel).content
+
+    def statistics(self, fold: int = -1, seed: int = 0, **changes: Any) -> StatisticsReply:
+        fields: dict[str, Any] = {"federation": self.federation.digest, "fold": fold, "seed": seed} | changes
+        return StatisticsReply.from_record(
+            self.ask("query.statistics", StatisticsRequest(**fields).to_record())
+        )
+
+    def request(self, **changes: Any) -> ModelRequest:
+        """A round's request, with the preprocessing of this hospital alone."""
+        statistics = self.statistics(changes.get("fold", -1), changes.get("seed", 0)).statistics
+        state = build_model(self.federation, self.folder, seed=3).state_dict()
+        fields: dict[str, Any] = {
+            "federation": self.federation.digest,
+            "round": 1,
+            "fold": -1,
+            "seed": 0,
+            "weights": {name: tensor.numpy() for name, tensor in state.items()},
+            "preprocessing": pack_preprocessing(combine([statistics], self.federation)),
+        }
+        return ModelRequest(**(fields | changes))
+
+    def train(self, **changes: Any) -> TrainReply:
+        return TrainReply.from_record(self.ask("train", self.request(**changes).to_record()))
+
+    def evaluate(self, **changes: Any) -> EvaluateReply:
+        return EvaluateReply.from_record(self.ask("evaluate", self.request(**changes).to_record()))
+
+    def refusal(self, kind: str, content: RecordDict) -> RefusalCode:
+        return RefusalReply.from_record(self.ask(kind, content)).code
+
+
+@pytest.fixture
+def hospital(site_folder: Any, small_federation: Federation) -> Iterator[Hospital]:
+    settings = {"statistics.minimum_count": "2", "training.validation_fraction": "0.25"}
+    site_folder.site["fold"] = "fold"
+    with acting_as_coordinator(new_run({})):
+        hospital = Hospital(site_folder, small_federation.changed(settings))
+        hospital.write()
+        yield hospital
+
+
+def test_statistics_are_sums_over_the_training_patients(hospital: Hospital) -> None:
+    reply = hospital.statistics()
+    assert (reply.site, reply.patients) == ("north", 9)
+    assert {name: array.shape for name, array in reply.moments.items()} == {
+        "modality:clinical": (3, 5),
+        "modality:rna": (3, 2),
+        "survival:survival": (3, 1),
+    }
+    assert reply.moments["modality:rna"][0].tolist() == [9, 9]
+
+
+def test_training_sends_back_new_weights_of_the_same_model(hospital: Hospital) -> None:
+    request = hospital.request(round=2)
+    reply = TrainReply.from_record(hospital.ask("train", request.to_record()))
+    assert (reply.site, reply.round) == ("north", 2)
+    assert {name: (array.shape, array.dtype) for name, array in reply.weights.items()} == {
+        name: (array.shape, array.dtype) for name, array in request.weights.items()
+    }
+    assert any((reply.weights[name] != array).any() for name, array in request.weights.items())
+    assert set(reply.patients) == {averaging_group(name) for name in reply.weights}
+    tasks = [task.name for task in hospital.federation.tasks]
+    assert set(reply.metrics) == {
+        *("training_loss", "validation_loss", "validation_squares", "validation_patients"),
+        *(f"{part}:{task}" for part in ("concordant", "comparable") for task in tasks),
+    }
+    assert all(np.isfinite(value) for value in reply.metrics.values())
+    assert reply.metrics["validation_patients"] == 3
+
+
+def test_the_same_request_gives_the_same_weights(hospital: Hospital) -> None:
+    first, again, later = hospital.train(), hospital.train(), hospital.train(round=2)
+    for name, array in first.weights.items():
+        np.testing.assert_array_equal(array, again.weights[name])
+    assert first.metrics == again.metrics
+    assert any((array != later.weights[name]).any() for name, array in first.weights.items())
+
+
+def test_evaluation_is_of_the_weights_in_the_request(hospital: Hospital) -> None:
+    before = hospital.evaluate()
+    trained = hospital.train()
+    assert hospital.evaluate() == before
+    assert {name: trained.metrics[name] for name in before.metrics} == before.metrics
+    assert (
+        hospital.evaluate(weights=trained.weights).metrics["validation_loss"]
+        != before.metrics["validation_loss"]
+    )
+
+
+def test_validation_patients_never_enter_the_statistics(hospital: Hospital) -> None:
+    """Ages are 50, 51, ...: their sum tells who was counted."""
+    totals = {float(hospital.statistics(seed=seed).moments["modality:clinical"][1, 0]) for seed in range(8)}
+    assert len(totals) > 4
+    assert all(50 * 9 < total < 62 * 9 for total in totals)
+
+
+def test_held_out_patients_never_enter_the_training_statistics(
+    hospital: Hospital,
+    small_federation: Federation,
+    site_folder: Any,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    held_out = hospital.statistics(fold=1)
+    everyone = hospital.statistics()
+    keep = site_folder.outcomes["fold"] != 1
+    site_folder.outcomes = site_folder.outcomes[keep]
+    site_folder.folder = tmp_path_factory.mktemp("others")
+    federation = hospital.federation.changed({"minimum_patients": "8"})
+    others = Hospital(site_folder, federation)
+    others.write()
+    without = others.statistics()
+    assert without.patients == held_out.patients == 6
+    for name, array in without.moments.items():
+        np.testing.assert_array_equal(array, held_out.moments[name])
+        assert (everyone.moments[name] != array).any()
+
+
+def test_held_out_patients_do_not_matter_to_training_at_all(hospital: Hospital, site_folder: Any) -> None:
+    request = hospital.request(fold=1).to_record()
+    before = TrainReply.from_record(hospital.ask("train", request))
+    held = site_folder.outcomes["fold"] == 1
+    site_folder.outcomes.loc[held, "months"] += 100.0
+    site_folder.outcomes.loc[held, "response"] = 1
+    site_folder.clinical.loc[held, "age"] = 99.0
+    site_folder.rna.loc[held, "G1"] = 77.0
+    hospital.write()
+    after = TrainReply.from_record(hospital.ask("train", request))
+    assert after.metrics == before.metrics
+    for name, array in before.weights.items():
+        np.testing.assert_array_equal(array, after.weights[name])
+
+
+def test_a_group_of_few_patients_is_reported_as_none(hospital: Hospital, site_folder: Any) -> None:
+    hospital.federation = hospital.federation.changed({"statistics.minimum_count": "3"})
+    save(hospital.federation, site_folder.folder / "federation.toml")
+    site_folder.rna = site_folder.rna.iloc[:2]
+    site_folder.outcomes.loc[3:, "response"] = None
+    hospital.write()
+    patients = hospital.train().patients
+    assert patients["patients"] == 9
+    assert patients["branches.rna"] == 0
+    assert patients["branches.clinical"] == 9
+    assert patients["heads.survival"] == 9
+    assert patients["heads.response"] in (0, 3)
+
+
+def spoilt_weights(change: Callable[[dict[str, Any]], object]) -> Callable[[ModelRequest], ModelRequest]:
+    def spoil(request: ModelRequest) -> ModelRequest:
+        weights = dict(request.weights)
+        change(weights)
+        return request.model_copy(update={"weights": weights})
+
+    return spoil
+
+
+def spoilt_preprocessing(
+    change: Callable[[dict[str, Any]], object],
+) -> Callable[[ModelRequest], ModelRequest]:
+    def spoil(request: ModelRequest) -> ModelRequest:
+        preprocessing = dict(request.preprocessing)
+        change(preprocessing)
+        return request.model_copy(update={"preprocessing": preprocessing})
+
+    return spoil
+
+
+WRONG_REQUESTS: dict[str, Callable[[ModelRequest], ModelRequest]] = {
+    "weights of another shape": spoilt_weights(lambda w: w.update({"patient.bias": np.ones(3, np.float32)})),
+    "weights that could be broadcast": spoilt_weights(
+        lambda w: w.update({"patient.bias": np.ones(1, np.float32)})
+    ),
+    "weights of another type": spoilt_weights(
+        lambda w: w.update({"patient.bias": w["patient.bias"].astype("f8")})
+    ),
+    "weights missing": spoilt_weights(lambda w: w.pop("patient.bias")),
+    "weights of no layer": spoilt_weights(lambda w: w.update({"x": np.ones(1, np.float32)})),
+    "no weights": spoilt_weights(lambda w: w.clear()),
+    "no preprocessing": spoilt_preprocessing(lambda p: p.clear()),
+    "preprocessing of another modality": spoilt_preprocessing(
+        lambda p: p.update({"center:ct": p["center:rna"]})
+    ),
+    "preprocessing of no kind": spoilt_preprocessing(lambda p: p.update({"median:rna": p["center:rna"]})),
+    "preprocessing of another shape": spoilt_preprocessing(
+        lambda p: p.update({"spread:rna": np.ones(1, np.float32)})
+    ),
+    "preprocessing in whole numbers": spoilt_preprocessing(
+        lambda p: p.update({"spread:rna": np.ones(2, np.int64)})
+    ),
+    "fewer hazard intervals": spoilt_preprocessing(
+        lambda p: p.update({"cuts:survival": p["cuts:survival"][:-1]})
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ["train", "evaluate"])
+@pytest.mark.parametrize("case", WRONG_REQUESTS)
+def test_a_request_for_another_model_is_invalid(case: str, kind: str, hospital: Hospital) -> None:
+    request = WRONG_REQUESTS[case](hospital.request())
+    assert hospital.refusal(kind, request.to_record()) is RefusalCode.REQUEST_INVALID
+
+
+GARBAGE: dict[str, RecordDict] = {
+    "nothing": RecordDict(),
+    "a header only": RecordDict({"header": ConfigRecord({"message": "ModelRequest"})}),
+    "text": RecordDict({"header": ConfigRecord({"query": "SELECT * FROM patients"})}),
+    "undecodable arrays": RecordDict(
+        {
+            "header": ConfigRecord(
+                {"message": "ModelRequest", "federation": "", "round": 1, "fold": 0, "seed": 0}
+            ),
+            "weights": ArrayRecord({"a": Array("float32", (2,), "numpy.ndarray", b"")}),
+            "preprocessing": ArrayRecord({}),
+        }
+    ),
+    "a reply": RefusalReply(site="north", code=RefusalCode.INTERNAL).to_record(),
+}
+
+
+@pytest.mark.parametrize("kind", ["query.statistics", "train", "evaluate"])
+@pytest.mark.parametrize("case", GARBAGE)
+def test_garbage_is_an_invalid_request(case: str, kind: str, hospital: Hospital) -> None:
+    assert hospital.refusal(kind, GARBAGE[case]) is RefusalCode.REQUEST_INVALID
+
+
+@pytest.mark.parametrize("kind", ["query.statistics", "train", "evaluate"])
+def test_another_federation_file_is_refused(kind: str, hospital: Hospital) -> None:
+    digest = hospital.federation.changed({"training.rounds": "7"}).digest
+    request: Any = StatisticsRequest(federation=digest, fold=-1, seed=0)
+    if kind != "query.statistics":
+        request = hospital.request(federation=digest)
+    assert hospital.refusal(kind, request.to_record()) is RefusalCode.FEDERATION_MISMATCH
+
+
+def test_weights_that_are_not_finite_end_in_a_refusal(hospital: Hospital) -> None:
+    request = spoilt_weights(lambda w: w.update({"patient.bias": w["patient.bias"] * np.float32(np.nan)}))(
+        hospital.request()
+    )
+    assert hospital.refusal("train", request.to_record()) is RefusalCode.TRAINING_DIVERGED
+
+
+def test_nobody_left_to_train_on_is_a_refusal(hospital: Hospital, site_folder: Any) -> None:
+    site_folder.outcomes["fold"] = [0] * 11 + [1]
+    hospital.write()
+    request = StatisticsRequest(federation=hospital.federation.digest, fold=0, seed=0).to_record()
+    assert hospital.refusal("query.statistics", request) is RefusalCode.NO_TRAINING_PATIENTS
+
+
+def missing_site_file(site: Any) -> None:
+    (site.folder / "site.toml").unlink()
+
+
+def other_approval(site: Any) -> None:
+    site.site["approved"] = "0" * 64
+    site.write()
+
+
+def broken_federation_file(site: Any) -> None:
+    (site.folder / "federation.toml").write_text("name = 'CANARY-8371")
+
+
+def wrong_unit(site: Any) -> None:
+    site.clinical.loc[3, "age"] = 98765.4321
+    site.write()
+
+
+@pytest.mark.parametrize("spoil", [missing_site_file, other_approval, broken_federation_file, wrong_unit])
+def test_a_cohort_that_does_not_hold_is_a_refusal_until_it_is_mended(
+    spoil: Callable[[Any], None], hospital: Hospital, site_folder: Any
+) -> None:
+    request = StatisticsRequest(federation=hospital.federation.digest, fold=-1, seed=0).to_record()
+    spoil(site_folder)
+    assert hospital.refusal("query.statistics", request) is RefusalCode.COHORT_INVALID
+    site_folder.site.pop("approved", None)
+    site_folder.clinical.loc[3, "age"] = 53.0
+    save(hospital.federation, site_folder.folder / "federation.toml")
+    hospital.write()
+    assert hospital.statistics().patients == 9
+
+
+@pytest.fixture
+def everything_logged(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]:
+    """All that any logger says, Flower's included, formatted with its exceptions."""
+    monkeypatch.setattr(logging.getLogger("flwr"), "propagate", True)
+    caplog.set_level(logging.DEBUG)
+    return lambda: (
+        caplog.text + repr([(record.msg, record.args, record.exc_text) for record in caplog.records])
+    )
+
+
+def assert_quiet(hospital: Hospital, logged: str) -> None:
+    assert hospital.wire
+    for canary in CANARIES:
+        assert canary.encode() not in hospital.wire
+        assert canary not in logged
+
+
+def test_an_exception_inside_becomes_a_code(
+    hospital: Hospital, everything_logged: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def explode(*_: object) -> None:
+        raise RuntimeError("patient CANARY-8371 has 98765.4321")
+
+    request = hospital.request().to_record()
+    monkeypatch.setattr("client.app.evaluate", explode)
+    assert hospital.refusal("train", request) is RefusalCode.INTERNAL
+    assert hospital.refusal("evaluate", request) is RefusalCode.INTERNAL
+    assert_quiet(hospital, everything_logged())
+    assert "RuntimeError" in everything_logged(), "the site's own log must say what failed"
+
+
+def test_no_canary_leaves_a_sound_cohort(
+    hospital: Hospital, site_folder: Any, everything_logged: Callable[[], str]
+) -> None:
+    """Identifiers and unused columns; and a value that is used, of a single patient, leaves in no reply either."""
+    site_folder.outcomes["free_text"] = "CANARYLEVEL"
+    site_folder.clinical["phone"] = 98765.4321
+    site_folder.clinical.loc[0, "crp"] = 98765.4321
+    hospital.write()
+    (site_folder.folder / "site.toml").touch()
+    hospital.statistics()
+    hospital.train()
+    hospital.evaluate()
+    assert_quiet(hospital, everything_logged())
+    single = np.array([98765.4321])
+    for number in (single, single.astype(np.float32)):
+        assert number.tobytes() not in hospital.wire
+
+
+def broken_table(site: Any) -> None:
+    (site.folder / "clinical.csv").write_bytes(b'patient,age\n"CANARY-8371,98765.4321\nCANARYLEVEL,1,2,3\n')
+
+
+def broken_parquet(site: Any) -> None:
+    (site.folder / "rna.parquet").write_bytes(b"PAR1 CANARY-8371 98765.4321 \x00\xff")
+
+
+def text_in_numbers(site: Any) -> None:
+    site.clinical.loc[0, "crp"] = "CANARYLEVEL 98765.4321"
+    site.write()
+
+
+def unknown_level(site: Any) -> None:
+    site.clinical.loc[0, "stage"] = "CANARYLEVEL"
+    site.write()
+
+
+def duplicate_patient(site: Any) -> None:
+    site.outcomes.loc[1, "patient"] = "CANARY-8371"
+    site.write()
+
+
+def infinite_time(site: Any) -> None:
+    site.outcomes.loc[0, "months"] = 98765.4321
+    site.write()
+
+
+BROKEN = [
+    broken_table,
+    broken_parquet,
+    text_in_numbers,
+    unknown_level,
+    duplicate_patient,
+    infinite_time,
+    wrong_unit,
+]
+
+
+@pytest.mark.parametrize("spoil", BROKEN)
+@pytest.mark.filterwarnings("error")
+def test_no_canary_leaves_a_broken_cohort(
+    spoil: Callable[[Any], None],
+    hospital: Hospital,
+    site_folder: Any,
+    everything_logged: Callable[[], str],
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    spoil(site_folder)
+    request = StatisticsRequest(federation=hospital.federation.digest, fold=-1, seed=0).to_record()
+    for kind in ("query.statistics", "train", "evaluate"):
+        assert hospital.refusal(kind, request) is RefusalCode.COHORT_INVALID
+    assert_quiet(hospital, everything_logged())
+    assert_quiet(hospital, "".join(capfd.readouterr()))
+    assert (
+        "clinical.csv" in everything_logged()
+        or "outcomes.csv" in everything_logged()
+        or ("rna.parquet" in everything_logged())
+    )
+
+
+def test_an_unknown_question_is_not_answered(hospital: Hospital) -> None:
+    with pytest.raises(ValueError, match="query"):
+        hospital.ask("query.patients", RecordDict())

@@ -1,0 +1,140 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from client.cohort import Cohort, read_cohort
+from common.errors import InputError
+from common.federation import FILE_NAME, load
+from simulations.cohorts.folders import find_sites
+from simulations.cohorts.folds import with_folds
+
+SmallCohort = Callable[..., Path]
+
+
+def without_folds(cohort: Path) -> None:
+    for site in find_sites(cohort):
+        text = (site / "site.toml").read_text()
+        (site / "site.toml").write_text(text.replace('fold = "fold"\n', ""))
+        outcomes = pd.read_csv(site / "outcomes.csv", dtype=str).drop(columns="fold")
+        outcomes.to_csv(site / "outcomes.csv", index=False)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def drawn(cohort: Path, out: Path, count: int = 5, seed: int = 0) -> list[Cohort]:
+    federation = load(cohort / FILE_NAME)
+    sites, folds = with_folds(find_sites(cohort), federation, out, count, seed)
+    assert folds == tuple(range(count))
+    return [read_cohort(site, federation) for site in sites]
+
+
+def test_published_folds_are_taken_where_they_are(small_cohort: SmallCohort, tmp_path: Path) -> None:
+    cohort = small_cohort()
+    sites = find_sites(cohort)
+    outcomes = pd.read_csv(sites[0] / "outcomes.csv")
+    outcomes.assign(fold=outcomes["fold"] * 10).to_csv(sites[0] / "outcomes.csv", index=False)
+    taken = with_folds(sites, load(cohort / FILE_NAME), tmp_path / "out", 3, seed=0)
+    assert taken == (sites, (0, 1, 2, 3, 4, 10, 20, 30, 40))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_site_without_folds_beside_sites_with_them_is_never_held_out(
+    small_cohort: SmallCohort, tmp_path: Path
+) -> None:
+    cohort = small_cohort()
+    site = cohort / "hospital-1" / "site.toml"
+    site.write_text(site.read_text().replace('fold = "fold"\n', ""))
+    federation = load(cohort / FILE_NAME)
+    sites, folds = with_folds(find_sites(cohort), federation, tmp_path / "out", 3, seed=0)
+    assert folds == (0, 1, 2, 3, 4)
+    assert (read_cohort(sites[0], federation).fold == -1).all()
+
+
+def test_made_folds_hold_out_everyone_once_and_spread_sites_and_events(
+    small_cohort: SmallCohort, tmp_path: Path
+) -> None:
+    cohort = small_cohort()
+    without_folds(cohort)
+    cohorts = drawn(cohort, tmp_path / "out", count=3)
+    for place, hospital in enumerate(cohorts):
+        assert hospital.site == f"hospital {place + 1}"
+        died = hospital.batch.labels["survival"][:, 1]
+        for fold in range(3):
+            held = hospital.fold == fold
+            assert 8 <= int(held.sum()) <= 12
+            assert abs(int(died[held].sum()) - float(died.sum()) / 3) <= 2
+    everyone = torch.cat([hospital.fold for hospital in cohorts])
+    assert torch.bincount(everyone).tolist() == [30, 30, 30]
+
+
+def test_made_folds_change_nothing_but_the_fold(small_cohort: SmallCohort, tmp_path: Path) -> None:
+    cohort = small_cohort()
+    without_folds(cohort)
+    before = contents(cohort)
+    federation = load(cohort / FILE_NAME)
+    for hospital, site in zip(drawn(cohort, tmp_path / "out"), find_sites(cohort), strict=True):
+        original = read_cohort(site, federation)
+        assert original.group == hospital.group
+        for part in ("values", "observed", "labels", "labelled"):
+            mine, theirs = getattr(hospital.batch, part), getattr(original.batch, part)
+            assert all(torch.equal(mine[name], theirs[name]) for name in theirs)
+    assert contents(cohort) == before
+
+
+def test_made_folds_follow_the_seed(small_cohort: SmallCohort, tmp_path: Path) -> None:
+    cohort = small_cohort()
+    without_folds(cohort)
+    one, same, other = (
+        torch.cat([hospital.fold for hospital in drawn(cohort, tmp_path / name, seed=seed)])
+        for name, seed in (("a", 1), ("b", 1), ("c", 2))
+    )
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+
+
+def spoil(site: Path, what: str) -> None:
+    outcomes = pd.read_csv(site / "outcomes.csv", dtype=str)
+    if what == "site file":
+        (site / "site.toml").write_text("name = ")
+    elif what == "no table":
+        (site / "outcomes.csv").unlink()
+    elif what == "no column":
+        outcomes.drop(columns="fold").to_csv(site / "outcomes.csv", index=False)
+    elif what == "text":
+        outcomes.assign(fold="CANARY-8371").to_csv(site / "outcomes.csv", index=False)
+
+
+@pytest.mark.parametrize(
+    ("what", "sentence"),
+    [
+        ("site file", "site.toml: cannot be read as TOML (TOMLDecodeError); correct it."),
+        ("no table", "outcomes.csv: there is no such file; correct [tables] in the site file."),
+        ("no column", "outcomes.csv, column fold: is missing; correct fold in site.toml."),
+        ("text", "column fold: has cells that are not numbers; leave unknown cells empty."),
+    ],
+)
+def test_folds_that_cannot_be_read_are_named(
+    small_cohort: SmallCohort, tmp_path: Path, what: str, sentence: str
+) -> None:
+    cohort = small_cohort()
+    spoil(cohort / "hospital-2", what)
+    with pytest.raises(InputError) as error:
+        with_folds(find_sites(cohort), load(cohort / FILE_NAME), tmp_path / "out", 5, seed=0)
+    assert str(error.value).endswith(sentence)
+    assert "CANARY" not in str(error.value)
+
+
+def test_a_fold_column_that_is_empty_everywhere_is_an_error(
+    small_cohort: SmallCohort, tmp_path: Path
+) -> None:
+    cohort = small_cohort()
+    for site in find_sites(cohort):
+        outcomes = pd.read_csv(site / "outcomes.csv", dtype=str)
+        outcomes.assign(fold=None).to_csv(site / "outcomes.csv", index=False)
+    with pytest.raises(InputError, match=r"no site holds a patient out in any fold; .*have folds drawn"):
+        with_folds(find_sites(cohort), load(cohort / FILE_NAME), tmp_path / "out", 5, seed=0)

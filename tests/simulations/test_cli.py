@@ -1,0 +1,98 @@
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from click.testing import Result as Ended
+
+from simulations.simulate import Request
+
+Consilium = Callable[..., Ended]
+HEAVY = ("torch", "pandas", "numpy", "flwr", "pydantic", "matplotlib", "sklearn", "ray")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        ((), ("simulate", "cohort")),
+        (("simulate",), ("fed-tcga-brca", "--engine", "--set", "--out", "KEY=VALUE", "CONSILIUM_DATA")),
+        (("cohort",), ("describe",)),
+        (("cohort", "describe"), ("site folder", "--federation", "--json")),
+    ],
+)
+def test_help_explains_every_argument_without_loading_what_it_does_not_need(
+    arguments: tuple[str, ...], shown: tuple[str, ...]
+) -> None:
+    program = (
+        "import json, sys\n"
+        f"sys.argv = ['consilium', *{arguments!r}, '--help']\n"
+        "from simulations.cli import main\n"
+        "try:\n    main()\n"
+        "except SystemExit as end:\n"
+        f"    print(json.dumps([end.code, [m for m in {HEAVY!r} if m in sys.modules]]), file=sys.stderr)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert json.loads(ended.stderr) == [0, []]
+    assert not [text for text in shown if text not in ended.stdout]
+
+
+def test_without_a_command_the_help_is_shown(consilium: Consilium) -> None:
+    assert "simulate" in consilium().output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("simulate", "--rounds", "0"),
+        ("simulate", "--fold", "-1"),
+        ("simulate", "--seed", "-1"),
+        ("simulate", "--folds", "x"),
+        ("simulate", "--unknown"),
+        ("cohort", "describe"),
+        ("nothing",),
+    ],
+)
+def test_a_mistyped_command_ends_with_2(consilium: Consilium, arguments: tuple[str, ...]) -> None:
+    ended = consilium(*arguments)
+    assert ended.exit_code == 2
+    assert ended.stdout == ""
+
+
+def test_options_reach_the_simulation(consilium: Consilium, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Request] = []
+
+    def remember(request: Request) -> int:
+        asked.append(request)
+        return 3
+
+    monkeypatch.setattr("simulations.simulate.simulate", remember)
+    monkeypatch.setattr("sys.argv", ["consilium", "simulate", "my cohort"])
+    arguments = ("my cohort", "--rounds", 4, "--fold", 2, "--seed", 5, "--set", "a.b=1", "--set", "c.d=x=y")
+    assert consilium("simulate", *arguments).exit_code == 3
+    assert asked == [
+        Request(
+            cohort="my cohort",
+            data=None,
+            rounds=4,
+            fold=2,
+            folds=None,
+            seed=5,
+            engine=None,
+            settings=("a.b=1", "c.d=x=y"),
+            out=None,
+            command="consilium simulate 'my cohort'",
+        )
+    ]
+
+
+def test_an_interrupted_run_says_that_nothing_was_written(
+    consilium: Consilium, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(request: Request) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("simulations.simulate.simulate", interrupted)
+    ended = consilium("simulate")
+    assert ended.exit_code == 130
+    assert ended.stderr == "consilium: interrupted; nothing was written.\n"

@@ -1,0 +1,401 @@
+"""`consilium simulate` from the command line to its files."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from click.testing import Result as Ended
+from safetensors.torch import load_file
+
+from client.cohort import SITE_FILE
+from common.federation import FILE_NAME, load
+from common.model import build_model
+from server.result import WEIGHTS
+from simulations.result import ARM_NAMES, Result
+
+SmallCohort = Callable[..., Path]
+Consilium = Callable[..., Ended]
+
+NETWORKS = {"federated", "local", "pooled"}
+CLASSICAL = {"logistic", "forest", "mlp"}
+METRICS = {
+    "survival": {"c_index", "integrated_brier"},
+    "response": {"auroc", "auprc", "accuracy", "f1"},
+    "toxicity": {"auroc", "auprc"},
+}
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def figures(out: Path) -> dict[str, Any]:
+    """A result without what differs from run to run."""
+    told: dict[str, Any] = json.loads((out / "result.json").read_text())
+    for key in ("date", "seconds", "peak_memory_mb", "command"):
+        del told[key]
+    for fold in told["folds"]:
+        del fold["seconds_per_round"]
+    return told
+
+
+def without_folds(cohort: Path) -> None:
+    for site in cohort.glob(f"*/{SITE_FILE}"):
+        site.write_text(site.read_text().replace('fold = "fold"\n', ""))
+
+
+def test_every_arm_of_every_task_is_in_the_result(full_run: Any) -> None:
+    assert full_run.ended.exit_code == 0, full_run.ended.output
+    told = json.loads((full_run.out / "result.json").read_text())
+    survival = {"cox", "mlp", "forest"} if find_spec("sksurv") else {"cox", "mlp"}
+    expected = {
+        "survival": NETWORKS | survival,
+        "response": NETWORKS | CLASSICAL,
+        "toxicity": NETWORKS | CLASSICAL,
+    }
+    assert {task: set(arms) for task, arms in told["tasks"].items()} == expected
+    for task, arms in told["tasks"].items():
+        for metrics in arms.values():
+            assert set(metrics) == METRICS[task]
+            for summary in metrics.values():
+                assert set(summary) == {"mean", "sd", "per_fold", "groups", "interval"}
+                assert summary["per_fold"] == [summary["mean"]]
+                assert 0 <= summary["mean"] <= 1
+                assert summary["sd"] is None
+                assert set(summary["groups"]) == {f"hospital {number}" for number in (1, 2, 3)}
+        assert set(told["paired"][task]) == set(arms) - {"federated"}
+    assert (told["seed"], told["engine"], told["cohort"]) == (3, "serial", "cohort")
+
+
+def test_the_files_of_a_run_belong_together(full_run: Any) -> None:
+    assert {path.name for path in full_run.out.iterdir()} == {
+        "result.json",
+        "report.html",
+        WEIGHTS,
+        "preprocessing.safetensors",
+        FILE_NAME,
+        "prior",
+        "journal-fold0.jsonl",
+    }
+    federation = load(full_run.out / FILE_NAME)
+    result = Result.read(full_run.out / "result.json")
+    assert federation.digest == result.federation.digest
+    assert federation == load(full_run.cohort / FILE_NAME)
+    model = build_model(federation, full_run.out, seed=0)
+    model.load_state_dict(load_file(full_run.out / WEIGHTS))
+    journal = [json.loads(line) for line in (full_run.out / "journal-fold0.jsonl").read_text().splitlines()]
+    assert journal[-1]["status"] == "completed"
+    assert journal[-1]["digest"] == federation.digest
+    assert "<html" in (full_run.out / "report.html").read_text()
+
+
+def test_a_run_prints_its_answer_and_nothing_to_worry_about(full_run: Any) -> None:
+    told = full_run.ended
+    assert told.stderr == ""
+    for text in ("survival, held-out patients", ARM_NAMES["cox"], "hospital 3", "Written to"):
+        assert text in told.stdout
+    assert "Warning" not in told.output
+
+
+def test_no_patient_is_in_what_a_run_prints_logs_or_writes(full_run: Any, canary: Any) -> None:
+    assert set(canary.files_with_it(full_run.cohort)) == {
+        path.name for path in (full_run.cohort / "hospital-1").glob("*.csv")
+    }
+    assert not canary.seen_in(full_run.ended.output)
+    assert not canary.seen_in(full_run.log)
+    assert not canary.files_with_it(full_run.out)
+
+
+def test_the_cohort_is_left_as_it_was(full_run: Any) -> None:
+    assert contents(full_run.cohort) == contents(full_run.before)
+
+
+@pytest.mark.usefixtures("networks_only")
+def test_the_same_seed_gives_the_same_figures_on_another_engine_and_another_seed_others(
+    consilium: Consilium, small_cohort: SmallCohort, tmp_path: Path
+) -> None:
+    cohort = small_cohort(tasks=["survival"])
+    runs = {"one": (3, "serial"), "same": (3, "serial"), "workers": (3, "processes"), "other": (4, "serial")}
+    for name, (seed, engine) in runs.items():
+        ended = consilium(
+            *("simulate", cohort, "--fold", 1, "--seed", seed, "--engine", engine, "--out", tmp_path / name)
+        )
+        assert ended.exit_code == 0, ended.output
+    told = {name: figures(tmp_path / name) for name in runs}
+    assert told["one"] == told["same"]
+    assert told["workers"].pop("engine") == "processes"
+    assert told["one"].pop("engine") == "serial"
+    assert told["one"] == told["workers"]
+    assert told["one"]["tasks"] != told["other"]["tasks"]
+    weights = {name: (tmp_path / name / WEIGHTS).read_bytes() for name in runs}
+    assert weights["one"] == weights["same"] == weights["workers"] != weights["other"]
+
+
+@pytest.mark.usefixtures("networks_only")
+def test_settings_folds_and_an_older_result_in_the_way(
+    consilium: Consilium, small_cohort: SmallCohort, tmp_path: Path
+) -> None:
+    cohort, out = small_cohort(tasks=["survival"]), tmp_path / "new" / "out"
+    out.mkdir(parents=True)
+    (out / "journal-fold4.jsonl").write_text("from an earlier run")
+    (out / "notes.txt").write_text("mine")
+    ended = consilium(
+        *(
+            "simulate",
+            cohort,
+            "--folds",
+            2,
+            "--rounds",
+            1,
+            "--set",
+            "training.learning_rate=0.02",
+            "--out",
+            out,
+        )
+    )
+    assert ended.exit_code == 0, ended.output
+    federation = load(out / FILE_NAME)
+    assert (federation.training.rounds, federation.training.learning_rate) == (1, 0.02)
+    assert federation.digest == Result.read(out / "result.json").federation.digest
+    assert {path.name for path in out.glob("*.jsonl")} == {"journal-fold0.jsonl", "journal-fold1.jsonl"}
+    assert (out / "notes.txt").read_text() == "mine"
+    told = json.loads((out / "result.json").read_text())
+    summary = told["tasks"]["survival"]["federated"]["c_index"]
+    assert summary["mean"] == pytest.approx(sum(summary["per_fold"]) / 2)
+    assert summary["sd"] is not None
+    assert [fold["rounds"] for fold in told["folds"]] == [1, 1]
+    assert [len(rounds) for rounds in told["history"]] == [2, 2]
+
+
+@pytest.mark.usefixtures("networks_only")
+def test_a_cohort_without_folds_gets_some_and_is_not_touched(
+    consilium: Consilium, small_cohort: SmallCohort, tmp_path: Path
+) -> None:
+    cohort = small_cohort(tasks=["survival"], training__rounds="1")
+    without_folds(cohort)
+    before = contents(cohort)
+    ended = consilium("simulate", cohort, "--folds", 1, "--out", tmp_path / "out")
+    assert ended.exit_code == 0, ended.output
+    assert contents(cohort) == before
+    assert "fold 1 of 1" in ended.stdout
+    refused = consilium("simulate", cohort, "--folds", 6)
+    assert refused.exit_code == 2
+    assert "the cohort has 5 folds; ask for fewer" in refused.stderr
+
+
+@pytest.mark.usefixtures("networks_only")
+def test_hospitals_that_approved_the_federation_still_train_alone(
+    consilium: Consilium, small_cohort: SmallCohort, tmp_path: Path
+) -> None:
+    cohort = small_cohort(tasks=["survival"], training__rounds="1")
+    digest = load(cohort / FILE_NAME).digest
+    for site in cohort.glob(f"*/{SITE_FILE}"):
+        site.write_text(f'approved = "{digest}"\n' + site.read_text())
+    ended = consilium("simulate", cohort, "--fold", 0, "--out", tmp_path / "out")
+    assert ended.exit_code == 0, ended.output
+    told = figures(tmp_path / "out")
+    assert all(site["local"] is not None for site in told["sites"]["survival"].values())
+    assert "too few patients" not in ended.stdout
+
+
+@pytest.mark.usefixtures("networks_only")
+def test_a_known_name_is_the_cohort_even_where_a_folder_has_it(
+    consilium: Consilium, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        ended = consilium("simulate", "lung", "--fold", 0, "--rounds", 1, "--out", "lung")
+        assert ended.exit_code == 0, ended.output
+    assert figures(tmp_path / "lung")["cohort"] == "lung"
+    assert len(figures(tmp_path / "lung")["hospitals"]) == 10
+
+
+def test_a_federation_that_cannot_be_trained_ends_with_1_and_writes_nothing(
+    consilium: Consilium, small_cohort: SmallCohort, tmp_path: Path
+) -> None:
+    cohort = small_cohort(tasks=["survival"])
+    for site in ("hospital-1", "hospital-2"):
+        outcomes = pd.read_csv(cohort / site / "outcomes.csv", dtype=str)
+        outcomes.assign(fold="0").to_csv(cohort / site / "outcomes.csv", index=False)
+    ended = consilium("simulate", cohort, "--fold", 0, "--out", tmp_path / "out")
+    assert ended.exit_code == 1
+    assert ended.stderr.startswith("consilium: 1 of 3 participants take part and 2 are needed; ")
+    why = "Without a part: hospital 1, hospital 2. The site has too few patients to train on."
+    assert ended.stderr.splitlines()[1:] == [why]
+    assert not (tmp_path / "out").exists()
+
+
+def remove_agreement(cohort: Path) -> None:
+    (cohort / FILE_NAME).unlink()
+
+
+def break_table(cohort: Path) -> None:
+    frame = pd.read_csv(cohort / "hospital-2" / "clinical.csv", dtype=str)
+    frame.loc[3, "clinical_2"] = "CANARY-8371"
+    frame.to_csv(cohort / "hospital-2" / "clinical.csv", index=False)
+
+
+def break_unfolded_table(cohort: Path) -> None:
+    without_folds(cohort)
+    break_table(cohort)
+
+
+def break_site_file(cohort: Path) -> None:
+    (cohort / "hospital-2" / SITE_FILE).write_text("name = ")
+
+
+def approve_another(cohort: Path) -> None:
+    site = cohort / "hospital-2" / SITE_FILE
+    site.write_text(f'approved = "{"0" * 64}"\n' + site.read_text())
+
+
+def change_prior(cohort: Path) -> None:
+    next((cohort / "prior").iterdir()).write_text("a,b\nG1,G3\n")
+
+
+def rename_site(cohort: Path) -> None:
+    site = cohort / "hospital-2" / SITE_FILE
+    site.write_text(site.read_text().replace("hospital 2", "hospital 9"))
+
+
+def repeat_site(cohort: Path) -> None:
+    shutil.copytree(cohort / "hospital-2", cohort / "hospital-4")
+
+
+def lose_site(cohort: Path) -> None:
+    shutil.rmtree(cohort / "hospital-2")
+
+
+def lose_sites(cohort: Path) -> None:
+    for site in cohort.glob(f"*/{SITE_FILE}"):
+        shutil.rmtree(site.parent)
+
+
+BAD_COHORTS = {
+    "no federation file": (
+        remove_agreement,
+        rf"holds no {FILE_NAME}; name a cohort, or a folder that has one\.",
+    ),
+    "broken table": (
+        break_table,
+        r"clinical\.csv, column clinical_2: has cells that are not numbers; leave ",
+    ),
+    "broken table, no folds": (
+        break_unfolded_table,
+        r"column clinical_2: has cells that are not numbers; leave ",
+    ),
+    "broken site file": (
+        break_site_file,
+        r"site\.toml: cannot be read as TOML \(TOMLDecodeError\); correct it\.",
+    ),
+    "another hash": (
+        approve_another,
+        r"is not the one this hospital approved; review the new federation file",
+    ),
+    "another prior": (change_prior, r"is not the file agreed on; copy it from the coordinator again\."),
+    "no participant": (rename_site, r"is not among the participants of .*; correct the name, or add"),
+    "two of a name": (repeat_site, r"another site has the same name; give each its own\."),
+    "no folder": (lose_site, r"participant hospital 2 has no site folder; add its folder, or remove"),
+    "no sites": (lose_sites, r"holds no site folder; name a folder whose sub-folders have a site\.toml\."),
+}
+
+
+def assert_refused(ended: Ended, sentence: str, out: Path) -> None:
+    assert ended.exit_code == 2, ended.output
+    assert re.fullmatch(r"consilium: [^\n]+; [^\n;]+\.\n", ended.stderr), ended.stderr
+    assert re.search(sentence, ended.stderr), ended.stderr
+    assert "CANARY" not in ended.output
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("what", BAD_COHORTS)
+def test_a_bad_cohort_is_one_sentence_and_no_file(
+    consilium: Consilium, small_cohort: SmallCohort, tmp_path: Path, what: str
+) -> None:
+    cohort, out = small_cohort(), tmp_path / "out"
+    spoil, sentence = BAD_COHORTS[what]
+    spoil(cohort)
+    assert_refused(consilium("simulate", cohort, "--out", out), sentence, out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--engine", "spark"), r"--engine spark: is not an engine; use serial, processes, ray\."),
+        (("--fold", 0, "--folds", 1), r"--fold and --folds: exclude each other; give one of them\."),
+        (("--folds", 6), r"--folds 6: the cohort has 5 folds; ask for fewer\."),
+        (("--fold", 9), r"--fold 9: no patient is held out in that fold; choose another fold\."),
+        (
+            ("--set", "rounds"),
+            r"--set rounds: is not KEY=VALUE; write for instance --set training\.rounds=20\.",
+        ),
+        (
+            ("--set", "training.epochs=1"),
+            r"--set training\.epochs: is not a setting of .*; use a key of \[model\]",
+        ),
+        (
+            ("--set", "training.rounds=many"),
+            r"--set, training\.rounds: Input should be a valid integer.*; correct",
+        ),
+        (("--set", "model.heads=3"), r"--set, model: .*heads must divide width.*; correct it\."),
+    ],
+)
+def test_a_bad_option_is_one_sentence_and_no_file(
+    consilium: Consilium,
+    small_cohort: SmallCohort,
+    tmp_path: Path,
+    arguments: tuple[object, ...],
+    sentence: str,
+) -> None:
+    out = tmp_path / "out"
+    assert_refused(consilium("simulate", small_cohort(), *arguments, "--out", out), sentence, out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("mnist",), r"cohort mnist: is not known; use one of synthetic, lung, .*, or a folder\."),
+        (
+            ("tcga-brca", "--data", "nowhere"),
+            r"nowhere: there is no such folder; correct --data or CONSILIUM_DATA\.",
+        ),
+        (
+            ("fed-heart", "--data", "."),
+            r"heart.*; name the folder of public data with --data or CONSILIUM_DATA\.",
+        ),
+    ],
+)
+def test_data_that_are_not_there_are_one_sentence_and_no_file(
+    consilium: Consilium,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[object, ...],
+    sentence: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert_refused(consilium("simulate", *arguments, "--out", "out"), sentence, tmp_path / "out")
+
+
+def test_where_results_cannot_go_is_said_before_training(
+    consilium: Consilium, small_cohort: SmallCohort, tmp_path: Path
+) -> None:
+    cohort = small_cohort()
+    before = contents(cohort)
+    (tmp_path / "file").write_text("")
+    for out, sentence in (
+        (cohort, "is a folder of the cohort; name another folder."),
+        (cohort / "hospital-1", "is a folder of the cohort; name another folder."),
+        (tmp_path / "file", "file is not a folder; name a folder."),
+        (tmp_path / "file" / "below", "file is not a folder; name a folder."),
+    ):
+        ended = consilium("simulate", cohort, "--out", out)
+        assert ended.exit_code == 2, ended.output
+        assert ended.stderr.endswith(f"{sentence}\n")
+        assert "reading" not in ended.stdout
+    assert contents(cohort) == before

@@ -1,0 +1,129 @@
+"""The contract: one federation of the real apps, whichever engine plays the hospitals."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from common.errors import RefusalCode
+from common.federation import FILE_NAME, load, save
+from common.model import build_model
+from server.app import server_app
+from server.replies import Dropped, DropReason
+from simulations.arms import CLIENT_APP, Trained, read_trained
+from simulations.cohorts.folders import find_sites
+from simulations.cohorts.sources import write_cohort
+from simulations.engine import Engine, run_federation
+
+SmallCohort = Callable[..., Path]
+ENGINES = [
+    pytest.param("serial", True, id="serial-wire"),
+    pytest.param("processes", False, id="processes"),
+    pytest.param("ray", False, id="ray", marks=pytest.mark.ray),
+]
+
+
+@pytest.fixture(autouse=True)
+def _engine_has_what_it_needs(request: pytest.FixtureRequest) -> None:
+    if request.node.get_closest_marker("ray"):
+        pytest.importorskip("ray", reason="the optional Ray engine is not installed")
+
+
+def federate(cohort: Path, out: Path, engine: Engine = "serial", serialise: bool = False) -> Trained:
+    nodes = [{"site": str(site), "federation": str(cohort / FILE_NAME)} for site in find_sites(cohort)]
+    config: dict[str, bool | float | int | str] = {
+        "federation": str(cohort / FILE_NAME),
+        "out": str(out),
+        "fold": 0,
+        "seed": 7,
+    }
+    run_federation(server_app(), CLIENT_APP, nodes, config, engine, serialise, workers=2)
+    return read_trained(out)
+
+
+def assert_same(one: Trained, other: Trained) -> None:
+    assert one.result.weights.keys() == other.result.weights.keys()
+    for name, array in one.result.weights.items():
+        assert array.tobytes() == other.result.weights[name].tobytes(), name
+    for part in ("center", "spread", "cuts"):
+        mine, theirs = getattr(one.result.preprocessing, part), getattr(other.result.preprocessing, part)
+        assert mine.keys() == theirs.keys()
+        assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+    assert [told.model_copy(update={"seconds": 0.0}) for told in one.rounds] == [
+        told.model_copy(update={"seconds": 0.0}) for told in other.rounds
+    ]
+
+
+@pytest.mark.parametrize(("engine", "serialise"), ENGINES)
+def test_every_engine_trains_the_same_weights(
+    small_cohort: SmallCohort, tmp_path: Path, engine: Engine, serialise: bool
+) -> None:
+    cohort = small_cohort(training__rounds="3")
+    expected = federate(cohort, tmp_path / "expected")
+    assert expected.run.status == "completed"
+    assert expected.run.sites == ("hospital 1", "hospital 2", "hospital 3")
+    assert expected.rounds[0].sites["hospital 2"].patients["branches.rna"] == 0
+    untrained = build_model(load(cohort / FILE_NAME), cohort, seed=7).state_dict()
+    moved = [
+        name for name, array in expected.result.weights.items() if (array != untrained[name].numpy()).any()
+    ]
+    assert any(name.startswith("branches.rna") for name in moved)
+
+    assert_same(federate(cohort, tmp_path / engine, engine, serialise), expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("engine", "serialise"), ENGINES)
+def test_every_engine_trains_the_same_weights_on_a_cohort_as_it_comes(
+    tmp_path: Path, engine: Engine, serialise: bool
+) -> None:
+    write_cohort("synthetic", None, tmp_path / "cohort")
+    federation = load(tmp_path / "cohort" / FILE_NAME).changed({"training.rounds": "10"})
+    save(federation, tmp_path / "cohort" / FILE_NAME)
+    expected = federate(tmp_path / "cohort", tmp_path / "expected")
+    assert_same(federate(tmp_path / "cohort", tmp_path / engine, engine, serialise), expected)
+
+
+def test_a_site_with_invalid_tables_is_left_out_with_a_reason_and_the_others_go_on(
+    small_cohort: SmallCohort, tmp_path: Path, canary: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    cohort = small_cohort()
+    canary.plant(cohort / "hospital-3" / "clinical.csv", "clinical_1", valid=False)
+    trained = federate(cohort, tmp_path / "out")
+    assert "refused: cohort-invalid" in caplog.text
+    assert not canary.seen_in(caplog.text)
+
+    assert trained.run.sites == ("hospital 1", "hospital 2")
+    assert trained.run.status == "completed"
+    refused = [each for each in trained.run.left_out if each.node is not None]
+    assert refused == [
+        Dropped(node=refused[0].node, reason=DropReason.REFUSED, code=RefusalCode.COHORT_INVALID)
+    ]
+    assert all(set(told.sites) == {"hospital 1", "hospital 2"} for told in trained.rounds)
+
+    shutil.rmtree(cohort / "hospital-3")
+    federation = load(cohort / FILE_NAME)
+    two = federation.model_copy(update={"participants": federation.participants[:2]})
+    save(two, cohort / FILE_NAME)
+    assert_same(trained, federate(cohort, tmp_path / "two"))
+
+
+def test_no_canary_leaves_a_site(
+    small_cohort: SmallCohort, tmp_path: Path, canary: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    cohort = small_cohort()
+    canary.plant(cohort / "hospital-1" / "imaging.csv", "image_1", valid=True)
+    canary.plant(cohort / "hospital-3" / "clinical.csv", "clinical_1", valid=False)
+    assert set(canary.files_with_it(cohort / "hospital-1")) == {
+        path.name for path in (cohort / "hospital-1").glob("*.csv")
+    }
+    trained = federate(cohort, tmp_path / "out", "processes")
+
+    assert trained.run.sites == ("hospital 1", "hospital 2")
+    printed = capfd.readouterr()
+    assert "clinical.csv, column clinical_1: has cells that are not numbers" in printed.err
+    assert not canary.seen_in(printed.out + printed.err)
+    assert not canary.files_with_it(tmp_path / "out")
