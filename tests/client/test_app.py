@@ -201,12 +201,26 @@ def test_a_group_of_few_patients_is_reported_as_none(hospital: Hospital, site_fo
     site_folder.rna = site_folder.rna.iloc[:2]
     site_folder.outcomes.loc[3:, "response"] = None
     hospital.write()
-    patients = hospital.train().patients
+    request = hospital.request()
+    reply = TrainReply.from_record(hospital.ask("train", request.to_record()))
+    patients = reply.patients
+    for name, array in reply.weights.items():
+        if not patients[averaging_group(name)]:
+            np.testing.assert_array_equal(array, request.weights[name])  # what they trained stays here
     assert patients["patients"] == 9
     assert patients["branches.rna"] == 0
     assert patients["branches.clinical"] == 9
     assert patients["heads.survival"] == 9
     assert patients["heads.response"] in (0, 3)
+
+
+def test_sums_over_few_validation_patients_stay_at_the_site(hospital: Hospital, site_folder: Any) -> None:
+    hospital.federation = hospital.federation.changed({"statistics.minimum_count": "4"})
+    save(hospital.federation, site_folder.folder / "federation.toml")
+    hospital.write()
+    assert set(hospital.train().metrics) == {"training_loss"}  # three patients validate
+    asked = hospital.ask("evaluate", hospital.request().to_record())
+    assert EvaluateReply.from_record(asked).metrics == {}
 
 
 def spoilt_weights(change: Callable[[dict[str, Any]], object]) -> Callable[[ModelRequest], ModelRequest]:
