@@ -21,7 +21,8 @@ from client.labels import folds, groups, read_labels
 from client.tables import Array, Table, check_ranges, codes, numbers, read_table
 from common.batch import PatientBatch
 from common.errors import InputError
-from common.federation import Federation, Modality, ResponseTask, SurvivalTask
+from common.federation import Federation
+from common.schema import Modality, ResponseTask, SurvivalTask
 
 SITE_FILE = "site.toml"
 OUTCOMES = "outcomes"

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from client.tables import Array, Table, codes, numbers
 from common.errors import InputError
-from common.federation import ResponseTask, SurvivalTask, Task
+from common.schema import ResponseTask, SurvivalTask, Task
 
 
 def read_labels(table: Table, task: Task, problems: list[InputError]) -> Array:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pandas.api.types import is_numeric_dtype
 
 from common.errors import InputError
-from common.federation import Plausible
+from common.schema import Plausible
 
 Array = NDArray[np.float64]
 MISSING = frozenset({"", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "<NA>", "null", "NULL", "None"})

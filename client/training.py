@@ -9,10 +9,11 @@ from torch.optim import AdamW
 
 from common.batch import PatientBatch
 from common.errors import Refusal, RefusalCode
-from common.federation import Federation, ResponseTask, SurvivalTask, Task
+from common.federation import Federation
 from common.metrics import concordance_pairs
 from common.model import HierarchicalMultimodalGNN
 from common.objectives import agreement_loss, multitask_loss, survival_curve
+from common.schema import ResponseTask, SurvivalTask, Task
 
 
 def split(patients: int, fraction: float, seed: int) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from common.federation import Task
 from common.metrics import (
     Array,
     ClassPrediction,
@@ -15,6 +14,7 @@ from common.metrics import (
     SurvivalPrediction,
     survival_labels,
 )
+from common.schema import Task
 
 _KINDS = {"survival": SurvivalPrediction, "response": ClassPrediction, "toxicity": LabelPrediction}
 

@@ -5,151 +5,18 @@ import json
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from common.errors import InputError
+from common.schema import Agreed, Modality, SurvivalTask, Task
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
 FILE_NAME = "federation.toml"
 
 
-class _Agreed(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Plausible(_Agreed):
-    """Unit and plausible range of a numeric column; a value outside is taken for a wrong unit."""
-
-    unit: str = ""
-    low: float | None = None
-    high: float | None = None
-
-
-def _distinct(what: str, names: tuple[str, ...]) -> None:
-    if len(set(names)) != len(names):
-        raise ValueError(f"{what} has a name twice")
-
-
-class Modality(_Agreed):
-    """One table of features, one row per patient; its nodes are the model's graph nodes.
-
-    `columns` are numeric; `categories` maps a categorical column to its levels, each of which becomes
-    one node. `transform` and then `clip` are applied to raw numeric values before any statistic is taken;
-    `scale` says whether values are standardised by federated mean and standard deviation.
-    """
-
-    name: Name
-    node: Literal["clinical", "gene", "protein", "imaging"]
-    columns: tuple[str, ...] = ()
-    categories: dict[str, tuple[str, ...]] = {}
-    plausible: Plausible = Plausible()
-    ranges: dict[str, Plausible] = {}
-    transform: Literal["none", "signed_log"] = "none"
-    clip: tuple[float, float] | None = None
-    scale: Literal["standard", "none"] = "standard"
-
-    @model_validator(mode="after")
-    def _coherent(self) -> Self:
-        names = [*self.columns, *self.categories]
-        if not names:
-            raise ValueError(f"modality {self.name} has no columns")
-        if len(set(names)) != len(names):
-            raise ValueError(f"modality {self.name} names a column twice")
-        if unknown := set(self.ranges) - set(self.columns):
-            raise ValueError(f"modality {self.name} gives a range for unknown column {min(unknown)}")
-        for column, levels in self.categories.items():
-            if len(levels) < 2:
-                raise ValueError(f"categories.{column} needs two or more levels")
-            _distinct(f"categories.{column}", levels)
-        return self
-
-    @property
-    def nodes(self) -> tuple[str, ...]:
-        """Node names in model order: numeric columns, then `column=level` for each categorical level."""
-        levels = (f"{column}={level}" for column, names in self.categories.items() for level in names)
-        return (*self.columns, *levels)
-
-    def plausible_for(self, column: str) -> Plausible:
-        """The unit and range of one numeric column."""
-        return self.ranges.get(column, self.plausible)
-
-
-class SurvivalTask(_Agreed):
-    """Time to an event with right censoring, modelled as a hazard in `bins` intervals."""
-
-    kind: Literal["survival"] = "survival"
-    name: Name
-    time: str
-    event: str
-    unit: Literal["days", "months", "years"]
-    longest: float = Field(gt=0, description="longest plausible follow-up, in `unit`")
-    bins: int = Field(default=12, ge=2, le=60)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Label columns of the outcomes table, in batch order."""
-        return (self.time, self.event)
-
-    @property
-    def outputs(self) -> int:
-        """Width of the head: one hazard logit per interval."""
-        return self.bins
-
-
-class ResponseTask(_Agreed):
-    """One of several classes, for instance response to treatment."""
-
-    kind: Literal["response"] = "response"
-    name: Name
-    label: str
-    classes: tuple[str, ...] = Field(min_length=2)
-
-    @model_validator(mode="after")
-    def _coherent(self) -> Self:
-        _distinct("classes", self.classes)
-        return self
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Label columns of the outcomes table, in batch order."""
-        return (self.label,)
-
-    @property
-    def outputs(self) -> int:
-        """Width of the head: one logit per class."""
-        return len(self.classes)
-
-
-class ToxicityTask(_Agreed):
-    """Several adverse events, each yes, no or unknown."""
-
-    kind: Literal["toxicity"] = "toxicity"
-    name: Name
-    labels: tuple[str, ...] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _coherent(self) -> Self:
-        _distinct("labels", self.labels)
-        return self
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Label columns of the outcomes table, in batch order."""
-        return self.labels
-
-    @property
-    def outputs(self) -> int:
-        """Width of the head: one logit per adverse event."""
-        return len(self.labels)
-
-
-Task = Annotated[SurvivalTask | ResponseTask | ToxicityTask, Field(discriminator="kind")]
-
-
-class PublicFile(_Agreed):
+class PublicFile(Agreed):
     """A file beside the federation file, fixed by its content."""
 
     path: str
@@ -161,7 +28,7 @@ class PublicFile(_Agreed):
         return cls(path=path, sha256=hashlib.sha256((folder / path).read_bytes()).hexdigest())
 
 
-class PriorGraph(_Agreed):
+class PriorGraph(Agreed):
     """Public knowledge shared by all patients.
 
     `edges` is a CSV with columns `a,b` (gene or protein symbols, STRING); `pathways` has columns
@@ -173,7 +40,7 @@ class PriorGraph(_Agreed):
     hierarchy: PublicFile | None = None
 
 
-class ModelConfig(_Agreed):
+class ModelConfig(Agreed):
     """Sizes of the network; width grows up the hierarchy."""
 
     node_width: int = Field(default=8, ge=1)
@@ -200,7 +67,7 @@ class ModelConfig(_Agreed):
         return self
 
 
-class Training(_Agreed):
+class Training(Agreed):
     """How weights are fitted. Rates are per local step; `proximal_mu` is used by `fedprox` only."""
 
     strategy: Literal["fedavg", "fedprox", "fedadam", "fedyogi"] = "fedavg"
@@ -210,7 +77,7 @@ class Training(_Agreed):
     )
     validation_fraction: float = Field(default=0.15, gt=0, lt=0.5)
     local_epochs: int = Field(default=1, ge=1)
-    batch_size: int = Field(default=32, ge=1)
+    batch_size: int = Field(default=16, ge=1)
     learning_rate: float = Field(default=3e-3, gt=0)
     weight_decay: float = Field(default=1e-2, ge=0)
     proximal_mu: float = Field(default=0.1, ge=0)
@@ -219,27 +86,27 @@ class Training(_Agreed):
     learn_task_weights: bool = True
 
 
-class Statistics(_Agreed):
+class Statistics(Agreed):
     """Federated preprocessing: a statistic with fewer patients in a cell is withheld by the site."""
 
     minimum_count: int = Field(default=5, ge=1)
 
 
-class Participant(_Agreed):
+class Participant(Agreed):
     """One hospital by name, and the fingerprint of its node key once it is enrolled."""
 
     name: str = Field(min_length=1, max_length=120)
     key_fingerprint: str | None = None
 
 
-class Rounds(_Agreed):
+class Rounds(Agreed):
     """When a round counts: the share of participants that must reply, and how long to wait."""
 
     quorum: float = Field(default=0.5, gt=0, le=1)
     deadline_s: float = Field(default=3600, gt=0)
 
 
-class Federation(_Agreed):
+class Federation(Agreed):
     """The whole agreement."""
 
     version: Literal[1] = 1

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from common.batch import PatientBatch
-from common.federation import Federation, Modality, PublicFile
+from common.federation import Federation, PublicFile
+from common.schema import Modality
 
 if TYPE_CHECKING:
     from torch_geometric.data import HeteroData

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from common.classification import class_scores, ranking_scores
-from common.federation import ResponseTask, SurvivalTask, Task, ToxicityTask
+from common.schema import ResponseTask, SurvivalTask, Task, ToxicityTask
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]

@@ -13,9 +13,10 @@ from torch.nn.functional import dropout, relu
 
 from common.attention import Attention, FusionLayer
 from common.batch import PatientBatch
-from common.federation import Federation, Modality, ModelConfig, SurvivalTask, Task
+from common.federation import Federation, ModelConfig
 from common.graphs import IDENTITY, Membership, Prior, Topology, identity, load_prior
 from common.layers import GAT, GCN, Pathways
+from common.schema import Modality, SurvivalTask, Task
 
 SQUEEZED = 2
 """Numbers per node or pathway that reach the modality token."""

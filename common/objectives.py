@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cosine_similarity, cross_entropy, logsigmoid
 
 from common.batch import PatientBatch
-from common.federation import ResponseTask, SurvivalTask, Task
+from common.schema import ResponseTask, SurvivalTask, Task
 
 
 def hazard_loss(logits: Tensor, cuts: Tensor, time: Tensor, event: Tensor) -> Tensor:

@@ -3,9 +3,9 @@
 import numpy as np
 from torch import Tensor
 
-from common.federation import ResponseTask, SurvivalTask, Task
 from common.metrics import ClassPrediction, LabelPrediction, Prediction, SurvivalPrediction
 from common.objectives import survival_curve
+from common.schema import ResponseTask, SurvivalTask, Task
 
 
 def prediction(task: Task, logits: Tensor, cuts: dict[str, Tensor]) -> Prediction:

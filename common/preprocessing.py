@@ -17,7 +17,8 @@ from torch import Tensor
 
 from common.batch import PatientBatch
 from common.errors import InputError
-from common.federation import Federation, SurvivalTask
+from common.federation import Federation
+from common.schema import SurvivalTask
 
 Array = NDArray[np.float64]
 LARGEST = 8.0

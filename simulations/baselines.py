@@ -12,8 +12,8 @@ from torch import Tensor
 
 from common.batch import PatientBatch
 from common.errors import InputError
-from common.federation import SurvivalTask, Task
 from common.metrics import ClassPrediction, LabelPrediction, Prediction, survival_labels
+from common.schema import SurvivalTask, Task
 from simulations.class_baselines import forest, logistic
 from simulations.perceptron import perceptron
 from simulations.result import Arm

@@ -11,7 +11,8 @@ from rich.text import Text
 
 from client.cohort import SITE_FILE, inspect_cohort, passport
 from common.errors import InputError
-from common.federation import FILE_NAME, Federation, Task, load
+from common.federation import FILE_NAME, Federation, load
+from common.schema import Task
 from simulations.cohorts.folders import find_sites
 from simulations.result import MISSING
 

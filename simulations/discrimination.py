@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from common.federation import ResponseTask, ToxicityTask
 from common.metrics import ClassPrediction, LabelPrediction
+from common.schema import ResponseTask, ToxicityTask
 from simulations.evidence import MINIMUM, Array, HeldOut, TaskEvidence
 
 FALSE_POSITIVES: Array = np.linspace(0, 1, 51)

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.calibration import Calibration, calibration
-from common.federation import ResponseTask, SurvivalTask, Task, ToxicityTask
 from common.metrics import (
     Prediction,
     SurvivalPrediction,
     concatenate,
     survival_labels,
 )
+from common.schema import ResponseTask, SurvivalTask, Task, ToxicityTask
 
 Array = NDArray[np.float64]
 MINIMUM = 5

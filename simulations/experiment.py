@@ -11,9 +11,10 @@ import torch
 from client.cohort import Cohort, read_cohort
 from common.batch import PatientBatch, concatenate
 from common.errors import InputError
-from common.federation import Federation, SurvivalTask, Task
+from common.federation import Federation
 from common.metrics import Prediction
 from common.model import HierarchicalMultimodalGNN, build_model
+from common.schema import SurvivalTask, Task
 from server.journal import RoundRecord
 from simulations import baselines
 from simulations.arms import (

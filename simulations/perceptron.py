@@ -5,10 +5,10 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from common.federation import Task
 from common.metrics import Prediction
 from common.objectives import task_loss
 from common.prediction import prediction
+from common.schema import Task
 from simulations.tabular import Tables
 
 WIDTH, DROPOUT, RATE, DECAY = 64, 0.5, 1e-3, 1e-2

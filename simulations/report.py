@@ -10,7 +10,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from common.federation import ResponseTask, SurvivalTask
+from common.schema import ResponseTask, SurvivalTask
 from simulations.discrimination import discrimination, score_shares
 from simulations.drawing import readable
 from simulations.evidence import Evidence, TaskEvidence, calibration_curve

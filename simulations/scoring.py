@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from common.federation import Task
 from common.metrics import HEADLINE, Prediction, headline, score
+from common.schema import Task
 from simulations.comparison import interval, replicate
 from simulations.result import UNKNOWN, Arm, Difference, MetricSummary, summarise
 

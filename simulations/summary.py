@@ -4,8 +4,8 @@ import resource
 import sys
 
 from client.cohort import Cohort
-from common.federation import ResponseTask, SurvivalTask, Task
 from common.metrics import HEADLINE, headline
+from common.schema import ResponseTask, SurvivalTask, Task
 from simulations.evidence import Evidence, HeldOut, TaskEvidence
 from simulations.experiment import Experiment, FoldOutcome
 from simulations.result import (

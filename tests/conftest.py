@@ -11,21 +11,10 @@ import pytest
 import torch
 
 from common.batch import PatientBatch
-from common.federation import (
-    FILE_NAME,
-    Federation,
-    Modality,
-    ModelConfig,
-    Participant,
-    ResponseTask,
-    SurvivalTask,
-    ToxicityTask,
-    Training,
-    load,
-    save,
-)
+from common.federation import FILE_NAME, Federation, ModelConfig, Participant, Training, load, save
 from common.graphs import Prior, membership, topology
 from common.preprocessing import Preprocessing
+from common.schema import Modality, ResponseTask, SurvivalTask, ToxicityTask
 
 # Several threads on matrices this small wait for one another, on a busy machine for minutes.
 torch.set_num_threads(1)

@@ -6,7 +6,7 @@ at baseline are features: discontinuation and its reasons are outcomes.
 
 from pathlib import Path
 
-from common.federation import Modality, Plausible, ToxicityTask
+from common.schema import Modality, Plausible, ToxicityTask
 from simulations.cohorts.patients import (
     FOLD,
     Patients,

@@ -5,7 +5,7 @@ du Terrail et al., NeurIPS Datasets and Benchmarks 2022.
 
 from pathlib import Path
 
-from common.federation import Modality, Plausible, ResponseTask, SurvivalTask
+from common.schema import Modality, Plausible, ResponseTask, SurvivalTask
 from simulations.cohorts.patients import FOLD, Patients, as_levels, read_public, write_patients
 
 CENTERS = ("Northeast", "South", "West", "Midwest", "Europe", "Canada")

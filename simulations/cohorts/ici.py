@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from common.federation import Modality, Plausible, ResponseTask
+from common.schema import Modality, Plausible, ResponseTask
 from simulations.cohorts.patients import (
     FOLD,
     GROUP,

@@ -6,7 +6,7 @@ Loprinzi et al., J Clin Oncol 1994; the table that comes with lifelines.
 from pathlib import Path
 
 from common.errors import InputError
-from common.federation import Modality, Plausible, SurvivalTask
+from common.schema import Modality, Plausible, SurvivalTask
 from simulations.cohorts.patients import FOLD, Patients, hold_out, write_patients
 
 SMALLEST = 13

@@ -10,7 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from common.errors import InputError
-from common.federation import FILE_NAME, Federation, Modality, Participant, PriorGraph, Task, save
+from common.federation import FILE_NAME, Federation, Participant, PriorGraph, save
+from common.schema import Modality, Task
 from simulations.cohorts.folders import folder_name, write_site
 
 FOLD, GROUP, PRIOR = "fold", "group", "prior"

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from common.federation import Modality, Plausible, PriorGraph, ResponseTask, SurvivalTask, Task, ToxicityTask
+from common.federation import PriorGraph
+from common.schema import Modality, Plausible, ResponseTask, SurvivalTask, Task, ToxicityTask
 from simulations.cohorts.patients import FOLD, Patients, hold_out, refuse_occupied, write_patients
 from simulations.cohorts.prior import save_prior
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from common.errors import InputError
-from common.federation import Modality, Plausible, ResponseTask, SurvivalTask, Task
+from common.schema import Modality, Plausible, ResponseTask, SurvivalTask, Task
 from simulations.cohorts.patients import (
     FOLD,
     GROUP,

@@ -8,15 +8,8 @@ import pandas as pd
 import pytest
 import tomli_w
 
-from common.federation import (
-    Federation,
-    Modality,
-    Participant,
-    Plausible,
-    ResponseTask,
-    SurvivalTask,
-    ToxicityTask,
-)
+from common.federation import Federation, Participant
+from common.schema import Modality, Plausible, ResponseTask, SurvivalTask, ToxicityTask
 
 PATIENTS = 12
 

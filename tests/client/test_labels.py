@@ -8,7 +8,7 @@ import pytest
 from client.labels import folds, groups, read_labels
 from client.tables import Table
 from common.errors import InputError
-from common.federation import ResponseTask, SurvivalTask, Task, ToxicityTask
+from common.schema import ResponseTask, SurvivalTask, Task, ToxicityTask
 
 SURVIVAL = SurvivalTask(name="survival", time="months", event="died", unit="months", longest=600)
 RESPONSE = ResponseTask(name="response", label="response", classes=("PD", "PR", "CR"))

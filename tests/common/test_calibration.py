@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from common.calibration import calibration, kaplan_meier
-from common.federation import ResponseTask, SurvivalTask, ToxicityTask
 from common.metrics import ClassPrediction, LabelPrediction, SurvivalPrediction
+from common.schema import ResponseTask, SurvivalTask, ToxicityTask
 
 SURVIVAL = SurvivalTask(name="os", time="months", event="died", unit="months", longest=300)
 RESPONSE = ResponseTask(name="response", label="response", classes=("no", "yes"))

@@ -8,16 +8,8 @@ import tomli_w
 from pydantic import ValidationError
 
 from common.errors import InputError
-from common.federation import (
-    Federation,
-    Modality,
-    Participant,
-    Plausible,
-    PriorGraph,
-    PublicFile,
-    load,
-    save,
-)
+from common.federation import Federation, Participant, PriorGraph, PublicFile, load, save
+from common.schema import Modality, Plausible
 
 Make = Callable[..., Federation]
 Leaf = tuple[str | int, ...]

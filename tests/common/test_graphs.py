@@ -10,8 +10,9 @@ from torch import Tensor
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 
 from common.batch import PatientBatch
-from common.federation import Federation, Modality, PriorGraph, PublicFile
+from common.federation import Federation, PriorGraph, PublicFile
 from common.graphs import Prior, Topology, identity, load_prior, membership, patient_graph, topology
+from common.schema import Modality
 
 EDGES = [(0, 1), (1, 2), (1, 0), (3, 3), (0, 1)]
 ADJACENCY = torch.tensor(

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, average_precision_score, f1_score, roc_auc_score
 
 from common import metrics
-from common.federation import ResponseTask, SurvivalTask, ToxicityTask
 from common.metrics import ClassPrediction, LabelPrediction, SurvivalPrediction
+from common.schema import ResponseTask, SurvivalTask, ToxicityTask
 
 SURVIVAL = SurvivalTask(name="os", time="months", event="died", unit="months", longest=300)
 RESPONSE = ResponseTask(name="response", label="response", classes=("no", "yes"))

@@ -8,18 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from common.batch import PatientBatch
-from common.federation import (
-    Federation,
-    Modality,
-    ModelConfig,
-    PriorGraph,
-    PublicFile,
-    ResponseTask,
-    Training,
-)
+from common.federation import Federation, ModelConfig, PriorGraph, PublicFile, Training
 from common.graphs import Prior, membership, topology
 from common.model import Branch, HierarchicalMultimodalGNN, averaging_group, build_model, patients_behind
 from common.objectives import multitask_loss
+from common.schema import Modality, ResponseTask
 
 Make = Callable[..., Federation]
 MakeBatch = Callable[..., PatientBatch]

@@ -10,8 +10,9 @@ from scipy.stats import lognorm
 
 from common.batch import PatientBatch, concatenate
 from common.errors import InputError
-from common.federation import Federation, Modality, Statistics, SurvivalTask
+from common.federation import Federation, Statistics
 from common.preprocessing import LARGEST, combine, site_statistics
+from common.schema import Modality, SurvivalTask
 
 SIZES = (23, 61, 40)
 

@@ -15,8 +15,8 @@ import pytest
 from click.testing import Result as Ended
 from typer.testing import CliRunner
 
-from common.federation import ResponseTask, SurvivalTask, Task, ToxicityTask
 from common.metrics import ClassPrediction, LabelPrediction, Prediction, SurvivalPrediction
+from common.schema import ResponseTask, SurvivalTask, Task, ToxicityTask
 from simulations.evidence import Evidence, HeldOut, TaskEvidence
 from simulations.result import (
     Arm,

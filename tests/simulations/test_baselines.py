@@ -11,7 +11,6 @@ from torch import Tensor
 from common.batch import PatientBatch
 from common.calibration import kaplan_meier
 from common.errors import InputError
-from common.federation import ResponseTask, SurvivalTask, Task, ToxicityTask
 from common.metrics import (
     ClassPrediction,
     LabelPrediction,
@@ -21,6 +20,7 @@ from common.metrics import (
     score,
     survival_labels,
 )
+from common.schema import ResponseTask, SurvivalTask, Task, ToxicityTask
 from simulations import baselines
 from simulations.baselines import ARMS, applicable, fit_predict
 from simulations.result import Arm

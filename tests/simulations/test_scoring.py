@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from common.federation import ResponseTask, SurvivalTask, ToxicityTask
 from common.metrics import ClassPrediction, LabelPrediction, Prediction, SurvivalPrediction
+from common.schema import ResponseTask, SurvivalTask, ToxicityTask
 from simulations.result import Arm
 from simulations.scoring import HeldOutTask, compare
 

@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -117,24 +119,33 @@ def test_the_cohort_is_left_as_it_was(full_run: Any) -> None:
 
 
 @pytest.mark.usefixtures("networks_only")
-def test_the_same_seed_gives_the_same_figures_on_another_engine_and_another_seed_others(
+def test_the_same_seed_gives_the_same_figures_and_weights_again_on_another_engine(
     consilium: Consilium, small_cohort: SmallCohort, tmp_path: Path
 ) -> None:
     cohort = small_cohort(tasks=["survival"])
-    runs = {"one": (3, "serial"), "same": (3, "serial"), "workers": (3, "processes"), "other": (4, "serial")}
-    for name, (seed, engine) in runs.items():
-        ended = consilium(
-            *("simulate", cohort, "--fold", 1, "--seed", seed, "--engine", engine, "--out", tmp_path / name)
-        )
+    told = []
+    for engine in ("serial", "processes"):
+        ended = consilium("simulate", cohort, "--fold", 1, "--engine", engine, "--out", tmp_path / engine)
         assert ended.exit_code == 0, ended.output
-    told = {name: figures(tmp_path / name) for name in runs}
-    assert told["one"] == told["same"]
-    assert told["workers"].pop("engine") == "processes"
-    assert told["one"].pop("engine") == "serial"
-    assert told["one"] == told["workers"]
-    assert told["one"]["tasks"] != told["other"]["tasks"]
-    weights = {name: (tmp_path / name / WEIGHTS).read_bytes() for name in runs}
-    assert weights["one"] == weights["same"] == weights["workers"] != weights["other"]
+        told.append(figures(tmp_path / engine))
+        assert told[-1].pop("engine") == engine
+    assert told[0] == told[1]
+    serial, processes = ((tmp_path / engine / WEIGHTS).read_bytes() for engine in ("serial", "processes"))
+    assert serial == processes
+
+
+@pytest.mark.usefixtures("networks_only")
+def test_the_same_seed_gives_the_same_figures_and_another_seed_others(
+    consilium: Consilium, small_cohort: SmallCohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cohort = small_cohort(tasks=["survival"], training__rounds="1")
+    monkeypatch.setattr("simulations.simulate.render", lambda result, evidence: "")
+    for name, seed in (("one", 3), ("same", 3), ("other", 4)):
+        ended = consilium("simulate", cohort, "--fold", 1, "--seed", seed, "--out", tmp_path / name)
+        assert ended.exit_code == 0, ended.output
+    one, same, other = (figures(tmp_path / name) for name in ("one", "same", "other"))
+    assert one == same
+    assert one["tasks"] != other["tasks"]
 
 
 @pytest.mark.usefixtures("networks_only")
@@ -204,14 +215,19 @@ def test_hospitals_that_approved_the_federation_still_train_alone(
     assert "too few patients" not in ended.stdout
 
 
-@pytest.mark.usefixtures("networks_only")
-def test_a_known_name_is_the_cohort_even_where_a_folder_has_it(
-    consilium: Consilium, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    for _ in range(2):
-        ended = consilium("simulate", "lung", "--fold", 0, "--rounds", 1, "--out", "lung")
-        assert ended.exit_code == 0, ended.output
+def test_the_real_command_prints_no_warning_and_prefers_a_known_name_to_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "lung").mkdir()
+    (tmp_path / "lung" / FILE_NAME).write_text("an earlier result")
+    command = "from simulations.cli import main; main()"
+    ended = subprocess.run(
+        [sys.executable, "-c", command, "simulate", "--fold", "0", "--rounds", "1", "--out", "lung"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=True,
+    )
+    assert ended.stderr == ""
+    assert "Warning" not in ended.stdout
     assert figures(tmp_path / "lung")["cohort"] == "lung"
     assert len(figures(tmp_path / "lung")["hospitals"]) == 10
 

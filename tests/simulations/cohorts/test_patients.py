@@ -6,7 +6,7 @@ import pytest
 
 from client.cohort import read_cohort
 from common.errors import InputError
-from common.federation import Modality, SurvivalTask
+from common.schema import Modality, SurvivalTask
 from simulations.cohorts.folders import find_sites
 from simulations.cohorts.patients import Patients, as_levels, frequent, hold_out, read_public, write_patients
 

@@ -11,7 +11,8 @@ import torch
 
 from client.cohort import Cohort, read_cohort
 from common.errors import InputError
-from common.federation import FILE_NAME, Federation, ResponseTask, SurvivalTask, ToxicityTask, load
+from common.federation import FILE_NAME, Federation, load
+from common.schema import ResponseTask, SurvivalTask, ToxicityTask
 from simulations.cohorts.folders import find_sites
 from simulations.cohorts.sources import default_data, write_cohort
 

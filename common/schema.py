@@ -1,0 +1,142 @@
+"""What a federation's tables hold: modalities with their columns, and the tasks with their labels."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
+
+
+class Agreed(BaseModel):
+    """A part of the agreement: fixed once made, without unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Plausible(Agreed):
+    """Unit and plausible range of a numeric column; a value outside is taken for a wrong unit."""
+
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+
+
+def _distinct(what: str, names: tuple[str, ...]) -> None:
+    if len(set(names)) != len(names):
+        raise ValueError(f"{what} has a name twice")
+
+
+class Modality(Agreed):
+    """One table of features, one row per patient; its nodes are the model's graph nodes.
+
+    `columns` are numeric; `categories` maps a categorical column to its levels, each of which becomes
+    one node. `transform` and then `clip` are applied to raw numeric values before any statistic is taken;
+    `scale` says whether values are standardised by federated mean and standard deviation.
+    """
+
+    name: Name
+    node: Literal["clinical", "gene", "protein", "imaging"]
+    columns: tuple[str, ...] = ()
+    categories: dict[str, tuple[str, ...]] = {}
+    plausible: Plausible = Plausible()
+    ranges: dict[str, Plausible] = {}
+    transform: Literal["none", "signed_log"] = "none"
+    clip: tuple[float, float] | None = None
+    scale: Literal["standard", "none"] = "standard"
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        names = [*self.columns, *self.categories]
+        if not names:
+            raise ValueError(f"modality {self.name} has no columns")
+        if len(set(names)) != len(names):
+            raise ValueError(f"modality {self.name} names a column twice")
+        if unknown := set(self.ranges) - set(self.columns):
+            raise ValueError(f"modality {self.name} gives a range for unknown column {min(unknown)}")
+        for column, levels in self.categories.items():
+            if len(levels) < 2:
+                raise ValueError(f"categories.{column} needs two or more levels")
+            _distinct(f"categories.{column}", levels)
+        return self
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """Node names in model order: numeric columns, then `column=level` for each categorical level."""
+        levels = (f"{column}={level}" for column, names in self.categories.items() for level in names)
+        return (*self.columns, *levels)
+
+    def plausible_for(self, column: str) -> Plausible:
+        """The unit and range of one numeric column."""
+        return self.ranges.get(column, self.plausible)
+
+
+class SurvivalTask(Agreed):
+    """Time to an event with right censoring, modelled as a hazard in `bins` intervals."""
+
+    kind: Literal["survival"] = "survival"
+    name: Name
+    time: str
+    event: str
+    unit: Literal["days", "months", "years"]
+    longest: float = Field(gt=0, description="longest plausible follow-up, in `unit`")
+    bins: int = Field(default=12, ge=2, le=60)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Label columns of the outcomes table, in batch order."""
+        return (self.time, self.event)
+
+    @property
+    def outputs(self) -> int:
+        """Width of the head: one hazard logit per interval."""
+        return self.bins
+
+
+class ResponseTask(Agreed):
+    """One of several classes, for instance response to treatment."""
+
+    kind: Literal["response"] = "response"
+    name: Name
+    label: str
+    classes: tuple[str, ...] = Field(min_length=2)
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        _distinct("classes", self.classes)
+        return self
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Label columns of the outcomes table, in batch order."""
+        return (self.label,)
+
+    @property
+    def outputs(self) -> int:
+        """Width of the head: one logit per class."""
+        return len(self.classes)
+
+
+class ToxicityTask(Agreed):
+    """Several adverse events, each yes, no or unknown."""
+
+    kind: Literal["toxicity"] = "toxicity"
+    name: Name
+    labels: tuple[str, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        _distinct("labels", self.labels)
+        return self
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Label columns of the outcomes table, in batch order."""
+        return self.labels
+
+    @property
+    def outputs(self) -> int:
+        """Width of the head: one logit per adverse event."""
+        return len(self.labels)
+
+
+Task = Annotated[SurvivalTask | ResponseTask | ToxicityTask, Field(discriminator="kind")]
