@@ -147,24 +147,25 @@ class Federation(Agreed):
         return (task for task in self.tasks if isinstance(task, SurvivalTask))
 
     def changed(self, settings: dict[str, str]) -> "Federation":
-        """A copy with dotted settings replaced, as in `training.rounds=20`.
+        """A copy with settings of model, training, statistics or rounds replaced, or `minimum_patients`.
 
         Raises:
             InputError: for a key that is not there or a value that does not fit.
         """
         data = self.model_dump(mode="json")
         for dotted, text in settings.items():
-            *path, last = dotted.split(".")
-            place: Any = data
-            for key in path:
-                place = place.get(key) if isinstance(place, dict) else None
-            if not isinstance(place, dict) or last not in place or isinstance(place[last], dict | list):
+            section, _, key = dotted.rpartition(".")
+            place: dict[str, Any] = data.get(section, {}) if section in _CHANGEABLE else {}
+            if dotted == "minimum_patients":
+                place = data
+            if key not in place:
                 raise InputError(f"--set {dotted}", "is not a setting of the federation file", _SETTINGS)
-            place[last] = text
+            place[key] = text
         return _validated(data, "--set")
 
 
-_SETTINGS = "use a key of [model], [training], [statistics] or [rounds], such as training.rounds=20"
+_CHANGEABLE = ("model", "training", "statistics", "rounds")
+_SETTINGS = "use minimum_patients, or a key of [model], [training], [statistics] or [rounds], such as training.rounds=20"
 
 
 def _validated(data: dict[str, Any], where: str) -> Federation:

@@ -17,6 +17,7 @@ class DropReason(StrEnum):
     """Why a reply, or a whole site, had no part."""
 
     NO_REPLY = "no-reply"
+    ABSENT = "absent"
     ERROR = "error"
     REFUSED = "refused"
     INVALID_MESSAGE = "invalid-message"
@@ -37,6 +38,7 @@ class DropReason(StrEnum):
 
 REASONS: dict[DropReason, str] = {
     DropReason.NO_REPLY: "Nothing came back before the deadline.",
+    DropReason.ABSENT: "No node speaks for this participant.",
     DropReason.ERROR: "Flower reported an error in place of a reply; the site's own log says more.",
     DropReason.REFUSED: "The site refused, for the reason its code names.",
     DropReason.INVALID_MESSAGE: "The reply is not the message that was asked for.",

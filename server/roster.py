@@ -81,7 +81,7 @@ def build(replies: Iterable[Message], sent: Sequence[Metadata], federation: Fede
     for site in sorted(participants):
         claimants = claims.get(site, [])
         if not claimants:
-            left_out.append(Dropped(site=site, reason=DropReason.NO_REPLY))
+            left_out.append(Dropped(site=site, reason=DropReason.ABSENT))
         elif len({node for node, _ in claimants}) > 1:
             left_out += [
                 Dropped(site=site, node=node, reason=DropReason.CLAIMED_TWICE) for node, _ in claimants

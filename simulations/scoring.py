@@ -1,7 +1,8 @@
 """Arms on the same held-out patients -> the figures of `result.json`.
 
 Folds are scored one by one and averaged: predictions of different folds come from different models, and ranking
-across them would compare what no hospital ever has to. A bootstrap draws patients anew within every fold.
+across them would compare what no hospital ever has to. A bootstrap draws patients anew from all folds
+together, each patient judged by the model of the fold that held it out.
 """
 
 from collections.abc import Callable, Sequence

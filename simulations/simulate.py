@@ -99,7 +99,7 @@ def _missing(plan: Plan) -> list[str]:
     reasons = dict.fromkeys(
         REFUSALS[RefusalCode(each.code)] if each.code in set(RefusalCode) else REASONS[each.reason]
         for each in dropped
-        if each.reason is not DropReason.NO_REPLY
+        if each.reason not in (DropReason.NO_REPLY, DropReason.ABSENT)
     )
     return [f"Without a part: {', '.join(names)}. {' '.join(reasons)}"] if names else []
 

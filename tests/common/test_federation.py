@@ -153,6 +153,8 @@ def test_a_changed_setting(federation: Federation, setting: str, value: str, exp
         ("training", "1", "--set training: is not a setting"),
         ("training.rounds.x", "1", "--set training.rounds.x: is not a setting"),
         ("tasks.0.bins", "4", "--set tasks.0.bins: is not a setting"),
+        ("prior.edges", "x", "--set prior.edges: is not a setting"),
+        ("name", "x", "--set name: is not a setting"),
         ("", "1", "is not a setting"),
         ("training.rounds", "many", "--set, training.rounds: Input should be a valid integer"),
         ("training.rounds", "0", "--set, training.rounds: Input should be greater than or equal to 1"),
@@ -160,7 +162,6 @@ def test_a_changed_setting(federation: Federation, setting: str, value: str, exp
         ("training.learning_rate", "inf", "--set, training.learning_rate: Input should be"),
         ("training.strategy", "sgd", "--set, training.strategy: Input should be 'fedavg', 'fedprox'"),
         ("model.width", "7", "--set, model: Value error, heads must divide width"),
-        ("version", "2", "--set, version"),
     ],
 )
 def test_a_setting_that_does_not_fit_is_named(

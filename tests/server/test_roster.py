@@ -57,8 +57,8 @@ def test_strangers_and_impostors_are_left_out_with_a_reason(bench: "Bench") -> N
         ("west", 4, DropReason.CLAIMED_TWICE, None),
         (None, 5, DropReason.REFUSED, "federation-mismatch"),
         (None, 6, DropReason.NO_REPLY, None),
-        ("east", None, DropReason.NO_REPLY, None),
-        ("south", None, DropReason.NO_REPLY, None),
+        ("east", None, DropReason.ABSENT, None),
+        ("south", None, DropReason.ABSENT, None),
     }
     sent = [message.metadata for message in grid.sent]
     replies = [reply for message in grid.sent if (reply := answers[message.metadata.dst_node_id](message))]
@@ -120,7 +120,7 @@ def test_waits_for_late_nodes_and_not_beyond_the_deadline(
     monkeypatch.undo()
     nobody = enrol(bench.grid({}), bench.federation(deadline_s=0.01), -1, 0)
     assert nobody.nodes == {}
-    assert {one.reason for one in nobody.left_out} == {DropReason.NO_REPLY}
+    assert {one.reason for one in nobody.left_out} == {DropReason.ABSENT}
 
 
 @pytest.mark.parametrize(

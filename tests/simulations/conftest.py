@@ -87,36 +87,29 @@ def full_run(written_cohort: Path, tmp_path_factory: pytest.TempPathFactory, can
     canary.plant(folder / "cohort" / "hospital-1" / "imaging.csv", "image_1", valid=True)
     shutil.copytree(folder / "cohort", folder / "before")
     log = logging.StreamHandler(io.StringIO())
-    root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.INFO)
-    root.addHandler(log)
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        draw_anew_a_few_times(patch)
+        patch.setattr(logging.root, "level", logging.INFO)
+        patch.setattr(logging.root, "handlers", [*logging.root.handlers, log])
         ended = run_consilium(
-            "simulate",
-            folder / "cohort",
-            "--fold",
-            0,
-            "--seed",
-            3,
-            "--engine",
-            "serial",
-            "--out",
-            folder / "out",
+            *("simulate", folder / "cohort", "--fold", 0, "--seed", 3, "--engine", "serial"),
+            *("--out", folder / "out"),
         )
-    finally:
-        root.removeHandler(log)
-        root.setLevel(level)
     return Run(folder / "out", folder / "cohort", folder / "before", ended, log.stream.getvalue())
+
+
+def draw_anew_a_few_times(patch: pytest.MonkeyPatch) -> None:
+    """Bootstrap with 10 draws: intervals are tested elsewhere."""
+    from simulations.comparison import replicate
+
+    patch.setattr("simulations.scoring.replicate", partial(replicate, replicates=10))
 
 
 @pytest.fixture
 def networks_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave the classical models out, and draw patients anew only a few times."""
-    from simulations.comparison import replicate
-
+    """Leave the classical models out."""
+    draw_anew_a_few_times(monkeypatch)
     monkeypatch.setattr("simulations.baselines.applicable", lambda task: ())
-    monkeypatch.setattr("simulations.scoring.replicate", partial(replicate, replicates=10))
 
 
 @pytest.fixture

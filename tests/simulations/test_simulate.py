@@ -120,9 +120,10 @@ def test_the_cohort_is_left_as_it_was(full_run: Any) -> None:
 
 @pytest.mark.usefixtures("networks_only")
 def test_the_same_seed_gives_the_same_figures_and_weights_again_on_another_engine(
-    consilium: Consilium, small_cohort: SmallCohort, tmp_path: Path
+    consilium: Consilium, small_cohort: SmallCohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cohort = small_cohort(tasks=["survival"])
+    monkeypatch.setattr("simulations.engine.available_cores", lambda: 1)  # a process takes seconds to start
     told = []
     for engine in ("serial", "processes"):
         ended = consilium("simulate", cohort, "--fold", 1, "--engine", engine, "--out", tmp_path / engine)
@@ -135,17 +136,16 @@ def test_the_same_seed_gives_the_same_figures_and_weights_again_on_another_engin
 
 
 @pytest.mark.usefixtures("networks_only")
-def test_the_same_seed_gives_the_same_figures_and_another_seed_others(
+def test_another_seed_gives_other_figures(
     consilium: Consilium, small_cohort: SmallCohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cohort = small_cohort(tasks=["survival"], training__rounds="1")
     monkeypatch.setattr("simulations.simulate.render", lambda result, evidence: "")
-    for name, seed in (("one", 3), ("same", 3), ("other", 4)):
+    for name, seed in (("one", 3), ("other", 4)):
         ended = consilium("simulate", cohort, "--fold", 1, "--seed", seed, "--out", tmp_path / name)
         assert ended.exit_code == 0, ended.output
-    one, same, other = (figures(tmp_path / name) for name in ("one", "same", "other"))
-    assert one == same
-    assert one["tasks"] != other["tasks"]
+    one, other = (figures(tmp_path / name)["tasks"] for name in ("one", "other"))
+    assert one != other
 
 
 @pytest.mark.usefixtures("networks_only")
