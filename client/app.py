@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from traceback import extract_tb
 
 import numpy as np
 import torch
@@ -47,8 +48,11 @@ class Site:
         self.federation, self.model = _agreement(agreement, agreement.stat().st_mtime_ns)
         self.cohort: Cohort = read_cohort(folder, self.federation)
 
-    def patients(self, fold: int, seed: int) -> tuple[PatientBatch, PatientBatch]:
+    def patients(self, fold: int) -> tuple[PatientBatch, PatientBatch]:
         """(training, validation) patients: neither of the held-out `fold`.
+
+        The split follows the agreement alone. If a request could choose it, the sums over many different splits would
+        give away every patient's values.
 
         Raises:
             Refusal: if there are too few to train on, or fewer than the federation's minimum count.
@@ -57,7 +61,9 @@ class Site:
         batch = self.cohort.batch.select(mine)
         if len(batch) < 2:
             raise Refusal(RefusalCode.NO_TRAINING_PATIENTS)
-        training, validation = split(len(batch), self.federation.training.validation_fraction, seed)
+        training, validation = split(
+            len(batch), self.federation.training.validation_fraction, self.federation.training.seed
+        )
         if len(training) < self.federation.statistics.minimum_count:
             raise Refusal(RefusalCode.NO_TRAINING_PATIENTS)
         return batch.select(training), batch.select(validation)
@@ -138,8 +144,18 @@ def _answer(message: Message, context: Context, handler: Handler) -> Message:
         code, cause = RefusalCode.REQUEST_INVALID, error
     except Exception as error:
         code, cause = RefusalCode.INTERNAL, error
-    log.warning("refused: %s (%s)", code, cause if isinstance(cause, InputError) else type(cause).__name__)
+    log.warning("refused: %s%s", code, "" if cause is None else f" ({_told(cause)})")
     return Message(RefusalReply(site=name, code=code).to_record(), reply_to=message)
+
+
+def _told(cause: BaseException) -> str:
+    """What the site's own log says of a cause: a sentence without values, or what kind of error and where it arose."""
+    if isinstance(cause, InputError):
+        return str(cause)
+    frames = extract_tb(cause.__traceback__)
+    return type(cause).__name__ + (
+        f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    )
 
 
 def _approved(site: Site, digest: str) -> None:
@@ -150,7 +166,7 @@ def _approved(site: Site, digest: str) -> None:
 def _statistics(site: Site, content: RecordDict) -> RecordDict:
     request = StatisticsRequest.from_record(content)
     _approved(site, request.federation)
-    training, _ = site.patients(request.fold, request.seed)
+    training, _ = site.patients(request.fold)
     sums = site_statistics(training, site.federation)
     for name, count in sums.withheld.items():
         if count:
@@ -172,7 +188,7 @@ def _evaluated(
     """
     _approved(site, request.federation)
     preprocessing = site.preprocessing(request)
-    training, validation = (preprocessing.apply(part) for part in site.patients(request.fold, request.seed))
+    training, validation = (preprocessing.apply(part) for part in site.patients(request.fold))
     site.load_weights(request)
     metrics = {}
     if len(validation) >= site.federation.statistics.minimum_count:

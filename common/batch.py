@@ -41,15 +41,6 @@ class PatientBatch:
             )
         )
 
-    def to(self, device: torch.device) -> "PatientBatch":
-        """The same batch on a device."""
-        return PatientBatch(
-            *(
-                {name: tensor.to(device) for name, tensor in getattr(self, field.name).items()}
-                for field in fields(self)
-            )
-        )
-
 
 def concatenate(batches: Sequence[PatientBatch]) -> PatientBatch:
     """All patients of several batches of the same federation, in order."""

@@ -69,7 +69,6 @@ class StatisticsRequest(_Message):
 
     federation: str
     fold: int = Field(ge=-1)
-    seed: int = Field(ge=0, lt=2**31)
 
 
 class StatisticsReply(_Message):

@@ -4,11 +4,11 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any, Literal, Self
 
 import tomli_w
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from common.errors import InputError
 from common.schema import Agreed, Modality, SurvivalTask, Task
@@ -17,10 +17,23 @@ FILE_NAME = "federation.toml"
 
 
 class PublicFile(Agreed):
-    """A file beside the federation file, fixed by its content."""
+    """A file beside the federation file or in a folder below, fixed by its content."""
 
     path: str
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+    @field_validator("path")
+    @classmethod
+    def _stays_beside(cls, path: str) -> str:
+        parts = path.split("/")
+        if (
+            not path.isprintable()
+            or "\\" in path
+            or PureWindowsPath(path).anchor
+            or {"", ".", ".."} & {*parts}
+        ):
+            raise ValueError("must be a relative path below the federation file, without .. or a backslash")
+        return path
 
     @classmethod
     def of(cls, folder: Path, path: str) -> Self:
@@ -82,6 +95,9 @@ class Training(Agreed):
     weight_decay: float = Field(default=1e-2, ge=0)
     proximal_mu: float = Field(default=0.1, ge=0)
     server_learning_rate: float = Field(default=0.01, gt=0, description="fedadam, fedyogi")
+    seed: int = Field(
+        default=0, ge=0, lt=2**31, description="of every site's split into training and validation"
+    )
     contrastive_weight: float = Field(default=0.0, ge=0)
     learn_task_weights: bool = True
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from common.batch import PatientBatch
 from common.errors import InputError
 from common.federation import Federation
-from common.schema import SurvivalTask
+from common.schema import Modality, SurvivalTask
 
 Array = NDArray[np.float64]
 LARGEST = 8.0
@@ -45,7 +45,7 @@ class Preprocessing:
 
     Attributes:
         center: modality -> [nodes] float32.
-        spread: modality -> [nodes] float32, never 0.
+        spread: modality -> [nodes] float32, never 0; infinite where no site could report a node.
         cuts: survival task -> [bins] float32, increasing ends of the hazard intervals, in the task's unit.
     """
 
@@ -54,20 +54,21 @@ class Preprocessing:
     cuts: dict[str, Tensor]
 
     def apply(self, batch: PatientBatch) -> PatientBatch:
-        """Standardise the values of a batch; what is not observed stays 0."""
+        """Standardise the values of a batch; what is not observed, or has no spread to go by, is 0 and not observed."""
+        observed = {name: seen & self.spread[name].isfinite() for name, seen in batch.observed.items()}
         values = {
-            name: ((raw - self.center[name]) / self.spread[name]).clamp(-LARGEST, LARGEST)
-            * batch.observed[name]
+            name: ((raw - self.center[name]) / self.spread[name]).clamp(-LARGEST, LARGEST) * observed[name]
             for name, raw in batch.values.items()
         }
-        return PatientBatch(values, batch.observed, batch.labels, batch.labelled)
+        return PatientBatch(values, observed, batch.labels, batch.labelled)
 
 
 def site_statistics(batch: PatientBatch, federation: Federation) -> SiteStatistics:
     """Sums over one site's patients, withheld below the federation's minimum count.
 
-    For a numeric node the cell is its observed patients; for a level of a category both the patients who
-    have it and those who do not; for hazard intervals the patients with an event.
+    For a numeric node the cell is its observed patients, and where all of them are 0 or 1 also those with either
+    value; of a category all levels are withheld if one of them, or its complement, has few patients, because the levels
+    add up to the whole; for hazard intervals the cell is the patients with an event.
     """
     least = federation.statistics.minimum_count
     moments: dict[str, Array] = {}
@@ -84,9 +85,12 @@ def site_statistics(batch: PatientBatch, federation: Federation) -> SiteStatisti
         values = batch.values[modality.name].double()
         count = batch.observed[modality.name].sum(0).double()
         sums = torch.stack([count, values.sum(0), values.square().sum(0)]).numpy()
-        cell = sums[0].copy()
-        levels = slice(len(modality.columns), None)
-        cell[levels] = np.minimum(sums[1], sums[0] - sums[1])[levels]
+        binary = ((values == 0) | (values == 1)).all(0).numpy()
+        cell = np.where(binary, np.minimum(sums[0], _smallest_part(sums)), sums[0])
+        start = len(modality.columns)
+        for levels in modality.categories.values():
+            cell[start : start + len(levels)] = cell[start : start + len(levels)].min()
+            start += len(levels)
         keep(f"modality:{modality.name}", sums, cell)
     for task in federation.survival_tasks():
         time, event = batch.labels[task.name].double().unbind(1)
@@ -98,10 +102,18 @@ def site_statistics(batch: PatientBatch, federation: Federation) -> SiteStatisti
     return SiteStatistics(moments, withheld)
 
 
+def _smallest_part(sums: Array) -> Array:
+    """[N] the smaller of the patients with 1 and with 0; nobody in a part tells of nobody."""
+    parts = np.stack([sums[1], sums[0] - sums[1]])
+    smallest: Array = np.where(parts == 0, np.inf, parts).min(0)
+    return smallest
+
+
 def combine(sites: Sequence[SiteStatistics], federation: Federation) -> Preprocessing:
     """The federation's preprocessing from all sites' sums.
 
-    A node that no site could report keeps center 0 and spread 1.
+    A node that no site could report keeps center 0 and spread 1 if its plausible range is narrow enough for that (a
+    level, a 0/1 column); otherwise its spread is infinite, and nobody's value of it is used.
 
     Raises:
         InputError: if no site has enough events to place a survival task's hazard intervals.
@@ -113,10 +125,23 @@ def combine(sites: Sequence[SiteStatistics], federation: Federation) -> Preproce
         sums = total.get(f"modality:{modality.name}", np.zeros((3, len(modality.nodes))))
         mean, deviation = _mean_and_deviation(sums)
         constant = deviation <= 1e-6 * np.abs(mean)  # below what the sums resolve, whatever the unit
+        deviation = np.where(constant, 1.0, deviation)
+        if modality.scale == "standard":
+            deviation[(sums[0] == 0) & _wide(modality)] = np.inf
         center[modality.name] = torch.from_numpy(mean).float()
-        spread[modality.name] = torch.from_numpy(np.where(constant, 1.0, deviation)).float()
+        spread[modality.name] = torch.from_numpy(deviation).float()
     cuts = {task.name: _cuts(task, total[f"survival:{task.name}"]) for task in federation.survival_tasks()}
     return Preprocessing(center, spread, cuts)
+
+
+def _wide(modality: Modality) -> NDArray[np.bool_]:
+    """[nodes] whether raw values may lie beyond `LARGEST`, after the modality's transform and clip."""
+    wide = []
+    for column in modality.columns:
+        plausible = modality.plausible_for(column)
+        ends = modality.clip or (plausible.low, plausible.high)
+        wide.append(modality.transform == "none" and any(end is None or abs(end) > LARGEST for end in ends))
+    return np.array(wide + [False] * (len(modality.nodes) - len(wide)))
 
 
 def _mean_and_deviation(sums: Array) -> tuple[Array, Array]:

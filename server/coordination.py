@@ -105,7 +105,7 @@ def coordinate(
                 on_round(record)
 
         try:
-            roster = enrol(grid, federation, fold, seed)
+            roster = enrol(grid, federation, fold)
             withheld = {site: dict(reply.withheld) for site, reply in roster.statistics.items()}
             run = run.model_copy(
                 update={"sites": tuple(roster.nodes), "left_out": roster.left_out, "withheld": withheld}

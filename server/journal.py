@@ -88,7 +88,7 @@ _LINE: TypeAdapter[RunRecord | RoundRecord] = TypeAdapter(
 
 
 class Journal:
-    """Appends records to the journal in a folder, each on disk before `write` returns."""
+    """Appends records to the journal in a folder, each handed to the operating system before `write` returns."""
 
     def __init__(self, out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)

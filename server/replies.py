@@ -54,7 +54,7 @@ REASONS: dict[DropReason, str] = {
     DropReason.ARRAY_DTYPE: "A parameter is not float32.",
     DropReason.ARRAY_SHAPE: "A parameter does not have the model's shape.",
     DropReason.NOT_FINITE: "A parameter is not finite.",
-    DropReason.WEIGHT_INVALID: "A number of training patients is missing, negative or not finite.",
+    DropReason.WEIGHT_INVALID: "A number of training patients is missing, negative, not finite or above what the site enrolled.",
 }
 
 
@@ -113,10 +113,13 @@ def read(kind: type[Read], reply: Message) -> Read:
     raise UnusableReplyError(DropReason.REFUSED, code)
 
 
-def check_weights(reply: TrainReply, model: dict[str, NDArray[np.float32]], groups: Iterable[str]) -> None:
+def check_weights(
+    reply: TrainReply, model: dict[str, NDArray[np.float32]], groups: Iterable[str], enrolled: int
+) -> None:
     """Compare a reply's weights and numbers of patients with the model it was asked to train.
 
-    `patients` must name the shared group; a group it does not name counts as none.
+    The shared group must have patients; a group that `patients` does not name counts as none; no group has more
+    than the `enrolled` training patients that the site gave with its statistics.
 
     Raises:
         UnusableReplyError: if anything differs or is not finite.
@@ -131,7 +134,7 @@ def check_weights(reply: TrainReply, model: dict[str, NDArray[np.float32]], grou
         if not np.isfinite(array).all():
             raise UnusableReplyError(DropReason.NOT_FINITE)
     counts = [reply.patients.get(group, 0.0) for group in groups]
-    if "patients" not in reply.patients or not all(np.isfinite(n) and n >= 0 for n in counts):
+    if not reply.patients.get("patients", 0.0) > 0 or not all(0 <= n <= enrolled for n in counts):
         raise UnusableReplyError(DropReason.WEIGHT_INVALID)
 
 

@@ -43,14 +43,14 @@ def quorum(federation: Federation) -> int:
     return max(1, math.ceil(federation.rounds.quorum * len(federation.participants) - 1e-9))
 
 
-def enrol(grid: Grid, federation: Federation, fold: int, seed: int) -> Roster:
+def enrol(grid: Grid, federation: Federation, fold: int) -> Roster:
     """Wait for as many nodes as there are participants, or the deadline, and ask each who it is."""
     end = time.monotonic() + federation.rounds.deadline_s
     while len(nodes := sorted(grid.get_node_ids())) < len(federation.participants):
         if (left := end - time.monotonic()) <= 0:
             break
         time.sleep(min(POLL_S, left))
-    content = StatisticsRequest(federation=federation.digest, fold=fold, seed=seed).to_record()
+    content = StatisticsRequest(federation=federation.digest, fold=fold).to_record()
     deadline_s = federation.rounds.deadline_s
     requests = [Message(content, node, STATISTICS, ttl=deadline_s) for node in nodes]
     sent = [request.metadata for request in requests]

@@ -108,7 +108,9 @@ class HardenedFedAvg(FedAvg):
             self.plan.roster.sites,
             self._sent,
             server_round,
-            lambda reply: check_weights(reply, self._weights, groups),
+            lambda reply: check_weights(
+                reply, self._weights, groups, self.plan.roster.statistics[reply.site].patients
+            ),
         )
         patients = {
             reply.site: {group: reply.patients.get(group, 0.0) for group in sorted(groups | {"patients"})}

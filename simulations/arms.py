@@ -1,7 +1,8 @@
 """The same network trained three ways, each as a federation of its own: by all hospitals, by one, on pooled data.
 
 A hospital alone is a federation of one participant, and pooled data are one participant that holds everyone's
-patients. So every arm has the same apps, preprocessing, budget and stopping rule, and nothing but the data differs.
+patients. So every arm has the same apps, preprocessing, budget and stopping rule. Beside the data one thing differs: a
+hospital withholds nothing from itself, so that its validation counts also where it is small.
 """
 
 import shutil

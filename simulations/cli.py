@@ -33,7 +33,7 @@ def _consilium() -> None:
 
 
 def _explained(command: Callable[P, None]) -> Callable[P, None]:
-    """Bad input ends in one sentence and exit code 2, an interrupted run in 130, never in a traceback."""
+    """Bad input, or a file that cannot be used, ends in one sentence and exit code 2, an interrupted run in 130."""
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -41,6 +41,13 @@ def _explained(command: Callable[P, None]) -> Callable[P, None]:
             command(*args, **kwargs)
         except InputError as error:
             typer.echo(f"consilium: {error}", err=True)
+            raise typer.Exit(BAD_INPUT) from None
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            where, what = error.filename or "a file", error.strerror or type(error).__name__
+            told = InputError(str(where), what, "check its name, its permissions and the space left")
+            typer.echo(f"consilium: {told}", err=True)
             raise typer.Exit(BAD_INPUT) from None
         except KeyboardInterrupt:
             typer.echo("consilium: interrupted; nothing was written.", err=True)
@@ -66,8 +73,9 @@ def simulate(
         int | None, typer.Option(min=1, help="Hold out the first N folds in turn; else all.")
     ] = None,
     seed: Annotated[
-        int, typer.Option(min=0, max=2**31 - 1, help="Of splits, weights and everything drawn.")
-    ] = 0,
+        int | None,
+        typer.Option(min=0, max=2**31 - 1, help="Of splits, weights and everything drawn, training.seed."),
+    ] = None,
     engine: Annotated[
         str | None,
         typer.Option(help="serial, processes or ray; else by the size of the tables. Same weights on all."),

@@ -32,22 +32,3 @@ def interval(replicates: Array, level: float = 0.95) -> tuple[float, float]:
         return float("nan"), float("nan")
     low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
-
-
-def bootstrap_interval(
-    metric: Metric, patients: int, seed: int, replicates: int = 200, level: float = 0.95
-) -> tuple[float, float]:
-    """Low and high end of a metric when the test patients are drawn again."""
-    return interval(replicate(metric, patients, seed, replicates), level)
-
-
-def paired_difference(
-    metric_a: Metric, metric_b: Metric, patients: int, seed: int, replicates: int = 200, level: float = 0.95
-) -> tuple[float, float, float]:
-    """Difference a - b over all patients, and its low and high end over the same resamples for both."""
-
-    def difference(indices: Indices) -> float:
-        return metric_a(indices) - metric_b(indices)
-
-    low, high = bootstrap_interval(difference, patients, seed, replicates, level)
-    return difference(np.arange(patients, dtype=np.intp)), low, high

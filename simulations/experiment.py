@@ -14,6 +14,7 @@ from common.errors import InputError
 from common.federation import Federation
 from common.metrics import Prediction
 from common.model import HierarchicalMultimodalGNN, build_model
+from common.preprocessing import Preprocessing, combine, site_statistics
 from common.schema import SurvivalTask, Task
 from server.journal import RoundRecord
 from simulations import baselines
@@ -116,6 +117,7 @@ class Experiment:
             arms: dict[Arm, Sequence[Prediction]] = {
                 arm: [model[task.name] for model in models] for arm, models in networks.items()
             }
+            arms["local_linear"] = self._local_linear(label, task, fold, test)
             arms |= self._baselines(label, task, federated, training, test)
             tasks[task.name] = HeldOutTask(
                 labels=test.labels[task.name].double().numpy(),
@@ -139,8 +141,8 @@ class Experiment:
         """
         pooled_job = self._job(self._pooled_agreement(), [self._pooled_site()], POOLED, fold)
         own_jobs = {}
-        for cohort, site in zip(self.cohorts, self.plan.sites, strict=True):
-            arm = f"alone-{site.name}"
+        for place, (cohort, site) in enumerate(zip(self.cohorts, self.plan.sites, strict=True)):
+            arm = f"alone-{place}"
             agreement = write_agreement(
                 alone(self.federation, cohort.site), self.plan.folder, self.plan.work / arm
             )
@@ -163,13 +165,15 @@ class Experiment:
         for cohort in self.cohorts:
             if own_jobs[cohort.site].out not in trained:
                 self.notes.append(
-                    f"{cohort.site} has too few patients or events to train a model of its own."
+                    f"{cohort.site} could not train a network of its own, for lack of patients or events; "
+                    "it has no part in the mean over hospitals alone."
                 )
                 continue
             known = _restricted(test, cohort.batch.select(cohort.fold != fold))
             model = read_trained(own_jobs[cohort.site].out)
             local[cohort.site] = model.predict(self.model, self.federation, known)
         if pooled_job.out not in trained:
+            self.notes.append("The network could not be trained on the pooled data.")
             return local, []
         return local, [read_trained(pooled_job.out).predict(self.model, self.federation, test)]
 
@@ -189,6 +193,23 @@ class Experiment:
         folder = self.plan.work / POOLED / POOLED
         return folder if folder.is_dir() else pool_sites(self.plan.sites, folder.parent, POOLED)
 
+    def _local_linear(self, label: str, task: Task, fold: int, test: PatientBatch) -> list[Prediction]:
+        """Every hospital's own penalised linear model, which suits few patients better than a network does."""
+        self.audience.stage(f"{label}: {task.name}, each hospital's own linear model")
+        models = []
+        arm: Arm = "cox" if isinstance(task, SurvivalTask) else "logistic"
+        for cohort in self.cohorts:
+            own = cohort.batch.select(cohort.fold != fold)
+            agreement = alone(self.federation, cohort.site)
+            try:
+                preprocessing = combine([site_statistics(own, agreement)], agreement)
+            except InputError:
+                continue
+            known = preprocessing.apply(_restricted(test, own))
+            model = _fitted(arm, task, preprocessing.apply(own), known, preprocessing, self.plan.seed)
+            models += [] if model is None else [model]
+        return models
+
     def _baselines(
         self, label: str, task: Task, federated: Trained, training: PatientBatch, test: PatientBatch
     ) -> dict[Arm, Sequence[Prediction]]:
@@ -198,16 +219,30 @@ class Experiment:
         arms: dict[Arm, Sequence[Prediction]] = {}
         for arm in baselines.applicable(task):
             self.audience.stage(f"{label}: {task.name}, {arm} on pooled data")
-            cuts = preprocessing.cuts.get(task.name)
-            try:
-                arms[arm] = [baselines.fit_predict(arm, task, train, held, cuts, self.plan.seed)]
-            except InputError as error:
-                self.notes.append(f"{ARM_NAMES[arm]}, was left out for {task.name}: {error.what}.")
+            prediction = _fitted(arm, task, train, held, preprocessing, self.plan.seed)
+            if prediction is None:
+                self.notes.append(f"{ARM_NAMES[arm]}: could not be fitted for {task.name}.")
+            else:
+                arms[arm] = [prediction]
         if isinstance(task, SurvivalTask) and "forest" not in baselines.applicable(task):
             self.notes.append(
                 "The survival forest was left out: it needs scikit-survival, consilium[baselines]."
             )
         return arms
+
+
+def _fitted(
+    arm: Arm, task: Task, train: PatientBatch, test: PatientBatch, preprocessing: Preprocessing, seed: int
+) -> Prediction | None:
+    """A classical model's predictions; None where its library cannot fit it, for instance to one outcome only."""
+    try:
+        return baselines.fit_predict(arm, task, train, test, preprocessing.cuts.get(task.name), seed)
+    except (
+        InputError,
+        ValueError,
+        ArithmeticError,
+    ):  # lifelines' and numpy's failures to converge are ValueErrors
+        return None
 
 
 def _restricted(test: PatientBatch, seen: PatientBatch) -> PatientBatch:

@@ -39,6 +39,7 @@ from simulations.result import (
 ARM_COLOURS: dict[Arm, str] = {
     "federated": BLUE,
     "local": ORANGE,
+    "local_linear": GREY,
     "pooled": GREEN,
     "cox": PURPLE,
     "logistic": PURPLE,
@@ -49,7 +50,7 @@ _LINES: tuple[Literal["-", "--", ":", "-."], ...] = ("-", "--", ":", "-.")
 
 
 def learning_curves(result: Result) -> str | None:
-    """Losses and validation scores by round and fold, the kept round marked; None without rounds."""
+    """Losses and validation scores by round and fold, that of the lowest loss marked; None without rounds."""
     if not any(result.history):
         return None
     tasks = [
@@ -89,12 +90,14 @@ def _fold_lines(
         known = [(each.round, value) for each in fold if (value := figure_of(each)) is not None]
         line, alpha = (_LINES[number], 1.0) if few else ("-", 0.5)
         axes.plot(*np.array(known).reshape(-1, 2).T, line, color=colour, linewidth=1.3, alpha=alpha)
-        best = _best(fold)
-        kept = [point for point in known if marked and point[0] == best]
-        axes.plot(*np.array(kept).reshape(-1, 2).T, "o", color=colour, markersize=6, markeredgecolor="white")
+        lowest = _lowest(fold)
+        points = [point for point in known if marked and point[0] == lowest]
+        axes.plot(
+            *np.array(points).reshape(-1, 2).T, "o", color=colour, markersize=6, markeredgecolor="white"
+        )
 
 
-def _best(fold: Sequence[Round]) -> int | None:
+def _lowest(fold: Sequence[Round]) -> int | None:
     """The round in which the lowest validation loss was seen."""
     losses = {each.round: each.validation_loss for each in fold if each.validation_loss is not None}
     return min(losses, key=lambda each: losses[each], default=None)
@@ -104,7 +107,7 @@ def _learning_key(folds: int) -> list[Line2D]:
     key = [
         Line2D([], [], color=ORANGE, label="training"),
         Line2D([], [], color=BLUE, label="validation"),
-        Line2D([], [], color=BLUE, marker="o", linestyle="", label="best, kept"),
+        Line2D([], [], color=BLUE, marker="o", linestyle="", label="lowest validation loss"),
     ]
     if 1 < folds <= len(_LINES):
         key += [

@@ -36,7 +36,7 @@ class Progress:
         self._latest: deque[RoundRecord] = deque(maxlen=ROWS)
         self._fold: int | None = None
         self._stage = ""
-        self._best: RoundRecord | None = None
+        self._lowest: RoundRecord | None = None
         self._bars = Bars(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
         )
@@ -69,11 +69,11 @@ class Progress:
     def round(self, fold: int, record: "RoundRecord") -> None:
         """Show a finished round of a fold (counted from 1)."""
         if fold != self._fold:
-            self._fold, self._best = fold, None
+            self._fold, self._lowest = fold, None
             self._latest.clear()
             self._bars.reset(self._bar, total=self._rounds)
-        if _is_better(record, self._best):
-            self._best = record
+        if _is_better(record, self._lowest):
+            self._lowest = record
         self._latest.append(record)
         self._bars.update(self._bar, completed=min(record.round, self._rounds))
         due = record.round == 1 or record.round % LINES_APART == 0
@@ -82,19 +82,19 @@ class Progress:
 
     def _line(self, fold: int, record: "RoundRecord") -> str:
         scores = "".join(f", {task} {_figure(score)}" for task, score in record.scores.items())
-        best = f"; best round {self._best.round}" if self._best else ""
+        lowest = f"; lowest in round {self._lowest.round}" if self._lowest else ""
         return (
             f"fold {fold}, round {record.round}/{self._rounds}: "
             f"training loss {_figure(record.training_loss)}, "
             f"validation loss {_figure(record.validation_loss)}{scores}, {_replied(record)} sites, "
-            f"{record.seconds:.1f} s{'' if record.applied else ', not applied'}{best}"
+            f"{record.seconds:.1f} s{'' if record.applied else ', not applied'}{lowest}"
         )
 
     def __rich__(self) -> RenderableType:
         """What is shown now."""
         if not self._latest:
             return self._bars
-        return Group(self._bars, self._rounds_table(), self._best_line())
+        return Group(self._bars, self._rounds_table(), self._lowest_line())
 
     def _rounds_table(self) -> Table:
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -109,16 +109,16 @@ class Progress:
                 *(_figure(record.scores.get(task)) for task in tasks),
                 _replied(record),
                 f"{record.seconds:.1f}",
-                style="bold" if record is self._best else "" if record.applied else "dim",
+                style="bold" if record is self._lowest else "" if record.applied else "dim",
             )
         return table
 
-    def _best_line(self) -> Text:
-        if self._best is None:
+    def _lowest_line(self) -> Text:
+        if self._lowest is None:
             return Text("no validation loss yet", style="dim")
-        scores = "".join(f", {task} {_figure(score)}" for task, score in self._best.scores.items())
-        loss = _figure(self._best.validation_loss)
-        line = Text(f"best so far: round {self._best.round}, validation loss {loss}{scores}")
+        scores = "".join(f", {task} {_figure(score)}" for task, score in self._lowest.scores.items())
+        loss = _figure(self._lowest.validation_loss)
+        line = Text(f"lowest validation loss so far: {loss} in round {self._lowest.round}{scores}")
         if missing := self._latest[-1].dropped:
             names = sorted(each.site or f"node {each.node}" for each in missing)
             line.append(f"; not counted: {', '.join(names)}", style="yellow")

@@ -5,7 +5,6 @@ The page loads nothing from anywhere and holds no patient's row: curves are draw
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -18,7 +17,7 @@ from simulations.outcome_plots import BESIDE, calibration_plot, label_plot, risk
 from simulations.plots import arm_plot, learning_curves, site_plot
 from simulations.report_tables import Table, cohort_table, fold_table, group_table, results_table
 from simulations.report_text import caveats, count_text, findings, withheld_sentences
-from simulations.result import MISSING, Result, write_whole
+from simulations.result import MISSING, Result
 from simulations.survival_curves import risk_curves
 
 
@@ -42,19 +41,13 @@ class Section:
     drawings: list[Drawing]
 
 
-def write_report(result: Result, evidence: Evidence, path: Path) -> None:
-    """Write the page, whole or not at all.
+def render(result: Result, evidence: Evidence) -> str:
+    """The page as HTML.
 
     Args:
         result: the figures.
         evidence: held-out labels and predictions by task, drawn as curves only; a task may be missing.
-        path: the HTML file.
     """
-    write_whole(path, render(result, evidence))
-
-
-def render(result: Result, evidence: Evidence) -> str:
-    """The page as HTML."""
     pages = Environment(
         loader=PackageLoader("simulations"),
         autoescape=True,

@@ -112,7 +112,8 @@ def fold_table(result: Result) -> Table:
         for number, fold in enumerate(result.folds, 1)
     )
     heads = ("Fold", "Status", "Rounds", "Round kept", "Seconds per round")
-    return Table(heads, tuple(rows), "How each fold went; the round with the best validation loss is kept.")
+    caption = "How each fold went; kept is the latest round within one standard error of the lowest validation loss."
+    return Table(heads, tuple(rows), caption)
 
 
 def _share(part: int, whole: int) -> str:

@@ -87,7 +87,7 @@ def _findings(result: Result, task: str, mean: float, federated: MetricSummary) 
     baselines = {
         arm: summary.mean
         for arm in result.arms(task)
-        if arm not in ("federated", "local", "pooled")
+        if arm not in ("federated", "local", "local_linear", "pooled")
         and (summary := result.headline(task, arm))
         and summary.mean is not None
     }
@@ -122,15 +122,19 @@ def _caveats(result: Result) -> Iterator[str]:
         "network, its people and its hospitals' own policies were not part of it."
     )
     yield (
-        "Intervals come from drawing the held-out patients again. They do not cover the choice of training "
-        "patients or the seed; repeat the run with other seeds before claiming a small difference."
+        "Intervals resample held-out patients, not hospitals or training seeds: they do not cover the choice of "
+        "hospitals and training patients; repeat the run with other seeds before claiming a small difference."
     )
     if len(result.folds) == 1:
         yield "Only one fold was run, so there is no deviation between folds."
     for number, fold in enumerate(result.folds, 1):
         if fold.status == "partial":
-            yield f"Fold {number} was stopped after {fold.rounds} rounds; its figures are not final."
-    arms = {arm for task in result.tasks for arm in result.arms(task)} - {"federated", "local"}
+            yield f"In fold {number} some round lacked a quorum of hospitals and does not count."
+    arms = {arm for task in result.tasks for arm in result.arms(task)} - {
+        "federated",
+        "local",
+        "local_linear",
+    }
     if arms:
         yield (
             "Pooled arms need every patient's row in one place, which is what federated learning avoids; "

@@ -14,11 +14,12 @@ from typing import Annotated, Any, Literal, Self, get_args
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-Arm = Literal["federated", "local", "pooled", "cox", "logistic", "forest", "mlp"]
+Arm = Literal["federated", "local", "local_linear", "pooled", "cox", "logistic", "forest", "mlp"]
 ARMS: tuple[Arm, ...] = get_args(Arm)
 ARM_NAMES: dict[Arm, str] = {
     "federated": "Federated",
     "local": "Each hospital alone",
+    "local_linear": "Each alone, linear",
     "pooled": "Same network, pooled data",
     "cox": "Penalised Cox, pooled",
     "logistic": "Penalised logistic, pooled",

@@ -19,6 +19,10 @@ from simulations.result import UNKNOWN, Arm, Difference, MetricSummary, summaris
 Rows = NDArray[np.intp]
 
 
+SMALLEST_GROUP = 5
+"""A subgroup with fewer held-out patients in a fold has no figure there."""
+
+
 @dataclass(frozen=True)
 class HeldOutTask:
     """One fold's held-out patients for one task, and what every arm predicts for them.
@@ -81,9 +85,12 @@ def _summary(
 ) -> dict[str, MetricSummary]:
     """Metric -> summary of one arm over folds, by subgroup where there are several."""
     per_fold = [_arm_scores(task, fold, arm, None) for fold in folds]
-    names = sorted({group for fold in folds for group in fold.groups})
     by_group = [
-        {name: _arm_scores(task, fold, arm, _rows(fold, name)) for name in names if name in fold.groups}
+        {
+            name: _arm_scores(task, fold, arm, rows)
+            for name in sorted(set(fold.groups))
+            if len(rows := _rows(fold, name)) >= SMALLEST_GROUP
+        }
         for fold in folds
     ]
     return {

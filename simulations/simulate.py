@@ -37,6 +37,7 @@ from simulations.summary import evidence, summarise_experiment
 MADE_FOLDS = 5
 LARGE_BYTES = 2_000_000
 FAILED, PARTIAL = 1, 3
+RESULT, REPORT = "result.json", "report.html"
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Request:
     rounds: int | None
     fold: int | None
     folds: int | None
-    seed: int
+    seed: int | None
     engine: str | None
     settings: tuple[str, ...]
     out: Path | None
@@ -79,9 +80,9 @@ def simulate(request: Request) -> int:
         if request.out is not None:
             page = render(result, evidence(experiment, folds))
             _write(experiment, folds, request.out)
-            result.write(request.out / "result.json")
-            write_whole(request.out / "report.html", page)
-            written = f"Written to {request.out}: report.html, result.json, {WEIGHTS}, {FILE_NAME}, journals"
+            result.write(request.out / RESULT)
+            write_whole(request.out / REPORT, page)
+            written = f"Written to {request.out}: {REPORT}, {RESULT}, {WEIGHTS}, {FILE_NAME}, journals"
             console.print(written, markup=False, highlight=False, soft_wrap=True)
     if all(fold.status == "completed" for fold in result.folds):
         return 0
@@ -120,7 +121,7 @@ def make_plan(request: Request, work: Path) -> Plan:
     folder = Path(request.cohort)
     if is_known(request.cohort) or not folder.is_dir():
         folder = work / "cohort"
-        write_cohort(request.cohort, request.data or default_data(), folder, request.seed)
+        write_cohort(request.cohort, request.data or default_data(), folder, request.seed or 0)
     elif not (folder / FILE_NAME).is_file():
         raise InputError(str(folder), f"holds no {FILE_NAME}", "name a cohort, or a folder that has one")
     federation = load_federation(folder / FILE_NAME).changed(settings)
@@ -128,7 +129,7 @@ def make_plan(request: Request, work: Path) -> Plan:
     if request.out is not None:
         _check_out(request.out, {folder.resolve(), *(site.resolve() for site in sites)})
     _check_participants(folder, sites, federation)
-    sites, held = with_folds(sites, federation, work / "folds", MADE_FOLDS, request.seed)
+    sites, held = with_folds(sites, federation, work / "folds", MADE_FOLDS, federation.training.seed)
     if request.fold is not None:
         held = (request.fold,)
     elif request.folds is not None:
@@ -141,7 +142,7 @@ def make_plan(request: Request, work: Path) -> Plan:
         sites=sites,
         federation=federation,
         folds=held,
-        seed=request.seed,
+        seed=federation.training.seed,
         engine=cast(Engine, request.engine or _engine(sites)),
         work=work,
         command=request.command,
@@ -149,7 +150,10 @@ def make_plan(request: Request, work: Path) -> Plan:
 
 
 def _check_out(out: Path, cohort: Set[Path]) -> None:
-    """Find out before training whether the result can be written, without touching the cohort."""
+    """Find out before training whether the result can be written, without touching this or another cohort."""
+    for place in (out, *out.absolute().parents):
+        if place.is_symlink() and not place.exists():
+            raise InputError(f"--out {out}", f"{place} is a link to nothing", "name another folder")
     if out.resolve() in cohort:
         raise InputError(f"--out {out}", "is a folder of the cohort", "name another folder")
     there = next(place for place in (out, *out.absolute().parents) if place.exists())
@@ -157,6 +161,14 @@ def _check_out(out: Path, cohort: Set[Path]) -> None:
         raise InputError(f"--out {out}", f"{there} is not a folder", "name a folder")
     if not os.access(there, os.W_OK | os.X_OK):
         raise InputError(f"--out {out}", f"{there} is not yours to write to", "name another folder")
+    for name in (RESULT, REPORT, WEIGHTS, FILE_NAME):
+        if (out / name).is_dir():
+            raise InputError(f"--out {out}", f"its {name} is a folder", "remove it, or name another folder")
+    if any(out.glob(f"*/{SITE_FILE}")):
+        raise InputError(f"--out {out}", "holds the site folders of a cohort", "name another folder")
+    if (out / FILE_NAME).exists() and not (out / RESULT).exists():
+        what = f"holds a {FILE_NAME} that no {RESULT} belongs to"
+        raise InputError(f"--out {out}", what, "name another folder")
 
 
 def _check_participants(folder: Path, sites: Sequence[Path], federation: Federation) -> None:
@@ -191,6 +203,8 @@ def _settings(request: Request) -> dict[str, str]:
         settings[key] = value
     if request.rounds is not None:
         settings["training.rounds"] = str(request.rounds)
+    if request.seed is not None:
+        settings["training.seed"] = str(request.seed)
     return settings
 
 

@@ -21,11 +21,12 @@ def cox(tables: Tables, time: Array, event: Mask, seed: int) -> SurvivalPredicti
     The penalty is the one of `PENALTIES` with the best held-out partial likelihood in three folds of the
     training patients (the largest, if there are fewer than six events).
     """
-    from sklearn.model_selection import StratifiedKFold
+    from sklearn.model_selection import KFold, StratifiedKFold
 
     penalty = PENALTIES[-1]
     if event.sum() >= 2 * FOLDS:
-        folds = list(StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(tables.train, event))
+        kind = StratifiedKFold if (~event).sum() >= FOLDS else KFold
+        folds = list(kind(FOLDS, shuffle=True, random_state=seed).split(tables.train, event))
         fit = [
             sum(_held_out(tables.train, time, event, fitted, judged, each) for fitted, judged in folds)
             for each in PENALTIES

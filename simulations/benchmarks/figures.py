@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from simulations.result import ARMS, METRIC_NAMES, Arm, MetricSummary, Result
+from simulations.result import ARMS, METRIC_NAMES, Arm, MetricSummary, Result, summarise
 from simulations.simulate import Request, simulate
 
 COHORTS: dict[str, int | None] = {
@@ -12,10 +12,13 @@ COHORTS: dict[str, int | None] = {
     "fed-tcga-brca": None,
     "ici": None,
     "cdisc": None,
-    "tcga-brca": None,
+    "tcga-brca": 2,
     "tcga-pan5": 2,
 }
 """Cohort -> how many folds to hold out in turn; None for all there are."""
+
+
+UNKNOWN_SUMMARY = summarise([])
 
 
 def run_figures(cohorts: Sequence[str], data: Path | None, seed: int, out: Path) -> list[Result]:
@@ -27,7 +30,7 @@ def run_figures(cohorts: Sequence[str], data: Path | None, seed: int, out: Path)
     results = []
     for cohort in cohorts:
         written = out / cohort / "result.json"
-        if not written.is_file():
+        if not written.is_file() or Result.read(written).seed != seed:
             folds = COHORTS.get(cohort)
             command = (
                 f"consilium simulate {cohort}" + (f" --folds {folds}" if folds else "") + f" --seed {seed}"
@@ -73,10 +76,26 @@ def table(results: Sequence[Result]) -> str:
                     f"{result.peak_memory_mb or 0:.0f}",
                 ]
             )
+            if within := _within_subgroups(result, name, arms):
+                lines.append(
+                    ["  mean within subgroups", "", "", METRIC_NAMES[outcome.metric], *within, "", "", ""]
+                )
     machine = results[0].machine
     footer = f"{machine.processor}, {machine.cores} cores, Python {machine.python}, torch {machine.torch}, "
     footer += f"{max(result.date for result in results):%Y-%m-%d}, seed {results[0].seed}."
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + f"\n\n{footer}"
+
+
+def _within_subgroups(result: Result, task: str, arms: Sequence[Arm]) -> list[str]:
+    """The headline metric within each named subgroup, mean over subgroups; nothing where hospitals are the groups."""
+    found = [(result.headline(task, arm) or UNKNOWN_SUMMARY).groups for arm in arms]
+    if not any(found) or all(set(groups) <= set(result.hospitals) for groups in found):
+        return []
+    cells = []
+    for groups in found:
+        known = [score for score in groups.values() if score is not None]
+        cells.append(f"{sum(known) / len(known):.3f}" if known else "")
+    return cells
 
 
 def _folds(count: int) -> str:

@@ -3,7 +3,7 @@
 import re
 import shutil
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +14,7 @@ from common.errors import InputError
 
 ID = "patient"
 WIDE = 40
-"""Tables with more columns than this are written as Parquet, which is read back ten times faster."""
+"""Tables with more columns than this are Parquet, read back ten times faster, unless they hold a CSV's text."""
 
 
 def folder_name(site: str) -> str:
@@ -43,6 +43,7 @@ def write_site(
     tables: dict[str, pd.DataFrame],
     fold: str | None = None,
     group: str | None = None,
+    text: Collection[str] = (),
 ) -> None:
     """Write one site folder, whole or not at all; an older one of that name is replaced.
 
@@ -53,6 +54,7 @@ def write_site(
         tables: modality -> features, indexed by patient; a table without rows is not written.
         fold: column of `outcomes` with the held-out fold.
         group: column of `outcomes` with the subgroup to report.
+        text: tables to write as CSV however wide: how they mark a missing cell means something in CSV only.
     """
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -62,8 +64,9 @@ def write_site(
     for table, frame in tables.items():
         if frame.empty:
             continue
-        files[table] = f"{table}.{'parquet' if frame.shape[1] > WIDE else 'csv'}"
-        if frame.shape[1] > WIDE:
+        parquet = frame.shape[1] > WIDE and table not in text
+        files[table] = f"{table}.{'parquet' if parquet else 'csv'}"
+        if parquet:
             frame.rename_axis(ID).reset_index().to_parquet(temporary / files[table], index=False)
         else:
             frame.to_csv(temporary / files[table], index_label=ID)
@@ -108,7 +111,8 @@ def pool_sites(sites: Sequence[Path], out: Path, name: str, folds: Sequence[int]
     if folds is not None:
         outcomes[_POOLED_FOLD] = list(folds)
     fold = _POOLED_FOLD if _POOLED_FOLD in outcomes else None
-    write_site(folder, name, outcomes, tables, fold=fold, group=_POOLED_GROUP)
+    text = {table for file in files for table, path in file.tables.items() if not path.endswith(".parquet")}
+    write_site(folder, name, outcomes, tables, fold=fold, group=_POOLED_GROUP, text=text)
     return folder
 
 

@@ -17,14 +17,20 @@ def with_folds(
 ) -> tuple[list[Path], tuple[int, ...]]:
     """(site folders that name a fold, the folds there are).
 
-    Where no site names folds, copies with `count` folds are written to `out`: random, every site and outcome
-    spread as evenly as its size allows.
+    Every site names its folds or none does. Where none does, copies with `count` folds are written to `out`:
+    random, every site and outcome spread as evenly as its size allows.
 
     Raises:
-        InputError: if folds cannot be read, or are to be drawn and a site's tables are not valid.
+        InputError: if only some sites name folds or folds cannot be read, or they are to be drawn and a site's
+            tables are not valid.
     """
     files = [read_site_file(site, federation) for site in sites]
     if any(file.fold for file in files):
+        if not all(file.fold for file in files):
+            remedy = "name it in every site or in none, to have folds drawn"
+            raise InputError(
+                str(sites[0].parent), f"some {SITE_FILE} name a fold column and some do not", remedy
+            )
         published: set[int] = set()
         for site, file in zip(sites, files, strict=True):
             published |= _published(site, file)

@@ -17,7 +17,7 @@ NAMES = (
     "tcga-CANCER (any cancer folder of the data, such as tcga-brca)",
 )
 DATA_VARIABLE = "CONSILIUM_DATA"
-_TCGA = re.compile(r"tcga-[a-z0-9]+")
+_TCGA = re.compile(r"tcga-[A-Za-z0-9_]+")
 
 
 def default_data() -> Path | None:

@@ -304,7 +304,7 @@ def test_garbage_is_an_invalid_request(case: str, kind: str, hospital: Hospital)
 @pytest.mark.parametrize("kind", ["query.statistics", "train", "evaluate"])
 def test_another_federation_file_is_refused(kind: str, hospital: Hospital) -> None:
     digest = hospital.federation.changed({"training.rounds": "7"}).digest
-    request: Any = StatisticsRequest(federation=digest, fold=-1, seed=0)
+    request: Any = StatisticsRequest(federation=digest, fold=-1)
     if kind != "query.statistics":
         request = hospital.request(federation=digest)
     assert hospital.refusal(kind, request.to_record()) is RefusalCode.FEDERATION_MISMATCH
@@ -320,7 +320,7 @@ def test_weights_that_are_not_finite_end_in_a_refusal(hospital: Hospital) -> Non
 def test_nobody_left_to_train_on_is_a_refusal(hospital: Hospital, site_folder: Any) -> None:
     site_folder.outcomes["fold"] = [0] * 11 + [1]
     hospital.write()
-    request = StatisticsRequest(federation=hospital.federation.digest, fold=0, seed=0).to_record()
+    request = StatisticsRequest(federation=hospital.federation.digest, fold=0).to_record()
     assert hospital.refusal("query.statistics", request) is RefusalCode.NO_TRAINING_PATIENTS
 
 
@@ -346,7 +346,7 @@ def wrong_unit(site: Any) -> None:
 def test_a_cohort_that_does_not_hold_is_a_refusal_until_it_is_mended(
     spoil: Callable[[Any], None], hospital: Hospital, site_folder: Any
 ) -> None:
-    request = StatisticsRequest(federation=hospital.federation.digest, fold=-1, seed=0).to_record()
+    request = StatisticsRequest(federation=hospital.federation.digest, fold=-1).to_record()
     spoil(site_folder)
     assert hospital.refusal("query.statistics", request) is RefusalCode.COHORT_INVALID
     site_folder.site.pop("approved", None)
@@ -454,7 +454,7 @@ def test_no_canary_leaves_a_broken_cohort(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     spoil(site_folder)
-    request = StatisticsRequest(federation=hospital.federation.digest, fold=-1, seed=0).to_record()
+    request = StatisticsRequest(federation=hospital.federation.digest, fold=-1).to_record()
     for kind in ("query.statistics", "train", "evaluate"):
         assert hospital.refusal(kind, request) is RefusalCode.COHORT_INVALID
     assert_quiet(hospital, everything_logged())

@@ -54,9 +54,3 @@ def test_present_means_anything_observed() -> None:
     observed = {"rna": torch.tensor([[True, False], [False, False], [True, True]])}
     batch = PatientBatch({"rna": torch.zeros(3, 2)}, observed, {}, {})
     assert batch.present("rna").tolist() == [True, False, True]
-
-
-def test_moving_to_a_device_keeps_content_and_types(make_batch: Callable[..., PatientBatch]) -> None:
-    batch = make_batch(3)
-    assert_same(batch.to(torch.device("cpu")), batch)
-    assert all(tensor.is_meta for tensor in tensors(batch.to(torch.device("meta"))).values())

@@ -29,7 +29,7 @@ WEIGHTS: Arrays = {
     "a.bias": np.zeros(0, np.float32),
 }
 MESSAGES: dict[str, Any] = {
-    "StatisticsRequest": StatisticsRequest(federation="f" * 64, fold=-1, seed=2**30),
+    "StatisticsRequest": StatisticsRequest(federation="f" * 64, fold=-1),
     "StatisticsReply": StatisticsReply(
         site="Spital Köniz",
         patients=31,

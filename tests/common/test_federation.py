@@ -219,6 +219,14 @@ BAD: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
         lambda data: data.update(prior={"edges": {"path": "e.csv", "sha256": "none"}}),
         "prior.edges.sha256",
     ),
+    "a modality named as the table of outcomes": (
+        lambda data: data["modalities"][0].update(name="outcomes"),
+        "modalities.0.name: Value error, outcomes is a reserved name",
+    ),
+    "a task named as a part of the model": (
+        lambda data: data["tasks"][0].update(name="values"),
+        "name: Value error, values is a reserved name",
+    ),
 }
 
 
@@ -276,6 +284,27 @@ def test_a_public_file_must_be_there_and_unaltered(full: Federation, tmp_path: P
         load(tmp_path / "federation.toml")
     file.write_bytes(content)
     assert load(tmp_path / "federation.toml") == full
+
+
+OUTSIDE = ("../e.csv", "a/../../e.csv", "/etc/e.csv", "a\\e.csv", "C:e.csv", "", ".", "a//e.csv", "e\0.csv")
+
+
+@pytest.mark.parametrize("place", OUTSIDE)
+def test_a_public_file_is_never_looked_for_elsewhere(
+    place: str, federation: Federation, tmp_path: Path
+) -> None:
+    data = federation.model_dump(mode="json", exclude_none=True)
+    data["prior"] = {"edges": {"path": place, "sha256": "0" * 64}}
+    path = tmp_path / "federation.toml"
+    path.write_text(tomli_w.dumps(data))
+    with pytest.raises(InputError) as raised:
+        load(path)
+    what = "must be a relative path below the federation file, without .. or a backslash"
+    assert str(raised.value) == f"{path}, prior.edges.path: Value error, {what}; correct it."
+
+
+def test_a_public_file_may_be_in_a_folder_below() -> None:
+    assert PublicFile(path="prior/edges..1.csv", sha256="0" * 64).path == "prior/edges..1.csv"
 
 
 def test_a_public_file_is_known_by_the_hash_of_its_bytes(tmp_path: Path) -> None:

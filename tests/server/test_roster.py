@@ -28,14 +28,14 @@ def refuses(message: Message) -> Message:
 def test_every_participant_is_asked_once_and_found(bench: "Bench") -> None:
     federation = bench.federation()
     grid = bench.grid({node: says(bench.statistics(site)) for site, node in bench.nodes.items()})
-    roster = enrol(grid, federation, fold=1, seed=4)
+    roster = enrol(grid, federation, fold=1)
     assert roster.nodes == bench.nodes
     assert list(roster.statistics) == sorted(bench.nodes)
     assert roster.left_out == ()
     assert roster.sites[bench.nodes["north"]] == "north"
     assert {message.metadata.message_type for message in grid.sent} == {STATISTICS}
     request = StatisticsRequest.from_record(grid.sent[0].content)
-    assert request == StatisticsRequest(federation=federation.digest, fold=1, seed=4)
+    assert request == StatisticsRequest(federation=federation.digest, fold=1)
     assert grid.timeouts == [federation.rounds.deadline_s]
 
 
@@ -49,7 +49,7 @@ def test_strangers_and_impostors_are_left_out_with_a_reason(bench: "Bench") -> N
         6: lambda message: None,
     }
     grid = bench.grid(answers)
-    roster = enrol(grid, bench.federation(), -1, 0)
+    roster = enrol(grid, bench.federation(), -1)
     assert roster.nodes == {"north": 1}
     assert {(one.site, one.node, one.reason, one.code) for one in roster.left_out} == {
         (None, 2, DropReason.NOT_A_PARTICIPANT, None),
@@ -69,7 +69,7 @@ def test_strangers_and_impostors_are_left_out_with_a_reason(bench: "Bench") -> N
 
 def test_a_node_that_claims_two_sites_speaks_for_neither(bench: "Bench") -> None:
     grid = bench.grid({1: says(bench.statistics("north")), 2: says(bench.statistics("west"))})
-    enrol(grid, bench.federation(deadline_s=0.01), -1, 0)
+    enrol(grid, bench.federation(deadline_s=0.01), -1)
     request, other = grid.sent
     replies = [says(bench.statistics(site))(request) for site in ("north", "east")]
     replies.append(says(bench.statistics("west"))(other))
@@ -97,7 +97,7 @@ def test_sums_that_do_not_fit_leave_the_site_out(bench: "Bench", moments: dict[s
     changed = {name: array for name, array in {**good.moments, **moments}.items() if array is not None}
     bad = good.model_copy(update={"moments": changed})
     grid = bench.grid({1: says(bad), 2: says(bench.statistics("west"))})
-    roster = enrol(grid, bench.federation(deadline_s=0.01), -1, 0)
+    roster = enrol(grid, bench.federation(deadline_s=0.01), -1)
     assert roster.nodes == {"west": 2}
     assert ("north", 1, DropReason.STATISTICS_INVALID) in {
         (o.site, o.node, o.reason) for o in roster.left_out
@@ -116,9 +116,9 @@ def test_waits_for_late_nodes_and_not_beyond_the_deadline(
             return
 
     monkeypatch.setattr("server.roster.time.sleep", connect)
-    assert set(enrol(grid, bench.federation(), -1, 0).nodes) == set(bench.nodes)
+    assert set(enrol(grid, bench.federation(), -1).nodes) == set(bench.nodes)
     monkeypatch.undo()
-    nobody = enrol(bench.grid({}), bench.federation(deadline_s=0.01), -1, 0)
+    nobody = enrol(bench.grid({}), bench.federation(deadline_s=0.01), -1)
     assert nobody.nodes == {}
     assert {one.reason for one in nobody.left_out} == {DropReason.ABSENT}
 

@@ -86,6 +86,34 @@ def test_options_reach_the_simulation(consilium: Consilium, monkeypatch: pytest.
     ]
 
 
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            OSError(28, "No space left on device", "out/result.json"),
+            "out/result.json: No space left on device",
+        ),
+        (OSError(28, "No space left on device"), "a file: No space left on device"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_one_sentence(
+    consilium: Consilium, monkeypatch: pytest.MonkeyPatch, error: OSError, told: str
+) -> None:
+    def fails(request: Request) -> int:
+        raise error
+
+    monkeypatch.setattr("simulations.simulate.simulate", fails)
+    ended = consilium("simulate")
+    assert ended.exit_code == 2
+    assert ended.stderr == f"consilium: {told}; check its name, its permissions and the space left.\n"
+
+
+def test_a_name_too_long_for_a_folder_is_one_sentence(consilium: Consilium) -> None:
+    ended = consilium("simulate", "x" * 300)
+    assert ended.exit_code == 2
+    assert ended.stderr.startswith(f"consilium: {'x' * 300}: File name too long; check its name")
+
+
 def test_an_interrupted_run_says_that_nothing_was_written(
     consilium: Consilium, monkeypatch: pytest.MonkeyPatch
 ) -> None:

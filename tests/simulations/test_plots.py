@@ -55,6 +55,8 @@ def test_learning_curves_show_losses_and_each_task(make_result: MakeResult, fold
     shown = texts(learning_curves(make_result(sites=2, folds=folds)) or "")
     assert {"Loss", "C-index, overall survival", "AUROC, toxicity", "training", "validation"} <= set(shown)
     assert ("fold 2" in shown) == (folds in (2, 4))
+    assert "lowest validation loss" in shown
+    assert not any("kept" in text for text in shown), "the marked round is not the one that is kept"
 
 
 def test_without_rounds_there_are_no_learning_curves(make_result: MakeResult) -> None:

@@ -54,7 +54,7 @@ def test_without_a_terminal_one_line_is_printed_in_ten_rounds_and_no_control_cod
     assert [line.split(":")[0] for line in lines[1:]] == [
         f"fold 1, round {number}/30" for number in (1, 10, 20, 30)
     ]
-    assert "validation loss 1.700, overall_survival 0.600, 3/3 sites, 1.2 s; best round 30" in lines[-1]
+    assert "validation loss 1.700, overall_survival 0.600, 3/3 sites, 1.2 s; lowest in round 30" in lines[-1]
 
 
 def test_square_brackets_in_a_stage_are_not_taken_for_markup() -> None:
@@ -64,7 +64,7 @@ def test_square_brackets_in_a_stage_are_not_taken_for_markup() -> None:
     assert "[east wing]" in printed(console)
 
 
-def test_a_round_without_quorum_or_without_a_loss_is_said_and_never_the_best() -> None:
+def test_a_round_without_quorum_or_without_a_loss_is_said_and_never_the_lowest() -> None:
     console = plain()
     with Progress(10, console) as progress:
         progress.round(1, record(1, 1.5))
@@ -72,19 +72,19 @@ def test_a_round_without_quorum_or_without_a_loss_is_said_and_never_the_best() -
     last = printed(console).splitlines()[-1]
     assert "validation loss —" in last
     assert "1/3 sites" in last
-    assert "not applied; best round 1" in last
+    assert "not applied; lowest in round 1" in last
 
 
-def test_the_best_round_starts_anew_with_each_fold() -> None:
+def test_the_lowest_loss_starts_anew_with_each_fold() -> None:
     console = plain()
     with Progress(10, console) as progress:
         progress.round(1, record(1, 0.5))
         progress.round(2, record(1, 0.9))
-    assert printed(console).splitlines()[-1].endswith("best round 1")
+    assert printed(console).splitlines()[-1].endswith("lowest in round 1")
     assert "validation loss 0.900" in printed(console).splitlines()[-1]
 
 
-def test_a_terminal_shows_latest_rounds_replies_and_the_best() -> None:
+def test_a_terminal_shows_latest_rounds_replies_and_the_lowest_loss() -> None:
     console = terminal()
     with Progress(60, console) as progress:
         progress.stage("fold 1/2, federated")
@@ -95,7 +95,7 @@ def test_a_terminal_shows_latest_rounds_replies_and_the_best() -> None:
     shown = captured.get()
     assert "12/60" in shown
     assert "3/4" in shown
-    assert "best so far: round 9, validation loss 1.000" in shown
+    assert "lowest validation loss so far: 1.000 in round 9" in shown
     assert "not counted: lost 0" in shown
     assert "  5 " in shown
     assert "  4 " not in shown

@@ -9,7 +9,7 @@ import pytest
 
 from common.metrics import SurvivalPrediction
 from simulations.evidence import Evidence, TaskEvidence
-from simulations.report import render, write_report
+from simulations.report import render
 from simulations.report_text import caveats, findings
 from simulations.result import Difference, Fold, Result, summarise
 
@@ -49,19 +49,14 @@ class Page(HTMLParser):
         self.words.append(data)
 
 
-def test_the_page_is_whole_and_loads_nothing(
-    make_result: MakeResult, make_evidence: MakeEvidence, tmp_path: Path
-) -> None:
-    path = tmp_path / "report.html"
-    write_report(make_result(), make_evidence(), path)
-    text = path.read_text(encoding="utf-8")
+def test_the_page_is_whole_and_loads_nothing(make_result: MakeResult, make_evidence: MakeEvidence) -> None:
+    text = render(make_result(), make_evidence())
     page = Page(text)
     assert page.open == []
     assert not {"script", "link", "img", "iframe"} & set(page.tags)
     assert all(link.startswith("#") for link in page.links)
     assert "http" not in text
     assert "@import" not in text
-    assert [file.name for file in tmp_path.iterdir()] == ["report.html"]
 
 
 def test_the_page_shows_what_was_run_and_found(make_result: MakeResult, make_evidence: MakeEvidence) -> None:
@@ -108,7 +103,7 @@ def test_no_patient_is_in_either_file(
         )
     evidence = Evidence({**evidence.tasks, "overall_survival": TaskEvidence(survival.task, marked)})
     result = make_result()
-    write_report(result, evidence, tmp_path / "report.html")
+    (tmp_path / "report.html").write_text(render(result, evidence), encoding="utf-8")
     result.write(tmp_path / "result.json")
     in_years = f"{777.123 / 365.25:.4f}"
     for file in tmp_path.iterdir():
@@ -183,7 +178,15 @@ def test_a_difference_is_claimed_only_outside_its_interval(
     assert sum(said in sentence for sentence in sentences) == 1
 
 
-def test_a_fold_that_was_stopped_is_said(make_result: MakeResult) -> None:
-    stopped = (Fold(status="partial", rounds=12),)
-    result = make_result(sites=1, folds=1).model_copy(update={"folds": stopped})
-    assert any("Fold 1 was stopped after 12 rounds" in sentence for sentence in caveats(result))
+def test_a_fold_that_lacked_a_quorum_is_said(make_result: MakeResult) -> None:
+    result = make_result(sites=1, folds=1)
+    said = "In fold 1 some round lacked a quorum of hospitals and does not count."
+    assert said not in caveats(result)
+    lacking = result.model_copy(update={"folds": (Fold(status="partial", rounds=12),)})
+    assert said in caveats(lacking)
+
+
+def test_what_intervals_do_not_cover_and_which_round_is_kept_are_said(make_result: MakeResult) -> None:
+    words = " ".join(Page(render(make_result(), Evidence({}))).words)
+    assert "Intervals resample held-out patients, not hospitals or training seeds" in words
+    assert "kept is the latest round within one standard error of the lowest validation loss" in words

@@ -217,7 +217,8 @@ def test_hospitals_that_approved_the_federation_still_train_alone(
 
 def test_the_real_command_prints_no_warning_and_prefers_a_known_name_to_a_folder(tmp_path: Path) -> None:
     (tmp_path / "lung").mkdir()
-    (tmp_path / "lung" / FILE_NAME).write_text("an earlier result")
+    for name in (FILE_NAME, "result.json"):
+        (tmp_path / "lung" / name).write_text("an earlier result")
     command = "from simulations.cli import main; main()"
     ended = subprocess.run(
         [sys.executable, "-c", command, "simulate", "--fold", "0", "--rounds", "1", "--out", "lung"],
@@ -404,7 +405,20 @@ def test_where_results_cannot_go_is_said_before_training(
     cohort = small_cohort()
     before = contents(cohort)
     (tmp_path / "file").write_text("")
+    (tmp_path / "nothing").symlink_to(tmp_path / "gone")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "odd" / "result.json").mkdir(parents=True)
+    other = small_cohort("other")
+    (other / FILE_NAME).unlink()
+    (tmp_path / "agreed").mkdir()
+    shutil.copy(cohort / FILE_NAME, tmp_path / "agreed")
     for out, sentence in (
+        (other, "holds the site folders of a cohort; name another folder."),
+        (tmp_path / "agreed", "holds a federation.toml that no result.json belongs to; name another folder."),
+        (tmp_path / "nothing", "nothing is a link to nothing; name another folder."),
+        (tmp_path / "nothing" / "below", "nothing is a link to nothing; name another folder."),
+        (tmp_path / "loop", "loop is a link to nothing; name another folder."),
+        (tmp_path / "odd", "its result.json is a folder; remove it, or name another folder."),
         (cohort, "is a folder of the cohort; name another folder."),
         (cohort / "hospital-1", "is a folder of the cohort; name another folder."),
         (tmp_path / "file", "file is not a folder; name a folder."),

@@ -10,6 +10,7 @@ from common.errors import InputError
 from common.federation import FILE_NAME, load
 from simulations.cohorts.folders import find_sites
 from simulations.cohorts.folds import with_folds
+from simulations.cohorts.sources import write_cohort
 
 SmallCohort = Callable[..., Path]
 
@@ -43,16 +44,34 @@ def test_published_folds_are_taken_where_they_are(small_cohort: SmallCohort, tmp
     assert not (tmp_path / "out").exists()
 
 
-def test_a_site_without_folds_beside_sites_with_them_is_never_held_out(
-    small_cohort: SmallCohort, tmp_path: Path
-) -> None:
+def test_folds_at_some_sites_only_are_refused(small_cohort: SmallCohort, tmp_path: Path) -> None:
     cohort = small_cohort()
     site = cohort / "hospital-1" / "site.toml"
     site.write_text(site.read_text().replace('fold = "fold"\n', ""))
+    with pytest.raises(InputError) as error:
+        with_folds(find_sites(cohort), load(cohort / FILE_NAME), tmp_path / "out", 3, seed=0)
+    what = "some site.toml name a fold column and some do not"
+    assert str(error.value) == f"{cohort}: {what}; name it in every site or in none, to have folds drawn."
+    assert not (tmp_path / "out").exists()
+
+
+def test_made_folds_leave_the_missing_cells_of_a_wide_csv_missing(tmp_path: Path) -> None:
+    cohort = tmp_path / "cohort"
+    write_cohort("synthetic", None, cohort)
+    without_folds(cohort)
+    for site in find_sites(cohort):
+        rna = pd.read_parquet(site / "rna.parquet").astype({"patient": str})
+        assert rna.shape[1] > 50
+        rna.iloc[:4, 1:3] = None
+        rna.to_csv(site / "rna.csv", index=False, na_rep="NA")
+        (site / "rna.parquet").unlink()
+        (site / "site.toml").write_text((site / "site.toml").read_text().replace("rna.parquet", "rna.csv"))
     federation = load(cohort / FILE_NAME)
-    sites, folds = with_folds(find_sites(cohort), federation, tmp_path / "out", 3, seed=0)
-    assert folds == (0, 1, 2, 3, 4)
-    assert (read_cohort(sites[0], federation).fold == -1).all()
+    for hospital, site in zip(drawn(cohort, tmp_path / "out"), find_sites(cohort), strict=True):
+        original = read_cohort(site, federation).batch
+        assert not original.observed["rna"][:4, :2].any()
+        assert torch.equal(hospital.batch.observed["rna"], original.observed["rna"])
+        assert torch.equal(hospital.batch.values["rna"], original.values["rna"])
 
 
 def test_made_folds_hold_out_everyone_once_and_spread_sites_and_events(

@@ -14,7 +14,7 @@ from common.errors import InputError
 from common.federation import FILE_NAME, Federation, load
 from common.schema import ResponseTask, SurvivalTask, ToxicityTask
 from simulations.cohorts.folders import find_sites
-from simulations.cohorts.sources import default_data, write_cohort
+from simulations.cohorts.sources import default_data, is_known, write_cohort
 
 DATA = default_data()
 REASON = "public data are not here: set CONSILIUM_DATA to their folder"
@@ -153,6 +153,21 @@ def test_unknown_cohort_and_missing_data_are_told_with_a_remedy(tmp_path: Path) 
     with pytest.raises(InputError, match="column chol: is missing; use the layout"):
         write_cohort("fed-heart", tmp_path, out)
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("tcga-brca", True),
+        ("tcga-BRCA", True),
+        ("tcga-brca_her2", True),
+        ("tcga-", False),
+        ("tcga-../x", False),
+        ("TCGA-brca", False),
+    ],
+)
+def test_a_cancer_is_named_as_its_folder(name: str, known: bool) -> None:
+    assert is_known(name) == known
 
 
 def test_default_data_is_the_named_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
