@@ -57,7 +57,12 @@ def folds(table: Table, column: str | None, problems: list[InputError]) -> Tenso
     if column is None or not _optional(table, column, "fold", problems):
         return torch.full((len(table.frame),), -1)
     own = Table(table.path, table.frame[[column]], {})
-    return torch.from_numpy(np.nan_to_num(numbers(own, [column], problems)[:, 0], nan=-1.0)).long()
+    cells = np.nan_to_num(numbers(own, [column], problems)[:, 0], nan=-1.0)
+    if (cells % 1 != 0).any():
+        problems.append(
+            InputError(table.where(column), "has folds that are not whole numbers", "number the folds")
+        )
+    return torch.from_numpy(cells).long()
 
 
 def groups(table: Table, column: str | None, site: str, problems: list[InputError]) -> tuple[str, ...]:

@@ -85,7 +85,7 @@ def read_table(
     where = f"{path}, column {identifier}"
     if raw[identifier].isna().any():
         problems.append(InputError(where, "has rows without a patient", "complete or drop them"))
-    patients = raw[identifier].map(_text)
+    patients = raw[identifier].map(as_text)
     if (repeated := int(patients.duplicated().sum())) > 0:
         problems.append(InputError(where, f"{repeated} rows repeat a patient", "keep one row per patient"))
     return None if len(problems) > found else Table(path, raw.set_index(pd.Index(patients)), own)
@@ -173,7 +173,7 @@ def codes(table: Table, column: str, levels: Sequence[str], problems: list[Input
     known = cells.notna().to_numpy()
     found = np.array(
         [
-            place.get(str(cell), place.get(_text(cell), -1)) if ok else -1
+            place.get(str(cell), place.get(as_text(cell), -1)) if ok else -1
             for cell, ok in zip(cells, known, strict=True)
         ],
         dtype=np.int64,
@@ -184,7 +184,7 @@ def codes(table: Table, column: str, levels: Sequence[str], problems: list[Input
     return found
 
 
-def _text(cell: object) -> str:
+def as_text(cell: object) -> str:
     """How a cell is spelt in the federation file: 1.0, read from a column with gaps, is the level '1'."""
     if isinstance(cell, bool | np.bool_):
         return str(cell)

@@ -181,7 +181,10 @@ class Federation(Agreed):
 
 
 _CHANGEABLE = ("model", "training", "statistics", "rounds")
-_SETTINGS = "use minimum_patients, or a key of [model], [training], [statistics] or [rounds], such as training.rounds=20"
+_SETTINGS = (
+    "use minimum_patients, or a key of [model], [training], [statistics] or [rounds], "
+    "such as training.rounds=20"
+)
 
 
 def _validated(data: dict[str, Any], where: str) -> Federation:

@@ -66,9 +66,9 @@ class Preprocessing:
 def site_statistics(batch: PatientBatch, federation: Federation) -> SiteStatistics:
     """Sums over one site's patients, withheld below the federation's minimum count.
 
-    For a numeric node the cell is its observed patients, and where all of them are 0 or 1 also those with either
-    value; of a category all levels are withheld if one of them, or its complement, has few patients, because the levels
-    add up to the whole; for hazard intervals the cell is the patients with an event.
+    For a numeric node the cell is its observed patients, or those with the rarer value where there are only two (the
+    sums would tell how many they are); of a category all levels are withheld if one of them, or its complement, has
+    few patients, because the levels add up to the whole; for hazard intervals the cell is the patients with an event.
     """
     least = federation.statistics.minimum_count
     moments: dict[str, Array] = {}
@@ -85,8 +85,7 @@ def site_statistics(batch: PatientBatch, federation: Federation) -> SiteStatisti
         values = batch.values[modality.name].double()
         count = batch.observed[modality.name].sum(0).double()
         sums = torch.stack([count, values.sum(0), values.square().sum(0)]).numpy()
-        binary = ((values == 0) | (values == 1)).all(0).numpy()
-        cell = np.where(binary, np.minimum(sums[0], _smallest_part(sums)), sums[0])
+        cell = _smallest_part(values, batch.observed[modality.name])
         start = len(modality.columns)
         for levels in modality.categories.values():
             cell[start : start + len(levels)] = cell[start : start + len(levels)].min()
@@ -102,11 +101,14 @@ def site_statistics(batch: PatientBatch, federation: Federation) -> SiteStatisti
     return SiteStatistics(moments, withheld)
 
 
-def _smallest_part(sums: Array) -> Array:
-    """[N] the smaller of the patients with 1 and with 0; nobody in a part tells of nobody."""
-    parts = np.stack([sums[1], sums[0] - sums[1]])
-    smallest: Array = np.where(parts == 0, np.inf, parts).min(0)
-    return smallest
+def _smallest_part(values: Tensor, observed: Tensor) -> Array:
+    """[N] patients with the rarer value where a column has only two, otherwise all observed patients."""
+    high = values.masked_fill(~observed, -torch.inf).amax(0)
+    low = values.masked_fill(~observed, torch.inf).amin(0)
+    at_high, at_low = observed & (values == high), observed & (values == low)
+    two_valued = (at_high | at_low | ~observed).all(0)
+    rarer = torch.minimum(at_high.sum(0), at_low.sum(0))
+    return torch.where(two_valued, rarer, observed.sum(0)).double().numpy()
 
 
 def combine(sites: Sequence[SiteStatistics], federation: Federation) -> Preprocessing:

@@ -54,7 +54,9 @@ REASONS: dict[DropReason, str] = {
     DropReason.ARRAY_DTYPE: "A parameter is not float32.",
     DropReason.ARRAY_SHAPE: "A parameter does not have the model's shape.",
     DropReason.NOT_FINITE: "A parameter is not finite.",
-    DropReason.WEIGHT_INVALID: "A number of training patients is missing, negative, not finite or above what the site enrolled.",
+    DropReason.WEIGHT_INVALID: (
+        "A number of training patients is missing, negative, not finite or above what the site enrolled."
+    ),
 }
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 import tomli_w
 
 from client.cohort import OUTCOMES, SITE_FILE, SiteFile
+from client.tables import as_text
 from common.errors import InputError
 
 ID = "patient"
@@ -129,9 +130,11 @@ def _own_table(folder: Path, site: SiteFile, table: str, place: int) -> pd.DataF
     path = folder / site.tables[table]
     if path.suffix == ".parquet":
         frame = pd.read_parquet(path)
+        if site.id not in frame.columns:
+            frame = frame.reset_index()
     else:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""])
-    frame.index = pd.Index([f"{place}:{patient}" for patient in frame[site.id]], name=ID)
+    frame.index = pd.Index([f"{place}:{as_text(patient)}" for patient in frame[site.id]], name=ID)
     renamed = {ours: frame[theirs] for ours, theirs in site.columns.get(table, {}).items()}
     if table == OUTCOMES:
         renamed[_POOLED_GROUP] = (

@@ -1,6 +1,7 @@
 """The hospital's app on real Flower messages: what it answers, and what never leaves."""
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,7 +10,9 @@ import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, RecordDict, UserConfig
 
 from client.app import app
-from common.errors import RefusalCode
+from client.training import train
+from common.batch import PatientBatch
+from common.errors import Refusal, RefusalCode
 from common.exchange import (
     EvaluateReply,
     ModelRequest,
@@ -64,15 +67,19 @@ class Hospital:
         self.wire += repr(parcel[:2]).encode() + b"".join(parcel[2].values())
         return unpack(parcel).content
 
-    def statistics(self, fold: int = -1, seed: int = 0, **changes: Any) -> StatisticsReply:
-        fields: dict[str, Any] = {"federation": self.federation.digest, "fold": fold, "seed": seed} | changes
-        return StatisticsReply.from_record(
-            self.ask("query.statistics", StatisticsRequest(**fields).to_record())
-        )
+    def change(self, **settings: str) -> None:
+        """Agree on another federation file."""
+        changed = {name.replace("__", "."): value for name, value in settings.items()}
+        self.federation = self.federation.changed(changed)
+        save(self.federation, self.folder / "federation.toml")
+
+    def statistics(self, fold: int = -1) -> StatisticsReply:
+        request = StatisticsRequest(federation=self.federation.digest, fold=fold)
+        return StatisticsReply.from_record(self.ask("query.statistics", request.to_record()))
 
     def request(self, **changes: Any) -> ModelRequest:
         """A round's request, with the preprocessing of this hospital alone."""
-        statistics = self.statistics(changes.get("fold", -1), changes.get("seed", 0)).statistics
+        statistics = self.statistics(changes.get("fold", -1)).statistics
         state = build_model(self.federation, self.folder, seed=3).state_dict()
         fields: dict[str, Any] = {
             "federation": self.federation.digest,
@@ -154,9 +161,40 @@ def test_evaluation_is_of_the_weights_in_the_request(hospital: Hospital) -> None
 
 def test_validation_patients_never_enter_the_statistics(hospital: Hospital) -> None:
     """Ages are 50, 51, ...: their sum tells who was counted."""
-    totals = {float(hospital.statistics(seed=seed).moments["modality:clinical"][1, 0]) for seed in range(8)}
+    totals = set()
+    for seed in range(8):
+        hospital.change(training__seed=str(seed))
+        totals.add(float(hospital.statistics().moments["modality:clinical"][1, 0]))
     assert len(totals) > 4
     assert all(50 * 9 < total < 62 * 9 for total in totals)
+
+
+def test_no_request_can_choose_the_training_patients(
+    hospital: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sums over many different subsets would give away every patient."""
+    trained_on: list[np.ndarray] = []
+
+    def spy(model: Any, batch: PatientBatch, *rest: Any) -> float:
+        trained_on.append(batch.values["clinical"][:, 0].numpy())
+        return train(model, batch, *rest)
+
+    monkeypatch.setattr("client.app.train", spy)
+    seeds = (0, 1, 7, 2**31 - 1)
+    replies = [hospital.train(seed=seed) for seed in seeds]
+    assert any((array != replies[1].weights[name]).any() for name, array in replies[0].weights.items())
+    for reply, patients, seed in zip(replies, trained_on, seeds, strict=True):
+        np.testing.assert_array_equal(patients, trained_on[0])
+        assert reply.patients == replies[0].patients
+        evaluated = hospital.evaluate(seed=seed).metrics
+        assert evaluated == {name: replies[0].metrics[name] for name in evaluated}
+        assert reply.metrics == replies[0].metrics | {"training_loss": reply.metrics["training_loss"]}
+
+
+def test_a_statistics_request_with_a_seed_is_invalid(hospital: Hospital) -> None:
+    request = StatisticsRequest(federation=hospital.federation.digest, fold=-1).to_record()
+    request.config_records["header"]["seed"] = 1
+    assert hospital.refusal("query.statistics", request) is RefusalCode.REQUEST_INVALID
 
 
 def test_held_out_patients_never_enter_the_training_statistics(
@@ -385,6 +423,48 @@ def test_an_exception_inside_becomes_a_code(
     assert hospital.refusal("evaluate", request) is RefusalCode.INTERNAL
     assert_quiet(hospital, everything_logged())
     assert "RuntimeError" in everything_logged(), "the site's own log must say what failed"
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_the_sites_own_log_says_why_it_refused_and_no_value(
+    refused: bool,
+    hospital: Hospital,
+    everything_logged: Callable[[], str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def explode(*_: object) -> None:
+        try:
+            raise KeyError("CANARYLEVEL")
+        except KeyError as error:
+            failed = RuntimeError("patient CANARY-8371 has 98765.4321")
+            if refused:
+                raise Refusal(RefusalCode.TRAINING_DIVERGED) from failed
+            raise failed from error
+
+    request = hospital.request()
+    caplog.clear()
+    monkeypatch.setattr("client.app.evaluate", explode)
+    code = RefusalCode.TRAINING_DIVERGED if refused else RefusalCode.INTERNAL
+    assert hospital.refusal("train", request.to_record()) is code
+    hospital.refusal("train", RecordDict())
+    hospital.refusal("train", hospital.request(federation="0" * 64).to_record())
+    hospital.site.clinical.loc[3, "age"] = 98765.4321
+    hospital.write()
+    hospital.refusal("query.statistics", RecordDict())
+    told = [record.getMessage() for record in caplog.records if record.name == "consilium.site"]
+    told = [line for line in told if line.startswith("refused")]
+    where = "" if refused else r" at test_app\.py:\d+"  # what was never raised has no place
+    patterns = [
+        rf"refused: {code} \(RuntimeError{where}\)",
+        r"refused: request-invalid \(InvalidMessageError at exchange\.py:\d+\)",
+        r"refused: federation-mismatch",
+        r"refused: cohort-invalid \(.*clinical\.csv.*\)",
+    ]
+    assert len(told) == len(patterns)
+    for pattern, line in zip(patterns, told, strict=True):
+        assert re.fullmatch(pattern, line)
+    assert_quiet(hospital, everything_logged())
 
 
 def test_no_canary_leaves_a_sound_cohort(

@@ -96,6 +96,9 @@ def test_folds_are_numbers_and_none_means_never_held_out() -> None:
     assert folds(table, "cv", problems).tolist() == [2, -1, 0]
     assert folds(table, None, problems).tolist() == [-1, -1, -1]
     assert not problems
+    folds(outcomes(months=[1, 2], cv=[2.7, 0]), "cv", problems)
+    said = "outcomes.csv, column cv: has folds that are not whole numbers; number the folds."
+    assert [str(problem) for problem in problems] == [said]
 
 
 def test_groups_fall_back_to_the_site() -> None:

@@ -1,9 +1,13 @@
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
 from torch_geometric.nn import GATConv, GCNConv
 
-from common.graphs import Topology, membership, topology
+from common.batch import PatientBatch
+from common.federation import Federation
+from common.graphs import Prior, Topology, membership, patient_graph, topology
 from common.layers import GAT, GCN, Pathways
 
 NODES, INPUTS, OUTPUTS, HEADS = 40, 6, 8, 2
@@ -18,11 +22,11 @@ def graph() -> Topology:
 
 def as_pyg(layer: GAT) -> GATConv:
     """PyG's GATConv with the same weights: its scores are linear in W x, ours in x."""
-    reference = GATConv(INPUTS, OUTPUTS // HEADS, heads=HEADS, add_self_loops=False, bias=False).double()
-    width = OUTPUTS // HEADS
+    inputs, width = layer.value.in_features, OUTPUTS // HEADS
+    reference = GATConv(inputs, width, heads=HEADS, add_self_loops=False, bias=False).double()
     with torch.no_grad():
         reference.lin.weight.copy_(layer.value.weight)
-        per_head = layer.value.weight.view(HEADS, width, INPUTS)
+        per_head = layer.value.weight.view(HEADS, width, inputs)
         layer.score.weight[:HEADS] = torch.einsum("hd,hdf->hf", reference.att_src[0], per_head)
         layer.score.weight[HEADS:] = torch.einsum("hd,hdf->hf", reference.att_dst[0], per_head)
     return reference
@@ -58,6 +62,35 @@ def test_gat_equals_pyg_at_any_scale_of_the_scores(graph: Topology, scale: float
     theirs = torch.stack([reference(patient, graph.edge_index) for patient in x])
     torch.testing.assert_close(ours, theirs, atol=1e-10, rtol=1e-10)
     torch.testing.assert_close(gradients(ours, x), gradients(theirs, x), atol=1e-9, rtol=1e-9)
+
+
+def test_both_equal_pyg_on_the_hetero_data_of_a_patient(
+    make_batch: Callable[..., PatientBatch], federation: Federation, prior: Prior
+) -> None:
+    """The layers on a batch with the shared topology, PyG's on one patient's own graph."""
+    batch, seen = make_batch(4), set()
+    for name, observed in batch.observed.items():
+        x = torch.stack([batch.values[name], observed.float()], dim=-1)
+        gcn, gat = (
+            GCN(prior.topology[name], 2, OUTPUTS),
+            GAT(prior.topology[name], 2, OUTPUTS, HEADS).double(),
+        )
+        pyg_gcn, pyg_gat = GCNConv(2, OUTPUTS, add_self_loops=False), as_pyg(gat)
+        with torch.no_grad():
+            pyg_gcn.lin.weight.copy_(gcn.linear.weight)
+            pyg_gcn.bias.copy_(gcn.linear.bias.normal_())
+        mixed, attended = gcn(x), gat.attend(x.double())
+        for patient in range(len(batch)):
+            graph = patient_graph(batch, patient, federation, prior)
+            if name not in graph.node_types:
+                continue
+            seen.add(name)
+            nodes, edges = graph[name].x, graph[name, "prior", name].edge_index
+            torch.testing.assert_close(mixed[patient], pyg_gcn(nodes, edges), atol=1e-6, rtol=1e-5)
+            torch.testing.assert_close(
+                attended[patient], pyg_gat(nodes.double(), edges), atol=1e-12, rtol=1e-10
+            )
+    assert seen == {modality.name for modality in federation.modalities}
 
 
 @pytest.mark.parametrize("scale", [1.0, 30.0, 100.0, 1000.0])

@@ -96,7 +96,11 @@ def test_a_node_with_few_patients_is_withheld_and_the_others_stay_exact(
     np.testing.assert_allclose(found.spread["rna"][1:], deviation[1:], rtol=1e-6)
 
 
-@pytest.mark.parametrize(("having", "reported"), [(0, 0), (4, 0), (5, 20), (15, 20), (16, 0), (20, 0)])
+FEW_OR_NOT = [(0, 20), (1, 0), (4, 0), (5, 20), (15, 20), (16, 0), (19, 0), (20, 20)]
+"""(patients of 20 who have it, patients reported) at a minimum of five; nobody in a part tells of nobody."""
+
+
+@pytest.mark.parametrize(("having", "reported"), FEW_OR_NOT)
 def test_a_level_is_withheld_when_few_have_it_or_few_lack_it(
     federation: Federation, make_batch: Callable[..., PatientBatch], having: int, reported: int
 ) -> None:
@@ -108,32 +112,111 @@ def test_a_level_is_withheld_when_few_have_it_or_few_lack_it(
     batch.observed["clinical"][:, 0] = True
     reply = site_statistics(batch, federation)
     assert reply.moments["modality:clinical"][0].tolist() == [20, reported, reported]
+    assert reply.moments["modality:clinical"][1, 1:].tolist() == (
+        [having, 20 - having] if reported else [0, 0]
+    )
     assert reply.withheld["modality:clinical"] == (0 if reported else 2)
+
+
+@pytest.mark.parametrize(("having", "reported"), FEW_OR_NOT)
+def test_a_column_of_zeros_and_ones_is_withheld_when_few_have_either(having: int, reported: int) -> None:
+    """As a gene that is mutated or not; six patients more were not measured, and their 0 counts for nothing."""
+    batch = numbers([float(place < having) for place in range(20)] + [0.0] * 6)
+    batch.observed["rna"][20:] = False
+    reply = site_statistics(batch, one_number())
+    assert reply.moments["modality:rna"][:, 0].tolist() == ([20, having, having] if reported else [0, 0, 0])
+    assert reply.withheld["modality:rna"] == (not reported)
+
+
+def test_a_column_with_any_other_value_is_no_column_of_zeros_and_ones() -> None:
+    reply = site_statistics(numbers([1.0] + [0.0] * 18 + [0.5]), one_number())
+    assert reply.moments["modality:rna"][:, 0].tolist() == [20, 1.5, 1.25]
+
+
+@pytest.mark.parametrize(
+    ("having", "reported"),
+    [((20, 10, 2), False), ((20, 12, 0), True), ((20, 7, 5), True), ((32, 0, 0), True), ((28, 4, 0), False)],
+)
+def test_no_level_can_be_had_by_subtracting_the_others(having: tuple[int, ...], reported: bool) -> None:
+    """The levels add up to the patients: with two of three reported, the third would be no secret."""
+    levels = torch.eye(3)[torch.arange(3).repeat_interleave(torch.tensor(having))]
+    other = torch.eye(2)[torch.arange(32) % 2]
+    values = torch.cat([levels, other], dim=1)
+    reply = site_statistics(batch_of(values, torch.ones_like(values).bool()), mixed_federation(0, 5))
+    sums = reply.moments["modality:rna"]
+    assert sums[0].tolist() == [32 * reported] * 3 + [32, 32]
+    assert sums[1].tolist() == [count * reported for count in having] + [16, 16]
+    assert reply.withheld["modality:rna"] == (0 if reported else 3)
 
 
 @given(
     counts=st.lists(st.integers(0, 12), min_size=1, max_size=5),
+    ones=st.lists(st.integers(0, 12), min_size=1, max_size=5),
+    stages=st.lists(st.integers(0, 3), min_size=12, max_size=12),
     least=st.integers(1, 8),
     seed=st.integers(0, 50),
 )
-@settings(deadline=None, max_examples=40)
-def test_no_count_below_the_minimum_ever_leaves(counts: list[int], least: int, seed: int) -> None:
-    federation = Federation.model_validate(
+@settings(deadline=None, max_examples=100)
+def test_no_count_below_the_minimum_ever_leaves(
+    counts: list[int], ones: list[int], stages: list[int], least: int, seed: int
+) -> None:
+    """Columns of any numbers, columns of 0 and 1, and two categories, of which one may be unknown (3)."""
+    patient = torch.arange(12)[:, None]
+    draw = torch.Generator().manual_seed(seed)
+    measured = patient < torch.tensor(counts)
+    tested = torch.rand(12, len(ones), generator=draw) < 0.8
+    staged = torch.tensor(stages)[:, None]
+    observed = torch.cat(
+        [measured, tested, (staged < 3).expand(-1, 3), torch.ones(12, 2, dtype=torch.bool)], 1
+    )
+    values = torch.cat(
+        [
+            torch.randn(measured.shape, generator=draw),
+            patient < torch.tensor(ones),
+            staged == torch.arange(3),
+            patient % 2 == torch.arange(2),
+        ],
+        dim=1,
+    )
+    batch = batch_of(values * observed, observed)
+    reply = site_statistics(batch, mixed_federation(len(counts) + len(ones), least))
+    sums = reply.moments["modality:rna"]
+    some, every = batch.values["rna"].sum(0).numpy(), observed.sum(0).numpy()
+    parts = np.stack([some, every - some])
+    safe = (every >= least) & ((parts == 0) | (parts >= least)).all(0)
+    # of two different numbers each is one patient's, and their sum and sum of squares give both away
+    rarer = np.where(np.array(counts) == 2, 1, counts)
+    safe[: len(counts)] = rarer >= least
+    start = len(counts) + len(ones)
+    for levels in (slice(start, start + 3), slice(start + 3, None)):
+        safe[levels] = safe[levels].all()
+    np.testing.assert_array_equal(sums[0], np.where(safe, every, 0))
+    np.testing.assert_array_equal(sums[1, len(counts) :], np.where(safe, some, 0)[len(counts) :])
+    assert not sums[:, ~safe].any()
+    assert reply.withheld == {"modality:rna": (~safe).sum()}
+
+
+def mixed_federation(columns: int, least: int) -> Federation:
+    """Numeric columns, and a category of three levels and one of two."""
+    modality = {
+        "name": "rna",
+        "node": "gene",
+        "columns": [f"G{number}" for number in range(columns)],
+        "categories": {"stage": ["a", "b", "c"], "sex": ["f", "m"]},
+    }
+    return Federation.model_validate(
         {
             "name": "one",
-            "modalities": [{"name": "rna", "node": "gene", "columns": [f"G{n}" for n in range(len(counts))]}],
+            "modalities": [modality],
             "tasks": [{"kind": "response", "name": "r", "label": "r", "classes": ["0", "1"]}],
             "statistics": {"minimum_count": least},
             "participants": [{"name": "a"}],
         }
     )
-    observed = torch.arange(12)[:, None] < torch.tensor(counts)
-    values = torch.randn(12, len(counts), generator=torch.Generator().manual_seed(seed)) * observed
-    reply = site_statistics(PatientBatch({"rna": values}, {"rna": observed}, {}, {}), federation)
-    sent = [count if count >= least else 0 for count in counts]
-    assert reply.moments["modality:rna"][0].tolist() == sent
-    assert not reply.moments["modality:rna"][:, np.array(sent) == 0].any()
-    assert reply.withheld == {"modality:rna": sum(count < least for count in counts)}
+
+
+def batch_of(values: torch.Tensor, observed: torch.Tensor) -> PatientBatch:
+    return PatientBatch({"rna": values.float()}, {"rna": observed}, {}, {})
 
 
 def test_cuts_are_quantiles_of_the_log_normal_fitted_on_pooled_events(
@@ -212,24 +295,83 @@ def numbers(values: list[float]) -> PatientBatch:
     return PatientBatch({"rna": column}, {"rna": torch.ones_like(column, dtype=torch.bool)}, {}, {})
 
 
-def test_what_nobody_reports_or_is_not_to_be_scaled_stays_as_it_is(
+@pytest.mark.parametrize(
+    ("changes", "kept"),
+    [
+        ({}, False),
+        ({"plausible": {"low": 0}}, False),
+        ({"plausible": {"high": 1}}, False),
+        ({"plausible": {"low": 0, "high": 1}}, True),
+        ({"plausible": {"low": -LARGEST, "high": LARGEST}}, True),
+        ({"plausible": {"low": 0, "high": 9}}, False),
+        ({"plausible": {"low": -9, "high": 0}}, False),
+        ({"plausible": {"low": 0, "high": 900}, "ranges": {"G": {"low": 0, "high": 1}}}, True),
+        ({"plausible": {"low": 0, "high": 900}, "clip": [-5, 5]}, True),
+        ({"clip": [-5, 9]}, False),
+        ({"transform": "signed_log"}, True),
+        ({"scale": "none"}, True),
+    ],
+)
+def test_what_no_site_could_report_is_kept_as_it_is_only_within_a_narrow_range(
+    changes: dict[str, object], kept: bool
+) -> None:
+    plain = one_number().model_dump(mode="json")
+    plain["modalities"][0] |= {"categories": {"sex": ["f", "m"]}} | changes
+    federation = Federation.model_validate(plain, strict=False)
+    levels = torch.tensor([[0.0, 1.0]] * 3 + [[1.0, 0.0]] * 20)  # three of one sex: withheld too
+    values = torch.cat([torch.linspace(0.1, 1.0, 23)[:, None], levels], dim=1)
+    observed = torch.ones_like(values).bool()
+    observed[4:, 0] = False
+    batch = batch_of(values * observed, observed)
+    found = combine([site_statistics(batch, federation)] * 2, federation)
+    assert found.center["rna"].tolist() == [0, 0, 0]
+    assert found.spread["rna"].tolist() == [1 if kept else np.inf, 1, 1]
+    done = found.apply(batch)
+    assert torch.equal(done.values["rna"][:, 1:], levels)
+    assert done.observed["rna"][:, 1:].all()
+    if kept:
+        assert torch.equal(done.values["rna"], batch.values["rna"])
+        assert torch.equal(done.observed["rna"], observed)
+    else:
+        assert not done.values["rna"][:, 0].any()
+        assert not done.observed["rna"][:, 0].any()
+        assert observed[:4, 0].all(), "the batch itself must stay as it was"
+
+
+def test_one_site_that_can_report_a_node_is_enough_for_all() -> None:
+    federation = one_number()
+    few, many = numbers([100.0, 300.0]), numbers([100.0, 200.0, 300.0] * 5)
+    found = combine([site_statistics(part, federation) for part in (few, many)], federation)
+    assert found.center["rna"].item() == 200
+    done = found.apply(few)
+    assert done.observed["rna"].all()
+    np.testing.assert_allclose(done.values["rna"][:, 0], np.array([-1, 1]) * np.sqrt(3 / 2), rtol=1e-6)
+
+
+def test_what_is_not_to_be_scaled_stays_as_it_is_and_what_nobody_reports_is_not_observed(
     make_federation: Callable[..., Federation], make_batch: Callable[..., PatientBatch]
 ) -> None:
     imaging = Modality(name="imaging", node="imaging", columns=("i1", "i2", "i3", "i4"), scale="none")
     federation = make_federation()
     federation = make_federation(modalities=(*federation.modalities[:-1], imaging))
     batch = make_batch(40)
-    batch.observed["protein"][:] = False
-    batch.values["protein"][:] = 0
+    batch.observed["protein"][4:] = False
+    batch.values["protein"][4:] = 0
     batch.values["imaging"].add_(7 * batch.observed["imaging"])
     reply = site_statistics(batch, federation)
     assert "modality:imaging" not in reply.moments
     assert reply.withheld["modality:protein"] == 3
     found = combine([reply], federation)
-    for name, size in (("protein", 3), ("imaging", 4)):
-        assert found.center[name].tolist() == [0] * size
-        assert found.spread[name].tolist() == [1] * size
-    assert torch.equal(found.apply(batch).values["imaging"], batch.values["imaging"].clamp(max=LARGEST))
+    assert found.center["protein"].tolist() == [0] * 3
+    assert found.spread["protein"].tolist() == [np.inf] * 3
+    assert found.center["imaging"].tolist() == [0] * 4
+    assert found.spread["imaging"].tolist() == [1] * 4
+    done = found.apply(batch)
+    assert torch.equal(done.values["imaging"], batch.values["imaging"].clamp(max=LARGEST))
+    assert torch.equal(done.observed["imaging"], batch.observed["imaging"])
+    assert batch.observed["protein"].any()
+    assert not done.observed["protein"].any()
+    assert not done.values["protein"].any()
 
 
 def test_patients_without_known_survival_do_not_move_the_cuts(
@@ -262,3 +404,13 @@ def test_apply_standardises_clamps_and_leaves_the_unobserved_at_zero(
     np.testing.assert_allclose(pooled_moments(done, "protein")[1], 1, rtol=1e-5)
     assert done.labels is whole.labels
     assert done.labelled is whole.labelled
+
+
+def test_a_rare_value_of_two_is_withheld_however_it_is_coded() -> None:
+    federation = mixed_federation(2, 5)
+    coded = torch.tensor([[1.0] * 28 + [2.0] * 4, [1.0] * 20 + [2.0] * 12]).t()
+    levels = torch.cat([torch.eye(3)[torch.arange(32) % 3], torch.eye(2)[torch.arange(32) % 2]], dim=1)
+    values = torch.cat([coded, levels], dim=1)
+    reply = site_statistics(batch_of(values, torch.ones_like(values).bool()), federation)
+    assert reply.moments["modality:rna"][:, 0].tolist() == [0, 0, 0]
+    assert reply.moments["modality:rna"][:, 1].tolist() == [32, 44, 68]

@@ -119,7 +119,7 @@ class Bench:
         column = np.array([[40.0], [80.0], [200.0]])
         return StatisticsReply(
             site=site,
-            patients=50,
+            patients=400,
             moments={
                 "modality:clinical": column,
                 "modality:rna": np.tile(column, 2),

@@ -100,6 +100,12 @@ BAD: list[tuple[str, Spoil, DropReason, str | None]] = [
     ("NaN weight", weighing(float("nan")), DropReason.WEIGHT_INVALID, None),
     ("inf weight", weighing(float("inf")), DropReason.WEIGHT_INVALID, None),
     ("no weight", fields(patients={"branches.rna": 3.0}), DropReason.WEIGHT_INVALID, None),
+    ("no patients", fields(patients={"patients": 0.0, "branches.rna": 3.0}), DropReason.WEIGHT_INVALID, None),
+    ("NaN patients", fields(patients={"patients": float("nan")}), DropReason.WEIGHT_INVALID, None),
+    ("more than enrolled", fields(patients={"patients": 401.0}), DropReason.WEIGHT_INVALID, None),
+    ("a huge weight", fields(patients={"patients": 1e300}), DropReason.WEIGHT_INVALID, None),
+    ("a group of more than enrolled", weighing(401.0), DropReason.WEIGHT_INVALID, None),
+    ("a huge group", weighing(1e300), DropReason.WEIGHT_INVALID, None),
     ("no content", lambda b, r: b.content(r, RecordDict()), DropReason.INVALID_MESSAGE, None),
     ("another message", lambda b, r: b.evaluation(r, "south", 1.0), DropReason.INVALID_MESSAGE, None),
     ("refusal", refusal, DropReason.REFUSED, "cohort-invalid"),
@@ -179,15 +185,29 @@ def test_a_node_outside_the_roster_cannot_speak_for_a_site(bench: "Bench") -> No
     np.testing.assert_allclose(unpacked(result)["heads.os.weight"], bench.weights["heads.os.weight"] + 1)
 
 
-def test_a_site_with_no_patients_replies_and_has_no_part(bench: "Bench") -> None:
+def test_a_site_with_no_patients_in_a_branch_has_no_part_in_it(bench: "Bench") -> None:
     strategy = bench.strategy()
     requests = bench.ask(strategy)
-    none = bench.reply(requests["south"], "south", add=900.0, patients={"patients": 0.0})
+    patients = {"patients": 400.0, "branches.rna": 0.0}  # all it enrolled, and no word on the head
+    none = bench.reply(requests["south"], "south", add=900.0, patients=patients)
     others = [bench.reply(requests[site], site) for site in ("east", "north", "west")]
     result, _ = strategy.aggregate_train(1, [none, *others])
     assert strategy.record.dropped == ()
     assert result is not None
-    np.testing.assert_allclose(unpacked(result)["shared.weight"], bench.weights["shared.weight"] + 1)
+    for name in ("branches.rna.weight", "heads.os.weight"):
+        np.testing.assert_allclose(unpacked(result)[name], bench.weights[name] + 1)
+    assert (unpacked(result)["shared.weight"] > bench.weights["shared.weight"] + 1).all()
+
+
+def test_each_site_is_held_to_what_it_enrolled_itself(bench: "Bench") -> None:
+    strategy = bench.strategy()
+    small = strategy.plan.roster.statistics["south"].model_copy(update={"patients": 29})
+    strategy.plan.roster.statistics["south"] = small
+    requests = bench.ask(strategy)
+    strategy.aggregate_train(1, [bench.reply(requests[site], site) for site in requests])  # 30 patients each
+    assert [(one.site, one.reason) for one in strategy.record.dropped] == [
+        ("south", DropReason.WEIGHT_INVALID)
+    ]
 
 
 def test_evaluate_replies_are_checked_too(bench: "Bench") -> None:

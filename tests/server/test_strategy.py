@@ -35,21 +35,21 @@ def test_average_equals_hand_computed_values_per_group(bench: "Bench") -> None:
     patients = {
         "east": {"patients": 10.0, "branches.rna": 0.0},
         "north": {"patients": 30.0, "branches.rna": 1.0},
-        "south": {"patients": 0.0, "branches.rna": 3.0},
+        "south": {"patients": 40.0, "branches.rna": 3.0},
     }
     moved = {"east": 1.0, "north": 2.0, "south": 8.0}
     replies = [bench.reply(requests[s], s, add=moved[s], patients=patients[s]) for s in patients]
     arrays, _ = strategy.aggregate_train(1, replies)
     new = weights(arrays)
     np.testing.assert_allclose(
-        new["shared.weight"], bench.weights["shared.weight"] + 1.75
-    )  # (10*1 + 30*2) / 40
+        new["shared.weight"], bench.weights["shared.weight"] + 4.875
+    )  # (10*1 + 30*2 + 40*8) / 80
     np.testing.assert_allclose(
         new["branches.rna.weight"], bench.weights["branches.rna.weight"] + 6.5
     )  # (2 + 24) / 4
     np.testing.assert_array_equal(new["heads.os.weight"], bench.weights["heads.os.weight"])  # nobody has it
     assert all(array.dtype == np.float32 for array in new.values())
-    assert strategy.record.sites["south"].patients == {"branches.rna": 3.0, "heads.os": 0.0, "patients": 0.0}
+    assert strategy.record.sites["south"].patients == {"branches.rna": 3.0, "heads.os": 0.0, "patients": 40.0}
 
 
 def test_sums_are_exact_to_the_last_bit_of_float32(bench: "Bench") -> None:
@@ -73,9 +73,12 @@ def test_sums_are_exact_to_the_last_bit_of_float32(bench: "Bench") -> None:
 def test_weights_near_the_largest_float_do_not_overflow(bench: "Bench") -> None:
     strategy = bench.strategy()
     requests = bench.ask(strategy)
-    replies = [bench.reply(requests[s], s, add=2.0, patients={"patients": 1.7e308}) for s in requests]
+    largest = {name: np.full_like(array, 3.4e38) for name, array in bench.weights.items()}
+    patients = dict.fromkeys(("patients", "branches.rna", "heads.os"), 400.0)
+    replies = [bench.reply(requests[s], s, weights=largest, patients=patients) for s in requests]
     arrays, _ = strategy.aggregate_train(1, replies)
-    np.testing.assert_allclose(weights(arrays)["shared.weight"], bench.weights["shared.weight"] + 2)
+    for name, array in weights(arrays).items():
+        np.testing.assert_array_equal(array, largest[name])
 
 
 @pytest.mark.parametrize("name", ["fedavg", "fedprox", "fedadam", "fedyogi"])

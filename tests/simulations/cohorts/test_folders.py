@@ -113,3 +113,18 @@ def test_wide_tables_are_parquet(synthetic: Path) -> None:
     assert suffixes["rna"] == ".parquet"
     assert suffixes["clinical"] == ".csv"
     assert len(federation.modality("rna").columns) == 60
+
+
+def test_identifiers_are_spelt_alike_in_every_pooled_table(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    pd.DataFrame({"patient": [1.0, 2.0], "months": [3.0, 4.0]}).to_csv(site / "outcomes.csv", index=False)
+    pd.DataFrame({"x": [5.0, 6.0]}, index=pd.Index([1, 2], name="patient")).to_parquet(
+        site / "clinical.parquet"
+    )
+    (site / "site.toml").write_text(
+        'name = "north"\n[tables]\noutcomes = "outcomes.csv"\nclinical = "clinical.parquet"\n'
+    )
+    pooled = pool_sites([site], tmp_path, "pooled")
+    tables = [pd.read_csv(pooled / f"{name}.csv", dtype=str) for name in ("outcomes", "clinical")]
+    assert tables[0]["patient"].tolist() == tables[1]["patient"].tolist() == ["0:1", "0:2"]
