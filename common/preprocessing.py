@@ -103,6 +103,8 @@ def site_statistics(batch: PatientBatch, federation: Federation) -> SiteStatisti
 
 def _smallest_part(values: Tensor, observed: Tensor) -> Array:
     """[N] patients with the rarer value where a column has only two, otherwise all observed patients."""
+    if not len(values):
+        return np.zeros(values.shape[1])
     high = values.masked_fill(~observed, -torch.inf).amax(0)
     low = values.masked_fill(~observed, torch.inf).amin(0)
     at_high, at_low = observed & (values == high), observed & (values == low)

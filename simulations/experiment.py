@@ -106,6 +106,8 @@ class Experiment:
         job = self._job(self.agreement, self.plan.sites, "federated", fold)
         train(job, self.plan.engine, lambda record: self.audience.round(place + 1, record))
         federated = read_trained(job.out)
+        if missing := [c.site for c in self.cohorts if c.site not in federated.run.sites]:
+            self.notes.append(f"Too few training patients to take part in {label}: {', '.join(missing)}.")
         local, pooled = self._alone_and_pooled(label, fold, test)
         networks: dict[Arm, list[dict[str, Prediction]]] = {
             "federated": [federated.predict(self.model, self.federation, test)],
@@ -195,9 +197,11 @@ class Experiment:
 
     def _local_linear(self, label: str, task: Task, fold: int, test: PatientBatch) -> list[Prediction]:
         """Every hospital's own penalised linear model, which suits few patients better than a network does."""
-        self.audience.stage(f"{label}: {task.name}, each hospital's own linear model")
-        models = []
+        models: list[Prediction] = []
         arm: Arm = "cox" if isinstance(task, SurvivalTask) else "logistic"
+        if arm not in baselines.applicable(task):
+            return models
+        self.audience.stage(f"{label}: {task.name}, each hospital's own linear model")
         for cohort in self.cohorts:
             own = cohort.batch.select(cohort.fold != fold)
             agreement = alone(self.federation, cohort.site)
@@ -237,11 +241,8 @@ def _fitted(
     """A classical model's predictions; None where its library cannot fit it, for instance to one outcome only."""
     try:
         return baselines.fit_predict(arm, task, train, test, preprocessing.cuts.get(task.name), seed)
-    except (
-        InputError,
-        ValueError,
-        ArithmeticError,
-    ):  # lifelines' and numpy's failures to converge are ValueErrors
+    # lifelines' and numpy's failures to converge are ValueErrors
+    except (InputError, ValueError, ArithmeticError):
         return None
 
 

@@ -414,3 +414,11 @@ def test_a_rare_value_of_two_is_withheld_however_it_is_coded() -> None:
     reply = site_statistics(batch_of(values, torch.ones_like(values).bool()), federation)
     assert reply.moments["modality:rna"][:, 0].tolist() == [0, 0, 0]
     assert reply.moments["modality:rna"][:, 1].tolist() == [32, 44, 68]
+
+
+def test_a_site_without_patients_has_nothing_to_report() -> None:
+    federation = mixed_federation(2, 1)
+    nobody = torch.zeros(0, 7)
+    reply = site_statistics(batch_of(nobody, nobody.bool()), federation)
+    assert not reply.moments["modality:rna"].any()
+    assert reply.withheld == {"modality:rna": 7}

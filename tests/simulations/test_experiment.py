@@ -89,7 +89,8 @@ def test_a_hospital_without_events_has_no_model_of_its_own_and_a_note(
     assert result.sites["survival"]["hospital 3"].federated is not None
     assert result.tasks["survival"]["local"]["c_index"].mean is not None
     assert [note for note in result.notes if "hospital 3" in note] == [
-        "hospital 3 has too few patients or events to train a model of its own."
+        "hospital 3 could not train a network of its own, for lack of patients or events; "
+        "it has no part in the mean over hospitals alone."
     ]
 
 
@@ -123,7 +124,7 @@ def test_a_hospitals_own_model_is_not_shown_what_it_never_saw(
     cohort = small_cohort(tasks=["survival"])
     experiment, (outcome,), _ = conduct(cohort, tmp_path / "work")
     test = experiment.everyone.select(experiment.held_out_in == 0)
-    own = read_trained(tmp_path / "work" / "alone-hospital-2" / "fold0")
+    own = read_trained(tmp_path / "work" / "alone-1" / "fold0")
 
     def risk(patients: PatientBatch) -> np.ndarray:
         prediction = own.predict(experiment.model, experiment.federation, patients)["survival"]
@@ -147,7 +148,7 @@ def test_baselines_that_cannot_be_fitted_are_left_out_with_a_note(
         assign(site / "outcomes.csv", blood=None)
     _, _, result = conduct(cohort, tmp_path / "work")
     assert set(result.tasks["toxicity"]) == {"federated", "local", "pooled"}
-    assert "MLP, pooled, was left out for toxicity: no training patient has an outcome." in result.notes
+    assert "MLP, pooled: could not be fitted for toxicity." in result.notes
 
 
 def test_a_fold_that_holds_nobody_out_is_refused(small_cohort: SmallCohort, tmp_path: Path) -> None:

@@ -60,7 +60,16 @@ def test_folds_are_never_ranked_against_one_another() -> None:
     assert arms["federated"]["auroc"].interval == (1.0, 1.0)
 
 
-def test_subgroups_are_scored_alone_and_averaged_over_folds_that_have_them() -> None:
+def test_a_subgroup_of_few_held_out_patients_has_no_figure() -> None:
+    truth, groups = [0, 1] * 5, ["a"] * 4 + ["b"] * 6
+    held = fold({"federated": [yes(*(float(outcome) for outcome in truth))]}, groups=groups, truth=truth)
+    assert compare(RESPONSE, [held], seed=0)[0]["federated"]["auroc"].groups == {"b": 1.0}
+
+
+def test_subgroups_are_scored_alone_and_averaged_over_folds_that_have_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("simulations.scoring.SMALLEST_GROUP", 1)
     first = fold({"federated": [yes(0.3, 0.4, 0.2, 0.8)]}, groups=("a", "b", "a", "b"))
     second = fold({"federated": [yes(*PERFECT)]}, groups=("a", "c", "a", "c"))
     arms, _ = compare(RESPONSE, [first, second], seed=0)

@@ -24,7 +24,7 @@ from simulations.result import ARM_NAMES, Result
 SmallCohort = Callable[..., Path]
 Consilium = Callable[..., Ended]
 
-NETWORKS = {"federated", "local", "pooled"}
+NETWORKS = {"federated", "local", "local_linear", "pooled"}
 CLASSICAL = {"logistic", "forest", "mlp"}
 METRICS = {
     "survival": {"c_index", "integrated_brier"},
@@ -88,7 +88,7 @@ def test_the_files_of_a_run_belong_together(full_run: Any) -> None:
     federation = load(full_run.out / FILE_NAME)
     result = Result.read(full_run.out / "result.json")
     assert federation.digest == result.federation.digest
-    assert federation == load(full_run.cohort / FILE_NAME)
+    assert federation == load(full_run.cohort / FILE_NAME).changed({"training.seed": str(result.seed)})
     model = build_model(federation, full_run.out, seed=0)
     model.load_state_dict(load_file(full_run.out / WEIGHTS))
     journal = [json.loads(line) for line in (full_run.out / "journal-fold0.jsonl").read_text().splitlines()]
@@ -354,7 +354,7 @@ def test_a_bad_cohort_is_one_sentence_and_no_file(
         ),
         (
             ("--set", "training.epochs=1"),
-            r"--set training\.epochs: is not a setting of .*; use a key of \[model\]",
+            r"--set training\.epochs: is not a setting of .*; use minimum_patients, or a key of \[model\]",
         ),
         (
             ("--set", "training.rounds=many"),
