@@ -12,6 +12,7 @@ Array = NDArray[np.float64]
 
 WIDE = 32
 COMPONENTS = 64
+PATIENTS_PER_COMPONENT = 10
 _CONSTANT = 1e-9
 
 
@@ -38,7 +39,8 @@ def design(train: PatientBatch, test: PatientBatch) -> Tables:
 
 
 def reduced_design(train: PatientBatch, test: PatientBatch, seed: int) -> Tables:
-    """`design` with fewer columns: a modality of over 32 columns becomes at most 64 principal components.
+    """`design` with fewer columns: a modality of over 32 columns becomes at most 64 principal components,
+    no more than one for ten patients.
 
     Components are those of the training patients who have the modality (0 for the others). Components keep
     their relative spread, and the first has spread 1, as a standardised column has: so a ridge penalty
@@ -60,7 +62,7 @@ def _components(
     from sklearn.decomposition import PCA
 
     known = block.train[train_has]
-    count = min(COMPONENTS, len(known) - 1, known.shape[1])
+    count = min(COMPONENTS, len(known) // PATIENTS_PER_COMPONENT, known.shape[1])
     if count < 1:
         return Tables(np.zeros((len(block.train), 0)), np.zeros((len(block.test), 0)))
     pca: Any = PCA(count, svd_solver="randomized", random_state=seed).fit(known)
