@@ -144,7 +144,10 @@ def _answer(message: Message, context: Context, handler: Handler) -> Message:
         code, cause = RefusalCode.REQUEST_INVALID, error
     except Exception as error:
         code, cause = RefusalCode.INTERNAL, error
-    log.warning("refused: %s%s", code, "" if cause is None else f" ({_told(cause)})")
+    if cause is None:
+        log.info("refused: %s", code)
+    else:
+        log.warning("refused: %s (%s)", code, _told(cause))
     return Message(RefusalReply(site=name, code=code).to_record(), reply_to=message)
 
 
