@@ -1,6 +1,6 @@
 """Scores of class and label probabilities by torchmetrics; NaN where only one outcome was seen."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
@@ -34,6 +34,20 @@ def class_scores(truth: NDArray[np.intp], probability: Array) -> dict[str, float
         return ranking | {"accuracy": float(accuracy), "f1": float(binary_f1_score(chosen, actual))}
     f1 = multiclass_f1_score(chosen, actual, num_classes=classes, average="macro")
     return ranking | {"accuracy": float(accuracy), "f1": float(f1)}
+
+
+def mean_auroc(outcomes: Iterable[tuple[NDArray[np.bool_], Array]]) -> float:
+    """The `auroc` of `ranking_scores` alone, from rank sums (Hanley & McNeil 1982): fast enough to bootstrap."""
+    from scipy.stats import rankdata
+
+    areas = []
+    for has, probability in outcomes:
+        positive = int(has.sum())
+        negative = len(has) - positive
+        if positive and negative:
+            ranks = rankdata(probability)[has].sum()
+            areas.append((ranks - positive * (positive + 1) / 2) / (positive * negative))
+    return float(np.mean(areas)) if areas else float("nan")
 
 
 def ranking_scores(outcomes: Iterator[tuple[NDArray[np.bool_], Array]]) -> dict[str, float]:

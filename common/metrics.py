@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from common.classification import class_scores, ranking_scores
+from common.classification import class_scores, mean_auroc, ranking_scores
 from common.schema import ResponseTask, SurvivalTask, Task, ToxicityTask
 
 Array = NDArray[np.float64]
@@ -214,6 +214,14 @@ def headline(task: Task, prediction: Prediction, labels: ArrayLike, labelled: Ar
     if isinstance(task, SurvivalTask) and isinstance(prediction, SurvivalPrediction):
         known = np.asarray(labelled, dtype=np.bool_).all(axis=1)
         return c_index(*survival_labels(labels, labelled), prediction.risk[known])
+    truth, known = np.asarray(labels, dtype=np.float64), np.asarray(labelled, dtype=np.bool_)
+    if isinstance(task, ResponseTask) and isinstance(prediction, ClassPrediction):
+        actual, probability = truth[known[:, 0], 0], prediction.probability[known[:, 0]]
+        judged = [1] if len(task.classes) == 2 else range(len(task.classes))
+        return mean_auroc((actual == c, probability[:, c]) for c in judged)
+    if isinstance(task, ToxicityTask) and isinstance(prediction, LabelPrediction):
+        columns = enumerate(known.T)
+        return mean_auroc((truth[cells, c] > 0, prediction.probability[cells, c]) for c, cells in columns)
     return score(task, prediction, labels, labelled, labels, labelled)[HEADLINE[task.kind]]
 
 
