@@ -1,6 +1,6 @@
-"""Scores of class and label probabilities by torchmetrics; NaN where only one outcome was seen."""
+"""Scores of class and label probabilities; NaN where only one outcome was seen."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
@@ -37,7 +37,10 @@ def class_scores(truth: NDArray[np.intp], probability: Array) -> dict[str, float
 
 
 def mean_auroc(outcomes: Iterable[tuple[NDArray[np.bool_], Array]]) -> float:
-    """The `auroc` of `ranking_scores` alone, from rank sums (Hanley & McNeil 1982): fast enough to bootstrap."""
+    """Mean area under the ROC curve, from rank sums (Hanley & McNeil 1982): fast enough to bootstrap.
+
+    Arguments as `ranking_scores`.
+    """
     from scipy.stats import rankdata
 
     areas = []
@@ -55,15 +58,13 @@ def ranking_scores(outcomes: Iterator[tuple[NDArray[np.bool_], Array]]) -> dict[
 
     Each outcome is whether patients had it [P] and the probability given to it [P].
     """
-    from torchmetrics.functional.classification import binary_auroc, binary_average_precision
+    from torchmetrics.functional.classification import binary_average_precision
 
-    pairs = [
-        (torch.from_numpy(probability.clip(0, 1)), torch.from_numpy(has).long())
-        for has, probability in outcomes
-        if 0 < has.sum() < len(has)
+    judged = [(has, probability) for has, probability in outcomes if 0 < has.sum() < len(has)]
+    precisions = [
+        float(
+            binary_average_precision(torch.from_numpy(probability.clip(0, 1)), torch.from_numpy(has).long())
+        )
+        for has, probability in judged
     ]
-
-    def mean(metric: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> float:
-        return float(np.mean([float(metric(*pair)) for pair in pairs])) if pairs else float("nan")
-
-    return {"auroc": mean(binary_auroc), "auprc": mean(binary_average_precision)}
+    return {"auroc": mean_auroc(judged), "auprc": float(np.mean(precisions)) if judged else float("nan")}
