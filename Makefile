@@ -18,7 +18,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/.ready-to-run ## two federations of simulated hospitals, each with a report
-	@.venv/bin/consilium simulate --out out/lung
+	@.venv/bin/consilium simulate --folds 2 --out out/lung
 	@.venv/bin/consilium simulate $(SECOND) --fold 0 --out out/$(SECOND)
 	@echo "Reports: $(CURDIR)/out/lung and $(CURDIR)/out/$(SECOND)"
 
