@@ -29,6 +29,14 @@ class RefusalCode(StrEnum):
     REQUEST_INVALID = "request-invalid"
     NO_TRAINING_PATIENTS = "no-training-patients"
     TRAINING_DIVERGED = "training-diverged"
+    DECLINED_WITHOUT_PRIVACY = "declined-without-privacy"
+    DECLINED_BUDGET = "declined-budget"
+    DECLINED_COHORT = "declined-cohort"
+    DECLINED_TASK = "declined-task"
+    DECLINED_STATISTICS = "declined-statistics"
+    GUARANTEE_BROKEN = "guarantee-broken"
+    LEDGER_MISSING = "ledger-missing"
+    LEDGER_INVALID = "ledger-invalid"
     INTERNAL = "internal"
 
 
@@ -38,6 +46,14 @@ REFUSALS: dict[RefusalCode, str] = {
     RefusalCode.REQUEST_INVALID: "The request is not one the site understands.",
     RefusalCode.NO_TRAINING_PATIENTS: "The site has too few patients to train on.",
     RefusalCode.TRAINING_DIVERGED: "Training at the site gave weights that are not finite.",
+    RefusalCode.DECLINED_WITHOUT_PRIVACY: "The hospital's policy asks for differential privacy.",
+    RefusalCode.DECLINED_BUDGET: "The hospital's privacy budget does not cover the run.",
+    RefusalCode.DECLINED_COHORT: "The cohort is smaller than the hospital's policy asks for.",
+    RefusalCode.DECLINED_TASK: "The hospital's policy does not permit a task of the federation file.",
+    RefusalCode.DECLINED_STATISTICS: "The hospital's policy does not permit the statistics asked for.",
+    RefusalCode.GUARANTEE_BROKEN: "The federation file asks for privacy with something that breaks it.",
+    RefusalCode.LEDGER_MISSING: "The privacy ledger of a cohort that has trained before is missing.",
+    RefusalCode.LEDGER_INVALID: "The privacy ledger has been changed or damaged.",
     RefusalCode.INTERNAL: "Something failed at the site; its own log says what.",
 }
 

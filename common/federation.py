@@ -108,6 +108,37 @@ class Statistics(Agreed):
     minimum_count: int = Field(default=5, ge=1)
 
 
+class Privacy(Agreed):
+    """Patient-level differential privacy: a hospital's releases are computed with these constants, or stricter ones.
+
+    Every step takes each patient with probability `sampling_rate`, clips the patient's gradient to `clip_norm`, adds
+    normal noise of standard deviation noise_multiplier x clip_norm and divides by `expected_batch_size`. None of them
+    is ever derived from a cohort, whose size is private. Hospitals then count alike in averages: sums over patients,
+    divided by the same number everywhere, average to the sum over all patients.
+
+    Attributes:
+        steps: private steps per round.
+        learning_rate: of the private steps, plain gradient descent.
+        learn: `all` parameters, or `linear`: additive scores and biases of the heads alone, which noise drowns less.
+        statistics: where scaling and hazard intervals come from: `declared`, the typical ranges of this file, and
+            nothing leaves; `noised`, sums with normal noise, which cost budget; `public`, exact sums that the
+            hospitals agree to disclose outside the guarantee.
+        statistics_noise_multiplier: of the noised sums.
+        delta: at which this federation's own plan is stated; a hospital's policy has its own.
+    """
+
+    noise_multiplier: float = Field(gt=0)
+    clip_norm: float = Field(default=1.0, gt=0)
+    sampling_rate: float = Field(gt=0, le=1)
+    expected_batch_size: float = Field(gt=0)
+    steps: int = Field(default=1, ge=1)
+    learning_rate: float = Field(default=4.0, gt=0)
+    learn: Literal["all", "linear"] = "linear"
+    statistics: Literal["declared", "noised", "public"] = "declared"
+    statistics_noise_multiplier: float = Field(default=10.0, gt=0)
+    delta: float = Field(default=1e-3, gt=0, lt=1)
+
+
 class Participant(Agreed):
     """One hospital by name, and the fingerprint of its node key once it is enrolled."""
 
@@ -135,6 +166,7 @@ class Federation(Agreed):
     training: Training = Training()
     statistics: Statistics = Statistics()
     rounds: Rounds = Rounds()
+    privacy: Privacy | None = None
     participants: tuple[Participant, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -163,7 +195,7 @@ class Federation(Agreed):
         return (task for task in self.tasks if isinstance(task, SurvivalTask))
 
     def changed(self, settings: dict[str, str]) -> "Federation":
-        """A copy with settings of model, training, statistics or rounds replaced, or `minimum_patients`.
+        """A copy with settings of model, training, statistics, rounds or privacy replaced, or `minimum_patients`.
 
         Raises:
             InputError: for a key that is not there or a value that does not fit.
@@ -171,7 +203,10 @@ class Federation(Agreed):
         data = self.model_dump(mode="json")
         for dotted, text in settings.items():
             section, _, key = dotted.rpartition(".")
-            place: dict[str, Any] = data.get(section, {}) if section in _CHANGEABLE else {}
+            if section == "privacy" and data[section] is None and key in Privacy.model_fields:
+                what = "needs [privacy] in the federation file or --epsilon"
+                raise InputError(f"--set {dotted}", what, "give a target, such as --epsilon 8")
+            place: dict[str, Any] = (data.get(section) or {}) if section in _CHANGEABLE else {}
             if dotted == "minimum_patients":
                 place = data
             if key not in place:
@@ -180,9 +215,9 @@ class Federation(Agreed):
         return _validated(data, "--set")
 
 
-_CHANGEABLE = ("model", "training", "statistics", "rounds")
+_CHANGEABLE = ("model", "training", "statistics", "rounds", "privacy")
 _SETTINGS = (
-    "use minimum_patients, or a key of [model], [training], [statistics] or [rounds], "
+    "use minimum_patients, or a key of [model], [training], [statistics], [rounds] or [privacy], "
     "such as training.rounds=20"
 )
 

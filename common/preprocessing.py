@@ -117,11 +117,14 @@ def combine(sites: Sequence[SiteStatistics], federation: Federation) -> Preproce
     """The federation's preprocessing from all sites' sums.
 
     A node that no site could report keeps center 0 and spread 1 if its plausible range is narrow enough for that (a
-    level, a 0/1 column); otherwise its spread is infinite, and nobody's value of it is used.
+    level, a 0/1 column); otherwise its spread is infinite, and nobody's value of it is used. Where sums are noised,
+    what no site could report is as `declared`: small sites drown in the noise and can report little.
 
     Raises:
         InputError: if no site has enough events to place a survival task's hazard intervals.
     """
+    noised = federation.privacy is not None and federation.privacy.statistics == "noised"
+    instead = declared(federation) if noised else None
     total = {name: np.sum([site.moments[name] for site in sites], axis=0) for name in sites[0].moments}
     center: dict[str, Tensor] = {}
     spread: dict[str, Tensor] = {}
@@ -134,8 +137,94 @@ def combine(sites: Sequence[SiteStatistics], federation: Federation) -> Preproce
             deviation[(sums[0] == 0) & _wide(modality)] = np.inf
         center[modality.name] = torch.from_numpy(mean).float()
         spread[modality.name] = torch.from_numpy(deviation).float()
-    cuts = {task.name: _cuts(task, total[f"survival:{task.name}"]) for task in federation.survival_tasks()}
+        if instead is not None:
+            unknown = torch.from_numpy(sums[0] == 0)
+            for found, known in ((center, instead.center), (spread, instead.spread)):
+                found[modality.name] = torch.where(unknown, known[modality.name], found[modality.name])
+    cuts = {}
+    for task in federation.survival_tasks():
+        sums = total[f"survival:{task.name}"]
+        if sums[0, 0] == 0 and instead is not None:
+            cuts[task.name] = instead.cuts[task.name]
+        elif sums[0, 0] == 0:
+            raise InputError(
+                f"task {task.name}",
+                "no site has enough events to place hazard intervals",
+                "lower statistics.minimum_count",
+            )
+        else:
+            mean, deviation = _mean_and_deviation(sums)
+            cuts[task.name] = _cuts(task, float(mean[0]), float(deviation[0]))
     return Preprocessing(center, spread, cuts)
+
+
+def declared(federation: Federation) -> Preprocessing:
+    """Preprocessing from the federation file alone, to which no cohort adds anything.
+
+    A numeric column's typical range, after the modality's transform and clip, is its mean plus and minus one standard
+    deviation. A column without one stays as it is (center 0, spread 1) within `LARGEST`, such as a clipped z-score or
+    a 0/1 column; a wider range is taken for six standard deviations; without a range the column is not used, unless a
+    logarithm has made it small. Levels of a category stay 0 and 1.
+
+    Hazard intervals are those of event times whose logarithm is normal, its middle two thirds as the task says. A task
+    that does not say gets the range from exp(-3.5) to exp(-1.5) of the longest follow-up (of 50 years: from 18 months
+    to 11 years): the logarithm then has standard deviation 1, and the longest follow-up lies 2.5 above its mean.
+    """
+    center: dict[str, Tensor] = {}
+    spread: dict[str, Tensor] = {}
+    for modality in federation.modalities:
+        middle, deviation = np.zeros(len(modality.nodes)), np.ones(len(modality.nodes))
+        if modality.scale == "standard":
+            columns = len(modality.columns)
+            middle[:columns], deviation[:columns] = _declared_columns(modality)
+        center[modality.name] = torch.from_numpy(middle).float()
+        spread[modality.name] = torch.from_numpy(deviation).float()
+    cuts = {}
+    for task in federation.survival_tasks():
+        low, high = np.log1p(task.typical or (task.longest * np.exp(-3.5), task.longest * np.exp(-1.5)))
+        cuts[task.name] = _cuts(task, (low + high) / 2, (high - low) / 2)
+    return Preprocessing(center, spread, cuts)
+
+
+def _declared_columns(modality: Modality) -> tuple[Array, Array]:
+    """[columns] center, [columns] spread."""
+    low, high = reach(modality)
+    bounded = np.isfinite(low) & np.isfinite(high)
+    scaled = bounded & (np.maximum(-low, high) > LARGEST)
+    low, high = np.where(scaled, (low, high), 0.0)
+    unused = ~bounded & _wide(modality)[: len(low)]
+    spread = np.where(unused, np.inf, np.where(scaled, (high - low) / 6, 1.0))
+    return _typical(modality, (low + high) / 2, spread)
+
+
+def reach(modality: Modality) -> tuple[Array, Array]:
+    """[columns] lowest, [columns] highest value after transform and clip; infinite where the file sets no limit."""
+    ranges = [modality.plausible_for(column) for column in modality.columns]
+    low = np.array([-np.inf if of.low is None else of.low for of in ranges])
+    high = np.array([np.inf if of.high is None else of.high for of in ranges])
+    return _transformed(modality, low), _transformed(modality, high)
+
+
+def bounds(modality: Modality) -> tuple[Array, Array]:
+    """[columns] low, [columns] high: `reach`, and no further than three typical deviations from the typical mean."""
+    low, high = reach(modality)
+    center, spread = _typical(modality, np.full(len(low), np.nan), np.full(len(low), np.nan))
+    return np.fmax(low, center - 3 * spread), np.fmin(high, center + 3 * spread)
+
+
+def _typical(modality: Modality, center: Array, spread: Array) -> tuple[Array, Array]:
+    """Center and spread [columns] as given, replaced where there is a typical range that clipping leaves a width."""
+    ranges = [modality.plausible_for(column).typical or (np.nan, np.nan) for column in modality.columns]
+    low, high = _transformed(modality, np.array(ranges, dtype=np.float64).reshape(-1, 2).T)
+    known = high > low
+    return np.where(known, (low + high) / 2, center), np.where(known, (high - low) / 2, spread)
+
+
+def _transformed(modality: Modality, values: Array) -> Array:
+    """Values [..., columns] as a hospital's reader leaves them."""
+    if modality.transform == "signed_log":
+        values = np.sign(values) * np.log1p(np.abs(values))
+    return values if modality.clip is None else values.clip(*modality.clip)
 
 
 def _wide(modality: Modality) -> NDArray[np.bool_]:
@@ -154,16 +243,12 @@ def _mean_and_deviation(sums: Array) -> tuple[Array, Array]:
     return mean, np.sqrt(np.maximum(sums[2] / count - mean**2, 0.0))
 
 
-def _cuts(task: SurvivalTask, sums: Array) -> Tensor:
-    """Ends of the hazard intervals: equal shares of the events, the last one cut at half a share."""
-    if sums[0, 0] == 0:
-        raise InputError(
-            f"task {task.name}",
-            "no site has enough events to place hazard intervals",
-            "lower statistics.minimum_count",
-        )
-    mean, deviation = _mean_and_deviation(sums)
-    fitted = NormalDist(float(mean[0]), max(float(deviation[0]), 1e-3))
+def _cuts(task: SurvivalTask, mean: float, deviation: float) -> Tensor:
+    """Ends of the hazard intervals from the moments of log(1 + time).
+
+    They hold equal shares of the events; the last one is cut at half a share.
+    """
+    fitted = NormalDist(mean, max(deviation, 1e-3))
     shares = [*(i / task.bins for i in range(1, task.bins)), (task.bins - 0.5) / task.bins]
     ends = np.expm1([fitted.inv_cdf(share) for share in shares])
     first = task.longest * 1e-6 * np.arange(1, task.bins + 1)  # cuts beyond either end stay increasing

@@ -34,11 +34,22 @@ class Agreed(BaseModel):
 
 
 class Plausible(Agreed):
-    """Unit and plausible range of a numeric column; a value outside is taken for a wrong unit."""
+    """Unit and plausible range of a numeric column; a value outside is taken for a wrong unit.
+
+    `typical` is where about two thirds of patients lie, from public knowledge: it can stand in for the cohort's own
+    mean and standard deviation, which then need not leave a hospital.
+    """
 
     unit: str = ""
     low: float | None = None
     high: float | None = None
+    typical: tuple[float, float] | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.typical is not None and not self.typical[0] < self.typical[1]:
+            raise ValueError("typical must be a low and a higher end")
+        return self
 
 
 def _distinct(what: str, names: tuple[str, ...]) -> None:
@@ -100,6 +111,16 @@ class SurvivalTask(Agreed):
     unit: Literal["days", "months", "years"]
     longest: float = Field(gt=0, description="longest plausible follow-up, in `unit`")
     bins: int = Field(default=12, ge=2, le=60)
+    typical: tuple[float, float] | None = Field(
+        default=None,
+        description="about two thirds of the events lie between, in `unit`, from public knowledge",
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.typical is not None and not 0 < self.typical[0] < self.typical[1] <= self.longest:
+            raise ValueError("typical must be a time and a later one, no later than longest")
+        return self
 
     @property
     def columns(self) -> tuple[str, ...]:

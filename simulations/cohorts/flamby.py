@@ -28,9 +28,11 @@ def write_fed_tcga_brca(data: Path, out: Path) -> None:
         node="clinical",
         columns=features,
         plausible=Plausible(unit="no/yes", low=0, high=1),
-        ranges={"age_at_index": Plausible(unit="years", low=0, high=120)},
+        ranges={"age_at_index": Plausible(unit="years", low=0, high=120, typical=(45, 75))},
     )
-    survival = SurvivalTask(name="survival", time="time_days", event="event", unit="days", longest=20000)
+    survival = SurvivalTask(
+        name="survival", time="time_days", event="event", unit="days", longest=20000, typical=(400, 2500)
+    )
     table[FOLD] = table["split"].map({"test": _TEST, "train": _TRAIN})
     cohort = Patients(
         table["center"].map(dict(enumerate(CENTERS))),
@@ -41,11 +43,11 @@ def write_fed_tcga_brca(data: Path, out: Path) -> None:
 
 
 _HEART_RANGES = {
-    "age": Plausible(unit="years", low=18, high=110),
-    "trestbps": Plausible(unit="mmHg", low=50, high=300),
-    "chol": Plausible(unit="mg/dl", low=50, high=1000),
-    "thalach": Plausible(unit="beats per minute", low=30, high=250),
-    "oldpeak": Plausible(unit="mm ST depression", low=-10, high=15),
+    "age": Plausible(unit="years", low=18, high=110, typical=(45, 65)),
+    "trestbps": Plausible(unit="mmHg", low=50, high=300, typical=(110, 150)),
+    "chol": Plausible(unit="mg/dl", low=50, high=1000, typical=(180, 280)),
+    "thalach": Plausible(unit="beats per minute", low=30, high=250, typical=(120, 170)),
+    "oldpeak": Plausible(unit="mm ST depression", low=-10, high=15, typical=(0, 2)),
 }
 _HEART_LEVELS = {
     "sex": ("0", "1"),

@@ -22,9 +22,9 @@ from simulations.cohorts.patients import (
 LEAST_PER_CANCER = 20
 """Cancer types of fewer patients are one level, `other`."""
 _CLINICAL = {
-    "Age": Plausible(unit="years", low=0, high=120),
-    "BMI": Plausible(unit="kg/m2", low=8, high=100),
-    "Performance_status": Plausible(unit="ECOG grade", low=0, high=5),
+    "Age": Plausible(unit="years", low=0, high=120, typical=(50, 75)),
+    "BMI": Plausible(unit="kg/m2", low=8, high=100, typical=(22, 31)),
+    "Performance_status": Plausible(unit="ECOG grade", low=0, high=5, typical=(0, 1)),
 }
 _YES_NO = ("0", "1")
 _LEVELS = {
@@ -37,14 +37,14 @@ _LEVELS = {
     "HLA_LOH": _YES_NO,
 }
 _BLOOD = {
-    "TMB": Plausible(unit="mutations/Mb", low=0, high=1000),
-    "PDL1_TPS": Plausible(unit="percent", low=0, high=100),
-    "Albumin": Plausible(unit="g/dL", low=0.5, high=7),
-    "NLR": Plausible(unit="ratio", low=0, high=200),
-    "Platelets": Plausible(unit="10^9/L", low=1, high=2500),
-    "HGB": Plausible(unit="g/dL", low=2, high=25),
+    "TMB": Plausible(unit="mutations/Mb", low=0, high=1000, typical=(2, 15)),
+    "PDL1_TPS": Plausible(unit="percent", low=0, high=100, typical=(0, 60)),
+    "Albumin": Plausible(unit="g/dL", low=0.5, high=7, typical=(3.4, 4.4)),
+    "NLR": Plausible(unit="ratio", low=0, high=200, typical=(2, 8)),
+    "Platelets": Plausible(unit="10^9/L", low=1, high=2500, typical=(170, 330)),
+    "HGB": Plausible(unit="g/dL", low=2, high=25, typical=(10, 14)),
     "HED": Plausible(unit="mean Grantham distance", low=0, high=30),
-    "FCNA": Plausible(unit="fraction of the genome", low=0, high=1),
+    "FCNA": Plausible(unit="fraction of the genome", low=0, high=1, typical=(0.05, 0.45)),
 }
 _RESPONSE = ResponseTask(name="response", label="Response", classes=_YES_NO)
 

@@ -14,12 +14,12 @@ SMALLEST = 13
 POOL = "pooled institutions"
 
 _RANGES = {
-    "age": Plausible(unit="years", low=18, high=110),
-    "ph.ecog": Plausible(unit="ECOG grade", low=0, high=4),
-    "ph.karno": Plausible(unit="Karnofsky points", low=0, high=100),
-    "pat.karno": Plausible(unit="Karnofsky points", low=0, high=100),
-    "meal.cal": Plausible(unit="kcal", low=0, high=6000),
-    "wt.loss": Plausible(unit="pounds in six months", low=-60, high=150),
+    "age": Plausible(unit="years", low=18, high=110, typical=(55, 75)),
+    "ph.ecog": Plausible(unit="ECOG grade", low=0, high=4, typical=(0, 2)),
+    "ph.karno": Plausible(unit="Karnofsky points", low=0, high=100, typical=(70, 90)),
+    "pat.karno": Plausible(unit="Karnofsky points", low=0, high=100, typical=(70, 90)),
+    "meal.cal": Plausible(unit="kcal", low=0, high=6000, typical=(1000, 2000)),
+    "wt.loss": Plausible(unit="pounds in six months", low=-60, high=150, typical=(0, 20)),
 }
 _CLINICAL = Modality(
     name="clinical",
@@ -28,7 +28,9 @@ _CLINICAL = Modality(
     categories={"sex": ("1", "2")},
     ranges=_RANGES,
 )
-_SURVIVAL = SurvivalTask(name="survival", time="time", event="status", unit="days", longest=5000)
+_SURVIVAL = SurvivalTask(
+    name="survival", time="time", event="status", unit="days", longest=5000, typical=(90, 700)
+)
 
 
 def write_lung(out: Path, seed: int) -> None:

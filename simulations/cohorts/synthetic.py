@@ -144,7 +144,9 @@ def _coefficients(clinical: int, pathways: int, genes: int) -> tuple[Array, Arra
 
 
 _TASKS: list[Task] = [
-    SurvivalTask(name="survival", time="months", event="died", unit="months", longest=_LONGEST_MONTHS),
+    SurvivalTask(
+        name="survival", time="months", event="died", unit="months", longest=_LONGEST_MONTHS, typical=(3, 60)
+    ),
     ResponseTask(name="response", label="response", classes=("no", "yes")),
     ToxicityTask(name="toxicity", labels=TOXICITIES),
 ]
@@ -179,12 +181,12 @@ def _scale_for(censored: Callable[[float], float]) -> float:
     return low
 
 
-_MEASURED = Plausible(unit="standard units", low=-20, high=20)
+_MEASURED = Plausible(unit="standard units", low=-20, high=20, typical=(-1, 1))
 _KINDS: dict[str, dict[str, Any]] = {
     "clinical": {
         "node": "clinical",
         "categories": {"stage": STAGES},
-        "plausible": Plausible(unit="points", low=-100, high=220),
+        "plausible": Plausible(unit="points", low=-100, high=220, typical=(50, 70)),
     },
     "rna": {"node": "gene", "clip": (-5, 5), "plausible": _MEASURED},
     "protein": {"node": "protein", "plausible": _MEASURED},
@@ -197,7 +199,7 @@ _KINDS: dict[str, dict[str, Any]] = {
     "imaging": {
         "node": "imaging",
         "transform": "signed_log",
-        "plausible": Plausible(unit="mm2", low=0, high=1e9),
+        "plausible": Plausible(unit="mm2", low=0, high=1e9, typical=(1, 8)),
     },
 }
 

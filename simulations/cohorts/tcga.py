@@ -46,7 +46,9 @@ _RESPONSE = {
     "Stable Disease": "no_response",
     "Progressive Disease": "no_response",
 }
-_SURVIVAL = SurvivalTask(name="survival", time="survival_months", event="event", unit="months", longest=600)
+_SURVIVAL = SurvivalTask(
+    name="survival", time="survival_months", event="event", unit="months", longest=600, typical=(8, 60)
+)
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class _Assay:
     high: float | None
     measured_in: str = "any"
     divide_by: float = 1.0
+    typical: tuple[float, float] | None = None
 
 
 _ASSAYS = {
@@ -67,7 +70,9 @@ _ASSAYS = {
     "rna": _Assay("tcga/{}/rnaseq_x1e4.parquet", "gene", "z-score", -100, None, "all", RNA_SCALE),
     "copy_number": _Assay("tcga/{}/cnv.parquet", "gene", "GISTIC level", -2, 2, "two"),
     "mutation": _Assay("tcga/{}/mut.parquet", "gene", "no/yes", 0, 1, "two"),
-    "protein": _Assay("tcga_rppa/{}_rppa.parquet", "protein", "log2 relative level", -30, 30),
+    "protein": _Assay(
+        "tcga_rppa/{}_rppa.parquet", "protein", "log2 relative level", -30, 30, typical=(-0.7, 0.7)
+    ),
     "imaging": _Assay("tcga_hif/{}_hif.parquet", "imaging", "as published", -1e9, 1e9),
 }
 
@@ -138,7 +143,7 @@ def _clinical_modality(patients: pd.DataFrame, many: bool) -> Modality:
         node="clinical",
         columns=("age",),
         categories=categories,
-        ranges={"age": Plausible(unit="years", low=0, high=120)},
+        ranges={"age": Plausible(unit="years", low=0, high=120, typical=(45, 75))},
     )
 
 
@@ -176,7 +181,7 @@ def _assay_modality(assay: str, table: pd.DataFrame) -> Modality:
             "name": assay,
             "node": how.node,
             "columns": tuple(table.columns),
-            "plausible": Plausible(unit=how.unit, low=how.low, high=how.high),
+            "plausible": Plausible(unit=how.unit, low=how.low, high=how.high, typical=how.typical),
             "transform": "signed_log" if assay == "imaging" else "none",
             "clip": (-5, 5) if assay == "rna" else None,
             "scale": "none" if assay in ("copy_number", "mutation") else "standard",

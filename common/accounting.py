@@ -1,0 +1,141 @@
+"""What a cohort's releases cost together, as (epsilon, delta) for the addition or removal of one patient.
+
+Every release is a normal mechanism on a Poisson sample of the patients, repeated; a sampling rate of 1 takes everyone.
+Composition is left to Opacus' accountants: moments (RDP, Mironov et al. 2019) and privacy loss distributions (PRV,
+Gopi et al. 2021). Both bound epsilon from above, so the smaller one holds.
+"""
+
+import math
+import warnings
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+ORDERS = [1 + x / 10 for x in range(1, 100)] + list(range(11, 64)) + [2.0**k for k in range(6, 15)]
+"""Orders of the moments; a large noise multiplier needs large ones."""
+BEYOND_BUDGETS = 100.0
+"""Above this epsilon the distributions are not asked: discretising them takes gigabytes, to no hospital's use."""
+
+
+class Release(BaseModel):
+    """Something computed from a cohort and sent out.
+
+    Attributes:
+        mechanism: `training` and `statistics` are noised; `public-statistics` are exact sums that the federation
+            declares public, outside the guarantee; `without-privacy` is training without noise.
+        noise_multiplier: standard deviation of the noise over the most that one patient can change; 0 if none is added.
+        sampling_rate: probability with which each patient is in a step.
+        steps: how often it was computed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mechanism: Literal["training", "statistics", "public-statistics", "without-privacy"]
+    noise_multiplier: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    sampling_rate: float = Field(default=1.0, gt=0, le=1)
+    steps: int = Field(default=1, ge=1)
+
+
+@dataclass(frozen=True)
+class Spend:
+    """Epsilon of some releases at a delta by both accountants; infinite if one of them had no noise."""
+
+    rdp: float
+    prv: float
+    delta: float
+
+    @property
+    def epsilon(self) -> float:
+        """The smaller of two upper bounds."""
+        return min(self.rdp, self.prv)
+
+
+def spend(releases: Sequence[Release], delta: float) -> Spend:
+    """What all the releases cost together."""
+    if _is_unbounded(releases):
+        return Spend(math.inf, math.inf, delta)
+    history = _history(releases)
+    rdp = _rdp(history, delta)
+    return Spend(rdp, _prv(history, delta, rdp), delta)
+
+
+def epsilon_within(releases: Sequence[Release], delta: float, limit: float) -> bool:
+    """Whether the releases cost no more than `limit` by either accountant; the slower is asked only if need be."""
+    if _is_unbounded(releases):
+        return False
+    history = _history(releases)
+    rdp = _rdp(history, delta)
+    return rdp <= limit or _prv(history, delta, rdp) <= limit
+
+
+def noise_for(
+    epsilon: float, delta: float, releases: Callable[[float], Sequence[Release]], tolerance: float = 1e-3
+) -> float:
+    """The smallest noise multiplier s, to a relative `tolerance`, for which `releases(s)` cost at most epsilon.
+
+    Raises:
+        ValueError: if no noise multiplier up to a million is enough.
+    """
+    low, high = 0.0, 1.0
+    while not epsilon_within(releases(high), delta, epsilon):
+        low, high = high, 2 * high
+        if high > 1e6:
+            raise ValueError(f"epsilon {epsilon:g} at delta {delta:g} cannot be reached by more noise")
+    while high - low > tolerance * high:
+        middle = (low + high) / 2
+        if epsilon_within(releases(middle), delta, epsilon):
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def _is_unbounded(releases: Sequence[Release]) -> bool:
+    return any(_counts(release) and release.noise_multiplier == 0 for release in releases)
+
+
+def _counts(release: Release) -> bool:
+    return release.mechanism != "public-statistics"
+
+
+def _history(releases: Sequence[Release]) -> list[tuple[float, float, int]]:
+    """Opacus' form, equal mechanisms merged."""
+    steps: Counter[tuple[float, float]] = Counter()
+    for release in releases:
+        if _counts(release):
+            steps[release.noise_multiplier, release.sampling_rate] += release.steps
+    return [(noise, rate, number) for (noise, rate), number in sorted(steps.items())]
+
+
+def _rdp(history: list[tuple[float, float, int]], delta: float) -> float:
+    if not history:
+        return 0.0
+    from opacus.accountants import RDPAccountant  # slow to import, and most processes never ask
+
+    accountant = RDPAccountant()
+    accountant.history = history
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that the best order is the first or the last costs tightness only
+        return max(0.0, float(accountant.get_privacy_spent(delta=delta, alphas=ORDERS)[0]))
+
+
+def _prv(history: list[tuple[float, float, int]], delta: float, rdp: float) -> float:
+    """Infinite where the numbers are beyond what can be discretised: the other accountant's `rdp` then holds."""
+    if not history:
+        return 0.0
+    if rdp > BEYOND_BUDGETS:
+        return math.inf
+    from opacus.accountants import PRVAccountant
+
+    accountant = PRVAccountant()
+    accountant.history = history
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # log(0) at the end of the support, at a sampling rate of 1
+            found = float(accountant.get_epsilon(delta=delta, eps_error=0.01))
+    except (ValueError, RuntimeError, OverflowError, MemoryError):
+        return math.inf
+    return max(0.0, found) if math.isfinite(found) else math.inf
