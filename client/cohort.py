@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
 from client.labels import folds, groups, read_labels
+from client.policy import Policy
 from client.tables import Array, Table, check_ranges, codes, numbers, read_table
 from common.batch import PatientBatch
 from common.errors import InputError
@@ -34,7 +35,7 @@ class SiteFile(BaseModel):
     `tables` maps `outcomes` and modality names to files in the folder; a modality without a table is absent
     at this site. `columns` maps, per table, the federation's column to the hospital's where they differ.
     `fold` and `group` name optional columns of outcomes: a published held-out fold, and a subgroup to report.
-    `approved` is the hash of the federation file this hospital agreed to.
+    `approved` is the hash of the federation file this hospital agreed to. `policy` is what this hospital allows.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,6 +47,7 @@ class SiteFile(BaseModel):
     fold: str | None = None
     group: str | None = None
     approved: str | None = None
+    policy: Policy = Policy()
 
 
 @dataclass(frozen=True)
@@ -67,15 +69,15 @@ class Cohort:
     unmatched: dict[str, int]
 
 
-def read_site_file(folder: Path, federation: Federation) -> SiteFile:
-    """Read and check `site.toml`.
+def parse_site_file(folder: Path) -> SiteFile:
+    """Read `site.toml` on its own, whatever the federation asks for.
 
     Raises:
-        InputError: if it cannot be read, breaks the schema or approves another federation file.
+        InputError: if it cannot be read or breaks the schema.
     """
     path = folder / SITE_FILE
     try:
-        site = SiteFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return SiteFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise InputError(str(path), "there is no such file", "name a site folder") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -85,6 +87,15 @@ def read_site_file(folder: Path, federation: Federation) -> SiteFile:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         raise InputError(f"{path}, {place}", first["msg"], "correct it") from None
+
+
+def read_site_file(folder: Path, federation: Federation) -> SiteFile:
+    """Read `site.toml` and check it against the federation file.
+
+    Raises:
+        InputError: if it cannot be read, breaks the schema or approves another federation file.
+    """
+    path, site = folder / SITE_FILE, parse_site_file(folder)
     known = {OUTCOMES: {column for task in federation.tasks for column in task.columns}}
     known |= {modality.name: {*modality.columns, *modality.categories} for modality in federation.modalities}
     if OUTCOMES not in site.tables:

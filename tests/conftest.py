@@ -3,7 +3,7 @@
 import re
 import shutil
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -47,6 +47,14 @@ def _federation(**changes: object) -> Federation:
         "participants": (Participant(name="one"), Participant(name="two")),
     }
     return Federation.model_validate(parts | changes)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _state_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Privacy ledgers leave nothing in the user's home, not even those of fixtures that several tests share."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CONSILIUM_STATE", str(tmp_path_factory.mktemp("state")))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from client.cohort import inspect_cohort, read_cohort
+from client.cohort import inspect_cohort, read_cohort, read_site_file
+from client.policy import Policy
 from common.errors import InputError
 from common.federation import Federation
 
@@ -163,6 +164,20 @@ BAD: dict[str, tuple[Any, ...]] = {
 }
 
 
+POLICIES: dict[str, tuple[dict[str, object], str, str]] = {
+    "unknown key": ({"max_epsilon": 1.0}, "policy.max_epsilon", "not permitted"),
+    "negative noise": (
+        {"minimum_noise_multiplier": -1.0},
+        "policy.minimum_noise_multiplier",
+        "or equal to 0",
+    ),
+    "infinite epsilon": ({"maximum_epsilon": float("inf")}, "policy.maximum_epsilon", "finite"),
+    "no clipping": ({"maximum_clip_norm": 0.0}, "policy.maximum_clip_norm", "greater than 0"),
+    "delta of one": ({"delta": 1.0}, "policy.delta", "less than 1"),
+    "unknown statistics": ({"statistics": ["CANARYLEVEL"]}, "policy.statistics.0", "'declared', 'noised'"),
+}
+
+
 def assert_says(error: InputError, *parts: str) -> None:
     sentence = str(error)
     for part in parts:
@@ -217,3 +232,22 @@ def test_every_problem_is_listed(site_folder: Any, small_federation: Federation)
     cohort, problems = inspect_cohort(site_folder.write(), small_federation)
     assert cohort is not None
     assert len(problems) == 4
+
+
+@pytest.mark.parametrize("case", POLICIES)
+def test_bad_policy_is_one_sentence_with_place_and_remedy(
+    case: str, site_folder: Any, small_federation: Federation
+) -> None:
+    policy, *parts = POLICIES[case]
+    site_folder.site["policy"] = policy
+    with pytest.raises(InputError) as raised:
+        read_site_file(site_folder.write(), small_federation)
+    assert_says(raised.value, "site.toml", *parts, "correct it")
+
+
+def test_policy_is_a_table_that_may_be_left_out(site_folder: Any, small_federation: Federation) -> None:
+    assert read_site_file(site_folder.write(), small_federation).policy == Policy()
+    site_folder.site["policy"] = {"maximum_epsilon": 3, "tasks": ["survival"], "statistics": ["declared"]}
+    assert read_site_file(site_folder.write(), small_federation).policy == Policy(
+        maximum_epsilon=3.0, tasks=("survival",), statistics=("declared",)
+    )

@@ -1,0 +1,227 @@
+"""The lasting privacy ledger: what a cohort's releases cost over all rounds, runs and restarts.
+
+A release is reserved before it is computed and committed after. Reservations count whether committed or not, so a
+crash over-counts and never under-counts. The ledger is an SQLite file in a folder of its own below the site folder;
+`client.ledger_chain` says how its entries are sealed, `client.ledger_heads` how a lost or older ledger is noticed.
+Whoever can rewrite the ledger and both head copies can rewrite history; nobody else can unnoticed.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import ValidationError
+
+from client.ledger_chain import Entry, append, create, now, read_on
+from client.ledger_heads import follows, head_of, head_places, read_head, sync_folder, write_head
+from client.ledger_recovery import is_damage, known_releases, replace_damaged
+from client.policy import Limit
+from common.accounting import Release, epsilon_within
+from common.errors import InputError, Refusal, RefusalCode
+
+LEDGER = Path("ledger") / "ledger.sqlite"
+_BUSY_TIMEOUT_S = 60.0
+
+
+class Ledger:
+    """The ledger of a site folder's cohort: opened, or made for a cohort that has never trained.
+
+    Every entry is verified on opening, and later whatever this or another process appended. Any number of processes
+    may open it; an open ledger belongs to the thread and the process that opened it.
+
+    Head copies that are missing or behind are written anew: the chain itself is intact, and a crash, a new home
+    folder or a site folder that moved all look like that.
+
+    Args:
+        site: the site folder.
+
+    Raises:
+        Refusal: LEDGER_MISSING if head copies know of a ledger that is not there, LEDGER_INVALID if it was changed,
+            replaced by an older one, or cannot be read or written. Every method may raise the latter.
+    """
+
+    def __init__(self, site: Path) -> None:
+        self._entries: list[Entry] = []
+        with _refusing():
+            self._places = head_places(site)
+            path = site / LEDGER
+            path.parent.mkdir(exist_ok=True)
+            self._database = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
+            try:
+                self._database.execute("PRAGMA synchronous = EXTRA")
+                self._begin(site)
+                self._witness()
+            except BaseException:
+                self._database.close()
+                raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._database.close()
+
+    def entries(self) -> tuple[Entry, ...]:
+        """All entries, the first one first."""
+        with _refusing(), self._alone():
+            return tuple(self._entries)
+
+    def releases(self) -> list[Release]:
+        """Everything ever reserved, and what was carried over from a lost ledger."""
+        return [release for entry in self.entries() for release in entry.releases]
+
+    def require(self, releases: Sequence[Release], limit: Limit) -> None:
+        """Check that the limit covers these releases on top of everything so far; nothing is reserved.
+
+        Raises:
+            Refusal: DECLINED_BUDGET if it does not.
+        """
+        with _refusing(), self._alone():
+            self._afford(releases, limit)
+
+    def reserve(self, run: str, round_: int | None, releases: Sequence[Release], limit: Limit) -> int:
+        """Count these releases from now on, before any is computed.
+
+        A run without privacy has one such entry however often it asks: it cannot get worse.
+
+        Args:
+            run: digest of the federation file.
+            round_: of training; None for statistics.
+            releases: at least one.
+            limit: over everything so far and these.
+
+        Returns:
+            The number of the reservation.
+
+        Raises:
+            Refusal: DECLINED_BUDGET if the limit does not cover them. On any refusal nothing may be computed.
+        """
+        if not releases:
+            raise ValueError("what releases nothing needs no reservation")
+        with _refusing():
+            with self._alone():
+                self._afford(releases, limit)
+                if (same := self._already_unbounded(run, releases)) is not None:
+                    return same
+                number = self._append(kind="reserved", run=run, round=round_, releases=tuple(releases))
+            self._witness()
+        return number
+
+    def commit(self, reservation: int) -> None:
+        """Note that what was reserved has been computed; a second time changes nothing."""
+        with _refusing():
+            with self._alone():
+                if reservation not in (entry.number for entry in self._entries if entry.kind == "reserved"):
+                    raise ValueError("there is no such reservation")
+                if reservation in (entry.reservation for entry in self._entries):
+                    return
+                self._append(kind="committed", reservation=reservation)
+            self._witness()
+
+    def _begin(self, site: Path) -> None:
+        with self._database:
+            self._database.execute("BEGIN IMMEDIATE")
+            if self._database.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
+                return
+            if any(place.exists() for place in self._places):
+                raise Refusal(RefusalCode.LEDGER_MISSING)
+            sync_folder(site)
+            create(self._database, Entry(number=1, at=now(), kind="opened"))
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """A transaction in which nobody else writes the ledger or its heads, and both have been verified."""
+        with self._database:
+            self._database.execute("BEGIN IMMEDIATE")
+            read_on(self._database, self._entries)
+            for place in self._places:
+                head = read_head(place)
+                if head is not None and not follows(self._entries, head):
+                    raise Refusal(RefusalCode.LEDGER_INVALID)
+            yield
+
+    def _afford(self, releases: Sequence[Release], limit: Limit) -> None:
+        if limit.epsilon is None:
+            return
+        so_far = [release for entry in self._entries for release in entry.releases]
+        if not epsilon_within([*so_far, *releases], limit.delta, limit.epsilon):
+            raise Refusal(RefusalCode.DECLINED_BUDGET)
+
+    def _already_unbounded(self, run: str, releases: Sequence[Release]) -> int | None:
+        if any(release.mechanism != "without-privacy" for release in releases):
+            return None
+        return next(
+            (
+                entry.number
+                for entry in self._entries
+                if entry.kind == "reserved"
+                and entry.run == run
+                and any(release.mechanism == "without-privacy" for release in entry.releases)
+            ),
+            None,
+        )
+
+    def _append(self, **content: Any) -> int:
+        """Add an entry; `_entries` learns of it from the file alone, when the transaction has succeeded."""
+        entry = Entry(number=len(self._entries) + 1, at=now(), **content)
+        append(self._database, entry, self._entries[-1].hash)
+        return entry.number
+
+    def _witness(self) -> None:
+        """Bring the head copies up to the ledger, in a transaction lest two processes write them out of order."""
+        with self._alone():
+            head = head_of(self._entries)
+            for place in self._places:
+                if read_head(place) != head:
+                    write_head(head, place)
+
+
+def acknowledge(site: Path, note: str) -> None:
+    """The hospital's own act after its ledger was lost or damaged: go on with what is known to have been released.
+
+    The damaged file is kept aside. A new ledger carries over, for every mechanism, the most steps that a head copy or
+    what can still be read of the damaged ledger knows of: the budget is not reset.
+
+    Args:
+        site: the site folder.
+        note: what happened, for the hospital's own record.
+
+    Raises:
+        InputError: if the ledger is sound, or cannot be read or written for another reason than damage.
+    """
+    path = site / LEDGER
+    if not note.strip():
+        raise InputError(str(path), "the acknowledgement says nothing", "write what happened to the ledger")
+    try:
+        Ledger(site).close()
+    except Refusal as refusal:
+        if not is_damage(refusal):
+            raise _unusable(path, refusal.__cause__) from None
+    else:
+        raise InputError(str(path), "the privacy ledger is sound", "there is nothing to acknowledge")
+    try:
+        places = head_places(site)
+        carried = known_releases(path, places)
+        first = Entry(number=1, at=now(), kind="acknowledged", releases=carried, note=note)
+        replace_damaged(path, first, places)
+    except (sqlite3.Error, OSError) as error:
+        raise _unusable(path, error) from None
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError, ValidationError) as error:
+        raise Refusal(RefusalCode.LEDGER_INVALID) from error
+
+
+def _unusable(path: Path, error: BaseException | None) -> InputError:
+    what = f"the ledger cannot be read or written ({type(error).__name__})"
+    return InputError(str(path), what, "see to the disk, the permissions and other processes, then try again")

@@ -1,0 +1,217 @@
+"""After a loss the hospital goes on with what was spent: the budget is never reset."""
+
+import os
+import shutil
+import signal
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from client.ledger import LEDGER, Ledger, acknowledge
+from client.ledger_chain import Entry, now
+from client.ledger_heads import head_places, merged
+from client.ledger_recovery import replace_damaged
+from client.policy import Limit
+from common.accounting import Release, spend
+from common.errors import InputError, Refusal, RefusalCode
+
+NO_LIMIT = Limit(None, 1e-3)
+ROUND = Release(mechanism="training", noise_multiplier=8.0)
+STATISTICS = Release(mechanism="statistics", noise_multiplier=20.0)
+SPENT = [STATISTICS, *[ROUND] * 209]
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    folder = tmp_path / "site"
+    folder.mkdir()
+    fill(folder)
+    return folder
+
+
+@pytest.fixture
+def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder in memory, where there is one: a kill spares the page cache, so a disk would only be slower."""
+    shared = Path("/dev/shm")
+    with TemporaryDirectory(dir=shared if shared.is_dir() else tmp_path) as folder:
+        monkeypatch.setenv("CONSILIUM_STATE", str(Path(folder) / "state"))
+        yield Path(folder)
+
+
+def fill(site: Path) -> None:
+    with Ledger(site) as ledger:
+        for number in range(0, len(SPENT), 30):
+            ledger.reserve("run", number, SPENT[number : number + 30], NO_LIMIT)
+
+
+def changed(old: str, new: str) -> Callable[[Path], None]:
+    def change(site: Path) -> None:
+        with sqlite3.connect(site / LEDGER) as database:
+            database.execute("DROP TRIGGER entries_hold")
+            database.execute("UPDATE entries SET entry = replace(entry, ?, ?) WHERE number = 5", (old, new))
+        database.close()
+
+    return change
+
+
+def truncated(length: int) -> Callable[[Path], None]:
+    def truncate(site: Path) -> None:
+        with (site / LEDGER).open("rb+") as file:
+            file.truncate(length)
+
+    return truncate
+
+
+def without_heads(damage: Callable[[Path], object]) -> Callable[[Path], None]:
+    def remove(site: Path) -> None:
+        damage(site)
+        for place in head_places(site):
+            place.unlink()
+
+    return remove
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "deleted": lambda site: (site / LEDGER).unlink(),
+    "folder deleted": lambda site: shutil.rmtree(site / "ledger"),
+    "emptied": truncated(0),
+    "header only": truncated(100),
+    "truncated": truncated(8192),
+    "not a database": lambda site: (site / LEDGER).write_bytes(b"x" * 9000),
+    "row changed": changed("8.0", "9.0"),
+    "row changed, no heads": without_heads(changed('"run":"run"', '"run":"nur"')),
+    "head unreadable": lambda site: head_places(site)[1].write_text("x"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_acknowledged_ledger_carries_over_what_was_spent(site: Path, damage: str) -> None:
+    DAMAGES[damage](site)
+    with pytest.raises(Refusal):
+        Ledger(site)
+    acknowledge(site, "disk replaced")
+    with Ledger(site) as ledger:
+        first = ledger.entries()[0]
+        known = ledger.releases()
+        ledger.commit(ledger.reserve("run", 1, [ROUND], NO_LIMIT))
+    assert (first.kind, first.note) == ("acknowledged", "disk replaced")
+    assert {*merged(SPENT)} <= {*known}
+    limit = spend(SPENT, 1e-3).epsilon
+    with Ledger(site) as ledger, pytest.raises(Refusal) as raised:
+        ledger.require([ROUND], Limit(limit, 1e-3))
+    assert raised.value.code == RefusalCode.DECLINED_BUDGET
+
+
+def test_the_damaged_ledger_is_kept_and_a_second_loss_carries_over_all(site: Path) -> None:
+    for _ in range(2):
+        changed_bytes = truncate_and_read(site)
+        acknowledge(site, "disk replaced")
+        assert changed_bytes in [path.read_bytes() for path in (site / "ledger").glob("damaged-*.sqlite")]
+        with Ledger(site) as ledger:
+            assert tuple(ledger.releases()) == merged(SPENT)
+
+
+def truncate_and_read(site: Path) -> bytes:
+    truncated((site / LEDGER).stat().st_size - 100)(site)
+    return (site / LEDGER).read_bytes()
+
+
+def test_a_damaged_ledgers_log_is_not_applied_to_the_new_one(site: Path) -> None:
+    path, log = site / LEDGER, site / f"{LEDGER}-wal"
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("DROP TRIGGER entries_hold")
+    database.execute("UPDATE entries SET entry = replace(entry, '8.0', '9.0') WHERE number = 5")
+    database.commit()
+    kept = path.read_bytes(), log.read_bytes()
+    database.close()
+    path.write_bytes(kept[0])
+    log.write_bytes(kept[1])
+    first = Entry(number=1, at=now(), kind="acknowledged", releases=merged(SPENT), note="a log was left")
+    replace_damaged(path, first, head_places(site))
+    with Ledger(site) as ledger:
+        assert tuple(ledger.releases()) == merged(SPENT)
+    assert {kept[0], kept[1]} == {aside.read_bytes() for aside in (site / "ledger").glob("damaged-*")}
+
+
+def test_a_sound_ledger_cannot_be_acknowledged_away(site: Path) -> None:
+    with pytest.raises(InputError, match="is sound; there is nothing"):
+        acknowledge(site, "fresh start please")
+    with Ledger(site) as ledger:
+        assert ledger.releases() == SPENT
+
+
+def test_an_acknowledgement_says_what_happened(site: Path) -> None:
+    (site / LEDGER).unlink()
+    with pytest.raises(InputError, match="says nothing"):
+        acknowledge(site, " ")
+
+
+def test_a_ledger_that_cannot_be_used_for_another_reason_is_no_loss(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    with monkeypatch.context() as patch:
+        patch.setenv("CONSILIUM_STATE", str(tmp_path / "file"))
+        with pytest.raises(InputError, match="see to the disk, the permissions"):
+            acknowledge(site, "no state folder")
+    locked = sqlite3.connect(site / LEDGER, isolation_level=None)
+    locked.execute("BEGIN IMMEDIATE")
+    monkeypatch.setattr("client.ledger._BUSY_TIMEOUT_S", 0.0)
+    with pytest.raises(InputError, match="and other processes"):
+        acknowledge(site, "locked")
+    locked.close()
+    with Ledger(site) as ledger:
+        assert ledger.releases() == SPENT
+
+
+def test_a_kill_at_any_line_of_an_acknowledgement_resets_nothing(memory: Path) -> None:
+    template, at, ended = memory / "template", 0, False
+    template.mkdir()
+    fill(template)
+    while not ended:
+        site = memory / f"site-{at}"
+        shutil.copytree(template, site)
+        Ledger(site).close()
+        DAMAGES["row changed, no heads"](site)
+        ended = killed_at(at, lambda site=site: acknowledge(site, "disk replaced")) == 0  # type: ignore[misc]
+        try:
+            Ledger(site).close()
+        except Refusal:
+            acknowledge(site, "again")
+        with Ledger(site) as ledger:
+            assert sum(release.steps for release in ledger.releases()) == len(SPENT)
+        at += 1
+    assert at > 30
+
+
+def killed_at(line: int, action: Callable[[], None]) -> int:
+    """The exit status of a forked process that is killed before that line of the recovery, if it runs so many."""
+    lines = 0
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal lines
+        if Path(frame.f_code.co_filename).name != "ledger_recovery.py":
+            return trace if frame.f_code.co_name == "acknowledge" else None
+        if event == "line":
+            if lines == line:
+                os.kill(os.getpid(), signal.SIGKILL)
+            lines += 1
+        return trace
+
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            sys.settrace(trace)
+            action()
+            code = 0
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
