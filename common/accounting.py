@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from scipy.optimize import brentq
 
 ORDERS = [1 + x / 10 for x in range(1, 100)] + list(range(11, 64)) + [2.0**k for k in range(6, 15)]
 """Orders of the moments; a large noise multiplier needs large ones."""
@@ -79,18 +80,23 @@ def noise_for(
     Raises:
         ValueError: if no noise multiplier up to a million is enough.
     """
-    low, high = 0.0, 1.0
-    while not epsilon_within(releases(high), delta, epsilon):
-        low, high = high, 2 * high
-        if high > 1e6:
+
+    def excess(log_noise: float) -> float:
+        """Positive where it costs too much; nearly a straight line."""
+        return math.log(max(spend(releases(math.exp(log_noise)), delta).epsilon, 1e-12) / epsilon)
+
+    high = 0.0
+    while excess(high) > 0:
+        high += math.log(2)
+        if high > math.log(1e6):
             raise ValueError(f"epsilon {epsilon:g} at delta {delta:g} cannot be reached by more noise")
-    while high - low > tolerance * high:
-        middle = (low + high) / 2
-        if epsilon_within(releases(middle), delta, epsilon):
-            high = middle
-        else:
-            low = middle
-    return high
+    low = high - math.log(2)
+    while excess(low) <= 0:
+        low, high = low - math.log(2), low
+    found = float(brentq(excess, low, high, xtol=tolerance / 2))
+    while excess(found) > 0:
+        found += tolerance / 2
+    return math.exp(found)
 
 
 def _is_unbounded(releases: Sequence[Release]) -> bool:

@@ -1,0 +1,222 @@
+"""What a hospital reads of its privacy budget, and that reading changes nothing."""
+
+import json
+import math
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result as Ended
+from typer.testing import CliRunner
+
+from client.ledger import LEDGER, Ledger
+from client.ledger_heads import STATE_VARIABLE, head_places
+from client.policy import Limit
+from common.accounting import Release, spend
+
+DELTA = 1e-4
+LIMIT = Limit(9.0, DELTA)
+FIRST, SECOND = "3f9a" * 16, "b71e" * 16
+STATISTICS = Release(mechanism="statistics", noise_multiplier=10)
+ROUND = Release(mechanism="training", noise_multiplier=4.0, sampling_rate=1.0, steps=2)
+OTHER = Release(mechanism="training", noise_multiplier=6.0)
+PUBLIC = Release(mechanism="public-statistics")
+SPENT = [STATISTICS, *[ROUND] * 3, PUBLIC, *[OTHER] * 2]
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "state"
+    monkeypatch.setenv(STATE_VARIABLE, str(folder))
+    return folder
+
+
+@pytest.fixture
+def fresh(tmp_path: Path, state: Path) -> Path:
+    """A site folder whose tables, were they read, are no tables."""
+    site = tmp_path / "north"
+    site.mkdir()
+    (site / "o.csv").write_text("CANARY-8371")
+    policy = f"[policy]\nmaximum_epsilon = 9.0\ndelta = {DELTA}\n"
+    (site / "site.toml").write_text(f'name = "north"\ntables = {{ outcomes = "o.csv" }}\n{policy}')
+    return site
+
+
+@pytest.fixture
+def trained(fresh: Path) -> Path:
+    """Two runs, the last round of which was interrupted."""
+    with Ledger(fresh) as ledger:
+        ledger.commit(ledger.reserve(FIRST, None, [STATISTICS], LIMIT))
+        for number in (1, 2, 3):
+            ledger.commit(ledger.reserve(FIRST, number, [ROUND], LIMIT))
+        ledger.commit(ledger.reserve(SECOND, None, [PUBLIC], LIMIT))
+        ledger.commit(ledger.reserve(SECOND, 1, [OTHER], LIMIT))
+        ledger.reserve(SECOND, 2, [OTHER], LIMIT)
+    return fresh
+
+
+def ask(*arguments: object, columns: int = 120) -> Ended:
+    from simulations.cli import app
+
+    environment = {"COLUMNS": str(columns)}
+    return CliRunner(env=environment).invoke(app, ["site", "ledger", *map(str, arguments)])
+
+
+def account(site: Path) -> dict[str, Any]:
+    ended = ask(site, "--json")
+    assert ended.exit_code == 0, ended.output
+    read: dict[str, Any] = json.loads(ended.stdout)
+    return read
+
+
+def files(*folders: Path) -> dict[Path, tuple[bytes, int]]:
+    return {
+        path: (path.read_bytes(), path.stat().st_mtime_ns)
+        for folder in folders
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_account_is_what_the_accountants_say(trained: Path) -> None:
+    found = account(trained)
+    total = spend(SPENT, DELTA)
+    assert (found["site"], found["delta"], found["maximum_epsilon"]) == ("north", DELTA, 9.0)
+    assert found["spent"] == {"epsilon": total.epsilon, "rdp": total.rdp, "prv": total.prv}
+    assert found["remaining"] == pytest.approx(9.0 - total.epsilon)
+    first, second = found["runs"]
+    assert (first["federation"], first["rounds"], first["uncommitted"]) == (FIRST, 3, 0)
+    assert (second["federation"], second["rounds"], second["uncommitted"]) == (SECOND, 2, 1)
+    assert first["alone"]["epsilon"] == spend([STATISTICS, *[ROUND] * 3], DELTA).epsilon
+    assert second["alone"]["epsilon"] == spend([OTHER] * 2, DELTA).epsilon
+    assert [each["steps"] for each in first["releases"]] == [1, 6]
+    assert first["first"] <= first["last"] <= second["first"]
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_account_in_words_names_every_run_and_what_it_released(trained: Path, columns: int) -> None:
+    ended = ask(trained, columns=columns)
+    assert ended.exit_code == 0
+    total = spend(SPENT, DELTA)
+    assert f"north: epsilon {total.epsilon:.3f} spent so far at delta 0.0001" in ended.stdout
+    assert f"{9 - total.epsilon:.3f} remains" in ended.stdout
+    for shown in (f"{total.rdp:.3f}", FIRST[:10], SECOND[:10], "statistics: noise 10", "training: noise 4"):
+        assert shown in ended.stdout
+    assert "public statistics: outside" in ended.stdout
+    assert "1 of these interrupted" in ended.stdout
+    assert all(len(line) <= columns for line in ended.stdout.splitlines() if "noise" in line)
+    assert "CANARY" not in ended.stdout
+
+
+def test_reading_writes_nothing(trained: Path, state: Path) -> None:
+    before = files(trained, state)
+    ask(trained)
+    account(trained)
+    assert files(trained, state) == before
+
+
+def test_no_ledger_yet_is_said_and_none_is_made(fresh: Path, state: Path) -> None:
+    before = sorted(fresh.rglob("*"))
+    ended = ask(fresh)
+    assert ended.exit_code == 0
+    assert "north: there is no privacy ledger yet; no release of this cohort is recorded." in ended.stdout
+    assert "The policy allows 9 at delta 0.0001: 9.000 remains." in ended.stdout
+    found = account(fresh)
+    assert (found["entries"], found["runs"], found["spent"]["epsilon"]) == (None, [], 0)
+    assert sorted(fresh.rglob("*")) == before
+    assert not state.exists()
+
+
+def test_an_empty_ledger_is_told_from_none(fresh: Path) -> None:
+    Ledger(fresh).close()
+    assert "the privacy ledger is empty; no release" in ask(fresh).stdout
+    assert account(fresh)["entries"] == 1
+
+
+def test_without_privacy_there_is_no_guarantee_and_nothing_remains(fresh: Path) -> None:
+    with Ledger(fresh) as ledger:
+        bare = Release(mechanism="without-privacy")
+        ledger.commit(ledger.reserve(FIRST, None, [bare], Limit(None, DELTA)))
+    shown = ask(fresh).stdout
+    assert "north: no guarantee: something was released without noise" in shown
+    assert "training without privacy: no guarantee" in shown
+    assert "0.000 remains" in shown
+    found = account(fresh)
+    assert found["spent"]["epsilon"] is None
+    assert found["runs"][0]["rounds"] is None
+
+
+def test_without_a_limit_in_the_policy_none_is_made_up(trained: Path) -> None:
+    (trained / "site.toml").write_text('name = "north"\ntables = { outcomes = "o.csv" }\n')
+    assert "The policy sets no limit" in ask(trained).stdout
+    assert account(trained)["remaining"] is None
+
+
+def lose(site: Path) -> None:
+    (site / LEDGER).unlink()
+
+
+def change(site: Path) -> None:
+    with sqlite3.connect(site / LEDGER) as database:
+        database.execute("DROP TRIGGER entries_hold")
+        database.execute("UPDATE entries SET entry = replace(entry, '4.0', '9.0') WHERE number = 4")
+    database.close()
+
+
+DAMAGES = [(lose, "of a cohort that has trained before is missing"), (change, "has been changed or damaged")]
+
+
+@pytest.mark.parametrize(("damage", "told"), DAMAGES)
+def test_a_lost_or_changed_ledger_is_one_sentence_with_the_remedy(
+    trained: Path, damage: Any, told: str
+) -> None:
+    damage(trained)
+    before = files(trained)
+    for arguments in ((trained,), (trained, "--json")):
+        ended = ask(*arguments)
+        assert (ended.exit_code, ended.stdout) == (2, "")
+        assert ended.stderr.startswith(f"consilium: the privacy ledger {told}; ")
+        assert "consilium site ledger FOLDER --acknowledge NOTE" in ended.stderr
+        assert ended.stderr.count("\n") == 1
+    assert files(trained) == before
+
+
+@pytest.mark.parametrize("damage", [lose, change])
+def test_acknowledging_carries_the_budget_over(trained: Path, damage: Any) -> None:
+    damage(trained)
+    ended = ask(trained, "--acknowledge", "disk of 3 March")
+    assert ended.exit_code == 0
+    assert "A new ledger was begun. Carried over: " in ended.stdout
+    assert "training: noise 4, sampling rate 1, 6 steps" in ended.stdout
+    assert "disk of 3 March" in ended.stdout
+    found = account(trained)
+    assert found["spent"]["epsilon"] >= spend(SPENT, DELTA).epsilon - 1e-9
+    assert math.isfinite(found["spent"]["epsilon"])
+    assert (found["runs"][0]["federation"], found["runs"][0]["note"]) == (None, "disk of 3 March")
+
+
+def test_there_is_nothing_to_acknowledge_without_a_loss(fresh: Path, trained: Path, tmp_path: Path) -> None:
+    assert "is sound; there is nothing to acknowledge" in ask(trained, "--acknowledge", "x").stderr
+    never = tmp_path / "never"
+    never.mkdir()
+    (never / "site.toml").write_text((fresh / "site.toml").read_text())
+    ended = ask(never, "--acknowledge", "x")
+    assert ended.exit_code == 2
+    assert "no privacy ledger yet, and no trace of an earlier one" in ended.stderr
+    assert [path.name for path in never.iterdir()] == ["site.toml"]
+
+
+def test_a_ledger_that_cannot_be_opened_is_not_called_damaged(trained: Path) -> None:
+    for place in head_places(trained):
+        place.unlink()
+        place.mkdir()
+    ended = ask(trained)
+    assert ended.exit_code == 2
+    assert "the ledger cannot be opened (Is a directory); see to the disk" in ended.stderr
+
+
+def test_a_folder_without_a_site_file_is_bad_input(tmp_path: Path) -> None:
+    ended = ask(tmp_path)
+    assert ended.exit_code == 2
+    assert "site.toml: there is no such file; name a site folder." in ended.stderr
