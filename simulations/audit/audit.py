@@ -1,0 +1,180 @@
+"""The audit: synthetic patients of one hospital, each way of training attacked, and what came of it."""
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from client.cohort import read_cohort
+from common.batch import PatientBatch
+from common.errors import InputError
+from common.federation import FILE_NAME, Federation, load
+from common.metrics import HEADLINE
+from common.preprocessing import combine, site_statistics
+from simulations.audit.membership import FEWEST, Targets, lira_scores, loss_scores, mean_losses, train_targets
+from simulations.audit.one_run import audit_one_run
+from simulations.audit.report import Attack, Audit, Canaries, Figure, Row
+from simulations.audit.roc import auc, curve, over_targets, true_positives
+from simulations.audit.setting import Setting, compared
+from simulations.cohorts.synthetic import write_synthetic
+from simulations.result import machine
+
+OTHERS = 300
+"""Patients that no model is trained on, to measure what it is good for."""
+BATCH_SIZE = 32
+FEWEST_CANARIES, FEWEST_PATIENTS = 40, 20
+_POINTS = 400
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to audit: how many synthetic patients, models, rounds and canaries, and at which epsilons."""
+
+    epsilons: tuple[float, ...] = (8.0, 1.0)
+    delta: float = 1e-3
+    patients: int = 300
+    models: int = 16
+    rounds: int = 30
+    canaries: int = 200
+    seed: int = 0
+    command: str = "consilium privacy audit"
+
+    def check(self) -> None:
+        """Refuse what gives no figures.
+
+        Raises:
+            InputError: naming the option.
+        """
+        least = (("patients", FEWEST_PATIENTS), ("models", FEWEST), ("canaries", FEWEST_CANARIES))
+        for option, few in least:
+            if getattr(self, option) < few:
+                raise InputError(f"--{option}", "is too small for any figure", f"use {few} or more")
+        if not 0 < self.delta < 1:
+            raise InputError("--delta", "is no probability that can be missed", "use one such as 1e-3")
+        if any(not 0 < epsilon < np.inf for epsilon in self.epsilons):
+            raise InputError("--epsilon", "is not a positive number", "use numbers such as 8 and 1")
+
+
+@dataclass(frozen=True)
+class _Hospital:
+    """Standardised patients: those the models are trained on, and others."""
+
+    federation: Federation
+    folder: Path
+    patients: PatientBatch
+    others: PatientBatch
+    cuts: dict[str, torch.Tensor]
+
+
+def run_audit(request: Request, say: Callable[[str], None] = lambda text: None) -> Audit:
+    """Train and attack; `say` is told what is being done.
+
+    Raises:
+        InputError: for a request that gives no figures.
+    """
+    request.check()
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        hospital = _hospital(Path(folder) / "cohort", request)
+        members = max(1, request.patients // 2)
+        settings = compared(hospital.federation, request.epsilons, request.delta, members)
+        rows = tuple(_row(hospital, setting, request, say) for setting in settings)
+    return Audit(
+        command=request.command,
+        machine=machine(),
+        seconds=time.monotonic() - started,
+        seed=request.seed,
+        patients=request.patients,
+        models=request.models,
+        rounds=request.rounds,
+        delta=request.delta,
+        metrics={task.name: HEADLINE[task.kind] for task in hospital.federation.tasks},
+        rows=rows,
+    )
+
+
+def _hospital(folder: Path, request: Request) -> _Hospital:
+    """One hospital's patients, scaled by sums over all of them, so that scaling tells nobody who was trained on."""
+    write_synthetic(
+        folder, sites=1, patients=request.patients + OTHERS, seed=request.seed, shift=0.0, lacking=0.0
+    )
+    settings = {"training.rounds": str(request.rounds), "training.batch_size": str(BATCH_SIZE)}
+    federation = load(folder / FILE_NAME).changed(settings)
+    batch = read_cohort(next(folder.glob("*/site.toml")).parent, federation).batch
+    preprocessing = combine([site_statistics(batch, federation)], federation)
+    standardised = preprocessing.apply(batch)
+    everyone = torch.arange(len(batch))
+    return _Hospital(
+        federation,
+        folder,
+        standardised.select(everyone[: request.patients]),
+        standardised.select(everyone[request.patients :]),
+        preprocessing.cuts,
+    )
+
+
+def _row(hospital: _Hospital, setting: Setting, request: Request, say: Callable[[str], None]) -> Row:
+    started = time.monotonic()
+    trained = 0
+
+    def done() -> None:
+        nonlocal trained
+        trained += 1
+        say(f"{setting.name}: {trained} of {request.models} models trained")
+
+    targets = train_targets(
+        setting,
+        hospital.folder,
+        hospital.patients,
+        hospital.others,
+        hospital.cuts,
+        request.models,
+        request.seed,
+        done,
+    )
+    say(f"{setting.name}: one run with {request.canaries} canaries")
+    one_run = audit_one_run(
+        setting,
+        hospital.folder,
+        hospital.patients,
+        hospital.cuts,
+        request.canaries,
+        request.delta,
+        request.seed,
+    )
+    privacy = setting.federation.privacy
+    member_loss, other_loss = mean_losses(targets)
+    return Row(
+        name=setting.name,
+        claimed=setting.epsilon,
+        noise_multiplier=None if privacy is None else privacy.noise_multiplier,
+        loss=_attack(targets, loss_scores(targets), request.seed),
+        lira=_attack(targets, lira_scores(targets), request.seed),
+        one_run=Canaries(**asdict(one_run)),
+        scores={task: (float(each.mean()), float(each.std(ddof=1))) for task, each in targets.scores.items()},
+        member_loss=member_loss,
+        other_loss=other_loss,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _attack(targets: Targets, scores: NDArray[np.float64], seed: int) -> Attack:
+    members: Sequence[NDArray[np.bool_]] = list(targets.members)
+    area = over_targets(auc, members, list(scores), seed)
+    rate = over_targets(true_positives, members, list(scores), seed)
+    return Attack(
+        auc=Figure(**asdict(area)),
+        true_positives=Figure(**asdict(rate)),
+        curve=_thinned(*curve(targets.members.ravel(), scores.ravel())),
+    )
+
+
+def _thinned(false: NDArray[np.float64], true: NDArray[np.float64]) -> tuple[tuple[float, float], ...]:
+    """At most `_POINTS` points of a curve, evenly spread over the logarithm of its places."""
+    places = np.unique(np.geomspace(1, len(false), _POINTS).astype(int) - 1)
+    return tuple((float(false[place]), float(true[place])) for place in places)

@@ -1,0 +1,50 @@
+"""Patients made to be found: extreme, contradictory, and each unlike all others.
+
+Differential privacy is promised for every patient that the model accepts, so the audit inserts those that would leave
+the clearest trace: all values at the end of the standardised range with random signs, and labels drawn regardless of
+them. Their gradients are far above any clip norm. In many columns random signs are nearly orthogonal, and so are the
+gradients, which contain the values as a factor: one canary's trace is not covered by another's.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from common.batch import PatientBatch
+from common.federation import Federation
+from common.preprocessing import LARGEST
+from common.schema import ResponseTask, SurvivalTask, Task
+
+
+def make_canaries(
+    federation: Federation, cuts: dict[str, Tensor], count: int, rng: np.random.Generator
+) -> PatientBatch:
+    """`count` standardised patients with every modality observed and every task labelled.
+
+    Args:
+        federation: the agreement they are patients of.
+        cuts: survival task -> ends of its hazard intervals: times are drawn up to the last.
+        count: how many.
+        rng: of signs and labels.
+    """
+    values, observed, labels, labelled = {}, {}, {}, {}
+    for modality in federation.modalities:
+        shape = (count, len(modality.nodes))
+        values[modality.name] = torch.from_numpy(rng.choice((-LARGEST, LARGEST), size=shape)).float()
+        observed[modality.name] = torch.ones(shape, dtype=torch.bool)
+    for task in federation.tasks:
+        drawn = torch.from_numpy(_labels(task, cuts, count, rng)).float()
+        labels[task.name], labelled[task.name] = drawn, torch.ones(drawn.shape, dtype=torch.bool)
+    return PatientBatch(values, observed, labels, labelled)
+
+
+def _labels(
+    task: Task, cuts: dict[str, Tensor], count: int, rng: np.random.Generator
+) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    """[count, columns]; a survival time is an event, or a censoring where next to nothing happens before it."""
+    if isinstance(task, SurvivalTask):
+        time = rng.random(count) * float(cuts[task.name][-1])
+        return np.stack([time, rng.integers(2, size=count)], axis=1).astype(np.float64)
+    if isinstance(task, ResponseTask):
+        return rng.integers(len(task.classes), size=(count, 1)).astype(np.float64)
+    return rng.integers(2, size=(count, len(task.labels))).astype(np.float64)

@@ -1,0 +1,34 @@
+"""What `consilium privacy audit` does: run, print, write, and judge."""
+
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from simulations.audit.audit import Request, run_audit
+from simulations.audit.show import show
+
+
+def audit(request: Request, out: Path | None, console: Console | None = None) -> bool:
+    """Print an audit, write `audit.json` and `roc.svg` to `out`; whether every claim stands.
+
+    Raises:
+        InputError: for a request that gives no figures.
+    """
+    torch.set_num_threads(1)  # the steps are too small for more
+    console = console or Console()
+    request.check()
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+    if console.is_terminal:
+        with console.status("starting") as status:
+            found = run_audit(request, status.update)
+    else:
+        found = run_audit(request)
+    show(found, console)
+    if out is not None:
+        from simulations.audit.drawing import write_roc
+
+        found.write(out)
+        write_roc(found, out)
+    return not any(row.refuted for row in found.rows)

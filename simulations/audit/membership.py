@@ -1,0 +1,163 @@
+"""Was this patient in the training data? Two attacks on the loss of a trained model.
+
+Every model is trained on a random half of the same patients, each patient by a fair coin, so that the other half are
+patients of the same hospital who were not in. Each model is attacked in turn, with the others as its shadows.
+
+- The loss attack (Yeom et al. 2018) takes a patient for a member if the loss is low: score -l.
+- LiRA (Carlini et al. 2022, online) asks whether the loss is low for this patient. With p = exp(-l), the patient's
+  loss is turned into phi = log(p / (1 - p)), which is nearly normal over models. Shadows trained with and without the
+  patient give two means; standard deviations are pooled over patients, as the paper advises for few shadows. The score
+  is the log of the likelihood ratio of the attacked model's phi.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from client.training import logits
+from common.batch import PatientBatch
+from common.federation import Federation
+from common.metrics import headline
+from common.model import HierarchicalMultimodalGNN, build_model
+from common.objectives import multitask_loss
+from common.prediction import prediction
+from simulations.audit.setting import Setting, train_round
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+SMALLEST_LOSS = 1e-9
+FEWEST = 4
+"""Models: of three shadows some have seen a patient, and some have not."""
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Trained models and what an attacker sees of them.
+
+    Attributes:
+        members: [models, P] whether a patient was trained on.
+        losses: [models, P] summed over tasks, which count alike.
+        scores: task -> [models] headline metric on other patients.
+    """
+
+    members: Mask
+    losses: Array
+    scores: dict[str, Array]
+
+
+def train_targets(
+    setting: Setting,
+    folder: Path,
+    patients: PatientBatch,
+    others: PatientBatch,
+    cuts: dict[str, torch.Tensor],
+    models: int,
+    seed: int,
+    done: Callable[[], None] = lambda: None,
+) -> Targets:
+    """Train each model on its own half of the patients.
+
+    Args:
+        setting: how to train.
+        folder: of the federation's public files.
+        patients: standardised, P of them.
+        others: standardised patients to measure what the model is good for.
+        cuts: hazard intervals.
+        models: how many.
+        seed: of coins and first weights; the same for all settings, so that they are attacked on the same halves.
+        done: called after each model.
+    """
+    members = np.random.default_rng(seed).random((models, len(patients))) < 0.5
+    federation = setting.federation
+    losses, scores = [], []
+    for number, member in enumerate(members):
+        model = build_model(federation, folder, seed + number)
+        own = patients.select(torch.from_numpy(member))
+        for round_ in range(1, federation.training.rounds + 1):
+            train_round(model, own, federation, cuts, round_, seed + number * federation.training.rounds)
+        losses.append(_losses(model, patients, federation, cuts))
+        scores.append(_held_out(model, others, federation, cuts))
+        done()
+    by_task = {task.name: np.array([each[task.name] for each in scores]) for task in federation.tasks}
+    return Targets(members, np.stack(losses), by_task)
+
+
+def _losses(
+    model: HierarchicalMultimodalGNN,
+    patients: PatientBatch,
+    federation: Federation,
+    cuts: dict[str, torch.Tensor],
+) -> Array:
+    outputs = logits(model, patients)
+    losses: Array = multitask_loss(federation.tasks, outputs, patients, cuts, None).double().numpy()
+    return losses
+
+
+def _held_out(
+    model: HierarchicalMultimodalGNN,
+    others: PatientBatch,
+    federation: Federation,
+    cuts: dict[str, torch.Tensor],
+) -> dict[str, float]:
+    outputs = logits(model, others)
+    return {
+        task.name: headline(
+            task,
+            prediction(task, outputs[task.name], cuts),
+            others.labels[task.name].double().numpy(),
+            others.labelled[task.name].numpy(),
+        )
+        for task in federation.tasks
+    }
+
+
+def loss_scores(targets: Targets) -> Array:
+    """[models, P] -l."""
+    return -targets.losses
+
+
+def lira_scores(targets: Targets) -> Array:
+    """[models, P] log-likelihood ratio of in against out; 0 where no shadow, or every shadow, has seen the patient."""
+    phi = confidence(targets.losses)
+    everyone = np.arange(len(phi))
+    return np.stack(
+        [
+            _likelihood_ratio(phi[model], phi[everyone != model], targets.members[everyone != model])
+            for model in everyone
+        ]
+    )
+
+
+def confidence(losses: Array) -> Array:
+    """log(p / (1 - p)) of p = exp(-l), which is -log(exp(l) - 1), exact for small and large losses."""
+    bounded = np.maximum(losses, SMALLEST_LOSS)
+    transformed: Array = -bounded - np.log(-np.expm1(-bounded))
+    return transformed
+
+
+def _likelihood_ratio(phi: Array, shadows: Array, members: Mask) -> Array:
+    (inside, spread_in), (outside, spread_out) = _fit(shadows, members), _fit(shadows, ~members)
+    ratio = _log_density(phi, inside, spread_in) - _log_density(phi, outside, spread_out)
+    return np.where(np.isfinite(ratio), ratio, 0.0)
+
+
+def _fit(shadows: Array, chosen: Mask) -> tuple[Array, float]:
+    """Mean [P] over the chosen shadows of each patient, not-a-number without any, and one standard deviation."""
+    count = chosen.sum(0)
+    mean = np.divide((shadows * chosen).sum(0), count, out=np.full(len(count), np.nan), where=count > 0)
+    squares = np.where(chosen, (shadows - mean) ** 2, 0.0).sum()
+    return mean, float(np.sqrt(squares / max(1, np.maximum(count - 1, 0).sum()))) or 1.0
+
+
+def _log_density(phi: Array, mean: Array, spread: float) -> Array:
+    density: Array = -0.5 * ((phi - mean) / spread) ** 2 - np.log(spread)
+    return density
+
+
+def mean_losses(targets: Targets) -> tuple[float, float]:
+    """Of members, and of patients who were not in."""
+    return float(targets.losses[targets.members].mean()), float(targets.losses[~targets.members].mean())
