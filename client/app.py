@@ -1,21 +1,26 @@
 """The hospital's Flower app: statistics, training and evaluation, each a thin step between message and cohort.
 
-Nothing raised here reaches the coordinator: whatever goes wrong becomes a refusal with a code.
+Nothing raised here reaches the coordinator: whatever goes wrong becomes a refusal with a code. Whatever is computed
+from the cohort and sent is first entered in the hospital's privacy ledger, on the terms of the hospital's own policy.
 """
 
 import logging
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from traceback import extract_tb
 
-import numpy as np
 import torch
 from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
-from client.cohort import Cohort, read_cohort
-from client.training import evaluate, split, train
+from client.ledger import Ledger
+from client.policy import WITHOUT_PRIVACY, Terms
+from client.privacy import train_privately
+from client.secret import SecretRandom
+from client.site import Site, open_site
+from client.statistics import noised_statistics
+from client.training import evaluate, train
 from common.batch import PatientBatch
 from common.errors import InputError, Refusal, RefusalCode
 from common.exchange import (
@@ -26,107 +31,13 @@ from common.exchange import (
     StatisticsReply,
     StatisticsRequest,
     TrainReply,
-    unpack_preprocessing,
 )
-from common.federation import Federation, load
-from common.model import HierarchicalMultimodalGNN, averaging_group, build_model, patients_behind
-from common.preprocessing import Preprocessing, site_statistics
+from common.federation import Federation, Privacy
+from common.model import averaging_group, hospitals_behind, patients_behind
+from common.preprocessing import SiteStatistics, site_statistics
 
 app = ClientApp()
 log = logging.getLogger("consilium.site")
-
-
-class Site:
-    """A hospital's cohort under a federation file, read once per process.
-
-    Args:
-        folder: the site folder.
-        agreement: the hospital's own copy of the federation file, its public files beside it.
-    """
-
-    def __init__(self, folder: Path, agreement: Path) -> None:
-        self.federation, self.model = _agreement(agreement, agreement.stat().st_mtime_ns)
-        self.cohort: Cohort = read_cohort(folder, self.federation)
-
-    def patients(self, fold: int) -> tuple[PatientBatch, PatientBatch]:
-        """(training, validation) patients: neither of the held-out `fold`.
-
-        The split follows the agreement alone. If a request could choose it, the sums over many different splits would
-        give away every patient's values.
-
-        Raises:
-            Refusal: if there are too few to train on, or fewer than the federation's minimum count.
-        """
-        mine = (self.cohort.fold != fold) | (self.cohort.fold < 0)
-        batch = self.cohort.batch.select(mine)
-        if len(batch) < 2:
-            raise Refusal(RefusalCode.NO_TRAINING_PATIENTS)
-        training, validation = split(
-            len(batch), self.federation.training.validation_fraction, self.federation.training.seed
-        )
-        if len(training) < self.federation.statistics.minimum_count:
-            raise Refusal(RefusalCode.NO_TRAINING_PATIENTS)
-        return batch.select(training), batch.select(validation)
-
-    def preprocessing(self, request: ModelRequest) -> Preprocessing:
-        """The request's preprocessing.
-
-        Raises:
-            Refusal: if it is not for exactly this federation's nodes and hazard intervals.
-        """
-        sizes = {modality.name: len(modality.nodes) for modality in self.federation.modalities}
-        expected = {
-            f"{kind}:{name}": (size,) for kind in ("center", "spread") for name, size in sizes.items()
-        }
-        expected |= {f"cuts:{task.name}": (task.bins,) for task in self.federation.survival_tasks()}
-        given = {
-            name: array.shape for name, array in request.preprocessing.items() if array.dtype == np.float32
-        }
-        if given != expected or len(given) != len(request.preprocessing):
-            raise Refusal(RefusalCode.REQUEST_INVALID)
-        return unpack_preprocessing(request.preprocessing)
-
-    def load_weights(self, request: ModelRequest) -> None:
-        """Take over the request's weights.
-
-        Raises:
-            Refusal: if they are not exactly this model's.
-        """
-        own = self.model.state_dict()
-        given = {name: torch.from_numpy(array.copy()) for name, array in request.weights.items()}
-        if {n: (t.shape, t.dtype) for n, t in own.items()} != {
-            n: (t.shape, t.dtype) for n, t in given.items()
-        }:
-            raise Refusal(RefusalCode.REQUEST_INVALID)
-        self.model.load_state_dict(given)
-
-
-@lru_cache(maxsize=2)
-def _agreement(path: Path, changed: int) -> tuple[Federation, HierarchicalMultimodalGNN]:
-    """The federation and its model, shared by the sites of a process: each message brings all weights anew."""
-    federation = load(path)
-    return federation, build_model(federation, path.parent, seed=0)
-
-
-@lru_cache(maxsize=64)
-def _open(folder: str, agreement: str, changed: tuple[int, ...]) -> Site:
-    """The site as long as neither its folder's files nor the federation file change."""
-    return Site(Path(folder), Path(agreement))
-
-
-def open_site(context: Context) -> Site:
-    """The site this node speaks for, from its node configuration (`site`, `federation`).
-
-    Raises:
-        Refusal: if its tables do not satisfy the federation file.
-    """
-    folder, agreement = str(context.node_config["site"]), str(context.node_config["federation"])
-    try:
-        files = sorted(path for path in Path(folder).iterdir() if path.is_file())
-        changed = tuple(path.stat().st_mtime_ns for path in (*files, Path(agreement)))
-        return _open(folder, agreement, changed)
-    except (InputError, OSError) as error:
-        raise Refusal(RefusalCode.COHORT_INVALID) from error
 
 
 Handler = Callable[[Site, RecordDict], RecordDict]
@@ -166,20 +77,54 @@ def _approved(site: Site, digest: str) -> None:
         raise Refusal(RefusalCode.FEDERATION_MISMATCH)
 
 
+@contextmanager
+def _accounted(site: Site, terms: Terms, round_: int | None) -> Iterator[None]:
+    """Reserve what is about to leave in the hospital's ledger, and commit it once it is computed.
+
+    Raises:
+        Refusal: if the budget does not cover it, or the ledger is not as it should be.
+    """
+    releases = terms.statistics_releases() if round_ is None else terms.round_releases()
+    if releases == (WITHOUT_PRIVACY,) and site.unbounded:  # it cannot get worse
+        yield
+        return
+    with Ledger(site.folder) as ledger:
+        if round_ is None:
+            ledger.require(terms.whole_run(site.federation.training.rounds), terms.limit)
+        number = ledger.reserve(site.federation.digest, round_, releases, terms.limit) if releases else None
+        yield
+        if number is not None:
+            ledger.commit(number)
+    site.unbounded = releases == (WITHOUT_PRIVACY,)
+
+
 def _statistics(site: Site, content: RecordDict) -> RecordDict:
     request = StatisticsRequest.from_record(content)
     _approved(site, request.federation)
+    terms = site.terms
     training, _ = site.patients(request.fold)
-    sums = site_statistics(training, site.federation)
+    with _accounted(site, terms, None):
+        sums = _sums(site, terms, training)
     for name, count in sums.withheld.items():
         if count:
             log.info("%s: %d entries withheld, too few patients", name, count)
     return StatisticsReply(
         site=site.cohort.site,
-        patients=len(training),
+        patients=len(training) if terms.privacy is None else 1,
         moments=dict(sums.moments),
         withheld={name: float(count) for name, count in sums.withheld.items()},
     ).to_record()
+
+
+def _sums(site: Site, terms: Terms, training: PatientBatch) -> SiteStatistics:
+    """The site's sums: exact, with noise, or none where scaling is declared."""
+    privacy = terms.privacy
+    if privacy is None or privacy.statistics == "public":
+        return site_statistics(training, site.federation)
+    if privacy.statistics == "declared":
+        return SiteStatistics({}, {})
+    noise = privacy.statistics_noise_multiplier
+    return noised_statistics(training, site.federation, noise, SecretRandom())
 
 
 def _evaluated(
@@ -189,7 +134,6 @@ def _evaluated(
 
     Below the minimum count of validation patients there are no metrics: a sum over two patients tells of both.
     """
-    _approved(site, request.federation)
     preprocessing = site.preprocessing(request)
     training, validation = (preprocessing.apply(part) for part in site.patients(request.fold))
     site.load_weights(request)
@@ -201,19 +145,43 @@ def _evaluated(
 
 def _train(site: Site, content: RecordDict) -> RecordDict:
     request = ModelRequest.from_record(content)
-    training, cuts, metrics = _evaluated(site, request)
-    loss = train(site.model, training, site.federation, cuts, request.round, _round_seed(request))
+    _approved(site, request.federation)
+    terms = site.terms
+    with _accounted(site, terms, request.round):
+        if terms.privacy is not None:
+            return _trained_privately(site, request, terms.privacy)
+        training, cuts, metrics = _evaluated(site, request)
+        loss = train(site.model, training, site.federation, cuts, request.round, _round_seed(request))
     patients = _enough(patients_behind(training, site.federation), site.federation)
+    return _reply(site, request, patients, {"training_loss": loss, **metrics})
+
+
+def _trained_privately(site: Site, request: ModelRequest, privacy: Privacy) -> RecordDict:
+    """Neither a loss nor a number of patients leaves: each would be a release of its own."""
+    preprocessing = site.preprocessing(request)
+    training, _ = site.patients(request.fold)
+    site.load_weights(request)
+    train_privately(
+        site.model,
+        preprocessing.apply(training),
+        site.federation,
+        privacy,
+        preprocessing.cuts,
+        request.round,
+        site.absent,
+    )
+    return _reply(site, request, hospitals_behind(site.federation, site.absent), {})
+
+
+def _reply(
+    site: Site, request: ModelRequest, patients: dict[str, float], metrics: dict[str, float]
+) -> RecordDict:
     weights = {
         name: tensor.numpy().copy() if patients[averaging_group(name)] else request.weights[name]
         for name, tensor in site.model.state_dict().items()
     }
     return TrainReply(
-        site=site.cohort.site,
-        round=request.round,
-        weights=weights,
-        patients=patients,
-        metrics={"training_loss": loss, **metrics},
+        site=site.cohort.site, round=request.round, weights=weights, patients=patients, metrics=metrics
     ).to_record()
 
 
@@ -232,7 +200,12 @@ def _enough(patients: dict[str, int], federation: Federation) -> dict[str, float
 
 def _evaluate(site: Site, content: RecordDict) -> RecordDict:
     request = ModelRequest.from_record(content)
-    _, _, metrics = _evaluated(site, request)
+    _approved(site, request.federation)
+    terms = site.terms
+    metrics: dict[str, float] = {}
+    if terms.privacy is None:
+        with _accounted(site, terms, request.round):
+            _, _, metrics = _evaluated(site, request)
     return EvaluateReply(site=site.cohort.site, round=request.round, metrics=metrics).to_record()
 
 

@@ -19,7 +19,7 @@ from common.schema import ResponseTask, SurvivalTask, Task
 def split(patients: int, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
     """Indices of (training, validation) patients; the same seed gives the same split."""
     order = torch.randperm(patients, generator=torch.Generator().manual_seed(seed))
-    held = max(1, round(patients * fraction))
+    held = max(1, round(patients * fraction)) if fraction else 0
     return order[held:].sort().values, order[:held].sort().values
 
 
@@ -54,7 +54,7 @@ def train(
             total = 0.0
             for chosen in _minibatches(len(batch), settings.batch_size):
                 part = batch.select(chosen)
-                loss = _loss(model, part, federation, cuts).sum()
+                loss = patient_loss(model, part, federation, cuts).sum()
                 objective = loss / len(part)
                 if anchor is not None:
                     objective = objective + settings.proximal_mu / 2 * _distance(model, anchor)
@@ -73,7 +73,7 @@ def _minibatches(patients: int, size: int) -> list[Tensor]:
     return list(torch.randperm(patients).tensor_split(math.ceil(patients / size)))
 
 
-def _loss(
+def patient_loss(
     model: HierarchicalMultimodalGNN, batch: PatientBatch, federation: Federation, cuts: dict[str, Tensor]
 ) -> Tensor:
     """Training loss per patient [B]; with the contrastive term, two dropout views of every patient are compared."""

@@ -4,6 +4,7 @@ Every parameter lives in an `nn.Linear` or `nn.LayerNorm` whose input has the pa
 the learnt task weights. A modality that a patient lacks is an absent token: its branch is not run for that patient.
 """
 
+import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,6 +48,16 @@ def patients_behind(batch: PatientBatch, federation: Federation) -> dict[str, in
     return counts
 
 
+def hospitals_behind(federation: Federation, absent: frozenset[str]) -> dict[str, float]:
+    """Averaging group -> 1, or 0 for modalities that the hospital has no table of: no patient is counted."""
+    counts = {"patients": 1.0} | {f"heads.{task.name}": 1.0 for task in federation.tasks}
+    for modality in federation.modalities:
+        has = 0.0 if modality.name in absent else 1.0
+        counts[f"branches.{modality.name}"] = has
+        counts |= {f"branches.{modality.name}.scores.{task.name}": has for task in federation.tasks}
+    return counts
+
+
 class GraphStack(nn.Module):
     """GCN layers, then GAT layers, each with residual, ReLU and LayerNorm: [B, N, width] -> [B, N, width]."""
 
@@ -71,7 +82,12 @@ class Branch(nn.Module):
     the graph, linear maps of the values reach the token, and every task's logits as an additive score: a linear
     model is what a small cohort supports first, and the graph adds to it. Inputs of these maps are scaled by
     1 / sqrt(N), so that a step of Adam moves a score alike for 30 features and for 1,500.
+
+    Attributes:
+        dense: compute absent patients too and mask them, for per-sample hooks that want every patient in every layer.
     """
+
+    dense = False
 
     def __init__(
         self,
@@ -105,8 +121,24 @@ class Branch(nn.Module):
         )
         self.codes = _Codes(identity(modality.nodes))
 
-    def forward(self, values: Tensor, observed: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """values [B, N], observed [B, N] bool -> token [B, width], task -> additive score [B, 1 or outputs]."""
+    def forward(self, values: Tensor, observed: Tensor, here: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """values [B, N], observed [B, N] bool -> token [B, width], task -> additive score [B, 1 or outputs].
+
+        Both are 0 for the patients that are not `here` [B] bool; unless `dense`, nothing is computed for them.
+        """
+        if self.dense:
+            token, scores = self._present(values, observed)
+            return token * here[:, None], {name: score * here[:, None] for name, score in scores.items()}
+        rows = here.nonzero().squeeze(1)
+        if not len(rows):
+            nothing = values.new_zeros(len(here), 1)
+            return nothing.expand(-1, self.token.out_features), dict.fromkeys(self.scores, nothing)
+        token, scores = self._present(values[rows], observed[rows])
+        return _spread(token, rows, here), {
+            name: _spread(score, rows, here) for name, score in scores.items()
+        }
+
+    def _present(self, values: Tensor, observed: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         seen = dropout(observed.float(), self.node_dropout, self.training)
         values = values * seen
         x = torch.cat([values[..., None], seen[..., None], values[..., None] * self.codes.codes], dim=-1)
@@ -116,6 +148,11 @@ class Branch(nn.Module):
         scaled = values * values.shape[1] ** -0.5
         token = self.norm(self.token(relu(self.squeeze(x)).flatten(1)) + self.direct(scaled))
         return token, {name: score(scaled) for name, score in self.scores.items()}
+
+
+def _spread(present: Tensor, rows: Tensor, here: Tensor) -> Tensor:
+    """[R, F] of the patients at `rows` -> [B, F], 0 for the others."""
+    return present.new_zeros(len(here), present.shape[1]).index_copy(0, rows, present)
 
 
 def _score_width(task: Task) -> int:
@@ -128,6 +165,20 @@ def _untrained(inputs: int, outputs: int) -> nn.Linear:
     layer = nn.Linear(inputs, outputs, bias=False)
     nn.init.zeros_(layer.weight)
     return layer
+
+
+def _start_neutral(heads: nn.ModuleDict, tasks: tuple[Task, ...]) -> None:
+    """Heads that say the same of everyone, so that private steps need not undo a random first answer.
+
+    Of K hazard intervals each starts at a hazard of 1 / 2K: at a half, every patient's gradient would be about how rare
+    events are, and clipping would leave little room for who has them.
+    """
+    for task in tasks:
+        head = heads[task.name]
+        assert isinstance(head, nn.Linear)
+        nn.init.zeros_(head.weight)
+        hazard = 1 / (2 * task.bins) if isinstance(task, SurvivalTask) else 0.5
+        nn.init.constant_(head.bias, math.log(hazard / (1 - hazard)))
 
 
 class _Codes(nn.Module):
@@ -157,7 +208,6 @@ class HierarchicalMultimodalGNN(nn.Module):
         self.demographic = next((m.name for m in federation.modalities if m.node == "clinical"), None)
         self.dropout, self.modality_dropout = config.dropout, config.modality_dropout
         known = len(federation.modality(self.demographic).nodes) if self.demographic else 0
-        self.width = config.width
         self.patient = nn.Linear(2 * known + 1, config.width)
         self.branches = nn.ModuleDict(
             {
@@ -180,6 +230,11 @@ class HierarchicalMultimodalGNN(nn.Module):
         self.heads = nn.ModuleDict(
             {task.name: nn.Linear(config.width, task.outputs) for task in federation.tasks}
         )
+        # As large as the inputs of the additive scores: clipping should not take their room away for the heads.
+        self.fused_scale = 1.0
+        if federation.privacy is not None:
+            self.fused_scale = config.width**-0.5
+            _start_neutral(self.heads, federation.tasks)
         self.predictor = (
             nn.Linear(config.width, config.width) if federation.training.contrastive_weight > 0 else None
         )
@@ -196,14 +251,8 @@ class HierarchicalMultimodalGNN(nn.Module):
             here = batch.present(name)
             if self.training and self.modality_dropout:
                 here = here & (torch.rand(len(here), device=here.device) >= self.modality_dropout)
-            token = patient.new_zeros(len(batch), self.width)
-            rows = here.nonzero().squeeze(1)
-            if len(rows):
-                own, additive = self.branches[name](batch.values[name][rows], batch.observed[name][rows])
-                token = token.index_copy(0, rows, own.to(token.dtype))
-                for task, score in additive.items():
-                    spread = score.new_zeros(len(batch), score.shape[1]).index_copy(0, rows, score)
-                    scores[task] = scores[task] + spread
+            token, additive = self.branches[name](batch.values[name], batch.observed[name], here)
+            scores = {task: total + additive[task] for task, total in scores.items()}
             tokens.append(token)
             present.append(here)
         sequence, mask = torch.stack(tokens, dim=1), torch.stack(present, dim=1)
@@ -215,7 +264,7 @@ class HierarchicalMultimodalGNN(nn.Module):
 
     def predict(self, encoding: Encoding) -> dict[str, Tensor]:
         """Task -> logits [B, outputs]."""
-        fused = dropout(encoding.fused, self.dropout, self.training)
+        fused = dropout(encoding.fused, self.dropout, self.training) * self.fused_scale
         return {name: head(fused) + encoding.scores[name] for name, head in self.heads.items()}
 
     def forward(self, batch: PatientBatch) -> dict[str, Tensor]:

@@ -4,18 +4,20 @@ Flower's own `Strategy.start` can neither stop early nor tell what each round wa
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from flwr.app import ArrayRecord, ConfigRecord
+import numpy as np
+from flwr.app import Array, ArrayRecord, ConfigRecord
 from flwr.serverapp import Grid
+from numpy.typing import NDArray
 
 from common.federation import Federation
 from common.model import build_model
-from common.preprocessing import combine
+from common.preprocessing import Preprocessing, combine, declared
 from server.journal import Journal, RoundRecord, RunRecord
 from server.result import Result, save_result
-from server.roster import enrol, quorum
+from server.roster import Roster, enrol, quorum
 from server.strategy import HardenedFedAvg, make_strategy, unpacked
 
 MISSES = 3
@@ -116,7 +118,7 @@ def coordinate(
                     f"{len(roster.nodes)} of {len(federation.participants)} participants take part and "
                     f"{quorum(federation)} are needed; the journal says why each other one does not."
                 )
-            preprocessing = combine([reply.statistics for reply in roster.statistics.values()], federation)
+            preprocessing = _preprocessing(roster, federation)
             strategy = make_strategy(federation, roster, preprocessing, fold, seed)
             initial = ArrayRecord(build_model(federation, folder, seed).state_dict())
             kept, rounds, missed = _train(grid, strategy, initial, note)
@@ -136,13 +138,46 @@ def coordinate(
     return run
 
 
+def _preprocessing(roster: Roster, federation: Federation) -> Preprocessing:
+    """From the sites' sums, or from the federation file alone."""
+    if federation.privacy is not None and federation.privacy.statistics == "declared":
+        return declared(federation)
+    return combine([reply.statistics for reply in roster.statistics.values()], federation)
+
+
+@dataclass
+class _TailMean:
+    """With privacy no loss tells which weights are best: kept is the mean over the second half of the rounds.
+
+    Noise averages out over rounds (Polyak & Juditsky 1992), and as post-processing this costs no budget.
+    """
+
+    rounds: int
+    sums: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    count: int = 0
+
+    def add(self, arrays: ArrayRecord, number: int) -> None:
+        """Weights after round `number`."""
+        if number <= self.rounds // 2:
+            return
+        for name, array in unpacked(arrays).items():
+            self.sums[name] = self.sums.get(name, 0.0) + array.astype(np.float64)
+        self.count += 1
+
+    def mean(self) -> ArrayRecord | None:
+        """The mean so far; None before the second half."""
+        if not self.count:
+            return None
+        return ArrayRecord({n: Array((s / self.count).astype(np.float32)) for n, s in self.sums.items()})
+
+
 def _train(
     grid: Grid, strategy: HardenedFedAvg, arrays: ArrayRecord, note: Callable[[RoundRecord], None]
 ) -> tuple[_Kept, int, bool]:
     """All rounds and the closing evaluation: (what to keep, rounds done, whether any lacked a quorum)."""
-    training = strategy.plan.federation.training
-    deadline_s = strategy.plan.federation.rounds.deadline_s
-    kept = _Kept(arrays)
+    federation = strategy.plan.federation
+    training, deadline_s = federation.training, federation.rounds.deadline_s
+    kept, tail = _Kept(arrays), _TailMean(training.rounds)
     trained, misses, missed = 0, 0, False
     number = 0
     for number in range(1, training.rounds + 1):
@@ -157,8 +192,12 @@ def _train(
         misses = 0
         kept.offer(arrays, trained, strategy.record.validation_loss, strategy.record.validation_error)
         arrays, trained = result, number
+        tail.add(arrays, number)
         if kept.waited >= training.patience:
             break
+    if federation.privacy is not None:
+        kept.offer(tail.mean() or arrays, trained, None, None)
+        return kept, number, missed
     requests = strategy.configure_evaluate(number + 1, arrays, ConfigRecord(), grid)
     strategy.aggregate_evaluate(number + 1, grid.send_and_receive(requests, timeout=deadline_s))
     note(strategy.record)

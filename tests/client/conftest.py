@@ -1,5 +1,8 @@
-"""A site folder of twelve patients that a test changes before it is written."""
+"""A site folder of twelve patients that a test changes before it is written, and the app asked about it."""
 
+import logging
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +10,31 @@ import numpy as np
 import pandas as pd
 import pytest
 import tomli_w
+from flwr.app import Context, Message, RecordDict, UserConfig
 
-from common.federation import Federation, Participant
+from client.app import app
+from common.errors import RefusalCode
+from common.exchange import (
+    EvaluateReply,
+    ModelRequest,
+    RefusalReply,
+    StatisticsReply,
+    StatisticsRequest,
+    TrainReply,
+    pack_preprocessing,
+)
+from common.federation import Federation, Participant, save
+from common.model import build_model
+from common.preprocessing import combine, declared
 from common.schema import Modality, Plausible, ResponseTask, SurvivalTask, ToxicityTask
+from simulations.flower_internals import (
+    acting_as,
+    acting_as_coordinator,
+    name_message,
+    new_run,
+    pack,
+    unpack,
+)
 
 PATIENTS = 12
 
@@ -75,3 +100,102 @@ class Site:
 @pytest.fixture
 def site_folder(tmp_path: Path) -> Site:
     return Site(tmp_path)
+
+
+CANARIES = ("CANARY-8371", "CANARYLEVEL", "98765.4321", "98765")
+NODE = 41
+
+
+class Hospital:
+    """A site folder with its own copy of the federation file, asked as a SuperLink would ask it."""
+
+    def __init__(self, site: Any, federation: Federation) -> None:
+        self.site, self.federation, self.folder = site, federation, site.folder
+        self.run = new_run({})
+        agreement = self.folder / "federation.toml"
+        save(federation, agreement)
+        node_config: UserConfig = {"site": str(self.folder), "federation": str(agreement)}
+        self.context = Context(self.run.run_id, NODE, node_config, RecordDict(), {})
+        self.state = Path(os.environ["CONSILIUM_STATE"])
+        self.sent: list[Message] = []
+        self.wire = b""
+
+    def write(self) -> None:
+        self.site.write()
+
+    def ask(self, kind: str, content: RecordDict) -> RecordDict:
+        """The content of the app's reply, both messages over Flower's wire format."""
+        message = Message(content, NODE, kind)
+        name_message(message, "1")
+        with acting_as(self.run.run_id, NODE, 1):
+            reply = app(message=unpack(pack(message)), context=self.context)
+        assert not reply.has_error()
+        assert reply.metadata.reply_to_message_id == "1"
+        name_message(reply, "1-reply")
+        parcel = pack(reply)
+        self.wire += repr(parcel[:2]).encode() + b"".join(parcel[2].values())
+        return unpack(parcel).content
+
+    def change(self, **settings: str) -> None:
+        """Agree on another federation file."""
+        changed = {name.replace("__", "."): value for name, value in settings.items()}
+        self.federation = self.federation.changed(changed)
+        save(self.federation, self.folder / "federation.toml")
+
+    def statistics(self, fold: int = -1) -> StatisticsReply:
+        request = StatisticsRequest(federation=self.federation.digest, fold=fold)
+        return StatisticsReply.from_record(self.ask("query.statistics", request.to_record()))
+
+    def request(self, **changes: Any) -> ModelRequest:
+        """A round's request, with the preprocessing of this hospital alone."""
+        if self.federation.privacy is None:
+            statistics = self.statistics(changes.get("fold", -1)).statistics
+            preprocessing = combine([statistics], self.federation)
+        else:
+            preprocessing = declared(self.federation)
+        state = build_model(self.federation, self.folder, seed=3).state_dict()
+        fields: dict[str, Any] = {
+            "federation": self.federation.digest,
+            "round": 1,
+            "fold": -1,
+            "seed": 0,
+            "weights": {name: tensor.numpy() for name, tensor in state.items()},
+            "preprocessing": pack_preprocessing(preprocessing),
+        }
+        return ModelRequest(**(fields | changes))
+
+    def train(self, **changes: Any) -> TrainReply:
+        return TrainReply.from_record(self.ask("train", self.request(**changes).to_record()))
+
+    def evaluate(self, **changes: Any) -> EvaluateReply:
+        return EvaluateReply.from_record(self.ask("evaluate", self.request(**changes).to_record()))
+
+    def assert_quiet(self, logged: str) -> None:
+        """No canary was in a message or a log."""
+        assert self.wire
+        for canary in CANARIES:
+            assert canary.encode() not in self.wire
+            assert canary not in logged
+
+    def refusal(self, kind: str, content: RecordDict) -> RefusalCode:
+        return RefusalReply.from_record(self.ask(kind, content)).code
+
+
+@pytest.fixture
+def hospital(site_folder: Any, small_federation: Federation) -> Iterator[Hospital]:
+    settings = {"statistics.minimum_count": "2", "training.validation_fraction": "0.25"}
+    site_folder.site["fold"] = "fold"
+    with acting_as_coordinator(new_run({})):
+        hospital = Hospital(site_folder, small_federation.changed(settings))
+        hospital.write()
+        yield hospital
+
+
+@pytest.fixture
+def everything_logged(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]:
+    """All that any logger says, Flower's included, formatted with its exceptions."""
+    monkeypatch.setattr(logging.getLogger("flwr"), "propagate", True)
+    caplog.set_level(logging.DEBUG)
+    return lambda: (
+        caplog.text + repr([(record.msg, record.args, record.exc_text) for record in caplog.records])
+    )

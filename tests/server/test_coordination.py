@@ -8,8 +8,10 @@ import torch
 from flwr.app import Context, Message, MessageType, RecordDict, UserConfig
 
 from common.errors import InputError
-from common.exchange import STATISTICS, ModelRequest
-from common.federation import FILE_NAME, Federation, save
+from common.exchange import STATISTICS, ModelRequest, StatisticsReply
+from common.federation import FILE_NAME, Federation, Privacy, save
+from common.preprocessing import declared
+from common.privacy_plan import with_privacy
 from server.app import server_app
 from server.coordination import RunFailed, coordinate
 from server.journal import RoundRecord, RunRecord, read_journal
@@ -229,3 +231,31 @@ def test_the_same_seed_gives_the_same_weights(bench: "Bench", tmp_path: Path, na
 def test_a_run_configuration_that_does_not_fit_says_so(bench: "Bench", config: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="run configuration"):
         server_app()(bench.grid({}), Context(5, 1, {}, RecordDict(), config))
+
+
+def test_with_privacy_the_mean_of_the_second_half_is_kept_and_nothing_is_asked_but_weights(
+    bench: "Bench", tmp_path: Path
+) -> None:
+    privacy = Privacy(noise_multiplier=1.0, sampling_rate=0.5, expected_batch_size=10)
+    federation = with_privacy(bench.federation(rounds=5, patience=1), privacy)
+
+    def site(name: str) -> Callable[[Message], Message]:
+        def answer(message: Message) -> Message:
+            if message.metadata.message_type == STATISTICS:
+                return Message(
+                    StatisticsReply(site=name, patients=1, moments={}, withheld={}).to_record(),
+                    reply_to=message,
+                )
+            counts = {"patients": 1.0, "heads.os": 1.0}
+            return bench.reply(message, name, patients=counts, metrics={})
+
+        return answer
+
+    grid = bench.grid({node: site(name) for name, node in bench.nodes.items()})
+    run = coordinate(grid, federation, tmp_path, tmp_path / "out")
+    assert (run.status, run.rounds, run.best_loss) == ("completed", 5, None)
+    assert kept(tmp_path / "out") == pytest.approx((3 + 4 + 5) / 3)
+    assert {message.metadata.message_type for message in grid.sent} == {STATISTICS, MessageType.TRAIN}
+    assert all(record.training_loss is None and record.scores == {} for record in rounds(tmp_path / "out"))
+    preprocessing = load_result(tmp_path / "out").preprocessing
+    assert preprocessing.cuts["os"].equal(declared(federation).cuts["os"])

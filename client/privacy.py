@@ -1,0 +1,180 @@
+"""Patient-level differentially private training: Poisson samples, clipped per patient, noised (Abadi et al. 2016).
+
+One patient is one sample, whatever it consists of. The sampling rate, the expected batch size, the clip norm and the
+noise are constants of the agreement; nothing is derived from the cohort. Sampling and noise come from the operating
+system, never from a seed that the coordinator or another site knows.
+"""
+
+import math
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from opacus.optimizers import DPOptimizer
+from opacus.optimizers.optimizer_fast_gradient_clipping import DPOptimizerFastGradientClipping
+from torch import Tensor
+from torch.nn import Parameter
+from torch.optim import SGD
+
+from client.clipping import PatientGradients, patient_gradients
+from client.secret import SecretRandom
+from client.training import patient_loss
+from common.batch import PatientBatch
+from common.errors import Refusal, RefusalCode
+from common.federation import Federation, Privacy
+from common.model import HierarchicalMultimodalGNN
+
+AT_ONCE = 64
+"""Patients whose gradients are computed together; larger Poisson samples are added up in parts."""
+
+BLOCK = 1 << 16
+"""Numbers of noise drawn at a time: few enough to stay in the processor's cache."""
+
+
+class NoisyOptimiser(DPOptimizerFastGradientClipping):  # type: ignore[misc]
+    """Opacus' optimiser for clipped sums, with noise that nobody else can draw.
+
+    The noise is drawn and added in float64 and the sum is then rounded, so that the low bits of a float32 normal number
+    (Mironov 2012) are not there to be read.
+    """
+
+    def __init__(self, optimiser: torch.optim.Optimizer, privacy: Privacy, secret: SecretRandom) -> None:
+        super().__init__(
+            optimiser,
+            noise_multiplier=privacy.noise_multiplier,
+            max_grad_norm=privacy.clip_norm,
+            expected_batch_size=privacy.expected_batch_size,
+        )
+        self._secret = secret
+
+    def accumulate(self) -> None:
+        """Move `p.grad`, a part's clipped sum, to `p.summed_grad`; Opacus' own copies it."""
+        for own in self.params:
+            own.summed_grad = own.grad if own.summed_grad is None else own.summed_grad + own.grad
+            own.grad = None  # or zero_grad would empty the sum too
+
+    def add_noise(self) -> None:
+        """`p.grad` becomes the clipped sum plus normal noise of standard deviation noise_multiplier x clip_norm."""
+        parameters = self.params
+        sizes = [own.numel() for own in parameters]
+        noisy = self._normal(sum(sizes)).mul_(self.noise_multiplier * self.max_grad_norm)
+        noisy = noisy.to(parameters[0].device)
+        noisy += torch.cat([own.summed_grad.flatten() for own in parameters])
+        rounded = noisy.to(parameters[0].dtype)
+        for own, part in zip(parameters, rounded.split(sizes), strict=True):
+            own.grad = part.view_as(own)
+
+    def _normal(self, count: int) -> Tensor:
+        blocks = [min(BLOCK, count - start) for start in range(0, count, BLOCK)]
+        return torch.cat([self._secret.normal(block) for block in blocks])
+
+
+def train_privately(
+    model: HierarchicalMultimodalGNN,
+    batch: PatientBatch,
+    federation: Federation,
+    privacy: Privacy,
+    cuts: dict[str, Tensor],
+    round_: int,
+    absent: frozenset[str],
+) -> None:
+    """Take `privacy.steps` private steps in place on one site's standardised patients.
+
+    The learning rate falls with the round as half a cosine. Nothing else comes back: a loss would be another release.
+
+    Args:
+        model: without dropout (`common.guarantee.check_agreement`).
+        batch: all of the site's training patients.
+        federation: the agreement.
+        privacy: what holds at this site, the federation's terms or stricter ones.
+        cuts: hazard intervals.
+        round_: 1 for the first.
+        absent: modalities that the hospital has no table of; their parameters stay as they are.
+
+    Raises:
+        Refusal: if the weights are no longer finite.
+    """
+    secret = SecretRandom()
+    frozen = [own for name, own in model.named_parameters() if not learns(name, privacy, absent)]
+    for own in frozen:
+        own.requires_grad_(False)
+    try:
+        _steps(model, batch, federation, privacy, cuts, round_, secret)
+    finally:
+        for own in frozen:
+            own.requires_grad_(True)
+    if not all(bool(own.isfinite().all()) for own in model.parameters()):
+        raise Refusal(RefusalCode.TRAINING_DIVERGED)
+
+
+def learns(parameter: str, privacy: Privacy, absent: frozenset[str]) -> bool:
+    """Whether a parameter is trained: noise on one that no patient moves would only do harm."""
+    parts = parameter.split(".")
+    if parts[0] == "branches" and parts[1] in absent:
+        return False
+    linear = "scores" in parts or (parts[0] == "heads" and parts[-1] == "bias")
+    return linear or privacy.learn == "all"
+
+
+def _steps(
+    model: HierarchicalMultimodalGNN,
+    batch: PatientBatch,
+    federation: Federation,
+    privacy: Privacy,
+    cuts: dict[str, Tensor],
+    round_: int,
+    secret: SecretRandom,
+) -> None:
+    training = federation.training
+    with patient_gradients(model) as gradients:
+        rate = privacy.learning_rate * 0.5 * (1 + math.cos(math.pi * (round_ - 1) / training.rounds))
+        optimiser = NoisyOptimiser(SGD(gradients.parameters, lr=rate), privacy, secret)
+        if training.strategy == "fedprox":
+            optimiser.attach_step_hook(_proximal(gradients.parameters, training.proximal_mu))
+        model.train()
+        for _ in range(privacy.steps):
+            drawn = (secret.uniform(len(batch)) < privacy.sampling_rate).nonzero().squeeze(1)
+            noisy_step(optimiser, gradients, batch.select(drawn), partial(_loss, model, federation, cuts))
+
+
+def _loss(
+    model: HierarchicalMultimodalGNN, federation: Federation, cuts: dict[str, Tensor], batch: PatientBatch
+) -> Tensor:
+    return patient_loss(model, batch, federation, cuts)
+
+
+def noisy_step(
+    optimiser: NoisyOptimiser,
+    gradients: PatientGradients,
+    drawn: PatientBatch,
+    loss: Callable[[PatientBatch], Tensor],
+) -> None:
+    """One step on the patients drawn, computed AT_ONCE by AT_ONCE; with nobody drawn it is noise alone.
+
+    Args:
+        optimiser: of the parameters that `gradients` watches.
+        gradients: watches the model that `loss` uses.
+        drawn: a Poisson sample.
+        loss: gives one value per patient of a batch [B].
+    """
+    parts = torch.arange(len(drawn)).split(AT_ONCE)  # of nobody: one part without patients
+    for place, rows in enumerate(parts, start=1):
+        part = drawn.select(rows)
+        sums = gradients.clipped_sum(partial(loss, part), len(part), optimiser.max_grad_norm)
+        for own, total in zip(gradients.parameters, sums, strict=True):
+            own.grad = total
+        optimiser.signal_skip_step(place < len(parts))
+        optimiser.step()
+        optimiser.zero_grad()
+
+
+def _proximal(parameters: list[Parameter], weight: float) -> Callable[[DPOptimizer], None]:
+    """Adds FedProx's pull towards the round's global weights, which no patient has a part in, to a noised gradient."""
+    anchor = [own.detach().clone() for own in parameters]
+
+    def pull(optimiser: DPOptimizer) -> None:
+        for own, fixed in zip(parameters, anchor, strict=True):
+            assert own.grad is not None
+            own.grad = own.grad + weight * (own.detach() - fixed)
+
+    return pull

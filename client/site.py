@@ -1,0 +1,143 @@
+"""A hospital as its apps see it: its cohort under its own copy of the federation file, and the terms of its policy."""
+
+from functools import lru_cache, partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from flwr.app import Context
+
+from client.cohort import Cohort, read_cohort, read_site_file
+from client.policy import Terms, agree
+from client.training import patient_loss, split
+from common.batch import PatientBatch
+from common.errors import InputError, Refusal, RefusalCode
+from common.exchange import ModelRequest, unpack_preprocessing
+from common.federation import Federation, load
+from common.guarantee import check_agreement, check_model, check_objective, probe
+from common.model import HierarchicalMultimodalGNN, build_model
+from common.preprocessing import Preprocessing, declared
+
+
+class Site:
+    """A hospital's cohort under a federation file, read once per process.
+
+    Args:
+        folder: the site folder.
+        agreement: the hospital's own copy of the federation file, its public files beside it.
+    """
+
+    def __init__(self, folder: Path, agreement: Path) -> None:
+        self.federation, self.model = _agreement(agreement, agreement.stat().st_mtime_ns)
+        self.folder = folder
+        self.unbounded = False  # whether the ledger already tells of a release without privacy
+        self.policy = read_site_file(folder, self.federation).policy
+        self.cohort: Cohort = read_cohort(folder, self.federation)
+
+    @property
+    def terms(self) -> Terms:
+        """What holds here.
+
+        Raises:
+            Refusal: if the hospital's policy does not allow taking part.
+        """
+        return agree(self.policy, self.federation, len(self.cohort.batch))
+
+    @property
+    def absent(self) -> frozenset[str]:
+        """Modalities that this hospital has no table of."""
+        return frozenset(modality.name for modality in self.federation.modalities) - set(
+            self.cohort.unmatched
+        )
+
+    def patients(self, fold: int) -> tuple[PatientBatch, PatientBatch]:
+        """(training, validation) patients: neither of the held-out `fold`; with privacy all are for training.
+
+        The split follows the agreement alone. If a request could choose it, the sums over many different splits would
+        give away every patient's values.
+
+        Raises:
+            Refusal: if there are too few to train on, or fewer than the federation's minimum count.
+        """
+        mine = (self.cohort.fold != fold) | (self.cohort.fold < 0)
+        batch = self.cohort.batch.select(mine)
+        if len(batch) < 2:
+            raise Refusal(RefusalCode.NO_TRAINING_PATIENTS)
+        fraction = self.federation.training.validation_fraction if self.federation.privacy is None else 0.0
+        training, validation = split(len(batch), fraction, self.federation.training.seed)
+        if len(training) < self.federation.statistics.minimum_count:
+            raise Refusal(RefusalCode.NO_TRAINING_PATIENTS)
+        return batch.select(training), batch.select(validation)
+
+    def preprocessing(self, request: ModelRequest) -> Preprocessing:
+        """The request's preprocessing.
+
+        Raises:
+            Refusal: if it is not for exactly this federation's nodes and hazard intervals, or has a NaN.
+        """
+        sizes = {modality.name: len(modality.nodes) for modality in self.federation.modalities}
+        expected = {
+            f"{kind}:{name}": (size,) for kind in ("center", "spread") for name, size in sizes.items()
+        }
+        expected |= {f"cuts:{task.name}": (task.bins,) for task in self.federation.survival_tasks()}
+        given = {
+            name: array.shape
+            for name, array in request.preprocessing.items()
+            if array.dtype == np.float32 and not np.isnan(array).any()
+        }
+        if given != expected or len(given) != len(request.preprocessing):
+            raise Refusal(RefusalCode.REQUEST_INVALID)
+        return unpack_preprocessing(request.preprocessing)
+
+    def load_weights(self, request: ModelRequest) -> None:
+        """Take over the request's weights.
+
+        Raises:
+            Refusal: if they are not exactly this model's, or not finite.
+        """
+        own = self.model.state_dict()
+        given = {name: torch.from_numpy(array.copy()) for name, array in request.weights.items()}
+        if {n: (t.shape, t.dtype) for n, t in own.items()} != {
+            n: (t.shape, t.dtype) for n, t in given.items()
+        }:
+            raise Refusal(RefusalCode.REQUEST_INVALID)
+        if not all(bool(tensor.isfinite().all()) for tensor in given.values()):
+            raise Refusal(RefusalCode.REQUEST_INVALID)
+        self.model.load_state_dict(given)
+
+
+@lru_cache(maxsize=2)
+def _agreement(path: Path, changed: int) -> tuple[Federation, HierarchicalMultimodalGNN]:
+    """The federation and its model, shared by the sites of a process: each message brings all weights anew."""
+    federation = load(path)
+    model = build_model(federation, path.parent, seed=0)
+    if federation.privacy is not None:
+        try:
+            check_agreement(federation)
+            check_model(model)
+            loss = partial(patient_loss, model, federation=federation, cuts=declared(federation).cuts)
+            check_objective("of training", loss, probe(federation), model)
+        except InputError as error:
+            raise Refusal(RefusalCode.GUARANTEE_BROKEN) from error
+    return federation, model
+
+
+@lru_cache(maxsize=64)
+def _open(folder: str, agreement: str, changed: tuple[int, ...]) -> Site:
+    """The site as long as neither its folder's files nor the federation file change."""
+    return Site(Path(folder), Path(agreement))
+
+
+def open_site(context: Context) -> Site:
+    """The site this node speaks for, from its node configuration (`site`, `federation`).
+
+    Raises:
+        Refusal: if its tables do not satisfy the federation file.
+    """
+    folder, agreement = str(context.node_config["site"]), str(context.node_config["federation"])
+    try:
+        files = sorted(path for path in Path(folder).iterdir() if path.is_file())
+        changed = tuple(path.stat().st_mtime_ns for path in (*files, Path(agreement)))
+        return _open(folder, agreement, changed)
+    except (InputError, OSError) as error:
+        raise Refusal(RefusalCode.COHORT_INVALID) from error

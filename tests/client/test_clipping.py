@@ -1,0 +1,334 @@
+"""Per-patient gradients against one-patient-at-a-time backward passes and against Opacus; what clipping promises."""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from opacus.optimizers import DPOptimizer
+from torch import Tensor, nn
+from torch.optim import SGD
+
+from client.clipping import PerPatient, patient_gradients
+from client.training import patient_loss
+from common.batch import PatientBatch
+from common.federation import Federation, ModelConfig, Privacy, Training
+from common.graphs import Prior
+from common.model import HierarchicalMultimodalGNN
+from common.privacy_plan import with_privacy
+from simulations.benchmarks.opacus_hooks import clipped_sums, make_dense, with_hooks
+
+TASKS = ("survival", "response", "toxicity")
+MODALITIES = ("clinical", "rna", "protein", "imaging")
+pytestmark = pytest.mark.filterwarnings("ignore:Full backward hook is firing:UserWarning")
+
+
+def converted(batch: PatientBatch, dtype: torch.dtype) -> PatientBatch:
+    return replace(
+        batch,
+        values={name: own.to(dtype) for name, own in batch.values.items()},
+        labels={name: own.to(dtype) for name, own in batch.labels.items()},
+    )
+
+
+@dataclass
+class Case:
+    """A model with weight on every path, in double precision unless told otherwise."""
+
+    federation: Federation
+    model: HierarchicalMultimodalGNN
+    cuts: dict[str, Tensor]
+
+    def loss(self, batch: PatientBatch) -> Tensor:
+        return patient_loss(self.model, batch, self.federation, self.cuts)
+
+    def together(self, batch: PatientBatch) -> dict[str, Tensor]:
+        """Parameter's name -> gradients [B, *shape]; 0 where the loss does not use it."""
+        with patient_gradients(self.model) as gradients:
+            parts = gradients.per_patient(lambda: self.loss(batch), len(batch))
+        return {
+            name: parts[own].formed(len(batch)) if own in parts else own.new_zeros(len(batch), *own.shape)
+            for name, own in self.model.named_parameters()
+            if own.requires_grad
+        }
+
+    def alone(self, batch: PatientBatch) -> dict[str, Tensor]:
+        """The same from an ordinary backward pass per patient."""
+        trained = {name: own for name, own in self.model.named_parameters() if own.requires_grad}
+        rows = []
+        for place in torch.arange(len(batch)).split(1):
+            value = self.loss(batch.select(place))
+            found = torch.autograd.grad(value.sum(), list(trained.values()), allow_unused=True)
+            rows.append(
+                [
+                    torch.zeros_like(p) if g is None else g
+                    for p, g in zip(trained.values(), found, strict=True)
+                ]
+            )
+        return {name: torch.stack(own) for name, own in zip(trained, zip(*rows, strict=True), strict=True)}
+
+    def clipped(self, batch: PatientBatch, clip_norm: float = 1.0) -> Tensor:
+        """The clipped sum over all parameters as one vector."""
+        with patient_gradients(self.model) as gradients:
+            sums = gradients.clipped_sum(lambda: self.loss(batch), len(batch), clip_norm)
+        return torch.cat([own.flatten() for own in sums])
+
+
+MakeCase = Callable[..., Case]
+MakeBatch = Callable[..., PatientBatch]
+
+
+@pytest.fixture
+def make_case(make_federation: Callable[..., Federation], prior: Prior, cuts: dict[str, Tensor]) -> MakeCase:
+    def make(
+        tasks: tuple[str, ...] = TASKS,
+        contrastive: float = 0.0,
+        scale: float = 0.3,
+        dtype: torch.dtype = torch.float64,
+    ) -> Case:
+        whole = make_federation(
+            model=ModelConfig(node_width=4, pathway_width=6, width=8, heads=2, gat_layers=1),
+            training=Training(contrastive_weight=contrastive),
+        )
+        privacy = Privacy(noise_multiplier=1.0, sampling_rate=0.5, expected_batch_size=4)
+        chosen = tuple(task for task in whole.tasks if task.name in tasks)
+        federation = with_privacy(whole.model_copy(update={"tasks": chosen}), privacy)
+        torch.manual_seed(0)
+        model = HierarchicalMultimodalGNN(federation, prior).to(dtype)
+        with torch.no_grad():  # heads start at 0, and would let no gradient through
+            for own in model.parameters():
+                own.add_(scale * torch.randn_like(own))
+        return Case(federation, model.train(), {name: own.to(dtype) for name, own in cuts.items()})
+
+    return make
+
+
+@pytest.fixture
+def every_pattern(make_batch: MakeBatch) -> PatientBatch:
+    """Sixteen patients, one for each set of modalities from none to all; some labels are missing."""
+    batch = converted(make_batch(16, seed=7), torch.float64)
+    draw = torch.Generator().manual_seed(1)
+    for column, name in enumerate(MODALITIES):
+        has = torch.tensor([bool(pattern >> column & 1) for pattern in range(16)])[:, None]
+        shape = batch.values[name].shape
+        observed = (torch.rand(shape, generator=draw) > 0.2) & has
+        observed[:, :1] = has
+        batch.observed[name][:] = observed
+        batch.values[name][:] = torch.randn(shape, generator=draw, dtype=torch.float64) * observed
+    assert len({tuple(bool(batch.present(name)[i]) for name in MODALITIES) for i in range(16)}) == 16
+    return batch
+
+
+def worst(found: dict[str, Tensor], expected: dict[str, Tensor]) -> float:
+    """Largest error of a parameter's gradient, relative to the patient's gradient over all parameters."""
+    assert found.keys() == expected.keys()
+    whole = torch.stack([own.flatten(1).norm(dim=1) for own in expected.values()]).norm(dim=0)
+    errors = [(found[name] - own).flatten(1).norm(dim=1) for name, own in expected.items()]
+    return float((torch.stack(errors) / whole.clamp(min=1e-12)).max())
+
+
+@pytest.mark.parametrize("contrastive", [0.0, 0.7])
+@pytest.mark.parametrize("tasks", [*((task,) for task in TASKS), TASKS], ids="+".join)
+def test_gradients_are_those_of_one_patient_at_a_time(
+    make_case: MakeCase, every_pattern: PatientBatch, tasks: tuple[str, ...], contrastive: float
+) -> None:
+    case = make_case(tasks, contrastive)
+    found, expected = case.together(every_pattern), case.alone(every_pattern)
+    assert worst(found, expected) < 1e-10
+    # A softmax over keys does not see the keys' bias, nor one over a lone self-loop its score.
+    still = {"cross.key.bias", "fusion.0.attention.key.bias", "branches.imaging.graph.layers.1.score.weight"}
+    assert {name for name, own in expected.items() if float(own.abs().max()) < 1e-14} == still
+
+
+def test_gradients_in_single_precision_are_within_a_hundred_thousandth(
+    make_case: MakeCase, every_pattern: PatientBatch
+) -> None:
+    case = make_case(contrastive=0.7, dtype=torch.float32)
+    batch = converted(every_pattern, torch.float32)
+    assert worst(case.together(batch), case.alone(batch)) < 1e-5
+
+
+@pytest.mark.parametrize("patients", [1, 2])
+def test_few_patients_have_the_same_gradients(
+    make_case: MakeCase, every_pattern: PatientBatch, patients: int
+) -> None:
+    case = make_case()
+    for start in range(16):
+        few = every_pattern.select(torch.arange(start, min(start + patients, 16)))
+        assert worst(case.together(few), case.alone(few)) < 1e-10
+
+
+def test_a_patient_with_nothing_observed_and_no_label_has_no_gradient(
+    make_case: MakeCase, every_pattern: PatientBatch
+) -> None:
+    case = make_case()
+    for known in every_pattern.labelled.values():
+        known[0] = False
+    assert all(float(own[0].abs().max()) == 0 for own in case.together(every_pattern).values())
+    assert float(case.clipped(every_pattern.select(torch.tensor([0]))).norm()) == 0
+
+
+def test_another_patient_changes_nobody_else_s_gradient(
+    make_case: MakeCase, every_pattern: PatientBatch
+) -> None:
+    case = make_case(contrastive=0.7)
+    before = case.together(every_pattern)
+    every_pattern.values["rna"][15] *= 1e3
+    after = case.together(every_pattern)
+    assert max(float((after[name][:15] - own[:15]).abs().max()) for name, own in before.items()) < 1e-12
+
+
+def test_frozen_parameters_are_left_out_and_the_others_stay(
+    make_case: MakeCase, every_pattern: PatientBatch
+) -> None:
+    case = make_case()
+    whole = case.alone(every_pattern)
+    for frozen in (lambda name: "scores" not in name, lambda name: name.startswith("branches.rna.")):
+        for name, own in case.model.named_parameters():
+            own.requires_grad_(not frozen(name))
+        found = case.together(every_pattern)
+        assert found.keys() == {name for name in whole if not frozen(name)}
+        assert worst(found, {name: whole[name] for name in found}) < 1e-10
+
+
+@pytest.mark.parametrize("contrastive", [0.0, 0.7])
+def test_opacus_hooks_give_the_same_gradients_and_clipped_sums(
+    make_case: MakeCase, every_pattern: PatientBatch, contrastive: float
+) -> None:
+    case, theirs = make_case(contrastive=contrastive), make_case(contrastive=contrastive)
+    for model in (case.model, theirs.model) if contrastive else ():
+        for (
+            name,
+            own,
+        ) in model.named_parameters():  # Opacus waits for every use of a layer; a view's scores have none
+            own.requires_grad_("scores" not in name)
+    wrapped = with_hooks(theirs.model)
+    theirs.loss(every_pattern).sum().backward()
+    sampled: dict[str, Any] = {
+        name: own for name, own in theirs.model.named_parameters() if own.requires_grad
+    }
+    found, clipped = case.together(every_pattern), case.clipped(every_pattern)
+    assert worst(found, {name: own.grad_sample for name, own in sampled.items()}) < 1e-10
+    wrapped.zero_grad()
+    make_dense(case.model)
+    torch.testing.assert_close(case.clipped(every_pattern), clipped)
+    norms = torch.stack([own.flatten(1).norm(dim=1) for own in found.values()]).norm(dim=0)
+    clip_norm = float(norms.median())  # one half is clipped, the other is not
+    optimiser = DPOptimizer(
+        SGD(sampled.values(), lr=1.0),
+        noise_multiplier=1.0,
+        max_grad_norm=clip_norm,
+        expected_batch_size=None,
+        loss_reduction="sum",
+    )
+    sums = clipped_sums(optimiser, theirs.loss(every_pattern))
+    torch.testing.assert_close(
+        case.clipped(every_pattern, clip_norm),
+        torch.cat([own.flatten() for own in sums]),
+        atol=1e-5,
+        rtol=1e-5,
+    )
+
+
+def test_the_clipped_sum_is_the_sum_of_clipped_gradients(
+    make_case: MakeCase, every_pattern: PatientBatch
+) -> None:
+    case = make_case(contrastive=0.7)
+    flat = torch.cat([own.flatten(1) for own in case.alone(every_pattern).values()], dim=1)
+    norms = flat.norm(dim=1)
+    for clip_norm in (float(norms.min()) / 2, float(norms.median()), 2 * float(norms.max())):
+        expected = (flat * (clip_norm / norms).clamp(max=1)[:, None]).sum(0)
+        assert float((case.clipped(every_pattern, clip_norm) - expected).norm()) < 1e-5 * clip_norm
+
+
+@given(
+    batches=st.tuples(st.integers(0, 2**16), st.lists(st.integers(-3, 5), min_size=1, max_size=7)),
+    scale=st.sampled_from([0.1, 1.0, 10.0]),
+    clip_norm=st.sampled_from([1e-3, 1.0, 50.0]),
+    contrastive=st.sampled_from([0.0, 1.0]),
+)
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_without_any_one_patient_the_sum_moves_by_the_clip_norm_at_most(
+    make_case: MakeCase,
+    make_batch: MakeBatch,
+    batches: Any,
+    scale: float,
+    clip_norm: float,
+    contrastive: float,
+) -> None:
+    """Whatever the patients' values (from 1e-3 to 1e5 standard deviations) and however steep the weights."""
+    case = make_case(contrastive=contrastive, scale=scale)
+    seed, powers = batches
+    batch = converted(make_batch(len(powers), seed), torch.float64)
+    for values in batch.values.values():
+        values *= 10.0 ** torch.tensor(powers, dtype=torch.float64)[:, None]
+    whole = case.clipped(batch, clip_norm)
+    for place in range(len(batch)):
+        others = torch.arange(len(batch)) != place
+        moved = float((whole - case.clipped(batch.select(others), clip_norm)).norm())
+        assert moved <= clip_norm * (1 + 1e-5)
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype"),
+    [(bad, dtype) for bad in (torch.inf, torch.nan) for dtype in (torch.float32, torch.float64)]
+    + [(1e30, torch.float32), (1e300, torch.float64)],
+)
+def test_a_patient_without_a_finite_gradient_adds_nothing(
+    make_case: MakeCase, every_pattern: PatientBatch, value: float, dtype: torch.dtype
+) -> None:
+    case = make_case(dtype=dtype, contrastive=0.7)
+    batch = converted(every_pattern, dtype)
+    others = case.clipped(batch.select(torch.arange(15)))
+    for name in MODALITIES:
+        batch.values[name][15] = value
+    assert not case.loss(batch)[15].isfinite()
+    assert float((case.clipped(batch) - others).norm()) < 16 * torch.finfo(dtype).eps
+
+
+@pytest.mark.parametrize("steep", [1e10, 1e25, 1e37])
+def test_a_norm_beyond_the_squares_of_single_precision_is_clipped_as_any_other(steep: float) -> None:
+    linear, patients = nn.Linear(3, 2), torch.tensor([[1.0, 2.0, 2.0], [-0.5, 0.0, 0.0]])
+
+    def loss(patient: Tensor) -> Tensor:
+        summed: Tensor = linear(patient).sum(1)
+        return steep * summed
+
+    with patient_gradients(linear) as gradients:
+        for patient in patients.split(1):
+            sums = gradients.clipped_sum(partial(loss, patient), 1, 1.0)
+            norm = float(torch.cat([own.flatten() for own in sums]).norm())
+            assert norm == pytest.approx(1.0, rel=1e-5)
+            assert norm <= 1 + 1e-6
+
+
+def test_factors_are_multiplied_where_neither_is_lost() -> None:
+    tiny, huge = torch.full((2, 4), 1e-25), torch.full((2, 4), 1e25)
+    parameter = torch.zeros(4, 4)
+    norms = PerPatient(parameter, None, tiny, huge).norms()
+    torch.testing.assert_close(norms, torch.full((2,), 4.0, dtype=torch.float64))
+
+
+def test_nobody_s_sum_is_zero_and_the_loss_is_not_asked(make_case: MakeCase) -> None:
+    case = make_case()
+    with patient_gradients(case.model) as gradients:
+        sums = gradients.clipped_sum(lambda: pytest.fail("asked"), 0, 1.0)
+    assert [own.shape for own in sums] == [own.shape for own in case.model.parameters()]
+    assert all(float(own.abs().sum()) == 0 for own in sums)
+
+
+def test_ordinary_gradients_are_not_computed_and_nothing_stays_on_the_model(
+    make_case: MakeCase, every_pattern: PatientBatch
+) -> None:
+    case = make_case()
+    case.clipped(every_pattern)
+    assert all(own.grad is None for own in case.model.parameters())
+    with pytest.raises(ZeroDivisionError), patient_gradients(case.model) as gradients:
+        gradients.clipped_sum(lambda: case.loss(every_pattern) / (1 // 0), 16, 1.0)
+    hooks = [(m._forward_hooks, m._forward_pre_hooks, m._backward_hooks) for m in case.model.modules()]
+    assert not any(itertools.chain.from_iterable(hooks))
