@@ -12,7 +12,7 @@ USABLE := import sys, venv, ensurepip; sys.exit(sys.version_info[:2] not in ((3,
 DATA := $(or $(CONSILIUM_DATA),../shared/data)
 SECOND := $(if $(wildcard $(DATA)/tcga/brca),tcga-brca,synthetic)
 
-.PHONY: help demo test test-system lint bench-figures clean
+.PHONY: help demo test test-system lint bench-figures bench-dp clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ lint: .venv/.ready-to-test ## style, format and types
 
 bench-figures: .venv/.ready-to-test ## the figures of the documentation, measured again
 	@.venv/bin/consilium bench figures out/figures
+
+bench-dp: .venv/.ready-to-run ## what a private training step costs, measured again
+	@.venv/bin/consilium bench dp --out out/dp.json
 
 clean: ## remove the environment, caches and results
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist out
