@@ -12,7 +12,7 @@ USABLE := import sys, venv, ensurepip; sys.exit(sys.version_info[:2] not in ((3,
 DATA := $(or $(CONSILIUM_DATA),../shared/data)
 SECOND := $(if $(wildcard $(DATA)/tcga/brca),tcga-brca,synthetic)
 
-.PHONY: help demo test test-system lint bench-figures bench-dp clean
+.PHONY: help demo test test-system lint bench-figures bench-dp bench-privacy clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ bench-figures: .venv/.ready-to-test ## the figures of the documentation, measure
 
 bench-dp: .venv/.ready-to-run ## what a private training step costs, measured again
 	@.venv/bin/consilium bench dp --out out/dp.json
+
+bench-privacy: .venv/.ready-to-run ## what privacy costs in accuracy, measured again
+	@.venv/bin/consilium bench privacy out/privacy
 
 clean: ## remove the environment, caches and results
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist out

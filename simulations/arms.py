@@ -2,7 +2,7 @@
 
 A hospital alone is a federation of one participant, and pooled data are one participant that holds everyone's
 patients. So every arm has the same apps, preprocessing, budget and stopping rule. Beside the data one thing differs: a
-hospital withholds nothing from itself, so that its validation counts also where it is small.
+hospital withholds nothing from itself, nor adds noise, so that its validation counts also where it is small.
 """
 
 import shutil
@@ -70,9 +70,12 @@ def write_agreement(federation: Federation, public: Path, folder: Path) -> Agree
 
 
 def alone(federation: Federation, name: str) -> Federation:
-    """The agreement of one participant with itself: nothing is withheld from oneself."""
+    """The agreement of one participant with itself: nothing is withheld from oneself, and there is no privacy."""
     statistics = federation.statistics.model_copy(update={"minimum_count": 1})
-    return federation.model_copy(update={"participants": (Participant(name=name),), "statistics": statistics})
+    participants = (Participant(name=name),)
+    return federation.model_copy(
+        update={"participants": participants, "statistics": statistics, "privacy": None}
+    )
 
 
 @dataclass(frozen=True)

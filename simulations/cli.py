@@ -2,16 +2,14 @@
 
 import shlex
 import sys
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import Annotated, ParamSpec
+from typing import Annotated
 
 import typer
 
-from common.errors import InputError
-
-P = ParamSpec("P")
+from client.cli import site_app
+from common.console import BAD_INPUT, explained
+from simulations.privacy_cli import privacy_app
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -22,9 +20,9 @@ app = typer.Typer(
 cohort_app = typer.Typer(no_args_is_help=True, help="Look at a hospital's cohort as the federation would.")
 bench_app = typer.Typer(no_args_is_help=True, help="Measure, and print a table.")
 app.add_typer(cohort_app, name="cohort")
+app.add_typer(site_app, name="site")
+app.add_typer(privacy_app, name="privacy")
 app.add_typer(bench_app, name="bench")
-
-BAD_INPUT, INTERRUPTED = 2, 130
 
 
 @app.callback()
@@ -32,32 +30,8 @@ def _consilium() -> None:
     """Every subcommand prints one sentence and exits with 2 on bad input."""
 
 
-def _explained(command: Callable[P, None]) -> Callable[P, None]:
-    """Bad input, or a file that cannot be used, ends in one sentence and exit code 2, an interrupted run in 130."""
-
-    @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except InputError as error:
-            typer.echo(f"consilium: {error}", err=True)
-            raise typer.Exit(BAD_INPUT) from None
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            where, what = error.filename or "a file", error.strerror or type(error).__name__
-            told = InputError(str(where), what, "check its name, its permissions and the space left")
-            typer.echo(f"consilium: {told}", err=True)
-            raise typer.Exit(BAD_INPUT) from None
-        except KeyboardInterrupt:
-            typer.echo("consilium: interrupted; nothing was written.", err=True)
-            raise typer.Exit(INTERRUPTED) from None
-
-    return run
-
-
 @app.command()
-@_explained
+@explained
 def simulate(
     cohort: Annotated[
         str,
@@ -80,6 +54,15 @@ def simulate(
         str | None,
         typer.Option(help="serial, processes or ray; else by the size of the tables. Same weights on all."),
     ] = None,
+    epsilon: Annotated[
+        list[float] | None,
+        typer.Option(
+            help="Train also under patient-level differential privacy at this epsilon; may be repeated."
+        ),
+    ] = None,
+    delta: Annotated[
+        float | None, typer.Option(help="At which each epsilon holds; else that of [privacy], or 0.001.")
+    ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of the federation file.")
     ] = None,
@@ -97,6 +80,8 @@ def simulate(
         seed=seed,
         engine=engine,
         settings=tuple(set_ or ()),
+        epsilons=tuple(epsilon or ()),
+        delta=delta,
         out=out,
         command=shlex.join(["consilium", *sys.argv[1:]]),
     )
@@ -105,7 +90,7 @@ def simulate(
 
 
 @cohort_app.command()
-@_explained
+@explained
 def describe(
     folder: Annotated[Path, typer.Argument(help="A site folder, or a folder of site folders.")],
     federation: Annotated[
@@ -121,7 +106,7 @@ def describe(
 
 
 @bench_app.command()
-@_explained
+@explained
 def figures(
     out: Annotated[
         Path, typer.Argument(help="Folder for the results; a cohort found there is not run again.")
@@ -136,6 +121,33 @@ def figures(
     from simulations.benchmarks.figures import COHORTS, run_figures, table
 
     typer.echo(table(run_figures(cohorts or list(COHORTS), data, seed, out)))
+
+
+@bench_app.command()
+@explained
+def privacy(
+    out: Annotated[Path, typer.Argument(help="Folder for the results; a run found there is not done again.")],
+    cohorts: Annotated[list[str] | None, typer.Argument(help="Cohorts; else all of them.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of public data; else $CONSILIUM_DATA.")] = None,
+) -> None:
+    """Simulate public cohorts at several epsilons and print what privacy costs, the table of docs/privacy.md."""
+    from simulations.benchmarks.private_figures import run_all, table
+
+    typer.echo(table(run_all(cohorts, data, out)))
+
+
+@bench_app.command()
+@explained
+def dp(
+    out: Annotated[Path | None, typer.Option(help="A file for the figures, as JSON.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of public data; else $CONSILIUM_DATA.")] = None,
+    patients: Annotated[int, typer.Option(min=2, max=512, help="Patients in a step.")] = 32,
+    seconds: Annotated[float, typer.Option(min=1, help="How long to time each model, about.")] = 60,
+) -> None:
+    """Print what a private training step costs beside a plain one, in time and memory."""
+    from simulations.benchmarks.dp import run_dp, table
+
+    typer.echo(table(run_dp(data, patients, seconds, out)))
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """What would these hospitals gain by training together? One experiment, fold by fold, arm by arm."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -14,10 +14,9 @@ from common.errors import InputError
 from common.federation import Federation
 from common.metrics import Prediction
 from common.model import HierarchicalMultimodalGNN, build_model
-from common.preprocessing import Preprocessing, combine, site_statistics
-from common.schema import SurvivalTask, Task
+from server.coordination import RunFailed
 from server.journal import RoundRecord
-from simulations import baselines
+from simulations import private_arms
 from simulations.arms import (
     Agreement,
     Job,
@@ -28,10 +27,12 @@ from simulations.arms import (
     train_side_by_side,
     write_agreement,
 )
-from simulations.cohorts.folders import folder_name, pool_sites, site_file
+from simulations.classical_arms import ClassicalArms, restricted
+from simulations.cohorts.folders import pool_sites, twin
 from simulations.engine import Engine
+from simulations.private_arms import Target
 from simulations.process_pool import available_cores
-from simulations.result import ARM_NAMES, Arm
+from simulations.result import Arm
 from simulations.scoring import HeldOutTask
 
 POOLED = "pooled"
@@ -40,7 +41,7 @@ POOLED = "pooled"
 
 @dataclass(frozen=True)
 class Plan:
-    """One experiment: which cohort, which folds, how."""
+    """One experiment: which cohort, which folds, how; `targets` are the private runs beside the federated arm."""
 
     cohort: str
     folder: Path
@@ -51,6 +52,7 @@ class Plan:
     engine: Engine
     work: Path
     command: str
+    targets: tuple[Target, ...] = ()
 
 
 class Audience(Protocol):
@@ -60,37 +62,59 @@ class Audience(Protocol):
         """What is being done now."""
 
     def round(self, fold: int, record: RoundRecord) -> None:
-        """A round of the federated arm is over."""
+        """A round of a federated arm, private or not, is over."""
 
 
 @dataclass(frozen=True)
 class FoldOutcome:
-    """One fold: the federated model, every task's held-out predictions, and each hospital's own model by name."""
+    """One fold: the federated model, every task's held-out predictions, and each hospital's own model by name.
+
+    `spent` is what the private runs cost, by target epsilon; None is the federated arm under its own privacy.
+    """
 
     federated: Trained
     tasks: dict[str, HeldOutTask]
     local: dict[str, dict[str, Prediction]]
+    spent: dict[float | None, float] = field(default_factory=dict)
 
 
 class Experiment:
-    """The data of an experiment, read once through the hospitals' own reader."""
+    """The data of an experiment, read once through the hospitals' own reader.
+
+    Every run has twins of the site folders to itself, below the working folder: no run writes into a hospital's own
+    folder, and a privacy ledger tells of one run.
+    """
 
     def __init__(self, plan: Plan, audience: Audience) -> None:
         self.plan, self.audience = plan, audience
         self.federation = plan.federation
         audience.stage("reading the hospitals' tables")
-        self.cohorts: list[Cohort] = [read_cohort(site, self.federation) for site in plan.sites]
+        sites = self._twins(plan.sites, plan.work / "read")
+        self.cohorts: list[Cohort] = [read_cohort(site, self.federation) for site in sites]
         self.everyone = concatenate([cohort.batch for cohort in self.cohorts])
         self.held_out_in = torch.cat([cohort.fold for cohort in self.cohorts])
         self.groups = np.array([group for cohort in self.cohorts for group in cohort.group])
         self.agreement = write_agreement(self.federation, plan.folder, plan.work / "federated")
         self.model: HierarchicalMultimodalGNN = build_model(self.federation, plan.folder, plan.seed)
         self.notes: list[str] = []
+        self.targets = tuple(target.sized(self._training_sizes()) for target in plan.targets)
+        self._note_privacy()
         for fold in plan.folds:
             if not (self.held_out_in == fold).any():
                 raise InputError(
                     f"--fold {fold}", "no patient is held out in that fold", "choose another fold"
                 )
+
+    def _training_sizes(self) -> list[int]:
+        """Training patients of every hospital in every fold."""
+        return [int((cohort.fold != fold).sum()) for cohort in self.cohorts for fold in self.plan.folds]
+
+    def _note_privacy(self) -> None:
+        hospitals = {cohort.site: len(cohort.batch) for cohort in self.cohorts}
+        if self.federation.privacy is not None:
+            self.notes += private_arms.notes(self.federation.privacy, True, hospitals)
+        for target in self.targets[:1]:  # they differ in noise alone
+            self.notes += private_arms.notes(target.privacy, target.declared, hospitals)
 
     def run(self) -> list[FoldOutcome]:
         """All arms on all folds."""
@@ -104,23 +128,28 @@ class Experiment:
 
         self.audience.stage(f"{label}: {len(self.cohorts)} hospitals together")
         job = self._job(self.agreement, self.plan.sites, "federated", fold)
-        train(job, self.plan.engine, lambda record: self.audience.round(place + 1, record))
-        federated = read_trained(job.out)
-        if missing := [c.site for c in self.cohorts if c.site not in federated.run.sites]:
-            self.notes.append(f"Too few training patients to take part in {label}: {', '.join(missing)}.")
-        local, pooled = self._alone_and_pooled(label, fold, test)
+        federated = self._together(job, place, label)
+        spent: dict[float | None, float] = {}
+        if self.federation.privacy is not None:
+            spent[None] = private_arms.spent(job.sites, self.federation.privacy.delta)
         networks: dict[Arm, list[dict[str, Prediction]]] = {
-            "federated": [federated.predict(self.model, self.federation, test)],
-            "local": list(local.values()),
-            "pooled": pooled,
+            "federated": [federated.predict(self.model, self.federation, test)]
         }
+        for target in self.targets:
+            networks[target.arm], spent[target.epsilon] = self._privately(target, place, label, test)
+        local, pooled = self._alone_and_pooled(label, fold, test)
+        networks |= {"local": list(local.values()), "pooled": pooled}
         tasks = {}
         for task in self.federation.tasks:
             arms: dict[Arm, Sequence[Prediction]] = {
                 arm: [model[task.name] for model in models] for arm, models in networks.items()
             }
-            arms["local_linear"] = self._local_linear(label, task, fold, test)
-            arms |= self._baselines(label, task, federated, training, test)
+            classical = ClassicalArms(
+                task, self.plan.seed, lambda text: self.audience.stage(f"{label}: {text}")
+            )
+            arms["local_linear"] = classical.alone(self.cohorts, self.federation, fold, test)
+            arms |= classical.pooled(federated.result.preprocessing, training, test)
+            self.notes += classical.notes
             tasks[task.name] = HeldOutTask(
                 labels=test.labels[task.name].double().numpy(),
                 labelled=test.labelled[task.name].numpy(),
@@ -129,10 +158,44 @@ class Experiment:
                 groups=tuple(self.groups[held.numpy()]),
                 arms=arms,
             )
-        return FoldOutcome(federated, tasks, local)
+        return FoldOutcome(federated, tasks, local, spent)
+
+    def _together(self, job: Job, place: int, label: str) -> Trained:
+        """Train all hospitals together; who had no part is noted."""
+        train(job, self.plan.engine, lambda record: self.audience.round(place + 1, record))
+        trained = read_trained(job.out)
+        if missing := [c.site for c in self.cohorts if c.site not in trained.run.sites]:
+            self.notes.append(f"Too few training patients to take part in {label}: {', '.join(missing)}.")
+        return trained
+
+    def _privately(
+        self, target: Target, place: int, label: str, test: PatientBatch
+    ) -> tuple[list[dict[str, Prediction]], float]:
+        """The predictions of one private run, none if it could not be trained, and the epsilon spent."""
+        label = f"{label}, epsilon {target.epsilon:g}"
+        self.audience.stage(f"{label}: {len(self.cohorts)} hospitals together")
+        work = self.plan.work / target.folder
+        agreement = write_agreement(target.federation, self.plan.folder, work)
+        job = self._job(agreement, self.plan.sites, target.folder, self.plan.folds[place])
+        try:
+            trained = self._together(job, place, label)
+        except (RunFailed, InputError) as error:
+            self.notes.append(f"Federated, {label}, could not be trained and has no figures. {error}")
+            return [], private_arms.spent(job.sites, target.privacy.delta)
+        if trained.run.status == "partial":
+            self.notes.append(f"{label}: some round lacked a quorum of hospitals and does not count.")
+        model = build_model(target.federation, self.plan.folder, self.plan.seed)
+        predicted = trained.predict(model, target.federation, test)
+        return [predicted], private_arms.spent(job.sites, target.privacy.delta)
+
+    def _twins(self, sites: Sequence[Path], folder: Path) -> list[Path]:
+        return [twin(site, folder / site.name) for site in sites]
 
     def _job(self, agreement: Agreement, sites: Sequence[Path], arm: str, fold: int) -> Job:
-        return Job(agreement.path, tuple(sites), fold, self.plan.seed, self.plan.work / arm / f"fold{fold}")
+        """A run of its own, which needs new twins of its sites."""
+        work = self.plan.work / arm
+        twins = self._twins(sites, work / f"sites-fold{fold}")
+        return Job(agreement.path, tuple(twins), fold, self.plan.seed, work / f"fold{fold}")
 
     def _alone_and_pooled(
         self, label: str, fold: int, test: PatientBatch
@@ -148,7 +211,7 @@ class Experiment:
             agreement = write_agreement(
                 alone(self.federation, cohort.site), self.plan.folder, self.plan.work / arm
             )
-            own_jobs[cohort.site] = self._job(agreement, [self._unbound(site, arm)], arm, fold)
+            own_jobs[cohort.site] = self._job(agreement, [site], arm, fold)
         jobs = [pooled_job, *own_jobs.values()]
         trained: set[Path] = set()
         seen = 0
@@ -171,21 +234,13 @@ class Experiment:
                     "it has no part in the mean over hospitals alone."
                 )
                 continue
-            known = _restricted(test, cohort.batch.select(cohort.fold != fold))
+            known = restricted(test, cohort.batch.select(cohort.fold != fold))
             model = read_trained(own_jobs[cohort.site].out)
             local[cohort.site] = model.predict(self.model, self.federation, known)
         if pooled_job.out not in trained:
             self.notes.append("The network could not be trained on the pooled data.")
             return local, []
         return local, [read_trained(pooled_job.out).predict(self.model, self.federation, test)]
-
-    def _unbound(self, site: Path, arm: str) -> Path:
-        """The site folder, or a copy written once where it approves the federation's hash and no other."""
-        file = site_file(site)
-        if file.approved is None:
-            return site
-        folder = self.plan.work / arm / folder_name(file.name)
-        return folder if folder.is_dir() else pool_sites([site], folder.parent, file.name)
 
     def _pooled_agreement(self) -> Agreement:
         return write_agreement(alone(self.federation, POOLED), self.plan.folder, self.plan.work / POOLED)
@@ -194,62 +249,3 @@ class Experiment:
         """Everyone's patients as one site folder, written once."""
         folder = self.plan.work / POOLED / POOLED
         return folder if folder.is_dir() else pool_sites(self.plan.sites, folder.parent, POOLED)
-
-    def _local_linear(self, label: str, task: Task, fold: int, test: PatientBatch) -> list[Prediction]:
-        """Every hospital's own penalised linear model, which suits few patients better than a network does."""
-        models: list[Prediction] = []
-        arm: Arm = "cox" if isinstance(task, SurvivalTask) else "logistic"
-        if arm not in baselines.applicable(task):
-            return models
-        self.audience.stage(f"{label}: {task.name}, each hospital's own linear model")
-        for cohort in self.cohorts:
-            own = cohort.batch.select(cohort.fold != fold)
-            agreement = alone(self.federation, cohort.site)
-            try:
-                preprocessing = combine([site_statistics(own, agreement)], agreement)
-            except InputError:
-                continue
-            known = preprocessing.apply(_restricted(test, own))
-            model = _fitted(arm, task, preprocessing.apply(own), known, preprocessing, self.plan.seed)
-            models += [] if model is None else [model]
-        return models
-
-    def _baselines(
-        self, label: str, task: Task, federated: Trained, training: PatientBatch, test: PatientBatch
-    ) -> dict[Arm, Sequence[Prediction]]:
-        """The classical models on pooled data, standardised as the federation standardises."""
-        preprocessing = federated.result.preprocessing
-        train, held = preprocessing.apply(training), preprocessing.apply(test)
-        arms: dict[Arm, Sequence[Prediction]] = {}
-        for arm in baselines.applicable(task):
-            self.audience.stage(f"{label}: {task.name}, {arm} on pooled data")
-            prediction = _fitted(arm, task, train, held, preprocessing, self.plan.seed)
-            if prediction is None:
-                self.notes.append(f"{ARM_NAMES[arm]}: could not be fitted for {task.name}.")
-            else:
-                arms[arm] = [prediction]
-        if isinstance(task, SurvivalTask) and "forest" not in baselines.applicable(task):
-            self.notes.append(
-                "The survival forest was left out: it needs scikit-survival, consilium[baselines]."
-            )
-        return arms
-
-
-def _fitted(
-    arm: Arm, task: Task, train: PatientBatch, test: PatientBatch, preprocessing: Preprocessing, seed: int
-) -> Prediction | None:
-    """A classical model's predictions; None where its library cannot fit it, for instance to one outcome only."""
-    try:
-        return baselines.fit_predict(arm, task, train, test, preprocessing.cuts.get(task.name), seed)
-    # lifelines' and numpy's failures to converge are ValueErrors
-    except (InputError, ValueError, ArithmeticError):
-        return None
-
-
-def _restricted(test: PatientBatch, seen: PatientBatch) -> PatientBatch:
-    """The test patients without the modalities that nobody in `seen` has."""
-    observed = {
-        name: mask if seen.observed[name].any() else torch.zeros_like(mask)
-        for name, mask in test.observed.items()
-    }
-    return PatientBatch(test.values, observed, test.labels, test.labelled)

@@ -50,8 +50,10 @@ _LINES: tuple[Literal["-", "--", ":", "-."], ...] = ("-", "--", ":", "-.")
 
 
 def learning_curves(result: Result) -> str | None:
-    """Losses and validation scores by round and fold, that of the lowest loss marked; None without rounds."""
-    if not any(result.history):
+    """Losses and validation scores by round and fold, that of the lowest loss marked; None without any loss."""
+    losses = [each.training_loss for fold in result.history for each in fold]
+    losses += [each.validation_loss for fold in result.history for each in fold]
+    if all(loss is None for loss in losses):
         return None
     tasks = [
         task for task in result.tasks if any(task in each.scores for fold in result.history for each in fold)

@@ -12,7 +12,15 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
-from simulations.report_text import difference_text, metric_name, range_text, signed_text, spread_text
+from simulations.report_privacy import spent_text
+from simulations.report_text import (
+    difference_text,
+    metric_name,
+    paired_text,
+    range_text,
+    signed_text,
+    spread_text,
+)
 from simulations.result import ARM_NAMES, MISSING, Result
 
 if TYPE_CHECKING:
@@ -68,7 +76,8 @@ class Progress:
 
     def round(self, fold: int, record: "RoundRecord") -> None:
         """Show a finished round of a fold (counted from 1)."""
-        if fold != self._fold:
+        # the runs of a fold follow one another
+        if fold != self._fold or (self._latest and record.round <= self._latest[-1].round):
             self._fold, self._lowest = fold, None
             self._latest.clear()
             self._bars.reset(self._bar, total=self._rounds)
@@ -82,11 +91,14 @@ class Progress:
 
     def _line(self, fold: int, record: "RoundRecord") -> str:
         scores = "".join(f", {task} {_figure(score)}" for task, score in record.scores.items())
+        losses = (
+            f"training loss {_figure(record.training_loss)}, "
+            f"validation loss {_figure(record.validation_loss)}{scores}, "
+        )
         lowest = f"; lowest in round {self._lowest.round}" if self._lowest else ""
         return (
             f"fold {fold}, round {record.round}/{self._rounds}: "
-            f"training loss {_figure(record.training_loss)}, "
-            f"validation loss {_figure(record.validation_loss)}{scores}, {_replied(record)} sites, "
+            f"{'' if _is_private(record) else losses}{_replied(record)} sites, "
             f"{record.seconds:.1f} s{'' if record.applied else ', not applied'}{lowest}"
         )
 
@@ -99,14 +111,15 @@ class Progress:
     def _rounds_table(self) -> Table:
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
         tasks = list(self._latest[-1].scores)
-        for head in ("round", "training loss", "validation loss", *tasks, "sites", "seconds"):
+        private = _is_private(self._latest[-1])
+        losses = () if private else ("training loss", "validation loss", *tasks)
+        for head in ("round", *losses, "sites", "seconds"):
             table.add_column(head, justify="right", header_style="dim")
         for record in list(self._latest):
+            figures = (record.training_loss, record.validation_loss, *map(record.scores.get, tasks))
             table.add_row(
                 str(record.round),
-                _figure(record.training_loss),
-                _figure(record.validation_loss),
-                *(_figure(record.scores.get(task)) for task in tasks),
+                *(() if private else map(_figure, figures)),
                 _replied(record),
                 f"{record.seconds:.1f}",
                 style="bold" if record is self._lowest else "" if record.applied else "dim",
@@ -114,11 +127,14 @@ class Progress:
         return table
 
     def _lowest_line(self) -> Text:
-        if self._lowest is None:
+        if _is_private(self._latest[-1]):
+            line = Text("under differential privacy no loss leaves a hospital", style="dim")
+        elif self._lowest is None:
             return Text("no validation loss yet", style="dim")
-        scores = "".join(f", {task} {_figure(score)}" for task, score in self._lowest.scores.items())
-        loss = _figure(self._lowest.validation_loss)
-        line = Text(f"lowest validation loss so far: {loss} in round {self._lowest.round}{scores}")
+        else:
+            scores = "".join(f", {task} {_figure(score)}" for task, score in self._lowest.scores.items())
+            loss = _figure(self._lowest.validation_loss)
+            line = Text(f"lowest validation loss so far: {loss} in round {self._lowest.round}{scores}")
         if missing := self._latest[-1].dropped:
             names = sorted(each.site or f"node {each.node}" for each in missing)
             line.append(f"; not counted: {', '.join(names)}", style="yellow")
@@ -135,6 +151,8 @@ def print_results(result: Result, console: Console) -> None:
             title = f"{task}, {metric} of each hospital's own model on the held-out patients of all hospitals"
             console.print(Text(title, style="bold"))
             console.print(_site_table(result, task))
+    for run in result.privacy:
+        console.print(Text(spent_text(run)))
     for note in result.notes:
         console.print(Text(note))
 
@@ -155,6 +173,11 @@ def _arm_table(result: Result, task: str) -> Table:
             difference_text(result, task, arm),
             style="bold" if arm == "federated" else "",
         )
+        if arm == "federated":
+            for run in result.planned:
+                told = result.private_headline(task, run)
+                paired = paired_text(run.paired.get(task))
+                table.add_row(run.name, spread_text(told), range_text(told), paired)
     return table
 
 
@@ -174,6 +197,11 @@ def _site_table(result: Result, task: str) -> Table:
             MISSING if gain is None else signed_text(gain),
         )
     return table
+
+
+def _is_private(record: "RoundRecord") -> bool:
+    """Whether hospitals replied and none told a loss: nothing but weights leaves under differential privacy."""
+    return bool(record.sites) and record.training_loss is None and record.validation_loss is None
 
 
 def _is_better(record: "RoundRecord", best: "RoundRecord | None") -> bool:

@@ -15,6 +15,8 @@ from simulations.drawing import readable
 from simulations.evidence import Evidence, TaskEvidence, calibration_curve
 from simulations.outcome_plots import BESIDE, calibration_plot, label_plot, risk_plot, roc_plot, score_plot
 from simulations.plots import arm_plot, learning_curves, site_plot
+from simulations.privacy_plots import epsilon_plot
+from simulations.report_privacy import price, promise, terms_table
 from simulations.report_tables import Table, cohort_table, fold_table, group_table, results_table
 from simulations.report_text import caveats, count_text, findings, withheld_sentences
 from simulations.result import MISSING, Result
@@ -39,6 +41,8 @@ class Section:
     results: Table
     groups: Table | None
     drawings: list[Drawing]
+    price: list[str]
+    private: Drawing | None
 
 
 def render(result: Result, evidence: Evidence) -> str:
@@ -62,6 +66,8 @@ def render(result: Result, evidence: Evidence) -> str:
         learning=Markup(learning) if learning else None,
         cohort=cohort_table(result),
         folds=fold_table(result),
+        promise=promise(result),
+        terms=terms_table(result),
         caveats=caveats(result),
         withheld=withheld_sentences(result),
         missing=MISSING,
@@ -79,7 +85,23 @@ def _section(result: Result, task: str, evidence: TaskEvidence | None) -> Sectio
         results=results_table(result, task),
         groups=group_table(result, task),
         drawings=[*_comparisons(result, task), *(_curves(evidence) if evidence else ())],
+        price=price(result, task),
+        private=_private(result, task),
     )
+
+
+def _private(result: Result, task: str) -> Drawing | None:
+    figure = epsilon_plot(result, task)
+    if figure is None:
+        return None
+    text = (
+        "The federated model under patient-level differential privacy, by the epsilon that a whole run may cost: the "
+        "smaller it is, the less any one patient's data can move the model. Points with 95% bootstrap intervals over "
+        "held-out patients; lines are arms without privacy."
+    )
+    if len(result.folds) > 1:
+        text += " Mean over folds; thin strokes are single folds."
+    return Drawing((Markup(figure),), text)
 
 
 def _comparisons(result: Result, task: str) -> Iterator[Drawing]:

@@ -4,7 +4,15 @@ from dataclasses import dataclass
 
 from common.metrics import LOWER_IS_BETTER
 from simulations.drawing import readable
-from simulations.report_text import MINUS, count_text, difference_text, metric_name, range_text, spread_text
+from simulations.report_text import (
+    MINUS,
+    count_text,
+    difference_text,
+    metric_name,
+    paired_text,
+    range_text,
+    spread_text,
+)
 from simulations.result import (
     ARM_NAMES,
     METRIC_NAMES,
@@ -35,18 +43,16 @@ def results_table(result: Result, task: str) -> Table:
         name for name in METRIC_NAMES if name != headline and any(name in result.tasks[task][a] for a in arms)
     ]
     rows = []
-    for arm in arms:
-        metrics = result.tasks[task][arm]
+
+    def add(name: str, metrics: dict[str, MetricSummary], difference: str) -> None:
         first = metrics.get(headline)
-        rows.append(
-            (
-                ARM_NAMES[arm],
-                spread_text(first),
-                range_text(first),
-                difference_text(result, task, arm),
-                *(spread_text(metrics.get(name)) for name in others),
-            )
-        )
+        rest = (spread_text(metrics.get(other)) for other in others)
+        rows.append((name, spread_text(first), range_text(first), difference, *rest))
+
+    for arm in arms:
+        add(ARM_NAMES[arm], result.tasks[task][arm], difference_text(result, task, arm))
+        for run in result.planned if arm == "federated" else ():
+            add(run.name, run.tasks.get(task, {}), paired_text(run.paired.get(task)))
     heads = ("Arm", metric_name(headline), "95% interval", f"Federated {MINUS} arm")
     caption = "Held-out patients; mean"
     caption += " ± standard deviation over folds." if len(result.folds) > 1 else " (one fold)."
@@ -112,7 +118,10 @@ def fold_table(result: Result) -> Table:
         for number, fold in enumerate(result.folds, 1)
     )
     heads = ("Fold", "Status", "Rounds", "Round kept", "Seconds per round")
-    caption = "How each fold went; kept is the latest round within one standard error of the lowest validation loss."
+    kept = "the latest round within one standard error of the lowest validation loss"
+    if result.agreed:
+        kept = "the mean over the second half of the rounds, as no loss leaves a hospital under differential privacy"
+    caption = f"How each fold went; kept is {kept}."
     return Table(heads, tuple(rows), caption)
 
 

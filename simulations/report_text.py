@@ -38,10 +38,11 @@ def difference_text(result: Result, task: str, arm: Arm) -> str:
     """Federated minus an arm and its interval, as in `+0.097 (+0.070 to +0.121)`; empty for itself."""
     if arm == "federated":
         return ""
-    return _signed(result.paired.get(task, {}).get(arm))
+    return paired_text(result.paired.get(task, {}).get(arm))
 
 
-def _signed(paired: Difference | None) -> str:
+def paired_text(paired: Difference | None) -> str:
+    """A difference and its interval; a dash where there is none."""
     if paired is None or paired.difference is None:
         return MISSING
     text = signed_text(paired.difference)
@@ -108,7 +109,7 @@ def _judged(result: Result, task: str, arm: Arm) -> str:
         judgement = "federated is worse"
     else:
         judgement = "no difference shown"
-    return f"; {judgement}, {_signed(paired)}"
+    return f"; {judgement}, {paired_text(paired)}"
 
 
 def caveats(result: Result) -> list[str]:

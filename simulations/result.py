@@ -80,6 +80,38 @@ class Difference(_Record):
     high: Score
 
 
+class PrivateRun(_Record):
+    """A federated run under patient-level differential privacy: its terms, what it cost, and what it reached.
+
+    Attributes:
+        epsilon: the target that noise was chosen for; None if the federation file gave the noise.
+        delta: of the target and of what was spent.
+        spent: epsilon by the hospitals' ledgers, the largest over hospitals and folds; every fold is a run of its own.
+        steps: private steps per round.
+        rounds: planned.
+        tasks: task -> metric -> figures, on the same held-out patients as the arms.
+        paired: task -> federated arm without privacy minus this run; empty if there is no such arm.
+    """
+
+    epsilon: float | None
+    delta: float
+    spent: Score
+    noise_multiplier: float
+    clip_norm: float
+    sampling_rate: float
+    steps: int
+    rounds: int
+    learn: Literal["all", "linear"]
+    statistics: Literal["declared", "noised", "public"]
+    tasks: dict[str, dict[str, MetricSummary]]
+    paired: dict[str, Difference] = {}
+
+    @property
+    def name(self) -> str:
+        """As a row of a table is called."""
+        return "Federated" if self.epsilon is None else f"Federated, epsilon {self.epsilon:g}"
+
+
 class Outcome(_Record):
     """What a task predicts and by which metric arms are compared."""
 
@@ -151,6 +183,7 @@ class Result(_Record):
     tasks: dict[str, dict[Arm, dict[str, MetricSummary]]]
     sites: dict[str, dict[str, SiteScores]] = {}
     paired: dict[str, dict[Arm, Difference]] = {}
+    privacy: tuple[PrivateRun, ...] = ()
     history: tuple[tuple[Round, ...], ...] = ()
     withheld: dict[str, dict[str, int]] = {}
     notes: tuple[str, ...] = ()
@@ -162,6 +195,20 @@ class Result(_Record):
     def headline(self, task: str, arm: Arm) -> MetricSummary | None:
         """The metric that arms are compared by, or None if the arm was not run."""
         return self.tasks[task].get(arm, {}).get(self.outcomes[task].metric)
+
+    def private_headline(self, task: str, run: PrivateRun) -> MetricSummary | None:
+        """The same metric of a private run."""
+        return run.tasks.get(task, {}).get(self.outcomes[task].metric)
+
+    @property
+    def planned(self) -> list[PrivateRun]:
+        """The private runs beside the federated arm, each for a target epsilon."""
+        return [run for run in self.privacy if run.epsilon is not None]
+
+    @property
+    def agreed(self) -> PrivateRun | None:
+        """The federated arm's own terms and cost, if its federation file has privacy."""
+        return next((run for run in self.privacy if run.epsilon is None), None)
 
     def write(self, path: Path) -> None:
         """Write the result as JSON, whole or not at all."""

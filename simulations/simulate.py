@@ -5,7 +5,8 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast, get_args
@@ -14,6 +15,7 @@ import torch
 from rich.console import Console
 
 from client.cohort import SITE_FILE, read_site_file
+from client.ledger_heads import STATE_VARIABLE
 from common.errors import REFUSALS, InputError, RefusalCode
 from common.federation import FILE_NAME, Federation
 from common.federation import load as load_federation
@@ -28,6 +30,7 @@ from simulations.cohorts.folds import with_folds
 from simulations.cohorts.sources import default_data, is_known, write_cohort
 from simulations.engine import Engine
 from simulations.experiment import Experiment, FoldOutcome, Plan
+from simulations.private_arms import settled
 from simulations.process_pool import available_cores
 from simulations.progress import Progress, print_results
 from simulations.report import render
@@ -54,6 +57,8 @@ class Request:
     settings: tuple[str, ...]
     out: Path | None
     command: str
+    epsilons: tuple[float, ...] = ()
+    delta: float | None = None
 
 
 def simulate(request: Request) -> int:
@@ -64,7 +69,7 @@ def simulate(request: Request) -> int:
     """
     console = Console()
     torch.set_num_threads(1)  # the steps are too small for more: sites in parallel gain, threads do not
-    with tempfile.TemporaryDirectory(prefix="consilium-") as temporary:
+    with tempfile.TemporaryDirectory(prefix="consilium-") as temporary, _state_in(Path(temporary)):
         plan = make_plan(request, Path(temporary))
         started = time.perf_counter()
         try:
@@ -88,6 +93,22 @@ def simulate(request: Request) -> int:
         return 0
     print("consilium: some rounds had no quorum of hospitals and do not count.", file=sys.stderr)
     return PARTIAL
+
+
+@contextmanager
+def _state_in(work: Path) -> Iterator[None]:
+    """Have what ledgers, and Flower, keep in a user's home kept in the working folder, in child processes too."""
+    places = {STATE_VARIABLE: str(work / "state"), "FLWR_HOME": str(work / "flower")}
+    before = {name: os.environ.get(name) for name in places}
+    os.environ.update(places)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _missing(plan: Plan) -> list[str]:
@@ -124,12 +145,15 @@ def make_plan(request: Request, work: Path) -> Plan:
         write_cohort(request.cohort, request.data or default_data(), folder, request.seed or 0)
     elif not (folder / FILE_NAME).is_file():
         raise InputError(str(folder), f"holds no {FILE_NAME}", "name a cohort, or a folder that has one")
-    federation = load_federation(folder / FILE_NAME).changed(settings)
+    agreed = load_federation(folder / FILE_NAME)
+    federation, targets = settled(agreed, settings, request.epsilons, request.delta)
     sites = find_sites(folder)
     if request.out is not None:
         _check_out(request.out, {folder.resolve(), *(site.resolve() for site in sites)})
-    _check_participants(folder, sites, federation)
-    sites, held = with_folds(sites, federation, work / "folds", MADE_FOLDS, federation.training.seed)
+    # hospitals approve the file as it is, not the settings of a simulation
+    agreed = agreed.model_copy(update={"minimum_patients": federation.minimum_patients})
+    _check_participants(folder, sites, agreed)
+    sites, held = with_folds(sites, agreed, work / "folds", MADE_FOLDS, federation.training.seed)
     if request.fold is not None:
         held = (request.fold,)
     elif request.folds is not None:
@@ -146,6 +170,7 @@ def make_plan(request: Request, work: Path) -> Plan:
         engine=cast(Engine, request.engine or _engine(sites)),
         work=work,
         command=request.command,
+        targets=targets,
     )
 
 
@@ -209,12 +234,14 @@ def _settings(request: Request) -> dict[str, str]:
 
 
 def _write(experiment: Experiment, folds: list[FoldOutcome], out: Path) -> None:
-    """The agreement used, the last fold's weights and preprocessing, and the journal of every fold."""
+    """The federated arm's agreement, its last fold's weights and preprocessing, and every journal."""
     write_agreement(experiment.federation, experiment.plan.folder, out)
     save_result(out, folds[-1].federated.result)
-    for earlier in out.glob("journal-fold*.jsonl"):
-        earlier.unlink()
-    for fold in experiment.plan.folds:
-        shutil.copyfile(
-            experiment.plan.work / "federated" / f"fold{fold}" / JOURNAL, out / f"journal-fold{fold}.jsonl"
-        )
+    for kind in ("journal-fold*.jsonl", "journal-epsilon-*-fold*.jsonl"):
+        for earlier in out.glob(kind):
+            earlier.unlink()
+    names = {"federated": "journal"} | {each.folder: f"journal-{each.folder}" for each in experiment.targets}
+    for arm, name in names.items():
+        for fold in experiment.plan.folds:
+            written = experiment.plan.work / arm / f"fold{fold}" / JOURNAL
+            shutil.copyfile(written, out / f"{name}-fold{fold}.jsonl")

@@ -4,15 +4,21 @@ import resource
 import sys
 
 from client.cohort import Cohort
+from common.federation import Federation
 from common.metrics import HEADLINE, headline
 from common.schema import ResponseTask, SurvivalTask, Task
 from simulations.evidence import Evidence, HeldOut, TaskEvidence
 from simulations.experiment import Experiment, FoldOutcome
 from simulations.result import (
+    ARMS,
+    Arm,
+    Difference,
     FederationName,
     Fold,
     Hospital,
+    MetricSummary,
     Outcome,
+    PrivateRun,
     Result,
     Round,
     SiteScores,
@@ -41,8 +47,15 @@ def summarise_experiment(experiment: Experiment, folds: list[FoldOutcome], secon
         folds=tuple(_fold(fold) for fold in folds),
         outcomes={task.name: _outcome(task) for task in federation.tasks},
         hospitals={cohort.site: _hospital(cohort, federation.tasks) for cohort in experiment.cohorts},
-        tasks={name: summaries for name, (summaries, _) in compared.items()},
-        paired={name: differences for name, (_, differences) in compared.items()},
+        tasks={
+            name: {arm: told for arm, told in summaries.items() if arm in ARMS}
+            for name, (summaries, _) in compared.items()
+        },
+        paired={
+            name: {arm: told for arm, told in differences.items() if arm in ARMS}
+            for name, (_, differences) in compared.items()
+        },
+        privacy=_private_runs(experiment, folds, compared),
         sites={
             task.name: {cohort.site: _site(task, cohort, folds) for cohort in experiment.cohorts}
             for task in federation.tasks
@@ -65,6 +78,40 @@ def summarise_experiment(experiment: Experiment, folds: list[FoldOutcome], secon
         },
         notes=tuple(dict.fromkeys(experiment.notes)),
     )
+
+
+Compared = dict[str, tuple[dict[Arm, dict[str, MetricSummary]], dict[Arm, Difference]]]
+"""Task -> what `compare` found."""
+
+
+def _private_runs(
+    experiment: Experiment, folds: list[FoldOutcome], compared: Compared
+) -> tuple[PrivateRun, ...]:
+    """The federated arm, if its federation file has privacy, or a run for every target epsilon."""
+    terms: list[tuple[float | None, Federation, Arm]] = [
+        (target.epsilon, target.federation, target.arm) for target in experiment.targets
+    ]
+    if experiment.federation.privacy is not None:
+        terms.append((None, experiment.federation, "federated"))
+    runs = []
+    for epsilon, federation, arm in terms:
+        privacy = federation.privacy
+        assert privacy is not None
+        told = {name: found for name, found in compared.items() if arm in found[0]}
+        runs.append(
+            PrivateRun(
+                epsilon=epsilon,
+                spent=max(fold.spent[epsilon] for fold in folds),
+                rounds=federation.training.rounds,
+                tasks={name: summaries[arm] for name, (summaries, _) in told.items()},
+                paired={name: paired[arm] for name, (_, paired) in told.items() if arm in paired},
+                **{name: getattr(privacy, name) for name in _TERMS},
+            )
+        )
+    return tuple(runs)
+
+
+_TERMS = ("delta", "noise_multiplier", "clip_norm", "sampling_rate", "steps", "learn", "statistics")
 
 
 def evidence(experiment: Experiment, folds: list[FoldOutcome]) -> Evidence:

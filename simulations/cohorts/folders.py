@@ -1,4 +1,4 @@
-"""Site folders on one machine: write one, find them, pool several into one."""
+"""Site folders on one machine: write one, find them, make a twin of one, pool several into one."""
 
 import re
 import shutil
@@ -76,6 +76,22 @@ def write_site(
     (temporary / SITE_FILE).write_text(tomli_w.dumps(description), encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     temporary.rename(folder)
+
+
+def twin(site: Path, folder: Path) -> Path:
+    """Make `folder` a site folder of the same patients, and return it: what a run writes there stays there.
+
+    The tables are the site's own, read where they are. `policy` and `approved` are left out: a simulation asks no
+    hospital for leave.
+    """
+    description = tomllib.loads((site / SITE_FILE).read_text(encoding="utf-8"))
+    for bound in ("policy", "approved"):
+        description.pop(bound, None)
+    tables = {table: str(site.resolve() / file) for table, file in description["tables"].items()}
+    folder.mkdir(parents=True)
+    text = tomli_w.dumps({**description, "tables": tables})
+    (folder / SITE_FILE).write_text(text, encoding="utf-8")
+    return folder
 
 
 def pool_sites(sites: Sequence[Path], out: Path, name: str, folds: Sequence[int] | None = None) -> Path:

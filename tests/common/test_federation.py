@@ -8,8 +8,8 @@ import tomli_w
 from pydantic import ValidationError
 
 from common.errors import InputError
-from common.federation import Federation, Participant, PriorGraph, PublicFile, load, save
-from common.schema import Modality, Plausible
+from common.federation import Federation, Participant, PriorGraph, Privacy, PublicFile, load, save
+from common.schema import Modality, Plausible, SurvivalTask
 
 Make = Callable[..., Federation]
 Leaf = tuple[str | int, ...]
@@ -25,13 +25,19 @@ def full(make_federation: Make, tmp_path: Path) -> Federation:
         node="gene",
         columns=("GENE0", "GENE1"),
         categories={"subtype": ("a", "b")},
-        plausible=Plausible(unit="log2", low=-20, high=20),
-        ranges={"GENE0": Plausible(unit="counts", low=0, high=1e6)},
+        plausible=Plausible(unit="log2", low=-20, high=20, typical=(-2.5, 2.5)),
+        ranges={"GENE0": Plausible(unit="counts", low=0, high=1e6, typical=(10.0, 100.0))},
         transform="signed_log",
         clip=(-5.5, 5.5),
     )
+    tasks = tuple(
+        task.model_copy(update={"typical": (5.5, 50.5)}) if isinstance(task, SurvivalTask) else task
+        for task in make_federation().tasks
+    )
     return make_federation(
         modalities=(rna,),
+        tasks=tasks,
+        privacy=Privacy(noise_multiplier=1.5, sampling_rate=0.5, expected_batch_size=20),
         prior=PriorGraph(
             **{n: PublicFile.of(tmp_path, f"{n}.csv") for n in ("edges", "pathways", "hierarchy")}
         ),
@@ -53,7 +59,12 @@ def test_a_saved_file_is_the_same_agreement(full: Federation, tmp_path: Path) ->
 def test_how_the_file_is_written_does_not_change_the_digest(full: Federation, tmp_path: Path) -> None:
     """Another order of keys, other spellings of numbers and defaults left out are the same agreement."""
     data = full.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
-    data["modalities"][0]["plausible"] = {"high": 20, "low": -20.0, "unit": "log2"}
+    data["modalities"][0]["plausible"] = {
+        "typical": [-2.5, 2.5],
+        "high": 20,
+        "low": -20.0,
+        "unit": "log2",
+    }
     data["tasks"] = [{"kind": t.kind, **t.model_dump(mode="json", exclude_defaults=True)} for t in full.tasks]
     path = tmp_path / "federation.toml"
     path.write_text("# a comment\n" + tomli_w.dumps(dict(reversed(data.items()))))
@@ -77,7 +88,7 @@ def others(value: Any) -> list[Any]:
     if isinstance(value, int | float):
         return [value + 1, value * 2, value // 2, value + 0.01]
     if isinstance(value, str):
-        return ["fedprox", "protein", "none", "days", "rename", f"{value}x", "0" * 64]
+        return ["fedprox", "protein", "none", "days", "all", "noised", "rename", f"{value}x", "0" * 64]
     return [1.0, 1, "text"]
 
 
@@ -149,6 +160,9 @@ def test_a_changed_setting(federation: Federation, setting: str, value: str, exp
 @pytest.mark.parametrize(
     ("setting", "value", "says"),
     [
+        ("privacy.steps", "2", "--set privacy.steps: needs [privacy] in the federation file or --epsilon"),
+        ("privacy.colour", "2", "--set privacy.colour: is not a setting"),
+        ("privacy", "2", "--set privacy: is not a setting"),
         ("training.epochs", "1", "--set training.epochs: is not a setting"),
         ("training", "1", "--set training: is not a setting"),
         ("training.rounds.x", "1", "--set training.rounds.x: is not a setting"),

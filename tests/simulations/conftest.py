@@ -2,6 +2,7 @@
 
 import io
 import logging
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from simulations.result import (
     Machine,
     MetricSummary,
     Outcome,
+    PrivateRun,
     Result,
     Round,
     SiteScores,
@@ -98,6 +100,51 @@ def full_run(written_cohort: Path, tmp_path_factory: pytest.TempPathFactory, can
     return Run(folder / "out", folder / "cohort", folder / "before", ended, log.stream.getvalue())
 
 
+@dataclass(frozen=True)
+class RunAtHome(Run):
+    """The same with `--epsilon`, at home in a folder of its own."""
+
+    home: Path
+
+
+@pytest.fixture(scope="session")
+def private_run(written_cohort: Path, tmp_path_factory: pytest.TempPathFactory, canary: Any) -> RunAtHome:
+    """One fold of a small cohort under two epsilons, with a canary among the patients."""
+    folder = tmp_path_factory.mktemp("private")
+    shutil.copytree(written_cohort, folder / "cohort")
+    canary.plant(folder / "cohort" / "hospital-1" / "imaging.csv", "image_1", valid=True)
+    shutil.copytree(folder / "cohort", folder / "before")
+    log = logging.StreamHandler(io.StringIO())
+    with pytest.MonkeyPatch.context() as patch:
+        draw_anew_a_few_times(patch)
+        at_home(patch, folder / "home")
+        patch.setattr("simulations.baselines.applicable", lambda task: ())
+        patch.setattr(logging.root, "level", logging.INFO)
+        patch.setattr(logging.root, "handlers", [*logging.root.handlers, log])
+        ended = run_consilium(
+            *("simulate", folder / "cohort", "--fold", 0, "--seed", 3, "--engine", "serial"),
+            *("--epsilon", 8, "--epsilon", 1, "--delta", 0.05, "--set", "privacy.steps=2"),
+            *("--out", folder / "out"),
+        )
+        assert "CONSILIUM_STATE" not in os.environ
+    told = log.stream.getvalue()
+    return RunAtHome(folder / "out", folder / "cohort", folder / "before", ended, told, home=folder / "home")
+
+
+def at_home(patch: pytest.MonkeyPatch, home: Path) -> None:
+    """A home folder of its own, and nothing that tells a ledger to go elsewhere."""
+    home.mkdir()
+    patch.setenv("HOME", str(home))
+    for variable in ("CONSILIUM_STATE", "XDG_STATE_HOME"):
+        patch.delenv(variable, raising=False)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    at_home(monkeypatch, tmp_path / "home")
+    return tmp_path / "home"
+
+
 def draw_anew_a_few_times(patch: pytest.MonkeyPatch) -> None:
     """Bootstrap with 10 draws: intervals are tested elsewhere."""
     from simulations.comparison import replicate
@@ -115,6 +162,35 @@ def networks_only(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def make_result() -> MakeResult:
     return made_up_result
+
+
+@pytest.fixture
+def make_private() -> MakeResult:
+    return made_up_private
+
+
+def made_up_private(*epsilons: float | None, folds: int = 2) -> Result:
+    """A made-up result with a private run for each epsilon, None for the federation file's own."""
+    result = made_up_result(sites=3, folds=folds, tasks=("response",))
+    generator = np.random.default_rng(5)
+    runs = tuple(
+        PrivateRun(
+            epsilon=epsilon,
+            delta=1e-3,
+            spent=(epsilon or 5.0) - 0.01,
+            noise_multiplier=2.5,
+            clip_norm=1.0,
+            sampling_rate=0.5,
+            steps=2,
+            rounds=40,
+            learn="linear",
+            statistics="declared",
+            tasks={"response": {name: _summary(0.64, folds, generator) for name in METRICS["response"]}},
+            paired={"response": Difference(difference=0.03, low=0.01, high=0.05)} if epsilon else {},
+        )
+        for epsilon in epsilons
+    )
+    return result.model_copy(update={"privacy": runs})
 
 
 @pytest.fixture

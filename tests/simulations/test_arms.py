@@ -8,7 +8,7 @@ import torch
 
 from client.cohort import read_cohort
 from common.errors import InputError
-from common.federation import FILE_NAME, load
+from common.federation import FILE_NAME, Privacy, load
 from common.metrics import ClassPrediction, LabelPrediction, SurvivalPrediction
 from common.model import build_model
 from server.coordination import RunFailed
@@ -47,6 +47,10 @@ def test_alone_differs_in_participants_and_in_what_is_withheld_only(small_cohort
     assert [participant.name for participant in own.participants] == ["hospital 2"]
     assert own.statistics.minimum_count == 1
     same = {"participants", "statistics"}
+    private = federation.model_copy(
+        update={"privacy": Privacy(noise_multiplier=1, sampling_rate=1, expected_batch_size=10)}
+    )
+    assert alone(private, "hospital 2") == own, "a hospital has nothing to hide from itself"
     assert own.model_dump(exclude=same) == federation.model_dump(exclude=same)
 
 

@@ -9,7 +9,7 @@ from click.testing import Result as Ended
 from simulations.simulate import Request
 
 Consilium = Callable[..., Ended]
-HEAVY = ("torch", "pandas", "numpy", "flwr", "pydantic", "matplotlib", "sklearn", "ray")
+HEAVY = ("torch", "pandas", "numpy", "flwr", "pydantic", "matplotlib", "sklearn", "ray", "opacus")
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,10 @@ HEAVY = ("torch", "pandas", "numpy", "flwr", "pydantic", "matplotlib", "sklearn"
         (("simulate",), ("fed-tcga-brca", "--engine", "--set", "--out", "KEY=VALUE", "CONSILIUM_DATA")),
         (("cohort",), ("describe",)),
         (("cohort", "describe"), ("site folder", "--federation", "--json")),
+        (("site",), ("ledger",)),
+        (("site", "ledger"), ("FOLDER", "--acknowledge", "NOTE", "--json")),
+        (("privacy",), ("plan",)),
+        (("privacy", "plan"), ("--patients", "--rounds", "--epsilon", "--delta", "--hospitals", "--out")),
     ],
 )
 def test_help_explains_every_argument_without_loading_what_it_does_not_need(
@@ -50,6 +54,8 @@ def test_without_a_command_the_help_is_shown(consilium: Consilium) -> None:
         ("simulate", "--folds", "x"),
         ("simulate", "--unknown"),
         ("cohort", "describe"),
+        ("site", "ledger"),
+        ("privacy", "plan", "--patients", "0"),
         ("nothing",),
     ],
 )

@@ -13,7 +13,7 @@ from simulations.discrimination import discrimination, score_shares
 from simulations.evidence import Evidence, HeldOut, TaskEvidence, calibration_curve, time_axis
 from simulations.outcome_plots import calibration_plot, label_plot, p_text, risk_plot, roc_plot, score_plot
 from simulations.plots import arm_plot, learning_curves, site_plot
-from simulations.result import Result, summarise
+from simulations.result import Result, Round, summarise
 from simulations.survival_curves import risk_curves
 
 MakeResult = Callable[..., Result]
@@ -57,6 +57,11 @@ def test_learning_curves_show_losses_and_each_task(make_result: MakeResult, fold
     assert ("fold 2" in shown) == (folds in (2, 4))
     assert "lowest validation loss" in shown
     assert not any("kept" in text for text in shown), "the marked round is not the one that is kept"
+
+
+def test_rounds_without_a_loss_have_no_learning_curves(make_result: MakeResult) -> None:
+    rounds = tuple(Round(round=number) for number in range(1, 5))
+    assert learning_curves(make_result(sites=1).model_copy(update={"history": (rounds, rounds)})) is None
 
 
 def test_without_rounds_there_are_no_learning_curves(make_result: MakeResult) -> None:

@@ -108,6 +108,41 @@ def test_the_display_stops_when_a_run_fails() -> None:
     assert "\x1b[?25h" in printed(console), "the cursor is shown again"
 
 
+def private_record(number: int) -> RoundRecord:
+    return record(number, None).model_copy(update={"training_loss": None, "scores": {}})
+
+
+def test_a_private_round_has_no_loss_to_show() -> None:
+    console = plain()
+    with Progress(10, console) as progress:
+        progress.round(1, record(1, 0.5))
+        progress.round(1, private_record(1))
+    assert printed(console).splitlines()[-1] == "fold 1, round 1/10: 3/3 sites, 1.2 s"
+    console = terminal()
+    with Progress(10, console) as progress:
+        progress.round(1, record(1, 0.5))
+        progress.round(1, private_record(1))
+        progress.round(1, private_record(2))
+        with console.capture() as captured:
+            console.print(progress)
+    shown = captured.get()
+    assert "no loss leaves a hospital" in shown
+    assert "validation loss" not in shown
+    assert "overall_survival" not in shown, "the rounds of the run before are gone"
+    assert "2/10" in shown
+
+
+def test_a_private_run_has_a_row_below_the_federated_arm(make_private: MakeResult) -> None:
+    console = Console(record=True, width=100, file=io.StringIO())
+    print_results(make_private(8.0, 1.0), console)
+    lines = [line.strip() for line in console.export_text().splitlines()]
+    rows = [line for line in lines if line.startswith(("Federated", "Each hospital"))]
+    names = ("Federated  ", "Federated, epsilon 8", "Federated, epsilon 1", "Each hospital alone")
+    assert all(row.startswith(name) for row, name in zip(rows, names, strict=False))
+    assert "+0.030 (+0.010 to +0.050)" in rows[1]
+    assert any("epsilon 7.99 spent at delta 0.001" in line for line in lines)
+
+
 @pytest.mark.parametrize("width", [80, 120])
 def test_results_name_every_arm_and_every_hospital(make_result: MakeResult, width: int) -> None:
     console = Console(record=True, width=width, file=io.StringIO())

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Any
 
@@ -5,11 +6,11 @@ import pandas as pd
 import pytest
 import torch
 
-from client.cohort import read_cohort
+from client.cohort import SITE_FILE, read_cohort, read_site_file
 from common.batch import PatientBatch, concatenate
 from common.errors import InputError
 from common.federation import FILE_NAME, Federation, load
-from simulations.cohorts.folders import find_sites, folder_name, pool_sites, write_site
+from simulations.cohorts.folders import find_sites, folder_name, pool_sites, twin, write_site
 from simulations.cohorts.sources import write_cohort
 
 
@@ -100,6 +101,31 @@ def test_write_site_leaves_the_old_folder_when_it_fails(
         write_site(tmp_path / "a", "renamed", outcomes, {})
     assert (tmp_path / "a" / "site.toml").read_text() == before
     assert [site.name for site in find_sites(tmp_path)] == ["a"]
+
+
+def test_a_twin_has_the_same_patients_and_asks_for_no_leave(synthetic: Path, tmp_path: Path) -> None:
+    federation = load(synthetic / FILE_NAME)
+    site = find_sites(synthetic)[0]
+    expected = read_cohort(site, federation)
+    bound = f'approved = "{"0" * 64}"\n' + (site / SITE_FILE).read_text() + "\n[policy]\nrequire_dp = true\n"
+    (site / SITE_FILE).write_text(bound)
+    before = {path: path.read_bytes() for path in site.iterdir()}
+    made = twin(site, tmp_path / "twins" / "one")
+    told = read_cohort(made, federation)
+    assert_same(told.batch, expected.batch)
+    assert (told.site, told.group) == (expected.site, expected.group)
+    assert torch.equal(told.fold, expected.fold)
+    assert not read_site_file(made, federation).policy.require_dp
+    assert [path.name for path in made.iterdir()] == [SITE_FILE]
+    assert {path: path.read_bytes() for path in site.iterdir()} == before
+
+
+def test_what_is_wrong_in_a_twins_table_is_told_of_the_sites_own(synthetic: Path, tmp_path: Path) -> None:
+    site = find_sites(synthetic)[0]
+    made = twin(site, tmp_path / "twin")
+    (site / "clinical.csv").unlink()
+    with pytest.raises(InputError, match=re.escape(str(site / "clinical.csv"))):
+        read_cohort(made, load(synthetic / FILE_NAME))
 
 
 def test_folder_names() -> None:
