@@ -81,7 +81,11 @@ class ModelConfig(Agreed):
 
 
 class Training(Agreed):
-    """How weights are fitted. Rates are per local step; `proximal_mu` is used by `fedprox` only."""
+    """How weights are fitted. Rates are per local step; `proximal_mu` is used by `fedprox` only.
+
+    Under `Privacy`, which has its own steps and rate, `patience`, `validation_fraction`, `local_epochs`, `batch_size`,
+    `learning_rate` and `weight_decay` have no part.
+    """
 
     strategy: Literal["fedavg", "fedprox", "fedadam", "fedyogi"] = "fedavg"
     rounds: int = Field(default=30, ge=1)
