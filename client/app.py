@@ -10,12 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from traceback import extract_tb
 
-import torch
 from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
 from client.ledger import Ledger
-from client.policy import WITHOUT_PRIVACY, Terms
+from client.policy import Terms
 from client.privacy import train_privately
 from client.secret import SecretRandom
 from client.site import Site, open_site
@@ -32,9 +31,9 @@ from common.exchange import (
     StatisticsRequest,
     TrainReply,
 )
-from common.federation import Federation, Privacy
+from common.federation import Federation
 from common.model import averaging_group, hospitals_behind, patients_behind
-from common.preprocessing import SiteStatistics, site_statistics
+from common.preprocessing import Preprocessing, SiteStatistics, site_statistics
 
 app = ClientApp()
 log = logging.getLogger("consilium.site")
@@ -85,17 +84,22 @@ def _accounted(site: Site, terms: Terms, round_: int | None) -> Iterator[None]:
         Refusal: if the budget does not cover it, or the ledger is not as it should be.
     """
     releases = terms.statistics_releases() if round_ is None else terms.round_releases()
-    if releases == (WITHOUT_PRIVACY,) and site.unbounded:  # it cannot get worse
-        yield
-        return
+    run, rounds = site.federation.digest, site.federation.training.rounds
     with Ledger(site.folder) as ledger:
         if round_ is None:
-            ledger.require(terms.whole_run(site.federation.training.rounds), terms.limit)
-        number = ledger.reserve(site.federation.digest, round_, releases, terms.limit) if releases else None
+            ledger.require(terms.whole_run(rounds), terms.limit)
+        elif terms.privacy is not None and terms.limit.epsilon is None:
+            had = sum(
+                each.kind == "reserved" and each.round is not None
+                for each in ledger.entries()
+                if each.run == run
+            )
+            if had >= rounds:  # what was approved, where the policy has no limit of its own
+                raise Refusal(RefusalCode.DECLINED_BUDGET)
+        number = ledger.reserve(run, round_, releases, terms.limit) if releases else None
         yield
         if number is not None:
             ledger.commit(number)
-    site.unbounded = releases == (WITHOUT_PRIVACY,)
 
 
 def _statistics(site: Site, content: RecordDict) -> RecordDict:
@@ -105,6 +109,10 @@ def _statistics(site: Site, content: RecordDict) -> RecordDict:
     training, _ = site.patients(request.fold)
     with _accounted(site, terms, None):
         sums = _sums(site, terms, training)
+    if terms.privacy is not None and terms.limit.delta * len(site.cohort.batch) >= 1:
+        log.warning(
+            "delta %g is weak for this cohort: it should be well below 1 / patients", terms.limit.delta
+        )
     for name, count in sums.withheld.items():
         if count:
             log.info("%s: %d entries withheld, too few patients", name, count)
@@ -127,50 +135,57 @@ def _sums(site: Site, terms: Terms, training: PatientBatch) -> SiteStatistics:
     return noised_statistics(training, site.federation, noise, SecretRandom())
 
 
-def _evaluated(
-    site: Site, request: ModelRequest
-) -> tuple[PatientBatch, dict[str, torch.Tensor], dict[str, float]]:
-    """(standardised training patients, hazard cuts, metrics of the incoming model on validation patients).
-
-    Below the minimum count of validation patients there are no metrics: a sum over two patients tells of both.
-    """
-    preprocessing = site.preprocessing(request)
-    training, validation = (preprocessing.apply(part) for part in site.patients(request.fold))
-    site.load_weights(request)
-    metrics = {}
-    if len(validation) >= site.federation.statistics.minimum_count:
-        metrics = evaluate(site.model, validation, site.federation, preprocessing.cuts)
-    return training, preprocessing.cuts, metrics
-
-
 def _train(site: Site, content: RecordDict) -> RecordDict:
     request = ModelRequest.from_record(content)
     _approved(site, request.federation)
     terms = site.terms
+    preprocessing = _taken_over(site, request)  # before anything is paid for: it looks at no patient
+    if terms.privacy is None:
+        with _accounted(site, terms, request.round):
+            training, validation = _patients(site, request, preprocessing)
+            metrics = _validated(site, validation, preprocessing)
+            loss = train(
+                site.model, training, site.federation, preprocessing.cuts, request.round, _round_seed(request)
+            )
+        patients = _enough(patients_behind(training, site.federation), site.federation)
+        return _reply(site, request, patients, {"training_loss": loss, **metrics})
+    if not 1 <= request.round <= site.federation.training.rounds:
+        raise Refusal(RefusalCode.REQUEST_INVALID)
     with _accounted(site, terms, request.round):
-        if terms.privacy is not None:
-            return _trained_privately(site, request, terms.privacy)
-        training, cuts, metrics = _evaluated(site, request)
-        loss = train(site.model, training, site.federation, cuts, request.round, _round_seed(request))
-    patients = _enough(patients_behind(training, site.federation), site.federation)
-    return _reply(site, request, patients, {"training_loss": loss, **metrics})
-
-
-def _trained_privately(site: Site, request: ModelRequest, privacy: Privacy) -> RecordDict:
-    """Neither a loss nor a number of patients leaves: each would be a release of its own."""
-    preprocessing = site.preprocessing(request)
-    training, _ = site.patients(request.fold)
-    site.load_weights(request)
-    train_privately(
-        site.model,
-        preprocessing.apply(training),
-        site.federation,
-        privacy,
-        preprocessing.cuts,
-        request.round,
-        site.absent,
-    )
+        training, _ = _patients(site, request, preprocessing)
+        train_privately(
+            site.model,
+            training,
+            site.federation,
+            terms.privacy,
+            preprocessing.cuts,
+            request.round,
+            site.absent,
+        )
+    # Neither a loss nor a number of patients leaves: each would be a release of its own.
     return _reply(site, request, hospitals_behind(site.federation, site.absent), {})
+
+
+def _taken_over(site: Site, request: ModelRequest) -> Preprocessing:
+    """The request's preprocessing; its weights are the model's from now on."""
+    preprocessing = site.preprocessing(request)
+    site.load_weights(request)
+    return preprocessing
+
+
+def _patients(
+    site: Site, request: ModelRequest, preprocessing: Preprocessing
+) -> tuple[PatientBatch, PatientBatch]:
+    """Standardised (training, validation) patients."""
+    training, validation = site.patients(request.fold)
+    return preprocessing.apply(training), preprocessing.apply(validation)
+
+
+def _validated(site: Site, validation: PatientBatch, preprocessing: Preprocessing) -> dict[str, float]:
+    """Metrics of the site's model; none of fewer patients than the minimum count: a sum over two tells of both."""
+    if len(validation) < site.federation.statistics.minimum_count:
+        return {}
+    return evaluate(site.model, validation, site.federation, preprocessing.cuts)
 
 
 def _reply(
@@ -202,10 +217,12 @@ def _evaluate(site: Site, content: RecordDict) -> RecordDict:
     request = ModelRequest.from_record(content)
     _approved(site, request.federation)
     terms = site.terms
+    preprocessing = _taken_over(site, request)
     metrics: dict[str, float] = {}
     if terms.privacy is None:
         with _accounted(site, terms, request.round):
-            _, _, metrics = _evaluated(site, request)
+            _, validation = _patients(site, request, preprocessing)
+            metrics = _validated(site, validation, preprocessing)
     return EvaluateReply(site=site.cohort.site, round=request.round, metrics=metrics).to_record()
 
 

@@ -20,6 +20,10 @@ from common.accounting import Release
 STATE_VARIABLE = "CONSILIUM_STATE"
 
 
+HEAD_FILE = "ledger-head.json"
+"""Directly in the site folder, so that it outlives the loss of the ledger's own folder."""
+
+
 class Head(BaseModel):
     """The end of a ledger.
 
@@ -87,7 +91,7 @@ def head_places(site: Path) -> tuple[Path, Path]:
         OSError: if there is no home folder to fall back on.
     """
     name = hashlib.sha256(os.fsencode(site.resolve())).hexdigest()
-    return site / "ledger" / "head.json", _state_folder() / "ledgers" / f"{name}.json"
+    return site / HEAD_FILE, _state_folder() / "ledgers" / f"{name}.json"
 
 
 def _state_folder() -> Path:

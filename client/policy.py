@@ -24,11 +24,14 @@ class Policy(BaseModel):
         minimum_noise_multiplier: floor for the noise of training and of noised statistics; it implies `require_dp`.
         maximum_clip_norm: cap for the clipping norm.
         maximum_epsilon: the most that all this cohort ever released may cost, at `delta`. It implies `require_dp`.
-            Public statistics stay possible: they are outside the guarantee, and `statistics` forbids them.
+            Without it one federation file gets as many rounds as it was approved for.
         delta: at which `maximum_epsilon` holds.
         minimum_cohort: the fewest patients with which this hospital takes part.
         tasks: names of the permitted tasks; all if left out.
-        statistics: permitted kinds; all if left out. A federation without privacy needs `public` ones.
+        statistics: permitted kinds. If left out, `public` ones, which are outside the guarantee, are permitted where
+            the policy does not demand privacy; a federation without privacy needs them.
+        maximum_update_norm: the most that a round's weights may differ from those received, as a Euclidean norm over
+            all parameters; an update beyond it stays at the hospital.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -41,6 +44,12 @@ class Policy(BaseModel):
     minimum_cohort: int = Field(default=0, ge=0)
     tasks: tuple[str, ...] | None = None
     statistics: tuple[Literal["declared", "noised", "public"], ...] | None = None
+    maximum_update_norm: float | None = Field(default=None, gt=0)
+
+    @property
+    def demands_privacy(self) -> bool:
+        """Whether a federation without privacy is declined."""
+        return self.require_dp or self.maximum_epsilon is not None or self.minimum_noise_multiplier > 0
 
 
 @dataclass(frozen=True)
@@ -106,12 +115,11 @@ def agree(policy: Policy, federation: Federation, patients: int) -> Terms:
     if policy.tasks is not None and {task.name for task in federation.tasks} - set(policy.tasks):
         raise Refusal(RefusalCode.DECLINED_TASK)
     privacy = federation.privacy
-    if privacy is None and (
-        policy.require_dp or policy.maximum_epsilon is not None or policy.minimum_noise_multiplier
-    ):
+    if privacy is None and policy.demands_privacy:
         raise Refusal(RefusalCode.DECLINED_WITHOUT_PRIVACY)
     statistics = "public" if privacy is None else privacy.statistics
-    if policy.statistics is not None and statistics not in policy.statistics:
+    permitted = policy.statistics or (("declared", "noised") if policy.demands_privacy else (statistics,))
+    if statistics not in permitted:
         raise Refusal(RefusalCode.DECLINED_STATISTICS)
     stricter = None if privacy is None else _stricter(policy, privacy)
     return Terms(stricter, Limit(policy.maximum_epsilon, policy.delta))

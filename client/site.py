@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from flwr.app import Context
 
-from client.cohort import Cohort, read_cohort, read_site_file
+from client.cohort import SITE_FILE, Cohort, read_cohort, read_site_file
+from client.ledger_heads import HEAD_FILE
 from client.policy import Terms, agree
 from client.training import patient_loss, split
 from common.batch import PatientBatch
@@ -30,8 +31,13 @@ class Site:
     def __init__(self, folder: Path, agreement: Path) -> None:
         self.federation, self.model = _agreement(agreement, agreement.stat().st_mtime_ns)
         self.folder = folder
-        self.unbounded = False  # whether the ledger already tells of a release without privacy
-        self.policy = read_site_file(folder, self.federation).policy
+        file = read_site_file(folder, self.federation)
+        if file.policy.demands_privacy and file.fold is not None:
+            what = (
+                "lets a coordinator choose patients, which the policy's demand for privacy does not go with"
+            )
+            raise InputError(f"{folder / SITE_FILE}, fold", what, "remove it: folds are for simulations")
+        self.policy = file.policy
         self.cohort: Cohort = read_cohort(folder, self.federation)
 
     @property
@@ -57,14 +63,19 @@ class Site:
         give away every patient's values.
 
         Raises:
-            Refusal: if there are too few to train on, or fewer than the federation's minimum count.
+            Refusal: without privacy, if there are too few to train on, or fewer than the federation's minimum count.
         """
         mine = (self.cohort.fold != fold) | (self.cohort.fold < 0)
         batch = self.cohort.batch.select(mine)
+        if (
+            self.federation.privacy is not None
+        ):  # a refusal would tell of numbers, and an empty sample is safe
+            return batch, batch.select(torch.arange(0))
         if len(batch) < 2:
             raise Refusal(RefusalCode.NO_TRAINING_PATIENTS)
-        fraction = self.federation.training.validation_fraction if self.federation.privacy is None else 0.0
-        training, validation = split(len(batch), fraction, self.federation.training.seed)
+        training, validation = split(
+            len(batch), self.federation.training.validation_fraction, self.federation.training.seed
+        )
         if len(training) < self.federation.statistics.minimum_count:
             raise Refusal(RefusalCode.NO_TRAINING_PATIENTS)
         return batch.select(training), batch.select(validation)
@@ -136,7 +147,7 @@ def open_site(context: Context) -> Site:
     """
     folder, agreement = str(context.node_config["site"]), str(context.node_config["federation"])
     try:
-        files = sorted(path for path in Path(folder).iterdir() if path.is_file())
+        files = sorted(each for each in Path(folder).iterdir() if each.is_file() and each.name != HEAD_FILE)
         changed = tuple(path.stat().st_mtime_ns for path in (*files, Path(agreement)))
         return _open(folder, agreement, changed)
     except (InputError, OSError) as error:

@@ -19,7 +19,7 @@ from common.schema import ResponseTask, SurvivalTask, Task
 def split(patients: int, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
     """Indices of (training, validation) patients; the same seed gives the same split."""
     order = torch.randperm(patients, generator=torch.Generator().manual_seed(seed))
-    held = max(1, round(patients * fraction)) if fraction else 0
+    held = max(1, round(patients * fraction))
     return order[held:].sort().values, order[:held].sort().values
 
 
@@ -43,7 +43,7 @@ def train(
         Refusal: if the loss or the weights are no longer finite.
     """
     settings = federation.training
-    rate = settings.learning_rate * 0.5 * (1 + math.cos(math.pi * (round_ - 1) / settings.rounds))
+    rate = settings.learning_rate * settings.decay(round_)
     optimiser = AdamW(model.parameters(), lr=rate, weight_decay=settings.weight_decay)
     anchor = [own.detach().clone() for own in model.parameters()] if settings.strategy == "fedprox" else None
     model.train()

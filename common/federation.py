@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path, PureWindowsPath
@@ -104,6 +105,10 @@ class Training(Agreed):
     )
     contrastive_weight: float = Field(default=0.0, ge=0)
     learn_task_weights: bool = True
+
+    def decay(self, round_: int) -> float:
+        """By how much the local learning rate has fallen in a round, the first being 1: half a cosine."""
+        return 0.5 * (1 + math.cos(math.pi * (round_ - 1) / self.rounds))
 
 
 class Statistics(Agreed):

@@ -184,11 +184,21 @@ def _shift(score: Tensor, sending: Tensor, receiving: Tensor, graph: "_SharedGra
 
     leaky_relu is monotone and 1-Lipschitz, so leaky_relu(max_j sending_j + receiving_i) exceeds the true maximum by
     at most the range of `sending`; below 60 that costs no precision in float32, and it needs no pass over the edges.
+    Which of the two is taken is decided for every patient alone: they differ where numbers overflow, and under privacy
+    no patient may change what another's gradient is.
     """
     if score.device.type == "cpu" and score.numel():
         low, high = sending.aminmax(dim=-1, keepdim=True)
-        if float((high - low).max()) < 60.0:
-            return leaky_relu(high + receiving, SLOPE)[..., graph.receiver]
+        bound = leaky_relu(high + receiving, SLOPE)[..., graph.receiver]
+        wide = ~(high - low < 60.0)  # per patient and head; also where it is no number
+        if not bool(wide.any()):
+            return bound
+        return torch.where(wide, _largest(score, receiving, graph), bound)
+    return _largest(score, receiving, graph)
+
+
+def _largest(score: Tensor, receiving: Tensor, graph: "_SharedGraph") -> Tensor:
+    """[B, H, E] the largest score among the senders of each edge's receiver."""
     index = graph.receiver.expand(score.shape)
     largest = torch.full_like(receiving, -torch.inf).scatter_reduce(-1, index, score, "amax")
     return largest[..., graph.receiver]

@@ -267,6 +267,21 @@ class HierarchicalMultimodalGNN(nn.Module):
         fused = dropout(encoding.fused, self.dropout, self.training) * self.fused_scale
         return {name: head(fused) + encoding.scores[name] for name, head in self.heads.items()}
 
+    def additive(self, batch: PatientBatch) -> dict[str, Tensor]:
+        """Task -> logits [B, outputs] of additive scores and biases alone: those of `forward` while heads read nothing.
+
+        For models without dropout.
+        """
+        nothing = self.patient.weight.new_zeros(len(batch), self.patient.out_features)
+        logits: dict[str, Tensor] = {name: head(nothing) for name, head in self.heads.items()}
+        for name in self.modalities:
+            values = batch.values[name] * batch.observed[name]
+            branch = self.branches[name]
+            assert isinstance(branch, Branch)
+            for task, score in branch.scores.items():
+                logits[task] = logits[task] + score(values * values.shape[1] ** -0.5)
+        return logits
+
     def forward(self, batch: PatientBatch) -> dict[str, Tensor]:
         """Task -> logits [B, outputs]."""
         return self.predict(self.encode(batch))

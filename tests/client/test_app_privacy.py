@@ -9,6 +9,8 @@ import pytest
 from flwr.app import ConfigRecord
 
 from client.ledger import Ledger
+from client.privacy import train_privately
+from client.statistics import noised_statistics
 from common.accounting import Release, spend
 from common.errors import RefusalCode
 from common.exchange import ModelRequest, StatisticsRequest, TrainReply
@@ -34,8 +36,17 @@ def under(hospital: "Hospital", privacy: Privacy) -> "Hospital":
     return hospital
 
 
+def bounded(hospital: "Hospital") -> None:
+    """Give every column that noised sums need a plausible range."""
+    clinical, rna = hospital.federation.modalities
+    ranges = {**clinical.ranges, "crp": clinical.plausible_for("age")}
+    modalities = (clinical.model_copy(update={"ranges": ranges}), rna)
+    hospital.federation = hospital.federation.model_copy(update={"modalities": modalities})
+
+
 def policy(hospital: "Hospital", **settings: Any) -> None:
     hospital.site.site["policy"] = settings
+    hospital.site.site.pop("fold", None)
     hospital.write()
 
 
@@ -108,11 +119,7 @@ def test_declared_statistics_say_nothing_and_cost_nothing(private: "Hospital", s
 
 def test_noised_statistics_are_paid_for(hospital: "Hospital") -> None:
     terms = {"statistics": "noised", "statistics_noise_multiplier": 0.1}
-    clinical, rna = hospital.federation.modalities
-    bounded = clinical.model_copy(
-        update={"ranges": {**clinical.ranges, "crp": clinical.plausible_for("age")}}
-    )
-    hospital.federation = hospital.federation.model_copy(update={"modalities": (bounded, rna)})
+    bounded(hospital)
     under(hospital, PRIVACY.model_copy(update=terms))
     first, second = hospital.statistics(), hospital.statistics()
     assert all((array != second.moments[name]).any() for name, array in first.moments.items())
@@ -124,9 +131,12 @@ def test_public_statistics_are_exact_and_named_in_the_ledger(hospital: "Hospital
     under(hospital, PRIVACY.model_copy(update={"statistics": "public"}))
     assert hospital.statistics().moments["modality:rna"][0].tolist() == [12, 12]
     assert [release.mechanism for release in ledger(hospital)] == ["public-statistics"]
-    policy(hospital, statistics=["declared", "noised"])
-    code = hospital.refusal("query.statistics", statistics_request(hospital))
-    assert code is RefusalCode.DECLINED_STATISTICS
+    for settings in ({"statistics": ["declared", "noised"]}, {"require_dp": True}):
+        policy(hospital, **settings)
+        code = hospital.refusal("query.statistics", statistics_request(hospital))
+        assert code is RefusalCode.DECLINED_STATISTICS
+    policy(hospital, require_dp=True, statistics=["public"])
+    assert hospital.statistics().moments
 
 
 def test_training_without_privacy_is_in_the_ledger_once(hospital: "Hospital") -> None:
@@ -181,10 +191,84 @@ def test_no_run_without_privacy_where_policy_asks_for_it(kind: str, hospital: "H
     assert ledger(hospital) == before
 
 
-def test_the_stricter_of_file_and_policy_holds(private: "Hospital") -> None:
+def test_the_stricter_of_file_and_policy_is_what_is_computed_and_what_is_booked(
+    private: "Hospital", monkeypatch: pytest.MonkeyPatch
+) -> None:
     policy(private, minimum_noise_multiplier=5.0, maximum_clip_norm=0.1)
+    computed: list[Privacy] = []
+
+    def spy(*arguments: Any) -> None:
+        computed.append(next(each for each in arguments if isinstance(each, Privacy)))
+        train_privately(*arguments)
+
+    monkeypatch.setattr("client.app.train_privately", spy)
     private.train()
-    assert [release.noise_multiplier for release in ledger(private)] == [5.0]
+    assert computed == [
+        PRIVACY.model_copy(
+            update={"noise_multiplier": 5.0, "clip_norm": 0.1, "statistics_noise_multiplier": 10.0}
+        )
+    ]
+    assert ledger(private) == [ROUND.model_copy(update={"noise_multiplier": 5.0})]
+
+
+def test_the_noise_of_statistics_is_what_is_booked(
+    hospital: "Hospital", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bounded(hospital)
+    under(hospital, PRIVACY.model_copy(update={"statistics": "noised", "statistics_noise_multiplier": 3.0}))
+    policy(hospital, minimum_noise_multiplier=7.0)
+    computed: list[float] = []
+
+    def spy(batch: Any, federation: Any, noise: float, secret: Any) -> Any:
+        computed.append(noise)
+        return noised_statistics(batch, federation, noise, secret)
+
+    monkeypatch.setattr("client.app.noised_statistics", spy)
+    hospital.statistics()
+    assert computed == [7.0]
+    assert ledger(hospital) == [Release(mechanism="statistics", noise_multiplier=7.0)]
+
+
+def test_no_round_is_trained_but_those_approved(private: "Hospital") -> None:
+    for number in (0, private.federation.training.rounds + 1, 2**40):
+        request = private.request(round=number).to_record()
+        assert private.refusal("train", request) is RefusalCode.REQUEST_INVALID
+    assert ledger(private) == []
+
+
+def test_without_a_limit_a_file_gets_the_rounds_it_was_approved_for(private: "Hospital") -> None:
+    private.change(training__rounds="2")
+    private.train(round=1)
+    private.train(round=1)
+    request = private.request(round=2).to_record()
+    assert private.refusal("train", request) is RefusalCode.DECLINED_BUDGET
+    private.change(training__rounds="3")  # another agreement, approved anew
+    private.train(round=2)
+
+
+def test_a_request_that_is_invalid_costs_nothing(private: "Hospital") -> None:
+    wrong: list[dict[str, Any]] = [{"weights": {}}, {"preprocessing": {}}, {"federation": "0" * 64}]
+    for changes in wrong:
+        private.refusal("train", private.request(**changes).to_record())
+    assert ledger(private) == []
+
+
+def test_no_answer_tells_how_many_patients_a_fold_leaves(private: "Hospital", site_folder: Any) -> None:
+    site_folder.outcomes["fold"] = [0] * 11 + [1]
+    private.write()
+    for fold in (-1, 0, 1, 5):
+        assert private.statistics(fold).patients == 1
+        assert private.train(fold=fold).metrics == {}
+
+
+def test_a_hospital_that_demands_privacy_lets_nobody_choose_a_fold(
+    private: "Hospital", site_folder: Any
+) -> None:
+    policy(private, require_dp=True)
+    site_folder.site["fold"] = "fold"
+    private.write()
+    code = private.refusal("query.statistics", statistics_request(private))
+    assert code is RefusalCode.COHORT_INVALID
 
 
 def test_a_file_that_breaks_the_guarantee_is_refused(private: "Hospital") -> None:

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from common.batch import PatientBatch
-from common.federation import Federation, ModelConfig, PriorGraph, PublicFile, Training
+from common.federation import Federation, ModelConfig, PriorGraph, Privacy, PublicFile, Training
 from common.graphs import Prior, membership, topology
 from common.model import Branch, HierarchicalMultimodalGNN, averaging_group, build_model, patients_behind
 from common.objectives import multitask_loss
+from common.privacy_plan import with_privacy
 from common.schema import Modality, ResponseTask
 
 Make = Callable[..., Federation]
@@ -389,3 +390,15 @@ def test_dropout_is_for_training_only(model: HierarchicalMultimodalGNN, make_bat
     assert_equal(model(batch), model(batch))
     model.train()
     assert not torch.equal(model(batch)["survival"], model(batch)["survival"])
+
+
+def test_additive_logits_are_those_of_the_whole_model_while_the_heads_read_nothing(
+    make_federation: Callable[..., Federation], prior: Prior, make_batch: MakeBatch
+) -> None:
+    privacy = Privacy(noise_multiplier=1, sampling_rate=1, expected_batch_size=1)
+    model = HierarchicalMultimodalGNN(with_privacy(make_federation(), privacy), prior)
+    for name, parameter in model.named_parameters():
+        if ".scores." in name or name.endswith("bias"):
+            nn.init.normal_(parameter)
+    batch = make_batch(9)
+    torch.testing.assert_close(model.additive(batch), model(batch))
