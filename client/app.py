@@ -87,7 +87,7 @@ def _accounted(site: Site, terms: Terms, round_: int | None) -> Iterator[None]:
     run, rounds = site.federation.digest, site.federation.training.rounds
     with Ledger(site.folder) as ledger:
         if round_ is None:
-            ledger.require(terms.whole_run(rounds), terms.limit)
+            ledger.require(run, terms.whole_run(rounds), terms.limit)
         elif terms.privacy is not None and terms.limit.epsilon is None:
             had = sum(
                 each.kind == "reserved" and each.round is not None

@@ -16,13 +16,25 @@ from pydantic import ValidationError
 
 from client.ledger_chain import Entry, append, create, now, read_on
 from client.ledger_heads import follows, head_of, head_places, read_head, sync_folder, write_head
-from client.ledger_recovery import is_damage, known_releases, replace_damaged
+from client.ledger_recovery import known_releases, replace_damaged
 from client.policy import Limit
 from common.accounting import Release, epsilon_within
 from common.errors import InputError, Refusal, RefusalCode
 
 LEDGER = Path("ledger") / "ledger.sqlite"
 _BUSY_TIMEOUT_S = 60.0
+_UNAVAILABLE = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_NOMEM,
+}
+"""What SQLite says of a file that is locked, not permitted or on a full disk, and not of one that is damaged."""
 
 
 class Ledger:
@@ -39,7 +51,8 @@ class Ledger:
 
     Raises:
         Refusal: LEDGER_MISSING if head copies know of a ledger that is not there, LEDGER_INVALID if it was changed,
-            replaced by an older one, or cannot be read or written. Every method may raise the latter.
+            damaged or replaced by an older one, LEDGER_UNAVAILABLE if it is locked, not permitted or on a full disk.
+            Every method may raise the latter two.
     """
 
     def __init__(self, site: Path) -> None:
@@ -76,14 +89,14 @@ class Ledger:
         """Everything ever reserved, and what was carried over from a lost ledger."""
         return [release for entry in self.entries() for release in entry.releases]
 
-    def require(self, releases: Sequence[Release], limit: Limit) -> None:
-        """Check that the limit covers these releases on top of everything so far; nothing is reserved.
+    def require(self, run: str, releases: Sequence[Release], limit: Limit) -> None:
+        """Check that the limit covers these releases of a run on top of everything so far; nothing is reserved.
 
         Raises:
             Refusal: DECLINED_BUDGET if it does not.
         """
         with _refusing(), self._alone():
-            self._afford(releases, limit)
+            self._afford(run, releases, limit)
 
     def reserve(self, run: str, round_: int | None, releases: Sequence[Release], limit: Limit) -> int:
         """Count these releases from now on, before any is computed.
@@ -106,7 +119,7 @@ class Ledger:
             raise ValueError("what releases nothing needs no reservation")
         with _refusing():
             with self._alone():
-                self._afford(releases, limit)
+                self._afford(run, releases, limit)
                 if (same := self._already_unbounded(run, releases)) is not None:
                     return same
                 number = self._append(kind="reserved", run=run, round=round_, releases=tuple(releases))
@@ -146,11 +159,15 @@ class Ledger:
                     raise Refusal(RefusalCode.LEDGER_INVALID)
             yield
 
-    def _afford(self, releases: Sequence[Release], limit: Limit) -> None:
+    def _afford(self, run: str, releases: Sequence[Release], limit: Limit) -> None:
         if limit.epsilon is None:
             return
-        so_far = [release for entry in self._entries for release in entry.releases]
-        if not epsilon_within([*so_far, *releases], limit.delta, limit.epsilon):
+        before = [entry for entry in self._entries if entry.releases]
+        everything = [*(release for entry in before for release in entry.releases), *releases]
+        adaptive = any(
+            entry.run != run for entry in before
+        )  # this run may have been chosen by what others returned
+        if not epsilon_within(everything, limit.delta, limit.epsilon, adaptive):
             raise Refusal(RefusalCode.DECLINED_BUDGET)
 
     def _already_unbounded(self, run: str, releases: Sequence[Release]) -> int | None:
@@ -193,7 +210,8 @@ def acknowledge(site: Path, note: str) -> None:
         note: what happened, for the hospital's own record.
 
     Raises:
-        InputError: if the ledger is sound, or cannot be read or written for another reason than damage.
+        InputError: if the ledger is sound.
+        Refusal: LEDGER_UNAVAILABLE if it cannot be read or written for another reason than damage.
     """
     path = site / LEDGER
     if not note.strip():
@@ -201,17 +219,15 @@ def acknowledge(site: Path, note: str) -> None:
     try:
         Ledger(site).close()
     except Refusal as refusal:
-        if not is_damage(refusal):
-            raise _unusable(path, refusal.__cause__) from None
+        if refusal.code == RefusalCode.LEDGER_UNAVAILABLE:
+            raise
     else:
         raise InputError(str(path), "the privacy ledger is sound", "there is nothing to acknowledge")
-    try:
+    with _refusing():
         places = head_places(site)
         carried = known_releases(path, places)
         first = Entry(number=1, at=now(), kind="acknowledged", releases=carried, note=note)
         replace_damaged(path, first, places)
-    except (sqlite3.Error, OSError) as error:
-        raise _unusable(path, error) from None
 
 
 @contextmanager
@@ -219,9 +235,11 @@ def _refusing() -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError, ValidationError) as error:
-        raise Refusal(RefusalCode.LEDGER_INVALID) from error
+        code = RefusalCode.LEDGER_UNAVAILABLE if _is_unavailable(error) else RefusalCode.LEDGER_INVALID
+        raise Refusal(code) from error
 
 
-def _unusable(path: Path, error: BaseException | None) -> InputError:
-    what = f"the ledger cannot be read or written ({type(error).__name__})"
-    return InputError(str(path), what, "see to the disk, the permissions and other processes, then try again")
+def _is_unavailable(error: Exception) -> bool:
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+    taken_away = code == sqlite3.SQLITE_READONLY_DBMOVED
+    return isinstance(error, OSError) or (code & 0xFF in _UNAVAILABLE and not taken_away)

@@ -18,10 +18,9 @@ from client.ledger_chain import Entry
 from common.accounting import Release
 
 STATE_VARIABLE = "CONSILIUM_STATE"
-
-
 HEAD_FILE = "ledger-head.json"
 """Directly in the site folder, so that it outlives the loss of the ledger's own folder."""
+_UNFINISHED = "ledger"
 
 
 class Head(BaseModel):
@@ -82,7 +81,7 @@ def _releases(steps: Counter[_Mechanism]) -> tuple[Release, ...]:
 
 
 def head_places(site: Path) -> tuple[Path, Path]:
-    """Where the head copies of a site folder's ledger are: beside the ledger, and among the user's state.
+    """Where the head copies of a site folder's ledger are: in the folder itself, and among the user's state.
 
     The second is in `$CONSILIUM_STATE`, `$XDG_STATE_HOME/consilium` or `~/.local/state/consilium`, under a name that
     only a hash of the site folder's path gives.
@@ -119,13 +118,14 @@ def read_head(place: Path) -> Head | None:
 
 
 def write_head(head: Head, place: Path) -> None:
-    """Write a head copy, whole or not at all.
+    """Write a head copy, whole or not at all; by way of a folder, as new files in a site folder count as new tables.
 
     Raises:
         OSError: if it cannot be written; an older copy is then still there.
     """
-    place.parent.mkdir(parents=True, exist_ok=True)
-    temporary = place.with_suffix(".tmp")
+    unfinished = place.parent / _UNFINISHED
+    unfinished.mkdir(parents=True, exist_ok=True)
+    temporary = unfinished / f"{place.stem}.tmp"
     with temporary.open("w", encoding="utf-8") as file:
         file.write(head.model_dump_json())
         file.flush()

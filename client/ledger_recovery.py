@@ -11,18 +11,8 @@ from pydantic import ValidationError
 from client.ledger_chain import Entry, create
 from client.ledger_heads import Head, head_of, largest, merged, read_head, sync_folder, write_head
 from common.accounting import Release
-from common.errors import Refusal
 
-_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
 _COMPANIONS = ("-journal", "-wal", "-shm")
-
-
-def is_damage(refusal: Refusal) -> bool:
-    """Whether a ledger is missing or damaged, rather than locked, not permitted or on a full disk."""
-    cause = refusal.__cause__
-    if isinstance(cause, sqlite3.Error):
-        return getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF in _DAMAGE
-    return not isinstance(cause, OSError)
 
 
 def known_releases(path: Path, places: tuple[Path, Path]) -> tuple[Release, ...]:

@@ -1,9 +1,12 @@
-"""What the privacy ledger of a site folder says: spent in all and by run, and what remains under the policy."""
+"""What the privacy ledger of a site folder says: spent in all and by run, and how many more rounds would fit."""
 
 import math
 import sqlite3
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +14,13 @@ from client.cohort import parse_site_file
 from client.ledger import LEDGER, Ledger, acknowledge
 from client.ledger_chain import Entry
 from client.ledger_heads import head_places, merged
-from client.ledger_recovery import is_damage
 from client.policy import Policy
-from common.accounting import Release, Spend, spend
+from common.accounting import Release, Spend, epsilon_within, spend
+from common.console import REMEDIES
 from common.errors import InputError, Refusal, RefusalCode
+
+MOST_ROUNDS = 10_000
+"""Nobody is told whether more rounds than these would fit."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,7 @@ class Account:
         entries: how many the ledger has; None if there is no ledger yet.
         total: of everything ever reserved.
         runs: the first one first.
+        last_round: what the last round of training released; None if none is known.
     """
 
     site: str
@@ -60,16 +67,28 @@ class Account:
     entries: int | None
     total: Spend
     runs: tuple[Run, ...]
+    last_round: Release | None
 
-    @property
-    def remaining(self) -> float | None:
-        """Epsilon left under the policy's maximum; None without one."""
-        if self.policy.maximum_epsilon is None:
+    @cached_property
+    def further_rounds(self) -> int | None:
+        """Rounds like the last one that the policy's maximum still allows, one above `MOST_ROUNDS` for any more.
+
+        Epsilons do not add up, so what is left cannot be had by subtraction. None without a maximum, or if no round
+        tells on what terms the next would be.
+        """
+        maximum, delta = self.policy.maximum_epsilon, self.policy.delta
+        if maximum is None:
             return None
-        return max(0.0, self.policy.maximum_epsilon - self.total.epsilon)
+        if not math.isfinite(self.total.epsilon):
+            return 0
+        if self.last_round is None:
+            return None
+        releases = [release for run in self.runs for release in run.releases]
+        return _further_rounds(releases, self.last_round, delta, maximum, adaptive=len(self.runs) > 1)
 
     def as_json(self) -> dict[str, Any]:
         """The account as plain data; an epsilon that is infinite is null."""
+        further = self.further_rounds
         return {
             "site": self.site,
             "ledger": str(self.path),
@@ -77,7 +96,9 @@ class Account:
             "delta": self.policy.delta,
             "maximum_epsilon": self.policy.maximum_epsilon,
             "spent": _spend_json(self.total),
-            "remaining": self.remaining,
+            "last_round": None if self.last_round is None else self.last_round.model_dump(),
+            "further_rounds": None if further is None else min(further, MOST_ROUNDS),
+            "further_rounds_are_more": further is not None and further > MOST_ROUNDS,
             "runs": [
                 {
                     "federation": run.digest or None,
@@ -112,6 +133,7 @@ def read_account(folder: Path) -> Account:
         entries=None if entries is None else len(entries),
         total=spend(everything, delta),
         runs=tuple(_runs(entries or (), delta)),
+        last_round=_last_round(entries or ()),
     )
 
 
@@ -125,7 +147,8 @@ def acknowledge_loss(folder: Path, note: str) -> None:
     if _is_absent(folder) and not _has_trace(folder):
         what = "there is no privacy ledger yet, and no trace of an earlier one"
         raise InputError(str(folder / LEDGER), what, "there is nothing to acknowledge")
-    acknowledge(folder, note)
+    with _explaining(folder):
+        acknowledge(folder, note)
 
 
 def _entries(folder: Path) -> tuple[Entry, ...] | None:
@@ -133,15 +156,20 @@ def _entries(folder: Path) -> tuple[Entry, ...] | None:
         if _has_trace(folder):
             raise Refusal(RefusalCode.LEDGER_MISSING)
         return None
+    with _explaining(folder), Ledger(folder) as ledger:
+        return ledger.entries()
+
+
+@contextmanager
+def _explaining(folder: Path) -> Iterator[None]:
+    """Say what keeps a ledger from being used, which a refusal's code does not."""
     try:
-        with Ledger(folder) as ledger:
-            return ledger.entries()
+        yield
     except Refusal as refusal:
-        if is_damage(refusal):
+        if refusal.code != RefusalCode.LEDGER_UNAVAILABLE:
             raise
-        reason = _reason(refusal.__cause__)
-        remedy = "see to the disk, the permissions and other processes, then try again"
-        raise InputError(str(folder / LEDGER), f"the ledger cannot be opened ({reason})", remedy) from None
+        what = f"the privacy ledger cannot be used just now ({_reason(refusal.__cause__)})"
+        raise InputError(str(folder / LEDGER), what, REMEDIES[refusal.code]) from None
 
 
 def _is_absent(folder: Path) -> bool:
@@ -159,6 +187,35 @@ def _reason(error: BaseException | None) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) if isinstance(error, sqlite3.Error) else type(error).__name__
+
+
+def _last_round(entries: Sequence[Entry]) -> Release | None:
+    return next(
+        (
+            release
+            for entry in reversed(entries)
+            for release in entry.releases
+            if entry.kind == "reserved" and release.mechanism == "training"
+        ),
+        None,
+    )
+
+
+def _further_rounds(
+    so_far: Sequence[Release], round_: Release, delta: float, maximum: float, adaptive: bool
+) -> int:
+    """As the ledger would grant them: once there are several runs, by the moments alone."""
+
+    def too_many(rounds: int, quickly: bool = False) -> bool:
+        more = round_.model_copy(update={"steps": round_.steps * rounds})
+        return not epsilon_within([*so_far, more], delta, maximum, adaptive or quickly)
+
+    counts = range(1, MOST_ROUNDS + 2)
+    low = bisect_left(counts, True, key=lambda rounds: too_many(rounds, quickly=True))
+    high = low + 1
+    while high <= MOST_ROUNDS and not too_many(high):
+        low, high = high, 2 * high
+    return bisect_left(counts, True, low, min(high, len(counts)), key=too_many)
 
 
 def _runs(entries: Sequence[Entry], delta: float) -> list[Run]:

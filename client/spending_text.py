@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from client.spending import Account, Run, acknowledge_loss, read_account
+from client.spending import MOST_ROUNDS, Account, Run, acknowledge_loss, read_account
 from common.accounting import BEYOND_BUDGETS, Release, Spend
 
 SHORT = 10
@@ -78,10 +78,17 @@ def _prv(found: Spend) -> str:
 
 
 def _limit(account: Account) -> str:
-    maximum, remaining = account.policy.maximum_epsilon, account.remaining
+    maximum, further = account.policy.maximum_epsilon, account.further_rounds
     if maximum is None:
         return "The policy sets no limit (policy.maximum_epsilon in site.toml)."
-    return f"The policy allows {maximum:g} at delta {account.policy.delta:g}: {remaining:.3f} remains."
+    allowed = f"The policy allows {maximum:g} at delta {account.policy.delta:g}"
+    if further is None:
+        return f"{allowed}; no round of training is recorded yet to tell how many would fit."
+    if account.last_round is None:
+        return f"{allowed}: no round fits any more."
+    number = f"more than {MOST_ROUNDS:,}" if further > MOST_ROUNDS else f"{further:,}" if further else "no"
+    rounds, fit = ("round", "fits") if further == 1 else ("rounds", "fit")
+    return f"{allowed}: {number} more {rounds} like the last ({release_text(account.last_round)}) {fit}."
 
 
 def _table(account: Account) -> Table:

@@ -28,6 +28,11 @@ REMEDIES: dict[RefusalCode, str] = {
     RefusalCode.GUARANTEE_BROKEN: "remove what breaks it, or [privacy]",
     RefusalCode.LEDGER_MISSING: f"put it back, or {_KNOWN}",
     RefusalCode.LEDGER_INVALID: f"undo the change, or {_KNOWN}",
+    RefusalCode.LEDGER_UNAVAILABLE: "see to the disk, the permissions and other processes, then try again",
+    RefusalCode.NOT_APPROVED: "review it and approve it by `consilium site approve SITE FOLDER`",
+    RefusalCode.BUNDLE_FOREIGN: "start the run by `consilium coordinator run` with the file that was approved",
+    RefusalCode.VERSION_MISMATCH: "install the same version on both sides and approve the federation file again",
+    RefusalCode.GATE_BLOCKED: "`consilium site receipts SITE` says why",
     RefusalCode.INTERNAL: "look there",
 }
 

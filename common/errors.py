@@ -37,6 +37,11 @@ class RefusalCode(StrEnum):
     GUARANTEE_BROKEN = "guarantee-broken"
     LEDGER_MISSING = "ledger-missing"
     LEDGER_INVALID = "ledger-invalid"
+    LEDGER_UNAVAILABLE = "ledger-unavailable"
+    NOT_APPROVED = "not-approved"
+    BUNDLE_FOREIGN = "bundle-foreign"
+    VERSION_MISMATCH = "version-mismatch"
+    GATE_BLOCKED = "gate-blocked"
     INTERNAL = "internal"
 
 
@@ -54,6 +59,11 @@ REFUSALS: dict[RefusalCode, str] = {
     RefusalCode.GUARANTEE_BROKEN: "The federation file asks for privacy with something that breaks it.",
     RefusalCode.LEDGER_MISSING: "The privacy ledger of a cohort that has trained before is missing.",
     RefusalCode.LEDGER_INVALID: "The privacy ledger has been changed or damaged.",
+    RefusalCode.LEDGER_UNAVAILABLE: "The privacy ledger cannot be used just now.",
+    RefusalCode.NOT_APPROVED: "The hospital has not approved a federation file for this site.",
+    RefusalCode.BUNDLE_FOREIGN: "The run brings another bundle than the one that names the installed package.",
+    RefusalCode.VERSION_MISMATCH: "The run, or the hospital's approval, is for another version of consilium.",
+    RefusalCode.GATE_BLOCKED: "The hospital's gate held the answer back.",
     RefusalCode.INTERNAL: "Something failed at the site; its own log says what.",
 }
 

@@ -22,6 +22,7 @@ change of the weights.
 """
 
 import math
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
@@ -29,7 +30,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from client.clipping import patient_gradients
+from client.clipping import PatientGradients, patient_gradients
 from client.training import patient_loss
 from common.batch import PatientBatch
 from common.federation import Federation
@@ -97,17 +98,14 @@ def clipped_gradients(
     model: HierarchicalMultimodalGNN, batch: PatientBatch, federation: Federation, cuts: dict[str, Tensor]
 ) -> Tensor:
     """[P, parameters] each patient's gradient at the weights as they are, clipped; of norm 1 without privacy."""
-    model.eval()
     rows = []
-    with patient_gradients(model) as watching:
-        for chosen in torch.arange(len(batch)).split(AT_ONCE):
-            part = batch.select(chosen)
-            found = watching.per_patient(partial(patient_loss, model, part, federation, cuts), len(part))
-            formed = [
-                found[own].formed(len(part)) if own in found else own.new_zeros(len(part), own.numel())
-                for own in watching.parameters
-            ]
-            rows.append(torch.cat([own.flatten(1) for own in formed], dim=1))
+    for watching, loss, patients in _watched(model, batch, federation, cuts):
+        found = watching.per_patient(loss, patients)
+        formed = [
+            found[own].formed(patients) if own in found else own.new_zeros(patients, own.numel())
+            for own in watching.parameters
+        ]
+        rows.append(torch.cat([own.flatten(1) for own in formed], dim=1))
     gradients = torch.cat(rows)
     norm = gradients.norm(dim=1, keepdim=True).clamp(min=1e-12)
     longest = norm if federation.privacy is None else norm.clamp(min=federation.privacy.clip_norm)
@@ -124,14 +122,21 @@ def _expected(
     if privacy is None:
         return torch.zeros(())
     total = torch.zeros_like(_flat(model))
+    for watching, loss, patients in _watched(model, known, federation, cuts):
+        sums = watching.clipped_sum(loss, patients, privacy.clip_norm)
+        total += torch.cat([own.flatten() for own in sums])
+    return privacy.sampling_rate * total
+
+
+def _watched(
+    model: HierarchicalMultimodalGNN, batch: PatientBatch, federation: Federation, cuts: dict[str, Tensor]
+) -> Iterator[tuple[PatientGradients, Callable[[], Tensor], int]]:
+    """`AT_ONCE` patients after another: what watches the model, their losses, and how many they are."""
     model.eval()
     with patient_gradients(model) as watching:
-        for chosen in torch.arange(len(known)).split(AT_ONCE):
-            part = known.select(chosen)
-            loss = partial(patient_loss, model, part, federation, cuts)
-            sums = watching.clipped_sum(loss, len(part), privacy.clip_norm)
-            total += torch.cat([own.flatten() for own in sums])
-    return privacy.sampling_rate * total
+        for chosen in torch.arange(len(batch)).split(AT_ONCE):
+            part = batch.select(chosen)
+            yield watching, partial(patient_loss, model, part, federation, cuts), len(part)
 
 
 def _flat(model: HierarchicalMultimodalGNN) -> Tensor:

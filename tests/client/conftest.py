@@ -2,8 +2,14 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -11,8 +17,12 @@ import pandas as pd
 import pytest
 import tomli_w
 from flwr.app import Context, Message, RecordDict, UserConfig
+from torch import Tensor
 
 from client.app import app
+from client.policy import Limit
+from common.accounting import Release
+from common.batch import PatientBatch
 from common.errors import RefusalCode
 from common.exchange import (
     EvaluateReply,
@@ -24,6 +34,7 @@ from common.exchange import (
     pack_preprocessing,
 )
 from common.federation import Federation, Participant, save
+from common.graphs import Prior
 from common.model import build_model
 from common.preprocessing import combine, declared
 from common.schema import Modality, Plausible, ResponseTask, SurvivalTask, ToxicityTask
@@ -35,8 +46,61 @@ from simulations.flower_internals import (
     pack,
     unpack,
 )
+from tests.client.clipping_case import MakeBatch, MakeCase, build_case, patients_of_every_pattern
 
 PATIENTS = 12
+NO_LIMIT = Limit(None, 1e-3)
+ROUND = Release(mechanism="training", noise_multiplier=8.0)
+STATISTICS = Release(mechanism="statistics", noise_multiplier=20.0)
+
+
+@pytest.fixture
+def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder in memory, where there is one: a kill spares the page cache, so a disk would only be slower."""
+    shared = Path("/dev/shm")
+    with TemporaryDirectory(dir=shared if shared.is_dir() else tmp_path) as folder:
+        monkeypatch.setenv("CONSILIUM_STATE", str(Path(folder) / "state"))
+        yield Path(folder)
+
+
+def in_child(action: Callable[[], int]) -> int:
+    """The exit status of a forked process that does this; negative if a signal ended it."""
+    child = os.fork()
+    if child == 0:
+        code = 99
+        try:
+            code = action()
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def killed_at(line: int, files: Collection[str | None], action: Callable[[], object]) -> bool:
+    """Whether a forked process that does this was killed before that line of these files; it may run fewer."""
+    lines = 0
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal lines
+        if (
+            frame.f_code.co_filename not in files or frame.f_code.co_name == "<genexpr>"
+        ):  # which writes nothing
+            return None
+        if event == "line":
+            if lines == line:
+                os.kill(os.getpid(), signal.SIGKILL)
+            lines += 1
+        return trace
+
+    def life() -> int:
+        sys.settrace(trace)
+        action()
+        return 0
+
+    status = in_child(life)
+    assert status in (0, -signal.SIGKILL)
+    return status != 0
 
 
 @pytest.fixture
@@ -123,12 +187,17 @@ class Hospital:
     def write(self) -> None:
         self.site.write()
 
-    def ask(self, kind: str, content: RecordDict) -> RecordDict:
-        """The content of the app's reply, both messages over Flower's wire format."""
+    def message(self, kind: str, content: RecordDict) -> Message:
+        """A request as the app gets it, over Flower's wire format."""
         message = Message(content, NODE, kind)
         name_message(message, "1")
+        return unpack(pack(message))
+
+    def ask(self, kind: str, content: RecordDict) -> RecordDict:
+        """The content of the app's reply, both messages over Flower's wire format."""
+        message = self.message(kind, content)
         with acting_as(self.run.run_id, NODE, 1):
-            reply = app(message=unpack(pack(message)), context=self.context)
+            reply = app(message=message, context=self.context)
         assert not reply.has_error()
         assert reply.metadata.reply_to_message_id == "1"
         name_message(reply, "1-reply")
@@ -199,3 +268,13 @@ def everything_logged(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.Monk
     return lambda: (
         caplog.text + repr([(record.msg, record.args, record.exc_text) for record in caplog.records])
     )
+
+
+@pytest.fixture
+def make_case(make_federation: Callable[..., Federation], prior: Prior, cuts: dict[str, Tensor]) -> MakeCase:
+    return partial(build_case, make_federation, prior, cuts)
+
+
+@pytest.fixture
+def every_pattern(make_batch: MakeBatch) -> PatientBatch:
+    return patients_of_every_pattern(make_batch)

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 from client.ledger import LEDGER, Ledger
 from client.ledger_heads import STATE_VARIABLE, head_places
 from client.policy import Limit
-from common.accounting import Release, spend
+from common.accounting import Release, epsilon_within, spend
+from common.errors import Refusal
 
 DELTA = 1e-4
 LIMIT = Limit(9.0, DELTA)
@@ -84,7 +85,13 @@ def test_account_is_what_the_accountants_say(trained: Path) -> None:
     total = spend(SPENT, DELTA)
     assert (found["site"], found["delta"], found["maximum_epsilon"]) == ("north", DELTA, 9.0)
     assert found["spent"] == {"epsilon": total.epsilon, "rdp": total.rdp, "prv": total.prv}
-    assert found["remaining"] == pytest.approx(9.0 - total.epsilon)
+    assert found["last_round"] == OTHER.model_dump()
+    fits = [
+        epsilon_within([*SPENT, *[OTHER] * (found["further_rounds"] + more)], DELTA, 9.0, adaptive=True)
+        for more in (0, 1)
+    ]
+    assert fits == [True, False]
+    assert found["further_rounds_are_more"] is False
     first, second = found["runs"]
     assert (first["federation"], first["rounds"], first["uncommitted"]) == (FIRST, 3, 0)
     assert (second["federation"], second["rounds"], second["uncommitted"]) == (SECOND, 2, 1)
@@ -100,12 +107,19 @@ def test_account_in_words_names_every_run_and_what_it_released(trained: Path, co
     assert ended.exit_code == 0
     total = spend(SPENT, DELTA)
     assert f"north: epsilon {total.epsilon:.3f} spent so far at delta 0.0001" in ended.stdout
-    assert f"{9 - total.epsilon:.3f} remains" in ended.stdout
+    rounds = account(trained)["further_rounds"]
+    assert rounds > 1
+    last = "training: noise 6, sampling rate 1, 1 step"
+    assert (
+        f"The policy allows 9 at delta 0.0001: {rounds} more rounds like the last ({last}) fit."
+        in " ".join(ended.stdout.split())
+    )
     for shown in (f"{total.rdp:.3f}", FIRST[:10], SECOND[:10], "statistics: noise 10", "training: noise 4"):
         assert shown in ended.stdout
     assert "public statistics: outside" in ended.stdout
     assert "1 of these interrupted" in ended.stdout
-    assert all(len(line) <= columns for line in ended.stdout.splitlines() if "noise" in line)
+    table = ended.stdout.partition("Federation")[2]
+    assert all(len(line) <= columns for line in table.splitlines() if "noise" in line)
     assert "CANARY" not in ended.stdout
 
 
@@ -121,9 +135,10 @@ def test_no_ledger_yet_is_said_and_none_is_made(fresh: Path, state: Path) -> Non
     ended = ask(fresh)
     assert ended.exit_code == 0
     assert "north: there is no privacy ledger yet; no release of this cohort is recorded." in ended.stdout
-    assert "The policy allows 9 at delta 0.0001: 9.000 remains." in ended.stdout
+    assert "The policy allows 9 at delta 0.0001; no round of training is recorded yet" in ended.stdout
     found = account(fresh)
     assert (found["entries"], found["runs"], found["spent"]["epsilon"]) == (None, [], 0)
+    assert (found["last_round"], found["further_rounds"]) == (None, None)
     assert sorted(fresh.rglob("*")) == before
     assert not state.exists()
 
@@ -134,6 +149,32 @@ def test_an_empty_ledger_is_told_from_none(fresh: Path) -> None:
     assert account(fresh)["entries"] == 1
 
 
+def test_further_rounds_are_those_the_ledger_would_still_grant(trained: Path) -> None:
+    site_file = trained / "site.toml"
+    terms = site_file.read_text()
+    for granted in (0, 1):
+        limit = spend([*SPENT, *[OTHER] * granted], DELTA).rdp + 1e-6
+        site_file.write_text(terms.replace("maximum_epsilon = 9.0", f"maximum_epsilon = {limit}"))
+        told = account(trained)["further_rounds"]
+        with Ledger(trained) as ledger:
+            if told:
+                ledger.require("another", [OTHER] * told, Limit(limit, DELTA))
+            with pytest.raises(Refusal):
+                ledger.require("another", [OTHER] * (told + 1), Limit(limit, DELTA))
+        assert told == granted
+        told_so = "no more rounds like" if granted == 0 else "1 more round like"
+        assert told_so in ask(trained).stdout
+
+
+def test_beyond_ten_thousand_rounds_are_not_counted(fresh: Path) -> None:
+    with Ledger(fresh) as ledger:
+        quiet = Release(mechanism="training", noise_multiplier=1e4)
+        ledger.commit(ledger.reserve(FIRST, 1, [quiet], LIMIT))
+    assert "more than 10,000 more rounds like the last" in ask(fresh).stdout
+    found = account(fresh)
+    assert (found["further_rounds"], found["further_rounds_are_more"]) == (10_000, True)
+
+
 def test_without_privacy_there_is_no_guarantee_and_nothing_remains(fresh: Path) -> None:
     with Ledger(fresh) as ledger:
         bare = Release(mechanism="without-privacy")
@@ -141,16 +182,17 @@ def test_without_privacy_there_is_no_guarantee_and_nothing_remains(fresh: Path) 
     shown = ask(fresh).stdout
     assert "north: no guarantee: something was released without noise" in shown
     assert "training without privacy: no guarantee" in shown
-    assert "0.000 remains" in shown
+    assert "no round fits any more" in shown
     found = account(fresh)
     assert found["spent"]["epsilon"] is None
     assert found["runs"][0]["rounds"] is None
+    assert found["further_rounds"] == 0
 
 
 def test_without_a_limit_in_the_policy_none_is_made_up(trained: Path) -> None:
     (trained / "site.toml").write_text('name = "north"\ntables = { outcomes = "o.csv" }\n')
     assert "The policy sets no limit" in ask(trained).stdout
-    assert account(trained)["remaining"] is None
+    assert account(trained)["further_rounds"] is None
 
 
 def lose(site: Path) -> None:
@@ -213,7 +255,7 @@ def test_a_ledger_that_cannot_be_opened_is_not_called_damaged(trained: Path) -> 
         place.mkdir()
     ended = ask(trained)
     assert ended.exit_code == 2
-    assert "the ledger cannot be opened (Is a directory); see to the disk" in ended.stderr
+    assert "the privacy ledger cannot be used just now (Is a directory); see to the disk" in ended.stderr
 
 
 def test_a_folder_without_a_site_file_is_bad_input(tmp_path: Path) -> None:

@@ -4,29 +4,24 @@ import json
 import multiprocessing
 import os
 import resource
-import signal
-import sys
-import traceback
-from collections.abc import Callable, Iterator
+import sqlite3
+from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from types import FrameType
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from client import ledger, ledger_chain, ledger_heads, ledger_recovery
 from client.ledger import LEDGER, Ledger
 from client.ledger_heads import head_places
 from client.policy import Limit
 from common.accounting import Release, spend
 from common.errors import Refusal, RefusalCode
+from tests.client.conftest import NO_LIMIT, ROUND, STATISTICS, in_child, killed_at
 
 DELTA = 1e-3
-NO_LIMIT = Limit(None, DELTA)
-ROUND = Release(mechanism="training", noise_multiplier=8.0)
-STATISTICS = Release(mechanism="statistics", noise_multiplier=20.0)
+MODULES = {module.__file__ for module in (ledger, ledger_chain, ledger_heads, ledger_recovery)}
 PUBLIC = Release(mechanism="public-statistics")
 UNBOUNDED = Release(mechanism="without-privacy")
 
@@ -38,33 +33,10 @@ def site(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder in memory, where there is one: a kill spares the page cache, so a disk would only be slower."""
-    shared = Path("/dev/shm")
-    with TemporaryDirectory(dir=shared if shared.is_dir() else tmp_path) as folder:
-        monkeypatch.setenv("CONSILIUM_STATE", str(Path(folder) / "state"))
-        yield Path(folder)
-
-
 def declined(action: Callable[[], object]) -> RefusalCode:
     with pytest.raises(Refusal) as raised:
         action()
     return raised.value.code
-
-
-def in_child(action: Callable[[], int]) -> int:
-    """The exit status of a forked process that does this; negative if a signal ended it."""
-    child = os.fork()
-    if child == 0:
-        code = 99
-        try:
-            code = action()
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def test_budget_is_composed_across_rounds_runs_and_reopenings(site: Path) -> None:
@@ -106,15 +78,25 @@ def test_ledger_remembers_every_reservation_exactly(
 
 
 def test_limit_holds_over_everything_ever_released(site: Path) -> None:
-    limit = Limit(spend([ROUND] * 3, DELTA).epsilon, DELTA)
+    limit = Limit(spend([ROUND] * 3, DELTA).rdp * (1 + 1e-9), DELTA)
     with Ledger(site) as ledger:
         for number in range(3):
-            ledger.require([ROUND], limit)
+            ledger.require(f"run {number}", [ROUND], limit)
             ledger.reserve(f"run {number}", 1, [ROUND], limit)
-        assert declined(lambda: ledger.require([ROUND], limit)) == RefusalCode.DECLINED_BUDGET
+        assert declined(lambda: ledger.require("new", [ROUND], limit)) == RefusalCode.DECLINED_BUDGET
         assert declined(lambda: ledger.reserve("new", 1, [ROUND], limit)) == RefusalCode.DECLINED_BUDGET
         ledger.reserve("new", None, [PUBLIC], limit)
         assert ledger.releases() == [ROUND] * 3 + [PUBLIC]
+
+
+def test_a_run_chosen_after_another_is_granted_by_the_moments_alone(site: Path) -> None:
+    three = spend([ROUND] * 3, DELTA)
+    between = Limit((three.prv + three.rdp) / 2, DELTA)
+    with Ledger(site) as ledger:
+        for number in range(2):
+            ledger.reserve("one", number, [ROUND], between)
+        assert declined(lambda: ledger.reserve("other", 1, [ROUND], between)) == RefusalCode.DECLINED_BUDGET
+        ledger.reserve("one", 3, [ROUND], between)
 
 
 def test_training_without_privacy_is_recorded_once_per_run_and_ends_any_budget(site: Path) -> None:
@@ -162,17 +144,13 @@ def test_a_kill_at_any_line_never_loses_what_was_trained(
             with Ledger(site) as ledger:
                 ledger.reserve("earlier", number, [STATISTICS], NO_LIMIT)
 
-        def life(site: Path = site, began: Path = began, at: int = at) -> int:
-            kill_at_line(at)
+        def life(site: Path = site, began: Path = began) -> None:
             with Ledger(site) as ledger:
                 number = ledger.reserve("run", 1, [ROUND], NO_LIMIT)
                 began.touch()
                 ledger.commit(number)
-            return 0
 
-        status = in_child(life)
-        assert status in (0, -signal.SIGKILL)
-        ended = status == 0
+        ended = not killed_at(at, MODULES, life)
         with Ledger(site) as ledger:
             assert ledger.releases() in ([STATISTICS] * before, [STATISTICS] * before + [ROUND])
             if began.exists():
@@ -183,27 +161,9 @@ def test_a_kill_at_any_line_never_loses_what_was_trained(
     assert at > 100
 
 
-def kill_at_line(at: int) -> None:
-    """End this process, as a power cut would, before the `at`-th line of the ledger's modules that it runs."""
-    lines = 0
-
-    def trace(frame: FrameType, event: str, _: Any) -> Any:
-        nonlocal lines
-        within = Path(frame.f_code.co_filename).name.startswith("ledger")
-        if not within or frame.f_code.co_name == "<genexpr>":  # which writes nothing
-            return None
-        if event == "line":
-            if lines == at:
-                os.kill(os.getpid(), signal.SIGKILL)
-            lines += 1
-        return trace
-
-    sys.settrace(trace)
-
-
 @pytest.mark.parametrize("attempt", range(3))
 def test_processes_cannot_both_spend_the_last_of_the_budget(site: Path, attempt: int) -> None:
-    limit = Limit(spend([ROUND] * 2, DELTA).epsilon, DELTA)
+    limit = Limit(spend([ROUND] * 2, DELTA).rdp * (1 + 1e-9), DELTA)
     with Ledger(site) as ledger:
         ledger.reserve("earlier", 1, [ROUND], limit)
     fork = multiprocessing.get_context("fork")
@@ -267,7 +227,7 @@ def test_a_full_disk_refuses_and_loses_nothing(site: Path) -> None:
                     for number in range(3):
                         ledger.reserve("run", number, [ROUND] * 10, NO_LIMIT)
             except Refusal as refusal:
-                return 1 if refusal.code == RefusalCode.LEDGER_INVALID else 2
+                return 1 if refusal.code == RefusalCode.LEDGER_UNAVAILABLE else 2
             return 0
 
         status = in_child(life)
@@ -283,7 +243,7 @@ def test_a_full_disk_refuses_and_loses_nothing(site: Path) -> None:
 def test_a_disk_full_from_the_start_makes_no_ledger_by_half(site: Path) -> None:
     def life() -> int:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))
-        return 1 if declined(lambda: Ledger(site)) == RefusalCode.LEDGER_INVALID else 2
+        return 1 if declined(lambda: Ledger(site)) == RefusalCode.LEDGER_UNAVAILABLE else 2
 
     assert in_child(life) == 1
     with Ledger(site) as ledger:
@@ -297,5 +257,49 @@ def test_state_that_cannot_be_written_refuses(
     monkeypatch.setenv("CONSILIUM_STATE", str(tmp_path / "file"))
     with pytest.raises(Refusal) as raised:
         Ledger(site)
-    assert raised.value.code == RefusalCode.LEDGER_INVALID
+    assert raised.value.code == RefusalCode.LEDGER_UNAVAILABLE
     assert isinstance(raised.value.__cause__, OSError)
+
+
+def test_a_locked_ledger_and_one_that_may_not_be_read_are_not_called_damaged(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Ledger(site).close()
+    monkeypatch.setattr("client.ledger._BUSY_TIMEOUT_S", 0.0)
+    locking = sqlite3.connect(site / LEDGER, isolation_level=None)
+    locking.execute("BEGIN IMMEDIATE")
+    assert declined(lambda: Ledger(site)) == RefusalCode.LEDGER_UNAVAILABLE
+    locking.close()
+    aside = (site / LEDGER).rename(site / "aside")
+    (site / LEDGER).mkdir()
+    assert declined(lambda: Ledger(site)) == RefusalCode.LEDGER_UNAVAILABLE
+    (site / LEDGER).rmdir()
+    aside.rename(site / LEDGER)
+    Ledger(site).close()
+
+
+@pytest.mark.parametrize(
+    ("code", "refused"),
+    [
+        (sqlite3.SQLITE_FULL, RefusalCode.LEDGER_UNAVAILABLE),
+        (sqlite3.SQLITE_READONLY, RefusalCode.LEDGER_UNAVAILABLE),
+        (sqlite3.SQLITE_READONLY_DBMOVED, RefusalCode.LEDGER_INVALID),
+        (sqlite3.SQLITE_CANTOPEN, RefusalCode.LEDGER_UNAVAILABLE),
+        (sqlite3.SQLITE_IOERR_WRITE, RefusalCode.LEDGER_UNAVAILABLE),
+        (sqlite3.SQLITE_CORRUPT, RefusalCode.LEDGER_INVALID),
+        (sqlite3.SQLITE_NOTADB, RefusalCode.LEDGER_INVALID),
+        (sqlite3.SQLITE_ERROR, RefusalCode.LEDGER_INVALID),
+        (sqlite3.SQLITE_CONSTRAINT_TRIGGER, RefusalCode.LEDGER_INVALID),
+    ],
+)
+def test_only_damage_is_called_damage(
+    site: Path, monkeypatch: pytest.MonkeyPatch, code: int, refused: RefusalCode
+) -> None:
+    def fail(*_: object) -> None:
+        error = sqlite3.OperationalError("as SQLite would")
+        error.sqlite_errorcode = code
+        raise error
+
+    with Ledger(site) as ledger:
+        monkeypatch.setattr("client.ledger.append", fail)
+        assert declined(lambda: ledger.reserve("run", 1, [ROUND], NO_LIMIT)) == refused

@@ -8,12 +8,9 @@ from pathlib import Path
 import pytest
 
 from client.ledger import LEDGER, Ledger
-from client.policy import Limit
-from common.accounting import Release
 from common.errors import Refusal, RefusalCode
+from tests.client.conftest import NO_LIMIT, ROUND
 
-NO_LIMIT = Limit(None, 1e-3)
-ROUND = Release(mechanism="training", noise_multiplier=8.0)
 ENTRIES = 9
 
 

@@ -1,5 +1,6 @@
 """Head copies tell how far a ledger had come, and nothing else."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,15 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from client.ledger import LEDGER, Ledger
-from client.ledger_heads import Head, head_places, largest, merged, read_head
-from client.policy import Limit
+from client.ledger_heads import HEAD_FILE, Head, head_places, largest, merged, read_head
 from common.accounting import Release
 from common.errors import Refusal, RefusalCode
+from tests.client.conftest import NO_LIMIT, ROUND, STATISTICS
 
 CANARY = "CANARY-8371"
-NO_LIMIT = Limit(None, 1e-3)
-ROUND = Release(mechanism="training", noise_multiplier=8.0)
-STATISTICS = Release(mechanism="statistics", noise_multiplier=20.0)
 ACCOUNTS = st.lists(
     st.builds(
         Release,
@@ -132,3 +130,30 @@ def test_a_site_folder_that_moved_takes_its_ledger_along(site: Path, tmp_path: P
         assert ledger.releases() == [STATISTICS, ROUND, ROUND]
     assert (moved / LEDGER).is_file()
     assert head_places(moved)[1].is_file()
+
+
+def test_a_site_folder_that_moved_and_lost_its_ledger_folder_is_noticed(site: Path, tmp_path: Path) -> None:
+    moved = site.rename(tmp_path / "moved")
+    assert (moved / HEAD_FILE).is_file()
+    shutil.rmtree(moved / LEDGER.parent)
+    with pytest.raises(Refusal) as raised:
+        Ledger(moved)
+    assert raised.value.code == RefusalCode.LEDGER_MISSING
+
+
+def test_no_file_but_the_head_is_ever_made_in_the_site_folder_itself(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that comes and goes would look like a table that changed."""
+    seen: set[str] = set()
+
+    replace = Path.replace
+
+    def replaced(self: Path, target: Path) -> Path:
+        seen.update(path.name for path in site.iterdir() if path.is_file())
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", replaced)
+    with Ledger(site) as ledger:
+        ledger.reserve("run", 2, [ROUND], NO_LIMIT)
+    assert seen == {"site.toml", HEAD_FILE}

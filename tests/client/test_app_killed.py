@@ -1,0 +1,100 @@
+"""A power cut at any line of the app's answer never leaves training uncounted."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import client.app
+from client import ledger, ledger_chain, ledger_heads
+from client.ledger import LEDGER, Ledger
+from client.ledger_heads import HEAD_FILE
+from client.policy import Limit
+from common.accounting import Release
+from common.errors import RefusalCode
+from common.exchange import InvalidMessageError, RefusalReply, TrainReply
+from common.federation import Privacy, save
+from common.privacy_plan import with_privacy
+from simulations.flower_internals import acting_as
+from tests.client.conftest import NODE, Hospital, Site, killed_at
+
+FILES = {module.__file__ for module in (client.app, ledger, ledger_chain, ledger_heads)}
+PRIVACY = Privacy(noise_multiplier=2.0, sampling_rate=0.5, expected_batch_size=6, steps=2)
+PAID = Release(mechanism="training", noise_multiplier=2.0, sampling_rate=0.5, steps=2)
+EARLIER = Release(mechanism="statistics", noise_multiplier=20.0)
+
+
+@pytest.fixture
+def site_folder(memory: Path) -> Site:
+    folder = memory / "site"
+    folder.mkdir()
+    return Site(folder)
+
+
+@pytest.fixture
+def answer(hospital: Hospital) -> Callable[[], bool]:
+    """Asks the app for a private round; whether it replied with weights."""
+    hospital.federation = with_privacy(hospital.federation, PRIVACY)
+    save(hospital.federation, hospital.folder / "federation.toml")
+    message = hospital.message("train", hospital.request().to_record())
+
+    def ask() -> bool:
+        with acting_as(hospital.run.run_id, NODE, 1):
+            reply = client.app.app(message=message, context=hospital.context)
+        try:
+            TrainReply.from_record(reply.content)
+        except InvalidMessageError:
+            assert RefusalReply.from_record(reply.content).code is not RefusalCode.INTERNAL
+            return False
+        return True
+
+    return ask
+
+
+def forget(hospital: Hospital) -> None:
+    """As if this cohort had never trained."""
+    shutil.rmtree(hospital.folder / LEDGER.parent, ignore_errors=True)
+    shutil.rmtree(hospital.state, ignore_errors=True)
+    (hospital.folder / HEAD_FILE).unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize(("earlier", "stride"), [(0, 3), (1, 7)])
+def test_a_kill_at_any_line_of_an_answer_never_loses_what_was_trained(
+    hospital: Hospital,
+    answer: Callable[[], bool],
+    memory: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    earlier: int,
+    stride: int,
+) -> None:
+    began, replied = memory / "began", memory / "replied"
+
+    def training(*_: Any) -> None:
+        began.touch()
+
+    def life() -> None:
+        if answer():
+            replied.touch()
+
+    monkeypatch.setattr("client.app.train_privately", training)
+    assert answer()  # the site is open from now on, as after a round
+    line, killed, outcomes = 0, True, set()
+    while killed:
+        forget(hospital)
+        began.unlink(missing_ok=True)
+        if earlier:
+            with Ledger(hospital.folder) as book:
+                book.commit(book.reserve("earlier", None, [EARLIER], Limit(None, 1e-3)))
+        killed = killed_at(line, FILES, life)
+        with Ledger(hospital.folder) as book:
+            counted = book.releases()
+        assert counted in ([EARLIER] * earlier, [*[EARLIER] * earlier, PAID])
+        assert PAID in counted or not (began.exists() or replied.exists())
+        outcomes.add((PAID in counted, began.exists(), replied.exists()))
+        line += stride
+    assert outcomes == {(False, False, False), (True, False, False), (True, True, False), (True, True, True)}
+    assert answer()  # what was interrupted can be done again, and is counted again
+    with Ledger(hospital.folder) as book:
+        assert book.releases() == [*[EARLIER] * earlier, PAID, PAID]
