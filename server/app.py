@@ -9,15 +9,26 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from common.errors import InputError
 from common.federation import load
 from server.coordination import OnRound, coordinate
+from server.enrolment import read_enrolled
 
 
 class RunConfig(BaseModel):
-    """What a run is given: federation file, folder for results, held-out fold (-1: none) and seed."""
+    """What a run is given.
+
+    Attributes:
+        federation: the federation file.
+        out: the folder for results.
+        nodes: which node speaks for which site, as in `enrolled.json`; without it, as in a simulation, every node is
+            asked who it is.
+        fold: patients of this fold are held out; -1 holds out none.
+        seed: of the initial weights and everything drawn at the sites.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     federation: Path
     out: Path
+    nodes: str = ""
     fold: int = Field(default=-1, ge=-1)
     seed: int = Field(default=0, ge=0, lt=2**31)
 
@@ -45,7 +56,8 @@ def server_app(on_round: OnRound | None = None) -> ServerApp:
         config = RunConfig.of(context.run_config)
         federation = load(config.federation)
         folder = config.federation.parent
-        coordinate(grid, federation, folder, config.out, config.fold, config.seed, on_round)
+        enrolled = read_enrolled(Path(config.nodes)) if config.nodes else None
+        coordinate(grid, federation, folder, config.out, config.fold, config.seed, on_round, enrolled)
 
     return app
 

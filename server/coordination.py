@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from common.federation import Federation
 from common.model import build_model
 from common.preprocessing import Preprocessing, combine, declared
+from server.enrolment import Enrolled
 from server.journal import Journal, RoundRecord, RunRecord
 from server.result import Result, save_result
-from server.roster import Roster, enrol, quorum
+from server.roster import Roster, enrol, name_nodes, quorum
 from server.strategy import HardenedFedAvg, make_strategy, unpacked
 
 MISSES = 3
@@ -72,6 +73,7 @@ def coordinate(
     fold: int = -1,
     seed: int = 0,
     on_round: OnRound | None = None,
+    enrolled: Enrolled | None = None,
 ) -> RunRecord:
     """Run a federation and write journal, weights and preprocessing.
 
@@ -83,6 +85,7 @@ def coordinate(
         fold: patients of this fold are held out; -1 holds out none.
         seed: of the initial weights and everything drawn at the sites.
         on_round: called with each exchange's record, the closing evaluation included.
+        enrolled: which node speaks for which site; without it every node is asked who it is.
 
     Returns:
         The run's closing record, `completed` or `partial`.
@@ -107,7 +110,8 @@ def coordinate(
                 on_round(record)
 
         try:
-            roster = enrol(grid, federation, fold)
+            named = None if enrolled is None else name_nodes(federation, enrolled)
+            roster = enrol(grid, federation, fold, named)
             withheld = {site: dict(reply.withheld) for site, reply in roster.statistics.items()}
             run = run.model_copy(
                 update={"sites": tuple(roster.nodes), "left_out": roster.left_out, "withheld": withheld}

@@ -115,4 +115,9 @@ class Journal:
 def read_journal(out: Path) -> list[RunRecord | RoundRecord]:
     """All records of the journal in a folder, in order."""
     lines = (out / FILE_NAME).read_text(encoding="utf-8").splitlines()
-    return [_LINE.validate_json(line) for line in lines]
+    return [read_record(line) for line in lines]
+
+
+def read_record(line: str) -> RunRecord | RoundRecord:
+    """The record on one line of a journal."""
+    return _LINE.validate_json(line)

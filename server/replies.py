@@ -18,6 +18,8 @@ class DropReason(StrEnum):
 
     NO_REPLY = "no-reply"
     ABSENT = "absent"
+    NOT_ENROLLED = "not-enrolled"
+    KEY_MISMATCH = "key-mismatch"
     ERROR = "error"
     REFUSED = "refused"
     INVALID_MESSAGE = "invalid-message"
@@ -39,6 +41,8 @@ class DropReason(StrEnum):
 REASONS: dict[DropReason, str] = {
     DropReason.NO_REPLY: "Nothing came back before the deadline.",
     DropReason.ABSENT: "No node speaks for this participant.",
+    DropReason.NOT_ENROLLED: "The coordinator has not enrolled a key for this participant.",
+    DropReason.KEY_MISMATCH: "The key enrolled for this participant is not the one in the federation file.",
     DropReason.ERROR: "Flower reported an error in place of a reply; the site's own log says more.",
     DropReason.REFUSED: "The site refused, for the reason its code names.",
     DropReason.INVALID_MESSAGE: "The reply is not the message that was asked for.",

@@ -11,6 +11,7 @@ from flwr.serverapp import Grid
 
 from common.exchange import STATISTICS, StatisticsReply, StatisticsRequest
 from common.federation import Federation
+from server.enrolment import Enrolled
 from server.replies import Dropped, DropReason, UnusableReplyError, ordered, read, sender
 
 POLL_S = 1.0
@@ -43,10 +44,41 @@ def quorum(federation: Federation) -> int:
     return max(1, math.ceil(federation.rounds.quorum * len(federation.participants) - 1e-9))
 
 
-def enrol(grid: Grid, federation: Federation, fold: int) -> Roster:
-    """Wait for as many nodes as there are participants, or the deadline, and ask each who it is."""
+@dataclass(frozen=True)
+class Named:
+    """Which node speaks for which participant, by the keys enrolled.
+
+    Attributes:
+        sites: node -> participant.
+        left_out: participants that no node can speak for, and why.
+    """
+
+    sites: dict[int, str]
+    left_out: tuple[Dropped, ...]
+
+
+def name_nodes(federation: Federation, enrolled: Enrolled) -> Named:
+    """The participants' nodes; a key other than the one in the federation file speaks for nobody."""
+    sites, left_out = {}, []
+    for participant in federation.participants:
+        one = enrolled.get(participant.name)
+        if one is None:
+            left_out.append(Dropped(site=participant.name, reason=DropReason.NOT_ENROLLED))
+        elif participant.key_fingerprint not in (None, one.fingerprint):
+            left_out.append(Dropped(site=participant.name, node=one.node_id, reason=DropReason.KEY_MISMATCH))
+        else:
+            sites[one.node_id] = participant.name
+    return Named(sites, tuple(left_out))
+
+
+def enrol(grid: Grid, federation: Federation, fold: int, named: Named | None = None) -> Roster:
+    """Wait for as many nodes as there are participants, or the deadline, and ask each who it is.
+
+    Where nodes are `named`, no other node counts or is asked anything.
+    """
     end = time.monotonic() + federation.rounds.deadline_s
-    while len(nodes := sorted(grid.get_node_ids())) < len(federation.participants):
+    expected = len(federation.participants if named is None else named.sites)
+    while len(nodes := _connected(grid, named)) < expected:
         if (left := end - time.monotonic()) <= 0:
             break
         time.sleep(min(POLL_S, left))
@@ -55,15 +87,28 @@ def enrol(grid: Grid, federation: Federation, fold: int) -> Roster:
     requests = [Message(content, node, STATISTICS, ttl=deadline_s) for node in nodes]
     sent = [request.metadata for request in requests]
     replies = list(grid.send_and_receive(requests, timeout=deadline_s)) if requests else []
-    return build(replies, sent, federation)
+    return build(replies, sent, federation, named)
 
 
-def build(replies: Iterable[Message], sent: Sequence[Metadata], federation: Federation) -> Roster:
-    """The roster from the nodes' answers; a name claimed by two nodes belongs to neither."""
+def _connected(grid: Grid, named: Named | None) -> list[int]:
+    return sorted(node for node in grid.get_node_ids() if named is None or node in named.sites)
+
+
+def build(
+    replies: Iterable[Message],
+    sent: Sequence[Metadata],
+    federation: Federation,
+    named: Named | None = None,
+) -> Roster:
+    """The roster from the nodes' answers; a name claimed by two nodes belongs to neither.
+
+    Where nodes are `named`, one that answers with another name has no part.
+    """
+    sites = {} if named is None else named.sites
     participants = {participant.name for participant in federation.participants}
     asked = {request.dst_node_id for request in sent}
     claims: dict[str, list[tuple[int, StatisticsReply]]] = {}
-    left_out, heard = [], set()
+    left_out, heard = [] if named is None else list(named.left_out), set()
     for message in replies:
         node = sender(message, sent)
         heard.add(node)
@@ -73,15 +118,20 @@ def build(replies: Iterable[Message], sent: Sequence[Metadata], federation: Fede
             reply = read(StatisticsReply, message)
             if reply.site not in participants:
                 raise UnusableReplyError(DropReason.NOT_A_PARTICIPANT)
+            if reply.site != sites.get(node, reply.site):
+                raise UnusableReplyError(DropReason.WRONG_SITE)
             claims.setdefault(reply.site, []).append((node, reply))
         except UnusableReplyError as bad:
-            left_out.append(Dropped(node=node, reason=bad.reason, code=bad.code))
-    left_out += [Dropped(node=node, reason=DropReason.NO_REPLY) for node in asked - heard]
+            left_out.append(Dropped(site=sites.get(node), node=node, reason=bad.reason, code=bad.code))
+    silent = asked - heard
+    left_out += [Dropped(site=sites.get(node), node=node, reason=DropReason.NO_REPLY) for node in silent]
+    explained = {one.site for one in left_out}
     members: dict[str, tuple[int, StatisticsReply]] = {}
     for site in sorted(participants):
         claimants = claims.get(site, [])
         if not claimants:
-            left_out.append(Dropped(site=site, reason=DropReason.ABSENT))
+            if site not in explained:
+                left_out.append(Dropped(site=site, reason=DropReason.ABSENT))
         elif len({node for node, _ in claimants}) > 1:
             left_out += [
                 Dropped(site=site, node=node, reason=DropReason.CLAIMED_TWICE) for node, _ in claimants

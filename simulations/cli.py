@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from client.cli import site_app
+from client.cli import receipts_app, site_app
 from common.console import BAD_INPUT, explained
+from server.cli import coordinator_app
 from simulations.privacy_cli import privacy_app
 
 app = typer.Typer(
@@ -21,6 +22,8 @@ cohort_app = typer.Typer(no_args_is_help=True, help="Look at a hospital's cohort
 bench_app = typer.Typer(no_args_is_help=True, help="Measure, and print a table.")
 app.add_typer(cohort_app, name="cohort")
 app.add_typer(site_app, name="site")
+app.add_typer(receipts_app, name="receipts")
+app.add_typer(coordinator_app, name="coordinator")
 app.add_typer(privacy_app, name="privacy")
 app.add_typer(bench_app, name="bench")
 

@@ -1,5 +1,6 @@
 """A small federation and random patients of it, made by hand."""
 
+import os
 import re
 import shutil
 import struct
@@ -55,6 +56,15 @@ def _state_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CONSILIUM_STATE", str(tmp_path_factory.mktemp("state")))
         yield
+
+
+@pytest.fixture(scope="session")
+def nginx() -> str:
+    """The proxy in front of a coordinator: no Python package, so a machine that runs the tests may lack it."""
+    found = shutil.which("nginx", path=os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/usr/local/sbin"]))
+    if found is None:
+        pytest.skip("nginx is not installed; `apt-get install nginx-light` brings it")
+    return found
 
 
 @pytest.fixture(autouse=True)

@@ -14,6 +14,7 @@ from common.preprocessing import declared
 from common.privacy_plan import with_privacy
 from server.app import server_app
 from server.coordination import RunFailed, coordinate
+from server.enrolment import Enrolment, write_enrolled
 from server.journal import RoundRecord, RunRecord, read_journal
 from server.replies import DropReason
 from server.result import load_result
@@ -225,6 +226,25 @@ def test_the_same_seed_gives_the_same_weights(bench: "Bench", tmp_path: Path, na
         coordinate(grid, federation, tmp_path, tmp_path / out, seed=3)
     first, second = ((tmp_path / out / "weights.safetensors").read_bytes() for out in ("a", "b"))
     assert first == second
+
+
+def test_a_run_with_enrolled_keys_asks_their_nodes_alone(bench: "Bench", tmp_path: Path) -> None:
+    save(bench.federation(rounds=1), tmp_path / FILE_NAME)
+    enrolled = {
+        site: Enrolment(fingerprint="SHA256:x", node_id=node, since="now")
+        for site, node in bench.nodes.items()
+        if site != "west"
+    }
+    write_enrolled(tmp_path / "nodes.json", enrolled)
+    config: UserConfig = {
+        "federation": str(tmp_path / FILE_NAME),
+        "out": str(tmp_path / "out"),
+        "nodes": str(tmp_path / "nodes.json"),
+    }
+    grid = federation_grid(bench, lambda weight: 1.0)
+    server_app()(grid, Context(5, 1, {}, RecordDict(), config))
+    assert runs(tmp_path / "out")[-1].sites == ("east", "north", "south")
+    assert bench.nodes["west"] not in {message.metadata.dst_node_id for message in grid.sent}
 
 
 @pytest.mark.parametrize("config", [{"out": "x"}, {"federation": "f", "out": "x", "fold": -2}])

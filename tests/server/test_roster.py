@@ -8,8 +8,9 @@ from flwr.app import Message
 
 from common.errors import RefusalCode
 from common.exchange import STATISTICS, RefusalReply, StatisticsReply, StatisticsRequest
+from server.enrolment import Enrolment
 from server.replies import DropReason
-from server.roster import build, enrol, quorum
+from server.roster import build, enrol, name_nodes, quorum
 
 if TYPE_CHECKING:
     from tests.server.conftest import Bench
@@ -128,3 +129,64 @@ def test_waits_for_late_nodes_and_not_beyond_the_deadline(
 )
 def test_quorum_is_the_share_of_participants_rounded_up(bench: "Bench", share: float, needed: int) -> None:
     assert quorum(bench.federation(quorum=share)) == needed
+
+
+def enrolments(**nodes: int) -> dict[str, Enrolment]:
+    return {
+        site: Enrolment(fingerprint=f"SHA256:{site}", node_id=node, since="now")
+        for site, node in nodes.items()
+    }
+
+
+def test_where_keys_are_enrolled_only_participants_nodes_are_asked(bench: "Bench") -> None:
+    answers = {node: says(bench.statistics(site)) for site, node in bench.nodes.items()}
+    stranger, other = 77, 78
+    grid = bench.grid({**answers, stranger: says(bench.statistics("north")), other: refuses})
+    named = name_nodes(bench.federation(), enrolments(**bench.nodes, atlantis=other))
+    roster = enrol(grid, bench.federation(), -1, named)
+    assert {message.metadata.dst_node_id for message in grid.sent} == set(bench.nodes.values())
+    assert roster.nodes == bench.nodes
+    assert roster.left_out == ()
+
+
+def test_a_node_cannot_take_the_name_of_another_hospital(bench: "Bench") -> None:
+    answers = {node: says(bench.statistics(site)) for site, node in bench.nodes.items()}
+    answers[bench.nodes["west"]] = says(bench.statistics("north"))
+    answers[bench.nodes["east"]] = refuses
+    named = name_nodes(bench.federation(), enrolments(**bench.nodes))
+    roster = enrol(bench.grid(answers), bench.federation(), -1, named)
+    assert set(roster.nodes) == {"north", "south"}
+    assert {(one.site, one.node, one.reason, one.code) for one in roster.left_out} == {
+        ("west", bench.nodes["west"], DropReason.WRONG_SITE, None),
+        ("east", bench.nodes["east"], DropReason.REFUSED, "federation-mismatch"),
+    }
+
+
+def test_each_missing_hospital_has_one_reason(bench: "Bench") -> None:
+    federation = bench.federation(deadline_s=0.01)
+    told = federation.participants[0].model_copy(update={"key_fingerprint": "SHA256:another"})
+    federation = federation.model_copy(update={"participants": (told, *federation.participants[1:])})
+    nodes = {site: node for site, node in bench.nodes.items() if site != "south"}
+    grid = bench.grid(
+        {bench.nodes["east"]: says(bench.statistics("east")), nodes["west"]: lambda message: None}
+    )
+    roster = enrol(grid, federation, -1, name_nodes(federation, enrolments(**nodes)))
+    assert roster.nodes == {}
+    assert {(one.site, one.reason) for one in roster.left_out} == {
+        ("east", DropReason.KEY_MISMATCH),
+        ("north", DropReason.ABSENT),
+        ("south", DropReason.NOT_ENROLLED),
+        ("west", DropReason.NO_REPLY),
+    }
+    assert len(roster.left_out) == 4
+    assert {message.metadata.dst_node_id for message in grid.sent} == {bench.nodes["west"]}
+
+
+def test_the_fingerprint_of_the_federation_file_is_the_enrolled_one(bench: "Bench") -> None:
+    federation = bench.federation()
+    participants = tuple(
+        each.model_copy(update={"key_fingerprint": f"SHA256:{each.name}"}) for each in federation.participants
+    )
+    federation = federation.model_copy(update={"participants": participants})
+    named = name_nodes(federation, enrolments(**bench.nodes))
+    assert named.sites == {node: site for site, node in bench.nodes.items()}

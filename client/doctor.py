@@ -1,0 +1,103 @@
+"""`consilium site doctor`: whatever could keep a site from taking part, looked at in turn, with a remedy each."""
+
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+
+from client import machine, reach
+from client.approving import public_files
+from client.checking import check
+from client.cohort import parse_site_file
+from client.finding import Check, Finding, fail, made, ok
+from client.home import Home, read_approval
+from client.keys import fingerprint, read_key, read_public_key
+from client.receipts_page import read_receipts, verdict
+from client.spending import read_account
+from common.bundle import PACKAGE, bundle_hash
+from common.federation import load
+
+
+def examine(home: Home) -> list[Finding]:
+    """Everything, in the order in which to mend it."""
+    return made(CHECKS, home)
+
+
+def _key(home: Home) -> Iterator[Finding]:
+    public = fingerprint(read_key(home.key).public_key())
+    if fingerprint(read_public_key(home.public_key)) != public:
+        yield fail(
+            "node key", "the public key does not belong to it", f"remove {home.public_key}, then site init"
+        )
+    else:
+        yield ok("node key", public)
+
+
+def _agreement(home: Home) -> Iterator[Finding]:
+    approval, federation = read_approval(home), load(home.agreement)
+    installed = version(PACKAGE)
+    if approval.version != installed:
+        told = f"approved for consilium {approval.version}, installed is {installed}"
+        yield fail("version", told, "review what changed, then approve the federation file again")
+    else:
+        yield ok("version", installed)
+    listed = parse_site_file(home.folder).approved
+    if approval.federation != federation.digest:
+        yield fail("federation", "the copy is not the file that was approved", "approve it again")
+    elif listed not in (None, federation.digest):
+        yield fail(
+            "federation", "site.toml names another hash as approved", "change or remove `approved` there"
+        )
+    else:
+        files = len(list(public_files(federation)))
+        yield ok(
+            "federation", f"{federation.digest}, with {files} public files; ask the coordinator for its hash"
+        )
+        yield ok("bundle", f"{bundle_hash(federation)} is the only one that runs here")
+
+
+def _data(home: Home) -> Iterator[Finding]:
+    seen = check(home)
+    for problem in seen["problems"]:
+        yield fail("data", problem, "correct it, then `consilium site check`")
+    if not seen["problems"]:
+        yield ok("data", f"{seen['patients']:,} patients satisfy the federation file")
+
+
+def _ledger(home: Home) -> Iterator[Finding]:
+    account = read_account(home.folder)
+    entries = "none yet" if account.entries is None else f"{account.entries} entries"
+    yield ok("ledger", f"{entries}, whole")
+
+
+def _receipts(home: Home) -> Iterator[Finding]:
+    yield ok("receipts", verdict(read_receipts(home)))
+
+
+CHECKS: Sequence[tuple[str, Check]] = (
+    ("python", machine.python),
+    ("disk", machine.disk),
+    ("shared memory", machine.shared_memory),
+    ("permissions", machine.permissions),
+    ("local port", machine.port),
+    ("node key", _key),
+    ("proxy", reach.proxies),
+    ("dns", reach.name),
+    ("authority", reach.authority),
+    ("coordinator", reach.coordinator),
+    ("federation", _agreement),
+    ("data", _data),
+    ("ledger", _ledger),
+    ("receipts", _receipts),
+)
+
+
+def findings_lines(findings: Sequence[Finding]) -> list[str]:
+    """A line per finding, its remedy below."""
+    lines = []
+    for finding in findings:
+        lines.append(f"{finding.level:4}  {finding.check}: {finding.told}")
+        if finding.remedy:
+            lines.append(f"      -> {finding.remedy}")
+    failed = sum(finding.level == "fail" for finding in findings)
+    warned = sum(finding.level == "warn" for finding in findings)
+    ready = "the site can take part" if not failed else f"{failed} to mend before the site can take part"
+    return [*lines, f"{len(findings)} findings, {warned} warnings: {ready}."]

@@ -1,0 +1,133 @@
+"""The one module of the hospital that touches what Flower does not promise to keep.
+
+Written against flwr 1.41. Flower's own `flwr-clientapp` runs as it is, with six names of the module that does its
+work replaced: nothing is installed, no bundle is asked for its app, and what is pulled and pushed goes through a
+`Doorkeeper`. A contract test compares the names and their parameters with the installed Flower.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from flwr.app import Context, Message, RecordDict
+
+QUIET = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
+FAILED = "The task failed; the site's own log says why."
+
+RUNTIME = "flwr.supernode.runtime.run_clientapp"
+COMMAND = "flwr.supernode.cli.flwr_clientapp"
+REPLACED = {
+    "pull_task_input": ("client",),
+    "install_from_fab": ("fab_file", "install_dir", "skip_prompt"),
+    "install_app_dependencies": ("project_dir", "launch_id", "run_id", "index_context"),
+    "get_load_client_app_fn": ("default_app_ref", "app_path", "multi_app"),
+    "push_message": ("client", "message", "context"),
+    "push_task_output": ("client", "context", "sub_status", "details"),
+}
+"""Name -> its parameters in Flower."""
+
+OTHER_COMMANDS = ("flwr-agentapp", "flwr-connector", "flwr-model", "flwr-serverapp", "flwr-simulation")
+"""What a SuperExec can start beside `flwr-clientapp`; an agent's app would bring its own code to the hospital."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a SuperNode hands to an app's process.
+
+    Attributes:
+        message: the request.
+        bundle: the bundle's content.
+        bundle_hash: as the SuperNode calls it.
+        bundle_version: as the run calls it.
+    """
+
+    message: Message
+    bundle: bytes
+    bundle_hash: str
+    bundle_version: str
+
+
+class Doorkeeper(Protocol):
+    """Stands between Flower and the app."""
+
+    def admit(self, task: Task) -> None:
+        """See a task before anything is done with it."""
+
+    def answer(self, message: Message, context: Context) -> Message:
+        """The app's answer, or a refusal."""
+
+    def release(self, message: Message) -> Message:
+        """What leaves in place of a reply; if it raises, nothing leaves."""
+
+
+class NothingLeavesError(Exception):
+    """Flower is told no more than that something failed."""
+
+    def __init__(self) -> None:
+        super().__init__(FAILED)
+
+
+def run_client_app(arguments: Sequence[str], doorkeeper: Doorkeeper) -> None:
+    """Be `flwr-clientapp` for one task, with these command line arguments; ends the process as Flower does."""
+    os.environ.update(QUIET)
+    runtime, command = importlib.import_module(RUNTIME), importlib.import_module(COMMAND)
+    for name, replacement in _replacements(runtime, doorkeeper).items():
+        setattr(runtime, name, replacement)
+    sys.argv = ["flwr-clientapp", *arguments]
+    command.flwr_clientapp()
+
+
+def _replacements(runtime: Any, doorkeeper: Doorkeeper) -> dict[str, Callable[..., Any]]:
+    pull, push, finish = runtime.pull_task_input, runtime.push_message, runtime.push_task_output
+
+    def pull_task_input(client: Any) -> Any:
+        try:
+            message, context, run, fab = pull(client)
+        except Exception:  # its text may quote what was pulled
+            raise NothingLeavesError from None
+        doorkeeper.admit(Task(message, fab.content, fab.hash_str, run.fab_version))
+        return message, context, run, fab
+
+    def install_from_fab(*_: object, **__: object) -> None:
+        """Nothing of a bundle is installed."""
+
+    def install_app_dependencies(*_: object, **__: object) -> None:
+        """Nor anything it depends on."""
+
+    def get_load_client_app_fn(*_: object, **__: object) -> Callable[..., Any]:
+        def load(*_: object) -> Callable[[Message, Context], Message]:
+            def app(message: Message, context: Context) -> Message:
+                return doorkeeper.answer(message, context)
+
+            return app
+
+        return load
+
+    def push_message(client: Any, message: Message, context: Context) -> None:
+        try:
+            leaving = doorkeeper.release(message)
+        except Exception:
+            raise NothingLeavesError from None
+        push(client, leaving, context)
+
+    def push_task_output(client: Any, context: Context | None, sub_status: str, details: str) -> None:
+        finish(client=client, context=None, sub_status=sub_status, details=FAILED if details else "")
+
+    replaced = locals()
+    return {name: replaced[name] for name in REPLACED}
+
+
+def weigh(content: RecordDict) -> tuple[int, str]:
+    """(bytes, SHA-256) of a record as Flower sends it.
+
+    Flower names every part of a message by the SHA-256 of its serialised form, in which the names of its own parts
+    stand: the name of the whole record therefore fixes every byte below it, and the coordinator can compute it too.
+    """
+    from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects, no_object_id_recompute
+
+    with no_object_id_recompute():
+        parts = {key: len(part.deflate()) for key, part in get_all_nested_objects(content).items()}
+        return sum(parts.values()), content.object_id

@@ -1,0 +1,132 @@
+"""The machine of a site as the process that trains would find it: Python, torch, GPU, disk, memory, permissions."""
+
+import json
+import os
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+
+from client.finding import Finding, fail, ok, warn
+from client.home import Home, read_connection
+from client.running import LOOPBACK, inherited, state_file
+from common.supervision_state import read_state
+
+SHARED_MEMORY = "/dev/shm"
+_GIB = 2**30
+
+
+def python(home: Home) -> Iterator[Finding]:
+    """The interpreter, torch and the GPUs of a child with the services' environment."""
+    command = [sys.executable, "-P", "-m", "client.probe"]
+    run = subprocess.run(
+        command, env={**inherited(home)}, capture_output=True, text=True, timeout=120, check=False
+    )
+    if run.returncode:
+        told = run.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+        yield fail(
+            "python", f"the training process cannot start: {told[0]}", "install consilium again in its venv"
+        )
+        return
+    found = json.loads(run.stdout.splitlines()[-1])
+    yield ok("python", f"{found['python']} at {found['executable']}")
+    if not found["arithmetic"]:
+        yield fail(
+            "torch", "a product of two matrices comes out wrong", "install torch again, then test the memory"
+        )
+    else:
+        yield ok("torch", f"{found['torch']}, {found['threads']} threads")
+    yield from _gpus(found)
+
+
+def _gpus(found: dict[str, object]) -> Iterator[Finding]:
+    devices, driver = found["devices"], _driver()
+    assert isinstance(devices, list)
+    for device in devices:
+        if device["works"]:
+            yield ok("gpu", f"{device['name']} {device['model']}, {device['memory_gib']} GiB, computes")
+        else:
+            yield fail(
+                "gpu", f"{device['name']} is there but does not compute", "restart the driver or the machine"
+            )
+    if devices:
+        yield ok("driver", driver or "its tools are not installed")
+    elif driver is None:
+        yield ok("gpu", "none; the site trains on its processors")
+    elif found["cuda"] is None:
+        yield warn(
+            "gpu", f"there is one ({driver}), but torch is built without CUDA", "install torch for CUDA"
+        )
+    else:
+        remedy = "give the service the device, unset CUDA_VISIBLE_DEVICES, or update the driver"
+        yield warn("gpu", f"there is one ({driver}), but the training process does not see it", remedy)
+
+
+def _driver() -> str | None:
+    """Names and driver versions of the GPUs, from the driver's own tool; None if it finds none."""
+    if (tool := shutil.which("nvidia-smi")) is None:
+        return None
+    query = [tool, "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    try:
+        run = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return "; ".join(run.stdout.split("\n")).strip("; ") or None
+
+
+def disk(home: Home) -> Iterator[Finding]:
+    """Room for logs, receipts, the ledger and messages."""
+    free = shutil.disk_usage(home.folder).free
+    told, remedy = f"{free / _GIB:.1f} GiB free at {home.folder}", "make room"
+    if free < 0.2 * _GIB:
+        yield fail("disk", told, remedy)
+    else:
+        yield warn("disk", told, remedy) if free < 2 * _GIB else ok("disk", told)
+
+
+def shared_memory(home: Home) -> Iterator[Finding]:
+    """What torch's processes share; containers are given 64 MB unless asked for more."""
+    if not os.path.isdir(SHARED_MEMORY):
+        yield warn("shared memory", f"there is no {SHARED_MEMORY}", "mount a tmpfs there")
+        return
+    size = shutil.disk_usage(SHARED_MEMORY).total
+    told = f"{size / 2**20:.0f} MiB at {SHARED_MEMORY}"
+    small = size < 60 * 2**20
+    yield (
+        warn("shared memory", told, "give the container --shm-size=256m")
+        if small
+        else ok("shared memory", told)
+    )
+
+
+def permissions(home: Home) -> Iterator[Finding]:
+    """What the site must write, and what nobody else may read."""
+    places = [
+        home.folder,
+        *(path for path in (home.state, home.receipts.parent, home.folder / "ledger") if path.exists()),
+    ]
+    closed = [str(place) for place in places if not os.access(place, os.W_OK | os.X_OK)]
+    if closed:
+        yield fail("permissions", f"cannot write to {', '.join(closed)}", "give this user the folders")
+    else:
+        yield ok("permissions", "the site folder can be written")
+    if home.key.exists() and stat.S_IMODE(home.key.stat().st_mode) & 0o077:
+        yield fail("node key", f"{home.key} can be read by other users", f"chmod 600 {home.key}")
+
+
+def port(home: Home) -> Iterator[Finding]:
+    """The local port between the site's own two processes."""
+    number = read_connection(home).port
+    if read_state(state_file(home)) is not None:
+        yield ok("local port", f"{number}, in use by this site, which is running")
+        return
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, number))
+        except OSError:
+            yield fail("local port", f"{number} is in use", f"change the port in {home.connection}")
+            return
+    yield ok("local port", f"{number} is free")

@@ -1,0 +1,213 @@
+"""What a reply may hold: exact names, shapes and counts, held against its request and the agreement alone.
+
+Every function here takes a reply apart and gives back an equal one whose arrays and numbers are in the agreement's
+own order, so that not even their order says anything. A reply that does not fit raises `BlockedError` with a fixed
+word; the word never holds a name or a number of the reply.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+from client.policy import Terms
+from client.privacy import learns
+from common.exchange import Arrays, EvaluateReply, ModelRequest, Numbers, StatisticsReply, TrainReply
+from common.federation import Federation
+from common.model import averaging_group, hospitals_behind
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+VALIDATION = ("validation_loss", "validation_squares", "validation_patients")
+
+
+class BlockReason(StrEnum):
+    """Why a message did not leave; kept in the hospital's own receipt."""
+
+    MESSAGE_TYPE = "message-type"
+    ENVELOPE = "envelope"
+    NOT_A_MESSAGE = "not-a-message"
+    WRONG_SITE = "wrong-site"
+    WRONG_ROUND = "wrong-round"
+    ARRAY_NAMES = "array-names"
+    ARRAY_FORM = "array-form"
+    NOT_FINITE = "not-finite"
+    UPDATE_NORM = "update-norm"
+    UNTRAINED_CHANGED = "untrained-changed"
+    COUNT = "count"
+    METRICS = "metrics"
+    POLICY = "policy"
+    LEDGER = "ledger"
+    GATE_FAILED = "gate-failed"
+
+
+class BlockedError(Exception):
+    """A message that must not leave."""
+
+    def __init__(self, reason: BlockReason) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the gate holds a reply against, all of it from the hospital's own disk.
+
+    Attributes:
+        site: the hospital's name.
+        federation: its own copy of the agreement.
+        terms: what holds under its policy.
+        weights: parameter -> shape; all are float32.
+        maximum_update_norm: over all parameters; None is no limit.
+    """
+
+    site: str
+    federation: Federation
+    terms: Terms
+    weights: Shapes
+    maximum_update_norm: float | None
+
+
+def require(held: bool, reason: BlockReason) -> None:
+    """Block unless something holds."""
+    if not held:
+        raise BlockedError(reason)
+
+
+def fit_statistics(reply: StatisticsReply, expected: Expected) -> StatisticsReply:
+    """Sums with the names and shapes of `common.preprocessing.site_statistics`, none about too few patients."""
+    federation, privacy = expected.federation, expected.terms.privacy
+    least = federation.statistics.minimum_count
+    require(reply.site == expected.site, BlockReason.WRONG_SITE)
+    shapes = {f"modality:{m.name}": (3, len(m.nodes)) for m in federation.modalities if m.scale != "none"}
+    shapes |= {f"survival:{task.name}": (3, 1) for task in federation.survival_tasks()}
+    if privacy is not None and privacy.statistics == "declared":
+        shapes = {}
+    moments = _in_order(reply.moments, shapes, np.dtype(np.float64))
+    exact = privacy is None or privacy.statistics == "public"
+    if privacy is None:
+        require(reply.patients >= least, BlockReason.COUNT)
+    else:
+        require(reply.patients == 1, BlockReason.COUNT)
+    require(set(reply.withheld) == set(shapes), BlockReason.METRICS)
+    withheld = {name: float(reply.withheld[name]) for name in shapes}
+    for name, sums in moments.items():
+        count, _, squares = sums
+        require(bool((count >= 0).all() and (squares >= 0).all()), BlockReason.COUNT)
+        require(not sums[:, count == 0].any(), BlockReason.COUNT)
+        if exact:
+            _enough_behind(sums, least)
+            require(privacy is not None or bool((count <= reply.patients).all()), BlockReason.COUNT)
+            require(withheld[name] == float((count == 0).sum()), BlockReason.METRICS)
+        else:
+            require(withheld[name] == 0, BlockReason.METRICS)
+    return StatisticsReply(site=expected.site, patients=reply.patients, moments=moments, withheld=withheld)
+
+
+def _enough_behind(sums: np.ndarray, least: int) -> None:
+    """Block exact sums [3, N] with few patients in a cell; where sum and squares are equal, the values are 0 and 1."""
+    count, total, squares = sums
+    shown = count > 0
+    require(bool((count[shown] >= least).all()), BlockReason.COUNT)
+    require(bool((count == np.floor(count)).all()), BlockReason.COUNT)
+    two_valued = shown & (total == squares) & (total == np.floor(total))
+    ones, zeros = total[two_valued], (count - total)[two_valued]
+    both = (ones > 0) & (zeros > 0)
+    require(bool((np.minimum(ones, zeros)[both] >= least).all()), BlockReason.COUNT)
+
+
+def fit_training(
+    reply: TrainReply, request: ModelRequest, expected: Expected
+) -> tuple[TrainReply, float, tuple[str, ...]]:
+    """(the reply, L2 norm of its update, metrics that were suppressed): exactly the model's weights, and fit counts."""
+    privacy = expected.terms.privacy
+    require(reply.site == expected.site, BlockReason.WRONG_SITE)
+    require(reply.round == request.round, BlockReason.WRONG_ROUND)
+    weights = _in_order(reply.weights, expected.weights, np.dtype(np.float32))
+    before = _in_order(request.weights, expected.weights, np.dtype(np.float32))
+    patients = _patients(reply.patients, expected)
+    squares = []
+    for name, array in weights.items():
+        trained = patients[averaging_group(name)] > 0
+        if privacy is not None:
+            trained &= learns(name, privacy, frozenset())
+        if not trained:
+            require(array.tobytes() == before[name].tobytes(), BlockReason.UNTRAINED_CHANGED)
+        squares.append(float(np.square(array.astype(np.float64) - before[name]).sum()))
+    norm = math.sqrt(math.fsum(squares))
+    limit = expected.maximum_update_norm
+    require(math.isfinite(norm) and (limit is None or norm <= limit), BlockReason.UPDATE_NORM)
+    metrics, suppressed = _metrics(reply.metrics, expected, ("training_loss",))
+    fitted = TrainReply(
+        site=expected.site, round=reply.round, weights=weights, patients=patients, metrics=metrics
+    )
+    return fitted, norm, suppressed
+
+
+def fit_evaluation(
+    reply: EvaluateReply, request: ModelRequest, expected: Expected
+) -> tuple[EvaluateReply, tuple[str, ...]]:
+    """(the reply, metrics that were suppressed): sums over enough validation patients, or nothing."""
+    require(reply.site == expected.site, BlockReason.WRONG_SITE)
+    require(reply.round == request.round, BlockReason.WRONG_ROUND)
+    metrics, suppressed = _metrics(reply.metrics, expected, ())
+    return EvaluateReply(site=expected.site, round=reply.round, metrics=metrics), suppressed
+
+
+def _in_order(arrays: Arrays, shapes: Shapes, dtype: "np.dtype[Any]") -> Arrays:
+    """The same arrays, laid out plainly and in the agreement's order."""
+    require(set(arrays) == set(shapes), BlockReason.ARRAY_NAMES)
+    for name, shape in shapes.items():
+        array = arrays[name]
+        require(array.dtype == dtype and array.shape == tuple(shape), BlockReason.ARRAY_FORM)
+        require(bool(np.isfinite(array).all()), BlockReason.NOT_FINITE)
+    return {name: arrays[name].copy(order="C") for name in shapes}
+
+
+def _patients(patients: Numbers, expected: Expected) -> Numbers:
+    """Averaging group -> patients: 0, or at least the minimum count; with privacy 0 or 1."""
+    groups = hospitals_behind(expected.federation, frozenset())
+    require(set(patients) == set(groups), BlockReason.METRICS)
+    least = 1 if expected.terms.privacy is not None else expected.federation.statistics.minimum_count
+    for count in patients.values():
+        require(count == 0 or (math.isfinite(count) and count >= least), BlockReason.COUNT)
+        require(count == math.floor(count), BlockReason.COUNT)
+        require(expected.terms.privacy is None or count <= 1, BlockReason.COUNT)
+    require(patients["patients"] > 0, BlockReason.COUNT)
+    require(max(patients.values()) == patients["patients"], BlockReason.COUNT)
+    return {group: float(patients[group]) for group in groups}
+
+
+def _metrics(metrics: Numbers, expected: Expected, own: Iterable[str]) -> tuple[Numbers, tuple[str, ...]]:
+    """(metrics, names of those set to 0): none with privacy; all or none of the validation sums otherwise.
+
+    A task's pairs that are fewer than the minimum count are about few patients: both of its sums become 0.
+    """
+    if expected.terms.privacy is not None:
+        require(not metrics, BlockReason.METRICS)
+        return {}, ()
+    require(all(math.isfinite(number) for number in metrics.values()), BlockReason.NOT_FINITE)
+    tasks = [task.name for task in expected.federation.tasks]
+    pairs = [f"{kind}:{task}" for task in tasks for kind in ("concordant", "comparable")]
+    names = set(own) & set(metrics)
+    require(names == set(own), BlockReason.METRICS)
+    fitted = {name: float(metrics[name]) for name in own}
+    if set(metrics) == names:
+        return fitted, ()
+    require(set(metrics) == {*own, *VALIDATION, *pairs}, BlockReason.METRICS)
+    least = expected.federation.statistics.minimum_count
+    held = metrics["validation_patients"]
+    require(held >= least and held == math.floor(held), BlockReason.COUNT)
+    fitted |= {name: float(metrics[name]) for name in VALIDATION}
+    suppressed = []
+    for task in tasks:
+        good, pairs_ = metrics[f"concordant:{task}"], metrics[f"comparable:{task}"]
+        require(0 <= good <= pairs_ and pairs_ == math.floor(pairs_), BlockReason.METRICS)
+        if 0 < pairs_ < least:
+            good = pairs_ = 0.0
+            suppressed.append(task)
+        fitted |= {f"concordant:{task}": float(good), f"comparable:{task}": float(pairs_)}
+    return fitted, tuple(suppressed)

@@ -1,0 +1,68 @@
+"""A hospital's receipts as a page that needs nothing from elsewhere, as JSON, and as lines for a terminal."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from client.cohort import parse_site_file
+from client.home import Home
+from client.keys import fingerprint, read_public_key
+from client.receipts import Receipt, Verified, verify
+
+
+def read_receipts(home: Home) -> Verified:
+    """The site's receipts, verified with its own public key; none before the first message.
+
+    Raises:
+        InputError: if they are not as they were written.
+    """
+    key = read_public_key(home.public_key)
+    return verify(home.receipts, key) if home.receipts.parent.exists() else Verified((), 0)
+
+
+def page(home: Home, found: Verified) -> str:
+    """One HTML page, without scripts and without anything from another place."""
+    templates = Environment(
+        loader=PackageLoader("client"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    return templates.get_template("receipts.html.j2").render(
+        site=parse_site_file(home.folder).name,
+        receipts=found.receipts,
+        total=sum(one.size_bytes for one in found.receipts),
+        fingerprint=fingerprint(read_public_key(home.public_key)),
+        state=verdict(found),
+    )
+
+
+def verdict(found: Verified) -> str:
+    """What verification found, in a sentence."""
+    count = f"{len(found.receipts)} receipt{'' if len(found.receipts) == 1 else 's'}"
+    sentence = f"{count}: chain, signatures and end are whole."
+    return (
+        sentence
+        if not found.unwitnessed
+        else f"{sentence} The last {found.unwitnessed} came before a crash and are not yet counted in the head file."
+    )
+
+
+def as_data(found: Verified) -> list[dict[str, Any]]:
+    """The receipts as plain data."""
+    return [one.model_dump(mode="json") for one in found.receipts]
+
+
+def as_lines(receipts: Sequence[Receipt]) -> list[str]:
+    """A line per receipt."""
+    return [_line(one) for one in receipts]
+
+
+def _line(one: Receipt) -> str:
+    parts = [f"{one.number:>5}", one.at[:19], one.verdict, one.message]
+    parts += [] if one.round is None else [f"round {one.round}"]
+    parts += [one.reason] if one.reason else []
+    parts.append(f"{one.size_bytes:,} bytes")
+    if one.update_norm is not None:
+        parts.append(f"update norm {one.update_norm:.4g}")
+    if one.epsilon_before is not None and one.epsilon_after is not None:
+        parts.append(f"epsilon {one.epsilon_before:.3f} -> {one.epsilon_after:.3f}")
+    return "  ".join(parts)

@@ -1,0 +1,94 @@
+"""What a supervisor writes of its services, and how others find out whether it still runs and end it.
+
+A process is told from a later one with the same number by when it was started.
+"""
+
+import os
+import select
+import signal
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from common.errors import InputError
+
+PATIENCE_S = 30.0
+"""How long to wait for a supervisor to end everything."""
+
+
+class ServiceState(BaseModel):
+    """A service at one moment: `pid` is None between its end and its restart, `last_exit` negative for a signal."""
+
+    model_config = ConfigDict(frozen=True)
+
+    pid: int | None = None
+    birth: str | None = None
+    started: str | None = None
+    restarts: int = 0
+    last_exit: int | None = None
+    healthy: bool | None = None
+
+
+class State(BaseModel):
+    """What the state file holds."""
+
+    model_config = ConfigDict(frozen=True)
+
+    pid: int
+    birth: str
+    services: dict[str, ServiceState] = {}
+
+    @property
+    def alive(self) -> bool:
+        """Whether the supervisor that wrote it still runs."""
+        return birth_of(self.pid) == self.birth
+
+
+def birth_of(pid: int) -> str | None:
+    """What tells a process from any other with the same number: boot and clock tick it was started in; None if over."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] in "ZX" else f"{boot}:{fields[19]}"
+
+
+def read_state(state: Path) -> State | None:
+    """The state of a running supervisor; None if there is none, or the one that wrote the file is dead."""
+    found = last_state(state)
+    return found if found is not None and found.alive else None
+
+
+def end_supervisor(state: Path, patience_s: float = PATIENCE_S) -> bool:
+    """Ask the running supervisor to end everything and wait until it has; False if none runs.
+
+    Raises:
+        InputError: if it has not ended in time.
+    """
+    found = read_state(state)
+    if found is None:
+        return False
+    try:
+        process = os.pidfd_open(found.pid)
+    except ProcessLookupError:
+        return False
+    try:
+        if found.alive:  # still the same process, now that the descriptor holds on to it
+            signal.pidfd_send_signal(process, signal.SIGTERM)
+        ended, _, _ = select.select([process], [], [], patience_s)
+    finally:
+        os.close(process)
+    if not ended:
+        raise InputError(
+            str(state), f"process {found.pid} does not end", "look at its logs, then end it by its id"
+        )
+    return True
+
+
+def last_state(state: Path) -> State | None:
+    """What the file holds, be its supervisor alive or dead."""
+    try:
+        return State.model_validate_json(state.read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None

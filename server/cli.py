@@ -1,0 +1,140 @@
+"""The command `consilium coordinator`: what runs a federation's meeting point and its runs."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from common.console import explained
+
+coordinator_app = typer.Typer(
+    no_args_is_help=True, help="Run the meeting point of a federation: no patient's data ever comes here."
+)
+HomeArgument = Annotated[Path, typer.Argument(metavar="HOME", help="The coordinator's folder.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@coordinator_app.command()
+@explained
+def init(
+    folder: HomeArgument,
+    host: Annotated[str, typer.Option(help="The name or IP address that hospitals dial.")],
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port that hospitals dial.")] = 9443,
+    federation: Annotated[
+        Path | None, typer.Option(help="A folder with federation.toml, to be copied; else a draft to edit.")
+    ] = None,
+) -> None:
+    """Make a coordinator's folder with its own certificate authority; nothing is written over."""
+    from server.home import create
+
+    home = create(folder, host, port, federation)
+    typer.echo(f"Made {home.folder}.")
+    typer.echo(
+        f"Every hospital needs {home.authority} and the folder {home.agreement}, and the address {host}:{port}."
+    )
+    typer.echo(f"Next: consilium coordinator start {folder}")
+
+
+@coordinator_app.command()
+@explained
+def start(folder: HomeArgument) -> None:
+    """Run the coordinator in the foreground until it is stopped."""
+    from server.home import open_home
+    from server.services import start
+
+    home, began = open_home(folder), time.monotonic()
+    settings = home.settings()
+
+    def ready() -> None:
+        typer.echo(
+            f"Ready after {time.monotonic() - began:.1f} s: hospitals dial {settings.host}:{settings.port}."
+        )
+
+    start(home, ready)
+
+
+@coordinator_app.command()
+@explained
+def stop(folder: HomeArgument) -> None:
+    """End the coordinator that runs in this folder, and all its processes."""
+    from common.supervision_state import end_supervisor
+    from server.home import open_home
+
+    ended = end_supervisor(open_home(folder).services)
+    typer.echo("Stopped." if ended else "It does not run.")
+
+
+@coordinator_app.command()
+@explained
+def status(folder: HomeArgument, as_json: JsonOption = False) -> None:
+    """Print which processes run, which hospitals are connected and how the last run went."""
+    from server.home import open_home
+    from server.status import status_of, text
+
+    found = status_of(open_home(folder))
+    typer.echo(found.model_dump_json(indent=2) if as_json else text(found))
+
+
+@coordinator_app.command()
+@explained
+def logs(
+    folder: HomeArgument,
+    service: Annotated[str | None, typer.Argument(help="superlink, superexec or proxy; else all.")] = None,
+    lines: Annotated[int, typer.Option(min=1, help="How many of the last lines.")] = 50,
+) -> None:
+    """Print the last lines of the services' logs."""
+    from common.errors import InputError
+    from server.home import open_home
+    from server.services import PROXY, SUPEREXEC, SUPERLINK
+
+    names = (SUPERLINK, SUPEREXEC, PROXY)
+    if service is not None and service not in names:
+        raise InputError(service, "is no service", f"name one of {', '.join(names)}")
+    found = open_home(folder).logs
+    for name in names if service is None else (service,):
+        path = found / f"{name}.log"
+        told = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
+        if service is None:
+            typer.echo(f"== {name}")
+        for line in told[-lines:]:
+            typer.echo(line)
+
+
+@coordinator_app.command()
+@explained
+def enrol(
+    folder: HomeArgument,
+    site: Annotated[str, typer.Argument(help="The hospital's name, as in the federation file.")],
+    public_key: Annotated[
+        Path, typer.Argument(help="Its node_key.pub, after a call to compare fingerprints.")
+    ],
+) -> None:
+    """Let a hospital's key speak for it, and for nobody else."""
+    from server.admission import enrol_site
+    from server.home import open_home
+
+    enrolment = enrol_site(open_home(folder), site, public_key)
+    typer.echo(f"Enrolled {site} with the key {enrolment.fingerprint}.")
+
+
+@coordinator_app.command()
+@explained
+def run(
+    folder: HomeArgument,
+    federation: Annotated[
+        Path | None,
+        typer.Argument(metavar="FEDERATION_FOLDER", help="Holds federation.toml; else HOME/federation."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train the federation with the hospitals that are connected, and follow it round by round.
+
+    Exits with 0 if every round had its quorum, 3 if not, and 1 if there is no model.
+    """
+    from server.home import open_home
+    from server.submission import run_federation
+
+    home = open_home(folder)
+    if (code := run_federation(home, federation or home.agreement, as_json)) != 0:
+        raise typer.Exit(code)

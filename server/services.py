@@ -1,0 +1,169 @@
+"""The coordinator's three processes: Flower's SuperLink, the SuperExec that runs its work, and nginx in front.
+
+The SuperLink keeps its state in a database and leaves the work to another process, so that a run outlives its end.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import tomli_w
+
+from common.errors import InputError
+from common.supervision import Service, end_leftovers, supervise
+from common.supervision_state import read_state
+from server.home import SETTINGS, Home
+from server.proxy import nginx_configuration
+
+CONNECTION = "coordinator"
+"""Flower's name for this SuperLink."""
+SUPERLINK, SUPEREXEC, PROXY = "superlink", "superexec", "proxy"
+LOOPBACK = "127.0.0.1"
+
+_SYSTEM = ("/usr/sbin", "/usr/local/sbin")  # where nginx is, on the path of nobody but root
+
+
+def environment(home: Home) -> dict[str, str]:
+    """What Flower's processes need beside this process' environment."""
+    direct = [*filter(None, os.environ.get("NO_PROXY", "").split(",")), LOOPBACK, "localhost"]
+    scripts = str(Path(sys.executable).parent)  # beside the interpreter, also where PATH does not lead there
+    return {
+        "FLWR_HOME": str(home.flower),
+        "FLWR_TELEMETRY_ENABLED": "0",
+        "FLWR_DISABLE_UPDATE_CHECK": "1",
+        "NO_PROXY": ",".join(direct),
+        "no_proxy": ",".join(direct),
+        "PATH": os.pathsep.join([scripts, os.environ.get("PATH", os.defpath)]),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def script(name: str) -> str:
+    """A command that was installed with this interpreter."""
+    return str(Path(sys.executable).with_name(name))
+
+
+def start(home: Home, ready: Callable[[], None]) -> None:
+    """Run the services until SIGTERM or SIGINT; `ready` is called once, when the coordinator answers.
+
+    Raises:
+        InputError: if it runs already, a port is taken, or nginx is missing or rejects its configuration.
+    """
+    settings = home.settings()
+    if (running := read_state(home.services)) is not None:
+        what = f"this coordinator runs already, as process {running.pid}"
+        raise InputError(str(home.folder), what, "end it by `consilium coordinator stop`")
+    end_leftovers(home.services)  # they hold the ports
+    for key, host, port in (("port", "", settings.port), ("internal_port", LOOPBACK, settings.internal_port)):
+        if _taken(host, port):
+            raise InputError(
+                f"{home.folder / SETTINGS}, {key}",
+                f"port {port} is in use",
+                "end what uses it or change the port",
+            )
+    services = prepare(home)
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    announcer = threading.Thread(target=_announce, args=(home, ready, stopping), daemon=True)
+    announcer.start()
+    supervise(services, home.services, home.logs, stopping)
+
+
+def prepare(home: Home) -> tuple[Service, ...]:
+    """Write what the services read, and describe them.
+
+    Raises:
+        InputError: if nginx is missing or rejects its configuration.
+    """
+    settings = home.settings()
+    address = f"{LOOPBACK}:{settings.internal_port}"
+    connection = {"address": address, "root-certificates": str(home.authority)}
+    flower = {"superlink": {"default": CONNECTION, CONNECTION: connection}}
+    home.flower.mkdir(parents=True, exist_ok=True)
+    (home.flower / "config.toml").write_text(tomli_w.dumps(flower), encoding="utf-8")
+    env = environment(home)
+    superlink = (
+        *(script("flower-superlink"), "--host", LOOPBACK, "--port", str(settings.internal_port)),
+        *("--ssl-ca-certfile", str(home.authority)),
+        *("--ssl-certfile", str(home.certificate), "--ssl-keyfile", str(home.key)),
+        *("--enable-supernode-auth", "--isolation", "process", "--disable-runtime-dependency-installation"),
+        *("--database", str(home.database), "--superexec-auth-secret-file", str(home.superexec_secret)),
+    )
+    superexec = (
+        *(script("flower-superexec"), "--runtime-api-address", address),
+        *("--root-certificates", str(home.authority)),
+        *("--superexec-auth-secret-file", str(home.superexec_secret)),
+    )
+    return (
+        Service(SUPERLINK, superlink, env, 1.0, lambda: answers(home, settings.internal_port)),
+        Service(SUPEREXEC, superexec, env, 1.0),
+        Service(PROXY, _nginx(home, env), env, 1.0),
+    )
+
+
+def answers(home: Home, port: int) -> bool:
+    """Whether the coordinator's health is well on this port of the loopback interface."""
+    context = ssl.create_default_context(cafile=str(home.authority))
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+    )
+    try:
+        with opener.open(f"https://{LOOPBACK}:{port}/health", timeout=5) as reply:
+            return bool(reply.status == 200)
+    except OSError:  # nobody listens, or what listens is not this coordinator
+        return False
+
+
+def _nginx(home: Home, env: Mapping[str, str]) -> tuple[str, ...]:
+    settings = home.settings()
+    nginx = shutil.which("nginx", path=os.pathsep.join([env["PATH"], *_SYSTEM]))
+    if nginx is None:
+        raise InputError(
+            "nginx", "is not installed", "install it, for instance by `apt-get install nginx-light`"
+        )
+    home.proxy.mkdir(parents=True, exist_ok=True)
+    path = home.proxy / "nginx.conf"
+    # paths from here: nginx would read a meaning into some characters of an absolute one
+    files = [os.path.relpath(each, home.proxy) for each in (home.certificate, home.key, home.authority)]
+    path.write_text(nginx_configuration(settings.port, settings.internal_port, *files), encoding="utf-8")
+    command = (nginx, "-p", str(home.proxy), "-c", str(path), "-e", "stderr")
+    tested = subprocess.run((*command, "-t", "-q"), capture_output=True, text=True, check=False)
+    if tested.returncode:
+        told = tested.stderr.strip().splitlines()[0] if tested.stderr.strip() else "no reason given"
+        raise InputError(str(path), f"nginx does not take it ({told})", f"correct {home.folder / SETTINGS}")
+    return command
+
+
+def _taken(host: str, port: int) -> bool:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except PermissionError:  # a port below 1024: nginx says so itself
+            return False
+        except OSError:
+            return True
+    return False
+
+
+def _announce(home: Home, ready: Callable[[], None], stopping: threading.Event) -> None:
+    settings = home.settings()
+    waiting = [
+        settings.internal_port,
+        settings.port,
+    ]  # in this order, or the proxy would log what it cannot reach
+    while not stopping.wait(0.2):
+        if answers(home, waiting[0]):
+            waiting.pop(0)
+        if not waiting:
+            ready()
+            return

@@ -1,0 +1,337 @@
+"""What a hospital's engineer does: make a site, approve a federation, check the tables, look at what left."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import Result as Ended
+from cryptography.hazmat.primitives.serialization import load_ssh_private_key, load_ssh_public_key
+from typer.testing import CliRunner
+
+from client.cohort import parse_site_file
+from client.flower_internals import OTHER_COMMANDS
+from client.home import Home, read_approval
+from client.keys import read_key
+from client.policy import Policy, agree
+from client.receipts import Receipt, append
+from client.running import LIVENESS_S, inherited, services
+from common.accounting import spend
+from common.errors import InputError
+from common.federation import Privacy, PublicFile, load, save
+from common.model import build_model
+from common.privacy_plan import with_privacy
+
+if TYPE_CHECKING:
+    from tests.client.conftest import Hospital
+
+PRIVACY = Privacy(noise_multiplier=8.0, sampling_rate=0.5, expected_batch_size=6)
+
+
+def ask(*arguments: object, given: str | None = None) -> Ended:
+    from simulations.cli import app
+
+    return CliRunner().invoke(app, [str(part) for part in arguments], input=given, terminal_width=200)
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate of an authority."""
+    folder = tmp_path_factory.mktemp("authority")
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -subj /CN=test"
+    subprocess.run(
+        [*command.split(), "-keyout", "ca.key", "-out", "ca.crt"], cwd=folder, check=True, capture_output=True
+    )
+    return folder / "ca.crt"
+
+
+def init(folder: Path, authority: Path, **changes: str) -> Ended:
+    options = {"name": "north", "coordinator": "fl.example.org:9443", "ca": str(authority)} | changes
+    return ask(
+        "site", "init", folder, *(part for key, value in options.items() for part in (f"--{key}", value))
+    )
+
+
+def test_init_makes_a_site_that_flower_can_use(tmp_path: Path, authority: Path) -> None:
+    site = tmp_path / "site"
+    done = init(site, authority)
+    assert done.exit_code == 0, done.output
+    home = Home(site)
+    load_ssh_private_key(home.key.read_bytes(), None)
+    load_ssh_public_key(home.public_key.read_bytes())
+    assert home.public_key.read_bytes().startswith(b"ecdsa-sha2-nistp384 ")
+    assert stat.S_IMODE(home.key.stat().st_mode) == 0o600
+    policy = parse_site_file(site).policy
+    assert policy.require_dp
+    assert policy.maximum_epsilon is not None
+    assert policy.statistics == ("declared",)
+
+
+def test_init_overwrites_nothing(tmp_path: Path, authority: Path) -> None:
+    site = tmp_path / "site"
+    init(site, authority)
+    before = {path: path.read_bytes() for path in site.rglob("*") if path.is_file()}
+    again = init(site, authority)
+    assert again.exit_code == 0
+    assert "Made" not in again.output
+    for changed in ({"name": "south"}, {"coordinator": "other:1"}):
+        done = init(site, authority, **changed)
+        assert (done.exit_code, len(done.stderr.strip().splitlines())) == (2, 1)
+    assert {path: path.read_bytes() for path in site.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("changed", [{"coordinator": "nowhere"}, {"coordinator": "x:99999"}, {"name": ""}])
+def test_init_names_what_is_wrong(tmp_path: Path, authority: Path, changed: dict[str, str]) -> None:
+    done = init(tmp_path / "site", authority, **changed)
+    assert done.exit_code == 2
+    assert f"--{next(iter(changed))}" in done.stderr
+    assert not (tmp_path / "site").exists()
+
+
+def test_init_wants_a_certificate(tmp_path: Path) -> None:
+    (tmp_path / "ca.crt").write_text("nothing")
+    done = init(tmp_path / "site", tmp_path / "ca.crt")
+    assert done.exit_code == 2
+    assert "certificate" in done.stderr
+
+
+@pytest.fixture
+def site(hospital: "Hospital", authority: Path) -> Path:
+    """A site with tables, whose proposal lies in the folder above it."""
+    done = init(hospital.folder, authority)
+    assert done.exit_code == 0, done.output
+    return Path(hospital.folder)
+
+
+@pytest.fixture
+def proposal(hospital: "Hospital", tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("proposal")
+    (folder / "prior").mkdir()
+    (folder / "prior" / "edges.csv").write_text("a,b\nG1,G2\n")
+    prior = {"edges": PublicFile.of(folder, "prior/edges.csv")}
+    federation = hospital.federation.model_copy(
+        update={"prior": hospital.federation.prior.model_copy(update=prior)}
+    )
+    save(federation, folder / "federation.toml")
+    return folder
+
+
+def test_approving_keeps_a_copy_of_everything_that_counts(site: Path, proposal: Path) -> None:
+    done = ask("site", "approve", site, proposal, "--yes")
+    assert done.exit_code == 0, done.output
+    home, federation = Home(site), load(proposal / "federation.toml")
+    assert load(home.agreement) == federation
+    assert (home.agreement.parent / "prior" / "edges.csv").read_text() == "a,b\nG1,G2\n"
+    approval = read_approval(home)
+    assert approval.federation == federation.digest
+    state = build_model(federation, proposal, seed=1).state_dict()
+    assert approval.weights == {name: tuple(tensor.shape) for name, tensor in state.items()}
+    assert list(approval.weights) == list(state)
+    assert not list(site.glob(".agreement*"))
+
+
+def test_approving_says_what_leaves(site: Path, proposal: Path) -> None:
+    said = ask("site", "approve", site, proposal, "--yes").output
+    for part in (
+        "clinical: 5 values",
+        "survival, response, toxicity",
+        "arrays with",
+        "no guarantee",
+        "fewer than 2",
+    ):
+        assert part in said
+
+
+def test_approving_says_what_it_costs(site: Path, proposal: Path, hospital: "Hospital") -> None:
+    federation = with_privacy(load(proposal / "federation.toml"), PRIVACY)
+    save(federation, proposal / "federation.toml")
+    hospital.site.site["policy"] = {"minimum_noise_multiplier": 9.5, "maximum_epsilon": 0.01}
+    hospital.write()
+    said = ask("site", "approve", site, proposal, "--yes").output
+    terms = agree(Policy(minimum_noise_multiplier=9.5), federation, 12)
+    epsilon = spend(terms.whole_run(federation.training.rounds), 1e-3).epsilon
+    assert f"epsilon {epsilon:.3f} at delta 0.001" in said
+    assert "noise multiplier 9.5 instead of 8" in said
+    assert "does NOT fit" in said
+
+
+def test_without_a_yes_nothing_is_approved(site: Path, proposal: Path) -> None:
+    done = ask("site", "approve", site, proposal, given="n\n")
+    assert done.exit_code == 1
+    assert not Home(site).approval.exists()
+    assert ask("site", "approve", site, proposal, given="y\n").exit_code == 0
+    assert Home(site).approval.exists()
+
+
+def test_what_the_policy_forbids_is_not_approved(site: Path, proposal: Path, hospital: "Hospital") -> None:
+    hospital.site.site["policy"] = {"require_dp": True}
+    hospital.write()
+    done = ask("site", "approve", site, proposal, "--yes")
+    assert done.exit_code == 2
+    assert "differential privacy" in done.stderr
+    assert not Home(site).approval.exists()
+
+
+def test_a_federation_without_this_hospital_is_not_approved(site: Path, proposal: Path) -> None:
+    (site / "site.toml").write_text((site / "site.toml").read_text().replace('"north"', '"south"'))
+    done = ask("site", "approve", site, proposal, "--yes")
+    assert done.exit_code == 2
+    assert "participants" in done.stderr
+
+
+def test_a_new_approval_takes_the_place_of_the_last(site: Path, proposal: Path) -> None:
+    ask("site", "approve", site, proposal, "--yes")
+    changed = load(proposal / "federation.toml").changed({"training.rounds": "7"})
+    save(changed, proposal / "federation.toml")
+    assert ask("site", "approve", site, proposal, "--yes").exit_code == 0
+    assert read_approval(Home(site)).federation == changed.digest == load(Home(site).agreement).digest
+
+
+def test_check_prints_counts_and_no_values(site: Path, proposal: Path, hospital: "Hospital") -> None:
+    ask("site", "approve", site, proposal, "--yes")
+    done = ask("site", "check", site)
+    assert done.exit_code == 0
+    assert "north: 12 patients" in done.output
+    assert "CANARY" not in done.output
+    hospital.site.clinical.loc[0, "age"] = 98765.4321
+    hospital.write()
+    done = ask("site", "check", site, "--json")
+    assert done.exit_code == 2
+    assert "outside the plausible range" in json.loads(done.output)["problems"][0]
+    assert "98765" not in done.output
+
+
+def test_check_asks_the_policy(site: Path, proposal: Path, hospital: "Hospital") -> None:
+    ask("site", "approve", site, proposal, "--yes")
+    hospital.site.site["policy"] = {"minimum_cohort": 13}
+    hospital.write()
+    done = ask("site", "check", site)
+    assert done.exit_code == 2
+    assert "smaller than the hospital's policy" in done.output
+    hospital.site.site["policy"] = {"minimum_cohort": 12}
+    hospital.write()
+    assert ask("site", "check", site).exit_code == 0
+
+
+def test_nothing_starts_without_an_approval(site: Path) -> None:
+    done = ask("site", "start", site)
+    assert done.exit_code == 2
+    assert "site approve" in done.stderr
+    assert ask("site", "stop", site).output == "It does not run.\n"
+
+
+def test_the_services_start_our_launcher_and_nothing_else(
+    site: Path, proposal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "intranet")
+    ask("site", "approve", site, proposal, "--yes")
+    home = Home(site)
+    node, executor = services(home)
+    assert node.restart_delay_s == LIVENESS_S > 60
+    assert node.command[node.command.index("--isolation") + 1] == "process"
+    secret = Path(node.command[node.command.index("--superexec-auth-secret-file") + 1])
+    assert str(secret) in executor.command
+    assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+    assert len(secret.read_bytes()) == 64
+    environment = inherited(home)
+    assert environment["FLWR_HOME"].startswith(str(home.state))
+    assert environment["FLWR_TELEMETRY_ENABLED"] == "0"
+    assert "127.0.0.1" in environment["NO_PROXY"].split(",")
+    assert "intranet" in environment["NO_PROXY"].split(",")
+    first = environment["PATH"].split(os.pathsep)[0]
+    assert first == str(home.launcher)
+    for name in OTHER_COMMANDS:
+        refused = subprocess.run(
+            ["sh", "-c", name], env=dict(environment), capture_output=True, text=True, check=False
+        )
+        assert refused.returncode == 1
+        assert "runs no such task" in refused.stderr
+    helped = subprocess.run(
+        ["sh", "-c", "flwr-clientapp --help"],
+        env=dict(environment),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "--runtime-api-address" in helped.stdout
+    assert str(site) in (home.launcher / "flwr-clientapp").read_text()
+    assert sys.executable in (home.launcher / "flwr-clientapp").read_text()
+
+
+def sent(site: Path, count: int) -> None:
+    home = Home(site)
+    for number in range(1, count + 1):
+        receipt = Receipt(
+            run="8",
+            request="r",
+            round=number,
+            asked="train",
+            message="TrainReply",
+            verdict="passed",
+            arrays={"weights/<b>evil</b>": (2, 3)},
+            numbers={"metrics": {"training_loss": 0.5}},
+            size_bytes=100,
+            sha256="ab" * 32,
+            update_norm=0.25,
+            delta=1e-3,
+            epsilon_before=0.1 * (number - 1),
+            epsilon_after=0.1 * number,
+        )
+        append(home.receipts, receipt, read_key(home.key))
+
+
+def test_receipts_are_printed_verified_and_written_as_a_page(site: Path, tmp_path: Path) -> None:
+    assert "0 receipts" in ask("site", "receipts", site).output
+    sent(site, 3)
+    done = ask("site", "receipts", site)
+    assert done.exit_code == 0
+    assert "epsilon 0.200 -> 0.300" in done.output
+    assert [one["number"] for one in json.loads(ask("site", "receipts", site, "--json").output)] == [1, 2, 3]
+    page = tmp_path / "page.html"
+    ask("site", "receipts", site, "--html", page)
+    html = page.read_text()
+    assert "<script" not in html
+    assert "http" not in html.replace("http-equiv", "")
+    assert "&lt;b&gt;evil" in html
+    assert "0.200, 0.300" in html
+
+
+def test_anyone_with_the_public_key_can_verify(site: Path, tmp_path: Path) -> None:
+    sent(site, 3)
+    home = Home(site)
+    done = ask("receipts", "verify", home.receipts, "--key", home.public_key)
+    assert done.exit_code == 0
+    assert done.output.startswith("3 receipts: chain, signatures and end are whole.")
+    lines = home.receipts.read_bytes().splitlines(keepends=True)
+    home.receipts.write_bytes(b"".join(lines[:-1]))
+    done = ask("receipts", "verify", home.receipts, "--key", home.public_key)
+    assert (done.exit_code, len(done.stderr.strip().splitlines())) == (2, 1)
+    assert "missing at the end" in done.stderr
+    status = json.loads(ask("site", "status", site, "--json").output)
+    assert status["receipts"] is None
+
+
+def test_status_tells_of_a_site_that_does_not_run(site: Path, proposal: Path) -> None:
+    ask("site", "approve", site, proposal, "--yes")
+    sent(site, 1)
+    found: dict[str, Any] = json.loads(ask("site", "status", site, "--json").output)
+    assert (found["running"], found["services"], found["receipts"]) == (False, {}, 1)
+    assert found["federation"] == load(Home(site).agreement).digest
+    assert "not running" in ask("site", "status", site).output
+
+
+def test_a_folder_that_is_no_site_is_named(tmp_path: Path) -> None:
+    for command in ("status", "check", "start", "receipts"):
+        done = ask("site", command, tmp_path)
+        assert (done.exit_code, len(done.stderr.strip().splitlines())) == (2, 1), command
+
+
+def test_a_spoilt_approval_is_named(site: Path, proposal: Path) -> None:
+    ask("site", "approve", site, proposal, "--yes")
+    Home(site).approval.write_text("{}")
+    with pytest.raises(InputError, match=r"approval\.json"):
+        read_approval(Home(site))

@@ -1,0 +1,64 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from common.federation import Federation
+from server.enrolment import Enrolment, write_enrolled
+from server.home import Home, create
+from server.journal import Journal, RoundRecord, RunRecord
+from server.status import status_of, text
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    home = create(tmp_path / "home", "hub.example.org", 9443, None)
+    sites = {
+        name: Enrolment(fingerprint=f"SHA256:{name}", node_id=node, since="now")
+        for node, name in enumerate("ba")
+    }
+    write_enrolled(home.enrolled, sites)
+    return home
+
+
+def test_a_coordinator_that_does_not_run_says_what_it_can(home: Home) -> None:
+    found = status_of(home)
+    assert (found.running, found.healthy, found.services, found.last_run) == (False, False, {}, None)
+    assert [(site.name, site.connected) for site in found.sites] == [("a", None), ("b", None)]
+    told = text(found).splitlines()
+    assert told[0].startswith("hub.example.org:9443: not running; certificate until 20")
+    assert told[1:] == ["2 hospitals enrolled", *(f"  {n}: unknown, key SHA256:{n}, since now" for n in "ab")]
+
+
+def test_the_last_run_is_told_as_its_journal_and_its_end_say(
+    home: Home, make_federation: Callable[..., Federation]
+) -> None:
+    federation = make_federation()
+    (home.runs / "1").mkdir()
+    out = home.runs / "2"
+    run = RunRecord(
+        status="started",
+        federation=federation.name,
+        digest=federation.digest,
+        strategy="fedavg",
+        fold=-1,
+        seed=0,
+    )
+    with Journal(out) as journal:
+        journal.write(run)
+        journal.write(RoundRecord(kind="train", round=1, seconds=1.0, applied=True))
+        journal.write(RoundRecord(kind="evaluate", round=2, seconds=1.0, applied=True))
+    last = status_of(home).last_run
+    assert last is not None
+    assert (last.id, last.status, last.rounds) == ("2", "started", 1)
+    told = {
+        "id": "2",
+        "flower_run": 1,
+        "digest": "d",
+        "bundle": "b",
+        "submitted": "now",
+        "ended": "interrupted",
+    }
+    (out / "run.json").write_text(json.dumps(told))
+    assert text(status_of(home)).endswith("last run 2: interrupted, 1 rounds")
