@@ -1,0 +1,301 @@
+"""A coordinator and three hospitals as they run: separate processes and folders, TLS on loopback through nginx."""
+
+import json
+import os
+import re
+import shutil
+import struct
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+
+from client import home as site_home
+from common.bundle import PACKAGE
+from common.supervision_state import birth_of
+from server import home as coordinator_home
+from server.control import run_status, submit
+from server.journal import RoundRecord, RunRecord, read_journal
+from server.result import WEIGHTS, load_result
+from tests.system.test_coordinator import CONSILIUM, consilium, coordinator, process, processes_of, until
+
+NGINX = shutil.which("nginx", path=os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"]))
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(NGINX is None, reason="nginx is neither on PATH nor in /usr/sbin"),
+]
+PATIENCE_S = 300
+NUMBERS = (1, 2, 3)
+WITH_POLICY, WITH_CANARY = 1, 3
+POLICY = "[policy]\nminimum_cohort = 20\nmaximum_update_norm = 1000.0\n"
+
+INTRUDING_CLIENT = """\
+from pathlib import Path
+
+from flwr.clientapp import ClientApp
+
+Path({marker!r}).write_text("imported")
+app = ClientApp()
+
+
+@app.train()
+def train(message, context):
+    Path({marker!r}).write_text("called")
+    raise RuntimeError
+"""
+INTRUDING_SERVER = """\
+import json
+from pathlib import Path
+
+from flwr.app import Message, RecordDict
+from flwr.serverapp import ServerApp
+
+app = ServerApp()
+
+
+@app.main()
+def main(grid, context):
+    nodes = list(grid.get_node_ids())
+    asked = [Message(RecordDict(), dst_node_id=node, message_type="train") for node in nodes]
+    replies = list(grid.send_and_receive(asked, timeout=240))
+    told = [
+        "error" if reply.has_error() else {name: dict(one) for name, one in reply.content.config_records.items()}
+        for reply in replies
+    ]
+    Path(context.run_config["report"]).write_text(json.dumps(told, default=str))
+"""
+
+
+@dataclass(frozen=True)
+class Hospital:
+    """What is known of a hospital after everything was stopped.
+
+    Attributes:
+        home: its folder.
+        output: the folder of what `site start` printed.
+        running: `site status --json` while it took part.
+        births: what told its processes from others then, by process number.
+        stopped: the same after `site stop`.
+        left: its processes after that.
+        ended: how `site start` exited.
+    """
+
+    home: site_home.Home
+    output: Path
+    running: dict[str, Any]
+    births: dict[int, str | None]
+    stopped: dict[str, Any]
+    left: list[int]
+    ended: int | None
+
+    def receipts(self) -> list[dict[str, Any]]:
+        """What left, as the hospital prints it."""
+        told: list[dict[str, Any]] = json.loads(consilium("site", "receipts", self.home.folder, "--json"))
+        return told
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What is left of it.
+
+    Attributes:
+        home: the coordinator's folder.
+        hospitals: by name.
+        told: what `coordinator run` printed; it exited with 0.
+        out: the run's folder.
+        foreign: Flower's number of a run whose bundle has code.
+        answers: what that run's own server was answered.
+        marker: what that code would have written.
+    """
+
+    home: coordinator_home.Home
+    hospitals: dict[str, Hospital]
+    told: str
+    out: Path
+    foreign: int
+    answers: list[Any]
+    marker: Path
+
+
+def eventually(condition: Callable[[], bool], what: str) -> None:
+    """As `until`, for what takes a training process or more."""
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end, what
+        time.sleep(0.5)
+
+
+def join(home: coordinator_home.Home, number: int, folder: Path) -> site_home.Home:
+    """A hospital with its tables in `folder` that is enrolled and has approved the federation."""
+    name, site = f"hospital {number}", site_home.Home(folder)
+    address = f"localhost:{home.settings().port}"
+    consilium("site", "init", folder, "--name", name, "--coordinator", address, "--ca", home.authority)
+    connection = site_home.read_connection(site).model_copy(update={"port": coordinator_home.free_port()})
+    site.connection.write_text(connection.model_dump_json())
+    consilium("coordinator", "enrol", home.folder, name, site.public_key)
+    assert "Approved" in consilium("site", "approve", folder, home.agreement, "--yes")
+    return site
+
+
+def status(site: site_home.Home) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(consilium("site", "status", site.folder, "--json"))
+    return told
+
+
+def connected(home: coordinator_home.Home) -> bool:
+    sites = json.loads(consilium("coordinator", "status", home.folder, "--json"))["sites"]
+    return [site["connected"] for site in sites] == [True] * len(NUMBERS)
+
+
+def intrude(home: coordinator_home.Home, folder: Path) -> tuple[int, list[Any], Path]:
+    """Submit a bundle that calls itself ours and has code; (Flower's number of the run, answers, marker)."""
+    marker, report, config = folder / "marker", folder / "report.json", folder / "config.toml"
+    code = folder / "project" / "intruder"
+    code.mkdir(parents=True)
+    (code / "__init__.py").write_text("")
+    (code / "client.py").write_text(INTRUDING_CLIENT.format(marker=str(marker)))
+    (code / "server.py").write_text(INTRUDING_SERVER)
+    components = {"serverapp": "intruder.server:app", "clientapp": "intruder.client:app"}
+    app = {"publisher": PACKAGE, "components": components, "config": {"report": ""}}
+    project = {"name": PACKAGE, "version": version(PACKAGE), "license": "Apache-2.0", "dependencies": []}
+    descriptor = {"project": project, "tool": {"flwr": {"app": app}}}
+    (code.parent / "pyproject.toml").write_text(tomli_w.dumps(descriptor))
+    config.write_text(tomli_w.dumps({"report": str(report)}))
+    run = submit(home, code.parent, config)
+    eventually(lambda: run_status(home, run).startswith("finished"), "the foreign run does not end")
+    assert report.exists(), consilium("coordinator", "logs", home.folder)
+    answers: list[Any] = json.loads(report.read_text())
+    return run, answers, marker
+
+
+def holding(folder: Path, canary: Any) -> list[str]:
+    """As `canary.files_with_it`, but not fooled by the many digests here, of which one may well hold 98765."""
+    value = float(canary.value)
+    packed = [struct.pack(kind, value) for kind in ("<f", "<d", ">f", ">d")]
+    whole = [re.escape(sign) for sign in (canary.name.encode(), b"98765.4", b"98,765.4", *packed)]
+    rounded = rb"(?<![0-9A-Za-z.])98,?765(?![0-9A-Za-z])"
+    signs = re.compile(b"|".join([*whole, rounded]), re.DOTALL)
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert files
+    return [path.name for path in files if signs.search(path.read_bytes())]
+
+
+@pytest.fixture(scope="module")
+def deployment(
+    written_cohort: Path, tmp_path_factory: pytest.TempPathFactory, canary: Any
+) -> Iterator[Deployment]:
+    """A run with three hospitals, a foreign run, and everything stopped again."""
+    root = tmp_path_factory.mktemp("hospitals")
+    shutil.copytree(written_cohort, root / "cohort")
+    folders = {number: root / f"at-{number}" for number in NUMBERS}
+    for number, folder in folders.items():
+        (root / "cohort" / f"hospital-{number}").rename(folder)
+    canary.plant(folders[WITH_CANARY] / "imaging.csv", "image_1", valid=True)
+    settings = folders[WITH_POLICY] / "site.toml"
+    without = re.sub(r"(?m)^fold = .*\n", "", settings.read_text())  # folds do not go with a policy
+    settings.write_text(f"{without}\n{POLICY}")
+
+    hospitals = {}
+    with coordinator(root / "home", "--federation", root / "cohort") as home, ExitStack() as started:
+        sites = {number: join(home, number, folder) for number, folder in folders.items()}
+        processes = {}
+        for number, site in sites.items():
+            own = root / f"user-{number}"
+            (own / "output").mkdir(parents=True)
+            env = {"HOME": str(own), "CONSILIUM_STATE": str(own / "state"), "OMP_NUM_THREADS": "1"}
+            command, log = (CONSILIUM, "site", "start", site.folder), own / "output" / "start.log"
+            processes[number] = started.enter_context(process(*command, log=log, **env))
+        eventually(lambda: connected(home), "not every hospital is connected")
+        told = consilium("coordinator", "run", home.folder)
+        (out,) = home.runs.iterdir()
+        (root / "intruder").mkdir()
+        foreign, answers, marker = intrude(home, root / "intruder")
+        for number, site in sites.items():
+            running = status(site)
+            found = [*processes_of(site.folder), *processes_of(root / f"user-{number}")]
+            births = {pid: birth_of(pid) for pid in found}
+            assert consilium("site", "stop", site.folder).strip() == "Stopped."
+            ended = processes[number].wait(PATIENCE_S)
+            left = [pid for pid, birth in births.items() if birth is not None and birth_of(pid) == birth]
+            left += [*processes_of(site.folder), *processes_of(root / f"user-{number}")]
+            output = root / f"user-{number}" / "output"
+            hospital = Hospital(site, output, running, births, status(site), left, ended)
+            hospitals[f"hospital {number}"] = hospital
+    until(lambda: processes_of(root) == [], "processes are left")
+    yield Deployment(home, hospitals, told, out, foreign, answers, marker)
+    assert processes_of(root) == []
+
+
+def test_the_run_completes_with_every_hospital(deployment: Deployment) -> None:
+    assert "3 of 3 hospitals take part" in deployment.told
+    journal = read_journal(deployment.out)
+    closed = journal[-1]
+    assert isinstance(closed, RunRecord)
+    assert (closed.status, closed.rounds, closed.left_out) == ("completed", 2, ())
+    assert set(closed.sites) == set(deployment.hospitals)
+    rounds = [record for record in journal if isinstance(record, RoundRecord)]
+    assert [(one.kind, one.round) for one in rounds] == [("train", 1), ("train", 2), ("evaluate", 3)]
+    assert all(one.applied and one.sites.keys() == deployment.hospitals.keys() for one in rounds)
+
+
+def test_the_weights_are_kept(deployment: Deployment) -> None:
+    assert (deployment.out / WEIGHTS).is_file()
+    assert load_result(deployment.out).weights
+
+
+def test_every_hospital_has_signed_receipts_of_all_that_left(deployment: Deployment) -> None:
+    for name, hospital in deployment.hospitals.items():
+        home = hospital.home
+        verified = consilium("receipts", "verify", home.receipts, "--key", home.public_key)
+        assert "5 receipts: chain, signatures and end are whole." in verified, name
+        ours = [one for one in hospital.receipts() if one["run"] != str(deployment.foreign)]
+        assert [(one["message"], one["round"], one["verdict"]) for one in ours] == [
+            ("StatisticsReply", None, "passed"),
+            ("TrainReply", 1, "passed"),
+            ("TrainReply", 2, "passed"),
+            ("EvaluateReply", 3, "passed"),
+        ], name
+
+
+def test_receipts_do_not_verify_with_the_key_of_another(deployment: Deployment) -> None:
+    first, second, _ = (hospital.home for hospital in deployment.hospitals.values())
+    told = consilium("receipts", "verify", first.receipts, "--key", second.public_key, code=2)
+    assert "not signed by this key" in told
+
+
+def test_a_bundle_with_code_is_refused_everywhere_and_never_runs(deployment: Deployment) -> None:
+    assert len(deployment.answers) == len(NUMBERS)
+    assert all("bundle-foreign" in json.dumps(answer) for answer in deployment.answers)
+    for hospital in deployment.hospitals.values():
+        theirs = [one for one in hospital.receipts() if one["run"] == str(deployment.foreign)]
+        assert [(one["verdict"], one["reason"]) for one in theirs] == [("refused", "bundle-foreign")]
+    assert not deployment.marker.exists()
+
+
+def test_no_patient_is_at_the_coordinator_or_in_a_log(deployment: Deployment, canary: Any) -> None:
+    planted = deployment.hospitals[f"hospital {WITH_CANARY}"].home
+    assert "imaging.csv" in holding(planted.folder, canary)
+    assert holding(deployment.home.folder, canary) == []
+    assert not any(sign in deployment.told for sign in (canary.name, "98765", "98,765"))
+    for hospital in deployment.hospitals.values():
+        assert holding(hospital.home.logs, canary) == []
+        assert holding(hospital.output, canary) == []
+        assert holding(hospital.home.receipts.parent, canary) == []
+
+
+def test_status_tells_of_a_hospital_and_stop_ends_it(deployment: Deployment) -> None:
+    for name, hospital in deployment.hospitals.items():
+        running, stopped = hospital.running, hospital.stopped
+        assert (running["site"], running["running"], running["answering"]) == (name, True, True)
+        assert (running["receipts"], stopped["receipts"]) == (5, 5)
+        pids = {service["pid"] for service in running["services"].values()}
+        assert set(running["services"]) == {"supernode", "superexec"}
+        assert pids <= set(hospital.births)
+        assert (stopped["running"], stopped["services"]) == (False, {})
+        assert (hospital.left, hospital.ended) == ([], 0)
