@@ -191,7 +191,7 @@ def test_status_tells_of_the_services(home: Home) -> None:
     assert (told["running"], told["healthy"], told["sites"], told["last_run"]) == (True, True, [], None)
     assert set(told["services"]) == {"superlink", "superexec", "proxy"}
     assert all(birth_of(service["pid"]) == service["birth"] for service in told["services"].values())
-    assert "Starting Flower SuperLink" in consilium("coordinator", "logs", home.folder, "superlink")
+    until(lambda: "Super" in consilium("coordinator", "logs", home.folder, "superlink"), "there is no log")
 
 
 def test_a_second_start_is_refused_in_a_sentence(home: Home) -> None:
