@@ -21,7 +21,6 @@ Without privacy an update is no sum of gradients (Adam, minibatches) but still p
 change of the weights.
 """
 
-import math
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -149,5 +148,4 @@ def _scale(federation: Federation, round_: int) -> float:
     privacy = federation.privacy
     if privacy is None:
         return 1.0
-    fall = 0.5 * (1 + math.cos(math.pi * (round_ - 1) / federation.training.rounds))
-    return privacy.expected_batch_size / (privacy.learning_rate * fall)
+    return privacy.expected_batch_size / (privacy.learning_rate * federation.training.decay(round_))
