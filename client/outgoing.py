@@ -15,9 +15,10 @@ import numpy as np
 
 from client.policy import Terms
 from client.privacy import learns
-from common.exchange import Arrays, EvaluateReply, ModelRequest, Numbers, StatisticsReply, TrainReply
+from common.exchange import EvaluateReply, ModelRequest, Numbers, StatisticsReply, TrainReply
 from common.federation import Federation
 from common.model import averaging_group, hospitals_behind
+from common.packing import Arrays
 
 Shapes = Mapping[str, tuple[int, ...]]
 

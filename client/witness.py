@@ -1,7 +1,7 @@
 """A verdict of the gate as a receipt: what is written down of the message that leaves, and what it cost."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from flwr.app import ConfigRecord, Message, RecordDict
 
@@ -10,6 +10,7 @@ from client.gate import Verdict
 from client.ledger_chain import Entry
 from client.receipts import Receipt
 from common.accounting import spend
+from common.packing import shapes
 
 ERROR = "Error"
 
@@ -41,11 +42,7 @@ def receipt_of(
         message=str(header.get("message", ERROR)),
         verdict=verdict.outcome,
         reason=verdict.reason,
-        arrays={
-            f"{record}/{name}": array.shape
-            for record, arrays in content.array_records.items()
-            for name, array in arrays.items()
-        },
+        arrays={f"{group}/{name}": shape for group, name, shape in _arrays(header)},
         numbers={
             record: {name: float(number) for name, number in numbers.items() if isinstance(number, float)}
             for record, numbers in content.metric_records.items()
@@ -59,6 +56,15 @@ def receipt_of(
         epsilon_after=after,
         reservation=verdict.reservation,
     )
+
+
+def _arrays(header: ConfigRecord) -> Iterator[tuple[str, str, tuple[int, ...]]]:
+    """(field of the message, array, shape) of every array behind its manifest."""
+    manifest = header.get("manifest")
+    if isinstance(manifest, bytes):
+        for group, arrays in shapes(manifest).items():
+            for name, shape in arrays.items():
+                yield group, name, shape
 
 
 def _epsilon(

@@ -1,7 +1,8 @@
 """The messages between coordinator and hospitals, and their form as Flower records.
 
 Each message is a named type with a fixed list of fields: header values, arrays by name, counts and metrics. Nothing is
-free-form, and no text of an exception has a field to travel in.
+free-form, and no text of an exception has a field to travel in. All arrays of a message travel as one
+(`common.packing`).
 """
 
 from typing import ClassVar, Self
@@ -9,16 +10,17 @@ from typing import ClassVar, Self
 import numpy as np
 import torch
 from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from common.errors import RefusalCode
+from common.packing import Arrays, pack, unpack
 from common.preprocessing import Preprocessing, SiteStatistics
 
-Arrays = dict[str, NDArray[np.float32] | NDArray[np.float64]]
 Numbers = dict[str, float]
 
 STATISTICS = "query.statistics"
+PACKED = "arrays"
+"""The array record of a message, and the one array in it."""
 
 
 class InvalidMessageError(Exception):
@@ -26,7 +28,7 @@ class InvalidMessageError(Exception):
 
 
 class _Message(BaseModel):
-    """Fields of type `Arrays` travel as array records, of type `Numbers` as metric records, others in the header."""
+    """Fields of type `Arrays` travel packed, of type `Numbers` as metric records, others in the header."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True)
     arrays: ClassVar[tuple[str, ...]] = ()
@@ -37,8 +39,10 @@ class _Message(BaseModel):
         fields = {name: getattr(self, name) for name in type(self).model_fields}
         header = {name: value for name, value in fields.items() if name not in (*self.arrays, *self.numbers)}
         content = RecordDict({"header": ConfigRecord({"message": type(self).__name__, **header})})
-        for name in self.arrays:
-            content[name] = ArrayRecord({key: Array(value) for key, value in fields[name].items()})
+        if self.arrays:
+            flat, manifest = pack({name: fields[name] for name in self.arrays})
+            content.config_records["header"]["manifest"] = manifest
+            content[PACKED] = ArrayRecord({PACKED: Array(flat)})
         for name in self.numbers:
             content[name] = MetricRecord(dict(fields[name]))
         return content
@@ -52,12 +56,15 @@ class _Message(BaseModel):
         """
         try:
             header = dict(content.config_records["header"])
-            if header.pop("message") != cls.__name__ or set(content) != {"header", *cls.arrays, *cls.numbers}:
+            records = {"header", *([PACKED] if cls.arrays else []), *cls.numbers}
+            if header.pop("message") != cls.__name__ or set(content) != records:
                 raise InvalidMessageError(f"this is not a {cls.__name__}")
-            arrays = {
-                name: {key: value.numpy() for key, value in content.array_records[name].items()}
-                for name in cls.arrays
-            }
+            arrays: dict[str, Arrays] = {}
+            if cls.arrays:
+                ((name, flat),) = content.array_records[PACKED].items()
+                manifest = header.pop("manifest")
+                if name == PACKED and isinstance(manifest, bytes):
+                    arrays = unpack(flat.numpy(), manifest)
             numbers = {name: dict(content.metric_records[name]) for name in cls.numbers}
             return cls.model_validate({**header, **arrays, **numbers})
         except Exception:  # the bytes of an array can fail to decode in nearly any way

@@ -11,7 +11,7 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 from client.training import train
 from common.batch import PatientBatch
 from common.errors import Refusal, RefusalCode
-from common.exchange import EvaluateReply, ModelRequest, RefusalReply, StatisticsRequest, TrainReply
+from common.exchange import PACKED, EvaluateReply, ModelRequest, RefusalReply, StatisticsRequest, TrainReply
 from common.federation import Federation, save
 from common.model import averaging_group
 
@@ -214,8 +214,8 @@ WRONG_REQUESTS: dict[str, Callable[[ModelRequest], ModelRequest]] = {
     "preprocessing of another shape": spoilt_preprocessing(
         lambda p: p.update({"spread:rna": np.ones(1, np.float32)})
     ),
-    "preprocessing in whole numbers": spoilt_preprocessing(
-        lambda p: p.update({"spread:rna": np.ones(2, np.int64)})
+    "preprocessing of another precision": spoilt_preprocessing(
+        lambda p: p.update({"spread:rna": np.ones(2, np.float64)})
     ),
     "fewer hazard intervals": spoilt_preprocessing(
         lambda p: p.update({"cuts:survival": p["cuts:survival"][:-1]})
@@ -237,10 +237,12 @@ GARBAGE: dict[str, RecordDict] = {
     "undecodable arrays": RecordDict(
         {
             "header": ConfigRecord(
-                {"message": "ModelRequest", "federation": "", "round": 1, "fold": 0, "seed": 0}
+                {
+                    **{"message": "ModelRequest", "federation": "", "round": 1, "fold": 0, "seed": 0},
+                    "manifest": b"",
+                }
             ),
-            "weights": ArrayRecord({"a": Array("float32", (2,), "numpy.ndarray", b"")}),
-            "preprocessing": ArrayRecord({}),
+            PACKED: ArrayRecord({PACKED: Array("uint8", (2,), "numpy.ndarray", b"")}),
         }
     ),
     "a reply": RefusalReply(site="north", code=RefusalCode.INTERNAL).to_record(),

@@ -1,7 +1,9 @@
 """Only messages of the approved types leave, with the agreement's own names, shapes and counts; else a refusal does."""
 
+import json
 import math
 import struct
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,12 +21,20 @@ from client.ledger_chain import Entry
 from client.outgoing import BlockReason
 from client.policy import Policy
 from common.errors import RefusalCode
-from common.exchange import EvaluateReply, RefusalReply, StatisticsReply, StatisticsRequest, TrainReply
+from common.exchange import (
+    PACKED,
+    EvaluateReply,
+    RefusalReply,
+    StatisticsReply,
+    StatisticsRequest,
+    TrainReply,
+)
 from common.federation import Privacy, save
 from common.model import build_model
 from common.privacy_plan import with_privacy
 from common.schema import Plausible
 from simulations.flower_internals import acting_as, name_message, pack, unpack
+from tests.packed import arrays_of, changing
 
 if TYPE_CHECKING:
     from tests.client.conftest import Hospital
@@ -143,53 +153,76 @@ def test_an_error_leaves_without_its_text(hospital: "Hospital") -> None:
 
 
 # one entry: what is done to the app's reply to a training request, and the word it is held back with
-def _array(record: RecordDict, name: str) -> np.ndarray[Any, Any]:
-    return record.array_records["weights"][name].numpy().copy()
-
-
-def _replace(record: RecordDict, name: str, array: Any) -> None:
-    record.array_records["weights"][name] = array if isinstance(array, Array) else Array(array)
-
-
 NAME = "heads.response.weight"
 
 
 def _extra_array(record: RecordDict) -> None:
-    _replace(record, CANARY, np.zeros(3, dtype=np.float32))
+    with changing(record) as arrays:
+        arrays["weights"][CANARY] = np.zeros(3, dtype=np.float32)
 
 
 def _renamed_array(record: RecordDict) -> None:
-    _replace(record, CANARY, record.array_records["weights"].pop(NAME))
+    with changing(record) as arrays:
+        arrays["weights"][CANARY] = arrays["weights"].pop(NAME)
 
 
 def _missing_array(record: RecordDict) -> None:
-    record.array_records["weights"].pop(NAME)
+    with changing(record) as arrays:
+        arrays["weights"].pop(NAME)
+
+
+def _extra_group(record: RecordDict) -> None:
+    with changing(record) as arrays:
+        arrays[CANARY] = {"a": np.full(3, NUMBER)}
 
 
 def _longer_array(record: RecordDict) -> None:
-    _replace(record, NAME, np.append(_array(record, NAME), np.float32(NUMBER)))
+    with changing(record) as arrays:
+        longer = np.append(arrays["weights"][NAME], np.float32(NUMBER))
+        arrays["weights"][NAME] = longer.astype(np.float32)
 
 
 def _wide_array(record: RecordDict) -> None:
-    _replace(record, NAME, _array(record, NAME).astype(np.float64))
+    with changing(record) as arrays:
+        arrays["weights"][NAME] = arrays["weights"][NAME].astype(np.float64)
 
 
-def _swapped_bytes(record: RecordDict) -> None:
-    _replace(record, NAME, _array(record, NAME).astype(">f4"))
+def _second_array(record: RecordDict) -> None:
+    record.array_records[PACKED][CANARY] = Array(np.full(3, NUMBER))
+
+
+def _longer_flat_array(record: RecordDict) -> None:
+    flat = record.array_records[PACKED][PACKED].numpy()
+    longer = np.append(flat, np.frombuffer(CANARY.encode(), np.uint8))
+    record.array_records[PACKED][PACKED] = Array(longer)
+
+
+def _longer_manifest(record: RecordDict) -> None:
+    header = record.config_records["header"]
+    manifest = header["manifest"]
+    assert isinstance(manifest, bytes)
+    header["manifest"] = manifest + CANARY.encode()
+
+
+def _noted_manifest(record: RecordDict) -> None:
+    header = record.config_records["header"]
+    manifest = header["manifest"]
+    assert isinstance(manifest, bytes)
+    told = json.loads(zlib.decompress(manifest))
+    header["manifest"] = zlib.compress(json.dumps({**told, "note": CANARY}).encode())
 
 
 def _not_a_number(record: RecordDict) -> None:
-    array = _array(record, NAME)
-    array.flat[0] = np.nan
-    _replace(record, NAME, array)
+    with changing(record) as arrays:
+        arrays["weights"][NAME].flat[0] = np.nan
 
 
 def _text_array(record: RecordDict) -> None:
-    _replace(record, NAME, np.array([CANARY]))
+    record.array_records[PACKED][PACKED] = Array(np.array([CANARY]))
 
 
 def _raw_bytes(record: RecordDict) -> None:
-    _replace(record, NAME, Array("float32", (3,), "raw", CANARY.encode()))
+    record.array_records[PACKED][PACKED] = Array("uint8", (11,), "raw", CANARY.encode())
 
 
 def _extra_metric(record: RecordDict) -> None:
@@ -262,8 +295,12 @@ SPOILT = {
     _missing_array: BlockReason.ARRAY_NAMES,
     _longer_array: BlockReason.ARRAY_FORM,
     _wide_array: BlockReason.ARRAY_FORM,
-    _swapped_bytes: BlockReason.ARRAY_FORM,
-    _text_array: BlockReason.ARRAY_FORM,
+    _extra_group: BlockReason.NOT_A_MESSAGE,
+    _second_array: BlockReason.NOT_A_MESSAGE,
+    _longer_flat_array: BlockReason.NOT_A_MESSAGE,
+    _longer_manifest: BlockReason.NOT_A_MESSAGE,
+    _noted_manifest: BlockReason.NOT_A_MESSAGE,
+    _text_array: BlockReason.NOT_A_MESSAGE,
     _raw_bytes: BlockReason.NOT_A_MESSAGE,
     _not_a_number: BlockReason.NOT_FINITE,
     _extra_metric: BlockReason.METRICS,
@@ -307,11 +344,13 @@ def assert_quiet(verdict: Verdict) -> None:
 def test_what_hides_in_order_or_padding_does_not_leave(hospital: "Hospital") -> None:
     asked = exchange(hospital, "train")
     content = asked.content()
-    weights = content.array_records["weights"]
-    hidden = {name: weights[name] for name in reversed(list(weights))}
-    first = hidden[NAME]
-    hidden[NAME] = Array(first.dtype, first.shape, first.stype, first.data + CANARY.encode())
-    content["weights"] = ArrayRecord(hidden)
+    with changing(content) as arrays:
+        arrays["weights"] = {name: arrays["weights"][name] for name in reversed(arrays["weights"])}
+    header, packed = content.config_records["header"], content.array_records[PACKED]
+    manifest, flat = header["manifest"], packed[PACKED]
+    assert isinstance(manifest, bytes)
+    header["manifest"] = zlib.compress(zlib.decompress(manifest) + b" " * len(CANARY), 1)
+    packed[PACKED] = Array(flat.dtype, flat.shape, flat.stype, flat.data + CANARY.encode())
     verdict = asked.check(content)
     assert verdict.outcome == "passed"
     assert_quiet(verdict)
@@ -363,8 +402,8 @@ def test_an_update_beyond_the_policys_norm_stays(hospital: "Hospital") -> None:
 
 def test_the_norm_is_that_of_the_difference(hospital: "Hospital") -> None:
     asked = exchange(hospital, "train")
-    before, after = (part.content.array_records["weights"] for part in (asked.request, asked.reply))
-    flat = [(after[name].numpy().astype(float) - before[name].numpy()).ravel() for name in after]
+    before, after = (arrays_of(part.content)["weights"] for part in (asked.request, asked.reply))
+    flat = [(after[name].astype(float) - before[name]).ravel() for name in after]
     assert asked.check().update_norm == pytest.approx(np.linalg.norm(np.concatenate(flat)))
 
 
@@ -381,9 +420,8 @@ def test_pairs_of_few_patients_are_not_told(hospital: "Hospital") -> None:
 
 def _moment(content: RecordDict, row: int, column: int, number: float) -> None:
     name = "modality:clinical"
-    sums = content.array_records["moments"][name].numpy().copy()
-    sums[row, column] = number
-    content.array_records["moments"][name] = Array(sums)
+    with changing(content) as arrays:
+        arrays["moments"][name][row, column] = number
 
 
 @pytest.mark.parametrize(
@@ -436,9 +474,8 @@ def test_under_privacy_what_is_not_trained_stays_as_it_was(hospital: "Hospital")
     asked = exchange(hospital, "train")
     assert asked.check().outcome == "passed"
     content = asked.content()
-    array = _array(content, NAME)
-    array.flat[0] += 1
-    _replace(content, NAME, array)
+    with changing(content) as arrays:
+        arrays["weights"][NAME].flat[0] += 1
     assert asked.blocked(content) == BlockReason.UNTRAINED_CHANGED
 
 
@@ -483,7 +520,7 @@ def test_a_gate_that_fails_is_shut(hospital: "Hospital") -> None:
 SCALARS = st.one_of(
     st.integers(-(2**62), 2**62), st.floats(), st.text(max_size=8), st.booleans(), st.binary(max_size=8)
 )
-NAMES = st.sampled_from(["header", "weights", "patients", "metrics", "moments", "withheld", CANARY])
+NAMES = st.sampled_from(["header", PACKED, "patients", "metrics", "withheld", CANARY])
 HEADERS = st.sampled_from(["message", "site", "round", "patients", "code", CANARY])
 TEXTS = st.sampled_from(["TrainReply", "RefusalReply", "north", CANARY, "gate-blocked", "internal"])
 RECORDS = st.one_of(
@@ -524,7 +561,7 @@ def test_no_changed_reply_leaves_with_more_than_it_had(training: Exchange, data:
         content[data.draw(st.text(min_size=1, max_size=9))] = data.draw(RECORDS)
     elif name == "header":
         content.config_records[name][data.draw(HEADERS)] = data.draw(TEXTS | SCALARS)
-    elif name == "weights":
+    elif name == PACKED:
         content.array_records[name][data.draw(st.text(max_size=9))] = Array(np.zeros(2, np.float32))
     else:
         content.metric_records[name][data.draw(st.text(max_size=9))] = data.draw(st.floats())

@@ -28,6 +28,7 @@ from common.exchange import EvaluateReply, RefusalReply, StatisticsReply, Statis
 from common.federation import Federation, Privacy, save
 from common.privacy_plan import with_privacy
 from simulations.flower_internals import acting_as, pack
+from tests.packed import arrays_of
 
 if TYPE_CHECKING:
     from tests.client.conftest import Hospital
@@ -142,7 +143,7 @@ def test_an_approved_task_is_answered_and_recorded(node: Node) -> None:
     ]
     assert second.federation == node.hospital.federation.digest
     assert (second.verdict, second.round, second.sha256) == ("passed", 1, sent.object_id)
-    assert second.size_bytes > 4 * sum(array.numpy().size for array in sent.array_records["weights"].values())
+    assert second.size_bytes > 4 * sum(array.size for array in arrays_of(sent)["weights"].values())
     assert second.arrays["weights/heads.response.bias"] == (2,)
     assert second.numbers["metrics"]["training_loss"] > 0
     assert second.update_norm is not None

@@ -8,7 +8,7 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, Re
 
 from common.errors import RefusalCode
 from common.exchange import (
-    Arrays,
+    PACKED,
     EvaluateReply,
     InvalidMessageError,
     ModelRequest,
@@ -20,8 +20,11 @@ from common.exchange import (
     pack_preprocessing,
     unpack_preprocessing,
 )
+from common.packing import Arrays, pack
 from common.preprocessing import Preprocessing
-from simulations.flower_internals import acting_as_coordinator, name_message, new_run, pack, unpack
+from simulations import flower_internals as wire
+from simulations.flower_internals import acting_as_coordinator, name_message, new_run
+from tests.packed import changing
 
 CANARY = "CANARY-8371"
 WEIGHTS: Arrays = {
@@ -60,7 +63,7 @@ def assert_same(first: Any, second: Any) -> None:
     for name in type(first).model_fields:
         ours, theirs = getattr(first, name), getattr(second, name)
         if name in first.arrays:
-            assert list(ours) == list(theirs)
+            assert set(ours) == set(theirs)
             for key, array in ours.items():
                 assert (array.dtype, array.shape) == (theirs[key].dtype, theirs[key].shape)
                 np.testing.assert_array_equal(array, theirs[key])
@@ -83,7 +86,7 @@ def test_a_message_survives_its_record(message: Any) -> None:
 def test_a_message_survives_flowers_wire_format(message: Any) -> None:
     sent = Message(message.to_record(), 7, "train")
     name_message(sent, "1")
-    assert_same(type(message).from_record(unpack(pack(sent)).content), message)
+    assert_same(type(message).from_record(wire.unpack(wire.pack(sent)).content), message)
 
 
 @EVERY_MESSAGE
@@ -98,9 +101,12 @@ def test_a_message_is_no_other_message(message: Any) -> None:
 @EVERY_MESSAGE
 def test_a_record_is_exactly_header_arrays_and_numbers(message: Any) -> None:
     record = message.to_record()
-    assert set(record) == {"header", *message.arrays, *message.numbers}
+    arrays = {PACKED} if message.arrays else set()
+    assert set(record) == {"header", *arrays, *message.numbers}
     assert set(record.config_records) == {"header"}
-    assert set(record.array_records) == set(message.arrays)
+    assert {name: set(packed) for name, packed in record.array_records.items()} == {
+        name: {PACKED} for name in arrays
+    }
     assert set(record.metric_records) == set(message.numbers)
 
 
@@ -120,7 +126,15 @@ def drop(name: str) -> Callable[[RecordDict], None]:
 
 
 def broken_array(content: bytes, kind: str = "numpy.ndarray") -> Callable[[RecordDict], None]:
-    return put("weights", ArrayRecord({CANARY: Array("float32", (2, 3), kind, content)}))
+    return put(PACKED, ArrayRecord({PACKED: Array("uint8", (24,), kind, content)}))
+
+
+def repacked(change: Callable[[dict[str, Arrays]], object]) -> Callable[[RecordDict], None]:
+    def spoil(record: RecordDict) -> None:
+        with changing(record) as arrays:
+            change(arrays)
+
+    return spoil
 
 
 SPOILT: dict[str, Callable[[RecordDict], object]] = {
@@ -138,10 +152,21 @@ SPOILT: dict[str, Callable[[RecordDict], object]] = {
     "bytes for text": header(site=CANARY.encode()),
     "number for text": header(site=98765.4321),
     "negative round": header(round=-1),
-    "missing arrays": drop("weights"),
+    "missing arrays": drop(PACKED),
+    "no manifest": lambda record: record.config_records["header"].pop("manifest"),
+    "text for a manifest": header(manifest=CANARY),
+    "a manifest that is none": header(manifest=CANARY.encode()),
+    "the manifest of other arrays": header(manifest=pack({"weights": {"a": np.zeros(6, np.float32)}})[1]),
+    "arrays of a field less": repacked(lambda arrays: arrays.pop("weights")),
+    "arrays of a field more": repacked(lambda arrays: arrays.update({CANARY: {}})),
+    "arrays of the header": repacked(lambda arrays: arrays.update({"site": {}})),
+    "arrays under another name": lambda record: record.update(
+        {PACKED: ArrayRecord({CANARY: record.array_records[PACKED][PACKED]})}
+    ),
+    "a second array": lambda record: record.array_records[PACKED].update({CANARY: Array(np.ones(1))}),
     "missing numbers": drop("metrics"),
     "arrays in place of numbers": put("metrics", ArrayRecord({CANARY: Array(np.ones(1))})),
-    "numbers in place of arrays": put("weights", MetricRecord({CANARY: 1.0})),
+    "numbers in place of arrays": put(PACKED, MetricRecord({CANARY: 1.0})),
     "text in place of numbers": put("metrics", ConfigRecord({CANARY: CANARY})),
     "a list among the numbers": put("metrics", MetricRecord({CANARY: [98765.4321, 1.0]})),
     "an extra array record": put(CANARY, ArrayRecord({"a": Array(np.ones(1))})),
@@ -150,7 +175,7 @@ SPOILT: dict[str, Callable[[RecordDict], object]] = {
     "an array of other bytes": broken_array(CANARY.encode()),
     "an array that is an archive": broken_array(b"PK\x03\x04" + CANARY.encode()),
     "an array that is a pickle": broken_array(b"\x80\x04\x95" + CANARY.encode()),
-    "an array cut short": broken_array(Array(WEIGHTS["a.weight"]).data[:-3]),
+    "an array cut short": broken_array(Array(pack({"weights": WEIGHTS})[0]).data[:-3]),
     "an array of another library": broken_array(b"", "torch.Tensor"),
 }
 
