@@ -1,5 +1,6 @@
 """A hospital's receipts as a page that needs nothing from elsewhere, as JSON, and as lines for a terminal."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,20 @@ from client.cohort import parse_site_file
 from client.home import Home
 from client.keys import fingerprint, read_public_key
 from client.receipts import Receipt, Verified, verify
+
+KINDS = {
+    "StatisticsReply": "sums over training patients",
+    "TrainReply": "model weights after training",
+    "EvaluateReply": "how the model did, summed",
+    "RefusalReply": "a refusal code",
+    "Error": "a fixed sentence",
+}
+VERDICTS = {
+    "passed": "passed the gate",
+    "refused": "were refusals",
+    "failed": "were failures",
+    "blocked": "were held back",
+}
 
 
 def read_receipts(home: Home) -> Verified:
@@ -29,6 +44,9 @@ def page(home: Home, found: Verified) -> str:
     return templates.get_template("receipts.html.j2").render(
         site=parse_site_file(home.folder).name,
         receipts=found.receipts,
+        kinds=KINDS,
+        verdicts=VERDICTS,
+        counts=Counter(one.verdict for one in found.receipts),
         total=sum(one.size_bytes for one in found.receipts),
         fingerprint=fingerprint(read_public_key(home.public_key)),
         state=verdict(found),
