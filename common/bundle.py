@@ -15,6 +15,8 @@ from flwr.cli.build import build_fab_from_files
 from common.federation import Federation
 
 PACKAGE = "consilium"
+RUN = "run"
+"""The one key of the run configuration: the name of the run's folder at the coordinator."""
 _DESCRIPTOR, _README = "pyproject.toml", "README.md"
 
 
@@ -44,7 +46,8 @@ def bundle_hash(federation: Federation) -> str:
 def bundle_files(federation: Federation) -> dict[str, bytes]:
     """The bundle's files by name.
 
-    The keys under `config` are those that `server.app.RunConfig` reads; Flower lets a run set only what is there.
+    A run sets no more than its own name, which Flower sends to every hospital: no path of the coordinator travels.
+    What `server.app` reads beside it is in the run's folder there.
     """
     descriptor = {
         "project": {
@@ -60,7 +63,7 @@ def bundle_files(federation: Federation) -> dict[str, bytes]:
                     "publisher": PACKAGE,
                     "fab-include": [_README],
                     "components": {"serverapp": "server.app:app", "clientapp": "client.app:app"},
-                    "config": {"federation": "", "out": "", "nodes": "", "fold": -1, "seed": 0},
+                    "config": {RUN: ""},
                 }
             }
         },

@@ -156,10 +156,17 @@ class Participant(Agreed):
 
 
 class Rounds(Agreed):
-    """When a round counts: the share of participants that must reply, and how long to wait."""
+    """When a round counts, and how long to wait.
+
+    Attributes:
+        quorum: the share of participants that must reply.
+        deadline_s: seconds for the replies to one request, and before the first for a quorum to connect.
+        assembly_s: seconds that a run which begins waits for the other participants once a quorum is connected.
+    """
 
     quorum: float = Field(default=0.5, gt=0, le=1)
     deadline_s: float = Field(default=3600, gt=0)
+    assembly_s: float = Field(default=60, gt=0)
 
 
 class Federation(Agreed):

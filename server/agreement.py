@@ -30,6 +30,7 @@ rounds = 30
 [rounds]
 quorum = 0.5
 deadline_s = 3600
+assembly_s = 60
 
 [[participants]]
 name = "hospital 1"

@@ -1,25 +1,31 @@
-"""The coordinator's Flower app: it reads the run's configuration and coordinates."""
+"""The coordinator's Flower apps: they read the run's configuration and coordinate."""
 
+import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from flwr.app import Context, UserConfig
 from flwr.serverapp import Grid, ServerApp
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from common.bundle import RUN
 from common.errors import InputError
-from common.federation import load
+from common.federation import FILE_NAME, load
 from server.coordination import OnRound, coordinate
 from server.enrolment import read_enrolled
+from server.home import ENROLLED, HOME_VARIABLE, Home
+
+_WHERE = "run configuration"
+_RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 
 class RunConfig(BaseModel):
-    """What a run is given.
+    """What a run on one machine is given.
 
     Attributes:
         federation: the federation file.
         out: the folder for results.
-        nodes: which node speaks for which site, as in `enrolled.json`; without it, as in a simulation, every node is
-            asked who it is.
         fold: patients of this fold are held out; -1 holds out none.
         seed: of the initial weights and everything drawn at the sites.
     """
@@ -28,7 +34,6 @@ class RunConfig(BaseModel):
 
     federation: Path
     out: Path
-    nodes: str = ""
     fold: int = Field(default=-1, ge=-1)
     seed: int = Field(default=0, ge=0, lt=2**31)
 
@@ -44,22 +49,50 @@ class RunConfig(BaseModel):
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             key = ".".join(str(part) for part in first["loc"])
-            raise InputError(f"run configuration, {key}", first["msg"], "give it with --run-config") from None
+            raise InputError(f"{_WHERE}, {key}", first["msg"], "give it with --run-config") from None
+
+
+def run_folder(config: UserConfig, environ: Mapping[str, str]) -> Path:
+    """The folder of a run, from its name and what the coordinator's services have in their environment.
+
+    Raises:
+        InputError: if the name is not that of a folder in the coordinator's `runs`.
+    """
+    remedy = "start runs by `consilium coordinator run` alone"
+    if not (home := environ.get(HOME_VARIABLE)):
+        raise InputError(HOME_VARIABLE, "is not set", "start the services by `consilium coordinator start`")
+    name = config.get(RUN)
+    if not isinstance(name, str) or not _RUN_NAME.fullmatch(name):
+        raise InputError(f"{_WHERE}, {RUN}", "is not the name of a run", remedy)
+    out = Home(Path(home)).runs / name
+    if out.is_symlink() or not out.is_dir():
+        raise InputError(f"{_WHERE}, {RUN}", "there is no such run", remedy)
+    return out
 
 
 def server_app(on_round: OnRound | None = None) -> ServerApp:
-    """A ServerApp; `on_round` hears of each exchange as it ends."""
-    app = ServerApp()
+    """The ServerApp of a run on one machine, where every node is asked who it is.
 
-    @app.main()
+    `on_round` hears of each exchange as it ends.
+    """
+    single = ServerApp()
+
+    @single.main()
     def main(grid: Grid, context: Context) -> None:
         config = RunConfig.of(context.run_config)
         federation = load(config.federation)
         folder = config.federation.parent
-        enrolled = read_enrolled(Path(config.nodes)) if config.nodes else None
-        coordinate(grid, federation, folder, config.out, config.fold, config.seed, on_round, enrolled)
+        coordinate(grid, federation, folder, config.out, config.fold, config.seed, on_round)
 
-    return app
+    return single
 
 
-app = server_app()
+app = ServerApp()
+
+
+@app.main()
+def main(grid: Grid, context: Context) -> None:
+    """A run of a coordinator, with the nodes of the hospitals that were enrolled as it began."""
+    out = run_folder(context.run_config, os.environ)
+    federation, enrolled = load(out / FILE_NAME), read_enrolled(out / ENROLLED)
+    coordinate(grid, federation, out, out, seed=federation.training.seed, enrolled=enrolled)

@@ -1,6 +1,6 @@
 """The coordinator's own certificate authority and the one certificate it signs: that of the coordinator's address.
 
-Hospitals are given `ca.crt` and trust nothing else. All keys are ECDSA; private ones are files of mode 0600.
+Hospitals are given `ca.crt` and trust nothing else. All keys are ECDSA; private ones are in files of mode 0600.
 """
 
 import ipaddress
@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from common.errors import InputError
+
 AUTHORITY_YEARS, SERVER_YEARS = 10, 5
 LOOPBACK = ("localhost", "127.0.0.1")
 
@@ -21,9 +23,11 @@ _DAY, _YEAR = timedelta(days=1), timedelta(days=365)
 
 
 def write_secret(path: Path, content: bytes) -> None:
-    """Write a new file that nobody else may read."""
+    """Write a new file that nobody else may read, to the disk itself."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def new_authority(name: str) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
@@ -32,7 +36,7 @@ def new_authority(name: str) -> tuple[x509.Certificate, ec.EllipticCurvePrivateK
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     public = key.public_key()
     certificate = (
-        _certificate(subject, subject, public, AUTHORITY_YEARS)
+        _certificate(subject, subject, public, datetime.now(UTC) + AUTHORITY_YEARS * _YEAR)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(signs_certificates=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
@@ -44,12 +48,16 @@ def new_authority(name: str) -> tuple[x509.Certificate, ec.EllipticCurvePrivateK
 def new_server(
     authority: x509.Certificate, signer: ec.EllipticCurvePrivateKey, hosts: Iterable[str]
 ) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
-    """A certificate, and its key on P-256, for a server reached by any of these names or addresses, or on loopback."""
+    """A certificate, and its key on P-256, for a server reached by any of these names or addresses, or on loopback.
+
+    It ends no later than the authority's own: nobody would trust it beyond.
+    """
     names = list(dict.fromkeys([*hosts, *LOOPBACK]))
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
+    until = min(datetime.now(UTC) + SERVER_YEARS * _YEAR, authority.not_valid_after_utc)
     certificate = (
-        _certificate(subject, authority.subject, key.public_key(), SERVER_YEARS)
+        _certificate(subject, authority.subject, key.public_key(), until)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
@@ -75,23 +83,49 @@ def key_bytes(key: ec.EllipticCurvePrivateKey) -> bytes:
     )
 
 
-def valid_until(path: Path) -> datetime:
-    """When a certificate ends."""
-    return x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
+def read_certificate(path: Path, remedy: str) -> x509.Certificate:
+    """The first certificate in a PEM file, which may hold its private key too.
+
+    Raises:
+        InputError: if there is none; it ends with the remedy.
+    """
+    try:
+        return x509.load_pem_x509_certificate(path.read_bytes())
+    except FileNotFoundError:
+        raise InputError(str(path), "there is no such file", remedy) from None
+    except ValueError:
+        raise InputError(str(path), "holds no certificate", remedy) from None
+
+
+def read_signer(path: Path) -> ec.EllipticCurvePrivateKey:
+    """The private key of the authority.
+
+    Raises:
+        InputError: if the file is missing or holds none.
+    """
+    remedy = "put it back from a backup"
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    except FileNotFoundError:
+        raise InputError(str(path), "there is no such file", remedy) from None
+    except (ValueError, TypeError):
+        key = None
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise InputError(str(path), "holds no private key of this authority", remedy)
+    return key
 
 
 def _certificate(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, years: int
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, until: datetime
 ) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _DAY)  # clocks of hospitals differ
-        .not_valid_after(now + years * _YEAR)
+        .not_valid_before(datetime.now(UTC) - _DAY)  # clocks of hospitals differ
+        .not_valid_after(until)
     )
 
 

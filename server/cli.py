@@ -1,5 +1,6 @@
 """The command `consilium coordinator`: what runs a federation's meeting point and its runs."""
 
+import json
 import time
 from pathlib import Path
 from typing import Annotated
@@ -116,6 +117,64 @@ def enrol(
 
     enrolment = enrol_site(open_home(folder), site, public_key)
     typer.echo(f"Enrolled {site} with the key {enrolment.fingerprint}.")
+
+
+@coordinator_app.command()
+@explained
+def withdraw(
+    folder: HomeArgument,
+    site: Annotated[str, typer.Argument(help="The hospital's name, as it was enrolled.")],
+    as_json: JsonOption = False,
+) -> None:
+    """End a hospital's enrolment: it leaves, or its key was lost or stolen, and no one may use that key again."""
+    from server.admission import withdraw_site
+    from server.control import runs_in_progress
+    from server.home import open_home
+
+    home = open_home(folder)
+    running, withdrawal = runs_in_progress(home), withdraw_site(home, site)
+    if as_json:
+        typer.echo(json.dumps({**withdrawal.model_dump(), "run_in_progress": bool(running)}, indent=2))
+        return
+    typer.echo(f"Withdrew {site}: the key {withdrawal.fingerprint} is refused from now on, under every name.")
+    if running:
+        typer.echo(
+            "A run is in progress: it goes on without this hospital from the round at hand; what the hospital "
+            "contributed to earlier rounds stays in the model."
+        )
+    typer.echo(f"With a new key it can come back: consilium coordinator enrol {folder} '{site}' node_key.pub")
+
+
+@coordinator_app.command()
+@explained
+def renew(folder: HomeArgument) -> None:
+    """Make a new certificate for the coordinator's address, by the same authority; hospitals do nothing."""
+    from server.home import open_home
+    from server.renewal import expiry, renew
+
+    home = open_home(folder)
+    is_served, until = renew(home), expiry(home)
+    when = "and is served now" if is_served else "and will be served once the coordinator is started"
+    typer.echo(f"The new certificate holds until {until.certificate_until}, {when}.")
+    for warning in until.warnings:
+        typer.echo(f"WARNING: {warning}.")
+
+
+@coordinator_app.command()
+@explained
+def receipts(
+    folder: HomeArgument,
+    run: Annotated[
+        str | None, typer.Argument(metavar="RUN", help="Its folder's name; else the last.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print whose weights went into the model in each round of a run, how much, and who had no part and why."""
+    from server.home import open_home
+    from server.receipts import receipts_of, text
+
+    found = receipts_of(open_home(folder), run)
+    typer.echo(found.model_dump_json(indent=2) if as_json else text(found))
 
 
 @coordinator_app.command()

@@ -1,17 +1,57 @@
-"""What the coordinator asks of its own SuperLink, through Flower's command line."""
+"""What the coordinator asks of its own SuperLink, through Flower's command line where that can tell."""
 
 import json
 import os
 import subprocess
+import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from flwr.proto.control_pb2 import ListNodesRequest, ListNodesResponse
+
 from common.errors import InputError
 from common.supervision_state import read_state
+from server.enrolment import fingerprint_of
 from server.home import Home
-from server.services import CONNECTION, environment, script
+from server.services import CONNECTION, LOOPBACK, direct, environment, script
 
 TIMEOUT_S = 120
+
+
+@dataclass(frozen=True)
+class Node:
+    """A key as the SuperLink knows it: its node's number, and whether it was unregistered, which is for ever."""
+
+    number: int
+    unregistered: bool
+
+
+def known_keys(home: Home) -> dict[str, Node]:
+    """Fingerprint -> node, of every key the SuperLink was ever given: `flwr supernode list` names no keys.
+
+    Raises:
+        InputError: if the coordinator does not run or the SuperLink does not answer.
+    """
+    require_running(home)
+    request = urllib.request.Request(
+        f"https://{LOOPBACK}:{home.settings().internal_port}/v1/control/list-nodes",
+        data=ListNodesRequest().SerializeToString(),
+        headers={"Content-Type": "application/protobuf"},
+    )
+    try:
+        with direct(home).open(request, timeout=TIMEOUT_S) as reply:
+            nodes = ListNodesResponse.FromString(reply.read()).nodes_info
+    except OSError:
+        raise InputError("the SuperLink", "does not answer", _look(home)) from None
+    known = {}
+    for node in nodes:
+        key = serialization.load_pem_public_key(node.public_key)
+        if isinstance(key, ec.EllipticCurvePublicKey):
+            known[fingerprint_of(key)] = Node(node.node_id, node.status == "unregistered")
+    return known
 
 
 def register(home: Home, public_key: Path) -> int:
@@ -21,6 +61,15 @@ def register(home: Home, public_key: Path) -> int:
         InputError: if the coordinator does not run, or the SuperLink knows the key.
     """
     return int(_ask(home, "supernode", "register", str(public_key.absolute()), CONNECTION)["node-id"])
+
+
+def unregister(home: Home, node: int) -> None:
+    """Have the SuperLink refuse this node's key from now on.
+
+    Raises:
+        InputError: if the coordinator does not run, or the SuperLink does not know the node.
+    """
+    _ask(home, "supernode", "unregister", str(node), CONNECTION)
 
 
 def connected(home: Home) -> frozenset[int]:
@@ -49,6 +98,16 @@ def run_status(home: Home, run: int) -> str:
         InputError: if the coordinator does not run.
     """
     return str(_ask(home, "list", CONNECTION, "--run-id", str(run))["runs"][0]["status"])
+
+
+def runs_in_progress(home: Home) -> tuple[int, ...]:
+    """Flower's numbers of the runs that have not ended.
+
+    Raises:
+        InputError: if the coordinator does not run.
+    """
+    runs = _ask(home, "list", CONNECTION)["runs"]
+    return tuple(int(run["run-id"]) for run in runs if not str(run["status"]).startswith("finished"))
 
 
 def stop_run(home: Home, run: int) -> None:

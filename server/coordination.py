@@ -3,12 +3,12 @@
 Flower's own `Strategy.start` can neither stop early nor tell what each round was made of: the loop is here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from flwr.app import Array, ArrayRecord, ConfigRecord
+from flwr.app import Array, ArrayRecord, ConfigRecord, Message
 from flwr.serverapp import Grid
 from numpy.typing import NDArray
 
@@ -17,6 +17,7 @@ from common.model import build_model
 from common.preprocessing import Preprocessing, combine, declared
 from server.enrolment import Enrolled
 from server.journal import Journal, RoundRecord, RunRecord
+from server.replies import sender
 from server.result import Result, save_result
 from server.roster import Roster, enrol, name_nodes, quorum
 from server.strategy import HardenedFedAvg, make_strategy, unpacked
@@ -186,7 +187,7 @@ def _train(
     number = 0
     for number in range(1, training.rounds + 1):
         requests = strategy.configure_train(number, arrays, ConfigRecord(), grid)
-        result, _ = strategy.aggregate_train(number, grid.send_and_receive(requests, timeout=deadline_s))
+        result, _ = strategy.aggregate_train(number, _exchange(grid, requests, deadline_s))
         note(strategy.record)
         if result is None:
             misses, missed = misses + 1, True
@@ -203,8 +204,20 @@ def _train(
         kept.offer(tail.mean() or arrays, trained, None, None)
         return kept, number, missed
     requests = strategy.configure_evaluate(number + 1, arrays, ConfigRecord(), grid)
-    strategy.aggregate_evaluate(number + 1, grid.send_and_receive(requests, timeout=deadline_s))
+    strategy.aggregate_evaluate(number + 1, _exchange(grid, requests, deadline_s))
     note(strategy.record)
     record = strategy.record
     kept.offer(arrays, trained, record.validation_loss if record.applied else None, record.validation_error)
     return kept, number, missed or not record.applied
+
+
+def _exchange(grid: Grid, requests: Iterable[Message], deadline_s: float) -> list[Message]:
+    """Send requests and wait for the replies.
+
+    To a node whose key was withdrawn meanwhile Flower takes no message, and makes up an error that belongs to none: it
+    is left out, and the node counts as one that did not reply.
+    """
+    sent = list(requests)
+    replies = list(grid.send_and_receive(sent, timeout=deadline_s))
+    asked, nodes = [one.metadata for one in sent], {one.metadata.dst_node_id for one in sent}
+    return [reply for reply in replies if not reply.has_error() or sender(reply, asked) in nodes]

@@ -1,10 +1,13 @@
 """The coordinator's folder: where its keys, its agreement, its state and its runs are, and how it comes to be."""
 
+import fcntl
 import secrets
 import shutil
 import socket
 import tempfile
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +19,9 @@ from common.federation import FILE_NAME, load
 from server.agreement import SKELETON, copy_agreement
 from server.certificates import certificate_bytes, key_bytes, new_authority, new_server, write_secret
 
-SETTINGS = "coordinator.toml"
+SETTINGS, ENROLLED = "coordinator.toml", "enrolled.json"
+HOME_VARIABLE = "CONSILIUM_COORDINATOR_HOME"
+"""Tells the process that does a run's work where the coordinator's folder is."""
 _HOST = r"^[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?$"
 
 
@@ -47,14 +52,14 @@ class Home:
         return self.folder / "ca.crt"
 
     @property
-    def certificate(self) -> Path:
-        """The certificate of this coordinator's address."""
-        return self.folder / "server.crt"
+    def authority_key(self) -> Path:
+        """Its private key, which signs the certificate of this coordinator's address."""
+        return self.secrets / "ca.key"
 
     @property
-    def key(self) -> Path:
-        """Its private key."""
-        return self.secrets / "server.key"
+    def certificate(self) -> Path:
+        """The certificate of this coordinator's address, with its private key: in one file they cannot mismatch."""
+        return self.secrets / "server.pem"
 
     @property
     def superexec_secret(self) -> Path:
@@ -69,7 +74,12 @@ class Home:
     @property
     def enrolled(self) -> Path:
         """Which key speaks for which hospital."""
-        return self.folder / "enrolled.json"
+        return self.folder / ENROLLED
+
+    @property
+    def withdrawn(self) -> Path:
+        """Which keys spoke for a hospital and never will again."""
+        return self.folder / "withdrawn.json"
 
     @property
     def runs(self) -> Path:
@@ -135,6 +145,22 @@ def open_home(folder: Path) -> Home:
     return home
 
 
+@contextmanager
+def alone(home: Home) -> Iterator[None]:
+    """Keep other commands from changing who is enrolled, or the certificate, meanwhile.
+
+    Raises:
+        InputError: if another command is at it.
+    """
+    with (home.folder / "state" / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            what = "another command is changing this coordinator"
+            raise InputError(str(home.folder), what, "try again when it has ended") from None
+        yield
+
+
 def create(folder: Path, host: str, port: int, federation: Path | None) -> Home:
     """Make a coordinator's folder, whole or not at all; without a federation folder it gets a federation file to edit.
 
@@ -169,9 +195,8 @@ def _fill(home: Home, settings: Settings, federation: Path | None) -> None:
     authority, signer = new_authority(f"Consilium coordinator {settings.host}"[:64])
     server, key = new_server(authority, signer, [settings.host])
     home.authority.write_bytes(certificate_bytes(authority))
-    home.certificate.write_bytes(certificate_bytes(server))
-    write_secret(home.secrets / "ca.key", key_bytes(signer))
-    write_secret(home.key, key_bytes(key))
+    write_secret(home.authority_key, key_bytes(signer))
+    write_secret(home.certificate, key_bytes(key) + certificate_bytes(server))
     write_secret(home.superexec_secret, secrets.token_hex(32).encode())
     home.enrolled.write_text("{}\n", encoding="utf-8")
     if federation is None:

@@ -5,8 +5,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from common.errors import InputError
 from common.exchange import Numbers
 from server.replies import Dropped
 
@@ -18,7 +19,13 @@ class _Record(BaseModel):
 
 
 class SiteRecord(_Record):
-    """What one site reported: training patients per averaging group, and its metrics."""
+    """What one site reported.
+
+    Attributes:
+        patients: averaging group -> training patients, by which the site's weights count in that group's average;
+            empty in an evaluation.
+        metrics: as in `common.exchange.EvaluateReply`.
+    """
 
     patients: Numbers = {}
     metrics: Numbers
@@ -113,9 +120,17 @@ class Journal:
 
 
 def read_journal(out: Path) -> list[RunRecord | RoundRecord]:
-    """All records of the journal in a folder, in order."""
-    lines = (out / FILE_NAME).read_text(encoding="utf-8").splitlines()
-    return [read_record(line) for line in lines]
+    """All records of the journal in a folder, in order; a last line that is still being written is left out.
+
+    Raises:
+        InputError: if another line is damaged.
+    """
+    path = out / FILE_NAME
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    try:
+        return [read_record(line) for line in lines if line.endswith("\n")]
+    except ValidationError:
+        raise InputError(str(path), "is damaged", "put it back from a backup") from None
 
 
 def read_record(line: str) -> RunRecord | RoundRecord:

@@ -38,7 +38,7 @@ http {{
     server {{
         listen {port} ssl;
         ssl_certificate "{certificate}";
-        ssl_certificate_key "{key}";
+        ssl_certificate_key "{certificate}";
         ssl_protocols TLSv1.2 TLSv1.3;
 
         # Messages pass through; a copy of them on the proxy's disk would serve nobody.
@@ -74,21 +74,19 @@ http {{
 """
 
 
-def nginx_configuration(port: int, internal_port: int, certificate: str, key: str, authority: str) -> str:
+def nginx_configuration(port: int, internal_port: int, certificate: str, authority: str) -> str:
     """The configuration of nginx in front of a SuperLink.
 
     Args:
         port: on which hospitals reach the coordinator.
         internal_port: of the SuperLink, on the loopback interface.
-        certificate: of this server; like all paths here from where the configuration is.
-        key: its private key.
+        certificate: of this server, with its private key; like all paths here from where the configuration is.
         authority: the root certificate that vouches for the SuperLink.
     """
     return _CONFIGURATION.format(
         port=port,
         internal_port=internal_port,
         certificate=certificate,
-        key=key,
         authority=authority,
         user="user root;\n" if os.geteuid() == 0 else "",  # else its workers could not use this folder
         body=BODY_MEGABYTES,

@@ -72,22 +72,34 @@ def name_nodes(federation: Federation, enrolled: Enrolled) -> Named:
 
 
 def enrol(grid: Grid, federation: Federation, fold: int, named: Named | None = None) -> Roster:
-    """Wait for as many nodes as there are participants, or the deadline, and ask each who it is.
+    """Wait for the participants' nodes, and ask each who it is.
 
     Where nodes are `named`, no other node counts or is asked anything.
     """
-    end = time.monotonic() + federation.rounds.deadline_s
-    expected = len(federation.participants if named is None else named.sites)
-    while len(nodes := _connected(grid, named)) < expected:
-        if (left := end - time.monotonic()) <= 0:
-            break
-        time.sleep(min(POLL_S, left))
+    nodes = _assemble(grid, federation, named)
     content = StatisticsRequest(federation=federation.digest, fold=fold).to_record()
     deadline_s = federation.rounds.deadline_s
     requests = [Message(content, node, STATISTICS, ttl=deadline_s) for node in nodes]
     sent = [request.metadata for request in requests]
     replies = list(grid.send_and_receive(requests, timeout=deadline_s)) if requests else []
     return build(replies, sent, federation, named)
+
+
+def _assemble(grid: Grid, federation: Federation, named: Named | None) -> list[int]:
+    """The nodes that are connected once all are, `assembly_s` after a quorum was, or at the deadline."""
+    rounds, began = federation.rounds, time.monotonic()
+    expected, needed = len(federation.participants if named is None else named.sites), quorum(federation)
+    since: float | None = None  # when the quorum that is there now was first seen
+    while len(nodes := _connected(grid, named)) < expected:
+        now = time.monotonic()
+        since = (now if since is None else since) if len(nodes) >= needed else None
+        end = began + rounds.deadline_s
+        if since is not None:
+            end = min(end, since + rounds.assembly_s)
+        if now >= end:
+            break
+        time.sleep(min(POLL_S, end - now))
+    return nodes
 
 
 def _connected(grid: Grid, named: Named | None) -> list[int]:

@@ -13,6 +13,7 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import tomli_w
@@ -20,7 +21,8 @@ import tomli_w
 from common.errors import InputError
 from common.supervision import Service, end_leftovers, supervise
 from common.supervision_state import read_state
-from server.home import SETTINGS, Home
+from server.certificates import read_certificate
+from server.home import HOME_VARIABLE, SETTINGS, Home
 from server.proxy import nginx_configuration
 
 CONNECTION = "coordinator"
@@ -82,9 +84,10 @@ def prepare(home: Home) -> tuple[Service, ...]:
     """Write what the services read, and describe them.
 
     Raises:
-        InputError: if nginx is missing or rejects its configuration.
+        InputError: if the certificate has ended, or nginx is missing or rejects its configuration.
     """
     settings = home.settings()
+    _require_valid(home)
     address = f"{LOOPBACK}:{settings.internal_port}"
     connection = {"address": address, "root-certificates": str(home.authority)}
     flower = {"superlink": {"default": CONNECTION, CONNECTION: connection}}
@@ -94,7 +97,7 @@ def prepare(home: Home) -> tuple[Service, ...]:
     superlink = (
         *(script("flower-superlink"), "--host", LOOPBACK, "--port", str(settings.internal_port)),
         *("--ssl-ca-certfile", str(home.authority)),
-        *("--ssl-certfile", str(home.certificate), "--ssl-keyfile", str(home.key)),
+        *("--ssl-certfile", str(home.certificate), "--ssl-keyfile", str(home.certificate)),
         *("--enable-supernode-auth", "--isolation", "process", "--disable-runtime-dependency-installation"),
         *("--database", str(home.database), "--superexec-auth-secret-file", str(home.superexec_secret)),
     )
@@ -105,22 +108,33 @@ def prepare(home: Home) -> tuple[Service, ...]:
     )
     return (
         Service(SUPERLINK, superlink, env, 1.0, lambda: answers(home, settings.internal_port)),
-        Service(SUPEREXEC, superexec, env, 1.0),
+        Service(SUPEREXEC, superexec, {**env, HOME_VARIABLE: str(home.folder)}, 1.0),
         Service(PROXY, _nginx(home, env), env, 1.0),
     )
 
 
 def answers(home: Home, port: int) -> bool:
     """Whether the coordinator's health is well on this port of the loopback interface."""
-    context = ssl.create_default_context(cafile=str(home.authority))
-    opener = urllib.request.build_opener(
-        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
-    )
     try:
-        with opener.open(f"https://{LOOPBACK}:{port}/health", timeout=5) as reply:
+        with direct(home).open(f"https://{LOOPBACK}:{port}/health", timeout=5) as reply:
             return bool(reply.status == 200)
     except OSError:  # nobody listens, or what listens is not this coordinator
         return False
+
+
+def direct(home: Home) -> urllib.request.OpenerDirector:
+    """What opens addresses of this coordinator, through no proxy, and trusts its authority alone."""
+    context = ssl.create_default_context(cafile=str(home.authority))
+    return urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+    )
+
+
+def _require_valid(home: Home) -> None:
+    renew = f"make a new one by `consilium coordinator renew {home.folder}`"
+    until = read_certificate(home.certificate, renew).not_valid_after_utc
+    if until <= datetime.now(UTC):
+        raise InputError(str(home.certificate), f"its certificate ended on {until.date()}", renew)
 
 
 def _nginx(home: Home, env: Mapping[str, str]) -> tuple[str, ...]:
@@ -133,8 +147,11 @@ def _nginx(home: Home, env: Mapping[str, str]) -> tuple[str, ...]:
     home.proxy.mkdir(parents=True, exist_ok=True)
     path = home.proxy / "nginx.conf"
     # paths from here: nginx would read a meaning into some characters of an absolute one
-    files = [os.path.relpath(each, home.proxy) for each in (home.certificate, home.key, home.authority)]
-    path.write_text(nginx_configuration(settings.port, settings.internal_port, *files), encoding="utf-8")
+    certificate, authority = (
+        os.path.relpath(each, home.proxy) for each in (home.certificate, home.authority)
+    )
+    text = nginx_configuration(settings.port, settings.internal_port, certificate, authority)
+    path.write_text(text, encoding="utf-8")
     command = (nginx, "-p", str(home.proxy), "-c", str(path), "-e", "stderr")
     tested = subprocess.run((*command, "-t", "-q"), capture_output=True, text=True, check=False)
     if tested.returncode:

@@ -5,14 +5,14 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from common.supervision_state import ServiceState, read_state
-from server.certificates import valid_until
 from server.control import connected
 from server.enrolment import read_enrolled
 from server.home import Home
 from server.journal import FILE_NAME as JOURNAL
 from server.journal import RunRecord, read_journal
+from server.renewal import Expiry, expiry
 from server.services import answers
-from server.submission import read_submission
+from server.submission import last_folder, read_submission
 
 
 class SiteStatus(BaseModel):
@@ -37,15 +37,12 @@ class RunStatus(BaseModel):
     rounds: int
 
 
-class Status(BaseModel):
+class Status(Expiry):
     """What `consilium coordinator status` tells."""
-
-    model_config = ConfigDict(frozen=True)
 
     address: str
     running: bool
     healthy: bool
-    certificate_until: str
     services: dict[str, ServiceState]
     sites: tuple[SiteStatus, ...]
     last_run: RunStatus | None
@@ -75,7 +72,7 @@ def status_of(home: Home) -> Status:
         address=f"{settings.host}:{settings.port}",
         running=state is not None,
         healthy=healthy,
-        certificate_until=valid_until(home.certificate).date().isoformat(),
+        **expiry(home).model_dump(),
         services={} if state is None else state.services,
         sites=sites,
         last_run=_last_run(home.runs),
@@ -85,7 +82,11 @@ def status_of(home: Home) -> Status:
 def text(status: Status) -> str:
     """The status for a person."""
     state = "healthy" if status.healthy else "not healthy" if status.running else "not running"
-    lines = [f"{status.address}: {state}; certificate until {status.certificate_until}"]
+    lines = [
+        f"{status.address}: {state}; certificate until {status.certificate_until}, "
+        f"its authority until {status.authority_until}"
+    ]
+    lines += [f"  WARNING: {warning}." for warning in status.warnings]
     for name, service in status.services.items():
         process = "restarting" if service.pid is None else f"process {service.pid} since {service.started}"
         ended = "" if service.last_exit is None else f", last exit {service.last_exit}"
@@ -103,10 +104,8 @@ def text(status: Status) -> str:
 
 
 def _last_run(runs: Path) -> RunStatus | None:
-    folders = [path for path in runs.iterdir() if path.is_dir()]
-    if not folders:
+    if (last := last_folder(runs)) is None:
         return None
-    last = max(folders, key=lambda path: path.stat().st_ctime_ns)
     records = read_journal(last) if (last / JOURNAL).is_file() else []
     told = [record.status for record in records if isinstance(record, RunRecord)]
     submission = read_submission(last)

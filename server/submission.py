@@ -9,13 +9,14 @@ import tomli_w
 import typer
 from pydantic import BaseModel, ConfigDict
 
+from common.bundle import RUN as RUN_KEY
 from common.bundle import bundle_hash, write_bundle
 from common.errors import InputError
 from common.federation import Federation
 from server.agreement import copy_agreement
 from server.control import connected, require_running, run_log, run_status, stop_run, submit
-from server.enrolment import read_enrolled
-from server.home import Home
+from server.enrolment import Enrolled, in_force, read_enrolled, read_withdrawn, write_enrolled
+from server.home import ENROLLED, Home
 from server.journal import FILE_NAME as JOURNAL
 from server.journal import RoundRecord, RunRecord, read_record
 from server.roster import name_nodes, quorum
@@ -101,6 +102,12 @@ def run_federation(home: Home, agreement: Path, as_json: bool) -> int:
     return FAILED
 
 
+def last_folder(runs: Path) -> Path | None:
+    """The folder of the run that was begun or changed last."""
+    folders = [path for path in runs.iterdir() if path.is_dir()]
+    return max(folders, key=lambda path: path.stat().st_ctime_ns) if folders else None
+
+
 def follow(home: Home, out: Path, flower_run: int) -> Iterator[RunRecord | RoundRecord]:
     """The records of a run's journal as they are written, until the run has ended."""
     read, asked, over = 0, time.monotonic(), False
@@ -150,16 +157,9 @@ def _new_folder(runs: Path) -> Path:
 
 def _submit(home: Home, out: Path, federation: Federation) -> Submission:
     """Write what the run needs into its folder, and hand it to Flower."""
-    nodes, config = out / "enrolled.json", out / "run-config.toml"
-    nodes.write_bytes(home.enrolled.read_bytes())
-    settings: dict[str, str | int] = {
-        "federation": str(out / "federation.toml"),
-        "out": str(out),
-        "nodes": str(nodes),
-        "fold": -1,
-        "seed": federation.training.seed,
-    }
-    config.write_text(tomli_w.dumps(settings), encoding="utf-8")
+    config = out / "run-config.toml"
+    write_enrolled(out / ENROLLED, _enrolled(home))
+    config.write_text(tomli_w.dumps({RUN_KEY: out.name}), encoding="utf-8")
     write_bundle(out / "bundle", federation)
     submission = Submission(
         id=out.name,
@@ -174,7 +174,7 @@ def _submit(home: Home, out: Path, federation: Federation) -> Submission:
 
 def _tell_who_is_there(home: Home, federation: Federation) -> None:
     """Say which participants the run will wait for."""
-    named = name_nodes(federation, read_enrolled(home.enrolled))
+    named = name_nodes(federation, _enrolled(home))
     online = connected(home)
     away = sorted(site for node, site in named.sites.items() if node not in online)
     there = len(named.sites) - len(away)
@@ -184,7 +184,19 @@ def _tell_who_is_there(home: Home, federation: Federation) -> None:
     for one in named.left_out:
         typer.echo(f"  {left_out(one)}")
     if away:
-        typer.echo(f"  Waiting up to {federation.rounds.deadline_s:g} s for {', '.join(away)}.")
+        typer.echo(f"  {_wait(there, federation)} for {', '.join(away)}.")
+
+
+def _enrolled(home: Home) -> Enrolled:
+    return in_force(read_enrolled(home.enrolled), read_withdrawn(home.withdrawn))
+
+
+def _wait(there: int, federation: Federation) -> str:
+    rounds = federation.rounds
+    together = f"up to {min(rounds.assembly_s, rounds.deadline_s):g} s"
+    if there >= quorum(federation):
+        return f"Waiting {together}"
+    return f"Waiting up to {rounds.deadline_s:g} s for a quorum, and once it is there {together}"
 
 
 def _line(record: RunRecord | RoundRecord, federation: Federation) -> str:

@@ -48,9 +48,18 @@ def missing(record: RunRecord, federation: Federation) -> list[str]:
 
 
 def left_out(dropped: Dropped) -> str:
-    """Who has no part, and why, in the words of the reason or of the hospital's own refusal."""
-    who = dropped.site if dropped.site is not None else f"node {dropped.node}"
+    """Who has no part, and why."""
+    return f"{who(dropped)} {why(dropped)}"
+
+
+def who(dropped: Dropped) -> str:
+    """A hospital by name, or a node by number."""
+    return dropped.site if dropped.site is not None else f"node {dropped.node}"
+
+
+def why(dropped: Dropped) -> str:
+    """In the words of the reason or of the hospital's own refusal."""
     if dropped.reason is DropReason.REFUSED and dropped.code in {code.value for code in RefusalCode}:
-        return f"{who} refused ({dropped.code}): {REFUSALS[RefusalCode(dropped.code)]}"
+        return f"refused ({dropped.code}): {REFUSALS[RefusalCode(dropped.code)]}"
     code = "" if dropped.code is None else f" {dropped.code}"
-    return f"{who} ({dropped.reason.value}{code}): {REASONS[dropped.reason]}"
+    return f"({dropped.reason.value}{code}): {REASONS[dropped.reason]}"

@@ -1,5 +1,6 @@
 import hashlib
 import io
+import tomllib
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 import tomli_w
 from flwr.cli.build import build_fab_from_disk
 
-from common.bundle import bundle_files, bundle_hash, write_bundle
+from common.bundle import RUN, bundle_files, bundle_hash, write_bundle
 from common.federation import Federation, Training
 
 pytestmark = pytest.mark.filterwarnings("ignore:GitWildMatchPattern")
@@ -62,6 +63,11 @@ def test_another_agreement_or_version_has_another_hash(
     before = bundle_hash(one)
     monkeypatch.setattr("common.bundle.version", lambda package: "9.9.9")
     assert bundle_hash(one) != before
+
+
+def test_a_run_sets_nothing_but_its_name(federation: Federation) -> None:
+    descriptor = tomllib.loads(bundle_files(federation)["pyproject.toml"].decode())
+    assert descriptor["tool"]["flwr"]["app"]["config"] == {RUN: ""}
 
 
 def test_nothing_is_written_over(federation: Federation, tmp_path: Path) -> None:

@@ -142,6 +142,7 @@ def test_the_order_of_nodes_is_part_of_the_agreement(federation: Federation) -> 
         ("model.gat_layers", "0", 0),
         ("statistics.minimum_count", "3", 3),
         ("rounds.quorum", "1", 1.0),
+        ("rounds.assembly_s", "30", 30.0),
         ("minimum_patients", "7", 7),
     ],
 )
@@ -175,6 +176,7 @@ def test_a_changed_setting(federation: Federation, setting: str, value: str, exp
         ("training.learning_rate", "nan", "--set, training.learning_rate: Input should be"),
         ("training.learning_rate", "inf", "--set, training.learning_rate: Input should be"),
         ("training.strategy", "sgd", "--set, training.strategy: Input should be 'fedavg', 'fedprox'"),
+        ("rounds.assembly_s", "0", "--set, rounds.assembly_s: Input should be greater than 0"),
         ("model.width", "7", "--set, model: Value error, heads must divide width"),
     ],
 )

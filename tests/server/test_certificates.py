@@ -9,12 +9,14 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from common.errors import InputError
 from server.certificates import (
     certificate_bytes,
     key_bytes,
     new_authority,
     new_server,
-    valid_until,
+    read_certificate,
+    read_signer,
     write_secret,
 )
 
@@ -88,4 +90,27 @@ def test_keys_are_for_their_owner_alone_and_never_written_over(issued: tuple[Pat
     assert stat.S_IMODE(issued[2].stat().st_mode) == 0o600
     with pytest.raises(FileExistsError):
         write_secret(issued[2], b"other")
-    assert valid_until(issued[1]) < valid_until(issued[0])
+
+
+def test_a_servers_certificate_ends_no_later_than_its_authority(
+    issued: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority, server = (read_certificate(path, "make it") for path in issued[:2])
+    assert server.not_valid_after_utc < authority.not_valid_after_utc
+    monkeypatch.setattr("server.certificates.AUTHORITY_YEARS", 1)
+    young, signer = new_authority("young")
+    assert new_server(young, signer, ["localhost"])[0].not_valid_after_utc == young.not_valid_after_utc
+
+
+def test_a_file_that_is_no_certificate_or_key_is_told_with_the_remedy(
+    issued: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    for path, what in ((tmp_path / "none", "there is no such file"), (issued[2], "holds no certificate")):
+        with pytest.raises(InputError, match=f"{what}; make it"):
+            read_certificate(path, "make it")
+    for path, what in ((tmp_path / "none", "there is no such file"), (issued[1], "holds no private key")):
+        with pytest.raises(InputError, match=f"{what}.*; put it back from a backup"):
+            read_signer(path)
+    issued[2].write_bytes(issued[2].read_bytes() + issued[1].read_bytes())  # one file for both
+    assert read_certificate(issued[2], "make it") == read_certificate(issued[1], "make it")
+    assert read_signer(issued[2]).public_key() == read_certificate(issued[1], "make it").public_key()

@@ -1,12 +1,30 @@
+import io
 import json
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from flwr.proto.control_pb2 import ListNodesResponse
+from flwr.proto.node_pb2 import NodeInfo
 
 from common.errors import InputError
 from server import control
-from server.control import connected, register, run_log, run_status, submit
+from server.control import (
+    Node,
+    connected,
+    known_keys,
+    register,
+    run_log,
+    run_status,
+    runs_in_progress,
+    submit,
+    unregister,
+)
+from server.enrolment import fingerprint_of
 from server.home import Home, create
 
 Says = Callable[[str], None]
@@ -68,6 +86,57 @@ def test_what_the_superlink_says_against_it_is_one_sentence(
     assert told in str(refused.value)
     assert "\n" not in str(refused.value)
     assert f"consilium coordinator logs {home.folder} superlink" in str(refused.value)
+
+
+class Answers:
+    """An opener of addresses to which the SuperLink answers with these bytes, or not at all."""
+
+    def __init__(self, body: bytes | None) -> None:
+        self.body = body
+        self.asked: list[str] = []
+
+    def open(self, request: urllib.request.Request, timeout: float) -> io.BytesIO:
+        self.asked.append(request.full_url)
+        if self.body is None:
+            raise urllib.error.URLError("refused")
+        return io.BytesIO(self.body)
+
+
+def pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    return key.public_key().public_bytes(serialization.Encoding.PEM, form)
+
+
+def test_nodes_are_found_by_their_keys(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control, "require_running", lambda home: None)
+    one, other = (ec.generate_private_key(ec.SECP384R1()) for _ in range(2))
+    nodes = [
+        NodeInfo(node_id=2**64 - 1, status="online", public_key=pem(one)),
+        NodeInfo(node_id=6, status="unregistered", public_key=pem(other)),
+    ]
+    answers = Answers(ListNodesResponse(nodes_info=nodes).SerializeToString())
+    monkeypatch.setattr(control, "direct", lambda home: answers)
+    assert known_keys(home) == {
+        fingerprint_of(one.public_key()): Node(2**64 - 1, False),
+        fingerprint_of(other.public_key()): Node(6, True),
+    }
+    (asked,) = answers.asked
+    assert asked == f"https://127.0.0.1:{home.settings().internal_port}/v1/control/list-nodes"
+    monkeypatch.setattr(control, "direct", lambda home: Answers(None))
+    with pytest.raises(InputError, match="the SuperLink: does not answer"):
+        known_keys(home)
+
+
+def test_a_node_is_unregistered_and_runs_that_have_not_ended_are_found(
+    home: Home, flwr_says: Says, tmp_path: Path
+) -> None:
+    flwr_says(json.dumps({"success": True, "node-id": 5}))
+    unregister(home, 5)
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert asked == ["supernode", "unregister", "5", "coordinator", "--format", "json"]
+    runs = [{"run-id": str(2**64 - 1), "status": "running"}, {"run-id": "2", "status": "finished:stopped"}]
+    flwr_says(json.dumps({"success": True, "runs": runs}))
+    assert runs_in_progress(home) == (2**64 - 1,)
 
 
 def test_a_coordinator_that_does_not_run_is_told(home: Home) -> None:

@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,10 @@ from common.exchange import STATISTICS, ModelRequest, StatisticsReply
 from common.federation import FILE_NAME, Federation, Privacy, save
 from common.preprocessing import declared
 from common.privacy_plan import with_privacy
-from server.app import server_app
+from server.app import app, server_app
 from server.coordination import RunFailed, coordinate
 from server.enrolment import Enrolment, write_enrolled
+from server.home import ENROLLED, HOME_VARIABLE
 from server.journal import RoundRecord, RunRecord, read_journal
 from server.replies import DropReason
 from server.result import load_result
@@ -228,23 +229,50 @@ def test_the_same_seed_gives_the_same_weights(bench: "Bench", tmp_path: Path, na
     assert first == second
 
 
-def test_a_run_with_enrolled_keys_asks_their_nodes_alone(bench: "Bench", tmp_path: Path) -> None:
-    save(bench.federation(rounds=1), tmp_path / FILE_NAME)
+def test_a_run_with_enrolled_keys_asks_their_nodes_alone(
+    bench: "Bench", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "runs" / "20261121-101500"
+    out.mkdir(parents=True)
+    save(bench.federation(rounds=1), out / FILE_NAME)
     enrolled = {
         site: Enrolment(fingerprint="SHA256:x", node_id=node, since="now")
         for site, node in bench.nodes.items()
         if site != "west"
     }
-    write_enrolled(tmp_path / "nodes.json", enrolled)
-    config: UserConfig = {
-        "federation": str(tmp_path / FILE_NAME),
-        "out": str(tmp_path / "out"),
-        "nodes": str(tmp_path / "nodes.json"),
-    }
+    write_enrolled(out / ENROLLED, enrolled)
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     grid = federation_grid(bench, lambda weight: 1.0)
-    server_app()(grid, Context(5, 1, {}, RecordDict(), config))
-    assert runs(tmp_path / "out")[-1].sites == ("east", "north", "south")
+    app(grid, Context(5, 1, {}, RecordDict(), {"run": out.name}))
+    assert runs(out)[-1].sites == ("east", "north", "south")
     assert bench.nodes["west"] not in {message.metadata.dst_node_id for message in grid.sent}
+
+
+def test_a_hospital_withdrawn_within_a_run_is_missing_from_then_on(
+    bench: "Bench", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Flower answers for a node that it no longer knows, as itself and to no request."""
+    lost, grid = bench.nodes["west"], federation_grid(bench, lambda weight: 1.0)
+    send = grid.send_and_receive
+
+    def withdrawing(messages: Iterable[Message], *, timeout: float | None = None) -> list[Message]:
+        sent = list(messages)
+        if sent[0].metadata.message_type == STATISTICS:
+            return send(sent, timeout=timeout)
+        taken = [one for one in sent if one.metadata.dst_node_id != lost]
+        for one in sent:
+            one.metadata.__dict__["_message_id"] = "not taken"
+        made_up = bench.error(sent[0], 5, "Node Unavailable")
+        made_up.metadata.__dict__.update(_src_node_id=1, _reply_to_message_id="")
+        return [*send(taken, timeout=timeout), made_up]
+
+    monkeypatch.setattr(grid, "send_and_receive", withdrawing)
+    run = coordinate(grid, bench.federation(rounds=2), tmp_path, tmp_path / "out")
+    assert (run.status, run.rounds) == ("completed", 2)
+    for record in rounds(tmp_path / "out"):
+        assert [(one.site, one.node, one.reason) for one in record.dropped] == [
+            ("west", None, DropReason.NO_REPLY)
+        ]
 
 
 @pytest.mark.parametrize("config", [{"out": "x"}, {"federation": "f", "out": "x", "fold": -2}])

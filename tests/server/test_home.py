@@ -7,7 +7,7 @@ import pytest
 from common.errors import InputError
 from common.federation import FILE_NAME, Federation, PriorGraph, PublicFile, load, save
 from server.agreement import copy_agreement
-from server.home import SETTINGS, create, open_home
+from server.home import SETTINGS, alone, create, open_home
 
 
 def everything(folder: Path) -> dict[str, bytes]:
@@ -17,7 +17,7 @@ def everything(folder: Path) -> dict[str, bytes]:
 def test_a_new_home_has_keys_for_its_owner_alone_and_a_draft_of_the_agreement(tmp_path: Path) -> None:
     home = create(tmp_path / "a" / "home", "hub.example.org", 9443, None)
     private = list(home.secrets.iterdir())
-    assert {path.name for path in private} == {"ca.key", "server.key", "superexec.secret"}
+    assert {path.name for path in private} == {"ca.key", "server.pem", "superexec.secret"}
     assert {stat.S_IMODE(path.stat().st_mode) for path in private} == {0o600}
     assert stat.S_IMODE(home.folder.stat().st_mode) == 0o700
     settings = home.settings()
@@ -29,7 +29,7 @@ def test_a_new_home_has_keys_for_its_owner_alone_and_a_draft_of_the_agreement(tm
 
 def test_two_homes_share_no_secret(tmp_path: Path) -> None:
     one, other = (create(tmp_path / name, "localhost", 9443, None) for name in "ab")
-    for name in ("ca.key", "server.key", "superexec.secret"):
+    for name in ("ca.key", "server.pem", "superexec.secret"):
         assert (one.secrets / name).read_bytes() != (other.secrets / name).read_bytes()
 
 
@@ -56,6 +56,14 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is there already"):
         create(tmp_path / "home", "localhost", 9443, None)
     assert everything(home.folder) == before
+
+
+def test_one_command_at_a_time_changes_a_home(tmp_path: Path) -> None:
+    home = create(tmp_path / "home", "localhost", 9443, None)
+    with alone(home), pytest.raises(InputError, match="another command is changing"), alone(home):
+        pass
+    with alone(home):
+        pass
 
 
 @pytest.mark.parametrize("fails", ["host", "federation", "midway"])

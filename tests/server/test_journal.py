@@ -1,5 +1,8 @@
 from pathlib import Path
 
+import pytest
+
+from common.errors import InputError
 from server.journal import Journal, RoundRecord, RunRecord, SiteRecord, read_journal
 from server.replies import Dropped, DropReason
 
@@ -22,6 +25,18 @@ def test_each_record_is_on_disk_before_the_next(tmp_path: Path) -> None:
         assert len(read_journal(tmp_path)) == 1
         journal.write(ROUND)
         assert read_journal(tmp_path)[1] == ROUND
+
+
+def test_a_line_that_is_being_written_is_no_record_yet_and_a_damaged_one_is_told(tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        journal.write(RUN)
+    path = tmp_path / "journal.jsonl"
+    whole = path.read_text()
+    path.write_text(whole + ROUND.model_dump_json()[:40])
+    assert len(read_journal(tmp_path)) == 1
+    path.write_text(whole[:40] + "\n" + whole)
+    with pytest.raises(InputError, match="is damaged"):
+        read_journal(tmp_path)
 
 
 def test_a_second_run_in_the_folder_appends(tmp_path: Path) -> None:

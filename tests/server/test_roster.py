@@ -123,6 +123,65 @@ def test_waits_for_late_nodes_and_not_beyond_the_deadline(
     assert {one.reason for one in nobody.left_out} == {DropReason.ABSENT}
 
 
+class Clock:
+    """A time of its own, in which nodes come and go at agreed seconds: (when, node, whether it comes)."""
+
+    def __init__(self, bench: "Bench", events: list[tuple[float, str, bool]]) -> None:
+        self.now, self.bench, self.events = 0.0, bench, events
+        self.grid = bench.grid({})
+        self.happen()
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        self.happen()
+
+    def happen(self) -> None:
+        for when, site, comes in self.events:
+            if when <= self.now and comes:
+                self.grid.answers[self.bench.nodes[site]] = says(self.bench.statistics(site))
+            elif when <= self.now:
+                self.grid.answers.pop(self.bench.nodes[site], None)
+
+
+@pytest.mark.parametrize(
+    ("events", "sites", "seconds"),
+    [
+        ([(0, "east", True), (0, "west", True)], "east west", 20),
+        ([(30, "east", True), (50, "west", True)], "east west", 70),
+        ([(0, "east", True), (0, "west", True), (15, "north", True)], "east north west", 20),
+        ([(0, site, True) for site in ("east", "north", "south", "west")], "east north south west", 0),
+        ([(0, "east", True)], "east", 100),
+        ([(0, "east", True), (90, "west", True)], "east west", 100),
+        ([(0, "east", True), (0, "west", True), (10, "west", False), (40, "west", True)], "east west", 60),
+    ],
+    ids=[
+        "quorum at once",
+        "later",
+        "a third",
+        "all",
+        "no quorum",
+        "the deadline is the end",
+        "one that left",
+    ],
+)
+def test_once_a_quorum_is_there_the_others_are_waited_for_no_longer_than_agreed(
+    bench: "Bench",
+    monkeypatch: pytest.MonkeyPatch,
+    events: list[tuple[float, str, bool]],
+    sites: str,
+    seconds: float,
+) -> None:
+    clock = Clock(bench, events)
+    monkeypatch.setattr("server.roster.POLL_S", 1.0)
+    monkeypatch.setattr("server.roster.time.monotonic", lambda: clock.now)
+    monkeypatch.setattr("server.roster.time.sleep", clock.sleep)
+    federation = bench.federation(deadline_s=100.0)
+    rounds = federation.rounds.model_copy(update={"assembly_s": 20.0})
+    roster = enrol(clock.grid, federation.model_copy(update={"rounds": rounds}), -1)
+    assert " ".join(roster.nodes) == sites
+    assert clock.now == pytest.approx(seconds, abs=1.0)
+
+
 @pytest.mark.parametrize(
     ("share", "needed"), [(0.01, 1), (0.25, 1), (0.26, 2), (0.5, 2), (0.75, 3), (1.0, 4)]
 )

@@ -7,7 +7,8 @@ import pytest
 import tomli_w
 
 from common.errors import InputError
-from server.home import SETTINGS, Home, create
+from server.certificates import certificate_bytes, key_bytes, new_server, read_certificate, read_signer
+from server.home import HOME_VARIABLE, SETTINGS, Home, create
 from server.services import CONNECTION, answers, environment, prepare, start
 
 
@@ -45,6 +46,31 @@ def test_flower_keeps_to_the_home_and_phones_nobody(home: Home, monkeypatch: pyt
     connections = (home.flower / "config.toml").read_text()
     assert f"[superlink.{CONNECTION}]" in connections
     assert f"127.0.0.1:{home.settings().internal_port}" in connections
+
+
+@pytest.mark.usefixtures("nginx")
+def test_only_the_process_that_does_a_runs_work_is_told_where_the_folder_is(home: Home) -> None:
+    superlink, superexec, proxy = (service.env for service in prepare(home))
+    assert superexec[HOME_VARIABLE] == str(home.folder)
+    assert HOME_VARIABLE not in superlink
+    assert HOME_VARIABLE not in proxy
+
+
+def test_a_certificate_that_has_ended_or_is_missing_is_told_before_anything_starts(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority, signer = (
+        read_certificate(home.authority, "make it"),
+        read_signer(home.authority_key),
+    )
+    monkeypatch.setattr("server.certificates.SERVER_YEARS", 0)
+    old, key = new_server(authority, signer, ["localhost"])
+    home.certificate.write_bytes(key_bytes(key) + certificate_bytes(old))
+    with pytest.raises(InputError, match=r"its certificate ended on 20.*coordinator renew"):
+        prepare(home)
+    home.certificate.unlink()
+    with pytest.raises(InputError, match=r"there is no such file.*coordinator renew"):
+        prepare(home)
 
 
 @pytest.mark.usefixtures("nginx")

@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,7 +29,20 @@ def test_a_coordinator_that_does_not_run_says_what_it_can(home: Home) -> None:
     assert [(site.name, site.connected) for site in found.sites] == [("a", None), ("b", None)]
     told = text(found).splitlines()
     assert told[0].startswith("hub.example.org:9443: not running; certificate until 20")
+    assert re.search(r"certificate until 20\d\d-.*, its authority until 20\d\d-", told[0])
     assert told[1:] == ["2 hospitals enrolled", *(f"  {n}: unknown, key SHA256:{n}, since now" for n in "ab")]
+
+
+def test_a_certificate_that_ends_soon_is_a_warning_with_what_to_do(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert status_of(home).warnings == ()
+    monkeypatch.setattr("server.renewal.WARN_DAYS", 6 * 365)
+    (warning,) = status_of(home).warnings
+    assert warning.startswith("the certificate ends on 20")
+    assert warning.endswith(f"consilium coordinator renew {home.folder}`")
+    assert f"  WARNING: {warning}." in text(status_of(home)).splitlines()
+    assert json.loads(status_of(home).model_dump_json())["warnings"] == [warning]
 
 
 def test_the_last_run_is_told_as_its_journal_and_its_end_say(

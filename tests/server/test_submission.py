@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from common.bundle import bundle_files, bundle_hash
+from common.bundle import bundle_hash
 from common.errors import InputError
 from common.federation import FILE_NAME, Federation, load, save
 from server import submission
-from server.app import RunConfig
+from server.enrolment import Enrolment, Withdrawal, read_enrolled, write_enrolled, write_withdrawn
 from server.home import Home, create
 from server.journal import FILE_NAME as JOURNAL
 from server.journal import Journal, RoundRecord, RunRecord
@@ -48,7 +48,7 @@ class Flower:
     def submit(self, home: Home, bundle: Path, run_config: Path) -> int:
         self.config = tomllib.loads(run_config.read_text())
         assert {path.name for path in bundle.iterdir()} == {"pyproject.toml", "README.md"}
-        with Journal(Path(str(self.config["out"]))) as journal:
+        with Journal(home.runs / str(self.config["run"])) as journal:
             for record in self.records:
                 journal.write(record)
         return 41
@@ -64,24 +64,6 @@ def home(make_federation: Callable[..., Federation], tmp_path: Path) -> Home:
     (tmp_path / "federation").mkdir()
     save(make_federation(), tmp_path / "federation" / FILE_NAME)
     return create(tmp_path / "home", "localhost", 9443, tmp_path / "federation")
-
-
-def test_every_key_of_a_run_is_one_the_bundle_has() -> None:
-    federation = Federation.model_validate(load_example())
-    config = tomllib.loads(bundle_files(federation)["pyproject.toml"].decode())["tool"]["flwr"]["app"][
-        "config"
-    ]
-    assert set(config) == set(RunConfig.model_fields)
-    assert RunConfig.of({**config, "federation": "f", "out": "o"}).nodes == ""
-
-
-def load_example() -> dict[str, object]:
-    return {
-        "name": "one",
-        "modalities": [{"name": "clinical", "node": "clinical", "columns": ["age"]}],
-        "tasks": [{"kind": "response", "name": "r", "label": "r", "classes": ["no", "yes"]}],
-        "participants": [{"name": "a"}],
-    }
 
 
 @pytest.mark.parametrize(("status", "code"), [("completed", 0), ("partial", PARTIAL), ("failed", FAILED)])
@@ -112,14 +94,63 @@ def test_a_run_keeps_what_it_was_run_on(flower: Flower, home: Home) -> None:
     told = json.loads((out / "run.json").read_text())
     assert (told["flower_run"], told["digest"], told["ended"]) == (41, federation.digest, "completed")
     assert told["bundle"] == bundle_hash(federation)
-    assert flower.config == {
-        "federation": str(out / FILE_NAME),
-        "out": str(out),
-        "nodes": str(out / "enrolled.json"),
-        "fold": -1,
-        "seed": 0,
-    }
     assert (out / "enrolled.json").read_bytes() == home.enrolled.read_bytes()
+
+
+def test_no_path_of_the_coordinator_travels(flower: Flower, home: Home) -> None:
+    flower.records = [run_record(load(home.agreement / FILE_NAME), "completed")]
+    run_federation(home, home.agreement, as_json=False)
+    (out,) = home.runs.iterdir()
+    assert flower.config == {"run": out.name}
+    assert not any(str(home.folder).encode() in path.read_bytes() for path in (out / "bundle").iterdir())
+
+
+def enrol(home: Home, **nodes: int) -> dict[str, Enrolment]:
+    enrolled = {
+        site: Enrolment(fingerprint=f"SHA256:{site}", node_id=node, since="then")
+        for site, node in nodes.items()
+    }
+    write_enrolled(home.enrolled, enrolled)
+    return enrolled
+
+
+def test_a_key_that_was_withdrawn_has_no_part_even_if_the_withdrawal_was_cut_short(
+    flower: Flower, home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    two = enrol(home, one=1, two=2)["two"]
+    write_withdrawn(home.withdrawn, (Withdrawal(site="two", **two.model_dump(), until="now"),))
+    flower.records = [run_record(load(home.agreement / FILE_NAME), "completed")]
+    run_federation(home, home.agreement, as_json=False)
+    (out,) = home.runs.iterdir()
+    assert set(read_enrolled(out / "enrolled.json")) == {"one"}
+    assert "two (not-enrolled)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("there", "told"),
+    [
+        (
+            frozenset[int](),
+            "Waiting up to 3600 s for a quorum, and once it is there up to 60 s for one, two.",
+        ),
+        (frozenset({1}), "Waiting up to 60 s for two."),
+        (frozenset({1, 2}), None),
+    ],
+)
+def test_how_long_a_run_waits_for_whom_is_told(
+    flower: Flower,
+    home: Home,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    there: frozenset[int],
+    told: str | None,
+) -> None:
+    enrol(home, one=1, two=2)
+    monkeypatch.setattr(submission, "connected", lambda home: there)
+    flower.records = [run_record(load(home.agreement / FILE_NAME), "completed")]
+    run_federation(home, home.agreement, as_json=False)
+    out = capsys.readouterr().out
+    assert told in out if told is not None else "Waiting" not in out
 
 
 def test_runs_of_the_same_second_have_folders_of_their_own(flower: Flower, home: Home) -> None:

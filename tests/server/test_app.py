@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import pytest
+from flwr.app import UserConfig
+
+from common.errors import InputError
+from server.app import RunConfig, run_folder
+from server.home import HOME_VARIABLE
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A coordinator's folder with a run, and with something outside `runs` to lead to."""
+    (tmp_path / "home" / "runs" / "20261121-101500-2").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "home" / "runs" / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "home" / "runs" / "file").write_text("")
+    return tmp_path / "home"
+
+
+def test_a_run_is_found_by_its_name_alone(home: Path) -> None:
+    found = run_folder({"run": "20261121-101500-2"}, {HOME_VARIABLE: str(home)})
+    assert found == home / "runs" / "20261121-101500-2"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"run": ""},
+        {"run": "."},
+        {"run": ".."},
+        {"run": "../runs/20261121-101500-2"},
+        {"run": "20261121-101500-2/"},
+        {"run": "20261121-101500-2\n"},
+        {"run": "/etc"},
+        {"run": "none"},
+        {"run": "link"},
+        {"run": "file"},
+        {"run": 7},
+    ],
+)
+def test_no_other_name_leads_anywhere(home: Path, config: UserConfig) -> None:
+    with pytest.raises(
+        InputError, match=r"run configuration, run: .*start runs by `consilium coordinator run`"
+    ):
+        run_folder(config, {HOME_VARIABLE: str(home)})
+
+
+def test_a_service_that_was_started_otherwise_says_so() -> None:
+    with pytest.raises(InputError, match="CONSILIUM_COORDINATOR_HOME: is not set"):
+        run_folder({"run": "20261121-101500"}, {})
+
+
+def test_a_run_on_one_machine_has_defaults() -> None:
+    config = RunConfig.of({"federation": "f", "out": "o", "other": "x"})
+    assert (config.federation, config.out, config.fold, config.seed) == (Path("f"), Path("o"), -1, 0)
