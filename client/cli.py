@@ -25,16 +25,21 @@ def init(
     name: Annotated[str, typer.Option(help="The hospital's name, as in the federation file.")],
     coordinator: Annotated[str, typer.Option(metavar="HOST:PORT", help="What this hospital dials.")],
     ca: Annotated[Path, typer.Option(help="The coordinator's ca.crt.")],
+    port: Annotated[
+        int | None,
+        typer.Option(help="Local port between the site's own processes; else 9094, or the next free one."),
+    ] = None,
 ) -> None:
     """Make a node key, keep the way to the coordinator, and begin a site.toml; nothing is written over."""
     from client.enlisting import enlist
     from client.home import Home
 
     home = Home(folder.resolve())
-    done = enlist(home, name, coordinator, ca)
+    done = enlist(home, name, coordinator, ca, port)
     for word, paths in (("Made", done.made), ("Kept", done.kept)):
         for path in paths:
             typer.echo(f"{word} {path}")
+    typer.echo(f"Local port: {done.port}{_why(done.port) if home.connection in done.made else ''}")
     typer.echo(f"Node key: {done.fingerprint}")
     typer.echo(
         f"Send {home.public_key} to the coordinator and compare this fingerprint with it by telephone."
@@ -42,6 +47,15 @@ def init(
     typer.echo(
         f"Next: fill in {folder / 'site.toml'}, then consilium site approve {folder} FEDERATION_FOLDER"
     )
+
+
+def _why(port: int) -> str:
+    """What a hospital should know of a port that is new."""
+    from client.local_port import DEFAULT, is_free
+
+    if not is_free(port):
+        return ", which is in use on this machine now; it must be free when the site starts"
+    return "" if port == DEFAULT or is_free(DEFAULT) else f", because {DEFAULT} is in use on this machine"
 
 
 @site_app.command()

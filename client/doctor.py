@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 
-from client import machine, reach
+from client import listening, machine, reach
 from client.approving import public_files
 from client.checking import check
 from client.cohort import parse_site_file
@@ -77,7 +77,9 @@ CHECKS: Sequence[tuple[str, Check]] = (
     ("disk", machine.disk),
     ("shared memory", machine.shared_memory),
     ("permissions", machine.permissions),
-    ("local port", machine.port),
+    ("cache", machine.cache),
+    ("launcher", machine.noexec),
+    ("local port", listening.port),
     ("node key", _key),
     ("proxy", reach.proxies),
     ("dns", reach.name),

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from client.cohort import SITE_FILE, parse_site_file
 from client.home import Connection, Home, read_connection, write_whole
 from client.keys import fingerprint, new_key, public_text, read_key, read_public_key
+from client.local_port import checked, choose
 from common.errors import InputError
 
 SKELETON = """\
@@ -48,21 +49,30 @@ class Enlisted:
         made: files that are new.
         kept: files that were there and stay as they are.
         fingerprint: of the node key, for the coordinator to compare.
+        port: that the site's own processes use.
     """
 
     made: tuple[Path, ...]
     kept: tuple[Path, ...]
     fingerprint: str
+    port: int
 
 
-def enlist(home: Home, name: str, coordinator: str, authority: Path) -> Enlisted:
+def enlist(home: Home, name: str, coordinator: str, authority: Path, port: int | None = None) -> Enlisted:
     """Make a folder ready to be a site.
+
+    Args:
+        home: its places.
+        name: of the hospital.
+        coordinator: HOST:PORT.
+        authority: the coordinator's ca.crt.
+        port: the local one; None keeps the one that is there, or takes the default, or the next free one.
 
     Raises:
         InputError: if what is asked for contradicts what is there, or is not usable.
     """
     try:
-        connection = Connection(coordinator=coordinator)
+        connection = Connection(coordinator=coordinator, port=_port(home, port))
     except ValidationError:
         raise InputError("--coordinator", "is not HOST:PORT", "write it like fl.example.org:9092") from None
     if not 0 < connection.coordinator_port < 65536:
@@ -95,7 +105,13 @@ def enlist(home: Home, name: str, coordinator: str, authority: Path) -> Enlisted
         raise InputError(
             str(home.public_key), "does not belong to the node key", "remove it and run this again"
         )
-    return Enlisted(tuple(made), tuple(kept), fingerprint(public))
+    return Enlisted(tuple(made), tuple(kept), fingerprint(public), connection.port)
+
+
+def _port(home: Home, asked: int | None) -> int:
+    if asked is not None:
+        return checked(asked)
+    return read_connection(home).port if home.connection.exists() else choose()
 
 
 def _certificate(path: Path) -> bytes:
@@ -116,5 +132,8 @@ def _agree_with_what_is_there(home: Home, name: str, connection: Connection, cer
         raise InputError(str(home.folder / SITE_FILE), "has another name", remedy)
     if home.connection.exists() and read_connection(home).coordinator != connection.coordinator:
         raise InputError(str(home.connection), "names another coordinator", remedy)
+    if home.connection.exists() and read_connection(home).port != connection.port:
+        what = f"names another local port, {read_connection(home).port}"
+        raise InputError(str(home.connection), what, remedy)
     if home.authority.exists() and home.authority.read_bytes() != certificate:
         raise InputError(str(home.authority), "is another certificate", remedy)

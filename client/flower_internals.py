@@ -1,13 +1,13 @@
 """The one module of the hospital that touches what Flower does not promise to keep.
 
-Written against flwr 1.41. Flower's own `flwr-clientapp` runs as it is, with six names of the module that does its
-work replaced: nothing is installed, no bundle is asked for its app, and what is pulled and pushed goes through a
+Written against flwr 1.41. The function behind Flower's own `flwr-clientapp` runs as it is, with six names of its module
+replaced: nothing is installed, no bundle is asked for its app, and what is pulled and pushed goes through a
 `Doorkeeper`. A contract test compares the names and their parameters with the installed Flower.
 """
 
+import argparse
 import importlib
 import os
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -18,7 +18,6 @@ QUIET = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
 FAILED = "The task failed; the site's own log says why."
 
 RUNTIME = "flwr.supernode.runtime.run_clientapp"
-COMMAND = "flwr.supernode.cli.flwr_clientapp"
 REPLACED = {
     "pull_task_input": ("client",),
     "install_from_fab": ("fab_file", "install_dir", "skip_prompt"),
@@ -73,11 +72,40 @@ class NothingLeavesError(Exception):
 def run_client_app(arguments: Sequence[str], doorkeeper: Doorkeeper) -> None:
     """Be `flwr-clientapp` for one task, with these command line arguments; ends the process as Flower does."""
     os.environ.update(QUIET)
-    runtime, command = importlib.import_module(RUNTIME), importlib.import_module(COMMAND)
+    runtime = importlib.import_module(RUNTIME)
     for name, replacement in _replacements(runtime, doorkeeper).items():
         setattr(runtime, name, replacement)
-    sys.argv = ["flwr-clientapp", *arguments]
-    command.flwr_clientapp()
+    runtime.run_clientapp(**read_options(arguments))
+
+
+def parser() -> argparse.ArgumentParser:
+    """Of the command line that a SuperExec gives `flwr-clientapp`."""
+    from flwr.common.args import add_args_flwr_app_common
+    from flwr.supercore.constant import SUPERNODE_DEFAULT_CLIENT_ADDRESS
+
+    ours = argparse.ArgumentParser(prog="flwr-clientapp", description="Run a Flower ClientApp")
+    ours.add_argument("--runtime-api-address", default=SUPERNODE_DEFAULT_CLIENT_ADDRESS)
+    add_args_flwr_app_common(parser=ours)
+    return ours
+
+
+def read_options(arguments: Sequence[str]) -> dict[str, Any]:
+    """What Flower's own command makes of its command line; exits with its code where that is not usable.
+
+    Flower's command is not asked: its package imports the SuperNode with its database, half a second for every message.
+    """
+    from flwr.common.args import try_obtain_flwr_app_token
+    from flwr.supercore.tls import validate_and_resolve_root_certificates
+
+    given = parser().parse_args(arguments)
+    return {
+        "runtime_api_address": given.runtime_api_address,
+        "token": try_obtain_flwr_app_token(given),
+        "insecure": given.insecure,
+        "certificates": validate_and_resolve_root_certificates(given.root_certificates, given.insecure),
+        "parent_pid": given.parent_pid,
+        "runtime_dependency_install": given.runtime_dependency_install,
+    }
 
 
 def _replacements(runtime: Any, doorkeeper: Doorkeeper) -> dict[str, Callable[..., Any]]:

@@ -1,6 +1,7 @@
 """A site folder: where its keys, its agreement, its receipts and its running state lie."""
 
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -59,6 +60,11 @@ class Home:
     def state(self) -> Path:
         """What the running services keep."""
         return self.folder / "state"
+
+    @property
+    def cache(self) -> Path:
+        """What was built of the tables and the agreement, patients' values among it; it can be removed at any time."""
+        return self.state / "cache"
 
     @property
     def logs(self) -> Path:
@@ -135,6 +141,13 @@ def _read(path: Path, kind: type[Kept], remedy: str) -> Kept:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "the whole file"
         raise InputError(f"{path}, {place}", first["msg"], remedy) from None
+
+
+def is_private(place: Path) -> bool:
+    """Whether a folder or file is no link, belongs to this user, and no other user can read or write it."""
+    found = place.lstat()
+    ours = found.st_uid == os.geteuid() and not stat.S_ISLNK(found.st_mode)
+    return ours and not stat.S_IMODE(found.st_mode) & 0o077
 
 
 def write_whole(path: Path, content: bytes, mode: int = 0o644) -> None:

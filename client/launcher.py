@@ -16,6 +16,7 @@ from pathlib import Path
 from flwr.app import Context, Message, RecordDict
 
 from client.cohort import parse_site_file
+from client.ending import end_after
 from client.flower_internals import Task, run_client_app
 from client.gate import APPROVED_TYPES, Gate, Verdict, failed, refusal
 from client.home import Approval, Home, read_approval
@@ -88,8 +89,9 @@ class Launcher:
         federation, approval = self._agreed
         site = parse_site_file(self.home.folder)
         self._gate = Gate(federation, site.policy, site.name, approval.weights, self._entries)
-        places = {"site": str(self.home.folder), "federation": str(self.home.agreement)}
-        own = Context(context.run_id, context.node_id, {**places}, RecordDict(), {})
+        places = {"site": self.home.folder, "federation": self.home.agreement, "cache": self.home.cache}
+        told = {name: str(place) for name, place in places.items()}
+        own = Context(context.run_id, context.node_id, {**told}, RecordDict(), {})
         return app(message, own)
 
     def release(self, message: Message) -> Message:
@@ -157,7 +159,7 @@ def main(arguments: Sequence[str]) -> None:
     logging.basicConfig(level=logging.WARNING, format=told, force=True)  # a library may have set it up before
     logging.getLogger("consilium").setLevel(logging.INFO)
     logging.getLogger("flwr").propagate = False  # it has a handler of its own
-    run_client_app(rest, Launcher(Path(folder)))
+    end_after(lambda: run_client_app(rest, Launcher(Path(folder))), "task", returned=0)
 
 
 if __name__ == "__main__":

@@ -3,16 +3,14 @@
 import json
 import os
 import shutil
-import socket
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
 
 from client.finding import Finding, fail, ok, warn
-from client.home import Home, read_connection
-from client.running import LOOPBACK, inherited, state_file
-from common.supervision_state import read_state
+from client.home import Home, is_private
+from client.running import inherited
 
 SHARED_MEMORY = "/dev/shm"
 _GIB = 2**30
@@ -116,17 +114,26 @@ def permissions(home: Home) -> Iterator[Finding]:
         yield fail("node key", f"{home.key} can be read by other users", f"chmod 600 {home.key}")
 
 
-def port(home: Home) -> Iterator[Finding]:
-    """The local port between the site's own two processes."""
-    number = read_connection(home).port
-    if read_state(state_file(home)) is not None:
-        yield ok("local port", f"{number}, in use by this site, which is running")
+def noexec(home: Home) -> Iterator[Finding]:
+    """Whether the site's own `flwr-clientapp`, a script in the state folder, could be executed where it lies."""
+    place = home.launcher
+    while not place.exists():
+        place = place.parent
+    if os.statvfs(place).f_flag & os.ST_NOEXEC:
+        told = f"{place} is mounted noexec, and the script that starts training there could not be executed"
+        yield fail("launcher", told, "mount it with exec, or make the site folder on another file system")
+    else:
+        yield ok("launcher", f"scripts in {home.launcher} can be executed")
+
+
+def cache(home: Home) -> Iterator[Finding]:
+    """What the site keeps of its tables, if it is there: not used unless it is this user's alone."""
+    if not home.cache.exists():
+        yield ok("cache", "nothing is kept of the tables yet")
         return
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, number))
-        except OSError:
-            yield fail("local port", f"{number} is in use", f"change the port in {home.connection}")
-            return
-    yield ok("local port", f"{number} is free")
+    closed = is_private(home.cache) and not stat.S_IMODE(home.state.stat().st_mode) & 0o022
+    if closed and all(is_private(path) for path in home.cache.iterdir()):
+        yield ok("cache", f"{home.cache} is this user's alone")
+    else:
+        told = f"{home.cache} has patients' values and is not this user's alone; it is not used"
+        yield warn("cache", told, f"chmod 700 {home.state} and remove {home.cache}: it is made anew")

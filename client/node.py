@@ -4,26 +4,18 @@ When a pull fails with an HTTP error, the SuperNode's main loop ends, but its ot
 its port says that all is well. Here the process ends with the loop, and the supervisor starts it anew.
 """
 
-import logging
-import os
-import sys
+from client.ending import end_after
+
+
+def _work() -> None:
+    from flwr.supernode.cli import flower_supernode
+
+    flower_supernode()
 
 
 def main() -> None:
     """Be `flower-supernode`, with its command line."""
-    code = 1
-    try:
-        from flwr.supernode.cli import flower_supernode
-
-        flower_supernode()
-    except SystemExit as ended:
-        code = ended.code if isinstance(ended.code, int) else 1
-    except BaseException as error:
-        logging.getLogger("consilium.node").error("the SuperNode ended: %s", type(error).__name__)
-    finally:
-        logging.shutdown()
-        sys.stdout.flush()
-        os._exit(code)
+    end_after(_work, "SuperNode", returned=1)
 
 
 if __name__ == "__main__":

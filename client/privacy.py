@@ -7,10 +7,9 @@ system, never from a seed that the coordinator or another site knows.
 
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
-from opacus.optimizers import DPOptimizer
-from opacus.optimizers.optimizer_fast_gradient_clipping import DPOptimizerFastGradientClipping
 from torch import Tensor, nn
 from torch.nn import Parameter
 from torch.optim import SGD
@@ -24,6 +23,11 @@ from common.federation import Federation, Privacy
 from common.model import HierarchicalMultimodalGNN
 from common.objectives import multitask_loss
 
+if TYPE_CHECKING:
+    from opacus.optimizers import DPOptimizer
+
+    from client.noise import NoisyOptimiser
+
 STEEP = 10.0
 """Weights beyond this, which training hardly reaches, are computed with in float64.
 
@@ -32,47 +36,6 @@ weights of size 1,000 the others' clipped gradients moved by 3.7 times the clip 
 """
 AT_ONCE = 64
 """Patients whose gradients are computed together; larger Poisson samples are added up in parts."""
-
-BLOCK = 1 << 16
-"""Numbers of noise drawn at a time: few enough to stay in the processor's cache."""
-
-
-class NoisyOptimiser(DPOptimizerFastGradientClipping):  # type: ignore[misc]
-    """Opacus' optimiser for clipped sums, with noise that nobody else can draw.
-
-    The noise is drawn and added in float64 and the sum is then rounded, so that the low bits of a float32 normal number
-    (Mironov 2012) are not there to be read.
-    """
-
-    def __init__(self, optimiser: torch.optim.Optimizer, privacy: Privacy, secret: SecretRandom) -> None:
-        super().__init__(
-            optimiser,
-            noise_multiplier=privacy.noise_multiplier,
-            max_grad_norm=privacy.clip_norm,
-            expected_batch_size=privacy.expected_batch_size,
-        )
-        self._secret = secret
-
-    def accumulate(self) -> None:
-        """Move `p.grad`, a part's clipped sum, to `p.summed_grad`; Opacus' own copies it."""
-        for own in self.params:
-            own.summed_grad = own.grad if own.summed_grad is None else own.summed_grad + own.grad
-            own.grad = None  # or zero_grad would empty the sum too
-
-    def add_noise(self) -> None:
-        """`p.grad` becomes the clipped sum plus normal noise of standard deviation noise_multiplier x clip_norm."""
-        parameters = self.params
-        sizes = [own.numel() for own in parameters]
-        noisy = self._normal(sum(sizes)).mul_(self.noise_multiplier * self.max_grad_norm)
-        noisy = noisy.to(parameters[0].device)
-        noisy += torch.cat([own.summed_grad.flatten() for own in parameters])
-        rounded = noisy.to(parameters[0].dtype)
-        for own, part in zip(parameters, rounded.split(sizes), strict=True):
-            own.grad = part.view_as(own)
-
-    def _normal(self, count: int) -> Tensor:
-        blocks = [min(BLOCK, count - start) for start in range(0, count, BLOCK)]
-        return torch.cat([self._secret.normal(block) for block in blocks])
 
 
 def train_privately(
@@ -137,6 +100,8 @@ def _steps(
     loss: Callable[[PatientBatch], Tensor],
     round_: int,
 ) -> None:
+    from client.noise import NoisyOptimiser  # brings Opacus, which a round without privacy is spared
+
     training, secret = federation.training, SecretRandom()
     with patient_gradients(model) as gradients:
         rate = privacy.learning_rate * training.decay(round_)
@@ -174,7 +139,7 @@ def _double(batch: PatientBatch) -> PatientBatch:
 
 
 def noisy_step(
-    optimiser: NoisyOptimiser,
+    optimiser: "NoisyOptimiser",
     gradients: PatientGradients,
     drawn: PatientBatch,
     loss: Callable[[PatientBatch], Tensor],
@@ -198,11 +163,11 @@ def noisy_step(
         optimiser.zero_grad()
 
 
-def _proximal(parameters: list[Parameter], weight: float) -> Callable[[DPOptimizer], None]:
+def _proximal(parameters: list[Parameter], weight: float) -> Callable[["DPOptimizer"], None]:
     """Adds FedProx's pull towards the round's global weights, which no patient has a part in, to a noised gradient."""
     anchor = [own.detach().clone() for own in parameters]
 
-    def pull(optimiser: DPOptimizer) -> None:
+    def pull(optimiser: "DPOptimizer") -> None:
         for own, fixed in zip(parameters, anchor, strict=True):
             assert own.grad is not None
             own.grad = own.grad + weight * (own.detach() - fixed)

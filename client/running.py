@@ -18,11 +18,11 @@ from pathlib import Path
 from client.flower_internals import OTHER_COMMANDS, QUIET
 from client.home import Connection, Home, read_approval, read_connection, write_whole
 from client.keys import read_key
+from client.local_port import LOOPBACK, require_free
 from common.errors import InputError
 from common.supervision import Service, supervise
 from common.supervision_state import read_state
 
-LOOPBACK = "127.0.0.1"
 SUPERNODE, SUPEREXEC = "supernode", "superexec"
 LIVENESS_S = 65.0
 """The coordinator refuses a node that comes back before its earlier self has been silent for 60 seconds."""
@@ -114,11 +114,12 @@ def start(home: Home) -> None:
     """Run the services until SIGTERM or SIGINT.
 
     Raises:
-        InputError: if the site is not ready, or runs already.
+        InputError: if the site is not ready, or runs already, or its local port is taken.
     """
     if (running := read_state(state_file(home))) is not None:
         what = f"this site runs already, as process {running.pid}"
         raise InputError(str(home.folder), what, "end it by `consilium site stop`")
+    require_free(home)
     prepared = services(home)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

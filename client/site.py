@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from flwr.app import Context
 
+from client.cache import built_or_kept
 from client.cohort import SITE_FILE, Cohort, read_cohort, read_site_file
 from client.ledger_heads import HEAD_FILE
 from client.policy import Terms, agree
@@ -15,8 +16,9 @@ from common.batch import PatientBatch
 from common.errors import InputError, Refusal, RefusalCode
 from common.exchange import ModelRequest, unpack_preprocessing
 from common.federation import Federation, load
+from common.graphs import Prior, load_prior
 from common.guarantee import check_agreement, check_model, check_objective, probe
-from common.model import HierarchicalMultimodalGNN, build_model
+from common.model import HierarchicalMultimodalGNN, initial_model
 from common.preprocessing import Preprocessing, declared
 
 
@@ -26,11 +28,15 @@ class Site:
     Args:
         folder: the site folder.
         agreement: the hospital's own copy of the federation file, its public files beside it.
+        cache: where to keep what is built of them for the next process (`client.cache`); None keeps nothing.
     """
 
-    def __init__(self, folder: Path, agreement: Path) -> None:
-        self.federation, self.model = _agreement(agreement, agreement.stat().st_mtime_ns)
+    def __init__(self, folder: Path, agreement: Path, cache: Path | None = None) -> None:
         self.folder = folder
+        if cache is None:
+            self.federation, self.model = _agreement(agreement, agreement.stat().st_mtime_ns)
+        else:
+            self.federation = load(agreement)
         file = read_site_file(folder, self.federation)
         if file.policy.demands_privacy and file.fold is not None:
             what = (
@@ -38,7 +44,12 @@ class Site:
             )
             raise InputError(f"{folder / SITE_FILE}, fold", what, "remove it: folds are for simulations")
         self.policy = file.policy
-        self.cohort: Cohort = read_cohort(folder, self.federation)
+        self.cohort: Cohort
+        if cache is None:
+            self.cohort = read_cohort(folder, self.federation)
+        else:
+            built = built_or_kept(cache, folder, agreement, file, self.federation)
+            self.model, self.cohort = _checked(self.federation, built.prior), built.cohort
 
     @property
     def terms(self) -> Terms:
@@ -121,7 +132,12 @@ class Site:
 def _agreement(path: Path, changed: int) -> tuple[Federation, HierarchicalMultimodalGNN]:
     """The federation and its model, shared by the sites of a process: each message brings all weights anew."""
     federation = load(path)
-    model = build_model(federation, path.parent, seed=0)
+    return federation, _checked(federation, load_prior(federation, path.parent))
+
+
+def _checked(federation: Federation, prior: Prior) -> HierarchicalMultimodalGNN:
+    """The federation's model; under privacy held against everything that the guarantee rests on."""
+    model = initial_model(federation, prior, seed=0)
     if federation.privacy is not None:
         try:
             check_agreement(federation)
@@ -130,25 +146,26 @@ def _agreement(path: Path, changed: int) -> tuple[Federation, HierarchicalMultim
             check_objective("of training", loss, probe(federation), model)
         except InputError as error:
             raise Refusal(RefusalCode.GUARANTEE_BROKEN) from error
-    return federation, model
+    return model
 
 
 @lru_cache(maxsize=64)
-def _open(folder: str, agreement: str, changed: tuple[int, ...]) -> Site:
+def _open(folder: str, agreement: str, cache: str | None, changed: tuple[int, ...]) -> Site:
     """The site as long as neither its folder's files nor the federation file change."""
-    return Site(Path(folder), Path(agreement))
+    return Site(Path(folder), Path(agreement), None if cache is None else Path(cache))
 
 
 def open_site(context: Context) -> Site:
-    """The site this node speaks for, from its node configuration (`site`, `federation`).
+    """The site this node speaks for, from its node configuration (`site`, `federation`, and `cache` if it keeps one).
 
     Raises:
         Refusal: if its tables do not satisfy the federation file.
     """
     folder, agreement = str(context.node_config["site"]), str(context.node_config["federation"])
+    cache = str(context.node_config["cache"]) if "cache" in context.node_config else None
     try:
         files = sorted(each for each in Path(folder).iterdir() if each.is_file() and each.name != HEAD_FILE)
         changed = tuple(path.stat().st_mtime_ns for path in (*files, Path(agreement)))
-        return _open(folder, agreement, changed)
+        return _open(folder, agreement, cache, changed)
     except (InputError, OSError) as error:
         raise Refusal(RefusalCode.COHORT_INVALID) from error

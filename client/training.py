@@ -5,8 +5,8 @@ import math
 import numpy as np
 import torch
 from torch import Tensor
-from torch.optim import AdamW
 
+from client.adamw import AdamW
 from common.batch import PatientBatch
 from common.errors import Refusal, RefusalCode
 from common.federation import Federation
@@ -58,7 +58,7 @@ def train(
                 objective = loss / len(part)
                 if anchor is not None:
                     objective = objective + settings.proximal_mu / 2 * _distance(model, anchor)
-                optimiser.zero_grad(set_to_none=True)
+                optimiser.zero_grad()
                 objective.backward()
                 torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
                 optimiser.step()

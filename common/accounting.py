@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-from scipy.optimize import brentq
 
 ORDERS = [1 + x / 10 for x in range(1, 100)] + list(range(11, 64)) + [2.0**k for k in range(6, 15)]
 """Orders of the moments; a large noise multiplier needs large ones."""
@@ -84,6 +83,7 @@ def noise_for(
     Raises:
         ValueError: if no noise multiplier up to a million is enough.
     """
+    from scipy.optimize import brentq  # a site, which plans nothing, is spared its import
 
     def excess(log_noise: float) -> float:
         """Positive where it costs too much; nearly a straight line."""

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
 import torch
 from torch import Tensor
 
@@ -137,6 +136,7 @@ def load_prior(federation: Federation, folder: Path) -> Prior:
 
     Nodes without prior edges keep their self-loop; clinical nodes, few and unordered, are fully connected.
     """
+    import pandas as pd  # a hospital that has kept its graphs is spared its import
 
     def pairs(file: PublicFile | None) -> list[tuple[str, str]]:
         if file is None:

@@ -299,7 +299,11 @@ class HierarchicalMultimodalGNN(nn.Module):
 
 def build_model(federation: Federation, folder: Path, seed: int) -> HierarchicalMultimodalGNN:
     """The model a federation file describes, its public files beside it in `folder`, initialised from `seed`."""
-    prior = load_prior(federation, folder)
+    return initial_model(federation, load_prior(federation, folder), seed)
+
+
+def initial_model(federation: Federation, prior: Prior, seed: int) -> HierarchicalMultimodalGNN:
+    """The same, with its graphs given."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return HierarchicalMultimodalGNN(federation, prior)

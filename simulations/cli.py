@@ -153,6 +153,22 @@ def dp(
     typer.echo(table(run_dp(data, patients, seconds, out)))
 
 
+@bench_app.command()
+@explained
+def message(
+    out: Annotated[Path | None, typer.Option(help="A file for the figures, as JSON.")] = None,
+    cohorts: Annotated[
+        list[str] | None, typer.Argument(help="Cohorts, of which the largest hospital.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of public data; else $CONSILIUM_DATA.")] = None,
+    repeats: Annotated[int, typer.Option(min=1, max=25, help="Processes per kind of message.")] = 5,
+) -> None:
+    """Print what one message costs at a hospital, by part: each is a process of its own."""
+    from simulations.benchmarks.message import run_message, table
+
+    typer.echo(table(run_message(cohorts or ["lung"], data, repeats, out)))
+
+
 def main() -> None:
     """Entry point of the console command."""
     app()

@@ -8,7 +8,7 @@ import importlib
 import logging
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import IntEnum
 
@@ -66,6 +66,14 @@ def load_client_app(reference: str) -> ClientApp:
     if not isinstance(app, ClientApp):
         raise TypeError(f"{reference} is not a ClientApp")
     return app
+
+
+def build_bundle(files: Mapping[str, bytes]) -> bytes:
+    """The bundle of these files, as `flwr run` submits it."""
+    build = importlib.import_module("flwr.cli.build")  # the command line, which only this asks for
+    bundle, _ = build.build_fab_from_files(dict(files))
+    assert isinstance(bundle, bytes)
+    return bundle
 
 
 def new_run(run_config: UserConfig) -> Run:

@@ -18,7 +18,8 @@ from torch import Tensor
 from torch.optim import SGD, AdamW
 
 from client.clipping import patient_gradients
-from client.privacy import NoisyOptimiser, learns, noisy_step
+from client.noise import NoisyOptimiser
+from client.privacy import learns, noisy_step
 from client.secret import SecretRandom
 from client.training import patient_loss
 from common.batch import PatientBatch

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from client.clipping import PatientGradients, patient_gradients
-from client.privacy import NoisyOptimiser, learns, train_privately
+from client.noise import NoisyOptimiser
+from client.privacy import learns, train_privately
 from client.training import patient_loss
 from common.batch import PatientBatch
 from common.federation import Federation, ModelConfig, Privacy, Training

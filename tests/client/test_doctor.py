@@ -3,12 +3,14 @@
 import datetime as dt
 import ipaddress
 import json
+import os
 import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -158,6 +160,8 @@ def test_a_site_that_is_ready_has_nothing_to_mend(home: Home, serve: Serve) -> N
         "disk",
         "shared memory",
         "permissions",
+        "cache",
+        "launcher",
         "local port",
         "node key",
         "proxy",
@@ -252,12 +256,31 @@ def test_a_key_that_others_can_read(home: Home) -> None:
     assert (found.level, found.remedy) == ("fail", f"chmod 600 {home.key}")
 
 
-def test_a_local_port_that_is_taken(home: Home) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        dial(home, "127.0.0.1", 9, taken.getsockname()[1])
-        assert one(machine.port, home)["local port"].level == "fail"
+def test_a_state_folder_from_which_nothing_can_be_executed(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert one(machine.noexec, home)["launcher"].level == "ok"
+    mounted = SimpleNamespace(f_flag=os.ST_NOEXEC)
+    monkeypatch.setattr(os, "statvfs", lambda place: mounted)
+    found = one(machine.noexec, home)["launcher"]
+    assert (found.level, str(home.folder) in found.told) == ("fail", True)
+    assert "exec" in found.remedy
+
+
+def test_a_cache_that_others_can_get_at(home: Home) -> None:
+    assert one(machine.cache, home)["cache"].level == "ok"
+    home.state.mkdir(mode=0o700)
+    home.cache.mkdir(mode=0o700)
+    kept = home.cache / "kept.safetensors"
+    kept.touch(mode=0o600)
+    assert one(machine.cache, home)["cache"].level == "ok"
+    for place, mode in ((kept, 0o640), (home.cache, 0o750), (home.state, 0o770)):
+        before = place.stat().st_mode
+        place.chmod(mode)
+        found = one(machine.cache, home)["cache"]
+        assert (found.level, f"remove {home.cache}" in found.remedy) == ("warn", True)
+        place.chmod(before)
+    assert one(machine.cache, home)["cache"].level == "ok"
 
 
 @pytest.mark.parametrize(

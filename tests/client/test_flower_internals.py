@@ -1,16 +1,19 @@
 """The names of Flower that the hospital replaces are still there, with the parameters they had."""
 
+import argparse
 import ast
 import importlib
 import inspect
+import sys
 from pathlib import Path
 from types import CodeType
+from typing import Any
 
 import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 
 import client
-from client.flower_internals import COMMAND, OTHER_COMMANDS, REPLACED, RUNTIME, weigh
+from client.flower_internals import OTHER_COMMANDS, REPLACED, RUNTIME, parser, read_options, weigh
 
 
 @pytest.mark.parametrize("name", REPLACED)
@@ -28,7 +31,42 @@ def test_the_replaced_names_are_looked_up_when_they_are_called() -> None:
     nested = [part for part in runtime.run_clientapp.__code__.co_consts if isinstance(part, CodeType)]
     used |= {name for code in nested for name in code.co_names}
     assert set(REPLACED) <= used
-    assert importlib.import_module(COMMAND).run_clientapp is runtime.run_clientapp
+
+
+COMMAND = "flwr.supernode.cli.flwr_clientapp"
+"""Flower's own command, which a site does not import: it would bring the SuperNode and its database."""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--token", "t", "--insecure"],
+        ["--runtime-api-address", "127.0.0.1:9", "--token", "t", "--insecure", "--parent-pid", "7"],
+        ["--token", "t", "--insecure", "--allow-runtime-dependency-installation"],
+    ],
+)
+def test_the_command_line_means_what_it_means_to_flower(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command, told = importlib.import_module(COMMAND), dict[str, Any]()
+    assert command.run_clientapp is importlib.import_module(RUNTIME).run_clientapp
+    monkeypatch.setattr(command, "run_clientapp", lambda **given: told.update(given))
+    monkeypatch.setattr(sys, "argv", ["flwr-clientapp", *arguments])
+    command.flwr_clientapp()
+    assert read_options(arguments) == told
+
+
+def test_the_command_line_has_no_option_that_flowers_has_not() -> None:
+    def options(parser: argparse.ArgumentParser) -> set[str]:
+        return {name for action in parser._actions for name in action.option_strings}
+
+    theirs = importlib.import_module(COMMAND)._parse_args_run_flwr_clientapp()
+    assert options(parser()) == options(theirs)
+
+
+def test_an_unusable_command_line_ends_the_process() -> None:
+    with pytest.raises(SystemExit):
+        read_options(["--insecure"])
 
 
 def test_every_command_of_a_superexec_is_ours_or_refuses() -> None:

@@ -22,6 +22,7 @@ from client.home import Home
 from client.keys import new_key, read_public_key
 from client.launcher import Launcher
 from client.receipts import Receipt, verify
+from client.site import _open
 from common.bundle import PACKAGE, bundle_files, bundle_hash
 from common.errors import InputError, RefusalCode
 from common.exchange import EvaluateReply, RefusalReply, StatisticsReply, StatisticsRequest, TrainReply
@@ -148,6 +149,21 @@ def test_an_approved_task_is_answered_and_recorded(node: Node) -> None:
     assert second.numbers["metrics"]["training_loss"] > 0
     assert second.update_norm is not None
     assert (second.epsilon_before, second.epsilon_after) == (None, None)
+
+
+def test_a_second_message_is_answered_from_what_the_first_kept(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node.home.state.mkdir(mode=0o700)
+    request = node.hospital.request().to_record()
+    node.run("train", request)
+    first = node.reply()
+    _open.cache_clear()  # as a process of its own would
+    monkeypatch.setattr("client.cache.read_cohort", lambda *_: pytest.fail("the tables were read"))
+    node.run("train", request)
+    assert node.reply() == first
+    (kept,) = node.home.cache.iterdir()
+    assert CANARY.encode() not in kept.read_bytes()
 
 
 def test_a_private_round_tells_what_it_cost(node: Node) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -13,10 +14,12 @@ from click.testing import Result as Ended
 from cryptography.hazmat.primitives.serialization import load_ssh_private_key, load_ssh_public_key
 from typer.testing import CliRunner
 
+from client import local_port
 from client.cohort import parse_site_file
 from client.flower_internals import OTHER_COMMANDS
-from client.home import Home, read_approval
+from client.home import Home, read_approval, read_connection
 from client.keys import read_key
+from client.local_port import LOOPBACK
 from client.policy import Policy, agree
 from client.receipts import Receipt, append
 from client.running import LIVENESS_S, inherited, services
@@ -82,6 +85,43 @@ def test_init_overwrites_nothing(tmp_path: Path, authority: Path) -> None:
         done = init(site, authority, **changed)
         assert (done.exit_code, len(done.stderr.strip().splitlines())) == (2, 1)
     assert {path: path.read_bytes() for path in site.rglob("*") if path.is_file()} == before
+
+
+def test_init_keeps_the_port_that_is_there(tmp_path: Path, authority: Path) -> None:
+    site = tmp_path / "site"
+    done = init(site, authority, port="12345")
+    assert (done.exit_code, "Local port: 12345" in done.output) == (0, True)
+    assert read_connection(Home(site)).port == 12345
+    assert init(site, authority).exit_code == 0
+    assert init(site, authority, port="12345").exit_code == 0
+    other = init(site, authority, port="12346")
+    assert (other.exit_code, len(other.stderr.strip().splitlines())) == (2, 1)
+    assert "names another local port, 12345" in other.stderr
+    assert "nothing is overwritten" in other.stderr
+    assert read_connection(Home(site)).port == 12345
+
+
+def test_init_says_why_a_port_is_not_the_default(
+    tmp_path: Path, authority: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as taken:
+        taken.bind((LOOPBACK, 0))
+        taken.listen()
+        default = int(taken.getsockname()[1])
+        monkeypatch.setattr(local_port, "DEFAULT", default)
+        done = init(tmp_path / "site", authority)
+        given = init(tmp_path / "other", authority, port=str(default))
+    chosen = read_connection(Home(tmp_path / "site")).port
+    assert chosen > default
+    assert f"Local port: {chosen}, because {default} is in use on this machine" in done.output
+    assert "it must be free when the site starts" in given.output
+
+
+@pytest.mark.parametrize("port", ["80", "0", "65536"])
+def test_init_wants_a_port_that_can_be_used(tmp_path: Path, authority: Path, port: str) -> None:
+    done = init(tmp_path / "site", authority, port=port)
+    assert (done.exit_code, "--port" in done.stderr) == (2, True)
+    assert not (tmp_path / "site").exists()
 
 
 @pytest.mark.parametrize("changed", [{"coordinator": "nowhere"}, {"coordinator": "x:99999"}, {"name": ""}])

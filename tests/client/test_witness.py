@@ -62,7 +62,7 @@ def test_a_refusal_and_an_error_have_receipts_too() -> None:
 
 
 def entry(number: int, release: Release) -> Entry:
-    return Entry.model_construct(number=number, releases=(release,))
+    return Entry.model_construct(number=number, at="", kind="reserved", releases=(release,), hash="")
 
 
 def test_epsilon_is_told_before_and_after_the_messages_own_reservation() -> None:

@@ -13,7 +13,7 @@ import pytest
 from torch import Tensor
 
 from client.clipping import PatientGradients
-from client.privacy import NoisyOptimiser
+from client.noise import NoisyOptimiser
 from simulations.audit import setting as audit_setting
 from simulations.audit.one_run import OneRun, audit_one_run, guess
 from simulations.audit.setting import with_epsilon, without_privacy

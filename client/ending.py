@@ -1,0 +1,32 @@
+"""A process that ends when its work ends, whatever else is still in it."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+
+def end_after(work: Callable[[], None], name: str, returned: int) -> NoReturn:
+    """Do some work, and end the process: no thread keeps it alive, and the interpreter is not taken apart first.
+
+    Taking apart an interpreter with torch in it takes up to a second, which every message would pay.
+
+    Args:
+        work: raises SystemExit if it has an exit code.
+        name: of what ends, for the log.
+        returned: the exit code if the work returns.
+    """
+    code = 1
+    try:
+        work()
+        code = returned
+    except SystemExit as ended:
+        code = 0 if ended.code is None else ended.code if isinstance(ended.code, int) else 1
+    except BaseException as error:
+        logging.getLogger("consilium.process").error("the %s ended: %s", name, type(error).__name__)
+    finally:
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
