@@ -6,6 +6,7 @@ Flower's own `Strategy.start` can neither stop early nor tell what each round wa
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message
@@ -15,9 +16,10 @@ from numpy.typing import NDArray
 from common.federation import Federation
 from common.model import build_model
 from common.preprocessing import Preprocessing, combine, declared
+from server.dispatch import exchange
 from server.enrolment import Enrolled
 from server.journal import Journal, RoundRecord, RunRecord
-from server.replies import sender
+from server.progress import ProgressFile
 from server.result import Result, save_result
 from server.roster import Roster, enrol, name_nodes, quorum
 from server.strategy import HardenedFedAvg, make_strategy, unpacked
@@ -112,7 +114,8 @@ def coordinate(
 
         try:
             named = None if enrolled is None else name_nodes(federation, enrolled)
-            roster = enrol(grid, federation, fold, named)
+            progress = None if named is None else ProgressFile(out)
+            roster = enrol(grid, federation, fold, named, progress)
             withheld = {site: dict(reply.withheld) for site, reply in roster.statistics.items()}
             run = run.model_copy(
                 update={"sites": tuple(roster.nodes), "left_out": roster.left_out, "withheld": withheld}
@@ -126,7 +129,7 @@ def coordinate(
             preprocessing = _preprocessing(roster, federation)
             strategy = make_strategy(federation, roster, preprocessing, fold, seed)
             initial = ArrayRecord(build_model(federation, folder, seed).state_dict())
-            kept, rounds, missed = _train(grid, strategy, initial, note)
+            kept, rounds, missed = _train(grid, strategy, initial, note, progress)
             save_result(out, Result(unpacked(kept.arrays), preprocessing))
         except Exception:
             journal.write(run.model_copy(update={"status": "failed"}))
@@ -177,7 +180,11 @@ class _TailMean:
 
 
 def _train(
-    grid: Grid, strategy: HardenedFedAvg, arrays: ArrayRecord, note: Callable[[RoundRecord], None]
+    grid: Grid,
+    strategy: HardenedFedAvg,
+    arrays: ArrayRecord,
+    note: Callable[[RoundRecord], None],
+    progress: ProgressFile | None,
 ) -> tuple[_Kept, int, bool]:
     """All rounds and the closing evaluation: (what to keep, rounds done, whether any lacked a quorum)."""
     federation = strategy.plan.federation
@@ -185,9 +192,16 @@ def _train(
     kept, tail = _Kept(arrays), _TailMean(training.rounds)
     trained, misses, missed = 0, 0, False
     number = 0
+
+    def asked(kind: Literal["train", "evaluate"], requests: Iterable[Message]) -> list[Message]:
+        if progress is None:
+            return exchange(grid, requests, deadline_s)
+        progress.begin(kind, number, strategy.plan.roster.sites)
+        return exchange(grid, requests, deadline_s, progress.heard)
+
     for number in range(1, training.rounds + 1):
         requests = strategy.configure_train(number, arrays, ConfigRecord(), grid)
-        result, _ = strategy.aggregate_train(number, _exchange(grid, requests, deadline_s))
+        result, _ = strategy.aggregate_train(number, asked("train", requests))
         note(strategy.record)
         if result is None:
             misses, missed = misses + 1, True
@@ -204,20 +218,8 @@ def _train(
         kept.offer(tail.mean() or arrays, trained, None, None)
         return kept, number, missed
     requests = strategy.configure_evaluate(number + 1, arrays, ConfigRecord(), grid)
-    strategy.aggregate_evaluate(number + 1, _exchange(grid, requests, deadline_s))
+    strategy.aggregate_evaluate(number + 1, asked("evaluate", requests))
     note(strategy.record)
     record = strategy.record
     kept.offer(arrays, trained, record.validation_loss if record.applied else None, record.validation_error)
     return kept, number, missed or not record.applied
-
-
-def _exchange(grid: Grid, requests: Iterable[Message], deadline_s: float) -> list[Message]:
-    """Send requests and wait for the replies.
-
-    To a node whose key was withdrawn meanwhile Flower takes no message, and makes up an error that belongs to none: it
-    is left out, and the node counts as one that did not reply.
-    """
-    sent = list(requests)
-    replies = list(grid.send_and_receive(sent, timeout=deadline_s))
-    asked, nodes = [one.metadata for one in sent], {one.metadata.dst_node_id for one in sent}
-    return [reply for reply in replies if not reply.has_error() or sender(reply, asked) in nodes]

@@ -25,10 +25,12 @@ class SiteRecord(_Record):
         patients: averaging group -> training patients, by which the site's weights count in that group's average;
             empty in an evaluation.
         metrics: as in `common.exchange.EvaluateReply`.
+        sha256: of the reply's content as it came, the same as in the hospital's own receipt.
     """
 
     patients: Numbers = {}
     metrics: Numbers
+    sha256: str = ""
 
 
 class RoundRecord(_Record):

@@ -14,7 +14,16 @@ from server.telling import who, why
 
 SHARED = "patients"
 """The averaging group of the parameters that every hospital trains."""
-_COLUMNS = ("round", "hospital", "patients", "share", "of branches and heads", "seconds", "why not")
+_COLUMNS = (
+    "round",
+    "hospital",
+    "patients",
+    "share",
+    "of branches and heads",
+    "seconds",
+    "SHA-256",
+    "why not",
+)
 
 
 class Receipt(BaseModel):
@@ -30,6 +39,7 @@ class Receipt(BaseModel):
         shares: averaging group -> its part, from 0 to 1, of the average over the hospitals; empty where the round does
             not count, and without the groups that nobody trained.
         reason: why its reply had no part; None if it had one.
+        sha256: of the reply's content as it came, to be compared with the hospital's own receipt.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -42,6 +52,7 @@ class Receipt(BaseModel):
     patients: dict[str, float] = {}
     shares: dict[str, float] = {}
     reason: str | None = None
+    sha256: str = ""
 
 
 class RunReceipts(BaseModel):
@@ -100,6 +111,7 @@ def receipts_of_round(record: RoundRecord) -> tuple[Receipt, ...]:
             hospital=name,
             patients=site.patients,
             shares={g: n / totals[g] for g, n in site.patients.items() if totals[g] > 0 and record.applied},
+            sha256=site.sha256,
         )
         for name, site in record.sites.items()
     ]
@@ -133,6 +145,7 @@ def _row(one: Receipt) -> tuple[str, ...]:
         "" if shared is None else f"{shared:.1%}",
         span,
         f"{one.seconds:.1f}",
+        one.sha256[:12],
         one.reason or in_vain,
     )
 

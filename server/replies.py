@@ -146,10 +146,11 @@ def check_weights(
 
 @dataclass(frozen=True)
 class Collected(Generic[Scored]):
-    """A round's replies in order of site name, and those dropped."""
+    """A round's replies in order of site name, and those dropped; `sha256` of an accepted one's content, by site."""
 
     accepted: tuple[Scored, ...]
     dropped: tuple[Dropped, ...]
+    sha256: dict[str, str]
 
     @classmethod
     def of(
@@ -172,6 +173,7 @@ class Collected(Generic[Scored]):
             check: raises `UnusableReplyError` for a reply whose content does not fit.
         """
         usable: dict[str, list[Scored]] = {}
+        sha256: dict[str, str] = {}
         dropped: list[Dropped] = []
         for message in replies:
             node = sender(message, sent)
@@ -188,6 +190,7 @@ class Collected(Generic[Scored]):
                     raise UnusableReplyError(DropReason.WRONG_ROUND)
                 check(reply)
                 usable.setdefault(site, []).append(reply)
+                sha256[site] = message.content.object_id
             except UnusableReplyError as bad:
                 dropped.append(Dropped(site=site, reason=bad.reason, code=bad.code))
         heard = {*usable, *(one.site for one in dropped)}
@@ -196,7 +199,7 @@ class Collected(Generic[Scored]):
         dropped += [Dropped(site=site, reason=DropReason.NO_REPLY) for site in silent]
         dropped += [Dropped(site=site, reason=DropReason.DUPLICATE) for site in repeated]
         accepted = tuple(usable[site][0] for site in sorted(usable) if len(usable[site]) == 1)
-        return cls(accepted, ordered(dropped))
+        return cls(accepted, ordered(dropped), {reply.site: sha256[reply.site] for reply in accepted})
 
 
 def ordered(dropped: Iterable[Dropped]) -> tuple[Dropped, ...]:

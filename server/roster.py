@@ -11,7 +11,9 @@ from flwr.serverapp import Grid
 
 from common.exchange import STATISTICS, StatisticsReply, StatisticsRequest
 from common.federation import Federation
+from server.dispatch import exchange
 from server.enrolment import Enrolled
+from server.progress import ProgressFile
 from server.replies import Dropped, DropReason, UnusableReplyError, ordered, read, sender
 
 POLL_S = 1.0
@@ -71,17 +73,25 @@ def name_nodes(federation: Federation, enrolled: Enrolled) -> Named:
     return Named(sites, tuple(left_out))
 
 
-def enrol(grid: Grid, federation: Federation, fold: int, named: Named | None = None) -> Roster:
+def enrol(
+    grid: Grid,
+    federation: Federation,
+    fold: int,
+    named: Named | None = None,
+    progress: ProgressFile | None = None,
+) -> Roster:
     """Wait for the participants' nodes, and ask each who it is.
 
-    Where nodes are `named`, no other node counts or is asked anything.
+    Where nodes are `named`, no other node counts or is asked anything. `progress` tells who has answered.
     """
     nodes = _assemble(grid, federation, named)
     content = StatisticsRequest(federation=federation.digest, fold=fold).to_record()
     deadline_s = federation.rounds.deadline_s
     requests = [Message(content, node, STATISTICS, ttl=deadline_s) for node in nodes]
     sent = [request.metadata for request in requests]
-    replies = list(grid.send_and_receive(requests, timeout=deadline_s)) if requests else []
+    if progress is not None and named is not None:
+        progress.begin("statistics", 0, {node: named.sites[node] for node in nodes})
+    replies = exchange(grid, requests, deadline_s, None if progress is None else progress.heard)
     return build(replies, sent, federation, named)
 
 

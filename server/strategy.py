@@ -174,7 +174,9 @@ class HardenedFedAvg(FedAvg):
             validation_error=validation_error(sites),
             scores=concordance(sites, tasks),
             sites={
-                site: SiteRecord(patients=patients.get(site, {}), metrics=numbers)
+                site: SiteRecord(
+                    patients=patients.get(site, {}), metrics=numbers, sha256=collected.sha256[site]
+                )
                 for site, numbers in sites.items()
             },
             dropped=collected.dropped,

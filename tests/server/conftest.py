@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from common.exchange import EvaluateReply, ModelRequest, StatisticsReply, TrainReply
 from common.federation import Federation
 from common.preprocessing import Preprocessing
+from server import dispatch
 from server.roster import Roster
 from server.strategy import HardenedFedAvg, make_strategy
 
@@ -39,7 +41,7 @@ class FakeGrid(Grid):
     def __init__(self, answers: dict[int, Answer]) -> None:
         self.answers = answers
         self.sent: list[Message] = []
-        self.timeouts: list[float | None] = []
+        self._replies: list[Message] = []
         self._ids = count(1)
 
     def set_run(self, run: Run) -> None: ...
@@ -52,20 +54,31 @@ class FakeGrid(Grid):
         raise NotImplementedError
 
     def push_messages(self, messages: Iterable[Message]) -> list[str]:
-        raise NotImplementedError
+        named = name(messages, self._ids)
+        self.sent += named
+        self._replies += [
+            reply for one in named if (reply := self.answers[one.metadata.dst_node_id](one)) is not None
+        ]
+        return [message.metadata.message_id for message in named]
 
     def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
-        raise NotImplementedError
+        replies, self._replies = self._replies, []
+        return replies
 
     def get_node_ids(self) -> list[int]:
         return list(self.answers)
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> list[Message]:
-        messages = name(messages, self._ids)
-        self.sent += messages
-        self.timeouts.append(timeout)
-        replies = [self.answers[message.metadata.dst_node_id](message) for message in messages]
-        return [reply for reply in replies if reply is not None]
+        raise NotImplementedError
+
+
+@pytest.fixture(autouse=True)
+def waited(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long was waited for replies: the time of `server.dispatch` passes by waiting alone."""
+    waited: list[float] = []
+    clock = SimpleNamespace(monotonic=lambda: sum(waited), sleep=waited.append)
+    monkeypatch.setattr(dispatch, "time", clock)
+    return waited
 
 
 def name(messages: Iterable[Message], ids: Iterator[int]) -> list[Message]:

@@ -251,22 +251,17 @@ def test_a_run_with_enrolled_keys_asks_their_nodes_alone(
 def test_a_hospital_withdrawn_within_a_run_is_missing_from_then_on(
     bench: "Bench", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Flower answers for a node that it no longer knows, as itself and to no request."""
+    """Flower takes no message to a node that it no longer knows, and gives no name to it."""
     lost, grid = bench.nodes["west"], federation_grid(bench, lambda weight: 1.0)
-    send = grid.send_and_receive
+    push = grid.push_messages
 
-    def withdrawing(messages: Iterable[Message], *, timeout: float | None = None) -> list[Message]:
+    def withdrawing(messages: Iterable[Message]) -> list[str]:
         sent = list(messages)
         if sent[0].metadata.message_type == STATISTICS:
-            return send(sent, timeout=timeout)
-        taken = [one for one in sent if one.metadata.dst_node_id != lost]
-        for one in sent:
-            one.metadata.__dict__["_message_id"] = "not taken"
-        made_up = bench.error(sent[0], 5, "Node Unavailable")
-        made_up.metadata.__dict__.update(_src_node_id=1, _reply_to_message_id="")
-        return [*send(taken, timeout=timeout), made_up]
+            return push(sent)
+        return [*push([one for one in sent if one.metadata.dst_node_id != lost]), ""]
 
-    monkeypatch.setattr(grid, "send_and_receive", withdrawing)
+    monkeypatch.setattr(grid, "push_messages", withdrawing)
     run = coordinate(grid, bench.federation(rounds=2), tmp_path, tmp_path / "out")
     assert (run.status, run.rounds) == ("completed", 2)
     for record in rounds(tmp_path / "out"):
