@@ -5,124 +5,42 @@ import json
 import os
 import signal
 import ssl
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from common.federation import FILE_NAME, load, save
 from common.supervision_state import birth_of, read_state
 from server.app import server_app
-from server.home import Home, free_port, open_home
+from server.home import Home
 from server.journal import RoundRecord, read_journal
 from server.result import load_result
 from server.services import environment
 from simulations.arms import CLIENT_APP, read_trained
 from simulations.engine import run_federation
+from tests.system.processes import (
+    ask,
+    consilium,
+    coordinator,
+    process,
+    processes_of,
+    ready,
+    supernode,
+    until,
+    write_key,
+)
 
 pytestmark = pytest.mark.usefixtures("nginx")
 SmallCohort = Callable[..., Path]
-DEADLINE_S = 60
-CONSILIUM = str(Path(sys.executable).with_name("consilium"))
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < end, what
-        time.sleep(0.1)
-
-
-def consilium(*arguments: object, code: int = 0) -> str:
-    """A command's output, standard error included."""
-    command = [CONSILIUM, *map(str, arguments)]
-    ended = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600, check=False
-    )
-    assert ended.returncode == code, ended.stdout
-    return ended.stdout
-
-
-def processes_of(folder: Path) -> list[int]:
-    """Processes whose command line, or environment, names this folder."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            told = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
-        except OSError:  # it has ended, or is somebody else's
-            continue
-        if os.fsencode(folder) + b"/" in told:
-            found.append(int(entry.name))
-    return found
-
-
-@contextmanager
-def process(*command: object, log: Path, **env: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """A process that leads a group, which is ended with it."""
-    with log.open("wb") as output:
-        started = subprocess.Popen(
-            [str(part) for part in command],
-            env={**os.environ, **env},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        yield started
-    finally:
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            with suppress(ProcessLookupError, subprocess.TimeoutExpired):
-                os.killpg(started.pid, number)
-                started.wait(DEADLINE_S)
-        started.wait()
-
-
-@contextmanager
-def coordinator(folder: Path, *options: object) -> Iterator[Home]:
-    """A coordinator that is ready."""
-    consilium("coordinator", "init", folder, "--host", "localhost", "--port", free_port(), *options)
-    home = open_home(folder)
-    with ready(home):
-        yield home
-    assert processes_of(folder) == []
-
-
-@contextmanager
-def ready(home: Home) -> Iterator[None]:
-    """Run a coordinator until it is stopped, unless it was killed."""
-    log = home.folder.parent / f"{home.folder.name}.log"
-    with process(CONSILIUM, "coordinator", "start", home.folder, log=log) as started:
-        until(lambda: b"Ready after" in log.read_bytes() or started.poll() is not None, "it is not ready")
-        assert started.poll() is None, log.read_text()
-        yield
-        if started.poll() is None:
-            assert consilium("coordinator", "stop", home.folder).strip() == "Stopped."
-        assert started.wait(DEADLINE_S) in (0, -signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     with coordinator(tmp_path_factory.mktemp("system") / "home") as running:
         yield running
-
-
-def ask(home: Home, method: str, path: str, body: bytes = b"") -> int:
-    """The status of a request at the coordinator's address, its path sent as it is."""
-    port = home.settings().port
-    context = ssl.create_default_context(cafile=str(home.authority))
-    connection = http.client.HTTPSConnection("localhost", port, context=context, timeout=20)
-    try:
-        connection.request(method, path, body, {"Content-Type": "application/protobuf"})
-        return connection.getresponse().status
-    finally:
-        connection.close()
 
 
 def test_health_is_open_to_those_who_trust_the_authority(home: Home) -> None:
@@ -238,17 +156,6 @@ def test_a_coordinator_that_was_killed_is_started_again_over_what_it_left(tmp_pa
             assert all(birth_of(pid) is None for pid in left)
 
 
-def write_key(path: Path) -> Path:
-    """A node's key pair as a hospital makes it; the path of the public one."""
-    key = ec.generate_private_key(ec.SECP384R1())
-    ssh = serialization.PrivateFormat.OpenSSH
-    path.write_bytes(key.private_bytes(serialization.Encoding.PEM, ssh, serialization.NoEncryption()))
-    public = path.with_suffix(".pub")
-    openssh = (serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
-    public.write_bytes(key.public_key().public_bytes(*openssh))
-    return public
-
-
 @contextmanager
 def hospital(home: Home, number: int, cohort: Path, folder: Path) -> Iterator[None]:
     """A bare SuperNode for one site of a cohort, enrolled under its name."""
@@ -257,13 +164,8 @@ def hospital(home: Home, number: int, cohort: Path, folder: Path) -> Iterator[No
     consilium("coordinator", "enrol", home.folder, f"hospital {number}", public)
     node = f'site="{cohort}/hospital-{number}" federation="{cohort / FILE_NAME}"'
     env = {**environment(home), "FLWR_HOME": str(folder / "flwr"), "OMP_NUM_THREADS": "1"}
-    with process(
-        *(Path(sys.executable).with_name("flower-supernode"), "--root-certificates", home.authority),
-        *("--superlink", f"localhost:{home.settings().port}", "--auth-supernode-private-key", folder / "key"),
-        *("--isolation", "subprocess", "--host", "127.0.0.1", "--port", free_port(), "--node-config", node),
-        log=folder / "supernode.log",
-        **env,
-    ):
+    command = supernode(home, folder / "key", "--isolation", "subprocess", "--node-config", node)
+    with process(*command, log=folder / "supernode.log", **env):
         yield
 
 

@@ -1,12 +1,8 @@
 """A coordinator and three hospitals as they run: separate processes and folders, TLS on loopback through nginx."""
 
 import json
-import os
-import re
 import shutil
-import struct
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -23,14 +19,23 @@ from server import home as coordinator_home
 from server.control import run_status, submit
 from server.journal import RoundRecord, RunRecord, read_journal
 from server.result import WEIGHTS, load_result
-from tests.system.test_coordinator import CONSILIUM, consilium, coordinator, process, processes_of, until
+from tests.system.processes import (
+    PATIENCE_S,
+    connected,
+    consilium,
+    coordinator,
+    join,
+    processes_of,
+    receipts,
+    status,
+    stop,
+    taking_part,
+    until,
+    without_folds,
+)
+from tests.system.signs import files_with, number_sign, text_sign
 
-NGINX = shutil.which("nginx", path=os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"]))
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(NGINX is None, reason="nginx is neither on PATH nor in /usr/sbin"),
-]
-PATIENCE_S = 300
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nginx")]
 NUMBERS = (1, 2, 3)
 WITH_POLICY, WITH_CANARY = 1, 3
 POLICY = "[policy]\nminimum_cohort = 20\nmaximum_update_norm = 1000.0\n"
@@ -96,8 +101,7 @@ class Hospital:
 
     def receipts(self) -> list[dict[str, Any]]:
         """What left, as the hospital prints it."""
-        told: list[dict[str, Any]] = json.loads(consilium("site", "receipts", self.home.folder, "--json"))
-        return told
+        return receipts(self.home)
 
 
 @dataclass(frozen=True)
@@ -123,36 +127,6 @@ class Deployment:
     marker: Path
 
 
-def eventually(condition: Callable[[], bool], what: str) -> None:
-    """As `until`, for what takes a training process or more."""
-    end = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < end, what
-        time.sleep(0.5)
-
-
-def join(home: coordinator_home.Home, number: int, folder: Path) -> site_home.Home:
-    """A hospital with its tables in `folder` that is enrolled and has approved the federation."""
-    name, site = f"hospital {number}", site_home.Home(folder)
-    address = f"localhost:{home.settings().port}"
-    consilium("site", "init", folder, "--name", name, "--coordinator", address, "--ca", home.authority)
-    connection = site_home.read_connection(site).model_copy(update={"port": coordinator_home.free_port()})
-    site.connection.write_text(connection.model_dump_json())
-    consilium("coordinator", "enrol", home.folder, name, site.public_key)
-    assert "Approved" in consilium("site", "approve", folder, home.agreement, "--yes")
-    return site
-
-
-def status(site: site_home.Home) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(consilium("site", "status", site.folder, "--json"))
-    return told
-
-
-def connected(home: coordinator_home.Home) -> bool:
-    sites = json.loads(consilium("coordinator", "status", home.folder, "--json"))["sites"]
-    return [site["connected"] for site in sites] == [True] * len(NUMBERS)
-
-
 def intrude(home: coordinator_home.Home, folder: Path) -> tuple[int, list[Any], Path]:
     """Submit a bundle that calls itself ours and has code; (Flower's number of the run, answers, marker)."""
     marker, report, config = folder / "marker", folder / "report.json", folder / "config.toml"
@@ -168,22 +142,16 @@ def intrude(home: coordinator_home.Home, folder: Path) -> tuple[int, list[Any], 
     (code.parent / "pyproject.toml").write_text(tomli_w.dumps(descriptor))
     config.write_text(tomli_w.dumps({"report": str(report)}))
     run = submit(home, code.parent, config)
-    eventually(lambda: run_status(home, run).startswith("finished"), "the foreign run does not end")
+    until(lambda: run_status(home, run).startswith("finished"), "the foreign run does not end", PATIENCE_S)
     assert report.exists(), consilium("coordinator", "logs", home.folder)
     answers: list[Any] = json.loads(report.read_text())
     return run, answers, marker
 
 
-def holding(folder: Path, canary: Any) -> list[str]:
-    """As `canary.files_with_it`, but not fooled by the many digests here, of which one may well hold 98765."""
-    value = float(canary.value)
-    packed = [struct.pack(kind, value) for kind in ("<f", "<d", ">f", ">d")]
-    whole = [re.escape(sign) for sign in (canary.name.encode(), b"98765.4", b"98,765.4", *packed)]
-    rounded = rb"(?<![0-9A-Za-z.])98,?765(?![0-9A-Za-z])"
-    signs = re.compile(b"|".join([*whole, rounded]), re.DOTALL)
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    assert files
-    return [path.name for path in files if signs.search(path.read_bytes())]
+def holding(folder: Path, canary: Any) -> dict[str, set[str]]:
+    """The files of a folder in which the canary is seen."""
+    signs = {"patient": text_sign(canary.name), "value": number_sign(float(canary.value))}
+    return files_with(signs, folder)
 
 
 @pytest.fixture(scope="module")
@@ -197,36 +165,30 @@ def deployment(
     for number, folder in folders.items():
         (root / "cohort" / f"hospital-{number}").rename(folder)
     canary.plant(folders[WITH_CANARY] / "imaging.csv", "image_1", valid=True)
-    settings = folders[WITH_POLICY] / "site.toml"
-    without = re.sub(r"(?m)^fold = .*\n", "", settings.read_text())  # folds do not go with a policy
-    settings.write_text(f"{without}\n{POLICY}")
+    without_folds(folders[WITH_POLICY], POLICY)
 
     hospitals = {}
     with coordinator(root / "home", "--federation", root / "cohort") as home, ExitStack() as started:
-        sites = {number: join(home, number, folder) for number, folder in folders.items()}
-        processes = {}
-        for number, site in sites.items():
-            own = root / f"user-{number}"
-            (own / "output").mkdir(parents=True)
-            env = {"HOME": str(own), "CONSILIUM_STATE": str(own / "state"), "OMP_NUM_THREADS": "1"}
-            command, log = (CONSILIUM, "site", "start", site.folder), own / "output" / "start.log"
-            processes[number] = started.enter_context(process(*command, log=log, **env))
-        eventually(lambda: connected(home), "not every hospital is connected")
+        users = {number: root / f"user-{number}" for number in NUMBERS}
+        names = {number: f"hospital {number}" for number in NUMBERS}
+        sites = {number: join(home, names[number], folder) for number, folder in folders.items()}
+        processes = {
+            number: started.enter_context(taking_part(site, users[number])) for number, site in sites.items()
+        }
+        assert connected(home) == set(names.values())
         told = consilium("coordinator", "run", home.folder)
         (out,) = home.runs.iterdir()
         (root / "intruder").mkdir()
         foreign, answers, marker = intrude(home, root / "intruder")
         for number, site in sites.items():
             running = status(site)
-            found = [*processes_of(site.folder), *processes_of(root / f"user-{number}")]
+            found = [*processes_of(site.folder), *processes_of(users[number])]
             births = {pid: birth_of(pid) for pid in found}
-            assert consilium("site", "stop", site.folder).strip() == "Stopped."
-            ended = processes[number].wait(PATIENCE_S)
+            ended = stop(site, processes[number])
             left = [pid for pid, birth in births.items() if birth is not None and birth_of(pid) == birth]
-            left += [*processes_of(site.folder), *processes_of(root / f"user-{number}")]
-            output = root / f"user-{number}" / "output"
-            hospital = Hospital(site, output, running, births, status(site), left, ended)
-            hospitals[f"hospital {number}"] = hospital
+            left += [*processes_of(site.folder), *processes_of(users[number])]
+            output = users[number] / "output"
+            hospitals[names[number]] = Hospital(site, output, running, births, status(site), left, ended)
     until(lambda: processes_of(root) == [], "processes are left")
     yield Deployment(home, hospitals, told, out, foreign, answers, marker)
     assert processes_of(root) == []
@@ -280,13 +242,13 @@ def test_a_bundle_with_code_is_refused_everywhere_and_never_runs(deployment: Dep
 
 def test_no_patient_is_at_the_coordinator_or_in_a_log(deployment: Deployment, canary: Any) -> None:
     planted = deployment.hospitals[f"hospital {WITH_CANARY}"].home
-    assert "imaging.csv" in holding(planted.folder, canary)
-    assert holding(deployment.home.folder, canary) == []
+    assert holding(planted.folder, canary)["imaging.csv"] == {"patient", "value"}
+    assert holding(deployment.home.folder, canary) == {}
     assert not any(sign in deployment.told for sign in (canary.name, "98765", "98,765"))
     for hospital in deployment.hospitals.values():
-        assert holding(hospital.home.logs, canary) == []
-        assert holding(hospital.output, canary) == []
-        assert holding(hospital.home.receipts.parent, canary) == []
+        assert holding(hospital.home.logs, canary) == {}
+        assert holding(hospital.output, canary) == {}
+        assert holding(hospital.home.receipts.parent, canary) == {}
 
 
 def test_status_tells_of_a_hospital_and_stop_ends_it(deployment: Deployment) -> None:

@@ -1,0 +1,243 @@
+"""A coordinator and hospitals as they run: their commands as real processes, each ended with its group."""
+
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from client import home as site_home
+from common.federation import FILE_NAME, load, save
+from server import home as coordinator_home
+
+DEADLINE_S = 60
+PATIENCE_S = 300
+"""Seconds to wait for what takes several training processes."""
+CONSILIUM = str(Path(sys.executable).with_name("consilium"))
+
+
+def until(condition: Callable[[], bool], what: str, seconds: float = DEADLINE_S) -> None:
+    """Wait for a condition; `what` is told if it does not come true."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, what
+        time.sleep(0.1)
+
+
+def consilium(*arguments: object, code: int = 0) -> str:
+    """A command's output, standard error included."""
+    command = [CONSILIUM, *map(str, arguments)]
+    ended = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600, check=False
+    )
+    assert ended.returncode == code, ended.stdout
+    return ended.stdout
+
+
+def processes_of(folder: Path) -> list[int]:
+    """Processes whose command line, or environment, names this folder."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            told = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
+        except OSError:  # it has ended, or is somebody else's
+            continue
+        if os.fsencode(folder) + b"/" in told:
+            found.append(int(entry.name))
+    return found
+
+
+@contextmanager
+def process(*command: object, log: Path, **env: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process that leads a group, which is ended with it."""
+    with log.open("wb") as output:
+        started = subprocess.Popen(
+            [str(part) for part in command],
+            env={**os.environ, **env},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield started
+    finally:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                os.killpg(started.pid, number)
+                started.wait(DEADLINE_S)
+        started.wait()
+
+
+@contextmanager
+def coordinator(folder: Path, *options: object) -> Iterator[coordinator_home.Home]:
+    """A coordinator that is ready."""
+    port = coordinator_home.free_port()
+    consilium("coordinator", "init", folder, "--host", "localhost", "--port", port, *options)
+    home = coordinator_home.open_home(folder)
+    with ready(home):
+        yield home
+    assert processes_of(folder) == []
+
+
+@contextmanager
+def ready(home: coordinator_home.Home) -> Iterator[None]:
+    """Run a coordinator until it is stopped, unless it was killed."""
+    log = home.folder.parent / f"{home.folder.name}.log"
+    with process(CONSILIUM, "coordinator", "start", home.folder, log=log) as started:
+        until(lambda: b"Ready after" in log.read_bytes() or started.poll() is not None, "it is not ready")
+        assert started.poll() is None, log.read_text()
+        yield
+        if started.poll() is None:
+            assert consilium("coordinator", "stop", home.folder).strip() == "Stopped."
+        assert started.wait(DEADLINE_S) in (0, -signal.SIGKILL)
+
+
+def ask(
+    home: coordinator_home.Home,
+    method: str,
+    path: str,
+    body: bytes = b"",
+    port: int | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> int:
+    """The status of a request at the coordinator's address or another port of it, its path sent as it is."""
+    context = ssl.create_default_context(cafile=str(home.authority))
+    port = home.settings().port if port is None else port
+    connection = http.client.HTTPSConnection("localhost", port, context=context, timeout=20)
+    try:
+        connection.request(method, path, body, {"Content-Type": "application/protobuf", **(headers or {})})
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def write_key(path: Path) -> Path:
+    """A node's key pair as a hospital makes it; the path of the public one."""
+    key = ec.generate_private_key(ec.SECP384R1())
+    ssh = serialization.PrivateFormat.OpenSSH
+    path.write_bytes(key.private_bytes(serialization.Encoding.PEM, ssh, serialization.NoEncryption()))
+    public = path.with_suffix(".pub")
+    openssh = (serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    public.write_bytes(key.public_key().public_bytes(*openssh))
+    return public
+
+
+def flower(name: str) -> str:
+    """One of Flower's own commands."""
+    return str(Path(sys.executable).with_name(name))
+
+
+def supernode(home: coordinator_home.Home, key: Path, *more: object) -> tuple[object, ...]:
+    """The command of a bare SuperNode that dials a coordinator with a key."""
+    return (
+        *(flower("flower-supernode"), "--root-certificates", home.authority),
+        *("--superlink", f"localhost:{home.settings().port}", "--auth-supernode-private-key", key),
+        *(
+            "--host",
+            "127.0.0.1",
+            "--port",
+            coordinator_home.free_port(),
+            *(more or ("--isolation", "process")),
+        ),
+    )
+
+
+def lay_out(written: Path, root: Path, folders: Mapping[int, str], rounds: int) -> Path:
+    """The federation of some of a written cohort's hospitals in `root/cohort`, each one's tables in its own folder."""
+    cohort = root / "cohort"
+    shutil.copytree(written, cohort)
+    for number, name in folders.items():
+        (cohort / f"hospital-{number}").rename(root / name)
+    federation = load(cohort / FILE_NAME).changed({"training.rounds": str(rounds)})
+    names = {f"hospital {number}" for number in folders}
+    kept = tuple(one for one in federation.participants if one.name in names)
+    save(federation.model_copy(update={"participants": kept}), cohort / FILE_NAME)
+    return cohort
+
+
+def join(
+    home: coordinator_home.Home, name: str, folder: Path, enrolled: str = "", port: int | None = None
+) -> site_home.Home:
+    """A hospital with its tables in `folder` that is enrolled and has approved the federation.
+
+    Args:
+        home: the coordinator's.
+        name: in the hospital's own site file.
+        folder: the site folder.
+        enrolled: the name its key is enrolled under, if that is another.
+        port: that it dials, if not the coordinator's own.
+    """
+    site = site_home.Home(folder)
+    address = f"localhost:{home.settings().port if port is None else port}"
+    consilium("site", "init", folder, "--name", name, "--coordinator", address, "--ca", home.authority)
+    connection = site_home.read_connection(site).model_copy(update={"port": coordinator_home.free_port()})
+    site.connection.write_text(connection.model_dump_json())
+    consilium("coordinator", "enrol", home.folder, enrolled or name, site.public_key)
+    assert "Approved" in consilium("site", "approve", folder, home.agreement, "--yes")
+    return site
+
+
+@contextmanager
+def taking_part(
+    site: site_home.Home, user: Path, tracer: Sequence[object] = ()
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """`site start`, with a user's folder of its own, until it is stopped; given when the coordinator knows the node.
+
+    What it prints lies in `user/output`.
+    """
+    (user / "output").mkdir(parents=True)
+    env = {"HOME": str(user), "CONSILIUM_STATE": str(user / "state"), "OMP_NUM_THREADS": "1"}
+    env["FLWR_LOG_LEVEL"] = "INFO"  # a simulation in this process has made it quieter
+    command, log = (*tracer, CONSILIUM, "site", "start", site.folder), user / "output" / "start.log"
+    with process(*command, log=log, **env) as started:
+        until(lambda: connects(site) or started.poll() is not None, "it is not connected")
+        assert started.poll() is None, log.read_text()
+        yield started
+
+
+def connects(site: site_home.Home) -> bool:
+    """Whether the SuperNode has told its log which node it is, as it does when the coordinator has let it in."""
+    log = site.logs / "supernode.log"
+    return log.is_file() and b"SuperNode ID" in log.read_bytes()
+
+
+def stop(site: site_home.Home, started: "subprocess.Popen[bytes]") -> int:
+    """`site stop`; how `site start` exited."""
+    assert consilium("site", "stop", site.folder).strip() == "Stopped."
+    return started.wait(PATIENCE_S)
+
+
+def status(site: site_home.Home) -> dict[str, Any]:
+    """What `site status` tells."""
+    told: dict[str, Any] = json.loads(consilium("site", "status", site.folder, "--json"))
+    return told
+
+
+def receipts(site: site_home.Home) -> list[dict[str, Any]]:
+    """What left, as the hospital prints it."""
+    told: list[dict[str, Any]] = json.loads(consilium("site", "receipts", site.folder, "--json"))
+    return told
+
+
+def connected(home: coordinator_home.Home) -> set[str]:
+    """Names of the hospitals that are connected."""
+    sites = json.loads(consilium("coordinator", "status", home.folder, "--json"))["sites"]
+    return {site["name"] for site in sites if site["connected"]}
+
+
+def without_folds(site: Path, *more: str) -> None:
+    """Take the simulation's folds out of a site file, with which no policy goes, and add lines to its end."""
+    file = site / "site.toml"
+    file.write_text("\n".join([re.sub(r"(?m)^fold = .*\n", "", file.read_text()), *more]))
