@@ -109,6 +109,21 @@ def start(folder: SiteArgument) -> None:
 
 @site_app.command()
 @explained
+def rekey(folder: SiteArgument) -> None:
+    """Make a new node key in place of one that was lost or seen by others; the old key's receipts are kept beside."""
+    from client.home import Home
+    from client.rekeying import rekey
+
+    home = Home(folder.resolve())
+    done = rekey(home)
+    typer.echo(f"New node key: {done.new}, in place of {done.old}")
+    if done.archive is not None:
+        typer.echo(f"The old key's receipts are in {done.archive}, with the public key that verifies them.")
+    typer.echo(f"Next: have the coordinator withdraw the old key, and enrol {home.public_key}.")
+
+
+@site_app.command()
+@explained
 def stop(folder: SiteArgument) -> None:
     """End the site that runs in this folder, and all its processes."""
     from client.home import Home

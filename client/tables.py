@@ -111,7 +111,9 @@ def _read_file(
         problem = InputError(str(path), "there is no such file", "correct [tables] in the site file")
     except pd.errors.EmptyDataError:
         problem = InputError(str(path), "the table is empty", "export it again")
-    except (OSError, ValueError) as error:
+    except (
+        Exception
+    ) as error:  # damaged metadata makes the Parquet reader raise nearly anything, the damage as its text
         what = f"cannot be read as {'Parquet' if parquet else 'CSV'} ({type(error).__name__})"
         problem = InputError(str(path), what, "export it again")
     problems.append(problem)

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -25,11 +26,16 @@ def init(
     federation: Annotated[
         Path | None, typer.Option(help="A folder with federation.toml, to be copied; else a draft to edit.")
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Make a coordinator's folder with its own certificate authority; nothing is written over."""
     from server.home import create
 
     home = create(folder, host, port, federation)
+    if as_json:
+        places = {"home": home.folder, "authority": home.authority, "federation": home.agreement}
+        _print({**places, "address": f"{host}:{port}"})
+        return
     typer.echo(f"Made {home.folder}.")
     typer.echo(
         f"Every hospital needs {home.authority} and the folder {home.agreement}, and the address {host}:{port}."
@@ -39,7 +45,7 @@ def init(
 
 @coordinator_app.command()
 @explained
-def start(folder: HomeArgument) -> None:
+def start(folder: HomeArgument, as_json: JsonOption = False) -> None:
     """Run the coordinator in the foreground until it is stopped."""
     from server.home import open_home
     from server.services import start
@@ -48,22 +54,27 @@ def start(folder: HomeArgument) -> None:
     settings = home.settings()
 
     def ready() -> None:
-        typer.echo(
-            f"Ready after {time.monotonic() - began:.1f} s: hospitals dial {settings.host}:{settings.port}."
-        )
+        seconds, address = round(time.monotonic() - began, 1), f"{settings.host}:{settings.port}"
+        if as_json:
+            _print({"ready_after_s": seconds, "address": address})
+        else:
+            typer.echo(f"Ready after {seconds} s: hospitals dial {address}.")
 
     start(home, ready)
 
 
 @coordinator_app.command()
 @explained
-def stop(folder: HomeArgument) -> None:
+def stop(folder: HomeArgument, as_json: JsonOption = False) -> None:
     """End the coordinator that runs in this folder, and all its processes."""
     from common.supervision_state import end_supervisor
     from server.home import open_home
 
     ended = end_supervisor(open_home(folder).services)
-    typer.echo("Stopped." if ended else "It does not run.")
+    if as_json:
+        _print({"stopped": ended})
+    else:
+        typer.echo("Stopped." if ended else "It does not run.")
 
 
 @coordinator_app.command()
@@ -83,6 +94,7 @@ def logs(
     folder: HomeArgument,
     service: Annotated[str | None, typer.Argument(help="superlink, superexec or proxy; else all.")] = None,
     lines: Annotated[int, typer.Option(min=1, help="How many of the last lines.")] = 50,
+    as_json: JsonOption = False,
 ) -> None:
     """Print the last lines of the services' logs."""
     from common.errors import InputError
@@ -93,13 +105,12 @@ def logs(
     if service is not None and service not in names:
         raise InputError(service, "is no service", f"name one of {', '.join(names)}")
     found = open_home(folder).logs
-    for name in names if service is None else (service,):
-        path = found / f"{name}.log"
-        told = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
-        if service is None:
-            typer.echo(f"== {name}")
-        for line in told[-lines:]:
-            typer.echo(line)
+    told = {name: _last(found / f"{name}.log", lines) for name in (names if service is None else (service,))}
+    if as_json:
+        _print(told)
+        return
+    for name, last in told.items():
+        typer.echo("\n".join([f"== {name}", *last] if service is None else last))
 
 
 @coordinator_app.command()
@@ -110,13 +121,17 @@ def enrol(
     public_key: Annotated[
         Path, typer.Argument(help="Its node_key.pub, after a call to compare fingerprints.")
     ],
+    as_json: JsonOption = False,
 ) -> None:
     """Let a hospital's key speak for it, and for nobody else."""
     from server.admission import enrol_site
     from server.home import open_home
 
     enrolment = enrol_site(open_home(folder), site, public_key)
-    typer.echo(f"Enrolled {site} with the key {enrolment.fingerprint}.")
+    if as_json:
+        _print({"site": site, **enrolment.model_dump()})
+    else:
+        typer.echo(f"Enrolled {site} with the key {enrolment.fingerprint}.")
 
 
 @coordinator_app.command()
@@ -134,7 +149,7 @@ def withdraw(
     home = open_home(folder)
     running, withdrawal = runs_in_progress(home), withdraw_site(home, site)
     if as_json:
-        typer.echo(json.dumps({**withdrawal.model_dump(), "run_in_progress": bool(running)}, indent=2))
+        _print({**withdrawal.model_dump(), "run_in_progress": bool(running)})
         return
     typer.echo(f"Withdrew {site}: the key {withdrawal.fingerprint} is refused from now on, under every name.")
     if running:
@@ -147,13 +162,16 @@ def withdraw(
 
 @coordinator_app.command()
 @explained
-def renew(folder: HomeArgument) -> None:
+def renew(folder: HomeArgument, as_json: JsonOption = False) -> None:
     """Make a new certificate for the coordinator's address, by the same authority; hospitals do nothing."""
     from server.home import open_home
     from server.renewal import expiry, renew
 
     home = open_home(folder)
     is_served, until = renew(home), expiry(home)
+    if as_json:
+        _print({"served": is_served, **until.model_dump()})
+        return
     when = "and is served now" if is_served else "and will be served once the coordinator is started"
     typer.echo(f"The new certificate holds until {until.certificate_until}, {when}.")
     for warning in until.warnings:
@@ -197,3 +215,13 @@ def run(
     home = open_home(folder)
     if (code := run_federation(home, federation or home.agreement, as_json)) != 0:
         raise typer.Exit(code)
+
+
+def _last(log: Path, lines: int) -> list[str]:
+    """The last lines of a log, none before it is there."""
+    told = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
+    return told[-lines:]
+
+
+def _print(data: Mapping[str, object]) -> None:
+    typer.echo(json.dumps(data, indent=2, default=str))

@@ -72,14 +72,14 @@ def unregister(home: Home, node: int) -> None:
     _ask(home, "supernode", "unregister", str(node), CONNECTION)
 
 
-def connected(home: Home) -> frozenset[int]:
-    """The nodes that are connected now.
+def connected(home: Home) -> dict[int, str]:
+    """The nodes that are connected now, and since when, ISO 8601 in UTC.
 
     Raises:
         InputError: if the coordinator does not run.
     """
     nodes = _ask(home, "supernode", "list", CONNECTION)["nodes"]
-    return frozenset(int(node["node-id"]) for node in nodes if node["status"] == "online")
+    return {int(node["node-id"]): str(node["online-at"]) for node in nodes if node["status"] == "online"}
 
 
 def submit(home: Home, bundle: Path, run_config: Path) -> int:

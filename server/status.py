@@ -1,22 +1,50 @@
 """How a coordinator is doing: its processes, its hospitals and its last run."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from common.errors import RefusalCode
 from common.supervision_state import ServiceState, read_state
 from server.control import connected
 from server.enrolment import read_enrolled
 from server.home import Home
 from server.journal import FILE_NAME as JOURNAL
-from server.journal import RunRecord, read_journal
+from server.journal import RoundRecord, RunRecord, read_journal
+from server.progress import read_progress
 from server.renewal import Expiry, expiry
+from server.replies import DropReason
 from server.services import answers
 from server.submission import last_folder, read_submission
 
+NOT_APPROVED = frozenset(
+    {
+        RefusalCode.NOT_APPROVED,
+        RefusalCode.FEDERATION_MISMATCH,
+        RefusalCode.BUNDLE_FOREIGN,
+        RefusalCode.VERSION_MISMATCH,
+    }
+)
+"""Codes of a hospital that has approved something else, or with another version of the package, or nothing."""
+_WORDS = {"statistics": "statistics", "train": "training", "evaluate": "evaluation"}
+
 
 class SiteStatus(BaseModel):
-    """An enrolled hospital; `connected` is None where the SuperLink cannot be asked."""
+    """An enrolled hospital.
+
+    Attributes:
+        name: as in the federation file.
+        fingerprint: of its key.
+        node_id: as Flower knows it.
+        since: when it was enrolled.
+        connected: None where the SuperLink cannot be asked.
+        connected_since: when it came, if it is connected.
+        approved: whether it has approved the last run's federation file, by its answer; None while it has not answered.
+        doing: in a run that goes on: what it was asked and has not answered, or `reported`.
+        doing_since: when that began.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -25,16 +53,21 @@ class SiteStatus(BaseModel):
     node_id: int
     since: str
     connected: bool | None
+    connected_since: str | None = None
+    approved: bool | None = None
+    doing: Literal["statistics", "training", "evaluation", "reported"] | None = None
+    doing_since: str | None = None
 
 
 class RunStatus(BaseModel):
-    """A run by its folder's name; `status` is None until the first hospitals have answered."""
+    """A run by its folder's name; `status` is None until the first hospitals have answered, `digest` is its file's."""
 
     model_config = ConfigDict(frozen=True)
 
     id: str
     status: str | None
     rounds: int
+    digest: str | None = None
 
 
 class Status(Expiry):
@@ -58,6 +91,9 @@ def status_of(home: Home) -> Status:
     state = read_state(home.services)
     healthy = state is not None and answers(home, settings.port)
     online = connected(home) if healthy else None
+    last = last_folder(home.runs)
+    records = [] if last is None or not (last / JOURNAL).is_file() else read_journal(last)
+    run = None if last is None else _run_status(last, records)
     sites = tuple(
         SiteStatus(
             name=name,
@@ -65,6 +101,9 @@ def status_of(home: Home) -> Status:
             node_id=one.node_id,
             since=one.since,
             connected=None if online is None else one.node_id in online,
+            connected_since=None if online is None else online.get(one.node_id),
+            approved=_approved(name, records),
+            **_doing(name, last, run),
         )
         for name, one in sorted(read_enrolled(home.enrolled).items())
     )
@@ -75,7 +114,7 @@ def status_of(home: Home) -> Status:
         **expiry(home).model_dump(),
         services={} if state is None else state.services,
         sites=sites,
-        last_run=_last_run(home.runs),
+        last_run=run,
     )
 
 
@@ -92,23 +131,58 @@ def text(status: Status) -> str:
         ended = "" if service.last_exit is None else f", last exit {service.last_exit}"
         lines.append(f"  {name}: {process}, {service.restarts} restarts{ended}")
     lines.append(f"{len(status.sites)} hospitals enrolled")
-    words = {None: "unknown", True: "connected", False: "not connected"}
-    lines += [
-        f"  {site.name}: {words[site.connected]}, key {site.fingerprint}, since {site.since}"
-        for site in status.sites
-    ]
+    for site in status.sites:
+        lines += [f"  {site.name}: {_told(site)}", f"    key {site.fingerprint}, enrolled since {site.since}"]
     if status.last_run is not None:
         run = status.last_run
         lines.append(f"last run {run.id}: {run.status or 'waiting'}, {run.rounds} rounds")
     return "\n".join(lines)
 
 
-def _last_run(runs: Path) -> RunStatus | None:
-    if (last := last_folder(runs)) is None:
-        return None
-    records = read_journal(last) if (last / JOURNAL).is_file() else []
-    told = [record.status for record in records if isinstance(record, RunRecord)]
-    submission = read_submission(last)
+def _told(site: SiteStatus) -> str:
+    """What is known of a hospital, in a line."""
+    words = {None: "unknown", True: "connected", False: "not connected"}
+    parts = [words[site.connected] + (f" since {site.connected_since}" if site.connected_since else "")]
+    if site.approved is not None:
+        parts.append(f"has {'' if site.approved else 'not '}approved the last run's federation file")
+    if site.doing is not None:
+        parts.append(f"{site.doing} since {site.doing_since}")
+    return ", ".join(parts)
+
+
+def _run_status(out: Path, records: Sequence[RunRecord | RoundRecord]) -> RunStatus:
+    runs = [record for record in records if isinstance(record, RunRecord)]
+    submission = read_submission(out)
     ended = None if submission is None else submission.ended
     rounds = sum(record.record == "round" and record.kind == "train" for record in records)
-    return RunStatus(id=last.name, status=ended or (told[-1] if told else None), rounds=rounds)
+    return RunStatus(
+        id=out.name,
+        status=ended or (runs[-1].status if runs else None),
+        rounds=rounds,
+        digest=None if submission is None else submission.digest,
+    )
+
+
+def _approved(site: str, records: Sequence[RunRecord | RoundRecord]) -> bool | None:
+    """What a hospital's first answer in a run tells of its approval."""
+    runs = [record for record in records if isinstance(record, RunRecord)]
+    if not runs:
+        return None
+    if site in runs[-1].sites:
+        return True
+    codes = {one.code for one in runs[-1].left_out if one.site == site and one.reason == DropReason.REFUSED}
+    if not codes:
+        return None
+    return not codes & NOT_APPROVED
+
+
+def _doing(site: str, out: Path | None, run: RunStatus | None) -> dict[str, Any]:
+    """What a hospital does in a run that goes on, and since when."""
+    if out is None or run is None or run.status not in (None, "started"):
+        return {}
+    progress = read_progress(out)
+    if progress is None or site not in progress.reported:
+        return {}
+    if (reported := progress.reported[site]) is not None:
+        return {"doing": "reported", "doing_since": reported}
+    return {"doing": _WORDS[progress.kind], "doing_since": progress.asked}

@@ -1,10 +1,12 @@
 """Every bad input is one sentence with its place and remedy, and no patient appears in it."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from client.cohort import inspect_cohort, read_cohort, read_site_file
@@ -215,6 +217,16 @@ def test_unreadable_file(file: str, content: bytes, site_folder: Any, small_fede
     with pytest.raises(InputError) as raised:
         read_cohort(folder, small_federation)
     assert_says(raised.value, file, "; export it again")
+
+
+def test_damaged_metadata(site_folder: Any, small_federation: Federation) -> None:
+    folder = site_folder.write()
+    damage = {"index_columns": ["CANARY-8371"], "columns": [], "column_indexes": []}
+    table = pq.read_table(folder / "rna.parquet").replace_schema_metadata({"pandas": json.dumps(damage)})
+    pq.write_table(table, folder / "rna.parquet")
+    with pytest.raises(InputError) as raised:
+        read_cohort(folder, small_federation)
+    assert_says(raised.value, "rna.parquet", "cannot be read as Parquet (KeyError)", "; export it again")
 
 
 @pytest.mark.parametrize("content", [b"name = 'CANARY-8371", b"\xff\xfe", b"name = 'a'\n[tables]\n", b""])

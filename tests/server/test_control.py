@@ -57,9 +57,12 @@ def test_numbers_of_nodes_and_runs_are_read_whole(home: Home, flwr_says: Says, t
     assert asked == ["supernode", "register", str(Path.cwd() / "key.pub"), "coordinator", "--format", "json"]
     flwr_says(json.dumps({"success": True, "run-id": str(2**63 + 1)}))
     assert submit(home, Path("/b"), Path("/c.toml")) == 2**63 + 1
-    nodes = [{"node-id": "5", "status": "online"}, {"node-id": "6", "status": "offline"}]
+    nodes = [
+        {"node-id": "5", "status": "online", "online-at": "2026-11-21T10:00:00+00:00"},
+        {"node-id": "6", "status": "offline", "online-at": ""},
+    ]
     flwr_says(json.dumps({"success": True, "nodes": nodes}))
-    assert connected(home) == {5}
+    assert connected(home) == {5: "2026-11-21T10:00:00+00:00"}
     flwr_says(json.dumps({"success": True, "runs": [{"status": "finished:failed"}]}))
     assert run_status(home, 7) == "finished:failed"
     flwr_says("two\nlines\n")

@@ -9,6 +9,7 @@ from common.federation import Federation
 from server.enrolment import Enrolment, write_enrolled
 from server.home import Home, create
 from server.journal import Journal, RoundRecord, RunRecord
+from server.replies import Dropped, DropReason
 from server.status import status_of, text
 
 
@@ -30,7 +31,8 @@ def test_a_coordinator_that_does_not_run_says_what_it_can(home: Home) -> None:
     told = text(found).splitlines()
     assert told[0].startswith("hub.example.org:9443: not running; certificate until 20")
     assert re.search(r"certificate until 20\d\d-.*, its authority until 20\d\d-", told[0])
-    assert told[1:] == ["2 hospitals enrolled", *(f"  {n}: unknown, key SHA256:{n}, since now" for n in "ab")]
+    assert told[1] == "2 hospitals enrolled"
+    assert told[2:4] == ["  a: unknown", "    key SHA256:a, enrolled since now"]
 
 
 def test_a_certificate_that_ends_soon_is_a_warning_with_what_to_do(
@@ -76,3 +78,75 @@ def test_the_last_run_is_told_as_its_journal_and_its_end_say(
     }
     (out / "run.json").write_text(json.dumps(told))
     assert text(status_of(home)).endswith("last run 2: interrupted, 1 rounds")
+
+
+def dropped(site: str, code: str | None, reason: DropReason = DropReason.REFUSED) -> Dropped:
+    return Dropped(site=site, reason=reason, code=code)
+
+
+def started(
+    home: Home, federation: Federation, sites: tuple[str, ...], left_out: tuple[Dropped, ...]
+) -> Path:
+    """A run that goes on, with these hospitals."""
+    out = home.runs / "1"
+    run = RunRecord(
+        status="started",
+        federation=federation.name,
+        digest=federation.digest,
+        strategy="fedavg",
+        fold=-1,
+        seed=0,
+        sites=sites,
+        left_out=left_out,
+    )
+    with Journal(out) as journal:
+        journal.write(run)
+    return out
+
+
+@pytest.mark.parametrize(
+    ("sites", "left_out", "approved"),
+    [
+        (("a",), (), True),
+        ((), (dropped("a", "not-approved"),), False),
+        ((), (dropped("a", "federation-mismatch"),), False),
+        ((), (dropped("a", "version-mismatch"),), False),
+        ((), (dropped("a", "declined-budget"),), True),
+        ((), (dropped("a", None, DropReason.NO_REPLY),), None),
+        ((), (dropped("b", "not-approved"),), None),
+    ],
+)
+def test_approval_is_told_by_a_hospitals_first_answer(
+    home: Home,
+    make_federation: Callable[..., Federation],
+    sites: tuple[str, ...],
+    left_out: tuple[Dropped, ...],
+    approved: bool | None,
+) -> None:
+    assert [site.approved for site in status_of(home).sites] == [None, None]
+    started(home, make_federation(), sites, left_out)
+    first, _ = status_of(home).sites
+    assert first.approved is approved
+    assert ("approved" in text(status_of(home)).splitlines()[2]) == (approved is not None)
+
+
+def test_who_trains_and_who_has_reported_is_told_while_the_run_goes_on(
+    home: Home, make_federation: Callable[..., Federation]
+) -> None:
+    out = started(home, make_federation(), ("a", "b"), ())
+    told = {"kind": "train", "round": 3, "asked": "10:00", "reported": {"a": "10:01", "b": None}}
+    (out / "progress.json").write_text(json.dumps(told))
+    found = status_of(home)
+    assert [(site.doing, site.doing_since) for site in found.sites] == [
+        ("reported", "10:01"),
+        ("training", "10:00"),
+    ]
+    lines = text(found).splitlines()
+    assert "  a: unknown, has approved the last run's federation file, reported since 10:01" in lines
+    assert "  b: unknown, has approved the last run's federation file, training since 10:00" in lines
+    (out / "run.json").write_text(
+        json.dumps(
+            {"id": "1", "flower_run": 1, "digest": "d", "bundle": "b", "submitted": "", "ended": "failed"}
+        )
+    )
+    assert [site.doing for site in status_of(home).sites] == [None, None]

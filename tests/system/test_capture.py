@@ -411,7 +411,7 @@ def test_no_exception_takes_a_mark_along(written_cohort: Path, tmp_path: Path) -
         ("TrainReply", "passed", ""),
         (*refused, "cohort-invalid"),
         (*refused, "cohort-invalid"),
-        (*refused, "internal"),
+        (*refused, "cohort-invalid"),
     ]
     *answered, killed = one.pushed()
     assert [(each["sha256"], each["size_bytes"]) for each in left] == [

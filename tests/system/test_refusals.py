@@ -90,7 +90,7 @@ def place(written_cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def test_a_key_that_is_not_enrolled_never_connects(place: Place, tmp_path: Path) -> None:
     write_key(tmp_path / "key")
     assert NOT_ACTIVATED in turned_away(place.home, tmp_path)
-    assert control.connected(place.home) == frozenset()
+    assert control.connected(place.home) == {}
 
 
 def turned_away(home: coordinator_home.Home, folder: Path) -> str:
@@ -200,7 +200,7 @@ def aftermath(place: Place) -> Aftermath:
         thief.mkdir()
         shutil.copy(sites["hospital 1"].key, thief / "key")
         said = turned_away(home, thief)
-        online = control.connected(home)
+        online = frozenset(control.connected(home))
         port = site_home.read_connection(sites["hospital 1"]).port
         statuses = {verb: asked_at(port, verb) for verb in ("acquire-task", *OF_A_TASK)}
         command = superexec(f"127.0.0.1:{port}", thief, "0" * 64, "--insecure")
