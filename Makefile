@@ -12,7 +12,7 @@ USABLE := import sys, venv, ensurepip; sys.exit(sys.version_info[:2] not in ((3,
 DATA := $(or $(CONSILIUM_DATA),../shared/data)
 SECOND := $(if $(wildcard $(DATA)/tcga/brca),tcga-brca,synthetic)
 
-.PHONY: help demo test test-system lint bench-figures bench-dp bench-privacy clean
+.PHONY: help demo test test-system lint bench-figures bench-dp bench-privacy bench-deployment clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,10 @@ bench-dp: .venv/.ready-to-run ## what a private training step costs, measured ag
 
 bench-privacy: .venv/.ready-to-run ## what privacy costs in accuracy, measured again
 	@.venv/bin/consilium bench privacy out/privacy
+
+bench-deployment: .venv/.ready-to-run ## what a round of real processes costs, and what leaves, measured again
+	@.venv/bin/consilium bench deployment --out out/deployment.json
+	@.venv/bin/consilium bench message tcga-pan5 fed-heart --out out/message.json
 
 clean: ## remove the environment, caches and results
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist out

@@ -169,6 +169,19 @@ def message(
     typer.echo(table(run_message(cohorts or ["lung"], data, repeats, out)))
 
 
+@bench_app.command()
+@explained
+def deployment(
+    out: Annotated[Path | None, typer.Option(help="A file for the figures, as JSON.")] = None,
+    sites: Annotated[int, typer.Option(min=1, max=50, help="Hospitals, all on this machine.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, max=100, help="Rounds of training.")] = 5,
+) -> None:
+    """Run a coordinator and hospitals as real processes, and print how long a round takes and what leaves."""
+    from simulations.benchmarks.deployment import run_deployment, table
+
+    typer.echo(table(run_deployment(sites, rounds, out)))
+
+
 def main() -> None:
     """Entry point of the console command."""
     app()
