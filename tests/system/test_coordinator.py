@@ -187,8 +187,11 @@ def test_two_hospitals_train_over_tls_what_they_train_in_one_process(
         assert "round 2 of 2: 2 hospitals" in told
         (out,) = home.runs.iterdir()
         status = json.loads(consilium("coordinator", "status", home.folder, "--json"))
-        assert status["last_run"] == {"id": out.name, "status": "completed", "rounds": 2}
-        assert all(site["connected"] for site in status["sites"])
+        last = {"id": out.name, "status": "completed", "rounds": 2, "digest": two.digest}
+        assert status["last_run"] == last
+        assert all(
+            site["connected"] and site["connected_since"] and site["approved"] for site in status["sites"]
+        )
         rounds = [record for record in read_journal(out) if isinstance(record, RoundRecord)]
         assert all(record.sites.keys() == {"hospital 1", "hospital 2"} for record in rounds)
 

@@ -225,6 +225,21 @@ def test_every_hospital_has_signed_receipts_of_all_that_left(deployment: Deploym
         ], name
 
 
+def test_the_coordinators_receipts_name_the_same_messages(deployment: Deployment) -> None:
+    told = json.loads(
+        consilium("coordinator", "receipts", deployment.home.folder, deployment.out.name, "--json")
+    )
+    came = {(one["hospital"], one["round"], one["sha256"]) for one in told["receipts"]}
+    left = {
+        (name, one["round"], one["sha256"])
+        for name, hospital in deployment.hospitals.items()
+        for one in hospital.receipts()
+        if one["message"] in ("TrainReply", "EvaluateReply")
+    }
+    assert came == left
+    assert len(came) == 3 * len(NUMBERS)
+
+
 def test_receipts_do_not_verify_with_the_key_of_another(deployment: Deployment) -> None:
     first, second, _ = (hospital.home for hospital in deployment.hospitals.values())
     told = consilium("receipts", "verify", first.receipts, "--key", second.public_key, code=2)
