@@ -1,17 +1,17 @@
 """GCN and GAT over a topology that all patients share: no tensor of messages per edge and feature exists.
 
-A GCN layer is one sparse product for the whole batch. A GAT layer is a block-diagonal sparse product, one block per
-patient and head, whose entries are the attention coefficients; its backward is a sampled dense-dense product for the
-coefficients and the transposed sparse product for the features. Parameters live in `nn.Linear` with the patient
-as first dimension, which makes per-patient gradients exact.
+Both are sums over each node's senders of a weight times the sender's row, for every patient (and head) in one call of
+`embedding_bag`, which gathers and adds in one pass. So are their gradients; that of a GAT's scores is a sampled
+dense-dense product besides. Both are done patient by patient and edge by edge in a fixed order, so that no patient is
+rounded otherwise for another's sake. Parameters live in `nn.Linear` with the patient as first dimension, which makes
+per-patient gradients exact.
 """
 
-from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import leaky_relu
+from torch.nn.functional import leaky_relu, leaky_relu_
 
 from common.graphs import Membership, Topology
 
@@ -19,25 +19,100 @@ SLOPE = 0.2
 """Negative slope of the attention scores (Velickovic et al. 2018)."""
 
 
-class _SparseProduct(torch.autograd.Function):
-    """matrix [M, N] @ x [N, F] with a constant sparse matrix and its transpose at hand."""
+class _Pattern(nn.Module):
+    """Where a sparse matrix [M, N] has its E entries, as CSR; moves with the model and is no part of its state."""
+
+    rows: Tensor
+    columns: Tensor
+
+    def __init__(self, rows: Tensor, columns: Tensor, nodes: int) -> None:
+        super().__init__()
+        self.nodes = nodes
+        self.register_buffer("rows", rows.int(), persistent=False)
+        self.register_buffer("columns", columns.int(), persistent=False)
+        self._repeated = (rows[:0], columns[:0])
+
+    def sums(self, weight: Tensor, x: Tensor) -> Tensor:
+        """Entries `weight` [K, E] of K such matrices, applied to x [K, N, F] -> [K, M, F]. Outside autograd."""
+        copies, _, features = x.shape
+        rows, columns = self._along_the_diagonal(copies)
+        sums, *_ = torch.embedding_bag(
+            x.detach().reshape(-1, features),
+            columns,
+            rows,
+            mode=0,  # sums
+            per_sample_weights=weight.detach().reshape(-1),
+            include_last_offset=True,
+        )
+        return sums.view(copies, len(self.rows) - 1, features)
+
+    def products(self, left: Tensor, right: Tensor, less: Tensor) -> Tensor:
+        """Of every entry the product of its rows of left [K, M, F] and right [K, N, F], less what stands there.
+
+        Args:
+            left: rows of receivers.
+            right: rows of senders.
+            less: [K, E], which is overwritten and returned. Outside autograd.
+        """
+        copies, receivers, _ = left.shape
+        rows, columns = self._along_the_diagonal(copies)
+        size = (copies * receivers, copies * self.nodes)
+        with torch.sparse.check_sparse_tensor_invariants(False):  # a `Topology` has made them right
+            entries = torch.sparse_csr_tensor(rows, columns, less.view(-1), size)
+        left, right = left.flatten(0, 1), right.flatten(0, 1)
+        torch.sparse.sampled_addmm(entries, left, right.t(), beta=-1.0, out=entries)
+        return less
+
+    def _along_the_diagonal(self, copies: int) -> tuple[Tensor, Tensor]:
+        """CSR of so many copies of the pattern as the blocks of one matrix; those of fewer are its beginning."""
+        receivers, edges = len(self.rows) - 1, len(self.columns)
+        rows, columns = self._repeated
+        if len(rows) <= copies * receivers or rows.device != self.rows.device:
+            block = torch.arange(copies, device=self.rows.device, dtype=torch.int32)[:, None]
+            rows = torch.cat([(self.rows[:-1] + block * edges).flatten(), self.rows[-1:] * copies])
+            columns = (self.columns + block * self.nodes).flatten()
+            self._repeated = rows, columns
+        return rows[: copies * receivers + 1], columns[: copies * edges]
+
+
+def _patterns(graph: Topology) -> tuple[_Pattern, _Pattern]:
+    """Of a graph's edges by receiver, and by sender: one and the same where every edge goes both ways."""
+    pattern = _Pattern(graph.rows, graph.columns, graph.nodes)
+    transposed = _Pattern(graph.transposed_rows, graph.transposed_columns, graph.nodes)
+    same = torch.equal(pattern.rows, transposed.rows) and torch.equal(pattern.columns, transposed.columns)
+    return pattern, pattern if same else transposed
+
+
+class _Mixing(nn.Module):
+    """A constant sparse matrix [M, N] with its transpose at hand, applied to the nodes of every patient."""
+
+    weight: Tensor
+    transposed_weight: Tensor
+
+    def __init__(
+        self, pattern: _Pattern, transposed: _Pattern, weight: Tensor, transposed_weight: Tensor
+    ) -> None:
+        super().__init__()
+        self.pattern, self.transposed = pattern, transposed
+        self.register_buffer("weight", weight, persistent=False)
+        self.register_buffer("transposed_weight", transposed_weight, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Nodes x [B, N, F] -> [B, M, F]."""
+        mixed: Tensor = _Mixed.apply(x, self)  # type: ignore[no-untyped-call]
+        return mixed
+
+
+class _Mixed(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, mixing: _Mixing) -> Tensor:
+        ctx.mixing = mixing
+        return mixing.pattern.sums(mixing.weight.expand(len(x), -1), x)
 
     @staticmethod
-    def forward(ctx: Any, matrix: Tensor, transposed: Tensor, x: Tensor) -> Tensor:
-        ctx.transposed = transposed
-        return matrix @ x
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[None, None, Tensor]:
-        return None, None, ctx.transposed @ grad.contiguous()
-
-
-def mix_nodes(matrix: Tensor, transposed: Tensor, x: Tensor) -> Tensor:
-    """matrix [M, N] applied to the nodes of x [B, N, F] -> [B, M, F]."""
-    batch, nodes, features = x.shape
-    flat = x.transpose(0, 1).reshape(nodes, batch * features)
-    mixed: Tensor = _SparseProduct.apply(matrix, transposed, flat)  # type: ignore[no-untyped-call]
-    return mixed.view(matrix.shape[0], batch, features).transpose(0, 1)
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        weight = ctx.mixing.transposed_weight.expand(len(grad), -1)
+        return ctx.mixing.transposed.sums(weight, grad), None
 
 
 class GCN(nn.Module):
@@ -46,13 +121,14 @@ class GCN(nn.Module):
     def __init__(self, graph: Topology, inputs: int, outputs: int) -> None:
         super().__init__()
         self.linear = nn.Linear(inputs, outputs)
-        self.shared = _Shared(_csr(graph.rows, graph.columns, graph.gcn_weight, graph.nodes))
+        self.mixing: nn.Module = nn.Identity()
+        if not _edgeless(graph):
+            self.mixing = _Mixing(*_patterns(graph), graph.gcn_weight, graph.gcn_weight[graph.transpose])
 
     def forward(self, x: Tensor) -> Tensor:
         """Node features [B, N, inputs] -> [B, N, outputs]."""
-        # A symmetric matrix is its own transpose. Rows of A do not sum to 1, so the bias is added after mixing.
-        mixed = mix_nodes(self.shared.matrix, self.shared.matrix, x)
-        out: Tensor = self.linear(mixed)
+        # Rows of A do not sum to 1, so the bias is added after mixing.
+        out: Tensor = self.linear(self.mixing(x))
         return out
 
 
@@ -61,21 +137,16 @@ class Pathways(nn.Module):
 
     def __init__(self, members: Membership) -> None:
         super().__init__()
-        self.mean, self.spread = _Shared(members.matrix), _Shared(members.transposed)
+        mean, spread = members.matrix, members.transposed
+        to_pathways, to_nodes = (
+            _Pattern(own.crow_indices(), own.col_indices(), own.shape[1]) for own in (mean, spread)
+        )
+        self.mean = _Mixing(to_pathways, to_nodes, mean.values(), spread.values())
 
     def forward(self, x: Tensor) -> Tensor:
         """Node features [B, N, F] -> pathway features [B, P, F]."""
-        return mix_nodes(self.mean.matrix, self.spread.matrix, x)
-
-
-class _Shared(nn.Module):
-    """A sparse matrix that moves with the model and is no part of its state."""
-
-    matrix: Tensor
-
-    def __init__(self, matrix: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("matrix", matrix, persistent=False)
+        mean: Tensor = self.mean(x)
+        return mean
 
 
 class GAT(nn.Module):
@@ -87,11 +158,12 @@ class GAT(nn.Module):
 
     def __init__(self, graph: Topology, inputs: int, outputs: int, heads: int) -> None:
         super().__init__()
-        self.heads, self.width = heads, outputs // heads
+        self.heads = heads
         self.value = nn.Linear(inputs, outputs, bias=False)
         self.score = nn.Linear(inputs, 2 * heads, bias=False)
         self.out = nn.Linear(outputs, outputs)
-        self.graph = _SharedGraph(graph)
+        self.graph = _Edges(graph)
+        self.edgeless = _edgeless(graph)
 
     def forward(self, x: Tensor) -> Tensor:
         """Node features [B, N, inputs] -> [B, N, outputs]."""
@@ -100,87 +172,113 @@ class GAT(nn.Module):
 
     def attend(self, x: Tensor) -> Tensor:
         """The attention itself, [B, N, inputs] -> [B, N, outputs], before the output projection."""
-        value = self.value(x).unflatten(-1, (self.heads, self.width)).transpose(1, 2).contiguous()
-        sending, receiving = self.score(x).transpose(1, 2).split(self.heads, dim=1)
-        mixed: Tensor = _Attention.apply(sending, receiving, value, self.graph)  # type: ignore[no-untyped-call]
-        return mixed.transpose(1, 2).flatten(-2)
+        value: Tensor = self.value(x)
+        if self.edgeless:
+            # A node that hears itself alone gives itself all its attention, whatever the scores.
+            alone: Tensor = _Unscored.apply(self.score(x[:, :0]), value)  # type: ignore[no-untyped-call]
+            return alone
+        mixed: Tensor = _Attention.apply(self.score(x), value, self.heads, self.graph)  # type: ignore[no-untyped-call]
+        return mixed
 
 
-class _SharedGraph(nn.Module):
+def _edgeless(graph: Topology) -> bool:
+    """Whether every node has its self-loop alone."""
+    return len(graph.columns) == graph.nodes
+
+
+class _Edges(nn.Module):
     """The index tensors of a topology, moved with the model and no part of its state."""
 
-    columns_long: Tensor
+    sender: Tensor
     receiver: Tensor
-    rows: Tensor
-    columns: Tensor
-    transpose_order: Tensor
-    transposed_rows: Tensor
-    transposed_columns: Tensor
+    transpose: Tensor
 
     def __init__(self, graph: Topology) -> None:
         super().__init__()
-        self.register_buffer("columns_long", graph.columns.long(), persistent=False)
+        self.register_buffer("sender", graph.columns.long(), persistent=False)
         self.register_buffer("receiver", graph.receiver, persistent=False)
-        self.register_buffer("rows", graph.rows, persistent=False)
-        self.register_buffer("columns", graph.columns, persistent=False)
-        self.register_buffer("transpose_order", graph.transpose, persistent=False)
-        self.register_buffer("transposed_rows", graph.transposed_rows, persistent=False)
-        self.register_buffer("transposed_columns", graph.transposed_columns, persistent=False)
-        self._blocks = lru_cache(maxsize=4)(self._make_blocks)
+        self.register_buffer("transpose", graph.transpose, persistent=False)
+        self.pattern, self.transposed = _patterns(graph)
 
-    def blocks(self, count: int, transposed: bool) -> tuple[Tensor, Tensor]:
-        """CSR (rows, columns) of `count` copies of the graph along the diagonal."""
-        return self._blocks(count, transposed, self.rows.device)
+    def add_up(self, x: Tensor, ends: Tensor) -> Tensor:
+        """Sums of x [K, E] over the edges that end at each node -> [K, N]; `ends` is `sender` or `receiver`."""
+        sums = x.new_zeros(len(x), self.pattern.nodes)
+        return sums.scatter_add_(1, ends.expand_as(x), x)
 
-    def _make_blocks(self, count: int, transposed: bool, device: torch.device) -> tuple[Tensor, Tensor]:
-        rows = self.transposed_rows if transposed else self.rows
-        columns = self.transposed_columns if transposed else self.columns
-        step = torch.arange(count, device=device, dtype=torch.int32)[:, None]
-        starts = (rows[:-1] + step * len(columns)).flatten()
-        end = torch.tensor([count * len(columns)], device=device, dtype=torch.int32)
-        return torch.cat([starts, end]), (columns + step * (len(rows) - 1)).flatten()
+
+class _Unscored(torch.autograd.Function):
+    """The values alone; the scores [B, 0, 2H] get a gradient, of 0, which per-sample hooks wait for."""
+
+    @staticmethod
+    def forward(ctx: Any, scores: Tensor, value: Tensor) -> Tensor:
+        ctx.shape = scores.shape
+        return value.view_as(value)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
+        return grad.new_zeros(ctx.shape), grad
 
 
 class _Attention(torch.autograd.Function):
     """Softmax over the senders of every receiver and the weighted sum of their values, without normalised weights.
 
-    sending, receiving [B, H, N], value [B, H, N, D] -> [B, H, N, D]. With e_ij = exp(score_ij - m_i) and
-    Z_i = sum_j e_ij the output is (e @ value)_i / Z_i; its gradient in score_ij is
-    e_ij / Z_i * (grad_i . value_j - grad_i . out_i), where the first product is sampled on the edges.
+    scores [B, N, 2H], first the heads' s, then their t, value [B, N, H x D] -> [B, N, H x D].
+
+    With w_ij = exp(leaky_relu(s_j + t_i) - m_i) and Z_i = sum_j w_ij the output is o_i = sum_j w_ij value_j / Z_i. With
+    g_i = grad_i / Z_i its gradient in value_j is sum_i w_ij g_i, and in the score of an edge
+    w_ij (g_i . value_j - g_i . o_i). The two products are taken before the difference, edge by edge, so that it is 0
+    where one sender has all the attention, however large the values are; their sum over edges would leave rounding.
     """
 
     @staticmethod
-    def forward(ctx: Any, sending: Tensor, receiving: Tensor, value: Tensor, graph: "_SharedGraph") -> Tensor:
-        score = sending[..., graph.columns_long] + receiving[..., graph.receiver]
-        slope = torch.where(score > 0, score.new_ones(()), score.new_full((), SLOPE))
-        weight = score.mul_(slope)
-        weight = weight.sub_(_shift(weight, sending, receiving, graph)).exp_()
-        matrix = _block_matrix(weight, graph, transposed=False)
-        total = matrix.matmul(value.new_ones(value[..., 0].numel(), 1)).view(*value.shape[:3], 1)
-        out = matrix.matmul(value.flatten(0, 2)).view_as(value) / total
-        ctx.save_for_backward(weight, slope, value, total, out)
-        ctx.graph = graph
+    def forward(ctx: Any, scores: Tensor, value: Tensor, heads: int, edges: _Edges) -> Tensor:
+        batch, nodes, _ = value.shape
+        sending, receiving = scores.unflatten(2, (2, heads)).permute(2, 0, 3, 1).flatten(1, 2)  # [B x H, N]
+        score = sending.index_select(1, edges.sender)
+        weight = receiving.index_select(
+            1, edges.receiver
+        )  # what it holds from here on is written over in place
+        leaky_relu_(score.add_(weight), SLOPE)
+        top = _top(score, sending, receiving, edges)
+        torch.index_select(top, 1, edges.receiver, out=weight)
+        torch.sub(score, weight, out=weight).exp_()
+        total = edges.add_up(weight, edges.receiver)
+        values = _by_head(value, heads).flatten(0, 1)
+        summed = edges.pattern.sums(weight, values)
+        out = torch.empty_like(value)
+        torch.div(
+            summed.unflatten(0, (batch, heads)), total.view(batch, heads, nodes, 1), out=_by_head(out, heads)
+        )
+        ctx.save_for_backward(score, weight, values, total, out)
+        ctx.heads, ctx.edges = heads, edges
         return out
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        weight, slope, value, total, out = ctx.saved_tensors
-        graph = ctx.graph
-        scaled = (grad / total).contiguous()
-        flat = scaled.flatten(0, 2)
-        pattern = _block_matrix(torch.zeros_like(weight), graph, transposed=False)
-        sampled = torch.sparse.sampled_addmm(pattern, flat, value.flatten(0, 2).t(), beta=0.0)
-        own = (scaled * out).sum(-1)
-        grad_score = (sampled.values().view_as(weight) - own[..., graph.receiver]).mul_(weight).mul_(slope)
-        nodes = torch.zeros_like(own)
-        grad_sending = nodes.scatter_add(-1, graph.columns_long.expand_as(weight), grad_score)
-        grad_receiving = nodes.scatter_add(-1, graph.receiver.expand_as(weight), grad_score)
-        grad_value = _block_matrix(weight[..., graph.transpose_order], graph, transposed=True).matmul(flat)
-        return grad_sending, grad_receiving, grad_value.view_as(value), None
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        score, weight, values, total, out = ctx.saved_tensors
+        heads, edges, batch = ctx.heads, ctx.edges, len(grad)
+        grads = torch.empty_like(values)
+        by_patient = grads.unflatten(0, (batch, heads))
+        torch.div(_by_head(grad, heads), total.view(batch, heads, -1, 1), out=by_patient)
+        of_edge = weight.index_select(1, edges.transpose)  # written over in place, as in `forward`
+        of_value = edges.transposed.sums(of_edge, grads)
+        own = torch.linalg.vecdot(by_patient, _by_head(out, heads)).flatten(0, 1)
+        torch.index_select(own, 1, edges.receiver, out=of_edge)
+        edges.pattern.products(grads, values, less=of_edge).mul_(weight)
+        torch.ops.aten.leaky_relu_backward.grad_input(of_edge, score, SLOPE, True, grad_input=of_edge)
+        of_scores = torch.stack([edges.add_up(of_edge, end) for end in (edges.sender, edges.receiver)])
+        of_scores = of_scores.unflatten(1, (batch, heads)).permute(1, 3, 0, 2).flatten(2)
+        return of_scores, of_value.unflatten(0, (batch, heads)).transpose(1, 2).flatten(2), None, None
 
 
-def _shift(score: Tensor, sending: Tensor, receiving: Tensor, graph: "_SharedGraph") -> Tensor:
-    """[B, H, E] what to subtract before exp: the exact maximum per receiver, or where it is safe a bound on it.
+def _by_head(x: Tensor, heads: int) -> Tensor:
+    """A view [B, H, N, D] of x [B, N, H x D]."""
+    by_head: Tensor = x.unflatten(-1, (heads, -1)).transpose(1, 2)
+    return by_head
+
+
+def _top(score: Tensor, sending: Tensor, receiving: Tensor, edges: _Edges) -> Tensor:
+    """[B x H, N] what to subtract before exp: the largest score of each receiver, or where it is safe a bound on it.
 
     leaky_relu is monotone and 1-Lipschitz, so leaky_relu(max_j sending_j + receiving_i) exceeds the true maximum by
     at most the range of `sending`; below 60 that costs no precision in float32, and it needs no pass over the edges.
@@ -189,29 +287,15 @@ def _shift(score: Tensor, sending: Tensor, receiving: Tensor, graph: "_SharedGra
     """
     if score.device.type == "cpu" and score.numel():
         low, high = sending.aminmax(dim=-1, keepdim=True)
-        bound = leaky_relu(high + receiving, SLOPE)[..., graph.receiver]
+        bound = leaky_relu(high + receiving, SLOPE)
         wide = ~(high - low < 60.0)  # per patient and head; also where it is no number
         if not bool(wide.any()):
             return bound
-        return torch.where(wide, _largest(score, receiving, graph), bound)
-    return _largest(score, receiving, graph)
+        return torch.where(wide, _largest(score, receiving, edges), bound)
+    return _largest(score, receiving, edges)  # on a GPU, to ask would be to wait for it
 
 
-def _largest(score: Tensor, receiving: Tensor, graph: "_SharedGraph") -> Tensor:
-    """[B, H, E] the largest score among the senders of each edge's receiver."""
-    index = graph.receiver.expand(score.shape)
-    largest = torch.full_like(receiving, -torch.inf).scatter_reduce(-1, index, score, "amax")
-    return largest[..., graph.receiver]
-
-
-def _block_matrix(weight: Tensor, graph: _SharedGraph, transposed: bool) -> Tensor:
-    """The graph's edges weighted by weight [B, H, E], one block per patient and head, as a sparse CSR matrix."""
-    blocks, nodes = weight.shape[0] * weight.shape[1], len(graph.rows) - 1
-    rows, columns = graph.blocks(blocks, transposed)
-    return _csr(rows, columns, weight.reshape(-1), blocks * nodes)
-
-
-def _csr(rows: Tensor, columns: Tensor, values: Tensor, nodes: int) -> Tensor:
-    """A square sparse matrix from indices that a `Topology` has made right."""
-    with torch.sparse.check_sparse_tensor_invariants(False):
-        return torch.sparse_csr_tensor(rows, columns, values, size=(nodes, nodes))
+def _largest(score: Tensor, receiving: Tensor, edges: _Edges) -> Tensor:
+    """[B x H, N] the largest of the scores [B x H, E] of each receiver."""
+    index = edges.receiver.expand(score.shape)
+    return torch.full_like(receiving, -torch.inf).scatter_reduce(-1, index, score, "amax")

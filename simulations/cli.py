@@ -155,6 +155,22 @@ def dp(
 
 @bench_app.command()
 @explained
+def train(
+    out: Annotated[Path | None, typer.Option(help="A file for the figures, as JSON.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of public data; else $CONSILIUM_DATA.")] = None,
+    patients: Annotated[int, typer.Option(min=2, max=512, help="Patients in a step.")] = 32,
+    seconds: Annotated[
+        float, typer.Option(min=1, help="How long to time each model under each allocator, about.")
+    ] = 40,
+) -> None:
+    """Print what a training step costs beside the same network in PyG, in time and memory."""
+    from simulations.benchmarks.train import run_train, table
+
+    typer.echo(table(run_train(data, patients, seconds, out)))
+
+
+@bench_app.command()
+@explained
 def message(
     out: Annotated[Path | None, typer.Option(help="A file for the figures, as JSON.")] = None,
     cohorts: Annotated[

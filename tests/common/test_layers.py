@@ -8,7 +8,7 @@ from torch_geometric.nn import GATConv, GCNConv
 from common.batch import PatientBatch
 from common.federation import Federation
 from common.graphs import Prior, Topology, membership, patient_graph, topology
-from common.layers import GAT, GCN, Pathways
+from common.layers import GAT, GCN, Pathways, _Attention
 
 NODES, INPUTS, OUTPUTS, HEADS = 40, 6, 8, 2
 
@@ -153,3 +153,61 @@ def test_a_pathway_is_the_mean_of_its_members() -> None:
     torch.testing.assert_close(pooled, torch.tensor([[[2.0, 3.0], [5.0, 6.0]]]))
     (gradient,) = torch.autograd.grad(pooled[0, 0].sum(), x)
     torch.testing.assert_close(gradient, torch.tensor([[[0.5, 0.5], [0.0, 0.0], [0.5, 0.5]]]))
+
+
+@pytest.mark.parametrize("kind", ["gcn", "gat"])
+def test_nodes_without_edges_are_those_of_pyg(kind: str) -> None:
+    """They pass no messages, and the scores, which play no part, still have a gradient."""
+    graph = topology(NODES, ())
+    x = torch.randn(3, NODES, INPUTS, dtype=torch.float64, requires_grad=True)
+    if kind == "gcn":
+        layer = GCN(graph, INPUTS, OUTPUTS).double()
+        torch.testing.assert_close(layer(x), layer.linear(x))
+        return
+    attention = GAT(graph, INPUTS, OUTPUTS, HEADS).double()
+    reference = as_pyg(attention)
+    ours = attention.attend(x)
+    theirs = torch.stack([reference(patient, graph.edge_index) for patient in x])
+    torch.testing.assert_close(ours, theirs, atol=1e-12, rtol=1e-12)
+    torch.testing.assert_close(gradients(ours, x), gradients(theirs, x), atol=1e-12, rtol=1e-12)
+    (score,) = torch.autograd.grad(attention.attend(x).sum(), [attention.score.weight])
+    assert not score.any()
+
+
+@pytest.mark.parametrize("scale", [1.0, 1000.0])
+def test_a_patient_is_the_same_to_the_bit_in_any_company(graph: Topology, scale: float) -> None:
+    """Of the attention itself; matrix products before and after it are the library's."""
+    layer = GAT(graph, INPUTS, OUTPUTS, HEADS)
+    scores, value = scale * torch.randn(5, NODES, 2 * HEADS), torch.randn(5, NODES, OUTPUTS)
+    scores[3] *= 1e6
+    found = []
+    for chosen in ([0, 1, 2, 3, 4], [2], [4, 2], [2, 3]):
+        own = [tensor[chosen].clone().requires_grad_() for tensor in (scores, value)]
+        output = _Attention.apply(*own, HEADS, layer.graph)  # type: ignore[no-untyped-call]
+        (output * torch.linspace(-1, 1, OUTPUTS)).sum().backward()
+        place = chosen.index(2)
+        assert own[0].grad is not None
+        assert own[1].grad is not None
+        found.append((output[place], own[0].grad[place], own[1].grad[place]))
+    for other in found[1:]:
+        assert all(torch.equal(first, second) for first, second in zip(found[0], other, strict=True))
+
+
+def test_scores_have_no_gradient_where_one_sender_has_all_the_attention(graph: Topology) -> None:
+    """In double precision it is 0 to the bit: what rounding left there, steep weights would make large."""
+    layer = GAT(graph, INPUTS, OUTPUTS, HEADS)
+    scores = 1e9 * torch.randn(3, NODES, 2 * HEADS, dtype=torch.float64)
+    value = 1e9 * torch.randn(3, NODES, OUTPUTS, dtype=torch.float64)
+    scores.requires_grad_()
+    output = _Attention.apply(scores, value, HEADS, layer.graph)  # type: ignore[no-untyped-call]
+    (gradient,) = torch.autograd.grad((output * torch.randn_like(output)).sum(), scores)
+    assert not gradient.any()
+
+
+def test_a_layer_serves_batches_of_any_size_in_any_order(graph: Topology) -> None:
+    layer, x = GAT(graph, INPUTS, OUTPUTS, HEADS).double(), torch.randn(9, NODES, INPUTS).double()
+    whole = GAT(graph, INPUTS, OUTPUTS, HEADS).double()
+    whole.load_state_dict(layer.state_dict())
+    expected = whole(x)
+    for size in (2, 0, 9, 1, 5):
+        torch.testing.assert_close(layer(x[:size]), expected[:size])
