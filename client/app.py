@@ -20,6 +20,7 @@ from client.secret import SecretRandom
 from client.site import Site, open_site
 from client.statistics import noised_statistics
 from client.training import evaluate, train
+from common.accounting import Release
 from common.batch import PatientBatch
 from common.errors import InputError, Refusal, RefusalCode
 from common.exchange import (
@@ -31,7 +32,6 @@ from common.exchange import (
     StatisticsRequest,
     TrainReply,
 )
-from common.federation import Federation
 from common.model import averaging_group, hospitals_behind, patients_behind
 from common.preprocessing import Preprocessing, SiteStatistics, site_statistics
 
@@ -76,6 +76,20 @@ def _approved(site: Site, digest: str) -> None:
         raise Refusal(RefusalCode.FEDERATION_MISMATCH)
 
 
+def _asked(site: Site, content: RecordDict, last: int) -> ModelRequest:
+    """The request, of the approved federation and of a round from 1 to `last`."""
+    request = ModelRequest.from_record(content)
+    _approved(site, request.federation)
+    if not 1 <= request.round <= last:
+        raise Refusal(RefusalCode.REQUEST_INVALID)
+    return request
+
+
+def _costs(releases: tuple[Release, ...]) -> bool:
+    """Whether any of these tells more each time it is computed; public statistics are the same each time."""
+    return any(release.mechanism != "public-statistics" for release in releases)
+
+
 @contextmanager
 def _accounted(site: Site, terms: Terms, round_: int | None) -> Iterator[None]:
     """Reserve what is about to leave in the hospital's ledger, and commit it once it is computed.
@@ -88,13 +102,14 @@ def _accounted(site: Site, terms: Terms, round_: int | None) -> Iterator[None]:
     with Ledger(site.folder) as ledger:
         if round_ is None:
             ledger.require(run, terms.whole_run(rounds), terms.limit)
-        elif terms.privacy is not None and terms.limit.epsilon is None:
+        if releases and terms.privacy is not None and terms.limit.epsilon is None:
             had = sum(
-                each.kind == "reserved" and each.round is not None
+                each.kind == "reserved" and (each.round is None) == (round_ is None)
                 for each in ledger.entries()
                 if each.run == run
             )
-            if had >= rounds:  # what was approved, where the policy has no limit of its own
+            # what was approved, where the policy has no limit of its own: statistics once, and each round once
+            if had >= (1 if round_ is None else rounds) and _costs(releases):
                 raise Refusal(RefusalCode.DECLINED_BUDGET)
         number = ledger.reserve(run, round_, releases, terms.limit) if releases else None
         yield
@@ -128,7 +143,8 @@ def _sums(site: Site, terms: Terms, training: PatientBatch) -> SiteStatistics:
     """The site's sums: exact, with noise, or none where scaling is declared."""
     privacy = terms.privacy
     if privacy is None or privacy.statistics == "public":
-        return site_statistics(training, site.federation)
+        least = site.federation.statistics.model_copy(update={"minimum_count": terms.minimum_count})
+        return site_statistics(training, site.federation.model_copy(update={"statistics": least}))
     if privacy.statistics == "declared":
         return SiteStatistics({}, {})
     noise = privacy.statistics_noise_multiplier
@@ -136,21 +152,18 @@ def _sums(site: Site, terms: Terms, training: PatientBatch) -> SiteStatistics:
 
 
 def _train(site: Site, content: RecordDict) -> RecordDict:
-    request = ModelRequest.from_record(content)
-    _approved(site, request.federation)
+    request = _asked(site, content, site.federation.training.rounds)
     terms = site.terms
     preprocessing = _taken_over(site, request)  # before anything is paid for: it looks at no patient
     if terms.privacy is None:
         with _accounted(site, terms, request.round):
             training, validation = _patients(site, request, preprocessing)
-            metrics = _validated(site, validation, preprocessing)
+            metrics = _validated(site, terms, validation, preprocessing)
             loss = train(
                 site.model, training, site.federation, preprocessing.cuts, request.round, _round_seed(request)
             )
-        patients = _enough(patients_behind(training, site.federation), site.federation)
+        patients = _enough(patients_behind(training, site.federation), terms)
         return _reply(site, request, patients, {"training_loss": loss, **metrics})
-    if not 1 <= request.round <= site.federation.training.rounds:
-        raise Refusal(RefusalCode.REQUEST_INVALID)
     with _accounted(site, terms, request.round):
         training, _ = _patients(site, request, preprocessing)
         train_privately(
@@ -181,11 +194,13 @@ def _patients(
     return preprocessing.apply(training), preprocessing.apply(validation)
 
 
-def _validated(site: Site, validation: PatientBatch, preprocessing: Preprocessing) -> dict[str, float]:
+def _validated(
+    site: Site, terms: Terms, validation: PatientBatch, preprocessing: Preprocessing
+) -> dict[str, float]:
     """Metrics of the site's model; none of fewer patients than the minimum count: a sum over two tells of both."""
-    if len(validation) < site.federation.statistics.minimum_count:
+    if len(validation) < terms.minimum_count:
         return {}
-    return evaluate(site.model, validation, site.federation, preprocessing.cuts)
+    return evaluate(site.model, validation, site.federation, preprocessing.cuts, terms.minimum_count)
 
 
 def _reply(
@@ -204,25 +219,24 @@ def _round_seed(request: ModelRequest) -> int:
     return request.seed * 1_000_003 + request.round
 
 
-def _enough(patients: dict[str, int], federation: Federation) -> dict[str, float]:
+def _enough(patients: dict[str, int], terms: Terms) -> dict[str, float]:
     """Averaging group -> its patients, 0 below the minimum count: what so few patients trained stays at the site.
 
     The group of all patients is never below it, or the site would have refused.
     """
-    least = federation.statistics.minimum_count
+    least = terms.minimum_count
     return {group: float(count) if count >= least else 0.0 for group, count in patients.items()}
 
 
 def _evaluate(site: Site, content: RecordDict) -> RecordDict:
-    request = ModelRequest.from_record(content)
-    _approved(site, request.federation)
+    request = _asked(site, content, site.federation.training.rounds + 1)  # the closing one is after the last
     terms = site.terms
     preprocessing = _taken_over(site, request)
     metrics: dict[str, float] = {}
     if terms.privacy is None:
         with _accounted(site, terms, request.round):
             _, validation = _patients(site, request, preprocessing)
-            metrics = _validated(site, validation, preprocessing)
+            metrics = _validated(site, terms, validation, preprocessing)
     return EvaluateReply(site=site.cohort.site, round=request.round, metrics=metrics).to_record()
 
 

@@ -4,7 +4,8 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -21,6 +22,14 @@ from common.errors import InputError
 from common.federation import FILE_NAME, Federation, PublicFile, load
 from common.guarantee import check_agreement
 from common.model import build_model
+from common.schema import Modality
+
+BEFORE = ".agreement-before"
+"""Where the earlier copy is while a new one takes its place."""
+SHOWN = 40
+"""Columns of a modality that are named one by one."""
+WIDTH = 100
+"""Characters of a line that lists names."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +87,10 @@ def read_proposal(home: Home, source: Path) -> Proposal:
 
 
 def approve(home: Home, proposal: Proposal) -> Approval:
-    """Keep the hospital's own copy, whole or not at all.
+    """Keep the hospital's own copy, never half of one.
+
+    A process that is killed just between the two renames leaves the earlier copy under `BEFORE`: nothing is approved
+    then, the site takes part in nothing, and approving again mends it.
 
     Raises:
         OSError: if it cannot be written; an earlier copy is then still there.
@@ -105,11 +117,16 @@ def approve(home: Home, proposal: Proposal) -> Approval:
             _sync(path)
         for folder in [new, *(path for path in new.rglob("*") if path.is_dir())]:
             sync_folder(folder)
-        old = home.folder / ".agreement-before"
-        shutil.rmtree(old, ignore_errors=True)
+        old = home.folder / BEFORE
         if target.exists():
+            shutil.rmtree(old, ignore_errors=True)
             target.replace(old)
-        new.replace(target)
+        try:
+            new.replace(target)
+        except OSError:
+            if old.exists():
+                old.replace(target)
+            raise
         sync_folder(home.folder)
         shutil.rmtree(old, ignore_errors=True)
     finally:
@@ -131,15 +148,18 @@ def _sync(path: Path) -> None:
 def in_words(proposal: Proposal) -> Iterator[str]:
     """What the hospital would agree to, a sentence a line."""
     federation, terms = proposal.federation, proposal.terms
-    names = ", ".join(participant.name for participant in federation.participants)
+    names = ", ".join(_shown(participant.name) for participant in federation.participants)
     yield f"Federation {federation.name}, hash {federation.digest}."
     yield f"Participants: {names}."
     yield ""
     yield "Computed here, from your tables, which stay where they are:"
     for modality in federation.modalities:
         yield f"  - {modality.name}: {len(modality.nodes)} values per patient ({modality.node})"
-    rounds = f"{federation.training.rounds} rounds at most"
-    yield f"  - a model for {', '.join(task.name for task in federation.tasks)}, trained in {rounds}"
+        yield from _columns(modality, proposal.source)
+    yield f"  - a model for {', '.join(task.name for task in federation.tasks)}"
+    for task in federation.tasks:
+        yield from _listed(f"{task.name}, columns of outcomes", map(_shown, task.columns))
+    yield f"  - {_rounds(proposal)}"
     yield ""
     yield "What leaves:"
     yield from (f"  - {sentence}" for sentence in _leaving(proposal))
@@ -155,20 +175,62 @@ def in_words(proposal: Proposal) -> Iterator[str]:
         yield "This federation has no differential privacy: weights can tell of single patients."
 
 
+def _columns(modality: Modality, file: Path) -> Iterator[str]:
+    """The columns that are read: all of them, or the first and where the others are named."""
+    levels = {column: f" ({len(names)} levels)" for column, names in modality.categories.items()}
+    names = [_shown(name) + levels.get(name, "") for name in (*modality.columns, *modality.categories)]
+    yield from _listed("columns", names[:SHOWN])
+    if (more := len(names) - SHOWN) > 0:
+        yield f"      and {more:,} more of {len(names):,}, all of them named in {file}"
+
+
+def _listed(what: str, names: Iterable[str]) -> Iterator[str]:
+    indent = " " * 6
+    yield from textwrap.wrap(
+        f"{what}: {', '.join(names)}",
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent + "  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _shown(text: str) -> str:
+    """A text of the file's as it cannot be taken for anything else: quoted and escaped where it is no plain name."""
+    plain = text.isprintable() and text == text.strip() and not set(text) & set(",:;()'\"")
+    return text if plain and text else repr(text)
+
+
+def _rounds(proposal: Proposal) -> str:
+    """How often it is trained: what app, gate and ledger hold it to."""
+    rounds, terms = proposal.federation.training.rounds, proposal.terms
+    if terms.privacy is None:
+        return (
+            f"trained in rounds 1 to {rounds} in each run; a coordinator can ask for a round again, and start more "
+            "runs of this file, as long as this approval stands and the site is started"
+        )
+    if terms.limit.epsilon is None:
+        return f"trained in {rounds} rounds at most, all runs of this file together"
+    return (
+        f"trained in rounds 1 to {rounds} in each run; a coordinator can start more runs of this file, as long as your "
+        "policy's epsilon covers them"
+    )
+
+
 def _leaving(proposal: Proposal) -> Iterator[str]:
-    federation, privacy = proposal.federation, proposal.terms.privacy
-    least = federation.statistics.minimum_count
+    privacy, least = proposal.terms.privacy, proposal.terms.minimum_count
     numbers = sum(math.prod(shape) for shape in proposal.weights.values())
     yield f"every round the model's weights, {len(proposal.weights)} arrays with {numbers:,} numbers"
     if privacy is None:
-        yield f"once, counts and sums per column; none over fewer than {least} patients"
-        yield f"every round numbers of patients, and sums of losses and pairs over {least} or more patients"
+        yield f"counts and sums per column, the same whenever asked; none over fewer than {least} patients"
+        yield f"every round numbers of patients, sums of losses over {least} or more, pairs with as many on either side"
         return
     yield "no number of patients, no loss, no metric"
     yield {
         "declared": "no statistics: scaling is declared in the file",
-        "noised": "once, sums per column with noise",
-        "public": f"once, exact sums per column over {least} or more patients, outside the guarantee",
+        "noised": "sums per column with noise, anew and at a price whenever asked",
+        "public": f"exact sums per column over {least} or more patients, outside the guarantee",
     }[privacy.statistics]
 
 
@@ -190,6 +252,9 @@ def _epsilon(epsilon: float, delta: float) -> str:
 
 
 def _stricter(proposal: Proposal) -> Iterator[str]:
+    asked_count, count = proposal.federation.statistics.minimum_count, proposal.terms.minimum_count
+    if count > asked_count:
+        yield f"minimum count {count} instead of {asked_count}"
     proposed, held = proposal.federation.privacy, proposal.terms.privacy
     if proposed is None or held is None:
         return

@@ -7,12 +7,13 @@ from pydantic import BaseModel, ConfigDict
 from client.cohort import inspect_cohort, parse_site_file, passport
 from client.home import Home, read_approval, read_connection
 from client.keys import fingerprint, read_public_key
+from client.loopback import answers
 from client.receipts_page import read_receipts
-from client.running import SUPERNODE, answers, state_file
+from client.running import SUPERNODE, state_file
 from common.console import refusal_text
 from common.errors import InputError, Refusal
 from common.federation import load
-from common.supervision_state import ServiceState, read_state
+from common.supervision_state import ServiceState, leftovers, leftovers_text, read_state
 
 
 def check(home: Home) -> dict[str, Any]:
@@ -85,6 +86,7 @@ class Status(BaseModel):
         running: whether the supervisor runs.
         answering: whether the SuperNode's local port answers.
         services: of the supervisor.
+        leftovers: service -> process, of what still runs though the supervisor was killed.
         receipts: how many messages left; None if the receipts are not whole.
         last_message: when the last one left, and its verdict.
     """
@@ -99,6 +101,7 @@ class Status(BaseModel):
     running: bool
     answering: bool
     services: dict[str, ServiceState]
+    leftovers: dict[str, int] = {}
     receipts: int | None
     last_message: str | None
 
@@ -128,8 +131,9 @@ def status(home: Home) -> Status:
         federation=None if approval is None else approval.federation,
         approved_at=None if approval is None else approval.at,
         running=state is not None,
-        answering=state is not None and answers(connection.port),
+        answering=state is not None and answers(home, connection.port),
         services={} if state is None else state.services,
+        leftovers=leftovers(state_file(home)),
         receipts=count,
         last_message=None if last is None else f"{last.at[:19]} {last.message} {last.verdict}",
     )
@@ -152,6 +156,8 @@ def status_lines(found: Status) -> list[str]:
         again = f", {service.restarts} restarts" if service.restarts else ""
         silent = ", its port does not answer yet" if name == SUPERNODE and not found.answering else ""
         lines.append(f"  {name}: {state}{again}{silent}")
+    if found.leftovers:
+        lines.append(f"  WARNING: {leftovers_text(found.leftovers, '`consilium site stop`')}.")
     if found.receipts is None:
         lines.append("  receipts: NOT WHOLE; `consilium site receipts` says what is wrong")
     else:

@@ -125,13 +125,18 @@ def rekey(folder: SiteArgument) -> None:
 @site_app.command()
 @explained
 def stop(folder: SiteArgument) -> None:
-    """End the site that runs in this folder, and all its processes."""
+    """End the site that runs in this folder, and all its processes, be its supervisor alive or killed."""
     from client.home import Home
     from client.running import state_file
+    from common.supervision import end_leftovers
     from common.supervision_state import end_supervisor
 
-    ended = end_supervisor(state_file(Home(folder.resolve())))
-    typer.echo("Stopped." if ended else "It does not run.")
+    state = state_file(Home(folder.resolve()))
+    ended, left = end_supervisor(state), end_leftovers(state)
+    if left:
+        typer.echo(f"The supervisor had been killed; ended what it had left running: {', '.join(left)}.")
+    else:
+        typer.echo("Stopped." if ended else "It does not run.")
 
 
 @site_app.command()

@@ -7,13 +7,15 @@ from client import listening, machine, reach
 from client.approving import public_files
 from client.checking import check
 from client.cohort import parse_site_file
-from client.finding import Check, Finding, fail, made, ok
+from client.finding import Check, Finding, fail, made, ok, warn
 from client.home import Home, read_approval
 from client.keys import fingerprint, read_key, read_public_key
 from client.receipts_page import read_receipts, verdict
+from client.running import state_file
 from client.spending import read_account
 from common.bundle import PACKAGE, bundle_hash
 from common.federation import load
+from common.supervision_state import leftovers, leftovers_text
 
 
 def examine(home: Home) -> list[Finding]:
@@ -69,7 +71,22 @@ def _ledger(home: Home) -> Iterator[Finding]:
 
 
 def _receipts(home: Home) -> Iterator[Finding]:
-    yield ok("receipts", verdict(read_receipts(home)))
+    found = read_receipts(home)
+    if found.receipts and found.outside is None:
+        remedy = (
+            "on a new machine, or with receipts from a backup, compare their last number with your records; "
+            "otherwise find out who removed the count"
+        )
+        yield warn("receipts", verdict(found), remedy)
+    else:
+        yield ok("receipts", verdict(found))
+
+
+def _leftovers(home: Home) -> Iterator[Finding]:
+    if left := leftovers(state_file(home)):
+        yield fail("services", leftovers_text(left, "`consilium site stop`"), "consilium site stop")
+    else:
+        yield ok("services", "none is left of a supervisor that was killed")
 
 
 CHECKS: Sequence[tuple[str, Check]] = (
@@ -77,8 +94,11 @@ CHECKS: Sequence[tuple[str, Check]] = (
     ("disk", machine.disk),
     ("shared memory", machine.shared_memory),
     ("permissions", machine.permissions),
+    ("other users", machine.others),
+    ("outside", machine.outside),
     ("cache", machine.cache),
     ("launcher", machine.noexec),
+    ("services", _leftovers),
     ("local port", listening.port),
     ("node key", _key),
     ("proxy", reach.proxies),

@@ -26,7 +26,12 @@ def end_after(work: Callable[[], None], name: str, returned: int) -> NoReturn:
     except BaseException as error:
         logging.getLogger("consilium.process").error("the %s ended: %s", name, type(error).__name__)
     finally:
-        logging.shutdown()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        end_now(code)
+
+
+def end_now(code: int) -> NoReturn:
+    """End the process with this exit code, and nothing else."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

@@ -35,6 +35,7 @@ maximum_clip_norm = 1.0
 maximum_epsilon = 3.0            # over everything this cohort ever releases ...
 delta = 1e-3                     # ... at this delta; choose less than 1 / patients
 minimum_cohort = 20
+minimum_count = 5                # no exact number about fewer patients leaves, even where the file allows it
 statistics = ["declared"]        # what preprocessing may be told: declared (nothing), noised, public
 # tasks = ["survival"]           # only these
 # maximum_update_norm = 10.0     # a round's weights that differ by more stay here

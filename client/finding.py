@@ -50,6 +50,9 @@ def made(checks: Sequence[tuple[str, Check]], home: Home) -> list[Finding]:
             from common.console import REMEDIES
 
             findings.append(fail(name, str(refusal), REMEDIES[refusal.code]))
+        except OSError as error:
+            told = f"{error.filename or 'a file'}: {error.strerror or type(error).__name__}"
+            findings.append(fail(name, told, "put it back, or give it to the user that runs the site"))
         except Exception as error:
             findings.append(
                 fail(name, f"could not be looked at ({type(error).__name__})", "see the other findings")

@@ -14,6 +14,8 @@ from typing import Any, Protocol
 
 from flwr.app import Context, Message, RecordDict
 
+from client.ending import end_now
+
 QUIET = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
 FAILED = "The task failed; the site's own log says why."
 
@@ -85,7 +87,7 @@ def parser() -> argparse.ArgumentParser:
 
     ours = argparse.ArgumentParser(prog="flwr-clientapp", description="Run a Flower ClientApp")
     ours.add_argument("--runtime-api-address", default=SUPERNODE_DEFAULT_CLIENT_ADDRESS)
-    add_args_flwr_app_common(parser=ours)
+    add_args_flwr_app_common(parser=ours, include_token_stdin=True)
     return ours
 
 
@@ -110,11 +112,14 @@ def read_options(arguments: Sequence[str]) -> dict[str, Any]:
 
 def _replacements(runtime: Any, doorkeeper: Doorkeeper) -> dict[str, Callable[..., Any]]:
     pull, push, finish = runtime.pull_task_input, runtime.push_message, runtime.push_task_output
+    held_back = False
 
     def pull_task_input(client: Any) -> Any:
+        nonlocal held_back
         try:
             message, context, run, fab = pull(client)
         except Exception:  # its text may quote what was pulled
+            held_back = True
             raise NothingLeavesError from None
         doorkeeper.admit(Task(message, fab.content, fab.hash_str, run.fab_version))
         return message, context, run, fab
@@ -135,17 +140,34 @@ def _replacements(runtime: Any, doorkeeper: Doorkeeper) -> dict[str, Callable[..
         return load
 
     def push_message(client: Any, message: Message, context: Context) -> None:
+        nonlocal held_back
         try:
             leaving = doorkeeper.release(message)
         except Exception:
+            held_back = True
             raise NothingLeavesError from None
         push(client, leaving, context)
 
     def push_task_output(client: Any, context: Context | None, sub_status: str, details: str) -> None:
+        if held_back:
+            # a SuperNode that is told of an end waits for the reply for ever, and with it every later message; a
+            # process that is gone it reports by itself after a minute, in fixed words
+            end_now(1)
         finish(client=client, context=None, sub_status=sub_status, details=FAILED if details else "")
 
-    replaced = locals()
-    return {name: replaced[name] for name in REPLACED}
+    replaced: dict[str, Callable[..., Any]] = {
+        each.__name__: each
+        for each in (
+            pull_task_input,
+            install_from_fab,
+            install_app_dependencies,
+            get_load_client_app_fn,
+            push_message,
+            push_task_output,
+        )
+    }
+    assert set(replaced) == set(REPLACED)
+    return replaced
 
 
 def weigh(content: RecordDict) -> tuple[int, str]:

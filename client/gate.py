@@ -79,7 +79,7 @@ class Verdict:
 
 
 class Gate:
-    """One message's gate: made before the app sees the request, asked when the reply is to leave.
+    """One message's gate: asked whether the app is to see the request at all, and again when the reply is to leave.
 
     Args:
         federation: the hospital's own copy of the agreement.
@@ -102,6 +102,24 @@ class Gate:
         self._ledger = ledger
         self._known = len(ledger())
 
+    def objection(self, request: Message) -> RefusalCode | None:
+        """Why the app is not to be asked at all; None if nothing stands against it."""
+        return None if self._unfit(request) is None else RefusalCode.REQUEST_INVALID
+
+    def _unfit(self, request: Message) -> BlockReason | None:
+        """What no request of a coordinator may ask for: patients of its own choice, and rounds beyond the agreement."""
+        header = request.content.config_records.get("header")
+        if header is None:
+            return BlockReason.NOT_A_MESSAGE
+        if header.get("fold") != -1:
+            return BlockReason.HELD_OUT
+        kind = request.metadata.message_type
+        last = self._federation.training.rounds + (kind == "evaluate")  # the closing one is after the last
+        round_ = header.get("round")
+        if kind != STATISTICS and not (isinstance(round_, int) and 1 <= round_ <= last):
+            return BlockReason.WRONG_ROUND
+        return None
+
     def check(self, request: Message, reply: Message) -> Verdict:
         """Decide what leaves in answer to a request; never raises."""
         try:
@@ -122,6 +140,8 @@ class Gate:
             return self._refused(request, content)
         kind = request.metadata.message_type
         require(kind in APPROVED_TYPES, BlockReason.MESSAGE_TYPE)
+        if (unfit := self._unfit(request)) is not None:
+            raise BlockedError(unfit)
         expected = Expected(
             self._site, self._federation, self._terms(), self._weights, self._policy.maximum_update_norm
         )

@@ -42,9 +42,9 @@ def read_key(path: Path) -> PrivateKey:
         key = serialization.load_ssh_private_key(path.read_bytes(), None)
     except FileNotFoundError:
         raise InputError(str(path), "there is no node key", "run `consilium site init` first") from None
-    except (ValueError, UnsupportedAlgorithm):
+    except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: it has a password
         key = None
-    if not isinstance(key, PrivateKey):
+    if not isinstance(key, PrivateKey) or not isinstance(key.curve, ec.SECP384R1):
         raise _unusable(path)
     return key
 
@@ -61,13 +61,15 @@ def read_public_key(path: Path) -> PublicKey:
         raise InputError(str(path), "there is no such file", "name the hospital's node_key.pub") from None
     except (ValueError, UnsupportedAlgorithm):
         key = None
-    if not isinstance(key, PublicKey):
+    if not isinstance(key, PublicKey) or not isinstance(key.curve, ec.SECP384R1):
         raise _unusable(path)
     return key
 
 
 def _unusable(path: Path) -> InputError:
-    return InputError(str(path), "is not an unencrypted ECDSA key in OpenSSH form", "put the right key back")
+    return InputError(
+        str(path), "is not an unencrypted ECDSA key on P-384 in OpenSSH form", "put the right key back"
+    )
 
 
 def fingerprint(key: PublicKey) -> str:

@@ -89,6 +89,8 @@ class Launcher:
         federation, approval = self._agreed
         site = parse_site_file(self.home.folder)
         self._gate = Gate(federation, site.policy, site.name, approval.weights, self._entries)
+        if (code := self._gate.objection(message)) is not None:
+            raise Refusal(code)
         places = {"site": self.home.folder, "federation": self.home.agreement, "cache": self.home.cache}
         told = {name: str(place) for name, place in places.items()}
         own = Context(context.run_id, context.node_id, {**told}, RecordDict(), {})

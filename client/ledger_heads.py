@@ -90,10 +90,15 @@ def head_places(site: Path) -> tuple[Path, Path]:
         OSError: if there is no home folder to fall back on.
     """
     name = hashlib.sha256(os.fsencode(site.resolve())).hexdigest()
-    return site / HEAD_FILE, _state_folder() / "ledgers" / f"{name}.json"
+    return site / HEAD_FILE, state_folder() / "ledgers" / f"{name}.json"
 
 
-def _state_folder() -> Path:
+def state_folder() -> Path:
+    """Where what must outlive a site folder is kept.
+
+    Raises:
+        OSError: if there is no home folder to fall back on.
+    """
     if own := os.environ.get(STATE_VARIABLE):
         return Path(own)
     if state := os.environ.get("XDG_STATE_HOME"):

@@ -2,15 +2,21 @@
 
 import json
 import os
+import shlex
 import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
+from client.cohort import parse_site_file
 from client.finding import Finding, fail, ok, warn
 from client.home import Home, is_private
+from client.ledger_heads import STATE_VARIABLE, state_folder
 from client.running import inherited
+from common.errors import InputError
 
 SHARED_MEMORY = "/dev/shm"
 _GIB = 2**30
@@ -112,6 +118,53 @@ def permissions(home: Home) -> Iterator[Finding]:
         yield ok("permissions", "the site folder can be written")
     if home.key.exists() and stat.S_IMODE(home.key.stat().st_mode) & 0o077:
         yield fail("node key", f"{home.key} can be read by other users", f"chmod 600 {home.key}")
+
+
+def others(home: Home) -> Iterator[Finding]:
+    """What every user of this machine can get at, and that no hospital means them to."""
+    try:
+        tables = [home.folder / table for table in parse_site_file(home.folder).tables.values()]
+    except InputError:  # told by other checks
+        tables = []
+    is_open = bool(_for_all(home.folder) & stat.S_IXOTH)
+    seen = [home.folder] if _for_all(home.folder) & (stat.S_IROTH | stat.S_IWOTH) else []
+    for table in tables:
+        reachable = is_open or not table.resolve().is_relative_to(home.folder.resolve())
+        if table.exists() and reachable and _for_all(table) & (stat.S_IROTH | stat.S_IWOTH):
+            seen.append(table)
+    if not seen:
+        yield ok("other users", "cannot read the site folder or the tables")
+        return
+    told = f"can read or change {', '.join(map(str, seen))}"
+    yield warn("other users", told, f"chmod o-rwx {' '.join(shlex.quote(str(place)) for place in seen)}")
+
+
+def _for_all(place: Path) -> int:
+    return stat.S_IMODE(place.stat().st_mode) & 0o007
+
+
+def outside(home: Home) -> Iterator[Finding]:
+    """Where the heads of the ledger and of the receipts are kept a second time, and whether they can be."""
+    told = "" if os.environ.get(STATE_VARIABLE) else f" ({STATE_VARIABLE} is not set)"
+    remedy = f"set {STATE_VARIABLE} to a folder of this user, the same in every command"
+    try:
+        place = state_folder()
+    except OSError as error:
+        yield fail("outside", f"{error}", remedy)
+        return
+    there = place
+    while not there.exists():
+        there = there.parent
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        yield fail("outside", f"{place} cannot be written{told}: {error.strerror}", remedy)
+        return
+    if place.resolve().is_relative_to(home.folder.resolve()):
+        yield warn("outside", f"{place} is in the site folder and would be lost or put back with it", remedy)
+    else:
+        yield ok("outside", f"the ends of ledger and receipts are kept a second time in {place}{told}")
 
 
 def noexec(home: Home) -> Iterator[Finding]:

@@ -19,6 +19,7 @@ from common.exchange import EvaluateReply, ModelRequest, Numbers, StatisticsRepl
 from common.federation import Federation
 from common.model import averaging_group, hospitals_behind
 from common.packing import Arrays
+from common.schema import SurvivalTask, Task
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -33,6 +34,7 @@ class BlockReason(StrEnum):
     NOT_A_MESSAGE = "not-a-message"
     WRONG_SITE = "wrong-site"
     WRONG_ROUND = "wrong-round"
+    HELD_OUT = "held-out"
     ARRAY_NAMES = "array-names"
     ARRAY_FORM = "array-form"
     NOT_FINITE = "not-finite"
@@ -81,7 +83,7 @@ def require(held: bool, reason: BlockReason) -> None:
 def fit_statistics(reply: StatisticsReply, expected: Expected) -> StatisticsReply:
     """Sums with the names and shapes of `common.preprocessing.site_statistics`, none about too few patients."""
     federation, privacy = expected.federation, expected.terms.privacy
-    least = federation.statistics.minimum_count
+    least = expected.terms.minimum_count
     require(reply.site == expected.site, BlockReason.WRONG_SITE)
     shapes = {f"modality:{m.name}": (3, len(m.nodes)) for m in federation.modalities if m.scale != "none"}
     shapes |= {f"survival:{task.name}": (3, 1) for task in federation.survival_tasks()}
@@ -172,7 +174,7 @@ def _patients(patients: Numbers, expected: Expected) -> Numbers:
     """Averaging group -> patients: 0, or at least the minimum count; with privacy 0 or 1."""
     groups = hospitals_behind(expected.federation, frozenset())
     require(set(patients) == set(groups), BlockReason.METRICS)
-    least = 1 if expected.terms.privacy is not None else expected.federation.statistics.minimum_count
+    least = 1 if expected.terms.privacy is not None else expected.terms.minimum_count
     for count in patients.values():
         require(count == 0 or (math.isfinite(count) and count >= least), BlockReason.COUNT)
         require(count == math.floor(count), BlockReason.COUNT)
@@ -185,30 +187,39 @@ def _patients(patients: Numbers, expected: Expected) -> Numbers:
 def _metrics(metrics: Numbers, expected: Expected, own: Iterable[str]) -> tuple[Numbers, tuple[str, ...]]:
     """(metrics, names of those set to 0): none with privacy; all or none of the validation sums otherwise.
 
-    A task's pairs that are fewer than the minimum count are about few patients: both of its sums become 0.
+    A task's pairs that are fewer than `_fewest_pairs` are about few patients: both of its sums become 0.
     """
     if expected.terms.privacy is not None:
         require(not metrics, BlockReason.METRICS)
         return {}, ()
     require(all(math.isfinite(number) for number in metrics.values()), BlockReason.NOT_FINITE)
-    tasks = [task.name for task in expected.federation.tasks]
-    pairs = [f"{kind}:{task}" for task in tasks for kind in ("concordant", "comparable")]
+    tasks = expected.federation.tasks
+    pairs = [f"{kind}:{task.name}" for task in tasks for kind in ("concordant", "comparable")]
     names = set(own) & set(metrics)
     require(names == set(own), BlockReason.METRICS)
     fitted = {name: float(metrics[name]) for name in own}
     if set(metrics) == names:
         return fitted, ()
     require(set(metrics) == {*own, *VALIDATION, *pairs}, BlockReason.METRICS)
-    least = expected.federation.statistics.minimum_count
+    least = expected.terms.minimum_count
     held = metrics["validation_patients"]
     require(held >= least and held == math.floor(held), BlockReason.COUNT)
     fitted |= {name: float(metrics[name]) for name in VALIDATION}
     suppressed = []
     for task in tasks:
-        good, pairs_ = metrics[f"concordant:{task}"], metrics[f"comparable:{task}"]
+        good, pairs_ = metrics[f"concordant:{task.name}"], metrics[f"comparable:{task.name}"]
         require(0 <= good <= pairs_ and pairs_ == math.floor(pairs_), BlockReason.METRICS)
-        if 0 < pairs_ < least:
+        if 0 < pairs_ < _fewest_pairs(task, least):
             good = pairs_ = 0.0
-            suppressed.append(task)
-        fitted |= {f"concordant:{task}": float(good), f"comparable:{task}": float(pairs_)}
+            suppressed.append(task.name)
+        fitted |= {f"concordant:{task.name}": float(good), f"comparable:{task.name}": float(pairs_)}
     return fitted, tuple(suppressed)
+
+
+def _fewest_pairs(task: Task, least: int) -> int:
+    """The fewest comparable pairs that `least` patients of each kind make.
+
+    All of one class with all of another; for survival all events with each other, of which no fewer than `least` are
+    outlived. More pairs can still be of fewer patients: only the app, which sees them, can tell (`client.training`).
+    """
+    return max(least, least * (least - 1) // 2) if isinstance(task, SurvivalTask) else least**2

@@ -27,6 +27,8 @@ class Policy(BaseModel):
             Without it one federation file gets as many rounds as it was approved for.
         delta: at which `maximum_epsilon` holds.
         minimum_cohort: the fewest patients with which this hospital takes part.
+        minimum_count: floor for the federation file's `statistics.minimum_count`: exact counts, sums and pairs behind
+            which fewer patients stand do not leave.
         tasks: names of the permitted tasks; all if left out.
         statistics: permitted kinds. If left out, `public` ones, which are outside the guarantee, are permitted where
             the policy does not demand privacy; a federation without privacy needs them.
@@ -42,6 +44,7 @@ class Policy(BaseModel):
     maximum_epsilon: float | None = Field(default=None, gt=0)
     delta: float = Field(default=1e-3, gt=0, lt=1)
     minimum_cohort: int = Field(default=0, ge=0)
+    minimum_count: int = Field(default=1, ge=1)
     tasks: tuple[str, ...] | None = None
     statistics: tuple[Literal["declared", "noised", "public"], ...] | None = None
     maximum_update_norm: float | None = Field(default=None, gt=0)
@@ -67,10 +70,12 @@ class Terms:
     Attributes:
         privacy: None in a federation without.
         limit: over everything this cohort ever released.
+        minimum_count: the fewest patients behind any exact number that leaves.
     """
 
     privacy: Privacy | None
     limit: Limit
+    minimum_count: int
 
     def statistics_releases(self) -> tuple[Release, ...]:
         """What answering a request for statistics releases; nothing if they are declared."""
@@ -122,7 +127,8 @@ def agree(policy: Policy, federation: Federation, patients: int) -> Terms:
     if statistics not in permitted:
         raise Refusal(RefusalCode.DECLINED_STATISTICS)
     stricter = None if privacy is None else _stricter(policy, privacy)
-    return Terms(stricter, Limit(policy.maximum_epsilon, policy.delta))
+    least = max(policy.minimum_count, federation.statistics.minimum_count)
+    return Terms(stricter, Limit(policy.maximum_epsilon, policy.delta), least)
 
 
 def _stricter(policy: Policy, privacy: Privacy) -> Privacy:

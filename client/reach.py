@@ -20,6 +20,7 @@ from client.home import Connection, Home, read_connection
 TIMEOUT_S = 10.0
 SKEW_WARNS_S, SKEW_FAILS_S = 5.0, 60.0
 EXPIRY_WARNS_D = 30
+_NEW_AUTHORITY = "put the coordinator's ca.crt there, where the user that runs the site can read it"
 _EXPIRED = 10
 """OpenSSL's X509_V_ERR_CERT_HAS_EXPIRED."""
 _VARIABLES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
@@ -80,8 +81,14 @@ def name(home: Home) -> Iterator[Finding]:
 
 def coordinator(home: Home) -> Iterator[Finding]:
     """Whether the coordinator answers, with a certificate that our authority vouches for, at our time of day."""
-    connection, context = read_connection(home), ssl.create_default_context(cafile=str(home.authority))
+    connection = read_connection(home)
     where = connection.coordinator
+    try:
+        context = ssl.create_default_context(cafile=str(home.authority))
+    except OSError:  # ssl.SSLError among them
+        told = f"{where} was not asked: {home.authority} cannot be used"
+        yield fail("coordinator", told, _NEW_AUTHORITY)
+        return
     try:
         contact = reach(connection, context)
     except ssl.SSLCertVerificationError as error:
@@ -113,7 +120,16 @@ def coordinator(home: Home) -> Iterator[Finding]:
 
 def authority(home: Home) -> Iterator[Finding]:
     """The certificate of who vouches for the coordinator."""
-    for certificate in x509.load_pem_x509_certificates(home.authority.read_bytes()):
+    try:
+        certificates = x509.load_pem_x509_certificates(home.authority.read_bytes())
+    except OSError as error:
+        told = f"{home.authority} cannot be read: {error.strerror}"
+        yield fail("authority", told, _NEW_AUTHORITY)
+        return
+    except ValueError:
+        yield fail("authority", f"{home.authority} is not a certificate", _NEW_AUTHORITY)
+        return
+    for certificate in certificates:
         yield _expiry("authority", certificate.not_valid_after_utc, "ask the coordinator for its new ca.crt")
 
 

@@ -2,17 +2,21 @@
 
 A receipt is one line of JSON: the receipt, the SHA-256 of the previous hash and the receipt's canonical text, and the
 node key's signature of that hash. A head file beside says how many receipts there are and how the last one ends, signed
-too: a receipt that was changed, taken out, moved or cut off at the end is noticed by whoever has the public key.
-Whoever has the private key can write another history; the coordinator's own journal has the hashes of what it received.
+too: whoever has the public key notices a receipt that was changed, taken out, moved or cut off while its head stayed.
+An older copy of both files is sound in itself, and so are none at all: only the count outside the site folder
+(`client.receipts_head`) tells of those, to the site itself. Whoever has the private key and can write that count can
+write another history; the coordinator's journal has the hashes of the statistics, training and evaluation replies that
+it accepted, and of no others.
 """
 
 import fcntl
 import hashlib
 import json
+import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -20,11 +24,15 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from client.home import write_whole
-from client.keys import PrivateKey, PublicKey, is_signed, sign
+from client.keys import PrivateKey, PublicKey, fingerprint, is_signed, read_public_key, sign
+from client.receipts_head import OutsideHead, outside_place, read_outside, write_outside
 from common.errors import InputError
 
+log = logging.getLogger("consilium.receipts")
 _REMEDY = "compare it with the coordinator's journal and with backups"
 _NONE = "0" * 64
+ARCHIVED = "-until-"
+"""After the name of the folder, and before the time, in the name of the folder to which an old key's receipts move."""
 
 
 class Receipt(BaseModel):
@@ -82,29 +90,36 @@ class Verified:
     Attributes:
         receipts: the first one first.
         unwitnessed: how many at the end the head file does not yet count, as after a crash between the two files.
+        hashes: of the receipts.
+        outside: how many the count outside the site folder tells of; None if it was not asked, or is not there.
     """
 
     receipts: tuple[Receipt, ...]
     unwitnessed: int
+    hashes: tuple[str, ...] = ()
+    outside: int | None = None
 
 
 def append(path: Path, receipt: Receipt, key: PrivateKey) -> Receipt:
     """Add a receipt and its head to the disk; when this returns, both outlast a power cut.
 
-    Any number of processes may append. The last receipts are checked, not all of them: `verify` does that.
+    Any number of processes may append. The last receipts are checked, not all of them: `verify` does that. The count
+    outside the site folder comes last; where it cannot be written, that is logged, and it stays behind.
 
     Returns:
         The receipt with its number.
 
     Raises:
-        InputError: if the receipts end otherwise than the head says.
+        InputError: if the receipts end otherwise than the head says, or are behind what is known outside.
         OSError: if they cannot be written.
     """
     with _alone(path):
         public = key.public_key()
-        if not path.exists() and not head_path(path).exists():
+        is_new = not path.exists() and not head_path(path).exists()
+        count, last = (0, _NONE) if is_new else _end(path, public)
+        _require_known(path, public)
+        if is_new:
             _write_head(path, 0, _NONE, key)
-        count, last = _end(path, public)
         numbered = receipt.model_copy(update={"number": count + 1})
         body = numbered.model_dump(mode="json")
         digest = _hash(last, body)
@@ -114,6 +129,10 @@ def append(path: Path, receipt: Receipt, key: PrivateKey) -> Receipt:
             file.flush()
             os.fsync(file.fileno())
         _write_head(path, count + 1, digest, key)
+        try:
+            write_outside(path, OutsideHead(count=count + 1, hash=digest, key=fingerprint(public)))
+        except OSError as error:
+            log.warning("the receipts are not counted outside the site folder: %s", error)
     return numbered
 
 
@@ -132,10 +151,11 @@ def verify(path: Path, key: PublicKey) -> Verified:
         lines = [b""]
     if lines.pop() != b"":
         raise InputError(str(path), "the last receipt is cut off", _REMEDY)
-    receipts, last = [], _NONE
+    receipts, hashes, last = [], [], _NONE
     for number, line in enumerate(lines, start=1):
         receipt, last = _read_line(path, number, line, last, key)
         receipts.append(receipt)
+        hashes.append(last)
         if head is not None and head[0] == number and head[1] != last:
             raise InputError(str(path), f"receipt {number} is not the one the head file tells of", _REMEDY)
     if head is None:
@@ -143,7 +163,79 @@ def verify(path: Path, key: PublicKey) -> Verified:
     if head is not None and head[0] > len(receipts):
         missing = head[0] - len(receipts)
         raise InputError(str(path), f"{missing} receipts are missing at the end", _REMEDY)
-    return Verified(tuple(receipts), len(receipts) - (head[0] if head else 0))
+    return Verified(tuple(receipts), len(receipts) - (head[0] if head else 0), tuple(hashes))
+
+
+def verify_here(path: Path, key: PublicKey) -> Verified:
+    """As `verify`, where the receipts were written: they are compared with the count outside the site folder too.
+
+    No files at all are no receipts, if nothing outside tells of any.
+
+    Raises:
+        InputError: with the first thing that is not as it should be.
+    """
+    empty = not path.exists() and not head_path(path).exists()
+    found = Verified((), 0) if empty else verify(path, key)
+    head = read_outside(path)
+    if head is None:
+        return found
+    _compare(path, key, head, found.hashes)
+    is_current = head.key == fingerprint(key) and _reach(found.hashes, head)
+    return replace(found, outside=head.count if is_current else 0)  # else what it counts was archived
+
+
+def restart_outside(path: Path, key: PublicKey) -> None:
+    """Count from 0 for a new key.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    write_outside(path, OutsideHead(count=0, hash=_NONE, key=fingerprint(key)))
+
+
+def _require_known(path: Path, key: PublicKey) -> None:
+    """Hold the receipts against the count outside, by the hashes that they name themselves."""
+    head = read_outside(path)
+    if head is not None:
+        lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+        _compare(path, key, head, [_named_hash(line) for line in lines])
+
+
+def _compare(path: Path, key: PublicKey, head: OutsideHead, hashes: Sequence[str]) -> None:
+    if head.key == fingerprint(key) and _reach(hashes, head):
+        return
+    if head.count == 0 or _is_archived(path, head):  # before a new key's first receipt
+        return
+    what = f"there are {len(hashes)}, and outside this folder {head.count} are known"
+    if len(hashes) >= head.count:
+        what = f"number {head.count} is not the one that is known outside this folder"
+    place = outside_place(path)
+    remedy = f"put the latest ones back from a backup; if they are lost, keep a note of it and remove {place}"
+    raise InputError(str(path), f"receipts were rolled back or removed: {what}", remedy)
+
+
+def _reach(hashes: Sequence[str], head: OutsideHead) -> bool:
+    """Whether these are the receipts that the head tells of, or the same and later ones."""
+    return head.count == 0 or (len(hashes) >= head.count and hashes[head.count - 1] == head.hash)
+
+
+def _is_archived(path: Path, head: OutsideHead) -> bool:
+    """Whether what the head tells of lies beside, whole, with the old key that verifies it (`client.rekeying`)."""
+    for folder in path.parent.parent.glob(f"{path.parent.name}{ARCHIVED}*"):
+        try:
+            key = read_public_key(folder / "node_key.pub")
+            if fingerprint(key) == head.key and _reach(verify(folder / path.name, key).hashes, head):
+                return True
+        except InputError:
+            continue
+    return False
+
+
+def _named_hash(line: bytes) -> str:
+    try:
+        return str(json.loads(line)["hash"])
+    except (ValueError, TypeError, KeyError):
+        return ""
 
 
 def head_path(path: Path) -> Path:

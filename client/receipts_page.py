@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from client.cohort import parse_site_file
 from client.home import Home
 from client.keys import fingerprint, read_public_key
-from client.receipts import Receipt, Verified, verify
+from client.receipts import Receipt, Verified, verify_here
 
 KINDS = {
     "StatisticsReply": "sums over training patients",
@@ -24,16 +24,16 @@ VERDICTS = {
     "failed": "were failures",
     "blocked": "were held back",
 }
+NOT_WITNESSED = "They are not witnessed outside the folder: an older copy would look the same."
 
 
 def read_receipts(home: Home) -> Verified:
     """The site's receipts, verified with its own public key; none before the first message.
 
     Raises:
-        InputError: if they are not as they were written.
+        InputError: if they are not as they were written, or behind what is known outside the site folder.
     """
-    key = read_public_key(home.public_key)
-    return verify(home.receipts, key) if home.receipts.parent.exists() else Verified((), 0)
+    return verify_here(home.receipts, read_public_key(home.public_key))
 
 
 def page(home: Home, found: Verified) -> str:
@@ -56,12 +56,18 @@ def page(home: Home, found: Verified) -> str:
 def verdict(found: Verified) -> str:
     """What verification found, in a sentence."""
     count = f"{len(found.receipts)} receipt{'' if len(found.receipts) == 1 else 's'}"
-    sentence = f"{count}: chain, signatures and end are whole."
-    return (
-        sentence
-        if not found.unwitnessed
-        else f"{sentence} The last {found.unwitnessed} came before a crash and are not yet counted in the head file."
-    )
+    if not found.receipts:
+        return f"{count}, and none is known outside the folder."
+    sentences = [f"{count}: chain, signatures and end are whole."]
+    if found.outside is None:
+        sentences.append(NOT_WITNESSED)
+    elif found.outside < len(found.receipts):
+        last = len(found.receipts) - found.outside
+        sentences.append(f"The last {last} are not yet counted outside the folder.")
+    if found.unwitnessed:
+        last = found.unwitnessed
+        sentences.append(f"The last {last} came before a crash and are not yet counted in the head file.")
+    return " ".join(sentences)
 
 
 def as_data(found: Verified) -> list[dict[str, Any]]:

@@ -1,18 +1,20 @@
 """`consilium site rekey`: a new node key, after which the old one's receipts stay whole beside it.
 
 Receipts are signed with the node key and chained: those of another key cannot follow them. What the old key signed
-moves to a folder of its own, with the public key that verifies it.
+moves to a folder of its own, with the public key that verifies it, and the count outside the site folder starts again.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from client.home import Home, write_whole
-from client.keys import fingerprint, new_key, public_text, read_key
+from client.keys import fingerprint, new_key, public_text, read_key, read_public_key
+from client.receipts import ARCHIVED, restart_outside
 from client.running import state_file
 from common.errors import InputError
-from common.supervision_state import read_state
+from common.supervision_state import leftovers, read_state
 
 
 @dataclass(frozen=True)
@@ -34,16 +36,21 @@ def rekey(home: Home) -> Rekeyed:
     """Replace the node key. Whoever is killed meanwhile has the old key or the new one, and all receipts.
 
     Raises:
-        InputError: if there is no key, or the site runs.
+        InputError: if there is no key, or the site or anything of it runs.
     """
     if (running := read_state(state_file(home))) is not None:
         what = f"this site runs, as process {running.pid}"
         raise InputError(str(home.folder), what, "end it by `consilium site stop` first")
+    if left := leftovers(state_file(home)):
+        what = f"the supervisor was killed, but {', '.join(left)} of this site still run"
+        raise InputError(str(home.folder), what, "end them by `consilium site stop` first")
     public = read_key(home.key).public_key()
     archive = _archive(home, public_text(public))
     private, new = new_key()
     write_whole(home.key, private, 0o600)
     write_whole(home.public_key, new)
+    with suppress(OSError):  # the archive says as much until the new key's first receipt
+        restart_outside(home.receipts, read_public_key(home.public_key))
     return Rekeyed(fingerprint(public), fingerprint(read_key(home.key).public_key()), archive)
 
 
@@ -52,7 +59,7 @@ def _archive(home: Home, public: bytes) -> Path | None:
     receipts = home.receipts.parent
     if not receipts.is_dir():
         return None
-    archive = receipts.with_name(f"{receipts.name}-until-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}")
+    archive = receipts.with_name(f"{receipts.name}{ARCHIVED}{datetime.now(UTC):%Y%m%d-%H%M%S-%f}")
     write_whole(receipts / home.public_key.name, public)
     receipts.rename(archive)
     return archive

@@ -4,7 +4,6 @@ A SuperExec starts whatever kind of task it is handed, by the name of a command 
 folder in which `flwr-clientapp` is our launcher, and every other command of that kind one that refuses.
 """
 
-import http.client
 import os
 import secrets
 import shlex
@@ -15,12 +14,13 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+from client import loopback
 from client.flower_internals import OTHER_COMMANDS, QUIET
 from client.home import Connection, Home, read_approval, read_connection, write_whole
 from client.keys import read_key
 from client.local_port import LOOPBACK, require_free
 from common.errors import InputError
-from common.supervision import Service, supervise
+from common.supervision import Service, end_leftovers, supervise
 from common.supervision_state import read_state
 
 SUPERNODE, SUPEREXEC = "supernode", "superexec"
@@ -61,14 +61,17 @@ def services(home: Home) -> tuple[Service, ...]:
     write_whole(secret, secrets.token_hex(32).encode(), 0o600)
     (home.state / "flower").mkdir(exist_ok=True)
     shared = ("--superexec-auth-secret-file", str(secret))
-    env, healthy = environment(home), partial(answers, connection.port)
+    pair = loopback.make(home)
+    env, healthy = environment(home), partial(loopback.answers, home, connection.port)
     return (
-        Service(SUPERNODE, _supernode(home, connection, shared), env, LIVENESS_S, healthy),
-        Service(SUPEREXEC, _superexec(connection, shared), env, 2.0),
+        Service(SUPERNODE, _supernode(home, connection, pair, shared), env, LIVENESS_S, healthy),
+        Service(SUPEREXEC, _superexec(connection, pair, shared), env, 2.0),
     )
 
 
-def _supernode(home: Home, connection: Connection, shared: tuple[str, ...]) -> tuple[str, ...]:
+def _supernode(
+    home: Home, connection: Connection, pair: loopback.Pair, shared: tuple[str, ...]
+) -> tuple[str, ...]:
     places = {"site": home.folder, "federation": home.agreement}
     return (
         *(sys.executable, "-P", "-m", "client.node"),
@@ -76,15 +79,17 @@ def _supernode(home: Home, connection: Connection, shared: tuple[str, ...]) -> t
         *("--root-certificates", str(home.authority)),
         *("--auth-supernode-private-key", str(home.key)),
         *("--isolation", "process", "--host", LOOPBACK, "--port", str(connection.port)),
+        *("--ssl-certfile", str(pair.certificate), "--ssl-keyfile", str(pair.key)),
+        *("--ssl-ca-certfile", str(pair.certificate)),
         *("--node-config", " ".join(f'{name}="{place}"' for name, place in places.items())),
         *shared,
     )
 
 
-def _superexec(connection: Connection, shared: tuple[str, ...]) -> tuple[str, ...]:
-    command = str(Path(sys.executable).with_name("flower-superexec"))
+def _superexec(connection: Connection, pair: loopback.Pair, shared: tuple[str, ...]) -> tuple[str, ...]:
     address = ("--runtime-api-address", f"{LOOPBACK}:{connection.port}")
-    return (sys.executable, "-P", command, *address, "--insecure", *shared)
+    trusted = ("--root-certificates", str(pair.certificate))
+    return (sys.executable, "-P", "-m", "common.superexec", *address, *trusted, *shared)
 
 
 def _write_commands(home: Home) -> None:
@@ -98,18 +103,6 @@ def _write_commands(home: Home) -> None:
         write_whole(home.launcher / name, refusing, 0o755)
 
 
-def answers(port: int) -> bool:
-    """Whether the SuperNode's local port answers within two seconds."""
-    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=2)
-    try:
-        connection.request("GET", "/health")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
-
-
 def start(home: Home) -> None:
     """Run the services until SIGTERM or SIGINT.
 
@@ -119,6 +112,7 @@ def start(home: Home) -> None:
     if (running := read_state(state_file(home))) is not None:
         what = f"this site runs already, as process {running.pid}"
         raise InputError(str(home.folder), what, "end it by `consilium site stop`")
+    end_leftovers(state_file(home))  # they hold the port
     require_free(home)
     prepared = services(home)
     stopping = threading.Event()

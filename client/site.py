@@ -74,7 +74,7 @@ class Site:
         give away every patient's values.
 
         Raises:
-            Refusal: without privacy, if there are too few to train on, or fewer than the federation's minimum count.
+            Refusal: without privacy, if there are too few to train on, or fewer than the minimum count.
         """
         mine = (self.cohort.fold != fold) | (self.cohort.fold < 0)
         batch = self.cohort.batch.select(mine)
@@ -87,7 +87,7 @@ class Site:
         training, validation = split(
             len(batch), self.federation.training.validation_fraction, self.federation.training.seed
         )
-        if len(training) < self.federation.statistics.minimum_count:
+        if len(training) < self.terms.minimum_count:
             raise Refusal(RefusalCode.NO_TRAINING_PATIENTS)
         return batch.select(training), batch.select(validation)
 

@@ -15,7 +15,7 @@ BAD_INPUT, INTERRUPTED = 2, 130
 _KNOWN = "go on with what is still known to be spent by `consilium site ledger FOLDER --acknowledge NOTE`"
 _POLICY = "change the federation file, or [policy] in site.toml if the hospital agrees"
 REMEDIES: dict[RefusalCode, str] = {
-    RefusalCode.COHORT_INVALID: "`consilium cohort describe FOLDER` lists what to correct",
+    RefusalCode.COHORT_INVALID: "`consilium site check SITE` lists what to correct",
     RefusalCode.FEDERATION_MISMATCH: "review the new federation file and approve its hash",
     RefusalCode.REQUEST_INVALID: "install the same version of consilium on both sides",
     RefusalCode.NO_TRAINING_PATIENTS: "pool this site with another or do not take part",

@@ -186,6 +186,13 @@ class Federation(Agreed):
     participants: tuple[Participant, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
+    def _reads_as_it_is(self) -> Self:
+        for place, text in _texts(self):
+            if not text.isprintable() or text != text.strip() or len(text) > LONGEST_TEXT:
+                raise ValueError(f"{place} {_PLAIN}")
+        return self
+
+    @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
         for kind in ("modalities", "tasks", "participants"):
             names = [part.name for part in getattr(self, kind)]
@@ -231,6 +238,28 @@ class Federation(Agreed):
         return _validated(data, "--set")
 
 
+def _texts(data: object, place: str = "") -> Iterator[tuple[str, str]]:
+    """(place, text) of every text in a federation file, and of every name that it gives to a table's entry."""
+    if isinstance(data, str):
+        yield place, data
+    elif isinstance(data, Agreed):
+        for name, value in data:
+            yield from _texts(value, f"{place}.{name}".lstrip("."))
+    elif isinstance(data, dict):
+        for key, value in data.items():
+            yield place, key
+            yield from _texts(value, place)
+    elif isinstance(data, tuple):
+        for value in data:
+            yield from _texts(value, place)
+
+
+LONGEST_TEXT = 200
+"""Characters of any one text in a federation file."""
+_PLAIN = (
+    "has a text that begins or ends with a blank, holds something that is not printable, or is longer than "
+    f"{LONGEST_TEXT} characters"
+)
 _CHANGEABLE = ("model", "training", "statistics", "rounds", "privacy")
 _SETTINGS = (
     "use minimum_patients, or a key of [model], [training], [statistics], [rounds] or [privacy], "
@@ -244,7 +273,12 @@ def _validated(data: dict[str, Any], where: str) -> Federation:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "the whole file"
-        raise InputError(f"{where}, {place}", first["msg"], "correct it") from None
+        raise InputError(f"{where}, {_escaped(place)}", _escaped(first["msg"]), "correct it") from None
+
+
+def _escaped(text: str) -> str:
+    """A text, what is not printable in it written as in a program: the file must not move a terminal's cursor."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 
 def load(path: Path) -> Federation:

@@ -6,16 +6,18 @@ Each service leads a session, and so a process group, of its own; only groups st
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from common.errors import InputError
-from common.supervision_state import ServiceState, State, birth_of, last_state, read_state
+from common.supervision_state import ServiceState, State, birth_of, leftovers, read_state
 
 POLL_S = 0.2
 """Seconds between two looks at the services."""
@@ -27,6 +29,8 @@ SETTLED_S = 60.0
 """A service that ran for so many seconds is restarted without back-off; also the longest delay of a back-off."""
 GRACE_S = 10.0
 """Seconds between SIGTERM and SIGKILL."""
+ROTATION_RETRY_S = 60.0
+"""Seconds after a log could not be rotated until it is tried again."""
 LOG_BYTES = 10_000_000
 LOGS_KEPT = 3
 
@@ -53,9 +57,12 @@ class Service:
 def supervise(services: Sequence[Service], state: Path, logs: Path, stopping: threading.Event) -> None:
     """Keep services running until `stopping` is set; the state file tells of each change.
 
+    Once they run, a log that cannot be rotated or a state that cannot be written is told of on stderr and tried again:
+    a full disk or a removed log ends no service.
+
     Raises:
         InputError: if another supervisor runs on the same state file.
-        OSError: if a command cannot be started the first time.
+        OSError: if a command cannot be started, or the state not be written, the first time.
     """
     if (running := read_state(state)) is not None:
         raise InputError(str(state), f"process {running.pid} runs these services", "stop it first")
@@ -65,14 +72,15 @@ def supervise(services: Sequence[Service], state: Path, logs: Path, stopping: th
     try:
         for each in watched:
             each.start()
-        while True:
-            _write(state, watched)
-            changed = False
-            while not changed:
-                if stopping.wait(POLL_S):
-                    return
-                for each in watched:
-                    changed |= each.look()
+        _write(state, watched)
+        troubles, written = _Troubles(), True
+        while not stopping.wait(POLL_S):
+            for each in watched:
+                written &= not each.look()
+            if not written:
+                with troubles.told(f"{state} could not be written"):
+                    _write(state, watched)
+                    written = True
     finally:
         _end([each.group for each in watched if each.group is not None], [each.ended for each in watched])
         state.unlink(missing_ok=True)
@@ -85,8 +93,9 @@ class _Watched:
         self.service, self.state = service, ServiceState()
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
-        self._began = self._asked = self._last_yes = self._due = 0.0
+        self._began = self._asked = self._last_yes = self._due = self._rotation_due = 0.0
         self._quick = 0
+        self._troubles = _Troubles()
 
     @property
     def group(self) -> int | None:
@@ -99,6 +108,7 @@ class _Watched:
 
     def start(self) -> None:
         """Start the process, its output appended to the log."""
+        self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 self.service.command,
@@ -120,8 +130,12 @@ class _Watched:
 
     def look(self) -> bool:
         """Do what is due; whether the state changed."""
-        _rotate(self._log)
         now = time.monotonic()
+        if now >= self._rotation_due:
+            self._rotation_due = now + ROTATION_RETRY_S
+            with self._troubles.told(f"{self._log} could not be kept below its size"):
+                _rotate(self._log)
+                self._rotation_due = now
         if self._process is None:
             return self._restart(now)
         if (code := self._process.poll()) is not None:
@@ -165,6 +179,26 @@ class _Watched:
         return changed
 
 
+class _Troubles:
+    """What could not be done: told on stderr the first time, and again only after it could be done in between."""
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+
+    @contextmanager
+    def told(self, what: str) -> Iterator[None]:
+        """Do something that may fail for want of a file or of room, which ends nothing."""
+        try:
+            yield
+        except OSError as error:
+            if what not in self._known:
+                reason = error.strerror or type(error).__name__
+                print(f"consilium: {what} ({reason}); the services run on", file=sys.stderr, flush=True)
+            self._known.add(what)
+        else:
+            self._known.discard(what)
+
+
 def _end(groups: Sequence[int], ended: Sequence[Callable[[], bool]]) -> None:
     """SIGTERM to every group, and SIGKILL to what is left of them after the grace."""
     for group in groups:
@@ -181,16 +215,12 @@ def _end(groups: Sequence[int], ended: Sequence[Callable[[], bool]]) -> None:
         time.sleep(POLL_S / 4)
 
 
-def end_leftovers(state: Path) -> None:
-    """Services of a supervisor that was killed run on: they are ended if they are still the same processes."""
-    before = last_state(state)
-    if before is None or before.alive:
-        return
-    left = [
-        each for each in before.services.values() if each.pid is not None and birth_of(each.pid) == each.birth
-    ]
-    groups = [each.pid for each in left if each.pid is not None]
+def end_leftovers(state: Path) -> tuple[str, ...]:
+    """End the services that a supervisor that was killed left running; their names."""
+    left = leftovers(state)
+    groups = list(left.values())
     _end(groups, [partial(_gone, group) for group in groups])
+    return tuple(left)
 
 
 def _gone(pid: int) -> bool:
@@ -221,8 +251,14 @@ def _rotate(log: Path) -> None:
     if log.stat().st_size < LOG_BYTES:
         return
     kept = [log, *(log.with_name(f"{log.name}.{number}") for number in range(1, LOGS_KEPT + 1))]
+    aside = log.with_name(f"{log.name}.tmp")  # whole before any older one is moved: the disk may be full
+    try:
+        aside.write_bytes(log.read_bytes())
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
     for older, newer in zip(kept[:1:-1], kept[-2:0:-1], strict=True):
         if newer.exists():
             newer.replace(older)
-    kept[1].write_bytes(log.read_bytes())
+    aside.replace(kept[1])
     os.truncate(log, 0)

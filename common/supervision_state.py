@@ -6,6 +6,7 @@ A process is told from a later one with the same number by when it was started.
 import os
 import select
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -74,8 +75,9 @@ def end_supervisor(state: Path, patience_s: float = PATIENCE_S) -> bool:
     except ProcessLookupError:
         return False
     try:
-        if found.alive:  # still the same process, now that the descriptor holds on to it
-            signal.pidfd_send_signal(process, signal.SIGTERM)
+        if not found.alive:  # another process has its number by now; the descriptor would hold on to that one
+            return False
+        signal.pidfd_send_signal(process, signal.SIGTERM)
         ended, _, _ = select.select([process], [], [], patience_s)
     finally:
         os.close(process)
@@ -84,6 +86,24 @@ def end_supervisor(state: Path, patience_s: float = PATIENCE_S) -> bool:
             str(state), f"process {found.pid} does not end", "look at its logs, then end it by its id"
         )
     return True
+
+
+def leftovers(state: Path) -> dict[str, int]:
+    """Service -> its process, of what still runs though its supervisor was killed; none while the supervisor runs."""
+    found = last_state(state)
+    if found is None or found.alive:
+        return {}
+    return {
+        name: service.pid
+        for name, service in found.services.items()
+        if service.pid is not None and service.birth is not None and birth_of(service.pid) == service.birth
+    }
+
+
+def leftovers_text(left: Mapping[str, int], remedy: str) -> str:
+    """What to say of services that a supervisor that was killed left running."""
+    told = ", ".join(f"{name} as process {pid}" for name, pid in left.items())
+    return f"the supervisor was killed; its services still run ({told}): {remedy} ends them"
 
 
 def last_state(state: Path) -> State | None:

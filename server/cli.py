@@ -66,13 +66,17 @@ def start(folder: HomeArgument, as_json: JsonOption = False) -> None:
 @coordinator_app.command()
 @explained
 def stop(folder: HomeArgument, as_json: JsonOption = False) -> None:
-    """End the coordinator that runs in this folder, and all its processes."""
+    """End the coordinator that runs in this folder, and all its processes, be its supervisor alive or killed."""
+    from common.supervision import end_leftovers
     from common.supervision_state import end_supervisor
     from server.home import open_home
 
-    ended = end_supervisor(open_home(folder).services)
+    state = open_home(folder).services
+    ended, left = end_supervisor(state), end_leftovers(state)
     if as_json:
-        _print({"stopped": ended})
+        _print({"stopped": ended or bool(left), "leftovers": left})
+    elif left:
+        typer.echo(f"The supervisor had been killed; ended what it had left running: {', '.join(left)}.")
     else:
         typer.echo("Stopped." if ended else "It does not run.")
 

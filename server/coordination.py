@@ -118,7 +118,12 @@ def coordinate(
             roster = enrol(grid, federation, fold, named, progress)
             withheld = {site: dict(reply.withheld) for site, reply in roster.statistics.items()}
             run = run.model_copy(
-                update={"sites": tuple(roster.nodes), "left_out": roster.left_out, "withheld": withheld}
+                update={
+                    "sites": tuple(roster.nodes),
+                    "left_out": roster.left_out,
+                    "withheld": withheld,
+                    "statistics": roster.sha256,
+                }
             )
             journal.write(run)
             if len(roster.nodes) < quorum(federation):

@@ -111,6 +111,11 @@ class Home:
         """The prefix of nginx."""
         return self.folder / "state" / "nginx"
 
+    @property
+    def launcher(self) -> Path:
+        """A folder with our `flwr-serverapp`, the first on the path of the SuperExec."""
+        return self.folder / "state" / "bin"
+
     def settings(self) -> Settings:
         """What `coordinator.toml` says.
 

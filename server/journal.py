@@ -70,6 +70,7 @@ class RunRecord(_Record):
         sites: participants with a part in the run.
         left_out: nodes and participants without.
         withheld: site -> statistic -> entries it withheld for having too few patients.
+        statistics: site -> SHA-256 of its statistics reply as it came, the same as in the hospital's own receipt.
         rounds: rounds of training done.
         best_round: the round the kept weights come from; 0 is the initial model.
         best_loss: their validation loss, if any site could tell.
@@ -86,6 +87,7 @@ class RunRecord(_Record):
     sites: tuple[str, ...] = ()
     left_out: tuple[Dropped, ...] = ()
     withheld: dict[str, Numbers] = {}
+    statistics: dict[str, str] = {}
     rounds: int = 0
     best_round: int | None = None
     best_loss: float | None = None

@@ -1,4 +1,8 @@
-"""The receipts of a run's rounds, from its journal: whose weights went into the model, and who had no part and why."""
+"""The receipts of a run, from its journal: whose weights went into the model, and who had no part and why.
+
+Every reply that was accepted is told with its SHA-256, to be compared with the hospital's own receipt; of a refusal, an
+error or a reply that was dropped only the reason is kept.
+"""
 
 from pathlib import Path
 
@@ -60,6 +64,7 @@ class RunReceipts(BaseModel):
 
     Attributes:
         left_out: hospital -> why.
+        statistics: hospital -> SHA-256 of its statistics reply as it came, before the first round.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -67,6 +72,7 @@ class RunReceipts(BaseModel):
     run: str
     status: str
     left_out: dict[str, str]
+    statistics: dict[str, str] = {}
     receipts: tuple[Receipt, ...]
 
 
@@ -86,6 +92,7 @@ def receipts_of(home: Home, run: str | None) -> RunReceipts:
         run=out.name,
         status=told[-1].status,
         left_out=_reasons(told[-1].left_out),
+        statistics=told[-1].statistics,
         receipts=tuple(each for record in rounds for each in receipts_of_round(record)),
     )
 
@@ -127,6 +134,7 @@ def text(run: RunReceipts) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
     lines = [f"run {run.run}: {run.status}"]
     lines += [f"  no part in any round: {name} {told}" for name, told in run.left_out.items()]
+    lines += [f"  statistics of {name}: SHA-256 {digest[:12]}" for name, digest in run.statistics.items()]
     lines += [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     ]

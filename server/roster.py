@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from flwr.app import Message, Metadata
@@ -28,11 +28,13 @@ class Roster:
         statistics: site -> its first answer, in order of site name.
         nodes: site -> its node, in order of site name.
         left_out: nodes and participants that have no part, and why.
+        sha256: site -> of its first answer's content as it came.
     """
 
     statistics: dict[str, StatisticsReply]
     nodes: dict[str, int]
     left_out: tuple[Dropped, ...]
+    sha256: dict[str, str] = field(default_factory=dict)
 
     @property
     def sites(self) -> dict[int, str]:
@@ -130,6 +132,7 @@ def build(
     participants = {participant.name for participant in federation.participants}
     asked = {request.dst_node_id for request in sent}
     claims: dict[str, list[tuple[int, StatisticsReply]]] = {}
+    digests: dict[int, str] = {}
     left_out, heard = [] if named is None else list(named.left_out), set()
     for message in replies:
         node = sender(message, sent)
@@ -143,6 +146,7 @@ def build(
             if reply.site != sites.get(node, reply.site):
                 raise UnusableReplyError(DropReason.WRONG_SITE)
             claims.setdefault(reply.site, []).append((node, reply))
+            digests[node] = message.content.object_id
         except UnusableReplyError as bad:
             left_out.append(Dropped(site=sites.get(node), node=node, reason=bad.reason, code=bad.code))
     silent = asked - heard
@@ -171,6 +175,7 @@ def build(
         statistics={site: reply for site, (_, reply) in members.items()},
         nodes={site: node for site, (node, _) in members.items()},
         left_out=ordered(left_out),
+        sha256={site: digests[node] for site, (node, _) in members.items()},
     )
 
 

@@ -1,9 +1,12 @@
 """The coordinator's three processes: Flower's SuperLink, the SuperExec that runs its work, and nginx in front.
 
-The SuperLink keeps its state in a database and leaves the work to another process, so that a run outlives its end.
+The SuperLink keeps its state in a database and leaves the work to another process, so that a run outlives its end. That
+process, a SuperExec, starts whatever kind of task it is handed, by the name of a command on its PATH: there
+`flwr-serverapp` is our launcher, and every other command of that kind one that refuses.
 """
 
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -23,6 +26,7 @@ from common.supervision import Service, end_leftovers, supervise
 from common.supervision_state import read_state
 from server.certificates import read_certificate
 from server.home import HOME_VARIABLE, SETTINGS, Home
+from server.launcher import COMMAND, OTHER_COMMANDS
 from server.proxy import nginx_configuration
 
 CONNECTION = "coordinator"
@@ -101,16 +105,42 @@ def prepare(home: Home) -> tuple[Service, ...]:
         *("--enable-supernode-auth", "--isolation", "process", "--disable-runtime-dependency-installation"),
         *("--database", str(home.database), "--superexec-auth-secret-file", str(home.superexec_secret)),
     )
+    _write_commands(home)
     superexec = (
-        *(script("flower-superexec"), "--runtime-api-address", address),
+        *(sys.executable, "-P", "-m", "common.superexec", "--runtime-api-address", address),
         *("--root-certificates", str(home.authority)),
         *("--superexec-auth-secret-file", str(home.superexec_secret)),
     )
     return (
         Service(SUPERLINK, superlink, env, 1.0, lambda: answers(home, settings.internal_port)),
-        Service(SUPEREXEC, superexec, {**env, HOME_VARIABLE: str(home.folder)}, 1.0),
+        Service(SUPEREXEC, superexec, {**env, **_launching(home)}, 1.0),
         Service(PROXY, _nginx(home, env), env, 1.0),
     )
+
+
+def _launching(home: Home) -> dict[str, str]:
+    """What the SuperExec alone is told: the folder, and a PATH that does not lead to Flower's own commands."""
+    return {HOME_VARIABLE: str(home.folder), "PATH": str(home.launcher), "PYTHONSAFEPATH": "1"}
+
+
+def _write_commands(home: Home) -> None:
+    """Our launcher under the name of Flower's, and a refusal under the names of the others.
+
+    Raises:
+        InputError: if they could not be executed there.
+    """
+    home.launcher.mkdir(parents=True, exist_ok=True)
+    if os.statvfs(home.launcher).f_flag & os.ST_NOEXEC:
+        remedy = "mount it with exec, or make the coordinator's folder elsewhere"
+        raise InputError(str(home.launcher), "is on a file system that is mounted noexec", remedy)
+    ours = shlex.join([sys.executable, "-P", "-m", "server.launcher"])
+    scripts = dict.fromkeys(OTHER_COMMANDS, "echo 'this coordinator runs no such task' >&2\nexit 1")
+    scripts[COMMAND] = f'export PATH={os.defpath}\nexec {ours} "$@"'
+    for name, line in scripts.items():
+        temporary = home.launcher / f".{name}.tmp"
+        temporary.write_text(f"#!/bin/sh\n{line}\n", encoding="utf-8")
+        temporary.chmod(0o755)
+        temporary.replace(home.launcher / name)
 
 
 def answers(home: Home, port: int) -> bool:

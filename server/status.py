@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from common.errors import RefusalCode
-from common.supervision_state import ServiceState, read_state
+from common.supervision_state import ServiceState, leftovers, leftovers_text, read_state
 from server.control import connected
 from server.enrolment import read_enrolled
 from server.home import Home
@@ -71,12 +71,16 @@ class RunStatus(BaseModel):
 
 
 class Status(Expiry):
-    """What `consilium coordinator status` tells."""
+    """What `consilium coordinator status` tells.
+
+    `leftovers` are services, with their processes, that still run though the supervisor was killed.
+    """
 
     address: str
     running: bool
     healthy: bool
     services: dict[str, ServiceState]
+    leftovers: dict[str, int]
     sites: tuple[SiteStatus, ...]
     last_run: RunStatus | None
 
@@ -113,6 +117,7 @@ def status_of(home: Home) -> Status:
         healthy=healthy,
         **expiry(home).model_dump(),
         services={} if state is None else state.services,
+        leftovers=leftovers(home.services),
         sites=sites,
         last_run=run,
     )
@@ -126,6 +131,11 @@ def text(status: Status) -> str:
         f"its authority until {status.authority_until}"
     ]
     lines += [f"  WARNING: {warning}." for warning in status.warnings]
+    if status.leftovers:
+        lines.append(
+            f"  WARNING: {leftovers_text(status.leftovers, '`consilium coordinator stop`')}; "
+            "`consilium coordinator start` does so too."
+        )
     for name, service in status.services.items():
         process = "restarting" if service.pid is None else f"process {service.pid} since {service.started}"
         ended = "" if service.last_exit is None else f", last exit {service.last_exit}"

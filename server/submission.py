@@ -1,5 +1,6 @@
 """A run of the federation: handed to Flower with a bundle that carries no code, and followed in its journal."""
 
+import shutil
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -75,7 +76,11 @@ def run_federation(home: Home, agreement: Path, as_json: bool) -> int:
     """
     require_running(home)
     out = _new_folder(home.runs)
-    federation = copy_agreement(agreement, out)
+    try:
+        federation = copy_agreement(agreement, out)
+    except InputError:
+        shutil.rmtree(out)  # it would be taken for a run
+        raise
     if not as_json:
         _tell_who_is_there(home, federation)
     submission = _submit(home, out, federation)

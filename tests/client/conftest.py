@@ -20,6 +20,9 @@ from flwr.app import Context, Message, RecordDict, UserConfig
 from torch import Tensor
 
 from client.app import app
+from client.approving import approve, read_proposal
+from client.home import Connection, Home, write_whole
+from client.keys import new_key
 from client.policy import Limit
 from common.accounting import Release
 from common.batch import PatientBatch
@@ -33,7 +36,7 @@ from common.exchange import (
     TrainReply,
     pack_preprocessing,
 )
-from common.federation import Federation, Participant, save
+from common.federation import Federation, Participant, PublicFile, save
 from common.graphs import Prior
 from common.model import build_model
 from common.preprocessing import combine, declared
@@ -258,6 +261,36 @@ def hospital(site_folder: Any, small_federation: Federation) -> Iterator[Hospita
         hospital = Hospital(site_folder, small_federation.changed(settings))
         hospital.write()
         yield hospital
+
+
+@pytest.fixture
+def proposal(hospital: Hospital, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that a coordinator sends: the federation file and a public file below it."""
+    folder = tmp_path_factory.mktemp("proposal")
+    (folder / "prior").mkdir()
+    (folder / "prior" / "edges.csv").write_text("a,b\nG1,G2\n")
+    edges = {"edges": PublicFile.of(folder, "prior/edges.csv")}
+    prior = hospital.federation.prior.model_copy(update=edges)
+    save(hospital.federation.model_copy(update={"prior": prior}), folder / "federation.toml")
+    return folder
+
+
+@pytest.fixture
+def prepared(hospital: Hospital) -> Home:
+    """A site with tables, a node key and the way to a coordinator, that has approved nothing."""
+    home, (private, public) = Home(hospital.folder), new_key()
+    write_whole(home.key, private, 0o600)
+    write_whole(home.public_key, public)
+    connection = Connection(coordinator="fl.example.org:9443")
+    write_whole(home.connection, connection.model_dump_json().encode())
+    return home
+
+
+@pytest.fixture
+def approved(prepared: Home, proposal: Path) -> Home:
+    """A site that has approved the proposal."""
+    approve(prepared, read_proposal(prepared, proposal))
+    return prepared
 
 
 @pytest.fixture

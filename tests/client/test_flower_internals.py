@@ -5,6 +5,7 @@ import ast
 import importlib
 import inspect
 import sys
+from io import BufferedReader, BytesIO, TextIOWrapper
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -13,7 +14,14 @@ import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 
 import client
-from client.flower_internals import OTHER_COMMANDS, REPLACED, RUNTIME, parser, read_options, weigh
+from client.flower_internals import (
+    OTHER_COMMANDS,
+    REPLACED,
+    RUNTIME,
+    parser,
+    read_options,
+    weigh,
+)
 
 
 @pytest.mark.parametrize("name", REPLACED)
@@ -61,7 +69,13 @@ def test_the_command_line_has_no_option_that_flowers_has_not() -> None:
         return {name for action in parser._actions for name in action.option_strings}
 
     theirs = importlib.import_module(COMMAND)._parse_args_run_flwr_clientapp()
-    assert options(parser()) == options(theirs)
+    assert options(parser()) == {*options(theirs), "--token-stdin"}
+
+
+def test_a_token_comes_from_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    token = "ab" * 128
+    monkeypatch.setattr(sys, "stdin", TextIOWrapper(BufferedReader(BytesIO(token.encode() + b"\n"))))
+    assert read_options(["--token-stdin", "--insecure"])["token"] == token
 
 
 def test_an_unusable_command_line_ends_the_process() -> None:

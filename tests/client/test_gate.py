@@ -1,11 +1,8 @@
-"""Only messages of the approved types leave, with the agreement's own names, shapes and counts; else a refusal does."""
+"""Only messages of the approved types leave, as they are or as a refusal; what is in them is `test_outgoing.py`'s."""
 
 import json
 import math
-import struct
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,9 +11,8 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, MetricRec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from client.app import app
-from client.gate import ERROR_SENTENCE, Gate, Verdict
-from client.ledger import LEDGER, Ledger
+from client.gate import ERROR_SENTENCE, Gate
+from client.ledger import Ledger
 from client.ledger_chain import Entry
 from client.outgoing import BlockReason
 from client.policy import Policy
@@ -29,82 +25,11 @@ from common.exchange import (
     StatisticsRequest,
     TrainReply,
 )
-from common.federation import Privacy, save
-from common.model import build_model
-from common.privacy_plan import with_privacy
-from common.schema import Plausible
-from simulations.flower_internals import acting_as, name_message, pack, unpack
-from tests.packed import arrays_of, changing
+from tests.client.gate_case import CANARY, NUMBER, Exchange, assert_quiet, exchange, gate_of, private
+from tests.packed import changing
 
 if TYPE_CHECKING:
     from tests.client.conftest import Hospital
-
-PRIVACY = Privacy(noise_multiplier=2.0, sampling_rate=0.5, expected_batch_size=6, steps=2, learn="all")
-CANARY = "CANARY-8371"
-NUMBER = 98765.4321
-
-
-@dataclass(repr=False)
-class Exchange:
-    """A request, the app's real reply to it, and the gate that stood there in between."""
-
-    hospital: "Hospital"
-    gate: Gate
-    request: Message
-    reply: Message
-
-    def check(self, content: RecordDict | None = None) -> Verdict:
-        """The verdict on the app's reply, or on another content in its place, over Flower's wire format."""
-        reply = self.reply if content is None else Message(content, reply_to=self.request)
-        name_message(reply, "2")
-        return self.gate.check(self.request, unpack(pack(reply)))
-
-    def content(self) -> RecordDict:
-        """The app's content, to be spoilt."""
-        return unpack(pack(self.reply)).content
-
-    def blocked(self, content: RecordDict | None = None) -> BlockReason:
-        """Why it is held back; what leaves is then the refusal, and nothing of the content."""
-        verdict = self.check(content)
-        assert verdict.outcome == "blocked"
-        said = RefusalReply.from_record(verdict.message.content)
-        assert (said.site, said.code) == ("north", RefusalCode.GATE_BLOCKED)
-        return BlockReason(verdict.reason)
-
-
-def entries_of(hospital: "Hospital") -> Callable[[], tuple[Entry, ...]]:
-    def read() -> tuple[Entry, ...]:
-        if not (hospital.folder / LEDGER).exists():
-            return ()
-        with Ledger(hospital.folder) as ledger:
-            return ledger.entries()
-
-    return read
-
-
-def gate_of(hospital: "Hospital", **policy: Any) -> Gate:
-    state = build_model(hospital.federation, hospital.folder, seed=0).state_dict()
-    shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
-    return Gate(hospital.federation, Policy(**policy), "north", shapes, entries_of(hospital))
-
-
-def exchange(hospital: "Hospital", kind: str, **policy: Any) -> Exchange:
-    statistics = StatisticsRequest(federation=hospital.federation.digest, fold=-1)
-    content = (statistics if kind == "query.statistics" else hospital.request()).to_record()
-    request, gate = hospital.message(kind, content), gate_of(hospital, **policy)
-    with acting_as(hospital.run.run_id, 41, 1):
-        return Exchange(hospital, gate, request, app(message=request, context=hospital.context))
-
-
-def private(hospital: "Hospital", **changes: Any) -> "Hospital":
-    clinical, rna = hospital.federation.modalities
-    ranges = {**clinical.ranges, "crp": Plausible(low=0, high=500)}
-    modalities = (clinical.model_copy(update={"ranges": ranges}), rna)
-    agreed = hospital.federation.model_copy(update={"modalities": modalities})
-    hospital.federation = with_privacy(agreed, PRIVACY.model_copy(update=changes))
-    save(hospital.federation, hospital.folder / "federation.toml")
-    return hospital
-
 
 KINDS = ("query.statistics", "train", "evaluate")
 REPLIES: dict[str, type[StatisticsReply | TrainReply | EvaluateReply]] = {
@@ -152,39 +77,9 @@ def test_an_error_leaves_without_its_text(hospital: "Hospital") -> None:
     assert (verdict.message.error.code, verdict.message.error.reason) == (2, ERROR_SENTENCE)
 
 
-# one entry: what is done to the app's reply to a training request, and the word it is held back with
-NAME = "heads.response.weight"
-
-
-def _extra_array(record: RecordDict) -> None:
-    with changing(record) as arrays:
-        arrays["weights"][CANARY] = np.zeros(3, dtype=np.float32)
-
-
-def _renamed_array(record: RecordDict) -> None:
-    with changing(record) as arrays:
-        arrays["weights"][CANARY] = arrays["weights"].pop(NAME)
-
-
-def _missing_array(record: RecordDict) -> None:
-    with changing(record) as arrays:
-        arrays["weights"].pop(NAME)
-
-
 def _extra_group(record: RecordDict) -> None:
     with changing(record) as arrays:
         arrays[CANARY] = {"a": np.full(3, NUMBER)}
-
-
-def _longer_array(record: RecordDict) -> None:
-    with changing(record) as arrays:
-        longer = np.append(arrays["weights"][NAME], np.float32(NUMBER))
-        arrays["weights"][NAME] = longer.astype(np.float32)
-
-
-def _wide_array(record: RecordDict) -> None:
-    with changing(record) as arrays:
-        arrays["weights"][NAME] = arrays["weights"][NAME].astype(np.float64)
 
 
 def _second_array(record: RecordDict) -> None:
@@ -212,11 +107,6 @@ def _noted_manifest(record: RecordDict) -> None:
     header["manifest"] = zlib.compress(json.dumps({**told, "note": CANARY}).encode())
 
 
-def _not_a_number(record: RecordDict) -> None:
-    with changing(record) as arrays:
-        arrays["weights"][NAME].flat[0] = np.nan
-
-
 def _text_array(record: RecordDict) -> None:
     record.array_records[PACKED][PACKED] = Array(np.array([CANARY]))
 
@@ -225,52 +115,12 @@ def _raw_bytes(record: RecordDict) -> None:
     record.array_records[PACKED][PACKED] = Array("uint8", (11,), "raw", CANARY.encode())
 
 
-def _extra_metric(record: RecordDict) -> None:
-    record.metric_records["metrics"][CANARY] = NUMBER
-
-
 def _listed_metric(record: RecordDict) -> None:
     record.metric_records["metrics"]["training_loss"] = [NUMBER, NUMBER]
 
 
-def _infinite_metric(record: RecordDict) -> None:
-    record.metric_records["metrics"]["training_loss"] = math.inf
-
-
-def _few_validated(record: RecordDict) -> None:
-    record.metric_records["metrics"]["validation_patients"] = 1.0
-
-
-def _half_a_metric(record: RecordDict) -> None:
-    record.metric_records["metrics"].pop("validation_squares")
-
-
-def _few_patients(record: RecordDict) -> None:
-    record.metric_records["patients"]["heads.toxicity"] = 1.0
-
-
-def _part_of_a_patient(record: RecordDict) -> None:
-    record.metric_records["patients"]["heads.toxicity"] = 5.5
-
-
-def _unknown_group(record: RecordDict) -> None:
-    record.metric_records["patients"][CANARY] = 5.0
-
-
-def _nobody(record: RecordDict) -> None:
-    record.metric_records["patients"]["patients"] = 0.0
-
-
 def _extra_header(record: RecordDict) -> None:
     record.config_records["header"]["note"] = CANARY
-
-
-def _other_site(record: RecordDict) -> None:
-    record.config_records["header"]["site"] = CANARY
-
-
-def _other_round(record: RecordDict) -> None:
-    record.config_records["header"]["round"] = 8371
 
 
 def _other_name(record: RecordDict) -> None:
@@ -285,60 +135,30 @@ def _extra_metrics_record(record: RecordDict) -> None:
     record["more"] = MetricRecord({CANARY: NUMBER})
 
 
-def _untrained_but_changed(record: RecordDict) -> None:
-    record.metric_records["patients"]["heads.response"] = 0.0
+NO_MESSAGE = (
+    _extra_group,
+    _second_array,
+    _longer_flat_array,
+    _longer_manifest,
+    _noted_manifest,
+    _text_array,
+    _raw_bytes,
+    _listed_metric,
+    _extra_header,
+    _other_name,
+    _extra_record,
+    _extra_metrics_record,
+)
 
 
-SPOILT = {
-    _extra_array: BlockReason.ARRAY_NAMES,
-    _renamed_array: BlockReason.ARRAY_NAMES,
-    _missing_array: BlockReason.ARRAY_NAMES,
-    _longer_array: BlockReason.ARRAY_FORM,
-    _wide_array: BlockReason.ARRAY_FORM,
-    _extra_group: BlockReason.NOT_A_MESSAGE,
-    _second_array: BlockReason.NOT_A_MESSAGE,
-    _longer_flat_array: BlockReason.NOT_A_MESSAGE,
-    _longer_manifest: BlockReason.NOT_A_MESSAGE,
-    _noted_manifest: BlockReason.NOT_A_MESSAGE,
-    _text_array: BlockReason.NOT_A_MESSAGE,
-    _raw_bytes: BlockReason.NOT_A_MESSAGE,
-    _not_a_number: BlockReason.NOT_FINITE,
-    _extra_metric: BlockReason.METRICS,
-    _listed_metric: BlockReason.NOT_A_MESSAGE,
-    _infinite_metric: BlockReason.NOT_FINITE,
-    _few_validated: BlockReason.COUNT,
-    _half_a_metric: BlockReason.METRICS,
-    _few_patients: BlockReason.COUNT,
-    _part_of_a_patient: BlockReason.COUNT,
-    _unknown_group: BlockReason.METRICS,
-    _nobody: BlockReason.COUNT,
-    _extra_header: BlockReason.NOT_A_MESSAGE,
-    _other_site: BlockReason.WRONG_SITE,
-    _other_round: BlockReason.WRONG_ROUND,
-    _other_name: BlockReason.NOT_A_MESSAGE,
-    _extra_record: BlockReason.NOT_A_MESSAGE,
-    _extra_metrics_record: BlockReason.NOT_A_MESSAGE,
-    _untrained_but_changed: BlockReason.UNTRAINED_CHANGED,
-}
-
-
-def test_a_reply_with_anything_else_in_it_is_held_back(hospital: "Hospital") -> None:
+def test_a_record_that_is_no_message_is_held_back(hospital: "Hospital") -> None:
     asked = exchange(hospital, "train")
-    for spoil, reason in SPOILT.items():
+    for spoil in NO_MESSAGE:
         content = asked.content()
         spoil(content)
-        assert asked.blocked(content) == reason, spoil.__name__
+        assert asked.blocked(content) == BlockReason.NOT_A_MESSAGE, spoil.__name__
         assert_quiet(asked.check(content))
     assert asked.check().outcome == "passed"
-
-
-def assert_quiet(verdict: Verdict) -> None:
-    """Neither the name nor the number is on the wire, as text or as a number of 4 or 8 bytes."""
-    name_message(verdict.message, "3")
-    _, _, parts = pack(verdict.message)
-    wire = b"".join(parts.values())
-    signs = [struct.pack(kind, NUMBER) for kind in ("<f", "<d", ">f", ">d")]
-    assert not any(sign in wire for sign in (CANARY.encode(), str(NUMBER).encode(), *signs))
 
 
 def test_what_hides_in_order_or_padding_does_not_leave(hospital: "Hospital") -> None:
@@ -390,93 +210,6 @@ def test_an_answer_to_another_question_is_held_back(hospital: "Hospital") -> Non
     other = hospital.message("query.other", train.request.content)
     verdict = train.gate.check(other, Message(train.content(), reply_to=other))
     assert verdict.reason == BlockReason.MESSAGE_TYPE
-
-
-def test_an_update_beyond_the_policys_norm_stays(hospital: "Hospital") -> None:
-    norm = exchange(hospital, "train").check().update_norm
-    assert norm is not None
-    assert norm > 0
-    assert exchange(hospital, "train", maximum_update_norm=norm / 2).blocked() == BlockReason.UPDATE_NORM
-    assert exchange(hospital, "train", maximum_update_norm=norm * 2).check().outcome == "passed"
-
-
-def test_the_norm_is_that_of_the_difference(hospital: "Hospital") -> None:
-    asked = exchange(hospital, "train")
-    before, after = (arrays_of(part.content)["weights"] for part in (asked.request, asked.reply))
-    flat = [(after[name].astype(float) - before[name]).ravel() for name in after]
-    assert asked.check().update_norm == pytest.approx(np.linalg.norm(np.concatenate(flat)))
-
-
-def test_pairs_of_few_patients_are_not_told(hospital: "Hospital") -> None:
-    asked = exchange(hospital, "evaluate")
-    content = asked.content()
-    metrics = content.metric_records["metrics"]
-    metrics["concordant:response"], metrics["comparable:response"] = 1.0, 1.0
-    verdict = asked.check(content)
-    assert (verdict.outcome, verdict.suppressed) == ("passed", ("response",))
-    sent = verdict.message.content.metric_records["metrics"]
-    assert (sent["concordant:response"], sent["comparable:response"]) == (0.0, 0.0)
-
-
-def _moment(content: RecordDict, row: int, column: int, number: float) -> None:
-    name = "modality:clinical"
-    with changing(content) as arrays:
-        arrays["moments"][name][row, column] = number
-
-
-@pytest.mark.parametrize(
-    ("row", "column", "number"),
-    [(0, 0, 1.0), (0, 0, 7.5), (0, 0, 1e6), (0, 0, -1.0), (2, 0, -1.0), (0, 0, 0.0)],
-)
-def test_sums_over_few_patients_stay(hospital: "Hospital", row: int, column: int, number: float) -> None:
-    asked = exchange(hospital, "query.statistics")
-    content = asked.content()
-    _moment(content, row, column, number)
-    assert asked.blocked(content) == BlockReason.COUNT
-
-
-def test_a_category_with_one_patient_stays(hospital: "Hospital") -> None:
-    asked = exchange(hospital, "query.statistics")
-    content = asked.content()
-    for row in (1, 2):
-        _moment(content, row, 2, 1.0)
-    assert asked.blocked(content) == BlockReason.COUNT
-
-
-def test_statistics_of_too_few_or_miscounted_stay(hospital: "Hospital") -> None:
-    asked = exchange(hospital, "query.statistics")
-    few = asked.content()
-    few.config_records["header"]["patients"] = 1
-    assert asked.blocked(few) == BlockReason.COUNT
-    miscounted = asked.content()
-    miscounted.metric_records["withheld"]["modality:clinical"] = 3.0
-    assert asked.blocked(miscounted) == BlockReason.METRICS
-
-
-@pytest.mark.parametrize("statistics", ["declared", "noised"])
-def test_under_privacy_no_number_of_patients_leaves(hospital: "Hospital", statistics: str) -> None:
-    private(hospital, statistics=statistics)
-    asked = exchange(hospital, "query.statistics")
-    content = asked.content()
-    content.config_records["header"]["patients"] = 12
-    assert asked.blocked(content) == BlockReason.COUNT
-    asked = exchange(hospital, "train")
-    content = asked.content()
-    content.metric_records["patients"]["patients"] = 12.0
-    assert asked.blocked(content) == BlockReason.COUNT
-    content = asked.content()
-    content.metric_records["metrics"]["training_loss"] = NUMBER
-    assert asked.blocked(content) == BlockReason.METRICS
-
-
-def test_under_privacy_what_is_not_trained_stays_as_it_was(hospital: "Hospital") -> None:
-    private(hospital, learn="linear")
-    asked = exchange(hospital, "train")
-    assert asked.check().outcome == "passed"
-    content = asked.content()
-    with changing(content) as arrays:
-        arrays["weights"][NAME].flat[0] += 1
-    assert asked.blocked(content) == BlockReason.UNTRAINED_CHANGED
 
 
 def test_under_privacy_nothing_leaves_without_a_reservation_of_its_own(hospital: "Hospital") -> None:
@@ -574,3 +307,51 @@ def test_no_changed_reply_leaves_with_more_than_it_had(training: Exchange, data:
 @pytest.fixture
 def training(hospital: "Hospital") -> Exchange:
     return exchange(hospital, "train")
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "objected"),
+    [
+        ("train", {}, False),
+        ("train", {"fold": 0}, True),
+        ("train", {"round": 0}, True),
+        ("train", {"round": 31}, True),
+        ("evaluate", {"round": 31}, False),
+        ("evaluate", {"round": 32}, True),
+        ("evaluate", {"fold": 2}, True),
+    ],
+)
+def test_a_coordinator_chooses_neither_patients_nor_rounds(
+    hospital: "Hospital", kind: str, changes: dict[str, int], objected: bool
+) -> None:
+    content = hospital.request().model_copy(update=changes).to_record()
+    request = hospital.message(kind, content)
+    expected = RefusalCode.REQUEST_INVALID if objected else None
+    assert gate_of(hospital).objection(request) is expected
+
+
+@pytest.mark.parametrize(("fold", "objected"), [(-1, False), (0, True), (2, True)])
+def test_nor_does_it_choose_patients_for_statistics(hospital: "Hospital", fold: int, objected: bool) -> None:
+    content = StatisticsRequest(federation=hospital.federation.digest, fold=fold).to_record()
+    found = gate_of(hospital).objection(hospital.message("query.statistics", content))
+    assert found is (RefusalCode.REQUEST_INVALID if objected else None)
+    assert gate_of(hospital).objection(hospital.message("train", RecordDict())) is RefusalCode.REQUEST_INVALID
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("fold", 0, BlockReason.HELD_OUT),
+        ("round", 0, BlockReason.WRONG_ROUND),
+        ("round", 1000, BlockReason.WRONG_ROUND),
+    ],
+)
+def test_an_answer_that_was_given_all_the_same_is_held_back(
+    hospital: "Hospital", field: str, value: int, reason: BlockReason
+) -> None:
+    asked = exchange(hospital, "train")
+    asked.request.content.config_records["header"][field] = value
+    content = asked.content()
+    if field == "round":
+        content.config_records["header"]["round"] = value
+    assert asked.blocked(content) == reason

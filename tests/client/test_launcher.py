@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 
+from client import flower_internals
 from client.approving import approve, read_proposal
 from client.flower_internals import FAILED, REPLACED, RUNTIME, run_client_app
 from client.home import Home
@@ -59,6 +60,7 @@ class Node:
         self.bundle, self.version = bundle(hospital.federation), version(PACKAGE)
         self.pushed: list[Message] = []
         self.told: dict[str, Any] = {}
+        self.ended: list[int] = []
 
     def approve(self) -> None:
         approve(self.home, read_proposal(self.home, self.hospital.folder))
@@ -70,7 +72,7 @@ class Node:
         context = Context(self.hospital.run.run_id, 41, {**node_config}, RecordDict(), {"fold": 3})
         run = SimpleNamespace(run_id=8, fab_id="consilium/consilium", fab_version=self.version)
         fab = SimpleNamespace(content=self.bundle, hash_str=hashlib.sha256(self.bundle).hexdigest())
-        self.pushed, self.told = [], {}
+        self.pushed, self.told, self.ended = [], {}, []
         with self.patch.context() as patch:
             for name in REPLACED:
                 patch.setattr(runtime, name, getattr(runtime, name))  # put back afterwards
@@ -91,6 +93,7 @@ class Node:
                 runtime, "register_signal_handlers", lambda **given: handlers.extend(given["exit_handlers"])
             )
             patch.setattr(runtime, "flwr_exit", lambda **_: [handler() for handler in handlers])
+            patch.setattr(flower_internals, "end_now", lambda code: self.ended.append(code))
             arguments = ["--token", "t", "--insecure", "--allow-runtime-dependency-installation"]
             with acting_as(self.hospital.run.run_id, 41, 1):
                 run_client_app(arguments, launcher or Launcher(self.home.folder))
@@ -279,12 +282,14 @@ def test_without_a_receipt_nothing_leaves(node: Node) -> None:
     node.home.receipts.mkdir()  # not a file
     node.run("query.statistics", statistics(node))
     assert node.pushed == []
+    assert node.ended[0] == 1  # before Flower is told of an end: it would wait for the reply for ever
 
 
 def test_without_a_key_nothing_leaves(node: Node) -> None:
     node.home.key.unlink()
     node.run("query.statistics", statistics(node))
     assert node.pushed == []
+    assert node.ended[0] == 1
 
 
 def test_flower_is_told_a_fixed_sentence(node: Node) -> None:

@@ -1,5 +1,6 @@
 """The federation file proposes, the hospital disposes: the stricter of the two holds."""
 
+import tomllib
 from collections.abc import Callable
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from client.enlisting import SKELETON
 from client.policy import Limit, Policy, Terms, agree
 from common.accounting import Release, spend
 from common.errors import Refusal, RefusalCode
@@ -19,8 +21,16 @@ MakeFederation = Callable[..., Federation]
 
 def test_an_empty_policy_takes_what_the_file_proposes(make_federation: MakeFederation) -> None:
     terms = agree(Policy(), make_federation(privacy=PRIVACY), patients=0)
-    assert terms == Terms(PRIVACY, Limit(None, 1e-3))
-    assert agree(Policy(), make_federation(), patients=0) == Terms(None, Limit(None, 1e-3))
+    assert terms == Terms(PRIVACY, Limit(None, 1e-3), 5)
+    assert agree(Policy(), make_federation(), patients=0) == Terms(None, Limit(None, 1e-3), 5)
+
+
+@pytest.mark.parametrize(("floor", "proposed", "held"), [(7, 5, 7), (2, 5, 5), (1, 1, 1)])
+def test_the_larger_minimum_count_holds(
+    make_federation: MakeFederation, floor: int, proposed: int, held: int
+) -> None:
+    federation = make_federation().changed({"statistics.minimum_count": str(proposed)})
+    assert agree(Policy(minimum_count=floor), federation, patients=9).minimum_count == held
 
 
 POSITIVE = st.floats(1e-3, 1e3)
@@ -128,7 +138,7 @@ def test_what_the_policy_just_allows_is_agreed(make_federation: MakeFederation) 
 def test_statistics_release_what_their_kind_says(
     privacy: Privacy | None, released: tuple[Release, ...]
 ) -> None:
-    assert Terms(privacy, Limit(None, 1e-3)).statistics_releases() == released
+    assert Terms(privacy, Limit(None, 1e-3), 5).statistics_releases() == released
 
 
 def test_a_round_releases_its_steps_at_the_hospitals_noise(make_federation: MakeFederation) -> None:
@@ -152,3 +162,8 @@ def test_a_policy_is_fixed_and_has_no_other_keys() -> None:
         Policy.model_validate({"maximum_epsilom": 1.0})
     with pytest.raises(ValidationError):
         setattr(Policy(), "require_dp", True)  # noqa: B010
+
+
+def test_the_site_file_that_init_writes_has_a_minimum_count() -> None:
+    written = tomllib.loads(SKELETON.format(name='name = "north"'))
+    assert Policy.model_validate(written["policy"]).minimum_count == 5

@@ -1,17 +1,22 @@
 """A receipt that was changed, removed, moved or cut off is noticed by whoever has the hospital's public key."""
 
+import inspect
 import json
 import multiprocessing
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from client import home, receipts, receipts_head
 from client.keys import PublicKey, fingerprint, new_key, read_key, read_public_key
-from client.receipts import Receipt, append, head_path, verify
+from client.receipts import Receipt, append, head_path, verify, verify_here
+from client.receipts_head import outside_place
 from common.errors import InputError
+from tests.client.conftest import killed_at
 
 COUNT = 5
 
@@ -200,3 +205,95 @@ def test_another_kind_of_key_is_refused(tmp_path: Path, keys: Path) -> None:
         read_key(tmp_path / "key")
     with pytest.raises(InputError, match="ECDSA"):
         read_public_key(tmp_path / "key")
+
+
+@pytest.mark.parametrize("kept", [0, 2, 4])
+def test_an_older_copy_is_missed_where_the_receipts_were_written(
+    tmp_path: Path, keys: Path, public: PublicKey, kept: int
+) -> None:
+    """Put back with its own head file, it is sound in itself; what is known outside the folder tells."""
+    path = tmp_path / "receipts" / "receipts.jsonl"
+    write(path, keys, kept)
+    copies = {place: place.read_bytes() for place in (path, head_path(path)) if place.exists()}
+    for number in range(kept, COUNT):
+        append(path, receipt(number), read_key(keys / "own"))
+    assert verify_here(path, public).outside == COUNT
+    for place in (path, head_path(path)):
+        place.unlink()
+    for place, content in copies.items():
+        place.write_bytes(content)
+    missed = f"rolled back or removed: there are {kept}, and outside this folder {COUNT} are known"
+    with pytest.raises(InputError, match=missed):
+        verify_here(path, public)
+    with pytest.raises(InputError, match=missed):
+        append(path, receipt(), read_key(keys / "own"))
+    assert {place: place.read_bytes() for place in (path, head_path(path)) if place.exists()} == copies
+    if kept:
+        assert len(verify(path, public).receipts) == kept
+
+
+def test_another_history_of_the_same_length_is_missed(path: Path, keys: Path, public: PublicKey) -> None:
+    other = write(path.with_name("other.jsonl"), keys, COUNT + 1)
+    path.write_bytes(other.read_bytes())
+    head_path(path).write_bytes(head_path(other).read_bytes())
+    assert len(verify(path, public).receipts) == COUNT + 1
+    with pytest.raises(InputError, match=f"number {COUNT} is not the one that is known outside"):
+        verify_here(path, public)
+    with pytest.raises(InputError, match=f"number {COUNT} is not the one that is known outside"):
+        append(path, receipt(), read_key(keys / "own"))
+
+
+def test_on_a_new_machine_the_count_outside_begins_with_the_next_receipt(
+    path: Path, keys: Path, public: PublicKey
+) -> None:
+    outside_place(path).unlink()
+    assert verify_here(path, public).outside is None
+    append(path, receipt(6), read_key(keys / "own"))
+    assert verify_here(path, public).outside == 6
+
+
+def test_a_crash_before_the_count_outside_is_no_loss(path: Path, keys: Path, public: PublicKey) -> None:
+    before = outside_place(path).read_bytes()
+    append(path, receipt(6), read_key(keys / "own"))
+    outside_place(path).write_bytes(before)
+    found = verify_here(path, public)
+    assert (len(found.receipts), found.outside) == (6, 5)
+    append(path, receipt(7), read_key(keys / "own"))
+    assert verify_here(path, public).outside == 7
+
+
+def test_where_nothing_can_be_kept_outside_messages_leave_and_the_log_says_so(
+    path: Path,
+    keys: Path,
+    public: PublicKey,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CONSILIUM_STATE", str(path))
+    assert append(path, receipt(6), read_key(keys / "own")).number == 6
+    assert "not counted outside the site folder" in caplog.text
+    assert verify_here(path, public).outside is None
+
+
+def test_a_spoilt_count_outside_is_said(path: Path, keys: Path, public: PublicKey) -> None:
+    outside_place(path).write_text("{}")
+    with pytest.raises(InputError, match="is not what was written of the receipts"):
+        verify_here(path, public)
+    with pytest.raises(InputError, match="is not what was written of the receipts"):
+        append(path, receipt(), read_key(keys / "own"))
+
+
+def test_a_kill_at_any_line_leaves_receipts_that_can_be_added_to(
+    memory: Path, keys: Path, public: PublicKey
+) -> None:
+    files = [inspect.getsourcefile(module) for module in (receipts, receipts_head, home)]
+    key, line = read_key(keys / "own"), 0
+    path = memory / "0" / "receipts.jsonl"
+    while killed_at(line, files, partial(append, write(path, keys, 2), receipt(3), key)):
+        append(path, receipt(4), key)
+        found = verify_here(path, public)
+        assert [one.round for one in found.receipts] in ([1, 2, 4], [1, 2, 3, 4])
+        assert found.outside == len(found.receipts)
+        line += 1
+        path = memory / str(line) / "receipts.jsonl"
+    assert line > 40

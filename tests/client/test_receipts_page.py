@@ -7,6 +7,7 @@ from client.cohort import SITE_FILE
 from client.home import Home
 from client.keys import new_key, read_key
 from client.receipts import Receipt, Verified, append
+from client.receipts_head import outside_place
 from client.receipts_page import as_data, as_lines, page, read_receipts, verdict
 
 PASSED: dict[str, Any] = {
@@ -44,7 +45,7 @@ def test_before_the_first_message_there_is_nothing_and_nothing_wrong(home: Home)
     found = read_receipts(home)
     assert found.receipts == ()
     assert not home.receipts.parent.exists()
-    assert verdict(found) == "0 receipts: chain, signatures and end are whole."
+    assert verdict(found) == "0 receipts, and none is known outside the folder."
     assert "0 messages, 0 bytes" in page(home, found)
 
 
@@ -101,3 +102,24 @@ def test_lines_and_data_tell_the_same(home: Home) -> None:
 def test_receipts_the_head_does_not_count_are_said(home: Home) -> None:
     found = Verified(written(home, {}).receipts, 1)
     assert verdict(found).endswith("The last 1 came before a crash and are not yet counted in the head file.")
+
+
+def test_what_is_not_witnessed_outside_the_folder_is_said(home: Home) -> None:
+    assert "outside" not in verdict(written(home, {}, {}))
+    behind = outside_place(home.receipts).read_bytes()
+    written(home, {})
+    outside_place(home.receipts).write_bytes(behind)
+    assert verdict(read_receipts(home)).endswith("The last 1 are not yet counted outside the folder.")
+    outside_place(home.receipts).unlink()
+    assert "not witnessed outside the folder" in verdict(read_receipts(home))
+    assert "not witnessed outside the folder" in page(home, read_receipts(home))
+
+
+def test_a_page_claims_no_more_than_a_copy_can_show(home: Home) -> None:
+    told = " ".join(page(home, written(home, {})).split())
+    assert "Whether the copy is the latest only the hospital itself can tell" in told
+
+
+def test_an_empty_folder_is_no_failure(home: Home) -> None:
+    home.receipts.parent.mkdir()
+    assert read_receipts(home).receipts == ()

@@ -4,13 +4,15 @@ from pathlib import Path
 import pytest
 
 from client import rekeying
-from client.home import Home
+from client.home import Home, write_whole
 from client.keys import fingerprint, new_key, read_key, read_public_key
 from client.receipts import Receipt, append, verify
+from client.receipts_page import read_receipts
 from client.rekeying import rekey
 from client.running import state_file
 from common.errors import InputError
 from common.supervision_state import State, birth_of
+from tests.leftover import left_running
 
 
 @pytest.fixture
@@ -76,7 +78,7 @@ def test_without_a_key_there_is_nothing_to_replace(tmp_path: Path) -> None:
 
 def test_a_crash_before_the_new_key_loses_no_receipt(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     sent(home, 2)
-    write = rekeying.write_whole
+    write = write_whole
 
     def dies(path: Path, content: bytes, mode: int = 0o644) -> None:
         if path == home.key:
@@ -98,3 +100,43 @@ def test_a_crash_between_private_and_public_key_is_mended_by_repeating_it(home: 
     home.key.write_bytes(new_key()[0])
     before = fingerprint(read_key(home.key).public_key())
     assert rekey(home).old == before
+
+
+def test_a_new_key_starts_the_count_outside_again(home: Home) -> None:
+    sent(home, 3)
+    rekey(home)
+    assert read_receipts(home).outside == 0
+    sent(home, 2)
+    assert read_receipts(home).outside == 2
+
+
+def test_receipts_that_were_archived_are_not_missed_after_a_crash(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed after the archive, or unable to tell the count outside: the archive has what is known there."""
+    sent(home, 3)
+
+    def dies(*_: object) -> None:
+        raise OSError("no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rekeying, "restart_outside", dies)
+        done = rekey(home)
+    assert done.archive is not None
+    assert read_receipts(home).receipts == ()
+    away = done.archive.rename(home.folder / "elsewhere")
+    with pytest.raises(InputError, match="rolled back or removed: there are 0, and outside this folder 3"):
+        sent(home, 1)
+    away.rename(done.archive)
+    sent(home, 1)
+    assert read_receipts(home).outside == 1
+
+
+def test_services_that_were_left_running_keep_their_key(home: Home) -> None:
+    before = home.key.read_bytes()
+    with (
+        left_running(state_file(home), "supernode"),
+        pytest.raises(InputError, match="supernode of this site still run; end them"),
+    ):
+        rekey(home)
+    assert home.key.read_bytes() == before

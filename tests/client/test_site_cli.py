@@ -1,11 +1,10 @@
 """What a hospital's engineer does: make a site, approve a federation, check the tables, look at what left."""
 
 import json
-import os
+import shutil
 import socket
 import stat
 import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,23 +15,17 @@ from typer.testing import CliRunner
 
 from client import local_port
 from client.cohort import parse_site_file
-from client.flower_internals import OTHER_COMMANDS
 from client.home import Home, read_approval, read_connection
 from client.keys import read_key
 from client.local_port import LOOPBACK
-from client.policy import Policy, agree
 from client.receipts import Receipt, append
-from client.running import LIVENESS_S, inherited, services
-from common.accounting import spend
-from common.errors import InputError
-from common.federation import Privacy, PublicFile, load, save
-from common.model import build_model
-from common.privacy_plan import with_privacy
+from client.running import state_file
+from common.federation import load
+from common.supervision_state import birth_of
+from tests.leftover import left_running
 
 if TYPE_CHECKING:
     from tests.client.conftest import Hospital
-
-PRIVACY = Privacy(noise_multiplier=8.0, sampling_rate=0.5, expected_batch_size=6)
 
 
 def ask(*arguments: object, given: str | None = None) -> Ended:
@@ -147,64 +140,14 @@ def site(hospital: "Hospital", authority: Path) -> Path:
     return Path(hospital.folder)
 
 
-@pytest.fixture
-def proposal(hospital: "Hospital", tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("proposal")
-    (folder / "prior").mkdir()
-    (folder / "prior" / "edges.csv").write_text("a,b\nG1,G2\n")
-    prior = {"edges": PublicFile.of(folder, "prior/edges.csv")}
-    federation = hospital.federation.model_copy(
-        update={"prior": hospital.federation.prior.model_copy(update=prior)}
-    )
-    save(federation, folder / "federation.toml")
-    return folder
-
-
-def test_approving_keeps_a_copy_of_everything_that_counts(site: Path, proposal: Path) -> None:
-    done = ask("site", "approve", site, proposal, "--yes")
-    assert done.exit_code == 0, done.output
-    home, federation = Home(site), load(proposal / "federation.toml")
-    assert load(home.agreement) == federation
-    assert (home.agreement.parent / "prior" / "edges.csv").read_text() == "a,b\nG1,G2\n"
-    approval = read_approval(home)
-    assert approval.federation == federation.digest
-    state = build_model(federation, proposal, seed=1).state_dict()
-    assert approval.weights == {name: tuple(tensor.shape) for name, tensor in state.items()}
-    assert list(approval.weights) == list(state)
-    assert not list(site.glob(".agreement*"))
-
-
-def test_approving_says_what_leaves(site: Path, proposal: Path) -> None:
-    said = ask("site", "approve", site, proposal, "--yes").output
-    for part in (
-        "clinical: 5 values",
-        "survival, response, toxicity",
-        "arrays with",
-        "no guarantee",
-        "fewer than 2",
-    ):
-        assert part in said
-
-
-def test_approving_says_what_it_costs(site: Path, proposal: Path, hospital: "Hospital") -> None:
-    federation = with_privacy(load(proposal / "federation.toml"), PRIVACY)
-    save(federation, proposal / "federation.toml")
-    hospital.site.site["policy"] = {"minimum_noise_multiplier": 9.5, "maximum_epsilon": 0.01}
-    hospital.write()
-    said = ask("site", "approve", site, proposal, "--yes").output
-    terms = agree(Policy(minimum_noise_multiplier=9.5), federation, 12)
-    epsilon = spend(terms.whole_run(federation.training.rounds), 1e-3).epsilon
-    assert f"epsilon {epsilon:.3f} at delta 0.001" in said
-    assert "noise multiplier 9.5 instead of 8" in said
-    assert "does NOT fit" in said
-
-
 def test_without_a_yes_nothing_is_approved(site: Path, proposal: Path) -> None:
     done = ask("site", "approve", site, proposal, given="n\n")
     assert done.exit_code == 1
     assert not Home(site).approval.exists()
-    assert ask("site", "approve", site, proposal, given="y\n").exit_code == 0
-    assert Home(site).approval.exists()
+    done = ask("site", "approve", site, proposal, given="y\n")
+    assert done.exit_code == 0
+    assert "What leaves:" in done.output
+    assert read_approval(Home(site)).federation in done.output
 
 
 def test_what_the_policy_forbids_is_not_approved(site: Path, proposal: Path, hospital: "Hospital") -> None:
@@ -214,21 +157,6 @@ def test_what_the_policy_forbids_is_not_approved(site: Path, proposal: Path, hos
     assert done.exit_code == 2
     assert "differential privacy" in done.stderr
     assert not Home(site).approval.exists()
-
-
-def test_a_federation_without_this_hospital_is_not_approved(site: Path, proposal: Path) -> None:
-    (site / "site.toml").write_text((site / "site.toml").read_text().replace('"north"', '"south"'))
-    done = ask("site", "approve", site, proposal, "--yes")
-    assert done.exit_code == 2
-    assert "participants" in done.stderr
-
-
-def test_a_new_approval_takes_the_place_of_the_last(site: Path, proposal: Path) -> None:
-    ask("site", "approve", site, proposal, "--yes")
-    changed = load(proposal / "federation.toml").changed({"training.rounds": "7"})
-    save(changed, proposal / "federation.toml")
-    assert ask("site", "approve", site, proposal, "--yes").exit_code == 0
-    assert read_approval(Home(site)).federation == changed.digest == load(Home(site).agreement).digest
 
 
 def test_check_prints_counts_and_no_values(site: Path, proposal: Path, hospital: "Hospital") -> None:
@@ -245,61 +173,11 @@ def test_check_prints_counts_and_no_values(site: Path, proposal: Path, hospital:
     assert "98765" not in done.output
 
 
-def test_check_asks_the_policy(site: Path, proposal: Path, hospital: "Hospital") -> None:
-    ask("site", "approve", site, proposal, "--yes")
-    hospital.site.site["policy"] = {"minimum_cohort": 13}
-    hospital.write()
-    done = ask("site", "check", site)
-    assert done.exit_code == 2
-    assert "smaller than the hospital's policy" in done.output
-    hospital.site.site["policy"] = {"minimum_cohort": 12}
-    hospital.write()
-    assert ask("site", "check", site).exit_code == 0
-
-
 def test_nothing_starts_without_an_approval(site: Path) -> None:
     done = ask("site", "start", site)
     assert done.exit_code == 2
     assert "site approve" in done.stderr
     assert ask("site", "stop", site).output == "It does not run.\n"
-
-
-def test_the_services_start_our_launcher_and_nothing_else(
-    site: Path, proposal: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("NO_PROXY", "intranet")
-    ask("site", "approve", site, proposal, "--yes")
-    home = Home(site)
-    node, executor = services(home)
-    assert node.restart_delay_s == LIVENESS_S > 60
-    assert node.command[node.command.index("--isolation") + 1] == "process"
-    secret = Path(node.command[node.command.index("--superexec-auth-secret-file") + 1])
-    assert str(secret) in executor.command
-    assert stat.S_IMODE(secret.stat().st_mode) == 0o600
-    assert len(secret.read_bytes()) == 64
-    environment = inherited(home)
-    assert environment["FLWR_HOME"].startswith(str(home.state))
-    assert environment["FLWR_TELEMETRY_ENABLED"] == "0"
-    assert "127.0.0.1" in environment["NO_PROXY"].split(",")
-    assert "intranet" in environment["NO_PROXY"].split(",")
-    first = environment["PATH"].split(os.pathsep)[0]
-    assert first == str(home.launcher)
-    for name in OTHER_COMMANDS:
-        refused = subprocess.run(
-            ["sh", "-c", name], env=dict(environment), capture_output=True, text=True, check=False
-        )
-        assert refused.returncode == 1
-        assert "runs no such task" in refused.stderr
-    helped = subprocess.run(
-        ["sh", "-c", "flwr-clientapp --help"],
-        env=dict(environment),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "--runtime-api-address" in helped.stdout
-    assert str(site) in (home.launcher / "flwr-clientapp").read_text()
-    assert sys.executable in (home.launcher / "flwr-clientapp").read_text()
 
 
 def sent(site: Path, count: int) -> None:
@@ -370,8 +248,26 @@ def test_a_folder_that_is_no_site_is_named(tmp_path: Path) -> None:
         assert (done.exit_code, len(done.stderr.strip().splitlines())) == (2, 1), command
 
 
-def test_a_spoilt_approval_is_named(site: Path, proposal: Path) -> None:
-    ask("site", "approve", site, proposal, "--yes")
-    Home(site).approval.write_text("{}")
-    with pytest.raises(InputError, match=r"approval\.json"):
-        read_approval(Home(site))
+def test_what_a_killed_supervisor_left_running_is_told_and_ended(site: Path) -> None:
+    with left_running(state_file(Home(site)), "supernode") as pid:
+        still = f"its services still run (supernode as process {pid}): `consilium site stop` ends them"
+        assert still in ask("site", "status", site).output
+        assert json.loads(ask("site", "status", site, "--json").output)["leftovers"] == {"supernode": pid}
+        done = ask("site", "rekey", site)
+        assert (done.exit_code, "supernode of this site still run" in done.stderr) == (2, True)
+        wanted = "The supervisor had been killed; ended what it had left running: supernode.\n"
+        assert ask("site", "stop", site).output == wanted
+        assert birth_of(pid) is None
+        assert ask("site", "stop", site).output == "It does not run.\n"
+    assert "still run" not in ask("site", "status", site).output
+
+
+def test_receipts_that_were_removed_are_missed_by_every_command(site: Path) -> None:
+    sent(site, 3)
+    shutil.rmtree(Home(site).receipts.parent)
+    done = ask("site", "receipts", site)
+    assert done.exit_code == 2
+    assert "rolled back or removed: there are 0, and outside this folder 3 are known" in done.stderr
+    assert "receipts: NOT WHOLE" in ask("site", "status", site).output
+    doctor = json.loads(ask("site", "doctor", site, "--json").output)
+    assert [one["level"] for one in doctor if one["check"] == "receipts"] == ["fail"]

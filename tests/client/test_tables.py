@@ -1,29 +1,14 @@
-"""Tables as hospitals have them: own column names, gaps, absent modalities, levels read as floats."""
+"""Tables as hospitals have them: own column names, gaps, levels read as floats."""
 
 from typing import Any
 
-import numpy as np
 import pytest
-import torch
 
-from client.cohort import passport, read_cohort
+from client.cohort import read_cohort
 from common.errors import InputError
 from common.federation import Federation
 
 PATIENTS = 12
-
-
-def test_values_labels_and_folds(site_folder: Any, small_federation: Federation) -> None:
-    site_folder.site |= {"fold": "fold", "approved": small_federation.digest}
-    cohort = read_cohort(site_folder.write(), small_federation)
-    batch = cohort.batch
-    assert batch.values["clinical"][4].tolist() == [54.0, 6.0, 0.0, 1.0, 0.0]
-    assert batch.values["clinical"][2].tolist() == [52.0, 3.0, 0.0, 0.0, 1.0]
-    assert torch.allclose(batch.values["rna"][0], torch.tensor([-np.log(5.0), 5.0]).float())
-    assert batch.labels["survival"][3].tolist() == [6.0, 0.0]
-    assert batch.labels["response"][:, 0].tolist() == [0.0, 1.0] * 6
-    assert cohort.fold.tolist() == [0, 1, 2] * 4
-    assert cohort.group == ("north",) * PATIENTS
 
 
 def test_column_mapping_wins_over_a_column_of_the_federations_name(
@@ -43,26 +28,6 @@ def test_problem_names_the_hospitals_own_column(site_folder: Any, small_federati
     with pytest.raises(InputError) as raised:
         read_cohort(site_folder.write(), small_federation)
     assert "clinical.csv, column Alter" in str(raised.value)
-
-
-def test_missing_table_is_an_absent_modality(site_folder: Any, small_federation: Federation) -> None:
-    del site_folder.site["tables"]["rna"]
-    batch = read_cohort(site_folder.write(), small_federation).batch
-    assert not batch.present("rna").any()
-    assert batch.present("clinical").all()
-
-
-def test_patient_missing_in_a_table_and_stranger_in_it(
-    site_folder: Any, small_federation: Federation
-) -> None:
-    site_folder.rna = site_folder.rna.iloc[2:]
-    site_folder.rna.loc[5, "patient"] = "stranger"
-    cohort = read_cohort(site_folder.write(), small_federation)
-    assert cohort.batch.present("rna").tolist() == [place not in (0, 1, 5) for place in range(PATIENTS)]
-    assert cohort.unmatched["rna"] == 1
-    modalities = passport(cohort, small_federation)["modalities"]
-    assert isinstance(modalities, dict)
-    assert modalities["rna"] == {"patients": 9, "missing": 0.0, "unmatched": 1}
 
 
 @pytest.mark.parametrize("empty", [None, "", "NaN", "NULL"])

@@ -334,3 +334,68 @@ def test_patients_without_a_label_make_no_pairs_and_no_loss(bench: Bench, make_b
     metrics = evaluate(bench.model(federation), batch, federation, bench.cuts)
     assert metrics.pop("validation_patients") == 10
     assert set(metrics.values()) == {0.0}
+
+
+def survivors(make_batch: MakeBatch, times: list[float], events: list[int]) -> PatientBatch:
+    """Patients of whom nothing is labelled but these times and events."""
+    batch = make_batch(len(times))
+    labelled = {name: torch.zeros_like(known) for name, known in batch.labelled.items()}
+    labelled["survival"][:] = True
+    labels = {**batch.labels, "survival": torch.tensor([times, events], dtype=torch.float32).T}
+    return replace(batch, labels=labels, labelled=labelled)
+
+
+@pytest.mark.parametrize(
+    ("times", "events", "least", "told"),
+    [
+        ([1, 2, 3, 4, 5, 6, 7, 8, 9], [1, 0, 0, 0, 0, 0, 0, 0, 0], 2, 0),  # one event makes eight pairs
+        ([1, 2, 3, 4, 5, 6, 7, 8, 9], [1, 1, 0, 0, 0, 0, 0, 0, 0], 2, 15),
+        ([1, 2, 3, 4, 5, 6, 7, 8, 9], [0, 0, 0, 0, 0, 0, 0, 1, 1], 1, 1),
+        ([1, 2, 3, 4, 5, 6, 7, 8, 9], [0, 0, 0, 0, 0, 0, 0, 1, 1], 2, 0),  # nobody outlives the last
+        ([3, 3, 3, 3, 9], [1, 1, 1, 1, 0], 2, 0),  # all four pairs are with the same patient
+        ([3, 3, 3, 3, 3], [1, 1, 1, 0, 0], 2, 6),  # at equal times a censored patient outlives an event
+        ([3, 3, 3, 3, 3], [1, 1, 1, 0, 0], 3, 0),
+    ],
+)
+def test_survival_pairs_of_few_patients_on_either_side_are_not_counted(
+    bench: Bench, make_batch: MakeBatch, times: list[float], events: list[int], least: int, told: int
+) -> None:
+    federation, batch = bench.federation(), survivors(make_batch, times, events)
+    metrics = evaluate(bench.model(federation), batch, federation, bench.cuts, least)
+    assert metrics["comparable:survival"] == told
+    assert 0 <= metrics["concordant:survival"] <= told
+
+
+@pytest.mark.parametrize(
+    ("classes", "least", "told"),
+    [
+        ([1] + [0] * 8, 2, 0),  # one responder among nine
+        ([1] * 2 + [0] * 7, 2, 28),
+        ([2] + [1] * 4 + [0] * 4, 2, 0),  # the rarest class could be told from the sum of all three
+        ([2] * 2 + [1] * 3 + [0] * 4, 2, 52),
+        ([0] * 9, 2, 0),
+    ],
+)
+def test_class_pairs_with_few_patients_in_a_class_are_not_counted(
+    bench: Bench, make_batch: MakeBatch, classes: list[int], least: int, told: int
+) -> None:
+    federation, batch = bench.federation(), make_batch(len(classes))
+    batch.labels["response"][:, 0] = torch.tensor(classes, dtype=torch.float32)
+    batch.labelled["response"][:] = True
+    metrics = evaluate(bench.model(federation), batch, federation, bench.cuts, least)
+    assert metrics["comparable:response"] == told
+    assert metrics["concordant:response"] <= told
+
+
+def test_a_label_that_few_have_adds_no_pairs_to_those_of_the_others(
+    bench: Bench, make_batch: MakeBatch
+) -> None:
+    federation, batch = bench.federation(), make_batch(9)
+    batch.labelled["toxicity"][:] = True
+    batch.labels["toxicity"][:] = 0
+    batch.labels["toxicity"][:1, 0] = 1
+    batch.labels["toxicity"][:4, 1] = 1
+    model = bench.model(federation)
+    assert evaluate(model, batch, federation, bench.cuts)["comparable:toxicity"] == 8 + 20
+    assert evaluate(model, batch, federation, bench.cuts, 2)["comparable:toxicity"] == 20
+    assert evaluate(model, batch, federation, bench.cuts, 5)["comparable:toxicity"] == 0

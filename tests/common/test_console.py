@@ -66,3 +66,8 @@ def test_a_command_keeps_its_own_arguments_and_help() -> None:
 
     told: Callable[[str], None] = command
     assert (told.__name__, told.__doc__) == ("command", "Says it.")
+
+
+def test_a_deployed_site_is_told_of_a_command_that_works_on_it() -> None:
+    """`consilium cohort describe` needs the federation file in the folder, where a deployed site has none."""
+    assert "`consilium site check SITE`" in ended(Refusal(RefusalCode.COHORT_INVALID))[1]

@@ -345,3 +345,53 @@ def test_a_columns_own_range_wins(full: Federation) -> None:
     rna = full.modality("rna")
     assert rna.plausible_for("GENE0").unit == "counts"
     assert rna.plausible_for("GENE1").unit == "log2"
+
+
+@pytest.mark.parametrize(
+    "text", ["north\nWhat leaves: nothing", "\x1b[2Jnorth", "north ", "a\u202eb", "n" * 201]
+)
+@pytest.mark.parametrize(
+    ("place", "leaf"),
+    [
+        ("participants.name", ("participants", 0, "name")),
+        ("participants.key_fingerprint", ("participants", 0, "key_fingerprint")),
+        ("modalities.columns", ("modalities", 0, "columns", 1)),
+        ("modalities.categories", ("modalities", 0, "categories", "subtype", 0)),
+        ("modalities.plausible.unit", ("modalities", 0, "plausible", "unit")),
+        ("tasks.event", ("tasks", 0, "event")),
+        ("tasks.classes", ("tasks", 1, "classes", 0)),
+        ("tasks.labels", ("tasks", 2, "labels", 0)),
+    ],
+)
+def test_every_text_reads_as_it_is(
+    full: Federation, tmp_path: Path, text: str, place: str, leaf: Leaf
+) -> None:
+    data = full.model_dump(mode="json", exclude_none=True)
+    _at(data, leaf[:-1])[leaf[-1]] = text
+    path = tmp_path / "federation.toml"
+    path.write_text(tomli_w.dumps(data))
+    with pytest.raises(InputError) as raised:
+        load(path)
+    assert "correct it." in str(raised.value)
+    assert text not in str(raised.value)
+    if len(text) <= 120:
+        assert f"{place} has a text that begins or ends with a blank" in str(raised.value)
+
+
+def test_neither_does_a_table_name_an_entry_otherwise(full: Federation, tmp_path: Path) -> None:
+    data = full.model_dump(mode="json", exclude_none=True)
+    data["modalities"][0]["categories"]["a\nb"] = ["1", "2"]
+    path = tmp_path / "federation.toml"
+    path.write_text(tomli_w.dumps(data))
+    with pytest.raises(InputError, match=r"modalities\.categories has a text"):
+        load(path)
+
+
+def test_an_unknown_key_is_named_without_moving_the_cursor(full: Federation, tmp_path: Path) -> None:
+    data = full.model_dump(mode="json", exclude_none=True) | {"\x1b[2J\n": 1}
+    path = tmp_path / "federation.toml"
+    path.write_text(tomli_w.dumps(data))
+    with pytest.raises(InputError) as raised:
+        load(path)
+    assert str(raised.value).isprintable()
+    assert r"\x1b[2J" in str(raised.value)

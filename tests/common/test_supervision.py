@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import subprocess
@@ -12,8 +13,9 @@ import pytest
 
 from common import supervision
 from common.errors import InputError
-from common.supervision import Service, supervise
-from common.supervision_state import State, birth_of, end_supervisor, read_state
+from common.supervision import Service, end_leftovers, supervise
+from common.supervision_state import State, birth_of, end_supervisor, leftovers, read_state
+from tests.leftover import left_running
 
 FOREVER = "import time\nwhile True: time.sleep(0.05)"
 DEADLINE_S = 30
@@ -206,3 +208,74 @@ def test_a_command_that_is_not_there_ends_what_was_started(tmp_path: Path) -> No
     with pytest.raises(FileNotFoundError):
         supervise(services, tmp_path / "services.json", tmp_path / "logs", threading.Event())
     assert not (tmp_path / "services.json").exists()
+
+
+def test_what_a_killed_supervisor_left_running_is_ended_and_named(tmp_path: Path) -> None:
+    state = tmp_path / "services.json"
+    with left_running(state, "node") as pid:
+        assert end_leftovers(state) == ("node",)
+        assert gone(pid)
+        assert leftovers(state) == {}
+        assert end_leftovers(state) == ()
+
+
+def test_a_removed_log_ends_nothing_and_is_told_once(
+    supervised: Supervised, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervision, "ROTATION_RETRY_S", 0.01)
+    supervised.run(python("one", FOREVER))
+    pid = supervised.pid("one")
+    (supervised.logs / "one.log").unlink()
+    told = ""
+    for _ in range(20):
+        threading.Event().wait(0.02)
+        told += capfd.readouterr().err
+    assert told.count("one.log could not be kept below its size (No such file or directory)") == 1
+    assert (supervised.pid("one"), gone(pid)) == (pid, False)
+
+
+def test_removed_logs_are_begun_anew_with_the_next_process(supervised: Supervised) -> None:
+    supervised.run(python("one", FOREVER))
+    first = supervised.pid("one")
+    (supervised.logs / "one.log").unlink()
+    supervised.logs.rmdir()
+    os.killpg(first, signal.SIGKILL)
+    until(lambda: supervised.now().services["one"].pid not in (None, first))
+    assert (supervised.logs / "one.log").exists()
+
+
+def test_a_full_disk_ends_nothing_and_the_state_is_written_later(
+    supervised: Supervised, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supervised.run(python("one", FOREVER))
+    first, write, tries = supervised.pid("one"), supervision._write, []
+
+    def full(*_: object) -> None:
+        tries.append(1)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(supervision, "_write", full)
+    os.killpg(first, signal.SIGKILL)
+    until(lambda: len(tries) > 5)
+    monkeypatch.setattr(supervision, "_write", write)
+    until(lambda: supervised.now().services["one"].pid not in (None, first))
+    assert capfd.readouterr().err.count("services.json could not be written (No space left on device)") == 1
+
+
+def test_a_rotation_that_fails_costs_no_older_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervision, "LOG_BYTES", 3)
+    log = tmp_path / "one.log"
+    for number, place in enumerate([log, *(tmp_path / f"one.log.{number}" for number in (1, 2, 3))]):
+        place.write_text(f"log {number}")
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(OSError, match="No space"):
+            supervision._rotate(log)
+    assert [(tmp_path / f"one.log{end}").read_text()[-1] for end in ("", ".1", ".2", ".3")] == list("0123")
+    supervision._rotate(log)
+    assert [(tmp_path / f"one.log.{number}").read_text()[-1] for number in (1, 2, 3)] == list("012")
+    assert log.read_text() == ""

@@ -5,10 +5,12 @@ import pytest
 from typer.testing import CliRunner
 
 from common.errors import InputError
+from common.supervision_state import birth_of
 from server.cli import coordinator_app
-from server.enrolment import Withdrawal
-from server.home import Home, create
+from server.enrolment import Enrolment, Withdrawal
+from server.home import Home, create, open_home
 from server.journal import Journal, RoundRecord, RunRecord, SiteRecord
+from tests.leftover import left_running
 
 
 @pytest.fixture
@@ -56,6 +58,79 @@ def test_receipts_are_a_table_or_json(home: Home) -> None:
     assert "there is no run 7" in told("receipts", home.folder, "7", code=2)
 
 
+def test_init_says_what_hospitals_need_and_writes_nothing_over(tmp_path: Path) -> None:
+    made = ("init", tmp_path / "new", "--host", "hub.example.org", "--port", 9444)
+    text = told(*made)
+    fresh = open_home(tmp_path / "new")
+    assert f"Every hospital needs {fresh.authority} and the folder {fresh.agreement}" in text
+    assert "the address hub.example.org:9444" in text
+    assert "PRIVATE KEY" not in text
+    assert told(*made, code=2).count("\n") == 1
+    found = json.loads(told("init", tmp_path / "other", "--host", "hub.example.org", "--json"))
+    assert found["address"] == "hub.example.org:9443"
+    assert Path(found["authority"]).is_file()
+
+
+@pytest.mark.parametrize("wrong", [("--port", 0), ("--port", 65536), ("--host", "two words")])
+def test_init_refuses_what_nobody_could_dial(tmp_path: Path, wrong: tuple[str, object]) -> None:
+    told("init", tmp_path / "new", "--host", "hub.example.org", *wrong, code=2)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_coordinator_that_does_not_run_is_said_by_every_command(home: Home) -> None:
+    assert told("stop", home.folder) == "It does not run.\n"
+    assert json.loads(told("stop", home.folder, "--json")) == {"stopped": False, "leftovers": []}
+    assert "not running" in told("status", home.folder)
+    assert json.loads(told("status", home.folder, "--json"))["running"] is False
+    assert told("run", home.folder, code=2).count("\n") == 1
+    assert list(home.runs.glob("*")) == []
+
+
+@pytest.mark.parametrize("command", ["start", "stop", "status", "logs", "renew", "receipts", "run"])
+def test_a_folder_that_is_no_home_is_one_sentence(tmp_path: Path, command: str) -> None:
+    text = told(command, tmp_path, code=2)
+    assert text.count("\n") == 1
+    assert text.startswith(f"consilium: {tmp_path}")
+
+
+def test_the_last_lines_of_the_logs_are_shown(home: Home) -> None:
+    home.logs.mkdir(exist_ok=True)
+    (home.logs / "superlink.log").write_bytes(
+        b"".join(b"line %d\n" % number for number in range(99)) + b"\xff\n"
+    )
+    assert told("logs", home.folder, "superlink", "--lines", 2) == "line 98\n\ufffd\n"
+    every = told("logs", home.folder, "--lines", 1)
+    assert every == "== superlink\n\ufffd\n== superexec\n== proxy\n"
+    found = json.loads(told("logs", home.folder, "--json"))
+    assert (len(found["superlink"]), found["proxy"]) == (50, [])
+    assert "name one of superlink, superexec, proxy" in told("logs", home.folder, "database", code=2)
+    told("logs", home.folder, "--lines", 0, code=2)
+
+
+def test_an_enrolment_tells_the_fingerprint_that_is_compared_by_telephone(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enrolment = Enrolment(fingerprint="SHA256:x", node_id=5, since="now")
+    monkeypatch.setattr("server.admission.enrol_site", lambda home, site, key: enrolment)
+    asked = ("enrol", home.folder, "St. Elsewhere", tmp_path / "node_key.pub")
+    assert told(*asked) == "Enrolled St. Elsewhere with the key SHA256:x.\n"
+    assert json.loads(told(*asked, "--json")) == {"site": "St. Elsewhere", **enrolment.model_dump()}
+
+
+@pytest.mark.parametrize("code", [0, 1, 3, 130])
+def test_a_run_ends_with_its_own_exit_code(home: Home, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    asked: list[tuple[Path, bool]] = []
+
+    def follow(home: Home, agreement: Path, as_json: bool) -> int:
+        asked.append((agreement, as_json))
+        return code
+
+    monkeypatch.setattr("server.submission.run_federation", follow)
+    told("run", home.folder, code=code)
+    told("run", home.folder, home.folder / "other", "--json", code=code)
+    assert asked == [(home.agreement, False), (home.folder / "other", True)]
+
+
 def test_what_is_wrong_is_one_sentence_and_exit_code_2(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     assert told("withdraw", home.folder, "one", code=2).count("\n") == 1
 
@@ -64,3 +139,17 @@ def test_what_is_wrong_is_one_sentence_and_exit_code_2(home: Home, monkeypatch: 
 
     monkeypatch.setattr("server.renewal.renew", refused)
     assert told("renew", home.folder, code=2) == "consilium: the certificate: is not taken; try again.\n"
+
+
+def test_what_a_killed_supervisor_left_running_is_told_and_ended(home: Home) -> None:
+    with left_running(home.services, "superexec") as pid:
+        still = f"still run (superexec as process {pid}): `consilium coordinator stop` ends them"
+        assert still in told("status", home.folder)
+        assert json.loads(told("status", home.folder, "--json"))["leftovers"] == {"superexec": pid}
+        wanted = "The supervisor had been killed; ended what it had left running: superexec.\n"
+        assert told("stop", home.folder) == wanted
+        assert birth_of(pid) is None
+        assert told("stop", home.folder) == "It does not run.\n"
+    with left_running(home.services, "superexec"):
+        found = json.loads(told("stop", home.folder, "--json"))
+        assert found == {"stopped": True, "leftovers": ["superexec"]}

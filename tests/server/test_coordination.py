@@ -102,6 +102,8 @@ def test_a_whole_run_through_the_server_app(bench: "Bench", tmp_path: Path) -> N
     assert (started.status, ended.status) == ("started", "completed")
     assert (ended.fold, ended.seed, ended.rounds, ended.best_round, ended.best_loss) == (2, 5, 4, 4, 91.0)
     assert ended.sites == ("east", "north", "south", "west")
+    assert ended.statistics.keys() == ended.withheld.keys()
+    assert all(len(digest) == 64 for digest in ended.statistics.values())
     assert ended.withheld["east"] == {"modality:clinical": 0.0, "modality:rna": 1.0, "survival:os": 0.0}
     assert [(one.kind, one.round, one.validation_loss) for one in seen] == [
         ("train", 1, 95.0),

@@ -91,3 +91,12 @@ def test_runs_that_are_not_there_or_have_no_journal_are_told(home: Home, tmp_pat
             receipts_of(home, name)
     with pytest.raises(InputError, match="there is no run yet"):
         receipts_of(create(tmp_path / "new", "localhost", 9443, None), None)
+
+
+def test_the_statistics_are_told_with_their_hash(home: Home) -> None:
+    with Journal(home.runs / "20261121-120000") as journal:
+        run = RunRecord(status="started", federation="f", digest="d", strategy="fedavg", fold=-1, seed=0)
+        journal.write(run.model_copy(update={"statistics": {"east": "ab" * 32}}))
+    found = receipts_of(home, "20261121-120000")
+    assert found.statistics == {"east": "ab" * 32}
+    assert f"  statistics of east: SHA-256 {'ab' * 6}" in text(found).splitlines()

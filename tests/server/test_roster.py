@@ -247,3 +247,9 @@ def test_the_fingerprint_of_the_federation_file_is_the_enrolled_one(bench: "Benc
     federation = federation.model_copy(update={"participants": participants})
     named = name_nodes(federation, enrolments(**bench.nodes))
     assert named.sites == {node: site for site, node in bench.nodes.items()}
+
+
+def test_what_a_site_sent_first_is_named_by_the_hash_that_its_own_receipt_has(bench: "Bench") -> None:
+    answers: dict[int, Answer] = {1: says(bench.statistics("north")), 5: refuses}
+    roster = enrol(bench.grid(answers), bench.federation(), -1)
+    assert roster.sha256 == {"north": bench.statistics("north").to_record().object_id}

@@ -1,6 +1,7 @@
 """A coordinator and three hospitals as they run: separate processes and folders, TLS on loopback through nginx."""
 
 import json
+import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -24,6 +25,7 @@ from tests.system.processes import (
     connected,
     consilium,
     coordinator,
+    flower,
     join,
     processes_of,
     receipts,
@@ -40,6 +42,13 @@ NUMBERS = (1, 2, 3)
 WITH_POLICY, WITH_CANARY = 1, 3
 POLICY = "[policy]\nminimum_cohort = 20\nmaximum_update_norm = 1000.0\n"
 
+FLOWERS_OWN = """\
+#!/bin/sh
+read token
+for each do shift; [ "$each" = --token-stdin ] || set -- "$@" "$each"; done
+exec {theirs} --token "$token" "$@"
+"""
+"""Flower's `flwr-serverapp`, which takes no token from standard input."""
 INTRUDING_CLIENT = """\
 from pathlib import Path
 
@@ -128,7 +137,10 @@ class Deployment:
 
 
 def intrude(home: coordinator_home.Home, folder: Path) -> tuple[int, list[Any], Path]:
-    """Submit a bundle that calls itself ours and has code; (Flower's number of the run, answers, marker)."""
+    """Submit a bundle that calls itself ours and has code; (Flower's number of the run, answers, marker).
+
+    The coordinator itself runs none of it, so that its launcher is put aside to get as far as the hospitals.
+    """
     marker, report, config = folder / "marker", folder / "report.json", folder / "config.toml"
     code = folder / "project" / "intruder"
     code.mkdir(parents=True)
@@ -141,8 +153,16 @@ def intrude(home: coordinator_home.Home, folder: Path) -> tuple[int, list[Any], 
     descriptor = {"project": project, "tool": {"flwr": {"app": app}}}
     (code.parent / "pyproject.toml").write_text(tomli_w.dumps(descriptor))
     config.write_text(tomli_w.dumps({"report": str(report)}))
+    refused = submit(home, code.parent, config)
+    until(lambda: run_status(home, refused) == "finished:failed", "it is not refused", PATIENCE_S)
+    assert not report.exists()
+    launcher = home.launcher / "flwr-serverapp"
+    kept = launcher.read_bytes()
+    theirs = shlex.quote(flower("flwr-serverapp"))
+    launcher.write_text(FLOWERS_OWN.format(theirs=theirs))
     run = submit(home, code.parent, config)
     until(lambda: run_status(home, run).startswith("finished"), "the foreign run does not end", PATIENCE_S)
+    launcher.write_bytes(kept)
     assert report.exists(), consilium("coordinator", "logs", home.folder)
     answers: list[Any] = json.loads(report.read_text())
     return run, answers, marker

@@ -3,6 +3,7 @@
 import http.client
 import re
 import shutil
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from flwr.supercore.runtime import RuntimeHttpClient
 
 from client import home as site_home
 from client.cohort import parse_site_file
+from client.loopback import pair_of
 from common.bundle import RUN, bundle_files
 from common.errors import RefusalCode
 from common.federation import FILE_NAME, Federation, load, save
@@ -203,7 +205,8 @@ def aftermath(place: Place) -> Aftermath:
         online = frozenset(control.connected(home))
         port = site_home.read_connection(sites["hospital 1"]).port
         statuses = {verb: asked_at(port, verb) for verb in ("acquire-task", *OF_A_TASK)}
-        command = superexec(f"127.0.0.1:{port}", thief, "0" * 64, "--insecure")
+        trusted = ("--root-certificates", pair_of(sites["hospital 1"]).certificate)
+        command = superexec(f"127.0.0.1:{port}", thief, "0" * 64, *trusted)
         with process(*command, log=thief / "superexec.log", **QUIET) as intruder:
             intruder.wait(DEADLINE_S)
         refused = unauthorised(sites["hospital 1"].logs / "supernode.log")
@@ -235,7 +238,12 @@ def aftermath(place: Place) -> Aftermath:
 
 def asked_at(port: int, verb: str) -> int:
     """The status of a request to the port that a site's own processes use."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    anyone = ssl.create_default_context()
+    anyone.check_hostname, anyone.verify_mode = (
+        False,
+        ssl.CERT_NONE,
+    )  # who attacks does not ask for a certificate
+    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=20, context=anyone)
     try:
         connection.request("POST", f"/v1/runtime/{verb}", b"", {"Content-Type": "application/protobuf"})
         return connection.getresponse().status
