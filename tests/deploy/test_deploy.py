@@ -13,6 +13,7 @@ import typer
 
 from client.home import Connection
 from client.ledger_heads import STATE_VARIABLE
+from client.outgoing import BlockReason
 from common.errors import RefusalCode
 from server.home import Settings
 from simulations.cli import app
@@ -73,10 +74,12 @@ def test_commands_are_found() -> None:
 
 
 def test_every_refusal_code_has_its_row() -> None:
-    rows = re.findall(r"^\| `([a-z-]+)` \|(.+)\|$", (DEPLOY / "README.md").read_text(encoding="utf-8"), re.M)
+    codes, _, rest = (DEPLOY / "README.md").read_text(encoding="utf-8").partition("\n## What to do when something")
+    rows = re.findall(r"^\| `([a-z-]+)` \|(.+)\|$", codes, re.M)
     assert [code for code, _ in rows] == [code.value for code in RefusalCode]
     for code, cells in rows:
         assert len([cell for cell in re.split(r"(?<!\\)\|", cells) if cell.strip()]) == 3, code
+    assert all(f"`{reason.value}`" in rest for reason in BlockReason)
 
 
 def test_files_that_the_document_names_are_there() -> None:
