@@ -123,7 +123,9 @@ def test_noised_statistics_are_paid_for(hospital: "Hospital") -> None:
     under(hospital, PRIVACY.model_copy(update=terms))
     first = hospital.statistics()
     assert hospital.refusal("query.statistics", statistics_request(hospital)) is RefusalCode.DECLINED_BUDGET
-    policy(hospital, maximum_epsilon=1e9, statistics=["noised"])  # a limit of its own, in place of once per file
+    policy(
+        hospital, maximum_epsilon=1e9, statistics=["noised"]
+    )  # a limit of its own, in place of once per file
     second = hospital.statistics()
     assert all((array != second.moments[name]).any() for name, array in first.moments.items())
     paid = Release(mechanism="statistics", noise_multiplier=0.1)

@@ -74,7 +74,9 @@ def test_commands_are_found() -> None:
 
 
 def test_every_refusal_code_has_its_row() -> None:
-    codes, _, rest = (DEPLOY / "README.md").read_text(encoding="utf-8").partition("\n## What to do when something")
+    codes, _, rest = (
+        (DEPLOY / "README.md").read_text(encoding="utf-8").partition("\n## What to do when something")
+    )
     rows = re.findall(r"^\| `([a-z-]+)` \|(.+)\|$", codes, re.M)
     assert [code for code, _ in rows] == [code.value for code in RefusalCode]
     for code, cells in rows:
