@@ -1,6 +1,7 @@
 """The coordinator's folder: where its keys, its agreement, its state and its runs are, and how it comes to be."""
 
 import fcntl
+import os
 import secrets
 import shutil
 import socket
@@ -18,6 +19,7 @@ from common.errors import InputError
 from common.federation import FILE_NAME, load
 from server.agreement import SKELETON, copy_agreement
 from server.certificates import certificate_bytes, key_bytes, new_authority, new_server, write_secret
+from server.proxy import nginx_configuration
 
 SETTINGS, ENROLLED = "coordinator.toml", "enrolled.json"
 HOME_VARIABLE = "CONSILIUM_COORDINATOR_HOME"
@@ -210,6 +212,19 @@ def _fill(home: Home, settings: Settings, federation: Path | None) -> None:
         copy_agreement(federation, home.agreement)
     text = tomli_w.dumps(settings.model_dump())
     (home.folder / SETTINGS).write_text(text, encoding="utf-8")
+    write_proxy(home, settings)
+
+
+def write_proxy(home: Home, settings: Settings) -> Path:
+    """Write nginx's configuration, as it is made anew at each start; its file."""
+    path = home.proxy / "nginx.conf"
+    # paths from here: nginx would read a meaning into some characters of an absolute one
+    certificate, authority = (
+        os.path.relpath(each, home.proxy) for each in (home.certificate, home.authority)
+    )
+    text = nginx_configuration(settings.port, settings.internal_port, certificate, authority)
+    path.write_text(text, encoding="utf-8")
+    return path
 
 
 def free_port() -> int:

@@ -25,9 +25,8 @@ from common.errors import InputError
 from common.supervision import Service, end_leftovers, supervise
 from common.supervision_state import read_state
 from server.certificates import read_certificate
-from server.home import HOME_VARIABLE, SETTINGS, Home
+from server.home import HOME_VARIABLE, SETTINGS, Home, write_proxy
 from server.launcher import COMMAND, OTHER_COMMANDS
-from server.proxy import nginx_configuration
 
 CONNECTION = "coordinator"
 """Flower's name for this SuperLink."""
@@ -168,20 +167,13 @@ def _require_valid(home: Home) -> None:
 
 
 def _nginx(home: Home, env: Mapping[str, str]) -> tuple[str, ...]:
-    settings = home.settings()
     nginx = shutil.which("nginx", path=os.pathsep.join([env["PATH"], *_SYSTEM]))
     if nginx is None:
         raise InputError(
             "nginx", "is not installed", "install it, for instance by `apt-get install nginx-light`"
         )
     home.proxy.mkdir(parents=True, exist_ok=True)
-    path = home.proxy / "nginx.conf"
-    # paths from here: nginx would read a meaning into some characters of an absolute one
-    certificate, authority = (
-        os.path.relpath(each, home.proxy) for each in (home.certificate, home.authority)
-    )
-    text = nginx_configuration(settings.port, settings.internal_port, certificate, authority)
-    path.write_text(text, encoding="utf-8")
+    path = write_proxy(home, home.settings())
     command = (nginx, "-p", str(home.proxy), "-c", str(path), "-e", "stderr")
     tested = subprocess.run((*command, "-t", "-q"), capture_output=True, text=True, check=False)
     if tested.returncode:

@@ -27,6 +27,14 @@ def test_a_new_home_has_keys_for_its_owner_alone_and_a_draft_of_the_agreement(tm
     assert len(home.superexec_secret.read_bytes()) == 64
 
 
+def test_a_new_home_has_its_proxys_configuration(tmp_path: Path) -> None:
+    home = create(tmp_path / "home", "localhost", 9443, None)
+    text = (home.proxy / "nginx.conf").read_text()
+    assert "listen 9443 ssl;" in text
+    assert f"server 127.0.0.1:{home.settings().internal_port};" in text
+    assert str(tmp_path) not in text
+
+
 def test_two_homes_share_no_secret(tmp_path: Path) -> None:
     one, other = (create(tmp_path / name, "localhost", 9443, None) for name in "ab")
     for name in ("ca.key", "server.pem", "superexec.secret"):
