@@ -1,7 +1,6 @@
 """A coordinator and three hospitals as they run: separate processes and folders, TLS on loopback through nginx."""
 
 import json
-import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -25,10 +24,10 @@ from tests.system.processes import (
     connected,
     consilium,
     coordinator,
-    flower,
     join,
     processes_of,
     receipts,
+    running_any_bundle,
     status,
     stop,
     taking_part,
@@ -42,13 +41,6 @@ NUMBERS = (1, 2, 3)
 WITH_POLICY, WITH_CANARY = 1, 3
 POLICY = "[policy]\nminimum_cohort = 20\nmaximum_update_norm = 1000.0\n"
 
-FLOWERS_OWN = """\
-#!/bin/sh
-read token
-for each do shift; [ "$each" = --token-stdin ] || set -- "$@" "$each"; done
-exec {theirs} --token "$token" "$@"
-"""
-"""Flower's `flwr-serverapp`, which takes no token from standard input."""
 INTRUDING_CLIENT = """\
 from pathlib import Path
 
@@ -156,13 +148,11 @@ def intrude(home: coordinator_home.Home, folder: Path) -> tuple[int, list[Any], 
     refused = submit(home, code.parent, config)
     until(lambda: run_status(home, refused) == "finished:failed", "it is not refused", PATIENCE_S)
     assert not report.exists()
-    launcher = home.launcher / "flwr-serverapp"
-    kept = launcher.read_bytes()
-    theirs = shlex.quote(flower("flwr-serverapp"))
-    launcher.write_text(FLOWERS_OWN.format(theirs=theirs))
-    run = submit(home, code.parent, config)
-    until(lambda: run_status(home, run).startswith("finished"), "the foreign run does not end", PATIENCE_S)
-    launcher.write_bytes(kept)
+    with running_any_bundle(home):
+        run = submit(home, code.parent, config)
+        until(
+            lambda: run_status(home, run).startswith("finished"), "the foreign run does not end", PATIENCE_S
+        )
     assert report.exists(), consilium("coordinator", "logs", home.folder)
     answers: list[Any] = json.loads(report.read_text())
     return run, answers, marker

@@ -40,6 +40,7 @@ from tests.system.processes import (
     process,
     processes_of,
     receipts,
+    running_any_bundle,
     stop,
     supernode,
     taking_part,
@@ -197,24 +198,27 @@ def aftermath(place: Place) -> Aftermath:
             name: started.enter_context(taking_part(site, root / f"user-{name[-1]}"))
             for name, site in sites.items()
         }
-        submitted = {what: submit(place, what, *made) for what, made in strange(place, agreed).items()}
-        thief = root / "thief"
-        thief.mkdir()
-        shutil.copy(sites["hospital 1"].key, thief / "key")
-        said = turned_away(home, thief)
-        online = frozenset(control.connected(home))
-        port = site_home.read_connection(sites["hospital 1"]).port
-        statuses = {verb: asked_at(port, verb) for verb in ("acquire-task", *OF_A_TASK)}
-        trusted = ("--root-certificates", pair_of(sites["hospital 1"]).certificate)
-        command = superexec(f"127.0.0.1:{port}", thief, "0" * 64, *trusted)
-        with process(*command, log=thief / "superexec.log", **QUIET) as intruder:
-            intruder.wait(DEADLINE_S)
-        refused = unauthorised(sites["hospital 1"].logs / "supernode.log")
-        until(
-            lambda: all(control.run_status(home, run).startswith("finished") for run in submitted.values()),
-            "the strange runs do not end",
-            PATIENCE_S,
-        )
+        with running_any_bundle(home):
+            submitted = {what: submit(place, what, *made) for what, made in strange(place, agreed).items()}
+            thief = root / "thief"
+            thief.mkdir()
+            shutil.copy(sites["hospital 1"].key, thief / "key")
+            said = turned_away(home, thief)
+            online = frozenset(control.connected(home))
+            port = site_home.read_connection(sites["hospital 1"]).port
+            statuses = {verb: asked_at(port, verb) for verb in ("acquire-task", *OF_A_TASK)}
+            trusted = ("--root-certificates", pair_of(sites["hospital 1"]).certificate)
+            command = superexec(f"127.0.0.1:{port}", thief, "0" * 64, *trusted)
+            with process(*command, log=thief / "superexec.log", **QUIET) as intruder:
+                intruder.wait(DEADLINE_S)
+            refused = unauthorised(sites["hospital 1"].logs / "supernode.log")
+            until(
+                lambda: all(
+                    control.run_status(home, run).startswith("finished") for run in submitted.values()
+                ),
+                "the strange runs do not end",
+                PATIENCE_S,
+            )
         told = consilium("coordinator", "run", home.folder)
         for name, site in sites.items():
             assert stop(site, running[name]) == 0
