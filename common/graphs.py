@@ -55,6 +55,11 @@ class Topology:
         return len(self.rows) - 1
 
     @property
+    def edgeless(self) -> bool:
+        """Whether every node has its self-loop alone."""
+        return len(self.columns) == self.nodes
+
+    @property
     def edge_index(self) -> Tensor:
         """[2, E] long, (sender, receiver), as PyG writes it."""
         return torch.stack([self.columns.long(), self.receiver])

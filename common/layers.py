@@ -121,9 +121,7 @@ class GCN(nn.Module):
     def __init__(self, graph: Topology, inputs: int, outputs: int) -> None:
         super().__init__()
         self.linear = nn.Linear(inputs, outputs)
-        self.mixing: nn.Module = nn.Identity()
-        if not _edgeless(graph):
-            self.mixing = _Mixing(*_patterns(graph), graph.gcn_weight, graph.gcn_weight[graph.transpose])
+        self.mixing = _Mixing(*_patterns(graph), graph.gcn_weight, graph.gcn_weight[graph.transpose])
 
     def forward(self, x: Tensor) -> Tensor:
         """Node features [B, N, inputs] -> [B, N, outputs]."""
@@ -163,7 +161,6 @@ class GAT(nn.Module):
         self.score = nn.Linear(inputs, 2 * heads, bias=False)
         self.out = nn.Linear(outputs, outputs)
         self.graph = _Edges(graph)
-        self.edgeless = _edgeless(graph)
 
     def forward(self, x: Tensor) -> Tensor:
         """Node features [B, N, inputs] -> [B, N, outputs]."""
@@ -173,17 +170,8 @@ class GAT(nn.Module):
     def attend(self, x: Tensor) -> Tensor:
         """The attention itself, [B, N, inputs] -> [B, N, outputs], before the output projection."""
         value: Tensor = self.value(x)
-        if self.edgeless:
-            # A node that hears itself alone gives itself all its attention, whatever the scores.
-            alone: Tensor = _Unscored.apply(self.score(x[:, :0]), value)  # type: ignore[no-untyped-call]
-            return alone
         mixed: Tensor = _Attention.apply(self.score(x), value, self.heads, self.graph)  # type: ignore[no-untyped-call]
         return mixed
-
-
-def _edgeless(graph: Topology) -> bool:
-    """Whether every node has its self-loop alone."""
-    return len(graph.columns) == graph.nodes
 
 
 class _Edges(nn.Module):
@@ -204,19 +192,6 @@ class _Edges(nn.Module):
         """Sums of x [K, E] over the edges that end at each node -> [K, N]; `ends` is `sender` or `receiver`."""
         sums = x.new_zeros(len(x), self.pattern.nodes)
         return sums.scatter_add_(1, ends.expand_as(x), x)
-
-
-class _Unscored(torch.autograd.Function):
-    """The values alone; the scores [B, 0, 2H] get a gradient, of 0, which per-sample hooks wait for."""
-
-    @staticmethod
-    def forward(ctx: Any, scores: Tensor, value: Tensor) -> Tensor:
-        ctx.shape = scores.shape
-        return value.view_as(value)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
-        return grad.new_zeros(ctx.shape), grad
 
 
 class _Attention(torch.autograd.Function):

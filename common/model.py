@@ -75,6 +75,11 @@ class GraphStack(nn.Module):
         return x
 
 
+def _stack(graph: Topology, width: int, gcn: int, gat: int, heads: int) -> nn.Module:
+    """Layers along the edges; nothing where there are none, as between imaging features."""
+    return nn.Identity() if graph.edgeless else GraphStack(graph, width, gcn, gat, heads)
+
+
 class Branch(nn.Module):
     """One modality: node values -> node graph -> pathways and their graph -> token [B, width].
 
@@ -101,14 +106,13 @@ class Branch(nn.Module):
         super().__init__()
         self.node_dropout = config.node_dropout
         self.embed = nn.Linear(2 + IDENTITY, config.node_width)
-        gat = config.gat_layers
-        self.graph = GraphStack(graph, config.node_width, config.gcn_layers, gat, config.node_heads)
+        self.graph = _stack(graph, config.node_width, config.gcn_layers, config.gat_layers, config.node_heads)
         summarised, width = graph.nodes, config.node_width
         self.pathways: Pathways | None = None
         if members is not None and ladder is not None:
             self.pathways = Pathways(members)
             self.widen = nn.Linear(width, config.pathway_width)
-            self.pathway_graph = GraphStack(
+            self.pathway_graph = _stack(
                 ladder, config.pathway_width, 0, config.pathway_gat_layers, config.node_heads
             )
             summarised, width = len(members.pathways), config.pathway_width

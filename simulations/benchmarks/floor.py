@@ -113,9 +113,9 @@ def _messages(work: Workload) -> tuple[float, float]:
 
 def _graph(graph: Topology, width: int, gcn: int, gat: int, heads: int) -> tuple[float, float]:
     """The same of one patient's layers on one graph; none without edges. Coefficients are written once, read twice."""
-    edges, nodes = len(graph.columns), graph.nodes
-    if edges == nodes:
+    if graph.edgeless:
         return 0.0, 0.0
+    edges, nodes = len(graph.columns), graph.nodes
     return (4 * gcn + 6 * gat) * edges * width, (4 * gcn + 6 * gat) * nodes * width + 3 * gat * heads * edges
 
 

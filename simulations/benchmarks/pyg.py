@@ -1,8 +1,7 @@
 """The opponent of `consilium bench train`: the same network as PyG is used, and as well as that can be done.
 
 Every patient is a `HeteroData`, a batch is PyG's `Batch` of them, layers are its `GCNConv` and `GATConv`. What does not
-depend on parameters is prepared with the data: node features, self-loops, the normalisation of the GCN. A modality
-without edges passes no messages, here as in `common.layers`; with `loops` it passes one from every node to itself.
+depend on parameters is prepared with the data: node features, self-loops, the normalisation of the GCN.
 """
 
 import torch
@@ -82,39 +81,23 @@ class GraphAttention(nn.Module):
         return out
 
 
-def _convolution(width: int, edges: bool) -> nn.Module:
-    if not edges:
-        return nn.Linear(width, width)
-    convolution: nn.Module = GCNConv(width, width, normalize=False, add_self_loops=False)
-    return convolution
-
-
-def _attention(width: int, heads: int, edges: bool) -> nn.Module:
-    if not edges:
-        return nn.Sequential(nn.Linear(width, width, bias=False), nn.Linear(width, width))
-    return GraphAttention(width, heads)
-
-
 class GraphStack(nn.Module):
-    """GCN layers, then GAT layers, each with residual, ReLU and LayerNorm; linear maps where there are no edges."""
+    """GCN layers, then GAT layers, each with residual, ReLU and LayerNorm."""
 
-    def __init__(self, width: int, gcn: int, gat: int, heads: int, edges: bool) -> None:
+    def __init__(self, width: int, gcn: int, gat: int, heads: int) -> None:
         super().__init__()
-        layers = [_convolution(width, edges) for _ in range(gcn)]
-        layers += [_attention(width, heads, edges) for _ in range(gat)]
+        layers: list[GCNConv | GraphAttention] = [
+            GCNConv(width, width, normalize=False, add_self_loops=False) for _ in range(gcn)
+        ]
+        layers += [GraphAttention(width, heads) for _ in range(gat)]
         self.layers = nn.ModuleList(layers)
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in layers)
 
     def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor) -> Tensor:
         """Node features [nodes of all patients, width], mixed along the edges."""
         for layer, norm in zip(self.layers, self.norms, strict=True):
-            if isinstance(layer, GCNConv):
-                mixed = layer(x, edge_index, edge_weight)
-            elif isinstance(layer, GraphAttention):
-                mixed = layer(x, edge_index)
-            else:
-                mixed = layer(x)
-            x = norm(x + relu(mixed))
+            along = (edge_index,) if isinstance(layer, GraphAttention) else (edge_index, edge_weight)
+            x = norm(x + relu(layer(x, *along)))
         return x
 
 
@@ -122,7 +105,7 @@ class PygBranch(nn.Module):
     """One modality of the patients that have it: node graph -> pathways and their graph -> token [P, width]."""
 
     def __init__(
-        self, modality: Modality, prior: Prior, tasks: tuple[Task, ...], config: ModelConfig, loops: bool
+        self, modality: Modality, prior: Prior, tasks: tuple[Task, ...], config: ModelConfig
     ) -> None:
         super().__init__()
         self.name = modality.name
@@ -130,17 +113,18 @@ class PygBranch(nn.Module):
         width, heads = config.node_width, config.node_heads
         self.nodes = graph.nodes
         self.embed = nn.Linear(2 + IDENTITY, width)
-        edges = loops or len(graph.columns) > graph.nodes
-        self.graph = GraphStack(width, config.gcn_layers, config.gat_layers, heads, edges)
+        self.graph = None
+        if not graph.edgeless:
+            self.graph = GraphStack(width, config.gcn_layers, config.gat_layers, heads)
         self.pathways, summarised = 0, graph.nodes
         if members is not None:
             self.pathways = summarised = len(members.pathways)
             self.pool = SimpleConv(aggr="mean")
             self.widen = nn.Linear(width, config.pathway_width)
             width = config.pathway_width
-            ladder = prior.hierarchy[modality.name]
-            edges = loops or len(ladder.columns) > ladder.nodes
-            self.pathway_graph = GraphStack(width, 0, config.pathway_gat_layers, heads, edges)
+            self.pathway_graph = None
+            if not prior.hierarchy[modality.name].edgeless:
+                self.pathway_graph = GraphStack(width, 0, config.pathway_gat_layers, heads)
         self.squeeze = nn.Linear(width, SQUEEZED)
         self.token = nn.Linear(SQUEEZED * summarised, config.width)
         self.direct = nn.Linear(graph.nodes, config.width)
@@ -158,14 +142,17 @@ class PygBranch(nn.Module):
         """Token [P, width] and task -> additive score [P, 1 or outputs] of the P patients that have the modality."""
         values = batch[self.name].x[:, 0].view(-1, self.nodes)
         edges = batch[self.name, "prior", self.name]
-        x = self.graph(relu(self.embed(batch[self.name].x)), edges.edge_index, edges.edge_weight)
+        x = relu(self.embed(batch[self.name].x))
+        if self.graph is not None:
+            x = self.graph(x, edges.edge_index, edges.edge_weight)
         if self.pathways:
             pathway = f"{self.name} pathway"
             links = batch[self.name, "member of", pathway].edge_index
             size = (len(x), len(values) * self.pathways)
             x = relu(self.widen(self.pool((x, x.new_empty(size[1], 0)), links, size=size)))
             ladder = batch[pathway, "hierarchy", pathway]
-            x = self.pathway_graph(x, ladder.edge_index, ladder.edge_weight)
+            if self.pathway_graph is not None:
+                x = self.pathway_graph(x, ladder.edge_index, ladder.edge_weight)
         scaled = values * self.nodes**-0.5
         summary = relu(self.squeeze(x)).view(len(values), -1)
         token = self.norm(self.token(summary) + self.direct(scaled))
@@ -175,13 +162,13 @@ class PygBranch(nn.Module):
 class PygNetwork(nn.Module):
     """`HierarchicalMultimodalGNN` without dropout, on a PyG batch."""
 
-    def __init__(self, federation: Federation, prior: Prior, loops: bool = False) -> None:
+    def __init__(self, federation: Federation, prior: Prior) -> None:
         super().__init__()
         config, tasks = federation.model, federation.tasks
         known = next((len(own.nodes) for own in federation.modalities if own.node == "clinical"), 0)
         self.patient = nn.Linear(2 * known + 1, config.width)
         self.branches = nn.ModuleDict(
-            {own.name: PygBranch(own, prior, tasks, config, loops) for own in federation.modalities}
+            {own.name: PygBranch(own, prior, tasks, config) for own in federation.modalities}
         )
         self.cross = Attention(config.width, config.heads)
         self.cross_norm = nn.LayerNorm(config.width)

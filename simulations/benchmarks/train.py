@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -98,8 +97,8 @@ def _ours(work: Workload) -> Step:
     return _step(model, len(work.batch), lambda: patient_loss(model, work.batch, work.federation, work.cuts))
 
 
-def _pyg(work: Workload, loops: bool) -> Step:
-    model = PygNetwork(work.federation, work.prior, loops)
+def _pyg(work: Workload) -> Step:
+    model = PygNetwork(work.federation, work.prior)
     graphs = collate(work.batch, work.federation, work.prior)
     tasks = work.federation.tasks
     return _step(
@@ -122,12 +121,8 @@ def _step(model: nn.Module, patients: int, loss: Loss) -> Step:
     return step
 
 
-OURS, OPPONENT, LOOPS = "Consilium", "PyG", "PyG, messages to oneself"
-NETWORKS: dict[str, Callable[[Workload], Step]] = {
-    OURS: _ours,
-    OPPONENT: partial(_pyg, loops=False),
-    LOOPS: partial(_pyg, loops=True),
-}
+OURS, OPPONENT = "Consilium", "PyG"
+NETWORKS: dict[str, Callable[[Workload], Step]] = {OURS: _ours, OPPONENT: _pyg}
 
 
 def run_train(data: Path | None, patients: int, seconds: float, out: Path | None) -> Costs:
@@ -181,14 +176,13 @@ def measure(names: Sequence[str], data: Path | None, patients: int, seconds: flo
     for name in names:
         work = workload(name, data, patients)
         floors[name] = _floor(work, demand(work))
-        networks = [own for own in NETWORKS if own != LOOPS or _lonely(work)]
         for allocator, settings in ALLOCATORS.items():
             with ExitStack() as stack, _environment({**THREADS, **settings}):
-                running = {own: stack.enter_context(_process(name, data, patients, own)) for own in networks}
+                running = {own: stack.enter_context(_process(name, data, patients, own)) for own in NETWORKS}
                 memory = {own: float(pipe.recv()) for own, pipe in running.items()}
                 times = _in_turns(running, seconds)
             costs += [
-                _cost(name, allocator, own, len(work.batch), times[own], memory[own]) for own in networks
+                _cost(name, allocator, own, len(work.batch), times[own], memory[own]) for own in NETWORKS
             ]
     return Costs(
         machine=machine(),
@@ -198,12 +192,6 @@ def measure(names: Sequence[str], data: Path | None, patients: int, seconds: flo
         floors=floors,
         costs=tuple(costs),
     )
-
-
-def _lonely(work: Workload) -> bool:
-    """Whether some modality has no edges, and PyG could pass messages there or not."""
-    graphs = [work.prior.topology[own.name] for own in work.federation.modalities]
-    return any(len(own.columns) == own.nodes for own in graphs)
 
 
 def _floor(work: Workload, least: Demand) -> Floor:

@@ -35,15 +35,9 @@ def linear(ours: nn.Linear, theirs: nn.Module) -> None:
 def give_weights(ours: GCN | GAT, theirs: nn.Module) -> None:
     """PyG's layer gets our weights; our scores, linear in x, become PyG's, linear in W x."""
     if isinstance(ours, GCN):
-        if isinstance(theirs, nn.Linear):
-            linear(ours.linear, theirs)
-        else:
-            assert isinstance(theirs, GCNConv)
-            theirs.lin.weight.copy_(ours.linear.weight)
-            theirs.bias.copy_(ours.linear.bias)
-    elif isinstance(theirs, nn.Sequential):
-        linear(ours.value, theirs[0])
-        linear(ours.out, theirs[1])
+        assert isinstance(theirs, GCNConv)
+        theirs.lin.weight.copy_(ours.linear.weight)
+        theirs.bias.copy_(ours.linear.bias)
     else:
         assert isinstance(theirs, GraphAttention)
         theirs.attend.lin.weight.copy_(ours.value.weight)
@@ -63,10 +57,10 @@ def same_weights(ours: HierarchicalMultimodalGNN, theirs: PygNetwork) -> None:
             other[name].load_state_dict(layer.state_dict())
 
 
-def both(work: Workload, loops: bool) -> Iterator[tuple[nn.Module, Tensor]]:
+def both(work: Workload) -> Iterator[tuple[nn.Module, Tensor]]:
     """(model, loss per patient) of ours and of PyG's, with the same weights in double precision."""
     ours = work.model()
-    theirs = PygNetwork(work.federation, work.prior, loops)
+    theirs = PygNetwork(work.federation, work.prior)
     same_weights(ours, theirs)
     ours.double()
     theirs.double()
@@ -79,10 +73,9 @@ def both(work: Workload, loops: bool) -> Iterator[tuple[nn.Module, Tensor]]:
     yield theirs, multitask_loss(work.federation.tasks, theirs(graphs), batch, work.cuts, None)
 
 
-@pytest.mark.parametrize("loops", [False, True])
-def test_both_networks_are_one_function_with_one_gradient(work: Workload, loops: bool) -> None:
+def test_both_networks_are_one_function_with_one_gradient(work: Workload) -> None:
     assert not all(work.batch.present(name).all() for name in work.batch.values)
-    (ours, our_loss), (theirs, their_loss) = both(work, loops)
+    (ours, our_loss), (theirs, their_loss) = both(work)
     torch.testing.assert_close(our_loss, their_loss, atol=1e-6, rtol=1e-6)  # the GCN's weights are float32
     our_loss.sum().backward()
     their_loss.sum().backward()
@@ -112,9 +105,10 @@ def test_messages_pass_where_there_are_edges() -> None:
     config = ModelConfig(node_width=8, node_heads=2, gcn_layers=1, gat_layers=1)
     prior = Prior({"a": topology(3, [(0, 1)]), "b": topology(3, [])}, {}, {})
     with_edges, without = (
-        pyg.PygBranch(Modality(name=name, node="imaging", columns=("x", "y", "z")), prior, (), config, False)
+        pyg.PygBranch(Modality(name=name, node="imaging", columns=("x", "y", "z")), prior, (), config)
         for name in "ab"
     )
+    assert with_edges.graph is not None
     assert isinstance(with_edges.graph.layers[0], GCNConv)
     assert isinstance(with_edges.graph.layers[1], GraphAttention)
     assert not any(isinstance(own, GCNConv | GATConv) for own in without.modules())
