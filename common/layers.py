@@ -99,7 +99,7 @@ class _Mixing(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Nodes x [B, N, F] -> [B, M, F]."""
-        mixed: Tensor = _Mixed.apply(x, self)  # type: ignore[no-untyped-call]
+        mixed: Tensor = _Mixed.apply(_single(x), self)  # type: ignore[no-untyped-call]
         return mixed
 
 
@@ -169,9 +169,14 @@ class GAT(nn.Module):
 
     def attend(self, x: Tensor) -> Tensor:
         """The attention itself, [B, N, inputs] -> [B, N, outputs], before the output projection."""
-        value: Tensor = self.value(x)
-        mixed: Tensor = _Attention.apply(self.score(x), value, self.heads, self.graph)  # type: ignore[no-untyped-call]
+        scores, value = _single(self.score(x)), _single(self.value(x))
+        mixed: Tensor = _Attention.apply(scores, value, self.heads, self.graph)  # type: ignore[no-untyped-call]
         return mixed
+
+
+def _single(x: Tensor) -> Tensor:
+    """What autocast has made half-precision in single precision: sums and softmax are not computed in less."""
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
 
 
 class _Edges(nn.Module):

@@ -10,6 +10,8 @@ from common.model import Branch, HierarchicalMultimodalGNN
 
 # Layers that see a patient's values first have no input to take a gradient of, and need none.
 warnings.filterwarnings("ignore", "Full backward hook is firing", UserWarning)
+# Hooks lay out gradients by rows also where a weight is stored by columns.
+warnings.filterwarnings("ignore", "grad and param do not obey", UserWarning)
 
 
 def make_dense(model: HierarchicalMultimodalGNN) -> None:

@@ -91,7 +91,7 @@ def build_case(
     privacy = Privacy(noise_multiplier=1.0, sampling_rate=0.5, expected_batch_size=4)
     chosen = tuple(task for task in whole.tasks if task.name in tasks)
     federation = with_privacy(whole.model_copy(update={"tasks": chosen}), privacy)
-    torch.manual_seed(0)
+    torch.manual_seed(3)  # one for which every ReLU lets something through
     model = HierarchicalMultimodalGNN(federation, prior).to(dtype)
     with torch.no_grad():  # heads start at 0, and would let no gradient through
         for own in model.parameters():

@@ -211,3 +211,16 @@ def test_a_layer_serves_batches_of_any_size_in_any_order(graph: Topology) -> Non
     expected = whole(x)
     for size in (2, 0, 9, 1, 5):
         torch.testing.assert_close(layer(x[:size]), expected[:size])
+
+
+@pytest.mark.parametrize("kind", ["gcn", "gat"])
+def test_sums_are_single_precision_under_autocast(graph: Topology, kind: str) -> None:
+    layer = GCN(graph, INPUTS, OUTPUTS) if kind == "gcn" else GAT(graph, INPUTS, OUTPUTS, HEADS)
+    x = torch.randn(3, NODES, INPUTS, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        halved = layer(x)
+    assert halved.dtype == torch.bfloat16  # that of the linear map behind
+    whole = layer(x)
+    torch.testing.assert_close(halved.float(), whole, atol=0.05, rtol=0.05)
+    for ours, exact in zip(gradients(halved.float(), x), gradients(whole, x), strict=True):
+        assert (ours - exact).norm() < 0.05 * exact.norm()
