@@ -7,15 +7,18 @@ from the cohort and sent is first entered in the hospital's privacy ledger, on t
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from traceback import extract_tb
 
 from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
+from client.error_feedback import encoded_update
+from client.home import Home
 from client.ledger import Ledger
 from client.policy import Terms
-from client.privacy import train_privately
+from client.privacy import learns, train_privately
 from client.secret import SecretRandom
 from client.site import Site, open_site
 from client.statistics import noised_statistics
@@ -31,6 +34,7 @@ from common.exchange import (
     StatisticsReply,
     StatisticsRequest,
     TrainReply,
+    UpdateReply,
 )
 from common.model import averaging_group, hospitals_behind, patients_behind
 from common.preprocessing import Preprocessing, SiteStatistics, site_statistics
@@ -72,7 +76,7 @@ def _told(cause: BaseException) -> str:
 
 
 def _approved(site: Site, digest: str) -> None:
-    if digest != site.federation.digest:
+    if digest != site.digest:
         raise Refusal(RefusalCode.FEDERATION_MISMATCH)
 
 
@@ -98,7 +102,7 @@ def _accounted(site: Site, terms: Terms, round_: int | None) -> Iterator[None]:
         Refusal: if the budget does not cover it, or the ledger is not as it should be.
     """
     releases = terms.statistics_releases() if round_ is None else terms.round_releases()
-    run, rounds = site.federation.digest, site.federation.training.rounds
+    run, rounds = site.digest, site.federation.training.rounds
     with Ledger(site.folder) as ledger:
         if round_ is None:
             ledger.require(run, terms.whole_run(rounds), terms.limit)
@@ -151,7 +155,7 @@ def _sums(site: Site, terms: Terms, training: PatientBatch) -> SiteStatistics:
     return noised_statistics(training, site.federation, noise, SecretRandom())
 
 
-def _train(site: Site, content: RecordDict) -> RecordDict:
+def _train(run: int, site: Site, content: RecordDict) -> RecordDict:
     request = _asked(site, content, site.federation.training.rounds)
     terms = site.terms
     preprocessing = _taken_over(site, request)  # before anything is paid for: it looks at no patient
@@ -160,10 +164,16 @@ def _train(site: Site, content: RecordDict) -> RecordDict:
             training, validation = _patients(site, request, preprocessing)
             metrics = _validated(site, terms, validation, preprocessing)
             loss = train(
-                site.model, training, site.federation, preprocessing.cuts, request.round, _round_seed(request)
+                site.model,
+                training,
+                site.federation,
+                preprocessing.cuts,
+                request.round,
+                _round_seed(request),
+                site.device,
             )
         patients = _enough(patients_behind(training, site.federation), terms)
-        return _reply(site, request, patients, {"training_loss": loss, **metrics})
+        return _reply(run, site, request, patients, {"training_loss": loss, **metrics})
     with _accounted(site, terms, request.round):
         training, _ = _patients(site, request, preprocessing)
         train_privately(
@@ -174,9 +184,10 @@ def _train(site: Site, content: RecordDict) -> RecordDict:
             preprocessing.cuts,
             request.round,
             site.absent,
+            site.device,
         )
     # Neither a loss nor a number of patients leaves: each would be a release of its own.
-    return _reply(site, request, hospitals_behind(site.federation, site.absent), {})
+    return _reply(run, site, request, hospitals_behind(site.federation, site.absent), {})
 
 
 def _taken_over(site: Site, request: ModelRequest) -> Preprocessing:
@@ -200,18 +211,33 @@ def _validated(
     """Metrics of the site's model; none of fewer patients than the minimum count: a sum over two tells of both."""
     if len(validation) < terms.minimum_count:
         return {}
-    return evaluate(site.model, validation, site.federation, preprocessing.cuts, terms.minimum_count)
+    least = terms.minimum_count
+    return evaluate(site.model, validation, site.federation, preprocessing.cuts, least, site.device)
 
 
 def _reply(
-    site: Site, request: ModelRequest, patients: dict[str, float], metrics: dict[str, float]
+    run: int, site: Site, request: ModelRequest, patients: dict[str, float], metrics: dict[str, float]
 ) -> RecordDict:
+    """The weights, or their change as the agreement has it travel; last of all, so that it is of a noised update."""
     weights = {
-        name: tensor.numpy().copy() if patients[averaging_group(name)] else request.weights[name]
+        name: tensor.cpu().numpy().copy() if patients[averaging_group(name)] else request.weights[name]
         for name, tensor in site.model.state_dict().items()
     }
-    return TrainReply(
-        site=site.cohort.site, round=request.round, weights=weights, patients=patients, metrics=metrics
+    name, wire = site.cohort.site, site.federation.wire
+    if wire.update == "float32":
+        reply = TrainReply(
+            site=name, round=request.round, weights=weights, patients=patients, metrics=metrics
+        )
+        return reply.to_record()
+    privacy = site.terms.privacy
+    trained = {
+        each
+        for each in weights
+        if patients[averaging_group(each)] and (privacy is None or learns(each, privacy, site.absent))
+    }
+    update = encoded_update(Home(site.folder).residual, run, request, weights, trained, wire)
+    return UpdateReply(
+        site=name, round=request.round, update=update, patients=patients, metrics=metrics
     ).to_record()
 
 
@@ -249,7 +275,7 @@ def statistics(message: Message, context: Context) -> Message:
 @app.train()
 def train_round(message: Message, context: Context) -> Message:
     """Answer `ModelRequest` with weights trained at the site."""
-    return _answer(message, context, _train)
+    return _answer(message, context, partial(_train, context.run_id))
 
 
 @app.evaluate()

@@ -19,7 +19,7 @@ from client.spending import read_account
 from common.accounting import Release, spend
 from common.bundle import PACKAGE
 from common.errors import InputError
-from common.federation import FILE_NAME, Federation, PublicFile, load
+from common.federation import FILE_NAME, Federation, PublicFile, Wire, load
 from common.guarantee import check_agreement
 from common.model import build_model
 from common.schema import Modality
@@ -221,7 +221,7 @@ def _rounds(proposal: Proposal) -> str:
 def _leaving(proposal: Proposal) -> Iterator[str]:
     privacy, least = proposal.terms.privacy, proposal.terms.minimum_count
     numbers = sum(math.prod(shape) for shape in proposal.weights.values())
-    yield f"every round the model's weights, {len(proposal.weights)} arrays with {numbers:,} numbers"
+    yield f"every round {_update(proposal.federation.wire)}, {len(proposal.weights)} arrays with {numbers:,} numbers"
     if privacy is None:
         yield f"counts and sums per column, the same whenever asked; none over fewer than {least} patients"
         yield f"every round numbers of patients, sums of losses over {least} or more, pairs with as many on either side"
@@ -232,6 +232,16 @@ def _leaving(proposal: Proposal) -> Iterator[str]:
         "noised": "sums per column with noise, anew and at a price whenever asked",
         "public": f"exact sums per column over {least} or more patients, outside the guarantee",
     }[privacy.statistics]
+
+
+def _update(wire: Wire) -> str:
+    """What is sent of a trained model."""
+    if wire.update == "float32":
+        return "the model's weights"
+    how = {"float16": "in half precision", "int8": "in integers of 8 bits"}.get(wire.update)
+    if wire.share is not None:
+        how = f"the largest {wire.share:.3g} of it"
+    return f"the change of the model's weights, {how} (the rest is kept here and added to the next round's)"
 
 
 def _costs(proposal: Proposal) -> Iterator[str]:

@@ -25,7 +25,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from client.cohort import OUTCOMES, SITE_FILE, Cohort, SiteFile, read_cohort
-from client.home import is_private, write_whole
+from client.home import is_private, read_private, write_whole
 from common.batch import PatientBatch
 from common.bundle import PACKAGE
 from common.federation import Federation
@@ -124,7 +124,7 @@ def _read(cache: Path, key: str, site: SiteFile, federation: Federation) -> Buil
     """What was kept under a key; None if nothing was, or not as it was kept."""
     for path in cache.glob(f"{key}.*{_SUFFIX}"):
         try:
-            content = _read_private(path)
+            content = read_private(path)
             if content is None:
                 log.warning("not used: the file is not this user's alone")
                 continue
@@ -135,15 +135,6 @@ def _read(cache: Path, key: str, site: SiteFile, federation: Federation) -> Buil
         except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
             log.warning("not usable (%s), and built anew", type(error).__name__)
     return None
-
-
-def _read_private(path: Path) -> bytes | None:
-    """A file's content; None if it is no plain file, or another user's, or others can read or write it."""
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode) or not _is_ours(found) or stat.S_IMODE(found.st_mode) & 0o077:
-            return None
-        return file.read()
 
 
 def _keep(cache: Path, key: str, built: Built) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from common.batch import moved
 from common.model import Branch
 
 ROUNDING = 1e-6
@@ -57,9 +58,8 @@ class PerPatient:
         own = weight if self.rows is None else weight[self.rows]
         gradients, factor = self.gradients, self.factor
         if spoilt:  # 0 times infinity is not 0
-            keep = own > 0
-            own, gradients = own[keep], gradients[keep]
-            factor = None if factor is None else factor[keep]
+            gradients = _without(gradients, own)
+            factor = None if factor is None else _without(factor, own)
         if factor is not None:
             return ((gradients * own[:, None]).t() @ factor).flatten()
         return own @ gradients.flatten(1)
@@ -96,7 +96,8 @@ class PatientGradients:
             handle.remove()
 
     def _enter(self, branch: Branch, inputs: tuple[Any, ...]) -> None:
-        self._rows = None if branch.dense else inputs[2].nonzero().squeeze(1)
+        values, _, here = inputs
+        self._rows = None if branch.dense else moved(here.nonzero().squeeze(1), values.device)
 
     def _leave(self, branch: Branch, inputs: tuple[Any, ...], output: object) -> None:
         self._rows = None
@@ -149,7 +150,8 @@ class PatientGradients:
         single = self.parameters[0].dtype
         # Below the smallest normal number a weight would be rounded coarsely; not-a-number is not above it either.
         weight = torch.where(scale >= torch.finfo(single).tiny, scale, 0.0).to(single)
-        spoilt = not bool((weight > 0).all())
+        # A GPU is not asked, since that would be to wait for it: there a patient's gradient may be spoilt at any time.
+        spoilt = weight.device.type != "cpu" or not bool((weight > 0).all())
         sums: dict[Tensor, Tensor] = {}
         for part, parameters in joined:
             pieces = part.weighted_sum(weight, spoilt).split([own.numel() for own in parameters])
@@ -165,6 +167,11 @@ def patient_gradients(model: nn.Module) -> Iterator[PatientGradients]:
         yield watching
     finally:
         watching.close()
+
+
+def _without(gradients: Tensor, weight: Tensor) -> Tensor:
+    """Gradients [R, ...], 0 for the patients of weight [R] 0."""
+    return gradients.masked_fill((weight == 0).view(-1, *[1] * (gradients.dim() - 1)), 0.0)
 
 
 def _added(uses: list[PerPatient], patients: int) -> PerPatient:
@@ -226,4 +233,11 @@ def _parts(
     elif single:
         yield PerPatient(layer.weight, rows, flat, given)
     else:
-        yield PerPatient(layer.weight, rows, flat.transpose(1, 2) @ given.flatten(1, -2))
+        yield PerPatient(layer.weight, rows, _summed_products(flat, given.flatten(1, -2)))
+
+
+def _summed_products(grad: Tensor, given: Tensor) -> Tensor:
+    """Per patient grad^T given, [R, T, O] and [R, T, I] -> [R, O, I]; BLAS is quicker with the narrower one first."""
+    if given.shape[2] < grad.shape[2]:
+        return (given.transpose(1, 2) @ grad).transpose(1, 2)
+    return grad.transpose(1, 2) @ given

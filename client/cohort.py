@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
+from client.device import ASKED, Precision
 from client.policy import Policy
 from common.batch import PatientBatch
 from common.errors import InputError
@@ -28,6 +29,7 @@ class SiteFile(BaseModel):
     at this site. `columns` maps, per table, the federation's column to the hospital's where they differ.
     `fold` and `group` name optional columns of outcomes: a published held-out fold, and a subgroup to report.
     `approved` is the hash of the federation file this hospital agreed to. `policy` is what this hospital allows.
+    `device`, `deterministic` and `precision` say where and how this hospital trains: see `client.device`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,6 +42,9 @@ class SiteFile(BaseModel):
     group: str | None = None
     approved: str | None = None
     policy: Policy = Policy()
+    device: str = Field(default="auto", pattern=ASKED)
+    deterministic: bool = False
+    precision: Precision = "float32"
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,8 @@ def read_site_file(folder: Path, federation: Federation) -> SiteFile:
     """Read `site.toml` and check it against the federation file.
 
     Raises:
-        InputError: if it cannot be read, breaks the schema or approves another federation file.
+        InputError: if it cannot be read, breaks the schema, approves another federation file, or asks for a precision
+            in which the federation's privacy would not hold.
     """
     path, site = folder / SITE_FILE, parse_site_file(folder)
     known = {OUTCOMES: {column for task in federation.tasks for column in task.columns}}
@@ -106,6 +112,9 @@ def read_site_file(folder: Path, federation: Federation) -> SiteFile:
             "the federation file is not the one this hospital approved",
             "review the new federation file and approve its hash",
         )
+    if site.precision != "float32" and federation.privacy is not None:
+        what = f"{site.precision} is too coarse for gradients that privacy clips exactly"
+        raise InputError(f"{path}, precision", what, 'set it to "float32", or remove it')
     return site
 
 

@@ -22,6 +22,7 @@ from client.outgoing import (
     fit_evaluation,
     fit_statistics,
     fit_training,
+    fit_update,
     require,
 )
 from client.policy import Policy, Terms, agree
@@ -36,6 +37,7 @@ from common.exchange import (
     StatisticsReply,
     StatisticsRequest,
     TrainReply,
+    UpdateReply,
     is_refusal,
 )
 from common.federation import Federation
@@ -151,7 +153,7 @@ class Gate:
             asked = ModelRequest.from_record(request.content)
             require(asked.federation == self._federation.digest, BlockReason.MESSAGE_TYPE)
             if kind == "train":
-                training, norm, fewer = fit_training(TrainReply.from_record(content), asked, expected)
+                training, norm, fewer = self._trained(content, asked, expected)
                 number = self._reserved(expected.terms.round_releases(), asked.round)
                 passed = _reply(request, training.to_record())
                 return Verdict("passed", passed, "", norm, fewer, number)
@@ -163,6 +165,14 @@ class Gate:
             return Verdict("passed", passed, "", None, fewer, number)
         except InvalidMessageError:
             raise BlockedError(BlockReason.NOT_A_MESSAGE) from None
+
+    def _trained(
+        self, content: RecordDict, asked: ModelRequest, expected: Expected
+    ) -> tuple[TrainReply | UpdateReply, float, tuple[str, ...]]:
+        """What training gave, in the one form that the agreement has for it."""
+        if self._federation.wire.update == "float32":
+            return fit_training(TrainReply.from_record(content), asked, expected)
+        return fit_update(UpdateReply.from_record(content), asked, expected)
 
     def _refused(self, request: Message, content: RecordDict) -> Verdict:
         try:

@@ -67,6 +67,11 @@ class Home:
         return self.state / "cache"
 
     @property
+    def residual(self) -> Path:
+        """What encoding has left of the last update (`client.error_feedback`); it can be removed at any time."""
+        return self.state / "residual.safetensors"
+
+    @property
     def logs(self) -> Path:
         """What the running services say, which may never leave the hospital."""
         return self.state / "logs"
@@ -148,6 +153,18 @@ def is_private(place: Path) -> bool:
     found = place.lstat()
     ours = found.st_uid == os.geteuid() and not stat.S_ISLNK(found.st_mode)
     return ours and not stat.S_IMODE(found.st_mode) & 0o077
+
+
+def read_private(path: Path) -> bytes | None:
+    """A file's content; None if it is no plain file, or another user's, or others can read or write it.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+        found = os.fstat(file.fileno())
+        ours = stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
+        return file.read() if ours and not stat.S_IMODE(found.st_mode) & 0o077 else None
 
 
 def write_whole(path: Path, content: bytes, mode: int = 0o644) -> None:

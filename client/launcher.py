@@ -84,6 +84,8 @@ class Launcher:
 
     def _answered(self, message: Message, context: Context) -> Message:
         from client.app import app  # after all checks
+        from client.site import open_site
+        from client.threads import use_threads
 
         assert self._agreed is not None
         federation, approval = self._agreed
@@ -94,6 +96,7 @@ class Launcher:
         places = {"site": self.home.folder, "federation": self.home.agreement, "cache": self.home.cache}
         told = {name: str(place) for name, place in places.items()}
         own = Context(context.run_id, context.node_id, {**told}, RecordDict(), {})
+        use_threads(open_site(own).model, federation.training.batch_size)
         return app(message, own)
 
     def release(self, message: Message) -> Message:

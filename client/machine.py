@@ -1,16 +1,15 @@
 """The machine of a site as the process that trains would find it: Python, torch, GPU, disk, memory, permissions."""
 
-import json
 import os
 import shlex
 import shutil
 import stat
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from client import probe
 from client.cohort import parse_site_file
 from client.finding import Finding, fail, ok, warn
 from client.home import Home, is_private
@@ -23,18 +22,12 @@ _GIB = 2**30
 
 
 def python(home: Home) -> Iterator[Finding]:
-    """The interpreter, torch and the GPUs of a child with the services' environment."""
-    command = [sys.executable, "-P", "-m", "client.probe"]
-    run = subprocess.run(
-        command, env={**inherited(home)}, capture_output=True, text=True, timeout=120, check=False
-    )
-    if run.returncode:
-        told = run.stderr.strip().splitlines()[-1:] or ["it said nothing"]
-        yield fail(
-            "python", f"the training process cannot start: {told[0]}", "install consilium again in its venv"
-        )
+    """The interpreter, torch, the GPUs, and the site's device, of a child with the services' environment."""
+    try:
+        found = probe.ask(home.folder, inherited(home))
+    except InputError as error:
+        yield fail(error.where, error.what, error.remedy)
         return
-    found = json.loads(run.stdout.splitlines()[-1])
     yield ok("python", f"{found['python']} at {found['executable']}")
     if not found["arithmetic"]:
         yield fail(
@@ -43,6 +36,11 @@ def python(home: Home) -> Iterator[Finding]:
     else:
         yield ok("torch", f"{found['torch']}, {found['threads']} threads")
     yield from _gpus(found)
+    if found["objection"] is not None:
+        where, what, remedy = (found["objection"][part] for part in ("where", "what", "remedy"))
+        yield fail("device", f"{where}: {what}", remedy)
+    elif found["device"] is not None:
+        yield ok("device", f"the site trains on {found['device']}")
 
 
 def _gpus(found: dict[str, object]) -> Iterator[Finding]:
@@ -58,7 +56,7 @@ def _gpus(found: dict[str, object]) -> Iterator[Finding]:
     if devices:
         yield ok("driver", driver or "its tools are not installed")
     elif driver is None:
-        yield ok("gpu", "none; the site trains on its processors")
+        yield ok("gpu", "none")
     elif found["cuda"] is None:
         yield warn(
             "gpu", f"there is one ({driver}), but torch is built without CUDA", "install torch for CUDA"

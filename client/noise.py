@@ -8,6 +8,7 @@ from opacus.optimizers.optimizer_fast_gradient_clipping import DPOptimizerFastGr
 from torch import Tensor
 
 from client.secret import SecretRandom
+from common.batch import moved
 from common.federation import Privacy
 
 BLOCK = 1 << 16
@@ -41,7 +42,7 @@ class NoisyOptimiser(DPOptimizerFastGradientClipping):  # type: ignore[misc]
         parameters = self.params
         sizes = [own.numel() for own in parameters]
         noisy = self._normal(sum(sizes)).mul_(self.noise_multiplier * self.max_grad_norm)
-        noisy = noisy.to(parameters[0].device)
+        noisy = moved(noisy, parameters[0].device)
         noisy += torch.cat([own.summed_grad.flatten() for own in parameters])
         rounded = noisy.to(parameters[0].dtype)
         for own, part in zip(parameters, rounded.split(sizes), strict=True):

@@ -12,10 +12,12 @@ from enum import StrEnum
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from client.policy import Terms
 from client.privacy import learns
-from common.exchange import EvaluateReply, ModelRequest, Numbers, StatisticsReply, TrainReply
+from common.compression import DecodeError, decode, encode, unflatten
+from common.exchange import EvaluateReply, ModelRequest, Numbers, StatisticsReply, TrainReply, UpdateReply
 from common.federation import Federation
 from common.model import averaging_group, hospitals_behind
 from common.packing import Arrays
@@ -38,6 +40,7 @@ class BlockReason(StrEnum):
     ARRAY_NAMES = "array-names"
     ARRAY_FORM = "array-form"
     NOT_FINITE = "not-finite"
+    ENCODING = "encoding"
     UPDATE_NORM = "update-norm"
     UNTRAINED_CHANGED = "untrained-changed"
     COUNT = "count"
@@ -126,28 +129,66 @@ def fit_training(
     reply: TrainReply, request: ModelRequest, expected: Expected
 ) -> tuple[TrainReply, float, tuple[str, ...]]:
     """(the reply, L2 norm of its update, metrics that were suppressed): exactly the model's weights, and fit counts."""
-    privacy = expected.terms.privacy
     require(reply.site == expected.site, BlockReason.WRONG_SITE)
     require(reply.round == request.round, BlockReason.WRONG_ROUND)
     weights = _in_order(reply.weights, expected.weights, np.dtype(np.float32))
     before = _in_order(request.weights, expected.weights, np.dtype(np.float32))
     patients = _patients(reply.patients, expected)
-    squares = []
     for name, array in weights.items():
-        trained = patients[averaging_group(name)] > 0
-        if privacy is not None:
-            trained &= learns(name, privacy, frozenset())
-        if not trained:
+        if not _is_trained(name, patients, expected):
             require(array.tobytes() == before[name].tobytes(), BlockReason.UNTRAINED_CHANGED)
-        squares.append(float(np.square(array.astype(np.float64) - before[name]).sum()))
-    norm = math.sqrt(math.fsum(squares))
-    limit = expected.maximum_update_norm
-    require(math.isfinite(norm) and (limit is None or norm <= limit), BlockReason.UPDATE_NORM)
+    norm = _update_norm(
+        (array.astype(np.float64) - before[name] for name, array in weights.items()), expected
+    )
     metrics, suppressed = _metrics(reply.metrics, expected, ("training_loss",))
     fitted = TrainReply(
         site=expected.site, round=reply.round, weights=weights, patients=patients, metrics=metrics
     )
     return fitted, norm, suppressed
+
+
+def fit_update(
+    reply: UpdateReply, request: ModelRequest, expected: Expected
+) -> tuple[UpdateReply, float, tuple[str, ...]]:
+    """As `fit_training`, of an update encoded as the agreement says; it leaves in the one form that its values have."""
+    require(reply.site == expected.site, BlockReason.WRONG_SITE)
+    require(reply.round == request.round, BlockReason.WRONG_ROUND)
+    wire, shapes = expected.federation.wire, expected.weights
+    try:
+        update = decode(reply.update, wire, shapes)
+    except DecodeError:
+        raise BlockedError(BlockReason.ENCODING) from None
+    canonical = encode(update, wire, shapes)
+    for name, array in canonical.items():
+        require(array.tobytes() == reply.update[name].tobytes(), BlockReason.ENCODING)
+    before = _in_order(request.weights, shapes, np.dtype(np.float32))
+    patients = _patients(reply.patients, expected)
+    changes = unflatten(update, shapes)
+    for name, change in changes.items():
+        is_trained = _is_trained(name, patients, expected)
+        require(is_trained or not change.any(), BlockReason.UNTRAINED_CHANGED)
+        with np.errstate(over="ignore"):
+            require(bool(np.isfinite(before[name] + change).all()), BlockReason.NOT_FINITE)
+    norm = _update_norm((change.astype(np.float64) for change in changes.values()), expected)
+    metrics, suppressed = _metrics(reply.metrics, expected, ("training_loss",))
+    fitted = UpdateReply(
+        site=expected.site, round=reply.round, update=canonical, patients=patients, metrics=metrics
+    )
+    return fitted, norm, suppressed
+
+
+def _is_trained(name: str, patients: Numbers, expected: Expected) -> bool:
+    """Whether patients of this hospital can have moved a parameter."""
+    privacy = expected.terms.privacy
+    return patients[averaging_group(name)] > 0 and (privacy is None or learns(name, privacy, frozenset()))
+
+
+def _update_norm(changes: Iterable[NDArray[np.float64]], expected: Expected) -> float:
+    """L2 norm over all parameters, within the policy's limit."""
+    norm = math.sqrt(math.fsum(float(np.square(change).sum()) for change in changes))
+    limit = expected.maximum_update_norm
+    require(math.isfinite(norm) and (limit is None or norm <= limit), BlockReason.UPDATE_NORM)
+    return norm
 
 
 def fit_evaluation(

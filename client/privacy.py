@@ -15,9 +15,11 @@ from torch.nn import Parameter
 from torch.optim import SGD
 
 from client.clipping import PatientGradients, patient_gradients
+from client.device import CPU, Device
+from client.memory import patients_at_once, placed
 from client.secret import SecretRandom
-from client.training import patient_loss
-from common.batch import PatientBatch
+from client.training import are_finite, patient_loss
+from common.batch import PatientBatch, moved
 from common.errors import Refusal, RefusalCode
 from common.federation import Federation, Privacy
 from common.model import HierarchicalMultimodalGNN
@@ -35,7 +37,7 @@ A product over a batch is rounded otherwise when a patient is gone, and steep we
 weights of size 1,000 the others' clipped gradients moved by 3.7 times the clip norm in float32, by nothing in float64.
 """
 AT_ONCE = 64
-"""Patients whose gradients are computed together; larger Poisson samples are added up in parts."""
+"""Patients whose gradients are computed together at most; larger Poisson samples are added up in parts."""
 
 
 def train_privately(
@@ -46,19 +48,21 @@ def train_privately(
     cuts: dict[str, Tensor],
     round_: int,
     absent: frozenset[str],
+    device: Device = CPU,
 ) -> None:
     """Take `privacy.steps` private steps in place on one site's standardised patients.
 
     The learning rate falls with the round as half a cosine. Nothing else comes back: a loss would be another release.
 
     Args:
-        model: without dropout (`common.guarantee.check_agreement`).
-        batch: all of the site's training patients.
+        model: on the device, without dropout (`common.guarantee.check_agreement`).
+        batch: all of the site's training patients, on the CPU.
         federation: the agreement.
         privacy: what holds at this site, the federation's terms or stricter ones.
         cuts: hazard intervals.
         round_: 1 for the first.
         absent: modalities that the hospital has no table of; their parameters stay as they are.
+        device: where to train, in float32 or more: clipping must be exact.
 
     Raises:
         Refusal: if the weights are no longer finite.
@@ -66,7 +70,7 @@ def train_privately(
     # Decided by the weights received, which no patient has a part in.
     alone = privacy.learn == "linear" and model.predictor is None and not _any(model.heads, "weight")
     loss = partial(_additive_loss if alone else _loss, model, federation)
-    precise = max(float(own.detach().abs().max()) for own in model.parameters()) > STEEP
+    precise = bool(torch.stack([own.detach().abs().max() for own in model.parameters()]).max() > STEEP)
     frozen = [own for name, own in model.named_parameters() if not learns(name, privacy, absent)]
     for own in frozen:
         own.requires_grad_(False)
@@ -74,12 +78,14 @@ def train_privately(
         if precise:
             model.double()
             batch, cuts = _double(batch), {name: ends.double() for name, ends in cuts.items()}
-        _steps(model, batch, federation, privacy, partial(loss, cuts), round_)
+        cuts = {name: moved(ends, device.place) for name, ends in cuts.items()}
+        with device.repeatable():
+            _steps(model, placed(batch, device), federation, privacy, partial(loss, cuts), round_, device)
     finally:
         model.float()
         for own in frozen:
             own.requires_grad_(True)
-    if not all(bool(own.isfinite().all()) for own in model.parameters()):
+    if not are_finite(list(model.parameters())):
         raise Refusal(RefusalCode.TRAINING_DIVERGED)
 
 
@@ -99,10 +105,12 @@ def _steps(
     privacy: Privacy,
     loss: Callable[[PatientBatch], Tensor],
     round_: int,
+    device: Device,
 ) -> None:
     from client.noise import NoisyOptimiser  # brings Opacus, which a round without privacy is spared
 
     training, secret = federation.training, SecretRandom()
+    at_once = min(AT_ONCE, patients_at_once(model, device, private=True))
     with patient_gradients(model) as gradients:
         rate = privacy.learning_rate * training.decay(round_)
         optimiser = NoisyOptimiser(SGD(gradients.parameters, lr=rate), privacy, secret)
@@ -111,7 +119,7 @@ def _steps(
         model.train()
         for _ in range(privacy.steps):
             drawn = (secret.uniform(len(batch)) < privacy.sampling_rate).nonzero().squeeze(1)
-            noisy_step(optimiser, gradients, batch.select(drawn), loss)
+            noisy_step(optimiser, gradients, batch.select(drawn), loss, at_once)
 
 
 def _loss(
@@ -143,18 +151,20 @@ def noisy_step(
     gradients: PatientGradients,
     drawn: PatientBatch,
     loss: Callable[[PatientBatch], Tensor],
+    at_once: int = AT_ONCE,
 ) -> None:
-    """One step on the patients drawn, computed AT_ONCE by AT_ONCE; with nobody drawn it is noise alone.
+    """One step on the patients drawn, so many at once; with nobody drawn it is noise alone.
 
     Args:
         optimiser: of the parameters that `gradients` watches.
         gradients: watches the model that `loss` uses.
         drawn: a Poisson sample.
         loss: gives one value per patient of a batch [B].
+        at_once: patients whose gradients are computed together.
     """
-    parts = torch.arange(len(drawn)).split(AT_ONCE)  # of nobody: one part without patients
+    parts = torch.arange(len(drawn)).split(at_once)  # of nobody: one part without patients
     for place, rows in enumerate(parts, start=1):
-        part = drawn.select(rows)
+        part = drawn.select(rows).to(gradients.parameters[0].device)
         sums = gradients.clipped_sum(partial(loss, part), len(part), optimiser.max_grad_norm)
         for own, total in zip(gradients.parameters, sums, strict=True):
             own.grad = total

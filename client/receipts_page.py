@@ -14,6 +14,7 @@ from client.receipts import Receipt, Verified, verify_here
 KINDS = {
     "StatisticsReply": "sums over training patients",
     "TrainReply": "model weights after training",
+    "UpdateReply": "change of the model weights by training, compressed",
     "EvaluateReply": "how the model did, summed",
     "RefusalReply": "a refusal code",
     "Error": "a fixed sentence",

@@ -19,6 +19,7 @@ from client.flower_internals import OTHER_COMMANDS, QUIET
 from client.home import Connection, Home, read_approval, read_connection, write_whole
 from client.keys import read_key
 from client.local_port import LOOPBACK, require_free
+from client.probe import require_device
 from common.errors import InputError
 from common.supervision import Service, end_leftovers, supervise
 from common.supervision_state import read_state
@@ -107,7 +108,8 @@ def start(home: Home) -> None:
     """Run the services until SIGTERM or SIGINT.
 
     Raises:
-        InputError: if the site is not ready, or runs already, or its local port is taken.
+        InputError: if the site is not ready, or runs already, or its local port is taken, or the device is not there
+            that its `site.toml` asks for.
     """
     if (running := read_state(state_file(home))) is not None:
         what = f"this site runs already, as process {running.pid}"
@@ -115,6 +117,7 @@ def start(home: Home) -> None:
     end_leftovers(state_file(home))  # they hold the port
     require_free(home)
     prepared = services(home)
+    require_device(home.folder, inherited(home))
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())

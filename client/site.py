@@ -9,7 +9,9 @@ from flwr.app import Context
 
 from client.cache import built_or_kept
 from client.cohort import SITE_FILE, Cohort, read_cohort, read_site_file
+from client.device import DeviceError, open_device
 from client.ledger_heads import HEAD_FILE
+from client.opened import Opened
 from client.policy import Terms, agree
 from client.training import patient_loss, split
 from common.batch import PatientBatch
@@ -29,14 +31,28 @@ class Site:
         folder: the site folder.
         agreement: the hospital's own copy of the federation file, its public files beside it.
         cache: where to keep what is built of them for the next process (`client.cache`); None keeps nothing.
+        device: where to train, instead of where `site.toml` says.
+        sharing: processes that train beside one another on this machine, this one included.
+
+    Attributes:
+        cohort: on the CPU.
+        model: on the device.
     """
 
-    def __init__(self, folder: Path, agreement: Path, cache: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        agreement: Path,
+        cache: Path | None = None,
+        device: str | None = None,
+        sharing: int = 1,
+    ) -> None:
         self.folder = folder
         if cache is None:
-            self.federation, self.model = _agreement(agreement, agreement.stat().st_mtime_ns)
+            self.federation, self.digest = _agreement(agreement, agreement.stat().st_mtime_ns)
         else:
             self.federation = load(agreement)
+            self.digest = self.federation.digest
         file = read_site_file(folder, self.federation)
         if file.policy.demands_privacy and file.fold is not None:
             what = (
@@ -44,12 +60,18 @@ class Site:
             )
             raise InputError(f"{folder / SITE_FILE}, fold", what, "remove it: folds are for simulations")
         self.policy = file.policy
+        asked, where = (
+            (file.device, f"{folder / SITE_FILE}, device") if device is None else (device, "--device")
+        )
+        self.device = open_device(asked, where, file.precision, file.deterministic, sharing)
         self.cohort: Cohort
         if cache is None:
+            self.model = _model(agreement, agreement.stat().st_mtime_ns, self.device.place)
             self.cohort = read_cohort(folder, self.federation)
         else:
             built = built_or_kept(cache, folder, agreement, file, self.federation)
             self.model, self.cohort = _checked(self.federation, built.prior), built.cohort
+            self.model.to(self.device.place)
 
     @property
     def terms(self) -> Terms:
@@ -129,10 +151,20 @@ class Site:
 
 
 @lru_cache(maxsize=2)
-def _agreement(path: Path, changed: int) -> tuple[Federation, HierarchicalMultimodalGNN]:
-    """The federation and its model, shared by the sites of a process: each message brings all weights anew."""
+def _agreement(path: Path, changed: int) -> tuple[Federation, str]:
+    """The federation and its digest, shared by the sites of a process.
+
+    A digest is over all participants: taken for every message, it would make a round of many sites quadratic in them.
+    """
     federation = load(path)
-    return federation, _checked(federation, load_prior(federation, path.parent))
+    return federation, federation.digest
+
+
+@lru_cache(maxsize=2)
+def _model(path: Path, changed: int, place: torch.device) -> HierarchicalMultimodalGNN:
+    """The agreement's model on a device, shared by the sites of a process: each message brings all weights anew."""
+    federation, _ = _agreement(path, changed)
+    return _checked(federation, load_prior(federation, path.parent)).to(place)
 
 
 def _checked(federation: Federation, prior: Prior) -> HierarchicalMultimodalGNN:
@@ -149,23 +181,28 @@ def _checked(federation: Federation, prior: Prior) -> HierarchicalMultimodalGNN:
     return model
 
 
-@lru_cache(maxsize=64)
-def _open(folder: str, agreement: str, cache: str | None, changed: tuple[int, ...]) -> Site:
-    """The site as long as neither its folder's files nor the federation file change."""
-    return Site(Path(folder), Path(agreement), None if cache is None else Path(cache))
+_opened = Opened[Site](size=lambda site: site.cohort.batch.size)
 
 
 def open_site(context: Context) -> Site:
-    """The site this node speaks for, from its node configuration (`site`, `federation`, and `cache` if it keeps one).
+    """The site this node speaks for, from its node configuration: `site` and `federation`, and what is optional.
+
+    That is `cache` if it keeps one, and in a simulation `device` and `sharing`: see `Site`.
 
     Raises:
-        Refusal: if its tables do not satisfy the federation file.
+        Refusal: if its tables do not satisfy the federation file, or its device is not there.
     """
     folder, agreement = str(context.node_config["site"]), str(context.node_config["federation"])
     cache = str(context.node_config["cache"]) if "cache" in context.node_config else None
+    device = str(context.node_config["device"]) if "device" in context.node_config else None
+    sharing = int(context.node_config.get("sharing", 1))
     try:
         files = sorted(each for each in Path(folder).iterdir() if each.is_file() and each.name != HEAD_FILE)
         changed = tuple(path.stat().st_mtime_ns for path in (*files, Path(agreement)))
-        return _open(folder, agreement, cache, changed)
+        place = None if cache is None else Path(cache)
+        key = (folder, agreement, cache or "", device or "")
+        return _opened.get(key, changed, lambda: Site(Path(folder), Path(agreement), place, device, sharing))
+    except DeviceError as error:
+        raise Refusal(RefusalCode.DEVICE_UNAVAILABLE) from error
     except (InputError, OSError) as error:
         raise Refusal(RefusalCode.COHORT_INVALID) from error

@@ -1,19 +1,26 @@
 """Local training at one hospital: epochs over its own patients, and how the model does on its validation patients."""
 
 import math
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from client.adamw import AdamW
-from common.batch import PatientBatch
+from client.device import CPU, Device
+from client.memory import patients_at_once, placed
+from common.batch import PatientBatch, moved
 from common.errors import Refusal, RefusalCode
 from common.federation import Federation
 from common.metrics import concordance_pairs
 from common.model import HierarchicalMultimodalGNN
 from common.objectives import agreement_loss, multitask_loss, survival_curve
 from common.schema import ResponseTask, SurvivalTask, Task
+
+LONGEST_STEP = 5.0
+"""Gradients are shortened to this norm."""
 
 
 def split(patients: int, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
@@ -30,11 +37,22 @@ def train(
     cuts: dict[str, Tensor],
     round_: int,
     seed: int,
+    device: Device = CPU,
 ) -> float:
     """Fit the model in place on one site's standardised training patients.
 
     The learning rate falls with the round as half a cosine. Dropout and the order of patients follow `seed`, so that
-    the same seed gives the same weights.
+    the same seed gives the same weights. A minibatch for which the device has no room is computed in parts, whose
+    gradients add up to its own. Nothing in a step waits for a GPU.
+
+    Args:
+        model: on the device.
+        batch: on the CPU.
+        federation: the agreement.
+        cuts: hazard intervals.
+        round_: 1 for the first.
+        seed: of this round.
+        device: where to train.
 
     Returns:
         Mean loss per patient over the last epoch.
@@ -45,32 +63,69 @@ def train(
     settings = federation.training
     rate = settings.learning_rate * settings.decay(round_)
     optimiser = AdamW(model.parameters(), lr=rate, weight_decay=settings.weight_decay)
-    anchor = [own.detach().clone() for own in model.parameters()] if settings.strategy == "fedprox" else None
+    pull: Callable[[], Tensor] | None = None
+    if settings.strategy == "fedprox":
+        anchor = [own.detach().clone() for own in model.parameters()]
+        pull = partial(_pull, model, anchor, settings.proximal_mu)
+    batch, cuts = placed(batch, device), {name: moved(ends, device.place) for name, ends in cuts.items()}
+    loss = partial(patient_loss, model, federation=federation, cuts=cuts)
+    at_once = patients_at_once(model, device)
     model.train()
-    total = 0.0
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with device.drawing(seed), device.repeatable():
         for _ in range(settings.local_epochs):
-            total = 0.0
-            for chosen in _minibatches(len(batch), settings.batch_size):
-                part = batch.select(chosen)
-                loss = patient_loss(model, part, federation, cuts).sum()
-                objective = loss / len(part)
-                if anchor is not None:
-                    objective = objective + settings.proximal_mu / 2 * _distance(model, anchor)
-                optimiser.zero_grad()
-                objective.backward()
-                torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-                optimiser.step()
-                total += float(loss.detach())
-    if not math.isfinite(total) or not all(bool(own.isfinite().all()) for own in model.parameters()):
+            minibatches = _minibatches(len(batch), settings.batch_size)
+            parts = [_divided(chosen, at_once) for chosen in minibatches]
+            total = _epoch(model, batch, parts, loss, pull, optimiser, device)
+    if not are_finite([total, *model.parameters()]):
         raise Refusal(RefusalCode.TRAINING_DIVERGED)
-    return total / len(batch)
+    return float(total) / len(batch)
+
+
+def _epoch(
+    model: HierarchicalMultimodalGNN,
+    batch: PatientBatch,
+    minibatches: Sequence[Sequence[Tensor]],
+    loss: Callable[[PatientBatch], Tensor],
+    pull: Callable[[], Tensor] | None,
+    optimiser: AdamW,
+    device: Device,
+) -> Tensor:
+    """A step per minibatch, computed part by part; nothing here may ask a GPU for a number.
+
+    Returns:
+        [] float64 on the device: the sum of the patients' losses.
+    """
+    total = torch.zeros((), dtype=torch.float64, device=device.place)
+    for parts in minibatches:
+        patients = sum(len(rows) for rows in parts)
+        optimiser.zero_grad()
+        for place, rows in enumerate(parts):
+            part = batch.select(rows).to(device.place)
+            with device.autocast():
+                losses = loss(part).sum()
+            objective = losses / patients
+            if pull is not None and place == 0:
+                objective = objective + pull()
+            objective.backward()
+            total += losses.detach()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), LONGEST_STEP)
+        optimiser.step()
+    return total
+
+
+def are_finite(tensors: Sequence[Tensor]) -> bool:
+    """Whether all numbers of tensors on one device are finite; asked once for all of them."""
+    return bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all())
 
 
 def _minibatches(patients: int, size: int) -> list[Tensor]:
     """A random partition into parts as equal as can be, none above `size`."""
-    return list(torch.randperm(patients).tensor_split(math.ceil(patients / size)))
+    return _divided(torch.randperm(patients), size)
+
+
+def _divided(patients: Tensor, size: int) -> list[Tensor]:
+    """Indices in their order, in parts as equal as can be, none above `size`."""
+    return list(patients.tensor_split(math.ceil(len(patients) / size)))
 
 
 def patient_loss(
@@ -88,18 +143,25 @@ def patient_loss(
     return loss
 
 
-def _distance(model: torch.nn.Module, anchor: list[Tensor]) -> Tensor:
-    """Squared distance to the round's global weights (FedProx, Li et al. 2020)."""
+def _pull(model: torch.nn.Module, anchor: list[Tensor], weight: float) -> Tensor:
+    """Weight / 2 times the squared distance to the round's global weights (FedProx, Li et al. 2020)."""
     pairs = zip(model.parameters(), anchor, strict=True)
-    return torch.stack([(own - fixed).square().sum() for own, fixed in pairs]).sum()
+    return weight / 2 * torch.stack([(own - fixed).square().sum() for own, fixed in pairs]).sum()
 
 
 @torch.no_grad()
-def logits(model: HierarchicalMultimodalGNN, batch: PatientBatch, size: int = 256) -> dict[str, Tensor]:
-    """Task -> logits [P, outputs] of the model in evaluation mode."""
+def logits(
+    model: HierarchicalMultimodalGNN, batch: PatientBatch, size: int = 256, device: Device = CPU
+) -> dict[str, Tensor]:
+    """Task -> logits [P, outputs] of the model in evaluation mode, on the CPU as the batch is.
+
+    They are computed for `size` patients at once, fewer if the device has no room.
+    """
     model.eval()
-    parts = [model(batch.select(rows)) for rows in torch.arange(len(batch)).split(size)]
-    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    size = min(size, patients_at_once(model, device))
+    with device.repeatable():
+        parts = [model(batch.select(rows).to(device.place)) for rows in torch.arange(len(batch)).split(size)]
+    return {name: torch.cat([part[name] for part in parts]).cpu() for name in parts[0]}
 
 
 def evaluate(
@@ -108,13 +170,14 @@ def evaluate(
     federation: Federation,
     cuts: dict[str, Tensor],
     least: int = 1,
+    device: Device = CPU,
 ) -> dict[str, float]:
-    """Sums over one site's patients, so that sites add up: see `exchange.EvaluateReply`.
+    """Sums over one site's patients, who are on the CPU, so that sites add up: see `exchange.EvaluateReply`.
 
     Pairs with fewer than `least` patients on either side count as none: one event among nine patients makes eight
     pairs, which all tell of that patient.
     """
-    outputs = logits(model, batch)
+    outputs = logits(model, batch, device=device)
     loss = multitask_loss(federation.tasks, outputs, batch, cuts, None)
     metrics = {
         "validation_loss": float(loss.sum()),

@@ -1,15 +1,17 @@
 """Patients as tensors: values with masks, never imputed, never an identifier."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
+_PARTS = ("values", "observed", "labels", "labelled")
+
 
 @dataclass(frozen=True)
 class PatientBatch:
-    """A batch of P patients.
+    """A batch of P patients on any device, all tensors on the same.
 
     Attributes:
         values: modality -> [P, nodes] float32; 0 where not observed.
@@ -23,34 +25,71 @@ class PatientBatch:
     observed: dict[str, Tensor]
     labels: dict[str, Tensor]
     labelled: dict[str, Tensor]
+    _present: dict[str, Tensor] = field(init=False, repr=False, compare=False, default_factory=dict)
+    """What `present` says, kept where to ask the tensors would be to wait for a GPU."""
 
     def __len__(self) -> int:
         """Number of patients."""
         return len(next(iter(self.values.values())))
 
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors are."""
+        return next(iter(self.values.values())).device
+
+    @property
+    def size(self) -> int:
+        """Bytes of all tensors."""
+        return sum(tensor.nbytes for part in _PARTS for tensor in getattr(self, part).values())
+
     def present(self, modality: str) -> Tensor:
-        """[P] bool: patients with anything observed in the modality."""
-        return self.observed[modality].any(dim=1)
+        """[P] bool, always on the CPU: patients with anything observed in the modality.
+
+        Which rows a model computes is decided by it, and a decision by a GPU's tensor would have to wait for the GPU.
+        """
+        known = self._present.get(modality)
+        return self.observed[modality].any(dim=1).cpu() if known is None else known
 
     def select(self, patients: Tensor) -> "PatientBatch":
-        """The patients at these indices ([K] long) or under this mask ([P] bool)."""
-        return PatientBatch(
+        """The patients at these indices ([K] long) or under this mask ([P] bool), which are on the CPU."""
+        if patients.dtype == torch.bool:
+            patients = patients.nonzero().squeeze(1)
+        rows = moved(patients, self.device)
+        chosen = PatientBatch(
+            *({name: tensor[rows] for name, tensor in getattr(self, part).items()} for part in _PARTS)
+        )
+        chosen._present.update({name: known[patients] for name, known in self._present.items()})
+        return chosen
+
+    def to(self, device: torch.device) -> "PatientBatch":
+        """The same patients on a device; nobody waits for the copies."""
+        if device == self.device:
+            return self
+        there = PatientBatch(
             *(
-                {name: tensor[patients] for name, tensor in getattr(self, field.name).items()}
-                for field in fields(self)
+                {name: moved(tensor, device) for name, tensor in getattr(self, part).items()}
+                for part in _PARTS
             )
         )
+        there._present.update({name: self.present(name) for name in self.observed})
+        return there
+
+
+def moved(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor on a device: to a GPU through pinned memory, from which the copy goes on while the program does."""
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 def concatenate(batches: Sequence[PatientBatch]) -> PatientBatch:
     """All patients of several batches of the same federation, in order."""
-    first = batches[0]
     return PatientBatch(
         *(
             {
-                name: torch.cat([getattr(batch, field.name)[name] for batch in batches])
-                for name in getattr(first, field.name)
+                name: torch.cat([getattr(batch, part)[name] for batch in batches])
+                for name in getattr(batches[0], part)
             }
-            for field in fields(first)
+            for part in _PARTS
         )
     )

@@ -32,6 +32,7 @@ REMEDIES: dict[RefusalCode, str] = {
     RefusalCode.NOT_APPROVED: "review it and approve it by `consilium site approve SITE FOLDER`",
     RefusalCode.BUNDLE_FOREIGN: "start the run by `consilium coordinator run` with the file that was approved",
     RefusalCode.VERSION_MISMATCH: "install the same version on both sides and approve the federation file again",
+    RefusalCode.DEVICE_UNAVAILABLE: "`consilium site doctor SITE` says what is there; else set device to auto",
     RefusalCode.GATE_BLOCKED: "`consilium site receipts SITE` says why",
     RefusalCode.INTERNAL: "look there",
 }

@@ -41,6 +41,7 @@ class RefusalCode(StrEnum):
     NOT_APPROVED = "not-approved"
     BUNDLE_FOREIGN = "bundle-foreign"
     VERSION_MISMATCH = "version-mismatch"
+    DEVICE_UNAVAILABLE = "device-unavailable"
     GATE_BLOCKED = "gate-blocked"
     INTERNAL = "internal"
 
@@ -63,6 +64,7 @@ REFUSALS: dict[RefusalCode, str] = {
     RefusalCode.NOT_APPROVED: "The hospital has not approved a federation file for this site.",
     RefusalCode.BUNDLE_FOREIGN: "The run brings another bundle than the one that names the installed package.",
     RefusalCode.VERSION_MISMATCH: "The run, or the hospital's approval, is for another version of consilium.",
+    RefusalCode.DEVICE_UNAVAILABLE: "The GPU that the site is set to train on is not there, or does not compute.",
     RefusalCode.GATE_BLOCKED: "The hospital's gate held the answer back.",
     RefusalCode.INTERNAL: "Something failed at the site; its own log says what.",
 }

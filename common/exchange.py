@@ -5,14 +5,18 @@ free-form, and no text of an exception has a field to travel in. All arrays of a
 (`common.packing`).
 """
 
-from typing import ClassVar, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 import torch
 from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from common.compression import DecodeError, decode, unflatten
 from common.errors import RefusalCode
+from common.federation import Wire
 from common.packing import Arrays, pack, unpack
 from common.preprocessing import Preprocessing, SiteStatistics
 
@@ -38,10 +42,11 @@ class _Message(BaseModel):
         """The Flower form of this message."""
         fields = {name: getattr(self, name) for name in type(self).model_fields}
         header = {name: value for name, value in fields.items() if name not in (*self.arrays, *self.numbers)}
-        content = RecordDict({"header": ConfigRecord({"message": type(self).__name__, **header})})
+        told = ConfigRecord({"message": type(self).__name__, **header})
+        content = RecordDict({"header": told})
         if self.arrays:
             flat, manifest = pack({name: fields[name] for name in self.arrays})
-            content.config_records["header"]["manifest"] = manifest
+            told["manifest"] = manifest
             content[PACKED] = ArrayRecord({PACKED: Array(flat)})
         for name in self.numbers:
             content[name] = MetricRecord(dict(fields[name]))
@@ -55,20 +60,38 @@ class _Message(BaseModel):
             InvalidMessageError: if a field is missing, unknown or of the wrong type.
         """
         try:
-            header = dict(content.config_records["header"])
+            header = dict(_part(content, "header", ConfigRecord))
             records = {"header", *([PACKED] if cls.arrays else []), *cls.numbers}
             if header.pop("message") != cls.__name__ or set(content) != records:
                 raise InvalidMessageError(f"this is not a {cls.__name__}")
             arrays: dict[str, Arrays] = {}
             if cls.arrays:
-                ((name, flat),) = content.array_records[PACKED].items()
+                ((name, flat),) = _part(content, PACKED, ArrayRecord).items()
                 manifest = header.pop("manifest")
                 if name == PACKED and isinstance(manifest, bytes):
                     arrays = unpack(flat.numpy(), manifest)
-            numbers = {name: dict(content.metric_records[name]) for name in cls.numbers}
+            numbers = {name: dict(_part(content, name, MetricRecord)) for name in cls.numbers}
             return cls.model_validate({**header, **arrays, **numbers})
         except Exception:  # the bytes of an array can fail to decode in nearly any way
             raise InvalidMessageError(f"this is not a valid {cls.__name__}") from None
+
+
+_Part = TypeVar("_Part", ArrayRecord, ConfigRecord, MetricRecord)
+
+
+def _part(content: RecordDict, name: str, kind: type[_Part]) -> _Part:
+    """One record of a message.
+
+    Flower's own views, such as `content.config_records`, are cycles of references: a message read through one keeps
+    its memory until the next collection of garbage, and with it a coordinator would hold many hospitals' weights.
+
+    Raises:
+        KeyError: if there is none of that name and kind.
+    """
+    record = content.get(name)
+    if not isinstance(record, kind):
+        raise KeyError(name)
+    return record
 
 
 class StatisticsRequest(_Message):
@@ -140,6 +163,41 @@ class TrainReply(_Message):
     metrics: Numbers
 
 
+class UpdateReply(_Message):
+    """A site's weights after local training as the change that is left of it by `[wire]` (`common.compression`).
+
+    In everything else it is a `TrainReply`, in whose place it leaves unless the agreement says `float32`.
+    """
+
+    arrays: ClassVar = ("update",)
+    numbers: ClassVar = ("patients", "metrics")
+
+    site: str
+    round: int = Field(ge=0)
+    update: Arrays
+    patients: Numbers
+    metrics: Numbers
+
+    def applied(self, before: Mapping[str, NDArray[Any]], wire: Wire) -> TrainReply:
+        """The weights that the request's become; where nothing changed they stay bit by bit.
+
+        Raises:
+            InvalidMessageError: if the update is not one of this model, encoded as the agreement says.
+        """
+        shapes = {name: array.shape for name, array in before.items()}
+        try:
+            update = decode(self.update, wire, shapes)
+        except DecodeError:
+            raise InvalidMessageError(f"this update is not encoded as {wire.update}") from None
+        weights: Arrays = {}
+        with np.errstate(over="ignore"):  # who takes a reply looks whether it is finite
+            for name, change in unflatten(update, shapes).items():
+                weights[name] = np.where(change != 0, before[name] + change, before[name])
+        return TrainReply(
+            site=self.site, round=self.round, weights=weights, patients=self.patients, metrics=self.metrics
+        )
+
+
 class RefusalReply(_Message):
     """All a site says when it does not do what it was asked."""
 
@@ -155,8 +213,19 @@ class RefusalReply(_Message):
 
 def is_refusal(content: RecordDict) -> bool:
     """Whether a reply is a refusal."""
-    header = content.config_records.get("header")
-    return header is not None and header.get("message") == "RefusalReply"
+    header = content.get("header")
+    return isinstance(header, ConfigRecord) and header.get("message") == "RefusalReply"
+
+
+def read_training(content: RecordDict, before: Mapping[str, NDArray[Any]], wire: Wire) -> TrainReply:
+    """A site's answer to a request with the weights `before`, in the only form that the agreement has for it.
+
+    Raises:
+        InvalidMessageError: if it has another form, or is no such answer.
+    """
+    if wire.update == "float32":
+        return TrainReply.from_record(content)
+    return UpdateReply.from_record(content).applied(before, wire)
 
 
 def pack_preprocessing(preprocessing: Preprocessing) -> Arrays:

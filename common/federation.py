@@ -169,6 +169,25 @@ class Rounds(Agreed):
     assembly_s: float = Field(default=60, gt=0)
 
 
+class Wire(Agreed):
+    """How a hospital's update travels (`common.compression`); fewer bytes lose precision, made up for in later rounds.
+
+    Attributes:
+        update: `float32`, the trained weights themselves; else their change as `float16`, `int8` or the `top-k`
+            largest entries.
+        share: of the entries, for `top-k` alone, which needs it.
+    """
+
+    update: Literal["float32", "float16", "int8", "top-k"] = "float32"
+    share: float | None = Field(default=None, gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _shares_the_largest(self) -> Self:
+        if (self.share is None) == (self.update == "top-k"):
+            raise ValueError("share is for update = top-k, which needs it, such as share = 0.1")
+        return self
+
+
 class Federation(Agreed):
     """The whole agreement."""
 
@@ -182,6 +201,7 @@ class Federation(Agreed):
     training: Training = Training()
     statistics: Statistics = Statistics()
     rounds: Rounds = Rounds()
+    wire: Wire = Wire()
     privacy: Privacy | None = None
     participants: tuple[Participant, ...] = Field(min_length=1)
 
@@ -218,7 +238,7 @@ class Federation(Agreed):
         return (task for task in self.tasks if isinstance(task, SurvivalTask))
 
     def changed(self, settings: dict[str, str]) -> "Federation":
-        """A copy with settings of model, training, statistics, rounds or privacy replaced, or `minimum_patients`.
+        """A copy with settings of model, training, statistics, rounds, wire or privacy replaced, or `minimum_patients`.
 
         Raises:
             InputError: for a key that is not there or a value that does not fit.
@@ -260,9 +280,9 @@ _PLAIN = (
     "has a text that begins or ends with a blank, holds something that is not printable, or is longer than "
     f"{LONGEST_TEXT} characters"
 )
-_CHANGEABLE = ("model", "training", "statistics", "rounds", "privacy")
+_CHANGEABLE = ("model", "training", "statistics", "rounds", "wire", "privacy")
 _SETTINGS = (
-    "use minimum_patients, or a key of [model], [training], [statistics], [rounds] or [privacy], "
+    "use minimum_patients, or a key of [model], [training], [statistics], [rounds], [wire] or [privacy], "
     "such as training.rounds=20"
 )
 

@@ -59,12 +59,13 @@ def multitask_loss(
     """Loss per patient [B], summed over tasks.
 
     With `log_variance` s [tasks] a task counts exp(-s) * loss + s / 2 (Kendall, Gal & Cipolla 2018), for the patients
-    labelled for it; without, tasks count alike.
+    labelled for it; without, tasks count alike. Losses have the labels' precision or more, whatever the logits have.
     """
     total = next(iter(logits.values())).new_zeros(len(batch))
     for index, task in enumerate(tasks):
-        labelled = batch.labelled[task.name]
-        loss = task_loss(task, logits[task.name], batch.labels[task.name], labelled, cuts)
+        labels, labelled = batch.labels[task.name], batch.labelled[task.name]
+        precise = logits[task.name].to(torch.promote_types(logits[task.name].dtype, labels.dtype))
+        loss = task_loss(task, precise, labels, labelled, cuts)
         if log_variance is not None:
             scale = log_variance[index]
             loss = (-scale).exp() * loss + scale / 2 * labelled.any(1)

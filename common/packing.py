@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Arrays = dict[str, NDArray[np.float32] | NDArray[np.float64]]
+Arrays = dict[str, NDArray[np.float32] | NDArray[np.float64] | NDArray[np.float16] | NDArray[np.uint8]]
 
 LONGEST = 1 << 24
 """Bytes of a manifest; that of a model of 1,000 arrays has some 50,000 before it is compressed."""
 LARGEST = 1 << 31
 """Elements that no array has, nor would have if its empty dimensions had one."""
-_DTYPES: dict[Any, np.dtype[Any]] = {"f4": np.dtype("<f4"), "f8": np.dtype("<f8")}
+_DTYPES: dict[Any, np.dtype[Any]] = {kind: np.dtype(f"<{kind}") for kind in ("f4", "f8", "f2", "u1")}
 _Leaf = tuple[np.dtype[Any], tuple[int, ...]]
 _KINDS = {dtype: kind for kind, dtype in _DTYPES.items()}
 
@@ -35,7 +35,7 @@ def pack(groups: Mapping[str, Arrays]) -> tuple[NDArray[np.uint8], bytes]:
     """(the values of groups of arrays as bytes [B], their manifest).
 
     Raises:
-        ValueError: for a dtype other than float32 and float64, or where one array's name continues another's after a
+        ValueError: for a dtype that no message has (`_DTYPES`), or where one array's name continues another's after a
             dot.
     """
     tree: dict[str, Any] = {}

@@ -3,7 +3,7 @@
 Flower's own `Strategy.start` can neither stop early nor tell what each round was made of: the loop is here.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -132,7 +132,7 @@ def coordinate(
                     f"{quorum(federation)} are needed; the journal says why each other one does not."
                 )
             preprocessing = _preprocessing(roster, federation)
-            strategy = make_strategy(federation, roster, preprocessing, fold, seed)
+            strategy = make_strategy(federation, roster, preprocessing, fold, seed, out)
             initial = ArrayRecord(build_model(federation, folder, seed).state_dict())
             kept, rounds, missed = _train(grid, strategy, initial, note, progress)
             save_result(out, Result(unpacked(kept.arrays), preprocessing))
@@ -198,7 +198,7 @@ def _train(
     trained, misses, missed = 0, 0, False
     number = 0
 
-    def asked(kind: Literal["train", "evaluate"], requests: Iterable[Message]) -> list[Message]:
+    def asked(kind: Literal["train", "evaluate"], requests: Iterable[Message]) -> Iterator[Message]:
         if progress is None:
             return exchange(grid, requests, deadline_s)
         progress.begin(kind, number, strategy.plan.roster.sites)

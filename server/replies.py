@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Generic, Self, TypeVar
 
 import numpy as np
-from flwr.app import Message, Metadata
+from flwr.app import Message, Metadata, RecordDict
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
@@ -102,8 +102,8 @@ def sender(reply: Message, sent: Iterable[Metadata]) -> int:
     return reply.metadata.src_node_id
 
 
-def read(kind: type[Read], reply: Message) -> Read:
-    """The reply as the message it should be.
+def read(form: Callable[[RecordDict], Read], reply: Message) -> Read:
+    """The reply as the message it should be, in the form that reads it from a record.
 
     Raises:
         UnusableReplyError: if it is an error, a refusal or anything else.
@@ -112,7 +112,7 @@ def read(kind: type[Read], reply: Message) -> Read:
         raise UnusableReplyError(DropReason.ERROR, str(reply.error.code))
     try:
         if not is_refusal(reply.content):
-            return kind.from_record(reply.content)
+            return form(reply.content)
         code = RefusalReply.from_record(reply.content).code.value
     except Exception:  # decoding a hostile array can raise nearly anything, and none of it may end the run
         raise UnusableReplyError(DropReason.INVALID_MESSAGE) from None
@@ -146,7 +146,11 @@ def check_weights(
 
 @dataclass(frozen=True)
 class Collected(Generic[Scored]):
-    """A round's replies in order of site name, and those dropped; `sha256` of an accepted one's content, by site."""
+    """What is kept of a round's replies, in order of site name, and those dropped.
+
+    Attributes:
+        sha256: of an accepted reply's content as it came, by site.
+    """
 
     accepted: tuple[Scored, ...]
     dropped: tuple[Dropped, ...]
@@ -155,22 +159,23 @@ class Collected(Generic[Scored]):
     @classmethod
     def of(
         cls,
-        kind: type[Scored],
+        form: Callable[[RecordDict], Scored],
         replies: Iterable[Message],
         sites: dict[int, str],
         sent: Sequence[Metadata],
         server_round: int,
-        check: Callable[[Scored], None],
+        take: Callable[[Scored], Scored],
     ) -> Self:
-        """Read all replies of a round, in whatever order they came.
+        """Read all replies of a round as they come, in whatever order, holding one at a time.
 
         Args:
-            kind: the message they should be.
+            form: reads the message they should be.
             replies: as Flower delivers them.
             sites: node -> the site it speaks for.
             sent: the metadata of the requests.
             server_round: the round they should be about.
-            check: raises `UnusableReplyError` for a reply whose content does not fit.
+            take: returns what is to be kept of a reply, and raises `UnusableReplyError` for one whose content does
+                not fit. It also sees replies of a site that turns out to have replied twice.
         """
         usable: dict[str, list[Scored]] = {}
         sha256: dict[str, str] = {}
@@ -182,14 +187,13 @@ class Collected(Generic[Scored]):
                 dropped.append(Dropped(node=node, reason=DropReason.UNKNOWN_NODE))
                 continue
             try:
-                reply = read(kind, message)
+                reply = read(form, message)
                 if reply.site != site:
                     known = reply.site in sites.values()
                     raise UnusableReplyError(DropReason.WRONG_SITE if known else DropReason.UNKNOWN_SITE)
                 if reply.round != server_round:
                     raise UnusableReplyError(DropReason.WRONG_ROUND)
-                check(reply)
-                usable.setdefault(site, []).append(reply)
+                usable.setdefault(site, []).append(take(reply))
                 sha256[site] = message.content.object_id
             except UnusableReplyError as bad:
                 dropped.append(Dropped(site=site, reason=bad.reason, code=bad.code))

@@ -140,7 +140,7 @@ def build(
         try:
             if node not in asked:
                 raise UnusableReplyError(DropReason.UNKNOWN_NODE)
-            reply = read(StatisticsReply, message)
+            reply = read(StatisticsReply.from_record, message)
             if reply.site not in participants:
                 raise UnusableReplyError(DropReason.NOT_A_PARTICIPANT)
             if reply.site != sites.get(node, reply.site):

@@ -7,7 +7,8 @@ number of training patients n_k(g) >= 0. A parameter of group g becomes (McMahan
 
 over the sites with n_k(g) > 0, and stays as it is when there are none: a hospital without a modality has no
 say in that branch. Sums are float64 over sites in order of name, cast to float32 at the end, so the
-result does not depend on the order of arrival. With fewer usable replies than the quorum nothing changes.
+result does not depend on the order of arrival (`server.averaging`). With fewer usable replies than the quorum
+nothing changes.
 
 FedProx (Li et al. 2020) differs at the site only. FedAdam and FedYogi (Reddi et al. 2021) are Flower's own:
 they take the difference d between that average and the parameters sent out as a gradient,
@@ -23,55 +24,36 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MessageType, Metadata, MetricRecord
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import FedAdam, FedAvg, FedProx, FedYogi
-from numpy.typing import NDArray
 
-from common.exchange import EvaluateReply, ModelRequest, TrainReply, pack_preprocessing
+from common.exchange import EvaluateReply, ModelRequest, TrainReply, pack_preprocessing, read_training
 from common.federation import Federation, Training
 from common.model import averaging_group
 from common.preprocessing import Preprocessing
+from server.averaging import Aside, Average, Weights
 from server.journal import RoundRecord, SiteRecord
 from server.replies import Collected, check_weights
 from server.roster import Roster, quorum
 from server.scores import concordance, known_metrics, training_loss, validation_error, validation_loss
 
-Weights = dict[str, NDArray[np.float32]]
-
 
 @dataclass(frozen=True)
 class Plan:
-    """What stays the same over all rounds of a run."""
+    """What stays the same over all rounds of a run; weights wait in `folder` to be averaged (`server.averaging`)."""
 
     federation: Federation
     roster: Roster
     preprocessing: Preprocessing
     fold: int
     seed: int
-
-
-def average(replies: Iterable[TrainReply], current: Weights) -> Weights:
-    """Each parameter's mean over the sites with patients in its group; `replies` come in a fixed order."""
-    replies = list(replies)
-    averaged = {}
-    for name, present in current.items():
-        group = averaging_group(name)
-        parts = [(n, reply.weights[name]) for reply in replies if (n := reply.patients.get(group, 0.0)) > 0]
-        if not parts:
-            averaged[name] = present
-            continue
-        # dividing by the largest first: weights near the largest float must not sum to infinity
-        shares = np.array([n for n, _ in parts], dtype=np.float64) / max(n for n, _ in parts)
-        shares /= shares.sum()
-        total = np.zeros(present.shape)
-        for share, (_, array) in zip(shares, parts, strict=True):
-            total += share * array.astype(np.float64)
-        averaged[name] = total.astype(np.float32)
-    return averaged
+    folder: Path | None = None
 
 
 class HardenedFedAvg(FedAvg):
@@ -101,32 +83,38 @@ class HardenedFedAvg(FedAvg):
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
         """The new global weights, float32, or None without a quorum; and the round's pooled figures."""
-        groups = {averaging_group(name) for name in self._weights}
-        collected = Collected.of(
-            TrainReply,
-            replies,
-            self.plan.roster.sites,
-            self._sent,
-            server_round,
-            lambda reply: check_weights(
-                reply, self._weights, groups, self.plan.roster.statistics[reply.site].patients
-            ),
-        )
-        patients = {
-            reply.site: {group: reply.patients.get(group, 0.0) for group in sorted(groups | {"patients"})}
-            for reply in collected.accepted
-        }
-        metrics = self._close("train", server_round, collected, patients)
-        if not self.record.applied:
-            return None, metrics
-        heard = {group for site in patients.values() for group, number in site.items() if number > 0}
-        self._unheard = {name for name in self._weights if averaging_group(name) not in heard}
-        return _packed(average(collected.accepted, self._weights)), metrics
+        with Aside(self.plan.folder) as aside:
+            average = Average(self._weights, aside)
+
+            def take(reply: TrainReply) -> TrainReply:
+                enrolled = self.plan.roster.statistics[reply.site].patients
+                check_weights(reply, self._weights, average.groups, enrolled)
+                average.put(reply.site, reply.weights)
+                return reply.model_copy(update={"weights": {}})
+
+            form = partial(read_training, before=self._weights, wire=self.plan.federation.wire)
+            collected = Collected.of(form, replies, self.plan.roster.sites, self._sent, server_round, take)
+            named = sorted({*average.groups, "patients"})
+            patients = {
+                reply.site: {group: reply.patients.get(group, 0.0) for group in named}
+                for reply in collected.accepted
+            }
+            metrics = self._close("train", server_round, collected, patients)
+            if not self.record.applied:
+                return None, metrics
+            heard = {group for site in patients.values() for group, number in site.items() if number > 0}
+            self._unheard = {name for name in self._weights if averaging_group(name) not in heard}
+            return _packed(average.of(patients)), metrics
 
     def aggregate_evaluate(self, server_round: int, replies: Iterable[Message]) -> MetricRecord | None:
         """The pooled figures of the weights sent out."""
         collected = Collected.of(
-            EvaluateReply, replies, self.plan.roster.sites, self._sent, server_round, lambda reply: None
+            EvaluateReply.from_record,
+            replies,
+            self.plan.roster.sites,
+            self._sent,
+            server_round,
+            lambda reply: reply,
         )
         return self._close("evaluate", server_round, collected, {})
 
@@ -232,11 +220,16 @@ _STRATEGIES: dict[str, Callable[[Training], HardenedFedAvg]] = {
 
 
 def make_strategy(
-    federation: Federation, roster: Roster, preprocessing: Preprocessing, fold: int, seed: int
+    federation: Federation,
+    roster: Roster,
+    preprocessing: Preprocessing,
+    fold: int,
+    seed: int,
+    folder: Path | None = None,
 ) -> HardenedFedAvg:
-    """The strategy a federation file names, for one run."""
+    """The strategy a federation file names, for one run; `folder` as in `Plan`."""
     strategy = _STRATEGIES[federation.training.strategy](federation.training)
-    strategy.plan = Plan(federation, roster, preprocessing, fold, seed)
+    strategy.plan = Plan(federation, roster, preprocessing, fold, seed, folder)
     return strategy
 
 

@@ -2,13 +2,14 @@
 
 A hospital alone is a federation of one participant, and pooled data are one participant that holds everyone's
 patients. So every arm has the same apps, preprocessing, budget and stopping rule. Beside the data one thing differs: a
-hospital withholds nothing from itself, nor adds noise, so that its validation counts also where it is small.
+hospital withholds nothing from itself, nor adds noise, nor loses precision on a wire, so that its validation counts
+also where it is small.
 """
 
 import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import torch
 from client.training import logits
 from common.batch import PatientBatch
 from common.errors import InputError
-from common.federation import FILE_NAME, Federation, Participant, save
+from common.federation import FILE_NAME, Federation, Participant, Wire, save
 from common.metrics import Prediction
 from common.model import HierarchicalMultimodalGNN
 from common.prediction import prediction
@@ -26,6 +27,8 @@ from server.coordination import RunFailed
 from server.journal import RoundRecord, RunRecord, read_journal
 from server.result import Result, load_result
 from simulations.engine import Engine, run_federation
+from simulations.node import NodeConfig
+from simulations.process_pool import available_cores
 
 CLIENT_APP = "client.app:app"
 
@@ -70,39 +73,57 @@ def write_agreement(federation: Federation, public: Path, folder: Path) -> Agree
 
 
 def alone(federation: Federation, name: str) -> Federation:
-    """The agreement of one participant with itself: nothing is withheld from oneself, and there is no privacy."""
+    """The agreement of one participant with itself: nothing is withheld, noised or compressed on the way to oneself."""
     statistics = federation.statistics.model_copy(update={"minimum_count": 1})
     participants = (Participant(name=name),)
     return federation.model_copy(
-        update={"participants": participants, "statistics": statistics, "privacy": None}
+        update={"participants": participants, "statistics": statistics, "privacy": None, "wire": Wire()}
     )
 
 
 @dataclass(frozen=True)
 class Job:
-    """One federation to train: all of it is on disk, before and after."""
+    """One federation to train: all of it is on disk, before and after.
+
+    Attributes:
+        device: where its sites train, instead of where their `site.toml` says.
+        sharing: processes that train such jobs beside one another on this machine.
+    """
 
     agreement: Path
     sites: tuple[Path, ...]
     fold: int
     seed: int
     out: Path
+    device: str | None = None
+    sharing: int = 1
 
 
-def train(job: Job, engine: Engine = "serial", on_round: Callable[[RoundRecord], None] | None = None) -> None:
+def train(
+    job: Job,
+    engine: Engine = "serial",
+    on_round: Callable[[RoundRecord], None] | None = None,
+    ray_address: str | None = None,
+) -> None:
     """Train one federation to its end; weights, preprocessing and journal are written to the job's `out`.
 
     Raises:
+        InputError: if the engine cannot start.
         server.coordination.RunFailed: if it could not be trained.
     """
-    nodes = [{"site": str(site), "federation": str(job.agreement)} for site in job.sites]
+    sharing = job.sharing if engine == "serial" else min(available_cores(), len(job.sites))
+    where = {} if job.device is None else {"device": job.device}
+    nodes: list[NodeConfig] = [
+        {"site": str(site), "federation": str(job.agreement), "sharing": sharing, **where}
+        for site in job.sites
+    ]
     run_config: dict[str, bool | float | int | str] = {
         "federation": str(job.agreement),
         "out": str(job.out),
         "fold": job.fold,
         "seed": job.seed,
     }
-    run_federation(server_app(on_round), CLIENT_APP, nodes, run_config, engine)
+    run_federation(server_app(on_round), CLIENT_APP, nodes, run_config, engine, ray_address=ray_address)
 
 
 def read_trained(out: Path) -> Trained:
@@ -119,7 +140,7 @@ def train_side_by_side(jobs: Sequence[Job], processes: int, on_done: Callable[[J
             on_done(job, _attempt(job))
         return
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        futures = {pool.submit(_attempt, job): job for job in jobs}
+        futures = {pool.submit(_attempt, replace(job, sharing=processes)): job for job in jobs}
         for future in as_completed(futures):
             on_done(futures[future], future.result())
 

@@ -17,7 +17,6 @@ from flwr.app.message import make_message
 from flwr.clientapp import ClientApp
 from flwr.common.constant import SUPERLINK_NODE_ID, ErrorCode
 from flwr.serverapp import ServerApp
-from flwr.simulation.run_simulation import _run_simulation
 from flwr.supercore import telemetry
 from flwr.supercore.constant import NOOP_FEDERATION_ID
 from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects, no_object_id_recompute
@@ -158,7 +157,10 @@ def unpack(parcel: Parcel) -> Message:
 
 
 def run_on_ray(server_app: ServerApp, client_app: ClientApp, sites: int, run: Run) -> None:
-    """Flower's own simulation of `sites` nodes on a Ray that is already initialised; shuts that Ray down."""
+    """Flower's own simulation of `sites` nodes on a Ray that is already initialised; disconnects from it at the end."""
+    # brings the superlink's database layer, 40 MB that no other engine uses, into every worker process
+    from flwr.simulation.run_simulation import _run_simulation
+
     with acting_as_coordinator(run):
         _run_simulation(
             num_supernodes=sites,

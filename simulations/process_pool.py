@@ -17,10 +17,12 @@ from typing import Any, Self
 
 from flwr.app import Context, Message
 
+from simulations.allocator import keep_freed_memory
 from simulations.flower_internals import Failure, Parcel, failed, load_client_app, pack, silence, unpack
 from simulations.node import answer
 
-_ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+"""The environment of a process that plays sites beside others."""
 _GOODBYE_S = 5.0
 
 
@@ -54,12 +56,11 @@ class ProcessPool:
         for worker in self._workers:
             worker.end()
 
-    def __call__(self, messages: Sequence[Message]) -> list[Message]:
-        """The replies, in the order of the messages; each worker answers one message at a time."""
+    def __call__(self, messages: Sequence[Message]) -> Iterator[Message]:
+        """Each reply as it comes; a worker has its next message before the reply to its last is handed on."""
         queues: dict[_Worker, deque[Message]] = {worker: deque() for worker in self._workers}
         for message in messages:
             queues[self._worker_of[message.metadata.dst_node_id]].append(message)
-        replies: dict[str, Message] = {}
         at_work: dict[Any, _Worker] = {}
         for worker, queue in queues.items():
             if queue:
@@ -68,10 +69,10 @@ class ProcessPool:
             for connection in wait(list(at_work)):
                 worker = at_work.pop(connection)
                 message = queues[worker].popleft()
-                replies[message.metadata.message_id] = worker.receive() or failed(message, Failure.CRASHED)
+                reply = worker.receive() or failed(message, Failure.CRASHED)
                 if queues[worker]:
                     at_work[worker.send(queues[worker][0])] = worker
-        return [replies[message.metadata.message_id] for message in messages]
+                yield reply
 
 
 class _Worker:
@@ -88,7 +89,7 @@ class _Worker:
         self._process = spawn.Process(
             target=_work, args=(theirs, self._client_app, self.sites), name="consilium-site", daemon=True
         )
-        with _environment(_ONE_THREAD):
+        with _environment(ONE_THREAD):
             self._process.start()
         theirs.close()
         self._ready = False
@@ -140,6 +141,7 @@ def _work(
     connection: "Connection[Parcel | None, Parcel]", client_app: str, sites: dict[int, Context]
 ) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    keep_freed_memory()
     silence()
     app = load_client_app(client_app)
     connection.send(None)
@@ -148,7 +150,11 @@ def _work(
             message = unpack(connection.recv())
         except EOFError:
             return
-        connection.send(pack(answer(app, message, sites[message.metadata.dst_node_id])))
+        reply = answer(app, message, sites[message.metadata.dst_node_id])
+        try:
+            connection.send(pack(reply))
+        except BrokenPipeError:  # a ServerApp that has ended without asking for it
+            return
 
 
 @contextmanager

@@ -67,6 +67,14 @@ def nginx() -> str:
     return found
 
 
+@pytest.fixture
+def gpu() -> torch.device:
+    """The first GPU, for a test that is marked `cuda`."""
+    if not torch.cuda.is_available():
+        pytest.skip("torch finds no CUDA device here; on a machine with one, `make test-cuda` runs this")
+    return torch.device("cuda", 0)
+
+
 @pytest.fixture(autouse=True)
 def _same_draws_every_time() -> None:
     torch.manual_seed(0)

@@ -4,16 +4,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import load
 
+from client.home import Home
 from client.training import train
 from common.batch import PatientBatch
+from common.compression import flatten, unflatten
 from common.errors import RefusalCode
-from common.exchange import EvaluateReply, StatisticsRequest, TrainReply
-from common.federation import Federation, save
+from common.exchange import EvaluateReply, StatisticsRequest, TrainReply, UpdateReply
+from common.federation import Federation, Wire, save
 from common.model import averaging_group
 
 if TYPE_CHECKING:
     from tests.client.conftest import Hospital
+
+CANARIES = ("CANARY-8371", "98765")
 
 
 def test_statistics_are_sums_over_the_training_patients(hospital: "Hospital") -> None:
@@ -189,3 +194,68 @@ def test_one_patient_of_a_kind_makes_no_pairs(hospital: "Hospital", site_folder:
         assert metrics["validation_patients"] == 3
         found.add(metrics["comparable:response"])
     assert found == {0.0}
+
+
+WIRES = [Wire(update="float16"), Wire(update="int8"), Wire(update="top-k", share=0.1)]
+EVERY_WIRE = pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.update)
+
+
+def agree_on(hospital: "Hospital", wire: Wire) -> None:
+    hospital.federation = hospital.federation.model_copy(update={"wire": wire})
+    save(hospital.federation, hospital.folder / "federation.toml")
+
+
+@EVERY_WIRE
+def test_an_update_travels_as_agreed_and_what_it_lost_comes_later(hospital: "Hospital", wire: Wire) -> None:
+    plain = hospital.train()
+    assert not Home(hospital.folder).state.exists(), "weights themselves lose nothing"
+    agree_on(hospital, wire)
+    request = hospital.request().to_record()
+    first = UpdateReply.from_record(hospital.ask("train", request))
+    before = hospital.request().weights
+    assert (first.patients, first.metrics) == (plain.patients, plain.metrics)
+    wanted = flatten(plain.weights) - flatten(before)
+    sent = flatten(first.applied(before, wire).weights) - flatten(before)
+    kept = load(Home(hospital.folder).residual.read_bytes())
+    assert not kept["before"].any()
+    assert kept["after"].any()
+    np.testing.assert_allclose(sent + kept["after"], wanted, atol=1e-6)
+    again = UpdateReply.from_record(hospital.ask("train", request))
+    assert all(np.array_equal(array, again.update[name]) for name, array in first.update.items())
+    hospital.ask("train", hospital.request(round=2).to_record())
+    assert (load(Home(hospital.folder).residual.read_bytes())["before"] == kept["after"]).all()
+
+
+@EVERY_WIRE
+def test_nothing_leaves_of_what_few_patients_trained_nor_is_any_of_it_kept(
+    hospital: "Hospital", site_folder: Any, wire: Wire
+) -> None:
+    site_folder.rna = site_folder.rna.iloc[:1]
+    hospital.write()
+    agree_on(hospital, wire)
+    before = hospital.request().weights
+    reply = UpdateReply.from_record(hospital.ask("train", hospital.request().to_record()))
+    assert reply.patients["branches.rna"] == 0
+    after = reply.applied(before, wire).weights
+    kept = unflatten(
+        load(Home(hospital.folder).residual.read_bytes())["after"],
+        {name: array.shape for name, array in before.items()},
+    )
+    for name, array in before.items():
+        if not reply.patients[averaging_group(name)]:
+            assert after[name].tobytes() == array.tobytes()
+            assert not kept[name].any()
+    assert any((after[name] != array).any() for name, array in before.items())
+
+
+def test_no_canary_is_in_an_encoded_update_or_what_is_left_of_it(
+    hospital: "Hospital", site_folder: Any, everything_logged: Any
+) -> None:
+    site_folder.clinical.loc[1, "crp"] = 98765.4321
+    hospital.write()
+    for wire in WIRES:
+        agree_on(hospital, wire)
+        assert UpdateReply.from_record(hospital.ask("train", hospital.request().to_record())).update
+        hospital.assert_quiet(everything_logged())
+        left = Home(hospital.folder).residual.read_bytes()
+        assert not any(canary.encode() in left for canary in CANARIES)

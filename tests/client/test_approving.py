@@ -301,3 +301,28 @@ def test_after_a_kill_between_the_renames_nothing_is_approved_until_it_is_again(
     approve(approved, read_proposal(approved, proposal))
     assert load(approved.agreement) == load(proposal / FILE_NAME)
     assert not list(approved.folder.glob(".agreement*"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({}, "every round the model's weights, "),
+        (
+            {"wire.update": "float16"},
+            "every round the change of the model's weights, in half precision (the rest",
+        ),
+        (
+            {"wire.update": "int8"},
+            "the change of the model's weights, in integers of 8 bits (the rest is kept here",
+        ),
+        (
+            {"wire.update": "top-k", "wire.share": "0.05"},
+            "the model's weights, the largest 0.05 of it (the rest",
+        ),
+    ],
+)
+def test_it_says_how_an_update_travels(
+    prepared: Home, proposal: Path, settings: dict[str, str], says: str
+) -> None:
+    save(load(proposal / FILE_NAME).changed(settings), proposal / FILE_NAME)
+    assert says in said(read_proposal(prepared, proposal))

@@ -44,6 +44,13 @@ def test_every_problem_is_listed_and_none_quotes_a_patient(approved: Home, hospi
     assert not any(canary in told for canary in ("CANARY", "98765", "98,765"))
 
 
+def test_a_device_that_is_not_there_is_a_problem(approved: Home, hospital: "Hospital") -> None:
+    hospital.site.site["device"] = "cuda:999"
+    hospital.write()
+    (problem,) = check(approved)["problems"]
+    assert problem.startswith(f"{approved.folder / 'site.toml'}, device: asks for cuda:999, and ")
+
+
 def test_a_site_file_that_is_no_toml_leaves_nothing_to_count(approved: Home) -> None:
     (approved.folder / "site.toml").write_text("name = 'CANARY-8371")
     seen = check(approved)

@@ -111,7 +111,9 @@ def test_no_patient_moves_the_sum_by_more_than_the_clip_norm_under_steep_weights
     batch.values["rna"][4] *= 50
     moves: list[torch.Tensor] = []
 
-    def step(optimiser: NoisyOptimiser, gradients: PatientGradients, drawn: PatientBatch, loss: Loss) -> None:
+    def step(
+        optimiser: NoisyOptimiser, gradients: PatientGradients, drawn: PatientBatch, loss: Loss, at_once: int
+    ) -> None:
         sums = gradients.clipped_sum(lambda: loss(drawn), len(drawn), 1.0)
         moves.append(torch.cat([total.double().flatten() for total in sums]))
 

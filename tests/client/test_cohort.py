@@ -12,7 +12,7 @@ import pytest
 from client.cohort import inspect_cohort, read_cohort, read_site_file
 from client.policy import Policy
 from common.errors import InputError
-from common.federation import Federation
+from common.federation import Federation, Privacy
 
 CANARIES = ("CANARY-8371", "98765.4321", "98765", "CANARYLEVEL", "-4321.5")
 PATIENTS = 12
@@ -263,3 +263,31 @@ def test_policy_is_a_table_that_may_be_left_out(site_folder: Any, small_federati
     assert read_site_file(site_folder.write(), small_federation).policy == Policy(
         maximum_epsilon=3.0, tasks=("survival",), statistics=("declared",)
     )
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("device", "gpu"), ("device", 0), ("precision", "float16"), ("deterministic", "often")],
+)
+def test_a_bad_device_is_one_sentence_with_place_and_remedy(
+    setting: str, value: object, site_folder: Any, small_federation: Federation
+) -> None:
+    site_folder.site[setting] = value
+    with pytest.raises(InputError) as raised:
+        read_site_file(site_folder.write(), small_federation)
+    assert_says(raised.value, f"site.toml, {setting}", "correct it")
+
+
+def test_a_device_may_be_left_to_the_machine(site_folder: Any, small_federation: Federation) -> None:
+    file = read_site_file(site_folder.write(), small_federation)
+    assert (file.device, file.deterministic, file.precision) == ("auto", False, "float32")
+
+
+def test_privacy_is_not_computed_coarsely(site_folder: Any, small_federation: Federation) -> None:
+    site_folder.site["precision"] = "bfloat16"
+    assert read_site_file(site_folder.write(), small_federation).precision == "bfloat16"
+    privacy = Privacy(noise_multiplier=1.0, sampling_rate=1.0, expected_batch_size=10)
+    private = small_federation.model_copy(update={"privacy": privacy})
+    with pytest.raises(InputError) as raised:
+        read_site_file(site_folder.folder, private)
+    assert_says(raised.value, "site.toml, precision", "too coarse", 'set it to "float32"')

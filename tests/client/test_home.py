@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from client.home import Connection, Home, is_private, read_approval, read_connection, write_whole
+from client.home import (
+    Connection,
+    Home,
+    is_private,
+    read_approval,
+    read_connection,
+    read_private,
+    write_whole,
+)
 from common.errors import InputError
 
 
@@ -136,3 +144,21 @@ def test_private_is_what_this_user_alone_can_reach(tmp_path: Path, monkeypatch: 
     stranger = os.geteuid() + 1
     monkeypatch.setattr(os, "geteuid", lambda: stranger)
     assert not is_private(place)
+
+
+def test_a_private_file_is_read_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, link = tmp_path / "kept", tmp_path / "link"
+    write_whole(place, b"CANARY-8371", 0o600)
+    link.symlink_to(place)
+    assert read_private(place) == b"CANARY-8371"
+    with pytest.raises(OSError, match="symbolic link"):
+        read_private(link)
+    with pytest.raises(FileNotFoundError):
+        read_private(tmp_path / "nothing")
+    for mode in (0o640, 0o604, 0o620, 0o602):
+        place.chmod(mode)
+        assert read_private(place) is None, oct(mode)
+    place.chmod(0o600)
+    stranger = os.geteuid() + 1
+    monkeypatch.setattr(os, "geteuid", lambda: stranger)
+    assert read_private(place) is None

@@ -3,6 +3,7 @@
 import hashlib
 import importlib
 import json
+import stat
 import subprocess
 import sys
 import zipfile
@@ -18,15 +19,22 @@ from flwr.app import ConfigRecord, Context, Message, RecordDict
 
 from client import flower_internals
 from client.approving import approve, read_proposal
-from client.flower_internals import FAILED, REPLACED, RUNTIME, run_client_app
+from client.flower_internals import FAILED, REPLACED, RUNTIME, run_client_app, weigh
 from client.home import Home
 from client.keys import new_key, read_public_key
 from client.launcher import Launcher
+from client.opened import Opened
 from client.receipts import Receipt, verify
-from client.site import _open
 from common.bundle import PACKAGE, bundle_files, bundle_hash
 from common.errors import InputError, RefusalCode
-from common.exchange import EvaluateReply, RefusalReply, StatisticsReply, StatisticsRequest, TrainReply
+from common.exchange import (
+    EvaluateReply,
+    RefusalReply,
+    StatisticsReply,
+    StatisticsRequest,
+    TrainReply,
+    UpdateReply,
+)
 from common.federation import Federation, Privacy, save
 from common.privacy_plan import with_privacy
 from simulations.flower_internals import acting_as, pack
@@ -161,7 +169,7 @@ def test_a_second_message_is_answered_from_what_the_first_kept(
     request = node.hospital.request().to_record()
     node.run("train", request)
     first = node.reply()
-    _open.cache_clear()  # as a process of its own would
+    monkeypatch.setattr("client.site._opened", Opened(size=lambda site: 0))  # as in a new process
     monkeypatch.setattr("client.cache.read_cohort", lambda *_: pytest.fail("the tables were read"))
     node.run("train", request)
     assert node.reply() == first
@@ -187,6 +195,24 @@ def test_a_private_round_tells_what_it_cost(node: Node) -> None:
         "metrics": {},
         "patients": dict.fromkeys(first.numbers["patients"], 1.0),
     }
+
+
+def test_an_encoded_update_is_recorded_as_it_left(node: Node) -> None:
+    node.hospital.change(wire__update="int8")
+    node.approve()
+    node.bundle = bundle(node.hospital.federation)
+    for round_ in (1, 2):
+        node.run("train", node.hospital.request(round=round_).to_record())
+        sent = node.reply()
+        UpdateReply.from_record(sent)
+        receipt = node.receipts()[-1]
+        assert (receipt.message, receipt.verdict, receipt.round) == ("UpdateReply", "passed", round_)
+        assert (receipt.sha256, receipt.size_bytes) == (weigh(sent)[1], weigh(sent)[0])
+        levels = arrays_of(sent)["update"]["levels"]
+        assert receipt.arrays == {"update/levels": levels.shape}
+        assert 0 < receipt.size_bytes - levels.nbytes < 3000
+        assert receipt.update_norm is not None
+    assert stat.S_IMODE(node.home.residual.stat().st_mode) == 0o600
 
 
 def foreign(code: str) -> bytes:

@@ -94,6 +94,7 @@ def child(monkeypatch: pytest.MonkeyPatch, returncode: int = 0, said: str = "", 
 
 
 PROBED = {"python": "3.11.7", "executable": "/venv/python", "torch": "2.13.0", "cuda": None, "threads": 2}
+PROBED |= {"device": None, "objection": None}
 
 
 @pytest.mark.parametrize(("right", "level"), [(True, "ok"), (False, "fail")])
@@ -106,6 +107,21 @@ def test_arithmetic_that_comes_out_wrong_is_seen(
     found = one(machine.python, home)
     assert found["python"].told == "3.11.7 at /venv/python"
     assert found["torch"].level == level
+
+
+def test_the_device_of_the_site_is_told(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_driver", lambda: None)
+    child(monkeypatch, said=json.dumps({**PROBED, "arithmetic": True, "devices": [], "device": "cpu"}))
+    assert one(machine.python, home)["device"].told == "the site trains on cpu"
+    objection = {
+        "where": "site.toml, device",
+        "what": "asks for cuda, and there is none",
+        "remedy": "say auto",
+    }
+    child(monkeypatch, said=json.dumps({**PROBED, "arithmetic": True, "devices": [], "objection": objection}))
+    found = one(machine.python, home)["device"]
+    assert (found.level, found.remedy) == ("fail", "say auto")
+    assert found.told == "site.toml, device: asks for cuda, and there is none"
 
 
 @pytest.mark.parametrize(

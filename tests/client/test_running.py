@@ -119,6 +119,16 @@ def test_a_site_starts_once(approved: Home, monkeypatch: pytest.MonkeyPatch) -> 
     assert not approved.state.exists()
 
 
+def test_a_site_whose_gpu_is_not_there_does_not_start(
+    approved: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = approved.folder / "site.toml"
+    file.write_text('device = "cuda:999"\n' + file.read_text())
+    monkeypatch.setattr(running, "supervise", lambda *_: pytest.fail("it started"))
+    with pytest.raises(InputError, match=r"site\.toml, device: asks for cuda:999, and "):
+        start(approved)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_services(
     approved: Home, monkeypatch: pytest.MonkeyPatch, number: signal.Signals

@@ -208,3 +208,42 @@ def test_a_file_that_is_lost_is_a_refusal_that_keeps_its_cause(hospital: "Hospit
     assert raised.value.code is RefusalCode.COHORT_INVALID
     assert isinstance(raised.value.__cause__, InputError | OSError)
     assert "clinical" not in str(raised.value)
+
+
+def test_a_hospital_chooses_where_and_how_it_trains(hospital: "Hospital") -> None:
+    hospital.site.site |= {"device": "cpu", "precision": "bfloat16", "deterministic": True}
+    hospital.write()
+    device = open_site(hospital.context).device
+    assert (str(device.place), device.precision, device.deterministic) == ("cpu", "bfloat16", True)
+
+
+def test_a_simulation_says_where_in_place_of_the_site_file(hospital: "Hospital") -> None:
+    hospital.site.site["device"] = "cuda:999"
+    hospital.write()
+    hospital.context.node_config |= {"device": "cpu", "sharing": 4}
+    device = open_site(hospital.context).device
+    assert (str(device.place), device.sharing) == ("cpu", 4)
+
+
+def test_a_device_that_is_not_there_is_a_refusal_that_keeps_its_cause(hospital: "Hospital") -> None:
+    hospital.site.site["device"] = "cuda:999"
+    hospital.write()
+    with pytest.raises(Refusal) as raised:
+        open_site(hospital.context)
+    assert raised.value.code is RefusalCode.DEVICE_UNAVAILABLE
+    assert "site.toml, device: asks for cuda:999, and" in str(raised.value.__cause__)
+
+
+@pytest.mark.cuda
+def test_a_site_trains_on_a_gpu_and_answers_from_the_cpu(hospital: "Hospital", gpu: torch.device) -> None:
+    hospital.site.site["device"] = "cuda"
+    hospital.write()
+    site = open_site(hospital.context)
+    assert {own.device for own in site.model.state_dict().values()} == {gpu}
+    assert site.cohort.batch.device.type == "cpu"
+    on_gpu = hospital.train()
+    assert hospital.evaluate(weights=on_gpu.weights).metrics["validation_loss"] > 0
+    hospital.context.node_config["device"] = "cpu"
+    on_cpu = hospital.train()
+    assert on_gpu.patients == on_cpu.patients
+    assert on_gpu.metrics["validation_loss"] == pytest.approx(on_cpu.metrics["validation_loss"], rel=1e-4)

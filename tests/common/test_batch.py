@@ -1,6 +1,6 @@
 from collections.abc import Callable
-from dataclasses import fields
 
+import pytest
 import torch
 
 from common.batch import PatientBatch, concatenate
@@ -8,9 +8,9 @@ from common.batch import PatientBatch, concatenate
 
 def tensors(batch: PatientBatch) -> dict[tuple[str, str], torch.Tensor]:
     return {
-        (field.name, name): tensor
-        for field in fields(batch)
-        for name, tensor in getattr(batch, field.name).items()
+        (part, name): tensor
+        for part in ("values", "observed", "labels", "labelled")
+        for name, tensor in getattr(batch, part).items()
     }
 
 
@@ -54,3 +54,40 @@ def test_present_means_anything_observed() -> None:
     observed = {"rna": torch.tensor([[True, False], [False, False], [True, True]])}
     batch = PatientBatch({"rna": torch.zeros(3, 2)}, observed, {}, {})
     assert batch.present("rna").tolist() == [True, False, True]
+
+
+def test_a_mask_selects_as_its_indices_do(make_batch: Callable[..., PatientBatch]) -> None:
+    batch = make_batch(6)
+    assert_same(batch.select(torch.arange(6) % 3 == 1), batch.select(torch.tensor([1, 4])))
+
+
+def test_who_has_a_modality_is_known_on_the_cpu_wherever_the_batch_is(
+    make_batch: Callable[..., PatientBatch],
+) -> None:
+    batch, rows = make_batch(20), torch.tensor([3, 17, 3, 8])
+    elsewhere = batch.to(torch.device("meta"))  # where no number can be read
+    assert elsewhere.device.type == "meta"
+    assert all(
+        tensor.device.type == "meta" for tensor in (*elsewhere.values.values(), *elsewhere.labels.values())
+    )
+    for name in batch.values:
+        assert torch.equal(elsewhere.present(name), batch.present(name))
+        assert torch.equal(elsewhere.select(rows).present(name), batch.select(rows).present(name))
+        assert 0 < int(batch.present(name).sum()) < 20
+
+
+def test_a_batch_that_is_there_already_is_not_copied(make_batch: Callable[..., PatientBatch]) -> None:
+    batch = make_batch(3)
+    assert batch.to(torch.device("cpu")) is batch
+
+
+def test_the_size_is_that_of_all_tensors(make_batch: Callable[..., PatientBatch]) -> None:
+    batch = make_batch(3)
+    nodes, labels = 3 + 12 + 3 + 4, 2 + 1 + 2
+    assert batch.size == 3 * (4 + 1) * (nodes + labels)
+
+
+@pytest.mark.cuda
+def test_a_batch_goes_to_a_gpu_and_back(make_batch: Callable[..., PatientBatch], gpu: torch.device) -> None:
+    batch, rows = make_batch(20), torch.tensor([3, 17, 3, 8])
+    assert_same(batch.to(gpu).select(rows).to(torch.device("cpu")), batch.select(rows))

@@ -6,6 +6,7 @@ import pytest
 import torch
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 
+from common.compression import encode
 from common.errors import RefusalCode
 from common.exchange import (
     PACKED,
@@ -16,10 +17,13 @@ from common.exchange import (
     StatisticsReply,
     StatisticsRequest,
     TrainReply,
+    UpdateReply,
     is_refusal,
     pack_preprocessing,
+    read_training,
     unpack_preprocessing,
 )
+from common.federation import Wire
 from common.packing import Arrays, pack
 from common.preprocessing import Preprocessing
 from simulations import flower_internals as wire
@@ -52,6 +56,13 @@ MESSAGES: dict[str, Any] = {
     ),
     "TrainReply": TrainReply(
         site="one", round=2, weights=WEIGHTS, patients={"patients": 12.0}, metrics={"training_loss": 0.25}
+    ),
+    "UpdateReply": UpdateReply(
+        site="one",
+        round=2,
+        update={"positions": np.arange(5, dtype=np.uint8), "values": np.array([0.5, -2], np.float16)},
+        patients={"patients": 12.0},
+        metrics={"training_loss": 0.25},
     ),
     "RefusalReply": RefusalReply(site="one", code=RefusalCode.TRAINING_DIVERGED),
 }
@@ -253,3 +264,50 @@ def test_preprocessing_survives_packing() -> None:
 
 def test_no_preprocessing_for_a_federation_without_survival() -> None:
     assert unpack_preprocessing(pack_preprocessing(Preprocessing({}, {}, {}))) == Preprocessing({}, {}, {})
+
+
+HALF, INTEGERS, LARGEST = Wire(update="float16"), Wire(update="int8"), Wire(update="top-k", share=0.5)
+
+
+def update_reply(change: np.ndarray, wire_: Wire, before: dict[str, np.ndarray]) -> UpdateReply:
+    shapes = {name: array.shape for name, array in before.items()}
+    reply: UpdateReply = MESSAGES["UpdateReply"]
+    return reply.model_copy(update={"update": encode(change, wire_, shapes)})
+
+
+@pytest.mark.parametrize("agreed", [HALF, INTEGERS, LARGEST], ids=lambda agreed: agreed.update)
+def test_an_update_is_read_as_the_weights_it_makes(agreed: Wire) -> None:
+    before = {"b.weight": np.array([[-0.0, 1.0]], np.float32), "a.bias": np.array([2.0, -3.0], np.float32)}
+    change = np.array([0.5, 0, 0, -0.25], np.float32)  # of a.bias, then of b.weight
+    read = read_training(update_reply(change, agreed, before).to_record(), before, agreed)
+    assert (read.site, read.round, read.patients) == ("one", 2, {"patients": 12.0})
+    assert read.metrics == {"training_loss": 0.25}
+    np.testing.assert_array_equal(read.weights["a.bias"], [2.5, -3.0])
+    np.testing.assert_array_equal(read.weights["b.weight"], [[-0.0, 0.75]])
+    assert all(array.dtype == np.float32 for array in read.weights.values())
+    assert np.signbit(read.weights["b.weight"][0, 0]), "what does not change stays, bit by bit"
+
+
+def test_only_the_agreements_form_of_a_trained_model_is_read() -> None:
+    before = {"a": np.ones(4, np.float32)}
+    change = np.full(4, 0.5, np.float32)
+    records = {
+        wire_.update: update_reply(change, wire_, before).to_record() for wire_ in (HALF, INTEGERS, LARGEST)
+    }
+    records["float32"] = MESSAGES["TrainReply"].model_copy(update={"weights": before}).to_record()
+    for agreed in (Wire(), HALF, INTEGERS, LARGEST):
+        for name, record in records.items():
+            if name == agreed.update:
+                assert read_training(record, before, agreed).site == "one"
+            else:
+                with pytest.raises(InvalidMessageError, match=r"^this (is not a|update is not encoded as)"):
+                    read_training(record, before, agreed)
+    with pytest.raises(InvalidMessageError, match="not encoded as int8"):  # of another model
+        read_training(records["int8"], {"a": np.ones(5, np.float32)}, INTEGERS)
+
+
+def test_an_update_beyond_all_numbers_is_told_from_its_weights(recwarn: pytest.WarningsRecorder) -> None:
+    most = np.full(4, np.finfo(np.float32).max)
+    read = update_reply(most, INTEGERS, {"a": most}).applied({"a": most}, INTEGERS)
+    assert np.isinf(read.weights["a"]).all()
+    assert not recwarn

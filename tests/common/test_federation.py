@@ -8,7 +8,7 @@ import tomli_w
 from pydantic import ValidationError
 
 from common.errors import InputError
-from common.federation import Federation, Participant, PriorGraph, Privacy, PublicFile, load, save
+from common.federation import Federation, Participant, PriorGraph, Privacy, PublicFile, Wire, load, save
 from common.schema import Modality, Plausible, SurvivalTask
 
 Make = Callable[..., Federation]
@@ -37,6 +37,7 @@ def full(make_federation: Make, tmp_path: Path) -> Federation:
     return make_federation(
         modalities=(rna,),
         tasks=tasks,
+        wire=Wire(update="top-k", share=0.1),
         privacy=Privacy(noise_multiplier=1.5, sampling_rate=0.5, expected_batch_size=20),
         prior=PriorGraph(
             **{n: PublicFile.of(tmp_path, f"{n}.csv") for n in ("edges", "pathways", "hierarchy")}
@@ -110,7 +111,9 @@ def test_any_setting_changes_the_digest(full: Federation) -> None:
             fixed.add(leaf)
     assert same == set()
     named_elsewhere = ("modalities", 0, "columns", 0)  # in `ranges`
-    assert fixed == {("version",), named_elsewhere, *(("tasks", number, "kind") for number in range(3))}
+    with_share = ("wire", "update")
+    kinds = {("tasks", number, "kind") for number in range(3)}
+    assert fixed == {("version",), named_elsewhere, with_share, *kinds}
 
 
 def _at(data: Any, path: Leaf) -> Any:
@@ -158,6 +161,14 @@ def test_a_changed_setting(federation: Federation, setting: str, value: str, exp
     assert federation.digest == before
 
 
+def test_top_k_comes_with_its_share(federation: Federation) -> None:
+    changed = federation.changed({"wire.update": "top-k", "wire.share": "0.1"})
+    assert changed.wire == Wire(update="top-k", share=0.1)
+    for share in ("0", "1", "nan"):
+        with pytest.raises(InputError, match=r"--set, wire\.share: Input should be"):
+            federation.changed({"wire.update": "top-k", "wire.share": share})
+
+
 @pytest.mark.parametrize(
     ("setting", "value", "says"),
     [
@@ -178,6 +189,13 @@ def test_a_changed_setting(federation: Federation, setting: str, value: str, exp
         ("training.strategy", "sgd", "--set, training.strategy: Input should be 'fedavg', 'fedprox'"),
         ("rounds.assembly_s", "0", "--set, rounds.assembly_s: Input should be greater than 0"),
         ("model.width", "7", "--set, model: Value error, heads must divide width"),
+        (
+            "wire.update",
+            "int4",
+            "--set, wire.update: Input should be 'float32', 'float16', 'int8' or 'top-k'",
+        ),
+        ("wire.update", "top-k", "--set, wire: Value error, share is for update = top-k, which needs it"),
+        ("wire.share", "0.1", "--set, wire: Value error, share is for update = top-k, which needs it"),
     ],
 )
 def test_a_setting_that_does_not_fit_is_named(

@@ -135,6 +135,17 @@ def test_tasks_add_up_with_kendalls_weights(
     torch.testing.assert_close(plain, multitask_loss(federation.tasks, logits, batch, cuts, torch.zeros(3)))
 
 
+def test_losses_of_coarse_logits_are_not_coarse(
+    federation: Federation, make_batch: Callable[..., PatientBatch], cuts: dict[str, Tensor]
+) -> None:
+    batch = make_batch(20)
+    coarse = {task.name: torch.randn(20, task.outputs).bfloat16() for task in federation.tasks}
+    exact = {name: own.float() for name, own in coarse.items()}
+    found = multitask_loss(federation.tasks, coarse, batch, cuts, None)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, multitask_loss(federation.tasks, exact, batch, cuts, None))
+
+
 def test_the_best_task_weight_is_the_log_of_twice_the_loss(federation: Federation) -> None:
     """exp(-s) L + s / 2 is least at s = log(2 L): how Kendall's weights find their scale."""
     task = federation.tasks[1]

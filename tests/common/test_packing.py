@@ -41,7 +41,7 @@ def test_what_is_packed_comes_back() -> None:
 @given(
     st.dictionaries(
         st.from_regex(r"[a-z:]{1,3}", fullmatch=True),
-        st.tuples(st.sampled_from(["f4", "f8"]), st.lists(st.integers(0, 3), max_size=3)),
+        st.tuples(st.sampled_from(["f4", "f8", "f2", "u1"]), st.lists(st.integers(0, 3), max_size=3)),
         max_size=8,
     )
 )

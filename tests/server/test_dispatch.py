@@ -6,7 +6,7 @@ import pytest
 from flwr.app import Error, Message, RecordDict
 
 from server import dispatch
-from server.dispatch import exchange
+from server.dispatch import POLL_S, QUICK_S, exchange
 
 if TYPE_CHECKING:
     from tests.server.conftest import Bench
@@ -61,35 +61,60 @@ def requests(bench: "Bench", *nodes: int) -> list[Message]:
     return [Message(RecordDict(), node, "train") for node in nodes]
 
 
-def test_replies_are_told_of_as_they_come(bench: "Bench", clock: Any) -> None:
-    grid, heard = SlowGrid([1, 2]), []
+def test_replies_come_one_by_one_as_they_are_there(bench: "Bench", clock: Any) -> None:
+    grid = SlowGrid([1, 2])
+    heard: list[Message] = []
     clock.happens = [lambda: grid.answer("request-1"), lambda: None, lambda: grid.answer("request-0")]
-
-    def told(reply: Message) -> None:
-        heard.append((clock.now, reply.metadata.reply_to_message_id))
-
-    replies = exchange(grid, requests(bench, 1, 2), 60.0, told)  # type: ignore[arg-type]
-    assert [reply.metadata.reply_to_message_id for reply in replies] == ["request-1", "request-0"]
-    assert heard == [(0.5, "request-1"), (1.5, "request-0")]
+    replies = exchange(grid, requests(bench, 1, 2), 60.0, heard.append)  # type: ignore[arg-type]
+    assert grid.sent == {}
+    first = next(replies)
+    assert first.metadata.reply_to_message_id == "request-1"
+    assert (heard, len(clock.slept)) == ([first], 1)
+    (second,) = replies
+    assert second.metadata.reply_to_message_id == "request-0"
+    assert (heard, len(clock.slept)) == ([first, second], 3)
     assert grid.asked_for[-1] == ["request-0"]
+
+
+def test_looks_are_close_as_a_round_begins_and_half_a_second_apart_in_a_long_one(
+    bench: "Bench", clock: Any
+) -> None:
+    assert list(exchange(SlowGrid([1]), requests(bench, 1), 100.0)) == []  # type: ignore[arg-type]
+    assert clock.slept[0] == QUICK_S
+    assert max(clock.slept) == POLL_S
+    assert clock.slept[:-1] == sorted(clock.slept[:-1])
+    assert clock.now == pytest.approx(100.0)
+    assert len(clock.slept) < 400
 
 
 def test_nobody_is_waited_for_beyond_the_deadline(bench: "Bench", clock: Any) -> None:
     grid = SlowGrid([1, 2])
     clock.happens = [lambda: grid.answer("request-0")]
-    replies = exchange(grid, requests(bench, 1, 2), 1.2, None)  # type: ignore[arg-type]
-    assert [reply.metadata.reply_to_message_id for reply in replies] == ["request-0"]
+    (reply,) = exchange(grid, requests(bench, 1, 2), 1.2, None)  # type: ignore[arg-type]
+    assert reply.metadata.reply_to_message_id == "request-0"
     assert clock.now == pytest.approx(1.2)
-    assert clock.slept[-1] == pytest.approx(0.2)
+
+
+def test_what_is_there_when_a_slow_reader_asks_again_counts_after_the_deadline_too(
+    bench: "Bench", clock: Any
+) -> None:
+    grid = SlowGrid([1, 2])
+    clock.happens = [lambda: grid.answer("request-0")]
+    replies = exchange(grid, requests(bench, 1, 2), 60.0)  # type: ignore[arg-type]
+    next(replies)
+    clock.now = 90.0
+    grid.answer("request-1")
+    (late,) = replies
+    assert late.metadata.reply_to_message_id == "request-1"
 
 
 def test_what_flower_does_not_take_is_not_waited_for(bench: "Bench", clock: Any) -> None:
     grid = SlowGrid([1])
     clock.happens = [lambda: grid.answer("request-0")]
-    replies = exchange(grid, requests(bench, 1, 9), 60.0)  # type: ignore[arg-type]
-    assert len(replies) == 1
-    assert clock.now == 0.5
-    assert exchange(SlowGrid([]), requests(bench, 9), 60.0) == []  # type: ignore[arg-type]
+    (reply,) = exchange(grid, requests(bench, 1, 9), 60.0)  # type: ignore[arg-type]
+    assert reply.metadata.reply_to_message_id == "request-0"
+    assert len(clock.slept) == 1
+    assert list(exchange(SlowGrid([]), requests(bench, 9), 60.0)) == []  # type: ignore[arg-type]
 
 
 def test_an_error_is_a_reply(bench: "Bench", clock: Any) -> None:
@@ -104,5 +129,5 @@ def test_an_error_is_a_reply(bench: "Bench", clock: Any) -> None:
 
 
 def test_no_requests_are_no_replies(clock: Any) -> None:
-    assert exchange(SlowGrid([1]), [], 60.0) == []  # type: ignore[arg-type]
+    assert list(exchange(SlowGrid([1]), [], 60.0)) == []  # type: ignore[arg-type]
     assert clock.slept == []

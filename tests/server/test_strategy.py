@@ -1,4 +1,8 @@
+import weakref
+from collections.abc import Iterator
+from dataclasses import replace
 from itertools import permutations
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -6,7 +10,10 @@ import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp.strategy import FedAdam, FedAvg, FedYogi
 
-from common.exchange import ModelRequest, unpack_preprocessing
+from common.compression import encode, flatten
+from common.exchange import ModelRequest, UpdateReply, unpack_preprocessing
+from common.packing import Arrays
+from server.replies import DropReason
 from server.strategy import unpacked
 
 if TYPE_CHECKING:
@@ -68,6 +75,28 @@ def test_sums_are_exact_to_the_last_bit_of_float32(bench: "Bench") -> None:
     arrays, _ = strategy.aggregate_train(1, replies)
     expected = np.float32(np.mean([np.float64(np.float32(add)) for add in adds.values()]))
     assert weights(arrays)["heads.os.weight"].tolist() == [expected]
+
+
+def test_replies_do_not_pile_up(bench: "Bench", tmp_path: Path) -> None:
+    strategy = bench.strategy()
+    strategy.plan = replace(strategy.plan, folder=tmp_path)
+    requests = bench.ask(strategy)
+    alive: list[weakref.ref[RecordDict]] = []
+    most = 0
+
+    def arriving() -> Iterator[Message]:
+        nonlocal most
+        for site, request in requests.items():
+            reply = bench.reply(request, site)
+            alive.append(weakref.ref(reply.content))
+            most = max(most, sum(each() is not None for each in alive))
+            yield reply
+
+    arrays, _ = strategy.aggregate_train(1, arriving())
+    assert len(alive) == 4
+    assert most == 2, "the one that was just read, and the next"
+    np.testing.assert_allclose(weights(arrays)["heads.os.weight"], bench.weights["heads.os.weight"] + 1)
+    assert not list(tmp_path.iterdir())
 
 
 def test_weights_near_the_largest_float_do_not_overflow(bench: "Bench") -> None:
@@ -216,3 +245,35 @@ def test_pooled_figures_weigh_patients_not_sites(bench: "Bench") -> None:
     }
     assert pooled is not None
     assert pooled["concordance:os"] == 0.75
+
+
+def test_encoded_updates_are_averaged_as_the_weights_they_make(bench: "Bench") -> None:
+    federation = bench.federation().changed({"wire.update": "int8"})
+    shapes = {name: array.shape for name, array in bench.weights.items()}
+    strategy = bench.strategy(federation)
+    requests = bench.ask(strategy)
+
+    def reply(site: str, update: Arrays, **changes: object) -> Message:
+        told = {"patients": 30.0, "branches.rna": 20.0, "heads.os": 30.0}
+        encoded = UpdateReply(site=site, round=1, update=update, patients=told, metrics=bench.metrics(0.5))
+        return Message(encoded.model_copy(update=changes).to_record(), reply_to=requests[site])
+
+    change = np.arange(7, dtype=np.float32)
+    fits = encode(change, federation.wire, shapes)
+    replies = [
+        reply("east", fits),
+        reply("north", encode(3 * change, federation.wire, shapes)),
+        bench.reply(requests["south"], "south"),
+        reply("west", {"levels": fits["levels"][:-1]}),
+    ]
+    arrays, _ = strategy.aggregate_train(1, replies)
+    moved = {name: array - bench.weights[name] for name, array in weights(arrays).items()}
+    np.testing.assert_array_equal(flatten(dict(moved)), 2 * change)
+    assert {one.site: one.reason for one in strategy.record.dropped} == {
+        "south": DropReason.INVALID_MESSAGE,
+        "west": DropReason.INVALID_MESSAGE,
+    }
+    plain = bench.strategy()
+    asked = bench.ask(plain)
+    plain.aggregate_train(1, [Message(replies[0].content, reply_to=asked["east"])])
+    assert ("east", DropReason.INVALID_MESSAGE) in {(one.site, one.reason) for one in plain.record.dropped}

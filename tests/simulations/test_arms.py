@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import torch
 
 from client.cohort import read_cohort
-from common.errors import InputError
+from common.errors import InputError, RefusalCode
 from common.federation import FILE_NAME, Privacy, load
 from common.metrics import ClassPrediction, LabelPrediction, SurvivalPrediction
 from common.model import build_model
@@ -15,6 +16,7 @@ from server.coordination import RunFailed
 from server.journal import RoundRecord
 from simulations.arms import Job, alone, read_trained, train, train_side_by_side, write_agreement
 from simulations.cohorts.folders import find_sites, pool_sites
+from simulations.engine import Engine
 
 SmallCohort = Callable[..., Path]
 
@@ -51,6 +53,7 @@ def test_alone_differs_in_participants_and_in_what_is_withheld_only(small_cohort
         update={"privacy": Privacy(noise_multiplier=1, sampling_rate=1, expected_batch_size=10)}
     )
     assert alone(private, "hospital 2") == own, "a hospital has nothing to hide from itself"
+    assert alone(federation.changed({"wire.update": "int8"}), "hospital 2") == own, "nor bytes to save"
     assert own.model_dump(exclude=same) == federation.model_dump(exclude=same)
 
 
@@ -125,3 +128,36 @@ def test_the_seed_decides_the_weights(small_cohort: SmallCohort, tmp_path: Path)
         weights.append(torch.cat(flat))
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
+
+
+def test_a_simulation_trains_where_it_is_told_to_whatever_the_site_files_say(
+    small_cohort: SmallCohort, tmp_path: Path
+) -> None:
+    cohort = small_cohort(tasks=["survival"], training__rounds="1")
+    train(job(cohort, tmp_path / "as-it-is"))
+    for site in find_sites(cohort):
+        file = site / "site.toml"
+        file.write_text('device = "cuda:999"\n' + file.read_text())
+    with pytest.raises(RunFailed):
+        train(job(cohort, tmp_path / "elsewhere"))
+    told = (tmp_path / "elsewhere" / "journal.jsonl").read_text()
+    assert RefusalCode.DEVICE_UNAVAILABLE in told
+    train(replace(job(cohort, tmp_path / "here"), device="cpu"))
+    here, before = (read_trained(tmp_path / name).result.weights for name in ("here", "as-it-is"))
+    assert all(np.array_equal(here[name], array) for name, array in before.items())
+
+
+@pytest.mark.cuda
+def test_sites_share_a_gpu_on_every_engine(
+    small_cohort: SmallCohort, tmp_path: Path, gpu: torch.device
+) -> None:
+    off = {"model__dropout": "0", "model__node_dropout": "0", "model__modality_dropout": "0"}
+    cohort = small_cohort(tasks=["survival"], **off)
+    losses = {}
+    engines: dict[str, Engine] = {"cpu": "serial", "cuda:0": "serial", "cuda": "processes"}
+    for device, engine in engines.items():
+        one = replace(job(cohort, tmp_path / device), device=device)
+        train(one, engine)
+        losses[device] = [told.validation_loss for told in read_trained(one.out).rounds]
+    assert losses["cuda:0"] == pytest.approx(losses["cpu"], rel=1e-2)
+    assert losses["cuda"] == pytest.approx(losses["cpu"], rel=1e-2)

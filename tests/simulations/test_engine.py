@@ -185,11 +185,51 @@ def test_messages_go_from_the_coordinator_to_the_node_and_back() -> None:
 
 def test_replies_wait_to_be_pulled_once() -> None:
     def main(grid: Grid, context: Context) -> None:
-        ids = grid.push_messages([Message(RecordDict(), node, "query.fail") for node in grid.get_node_ids()])
-        assert len(list(grid.pull_messages(ids))) == 3
+        ids = list(
+            grid.push_messages([Message(RecordDict(), node, "query.fail") for node in grid.get_node_ids()])
+        )
+        (last,) = grid.pull_messages(ids[2:])
+        assert last.metadata.reply_to_message_id == ids[2]
+        (first, second) = grid.pull_messages(ids)
+        assert [first.metadata.reply_to_message_id, second.metadata.reply_to_message_id] == ids[:2]
         assert list(grid.pull_messages(ids)) == []
 
     run_federation(server(main), APP, NODES, {})
+
+
+@pytest.mark.parametrize("engine", ["serial", "processes"])
+def test_a_site_is_asked_when_its_reply_is_pulled_and_replies_do_not_pile_up(
+    engine: Engine, tmp_path: Path
+) -> None:
+    """Worker processes are one message ahead at most."""
+    asked = tmp_path / "asked"
+    nodes: list[dict[str, bool | float | int | str]] = [{"site": f"{number}"} for number in range(12)]
+
+    def main(grid: Grid, context: Context) -> None:
+        ids = list(
+            grid.push_messages([Message(RecordDict(), node, "query.sign") for node in grid.get_node_ids()])
+        )
+        pulled = 0
+        while some := list(grid.pull_messages(ids)):
+            pulled += len(some)
+            assert len(some) == 1
+            assert len(asked.read_text()) <= pulled + (2 if engine == "processes" else 0)
+        assert pulled == len(asked.read_text()) == 12
+
+    run_federation(server(main), APP, nodes, {"asked": str(asked)}, engine, workers=2)
+
+
+def test_a_server_that_ends_without_asking_for_replies_ends_the_run_quietly(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def main(grid: Grid, context: Context) -> None:
+        ids = list(grid.push_messages([Message(RecordDict(), n, "query.fail") for n in grid.get_node_ids()]))
+        assert len(list(grid.pull_messages(ids))) == 1
+
+    run_federation(
+        server(main), APP, [{"site": str(number)} for number in range(6)], {}, "processes", workers=2
+    )
+    assert capfd.readouterr().err == ""
 
 
 def test_a_message_to_nobody_and_a_reply_to_nothing_are_errors() -> None:

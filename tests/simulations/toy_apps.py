@@ -1,5 +1,6 @@
 """A ClientApp small enough to follow by hand; worker processes and Ray actors import it by name."""
 
+import json
 import os
 
 import numpy as np
@@ -62,3 +63,24 @@ def process(message: Message, context: Context) -> Message:
 def impostor(message: Message, context: Context) -> Message:
     """Return something that is no reply."""
     return message
+
+
+@app.query("sign")
+def sign(message: Message, context: Context) -> Message:
+    """Add a mark to a file, to tell that this site was asked."""
+    with open(str(context.run_config["asked"]), "a") as file:
+        file.write("x")
+    return Message(RecordDict(), reply_to=message)
+
+
+@app.query("node")
+def node(message: Message, context: Context) -> Message:
+    """Say which node of a Ray cluster this is, and what it finds in its environment."""
+    import ray
+
+    told = {
+        "node": ray.get_runtime_context().get_node_id(),
+        "state": os.environ["CONSILIUM_STATE"],
+        "threads": os.environ["OMP_NUM_THREADS"],
+    }
+    return Message(RecordDict({"told": ConfigRecord({"json": json.dumps(told)})}), reply_to=message)

@@ -174,13 +174,14 @@ def supernode(home: coordinator_home.Home, key: Path, *more: object) -> tuple[ob
     )
 
 
-def lay_out(written: Path, root: Path, folders: Mapping[int, str], rounds: int) -> Path:
+def lay_out(written: Path, root: Path, folders: Mapping[int, str], rounds: int, **settings: str) -> Path:
     """The federation of some of a written cohort's hospitals in `root/cohort`, each one's tables in its own folder."""
     cohort = root / "cohort"
     shutil.copytree(written, cohort)
     for number, name in folders.items():
         (cohort / f"hospital-{number}").rename(root / name)
-    federation = load(cohort / FILE_NAME).changed({"training.rounds": str(rounds)})
+    changed = {name.replace("__", "."): value for name, value in settings.items()}
+    federation = load(cohort / FILE_NAME).changed({"training.rounds": str(rounds), **changed})
     names = {f"hospital {number}" for number in folders}
     kept = tuple(one for one in federation.participants if one.name in names)
     save(federation.model_copy(update={"participants": kept}), cohort / FILE_NAME)

@@ -24,10 +24,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from client import home as site_home
-from common.exchange import EvaluateReply, RefusalReply, StatisticsReply, TrainReply, is_refusal
+from common.exchange import (
+    EvaluateReply,
+    RefusalReply,
+    StatisticsReply,
+    TrainReply,
+    UpdateReply,
+    is_refusal,
+)
 from common.preprocessing import Preprocessing
 from server import home as coordinator_home
-from server.journal import RunRecord, read_journal
+from server.journal import RoundRecord, RunRecord, read_journal
 from server.result import load_result
 from tests.system.processes import (
     CONSILIUM,
@@ -142,10 +149,10 @@ class Watched:
 
 
 @contextmanager
-def watched(written: Path, root: Path, rounds: int) -> Iterator[Watched]:
+def watched(written: Path, root: Path, rounds: int, **settings: str) -> Iterator[Watched]:
     """A federation of one hospital with every mark planted; it is stopped, and ends, with this context."""
     name = f"ward-{TEXTS['site folder']}"
-    cohort = lay_out(written, root, {1: name}, rounds)
+    cohort = lay_out(written, root, {1: name}, rounds, **settings)
     planted(root / name)
     user, calls = root / f"user-{TEXTS['user']}", root / "calls"
     with (
@@ -320,6 +327,35 @@ def test_its_processes_call_the_coordinator_and_themselves_and_nobody_else(captu
     # urllib3 binds a port of ::1, to see whether there is IPv6, and listens to nobody there
     bound = {each for each in found if each[0] == "bind"} - {("bind", "TCPv6", "::1:0")}
     assert bound == {("bind", "TCP", f"127.0.0.1:{own}")}
+
+
+@pytest.mark.slow
+def test_encoded_updates_leave_as_recorded_and_take_no_mark_along(
+    written_cohort: Path, tmp_path: Path
+) -> None:
+    with watched(written_cohort, tmp_path, rounds=2, wire__update="int8") as one:
+        told = consilium("coordinator", "run", one.coordinator.folder)
+    left, pushed = receipts(one.site), one.pushed()
+    assert [each["message"] for each in left] == [
+        "StatisticsReply",
+        "UpdateReply",
+        "UpdateReply",
+        "EvaluateReply",
+    ]
+    assert [(each["sha256"], each["size_bytes"]) for each in left] == [
+        (each.root, each.size) for each in pushed
+    ]
+    for each in pushed[1:3]:
+        assert set(UpdateReply.from_record(each.content).update) == {"levels"}
+    (out,) = one.coordinator.runs.iterdir()
+    *rounds, closed = read_journal(out)
+    assert isinstance(closed, RunRecord)
+    assert (closed.status, closed.sites) == ("completed", (HOSPITAL,))
+    assert not any(each.dropped for each in rounds if isinstance(each, RoundRecord))
+    every = signs(load_result(out).preprocessing)
+    assert seen(every, *one.recorder.sent(), told.encode(), *(each.body for each in one.sent())) == set()
+    assert seen(every, one.site.residual.read_bytes()) == set()
+    assert files_with(every, one.coordinator.folder) == {}
 
 
 def spoil_cell(site: Path) -> None:

@@ -75,6 +75,23 @@ def test_every_engine_trains_the_same_weights(
     assert_same(federate(cohort, tmp_path / engine, engine, serialise), expected)
 
 
+@pytest.mark.parametrize(("engine", "serialise"), ENGINES)
+@pytest.mark.parametrize("wire", [{"wire__update": "int8"}, {"wire__update": "top-k", "wire__share": "0.1"}])
+def test_every_engine_trains_the_same_weights_of_encoded_updates(
+    small_cohort: SmallCohort, tmp_path: Path, wire: dict[str, str], engine: Engine, serialise: bool
+) -> None:
+    """In the same site folders, run after run: what encoding has left of one run has no part in another."""
+    cohort = small_cohort(training__rounds="3", **wire)
+    expected = federate(cohort, tmp_path / "expected")
+    assert expected.run.status == "completed"
+    assert not any(told.dropped for told in expected.rounds)
+    assert len(list(cohort.glob("*/state/residual.safetensors"))) == 3
+    plain = federate(small_cohort("plain", training__rounds="3"), tmp_path / "of-plain")
+    assert any((array != plain.result.weights[name]).any() for name, array in expected.result.weights.items())
+
+    assert_same(federate(cohort, tmp_path / engine, engine, serialise), expected)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("engine", "serialise"), ENGINES)
 def test_every_engine_trains_the_same_weights_on_a_cohort_as_it_comes(
