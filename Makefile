@@ -12,7 +12,7 @@ USABLE := import sys, venv, ensurepip; sys.exit(sys.version_info[:2] not in ((3,
 DATA := $(or $(CONSILIUM_DATA),../shared/data)
 SECOND := $(if $(wildcard $(DATA)/tcga/brca),tcga-brca,synthetic)
 
-.PHONY: help demo test test-system lint bench-figures bench-dp bench-privacy bench-deployment clean
+.PHONY: help demo test test-system test-cuda lint bench-figures bench-dp bench-privacy bench-deployment bench-rounds bench-scale bench-wire clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ test: .venv/.ready-to-test ## the tests, without the slow ones
 
 test-system: .venv/.ready-to-test ## the slow tests: real processes, whole deployments
 	@.venv/bin/python -m pytest -m slow
+
+test-cuda: .venv/.ready-to-test ## what needs a GPU, where torch finds one; elsewhere it is skipped
+	@.venv/bin/python -m pytest -m cuda -rs
 
 lint: .venv/.ready-to-test ## style, format and types
 	@.venv/bin/ruff check
@@ -45,6 +48,15 @@ bench-privacy: .venv/.ready-to-run ## what privacy costs in accuracy, measured a
 bench-deployment: .venv/.ready-to-run ## what a round of real processes costs, and what leaves, measured again
 	@.venv/bin/consilium bench deployment --out out/deployment.json
 	@.venv/bin/consilium bench message tcga-pan5 fed-heart --out out/message.json
+
+bench-rounds: .venv/.ready-to-test ## what an engine adds to each message, beside Flower's on Ray, measured again
+	@.venv/bin/consilium bench rounds --out out/rounds.json
+
+bench-scale: .venv/.ready-to-run ## what more hospitals, patients and genes cost, measured again
+	@.venv/bin/consilium bench scale --out out/scale.json
+
+bench-wire: .venv/.ready-to-run ## what an update weighs in every encoding, and costs in accuracy, measured again
+	@.venv/bin/consilium bench wire --accuracy out/wire --out out/wire.json
 
 clean: ## remove the environment, caches and results
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist out

@@ -7,7 +7,7 @@ import torch
 from client.memory import kept_per_patient
 from common.model import HierarchicalMultimodalGNN
 
-EACH = 256 << 20
+EACH = 64 << 20
 """Bytes that autograd keeps of a step's forward pass, per thread that is worth it; see docs/performance.md, Threads."""
 
 

@@ -5,15 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-import torch
-
-from client.cohort import Cohort, read_cohort
-from common.batch import PatientBatch, concatenate
+from common.batch import PatientBatch
 from common.errors import InputError
 from common.federation import Federation
 from common.metrics import Prediction
 from common.model import HierarchicalMultimodalGNN, build_model
+from common.schema import Task
 from server.coordination import RunFailed
 from server.journal import RoundRecord
 from simulations import private_arms
@@ -30,18 +27,30 @@ from simulations.arms import (
 from simulations.classical_arms import ClassicalArms, restricted
 from simulations.cohorts.folders import pool_sites, twin
 from simulations.engine import Engine
+from simulations.hospitals import Hospitals
 from simulations.private_arms import Target
 from simulations.process_pool import available_cores
 from simulations.result import Arm
 from simulations.scoring import HeldOutTask
 
+_ALONE = (
+    "Only the federated arm was run: nothing here says what hospitals gain over training alone, or lose "
+    "against pooled data."
+)
 POOLED = "pooled"
 """Name of the one participant that holds everyone's patients."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One experiment: which cohort, which folds, how; `targets` are the private runs beside the federated arm."""
+    """One experiment: which cohort, which folds, how.
+
+    Attributes:
+        targets: the private runs beside the federated arm.
+        federated_only: leave out the arms that need a run per hospital, or all patients in one place.
+        ray_address: of the Ray cluster to join; a private Ray on this machine without one.
+        device: where hospitals train, instead of where their `site.toml` says.
+    """
 
     cohort: str
     folder: Path
@@ -53,6 +62,9 @@ class Plan:
     work: Path
     command: str
     targets: tuple[Target, ...] = ()
+    federated_only: bool = False
+    ray_address: str | None = None
+    device: str | None = None
 
 
 class Audience(Protocol):
@@ -79,7 +91,7 @@ class FoldOutcome:
 
 
 class Experiment:
-    """The data of an experiment, read once through the hospitals' own reader.
+    """All arms of an experiment, on data that is read once through the hospitals' own reader.
 
     Every run has twins of the site folders to itself, below the working folder: no run writes into a hospital's own
     folder, and a privacy ledger tells of one run.
@@ -90,27 +102,22 @@ class Experiment:
         self.federation = plan.federation
         audience.stage("reading the hospitals' tables")
         sites = self._twins(plan.sites, plan.work / "read")
-        self.cohorts: list[Cohort] = [read_cohort(site, self.federation) for site in sites]
-        self.everyone = concatenate([cohort.batch for cohort in self.cohorts])
-        self.held_out_in = torch.cat([cohort.fold for cohort in self.cohorts])
-        self.groups = np.array([group for cohort in self.cohorts for group in cohort.group])
+        self.hospitals = Hospitals(sites, self.federation, plan.folds, plan.federated_only)
         self.agreement = write_agreement(self.federation, plan.folder, plan.work / "federated")
         self.model: HierarchicalMultimodalGNN = build_model(self.federation, plan.folder, plan.seed)
-        self.notes: list[str] = []
-        self.targets = tuple(target.sized(self._training_sizes()) for target in plan.targets)
+        self.notes: list[str] = [_ALONE] if plan.federated_only else []
+        self.targets = tuple(
+            target.sized(self.hospitals.training_sizes(plan.folds)) for target in plan.targets
+        )
         self._note_privacy()
         for fold in plan.folds:
-            if not (self.held_out_in == fold).any():
+            if not (self.hospitals.held_out_in == fold).any():
                 raise InputError(
                     f"--fold {fold}", "no patient is held out in that fold", "choose another fold"
                 )
 
-    def _training_sizes(self) -> list[int]:
-        """Training patients of every hospital in every fold."""
-        return [int((cohort.fold != fold).sum()) for cohort in self.cohorts for fold in self.plan.folds]
-
     def _note_privacy(self) -> None:
-        hospitals = {cohort.site: len(cohort.batch) for cohort in self.cohorts}
+        hospitals = {name: each.patients for name, each in self.hospitals.described.items()}
         if self.federation.privacy is not None:
             self.notes += private_arms.notes(self.federation.privacy, True, hospitals)
         for target in self.targets[:1]:  # they differ in noise alone
@@ -123,10 +130,9 @@ class Experiment:
     def _fold(self, place: int) -> FoldOutcome:
         fold = self.plan.folds[place]
         label = f"fold {place + 1} of {len(self.plan.folds)}"
-        held = self.held_out_in == fold
-        training, test = self.everyone.select(~held), self.everyone.select(held)
+        training, test = self.hospitals.split(fold)
 
-        self.audience.stage(f"{label}: {len(self.cohorts)} hospitals together")
+        self.audience.stage(f"{label}: {len(self.hospitals.names)} hospitals together")
         job = self._job(self.agreement, self.plan.sites, "federated", fold)
         federated = self._together(job, place, label)
         spent: dict[float | None, float] = {}
@@ -137,34 +143,50 @@ class Experiment:
         }
         for target in self.targets:
             networks[target.arm], spent[target.epsilon] = self._privately(target, place, label, test)
-        local, pooled = self._alone_and_pooled(label, fold, test)
-        networks |= {"local": list(local.values()), "pooled": pooled}
+        local: dict[str, dict[str, Prediction]] = {}
+        if not self.plan.federated_only:
+            local, pooled = self._alone_and_pooled(label, fold, test)
+            networks |= {"local": list(local.values()), "pooled": pooled}
         tasks = {}
         for task in self.federation.tasks:
             arms: dict[Arm, Sequence[Prediction]] = {
                 arm: [model[task.name] for model in models] for arm, models in networks.items()
             }
-            classical = ClassicalArms(
-                task, self.plan.seed, lambda text: self.audience.stage(f"{label}: {text}")
-            )
-            arms["local_linear"] = classical.alone(self.cohorts, self.federation, fold, test)
-            arms |= classical.pooled(federated.result.preprocessing, training, test)
-            self.notes += classical.notes
+            if not self.plan.federated_only:
+                arms |= self._classical(task, label, fold, federated, training, test)
+            labels, labelled = self.hospitals.training_labels(task.name, fold)
             tasks[task.name] = HeldOutTask(
                 labels=test.labels[task.name].double().numpy(),
                 labelled=test.labelled[task.name].numpy(),
-                train_labels=training.labels[task.name].double().numpy(),
-                train_labelled=training.labelled[task.name].numpy(),
-                groups=tuple(self.groups[held.numpy()]),
+                train_labels=labels.double().numpy(),
+                train_labelled=labelled.numpy(),
+                groups=tuple(self.hospitals.groups[(self.hospitals.held_out_in == fold).numpy()]),
                 arms=arms,
             )
         return FoldOutcome(federated, tasks, local, spent)
 
+    def _classical(
+        self,
+        task: Task,
+        label: str,
+        fold: int,
+        federated: Trained,
+        training: PatientBatch,
+        test: PatientBatch,
+    ) -> dict[Arm, Sequence[Prediction]]:
+        """What the classical arms predict for held-out patients, hospitals' own models among them."""
+        classical = ClassicalArms(task, self.plan.seed, lambda text: self.audience.stage(f"{label}: {text}"))
+        alone = classical.alone(self.hospitals.cohorts, self.federation, fold, test)
+        pooled = classical.pooled(federated.result.preprocessing, training, test)
+        self.notes += classical.notes
+        return {"local_linear": alone, **pooled}
+
     def _together(self, job: Job, place: int, label: str) -> Trained:
         """Train all hospitals together; who had no part is noted."""
-        train(job, self.plan.engine, lambda record: self.audience.round(place + 1, record))
+        plan = self.plan
+        train(job, plan.engine, lambda record: self.audience.round(place + 1, record), plan.ray_address)
         trained = read_trained(job.out)
-        if missing := [c.site for c in self.cohorts if c.site not in trained.run.sites]:
+        if missing := sorted(set(self.hospitals.names) - set(trained.run.sites)):
             self.notes.append(f"Too few training patients to take part in {label}: {', '.join(missing)}.")
         return trained
 
@@ -173,7 +195,7 @@ class Experiment:
     ) -> tuple[list[dict[str, Prediction]], float]:
         """The predictions of one private run, none if it could not be trained, and the epsilon spent."""
         label = f"{label}, epsilon {target.epsilon:g}"
-        self.audience.stage(f"{label}: {len(self.cohorts)} hospitals together")
+        self.audience.stage(f"{label}: {len(self.hospitals.names)} hospitals together")
         work = self.plan.work / target.folder
         agreement = write_agreement(target.federation, self.plan.folder, work)
         job = self._job(agreement, self.plan.sites, target.folder, self.plan.folds[place])
@@ -195,7 +217,8 @@ class Experiment:
         """A run of its own, which needs new twins of its sites."""
         work = self.plan.work / arm
         twins = self._twins(sites, work / f"sites-fold{fold}")
-        return Job(agreement.path, tuple(twins), fold, self.plan.seed, work / f"fold{fold}")
+        out = work / f"fold{fold}"
+        return Job(agreement.path, tuple(twins), fold, self.plan.seed, out, self.plan.device)
 
     def _alone_and_pooled(
         self, label: str, fold: int, test: PatientBatch
@@ -206,7 +229,7 @@ class Experiment:
         """
         pooled_job = self._job(self._pooled_agreement(), [self._pooled_site()], POOLED, fold)
         own_jobs = {}
-        for place, (cohort, site) in enumerate(zip(self.cohorts, self.plan.sites, strict=True)):
+        for place, (cohort, site) in enumerate(zip(self.hospitals.cohorts, self.plan.sites, strict=True)):
             arm = f"alone-{place}"
             agreement = write_agreement(
                 alone(self.federation, cohort.site), self.plan.folder, self.plan.work / arm
@@ -227,7 +250,7 @@ class Experiment:
         processes = min(available_cores(), len(jobs)) if self.plan.engine == "processes" else 1
         train_side_by_side(jobs, processes, done)
         local = {}
-        for cohort in self.cohorts:
+        for cohort in self.hospitals.cohorts:
             if own_jobs[cohort.site].out not in trained:
                 self.notes.append(
                     f"{cohort.site} could not train a network of its own, for lack of patients or events; "

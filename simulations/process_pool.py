@@ -24,6 +24,8 @@ from simulations.node import answer
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 """The environment of a process that plays sites beside others."""
 _GOODBYE_S = 5.0
+_USED_LATER = ("client.tables", "pyarrow.parquet")
+"""What a site imports with its first message, once for all workers."""
 
 
 def available_cores() -> int:
@@ -84,12 +86,13 @@ class _Worker:
         self._start()
 
     def _start(self) -> None:
-        spawn = multiprocessing.get_context("spawn")
-        self._connection, theirs = spawn.Pipe()
-        self._process = spawn.Process(
-            target=_work, args=(theirs, self._client_app, self.sites), name="consilium-site", daemon=True
-        )
+        # Workers are forks of one process that has imported the app and done nothing else: they share what it read.
+        forks = multiprocessing.get_context("forkserver")
+        forks.set_forkserver_preload([self._client_app.partition(":")[0], *_USED_LATER])
+        self._connection, theirs = forks.Pipe()
         with _environment(ONE_THREAD):
+            given = (theirs, self._client_app, self.sites, dict(os.environ))
+            self._process = forks.Process(target=_work, args=given, name="consilium-site", daemon=True)
             self._process.start()
         theirs.close()
         self._ready = False
@@ -138,9 +141,14 @@ class _Worker:
 
 
 def _work(
-    connection: "Connection[Parcel | None, Parcel]", client_app: str, sites: dict[int, Context]
+    connection: "Connection[Parcel | None, Parcel]",
+    client_app: str,
+    sites: dict[int, Context],
+    environment: dict[str, str],
 ) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ.clear()  # that of the process it was forked from may be of an earlier run
+    os.environ.update(environment)
     keep_freed_memory()
     silence()
     app = load_client_app(client_app)

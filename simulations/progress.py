@@ -162,7 +162,8 @@ def _arm_table(result: Result, task: str) -> Table:
     metric = metric_name(result.outcomes[task].metric)
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("Arm")
-    for head in (metric, "95% interval", "Federated - arm (95% interval)"):
+    compared = result.compared(task)
+    for head in (metric, "95% interval", *(["Federated - arm (95% interval)"] if compared else [])):
         table.add_column(head, justify="right")
     for arm in result.arms(task):
         summary = result.headline(task, arm)
@@ -170,7 +171,7 @@ def _arm_table(result: Result, task: str) -> Table:
             ARM_NAMES[arm],
             spread_text(summary),
             range_text(summary),
-            difference_text(result, task, arm),
+            *([difference_text(result, task, arm)] if compared else []),
             style="bold" if arm == "federated" else "",
         )
         if arm == "federated":

@@ -42,18 +42,21 @@ def results_table(result: Result, task: str) -> Table:
     others = [
         name for name in METRIC_NAMES if name != headline and any(name in result.tasks[task][a] for a in arms)
     ]
+    compared = result.compared(task)
     rows = []
 
     def add(name: str, metrics: dict[str, MetricSummary], difference: str) -> None:
         first = metrics.get(headline)
         rest = (spread_text(metrics.get(other)) for other in others)
-        rows.append((name, spread_text(first), range_text(first), difference, *rest))
+        beside = (difference,) if compared else ()
+        rows.append((name, spread_text(first), range_text(first), *beside, *rest))
 
     for arm in arms:
         add(ARM_NAMES[arm], result.tasks[task][arm], difference_text(result, task, arm))
         for run in result.planned if arm == "federated" else ():
             add(run.name, run.tasks.get(task, {}), paired_text(run.paired.get(task)))
-    heads = ("Arm", metric_name(headline), "95% interval", f"Federated {MINUS} arm")
+    beside = (f"Federated {MINUS} arm",) if compared else ()
+    heads = ("Arm", metric_name(headline), "95% interval", *beside)
     caption = "Held-out patients; mean"
     caption += " ± standard deviation over folds." if len(result.folds) > 1 else " (one fold)."
     caption += " Intervals, also those in brackets, are 95% bootstrap intervals."

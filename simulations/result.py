@@ -192,6 +192,10 @@ class Result(_Record):
         """The arms that were run for a task, in the order they are always shown."""
         return [arm for arm in ARMS if arm in self.tasks[task]]
 
+    def compared(self, task: str) -> bool:
+        """Whether anything was run beside the federated arm."""
+        return len(self.arms(task)) > 1 or bool(self.planned)
+
     def headline(self, task: str, arm: Arm) -> MetricSummary | None:
         """The metric that arms are compared by, or None if the arm was not run."""
         return self.tasks[task].get(arm, {}).get(self.outcomes[task].metric)

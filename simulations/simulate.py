@@ -15,6 +15,7 @@ import torch
 from rich.console import Console
 
 from client.cohort import SITE_FILE, read_site_file
+from client.device import find_device
 from client.ledger_heads import STATE_VARIABLE
 from common.errors import REFUSALS, InputError, RefusalCode
 from common.federation import FILE_NAME, Federation
@@ -24,6 +25,7 @@ from server.journal import FILE_NAME as JOURNAL
 from server.journal import RunRecord, read_journal
 from server.replies import REASONS, Dropped, DropReason
 from server.result import WEIGHTS, save_result
+from simulations.allocator import keep_freed_memory
 from simulations.arms import write_agreement
 from simulations.cohorts.folders import find_sites
 from simulations.cohorts.folds import with_folds
@@ -59,6 +61,11 @@ class Request:
     command: str
     epsilons: tuple[float, ...] = ()
     delta: float | None = None
+    hospitals: int | None = None
+    patients: int | None = None
+    federated_only: bool = False
+    ray_address: str | None = None
+    device: str | None = None
 
 
 def simulate(request: Request) -> int:
@@ -68,8 +75,9 @@ def simulate(request: Request) -> int:
         InputError: for anything the person can mend; nothing is written then.
     """
     console = Console()
+    keep_freed_memory()
     torch.set_num_threads(1)  # the steps are too small for more: sites in parallel gain, threads do not
-    with tempfile.TemporaryDirectory(prefix="consilium-") as temporary, _state_in(Path(temporary)):
+    with tempfile.TemporaryDirectory(prefix="consilium-") as temporary, state_in(Path(temporary)):
         plan = make_plan(request, Path(temporary))
         started = time.perf_counter()
         try:
@@ -96,7 +104,7 @@ def simulate(request: Request) -> int:
 
 
 @contextmanager
-def _state_in(work: Path) -> Iterator[None]:
+def state_in(work: Path) -> Iterator[None]:
     """Have what ledgers, and Flower, keep in a user's home kept in the working folder, in child processes too."""
     places = {STATE_VARIABLE: str(work / "state"), "FLWR_HOME": str(work / "flower")}
     before = {name: os.environ.get(name) for name in places}
@@ -130,7 +138,7 @@ def make_plan(request: Request, work: Path) -> Plan:
     """Prepare site folders and the federation file.
 
     Raises:
-        InputError: for an unknown cohort, engine, fold or setting.
+        InputError: for an unknown cohort, engine, device, fold or setting.
     """
     if request.engine not in (None, *get_args(Engine)):
         raise InputError(
@@ -138,11 +146,16 @@ def make_plan(request: Request, work: Path) -> Plan:
         )
     if request.fold is not None and request.folds is not None:
         raise InputError("--fold and --folds", "exclude each other", "give one of them")
+    if request.ray_address is not None and request.engine != "ray":
+        raise InputError("--ray-address", "says nothing without --engine ray", "add it")
+    if request.device is not None and request.ray_address is None:  # a cluster's machines have their own
+        find_device(request.device, f"--device {request.device}")
     settings = _settings(request)
     folder = Path(request.cohort)
-    if is_known(request.cohort) or not folder.is_dir():
+    if is_known(request.cohort) or request.hospitals or request.patients or not folder.is_dir():
         folder = work / "cohort"
-        write_cohort(request.cohort, request.data or default_data(), folder, request.seed or 0)
+        data, size = request.data or default_data(), (request.hospitals, request.patients)
+        write_cohort(request.cohort, data, folder, request.seed or 0, *size)
     elif not (folder / FILE_NAME).is_file():
         raise InputError(str(folder), f"holds no {FILE_NAME}", "name a cohort, or a folder that has one")
     agreed = load_federation(folder / FILE_NAME)
@@ -171,6 +184,9 @@ def make_plan(request: Request, work: Path) -> Plan:
         work=work,
         command=request.command,
         targets=targets,
+        federated_only=request.federated_only,
+        ray_address=request.ray_address,
+        device=request.device,
     )
 
 

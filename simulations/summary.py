@@ -15,7 +15,6 @@ from simulations.result import (
     Difference,
     FederationName,
     Fold,
-    Hospital,
     MetricSummary,
     Outcome,
     PrivateRun,
@@ -46,7 +45,7 @@ def summarise_experiment(experiment: Experiment, folds: list[FoldOutcome], secon
         peak_memory_mb=peak_memory_mb(),
         folds=tuple(_fold(fold) for fold in folds),
         outcomes={task.name: _outcome(task) for task in federation.tasks},
-        hospitals={cohort.site: _hospital(cohort, federation.tasks) for cohort in experiment.cohorts},
+        hospitals=experiment.hospitals.described,
         tasks={
             name: {arm: told for arm, told in summaries.items() if arm in ARMS}
             for name, (summaries, _) in compared.items()
@@ -57,8 +56,9 @@ def summarise_experiment(experiment: Experiment, folds: list[FoldOutcome], secon
         },
         privacy=_private_runs(experiment, folds, compared),
         sites={
-            task.name: {cohort.site: _site(task, cohort, folds) for cohort in experiment.cohorts}
+            task.name: {cohort.site: _site(task, cohort, folds) for cohort in experiment.hospitals.cohorts}
             for task in federation.tasks
+            if not plan.federated_only
         },
         history=tuple(
             tuple(
@@ -147,17 +147,6 @@ def _outcome(task: Task) -> Outcome:
         names = task.labels
     unit = task.unit if isinstance(task, SurvivalTask) else ""
     return Outcome(kind=task.kind, metric=HEADLINE[task.kind], unit=unit, names=names)
-
-
-def _hospital(cohort: Cohort, tasks: tuple[Task, ...]) -> Hospital:
-    batch = cohort.batch
-    events = {}
-    for task in tasks:
-        labels, known = batch.labels[task.name], batch.labelled[task.name]
-        happened = labels[:, 1] if isinstance(task, SurvivalTask) else (labels > 0).any(1)
-        events[task.name] = int((happened.bool() & known.any(1)).sum())
-    modalities = {name: int(batch.present(name).sum()) for name in batch.values}
-    return Hospital(patients=len(batch), modalities=modalities, events=events)
 
 
 def _site(task: Task, cohort: Cohort, folds: list[FoldOutcome]) -> SiteScores:

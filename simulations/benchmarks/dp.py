@@ -1,7 +1,5 @@
 """`consilium bench dp`: what a private step costs beside a plain one, in time and memory, on one thread."""
 
-import ctypes
-import gc
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -26,6 +24,7 @@ from common.batch import PatientBatch
 from common.model import HierarchicalMultimodalGNN
 from simulations.benchmarks.opacus_hooks import make_dense, with_hooks
 from simulations.benchmarks.reference import Workload, of_cohort, reference
+from simulations.benchmarks.stopwatch import peak, seconds
 from simulations.cohorts.sources import default_data
 from simulations.result import Machine, machine, write_whole
 
@@ -194,19 +193,17 @@ def _prepared(kind: str, work: Workload, stack: ExitStack) -> Step:
     )
 
 
-def _times(work: Workload, seconds: float) -> dict[str, float]:
+def _times(work: Workload, duration: float) -> dict[str, float]:
     """Median CPU seconds per kind of step, the kinds taking turns, so that a busy machine is busy for all."""
     taken: dict[str, list[float]] = {kind: [] for kind in STEPS}
     with ExitStack() as stack:
         steps = {kind: _prepared(kind, work, stack) for kind in STEPS}
         for step in steps.values():
             step()
-        end = time.monotonic() + seconds
+        end = time.monotonic() + duration
         while time.monotonic() < end or len(taken[PLAIN]) < 5:
             for kind, step in steps.items():
-                start = time.process_time()
-                step()
-                taken[kind].append(time.process_time() - start)
+                taken[kind].append(seconds(step))
     return {kind: statistics.median(found) for kind, found in taken.items()}
 
 
@@ -223,17 +220,7 @@ def _peak(name: str, data: Path | None, patients: int, kind: str) -> float:
         few = Workload(work.name, work.federation, work.prior, work.batch.select(torch.arange(2)), work.cuts)
         _prepared(kind, few, stack)()  # libraries are loaded, and count for none
         step = _prepared(kind, work, stack)
-        gc.collect()
-        ctypes.CDLL(None).malloc_trim(0)  # or what preparing left free would hide what the step needs
-        Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew from here
-        before = _resident("VmRSS")
-        step()
-        return _resident("VmHWM") - before
-
-
-def _resident(field: str) -> float:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(float(line.split()[1]) for line in lines if line.startswith(field)) / 1024
+        return peak(step)
 
 
 def table(costs: Costs) -> str:

@@ -38,13 +38,14 @@ def with_folds(
             remedy = f"fill the column that fold names in {SITE_FILE}, or drop the key and have folds drawn"
             raise InputError(str(sites[0].parent), "no site holds a patient out in any fold", remedy)
         return list(sites), tuple(sorted(published))
-    cohorts = [read_cohort(site, federation) for site in sites]
-    last = [cohort.batch.labels[federation.tasks[0].name][:, -1].tolist() for cohort in cohorts]
+    last = [
+        read_cohort(site, federation).batch.labels[federation.tasks[0].name][:, -1].tolist() for site in sites
+    ]
     strata = [(place, outcome) for place, outcomes in enumerate(last) for outcome in outcomes]
     drawn = iter(hold_out(strata, seed, count).tolist())
     copies = [
-        pool_sites([site], out / site.name, cohort.site, [next(drawn) for _ in cohort.group])
-        for site, cohort in zip(sites, cohorts, strict=True)
+        pool_sites([site], out / site.name, file.name, [next(drawn) for _ in outcomes])
+        for site, file, outcomes in zip(sites, files, last, strict=True)
     ]
     return copies, tuple(range(count))
 

@@ -33,7 +33,14 @@ def is_known(cohort: str) -> bool:
     return cohort in NAMES or _TCGA.fullmatch(cohort) is not None
 
 
-def write_cohort(cohort: str, data: Path | None, out: Path, seed: int = 0) -> None:
+def write_cohort(
+    cohort: str,
+    data: Path | None,
+    out: Path,
+    seed: int = 0,
+    hospitals: int | None = None,
+    patients: int | None = None,
+) -> None:
     """Write a cohort's site folders and federation file.
 
     Args:
@@ -41,14 +48,21 @@ def write_cohort(cohort: str, data: Path | None, out: Path, seed: int = 0) -> No
         data: folder of public data; `synthetic` and `lung` need none.
         out: an empty or new folder.
         seed: of the folds where none are published, and of the synthetic patients.
+        hospitals: of `synthetic`, the one cohort that is made to measure.
+        patients: the same, of each hospital.
 
     Raises:
-        InputError: for an unknown cohort, an occupied `out`, or data that are missing or have other columns.
+        InputError: for an unknown cohort, an occupied `out`, data that are missing or have other columns, or a size
+            for another cohort than `synthetic`.
     """
+    size = {name: number for name, number in (("sites", hospitals), ("patients", patients)) if number}
+    if size and cohort != "synthetic":
+        what = "are numbers of synthetic hospitals"
+        raise InputError("--hospitals and --patients", what, "use them with the cohort `synthetic`")
     if cohort == "synthetic":
         from simulations.cohorts.synthetic import write_synthetic
 
-        write_synthetic(out, seed=seed)
+        write_synthetic(out, seed=seed, **size)
     elif cohort == "lung":
         from simulations.cohorts.lung import write_lung
 

@@ -22,6 +22,7 @@ HEAVY = ("torch", "pandas", "numpy", "flwr", "pydantic", "matplotlib", "sklearn"
         (("site",), ("ledger",)),
         (("site", "ledger"), ("FOLDER", "--acknowledge", "NOTE", "--json")),
         (("privacy",), ("plan",)),
+        (("bench",), ("train", "rounds", "scale", "wire")),
         (("privacy", "plan"), ("--patients", "--rounds", "--epsilon", "--delta", "--hospitals", "--out")),
     ],
 )

@@ -66,10 +66,12 @@ def test_everyone_hears_what_is_done_fold_by_fold(small_cohort: SmallCohort, tmp
     assert "fold 2 of 2: pooled, and each hospital alone, 4 of 4" in heard.stages
     for place, fold in enumerate((0, 3)):
         held = outcomes[place].tasks["survival"]
-        expected = experiment.everyone.select(experiment.held_out_in == fold)
+        expected = experiment.hospitals.everyone.select(experiment.hospitals.held_out_in == fold)
         np.testing.assert_array_equal(held.labels, expected.labels["survival"].double().numpy())
         assert len(held.labels) + len(held.train_labels) == 90
-        assert held.groups == tuple(experiment.groups[(experiment.held_out_in == fold).numpy()])
+        assert held.groups == tuple(
+            experiment.hospitals.groups[(experiment.hospitals.held_out_in == fold).numpy()]
+        )
     drawn = evidence(experiment, outcomes).tasks["survival"].folds
     assert [fold.prediction for fold in drawn] == [
         outcome.tasks["survival"].arms["federated"][0] for outcome in outcomes
@@ -123,7 +125,7 @@ def test_a_hospitals_own_model_is_not_shown_what_it_never_saw(
 ) -> None:
     cohort = small_cohort(tasks=["survival"])
     experiment, (outcome,), _ = conduct(cohort, tmp_path / "work")
-    test = experiment.everyone.select(experiment.held_out_in == 0)
+    test = experiment.hospitals.everyone.select(experiment.hospitals.held_out_in == 0)
     own = read_trained(tmp_path / "work" / "alone-1" / "fold0")
 
     def risk(patients: PatientBatch) -> np.ndarray:

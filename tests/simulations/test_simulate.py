@@ -126,6 +126,48 @@ def test_the_same_seed_gives_the_same_figures_and_weights_again_on_another_engin
 
 
 @pytest.mark.usefixtures("networks_only")
+def test_the_federated_arm_alone_is_the_same_as_beside_others_and_the_rest_is_not_there(
+    consilium: Consilium, small_cohort: SmallCohort, tmp_path: Path
+) -> None:
+    cohort = small_cohort()
+    told = {}
+    for name, option in (("all", []), ("alone", ["--federated-only"])):
+        ended = consilium(
+            "simulate", cohort, "--fold", 1, "--engine", "serial", *option, "--out", tmp_path / name
+        )
+        assert ended.exit_code == 0, ended.output
+        told[name] = figures(tmp_path / name)
+    assert (tmp_path / "all" / WEIGHTS).read_bytes() == (tmp_path / "alone" / WEIGHTS).read_bytes()
+    for task, arms in told["alone"]["tasks"].items():
+        assert arms == {"federated": told["all"]["tasks"][task]["federated"]}
+        assert len(told["all"]["tasks"][task]) > 1
+    assert told["alone"]["sites"] == {}
+    assert not any(told["alone"]["paired"].values())
+    for same in ("hospitals", "history", "withheld", "folds"):
+        assert told["alone"][same] == told["all"][same]
+    (note,) = told["alone"]["notes"]
+    assert note.startswith("Only the federated arm was run")
+    page = (tmp_path / "alone" / "report.html").read_text()
+    assert note in page
+    for text in ended.stdout, page:
+        assert "own model" not in text
+        assert "arm (95%" not in text
+        assert ARM_NAMES["pooled"] not in text
+
+
+def test_a_synthetic_cohort_has_as_many_hospitals_and_patients_as_asked_for(
+    consilium: Consilium, tmp_path: Path
+) -> None:
+    ended = consilium(
+        *("simulate", "synthetic", "--hospitals", 4, "--patients", 20, "--federated-only"),
+        *("--fold", 0, "--rounds", 1, "--out", tmp_path / "out"),
+    )
+    assert ended.exit_code == 0, ended.output
+    hospitals = Result.read(tmp_path / "out" / "result.json").hospitals
+    assert [each.patients for each in hospitals.values()] == [20] * 4
+
+
+@pytest.mark.usefixtures("networks_only")
 def test_another_seed_gives_other_figures(
     consilium: Consilium, small_cohort: SmallCohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

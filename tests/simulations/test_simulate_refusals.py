@@ -114,6 +114,11 @@ def test_a_bad_cohort_is_one_sentence_and_no_file(
     ("arguments", "sentence"),
     [
         (("--engine", "spark"), r"--engine spark: is not an engine; use serial, processes, ray\."),
+        (("--device", "gpu"), r"--device gpu: is not a device; use auto, cpu, cuda or cuda:N\."),
+        (
+            ("--device", "cuda:999"),
+            r"--device cuda:999: asks for cuda:999, and .*; .* or ask for \"auto\" or",
+        ),
         (("--fold", 0, "--folds", 1), r"--fold and --folds: exclude each other; give one of them\."),
         (("--folds", 6), r"--folds 6: the cohort has 5 folds; ask for fewer\."),
         (("--fold", 9), r"--fold 9: no patient is held out in that fold; choose another fold\."),
@@ -198,3 +203,30 @@ def test_where_results_cannot_go_is_said_before_training(
         assert ended.stderr.endswith(f"{sentence}\n")
         assert "reading" not in ended.stdout
     assert contents(cohort) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (
+            ("lung", "--hospitals", 5),
+            "--hospitals and --patients: are numbers of synthetic hospitals; use them",
+        ),
+        (
+            ("lung", "--ray-address", "127.0.0.1:1"),
+            "--ray-address: says nothing without --engine ray; add it",
+        ),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(
+    consilium: Consilium, tmp_path: Path, options: tuple[object, ...], sentence: str
+) -> None:
+    ended = consilium("simulate", *options, "--out", tmp_path / "out")
+    assert_refused(ended, sentence, tmp_path / "out")
+
+
+def test_numbers_of_hospitals_do_not_go_with_a_folder(
+    consilium: Consilium, small_cohort: SmallCohort, tmp_path: Path
+) -> None:
+    ended = consilium("simulate", small_cohort(), "--patients", 30, "--out", tmp_path / "out")
+    assert_refused(ended, "are numbers of synthetic hospitals", tmp_path / "out")
