@@ -45,6 +45,9 @@ def test_ratios_are_rays_figure_over_ours() -> None:
     assert "a processor, 2 cores" in told[-1]
     alone = table(Measured(machine=MACHINE, rounds=3, repeats=1, rows=rows[:1])).splitlines()
     assert alone[2] == "| serial | 10 | 1.0 | 1.00 | 1.00 | — | 0.50 | — | 250 | — |"
+    nothing = (row("serial", -0.0007, 250), row("ray", 0.02, 1000))
+    told = table(Measured(machine=MACHINE, rounds=3, repeats=1, rows=nothing)).splitlines()
+    assert "| under 0.1 | over 200x | under 0.1 | over 100x |" in told[2]
 
 
 def test_an_unknown_engine_is_refused() -> None:
