@@ -38,7 +38,7 @@ class AdamW:
     @torch.no_grad()
     def step(self) -> None:
         """Move the parameters by their gradients."""
-        moved = {own: own.grad for own in self._parameters if own.grad is not None}
+        moved = {own: _laid_out_as(own, own.grad) for own in self._parameters if own.grad is not None}
         if not moved:
             return
         means, squares, steps = zip(*(self._of(own) for own in moved), strict=True)
@@ -68,3 +68,10 @@ class AdamW:
                 torch.zeros((), device=own.device),
             )
         return self._moments[own]
+
+
+def _laid_out_as(own: Parameter, gradient: Tensor) -> Tensor:
+    """A gradient in its parameter's own order in memory: the fused step takes both as they lie."""
+    if gradient.stride() == own.stride():
+        return gradient
+    return torch.empty_like(own).copy_(gradient)

@@ -235,7 +235,8 @@ def _reply(
         for each in weights
         if patients[averaging_group(each)] and (privacy is None or learns(each, privacy, site.absent))
     }
-    update = encoded_update(Home(site.folder).residual, run, request, weights, trained, wire)
+    limit = site.policy.maximum_update_norm
+    update = encoded_update(Home(site.folder).residual, run, request, weights, trained, wire, limit)
     return UpdateReply(
         site=name, round=request.round, update=update, patients=patients, metrics=metrics
     ).to_record()

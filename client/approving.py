@@ -103,6 +103,9 @@ def approve(home: Home, proposal: Proposal) -> Approval:
         weights=proposal.weights,
     )
     target = home.agreement.parent
+    home.residual.unlink(
+        missing_ok=True
+    )  # of updates under an earlier approval, perhaps of patients who have left
     new = Path(tempfile.mkdtemp(prefix=".agreement-", dir=home.folder))
     try:
         new.chmod(0o755)
@@ -240,7 +243,7 @@ def _update(wire: Wire) -> str:
         return "the model's weights"
     how = {"float16": "in half precision", "int8": "in integers of 8 bits"}.get(wire.update)
     if wire.share is not None:
-        how = f"the largest {wire.share:.3g} of it"
+        how = f"the largest {wire.share:.3g} of its numbers"
     return f"the change of the model's weights, {how} (the rest is kept here and added to the next round's)"
 
 

@@ -4,7 +4,8 @@ In round t the site encodes u_t + e_{t-1}, its update and what is left of the ea
 
     e_t = u_t + e_{t-1} - decoded,      e_0 = 0.
 
-So everything arrives in the end, and with a biased encoding such as `top-k` training still converges (Karimireddy et
+So everything that the coordinator takes arrives in the end (what it drops, or what comes too late, is lost as an
+update in float32 would be), and with a biased encoding such as `top-k` training still converges (Karimireddy et
 al. 2019). Parameters that a round did not train have no part in it: nothing of them leaves, and what is left of
 them waits. Under privacy this comes after the noise: the residual is of the noised update alone.
 
@@ -25,13 +26,16 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from client.home import read_private, write_whole
-from common.compression import Update, decode, encode, flatten
+from common.compression import Update, decode, encode, flatten, largest
 from common.errors import InputError, Refusal, RefusalCode
 from common.exchange import ModelRequest
 from common.federation import Wire
 from common.packing import Arrays
 
 log = logging.getLogger("consilium.error_feedback")
+
+SHORTENED = 0.98
+"""Of the limit, what a shortened update is brought to: encoding rounds it once more."""
 
 
 class Series(NamedTuple):
@@ -43,7 +47,13 @@ class Series(NamedTuple):
 
 
 def encoded_update(
-    path: Path, run: int, request: ModelRequest, weights: Arrays, trained: Collection[str], wire: Wire
+    path: Path,
+    run: int,
+    request: ModelRequest,
+    weights: Arrays,
+    trained: Collection[str],
+    wire: Wire,
+    limit: float | None = None,
 ) -> Arrays:
     """The change of the request's weights and what is left of earlier ones, encoded; what is left now is on disk.
 
@@ -54,23 +64,34 @@ def encoded_update(
         weights: after training.
         trained: the parameters that have a part in this round.
         wire: an encoding other than float32.
+        limit: of the policy on the L2 norm of an update. A change beyond it leaves nothing behind, now or later; one
+            that is beyond it with what is left of earlier rounds is shortened, and the rest waits.
 
     Raises:
         InputError: if the residual cannot be written.
-        Refusal: if the change is not finite.
+        Refusal: if the change is not finite, too large for the encoding, or beyond the limit.
     """
     shapes = {name: array.shape for name, array in request.weights.items()}
     has_part = flatten({name: np.full(shapes[name], name in trained, np.float32) for name in shapes}) > 0
     series = Series(run, request.federation, request.fold)
     before = _residual(path, series, request.round, len(has_part))
     with np.errstate(over="ignore"):
-        wanted = np.where(has_part, flatten(weights) - flatten(request.weights) + before, np.float32(0))
-    if not np.isfinite(wanted).all():
+        change = np.where(has_part, flatten(weights) - flatten(request.weights), np.float32(0))
+        wanted = np.where(has_part, change + before, np.float32(0))
+    if not np.isfinite(wanted).all() or np.abs(wanted).max(initial=0) > largest(wire):
         raise Refusal(RefusalCode.TRAINING_DIVERGED)
+    if limit is not None and _norm(change) > limit:
+        raise Refusal(RefusalCode.GATE_BLOCKED)
     arrays = encode(wanted, wire, shapes)
+    if limit is not None and (norm := _norm(decode(arrays, wire, shapes))) > limit:
+        arrays = encode((wanted * (SHORTENED * limit / norm)).astype(np.float32), wire, shapes)
     after = np.where(has_part, wanted - decode(arrays, wire, shapes), before)
     _keep(path, series, request.round, before, after)
     return arrays
+
+
+def _norm(update: Update) -> float:
+    return float(np.linalg.norm(update.astype(np.float64)))
 
 
 def _residual(path: Path, series: Series, round_: int, size: int) -> Update:
@@ -94,7 +115,7 @@ def _residual(path: Path, series: Series, round_: int, size: int) -> Update:
         return residual if fits else nothing
     except FileNotFoundError:
         return nothing
-    except (OSError, SafetensorError, ValueError, LookupError, TypeError) as error:
+    except (OSError, SafetensorError, ValueError, LookupError, TypeError, RecursionError) as error:
         log.warning("the residual is not used: %s", type(error).__name__)
         return nothing
 

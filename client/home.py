@@ -161,7 +161,7 @@ def read_private(path: Path) -> bytes | None:
     Raises:
         OSError: if it cannot be read.
     """
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
         found = os.fstat(file.fileno())
         ours = stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
         return file.read() if ours and not stat.S_IMODE(found.st_mode) & 0o077 else None

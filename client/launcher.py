@@ -10,6 +10,7 @@ import hashlib
 import logging
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -96,7 +97,8 @@ class Launcher:
         places = {"site": self.home.folder, "federation": self.home.agreement, "cache": self.home.cache}
         told = {name: str(place) for name, place in places.items()}
         own = Context(context.run_id, context.node_id, {**told}, RecordDict(), {})
-        use_threads(open_site(own).model, federation.training.batch_size)
+        with suppress(Exception):  # the app meets it too, and says in the log what it is
+            use_threads(open_site(own).model, federation.training.batch_size)
         return app(message, own)
 
     def release(self, message: Message) -> Message:
@@ -109,6 +111,9 @@ class Launcher:
         verdict = self._verdict(self._request, message)
         if verdict.outcome == "blocked":
             log.error("the gate held a message back: %s", verdict.reason)
+            self.home.residual.unlink(
+                missing_ok=True
+            )  # what was held back does not leave with a later update either
         digest, delta = "", None
         if self._agreed is not None:
             federation, _ = self._agreed

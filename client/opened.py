@@ -58,6 +58,10 @@ class Opened(Generic[Site]):
             self._kept[key] = entry
         return site
 
+    def close(self) -> None:
+        """Keep nothing."""
+        self._kept, self._last = {}, {}
+
     def _fits(self, entry: _Entry[Site]) -> bool:
         if self._room is None:
             self._room = int(SHARE * free_bytes(Device(sharing=_cores())))

@@ -206,3 +206,8 @@ def open_site(context: Context) -> Site:
         raise Refusal(RefusalCode.DEVICE_UNAVAILABLE) from error
     except (InputError, OSError) as error:
         raise Refusal(RefusalCode.COHORT_INVALID) from error
+
+
+def close_sites() -> None:
+    """Forget all sites that this process has opened, with their models: a run is over that had them to itself."""
+    _opened.close()

@@ -1,5 +1,6 @@
 """Local training at one hospital: epochs over its own patients, and how the model does on its validation patients."""
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -18,6 +19,8 @@ from common.metrics import concordance_pairs
 from common.model import HierarchicalMultimodalGNN
 from common.objectives import agreement_loss, multitask_loss, survival_curve
 from common.schema import ResponseTask, SurvivalTask, Task
+
+log = logging.getLogger("consilium.training")
 
 LONGEST_STEP = 5.0
 """Gradients are shortened to this norm."""
@@ -70,6 +73,10 @@ def train(
     batch, cuts = placed(batch, device), {name: moved(ends, device.place) for name, ends in cuts.items()}
     loss = partial(patient_loss, model, federation=federation, cuts=cuts)
     at_once = patients_at_once(model, device)
+    if at_once < min(settings.batch_size, len(batch)):
+        log.warning(
+            "memory is short: %d patients at once, so dropout is drawn otherwise than elsewhere", at_once
+        )
     model.train()
     with device.drawing(seed), device.repeatable():
         for _ in range(settings.local_epochs):

@@ -60,6 +60,11 @@ def unflatten(flat: Update, shapes: Shapes) -> Arrays:
     return arrays
 
 
+def largest(wire: Wire) -> float:
+    """The largest entry that an encoding holds without cutting it off."""
+    return LEVELS * 2.0**_LARGEST if wire.update == "int8" else _HALF
+
+
 def encode(update: Update, wire: Wire, shapes: Shapes) -> Arrays:
     """A finite update [P] as the arrays that travel; values beyond an encoding's largest become the largest."""
     if wire.update == "float16":

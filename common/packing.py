@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 
 Arrays = dict[str, NDArray[np.float32] | NDArray[np.float64] | NDArray[np.float16] | NDArray[np.uint8]]
 
-LONGEST = 1 << 24
+LONGEST = 1 << 20
 """Bytes of a manifest; that of a model of 1,000 arrays has some 50,000 before it is compressed."""
+DEEPEST, LONGEST_NAME = 8, 300
+"""Dimensions of an array, and characters of its dotted name: a short manifest must not unfold into a long one."""
 LARGEST = 1 << 31
 """Elements that no array has, nor would have if its empty dimensions had one."""
 _DTYPES: dict[Any, np.dtype[Any]] = {kind: np.dtype(f"<{kind}") for kind in ("f4", "f8", "f2", "u1")}
@@ -100,7 +102,8 @@ def _read(manifest: bytes) -> tuple[str, dict[str, dict[str, _Leaf]]]:
         for group, tree in told["arrays"].items():
             leaves = groups[group] = {}
             for name, (kind, *shape) in _leaves(tree):
-                _require(name not in leaves and all(type(size) is int and size >= 0 for size in shape))
+                _require(name not in leaves and len(shape) <= DEEPEST)
+                _require(all(type(size) is int and 0 <= size < LARGEST for size in shape))
                 _require(math.prod(max(size, 1) for size in shape) < LARGEST)
                 leaves[name] = _DTYPES[kind], (*shape,)
     except (zlib.error, ValueError, LookupError, TypeError, AttributeError, RecursionError):
@@ -111,6 +114,7 @@ def _read(manifest: bytes) -> tuple[str, dict[str, dict[str, _Leaf]]]:
 def _leaves(tree: dict[str, Any], parent: str = "") -> Iterator[tuple[str, list[Any]]]:
     """(dotted name, leaf) of a tree, in its order."""
     for part, branch in tree.items():
+        _require(len(parent) + len(part) <= LONGEST_NAME)
         if isinstance(branch, dict):
             yield from _leaves(branch, f"{parent}{part}.")
         else:

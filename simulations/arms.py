@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 
+from client.site import close_sites
 from client.training import logits
 from common.batch import PatientBatch
 from common.errors import InputError
@@ -123,7 +124,10 @@ def train(
         "fold": job.fold,
         "seed": job.seed,
     }
-    run_federation(server_app(on_round), CLIENT_APP, nodes, run_config, engine, ray_address=ray_address)
+    try:
+        run_federation(server_app(on_round), CLIENT_APP, nodes, run_config, engine, ray_address=ray_address)
+    finally:
+        close_sites()  # those of another run are other folders
 
 
 def read_trained(out: Path) -> Trained:

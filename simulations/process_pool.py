@@ -90,7 +90,7 @@ class _Worker:
         forks = multiprocessing.get_context("forkserver")
         forks.set_forkserver_preload([self._client_app.partition(":")[0], *_USED_LATER])
         self._connection, theirs = forks.Pipe()
-        with _environment(ONE_THREAD):
+        with _environment(ONE_THREAD), _uninterrupted():
             given = (theirs, self._client_app, self.sites, dict(os.environ))
             self._process = forks.Process(target=_work, args=given, name="consilium-site", daemon=True)
             self._process.start()
@@ -152,17 +152,21 @@ def _work(
     keep_freed_memory()
     silence()
     app = load_client_app(client_app)
-    connection.send(None)
-    while True:
-        try:
+    with suppress(EOFError, BrokenPipeError):  # the run has ended, perhaps without asking for an answer
+        connection.send(None)
+        while True:
             message = unpack(connection.recv())
-        except EOFError:
-            return
-        reply = answer(app, message, sites[message.metadata.dst_node_id])
-        try:
-            connection.send(pack(reply))
-        except BrokenPipeError:  # a ServerApp that has ended without asking for it
-            return
+            connection.send(pack(answer(app, message, sites[message.metadata.dst_node_id])))
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Have children born inside not hear Ctrl-C: this process ends them, and they have nothing to say of it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

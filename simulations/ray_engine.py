@@ -127,7 +127,6 @@ def _join(address: str) -> None:
         socket.create_connection((host, int(port)), _PATIENCE_S).close()
     except OSError:
         raise InputError(where, "nobody answers there", remedy) from None
-    os.environ.update(_DEVICES)
     import ray
 
     _stay_on_loopback(host in (_LOOPBACK, "localhost"))
@@ -157,7 +156,7 @@ def _stay_on_loopback(stay: bool) -> None:
 def _environment() -> dict[str, str]:
     """What an actor finds in its environment that another machine, or Ray's daemon, would not give it."""
     state = {name: os.environ[name] for name in (STATE_VARIABLE,) if name in os.environ}
-    return {"PYTHONPATH": os.pathsep.join(sys.path), **ONE_THREAD, **state}
+    return {"PYTHONPATH": os.pathsep.join(sys.path), **ONE_THREAD, **_DEVICES, **state}
 
 
 def _attended(server_app: ServerApp, sites: int, failures: list[BaseException]) -> ServerApp:

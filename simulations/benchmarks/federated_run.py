@@ -24,7 +24,7 @@ class Round:
     """One round of training.
 
     Attributes:
-        seconds: from the requests to the result.
+        seconds: from the end of the round before, packing and averaging included; of the first from its requests.
         processor_s: of the whole process tree.
         app_s, app_processor_s: of the hospitals' app, over all messages.
         server_s: processor seconds of the ServerApp itself.
@@ -43,14 +43,12 @@ class Run:
 
     Attributes:
         starting_s: until the first round was asked for, the hospitals' statistics included.
-        starting_processor_s: the same, of the processor, the first round included.
         rounds: of training.
         peak_mib: the most memory of the process tree; a page that processes share counts once.
         growth_mib: memory at the end of the last round over that at the end of the first.
     """
 
     starting_s: float
-    starting_processor_s: float
     rounds: tuple[Round, ...]
     peak_mib: float
     growth_mib: float
@@ -74,7 +72,7 @@ def run_measured(cohort: Path, engine: str) -> Run:
         ]
         environment = {**os.environ, **ONE_THREAD, STATE_VARIABLE: str(Path(name) / "state")}
         began = time.perf_counter()
-        exchanges: list[tuple[str, int, float, int, float]] = []
+        exchanges: list[tuple[str, int, float, int, float, float]] = []
         processor, held, ended = [], [], []
         with (
             subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as process,
@@ -94,10 +92,9 @@ def run_measured(cohort: Path, engine: str) -> Run:
     training = [place for place, told in enumerate(exchanges) if told[0] == "train"]
     return Run(
         starting_s=ended[0] - exchanges[0][2],
-        starting_processor_s=processor[0],
         rounds=tuple(
             Round(
-                seconds=exchanges[place][2],
+                seconds=exchanges[place][5] if place else exchanges[place][2],
                 processor_s=processor[place] - (processor[place - 1] if place else 0.0),
                 app_s=apps[exchanges[place][1]][0],
                 app_processor_s=apps[exchanges[place][1]][1],

@@ -1,7 +1,7 @@
 """One federation on one engine in a process of its own, for `rounds` and `scale`: a line of JSON per exchange.
 
-A line is the kind of exchange, its round, its seconds, how many sites replied, and the processor seconds that the
-ServerApp itself took: what it did outside of Flower's Grid.
+A line is the kind of exchange, its round, its seconds, how many sites replied, the processor seconds that the
+ServerApp itself took (what it did outside of Flower's Grid), and the seconds since the exchange before it ended.
 """
 
 import json
@@ -67,14 +67,14 @@ def main(cohort: Path, engine: Any, out: Path) -> None:
     (out / NOTES).mkdir(parents=True)
     nodes = [{"site": str(site), "federation": str(cohort / FILE_NAME)} for site in find_sites(cohort)]
     grids: list[_TimedGrid] = []
-    before = time.thread_time(), 0.0
+    before = time.thread_time(), 0.0, time.perf_counter()
 
     def told(record: RoundRecord) -> None:
         nonlocal before
-        now = time.thread_time(), grids[0].inside
-        own = (now[0] - before[0]) - (now[1] - before[1])
+        now = time.thread_time(), grids[0].inside, time.perf_counter()
+        own, whole = (now[0] - before[0]) - (now[1] - before[1]), now[2] - before[2]
         before = now
-        line = [record.kind, record.round, record.seconds, len(record.sites), own]
+        line = [record.kind, record.round, record.seconds, len(record.sites), own, whole]
         print(json.dumps(line), flush=True)
 
     ours, timed = server_app(told), ServerApp()
@@ -83,7 +83,7 @@ def main(cohort: Path, engine: Any, out: Path) -> None:
     def coordinate(grid: Grid, context: Context) -> None:
         nonlocal before
         grids.append(_TimedGrid(grid))
-        before = time.thread_time(), 0.0
+        before = time.thread_time(), 0.0, time.perf_counter()
         ours(grid=grids[0], context=context)
 
     run_config: dict[str, bool | float | int | str] = {

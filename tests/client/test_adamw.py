@@ -45,3 +45,13 @@ def test_it_does_not_bring_the_compiler() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ended.stdout == "False\n"
+
+
+def test_a_gradient_laid_out_otherwise_than_its_parameter_counts_by_its_places() -> None:
+    by_columns, by_rows = nn.Linear(6, 4, bias=False), nn.Linear(6, 4, bias=False)
+    by_columns.weight.data = by_rows.weight.detach().t().contiguous().t()
+    gradient = torch.randn(4, 6)
+    for layer in (by_columns, by_rows):
+        layer.weight.grad = gradient.clone()
+        AdamW(layer.parameters(), lr=0.01, weight_decay=0.0).step()
+    torch.testing.assert_close(by_columns.weight, by_rows.weight)

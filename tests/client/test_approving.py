@@ -317,7 +317,7 @@ def test_after_a_kill_between_the_renames_nothing_is_approved_until_it_is_again(
         ),
         (
             {"wire.update": "top-k", "wire.share": "0.05"},
-            "the model's weights, the largest 0.05 of it (the rest",
+            "the model's weights, the largest 0.05 of its numbers (the rest",
         ),
     ],
 )

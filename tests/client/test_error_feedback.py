@@ -48,11 +48,16 @@ class Hospital:
         self.path, self.wire = folder / "state" / "residual.safetensors", wire
 
     def encoded(
-        self, moved: NDArray[np.float32], asked: ModelRequest, run: int = RUN, trained: Any = tuple(SHAPES)
+        self,
+        moved: NDArray[np.float32],
+        asked: ModelRequest,
+        run: int = RUN,
+        trained: Any = tuple(SHAPES),
+        limit: float | None = None,
     ) -> Arrays:
         before = flatten(asked.weights)
         weights = unflatten(before + moved, SHAPES)
-        return encoded_update(self.path, run, asked, weights, trained, self.wire)
+        return encoded_update(self.path, run, asked, weights, trained, self.wire, limit)
 
     def sent(self, moved: NDArray[np.float32], asked: ModelRequest, **how: Any) -> NDArray[np.float32]:
         return decode(self.encoded(moved, asked, **how), self.wire, SHAPES)
@@ -209,5 +214,38 @@ def test_a_change_beyond_all_numbers_is_no_update(tmp_path: Path) -> None:
     hospital = Hospital(tmp_path, HALF)
     with pytest.raises(Refusal) as refused:
         encoded_update(hospital.path, RUN, asked, weights, tuple(SHAPES), HALF)
+    assert refused.value.code is RefusalCode.TRAINING_DIVERGED
+    assert not hospital.path.exists()
+
+
+@WIRES
+def test_a_change_beyond_the_policys_limit_leaves_nothing_behind(tmp_path: Path, wire: Wire) -> None:
+    hospital = Hospital(tmp_path, wire)
+    moved = change(1)
+    with pytest.raises(Refusal) as refused:
+        hospital.encoded(moved, request(), limit=0.9 * float(np.linalg.norm(moved)))
+    assert refused.value.code is RefusalCode.GATE_BLOCKED
+    assert not hospital.path.exists()
+
+
+def test_what_piles_up_beyond_the_limit_is_shortened_and_the_rest_waits(tmp_path: Path) -> None:
+    hospital = Hospital(tmp_path, LARGEST)
+    moved = change(1)
+    limit = 1.01 * float(np.linalg.norm(moved))
+    arrived = np.zeros(SIZE, np.float32)
+    for number in range(1, 41):
+        sent = hospital.sent(moved, request(number), limit=limit)
+        assert np.linalg.norm(sent) <= limit
+        arrived += sent
+    np.testing.assert_allclose(arrived + hospital.left(), 40 * moved, atol=1e-4)
+
+
+@pytest.mark.parametrize("wire", [HALF, LARGEST], ids=lambda wire: wire.update)
+def test_what_half_precision_cannot_hold_is_no_update(tmp_path: Path, wire: Wire) -> None:
+    hospital = Hospital(tmp_path, wire)
+    moved = change(1)
+    moved[3] = 1e6
+    with pytest.raises(Refusal) as refused:
+        hospital.encoded(moved, request())
     assert refused.value.code is RefusalCode.TRAINING_DIVERGED
     assert not hospital.path.exists()

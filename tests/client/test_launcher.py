@@ -285,8 +285,11 @@ def test_what_the_gate_holds_back_leaves_as_a_refusal(node: Node, monkeypatch: p
         return Message(RecordDict({CANARY: ConfigRecord({"patient": CANARY})}), reply_to=message)
 
     monkeypatch.setattr(client.app, "app", leaking)
+    node.home.residual.parent.mkdir(exist_ok=True)
+    node.home.residual.write_bytes(b"what is left of the update that is held back")
     node.run("train", node.hospital.request().to_record())
     assert node.refusal() is RefusalCode.GATE_BLOCKED
+    assert not node.home.residual.exists()
     assert node.receipts()[-1].verdict == "blocked"
     assert CANARY not in repr(pack(node.pushed[0]))
 

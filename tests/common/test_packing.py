@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from hashlib import sha256
@@ -125,14 +126,23 @@ SPOILT: dict[str, bytes] = {
     "a deep tree": zlib.compress(
         b'{"sha256": "", "arrays": ' + b'{"a": ' * 10**5 + b"1" + b"}" * 10**5 + b"}"
     ),
+    "many names that begin alike": manifest_of(
+        {"weights": {"a" * 400_000: {f"{i}": ["f4"] for i in range(9000)}}}
+    ),
+    "dimensions of thousands of digits": manifest_of({"weights": {"a": ["f4", *[10**4000] * 200]}}),
     "a bomb": zlib.compress(b'{"sha256": "", "arrays": {"' + b"a" * 2 * LONGEST + b'": []}}'),
 }
 
 
 @pytest.mark.parametrize("case", SPOILT)
-def test_a_spoilt_manifest_gives_nothing(case: str) -> None:
-    with pytest.raises(UnpackError):
-        unpack(np.zeros(8, np.uint8), SPOILT[case])
+def test_a_spoilt_manifest_gives_nothing_and_takes_little(case: str) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(UnpackError):
+            unpack(np.zeros(8, np.uint8), SPOILT[case])
+        assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

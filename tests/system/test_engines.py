@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,7 @@ def test_no_canary_leaves_a_site(
     assert set(canary.files_with_it(cohort / "hospital-1")) == {
         path.name for path in (cohort / "hospital-1").glob("*.csv")
     }
+    forkserver._forkserver._stop()  # type: ignore[attr-defined]  # a new one writes where this test listens
     trained = federate(cohort, tmp_path / "out", "processes")
 
     assert trained.run.sites == ("hospital 1", "hospital 2")

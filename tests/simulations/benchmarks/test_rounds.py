@@ -14,7 +14,7 @@ MACHINE = Machine(platform="p", processor="a processor", cores=2, python="3.11",
 
 
 def run(*rounds: Round, peak: float = 100.0) -> Run:
-    return Run(2.0, 3.0, rounds, peak, 0.0)
+    return Run(2.0, rounds, peak, 0.0)
 
 
 def test_what_the_apps_take_is_not_the_engines() -> None:
