@@ -56,7 +56,7 @@ def _bytes(costs: Sequence[Cost]) -> Iterator[list[str]]:
 
 
 def accuracy(runs: Sequence[Run]) -> Iterator[list[str]]:
-    """Rows by cohort, task and encoding, of the pairs of fold and seed that all encodings have."""
+    """Rows by cohort, task and encoding, each over the pairs of fold and seed that float32 has too."""
     head = [
         "cohort",
         "task",
