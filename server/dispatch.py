@@ -20,8 +20,8 @@ def exchange(
     """Send requests and yield each reply, errors among them, as it comes, until all are there or for the deadline.
 
     Nothing is sent before the first reply is asked for, and no reply is kept here beyond those that a look at the grid
-    gave: one in a simulation, all that are there from a SuperLink. A request that Flower does not take, such as one to a node whose key was withdrawn, has no
-    reply. What is there at the deadline still counts.
+    gave: one in a simulation, all that are there from a SuperLink. A request that Flower does not take, such as one to
+    a node whose key was withdrawn, has no reply. What is there at the deadline still counts.
 
     Args:
         grid: the way to the nodes.
