@@ -127,6 +127,7 @@ def _join(address: str) -> None:
         socket.create_connection((host, int(port)), _PATIENCE_S).close()
     except OSError:
         raise InputError(where, "nobody answers there", remedy) from None
+    os.environ.update(_DEVICES)  # here Ray only asks whether to warn of it
     import ray
 
     _stay_on_loopback(host in (_LOOPBACK, "localhost"))

@@ -11,7 +11,9 @@ from simulations.benchmarks import dp
 from simulations.benchmarks.dp import PLAIN, STEPS, Costs, Loss, run_dp, table
 from simulations.benchmarks.reference import Workload, of_cohort
 
-pytestmark = pytest.mark.filterwarnings("ignore:Full backward hook is firing:UserWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Full backward hook is firing:UserWarning", "ignore:grad and param do not obey:UserWarning"
+)
 
 
 def test_every_kind_of_step_is_timed_and_weighed_against_the_plain_one(
