@@ -7,7 +7,8 @@ small hospital's undefined score is never taken for a bad one. Times are in the 
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from functools import lru_cache
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
@@ -15,6 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from common.classification import class_scores, mean_auroc, ranking_scores
 from common.schema import ResponseTask, SurvivalTask, Task, ToxicityTask
+
+if TYPE_CHECKING:
+    from torchsurv.stats.kaplan_meier import KaplanMeierEstimator
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -146,24 +150,40 @@ def integrated_brier(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # torchsurv compiles a function with torch.jit
         from torchsurv.metrics.brier_score import BrierScore
-        from torchsurv.stats.ipcw import get_ipcw
 
     seen = test_time[test_event]
     low, high = np.percentile(seen, [10, 90]) if len(seen) else (0.0, 0.0)
     if low == high or not train_event.any():
         return float("nan")
     grid = np.linspace(low, high, 100)
-    train = (torch.from_numpy(train_event), torch.from_numpy(train_time))
+    censoring = _censoring(train_time.tobytes(), train_event.tobytes())
     test = (torch.from_numpy(test_event), torch.from_numpy(test_time))
     brier = BrierScore()
     brier(
         torch.from_numpy(prediction.at(grid)),
         *test,
         new_time=torch.from_numpy(grid),
-        weight=get_ipcw(*train, new_time=test[1]),
-        weight_new_time=get_ipcw(*train, new_time=torch.from_numpy(grid)),
+        weight=_inverse_probability(censoring, test[1]),
+        weight_new_time=_inverse_probability(censoring, torch.from_numpy(grid)),
     )
     return float(brier.integral())
+
+
+@lru_cache(maxsize=2)
+def _censoring(time: bytes, event: bytes) -> "KaplanMeierEstimator":
+    """Kaplan-Meier of being censored, of float64 times and bool events; the same for all subgroups of test patients."""
+    from torchsurv.stats.kaplan_meier import KaplanMeierEstimator
+
+    estimate = KaplanMeierEstimator()
+    told = np.frombuffer(event, np.bool_).copy(), np.frombuffer(time, np.float64).copy()
+    estimate(*map(torch.from_numpy, told), censoring_dist=True)
+    return estimate
+
+
+def _inverse_probability(censoring: "KaplanMeierEstimator", time: torch.Tensor) -> torch.Tensor:
+    """1 / probability of being uncensored at times [K], 0 where nobody is (as `torchsurv.stats.ipcw.get_ipcw`)."""
+    uncensored = censoring.predict(time)
+    return torch.where(uncensored > 0, 1 / uncensored, 0.0)
 
 
 def score(
