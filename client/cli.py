@@ -11,10 +11,16 @@ from common.console import BAD_INPUT, explained
 site_app = typer.Typer(
     no_args_is_help=True, help="What a hospital does, and keeps, about its part in federations."
 )
+
+
 receipts_app = typer.Typer(
     no_args_is_help=True, help="The signed record of every message that left a hospital."
 )
+
+
 SiteArgument = Annotated[Path, typer.Argument(metavar="SITE", help="The site folder, which holds site.toml.")]
+
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -31,8 +37,8 @@ def init(
     ] = None,
 ) -> None:
     """Make a node key, keep the way to the coordinator, and begin a site.toml; nothing is written over."""
-    from client.enlisting import enlist
-    from client.home import Home
+    from client.commands.init import enlist
+    from client.site_folder.places import Home
 
     home = Home(folder.resolve())
     done = enlist(home, name, coordinator, ca, port)
@@ -51,7 +57,7 @@ def init(
 
 def _why(port: int) -> str:
     """What a hospital should know of a port that is new."""
-    from client.local_port import DEFAULT, is_free
+    from client.runtime.local_port import DEFAULT, is_free
 
     if not is_free(port):
         return ", which is in use on this machine now; it must be free when the site starts"
@@ -68,8 +74,9 @@ def approve(
     yes: Annotated[bool, typer.Option("--yes", help="Approve without being asked.")] = False,
 ) -> None:
     """Say in words what a federation computes, what leaves and what it costs; keep a copy once it is agreed to."""
-    from client.approving import approve, in_words, read_proposal
-    from client.home import Home
+    from client.commands.approve import approve, read_proposal
+    from client.commands.approve_text import in_words
+    from client.site_folder.places import Home
 
     home = Home(folder.resolve())
     proposal = read_proposal(home, federation)
@@ -86,8 +93,8 @@ def approve(
 @explained
 def check(folder: SiteArgument, as_json: JsonOption = False) -> None:
     """Check the tables against the approved federation file and print counts, no values; exits with 2 on problems."""
-    from client.checking import check, check_lines
-    from client.home import Home
+    from client.commands.check import check, check_lines
+    from client.site_folder.places import Home
 
     seen = check(Home(folder.resolve()))
     typer.echo(json.dumps(seen, indent=2) if as_json else "\n".join(check_lines(seen)))
@@ -99,8 +106,8 @@ def check(folder: SiteArgument, as_json: JsonOption = False) -> None:
 @explained
 def start(folder: SiteArgument) -> None:
     """Take part, in the foreground, until it is stopped."""
-    from client.home import Home, read_connection
-    from client.running import start
+    from client.runtime.services import start
+    from client.site_folder.places import Home, read_connection
 
     home = Home(folder.resolve())
     typer.echo(f"Dialling {read_connection(home).coordinator}; logs are in {home.logs}.")
@@ -111,8 +118,8 @@ def start(folder: SiteArgument) -> None:
 @explained
 def rekey(folder: SiteArgument) -> None:
     """Make a new node key in place of one that was lost or seen by others; the old key's receipts are kept beside."""
-    from client.home import Home
-    from client.rekeying import rekey
+    from client.commands.rekey import rekey
+    from client.site_folder.places import Home
 
     home = Home(folder.resolve())
     done = rekey(home)
@@ -126,10 +133,10 @@ def rekey(folder: SiteArgument) -> None:
 @explained
 def stop(folder: SiteArgument) -> None:
     """End the site that runs in this folder, and all its processes, be its supervisor alive or killed."""
-    from client.home import Home
-    from client.running import state_file
-    from common.supervision import end_leftovers
-    from common.supervision_state import end_supervisor
+    from client.runtime.services import state_file
+    from client.site_folder.places import Home
+    from common.processes.supervision import end_leftovers
+    from common.processes.supervision_state import end_supervisor
 
     state = state_file(Home(folder.resolve()))
     ended, left = end_supervisor(state), end_leftovers(state)
@@ -143,8 +150,8 @@ def stop(folder: SiteArgument) -> None:
 @explained
 def status(folder: SiteArgument, as_json: JsonOption = False) -> None:
     """Print what is approved, which processes run, and when the last message left."""
-    from client.checking import status, status_lines
-    from client.home import Home
+    from client.commands.status import status, status_lines
+    from client.site_folder.places import Home
 
     found = status(Home(folder.resolve()))
     typer.echo(found.model_dump_json(indent=2) if as_json else "\n".join(status_lines(found)))
@@ -158,8 +165,9 @@ def receipts(
     as_json: JsonOption = False,
 ) -> None:
     """Verify and print the record of every message that left."""
-    from client.home import Home, write_whole
-    from client.receipts_page import as_data, as_lines, page, read_receipts, verdict
+    from client.receipts.page import as_data, as_lines, page, read_receipts, verdict
+    from client.site_folder.places import Home
+    from common.files import write_whole
 
     home = Home(folder.resolve())
     found = read_receipts(home)
@@ -177,8 +185,8 @@ def receipts(
 @explained
 def doctor(folder: SiteArgument, as_json: JsonOption = False) -> None:
     """Look for whatever could keep this site from taking part, with a remedy each; exits with 2 if anything does."""
-    from client.doctor import examine, findings_lines
-    from client.home import Home
+    from client.doctor.examination import examine, findings_lines
+    from client.site_folder.places import Home
 
     findings = examine(Home(folder.resolve()))
     if as_json:
@@ -198,9 +206,9 @@ def verify(
     key: Annotated[Path, typer.Option(help="The hospital's node_key.pub.")],
 ) -> None:
     """Check every receipt, its place, its signature and that none is missing at the end, with the public key alone."""
-    from client.keys import fingerprint, read_public_key
-    from client.receipts import verify
-    from client.receipts_page import verdict
+    from client.receipts.book import verify
+    from client.receipts.page import verdict
+    from client.site_folder.keys import fingerprint, read_public_key
 
     public = read_public_key(key)
     typer.echo(f"{verdict(verify(file, public))} Signed by {fingerprint(public)}.")
@@ -222,6 +230,6 @@ def ledger(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Print what of the cohort's privacy budget is spent, on what, and what remains; no patient's data is read."""
-    from client.spending_text import show
+    from client.ledger.account_text import show
 
     show(folder, note, as_json)

@@ -6,36 +6,12 @@ from typing import ParamSpec
 
 import typer
 
-from common.errors import REFUSALS, InputError, Refusal, RefusalCode
+from common.errors import InputError, Refusal, refusal_text
 
 P = ParamSpec("P")
 
-BAD_INPUT, INTERRUPTED = 2, 130
 
-_KNOWN = "go on with what is still known to be spent by `consilium site ledger FOLDER --acknowledge NOTE`"
-_POLICY = "change the federation file, or [policy] in site.toml if the hospital agrees"
-REMEDIES: dict[RefusalCode, str] = {
-    RefusalCode.COHORT_INVALID: "`consilium site check SITE` lists what to correct",
-    RefusalCode.FEDERATION_MISMATCH: "review the new federation file and approve its hash",
-    RefusalCode.REQUEST_INVALID: "install the same version of consilium on both sides",
-    RefusalCode.NO_TRAINING_PATIENTS: "pool this site with another or do not take part",
-    RefusalCode.TRAINING_DIVERGED: "lower the learning rate in the federation file",
-    RefusalCode.DECLINED_WITHOUT_PRIVACY: "add [privacy] to the federation file",
-    RefusalCode.DECLINED_BUDGET: "plan with more noise or fewer rounds by `consilium privacy plan`",
-    RefusalCode.DECLINED_COHORT: _POLICY,
-    RefusalCode.DECLINED_TASK: _POLICY,
-    RefusalCode.DECLINED_STATISTICS: _POLICY,
-    RefusalCode.GUARANTEE_BROKEN: "remove what breaks it, or [privacy]",
-    RefusalCode.LEDGER_MISSING: f"put it back, or {_KNOWN}",
-    RefusalCode.LEDGER_INVALID: f"undo the change, or {_KNOWN}",
-    RefusalCode.LEDGER_UNAVAILABLE: "see to the disk, the permissions and other processes, then try again",
-    RefusalCode.NOT_APPROVED: "review it and approve it by `consilium site approve SITE FOLDER`",
-    RefusalCode.BUNDLE_FOREIGN: "start the run by `consilium coordinator run` with the file that was approved",
-    RefusalCode.VERSION_MISMATCH: "install the same version on both sides and approve the federation file again",
-    RefusalCode.DEVICE_UNAVAILABLE: "`consilium site doctor SITE` says what is there; else set device to auto",
-    RefusalCode.GATE_BLOCKED: "`consilium site receipts SITE` says why",
-    RefusalCode.INTERNAL: "look there",
-}
+BAD_INPUT, INTERRUPTED = 2, 130
 
 
 def explained(command: Callable[P, None]) -> Callable[P, None]:
@@ -59,12 +35,6 @@ def explained(command: Callable[P, None]) -> Callable[P, None]:
             raise _ended("interrupted; nothing was written.", INTERRUPTED) from None
 
     return run
-
-
-def refusal_text(code: RefusalCode) -> str:
-    """A refusal as a sentence that also says what to do next."""
-    reason = REFUSALS[code].rstrip(".")
-    return f"{reason[0].lower()}{reason[1:]}; {REMEDIES[code]}."
 
 
 def _ended(sentence: str, code: int) -> typer.Exit:

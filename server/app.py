@@ -9,14 +9,16 @@ from flwr.app import Context, UserConfig
 from flwr.serverapp import Grid, ServerApp
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from common.bundle import RUN
+from common.agreement.bundle import RUN
+from common.agreement.federation import FILE_NAME, load
 from common.errors import InputError
-from common.federation import FILE_NAME, load
-from server.coordination import OnRound, coordinate
-from server.enrolment import read_enrolled
-from server.home import ENROLLED, HOME_VARIABLE, Home
+from server.home.places import ENROLLED, HOME_VARIABLE, Home
+from server.participants.enrolment import read_enrolled
+from server.runs.coordination import OnRound, coordinate
 
 _WHERE = "run configuration"
+
+
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 

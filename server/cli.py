@@ -13,7 +13,11 @@ from common.console import explained
 coordinator_app = typer.Typer(
     no_args_is_help=True, help="Run the meeting point of a federation: no patient's data ever comes here."
 )
+
+
 HomeArgument = Annotated[Path, typer.Argument(metavar="HOME", help="The coordinator's folder.")]
+
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -29,7 +33,7 @@ def init(
     as_json: JsonOption = False,
 ) -> None:
     """Make a coordinator's folder with its own certificate authority; nothing is written over."""
-    from server.home import create
+    from server.home.places import create
 
     home = create(folder, host, port, federation)
     if as_json:
@@ -47,8 +51,8 @@ def init(
 @explained
 def start(folder: HomeArgument, as_json: JsonOption = False) -> None:
     """Run the coordinator in the foreground until it is stopped."""
-    from server.home import open_home
-    from server.services import start
+    from server.home.places import open_home
+    from server.services.processes import start
 
     home, began = open_home(folder), time.monotonic()
     settings = home.settings()
@@ -67,9 +71,9 @@ def start(folder: HomeArgument, as_json: JsonOption = False) -> None:
 @explained
 def stop(folder: HomeArgument, as_json: JsonOption = False) -> None:
     """End the coordinator that runs in this folder, and all its processes, be its supervisor alive or killed."""
-    from common.supervision import end_leftovers
-    from common.supervision_state import end_supervisor
-    from server.home import open_home
+    from common.processes.supervision import end_leftovers
+    from common.processes.supervision_state import end_supervisor
+    from server.home.places import open_home
 
     state = open_home(folder).services
     ended, left = end_supervisor(state), end_leftovers(state)
@@ -85,8 +89,8 @@ def stop(folder: HomeArgument, as_json: JsonOption = False) -> None:
 @explained
 def status(folder: HomeArgument, as_json: JsonOption = False) -> None:
     """Print which processes run, which hospitals are connected and how the last run went."""
-    from server.home import open_home
-    from server.status import status_of, text
+    from server.commands.status import status_of, text
+    from server.home.places import open_home
 
     found = status_of(open_home(folder))
     typer.echo(found.model_dump_json(indent=2) if as_json else text(found))
@@ -102,8 +106,8 @@ def logs(
 ) -> None:
     """Print the last lines of the services' logs."""
     from common.errors import InputError
-    from server.home import open_home
-    from server.services import PROXY, SUPEREXEC, SUPERLINK
+    from server.home.places import open_home
+    from server.services.processes import PROXY, SUPEREXEC, SUPERLINK
 
     names = (SUPERLINK, SUPEREXEC, PROXY)
     if service is not None and service not in names:
@@ -128,8 +132,8 @@ def enrol(
     as_json: JsonOption = False,
 ) -> None:
     """Let a hospital's key speak for it, and for nobody else."""
-    from server.admission import enrol_site
-    from server.home import open_home
+    from server.commands.enrol import enrol_site
+    from server.home.places import open_home
 
     enrolment = enrol_site(open_home(folder), site, public_key)
     if as_json:
@@ -146,9 +150,9 @@ def withdraw(
     as_json: JsonOption = False,
 ) -> None:
     """End a hospital's enrolment: it leaves, or its key was lost or stolen, and no one may use that key again."""
-    from server.admission import withdraw_site
-    from server.control import runs_in_progress
-    from server.home import open_home
+    from server.commands.enrol import withdraw_site
+    from server.home.places import open_home
+    from server.services.superlink import runs_in_progress
 
     home = open_home(folder)
     running, withdrawal = runs_in_progress(home), withdraw_site(home, site)
@@ -168,8 +172,8 @@ def withdraw(
 @explained
 def renew(folder: HomeArgument, as_json: JsonOption = False) -> None:
     """Make a new certificate for the coordinator's address, by the same authority; hospitals do nothing."""
-    from server.home import open_home
-    from server.renewal import expiry, renew
+    from server.commands.renew import expiry, renew
+    from server.home.places import open_home
 
     home = open_home(folder)
     is_served, until = renew(home), expiry(home)
@@ -192,8 +196,8 @@ def receipts(
     as_json: JsonOption = False,
 ) -> None:
     """Print whose weights went into the model in each round of a run, how much, and who had no part and why."""
-    from server.home import open_home
-    from server.receipts import receipts_of, text
+    from server.commands.receipts import receipts_of, text
+    from server.home.places import open_home
 
     found = receipts_of(open_home(folder), run)
     typer.echo(found.model_dump_json(indent=2) if as_json else text(found))
@@ -213,8 +217,8 @@ def run(
 
     Exits with 0 if every round had its quorum, 3 if not, and 1 if there is no model.
     """
-    from server.home import open_home
-    from server.submission import run_federation
+    from server.commands.run import run_federation
+    from server.home.places import open_home
 
     home = open_home(folder)
     if (code := run_federation(home, federation or home.agreement, as_json)) != 0:

@@ -10,8 +10,8 @@ import typer
 from client.cli import receipts_app, site_app
 from common.console import BAD_INPUT, explained
 from server.cli import coordinator_app
-from simulations.bench_cli import bench_app
-from simulations.privacy_cli import privacy_app
+from simulations.commands.bench import bench_app
+from simulations.commands.privacy import privacy_app
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -19,12 +19,26 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Federated learning across hospitals on multimodal patient graphs: only weights leave the building.",
 )
+
+
 cohort_app = typer.Typer(no_args_is_help=True, help="Look at a hospital's cohort as the federation would.")
+
+
 app.add_typer(cohort_app, name="cohort")
+
+
 app.add_typer(site_app, name="site")
+
+
 app.add_typer(receipts_app, name="receipts")
+
+
 app.add_typer(coordinator_app, name="coordinator")
+
+
 app.add_typer(privacy_app, name="privacy")
+
+
 app.add_typer(bench_app, name="bench")
 
 
@@ -97,7 +111,8 @@ def simulate(
     out: Annotated[Path | None, typer.Option(help="Folder for result.json, weights and report.html.")] = None,
 ) -> None:
     """Train hospitals together, alone and pooled, beside classical models, and compare them."""
-    from simulations.simulate import Request, simulate
+    from simulations.experiment.preparing import Request
+    from simulations.simulate import simulate
 
     request = Request(
         cohort=cohort,
@@ -132,7 +147,7 @@ def describe(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Print what a hospital would see of its cohort: counts, coverage, missing cells and problems; no values."""
-    from simulations.describe import describe
+    from simulations.commands.describe import describe
 
     if not describe(folder, federation, as_json):
         raise typer.Exit(BAD_INPUT)

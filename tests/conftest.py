@@ -11,11 +11,13 @@ import pandas as pd
 import pytest
 import torch
 
-from common.batch import PatientBatch
-from common.federation import FILE_NAME, Federation, ModelConfig, Participant, Training, load, save
-from common.graphs import Prior, membership, topology
-from common.preprocessing import Preprocessing
-from common.schema import Modality, ResponseTask, SurvivalTask, ToxicityTask
+from common.agreement.federation import FILE_NAME, Federation, load, save
+from common.agreement.modalities import Modality
+from common.agreement.settings import ModelConfig, Participant, Training
+from common.agreement.tasks import ResponseTask, SurvivalTask, ToxicityTask
+from common.models.graphs import Prior, membership, topology
+from common.patients.batch import PatientBatch
+from common.patients.preprocessing import Preprocessing
 
 # Several threads on matrices this small wait for one another, on a busy machine for minutes.
 torch.set_num_threads(1)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from common.supervision_state import ServiceState, State, birth_of
+from common.processes.supervision_state import ServiceState, State, birth_of
 
 
 @contextmanager

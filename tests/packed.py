@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 from flwr.app import Array, ArrayRecord, RecordDict
 
-from common.exchange import PACKED
-from common.packing import Arrays, pack, unpack
+from common.messages.exchange import PACKED
+from common.messages.packing import Arrays, pack, unpack
 
 
 def arrays_of(content: RecordDict) -> dict[str, Arrays]:

@@ -1,7 +1,8 @@
-"""The rules of the house: who may import whom, and what no file may do."""
+"""Rules of imports between packages, rooms and files, and of what no file may do."""
 
 import ast
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,16 @@ MAY_IMPORT = {
     "server": {"server", "common"},
     "simulations": {"simulations", "client", "server", "common"},
 }
+FLOORS = {
+    "client": "cli | doctor | commands | runtime | app | receipts, rounds | egress, privacy | ledger, training, data"
+    " | flower, site_folder",
+    "server": "cli | commands | services | app | runs | aggregation | participants | home, records",
+    "common": "privacy | tasks, messages, models | evaluation, patients | agreement, processes, console"
+    " | errors, files",
+    "simulations": "cli | commands | benchmarks | simulate, planning, audit | report | experiment | baselines"
+    " | engines, cohorts, results",
+}
+"""Rooms of a package from the top floor down: a room imports rooms of lower floors only."""
 SOURCES = sorted(path for package in MAY_IMPORT for path in (ROOT / package).rglob("*.py"))
 
 
@@ -46,6 +57,30 @@ def test_packages_import_only_what_they_may(path: Path) -> None:
     ours = {module for module in imported(path) if module.partition(".")[0] in MAY_IMPORT}
     forbidden = {module for module in ours if module.partition(".")[0] not in MAY_IMPORT[package]}
     assert not forbidden
+
+
+def dotted(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_every_room_has_a_floor_and_imports_only_rooms_below_it(package: str) -> None:
+    floors = [[room.strip() for room in floor.split(",")] for floor in FLOORS[package].split("|")]
+    floor_of = {room: number for number, rooms in enumerate(floors) for room in rooms}
+    upward = []
+    for path in (path for path in SOURCES if path.relative_to(ROOT).parts[0] == package):
+        room = dotted(path).partition(".")[2].partition(".")[0]
+        for module in imported(path) if room else ():
+            other = module.split(".")[1] if module.startswith(f"{package}.") else room
+            if other != room and floor_of[other] <= floor_of[room]:
+                upward.append((name(path), module))
+    assert not upward
+
+
+def test_no_two_files_import_each_other_in_a_circle() -> None:
+    modules = {dotted(path): path for path in SOURCES if path.name != "__init__.py"}
+    graph = {module: set(imported(path)) & modules.keys() - {module} for module, path in modules.items()}
+    TopologicalSorter(graph).prepare()
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name)

@@ -10,24 +10,30 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from client.cohort import read_cohort
-from common.batch import PatientBatch
+from client.data.reader import read_cohort
+from common.agreement.federation import FILE_NAME, Federation, load
 from common.errors import InputError
-from common.federation import FILE_NAME, Federation, load
-from common.metrics import HEADLINE
-from common.preprocessing import combine, site_statistics
+from common.patients.batch import PatientBatch
+from common.patients.preprocessing import combine, site_statistics
+from common.tasks.scoring import HEADLINE
 from simulations.audit.membership import FEWEST, Targets, lira_scores, loss_scores, mean_losses, train_targets
 from simulations.audit.one_run import audit_one_run
 from simulations.audit.report import Attack, Audit, Canaries, Figure, Row
 from simulations.audit.roc import auc, curve, over_targets, true_positives
-from simulations.audit.setting import Setting, compared
+from simulations.audit.training_setups import Setting, compared
 from simulations.cohorts.synthetic import write_synthetic
-from simulations.result import machine
+from simulations.results.machine import machine
 
 OTHERS = 300
 """Patients that no model is trained on, to measure what it is good for."""
+
+
 BATCH_SIZE = 32
+
+
 FEWEST_CANARIES, FEWEST_PATIENTS = 40, 20
+
+
 _POINTS = 400
 
 

@@ -15,7 +15,11 @@ import numpy as np
 from scipy.stats import binom
 
 CONFIDENCE = 0.95
+
+
 _LARGEST = 50.0
+
+
 _TOLERANCE = 1e-4
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from common.batch import PatientBatch
-from common.federation import Federation
-from common.preprocessing import LARGEST
-from common.schema import ResponseTask, SurvivalTask, Task
+from common.agreement.federation import Federation
+from common.agreement.tasks import ResponseTask, SurvivalTask, Task
+from common.patients.batch import PatientBatch
+from common.patients.preprocessing import LARGEST
 
 
 def make_canaries(

@@ -6,7 +6,7 @@ import torch
 from rich.console import Console
 
 from simulations.audit.audit import Request, run_audit
-from simulations.audit.show import show
+from simulations.audit.table import show
 
 
 def audit(request: Request, out: Path | None, console: Console | None = None) -> bool:
@@ -27,7 +27,7 @@ def audit(request: Request, out: Path | None, console: Console | None = None) ->
         found = run_audit(request)
     show(found, console)
     if out is not None:
-        from simulations.audit.drawing import write_roc
+        from simulations.audit.roc_plot import write_roc
 
         found.write(out)
         write_roc(found, out)

@@ -18,18 +18,25 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from client.training import logits
-from common.batch import PatientBatch
-from common.federation import Federation
-from common.metrics import headline
-from common.model import HierarchicalMultimodalGNN, build_model
-from common.objectives import multitask_loss
-from common.prediction import prediction
-from simulations.audit.setting import Setting, train_round
+from client.training.evaluation import logits
+from common.agreement.federation import Federation
+from common.models.hierarchical import HierarchicalMultimodalGNN
+from common.models.registry import build_model
+from common.patients.batch import PatientBatch
+from common.tasks.objective import multitask_loss
+from common.tasks.prediction import prediction
+from common.tasks.scoring import headline
+from simulations.audit.training_setups import Setting, train_round
 
 Array = NDArray[np.float64]
+
+
 Mask = NDArray[np.bool_]
+
+
 SMALLEST_LOSS = 1e-9
+
+
 FEWEST = 4
 """Models: of three shadows some have seen a patient, and some have not."""
 

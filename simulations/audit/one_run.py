@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from common.batch import PatientBatch, concatenate
-from common.model import build_model
+from common.models.registry import build_model
+from common.patients.batch import PatientBatch, concatenate
 from simulations.audit.bound import epsilon_bound
 from simulations.audit.canaries import make_canaries
-from simulations.audit.setting import Setting
-from simulations.audit.watching import watched_shares
+from simulations.audit.gradient_attack import watched_shares
+from simulations.audit.training_setups import Setting
 
 GUESSED = 0.5
 """Share of the canaries on which a guess is made."""

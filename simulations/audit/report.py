@@ -5,7 +5,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from simulations.result import Machine, Score, write_whole
+from simulations.results.machine import Machine, Score
+from simulations.results.schema import write_whole
 
 
 class _Record(BaseModel):

@@ -10,11 +10,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from common.classification import mean_auroc
+from common.evaluation.classification import mean_auroc
 
 Array = NDArray[np.float64]
+
+
 Mask = NDArray[np.bool_]
+
+
 FALSE_POSITIVES = 0.01
+
+
 _DRAWS = 500
 
 

@@ -6,7 +6,8 @@ at baseline are features: discontinuation and its reasons are outcomes.
 
 from pathlib import Path
 
-from common.schema import Modality, Plausible, ToxicityTask
+from common.agreement.modalities import Modality, Plausible
+from common.agreement.tasks import ToxicityTask
 from simulations.cohorts.patients import (
     FOLD,
     Patients,
@@ -19,8 +20,11 @@ from simulations.cohorts.patients import (
 
 LEAST_EVENTS = 10
 """Adverse events, and levels of a category, that fewer patients have are left out."""
+
+
 SMALLEST = 1
 """The federation's minimum: one site has a single patient, and is there to be told that it cannot train."""
+
 
 _CLINICAL = {
     "AGE": Plausible(unit="years", low=18, high=120, typical=(68, 84)),
@@ -35,7 +39,11 @@ _CLINICAL = {
     "vital__SYSBP": Plausible(unit="mmHg", low=50, high=280, typical=(120, 150)),
     "vital__TEMP": Plausible(unit="degrees Celsius", low=30, high=43, typical=(36.1, 37)),
 }
+
+
 _CATEGORIES = ("SEX", "RACE", "TRT01A")
+
+
 # Unit, plausible and typical range of each baseline laboratory value, in SI units as the trial reports them.
 _LABS = {
     "ALB": ("g/L", 10, 70, (37, 44)),
@@ -69,6 +77,8 @@ _LABS = {
     "RBC": ("10^12/L", 1, 10, (4.1, 5)),
     "WBC": ("10^9/L", 0.1, 200, (5, 8.5)),
 }
+
+
 _LAB_RANGES = {
     f"lab__{name}": Plausible(unit=unit, low=low, high=high, typical=typical)
     for name, (unit, low, high, typical) in _LABS.items()

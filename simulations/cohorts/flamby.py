@@ -5,12 +5,17 @@ du Terrail et al., NeurIPS Datasets and Benchmarks 2022.
 
 from pathlib import Path
 
-from common.schema import Modality, Plausible, ResponseTask, SurvivalTask
+from common.agreement.modalities import Modality, Plausible
+from common.agreement.tasks import ResponseTask, SurvivalTask
 from simulations.cohorts.patients import FOLD, Patients, as_levels, read_public, write_patients
 
 CENTERS = ("Northeast", "South", "West", "Midwest", "Europe", "Canada")
 """Fed-TCGA-BRCA's regions in the order of their numbers."""
+
+
 _NOT_FEATURES = {"pid", "event", "time_days", "split", "center", "tss"}
+
+
 _TEST, _TRAIN = 0, -1
 
 
@@ -49,6 +54,8 @@ _HEART_RANGES = {
     "thalach": Plausible(unit="beats per minute", low=30, high=250, typical=(120, 170)),
     "oldpeak": Plausible(unit="mm ST depression", low=-10, high=15, typical=(0, 2)),
 }
+
+
 _HEART_LEVELS = {
     "sex": ("0", "1"),
     "cp": ("1", "2", "3", "4"),

@@ -9,11 +9,13 @@ from pathlib import Path
 import pandas as pd
 import tomli_w
 
-from client.cohort import OUTCOMES, SITE_FILE, SiteFile
-from client.tables import as_text
+from client.data.tables import as_text
+from client.site_folder.site_file import OUTCOMES, SITE_FILE, SiteFile
 from common.errors import InputError
 
 ID = "patient"
+
+
 WIDE = 40
 """Tables with more columns than this are Parquet, read back ten times faster, unless they hold a CSV's text."""
 

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from client.cohort import OUTCOMES, SITE_FILE, SiteFile, read_cohort, read_site_file
-from client.labels import folds
-from client.tables import read_table
+from client.data.outcomes import folds
+from client.data.reader import read_cohort
+from client.data.tables import read_table
+from client.site_folder.site_file import OUTCOMES, SITE_FILE, SiteFile, read_site_file
+from common.agreement.federation import Federation
 from common.errors import InputError
-from common.federation import Federation
 from simulations.cohorts.folders import pool_sites
 from simulations.cohorts.patients import hold_out
 

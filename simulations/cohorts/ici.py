@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from common.schema import Modality, Plausible, ResponseTask
+from common.agreement.modalities import Modality, Plausible
+from common.agreement.tasks import ResponseTask
 from simulations.cohorts.patients import (
     FOLD,
     GROUP,
@@ -21,12 +22,18 @@ from simulations.cohorts.patients import (
 
 LEAST_PER_CANCER = 20
 """Cancer types of fewer patients are one level, `other`."""
+
+
 _CLINICAL = {
     "Age": Plausible(unit="years", low=0, high=120, typical=(50, 75)),
     "BMI": Plausible(unit="kg/m2", low=8, high=100, typical=(22, 31)),
     "Performance_status": Plausible(unit="ECOG grade", low=0, high=5, typical=(0, 1)),
 }
+
+
 _YES_NO = ("0", "1")
+
+
 _LEVELS = {
     "Sex": _YES_NO,
     "Stage": _YES_NO,
@@ -36,6 +43,8 @@ _LEVELS = {
     "MSI": _YES_NO,
     "HLA_LOH": _YES_NO,
 }
+
+
 _BLOOD = {
     "TMB": Plausible(unit="mutations/Mb", low=0, high=1000, typical=(2, 15)),
     "PDL1_TPS": Plausible(unit="percent", low=0, high=100, typical=(0, 60)),
@@ -46,6 +55,8 @@ _BLOOD = {
     "HED": Plausible(unit="mean Grantham distance", low=0, high=30),
     "FCNA": Plausible(unit="fraction of the genome", low=0, high=1, typical=(0.05, 0.45)),
 }
+
+
 _RESPONSE = ResponseTask(name="response", label="Response", classes=_YES_NO)
 
 

@@ -5,13 +5,17 @@ Loprinzi et al., J Clin Oncol 1994; the table that comes with lifelines.
 
 from pathlib import Path
 
+from common.agreement.modalities import Modality, Plausible
+from common.agreement.tasks import SurvivalTask
 from common.errors import InputError
-from common.schema import Modality, Plausible, SurvivalTask
 from simulations.cohorts.patients import FOLD, Patients, hold_out, write_patients
 
 SMALLEST = 13
 """Institutions with fewer patients are pooled: with a fifth held out, fewer than ten would be left."""
+
+
 POOL = "pooled institutions"
+
 
 _RANGES = {
     "age": Plausible(unit="years", low=18, high=110, typical=(55, 75)),
@@ -21,6 +25,8 @@ _RANGES = {
     "meal.cal": Plausible(unit="kcal", low=0, high=6000, typical=(1000, 2000)),
     "wt.loss": Plausible(unit="pounds in six months", low=-60, high=150, typical=(0, 20)),
 }
+
+
 _CLINICAL = Modality(
     name="clinical",
     node="clinical",
@@ -28,6 +34,8 @@ _CLINICAL = Modality(
     categories={"sex": ("1", "2")},
     ranges=_RANGES,
 )
+
+
 _SURVIVAL = SurvivalTask(
     name="survival", time="time", event="status", unit="days", longest=5000, typical=(90, 700)
 )

@@ -9,12 +9,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from common.agreement.federation import FILE_NAME, Federation, save
+from common.agreement.modalities import Modality
+from common.agreement.settings import Participant, PriorGraph
+from common.agreement.tasks import Task
 from common.errors import InputError
-from common.federation import FILE_NAME, Federation, Participant, PriorGraph, save
-from common.schema import Modality, Task
 from simulations.cohorts.folders import folder_name, write_site
 
 FOLD, GROUP, PRIOR = "fold", "group", "prior"
+
+
 _REMEDY = "name the folder of public data with --data or CONSILIUM_DATA"
 
 

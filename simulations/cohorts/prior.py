@@ -5,13 +5,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from common.federation import PriorGraph, PublicFile
+from common.agreement.settings import PriorGraph, PublicFile
 from simulations.cohorts.patients import PRIOR, read_public
 
 SMALLEST_PATHWAY = 8
 """A pathway with fewer measured genes than this says little that its genes do not."""
+
+
 LARGEST_REACTOME = 200
 """Reactome's pathways of this size and more are whole branches (Metabolism, Signal Transduction): no unit."""
+
+
 MOST_REACTOME = 150
 """Pathway nodes are what the model attends over: with the 50 hallmarks, 200 keep a step affordable."""
 

@@ -16,7 +16,11 @@ NAMES = (
     "tcga-pan5",
     "tcga-CANCER (any cancer folder of the data, such as tcga-brca)",
 )
+
+
 DATA_VARIABLE = "CONSILIUM_DATA"
+
+
 _TCGA = re.compile(r"tcga-[A-Za-z0-9_]+")
 
 

@@ -9,19 +9,36 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from common.federation import PriorGraph
-from common.schema import Modality, Plausible, ResponseTask, SurvivalTask, Task, ToxicityTask
+from common.agreement.modalities import Modality, Plausible
+from common.agreement.settings import PriorGraph
+from common.agreement.tasks import ResponseTask, SurvivalTask, Task, ToxicityTask
 from simulations.cohorts.patients import FOLD, Patients, hold_out, refuse_occupied, write_patients
 from simulations.cohorts.prior import save_prior
 
 Array = NDArray[np.float64]
+
+
 STAGES = ("I", "II", "III")
+
+
 TOXICITIES = ("skin", "gut", "blood")
+
+
 CENSORED = 0.4
+
+
 MISSING_CELLS = 0.05
+
+
 MISSING_LABELS = 0.1
+
+
 _GENES_PER_PATHWAY = 8
+
+
 _LONGEST_MONTHS = 600.0
+
+
 _STAGE_RISK = np.array([-0.8, 0.0, 0.8])
 
 
@@ -182,6 +199,8 @@ def _scale_for(censored: Callable[[float], float]) -> float:
 
 
 _MEASURED = Plausible(unit="standard units", low=-20, high=20, typical=(-1, 1))
+
+
 _KINDS: dict[str, dict[str, Any]] = {
     "clinical": {
         "node": "clinical",

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from common.agreement.modalities import Modality, Plausible
+from common.agreement.tasks import ResponseTask, SurvivalTask, Task
 from common.errors import InputError
-from common.schema import Modality, Plausible, ResponseTask, SurvivalTask, Task
 from simulations.cohorts.patients import (
     FOLD,
     GROUP,
@@ -28,8 +29,12 @@ from simulations.cohorts.prior import write_prior
 
 RNA_SCALE = 1e4
 """RNA z-scores are stored as integers, times this."""
+
+
 LEAST_PER_LEVEL = 10
 """A tumour type that fewer patients have is left empty."""
+
+
 _CLINICAL_COLUMNS = (
     "cancer",
     "tss",
@@ -40,12 +45,16 @@ _CLINICAL_COLUMNS = (
     "event",
     "val_fold",
 )
+
+
 _RESPONSE = {
     "Complete Remission/Response": "response",
     "Partial Remission/Response": "response",
     "Stable Disease": "no_response",
     "Progressive Disease": "no_response",
 }
+
+
 _SURVIVAL = SurvivalTask(
     name="survival", time="survival_months", event="event", unit="months", longest=600, typical=(8, 60)
 )

@@ -20,14 +20,17 @@ from flwr.app import Context, Message, RecordDict, UserConfig
 from torch import Tensor
 
 from client.app import app
-from client.approving import approve, read_proposal
-from client.home import Connection, Home, write_whole
-from client.keys import new_key
-from client.policy import Limit
-from common.accounting import Release
-from common.batch import PatientBatch
+from client.commands.approve import approve, read_proposal
+from client.site_folder.keys import new_key
+from client.site_folder.places import Connection, Home
+from client.site_folder.policy import Limit
+from common.agreement.federation import Federation, save
+from common.agreement.modalities import Modality, Plausible
+from common.agreement.settings import Participant, PublicFile
+from common.agreement.tasks import ResponseTask, SurvivalTask, ToxicityTask
 from common.errors import RefusalCode
-from common.exchange import (
+from common.files import write_whole
+from common.messages.exchange import (
     EvaluateReply,
     ModelRequest,
     RefusalReply,
@@ -36,12 +39,12 @@ from common.exchange import (
     TrainReply,
     pack_preprocessing,
 )
-from common.federation import Federation, Participant, PublicFile, save
-from common.graphs import Prior
-from common.model import build_model
-from common.preprocessing import combine, declared
-from common.schema import Modality, Plausible, ResponseTask, SurvivalTask, ToxicityTask
-from simulations.flower_internals import (
+from common.models.graphs import Prior
+from common.models.registry import build_model
+from common.patients.batch import PatientBatch
+from common.patients.preprocessing import combine, declared
+from common.privacy.accounting import Release
+from simulations.engines.flower_internals import (
     acting_as,
     acting_as_coordinator,
     name_message,
@@ -49,7 +52,7 @@ from simulations.flower_internals import (
     pack,
     unpack,
 )
-from tests.client.clipping_case import MakeBatch, MakeCase, build_case, patients_of_every_pattern
+from tests.client.privacy.clipping_case import MakeBatch, MakeCase, build_case, patients_of_every_pattern
 
 PATIENTS = 12
 NO_LIMIT = Limit(None, 1e-3)

@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from client.home import Connection, Home, write_whole
+from client.site_folder.places import Connection, Home
+from common.files import write_whole
 
 DAY = dt.timedelta(days=1)
 

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 from safetensors.numpy import load
 
-from client.home import Home
-from client.training import train
-from common.batch import PatientBatch
-from common.compression import flatten, unflatten
+from client.site_folder.places import Home
+from client.training.local import train
+from common.agreement.federation import Federation, save
+from common.agreement.settings import Wire
 from common.errors import RefusalCode
-from common.exchange import EvaluateReply, StatisticsRequest, TrainReply, UpdateReply
-from common.federation import Federation, Wire, save
-from common.model import averaging_group
+from common.messages.compression import flatten, unflatten
+from common.messages.exchange import EvaluateReply, StatisticsRequest, TrainReply, UpdateReply
+from common.models.parameters import averaging_group
+from common.patients.batch import PatientBatch
 
 if TYPE_CHECKING:
     from tests.client.conftest import Hospital

@@ -8,16 +8,19 @@ from typing import Any
 import pytest
 
 import client.app
-from client import ledger, ledger_chain, ledger_heads
-from client.ledger import LEDGER, Ledger
-from client.ledger_heads import HEAD_FILE
-from client.policy import Limit
-from common.accounting import Release
+from client.ledger import chain as ledger_chain
+from client.ledger import heads as ledger_heads
+from client.ledger import ledger
+from client.ledger.heads import HEAD_FILE
+from client.ledger.ledger import LEDGER, Ledger
+from client.site_folder.policy import Limit
+from common.agreement.federation import save
+from common.agreement.settings import Privacy
 from common.errors import RefusalCode
-from common.exchange import InvalidMessageError, RefusalReply, TrainReply
-from common.federation import Privacy, save
-from common.privacy_plan import with_privacy
-from simulations.flower_internals import acting_as
+from common.messages.exchange import InvalidMessageError, RefusalReply, TrainReply
+from common.privacy.accounting import Release
+from common.privacy.planning import with_privacy
+from simulations.engines.flower_internals import acting_as
 from tests.client.conftest import NODE, Hospital, Site, killed_at
 
 FILES = {module.__file__ for module in (client.app, ledger, ledger_chain, ledger_heads)}

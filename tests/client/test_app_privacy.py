@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 from flwr.app import ConfigRecord
 
-from client.ledger import Ledger
-from client.privacy import train_privately
-from client.statistics import noised_statistics
-from common.accounting import Release, spend
+from client.ledger.ledger import Ledger
+from client.privacy.dp_sgd import train_privately
+from client.privacy.noised_statistics import noised_statistics
+from common.agreement.federation import save
+from common.agreement.settings import Privacy
 from common.errors import RefusalCode
-from common.exchange import ModelRequest, StatisticsRequest, TrainReply
-from common.federation import Privacy, save
-from common.model import averaging_group
-from common.privacy_plan import with_privacy
+from common.messages.exchange import ModelRequest, StatisticsRequest, TrainReply
+from common.models.parameters import averaging_group
+from common.privacy.accounting import Release, spend
+from common.privacy.planning import with_privacy
 
 if TYPE_CHECKING:
     from tests.client.conftest import Hospital

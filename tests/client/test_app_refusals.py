@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 
+from common.agreement.federation import save
 from common.errors import Refusal, RefusalCode
-from common.exchange import PACKED, ModelRequest, RefusalReply, StatisticsRequest, is_refusal
-from common.federation import save
+from common.messages.exchange import PACKED, ModelRequest, RefusalReply, StatisticsRequest, is_refusal
 
 if TYPE_CHECKING:
     from tests.client.conftest import Hospital

@@ -10,11 +10,12 @@ import pytest
 from click.testing import Result as Ended
 from typer.testing import CliRunner
 
-from client.ledger import LEDGER, Ledger
-from client.ledger_heads import STATE_VARIABLE, head_places
-from client.policy import Limit
-from common.accounting import Release, epsilon_within, spend
+from client.ledger.heads import head_places
+from client.ledger.ledger import LEDGER, Ledger
+from client.site_folder.outside import STATE_VARIABLE
+from client.site_folder.policy import Limit
 from common.errors import Refusal
+from common.privacy.accounting import Release, epsilon_within, spend
 
 DELTA = 1e-4
 LIMIT = Limit(9.0, DELTA)

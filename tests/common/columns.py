@@ -2,8 +2,8 @@
 
 import torch
 
-from common.batch import PatientBatch
-from common.federation import Federation
+from common.agreement.federation import Federation
+from common.patients.batch import PatientBatch
 
 
 def one_number() -> Federation:

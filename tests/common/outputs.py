@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from common.batch import PatientBatch
-from common.federation import Federation
-from common.model import HierarchicalMultimodalGNN
-from common.objectives import multitask_loss
+from common.agreement.federation import Federation
+from common.models.hierarchical import HierarchicalMultimodalGNN
+from common.patients.batch import PatientBatch
+from common.tasks.objective import multitask_loss
 
 
 def assert_equal(first: dict[str, Tensor], second: dict[str, Tensor]) -> None:

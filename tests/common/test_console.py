@@ -4,8 +4,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from common.console import BAD_INPUT, INTERRUPTED, REMEDIES, explained
-from common.errors import REFUSALS, InputError, Refusal, RefusalCode
+from common.console import BAD_INPUT, INTERRUPTED, explained
+from common.errors import REFUSALS, REMEDIES, InputError, Refusal, RefusalCode
 
 
 def ended(error: BaseException) -> tuple[int, str]:

@@ -11,11 +11,11 @@ import click
 import pytest
 import typer
 
-from client.home import Connection
-from client.ledger_heads import STATE_VARIABLE
-from client.outgoing import BlockReason
+from client.egress.checks import BlockReason
+from client.site_folder.outside import STATE_VARIABLE
+from client.site_folder.places import Connection
 from common.errors import RefusalCode
-from server.home import Settings
+from server.home.places import Settings
 from simulations.cli import app
 
 ROOT = Path(__file__).parents[2]

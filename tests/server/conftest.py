@@ -14,12 +14,13 @@ from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
 from numpy.typing import NDArray
 
-from common.exchange import EvaluateReply, ModelRequest, StatisticsReply, TrainReply
-from common.federation import Federation
-from common.preprocessing import Preprocessing
-from server import dispatch
-from server.roster import Roster
-from server.strategy import HardenedFedAvg, make_strategy
+from common.agreement.federation import Federation
+from common.messages.exchange import EvaluateReply, ModelRequest, StatisticsReply, TrainReply
+from common.patients.preprocessing import Preprocessing
+from server.aggregation.strategies import make_strategy
+from server.aggregation.strategy import HardenedFedAvg
+from server.participants.roster import Roster
+from server.runs import dispatch
 
 Weights = dict[str, NDArray[np.float32]]
 Answer = Callable[[Message], Message | None]
@@ -193,5 +194,5 @@ class Bench:
 
 @pytest.fixture
 def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
-    monkeypatch.setattr("server.roster.POLL_S", 0.01)
+    monkeypatch.setattr("server.runs.assembly.POLL_S", 0.01)
     return Bench()

@@ -5,7 +5,7 @@ from flwr.app import UserConfig
 
 from common.errors import InputError
 from server.app import RunConfig, run_folder
-from server.home import HOME_VARIABLE
+from server.home.places import HOME_VARIABLE
 
 
 @pytest.fixture

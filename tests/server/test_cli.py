@@ -5,11 +5,11 @@ import pytest
 from typer.testing import CliRunner
 
 from common.errors import InputError
-from common.supervision_state import birth_of
+from common.processes.supervision_state import birth_of
 from server.cli import coordinator_app
-from server.enrolment import Enrolment, Withdrawal
-from server.home import Home, create, open_home
-from server.journal import Journal, RoundRecord, RunRecord, SiteRecord
+from server.home.places import Home, create, open_home
+from server.participants.enrolment import Enrolment, Withdrawal
+from server.records.journal import Journal, RoundRecord, RunRecord, SiteRecord
 from tests.leftover import left_running
 
 
@@ -29,8 +29,8 @@ def test_a_withdrawal_says_what_becomes_of_a_run_in_progress(
     home: Home, monkeypatch: pytest.MonkeyPatch, running: tuple[int, ...]
 ) -> None:
     ended = Withdrawal(site="one", fingerprint="SHA256:x", node_id=5, since="then", until="now")
-    monkeypatch.setattr("server.admission.withdraw_site", lambda home, site: ended)
-    monkeypatch.setattr("server.control.runs_in_progress", lambda home: running)
+    monkeypatch.setattr("server.commands.enrol.withdraw_site", lambda home, site: ended)
+    monkeypatch.setattr("server.services.superlink.runs_in_progress", lambda home: running)
     text = told("withdraw", home.folder, "one")
     assert "SHA256:x is refused from now on, under every name" in text
     assert ("A run is in progress: it goes on without this hospital" in text) is bool(running)
@@ -111,7 +111,7 @@ def test_an_enrolment_tells_the_fingerprint_that_is_compared_by_telephone(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     enrolment = Enrolment(fingerprint="SHA256:x", node_id=5, since="now")
-    monkeypatch.setattr("server.admission.enrol_site", lambda home, site, key: enrolment)
+    monkeypatch.setattr("server.commands.enrol.enrol_site", lambda home, site, key: enrolment)
     asked = ("enrol", home.folder, "St. Elsewhere", tmp_path / "node_key.pub")
     assert told(*asked) == "Enrolled St. Elsewhere with the key SHA256:x.\n"
     assert json.loads(told(*asked, "--json")) == {"site": "St. Elsewhere", **enrolment.model_dump()}
@@ -125,7 +125,7 @@ def test_a_run_ends_with_its_own_exit_code(home: Home, monkeypatch: pytest.Monke
         asked.append((agreement, as_json))
         return code
 
-    monkeypatch.setattr("server.submission.run_federation", follow)
+    monkeypatch.setattr("server.commands.run.run_federation", follow)
     told("run", home.folder, code=code)
     told("run", home.folder, home.folder / "other", "--json", code=code)
     assert asked == [(home.agreement, False), (home.folder / "other", True)]
@@ -137,7 +137,7 @@ def test_what_is_wrong_is_one_sentence_and_exit_code_2(home: Home, monkeypatch: 
     def refused(home: Home) -> bool:
         raise InputError("the certificate", "is not taken", "try again")
 
-    monkeypatch.setattr("server.renewal.renew", refused)
+    monkeypatch.setattr("server.commands.renew.renew", refused)
     assert told("renew", home.folder, code=2) == "consilium: the certificate: is not taken; try again.\n"
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from client.cohort import SITE_FILE
+from client.site_folder.site_file import SITE_FILE
 
 
 def contents(folder: Path) -> dict[str, bytes]:

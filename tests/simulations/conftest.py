@@ -16,16 +16,16 @@ import pytest
 from click.testing import Result as Ended
 from typer.testing import CliRunner
 
-from common.metrics import ClassPrediction, LabelPrediction, Prediction, SurvivalPrediction
-from common.schema import ResponseTask, SurvivalTask, Task, ToxicityTask
-from simulations.evidence import Evidence, HeldOut, TaskEvidence
-from simulations.result import (
+from common.agreement.tasks import ResponseTask, SurvivalTask, Task, ToxicityTask
+from common.evaluation.predictions import ClassPrediction, LabelPrediction, Prediction, SurvivalPrediction
+from simulations.experiment.evidence import Evidence, HeldOut, TaskEvidence
+from simulations.results.machine import Machine
+from simulations.results.schema import (
     Arm,
     Difference,
     FederationName,
     Fold,
     Hospital,
-    Machine,
     MetricSummary,
     Outcome,
     PrivateRun,
@@ -118,7 +118,7 @@ def private_run(written_cohort: Path, tmp_path_factory: pytest.TempPathFactory, 
     with pytest.MonkeyPatch.context() as patch:
         draw_anew_a_few_times(patch)
         at_home(patch, folder / "home")
-        patch.setattr("simulations.baselines.applicable", lambda task: ())
+        patch.setattr("simulations.baselines.registry.applicable", lambda task: ())
         patch.setattr(logging.root, "level", logging.INFO)
         patch.setattr(logging.root, "handlers", [*logging.root.handlers, log])
         ended = run_consilium(
@@ -147,16 +147,16 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def draw_anew_a_few_times(patch: pytest.MonkeyPatch) -> None:
     """Bootstrap with 10 draws: intervals are tested elsewhere."""
-    from simulations.comparison import replicate
+    from simulations.experiment.bootstrap import replicate
 
-    patch.setattr("simulations.scoring.replicate", partial(replicate, replicates=10))
+    patch.setattr("simulations.experiment.scoring.replicate", partial(replicate, replicates=10))
 
 
 @pytest.fixture
 def networks_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the classical models out."""
     draw_anew_a_few_times(monkeypatch)
-    monkeypatch.setattr("simulations.baselines.applicable", lambda task: ())
+    monkeypatch.setattr("simulations.baselines.registry.applicable", lambda task: ())
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from click.testing import Result as Ended
 
-from simulations.simulate import Request
+from simulations.experiment.preparing import Request
 
 Consilium = Callable[..., Ended]
 HEAVY = ("torch", "pandas", "numpy", "flwr", "pydantic", "matplotlib", "sklearn", "ray", "opacus")

@@ -13,11 +13,11 @@ import pytest
 from click.testing import Result as Ended
 from safetensors.torch import load_file
 
-from client.cohort import SITE_FILE
-from common.federation import FILE_NAME, load
-from common.model import build_model
-from server.result import WEIGHTS
-from simulations.result import ARM_NAMES, Result
+from client.site_folder.site_file import SITE_FILE
+from common.agreement.federation import FILE_NAME, load
+from common.models.registry import build_model
+from server.records.result import WEIGHTS
+from simulations.results.schema import ARM_NAMES, Result
 from tests.simulations.cohort_files import contents, without_folds
 
 SmallCohort = Callable[..., Path]
@@ -113,7 +113,9 @@ def test_the_same_seed_gives_the_same_figures_and_weights_again_on_another_engin
     consilium: Consilium, small_cohort: SmallCohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cohort = small_cohort(tasks=["survival"])
-    monkeypatch.setattr("simulations.engine.available_cores", lambda: 1)  # a process takes seconds to start
+    monkeypatch.setattr(
+        "simulations.engines.in_process.available_cores", lambda: 1
+    )  # a process takes seconds to start
     told = []
     for engine in ("serial", "processes"):
         ended = consilium("simulate", cohort, "--fold", 1, "--engine", engine, "--out", tmp_path / engine)

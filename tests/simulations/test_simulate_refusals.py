@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from click.testing import Result as Ended
 
-from client.cohort import SITE_FILE
-from common.federation import FILE_NAME
+from client.site_folder.site_file import SITE_FILE
+from common.agreement.federation import FILE_NAME
 from tests.simulations.cohort_files import contents, without_folds
 
 SmallCohort = Callable[..., Path]

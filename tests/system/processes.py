@@ -19,9 +19,9 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from client import home as site_home
-from common.federation import FILE_NAME, load, save
-from server import home as coordinator_home
+from client.site_folder import places as site_home
+from common.agreement.federation import FILE_NAME, load, save
+from server.home import places as coordinator_home
 
 DEADLINE_S = 60
 PATIENCE_S = 300

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from server.home import Home
+from server.home.places import Home
 
 CHUNK = 65536
 

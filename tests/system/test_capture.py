@@ -23,8 +23,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from client import home as site_home
-from common.exchange import (
+from client.site_folder import places as site_home
+from common.messages.exchange import (
     EvaluateReply,
     RefusalReply,
     StatisticsReply,
@@ -32,10 +32,10 @@ from common.exchange import (
     UpdateReply,
     is_refusal,
 )
-from common.preprocessing import Preprocessing
-from server import home as coordinator_home
-from server.journal import RoundRecord, RunRecord, read_journal
-from server.result import load_result
+from common.patients.preprocessing import Preprocessing
+from server.home import places as coordinator_home
+from server.records.journal import RoundRecord, RunRecord, read_journal
+from server.records.result import load_result
 from tests.system.processes import (
     CONSILIUM,
     PATIENCE_S,
@@ -396,7 +396,7 @@ def written_to(pipe: Path) -> Iterator[None]:
 
 def launchers(site: Path) -> list[int]:
     """Processes in which the hospital's app runs."""
-    parts_ = (b"client.launcher", os.fsencode(site))
+    parts_ = (b"client.runtime.launcher", os.fsencode(site))
     return [pid for pid in processes_of(site.parent) if is_called(pid, *parts_)]
 
 

@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from common.federation import FILE_NAME, load, save
-from common.supervision_state import birth_of, read_state
+from common.agreement.federation import FILE_NAME, load, save
+from common.processes.supervision_state import birth_of, read_state
 from server.app import server_app
-from server.home import Home
-from server.journal import RoundRecord, read_journal
-from server.result import load_result
-from server.services import environment
-from simulations.arms import CLIENT_APP, read_trained
-from simulations.engine import run_federation
+from server.home.places import Home
+from server.records.journal import RoundRecord, read_journal
+from server.records.result import load_result
+from server.services.processes import environment
+from simulations.engines.in_process import run_federation
+from simulations.experiment.arms import CLIENT_APP, read_trained
 from tests.system.processes import (
     ask,
     consilium,

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from client import home as site_home
-from client.local_port import LOOPBACK, is_free
-from client.loopback import make
-from common.supervision_state import birth_of, read_state
-from server import home as coordinator_home
-from server.journal import RunRecord, read_journal
+from client.runtime.local_port import LOOPBACK, is_free
+from client.runtime.loopback import make
+from client.site_folder import places as site_home
+from common.processes.supervision_state import birth_of, read_state
+from server.home import places as coordinator_home
+from server.records.journal import RunRecord, read_journal
 from tests.system.processes import (
     CONSILIUM,
     DEADLINE_S,
@@ -83,7 +83,7 @@ def test_no_command_line_holds_a_token(place: Place) -> None:
                     line = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
                 except OSError:  # it has ended
                     continue
-                if b"client.launcher" in line:
+                if b"client.runtime.launcher" in line:
                     seen[pid] = line
             return run.poll() is not None
 

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 import torch
 
+from common.agreement.federation import FILE_NAME, load, save
 from common.errors import RefusalCode
-from common.federation import FILE_NAME, load, save
-from common.model import build_model
+from common.models.registry import build_model
 from server.app import server_app
-from server.replies import Dropped, DropReason
-from simulations.arms import CLIENT_APP, Trained, read_trained
+from server.records.dropped import Dropped, DropReason
 from simulations.cohorts.folders import find_sites
 from simulations.cohorts.sources import write_cohort
-from simulations.engine import Engine, run_federation
+from simulations.engines.in_process import Engine, run_federation
+from simulations.experiment.arms import CLIENT_APP, Trained, read_trained
 
 SmallCohort = Callable[..., Path]
 ENGINES = [

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 import tomli_w
 
-from client import home as site_home
-from common.bundle import PACKAGE
-from common.supervision_state import birth_of
-from server import home as coordinator_home
-from server.control import run_status, submit
-from server.journal import RoundRecord, RunRecord, read_journal
-from server.result import WEIGHTS, load_result
+from client.site_folder import places as site_home
+from common.agreement.bundle import PACKAGE
+from common.processes.supervision_state import birth_of
+from server.home import places as coordinator_home
+from server.records.journal import RoundRecord, RunRecord, read_journal
+from server.records.result import WEIGHTS, load_result
+from server.services.superlink import run_status, submit
 from tests.system.processes import (
     PATIENCE_S,
     connected,

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from client.ledger import Ledger
-from common.accounting import spend
-from common.federation import FILE_NAME, Privacy, load, save
-from common.privacy_plan import planned_releases, with_privacy
-from server.journal import RunRecord, read_journal
-from server.replies import DropReason
-from simulations.arms import Job, train
+from client.ledger.ledger import Ledger
+from common.agreement.federation import FILE_NAME, load, save
+from common.agreement.settings import Privacy
+from common.privacy.accounting import spend
+from common.privacy.planning import planned_releases, with_privacy
+from server.records.dropped import DropReason
+from server.records.journal import RunRecord, read_journal
+from simulations.experiment.arms import Job, train
 
 SmallCohort = Callable[..., Path]
 PRIVACY = Privacy(noise_multiplier=2.0, sampling_rate=0.5, expected_batch_size=15)

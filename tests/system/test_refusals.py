@@ -15,19 +15,19 @@ from flwr.proto.runtime_pb2 import AcquireTaskRequest
 from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor, SuperExecAuthHttpInterceptor
 from flwr.supercore.runtime import RuntimeHttpClient
 
-from client import home as site_home
-from client.cohort import parse_site_file
-from client.loopback import pair_of
-from common.bundle import RUN, bundle_files
+from client.runtime.loopback import pair_of
+from client.site_folder import places as site_home
+from client.site_folder.site_file import parse_site_file
+from common.agreement.bundle import RUN, bundle_files
+from common.agreement.federation import FILE_NAME, Federation, load, save
 from common.errors import RefusalCode
-from common.federation import FILE_NAME, Federation, load, save
-from server import control
-from server import home as coordinator_home
-from server.agreement import copy_agreement
-from server.enrolment import read_enrolled, write_enrolled
-from server.home import ENROLLED
-from server.journal import RunRecord, read_journal
-from server.replies import DropReason
+from server.home import places as coordinator_home
+from server.home.agreement import copy_agreement
+from server.home.places import ENROLLED
+from server.participants.enrolment import read_enrolled, write_enrolled
+from server.records.dropped import DropReason
+from server.records.journal import RunRecord, read_journal
+from server.services import superlink as control
 from tests.system.processes import (
     DEADLINE_S,
     PATIENCE_S,

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from client.cohort import read_cohort
-from common.batch import PatientBatch
-from common.federation import FILE_NAME, Federation, load
-from common.preprocessing import combine, site_statistics
+from client.data.reader import read_cohort
+from common.agreement.federation import FILE_NAME, Federation, load
+from common.patients.batch import PatientBatch
+from common.patients.preprocessing import combine, site_statistics
 from simulations.cohorts.synthetic import write_synthetic
 
 

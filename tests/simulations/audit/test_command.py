@@ -11,7 +11,7 @@ from rich.console import Console
 from common.errors import InputError
 from simulations.audit import audit as audit_module
 from simulations.audit import command
-from simulations.audit import setting as audit_setting
+from simulations.audit import training_setups as audit_setting
 from simulations.audit.audit import Request, run_audit
 from simulations.audit.membership import Targets
 from simulations.audit.one_run import OneRun

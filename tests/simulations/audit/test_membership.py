@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from simulations.audit import setting as audit_setting
+from simulations.audit import training_setups as audit_setting
 from simulations.audit.membership import (
     Targets,
     confidence,
@@ -11,7 +11,7 @@ from simulations.audit.membership import (
     train_targets,
 )
 from simulations.audit.roc import auc
-from simulations.audit.setting import with_epsilon, without_privacy
+from simulations.audit.training_setups import with_epsilon, without_privacy
 from tests.simulations.audit.conftest import Hospital
 
 

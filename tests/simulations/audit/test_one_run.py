@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from client.clipping import PatientGradients
-from client.noise import NoisyOptimiser
-from simulations.audit import setting as audit_setting
+from client.privacy.clipping import PatientGradients
+from client.privacy.noise import NoisyOptimiser
+from simulations.audit import training_setups as audit_setting
 from simulations.audit.one_run import OneRun, audit_one_run, guess
-from simulations.audit.setting import with_epsilon, without_privacy
+from simulations.audit.training_setups import with_epsilon, without_privacy
 from tests.simulations.audit.conftest import Hospital
 
 CANARIES, DELTA = 400, 1e-3

@@ -6,10 +6,11 @@ import pandas as pd
 import pytest
 import torch
 
-from client.cohort import SITE_FILE, read_cohort, read_site_file
-from common.batch import PatientBatch, concatenate
+from client.data.reader import read_cohort
+from client.site_folder.site_file import SITE_FILE, read_site_file
+from common.agreement.federation import FILE_NAME, Federation, load
 from common.errors import InputError
-from common.federation import FILE_NAME, Federation, load
+from common.patients.batch import PatientBatch, concatenate
 from simulations.cohorts.folders import find_sites, folder_name, pool_sites, twin, write_site
 from simulations.cohorts.sources import write_cohort
 

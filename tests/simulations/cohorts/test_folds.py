@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 import torch
 
-from client.cohort import Cohort, read_cohort
+from client.data.cohort import Cohort
+from client.data.reader import read_cohort
+from common.agreement.federation import FILE_NAME, load
 from common.errors import InputError
-from common.federation import FILE_NAME, load
 from simulations.cohorts.folders import find_sites
 from simulations.cohorts.folds import with_folds
 from simulations.cohorts.sources import write_cohort

@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from client.cohort import read_cohort
+from client.data.reader import read_cohort
+from common.agreement.modalities import Modality
+from common.agreement.tasks import SurvivalTask
 from common.errors import InputError
-from common.schema import Modality, SurvivalTask
 from simulations.cohorts.folders import find_sites
 from simulations.cohorts.patients import Patients, as_levels, frequent, hold_out, read_public, write_patients
 

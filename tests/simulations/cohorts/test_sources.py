@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 import torch
 
-from client.cohort import Cohort, read_cohort
+from client.data.cohort import Cohort
+from client.data.reader import read_cohort
+from common.agreement.federation import FILE_NAME, Federation, load
+from common.agreement.tasks import ResponseTask, SurvivalTask, ToxicityTask
 from common.errors import InputError
-from common.federation import FILE_NAME, Federation, load
-from common.schema import ResponseTask, SurvivalTask, ToxicityTask
 from simulations.cohorts.folders import find_sites
 from simulations.cohorts.sources import default_data, is_known, write_cohort
 

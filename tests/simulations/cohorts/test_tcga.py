@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from client.cohort import read_cohort
-from common.federation import FILE_NAME, load
+from client.data.reader import read_cohort
+from common.agreement.federation import FILE_NAME, load
 from simulations.cohorts.folders import find_sites
 from simulations.cohorts.sources import write_cohort
 

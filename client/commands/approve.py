@@ -1,0 +1,134 @@
+"""`consilium site approve`: a federation file in words, and the hospital's own copy of it once it agrees."""
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from client.ledger.account import read_account
+from client.site_folder.places import APPROVAL_FILE, Approval, Home
+from client.site_folder.policy import Policy, Terms, agree
+from client.site_folder.site_file import parse_site_file
+from common.agreement.bundle import PACKAGE
+from common.agreement.federation import FILE_NAME, Federation, load, public_files
+from common.errors import InputError
+from common.files import sync_folder
+from common.models.registry import build_model
+from common.privacy.accounting import Release
+from common.privacy.guarantee import check_agreement
+
+BEFORE = ".agreement-before"
+"""Where the earlier copy is while a new one takes its place."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A federation file as this hospital would take part in it.
+
+    Attributes:
+        source: the folder it lies in.
+        federation: the file.
+        site: the hospital's name.
+        policy: what the hospital allows.
+        terms: what would hold.
+        weights: parameter -> shape of the model.
+        spent: everything this cohort ever released.
+    """
+
+    source: Path
+    federation: Federation
+    site: str
+    policy: Policy
+    terms: Terms
+    weights: dict[str, tuple[int, ...]]
+    spent: tuple[Release, ...]
+
+
+def read_proposal(home: Home, source: Path) -> Proposal:
+    """Read a federation file from a folder or by its own path.
+
+    Raises:
+        InputError: if it is not usable, asks for privacy with something that breaks it, or does not name this hospital.
+        Refusal: if the hospital's policy forbids taking part.
+    """
+    folder = source if source.is_dir() else source.parent
+    file = folder / FILE_NAME if source.is_dir() else source
+    federation, site = load(file), parse_site_file(home.folder)
+    if site.name not in {participant.name for participant in federation.participants}:
+        raise InputError(
+            str(file), f"does not name {site.name} among its participants", "ask the coordinator to add it"
+        )
+    if site.approved is not None and site.approved != federation.digest:
+        raise InputError(
+            f"{home.folder / 'site.toml'}, approved",
+            "is the hash of another federation file",
+            "change or remove it",
+        )
+    if federation.privacy is not None:
+        check_agreement(federation)
+    terms = agree(
+        site.policy, federation, site.policy.minimum_cohort
+    )  # the size is looked at by `site check`
+    model = build_model(federation, folder, seed=0)
+    weights = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    releases = tuple(release for run in read_account(home.folder).runs for release in run.releases)
+    return Proposal(file, federation, site.name, site.policy, terms, weights, releases)
+
+
+def approve(home: Home, proposal: Proposal) -> Approval:
+    """Keep the hospital's own copy, never half of one.
+
+    A process that is killed just between the two renames leaves the earlier copy under `BEFORE`: nothing is approved
+    then, the site takes part in nothing, and approving again mends it.
+
+    Raises:
+        OSError: if it cannot be written; an earlier copy is then still there.
+    """
+    federation = proposal.federation
+    approval = Approval(
+        federation=federation.digest,
+        version=version(PACKAGE),
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        weights=proposal.weights,
+    )
+    target = home.agreement.parent
+    home.residual.unlink(
+        missing_ok=True
+    )  # of updates under an earlier approval, perhaps of patients who have left
+    new = Path(tempfile.mkdtemp(prefix=".agreement-", dir=home.folder))
+    try:
+        new.chmod(0o755)
+        shutil.copyfile(proposal.source, new / FILE_NAME)
+        for file in public_files(federation):
+            (new / file.path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(proposal.source.parent / file.path, new / file.path)
+        (new / APPROVAL_FILE).write_text(approval.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        if load(new / FILE_NAME).digest != federation.digest:
+            raise InputError(str(proposal.source), "changed meanwhile", "approve it again")
+        for path in [path for path in new.rglob("*") if path.is_file()]:
+            _sync(path)
+        for folder in [new, *(path for path in new.rglob("*") if path.is_dir())]:
+            sync_folder(folder)
+        old = home.folder / BEFORE
+        if target.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            target.replace(old)
+        try:
+            new.replace(target)
+        except OSError:
+            if old.exists():
+                old.replace(target)
+            raise
+        sync_folder(home.folder)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    return approval
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,147 @@
+"""The terms of a federation file in words, as `consilium site approve` prints them."""
+
+import math
+import textwrap
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from client.commands.approve import Proposal
+from common.agreement.modalities import Modality
+from common.agreement.settings import Wire
+from common.privacy.accounting import spend
+
+SHOWN = 40
+"""Columns of a modality that are named one by one."""
+
+
+WIDTH = 100
+"""Characters of a line that lists names."""
+
+
+def in_words(proposal: Proposal) -> Iterator[str]:
+    """What the hospital would agree to, a sentence a line."""
+    federation, terms = proposal.federation, proposal.terms
+    names = ", ".join(_shown(participant.name) for participant in federation.participants)
+    yield f"Federation {federation.name}, hash {federation.digest}."
+    yield f"Participants: {names}."
+    yield ""
+    yield "Computed here, from your tables, which stay where they are:"
+    for modality in federation.modalities:
+        yield f"  - {modality.name}: {len(modality.nodes)} values per patient ({modality.node})"
+        yield from _columns(modality, proposal.source)
+    yield f"  - a model for {', '.join(task.name for task in federation.tasks)}"
+    for task in federation.tasks:
+        yield from _listed(f"{task.name}, columns of outcomes", map(_shown, task.columns))
+    yield f"  - {_rounds(proposal)}"
+    yield ""
+    yield "What leaves:"
+    yield from (f"  - {sentence}" for sentence in _leaving(proposal))
+    yield ""
+    yield "What it costs:"
+    yield from (f"  - {sentence}" for sentence in _costs(proposal))
+    if stricter := list(_stricter(proposal)):
+        yield ""
+        yield "Your policy is stricter than the file, and holds:"
+        yield from (f"  - {sentence}" for sentence in stricter)
+    if terms.privacy is None:
+        yield ""
+        yield "This federation has no differential privacy: weights can tell of single patients."
+
+
+def _columns(modality: Modality, file: Path) -> Iterator[str]:
+    """The columns that are read: all of them, or the first and where the others are named."""
+    levels = {column: f" ({len(names)} levels)" for column, names in modality.categories.items()}
+    names = [_shown(name) + levels.get(name, "") for name in (*modality.columns, *modality.categories)]
+    yield from _listed("columns", names[:SHOWN])
+    if (more := len(names) - SHOWN) > 0:
+        yield f"      and {more:,} more of {len(names):,}, all of them named in {file}"
+
+
+def _listed(what: str, names: Iterable[str]) -> Iterator[str]:
+    indent = " " * 6
+    yield from textwrap.wrap(
+        f"{what}: {', '.join(names)}",
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent + "  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _shown(text: str) -> str:
+    """A text of the file's as it cannot be taken for anything else: quoted and escaped where it is no plain name."""
+    plain = text.isprintable() and text == text.strip() and not set(text) & set(",:;()'\"")
+    return text if plain and text else repr(text)
+
+
+def _rounds(proposal: Proposal) -> str:
+    """How often it is trained: what app, gate and ledger hold it to."""
+    rounds, terms = proposal.federation.training.rounds, proposal.terms
+    if terms.privacy is None:
+        return (
+            f"trained in rounds 1 to {rounds} in each run; a coordinator can ask for a round again, and start more "
+            "runs of this file, as long as this approval stands and the site is started"
+        )
+    if terms.limit.epsilon is None:
+        return f"trained in {rounds} rounds at most, all runs of this file together"
+    return (
+        f"trained in rounds 1 to {rounds} in each run; a coordinator can start more runs of this file, as long as your "
+        "policy's epsilon covers them"
+    )
+
+
+def _leaving(proposal: Proposal) -> Iterator[str]:
+    privacy, least = proposal.terms.privacy, proposal.terms.minimum_count
+    numbers = sum(math.prod(shape) for shape in proposal.weights.values())
+    yield f"every round {_update(proposal.federation.wire)}, {len(proposal.weights)} arrays with {numbers:,} numbers"
+    if privacy is None:
+        yield f"counts and sums per column, the same whenever asked; none over fewer than {least} patients"
+        yield f"every round numbers of patients, sums of losses over {least} or more, pairs with as many on either side"
+        return
+    yield "no number of patients, no loss, no metric"
+    yield {
+        "declared": "no statistics: scaling is declared in the file",
+        "noised": "sums per column with noise, anew and at a price whenever asked",
+        "public": f"exact sums per column over {least} or more patients, outside the guarantee",
+    }[privacy.statistics]
+
+
+def _update(wire: Wire) -> str:
+    """What is sent of a trained model."""
+    if wire.update == "float32":
+        return "the model's weights"
+    how = {"float16": "in half precision", "int8": "in integers of 8 bits"}.get(wire.update)
+    if wire.share is not None:
+        how = f"the largest {wire.share:.3g} of its numbers"
+    return f"the change of the model's weights, {how} (the rest is kept here and added to the next round's)"
+
+
+def _costs(proposal: Proposal) -> Iterator[str]:
+    terms, delta = proposal.terms, proposal.terms.limit.delta
+    before = spend(proposal.spent, delta).epsilon
+    run = terms.whole_run(proposal.federation.training.rounds)
+    alone, after = spend(run, delta).epsilon, spend([*proposal.spent, *run], delta).epsilon
+    yield f"this run alone: {_epsilon(alone, delta)}"
+    if proposal.spent:
+        yield f"this cohort so far: {_epsilon(before, delta)}; with this run: {_epsilon(after, delta)}"
+    if (most := terms.limit.epsilon) is not None:
+        fits = "the run fits" if after <= most else "the run does NOT fit, and the site will decline it"
+        yield f"your policy allows epsilon {most:g} in all: {fits}"
+
+
+def _epsilon(epsilon: float, delta: float) -> str:
+    return f"epsilon {epsilon:.3f} at delta {delta:g}" if math.isfinite(epsilon) else "no guarantee"
+
+
+def _stricter(proposal: Proposal) -> Iterator[str]:
+    asked_count, count = proposal.federation.statistics.minimum_count, proposal.terms.minimum_count
+    if count > asked_count:
+        yield f"minimum count {count} instead of {asked_count}"
+    proposed, held = proposal.federation.privacy, proposal.terms.privacy
+    if proposed is None or held is None:
+        return
+    for name in ("noise_multiplier", "statistics_noise_multiplier", "clip_norm"):
+        asked, got = getattr(proposed, name), getattr(held, name)
+        if asked != got:
+            yield f"{name.replace('_', ' ')} {got:g} instead of {asked:g}"

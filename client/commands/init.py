@@ -1,0 +1,141 @@
+"""`consilium site init`: a node key, the way to the coordinator, and a site file to fill in; nothing is overwritten."""
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+import tomli_w
+from pydantic import ValidationError
+
+from client.runtime.local_port import checked, choose
+from client.site_folder.keys import fingerprint, new_key, public_text, read_key, read_public_key
+from client.site_folder.places import Connection, Home, read_connection
+from client.site_folder.site_file import SITE_FILE, parse_site_file
+from common.errors import InputError
+from common.files import write_whole
+
+SKELETON = """\
+{name}
+id = "patient"                   # your column of patient identifiers; it is read here and nowhere else
+
+# One table per modality of the federation file that you have, and one of outcomes: CSV or Parquet, one row per patient.
+[tables]
+outcomes = "outcomes.csv"
+# clinical = "clinical.csv"
+
+# Your own column names where they differ from the federation file's.
+# [columns.outcomes]
+# months = "FU_MONTHS"
+
+# What this hospital allows. The federation file proposes; the stricter of the two holds. Nothing a coordinator sends
+# can change it. These are strict: loosen them knowingly.
+[policy]
+require_dp = true                # take part only with differential privacy
+minimum_noise_multiplier = 1.0   # more noise is added where the file asks for less
+maximum_clip_norm = 1.0
+maximum_epsilon = 3.0            # over everything this cohort ever releases ...
+delta = 1e-3                     # ... at this delta; choose less than 1 / patients
+minimum_cohort = 20
+minimum_count = 5                # no exact number about fewer patients leaves, even where the file allows it
+statistics = ["declared"]        # what preprocessing may be told: declared (nothing), noised, public
+# tasks = ["survival"]           # only these
+# maximum_update_norm = 10.0     # a round's weights that differ by more stay here
+"""
+
+
+@dataclass(frozen=True)
+class Enlisted:
+    """What `enlist` did.
+
+    Attributes:
+        made: files that are new.
+        kept: files that were there and stay as they are.
+        fingerprint: of the node key, for the coordinator to compare.
+        port: that the site's own processes use.
+    """
+
+    made: tuple[Path, ...]
+    kept: tuple[Path, ...]
+    fingerprint: str
+    port: int
+
+
+def enlist(home: Home, name: str, coordinator: str, authority: Path, port: int | None = None) -> Enlisted:
+    """Make a folder ready to be a site.
+
+    Args:
+        home: its places.
+        name: of the hospital.
+        coordinator: HOST:PORT.
+        authority: the coordinator's ca.crt.
+        port: the local one; None keeps the one that is there, or takes the default, or the next free one.
+
+    Raises:
+        InputError: if what is asked for contradicts what is there, or is not usable.
+    """
+    try:
+        connection = Connection(coordinator=coordinator, port=_port(home, port))
+    except ValidationError:
+        raise InputError("--coordinator", "is not HOST:PORT", "write it like fl.example.org:9092") from None
+    if not 0 < connection.coordinator_port < 65536:
+        raise InputError("--coordinator", "has no such port", "write it like fl.example.org:9092")
+    certificate = _certificate(authority)
+    if not name or len(name) > 120 or not name.isprintable():
+        raise InputError("--name", "is empty, too long or not printable", "use the hospital's name")
+    _agree_with_what_is_there(home, name, connection, certificate)
+    (home.folder / "keys").mkdir(parents=True, exist_ok=True)
+    (home.folder / "keys").chmod(0o700)
+    made, kept = [], []
+    if not home.key.exists():
+        write_whole(home.key, new_key()[0], 0o600)
+        made.append(home.key)
+    public = read_key(home.key).public_key()
+    skeleton = SKELETON.format(name=tomli_w.dumps({"name": name}).strip())
+    files = {
+        home.public_key: public_text(public),
+        home.authority: certificate,
+        home.connection: connection.model_dump_json(indent=2).encode() + b"\n",
+        home.folder / SITE_FILE: skeleton.encode(),
+    }
+    for path, content in files.items():
+        if path.exists():
+            kept.append(path)
+        else:
+            write_whole(path, content)
+            made.append(path)
+    if fingerprint(read_public_key(home.public_key)) != fingerprint(public):
+        raise InputError(
+            str(home.public_key), "does not belong to the node key", "remove it and run this again"
+        )
+    return Enlisted(tuple(made), tuple(kept), fingerprint(public), connection.port)
+
+
+def _port(home: Home, asked: int | None) -> int:
+    if asked is not None:
+        return checked(asked)
+    return read_connection(home).port if home.connection.exists() else choose()
+
+
+def _certificate(path: Path) -> bytes:
+    """A file of certificates, checked to be some."""
+    content = path.read_bytes()
+    try:
+        ssl.create_default_context(cadata=content.decode("ascii"))
+    except (ssl.SSLError, UnicodeDecodeError):
+        raise InputError(
+            str(path), "holds no certificate in PEM form", "ask the coordinator for ca.crt"
+        ) from None
+    return content
+
+
+def _agree_with_what_is_there(home: Home, name: str, connection: Connection, certificate: bytes) -> None:
+    remedy = "change or remove it yourself; nothing is overwritten"
+    if (home.folder / SITE_FILE).exists() and parse_site_file(home.folder).name != name:
+        raise InputError(str(home.folder / SITE_FILE), "has another name", remedy)
+    if home.connection.exists() and read_connection(home).coordinator != connection.coordinator:
+        raise InputError(str(home.connection), "names another coordinator", remedy)
+    if home.connection.exists() and read_connection(home).port != connection.port:
+        what = f"names another local port, {read_connection(home).port}"
+        raise InputError(str(home.connection), what, remedy)
+    if home.authority.exists() and home.authority.read_bytes() != certificate:
+        raise InputError(str(home.authority), "is another certificate", remedy)

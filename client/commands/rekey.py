@@ -1,0 +1,66 @@
+"""`consilium site rekey`: a new node key, after which the old one's receipts stay whole beside it.
+
+Receipts are signed with the node key and chained: those of another key cannot follow them. What the old key signed
+moves to a folder of its own, with the public key that verifies it, and the count outside the site folder starts again.
+"""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from client.receipts.book import ARCHIVED, restart_outside
+from client.runtime.services import state_file
+from client.site_folder.keys import fingerprint, new_key, public_text, read_key, read_public_key
+from client.site_folder.places import Home
+from common.errors import InputError
+from common.files import write_whole
+from common.processes.supervision_state import leftovers, read_state
+
+
+@dataclass(frozen=True)
+class Rekeyed:
+    """What `rekey` did.
+
+    Attributes:
+        old: fingerprint of the key that is no more.
+        new: fingerprint of the key that the coordinator is to enrol.
+        archive: the folder of the old key's receipts; None if it had signed none.
+    """
+
+    old: str
+    new: str
+    archive: Path | None
+
+
+def rekey(home: Home) -> Rekeyed:
+    """Replace the node key. Whoever is killed meanwhile has the old key or the new one, and all receipts.
+
+    Raises:
+        InputError: if there is no key, or the site or anything of it runs.
+    """
+    if (running := read_state(state_file(home))) is not None:
+        what = f"this site runs, as process {running.pid}"
+        raise InputError(str(home.folder), what, "end it by `consilium site stop` first")
+    if left := leftovers(state_file(home)):
+        what = f"the supervisor was killed, but {', '.join(left)} of this site still run"
+        raise InputError(str(home.folder), what, "end them by `consilium site stop` first")
+    public = read_key(home.key).public_key()
+    archive = _archive(home, public_text(public))
+    private, new = new_key()
+    write_whole(home.key, private, 0o600)
+    write_whole(home.public_key, new)
+    with suppress(OSError):  # the archive says as much until the new key's first receipt
+        restart_outside(home.receipts, read_public_key(home.public_key))
+    return Rekeyed(fingerprint(public), fingerprint(read_key(home.key).public_key()), archive)
+
+
+def _archive(home: Home, public: bytes) -> Path | None:
+    """Move the receipts to a folder with the key that verifies them."""
+    receipts = home.receipts.parent
+    if not receipts.is_dir():
+        return None
+    archive = receipts.with_name(f"{receipts.name}{ARCHIVED}{datetime.now(UTC):%Y%m%d-%H%M%S-%f}")
+    write_whole(receipts / home.public_key.name, public)
+    receipts.rename(archive)
+    return archive

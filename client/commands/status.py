@@ -1,0 +1,105 @@
+"""The state of a site for `consilium site status`: services, agreement, receipts."""
+
+from pydantic import BaseModel, ConfigDict
+
+from client.receipts.page import read_receipts
+from client.runtime.loopback import answers
+from client.runtime.services import SUPERNODE, state_file
+from client.site_folder.keys import fingerprint, read_public_key
+from client.site_folder.places import Home, read_approval, read_connection
+from client.site_folder.site_file import parse_site_file
+from common.errors import InputError
+from common.processes.supervision_state import ServiceState, leftovers, leftovers_text, read_state
+
+
+class Status(BaseModel):
+    """A site at one moment.
+
+    Attributes:
+        site: the hospital's name.
+        fingerprint: of its node key.
+        coordinator: HOST:PORT.
+        federation: digest of what is approved; None if nothing is.
+        approved_at: ISO 8601 in UTC.
+        running: whether the supervisor runs.
+        answering: whether the SuperNode's local port answers.
+        services: of the supervisor.
+        leftovers: service -> process, of what still runs though the supervisor was killed.
+        receipts: how many messages left; None if the receipts are not whole.
+        last_message: when the last one left, and its verdict.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    site: str
+    fingerprint: str
+    coordinator: str
+    federation: str | None
+    approved_at: str | None
+    running: bool
+    answering: bool
+    services: dict[str, ServiceState]
+    leftovers: dict[str, int] = {}
+    receipts: int | None
+    last_message: str | None
+
+
+def status(home: Home) -> Status:
+    """What can be said of a site without asking anybody else.
+
+    Raises:
+        InputError: if the folder was never made a site.
+    """
+    connection = read_connection(home)
+    try:
+        approval = read_approval(home)
+    except InputError:
+        approval = None
+    state = read_state(state_file(home))
+    try:
+        receipts = read_receipts(home).receipts
+        count: int | None = len(receipts)
+    except InputError:
+        receipts, count = (), None
+    last = receipts[-1] if receipts else None
+    return Status(
+        site=parse_site_file(home.folder).name,
+        fingerprint=fingerprint(read_public_key(home.public_key)),
+        coordinator=connection.coordinator,
+        federation=None if approval is None else approval.federation,
+        approved_at=None if approval is None else approval.at,
+        running=state is not None,
+        answering=state is not None and answers(home, connection.port),
+        services={} if state is None else state.services,
+        leftovers=leftovers(state_file(home)),
+        receipts=count,
+        last_message=None if last is None else f"{last.at[:19]} {last.message} {last.verdict}",
+    )
+
+
+def status_lines(found: Status) -> list[str]:
+    """A status as lines."""
+    approved = (
+        f"{found.federation[:10]}, approved {found.approved_at}" if found.federation else "nothing approved"
+    )
+    lines = [
+        f"{found.site}: {'running' if found.running else 'not running'}, node key {found.fingerprint}",
+        f"  coordinator {found.coordinator}",
+        f"  federation {approved}",
+    ]
+    for name, service in found.services.items():
+        state = (
+            f"process {service.pid}" if service.pid else f"ended with {service.last_exit}, starts again soon"
+        )
+        again = f", {service.restarts} restarts" if service.restarts else ""
+        silent = ", its port does not answer yet" if name == SUPERNODE and not found.answering else ""
+        lines.append(f"  {name}: {state}{again}{silent}")
+    if found.leftovers:
+        lines.append(f"  WARNING: {leftovers_text(found.leftovers, '`consilium site stop`')}.")
+    if found.receipts is None:
+        lines.append("  receipts: NOT WHOLE; `consilium site receipts` says what is wrong")
+    else:
+        lines.append(
+            f"  receipts: {found.receipts}" + (f", last {found.last_message}" if found.last_message else "")
+        )
+    return lines

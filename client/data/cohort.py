@@ -1,0 +1,72 @@
+"""A hospital's cohort: how its site folder says where it is, what it is in memory, and what may be told of it.
+
+A site folder holds `site.toml`, one table per modality (CSV or Parquet, one row per patient) and one of outcomes.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from common.agreement.federation import Federation
+from common.agreement.tasks import ResponseTask, SurvivalTask
+from common.patients.batch import PatientBatch
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """A site's patients, without identifiers.
+
+    Attributes:
+        site: the site's name.
+        batch: P patients in the order of the outcomes table.
+        fold: [P] long, the fold in which a patient is held out; -1 where none is given.
+        group: subgroup of each patient; the site's name where none is given.
+        unmatched: modality -> rows whose patient has no outcomes row; they are left out.
+    """
+
+    site: str
+    batch: PatientBatch
+    fold: Tensor
+    group: tuple[str, ...]
+    unmatched: dict[str, int]
+
+
+def passport(cohort: Cohort, federation: Federation) -> dict[str, object]:
+    """What a hospital sees of its own cohort: counts only, no value of a patient.
+
+    Returns:
+        patients; per task the labelled patients (and events, or count per class or label); per modality the
+        patients with it, the share of cells missing among them, and rows without an outcomes row.
+    """
+    batch = cohort.batch
+    tasks: dict[str, object] = {}
+    for task in federation.tasks:
+        labels, known = batch.labels[task.name], batch.labelled[task.name]
+        counts: dict[str, int] = {"labelled": int(known.any(1).sum())}
+        if isinstance(task, SurvivalTask):
+            counts["events"] = int(labels[:, 1].sum())
+        elif isinstance(task, ResponseTask):
+            tally = Counter(labels[known[:, 0], 0].long().tolist())
+            counts |= {name: tally[index] for index, name in enumerate(task.classes)}
+        else:
+            counts |= {name: int(labels[:, index].sum()) for index, name in enumerate(task.labels)}
+        tasks[task.name] = counts
+    modalities: dict[str, object] = {}
+    for modality in federation.modalities:
+        here = batch.present(modality.name)
+        observed = batch.observed[modality.name][here]
+        modalities[modality.name] = {
+            "patients": int(here.sum()),
+            "missing": float(1 - observed.float().mean()) if len(observed) else 1.0,
+            "unmatched": cohort.unmatched.get(modality.name, 0),
+        }
+    return {"site": cohort.site, "patients": len(batch), "tasks": tasks, "modalities": modalities}
+
+
+def split(patients: int, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Indices of (training, validation) patients; the same seed gives the same split."""
+    order = torch.randperm(patients, generator=torch.Generator().manual_seed(seed))
+    held = max(1, round(patients * fraction))
+    return order[held:].sort().values, order[:held].sort().values

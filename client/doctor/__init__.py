@@ -1,0 +1,1 @@
+"""The checks of `consilium site doctor`, each with a remedy; start with examination.py."""

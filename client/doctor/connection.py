@@ -1,0 +1,176 @@
+"""The way from a site to the coordinator: name, proxy, certificate and clock, over the connection Flower would use."""
+
+import http.client
+import ipaddress
+import os
+import socket
+import ssl
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+from cryptography import x509
+
+from client.doctor.finding import Finding, fail, ok, warn
+from client.site_folder.places import Connection, Home, read_connection
+
+TIMEOUT_S = 10.0
+
+
+SKEW_WARNS_S, SKEW_FAILS_S = 5.0, 60.0
+
+
+EXPIRY_WARNS_D = 30
+
+
+_NEW_AUTHORITY = "put the coordinator's ca.crt there, where the user that runs the site can read it"
+
+
+_EXPIRED = 10
+"""OpenSSL's X509_V_ERR_CERT_HAS_EXPIRED."""
+
+
+_VARIABLES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
+
+
+@dataclass(frozen=True)
+class Contact:
+    """What the coordinator's side of a TLS connection said."""
+
+    status: int
+    date: datetime | None
+    expires: datetime
+
+
+def proxies(home: Home) -> Iterator[Finding]:
+    """What Flower would take from the environment."""
+    given = [name for name in _VARIABLES if os.environ.get(name)]
+    proxy = proxy_for(read_connection(home))
+    if proxy is None:
+        yield ok(
+            "proxy",
+            "none" if not given else f"{', '.join(given)} are set; the coordinator is dialled directly",
+        )
+    else:
+        yield ok("proxy", f"the coordinator is dialled through {proxy[0]}:{proxy[1]}")
+
+
+def proxy_for(connection: Connection) -> tuple[str, int] | None:
+    """(host, port) of the proxy that leads to the coordinator; None if it is dialled directly."""
+    address = urllib.request.getproxies().get("https")
+    if not address or urllib.request.proxy_bypass(connection.host):
+        return None
+    parts = urlsplit(address if "//" in address else f"//{address}")
+    return (parts.hostname, parts.port or 3128) if parts.hostname else None
+
+
+def name(home: Home) -> Iterator[Finding]:
+    """The coordinator's name."""
+    connection = read_connection(home)
+    try:
+        ipaddress.ip_address(connection.host)
+    except ValueError:
+        pass
+    else:
+        yield ok("dns", f"{connection.host} is an address")
+        return
+    if proxy_for(connection) is not None:
+        yield ok("dns", f"{connection.host} is looked up by the proxy")
+        return
+    try:
+        found = socket.getaddrinfo(connection.host, connection.coordinator_port, type=socket.SOCK_STREAM)
+    except OSError:
+        remedy = "check the name with the coordinator, then this machine's DNS"
+        yield fail("dns", f"{connection.host} has no address", remedy)
+        return
+    yield ok("dns", f"{connection.host} is {', '.join(sorted({str(one[4][0]) for one in found}))}")
+
+
+def coordinator(home: Home) -> Iterator[Finding]:
+    """Whether the coordinator answers, with a certificate that our authority vouches for, at our time of day."""
+    connection = read_connection(home)
+    where = connection.coordinator
+    try:
+        context = ssl.create_default_context(cafile=str(home.authority))
+    except OSError:  # ssl.SSLError among them
+        told = f"{where} was not asked: {home.authority} cannot be used"
+        yield fail("coordinator", told, _NEW_AUTHORITY)
+        return
+    try:
+        contact = reach(connection, context)
+    except ssl.SSLCertVerificationError as error:
+        remedy = "compare keys/ca.crt with the coordinator's by telephone; a proxy that opens TLS must be told not to"
+        if error.verify_code == _EXPIRED:
+            remedy = "ask the coordinator to renew it; if it is new, look at this machine's clock"
+        yield fail("certificate", f"that of {where} is not accepted: {error.verify_message}", remedy)
+        return
+    except (OSError, http.client.HTTPException) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
+        told = f"{where} does not answer ({reason})"
+        remedy = "ask whether it runs, and your network department to let this machine dial out to it"
+        yield fail("coordinator", told, remedy)
+        return
+    yield ok("coordinator", f"{where} answers with status {contact.status}")
+    yield _expiry("certificate", contact.expires, "ask the coordinator to renew it")
+    if contact.date is None:
+        yield warn("clock", "the coordinator does not tell its time", "compare the clocks yourself")
+        return
+    skew = (datetime.now(UTC) - contact.date).total_seconds()
+    told = f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the coordinator's"
+    if abs(skew) < SKEW_WARNS_S:
+        yield ok("clock", told)
+    else:
+        yield (fail if abs(skew) > SKEW_FAILS_S else warn)(
+            "clock", told, "synchronise this machine's clock (NTP)"
+        )
+
+
+def authority(home: Home) -> Iterator[Finding]:
+    """The certificate of who vouches for the coordinator."""
+    try:
+        certificates = x509.load_pem_x509_certificates(home.authority.read_bytes())
+    except OSError as error:
+        told = f"{home.authority} cannot be read: {error.strerror}"
+        yield fail("authority", told, _NEW_AUTHORITY)
+        return
+    except ValueError:
+        yield fail("authority", f"{home.authority} is not a certificate", _NEW_AUTHORITY)
+        return
+    for certificate in certificates:
+        yield _expiry("authority", certificate.not_valid_after_utc, "ask the coordinator for its new ca.crt")
+
+
+def reach(connection: Connection, context: ssl.SSLContext) -> Contact:
+    """Ask the coordinator for its health.
+
+    Raises:
+        OSError: if it cannot be reached; `ssl.SSLError` among them.
+        http.client.HTTPException: if what answers does not speak HTTP.
+    """
+    proxy = proxy_for(connection)
+    host, number = proxy or (connection.host, connection.coordinator_port)
+    client = http.client.HTTPSConnection(host, number, timeout=TIMEOUT_S, context=context)
+    if proxy is not None:
+        client.set_tunnel(connection.host, connection.coordinator_port)
+    try:
+        client.connect()
+        assert isinstance(client.sock, ssl.SSLSocket)
+        certificate = client.sock.getpeercert(binary_form=True) or b""
+        expires = x509.load_der_x509_certificate(certificate).not_valid_after_utc
+        client.request("GET", "/health")
+        answer = client.getresponse()
+        date = answer.getheader("Date")
+        return Contact(answer.status, parsedate_to_datetime(date) if date else None, expires)
+    finally:
+        client.close()
+
+
+def _expiry(check: str, expires: datetime, remedy: str) -> Finding:
+    days = (expires - datetime.now(UTC)).days
+    if days < 0:
+        return fail(check, f"expired on {expires:%Y-%m-%d}", remedy)
+    told = f"valid until {expires:%Y-%m-%d}"
+    return warn(check, told, remedy) if days < EXPIRY_WARNS_D else ok(check, told)

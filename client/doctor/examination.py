@@ -1,0 +1,126 @@
+"""`consilium site doctor`: whatever could keep a site from taking part, looked at in turn, with a remedy each."""
+
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+
+from client.commands.check import check
+from client.doctor import connection as reach
+from client.doctor import machine
+from client.doctor import port as listening
+from client.doctor.finding import Check, Finding, fail, made, ok, warn
+from client.ledger.account import read_account
+from client.receipts.page import read_receipts, verdict
+from client.runtime.services import state_file
+from client.site_folder.keys import fingerprint, read_key, read_public_key
+from client.site_folder.places import Home, read_approval
+from client.site_folder.site_file import parse_site_file
+from common.agreement.bundle import PACKAGE, bundle_hash
+from common.agreement.federation import load, public_files
+from common.processes.supervision_state import leftovers, leftovers_text
+
+
+def examine(home: Home) -> list[Finding]:
+    """Everything, in the order in which to mend it."""
+    return made(CHECKS, home)
+
+
+def _key(home: Home) -> Iterator[Finding]:
+    public = fingerprint(read_key(home.key).public_key())
+    if fingerprint(read_public_key(home.public_key)) != public:
+        yield fail(
+            "node key", "the public key does not belong to it", f"remove {home.public_key}, then site init"
+        )
+    else:
+        yield ok("node key", public)
+
+
+def _agreement(home: Home) -> Iterator[Finding]:
+    approval, federation = read_approval(home), load(home.agreement)
+    installed = version(PACKAGE)
+    if approval.version != installed:
+        told = f"approved for consilium {approval.version}, installed is {installed}"
+        yield fail("version", told, "review what changed, then approve the federation file again")
+    else:
+        yield ok("version", installed)
+    listed = parse_site_file(home.folder).approved
+    if approval.federation != federation.digest:
+        yield fail("federation", "the copy is not the file that was approved", "approve it again")
+    elif listed not in (None, federation.digest):
+        yield fail(
+            "federation", "site.toml names another hash as approved", "change or remove `approved` there"
+        )
+    else:
+        files = len(list(public_files(federation)))
+        yield ok(
+            "federation", f"{federation.digest}, with {files} public files; ask the coordinator for its hash"
+        )
+        yield ok("bundle", f"{bundle_hash(federation)} is the only one that runs here")
+
+
+def _data(home: Home) -> Iterator[Finding]:
+    seen = check(home)
+    for problem in seen["problems"]:
+        yield fail("data", problem, "correct it, then `consilium site check`")
+    if not seen["problems"]:
+        yield ok("data", f"{seen['patients']:,} patients satisfy the federation file")
+
+
+def _ledger(home: Home) -> Iterator[Finding]:
+    account = read_account(home.folder)
+    entries = "none yet" if account.entries is None else f"{account.entries} entries"
+    yield ok("ledger", f"{entries}, whole")
+
+
+def _receipts(home: Home) -> Iterator[Finding]:
+    found = read_receipts(home)
+    if found.receipts and found.outside is None:
+        remedy = (
+            "on a new machine, or with receipts from a backup, compare their last number with your records; "
+            "otherwise find out who removed the count"
+        )
+        yield warn("receipts", verdict(found), remedy)
+    else:
+        yield ok("receipts", verdict(found))
+
+
+def _leftovers(home: Home) -> Iterator[Finding]:
+    if left := leftovers(state_file(home)):
+        yield fail("services", leftovers_text(left, "`consilium site stop`"), "consilium site stop")
+    else:
+        yield ok("services", "none is left of a supervisor that was killed")
+
+
+CHECKS: Sequence[tuple[str, Check]] = (
+    ("python", machine.python),
+    ("disk", machine.disk),
+    ("shared memory", machine.shared_memory),
+    ("permissions", machine.permissions),
+    ("other users", machine.others),
+    ("outside", machine.outside),
+    ("cache", machine.cache),
+    ("launcher", machine.noexec),
+    ("services", _leftovers),
+    ("local port", listening.port),
+    ("node key", _key),
+    ("proxy", reach.proxies),
+    ("dns", reach.name),
+    ("authority", reach.authority),
+    ("coordinator", reach.coordinator),
+    ("federation", _agreement),
+    ("data", _data),
+    ("ledger", _ledger),
+    ("receipts", _receipts),
+)
+
+
+def findings_lines(findings: Sequence[Finding]) -> list[str]:
+    """A line per finding, its remedy below."""
+    lines = []
+    for finding in findings:
+        lines.append(f"{finding.level:4}  {finding.check}: {finding.told}")
+        if finding.remedy:
+            lines.append(f"      -> {finding.remedy}")
+    failed = sum(finding.level == "fail" for finding in findings)
+    warned = sum(finding.level == "warn" for finding in findings)
+    ready = "the site can take part" if not failed else f"{failed} to mend before the site can take part"
+    return [*lines, f"{len(findings)} findings, {warned} warnings: {ready}."]

@@ -1,0 +1,81 @@
+"""Who listens on a site's local port: its own SuperNode, nobody, or something else."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from client.doctor.finding import Finding, fail, ok, warn
+from client.runtime.local_port import is_free
+from client.runtime.services import state_file
+from client.site_folder.places import Home, read_connection
+from common.processes.supervision_state import read_state
+
+_LISTENS = "0A"
+"""A socket's state in the kernel's tables."""
+
+
+def port(home: Home) -> Iterator[Finding]:
+    """Whether the port is this site's own or free."""
+    number, running = read_connection(home).port, read_state(state_file(home))
+    if is_free(number):
+        if running is None:
+            yield ok("local port", f"{number} is free")
+        else:
+            yield warn(
+                "local port",
+                f"{number} is not listened on yet, though the site runs",
+                f"wait a minute; then look at {home.logs}",
+            )
+    elif running is not None and _listens(running.pid, number):
+        yield ok("local port", f"{number}, in use by this site, which is running")
+    else:
+        told = f"{number} is in use by something else than this site's SuperNode"
+        remedy = f"end what uses it, or stop the site and change the port in {home.connection}"
+        yield fail("local port", told, remedy)
+
+
+def _listens(supervisor: int, port: int) -> bool:
+    """Whether a process below the supervisor listens on the port, by what the kernel says (Linux)."""
+    wanted = {f"socket:[{inode}]" for inode in _listening(port)}
+    parents = dict(_parents())
+    for process in parents:
+        above: int | None = process
+        while above is not None and above != supervisor:
+            above = parents.get(above)
+        if above == supervisor and wanted & set(_open_files(process)):
+            return True
+    return False
+
+
+def _listening(port: int) -> Iterator[str]:
+    """Inodes of the sockets that listen on a port, at whatever address."""
+    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
+        lines = table.read_text(encoding="ascii").splitlines()[1:] if table.exists() else []
+        for fields in map(str.split, lines):
+            if fields[3] == _LISTENS and int(fields[1].rpartition(":")[2], 16) == port:
+                yield fields[9]
+
+
+def _parents() -> Iterator[tuple[int, int]]:
+    """(process, its parent) of everything that runs."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (
+                (folder / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+            )
+        except OSError:
+            continue
+        yield int(folder.name), int(fields[1])
+
+
+def _open_files(process: int) -> Iterator[str]:
+    """What the descriptors of a process lead to; nothing where it is another user's or over."""
+    try:
+        descriptors = os.listdir(f"/proc/{process}/fd")
+    except OSError:
+        return
+    for descriptor in descriptors:
+        try:
+            yield os.readlink(f"/proc/{process}/fd/{descriptor}")
+        except OSError:
+            continue

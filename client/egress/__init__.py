@@ -1,0 +1,1 @@
+"""The gate that every message of the app passes on its way out; start with gate.py."""

@@ -1,0 +1,273 @@
+"""What a reply may hold: exact names, shapes and counts, held against its request and the agreement alone.
+
+Every function here takes a reply apart and gives back an equal one whose arrays and numbers are in the agreement's
+own order, so that not even their order says anything. A reply that does not fit raises `BlockedError` with a fixed
+word; the word never holds a name or a number of the reply.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client.site_folder.policy import Terms
+from common.agreement.federation import Federation
+from common.agreement.tasks import SurvivalTask, Task
+from common.messages.compression import DecodeError, decode, encode, unflatten
+from common.messages.exchange import (
+    EvaluateReply,
+    ModelRequest,
+    Numbers,
+    StatisticsReply,
+    TrainReply,
+    UpdateReply,
+)
+from common.messages.packing import Arrays
+from common.models.parameters import averaging_group, hospitals_behind, learns
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+VALIDATION = ("validation_loss", "validation_squares", "validation_patients")
+
+
+class BlockReason(StrEnum):
+    """Why a message did not leave; kept in the hospital's own receipt."""
+
+    MESSAGE_TYPE = "message-type"
+    ENVELOPE = "envelope"
+    NOT_A_MESSAGE = "not-a-message"
+    WRONG_SITE = "wrong-site"
+    WRONG_ROUND = "wrong-round"
+    HELD_OUT = "held-out"
+    ARRAY_NAMES = "array-names"
+    ARRAY_FORM = "array-form"
+    NOT_FINITE = "not-finite"
+    ENCODING = "encoding"
+    UPDATE_NORM = "update-norm"
+    UNTRAINED_CHANGED = "untrained-changed"
+    COUNT = "count"
+    METRICS = "metrics"
+    POLICY = "policy"
+    LEDGER = "ledger"
+    GATE_FAILED = "gate-failed"
+
+
+class BlockedError(Exception):
+    """A message that must not leave."""
+
+    def __init__(self, reason: BlockReason) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the gate holds a reply against, all of it from the hospital's own disk.
+
+    Attributes:
+        site: the hospital's name.
+        federation: its own copy of the agreement.
+        terms: what holds under its policy.
+        weights: parameter -> shape; all are float32.
+        maximum_update_norm: over all parameters; None is no limit.
+    """
+
+    site: str
+    federation: Federation
+    terms: Terms
+    weights: Shapes
+    maximum_update_norm: float | None
+
+
+def require(held: bool, reason: BlockReason) -> None:
+    """Block unless something holds."""
+    if not held:
+        raise BlockedError(reason)
+
+
+def fit_statistics(reply: StatisticsReply, expected: Expected) -> StatisticsReply:
+    """Sums with the names and shapes of `common.preprocessing.site_statistics`, none about too few patients."""
+    federation, privacy = expected.federation, expected.terms.privacy
+    least = expected.terms.minimum_count
+    require(reply.site == expected.site, BlockReason.WRONG_SITE)
+    shapes = {f"modality:{m.name}": (3, len(m.nodes)) for m in federation.modalities if m.scale != "none"}
+    shapes |= {f"survival:{task.name}": (3, 1) for task in federation.survival_tasks()}
+    if privacy is not None and privacy.statistics == "declared":
+        shapes = {}
+    moments = _in_order(reply.moments, shapes, np.dtype(np.float64))
+    exact = privacy is None or privacy.statistics == "public"
+    if privacy is None:
+        require(reply.patients >= least, BlockReason.COUNT)
+    else:
+        require(reply.patients == 1, BlockReason.COUNT)
+    require(set(reply.withheld) == set(shapes), BlockReason.METRICS)
+    withheld = {name: float(reply.withheld[name]) for name in shapes}
+    for name, sums in moments.items():
+        count, _, squares = sums
+        require(bool((count >= 0).all() and (squares >= 0).all()), BlockReason.COUNT)
+        require(not sums[:, count == 0].any(), BlockReason.COUNT)
+        if exact:
+            _enough_behind(sums, least)
+            require(privacy is not None or bool((count <= reply.patients).all()), BlockReason.COUNT)
+            require(withheld[name] == float((count == 0).sum()), BlockReason.METRICS)
+        else:
+            require(withheld[name] == 0, BlockReason.METRICS)
+    return StatisticsReply(site=expected.site, patients=reply.patients, moments=moments, withheld=withheld)
+
+
+def _enough_behind(sums: np.ndarray, least: int) -> None:
+    """Block exact sums [3, N] with few patients in a cell; where sum and squares are equal, the values are 0 and 1."""
+    count, total, squares = sums
+    shown = count > 0
+    require(bool((count[shown] >= least).all()), BlockReason.COUNT)
+    require(bool((count == np.floor(count)).all()), BlockReason.COUNT)
+    two_valued = shown & (total == squares) & (total == np.floor(total))
+    ones, zeros = total[two_valued], (count - total)[two_valued]
+    both = (ones > 0) & (zeros > 0)
+    require(bool((np.minimum(ones, zeros)[both] >= least).all()), BlockReason.COUNT)
+
+
+def fit_training(
+    reply: TrainReply, request: ModelRequest, expected: Expected
+) -> tuple[TrainReply, float, tuple[str, ...]]:
+    """(the reply, L2 norm of its update, metrics that were suppressed): exactly the model's weights, and fit counts."""
+    require(reply.site == expected.site, BlockReason.WRONG_SITE)
+    require(reply.round == request.round, BlockReason.WRONG_ROUND)
+    weights = _in_order(reply.weights, expected.weights, np.dtype(np.float32))
+    before = _in_order(request.weights, expected.weights, np.dtype(np.float32))
+    patients = _patients(reply.patients, expected)
+    for name, array in weights.items():
+        if not _is_trained(name, patients, expected):
+            require(array.tobytes() == before[name].tobytes(), BlockReason.UNTRAINED_CHANGED)
+    norm = _update_norm(
+        (array.astype(np.float64) - before[name] for name, array in weights.items()), expected
+    )
+    metrics, suppressed = _metrics(reply.metrics, expected, ("training_loss",))
+    fitted = TrainReply(
+        site=expected.site, round=reply.round, weights=weights, patients=patients, metrics=metrics
+    )
+    return fitted, norm, suppressed
+
+
+def fit_update(
+    reply: UpdateReply, request: ModelRequest, expected: Expected
+) -> tuple[UpdateReply, float, tuple[str, ...]]:
+    """As `fit_training`, of an update encoded as the agreement says; it leaves in the one form that its values have."""
+    require(reply.site == expected.site, BlockReason.WRONG_SITE)
+    require(reply.round == request.round, BlockReason.WRONG_ROUND)
+    wire, shapes = expected.federation.wire, expected.weights
+    try:
+        update = decode(reply.update, wire, shapes)
+    except DecodeError:
+        raise BlockedError(BlockReason.ENCODING) from None
+    canonical = encode(update, wire, shapes)
+    for name, array in canonical.items():
+        require(array.tobytes() == reply.update[name].tobytes(), BlockReason.ENCODING)
+    before = _in_order(request.weights, shapes, np.dtype(np.float32))
+    patients = _patients(reply.patients, expected)
+    changes = unflatten(update, shapes)
+    for name, change in changes.items():
+        is_trained = _is_trained(name, patients, expected)
+        require(is_trained or not change.any(), BlockReason.UNTRAINED_CHANGED)
+        with np.errstate(over="ignore"):
+            require(bool(np.isfinite(before[name] + change).all()), BlockReason.NOT_FINITE)
+    norm = _update_norm((change.astype(np.float64) for change in changes.values()), expected)
+    metrics, suppressed = _metrics(reply.metrics, expected, ("training_loss",))
+    fitted = UpdateReply(
+        site=expected.site, round=reply.round, update=canonical, patients=patients, metrics=metrics
+    )
+    return fitted, norm, suppressed
+
+
+def _is_trained(name: str, patients: Numbers, expected: Expected) -> bool:
+    """Whether patients of this hospital can have moved a parameter."""
+    privacy = expected.terms.privacy
+    return patients[averaging_group(name)] > 0 and (privacy is None or learns(name, privacy, frozenset()))
+
+
+def _update_norm(changes: Iterable[NDArray[np.float64]], expected: Expected) -> float:
+    """L2 norm over all parameters, within the policy's limit."""
+    norm = math.sqrt(math.fsum(float(np.square(change).sum()) for change in changes))
+    limit = expected.maximum_update_norm
+    require(math.isfinite(norm) and (limit is None or norm <= limit), BlockReason.UPDATE_NORM)
+    return norm
+
+
+def fit_evaluation(
+    reply: EvaluateReply, request: ModelRequest, expected: Expected
+) -> tuple[EvaluateReply, tuple[str, ...]]:
+    """(the reply, metrics that were suppressed): sums over enough validation patients, or nothing."""
+    require(reply.site == expected.site, BlockReason.WRONG_SITE)
+    require(reply.round == request.round, BlockReason.WRONG_ROUND)
+    metrics, suppressed = _metrics(reply.metrics, expected, ())
+    return EvaluateReply(site=expected.site, round=reply.round, metrics=metrics), suppressed
+
+
+def _in_order(arrays: Arrays, shapes: Shapes, dtype: "np.dtype[Any]") -> Arrays:
+    """The same arrays, laid out plainly and in the agreement's order."""
+    require(set(arrays) == set(shapes), BlockReason.ARRAY_NAMES)
+    for name, shape in shapes.items():
+        array = arrays[name]
+        require(array.dtype == dtype and array.shape == tuple(shape), BlockReason.ARRAY_FORM)
+        require(bool(np.isfinite(array).all()), BlockReason.NOT_FINITE)
+    return {name: arrays[name].copy(order="C") for name in shapes}
+
+
+def _patients(patients: Numbers, expected: Expected) -> Numbers:
+    """Averaging group -> patients: 0, or at least the minimum count; with privacy 0 or 1."""
+    groups = hospitals_behind(expected.federation, frozenset())
+    require(set(patients) == set(groups), BlockReason.METRICS)
+    least = 1 if expected.terms.privacy is not None else expected.terms.minimum_count
+    for count in patients.values():
+        require(count == 0 or (math.isfinite(count) and count >= least), BlockReason.COUNT)
+        require(count == math.floor(count), BlockReason.COUNT)
+        require(expected.terms.privacy is None or count <= 1, BlockReason.COUNT)
+    require(patients["patients"] > 0, BlockReason.COUNT)
+    require(max(patients.values()) == patients["patients"], BlockReason.COUNT)
+    return {group: float(patients[group]) for group in groups}
+
+
+def _metrics(metrics: Numbers, expected: Expected, own: Iterable[str]) -> tuple[Numbers, tuple[str, ...]]:
+    """(metrics, names of those set to 0): none with privacy; all or none of the validation sums otherwise.
+
+    A task's pairs that are fewer than `_fewest_pairs` are about few patients: both of its sums become 0.
+    """
+    if expected.terms.privacy is not None:
+        require(not metrics, BlockReason.METRICS)
+        return {}, ()
+    require(all(math.isfinite(number) for number in metrics.values()), BlockReason.NOT_FINITE)
+    tasks = expected.federation.tasks
+    pairs = [f"{kind}:{task.name}" for task in tasks for kind in ("concordant", "comparable")]
+    names = set(own) & set(metrics)
+    require(names == set(own), BlockReason.METRICS)
+    fitted = {name: float(metrics[name]) for name in own}
+    if set(metrics) == names:
+        return fitted, ()
+    require(set(metrics) == {*own, *VALIDATION, *pairs}, BlockReason.METRICS)
+    least = expected.terms.minimum_count
+    held = metrics["validation_patients"]
+    require(held >= least and held == math.floor(held), BlockReason.COUNT)
+    fitted |= {name: float(metrics[name]) for name in VALIDATION}
+    suppressed = []
+    for task in tasks:
+        good, pairs_ = metrics[f"concordant:{task.name}"], metrics[f"comparable:{task.name}"]
+        require(0 <= good <= pairs_ and pairs_ == math.floor(pairs_), BlockReason.METRICS)
+        if 0 < pairs_ < _fewest_pairs(task, least):
+            good = pairs_ = 0.0
+            suppressed.append(task.name)
+        fitted |= {f"concordant:{task.name}": float(good), f"comparable:{task.name}": float(pairs_)}
+    return fitted, tuple(suppressed)
+
+
+def _fewest_pairs(task: Task, least: int) -> int:
+    """The fewest comparable pairs that `least` patients of each kind make.
+
+    All of one class with all of another; for survival all events with each other, of which no fewer than `least` are
+    outlived. More pairs can still be of fewer patients: only the app, which sees them, can tell (`client.training`).
+    """
+    return max(least, least * (least - 1) // 2) if isinstance(task, SurvivalTask) else least**2

@@ -1,0 +1,241 @@
+"""The egress gate: whatever the app answers, only a message of an approved type that fits the agreement leaves.
+
+The gate stands outside the app. It decides on the outgoing message from its records, the request, and what lies on the
+hospital's own disk: agreement, approved shapes, policy and ledger. What passes is not the app's message but a new one,
+built from the values that were checked: nothing can ride along in an order, a padding, a header or the metadata. It is
+fail-closed: what it does not understand, or fails on, is replaced by a refusal.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from flwr.app import Error, Message, RecordDict
+
+from client.egress.checks import (
+    BlockedError,
+    BlockReason,
+    Expected,
+    Shapes,
+    fit_evaluation,
+    fit_statistics,
+    fit_training,
+    fit_update,
+    require,
+)
+from client.ledger.chain import Entry
+from client.site_folder.policy import Policy, Terms, agree
+from common.agreement.federation import Federation
+from common.errors import Refusal, RefusalCode
+from common.messages.exchange import (
+    STATISTICS,
+    EvaluateReply,
+    InvalidMessageError,
+    ModelRequest,
+    RefusalReply,
+    StatisticsReply,
+    StatisticsRequest,
+    TrainReply,
+    UpdateReply,
+    is_refusal,
+)
+from common.privacy.accounting import Release
+
+APPROVED_TYPES = (STATISTICS, "train", "evaluate")
+
+
+ERROR_CODE = 2
+"""Flower's code for an app that raised; the gate lets no other leave a hospital."""
+
+
+ERROR_SENTENCE = "The site could not answer; its own log says why."
+
+
+_ENVELOPE = (
+    "run_id",
+    "src_node_id",
+    "dst_node_id",
+    "reply_to_message_id",
+    "group_id",
+    "message_type",
+    "src_task_id",
+    "dst_task_id",
+)
+
+
+_TTL_TOLERANCE_S = 1.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a message.
+
+    Attributes:
+        outcome: `passed`; `refused`, the site's own refusal; `failed`, an error without its text; `blocked`.
+        message: what leaves.
+        reason: of a block, or the code of a refusal; empty otherwise.
+        update_norm: L2 norm of the weights' change, where there are weights.
+        suppressed: tasks whose pairs were too few to be told.
+        reservation: number of the ledger entry behind the message; None where nothing needs one.
+    """
+
+    outcome: Literal["passed", "refused", "failed", "blocked"]
+    message: Message
+    reason: str = ""
+    update_norm: float | None = None
+    suppressed: tuple[str, ...] = ()
+    reservation: int | None = None
+
+
+class Gate:
+    """One message's gate: asked whether the app is to see the request at all, and again when the reply is to leave.
+
+    Args:
+        federation: the hospital's own copy of the agreement.
+        policy: what the hospital allows.
+        site: the hospital's name.
+        weights: parameter -> shape of the approved model.
+        ledger: reads the entries of the hospital's ledger; called now and when a reply is to leave. A reply under
+            privacy needs a reservation made in between, so that none is ever used for two messages of a process.
+    """
+
+    def __init__(
+        self,
+        federation: Federation,
+        policy: Policy,
+        site: str,
+        weights: Shapes,
+        ledger: Callable[[], Sequence[Entry]],
+    ) -> None:
+        self._federation, self._policy, self._site, self._weights = federation, policy, site, weights
+        self._ledger = ledger
+        self._known = len(ledger())
+
+    def objection(self, request: Message) -> RefusalCode | None:
+        """Why the app is not to be asked at all; None if nothing stands against it."""
+        return None if self._unfit(request) is None else RefusalCode.REQUEST_INVALID
+
+    def _unfit(self, request: Message) -> BlockReason | None:
+        """What no request of a coordinator may ask for: patients of its own choice, and rounds beyond the agreement."""
+        header = request.content.config_records.get("header")
+        if header is None:
+            return BlockReason.NOT_A_MESSAGE
+        if header.get("fold") != -1:
+            return BlockReason.HELD_OUT
+        kind = request.metadata.message_type
+        last = self._federation.training.rounds + (kind == "evaluate")  # the closing one is after the last
+        round_ = header.get("round")
+        if kind != STATISTICS and not (isinstance(round_, int) and 1 <= round_ <= last):
+            return BlockReason.WRONG_ROUND
+        return None
+
+    def check(self, request: Message, reply: Message) -> Verdict:
+        """Decide what leaves in answer to a request; never raises."""
+        try:
+            return self._checked(request, reply)
+        except BlockedError as blocked:
+            reason = blocked.reason
+        except Exception:  # whatever goes wrong here, nothing of the reply leaves
+            reason = BlockReason.GATE_FAILED
+        message = refusal(request, self._site, RefusalCode.GATE_BLOCKED)
+        return Verdict("blocked", message, reason)
+
+    def _checked(self, request: Message, reply: Message) -> Verdict:
+        _same_envelope(request, reply)
+        if reply.has_error():
+            return failed(request)
+        content = reply.content
+        if is_refusal(content):
+            return self._refused(request, content)
+        kind = request.metadata.message_type
+        require(kind in APPROVED_TYPES, BlockReason.MESSAGE_TYPE)
+        if (unfit := self._unfit(request)) is not None:
+            raise BlockedError(unfit)
+        expected = Expected(
+            self._site, self._federation, self._terms(), self._weights, self._policy.maximum_update_norm
+        )
+        try:
+            if kind == STATISTICS:
+                return self._statistics(request, content, expected)
+            asked = ModelRequest.from_record(request.content)
+            require(asked.federation == self._federation.digest, BlockReason.MESSAGE_TYPE)
+            if kind == "train":
+                training, norm, fewer = self._trained(content, asked, expected)
+                number = self._reserved(expected.terms.round_releases(), asked.round)
+                passed = _reply(request, training.to_record())
+                return Verdict("passed", passed, "", norm, fewer, number)
+            evaluation, fewer = fit_evaluation(EvaluateReply.from_record(content), asked, expected)
+            number = None
+            if expected.terms.privacy is None:
+                number = self._reserved(expected.terms.round_releases(), asked.round)
+            passed = _reply(request, evaluation.to_record())
+            return Verdict("passed", passed, "", None, fewer, number)
+        except InvalidMessageError:
+            raise BlockedError(BlockReason.NOT_A_MESSAGE) from None
+
+    def _trained(
+        self, content: RecordDict, asked: ModelRequest, expected: Expected
+    ) -> tuple[TrainReply | UpdateReply, float, tuple[str, ...]]:
+        """What training gave, in the one form that the agreement has for it."""
+        if self._federation.wire.update == "float32":
+            return fit_training(TrainReply.from_record(content), asked, expected)
+        return fit_update(UpdateReply.from_record(content), asked, expected)
+
+    def _refused(self, request: Message, content: RecordDict) -> Verdict:
+        try:
+            said = RefusalReply.from_record(content)
+        except InvalidMessageError:
+            raise BlockedError(BlockReason.NOT_A_MESSAGE) from None
+        require(said.site in ("", self._site), BlockReason.WRONG_SITE)
+        return Verdict("refused", refusal(request, self._site, said.code), said.code)
+
+    def _statistics(self, request: Message, content: RecordDict, expected: Expected) -> Verdict:
+        asked = StatisticsRequest.from_record(request.content)
+        require(asked.federation == self._federation.digest, BlockReason.MESSAGE_TYPE)
+        reply = fit_statistics(StatisticsReply.from_record(content), expected)
+        number = self._reserved(expected.terms.statistics_releases(), None)
+        return Verdict("passed", _reply(request, reply.to_record()), reservation=number)
+
+    def _terms(self) -> Terms:
+        """The terms, whatever the size of the cohort: the app looks at that."""
+        try:
+            return agree(self._policy, self._federation, self._policy.minimum_cohort)
+        except Refusal:
+            raise BlockedError(BlockReason.POLICY) from None
+
+    def _reserved(self, releases: tuple[Release, ...], round_: int | None) -> int | None:
+        """The ledger's newest reservation for these releases; without privacy one of any round, however old."""
+        if not releases:
+            return None
+        entries = self._ledger()
+        unbounded = any(release.mechanism == "without-privacy" for release in releases)
+        for entry in reversed(entries if unbounded else entries[self._known :]):
+            fits = entry.kind == "reserved" and entry.run == self._federation.digest
+            if fits and entry.releases == releases and (unbounded or entry.round == round_):
+                return entry.number
+        raise BlockedError(BlockReason.LEDGER)
+
+
+def refusal(request: Message, site: str, code: RefusalCode) -> Message:
+    """A refusal in answer to a request."""
+    return _reply(request, RefusalReply(site=site, code=code).to_record())
+
+
+def failed(request: Message) -> Verdict:
+    """An error in answer to a request: a code and a fixed sentence, whatever the error was."""
+    return Verdict("failed", Message(Error(ERROR_CODE, ERROR_SENTENCE), reply_to=request))
+
+
+def _reply(request: Message, content: RecordDict) -> Message:
+    return Message(content, reply_to=request)
+
+
+def _same_envelope(request: Message, reply: Message) -> None:
+    """Block a reply whose metadata is not what any reply to this request has."""
+    plain = Message(RecordDict(), reply_to=request).metadata
+    for field in _ENVELOPE:
+        require(getattr(reply.metadata, field) == getattr(plain, field), BlockReason.ENVELOPE)
+    ttl = reply.metadata.ttl
+    require(math.isfinite(ttl) and 0 < ttl <= request.metadata.ttl + _TTL_TOLERANCE_S, BlockReason.ENVELOPE)
+    require(math.isfinite(reply.metadata.created_at), BlockReason.ENVELOPE)

@@ -1,0 +1,189 @@
+"""The one module of the hospital that touches what Flower does not promise to keep.
+
+Written against flwr 1.41. The function behind Flower's own `flwr-clientapp` runs as it is, with six names of its module
+replaced: nothing is installed, no bundle is asked for its app, and what is pulled and pushed goes through a
+`Doorkeeper`. A contract test compares the names and their parameters with the installed Flower.
+"""
+
+import argparse
+import importlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from flwr.app import Context, Message, RecordDict
+
+from client.flower.process_exit import end_now
+
+QUIET = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
+
+
+FAILED = "The task failed; the site's own log says why."
+
+
+RUNTIME = "flwr.supernode.runtime.run_clientapp"
+
+
+REPLACED = {
+    "pull_task_input": ("client",),
+    "install_from_fab": ("fab_file", "install_dir", "skip_prompt"),
+    "install_app_dependencies": ("project_dir", "launch_id", "run_id", "index_context"),
+    "get_load_client_app_fn": ("default_app_ref", "app_path", "multi_app"),
+    "push_message": ("client", "message", "context"),
+    "push_task_output": ("client", "context", "sub_status", "details"),
+}
+"""Name -> its parameters in Flower."""
+
+
+OTHER_COMMANDS = ("flwr-agentapp", "flwr-connector", "flwr-model", "flwr-serverapp", "flwr-simulation")
+"""What a SuperExec can start beside `flwr-clientapp`; an agent's app would bring its own code to the hospital."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a SuperNode hands to an app's process.
+
+    Attributes:
+        message: the request.
+        bundle: the bundle's content.
+        bundle_hash: as the SuperNode calls it.
+        bundle_version: as the run calls it.
+    """
+
+    message: Message
+    bundle: bytes
+    bundle_hash: str
+    bundle_version: str
+
+
+class Doorkeeper(Protocol):
+    """Stands between Flower and the app."""
+
+    def admit(self, task: Task) -> None:
+        """See a task before anything is done with it."""
+
+    def answer(self, message: Message, context: Context) -> Message:
+        """The app's answer, or a refusal."""
+
+    def release(self, message: Message) -> Message:
+        """What leaves in place of a reply; if it raises, nothing leaves."""
+
+
+class NothingLeavesError(Exception):
+    """Flower is told no more than that something failed."""
+
+    def __init__(self) -> None:
+        super().__init__(FAILED)
+
+
+def run_client_app(arguments: Sequence[str], doorkeeper: Doorkeeper) -> None:
+    """Be `flwr-clientapp` for one task, with these command line arguments; ends the process as Flower does."""
+    os.environ.update(QUIET)
+    runtime = importlib.import_module(RUNTIME)
+    for name, replacement in _replacements(runtime, doorkeeper).items():
+        setattr(runtime, name, replacement)
+    runtime.run_clientapp(**read_options(arguments))
+
+
+def parser() -> argparse.ArgumentParser:
+    """Of the command line that a SuperExec gives `flwr-clientapp`."""
+    from flwr.common.args import add_args_flwr_app_common
+    from flwr.supercore.constant import SUPERNODE_DEFAULT_CLIENT_ADDRESS
+
+    ours = argparse.ArgumentParser(prog="flwr-clientapp", description="Run a Flower ClientApp")
+    ours.add_argument("--runtime-api-address", default=SUPERNODE_DEFAULT_CLIENT_ADDRESS)
+    add_args_flwr_app_common(parser=ours, include_token_stdin=True)
+    return ours
+
+
+def read_options(arguments: Sequence[str]) -> dict[str, Any]:
+    """What Flower's own command makes of its command line; exits with its code where that is not usable.
+
+    Flower's command is not asked: its package imports the SuperNode with its database, half a second for every message.
+    """
+    from flwr.common.args import try_obtain_flwr_app_token
+    from flwr.supercore.tls import validate_and_resolve_root_certificates
+
+    given = parser().parse_args(arguments)
+    return {
+        "runtime_api_address": given.runtime_api_address,
+        "token": try_obtain_flwr_app_token(given),
+        "insecure": given.insecure,
+        "certificates": validate_and_resolve_root_certificates(given.root_certificates, given.insecure),
+        "parent_pid": given.parent_pid,
+        "runtime_dependency_install": given.runtime_dependency_install,
+    }
+
+
+def _replacements(runtime: Any, doorkeeper: Doorkeeper) -> dict[str, Callable[..., Any]]:
+    pull, push, finish = runtime.pull_task_input, runtime.push_message, runtime.push_task_output
+    held_back = False
+
+    def pull_task_input(client: Any) -> Any:
+        nonlocal held_back
+        try:
+            message, context, run, fab = pull(client)
+        except Exception:  # its text may quote what was pulled
+            held_back = True
+            raise NothingLeavesError from None
+        doorkeeper.admit(Task(message, fab.content, fab.hash_str, run.fab_version))
+        return message, context, run, fab
+
+    def install_from_fab(*_: object, **__: object) -> None:
+        """Nothing of a bundle is installed."""
+
+    def install_app_dependencies(*_: object, **__: object) -> None:
+        """Nor anything it depends on."""
+
+    def get_load_client_app_fn(*_: object, **__: object) -> Callable[..., Any]:
+        def load(*_: object) -> Callable[[Message, Context], Message]:
+            def app(message: Message, context: Context) -> Message:
+                return doorkeeper.answer(message, context)
+
+            return app
+
+        return load
+
+    def push_message(client: Any, message: Message, context: Context) -> None:
+        nonlocal held_back
+        try:
+            leaving = doorkeeper.release(message)
+        except Exception:
+            held_back = True
+            raise NothingLeavesError from None
+        push(client, leaving, context)
+
+    def push_task_output(client: Any, context: Context | None, sub_status: str, details: str) -> None:
+        if held_back:
+            # a SuperNode that is told of an end waits for the reply for ever, and with it every later message; a
+            # process that is gone it reports by itself after a minute, in fixed words
+            end_now(1)
+        finish(client=client, context=None, sub_status=sub_status, details=FAILED if details else "")
+
+    replaced: dict[str, Callable[..., Any]] = {
+        each.__name__: each
+        for each in (
+            pull_task_input,
+            install_from_fab,
+            install_app_dependencies,
+            get_load_client_app_fn,
+            push_message,
+            push_task_output,
+        )
+    }
+    assert set(replaced) == set(REPLACED)
+    return replaced
+
+
+def weigh(content: RecordDict) -> tuple[int, str]:
+    """(bytes, SHA-256) of a record as Flower sends it.
+
+    Flower names every part of a message by the SHA-256 of its serialised form, in which the names of its own parts
+    stand: the name of the whole record therefore fixes every byte below it, and the coordinator can compute it too.
+    """
+    from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects, no_object_id_recompute
+
+    with no_object_id_recompute():
+        parts = {key: len(part.deflate()) for key, part in get_all_nested_objects(content).items()}
+        return sum(parts.values()), content.object_id

@@ -1,0 +1,1 @@
+"""The privacy ledger, its hash chain and its account; start with ledger.py."""

@@ -1,0 +1,250 @@
+"""The lasting privacy ledger: what a cohort's releases cost over all rounds, runs and restarts.
+
+A release is reserved before it is computed and committed after. Reservations count whether committed or not, so a
+crash over-counts and never under-counts. The ledger is an SQLite file in a folder of its own below the site folder;
+`client.ledger_chain` says how its entries are sealed, `client.ledger_heads` how a lost or older ledger is noticed.
+Whoever can rewrite the ledger and both head copies can rewrite history; nobody else can unnoticed.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import ValidationError
+
+from client.ledger.chain import Entry, append, create, now, read_on
+from client.ledger.heads import follows, head_of, head_places, read_head, write_head
+from client.ledger.recovery import known_releases, replace_damaged
+from client.site_folder.policy import Limit
+from common.errors import InputError, Refusal, RefusalCode
+from common.files import sync_folder
+from common.privacy.accounting import Release, epsilon_within
+
+LEDGER = Path("ledger") / "ledger.sqlite"
+
+
+_BUSY_TIMEOUT_S = 60.0
+
+
+_UNAVAILABLE = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_NOMEM,
+}
+"""What SQLite says of a file that is locked, not permitted or on a full disk, and not of one that is damaged."""
+
+
+class Ledger:
+    """The ledger of a site folder's cohort: opened, or made for a cohort that has never trained.
+
+    Every entry is verified on opening, and later whatever this or another process appended. Any number of processes
+    may open it; an open ledger belongs to the thread and the process that opened it.
+
+    Head copies that are missing or behind are written anew: the chain itself is intact, and a crash, a new home
+    folder or a site folder that moved all look like that.
+
+    Args:
+        site: the site folder.
+
+    Raises:
+        Refusal: LEDGER_MISSING if head copies know of a ledger that is not there, LEDGER_INVALID if it was changed,
+            damaged or replaced by an older one, LEDGER_UNAVAILABLE if it is locked, not permitted or on a full disk.
+            Every method may raise the latter two.
+    """
+
+    def __init__(self, site: Path) -> None:
+        self._entries: list[Entry] = []
+        with _refusing():
+            self._places = head_places(site)
+            path = site / LEDGER
+            path.parent.mkdir(exist_ok=True)
+            self._database = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
+            try:
+                self._database.execute("PRAGMA synchronous = EXTRA")
+                self._begin(site)
+                self._witness()
+            except BaseException:
+                self._database.close()
+                raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._database.close()
+
+    def entries(self) -> tuple[Entry, ...]:
+        """All entries, the first one first."""
+        with _refusing(), self._alone():
+            return tuple(self._entries)
+
+    def releases(self) -> list[Release]:
+        """Everything ever reserved, and what was carried over from a lost ledger."""
+        return [release for entry in self.entries() for release in entry.releases]
+
+    def require(self, run: str, releases: Sequence[Release], limit: Limit) -> None:
+        """Check that the limit covers these releases of a run on top of everything so far; nothing is reserved.
+
+        Raises:
+            Refusal: DECLINED_BUDGET if it does not.
+        """
+        with _refusing(), self._alone():
+            self._afford(run, releases, limit)
+
+    def reserve(self, run: str, round_: int | None, releases: Sequence[Release], limit: Limit) -> int:
+        """Count these releases from now on, before any is computed.
+
+        A run without privacy has one such entry however often it asks: it cannot get worse.
+
+        Args:
+            run: digest of the federation file.
+            round_: of training; None for statistics.
+            releases: at least one.
+            limit: over everything so far and these.
+
+        Returns:
+            The number of the reservation.
+
+        Raises:
+            Refusal: DECLINED_BUDGET if the limit does not cover them. On any refusal nothing may be computed.
+        """
+        if not releases:
+            raise ValueError("what releases nothing needs no reservation")
+        with _refusing():
+            with self._alone():
+                self._afford(run, releases, limit)
+                if (same := self._already_unbounded(run, releases)) is not None:
+                    return same
+                number = self._append(kind="reserved", run=run, round=round_, releases=tuple(releases))
+            self._witness()
+        return number
+
+    def commit(self, reservation: int) -> None:
+        """Note that what was reserved has been computed; a second time changes nothing."""
+        with _refusing():
+            with self._alone():
+                if reservation not in (entry.number for entry in self._entries if entry.kind == "reserved"):
+                    raise ValueError("there is no such reservation")
+                if reservation in (entry.reservation for entry in self._entries):
+                    return
+                self._append(kind="committed", reservation=reservation)
+            self._witness()
+
+    def _begin(self, site: Path) -> None:
+        with self._database:
+            self._database.execute("BEGIN IMMEDIATE")
+            if self._database.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
+                return
+            if any(place.exists() for place in self._places):
+                raise Refusal(RefusalCode.LEDGER_MISSING)
+            sync_folder(site)
+            create(self._database, Entry(number=1, at=now(), kind="opened"))
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """A transaction in which nobody else writes the ledger or its heads, and both have been verified."""
+        with self._database:
+            self._database.execute("BEGIN IMMEDIATE")
+            read_on(self._database, self._entries)
+            for place in self._places:
+                head = read_head(place)
+                if head is not None and not follows(self._entries, head):
+                    raise Refusal(RefusalCode.LEDGER_INVALID)
+            yield
+
+    def _afford(self, run: str, releases: Sequence[Release], limit: Limit) -> None:
+        if limit.epsilon is None:
+            return
+        before = [entry for entry in self._entries if entry.releases]
+        everything = [*(release for entry in before for release in entry.releases), *releases]
+        adaptive = any(
+            entry.run != run for entry in before
+        )  # this run may have been chosen by what others returned
+        if not epsilon_within(everything, limit.delta, limit.epsilon, adaptive):
+            raise Refusal(RefusalCode.DECLINED_BUDGET)
+
+    def _already_unbounded(self, run: str, releases: Sequence[Release]) -> int | None:
+        if any(release.mechanism != "without-privacy" for release in releases):
+            return None
+        return next(
+            (
+                entry.number
+                for entry in self._entries
+                if entry.kind == "reserved"
+                and entry.run == run
+                and any(release.mechanism == "without-privacy" for release in entry.releases)
+            ),
+            None,
+        )
+
+    def _append(self, **content: Any) -> int:
+        """Add an entry; `_entries` learns of it from the file alone, when the transaction has succeeded."""
+        entry = Entry(number=len(self._entries) + 1, at=now(), **content)
+        append(self._database, entry, self._entries[-1].hash)
+        return entry.number
+
+    def _witness(self) -> None:
+        """Bring the head copies up to the ledger, in a transaction lest two processes write them out of order."""
+        with self._alone():
+            head = head_of(self._entries)
+            for place in self._places:
+                if read_head(place) != head:
+                    write_head(head, place)
+
+
+def acknowledge(site: Path, note: str) -> None:
+    """The hospital's own act after its ledger was lost or damaged: go on with what is known to have been released.
+
+    The damaged file is kept aside. A new ledger carries over, for every mechanism, the most steps that a head copy or
+    what can still be read of the damaged ledger knows of: the budget is not reset.
+
+    Args:
+        site: the site folder.
+        note: what happened, for the hospital's own record.
+
+    Raises:
+        InputError: if the ledger is sound.
+        Refusal: LEDGER_UNAVAILABLE if it cannot be read or written for another reason than damage.
+    """
+    path = site / LEDGER
+    if not note.strip():
+        raise InputError(str(path), "the acknowledgement says nothing", "write what happened to the ledger")
+    try:
+        Ledger(site).close()
+    except Refusal as refusal:
+        if refusal.code == RefusalCode.LEDGER_UNAVAILABLE:
+            raise
+    else:
+        raise InputError(str(path), "the privacy ledger is sound", "there is nothing to acknowledge")
+    with _refusing():
+        places = head_places(site)
+        carried = known_releases(path, places)
+        first = Entry(number=1, at=now(), kind="acknowledged", releases=carried, note=note)
+        replace_damaged(path, first, places)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError, ValidationError) as error:
+        code = RefusalCode.LEDGER_UNAVAILABLE if _is_unavailable(error) else RefusalCode.LEDGER_INVALID
+        raise Refusal(code) from error
+
+
+def _is_unavailable(error: Exception) -> bool:
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+    taken_away = code == sqlite3.SQLITE_READONLY_DBMOVED
+    return isinstance(error, OSError) or (code & 0xFF in _UNAVAILABLE and not taken_away)

@@ -1,0 +1,81 @@
+"""After a privacy ledger was lost or damaged: what is still known, and a new ledger in its place."""
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from client.ledger.chain import Entry, create
+from client.ledger.heads import Head, head_of, read_head, write_head
+from common.files import sync_folder
+from common.privacy.accounting import Release, largest, merged
+
+_COMPANIONS = ("-journal", "-wal", "-shm")
+
+
+def known_releases(path: Path, places: tuple[Path, Path]) -> tuple[Release, ...]:
+    """For every mechanism the most steps that a head copy, or what can still be read of the ledger, knows of."""
+    heads = filter(None, map(_readable_head, places))
+    return largest([merged(_salvage(path)), *(head.releases for head in heads)])
+
+
+def replace_damaged(path: Path, first: Entry, places: tuple[Path, Path]) -> None:
+    """Put a new ledger in the place of a damaged one, which is kept aside; at no moment is there none.
+
+    Raises:
+        OSError: if a file cannot be written, and `sqlite3.Error` likewise; doing it again mends it.
+    """
+    new = path.with_name(path.name + ".new")
+    for leftover in (new, *(_beside(new, suffix) for suffix in _COMPANIONS)):
+        leftover.unlink(missing_ok=True)
+    database = sqlite3.connect(new, isolation_level=None)
+    try:
+        database.execute("PRAGMA synchronous = EXTRA")
+        with database:
+            database.execute("BEGIN IMMEDIATE")
+            sealed = create(database, first)
+    finally:
+        database.close()
+    aside = path.with_name(f"damaged-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.sqlite")
+    if path.exists() and path.stat().st_size:
+        shutil.copy2(path, aside)
+    for suffix in _COMPANIONS:
+        if _beside(path, suffix).exists():
+            # left where it is, SQLite would apply the damaged ledger's journal to the new one
+            shutil.copy2(_beside(path, suffix), _beside(aside, suffix))
+            _beside(path, suffix).unlink()
+    new.replace(path)
+    sync_folder(path.parent)
+    for place in places:
+        write_head(head_of([sealed]), place)
+
+
+def _salvage(path: Path) -> Iterator[Release]:
+    """The releases of every entry of a damaged ledger that can still be read, sealed or not."""
+    if not path.exists():
+        return
+    database = sqlite3.connect(path)
+    try:
+        for (text,) in database.execute("SELECT entry FROM entries"):
+            try:
+                yield from Entry.model_validate_json(text).releases
+            except ValidationError:
+                continue
+    except sqlite3.Error:
+        return
+    finally:
+        database.close()
+
+
+def _readable_head(place: Path) -> Head | None:
+    try:
+        return read_head(place)
+    except ValidationError:
+        return None
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)

@@ -1,0 +1,1 @@
+"""Private training: clipping, noise, randomness and noised sums; start with dp_sgd.py."""

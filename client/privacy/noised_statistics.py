@@ -1,0 +1,146 @@
+"""Sums for preprocessing with normal noise: what `common.preprocessing.combine` needs, at a price in epsilon.
+
+A patient adds (1, z, z^2) to a triple of sums, with z the value scaled to [-1, 1] by the ends that the federation file
+gives (`common.preprocessing.bounds`), or (0, 0, 0) where nothing is known. Three such numbers have a Euclidean norm of
+at most sqrt(3), so all G triples change by at most sqrt(3 G) when a patient comes or goes, whatever the patient's
+table holds. G is one for each numeric column of a clinical table, one for each other table and one for each survival
+task. A table of thousands of genes as thousands of triples would drown in its own noise: a patient adds the mean over
+the columns that were measured, and all columns share one center and spread in units of their ends.
+
+Levels of a category, and columns within [0, 1], are left out: they are small already, and every triple costs noise.
+"""
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from client.privacy.randomness import SecretRandom
+from common.agreement.federation import Federation
+from common.agreement.modalities import Modality
+from common.agreement.tasks import SurvivalTask
+from common.patients.batch import PatientBatch
+from common.patients.preprocessing import Array, SiteStatistics, bounds
+
+TOO_FEW = 5.0
+"""Standard deviations of its noise below which a count is taken for none.
+
+The mean is then known to a fifth of the half range. At three, every thousandth count of nobody would pass, and a mean
+known to a third of the half range says less than what is declared.
+"""
+
+
+LEAST_VARIANCE = 0.01
+"""Of z: what a variance that noise has made smaller, or negative, is taken for."""
+
+
+def sensitivity(federation: Federation) -> float:
+    """The most, in Euclidean norm, that one patient can change the sum of `contributions`."""
+    return math.sqrt(3 * _triples(federation))
+
+
+def contributions(batch: PatientBatch, federation: Federation) -> Tensor:
+    """What each patient adds to the sums, [P, 3, G] float64, in the order of modalities and then survival tasks."""
+    parts = [torch.zeros(len(batch), 3, 0, dtype=torch.float64)]
+    for modality in federation.modalities:
+        columns, low, high = _summed(modality)
+        if len(columns):
+            seen = batch.observed[modality.name][:, columns].double()
+            z = _scaled(batch.values[modality.name][:, columns], low, high) * seen
+            triples = torch.stack([seen, z, z.square()], dim=1)
+            parts.append(triples if modality.node == "clinical" else _mean_over(triples))
+    for task in federation.survival_tasks():
+        time, event = batch.labels[task.name].double().unbind(1)
+        seen = ((event > 0) & batch.labelled[task.name].all(1)).double()
+        z = _scaled(time.clamp(0, task.longest).log1p()[:, None], *_log_times(task))[:, 0] * seen
+        parts.append(torch.stack([seen, z, z.square()], dim=1)[:, :, None])
+    return torch.cat(parts, dim=2)
+
+
+def noised_statistics(
+    batch: PatientBatch, federation: Federation, noise_multiplier: float, secret: SecretRandom
+) -> SiteStatistics:
+    """One site's sums by the normal mechanism, in the names and shapes of `common.preprocessing.site_statistics`.
+
+    Noise of standard deviation noise_multiplier x `sensitivity` is added to every sum. What follows uses the noised
+    sums alone: a count below `TOO_FEW` deviations of its noise becomes 0, as if nothing had been reported; a mean is
+    kept between the ends and a variance above `LEAST_VARIANCE`.
+
+    Args:
+        batch: the site's training patients, before preprocessing.
+        federation: gives every column that is summed two ends (`common.guarantee.check_agreement`).
+        noise_multiplier: standard deviation of the noise over the most that one patient can change.
+        secret: where the noise comes from.
+    """
+    exact = contributions(batch, federation).sum(0)
+    deviation = noise_multiplier * sensitivity(federation)
+    noised = (exact + deviation * secret.normal(exact.numel()).view_as(exact)).numpy()
+    moments: dict[str, Array] = {}
+    start = 0
+    for modality in federation.modalities:
+        if modality.scale == "none":
+            continue
+        columns, low, high = _summed(modality)
+        sums = moments[f"modality:{modality.name}"] = np.zeros((3, len(modality.nodes)))
+        width = _width(modality)
+        sums[:, columns] = _unscaled(noised[:, start : start + width], low, high, TOO_FEW * deviation)
+        start += width
+    for place, task in enumerate(federation.survival_tasks(), start=start):
+        sums = _unscaled(noised[:, place : place + 1], *_log_times(task), TOO_FEW * deviation)
+        moments[f"survival:{task.name}"] = sums
+    return SiteStatistics(moments, dict.fromkeys(moments, 0))
+
+
+def _summed(modality: Modality) -> tuple[NDArray[np.intp], Array, Array]:
+    """Places [C] of the columns that are summed, and their ends [C] after transform and clip."""
+    low, high = bounds(modality)
+    chosen = (low < 0) | (high > 1)
+    if modality.scale == "none":
+        chosen[:] = False
+    return chosen.nonzero()[0], low[chosen], high[chosen]
+
+
+def _width(modality: Modality) -> int:
+    """Triples of a modality."""
+    columns = len(_summed(modality)[0])
+    return columns if modality.node == "clinical" else min(columns, 1)
+
+
+def _triples(federation: Federation) -> int:
+    return sum(map(_width, federation.modalities)) + len(list(federation.survival_tasks()))
+
+
+def _log_times(task: SurvivalTask) -> tuple[Array, Array]:
+    """Ends [1] of log(1 + time), no further than three typical deviations from the typical mean."""
+    low, high = 0.0, math.log1p(task.longest)
+    if task.typical is not None:
+        typical = np.log1p(task.typical)
+        center, spread = typical.mean(), np.ptp(typical) / 2
+        low, high = max(low, center - 3 * spread), min(high, center + 3 * spread)
+    return np.array([low]), np.array([high])
+
+
+def _scaled(values: Tensor, low: Array, high: Array) -> Tensor:
+    """[P, C] in [-1, 1] float64; a limit on a patient must hold for any number, so not-a-number becomes 0."""
+    center, half = torch.from_numpy((low + high) / 2), torch.from_numpy((high - low) / 2)
+    return ((values.double() - center) / half).clamp(-1, 1).nan_to_num(0.0)
+
+
+def _mean_over(triples: Tensor) -> Tensor:
+    """[P, 3, C] -> [P, 3, 1]: each patient's mean over the columns observed."""
+    return triples.sum(2, keepdim=True) / triples[:, :1].sum(2, keepdim=True).clamp(min=1)
+
+
+def _unscaled(noised: Array, low: Array, high: Array, least: float) -> Array:
+    """[3, C] sums in the columns' own units, of noised sums of z [3, C or 1]; 0 where the count is below `least`."""
+    count, total, squares = noised
+    known = count >= max(least, 1.0)
+    count = np.where(known, count, 1.0)
+    mean = (total / count).clip(-1, 1)
+    variance = (squares / count - mean**2).clip(LEAST_VARIANCE, 1)
+    center, half = (low + high) / 2, (high - low) / 2
+    mean, variance = center + half * mean, half**2 * variance
+    sums = np.stack(np.broadcast_arrays(count, count * mean, count * (variance + mean**2)))
+    return np.where(known, sums, 0.0)

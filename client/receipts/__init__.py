@@ -1,0 +1,1 @@
+"""Signed receipts of every message that left; start with receipt.py, then book.py."""

@@ -1,0 +1,82 @@
+"""A verdict of the gate as a receipt: what is written down of the message that leaves, and what it cost."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from flwr.app import ConfigRecord, Message, RecordDict
+
+from client.egress.gate import Verdict
+from client.flower.internals import weigh
+from client.ledger.chain import Entry
+from client.receipts.receipt import Receipt
+from common.messages.packing import shapes
+from common.privacy.accounting import spend
+
+ERROR = "Error"
+
+
+def receipt_of(
+    request: Message, verdict: Verdict, federation: str, entries: Sequence[Entry], delta: float | None
+) -> Receipt:
+    """The receipt of what leaves, still without a number.
+
+    Args:
+        request: what is answered.
+        verdict: the gate's.
+        federation: digest of the hospital's own copy; empty if it has none.
+        entries: of the ledger.
+        delta: of the hospital's policy; None without privacy, and no epsilon is computed.
+    """
+    leaving = verdict.message
+    content = RecordDict() if leaving.has_error() else leaving.content
+    size, digest = weigh(content)
+    header = content.config_records.get("header", ConfigRecord())
+    round_ = header.get("round")
+    before, after = (None, None) if delta is None else _epsilon(entries, verdict.reservation, delta)
+    return Receipt(
+        run=str(request.metadata.run_id),
+        request=request.metadata.message_id,
+        round=round_ if isinstance(round_, int) else None,
+        federation=federation,
+        asked=request.metadata.message_type,
+        message=str(header.get("message", ERROR)),
+        verdict=verdict.outcome,
+        reason=verdict.reason,
+        arrays={f"{group}/{name}": shape for group, name, shape in _arrays(header)},
+        numbers={
+            record: {name: float(number) for name, number in numbers.items() if isinstance(number, float)}
+            for record, numbers in content.metric_records.items()
+        },
+        suppressed=verdict.suppressed,
+        size_bytes=size,
+        sha256=digest,
+        update_norm=verdict.update_norm,
+        delta=delta,
+        epsilon_before=before,
+        epsilon_after=after,
+        reservation=verdict.reservation,
+    )
+
+
+def _arrays(header: ConfigRecord) -> Iterator[tuple[str, str, tuple[int, ...]]]:
+    """(field of the message, array, shape) of every array behind its manifest."""
+    manifest = header.get("manifest")
+    if isinstance(manifest, bytes):
+        for group, arrays in shapes(manifest).items():
+            for name, shape in arrays.items():
+                yield group, name, shape
+
+
+def _epsilon(
+    entries: Sequence[Entry], reservation: int | None, delta: float
+) -> tuple[float | None, float | None]:
+    """(before, after) the reservation; None where there is no bound."""
+    after = [release for entry in entries for release in entry.releases]
+    before = [release for entry in entries if entry.number != reservation for release in entry.releases]
+    total = spend(after, delta).epsilon
+    earlier = total if before == after else spend(before, delta).epsilon
+    return _finite(earlier), _finite(total)
+
+
+def _finite(epsilon: float) -> float | None:
+    return epsilon if math.isfinite(epsilon) else None

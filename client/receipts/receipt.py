@@ -1,0 +1,72 @@
+"""One signed receipt, and the outcome of verifying a book of them."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Receipt(BaseModel):
+    """What left in answer to one request.
+
+    Attributes:
+        number: 1 for the first; 0 until it is appended.
+        at: when, ISO 8601 in UTC.
+        run: Flower's id of the run, as text: it does not fit a JSON number.
+        request: the id of the message that is answered.
+        round: of training; None where the request has none.
+        federation: digest of the hospital's own copy; empty if it has none.
+        asked: the type of the request.
+        message: the type of what left.
+        verdict: of the gate, with its `reason`.
+        arrays: record/name -> shape.
+        numbers: record -> name -> number, as they left.
+        suppressed: tasks whose pairs were too few to be told.
+        size_bytes: of the content as it left.
+        sha256: of the content as it left (`client.flower_internals.weigh`).
+        update_norm: Euclidean norm of the weights' change.
+        epsilon_before, epsilon_after: of everything the ledger counted before this message's own reservation, and
+            with it, at `delta`. None without privacy, and where something was released without noise.
+        reservation: the ledger's entry behind the message.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    number: int = 0
+    at: str = Field(default_factory=lambda: datetime.now(UTC).isoformat())
+    run: str
+    request: str
+    round: int | None = None
+    federation: str = ""
+    asked: str
+    message: str
+    verdict: Literal["passed", "refused", "failed", "blocked"]
+    reason: str = ""
+    arrays: dict[str, tuple[int, ...]] = {}
+    numbers: dict[str, dict[str, float]] = {}
+    suppressed: tuple[str, ...] = ()
+    size_bytes: int
+    sha256: str
+    update_norm: float | None = None
+    delta: float | None = None
+    epsilon_before: float | None = None
+    epsilon_after: float | None = None
+    reservation: int | None = None
+
+
+@dataclass(frozen=True)
+class Verified:
+    """Receipts that are whole.
+
+    Attributes:
+        receipts: the first one first.
+        unwitnessed: how many at the end the head file does not yet count, as after a crash between the two files.
+        hashes: of the receipts.
+        outside: how many the count outside the site folder tells of; None if it was not asked, or is not there.
+    """
+
+    receipts: tuple[Receipt, ...]
+    unwitnessed: int
+    hashes: tuple[str, ...] = ()
+    outside: int | None = None

@@ -1,0 +1,1 @@
+"""The app's answers to the coordinator's requests; start with train.py."""

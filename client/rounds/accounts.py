@@ -1,0 +1,42 @@
+"""Entry of a release in the privacy ledger, before it is computed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from client.ledger.ledger import Ledger
+from client.rounds.site import Site
+from client.site_folder.policy import Terms
+from common.errors import Refusal, RefusalCode
+from common.privacy.accounting import Release
+
+
+def _costs(releases: tuple[Release, ...]) -> bool:
+    """Whether any of these tells more each time it is computed; public statistics are the same each time."""
+    return any(release.mechanism != "public-statistics" for release in releases)
+
+
+@contextmanager
+def accounted(site: Site, terms: Terms, round_: int | None) -> Iterator[None]:
+    """Reserve what is about to leave in the hospital's ledger, and commit it once it is computed.
+
+    Raises:
+        Refusal: if the budget does not cover it, or the ledger is not as it should be.
+    """
+    releases = terms.statistics_releases() if round_ is None else terms.round_releases()
+    run, rounds = site.digest, site.federation.training.rounds
+    with Ledger(site.folder) as ledger:
+        if round_ is None:
+            ledger.require(run, terms.whole_run(rounds), terms.limit)
+        if releases and terms.privacy is not None and terms.limit.epsilon is None:
+            had = sum(
+                each.kind == "reserved" and (each.round is None) == (round_ is None)
+                for each in ledger.entries()
+                if each.run == run
+            )
+            # what was approved, where the policy has no limit of its own: statistics once, and each round once
+            if had >= (1 if round_ is None else rounds) and _costs(releases):
+                raise Refusal(RefusalCode.DECLINED_BUDGET)
+        number = ledger.reserve(run, round_, releases, terms.limit) if releases else None
+        yield
+        if number is not None:
+            ledger.commit(number)

@@ -1,0 +1,37 @@
+"""Answer to an evaluation request: sums of the model's loss over validation patients."""
+
+from flwr.app import RecordDict
+
+from client.rounds.accounts import accounted
+from client.rounds.requests import model_request, round_patients, take_over
+from client.rounds.site import Site
+from client.site_folder.policy import Terms
+from client.training.evaluation import evaluate
+from common.messages.exchange import EvaluateReply
+from common.patients.batch import PatientBatch
+from common.patients.preprocessing import Preprocessing
+
+
+def validation_metrics(
+    site: Site, terms: Terms, validation: PatientBatch, preprocessing: Preprocessing
+) -> dict[str, float]:
+    """Metrics of the site's model; none of fewer patients than the minimum count: a sum over two tells of both."""
+    if len(validation) < terms.minimum_count:
+        return {}
+    least = terms.minimum_count
+    return evaluate(site.model, validation, site.federation, preprocessing.cuts, least, site.device)
+
+
+def evaluate_request(site: Site, content: RecordDict) -> RecordDict:
+    """Answer an evaluation request with sums over validation patients."""
+    request = model_request(
+        site, content, site.federation.training.rounds + 1
+    )  # the closing one is after the last
+    terms = site.terms
+    preprocessing = take_over(site, request)
+    metrics: dict[str, float] = {}
+    if terms.privacy is None:
+        with accounted(site, terms, request.round):
+            _, validation = round_patients(site, request, preprocessing)
+            metrics = validation_metrics(site, terms, validation, preprocessing)
+    return EvaluateReply(site=site.cohort.site, round=request.round, metrics=metrics).to_record()

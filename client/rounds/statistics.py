@@ -1,0 +1,48 @@
+"""Answer to a statistics request: sums over training patients."""
+
+from flwr.app import RecordDict
+
+from client.privacy.noised_statistics import noised_statistics
+from client.privacy.randomness import SecretRandom
+from client.rounds.accounts import accounted
+from client.rounds.requests import log, require_approved
+from client.rounds.site import Site
+from client.site_folder.policy import Terms
+from common.messages.exchange import StatisticsReply, StatisticsRequest
+from common.patients.batch import PatientBatch
+from common.patients.preprocessing import SiteStatistics, site_statistics
+
+
+def statistics_request(site: Site, content: RecordDict) -> RecordDict:
+    """Answer a statistics request with sums over training patients."""
+    request = StatisticsRequest.from_record(content)
+    require_approved(site, request.federation)
+    terms = site.terms
+    training, _ = site.patients(request.fold)
+    with accounted(site, terms, None):
+        sums = _sums(site, terms, training)
+    if terms.privacy is not None and terms.limit.delta * len(site.cohort.batch) >= 1:
+        log.warning(
+            "delta %g is weak for this cohort: it should be well below 1 / patients", terms.limit.delta
+        )
+    for name, count in sums.withheld.items():
+        if count:
+            log.info("%s: %d entries withheld, too few patients", name, count)
+    return StatisticsReply(
+        site=site.cohort.site,
+        patients=len(training) if terms.privacy is None else 1,
+        moments=dict(sums.moments),
+        withheld={name: float(count) for name, count in sums.withheld.items()},
+    ).to_record()
+
+
+def _sums(site: Site, terms: Terms, training: PatientBatch) -> SiteStatistics:
+    """The site's sums: exact, with noise, or none where scaling is declared."""
+    privacy = terms.privacy
+    if privacy is None or privacy.statistics == "public":
+        least = site.federation.statistics.model_copy(update={"minimum_count": terms.minimum_count})
+        return site_statistics(training, site.federation.model_copy(update={"statistics": least}))
+    if privacy.statistics == "declared":
+        return SiteStatistics({}, {})
+    noise = privacy.statistics_noise_multiplier
+    return noised_statistics(training, site.federation, noise, SecretRandom())

@@ -1,0 +1,96 @@
+"""The node's key: ECDSA on P-384, in the OpenSSH form that flower-supernode and `flwr supernode register` take.
+
+The same key by which a hospital's node is known to the coordinator signs its receipts.
+"""
+
+import base64
+import hashlib
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from common.errors import InputError
+
+PrivateKey = ec.EllipticCurvePrivateKey
+
+
+PublicKey = ec.EllipticCurvePublicKey
+
+
+_ALGORITHM = ec.ECDSA(hashes.SHA384())
+
+
+def new_key() -> tuple[bytes, bytes]:
+    """(private, public) in OpenSSH form."""
+    key = ec.generate_private_key(ec.SECP384R1())
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+    )
+    return private, public_text(key.public_key())
+
+
+def public_text(key: PublicKey) -> bytes:
+    """A public key in OpenSSH form."""
+    return key.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH) + b"\n"
+
+
+def read_key(path: Path) -> PrivateKey:
+    """The node's private key.
+
+    Raises:
+        InputError: if it is missing or another kind of key.
+    """
+    try:
+        key = serialization.load_ssh_private_key(path.read_bytes(), None)
+    except FileNotFoundError:
+        raise InputError(str(path), "there is no node key", "run `consilium site init` first") from None
+    except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: it has a password
+        key = None
+    if not isinstance(key, PrivateKey) or not isinstance(key.curve, ec.SECP384R1):
+        raise _unusable(path)
+    return key
+
+
+def read_public_key(path: Path) -> PublicKey:
+    """A node's public key.
+
+    Raises:
+        InputError: if it is missing or another kind of key.
+    """
+    try:
+        key = serialization.load_ssh_public_key(path.read_bytes())
+    except FileNotFoundError:
+        raise InputError(str(path), "there is no such file", "name the hospital's node_key.pub") from None
+    except (ValueError, UnsupportedAlgorithm):
+        key = None
+    if not isinstance(key, PublicKey) or not isinstance(key.curve, ec.SECP384R1):
+        raise _unusable(path)
+    return key
+
+
+def _unusable(path: Path) -> InputError:
+    return InputError(
+        str(path), "is not an unencrypted ECDSA key on P-384 in OpenSSH form", "put the right key back"
+    )
+
+
+def fingerprint(key: PublicKey) -> str:
+    """As `ssh-keygen -l` prints it: SHA256 and unpadded base64."""
+    blob = base64.b64decode(public_text(key).split()[1])
+    return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
+
+
+def sign(key: PrivateKey, content: bytes) -> str:
+    """A signature as base64."""
+    return base64.b64encode(key.sign(content, _ALGORITHM)).decode()
+
+
+def is_signed(key: PublicKey, content: bytes, signature: str) -> bool:
+    """Whether the owner of the key signed this content."""
+    try:
+        key.verify(base64.b64decode(signature, validate=True), content, _ALGORITHM)
+    except (InvalidSignature, ValueError):
+        return False
+    return True

@@ -1,0 +1,148 @@
+"""What a hospital allows: the federation file proposes, the hospital disposes.
+
+The policy is the `[policy]` table of `site.toml`, read from the hospital's own disk; nothing a coordinator sends can
+change it.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from common.agreement.federation import Federation
+from common.agreement.settings import Privacy
+from common.errors import Refusal, RefusalCode
+from common.privacy.accounting import Release
+
+WITHOUT_PRIVACY = Release(mechanism="without-privacy")
+
+
+class Policy(BaseModel):
+    """The hospital's own limits; without any, what the federation file proposes holds.
+
+    Attributes:
+        require_dp: take part only where the federation file has differential privacy.
+        minimum_noise_multiplier: floor for the noise of training and of noised statistics; it implies `require_dp`.
+        maximum_clip_norm: cap for the clipping norm.
+        maximum_epsilon: the most that all this cohort ever released may cost, at `delta`. It implies `require_dp`.
+            Without it one federation file gets as many rounds as it was approved for.
+        delta: at which `maximum_epsilon` holds.
+        minimum_cohort: the fewest patients with which this hospital takes part.
+        minimum_count: floor for the federation file's `statistics.minimum_count`: exact counts, sums and pairs behind
+            which fewer patients stand do not leave.
+        tasks: names of the permitted tasks; all if left out.
+        statistics: permitted kinds. If left out, `public` ones, which are outside the guarantee, are permitted where
+            the policy does not demand privacy; a federation without privacy needs them.
+        maximum_update_norm: the most that a round's weights may differ from those received, as a Euclidean norm over
+            all parameters; an update beyond it stays at the hospital.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    require_dp: bool = False
+    minimum_noise_multiplier: float = Field(default=0.0, ge=0)
+    maximum_clip_norm: float | None = Field(default=None, gt=0)
+    maximum_epsilon: float | None = Field(default=None, gt=0)
+    delta: float = Field(default=1e-3, gt=0, lt=1)
+    minimum_cohort: int = Field(default=0, ge=0)
+    minimum_count: int = Field(default=1, ge=1)
+    tasks: tuple[str, ...] | None = None
+    statistics: tuple[Literal["declared", "noised", "public"], ...] | None = None
+    maximum_update_norm: float | None = Field(default=None, gt=0)
+
+    @property
+    def demands_privacy(self) -> bool:
+        """Whether a federation without privacy is declined."""
+        return self.require_dp or self.maximum_epsilon is not None or self.minimum_noise_multiplier > 0
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The most that a cohort's releases may cost; epsilon None is no limit."""
+
+    epsilon: float | None
+    delta: float
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What holds at this hospital for a federation: the stricter of what the file proposes and the policy demands.
+
+    Attributes:
+        privacy: None in a federation without.
+        limit: over everything this cohort ever released.
+        minimum_count: the fewest patients behind any exact number that leaves.
+    """
+
+    privacy: Privacy | None
+    limit: Limit
+    minimum_count: int
+
+    def statistics_releases(self) -> tuple[Release, ...]:
+        """What answering a request for statistics releases; nothing if they are declared."""
+        if self.privacy is None:
+            return (WITHOUT_PRIVACY,)
+        if self.privacy.statistics == "declared":
+            return ()
+        if self.privacy.statistics == "public":
+            return (Release(mechanism="public-statistics"),)
+        noise = self.privacy.statistics_noise_multiplier
+        return (Release(mechanism="statistics", noise_multiplier=noise),)
+
+    def round_releases(self) -> tuple[Release, ...]:
+        """What a round of training releases."""
+        return self._training(rounds=1)
+
+    def whole_run(self, rounds: int) -> tuple[Release, ...]:
+        """What a whole run releases: statistics once, then `rounds` (1 or more) rounds of training."""
+        return (*self.statistics_releases(), *self._training(rounds))
+
+    def _training(self, rounds: int) -> tuple[Release, ...]:
+        if self.privacy is None:
+            return (WITHOUT_PRIVACY,)
+        return (
+            Release(
+                mechanism="training",
+                noise_multiplier=self.privacy.noise_multiplier,
+                sampling_rate=self.privacy.sampling_rate,
+                steps=self.privacy.steps * rounds,
+            ),
+        )
+
+
+def agree(policy: Policy, federation: Federation, patients: int) -> Terms:
+    """The terms on which a hospital with so many patients takes part.
+
+    Raises:
+        Refusal: if the policy forbids taking part.
+    """
+    if patients < policy.minimum_cohort:
+        raise Refusal(RefusalCode.DECLINED_COHORT)
+    if policy.tasks is not None and {task.name for task in federation.tasks} - set(policy.tasks):
+        raise Refusal(RefusalCode.DECLINED_TASK)
+    privacy = federation.privacy
+    if privacy is None and policy.demands_privacy:
+        raise Refusal(RefusalCode.DECLINED_WITHOUT_PRIVACY)
+    statistics = "public" if privacy is None else privacy.statistics
+    permitted = policy.statistics or (("declared", "noised") if policy.demands_privacy else (statistics,))
+    if statistics not in permitted:
+        raise Refusal(RefusalCode.DECLINED_STATISTICS)
+    stricter = None if privacy is None else _stricter(policy, privacy)
+    least = max(policy.minimum_count, federation.statistics.minimum_count)
+    return Terms(stricter, Limit(policy.maximum_epsilon, policy.delta), least)
+
+
+def _stricter(policy: Policy, privacy: Privacy) -> Privacy:
+    """The file's constants with the policy's floor and cap put in.
+
+    The noise's standard deviation is multiplier x clip norm: a lower clip norm lowers noise and sensitivity alike and
+    leaves the guarantee as it is.
+    """
+    floor, clip = policy.minimum_noise_multiplier, policy.maximum_clip_norm
+    return privacy.model_copy(
+        update={
+            "noise_multiplier": max(privacy.noise_multiplier, floor),
+            "statistics_noise_multiplier": max(privacy.statistics_noise_multiplier, floor),
+            "clip_norm": privacy.clip_norm if clip is None else min(privacy.clip_norm, clip),
+        }
+    )

@@ -1,0 +1,100 @@
+"""`site.toml`, validated against the federation file."""
+
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from client.site_folder.policy import Policy
+from common.agreement.federation import Federation
+from common.errors import InputError
+
+SITE_FILE = "site.toml"
+
+
+OUTCOMES = "outcomes"
+
+
+Precision = Literal["float32", "bfloat16"]
+
+
+ASKED = r"^(auto|cpu|cuda(:[0-9]{1,3})?)$"
+"""What may stand for a device; `cuda` is `cuda:0`."""
+
+
+class SiteFile(BaseModel):
+    """`site.toml`: the hospital's own names for what the federation file asks for.
+
+    `tables` maps `outcomes` and modality names to files in the folder; a modality without a table is absent
+    at this site. `columns` maps, per table, the federation's column to the hospital's where they differ.
+    `fold` and `group` name optional columns of outcomes: a published held-out fold, and a subgroup to report.
+    `approved` is the hash of the federation file this hospital agreed to. `policy` is what this hospital allows.
+    `device`, `deterministic` and `precision` say where and how this hospital trains: see `client.device`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1, max_length=120)
+    id: str = "patient"
+    tables: dict[str, str]
+    columns: dict[str, dict[str, str]] = {}
+    fold: str | None = None
+    group: str | None = None
+    approved: str | None = None
+    policy: Policy = Policy()
+    device: str = Field(default="auto", pattern=ASKED)
+    deterministic: bool = False
+    precision: Precision = "float32"
+
+
+def parse_site_file(folder: Path) -> SiteFile:
+    """Read `site.toml` on its own, whatever the federation asks for.
+
+    Raises:
+        InputError: if it cannot be read or breaks the schema.
+    """
+    path = folder / SITE_FILE
+    try:
+        return SiteFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise InputError(str(path), "there is no such file", "name a site folder") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        what = f"cannot be read as TOML ({type(error).__name__})"
+        raise InputError(str(path), what, "correct it") from None
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{path}, {place}", first["msg"], "correct it") from None
+
+
+def read_site_file(folder: Path, federation: Federation) -> SiteFile:
+    """Read `site.toml` and check it against the federation file.
+
+    Raises:
+        InputError: if it cannot be read, breaks the schema, approves another federation file, or asks for a precision
+            in which the federation's privacy would not hold.
+    """
+    path, site = folder / SITE_FILE, parse_site_file(folder)
+    known = {OUTCOMES: {column for task in federation.tasks for column in task.columns}}
+    known |= {modality.name: {*modality.columns, *modality.categories} for modality in federation.modalities}
+    if OUTCOMES not in site.tables:
+        raise InputError(f"{path}, tables", "there is no outcomes table", 'add outcomes = "FILE"')
+    for table in (*site.tables, *site.columns):
+        if table not in known:
+            what = "is not a table of the federation file"
+            raise InputError(f"{path}, {table}", what, "remove or rename it")
+    for table, own in site.columns.items():
+        if unknown := set(own) - known[table]:
+            what = "is not a column of the federation file"
+            raise InputError(f"{path}, columns.{table}.{min(unknown)}", what, "remove or rename it")
+    if site.approved is not None and site.approved != federation.digest:
+        raise InputError(
+            f"{path}, approved",
+            "the federation file is not the one this hospital approved",
+            "review the new federation file and approve its hash",
+        )
+    if site.precision != "float32" and federation.privacy is not None:
+        what = f"{site.precision} is too coarse for gradients that privacy clips exactly"
+        raise InputError(f"{path}, precision", what, 'set it to "float32", or remove it')
+    return site

@@ -1,0 +1,1 @@
+"""Local training and evaluation on the hospital's device; start with local.py."""

@@ -1,0 +1,154 @@
+"""Where a hospital trains: the device that its `site.toml` asks for, how exactly, and with how many it is shared.
+
+Everything here is the hospital's own choice and no part of the federation file.
+"""
+
+import logging
+import os
+import re
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+
+from client.site_folder.site_file import ASKED, Precision
+from common.errors import InputError
+
+log = logging.getLogger("consilium.device")
+
+
+SHARED = 0.9
+"""Of a GPU's memory, what the processes that share it may have together; the rest is for their contexts."""
+
+
+_PROCESSOR = torch.device("cpu")
+
+
+_CUBLAS = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+
+
+class DeviceError(InputError):
+    """A device is asked for that is not there, or does not compute."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device as training uses it.
+
+    Attributes:
+        place: the CPU, or a GPU by its number.
+        precision: of products in forward passes of training; parameters, losses and evaluation are float32.
+        deterministic: refuse operations of which torch says that repetitions differ.
+        sharing: processes that train beside one another on it, this one included.
+    """
+
+    place: torch.device = _PROCESSOR
+    precision: Precision = "float32"
+    deterministic: bool = False
+    sharing: int = 1
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Around a forward pass and its loss."""
+        if self.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self.place.type, dtype=torch.bfloat16)
+
+    @contextmanager
+    def repeatable(self) -> Iterator[None]:
+        """Around training: with `deterministic`, the same weights from the same seed on the same device."""
+        before = torch.get_deterministic_debug_mode()
+        if self.deterministic:
+            # The same as use_deterministic_algorithms, which imports the compiler as well: a second per message.
+            torch.set_deterministic_debug_mode("error")
+        try:
+            yield
+        finally:
+            torch.set_deterministic_debug_mode(before)
+
+    @contextmanager
+    def drawing(self, seed: int) -> Iterator[None]:
+        """Around what draws from torch's generators of the CPU and of this device: afterwards they are as before."""
+        with torch.random.fork_rng(devices=[self.place] if self.place.type == "cuda" else []):
+            torch.manual_seed(seed)
+            yield
+
+
+CPU = Device()
+
+
+def open_device(
+    asked: str, where: str, precision: Precision = "float32", deterministic: bool = False, sharing: int = 1
+) -> Device:
+    """The device, ready for this process: the first call for a GPU starts CUDA, which takes seconds.
+
+    Args:
+        asked: as in `site.toml`.
+        where: who asks, for the error.
+        precision: see `Device`.
+        deterministic: see `Device`.
+        sharing: see `Device`; of a GPU, each process gets its part of the memory.
+
+    Raises:
+        DeviceError: if it is not there, or does not compute.
+    """
+    if deterministic:
+        for name, value in _CUBLAS.items():  # read when CUDA's library of products starts
+            os.environ.setdefault(name, value)
+    place = find_device(asked, where)
+    if place.type == "cuda":
+        torch.cuda.set_per_process_memory_fraction(SHARED / sharing if sharing > 1 else 1.0, place)
+    return Device(place, precision, deterministic, sharing)
+
+
+def find_device(asked: str, where: str) -> torch.device:
+    """The device that a text asks for; for `auto` the first GPU if it computes, else the CPU.
+
+    Raises:
+        DeviceError: if it is not one, is not there, or does not compute.
+    """
+    if not re.fullmatch(ASKED, asked):
+        raise DeviceError(where, "is not a device", "use auto, cpu, cuda or cuda:N")
+    if asked == "cpu":
+        return _PROCESSOR
+    count, index = torch.cuda.device_count(), int(asked.partition(":")[2] or 0)
+    if asked == "auto" and count == 0:
+        return _PROCESSOR
+    instead = 'or ask for "auto" or "cpu"'
+    if count == 0 and torch.version.cuda is None:
+        what = f"asks for {asked}, and this torch is built without CUDA"
+        raise DeviceError(where, what, f"install torch for CUDA, {instead}")
+    if count == 0:
+        what = f"asks for {asked}, and torch finds no CUDA device here"
+        remedy = "look at the driver, at CUDA_VISIBLE_DEVICES, and at whether the container is given the GPU"
+        raise DeviceError(where, what, f"{remedy}, {instead}")
+    if index >= count:
+        what = f"asks for {asked}, and torch finds no device beyond cuda:{count - 1} here"
+        raise DeviceError(where, what, f"name one that is there, {instead}")
+    place = torch.device("cuda", index)
+    if _usable(place):
+        return place
+    if asked == "auto":
+        log.warning("%s is there but does not compute; training on the CPU", place)
+        return _PROCESSOR
+    what = f"asks for {asked}, which is there but does not compute"
+    raise DeviceError(where, what, f"restart the driver or the machine, {instead}")
+
+
+@lru_cache
+def _usable(place: torch.device) -> bool:
+    try:
+        return computes(place)
+    except RuntimeError:
+        return False
+
+
+def computes(place: torch.device) -> bool:
+    """Whether a small product on a device comes out right.
+
+    Raises:
+        RuntimeError: if it cannot be computed.
+    """
+    ones = torch.ones(64, 64, device=place)
+    return bool((ones @ ones == 64).all())

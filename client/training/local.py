@@ -1,0 +1,127 @@
+"""Local training at one hospital: epochs over its own patients, and how the model does on its validation patients."""
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from client.training.adamw import AdamW
+from client.training.device import CPU, Device
+from client.training.loss import are_finite, patient_loss
+from client.training.memory import patients_at_once, placed
+from common.agreement.federation import Federation
+from common.errors import Refusal, RefusalCode
+from common.models.hierarchical import HierarchicalMultimodalGNN
+from common.patients.batch import PatientBatch, moved
+
+log = logging.getLogger("consilium.training")
+
+
+LONGEST_STEP = 5.0
+"""Gradients are shortened to this norm."""
+
+
+def train(
+    model: HierarchicalMultimodalGNN,
+    batch: PatientBatch,
+    federation: Federation,
+    cuts: dict[str, Tensor],
+    round_: int,
+    seed: int,
+    device: Device = CPU,
+) -> float:
+    """Fit the model in place on one site's standardised training patients.
+
+    The learning rate falls with the round as half a cosine. Dropout and the order of patients follow `seed`, so that
+    the same seed gives the same weights. A minibatch for which the device has no room is computed in parts, whose
+    gradients add up to its own. Nothing in a step waits for a GPU.
+
+    Args:
+        model: on the device.
+        batch: on the CPU.
+        federation: the agreement.
+        cuts: hazard intervals.
+        round_: 1 for the first.
+        seed: of this round.
+        device: where to train.
+
+    Returns:
+        Mean loss per patient over the last epoch.
+
+    Raises:
+        Refusal: if the loss or the weights are no longer finite.
+    """
+    settings = federation.training
+    rate = settings.learning_rate * settings.decay(round_)
+    optimiser = AdamW(model.parameters(), lr=rate, weight_decay=settings.weight_decay)
+    pull: Callable[[], Tensor] | None = None
+    if settings.strategy == "fedprox":
+        anchor = [own.detach().clone() for own in model.parameters()]
+        pull = partial(_pull, model, anchor, settings.proximal_mu)
+    batch, cuts = placed(batch, device), {name: moved(ends, device.place) for name, ends in cuts.items()}
+    loss = partial(patient_loss, model, federation=federation, cuts=cuts)
+    at_once = patients_at_once(model, device)
+    if at_once < min(settings.batch_size, len(batch)):
+        log.warning(
+            "memory is short: %d patients at once, so dropout is drawn otherwise than elsewhere", at_once
+        )
+    model.train()
+    with device.drawing(seed), device.repeatable():
+        for _ in range(settings.local_epochs):
+            minibatches = _minibatches(len(batch), settings.batch_size)
+            parts = [_divided(chosen, at_once) for chosen in minibatches]
+            total = _epoch(model, batch, parts, loss, pull, optimiser, device)
+    if not are_finite([total, *model.parameters()]):
+        raise Refusal(RefusalCode.TRAINING_DIVERGED)
+    return float(total) / len(batch)
+
+
+def _epoch(
+    model: HierarchicalMultimodalGNN,
+    batch: PatientBatch,
+    minibatches: Sequence[Sequence[Tensor]],
+    loss: Callable[[PatientBatch], Tensor],
+    pull: Callable[[], Tensor] | None,
+    optimiser: AdamW,
+    device: Device,
+) -> Tensor:
+    """A step per minibatch, computed part by part; nothing here may ask a GPU for a number.
+
+    Returns:
+        [] float64 on the device: the sum of the patients' losses.
+    """
+    total = torch.zeros((), dtype=torch.float64, device=device.place)
+    for parts in minibatches:
+        patients = sum(len(rows) for rows in parts)
+        optimiser.zero_grad()
+        for place, rows in enumerate(parts):
+            part = batch.select(rows).to(device.place)
+            with device.autocast():
+                losses = loss(part).sum()
+            objective = losses / patients
+            if pull is not None and place == 0:
+                objective = objective + pull()
+            objective.backward()
+            total += losses.detach()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), LONGEST_STEP)
+        optimiser.step()
+    return total
+
+
+def _minibatches(patients: int, size: int) -> list[Tensor]:
+    """A random partition into parts as equal as can be, none above `size`."""
+    return _divided(torch.randperm(patients), size)
+
+
+def _divided(patients: Tensor, size: int) -> list[Tensor]:
+    """Indices in their order, in parts as equal as can be, none above `size`."""
+    return list(patients.tensor_split(math.ceil(len(patients) / size)))
+
+
+def _pull(model: torch.nn.Module, anchor: list[Tensor], weight: float) -> Tensor:
+    """Weight / 2 times the squared distance to the round's global weights (FedProx, Li et al. 2020)."""
+    pairs = zip(model.parameters(), anchor, strict=True)
+    return weight / 2 * torch.stack([(own - fixed).square().sum() for own, fixed in pairs]).sum()

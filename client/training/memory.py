@@ -1,0 +1,150 @@
+"""How many patients are computed with at once: as many as an agreement says, unless the machine has less room.
+
+What one patient takes is measured on the model itself, so that it follows whatever its layers keep. What is free is
+asked of the GPU, or of the operating system and the limits of the container.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+from client.training.device import SHARED, Device
+from common.models.hierarchical import HierarchicalMultimodalGNN
+from common.patients.batch import PatientBatch
+
+USED = 0.7
+"""The share of the free memory that a step may take."""
+
+
+PASSES = 3.0
+"""Memory at the height of a step, in units of what autograd keeps of the forward pass.
+
+Gradients, index tensors and intermediate results come on top of that; see docs/performance.md, Devices.
+"""
+
+
+RESIDENT = 0.25
+"""The share of the free memory that a cohort may take to stay on a GPU; a larger one is moved part by part."""
+
+
+_MEMINFO, _CGROUPS, _MEMBERSHIP = Path("/proc/meminfo"), Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+
+
+# Limit, use, and what of it the kernel would give up; version 2 and version 1 of the kernel's interface.
+_LIMITS = (
+    ("", "memory.max", "memory.current", "inactive_file"),
+    ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
+
+
+_measured: WeakKeyDictionary[nn.Module, dict[tuple[torch.dtype, int], int]] = WeakKeyDictionary()
+
+
+def patients_at_once(model: HierarchicalMultimodalGNN, device: Device, private: bool = False) -> int:
+    """How many patients a step has room for; at least one, which is then tried.
+
+    Args:
+        model: on the device.
+        device: where, and shared with how many.
+        private: whether gradients are kept per patient.
+    """
+    each = PASSES * kept_per_patient(model)
+    if private:  # as found, side by side, and weighted
+        each += 3 * sum(own.nbytes for own in model.parameters() if own.requires_grad)
+    return max(1, int(USED * free_bytes(device) / each))
+
+
+def placed(batch: PatientBatch, device: Device) -> PatientBatch:
+    """The batch on the device, if that leaves room to compute; else where it is."""
+    return batch.to(device.place) if batch.size <= RESIDENT * free_bytes(device) else batch
+
+
+def free_bytes(device: Device) -> int:
+    """Memory that this process may still take on a device."""
+    if device.place.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device.place)
+        allocated = torch.cuda.memory_allocated(device.place)
+        free += torch.cuda.memory_reserved(device.place) - allocated
+        return min(free, int(SHARED * total / device.sharing) - allocated) if device.sharing > 1 else free
+    return min([_available(), *_within_limits()]) // device.sharing
+
+
+def _available() -> int:
+    """What the operating system could give without swapping."""
+    if _MEMINFO.is_file():
+        for line in _MEMINFO.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+
+
+def _within_limits() -> Iterator[int]:
+    """What is left below the limit of each control group that this process is in; none on another system."""
+    if not _MEMBERSHIP.is_file():
+        return
+    for line in _MEMBERSHIP.read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        for folder, limit, used, reclaimable in _LIMITS:
+            if folder not in controllers.split(","):
+                continue
+            # In a container the path may be one of the host's: what is mounted is then the group itself.
+            own = PurePosixPath(path.lstrip("/"))
+            for place in {_CGROUPS / folder / part for part in (own, *own.parents)}:
+                yield from _left(place / limit, place / used, place / "memory.stat", reclaimable)
+
+
+def _left(limit: Path, used: Path, stat: Path, reclaimable: str) -> Iterator[int]:
+    try:
+        most, taken = limit.read_text().strip(), int(used.read_text())
+        parts = dict(line.split() for line in stat.read_text().splitlines())
+    except OSError:  # no such group here, or the root, which has no limit
+        return
+    if most != "max":
+        yield max(0, int(most) - taken + int(parts.get(reclaimable, 0)))
+
+
+def kept_per_patient(model: HierarchicalMultimodalGNN) -> int:
+    """Bytes that autograd keeps for one patient with every modality, who is made up.
+
+    Measured once per model, without a draw from any generator, and in a fraction of a step's time.
+    """
+    parameters = list(model.parameters())
+    key = (parameters[0].dtype, sum(own.numel() for own in parameters if own.requires_grad))
+    known = _measured.setdefault(model, {})
+    if key not in known:
+        known[key] = _measure(model) * (1 if model.predictor is None else 2)  # two views of every patient
+    return known[key]
+
+
+def _measure(model: HierarchicalMultimodalGNN) -> int:
+    patient, training = _somebody(model), model.training
+    shared = {own.untyped_storage().data_ptr() for own in (*model.parameters(), *model.buffers())}
+    kept: dict[int, int] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in shared:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    model.eval()  # dropout would draw
+    try:
+        with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+            model(patient)
+    finally:
+        model.train(training)
+    return patient.size + sum(kept.values())
+
+
+def _somebody(model: HierarchicalMultimodalGNN) -> PatientBatch:
+    """A patient who has everything, on the model's device and in its precision."""
+    weight = model.patient.weight
+    layers = {name: model.branches[name].get_submodule("direct") for name in model.modalities}
+    nodes = {name: layer.in_features for name, layer in layers.items() if isinstance(layer, nn.Linear)}
+    values = {name: torch.zeros(1, count, dtype=weight.dtype) for name, count in nodes.items()}
+    observed = {name: torch.ones(1, count, dtype=torch.bool) for name, count in nodes.items()}
+    return PatientBatch(values, observed, {}, {}).to(weight.device)

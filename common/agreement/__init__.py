@@ -1,0 +1,1 @@
+"""The federation file that all parties agree on; start with federation.py."""

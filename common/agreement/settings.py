@@ -1,0 +1,181 @@
+"""Sections of the federation file about model, training, privacy, rounds and wire."""
+
+import hashlib
+import math
+from pathlib import Path, PureWindowsPath
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from common.agreement.modalities import Agreed
+
+
+class PublicFile(Agreed):
+    """A file beside the federation file or in a folder below, fixed by its content."""
+
+    path: str
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+    @field_validator("path")
+    @classmethod
+    def _stays_beside(cls, path: str) -> str:
+        parts = path.split("/")
+        if (
+            not path.isprintable()
+            or "\\" in path
+            or PureWindowsPath(path).anchor
+            or {"", ".", ".."} & {*parts}
+        ):
+            raise ValueError("must be a relative path below the federation file, without .. or a backslash")
+        return path
+
+    @classmethod
+    def of(cls, folder: Path, path: str) -> Self:
+        """Describe `folder / path` as it is now."""
+        return cls(path=path, sha256=hashlib.sha256((folder / path).read_bytes()).hexdigest())
+
+
+class PriorGraph(Agreed):
+    """Public knowledge shared by all patients.
+
+    `edges` is a CSV with columns `a,b` (gene or protein symbols, STRING); `pathways` has columns
+    `pathway,gene` (Reactome, Hallmark); `hierarchy` has columns `parent,child` (pathways).
+    """
+
+    edges: PublicFile | None = None
+    pathways: PublicFile | None = None
+    hierarchy: PublicFile | None = None
+
+
+class ModelConfig(Agreed):
+    """Sizes of the network; width grows up the hierarchy."""
+
+    node_width: int = Field(default=8, ge=1)
+    pathway_width: int = Field(default=16, ge=1)
+    width: int = Field(default=32, ge=4)
+    heads: int = Field(default=4, ge=1)
+    node_heads: int = Field(default=2, ge=1)
+    gcn_layers: int = Field(default=1, ge=0)
+    gat_layers: int = Field(default=0, ge=0, description="between nodes")
+    pathway_gat_layers: int = Field(default=1, ge=0)
+    fusion_layers: int = Field(default=1, ge=0)
+    dropout: float = Field(default=0.3, ge=0, lt=1)
+    node_dropout: float = Field(default=0.2, ge=0, lt=1)
+    modality_dropout: float = Field(default=0.1, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _divides(self) -> Self:
+        if (
+            self.width % self.heads
+            or self.node_width % self.node_heads
+            or self.pathway_width % self.node_heads
+        ):
+            raise ValueError("heads must divide width; node_heads must divide node_width and pathway_width")
+        return self
+
+
+class Training(Agreed):
+    """How weights are fitted. Rates are per local step; `proximal_mu` is used by `fedprox` only.
+
+    Under `Privacy`, which has its own steps and rate, `patience`, `validation_fraction`, `local_epochs`, `batch_size`,
+    `learning_rate` and `weight_decay` have no part.
+    """
+
+    strategy: Literal["fedavg", "fedprox", "fedadam", "fedyogi"] = "fedavg"
+    rounds: int = Field(default=30, ge=1)
+    patience: int = Field(
+        default=10, ge=1, description="rounds whose validation loss is clearly above the lowest"
+    )
+    validation_fraction: float = Field(default=0.15, gt=0, lt=0.5)
+    local_epochs: int = Field(default=1, ge=1)
+    batch_size: int = Field(default=16, ge=1)
+    learning_rate: float = Field(default=3e-3, gt=0)
+    weight_decay: float = Field(default=1e-2, ge=0)
+    proximal_mu: float = Field(default=0.1, ge=0)
+    server_learning_rate: float = Field(default=0.01, gt=0, description="fedadam, fedyogi")
+    seed: int = Field(
+        default=0, ge=0, lt=2**31, description="of every site's split into training and validation"
+    )
+    contrastive_weight: float = Field(default=0.0, ge=0)
+    learn_task_weights: bool = True
+
+    def decay(self, round_: int) -> float:
+        """By how much the local learning rate has fallen in a round, the first being 1: half a cosine."""
+        return 0.5 * (1 + math.cos(math.pi * (round_ - 1) / self.rounds))
+
+
+class Statistics(Agreed):
+    """Federated preprocessing: a statistic with fewer patients in a cell is withheld by the site."""
+
+    minimum_count: int = Field(default=5, ge=1)
+
+
+class Privacy(Agreed):
+    """Patient-level differential privacy: a hospital's releases are computed with these constants, or stricter ones.
+
+    Every step takes each patient with probability `sampling_rate`, clips the patient's gradient to `clip_norm`, adds
+    normal noise of standard deviation noise_multiplier x clip_norm and divides by `expected_batch_size`. None of them
+    is ever derived from a cohort, whose size is private. Hospitals then count alike in averages: sums over patients,
+    divided by the same number everywhere, average to the sum over all patients.
+
+    Attributes:
+        steps: private steps per round.
+        learning_rate: of the private steps, plain gradient descent.
+        learn: `all` parameters, or `linear`: additive scores and biases of the heads alone, which noise drowns less.
+        statistics: where scaling and hazard intervals come from: `declared`, the typical ranges of this file, and
+            nothing leaves; `noised`, sums with normal noise, which cost budget; `public`, exact sums that the
+            hospitals agree to disclose outside the guarantee.
+        statistics_noise_multiplier: of the noised sums.
+        delta: at which this federation's own plan is stated; a hospital's policy has its own.
+    """
+
+    noise_multiplier: float = Field(gt=0)
+    clip_norm: float = Field(default=1.0, gt=0)
+    sampling_rate: float = Field(gt=0, le=1)
+    expected_batch_size: float = Field(gt=0)
+    steps: int = Field(default=1, ge=1)
+    learning_rate: float = Field(default=4.0, gt=0)
+    learn: Literal["all", "linear"] = "linear"
+    statistics: Literal["declared", "noised", "public"] = "declared"
+    statistics_noise_multiplier: float = Field(default=10.0, gt=0)
+    delta: float = Field(default=1e-3, gt=0, lt=1)
+
+
+class Participant(Agreed):
+    """One hospital by name, and the fingerprint of its node key once it is enrolled."""
+
+    name: str = Field(min_length=1, max_length=120)
+    key_fingerprint: str | None = None
+
+
+class Rounds(Agreed):
+    """When a round counts, and how long to wait.
+
+    Attributes:
+        quorum: the share of participants that must reply.
+        deadline_s: seconds for the replies to one request, and before the first for a quorum to connect.
+        assembly_s: seconds that a run which begins waits for the other participants once a quorum is connected.
+    """
+
+    quorum: float = Field(default=0.5, gt=0, le=1)
+    deadline_s: float = Field(default=3600, gt=0)
+    assembly_s: float = Field(default=60, gt=0)
+
+
+class Wire(Agreed):
+    """How a hospital's update travels (`common.compression`); fewer bytes lose precision, made up for in later rounds.
+
+    Attributes:
+        update: `float32`, the trained weights themselves; else their change as `float16`, `int8` or the `top-k`
+            largest entries.
+        share: of the entries, for `top-k` alone, which needs it.
+    """
+
+    update: Literal["float32", "float16", "int8", "top-k"] = "float32"
+    share: float | None = Field(default=None, gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _shares_the_largest(self) -> Self:
+        if (self.share is None) == (self.update == "top-k"):
+            raise ValueError("share is for update = top-k, which needs it, such as share = 0.1")
+        return self

@@ -1,0 +1,1 @@
+"""Metrics of predictions on held-out patients; start with predictions.py."""

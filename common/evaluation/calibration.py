@@ -1,0 +1,112 @@
+"""Do predicted probabilities come true? Predicted against observed, bin by bin, for the report."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from common.agreement.tasks import Task
+from common.evaluation.predictions import (
+    Array,
+    ClassPrediction,
+    LabelPrediction,
+    Mask,
+    Prediction,
+    SurvivalPrediction,
+)
+from common.evaluation.survival import survival_labels
+
+_KINDS = {"survival": SurvivalPrediction, "response": ClassPrediction, "toxicity": LabelPrediction}
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """B bins of rising predicted probability, equally filled as far as ties allow.
+
+    Attributes:
+        predicted: [B] float64, mean predicted probability of the event.
+        observed: [B] float64, the share that had it (for survival by Kaplan-Meier, as some are censored).
+        count: [B] patients, or patient-label cells.
+    """
+
+    predicted: Array
+    observed: Array
+    count: NDArray[np.intp]
+
+
+def kaplan_meier(time: Array, event: Mask) -> tuple[Array, Array]:
+    """Times [T] from 0 on, increasing, and the Kaplan-Meier survival [T] from each on (by lifelines)."""
+    from lifelines import KaplanMeierFitter
+
+    curve = KaplanMeierFitter().fit(time, event).survival_function_
+    return curve.index.to_numpy(dtype=np.float64), curve.iloc[:, 0].to_numpy(dtype=np.float64)
+
+
+def calibration(
+    task: Task,
+    prediction: Prediction,
+    labels: ArrayLike,
+    labelled: ArrayLike,
+    horizon: float | None = None,
+    bins: int = 5,
+) -> Calibration:
+    """Calibration over a task's labelled patients, at most `bins` bins.
+
+    Survival: probability of the event by `horizon` (in the task's unit; the median test event time if not
+    given) against 1 - Kaplan-Meier (Harrell, Lee & Mark 1996, section 5). Response: class 1 if there are two
+    classes, otherwise every patient and class. Toxicity: every known patient and adverse event.
+
+    Args:
+        task: the task, which must fit the kind of prediction.
+        prediction: for P patients.
+        labels, labelled: [P, columns] as in `PatientBatch`.
+        horizon: for survival.
+        bins: how many bins at most.
+
+    Raises:
+        TypeError: if the prediction is not of the task's kind.
+    """
+    if not isinstance(prediction, _KINDS[task.kind]):
+        raise TypeError(
+            f"task {task.name} is a {task.kind} task, the prediction a {type(prediction).__name__}"
+        )
+    known = np.asarray(labelled, dtype=np.bool_)
+    truth = np.asarray(labels, dtype=np.float64)
+    if isinstance(prediction, SurvivalPrediction):
+        time, event = survival_labels(truth, known)
+        by = horizon if horizon is not None else float(np.median(time[event])) if event.any() else 0.0
+        predicted = 1 - prediction.select(np.flatnonzero(known.all(axis=1))).at([by])[:, 0]
+        groups = _groups(predicted, bins)
+        observed = [_probability_by(by, time[group], event[group]) for group in groups]
+    else:
+        predicted, outcome = _cells(prediction, truth, known)
+        groups = _groups(predicted, bins)
+        observed = [float(outcome[group].mean()) for group in groups]
+    means = [float(predicted[group].mean()) for group in groups]
+    return Calibration(
+        np.array(means), np.array(observed), np.array([len(group) for group in groups], dtype=np.intp)
+    )
+
+
+def _cells(prediction: ClassPrediction | LabelPrediction, truth: Array, known: Mask) -> tuple[Array, Array]:
+    """Probability and outcome (0 or 1) of every known patient and label, or patient and class."""
+    if isinstance(prediction, LabelPrediction):
+        return prediction.probability[known], truth[known]
+    probability = prediction.probability[known[:, 0]]
+    indicator = np.eye(probability.shape[1])[truth[known[:, 0], 0].astype(np.intp)]
+    shown = slice(1, None) if probability.shape[1] == 2 else slice(None)
+    return probability[:, shown].ravel(), indicator[:, shown].ravel()
+
+
+def _groups(predicted: Array, bins: int) -> list[NDArray[np.intp]]:
+    """Indices of each quantile bin; equal predictions share a bin, empty bins are left out."""
+    if not len(predicted):
+        return []
+    edges = np.quantile(predicted, np.arange(1, bins) / bins)
+    place = np.searchsorted(edges, predicted)
+    return [group for each in range(bins) if len(group := np.flatnonzero(place == each))]
+
+
+def _probability_by(horizon: float, time: Array, event: Mask) -> float:
+    times, survival = kaplan_meier(time, event)
+    return float(1 - survival[np.searchsorted(times, horizon, side="right") - 1])

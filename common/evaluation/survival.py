@@ -1,0 +1,109 @@
+"""How well predictions fit what happened: discrimination and Brier score.
+
+Arrays in, floats out; NaN wherever a figure is undefined (one outcome only, no comparable pair), so that a
+small hospital's undefined score is never taken for a bad one. Times are in the task's unit.
+"""
+
+import warnings
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+
+if TYPE_CHECKING:
+    from torchsurv.stats.kaplan_meier import KaplanMeierEstimator
+from common.evaluation.predictions import Array, Mask, SurvivalPrediction
+
+LOWER_IS_BETTER = frozenset({"integrated_brier"})
+
+
+_CELLS_AT_ONCE = 2_000_000
+
+
+def concordance_pairs(time: Array, event: Mask, risk: Array) -> tuple[float, int]:
+    """Concordant pairs, a tie in risk counting 1/2, and comparable pairs; both add over hospitals.
+
+    A pair is comparable if the earlier of the two had the event; at equal times, if exactly one had it (a
+    patient censored at t outlives an event at t). Harrell, Lee & Mark (1996), with the ties of
+    `lifelines.utils.concordance_index`. Concordant is NaN if a risk is NaN.
+
+    Args:
+        time: [P] time of event or censoring.
+        event: [P] whether the event was seen.
+        risk: [P] higher for an earlier expected event.
+    """
+    if np.isnan(risk).any():
+        return float("nan"), 0
+    concordant, comparable = 0.0, 0
+    events = np.flatnonzero(event)
+    for rows in np.array_split(events, len(events) * len(time) // _CELLS_AT_ONCE + 1):
+        start, own_risk = time[rows, None], risk[rows, None]
+        later = (time > start) | ((time == start) & ~event)
+        concordant += float((later & (risk < own_risk)).sum()) + 0.5 * float(
+            (later & (risk == own_risk)).sum()
+        )
+        comparable += int(later.sum())
+    return concordant, comparable
+
+
+def c_index(time: Array, event: Mask, risk: Array) -> float:
+    """Harrell's concordance index; NaN without a comparable pair. Arguments as `concordance_pairs`."""
+    concordant, comparable = concordance_pairs(time, event, risk)
+    return concordant / comparable if comparable else float("nan")
+
+
+def integrated_brier(
+    train_time: Array, train_event: Mask, test_time: Array, test_event: Mask, prediction: SurvivalPrediction
+) -> float:
+    """Brier score under censoring, averaged over the middle of the test patients' event times.
+
+    Graf et al. (1999), Assessment and comparison of prognostic classification schemes: squared error at t
+    weighted by the inverse probability of being uncensored, which Kaplan-Meier gives from the training
+    patients. Averaged by the trapezoidal rule over 100 times between the 10th and 90th percentile of test
+    event times, outside which there are too few patients on one side. NaN if those percentiles are equal.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # torchsurv compiles a function with torch.jit
+        from torchsurv.metrics.brier_score import BrierScore
+
+    seen = test_time[test_event]
+    low, high = np.percentile(seen, [10, 90]) if len(seen) else (0.0, 0.0)
+    if low == high or not train_event.any():
+        return float("nan")
+    grid = np.linspace(low, high, 100)
+    censoring = _censoring(train_time.tobytes(), train_event.tobytes())
+    test = (torch.from_numpy(test_event), torch.from_numpy(test_time))
+    brier = BrierScore()
+    brier(
+        torch.from_numpy(prediction.at(grid)),
+        *test,
+        new_time=torch.from_numpy(grid),
+        weight=_inverse_probability(censoring, test[1]),
+        weight_new_time=_inverse_probability(censoring, torch.from_numpy(grid)),
+    )
+    return float(brier.integral())
+
+
+@lru_cache(maxsize=2)
+def _censoring(time: bytes, event: bytes) -> "KaplanMeierEstimator":
+    """Kaplan-Meier of being censored, of float64 times and bool events; the same for all subgroups of test patients."""
+    from torchsurv.stats.kaplan_meier import KaplanMeierEstimator
+
+    estimate = KaplanMeierEstimator()
+    told = np.frombuffer(event, np.bool_).copy(), np.frombuffer(time, np.float64).copy()
+    estimate(*map(torch.from_numpy, told), censoring_dist=True)
+    return estimate
+
+
+def _inverse_probability(censoring: "KaplanMeierEstimator", time: torch.Tensor) -> torch.Tensor:
+    """1 / probability of being uncensored at times [K], 0 where nobody is (as `torchsurv.stats.ipcw.get_ipcw`)."""
+    uncensored = censoring.predict(time)
+    return torch.where(uncensored > 0, 1 / uncensored, 0.0)
+
+
+def survival_labels(labels: ArrayLike, labelled: ArrayLike) -> tuple[Array, Mask]:
+    """Time [K] and event [K] bool of the K patients for whom both are known."""
+    known = np.asarray(labels, dtype=np.float64)[np.asarray(labelled, dtype=np.bool_).all(axis=1)]
+    return np.ascontiguousarray(known[:, 0]), known[:, 1] > 0

@@ -1,0 +1,1 @@
+"""Messages between coordinator and hospital, and their bytes; start with exchange.py."""

@@ -1,0 +1,1 @@
+"""Networks that hospitals train, and what their parameters mean; start with registry.py."""

@@ -1,0 +1,271 @@
+"""The hierarchical multimodal graph network: nodes -> pathways -> modality -> patient -> heads.
+
+Every parameter lives in an `nn.Linear` or `nn.LayerNorm` whose input has the patient as first dimension, apart from
+the learnt task weights. A modality that a patient lacks is an absent token: its branch is not run for that patient.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import dropout, relu
+
+from common.agreement.federation import Federation
+from common.agreement.modalities import Modality
+from common.agreement.settings import ModelConfig
+from common.agreement.tasks import SurvivalTask, Task
+from common.models.attention import Attention, FusionLayer
+from common.models.graphs import IDENTITY, Membership, Prior, Topology, identity
+from common.models.layers import GAT, GCN, Pathways
+from common.patients.batch import PatientBatch, moved
+
+SQUEEZED = 2
+"""Numbers per node or pathway that reach the modality token."""
+
+
+class GraphStack(nn.Module):
+    """GCN layers, then GAT layers, each with residual, ReLU and LayerNorm: [B, N, width] -> [B, N, width]."""
+
+    def __init__(self, graph: Topology, width: int, gcn: int, gat: int, heads: int) -> None:
+        super().__init__()
+        layers: list[GCN | GAT] = [GCN(graph, width, width) for _ in range(gcn)]
+        layers += [GAT(graph, width, width, heads) for _ in range(gat)]
+        self.layers = nn.ModuleList(layers)
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Node features [B, N, width], mixed along the graph."""
+        for layer, norm in zip(self.layers, self.norms, strict=True):
+            x = norm(x + relu(layer(x)))
+        return x
+
+
+def _stack(graph: Topology, width: int, gcn: int, gat: int, heads: int) -> nn.Module:
+    """Layers along the edges; nothing where there are none, as between imaging features."""
+    return nn.Identity() if graph.edgeless else GraphStack(graph, width, gcn, gat, heads)
+
+
+class Branch(nn.Module):
+    """One modality: node values -> node graph -> pathways and their graph -> token [B, width].
+
+    A node enters as its value, whether it is observed, and its value times the node's fixed identity code. Beside
+    the graph, linear maps of the values reach the token, and every task's logits as an additive score: a linear
+    model is what a small cohort supports first, and the graph adds to it. Inputs of these maps are scaled by
+    1 / sqrt(N), so that a step of Adam moves a score alike for 30 features and for 1,500.
+
+    Attributes:
+        dense: compute absent patients too and mask them, for per-sample hooks that want every patient in every layer.
+    """
+
+    dense = False
+
+    def __init__(
+        self,
+        modality: Modality,
+        graph: Topology,
+        members: Membership | None,
+        ladder: Topology | None,
+        tasks: tuple[Task, ...],
+        config: ModelConfig,
+    ) -> None:
+        super().__init__()
+        self.node_dropout = config.node_dropout
+        self.embed = nn.Linear(2 + IDENTITY, config.node_width)
+        # By columns autograd takes the weight's gradient as x^T g, for so few inputs a product eight times as fast.
+        self.embed.weight.data = self.embed.weight.data.t().contiguous().t()
+        self.graph = _stack(graph, config.node_width, config.gcn_layers, config.gat_layers, config.node_heads)
+        summarised, width = graph.nodes, config.node_width
+        self.pathways: Pathways | None = None
+        if members is not None and ladder is not None:
+            self.pathways = Pathways(members)
+            self.widen = nn.Linear(width, config.pathway_width)
+            self.pathway_graph = _stack(
+                ladder, config.pathway_width, 0, config.pathway_gat_layers, config.node_heads
+            )
+            summarised, width = len(members.pathways), config.pathway_width
+        self.squeeze = nn.Linear(width, SQUEEZED)
+        self.token = nn.Linear(SQUEEZED * summarised, config.width)
+        self.direct = nn.Linear(graph.nodes, config.width)
+        self.norm = nn.LayerNorm(config.width)
+        self.scores = nn.ModuleDict(
+            {task.name: _untrained(graph.nodes, _score_width(task)) for task in tasks}
+        )
+        self.codes = _Codes(identity(modality.nodes))
+
+    def forward(self, values: Tensor, observed: Tensor, here: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """values [B, N], observed [B, N] bool -> token [B, width], task -> additive score [B, 1 or outputs].
+
+        Both are 0 for the patients that are not `here` [B] bool; unless `dense`, nothing is computed for them. `here`
+        is on the CPU: which rows there are is no question to ask a GPU, which would have to finish first.
+        """
+        if self.dense:
+            token, scores = self._present(values, observed)
+            known = moved(here[:, None], values.device)
+            return token * known, {name: score * known for name, score in scores.items()}
+        rows = moved(here.nonzero().squeeze(1), values.device)
+        if not len(rows):
+            nothing = values.new_zeros(len(here), 1)
+            return nothing.expand(-1, self.token.out_features), dict.fromkeys(self.scores, nothing)
+        token, scores = self._present(values[rows], observed[rows])
+        return _spread(token, rows, here), {
+            name: _spread(score, rows, here) for name, score in scores.items()
+        }
+
+    def _present(self, values: Tensor, observed: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        seen = dropout(observed.float(), self.node_dropout, self.training)
+        values = values * seen
+        x = torch.cat([values[..., None], seen[..., None], values[..., None] * self.codes.codes], dim=-1)
+        x = self.graph(relu(self.embed(x)))
+        if self.pathways is not None:
+            x = self.pathway_graph(relu(self.widen(self.pathways(x))))
+        scaled = values * values.shape[1] ** -0.5
+        token = self.norm(self.token(relu(self.squeeze(x)).flatten(1)) + self.direct(scaled))
+        return token, {name: score(scaled) for name, score in self.scores.items()}
+
+
+def _spread(present: Tensor, rows: Tensor, here: Tensor) -> Tensor:
+    """[R, F] of the patients at `rows` -> [B, F], 0 for the others."""
+    return present.new_zeros(len(here), present.shape[1]).index_copy(0, rows, present)
+
+
+def _score_width(task: Task) -> int:
+    """Survival has one risk for all intervals (proportional odds); other tasks a score per output."""
+    return 1 if isinstance(task, SurvivalTask) else task.outputs
+
+
+def _untrained(inputs: int, outputs: int) -> nn.Linear:
+    """A linear map that starts at 0."""
+    layer = nn.Linear(inputs, outputs, bias=False)
+    nn.init.zeros_(layer.weight)
+    return layer
+
+
+def _start_neutral(heads: nn.ModuleDict, tasks: tuple[Task, ...]) -> None:
+    """Heads that say the same of everyone, so that private steps need not undo a random first answer.
+
+    Of K hazard intervals each starts at a hazard of 1 / 2K: at a half, every patient's gradient would be about how rare
+    events are, and clipping would leave little room for who has them.
+    """
+    for task in tasks:
+        head = heads[task.name]
+        assert isinstance(head, nn.Linear)
+        nn.init.zeros_(head.weight)
+        hazard = 1 / (2 * task.bins) if isinstance(task, SurvivalTask) else 0.5
+        nn.init.constant_(head.bias, math.log(hazard / (1 - hazard)))
+
+
+class _Codes(nn.Module):
+    """Identity codes [N, IDENTITY], moved with the model and no part of its state."""
+
+    codes: Tensor
+
+    def __init__(self, codes: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("codes", codes, persistent=False)
+
+
+class Encoding(NamedTuple):
+    """B patients as the heads see them: `fused` [B, width], and the modalities' additive `scores` by task."""
+
+    fused: Tensor
+    scores: dict[str, Tensor]
+
+
+class HierarchicalMultimodalGNN(nn.Module):
+    """Branches per modality, cross-attention from the patient over those present, fusion, one head per task."""
+
+    def __init__(self, federation: Federation, prior: Prior) -> None:
+        super().__init__()
+        config = federation.model
+        self.modalities = tuple(modality.name for modality in federation.modalities)
+        self.demographic = next((m.name for m in federation.modalities if m.node == "clinical"), None)
+        self.dropout, self.modality_dropout = config.dropout, config.modality_dropout
+        known = len(federation.modality(self.demographic).nodes) if self.demographic else 0
+        self.patient = nn.Linear(2 * known + 1, config.width)
+        self.branches = nn.ModuleDict(
+            {
+                m.name: Branch(
+                    m,
+                    prior.topology[m.name],
+                    prior.membership.get(m.name),
+                    prior.hierarchy.get(m.name),
+                    federation.tasks,
+                    config,
+                )
+                for m in federation.modalities
+            }
+        )
+        self.cross = Attention(config.width, config.heads)
+        self.cross_norm = nn.LayerNorm(config.width)
+        self.fusion = nn.ModuleList(
+            FusionLayer(config.width, config.heads, config.dropout) for _ in range(config.fusion_layers)
+        )
+        self.heads = nn.ModuleDict(
+            {task.name: nn.Linear(config.width, task.outputs) for task in federation.tasks}
+        )
+        # As large as the inputs of the additive scores: clipping should not take their room away for the heads.
+        self.fused_scale = 1.0
+        if federation.privacy is not None:
+            self.fused_scale = config.width**-0.5
+            _start_neutral(self.heads, federation.tasks)
+        self.predictor = (
+            nn.Linear(config.width, config.width) if federation.training.contrastive_weight > 0 else None
+        )
+        self.log_variance: nn.Parameter | None = None
+        if federation.training.learn_task_weights and len(federation.tasks) > 1:
+            self.log_variance = nn.Parameter(torch.zeros(len(federation.tasks)))
+
+    def encode(self, batch: PatientBatch) -> Encoding:
+        """What the heads see of each patient; finite also for a patient with nothing observed."""
+        patient = self._patient(batch)
+        tokens, present = [patient], [torch.ones(len(batch), dtype=torch.bool)]
+        scores = {name: patient.new_zeros(len(batch), 1) for name in self.heads}
+        for name in self.modalities:
+            here = batch.present(name)
+            if self.training and self.modality_dropout:
+                here = here & (torch.rand(len(here)) >= self.modality_dropout)
+            token, additive = self.branches[name](batch.values[name], batch.observed[name], here)
+            scores = {task: total + additive[task] for task, total in scores.items()}
+            tokens.append(token)
+            present.append(here)
+        sequence, mask = torch.stack(tokens, dim=1), moved(torch.stack(present, dim=1), patient.device)
+        attended = self.cross_norm(patient[:, None] + self.cross(patient[:, None], sequence, mask))
+        sequence = torch.cat([attended, sequence[:, 1:]], dim=1)
+        for layer in self.fusion:
+            sequence = layer(sequence, mask)
+        return Encoding(sequence[:, 0], scores)
+
+    def predict(self, encoding: Encoding) -> dict[str, Tensor]:
+        """Task -> logits [B, outputs]."""
+        fused = dropout(encoding.fused, self.dropout, self.training) * self.fused_scale
+        return {name: head(fused) + encoding.scores[name] for name, head in self.heads.items()}
+
+    def additive(self, batch: PatientBatch) -> dict[str, Tensor]:
+        """Task -> logits [B, outputs] of additive scores and biases alone: those of `forward` while heads read nothing.
+
+        For models without dropout.
+        """
+        nothing = self.patient.weight.new_zeros(len(batch), self.patient.out_features)
+        logits: dict[str, Tensor] = {name: head(nothing) for name, head in self.heads.items()}
+        for name in self.modalities:
+            values = batch.values[name] * batch.observed[name]
+            branch = self.branches[name]
+            assert isinstance(branch, Branch)
+            for task, score in branch.scores.items():
+                logits[task] = logits[task] + score(values * values.shape[1] ** -0.5)
+        return logits
+
+    def forward(self, batch: PatientBatch) -> dict[str, Tensor]:
+        """Task -> logits [B, outputs]."""
+        return self.predict(self.encode(batch))
+
+    def _patient(self, batch: PatientBatch) -> Tensor:
+        ones = torch.ones(len(batch), 1, device=self.patient.weight.device)
+        if self.demographic is None:
+            known = ones
+        else:
+            observed = batch.observed[self.demographic]
+            known = torch.cat([batch.values[self.demographic] * observed, observed.float(), ones], dim=1)
+        token: Tensor = self.patient(known)
+        return token

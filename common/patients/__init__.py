@@ -1,0 +1,1 @@
+"""Patients as tensors, and their federated preprocessing; start with batch.py."""

@@ -1,0 +1,258 @@
+"""Federated preprocessing: scaling and hazard intervals from sums alone, no row leaves a hospital.
+
+Each site sends counts and sums; their totals give exactly the mean and standard deviation of the pooled patients
+and, from the first two moments of log(1 + time) over events, the cut points of the hazard intervals, as quantiles of
+the fitted log-normal distribution. Moments rather than a histogram, because a histogram of a small hospital's event
+times is mostly cells with one or two patients in them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from common.agreement.federation import Federation
+from common.agreement.modalities import Modality
+from common.agreement.tasks import SurvivalTask
+from common.errors import InputError
+from common.patients.batch import PatientBatch
+
+Array = NDArray[np.float64]
+
+
+LARGEST = 8.0
+"""Standardised values are cut off here (standard deviations): one wild assay must not rule a gradient."""
+
+
+@dataclass(frozen=True)
+class SiteStatistics:
+    """One site's sums over its training patients.
+
+    Attributes:
+        moments: name -> float64 [3, N]: number observed, sum, sum of squares. Names are `modality:M`, with
+            N nodes, and `survival:T`, with N = 1, over log(1 + time) of the events.
+        withheld: name -> how many of the N were left out for having too few patients in a cell.
+    """
+
+    moments: dict[str, Array]
+    withheld: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What every site applies before the model sees a patient.
+
+    Attributes:
+        center: modality -> [nodes] float32.
+        spread: modality -> [nodes] float32, never 0; infinite where no site could report a node.
+        cuts: survival task -> [bins] float32, increasing ends of the hazard intervals, in the task's unit.
+    """
+
+    center: dict[str, Tensor]
+    spread: dict[str, Tensor]
+    cuts: dict[str, Tensor]
+
+    def apply(self, batch: PatientBatch) -> PatientBatch:
+        """Standardise the values of a batch; what is not observed, or has no spread to go by, is 0 and not observed."""
+        observed = {name: seen & self.spread[name].isfinite() for name, seen in batch.observed.items()}
+        values = {
+            name: ((raw - self.center[name]) / self.spread[name]).clamp(-LARGEST, LARGEST) * observed[name]
+            for name, raw in batch.values.items()
+        }
+        return PatientBatch(values, observed, batch.labels, batch.labelled)
+
+
+def site_statistics(batch: PatientBatch, federation: Federation) -> SiteStatistics:
+    """Sums over one site's patients, withheld below the federation's minimum count.
+
+    For a numeric node the cell is its observed patients, or those with the rarer value where there are only two (the
+    sums would tell how many they are); of a category all levels are withheld if one of them, or its complement, has
+    few patients, because the levels add up to the whole; for hazard intervals the cell is the patients with an event.
+    """
+    least = federation.statistics.minimum_count
+    moments: dict[str, Array] = {}
+    withheld: dict[str, int] = {}
+
+    def keep(name: str, sums: Array, smallest_cell: Array) -> None:
+        enough = smallest_cell >= least
+        moments[name] = np.where(enough, sums, 0.0)
+        withheld[name] = int((~enough).sum())
+
+    for modality in federation.modalities:
+        if modality.scale == "none":
+            continue
+        values = batch.values[modality.name].double()
+        count = batch.observed[modality.name].sum(0).double()
+        sums = torch.stack([count, values.sum(0), values.square().sum(0)]).numpy()
+        cell = _smallest_part(values, batch.observed[modality.name])
+        start = len(modality.columns)
+        for levels in modality.categories.values():
+            cell[start : start + len(levels)] = cell[start : start + len(levels)].min()
+            start += len(levels)
+        keep(f"modality:{modality.name}", sums, cell)
+    for task in federation.survival_tasks():
+        time, event = batch.labels[task.name].double().unbind(1)
+        log_time = time[(event > 0) & batch.labelled[task.name].all(1)].log1p()
+        sums = (
+            torch.stack([torch.ones_like(log_time), log_time, log_time.square()]).sum(1, keepdim=True).numpy()
+        )
+        keep(f"survival:{task.name}", sums, sums[0])
+    return SiteStatistics(moments, withheld)
+
+
+def _smallest_part(values: Tensor, observed: Tensor) -> Array:
+    """[N] patients with the rarer value where a column has only two, otherwise all observed patients."""
+    if not len(values):
+        return np.zeros(values.shape[1])
+    high = values.masked_fill(~observed, -torch.inf).amax(0)
+    low = values.masked_fill(~observed, torch.inf).amin(0)
+    at_high, at_low = observed & (values == high), observed & (values == low)
+    two_valued = (at_high | at_low | ~observed).all(0)
+    rarer = torch.minimum(at_high.sum(0), at_low.sum(0))
+    return torch.where(two_valued, rarer, observed.sum(0)).double().numpy()
+
+
+def combine(sites: Sequence[SiteStatistics], federation: Federation) -> Preprocessing:
+    """The federation's preprocessing from all sites' sums.
+
+    A node that no site could report keeps center 0 and spread 1 if its plausible range is narrow enough for that (a
+    level, a 0/1 column); otherwise its spread is infinite, and nobody's value of it is used. Where sums are noised,
+    what no site could report is as `declared`: small sites drown in the noise and can report little.
+
+    Raises:
+        InputError: if no site has enough events to place a survival task's hazard intervals.
+    """
+    noised = federation.privacy is not None and federation.privacy.statistics == "noised"
+    instead = declared(federation) if noised else None
+    total = {name: np.sum([site.moments[name] for site in sites], axis=0) for name in sites[0].moments}
+    center: dict[str, Tensor] = {}
+    spread: dict[str, Tensor] = {}
+    for modality in federation.modalities:
+        sums = total.get(f"modality:{modality.name}", np.zeros((3, len(modality.nodes))))
+        mean, deviation = _mean_and_deviation(sums)
+        constant = deviation <= 1e-6 * np.abs(mean)  # below what the sums resolve, whatever the unit
+        deviation = np.where(constant, 1.0, deviation)
+        if modality.scale == "standard":
+            deviation[(sums[0] == 0) & _wide(modality)] = np.inf
+        center[modality.name] = torch.from_numpy(mean).float()
+        spread[modality.name] = torch.from_numpy(deviation).float()
+        if instead is not None:
+            unknown = torch.from_numpy(sums[0] == 0)
+            for found, known in ((center, instead.center), (spread, instead.spread)):
+                found[modality.name] = torch.where(unknown, known[modality.name], found[modality.name])
+    cuts = {}
+    for task in federation.survival_tasks():
+        sums = total[f"survival:{task.name}"]
+        if sums[0, 0] == 0 and instead is not None:
+            cuts[task.name] = instead.cuts[task.name]
+        elif sums[0, 0] == 0:
+            raise InputError(
+                f"task {task.name}",
+                "no site has enough events to place hazard intervals",
+                "lower statistics.minimum_count",
+            )
+        else:
+            mean, deviation = _mean_and_deviation(sums)
+            cuts[task.name] = _cuts(task, float(mean[0]), float(deviation[0]))
+    return Preprocessing(center, spread, cuts)
+
+
+def declared(federation: Federation) -> Preprocessing:
+    """Preprocessing from the federation file alone, to which no cohort adds anything.
+
+    A numeric column's typical range, after the modality's transform and clip, is its mean plus and minus one standard
+    deviation. A column without one stays as it is (center 0, spread 1) within `LARGEST`, such as a clipped z-score or
+    a 0/1 column; a wider range is taken for six standard deviations; without a range the column is not used, unless a
+    logarithm has made it small. Levels of a category stay 0 and 1.
+
+    Hazard intervals are those of event times whose logarithm is normal, its middle two thirds as the task says. A task
+    that does not say gets the range from exp(-3.5) to exp(-1.5) of the longest follow-up (of 50 years: from 18 months
+    to 11 years): the logarithm then has standard deviation 1, and the longest follow-up lies 2.5 above its mean.
+    """
+    center: dict[str, Tensor] = {}
+    spread: dict[str, Tensor] = {}
+    for modality in federation.modalities:
+        middle, deviation = np.zeros(len(modality.nodes)), np.ones(len(modality.nodes))
+        if modality.scale == "standard":
+            columns = len(modality.columns)
+            middle[:columns], deviation[:columns] = _declared_columns(modality)
+        center[modality.name] = torch.from_numpy(middle).float()
+        spread[modality.name] = torch.from_numpy(deviation).float()
+    cuts = {}
+    for task in federation.survival_tasks():
+        low, high = np.log1p(task.typical or (task.longest * np.exp(-3.5), task.longest * np.exp(-1.5)))
+        cuts[task.name] = _cuts(task, (low + high) / 2, (high - low) / 2)
+    return Preprocessing(center, spread, cuts)
+
+
+def _declared_columns(modality: Modality) -> tuple[Array, Array]:
+    """[columns] center, [columns] spread."""
+    low, high = reach(modality)
+    bounded = np.isfinite(low) & np.isfinite(high)
+    scaled = bounded & (np.maximum(-low, high) > LARGEST)
+    low, high = np.where(scaled, (low, high), 0.0)
+    unused = ~bounded & _wide(modality)[: len(low)]
+    spread = np.where(unused, np.inf, np.where(scaled, (high - low) / 6, 1.0))
+    return _typical(modality, (low + high) / 2, spread)
+
+
+def reach(modality: Modality) -> tuple[Array, Array]:
+    """[columns] lowest, [columns] highest value after transform and clip; infinite where the file sets no limit."""
+    ranges = [modality.plausible_for(column) for column in modality.columns]
+    low = np.array([-np.inf if of.low is None else of.low for of in ranges])
+    high = np.array([np.inf if of.high is None else of.high for of in ranges])
+    return _transformed(modality, low), _transformed(modality, high)
+
+
+def bounds(modality: Modality) -> tuple[Array, Array]:
+    """[columns] low, [columns] high: `reach`, and no further than three typical deviations from the typical mean."""
+    low, high = reach(modality)
+    center, spread = _typical(modality, np.full(len(low), np.nan), np.full(len(low), np.nan))
+    return np.fmax(low, center - 3 * spread), np.fmin(high, center + 3 * spread)
+
+
+def _typical(modality: Modality, center: Array, spread: Array) -> tuple[Array, Array]:
+    """Center and spread [columns] as given, replaced where there is a typical range that clipping leaves a width."""
+    ranges = [modality.plausible_for(column).typical or (np.nan, np.nan) for column in modality.columns]
+    low, high = _transformed(modality, np.array(ranges, dtype=np.float64).reshape(-1, 2).T)
+    known = high > low
+    return np.where(known, (low + high) / 2, center), np.where(known, (high - low) / 2, spread)
+
+
+def _transformed(modality: Modality, values: Array) -> Array:
+    """Values [..., columns] as a hospital's reader leaves them."""
+    if modality.transform == "signed_log":
+        values = np.sign(values) * np.log1p(np.abs(values))
+    return values if modality.clip is None else values.clip(*modality.clip)
+
+
+def _wide(modality: Modality) -> NDArray[np.bool_]:
+    """[nodes] whether raw values may lie beyond `LARGEST`, after the modality's transform and clip."""
+    wide = []
+    for column in modality.columns:
+        plausible = modality.plausible_for(column)
+        ends = modality.clip or (plausible.low, plausible.high)
+        wide.append(modality.transform == "none" and any(end is None or abs(end) > LARGEST for end in ends))
+    return np.array(wide + [False] * (len(modality.nodes) - len(wide)))
+
+
+def _mean_and_deviation(sums: Array) -> tuple[Array, Array]:
+    count = np.maximum(sums[0], 1.0)
+    mean = sums[1] / count
+    return mean, np.sqrt(np.maximum(sums[2] / count - mean**2, 0.0))
+
+
+def _cuts(task: SurvivalTask, mean: float, deviation: float) -> Tensor:
+    """Ends of the hazard intervals from the moments of log(1 + time).
+
+    They hold equal shares of the events; the last one is cut at half a share.
+    """
+    fitted = NormalDist(mean, max(deviation, 1e-3))
+    shares = [*(i / task.bins for i in range(1, task.bins)), (task.bins - 0.5) / task.bins]
+    ends = np.expm1([fitted.inv_cdf(share) for share in shares])
+    first = task.longest * 1e-6 * np.arange(1, task.bins + 1)  # cuts beyond either end stay increasing
+    return torch.from_numpy(ends.clip(first, task.longest + first - first[-1])).float()

@@ -1,0 +1,1 @@
+"""Cost, terms and preconditions of differential privacy; start with guarantee.py."""

@@ -1,0 +1,44 @@
+"""From a target epsilon to a federation file: how much noise a run needs, and what else privacy asks of the file."""
+
+from collections.abc import Sequence
+
+from common.agreement.federation import Federation
+from common.agreement.settings import Privacy
+from common.privacy.accounting import Release, noise_for
+
+
+def planned_releases(privacy: Privacy, rounds: int) -> Sequence[Release]:
+    """All that a whole run under these terms releases of one cohort."""
+    releases = [
+        Release(
+            mechanism="training",
+            noise_multiplier=privacy.noise_multiplier,
+            sampling_rate=privacy.sampling_rate,
+            steps=privacy.steps * rounds,
+        )
+    ]
+    if privacy.statistics == "noised":
+        releases.append(Release(mechanism="statistics", noise_multiplier=privacy.statistics_noise_multiplier))
+    return releases
+
+
+def plan(epsilon: float, rounds: int, proposed: Privacy) -> Privacy:
+    """The proposed terms with the least noise for which `rounds` rounds cost at most `epsilon` at their delta.
+
+    Noise on statistics, where there is any, stays as proposed; training gets what is left of the budget.
+
+    Raises:
+        ValueError: if no noise on training is enough.
+    """
+
+    def releases(noise: float) -> Sequence[Release]:
+        return planned_releases(proposed.model_copy(update={"noise_multiplier": noise}), rounds)
+
+    return proposed.model_copy(update={"noise_multiplier": noise_for(epsilon, proposed.delta, releases)})
+
+
+def with_privacy(federation: Federation, privacy: Privacy) -> Federation:
+    """The agreement under these terms, with whatever `common.guarantee` refuses turned off."""
+    model = federation.model.model_copy(update={"dropout": 0.0, "node_dropout": 0.0, "modality_dropout": 0.0})
+    training = federation.training.model_copy(update={"learn_task_weights": False})
+    return federation.model_copy(update={"privacy": privacy, "model": model, "training": training})

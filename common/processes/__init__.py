@@ -1,0 +1,1 @@
+"""Supervised processes and Flower's SuperExec; start with supervision.py."""

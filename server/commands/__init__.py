@@ -1,0 +1,1 @@
+"""The `consilium coordinator` commands; start with run.py."""

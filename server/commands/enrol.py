@@ -1,0 +1,110 @@
+"""How a hospital's key comes to speak for it, and how it ceases to."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from common.errors import InputError
+from server.home.places import Home, alone
+from server.participants.enrolment import (
+    Enrolled,
+    Enrolment,
+    Withdrawal,
+    Withdrawn,
+    fingerprint,
+    read_enrolled,
+    read_withdrawn,
+    write_enrolled,
+    write_withdrawn,
+)
+from server.services.superlink import known_keys, register, require_running, unregister
+
+_NEW_KEY = "ask the hospital for a new key"
+
+
+def enrol_site(home: Home, site: str, public_key: Path) -> Enrolment:
+    """Have a hospital's key accepted, for this name alone.
+
+    The SuperLink learns of the key before `enrolled.json` does: a command that was cut short in between is repeated,
+    and then finds the node that the SuperLink has given to the key.
+
+    Raises:
+        InputError: if the name has another key, the key another name, or the key was withdrawn, the file is no public
+            key of the right kind, or the coordinator does not run.
+    """
+    if not (0 < len(site) <= 120 and site.isprintable() and site == site.strip()):
+        raise InputError("the site's name", "is no name", "use that of the federation file's participants")
+    with alone(home):
+        enrolled = read_enrolled(home.enrolled)
+        print_ = fingerprint(public_key)
+        _require_free(home, site, public_key, print_, enrolled, read_withdrawn(home.withdrawn))
+        require_running(home)
+        node = _node(home, public_key, print_)
+        before = enrolled.get(site)
+        since = datetime.now(UTC).isoformat(timespec="seconds") if before is None else before.since
+        enrolment = Enrolment(fingerprint=print_, node_id=node, since=since)
+        write_enrolled(home.enrolled, {**enrolled, site: enrolment})
+    return enrolment
+
+
+def withdraw_site(home: Home, site: str) -> Withdrawal:
+    """Have a hospital's key refused from now on, under this and every other name.
+
+    The withdrawal is written down first: a command that was cut short is repeated, and ends what it began.
+
+    Raises:
+        InputError: if the hospital is not enrolled or the coordinator does not run.
+    """
+    with alone(home):
+        enrolled, withdrawn = read_enrolled(home.enrolled), read_withdrawn(home.withdrawn)
+        if site not in enrolled:
+            raise _not_enrolled(home, site, withdrawn)
+        require_running(home)
+        one = enrolled[site]
+        begun = [each for each in withdrawn if each.fingerprint == one.fingerprint]
+        until = datetime.now(UTC).isoformat(timespec="seconds")
+        withdrawal = begun[0] if begun else Withdrawal(site=site, **one.model_dump(), until=until)
+        if not begun:
+            write_withdrawn(home.withdrawn, (*withdrawn, withdrawal))
+        node = known_keys(home).get(one.fingerprint)
+        if node is not None and not node.unregistered:
+            unregister(home, node.number)
+        write_enrolled(home.enrolled, {name: each for name, each in enrolled.items() if name != site})
+    return withdrawal
+
+
+def _require_free(
+    home: Home, site: str, public_key: Path, print_: str, enrolled: Enrolled, withdrawn: Withdrawn
+) -> None:
+    for one in withdrawn:
+        if one.fingerprint == print_:
+            what = f"is the key of {one.site} that was withdrawn at {one.until}, and stays so"
+            raise InputError(str(public_key), what, _NEW_KEY)
+    if site in enrolled and enrolled[site].fingerprint != print_:
+        what = f"{site} is enrolled since {enrolled[site].since} with another key"
+        raise InputError(
+            str(home.enrolled),
+            what,
+            f"if the hospital has a new key, first `consilium coordinator withdraw {home.folder} '{site}'`",
+        )
+    for other, enrolment in enrolled.items():
+        if other != site and enrolment.fingerprint == print_:
+            raise InputError(
+                str(public_key), f"is the key of {other}", "ask this hospital for a key of its own"
+            )
+
+
+def _node(home: Home, public_key: Path, print_: str) -> int:
+    """The node of a key, which the SuperLink may know from an enrolment that was cut short."""
+    node = known_keys(home).get(print_)
+    if node is None:
+        return register(home, public_key)
+    if node.unregistered:
+        raise InputError(str(public_key), "was unregistered at the SuperLink, which is for ever", _NEW_KEY)
+    return node.number
+
+
+def _not_enrolled(home: Home, site: str, withdrawn: Withdrawn) -> InputError:
+    ended = [one.until for one in withdrawn if one.site == site]
+    since = f" any more, since {ended[-1]}" if ended else ""
+    names = f"`consilium coordinator status {home.folder}` names those who are"
+    return InputError(str(home.enrolled), f"{site} is not enrolled{since}", names)

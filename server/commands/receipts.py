@@ -1,0 +1,183 @@
+"""The receipts of a run, from its journal: whose weights went into the model, and who had no part and why.
+
+Every reply that was accepted is told with its SHA-256, to be compared with the hospital's own receipt; of a refusal, an
+error or a reply that was dropped only the reason is kept.
+"""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from common.errors import InputError
+from server.commands.run import last_folder
+from server.home.places import Home
+from server.records.dropped import Dropped
+from server.records.journal import FILE_NAME as JOURNAL
+from server.records.journal import RoundRecord, RunRecord, read_journal
+from server.records.wording import who, why
+
+SHARED = "patients"
+"""The averaging group of the parameters that every hospital trains."""
+
+
+_COLUMNS = (
+    "round",
+    "hospital",
+    "patients",
+    "share",
+    "of branches and heads",
+    "seconds",
+    "SHA-256",
+    "why not",
+)
+
+
+class Receipt(BaseModel):
+    """One hospital in one round, or a reply that no hospital of the run speaks for.
+
+    Attributes:
+        round: of training, or the one of the closing evaluation, which is one higher.
+        kind: of the exchange.
+        hospital: its name; `node 5` for a node without one.
+        seconds: of the whole exchange.
+        applied: whether a quorum replied, so that the round counts.
+        patients: averaging group -> training patients behind its weights; with privacy 1, whatever their number.
+        shares: averaging group -> its part, from 0 to 1, of the average over the hospitals; empty where the round does
+            not count, and without the groups that nobody trained.
+        reason: why its reply had no part; None if it had one.
+        sha256: of the reply's content as it came, to be compared with the hospital's own receipt.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    round: int
+    kind: str
+    hospital: str
+    seconds: float
+    applied: bool
+    patients: dict[str, float] = {}
+    shares: dict[str, float] = {}
+    reason: str | None = None
+    sha256: str = ""
+
+
+class RunReceipts(BaseModel):
+    """The receipts of a run in order of round and hospital, and who never had a part in it.
+
+    Attributes:
+        left_out: hospital -> why.
+        statistics: hospital -> SHA-256 of its statistics reply as it came, before the first round.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    run: str
+    status: str
+    left_out: dict[str, str]
+    statistics: dict[str, str] = {}
+    receipts: tuple[Receipt, ...]
+
+
+def receipts_of(home: Home, run: str | None) -> RunReceipts:
+    """The receipts of a run, or of the last one.
+
+    Raises:
+        InputError: if there is no such run, no run at all, or its journal is damaged or not there yet.
+    """
+    out = _folder(home, run)
+    records = read_journal(out) if (out / JOURNAL).is_file() else []
+    told = [record for record in records if isinstance(record, RunRecord)]
+    if not told:
+        raise InputError(str(out), "the run has no journal yet", "wait until the hospitals have answered")
+    rounds = [record for record in records if isinstance(record, RoundRecord)]
+    return RunReceipts(
+        run=out.name,
+        status=told[-1].status,
+        left_out=_reasons(told[-1].left_out),
+        statistics=told[-1].statistics,
+        receipts=tuple(each for record in rounds for each in receipts_of_round(record)),
+    )
+
+
+def receipts_of_round(record: RoundRecord) -> tuple[Receipt, ...]:
+    """One receipt per hospital that replied, or whose reply is missing or unusable, in order of name.
+
+    The share of hospital k in averaging group g is n_k(g) / sum_j n_j(g), as in `server.strategy`.
+    """
+    totals: dict[str, float] = {}
+    for site in record.sites.values():
+        for group, number in site.patients.items():
+            totals[group] = totals.get(group, 0.0) + number
+    common = {
+        "round": record.round,
+        "kind": record.kind,
+        "seconds": record.seconds,
+        "applied": record.applied,
+    }
+    found = [
+        Receipt(
+            **common,
+            hospital=name,
+            patients=site.patients,
+            shares={g: n / totals[g] for g, n in site.patients.items() if totals[g] > 0 and record.applied},
+            sha256=site.sha256,
+        )
+        for name, site in record.sites.items()
+    ]
+    found += [
+        Receipt(**common, hospital=name, reason=told) for name, told in _reasons(record.dropped).items()
+    ]
+    return tuple(sorted(found, key=lambda one: one.hospital))
+
+
+def text(run: RunReceipts) -> str:
+    """The receipts as a table for a person; a hospital's shares of a model's many parts as their least and largest."""
+    rows = [_COLUMNS, *(_row(one) for one in run.receipts)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
+    lines = [f"run {run.run}: {run.status}"]
+    lines += [f"  no part in any round: {name} {told}" for name, told in run.left_out.items()]
+    lines += [f"  statistics of {name}: SHA-256 {digest[:12]}" for name, digest in run.statistics.items()]
+    lines += [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def _row(one: Receipt) -> tuple[str, ...]:
+    number, shared = one.patients.get(SHARED), one.shares.get(SHARED)
+    others = [share for group, share in one.shares.items() if group != SHARED]
+    span = f"{min(others):.1%} to {max(others):.1%}" if others else ""
+    in_vain = "" if one.applied else "replied, but the round lacked a quorum and does not count"
+    return (
+        str(one.round) if one.kind == "train" else "evaluation",
+        one.hospital,
+        "" if number is None else f"{number:g}",
+        "" if shared is None else f"{shared:.1%}",
+        span,
+        f"{one.seconds:.1f}",
+        one.sha256[:12],
+        one.reason or in_vain,
+    )
+
+
+def _reasons(dropped: tuple[Dropped, ...]) -> dict[str, str]:
+    """Hospital, or node -> its reasons, in the words that `run` has for them."""
+    found: dict[str, list[str]] = {}
+    for one in dropped:
+        found.setdefault(who(one), []).append(why(one))
+    return {name: " ".join(dict.fromkeys(reasons)) for name, reasons in found.items()}
+
+
+def _folder(home: Home, run: str | None) -> Path:
+    if run is None:
+        if (last := last_folder(home.runs)) is None:
+            raise InputError(
+                str(home.runs), "there is no run yet", "start one by `consilium coordinator run`"
+            )
+        return last
+    names = sorted(path.name for path in home.runs.iterdir() if path.is_dir())
+    if run not in names:
+        raise InputError(
+            str(home.runs), f"there is no run {run}", f"the last ones are {', '.join(names[-3:]) or 'none'}"
+        )
+    return home.runs / run

@@ -1,0 +1,163 @@
+"""A new certificate for the coordinator's address, and the services that have to serve it.
+
+Key and certificate are one file, which is renamed into place: whoever is killed meanwhile leaves the earlier pair or
+the new one. nginx reads it again when asked to; the SuperLink cannot: it is ended, and its supervisor starts it again.
+Hospitals try again by themselves, and a run goes on.
+"""
+
+import os
+import signal
+import ssl
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from pydantic import BaseModel, ConfigDict
+
+from common.errors import InputError
+from common.processes.supervision_state import ServiceState, birth_of, read_state
+from server.home.certificates import (
+    certificate_bytes,
+    key_bytes,
+    new_server,
+    read_certificate,
+    read_signer,
+    write_secret,
+)
+from server.home.places import Home, alone
+from server.services.processes import LOOPBACK, PROXY, SUPERLINK
+
+WARN_DAYS = 30
+
+
+NEW_AUTHORITY = "make a new authority as deploy/README.md says under `Certificates and keys`"
+
+
+_RESTART = "stop the coordinator and start it again"
+
+
+PATIENCE_S, POLL_S = 60.0, 0.2
+"""How long the services may take to serve a new certificate, and seconds between two looks."""
+
+
+class Expiry(BaseModel):
+    """Until when the coordinator's certificate and its authority hold, ISO dates, and what is to be done about them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    certificate_until: str
+    authority_until: str
+    warnings: tuple[str, ...]
+
+
+def expiry(home: Home) -> Expiry:
+    """When the certificates end, with a warning from `WARN_DAYS` before, or if services that run serve another one.
+
+    Raises:
+        InputError: if one of them cannot be read.
+    """
+    renew = f"make a new one by `consilium coordinator renew {home.folder}`"
+    certificate = read_certificate(home.certificate, renew)
+    server = certificate.not_valid_after_utc
+    authority = read_certificate(home.authority, "put it back from a backup").not_valid_after_utc
+    told = (
+        ("certificate authority", authority, NEW_AUTHORITY),
+        ("certificate", server, renew if server < authority else NEW_AUTHORITY),
+    )
+    warnings = [_warning(what, until, remedy) for what, until, remedy in told if _left(until) < WARN_DAYS]
+    if read_state(home.services) is not None and {*served(home)} - {None, _der(certificate)}:
+        warnings.append(f"the services serve another certificate than the one in place; {_RESTART}")
+    return Expiry(
+        certificate_until=server.date().isoformat(),
+        authority_until=authority.date().isoformat(),
+        warnings=tuple(warnings),
+    )
+
+
+def renew(home: Home) -> bool:
+    """Put a new key and certificate in place of the coordinator's, and have its services serve it.
+
+    Returns:
+        Whether it is served now; if not, the coordinator does not run and serves it from its next start.
+
+    Raises:
+        InputError: if the authority's certificate has ended or its key is missing, or the services do not take it.
+    """
+    with alone(home):
+        backup = "put it back from a backup"
+        authority, signer = read_certificate(home.authority, backup), read_signer(home.authority_key)
+        if _left(authority.not_valid_after_utc) <= 0:
+            raise InputError(str(home.authority), "the authority itself has ended", NEW_AUTHORITY)
+        if authority.public_key() != signer.public_key():
+            raise InputError(str(home.authority_key), f"is not the key of {home.authority}", backup)
+        certificate, key = new_server(authority, signer, [home.settings().host])
+        _replace(home.certificate, key_bytes(key) + certificate_bytes(certificate))
+        return _serve(home, certificate)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    temporary = path.with_suffix(".tmp")
+    temporary.unlink(missing_ok=True)  # of a renewal that was killed
+    write_secret(temporary, content)
+    temporary.replace(path)
+
+
+def _serve(home: Home, certificate: x509.Certificate) -> bool:
+    if (state := read_state(home.services)) is None:
+        return False
+    for name, number in ((PROXY, signal.SIGHUP), (SUPERLINK, signal.SIGTERM)):
+        if name in state.services:
+            _signal(state.services[name], number)
+    end = time.monotonic() + PATIENCE_S
+    while {*served(home)} != {_der(certificate)}:
+        if time.monotonic() > end:
+            what = "the new certificate is in place, but the services do not serve it"
+            raise InputError(str(home.folder), what, _RESTART)
+        time.sleep(POLL_S)
+    return True
+
+
+def served(home: Home) -> tuple[bytes | None, bytes | None]:
+    """The certificates, in DER, that the proxy and the SuperLink serve; None for one that does not answer."""
+    settings = home.settings()
+    return _served(settings.port), _served(settings.internal_port)
+
+
+def _served(port: int) -> bytes | None:
+    try:
+        return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate((LOOPBACK, port), timeout=5))
+    except OSError:
+        return None
+
+
+def _signal(service: ServiceState, number: int) -> None:
+    """Signal a service's process, and no other that has its number by now; one that is being restarted needs none."""
+    if service.pid is None:
+        return
+    try:
+        process = os.pidfd_open(service.pid)
+    except ProcessLookupError:
+        return
+    try:
+        if birth_of(service.pid) == service.birth:
+            signal.pidfd_send_signal(process, number)
+    except ProcessLookupError:
+        return
+    finally:
+        os.close(process)
+
+
+def _der(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.DER)
+
+
+def _left(until: datetime) -> float:
+    """Days."""
+    return (until - datetime.now(UTC)).total_seconds() / 86400
+
+
+def _warning(what: str, until: datetime, remedy: str) -> str:
+    ended = "ended" if _left(until) <= 0 else "ends"
+    return f"the {what} {ended} on {until.date()}; {remedy}"

@@ -1,0 +1,216 @@
+"""A run of the federation: handed to Flower with a bundle that carries no code, and followed in its journal."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import tomli_w
+import typer
+from pydantic import BaseModel, ConfigDict
+
+from common.agreement.bundle import RUN as RUN_KEY
+from common.agreement.bundle import bundle_hash, write_bundle
+from common.agreement.federation import Federation, quorum
+from common.errors import InputError
+from server.home.agreement import copy_agreement
+from server.home.places import ENROLLED, Home
+from server.participants.enrolment import Enrolled, in_force, read_enrolled, read_withdrawn, write_enrolled
+from server.participants.roster import name_nodes
+from server.records.journal import FILE_NAME as JOURNAL
+from server.records.journal import RoundRecord, RunRecord, read_record
+from server.records.wording import left_out, missing, round_line, run_line
+from server.services.superlink import connected, require_running, run_log, run_status, stop_run, submit
+
+RUN, LOG = "run.json", "run.log"
+
+
+POLL_S = 0.5
+"""Seconds between two looks at the journal."""
+
+
+STATUS_EVERY_S = 15.0
+"""Seconds between two questions to Flower whether the run has ended without the journal saying so."""
+
+
+FAILED, PARTIAL, INTERRUPTED = 1, 3, 130
+
+
+class Submission(BaseModel):
+    """What `run.json` keeps of a run: Flower's number of it, and the digest and bundle that hospitals approve.
+
+    `ended` is set by who followed it to its end: how it ended, or `interrupted`.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    flower_run: int
+    digest: str
+    bundle: str
+    submitted: str
+    ended: str | None = None
+
+    def write(self, out: Path) -> None:
+        """Write `run.json` into the run's folder, whole or not at all."""
+        temporary = out / "run.tmp"
+        temporary.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        temporary.replace(out / RUN)
+
+
+def read_submission(out: Path) -> Submission | None:
+    """What `run.json` in a run's folder says; None if the run was never handed to Flower."""
+    path = out / RUN
+    return Submission.model_validate_json(path.read_bytes()) if path.is_file() else None
+
+
+def run_federation(home: Home, agreement: Path, as_json: bool) -> int:
+    """Run a federation to its end, and say how it goes.
+
+    Args:
+        home: the coordinator's folder.
+        agreement: the folder of the federation file.
+        as_json: print the journal's records instead of sentences.
+
+    Returns:
+        0 if the run completed, `PARTIAL` if a round lacked a quorum, `FAILED` if there is no model, `INTERRUPTED` if it
+        was ended by an interrupt.
+
+    Raises:
+        InputError: if the coordinator does not run or the federation cannot be read.
+    """
+    require_running(home)
+    out = _new_folder(home.runs)
+    try:
+        federation = copy_agreement(agreement, out)
+    except InputError:
+        shutil.rmtree(out)  # it would be taken for a run
+        raise
+    if not as_json:
+        _tell_who_is_there(home, federation)
+    submission = _submit(home, out, federation)
+    if not as_json:
+        typer.echo(
+            f"Run {out.name}: federation {federation.name}, hash {federation.digest}; results in {out}."
+        )
+    last: RunRecord | None = None
+    try:
+        for record in follow(home, out, submission.flower_run):
+            typer.echo(record.model_dump_json() if as_json else _line(record, federation))
+            last = record if isinstance(record, RunRecord) else last
+    except KeyboardInterrupt:
+        stop_run(home, submission.flower_run)
+        submission.model_copy(update={"ended": "interrupted"}).write(out)
+        typer.echo(f"consilium: interrupted; run {out.name} was ended and has no model.", err=True)
+        return INTERRUPTED
+    status = "failed" if last is None or last.status == "started" else last.status
+    submission.model_copy(update={"ended": status}).write(out)
+    if status in ("completed", "partial"):
+        return 0 if status == "completed" else PARTIAL
+    (out / LOG).write_text(run_log(home, submission.flower_run), encoding="utf-8")
+    typer.echo(f"consilium: the run gave no model; {out / LOG} says more.", err=True)
+    return FAILED
+
+
+def last_folder(runs: Path) -> Path | None:
+    """The folder of the run that was begun or changed last."""
+    folders = [path for path in runs.iterdir() if path.is_dir()]
+    return max(folders, key=lambda path: path.stat().st_ctime_ns) if folders else None
+
+
+def follow(home: Home, out: Path, flower_run: int) -> Iterator[RunRecord | RoundRecord]:
+    """The records of a run's journal as they are written, until the run has ended."""
+    read, asked, over = 0, time.monotonic(), False
+    while True:
+        for record in _records(out, read):
+            read += 1
+            yield record
+            if isinstance(record, RunRecord) and record.status != "started":
+                return
+        if over:  # asked before the journal was read for the last time
+            return
+        time.sleep(POLL_S)
+        if time.monotonic() - asked >= STATUS_EVERY_S:
+            over, asked = _over(home, flower_run), time.monotonic()
+
+
+def _over(home: Home, flower_run: int) -> bool:
+    """Whether Flower has ended the run; while the SuperLink is being restarted it cannot be told."""
+    try:
+        return run_status(home, flower_run).startswith("finished")
+    except InputError:
+        require_running(home)
+        return False
+
+
+def _records(out: Path, skip: int) -> Iterator[RunRecord | RoundRecord]:
+    if not (out / JOURNAL).is_file():
+        return
+    for line in (out / JOURNAL).read_text(encoding="utf-8").splitlines(keepends=True)[skip:]:
+        if line.endswith("\n"):  # else it is still being written
+            yield read_record(line)
+
+
+def _new_folder(runs: Path) -> Path:
+    """A folder named after the time, to the second and made unique."""
+    name = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    number = 1
+    while True:
+        out = runs / (name if number == 1 else f"{name}-{number}")
+        try:
+            out.mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return out
+
+
+def _submit(home: Home, out: Path, federation: Federation) -> Submission:
+    """Write what the run needs into its folder, and hand it to Flower."""
+    config = out / "run-config.toml"
+    write_enrolled(out / ENROLLED, _enrolled(home))
+    config.write_text(tomli_w.dumps({RUN_KEY: out.name}), encoding="utf-8")
+    write_bundle(out / "bundle", federation)
+    submission = Submission(
+        id=out.name,
+        flower_run=submit(home, out / "bundle", config),
+        digest=federation.digest,
+        bundle=bundle_hash(federation),
+        submitted=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    submission.write(out)
+    return submission
+
+
+def _tell_who_is_there(home: Home, federation: Federation) -> None:
+    """Say which participants the run will wait for."""
+    named = name_nodes(federation, _enrolled(home))
+    online = connected(home)
+    away = sorted(site for node, site in named.sites.items() if node not in online)
+    there = len(named.sites) - len(away)
+    typer.echo(
+        f"{there} of {len(federation.participants)} hospitals are connected, {quorum(federation)} are needed."
+    )
+    for one in named.left_out:
+        typer.echo(f"  {left_out(one)}")
+    if away:
+        typer.echo(f"  {_wait(there, federation)} for {', '.join(away)}.")
+
+
+def _enrolled(home: Home) -> Enrolled:
+    return in_force(read_enrolled(home.enrolled), read_withdrawn(home.withdrawn))
+
+
+def _wait(there: int, federation: Federation) -> str:
+    rounds = federation.rounds
+    together = f"up to {min(rounds.assembly_s, rounds.deadline_s):g} s"
+    if there >= quorum(federation):
+        return f"Waiting {together}"
+    return f"Waiting up to {rounds.deadline_s:g} s for a quorum, and once it is there {together}"
+
+
+def _line(record: RunRecord | RoundRecord, federation: Federation) -> str:
+    if isinstance(record, RoundRecord):
+        return round_line(record, federation)
+    return "\n".join([run_line(record, federation), *missing(record, federation)])

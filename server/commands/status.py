@@ -1,0 +1,200 @@
+"""How a coordinator is doing: its processes, its hospitals and its last run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from common.errors import RefusalCode
+from common.processes.supervision_state import ServiceState, leftovers, leftovers_text, read_state
+from server.commands.renew import Expiry, expiry
+from server.commands.run import last_folder, read_submission
+from server.home.places import Home
+from server.participants.enrolment import read_enrolled
+from server.records.dropped import DropReason
+from server.records.journal import FILE_NAME as JOURNAL
+from server.records.journal import RoundRecord, RunRecord, read_journal
+from server.records.progress import read_progress
+from server.services.processes import answers
+from server.services.superlink import connected
+
+NOT_APPROVED = frozenset(
+    {
+        RefusalCode.NOT_APPROVED,
+        RefusalCode.FEDERATION_MISMATCH,
+        RefusalCode.BUNDLE_FOREIGN,
+        RefusalCode.VERSION_MISMATCH,
+    }
+)
+"""Codes of a hospital that has approved something else, or with another version of the package, or nothing."""
+
+
+_WORDS = {"statistics": "statistics", "train": "training", "evaluate": "evaluation"}
+
+
+class SiteStatus(BaseModel):
+    """An enrolled hospital.
+
+    Attributes:
+        name: as in the federation file.
+        fingerprint: of its key.
+        node_id: as Flower knows it.
+        since: when it was enrolled.
+        connected: None where the SuperLink cannot be asked.
+        connected_since: when it came, if it is connected.
+        approved: whether it has approved the last run's federation file, by its answer; None while it has not answered.
+        doing: in a run that goes on: what it was asked and has not answered, or `reported`.
+        doing_since: when that began.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    fingerprint: str
+    node_id: int
+    since: str
+    connected: bool | None
+    connected_since: str | None = None
+    approved: bool | None = None
+    doing: Literal["statistics", "training", "evaluation", "reported"] | None = None
+    doing_since: str | None = None
+
+
+class RunStatus(BaseModel):
+    """A run by its folder's name; `status` is None until the first hospitals have answered, `digest` is its file's."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    status: str | None
+    rounds: int
+    digest: str | None = None
+
+
+class Status(Expiry):
+    """What `consilium coordinator status` tells.
+
+    `leftovers` are services, with their processes, that still run though the supervisor was killed.
+    """
+
+    address: str
+    running: bool
+    healthy: bool
+    services: dict[str, ServiceState]
+    leftovers: dict[str, int]
+    sites: tuple[SiteStatus, ...]
+    last_run: RunStatus | None
+
+
+def status_of(home: Home) -> Status:
+    """Ask the supervisor, the coordinator's own address and the SuperLink.
+
+    Raises:
+        InputError: if this is no coordinator's folder, or the SuperLink cannot be asked though it is healthy.
+    """
+    settings = home.settings()
+    state = read_state(home.services)
+    healthy = state is not None and answers(home, settings.port)
+    online = connected(home) if healthy else None
+    last = last_folder(home.runs)
+    records = [] if last is None or not (last / JOURNAL).is_file() else read_journal(last)
+    run = None if last is None else _run_status(last, records)
+    sites = tuple(
+        SiteStatus(
+            name=name,
+            fingerprint=one.fingerprint,
+            node_id=one.node_id,
+            since=one.since,
+            connected=None if online is None else one.node_id in online,
+            connected_since=None if online is None else online.get(one.node_id),
+            approved=_approved(name, records),
+            **_doing(name, last, run),
+        )
+        for name, one in sorted(read_enrolled(home.enrolled).items())
+    )
+    return Status(
+        address=f"{settings.host}:{settings.port}",
+        running=state is not None,
+        healthy=healthy,
+        **expiry(home).model_dump(),
+        services={} if state is None else state.services,
+        leftovers=leftovers(home.services),
+        sites=sites,
+        last_run=run,
+    )
+
+
+def text(status: Status) -> str:
+    """The status for a person."""
+    state = "healthy" if status.healthy else "not healthy" if status.running else "not running"
+    lines = [
+        f"{status.address}: {state}; certificate until {status.certificate_until}, "
+        f"its authority until {status.authority_until}"
+    ]
+    lines += [f"  WARNING: {warning}." for warning in status.warnings]
+    if status.leftovers:
+        lines.append(
+            f"  WARNING: {leftovers_text(status.leftovers, '`consilium coordinator stop`')}; "
+            "`consilium coordinator start` does so too."
+        )
+    for name, service in status.services.items():
+        process = "restarting" if service.pid is None else f"process {service.pid} since {service.started}"
+        ended = "" if service.last_exit is None else f", last exit {service.last_exit}"
+        lines.append(f"  {name}: {process}, {service.restarts} restarts{ended}")
+    lines.append(f"{len(status.sites)} hospitals enrolled")
+    for site in status.sites:
+        lines += [f"  {site.name}: {_told(site)}", f"    key {site.fingerprint}, enrolled since {site.since}"]
+    if status.last_run is not None:
+        run = status.last_run
+        lines.append(f"last run {run.id}: {run.status or 'waiting'}, {run.rounds} rounds")
+    return "\n".join(lines)
+
+
+def _told(site: SiteStatus) -> str:
+    """What is known of a hospital, in a line."""
+    words = {None: "unknown", True: "connected", False: "not connected"}
+    parts = [words[site.connected] + (f" since {site.connected_since}" if site.connected_since else "")]
+    if site.approved is not None:
+        parts.append(f"has {'' if site.approved else 'not '}approved the last run's federation file")
+    if site.doing is not None:
+        parts.append(f"{site.doing} since {site.doing_since}")
+    return ", ".join(parts)
+
+
+def _run_status(out: Path, records: Sequence[RunRecord | RoundRecord]) -> RunStatus:
+    runs = [record for record in records if isinstance(record, RunRecord)]
+    submission = read_submission(out)
+    ended = None if submission is None else submission.ended
+    rounds = sum(record.record == "round" and record.kind == "train" for record in records)
+    return RunStatus(
+        id=out.name,
+        status=ended or (runs[-1].status if runs else None),
+        rounds=rounds,
+        digest=None if submission is None else submission.digest,
+    )
+
+
+def _approved(site: str, records: Sequence[RunRecord | RoundRecord]) -> bool | None:
+    """What a hospital's first answer in a run tells of its approval."""
+    runs = [record for record in records if isinstance(record, RunRecord)]
+    if not runs:
+        return None
+    if site in runs[-1].sites:
+        return True
+    codes = {one.code for one in runs[-1].left_out if one.site == site and one.reason == DropReason.REFUSED}
+    if not codes:
+        return None
+    return not codes & NOT_APPROVED
+
+
+def _doing(site: str, out: Path | None, run: RunStatus | None) -> dict[str, Any]:
+    """What a hospital does in a run that goes on, and since when."""
+    if out is None or run is None or run.status not in (None, "started"):
+        return {}
+    progress = read_progress(out)
+    if progress is None or site not in progress.reported:
+        return {}
+    if (reported := progress.reported[site]) is not None:
+        return {"doing": "reported", "doing_since": reported}
+    return {"doing": _WORDS[progress.kind], "doing_since": progress.asked}

@@ -1,0 +1,1 @@
+"""The coordinator's folder, certificates and proxy configuration; start with places.py."""

@@ -1,0 +1,239 @@
+"""The coordinator's folder: where its keys, its agreement, its state and its runs are, and how it comes to be."""
+
+import fcntl
+import os
+import secrets
+import shutil
+import socket
+import tempfile
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from common.agreement.federation import FILE_NAME, load
+from common.errors import InputError
+from server.home.agreement import SKELETON, copy_agreement
+from server.home.certificates import certificate_bytes, key_bytes, new_authority, new_server, write_secret
+from server.home.nginx import nginx_configuration
+
+SETTINGS, ENROLLED = "coordinator.toml", "enrolled.json"
+
+
+HOME_VARIABLE = "CONSILIUM_COORDINATOR_HOME"
+"""Tells the process that does a run's work where the coordinator's folder is."""
+
+
+_HOST = r"^[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?$"
+
+
+class Settings(BaseModel):
+    """What `coordinator.toml` holds: the address hospitals dial, and the SuperLink's port on the loopback interface."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = Field(pattern=_HOST)
+    port: int = Field(default=9443, ge=1, le=65535)
+    internal_port: int = Field(ge=1024, le=65535)
+
+
+@dataclass(frozen=True)
+class Home:
+    """The places in a coordinator's folder."""
+
+    folder: Path
+
+    @property
+    def secrets(self) -> Path:
+        """Private keys and the secret that lets this coordinator's own processes fetch work."""
+        return self.folder / "secrets"
+
+    @property
+    def authority(self) -> Path:
+        """The root certificate: every hospital is given a copy."""
+        return self.folder / "ca.crt"
+
+    @property
+    def authority_key(self) -> Path:
+        """Its private key, which signs the certificate of this coordinator's address."""
+        return self.secrets / "ca.key"
+
+    @property
+    def certificate(self) -> Path:
+        """The certificate of this coordinator's address, with its private key: in one file they cannot mismatch."""
+        return self.secrets / "server.pem"
+
+    @property
+    def superexec_secret(self) -> Path:
+        """What a process must know to be handed the work of a run."""
+        return self.secrets / "superexec.secret"
+
+    @property
+    def agreement(self) -> Path:
+        """The folder of the federation file and its public files."""
+        return self.folder / "federation"
+
+    @property
+    def enrolled(self) -> Path:
+        """Which key speaks for which hospital."""
+        return self.folder / ENROLLED
+
+    @property
+    def withdrawn(self) -> Path:
+        """Which keys spoke for a hospital and never will again."""
+        return self.folder / "withdrawn.json"
+
+    @property
+    def runs(self) -> Path:
+        """One folder per run."""
+        return self.folder / "runs"
+
+    @property
+    def logs(self) -> Path:
+        """One log per service."""
+        return self.folder / "logs"
+
+    @property
+    def services(self) -> Path:
+        """The supervisor's state file."""
+        return self.folder / "state" / "services.json"
+
+    @property
+    def database(self) -> Path:
+        """What the SuperLink must not lose."""
+        return self.folder / "state" / "superlink.db"
+
+    @property
+    def flower(self) -> Path:
+        """Flower's own folder, in place of the one in the user's home."""
+        return self.folder / "state" / "flwr"
+
+    @property
+    def proxy(self) -> Path:
+        """The prefix of nginx."""
+        return self.folder / "state" / "nginx"
+
+    @property
+    def launcher(self) -> Path:
+        """A folder with our `flwr-serverapp`, the first on the path of the SuperExec."""
+        return self.folder / "state" / "bin"
+
+    def settings(self) -> Settings:
+        """What `coordinator.toml` says.
+
+        Raises:
+            InputError: if this is no coordinator's folder, or the file does not fit.
+        """
+        path = self.folder / SETTINGS
+        try:
+            return Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            raise InputError(
+                str(self.folder), f"has no {SETTINGS}", "make it by `consilium coordinator init`"
+            ) from None
+        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise InputError(
+                str(path), f"cannot be read as TOML ({type(error).__name__})", "correct it"
+            ) from None
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            key = ".".join(str(part) for part in first["loc"])
+            raise InputError(f"{path}, {key}", first["msg"], "correct it") from None
+
+
+def open_home(folder: Path) -> Home:
+    """The coordinator's folder, checked to be one, with an absolute path.
+
+    Raises:
+        InputError: if it is not one.
+    """
+    home = Home(folder.absolute())
+    home.settings()
+    return home
+
+
+@contextmanager
+def alone(home: Home) -> Iterator[None]:
+    """Keep other commands from changing who is enrolled, or the certificate, meanwhile.
+
+    Raises:
+        InputError: if another command is at it.
+    """
+    with (home.folder / "state" / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            what = "another command is changing this coordinator"
+            raise InputError(str(home.folder), what, "try again when it has ended") from None
+        yield
+
+
+def create(folder: Path, host: str, port: int, federation: Path | None) -> Home:
+    """Make a coordinator's folder, whole or not at all; without a federation folder it gets a federation file to edit.
+
+    Raises:
+        InputError: if there is something at `folder`, an argument does not fit or the federation cannot be read.
+    """
+    if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
+        raise InputError(str(folder), "is there already", "name a folder that does not exist yet")
+    try:
+        settings = Settings(host=host, port=port, internal_port=free_port())
+    except ValidationError as error:
+        key = str(error.errors(include_input=False, include_url=False)[0]["loc"][0])
+        raise InputError(
+            f"--{key}", "is no host name, IP address or port", "give what hospitals dial"
+        ) from None
+    if federation is not None:
+        load(federation / FILE_NAME)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        _fill(Home(draft), settings, federation)
+        draft.replace(folder)
+    except BaseException:
+        shutil.rmtree(draft)
+        raise
+    return open_home(folder)
+
+
+def _fill(home: Home, settings: Settings, federation: Path | None) -> None:
+    for path in (home.secrets, home.agreement, home.runs, home.logs, home.flower, home.proxy):
+        path.mkdir(parents=True, mode=0o700)
+    authority, signer = new_authority(f"Consilium coordinator {settings.host}"[:64])
+    server, key = new_server(authority, signer, [settings.host])
+    home.authority.write_bytes(certificate_bytes(authority))
+    write_secret(home.authority_key, key_bytes(signer))
+    write_secret(home.certificate, key_bytes(key) + certificate_bytes(server))
+    write_secret(home.superexec_secret, secrets.token_hex(32).encode())
+    home.enrolled.write_text("{}\n", encoding="utf-8")
+    if federation is None:
+        (home.agreement / FILE_NAME).write_text(SKELETON, encoding="utf-8")
+    else:
+        copy_agreement(federation, home.agreement)
+    text = tomli_w.dumps(settings.model_dump())
+    (home.folder / SETTINGS).write_text(text, encoding="utf-8")
+    write_proxy(home, settings)
+
+
+def write_proxy(home: Home, settings: Settings) -> Path:
+    """Write nginx's configuration, as it is made anew at each start; its file."""
+    path = home.proxy / "nginx.conf"
+    # paths from here: nginx would read a meaning into some characters of an absolute one
+    certificate, authority = (
+        os.path.relpath(each, home.proxy) for each in (home.certificate, home.authority)
+    )
+    text = nginx_configuration(settings.port, settings.internal_port, certificate, authority)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens on now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+    return port

@@ -1,0 +1,57 @@
+"""Who takes part in a run: which connected node speaks for which participant, from its first answer."""
+
+from dataclasses import dataclass, field
+
+from common.agreement.federation import Federation
+from common.messages.exchange import StatisticsReply
+from server.participants.enrolment import Enrolled
+from server.records.dropped import Dropped, DropReason
+
+
+@dataclass(frozen=True)
+class Roster:
+    """The participants of a run.
+
+    Attributes:
+        statistics: site -> its first answer, in order of site name.
+        nodes: site -> its node, in order of site name.
+        left_out: nodes and participants that have no part, and why.
+        sha256: site -> of its first answer's content as it came.
+    """
+
+    statistics: dict[str, StatisticsReply]
+    nodes: dict[str, int]
+    left_out: tuple[Dropped, ...]
+    sha256: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def sites(self) -> dict[int, str]:
+        """Node -> the site it speaks for."""
+        return {node: site for site, node in self.nodes.items()}
+
+
+@dataclass(frozen=True)
+class Named:
+    """Which node speaks for which participant, by the keys enrolled.
+
+    Attributes:
+        sites: node -> participant.
+        left_out: participants that no node can speak for, and why.
+    """
+
+    sites: dict[int, str]
+    left_out: tuple[Dropped, ...]
+
+
+def name_nodes(federation: Federation, enrolled: Enrolled) -> Named:
+    """The participants' nodes; a key other than the one in the federation file speaks for nobody."""
+    sites, left_out = {}, []
+    for participant in federation.participants:
+        one = enrolled.get(participant.name)
+        if one is None:
+            left_out.append(Dropped(site=participant.name, reason=DropReason.NOT_ENROLLED))
+        elif participant.key_fingerprint not in (None, one.fingerprint):
+            left_out.append(Dropped(site=participant.name, node=one.node_id, reason=DropReason.KEY_MISMATCH))
+        else:
+            sites[one.node_id] = participant.name
+    return Named(sites, tuple(left_out))

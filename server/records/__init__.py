@@ -1,0 +1,1 @@
+"""Journal, progress and result of a run; start with journal.py."""

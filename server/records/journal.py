@@ -1,0 +1,142 @@
+"""The lasting record of a run: one JSON object a line, written as it happens and never changed."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from common.errors import InputError
+from common.messages.exchange import Numbers
+from server.records.dropped import Dropped
+
+FILE_NAME = "journal.jsonl"
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SiteRecord(_Record):
+    """What one site reported.
+
+    Attributes:
+        patients: averaging group -> training patients, by which the site's weights count in that group's average;
+            empty in an evaluation.
+        metrics: as in `common.exchange.EvaluateReply`.
+        sha256: of the reply's content as it came, the same as in the hospital's own receipt.
+    """
+
+    patients: Numbers = {}
+    metrics: Numbers
+    sha256: str = ""
+
+
+class RoundRecord(_Record):
+    """One exchange with all sites.
+
+    The metrics of round r describe the model that was sent out, that is, the weights after round r - 1;
+    after the last round of training one `evaluate` exchange, numbered one higher, describes the last weights.
+
+    Attributes:
+        seconds: from the requests to the result.
+        training_loss: mean per training patient.
+        validation_loss: mean per validation patient over all sites whose loss is finite.
+        validation_error: its standard error.
+        scores: task -> concordance pooled over the sites' pairs.
+        applied: whether a quorum replied, so that the result counts.
+    """
+
+    record: Literal["round"] = "round"
+    kind: Literal["train", "evaluate"]
+    round: int
+    seconds: float
+    training_loss: float | None = None
+    validation_loss: float | None = None
+    validation_error: float | None = None
+    scores: dict[str, float] = {}
+    sites: dict[str, SiteRecord] = {}
+    dropped: tuple[Dropped, ...] = ()
+    applied: bool
+
+
+class RunRecord(_Record):
+    """A run as it starts, and again as it ends.
+
+    Attributes:
+        at: when the record was written, ISO 8601 in UTC.
+        status: `partial` if any round lacked a quorum, `failed` if the run gave no model.
+        sites: participants with a part in the run.
+        left_out: nodes and participants without.
+        withheld: site -> statistic -> entries it withheld for having too few patients.
+        statistics: site -> SHA-256 of its statistics reply as it came, the same as in the hospital's own receipt.
+        rounds: rounds of training done.
+        best_round: the round the kept weights come from; 0 is the initial model.
+        best_loss: their validation loss, if any site could tell.
+    """
+
+    record: Literal["run"] = "run"
+    at: str = ""
+    status: Literal["started", "completed", "partial", "failed"]
+    federation: str
+    digest: str
+    strategy: str
+    fold: int
+    seed: int
+    sites: tuple[str, ...] = ()
+    left_out: tuple[Dropped, ...] = ()
+    withheld: dict[str, Numbers] = {}
+    statistics: dict[str, str] = {}
+    rounds: int = 0
+    best_round: int | None = None
+    best_loss: float | None = None
+
+
+_LINE: TypeAdapter[RunRecord | RoundRecord] = TypeAdapter(
+    Annotated[RunRecord | RoundRecord, Field(discriminator="record")]
+)
+
+
+class Journal:
+    """Appends records to the journal in a folder, each handed to the operating system before `write` returns."""
+
+    def __init__(self, out: Path) -> None:
+        out.mkdir(parents=True, exist_ok=True)
+        self._file = (out / FILE_NAME).open("a", encoding="utf-8")
+
+    def write(self, record: RunRecord | RoundRecord) -> None:
+        """Append one record; a run's record gets the time."""
+        if isinstance(record, RunRecord):
+            record = record.model_copy(update={"at": datetime.now(UTC).isoformat(timespec="seconds")})
+        self._file.write(record.model_dump_json() + "\n")
+        self._file.flush()
+
+    def __enter__(self) -> Self:
+        """The journal itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def read_journal(out: Path) -> list[RunRecord | RoundRecord]:
+    """All records of the journal in a folder, in order; a last line that is still being written is left out.
+
+    Raises:
+        InputError: if another line is damaged.
+    """
+    path = out / FILE_NAME
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    try:
+        return [read_record(line) for line in lines if line.endswith("\n")]
+    except ValidationError:
+        raise InputError(str(path), "is damaged", "put it back from a backup") from None
+
+
+def read_record(line: str) -> RunRecord | RoundRecord:
+    """The record on one line of a journal."""
+    return _LINE.validate_json(line)

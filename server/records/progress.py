@@ -1,0 +1,74 @@
+"""Which hospitals a run waits for at this moment: `progress.json` in its folder."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from flwr.app import Message
+from pydantic import BaseModel, ConfigDict
+
+FILE_NAME = "progress.json"
+
+
+Kind = Literal["statistics", "train", "evaluate"]
+
+
+class Progress(BaseModel):
+    """An exchange that is under way.
+
+    Attributes:
+        kind: what was asked.
+        round: of training; 0 for statistics.
+        asked: when, ISO 8601 in UTC.
+        reported: site -> when it answered, in whatever way; None while it has not.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Kind
+    round: int
+    asked: str
+    reported: dict[str, str | None]
+
+
+class ProgressFile:
+    """Keeps a run's `progress.json`; the latest exchange replaces the one before.
+
+    Args:
+        out: the run's folder.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self._path = out / FILE_NAME
+        self._sites: dict[int, str] = {}
+
+    def begin(self, kind: Kind, number: int, sites: Mapping[int, str]) -> None:
+        """Nodes were asked; `sites` says for which site each speaks."""
+        self._sites = dict(sites)
+        self._now = Progress(
+            kind=kind, round=number, asked=_time(), reported=dict.fromkeys(sorted(sites.values()))
+        )
+        self._write()
+
+    def heard(self, reply: Message) -> None:
+        """A node has answered; an error that Flower made up in its place counts for nobody."""
+        site = self._sites.get(reply.metadata.src_node_id)
+        if site is not None:
+            self._now = self._now.model_copy(update={"reported": {**self._now.reported, site: _time()}})
+            self._write()
+
+    def _write(self) -> None:
+        temporary = self._path.with_suffix(".tmp")
+        temporary.write_text(self._now.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        temporary.replace(self._path)
+
+
+def read_progress(out: Path) -> Progress | None:
+    """The latest exchange of a run; None before its first."""
+    path = out / FILE_NAME
+    return Progress.model_validate_json(path.read_bytes()) if path.is_file() else None
+
+
+def _time() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

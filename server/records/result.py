@@ -1,0 +1,59 @@
+"""What a run leaves behind: the kept weights and the preprocessing they expect."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from common.errors import InputError
+from common.messages.exchange import pack_preprocessing, unpack_preprocessing
+from common.patients.preprocessing import Preprocessing
+
+WEIGHTS = "weights.safetensors"
+
+
+PREPROCESSING = "preprocessing.safetensors"
+
+
+@dataclass(frozen=True)
+class Result:
+    """A trained model as arrays by parameter name, float32, and its preprocessing."""
+
+    weights: dict[str, NDArray[np.float32]]
+    preprocessing: Preprocessing
+
+
+def save_result(out: Path, result: Result) -> None:
+    """Write both files into a folder, each whole or not at all."""
+    _save(out / WEIGHTS, result.weights)
+    _save(out / PREPROCESSING, pack_preprocessing(result.preprocessing))
+
+
+def load_result(out: Path) -> Result:
+    """Read back what `save_result` wrote.
+
+    Raises:
+        InputError: if a file is missing or damaged.
+    """
+    return Result(_load(out / WEIGHTS), unpack_preprocessing(dict(_load(out / PREPROCESSING))))
+
+
+def _save(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    temporary = path.with_suffix(".tmp")
+    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary)
+    temporary.replace(path)
+
+
+def _load(path: Path) -> dict[str, NDArray[np.float32]]:
+    try:
+        arrays: dict[str, NDArray[np.float32]] = load_file(path)
+    except FileNotFoundError:
+        raise InputError(str(path), "there is no such file", "name the folder of a finished run") from None
+    except SafetensorError:
+        raise InputError(str(path), "is damaged", "run the federation again") from None
+    return arrays

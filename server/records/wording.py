@@ -1,0 +1,64 @@
+"""A run's records as sentences for the person who follows it."""
+
+from common.agreement.federation import Federation, quorum
+from common.errors import REFUSALS, RefusalCode
+from server.records.dropped import REASONS, Dropped, DropReason
+from server.records.journal import RoundRecord, RunRecord
+
+
+def round_line(record: RoundRecord, federation: Federation) -> str:
+    """One exchange: who replied, what the model is like, and who is missing and why."""
+    of = f" of {federation.training.rounds}" if record.kind == "train" else ""
+    head = f"round {record.round}{of}" if record.kind == "train" else "evaluation"
+    parts = [f"{len(record.sites)} hospitals in {record.seconds:.1f} s"]
+    if record.training_loss is not None:
+        parts.append(f"training loss {record.training_loss:.4g}")
+    if record.validation_loss is not None:
+        parts.append(f"validation loss {record.validation_loss:.4g}")
+    parts += [f"{task} {score:.3f}" for task, score in record.scores.items()]
+    if not record.applied:
+        parts.append(f"not counted, {quorum(federation)} hospitals are needed")
+    parts += [left_out(one) for one in record.dropped]
+    return f"{head}: {'; '.join(parts)}"
+
+
+def run_line(record: RunRecord, federation: Federation) -> str:
+    """How a run stands: started with whom, or ended how."""
+    everyone = len(federation.participants)
+    if record.status == "started":
+        return f"{len(record.sites)} of {everyone} hospitals take part: {', '.join(record.sites) or 'none'}."
+    if record.status == "failed":
+        return (
+            f"The run failed: {len(record.sites)} of {everyone} hospitals took part and {quorum(federation)} "
+            "are needed in every round."
+        )
+    loss = "" if record.best_loss is None else f", validation loss {record.best_loss:.4g}"
+    how = "every round had its quorum" if record.status == "completed" else "some rounds lacked a quorum"
+    return f"The run is {record.status}: {how}; kept are the weights of round {record.best_round}{loss}."
+
+
+def missing(record: RunRecord, federation: Federation) -> list[str]:
+    """As the run starts: how many hospitals have no part in it, and each one's reason."""
+    if record.status != "started" or not record.left_out:
+        return []
+    absent = [each.name for each in federation.participants if each.name not in record.sites]
+    head = [f"{len(absent)} of {len(federation.participants)} hospitals are missing:"] if absent else []
+    return head + [f"  {left_out(one)}" for one in record.left_out]
+
+
+def left_out(dropped: Dropped) -> str:
+    """Who has no part, and why."""
+    return f"{who(dropped)} {why(dropped)}"
+
+
+def who(dropped: Dropped) -> str:
+    """A hospital by name, or a node by number."""
+    return dropped.site if dropped.site is not None else f"node {dropped.node}"
+
+
+def why(dropped: Dropped) -> str:
+    """In the words of the reason or of the hospital's own refusal."""
+    if dropped.reason is DropReason.REFUSED and dropped.code in {code.value for code in RefusalCode}:
+        return f"refused ({dropped.code}): {REFUSALS[RefusalCode(dropped.code)]}"
+    code = "" if dropped.code is None else f" {dropped.code}"
+    return f"({dropped.reason.value}{code}): {REASONS[dropped.reason]}"

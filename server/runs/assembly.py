@@ -1,0 +1,145 @@
+"""Assembly of the hospitals of a run, and their statistics."""
+
+import math
+import time
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from flwr.app import Message, Metadata
+from flwr.serverapp import Grid
+
+from common.agreement.federation import Federation, quorum
+from common.messages.exchange import STATISTICS, StatisticsReply, StatisticsRequest
+from server.aggregation.replies import UnusableReplyError, read, sender
+from server.participants.roster import Named, Roster
+from server.records.dropped import Dropped, DropReason, ordered
+from server.records.progress import ProgressFile
+from server.runs.dispatch import exchange
+
+POLL_S = 1.0
+"""Seconds between two looks at which nodes are connected."""
+
+
+def enrol(
+    grid: Grid,
+    federation: Federation,
+    fold: int,
+    named: Named | None = None,
+    progress: ProgressFile | None = None,
+) -> Roster:
+    """Wait for the participants' nodes, and ask each who it is.
+
+    Where nodes are `named`, no other node counts or is asked anything. `progress` tells who has answered.
+    """
+    nodes = _assemble(grid, federation, named)
+    content = StatisticsRequest(federation=federation.digest, fold=fold).to_record()
+    deadline_s = federation.rounds.deadline_s
+    requests = [Message(content, node, STATISTICS, ttl=deadline_s) for node in nodes]
+    sent = [request.metadata for request in requests]
+    if progress is not None and named is not None:
+        progress.begin("statistics", 0, {node: named.sites[node] for node in nodes})
+    replies = exchange(grid, requests, deadline_s, None if progress is None else progress.heard)
+    return build(replies, sent, federation, named)
+
+
+def _assemble(grid: Grid, federation: Federation, named: Named | None) -> list[int]:
+    """The nodes that are connected once all are, `assembly_s` after a quorum was, or at the deadline."""
+    rounds, began = federation.rounds, time.monotonic()
+    expected, needed = len(federation.participants if named is None else named.sites), quorum(federation)
+    since: float | None = None  # when the quorum that is there now was first seen
+    while len(nodes := _connected(grid, named)) < expected:
+        now = time.monotonic()
+        since = (now if since is None else since) if len(nodes) >= needed else None
+        end = began + rounds.deadline_s
+        if since is not None:
+            end = min(end, since + rounds.assembly_s)
+        if now >= end:
+            break
+        time.sleep(min(POLL_S, end - now))
+    return nodes
+
+
+def _connected(grid: Grid, named: Named | None) -> list[int]:
+    return sorted(node for node in grid.get_node_ids() if named is None or node in named.sites)
+
+
+def build(
+    replies: Iterable[Message],
+    sent: Sequence[Metadata],
+    federation: Federation,
+    named: Named | None = None,
+) -> Roster:
+    """The roster from the nodes' answers; a name claimed by two nodes belongs to neither.
+
+    Where nodes are `named`, one that answers with another name has no part.
+    """
+    sites = {} if named is None else named.sites
+    participants = {participant.name for participant in federation.participants}
+    asked = {request.dst_node_id for request in sent}
+    claims: dict[str, list[tuple[int, StatisticsReply]]] = {}
+    digests: dict[int, str] = {}
+    left_out, heard = [] if named is None else list(named.left_out), set()
+    for message in replies:
+        node = sender(message, sent)
+        heard.add(node)
+        try:
+            if node not in asked:
+                raise UnusableReplyError(DropReason.UNKNOWN_NODE)
+            reply = read(StatisticsReply.from_record, message)
+            if reply.site not in participants:
+                raise UnusableReplyError(DropReason.NOT_A_PARTICIPANT)
+            if reply.site != sites.get(node, reply.site):
+                raise UnusableReplyError(DropReason.WRONG_SITE)
+            claims.setdefault(reply.site, []).append((node, reply))
+            digests[node] = message.content.object_id
+        except UnusableReplyError as bad:
+            left_out.append(Dropped(site=sites.get(node), node=node, reason=bad.reason, code=bad.code))
+    silent = asked - heard
+    left_out += [Dropped(site=sites.get(node), node=node, reason=DropReason.NO_REPLY) for node in silent]
+    explained = {one.site for one in left_out}
+    members: dict[str, tuple[int, StatisticsReply]] = {}
+    for site in sorted(participants):
+        claimants = claims.get(site, [])
+        if not claimants:
+            if site not in explained:
+                left_out.append(Dropped(site=site, reason=DropReason.ABSENT))
+        elif len({node for node, _ in claimants}) > 1:
+            left_out += [
+                Dropped(site=site, node=node, reason=DropReason.CLAIMED_TWICE) for node, _ in claimants
+            ]
+        elif len(claimants) > 1:
+            left_out.append(Dropped(site=site, node=claimants[0][0], reason=DropReason.DUPLICATE))
+        elif not _fits(claimants[0][1], federation):
+            left_out.append(Dropped(site=site, node=claimants[0][0], reason=DropReason.STATISTICS_INVALID))
+        else:
+            members[site] = claimants[0]
+    nodes = [node for node, _ in members.values()]
+    for site in [site for site, (node, _) in members.items() if nodes.count(node) > 1]:
+        left_out.append(Dropped(site=site, node=members.pop(site)[0], reason=DropReason.DUPLICATE))
+    return Roster(
+        statistics={site: reply for site, (_, reply) in members.items()},
+        nodes={site: node for site, (node, _) in members.items()},
+        left_out=ordered(left_out),
+        sha256={site: digests[node] for site, (node, _) in members.items()},
+    )
+
+
+def _fits(reply: StatisticsReply, federation: Federation) -> bool:
+    """Whether the sums have the names and shapes of `site_statistics`, and could be sums at all."""
+    shapes = {f"modality:{m.name}": (3, len(m.nodes)) for m in federation.modalities if m.scale != "none"}
+    shapes |= {f"survival:{task.name}": (3, 1) for task in federation.survival_tasks()}
+    if federation.privacy is not None and federation.privacy.statistics == "declared":
+        shapes = {}
+    if {name: array.shape for name, array in reply.moments.items()} != shapes:
+        return False
+    if set(reply.withheld) != set(shapes):
+        return False
+    if not all(math.isfinite(number) and number >= 0 for number in reply.withheld.values()):
+        return False
+    return all(
+        array.dtype.kind == "f"
+        and bool(np.isfinite(array).all())
+        and bool((array[0] >= 0).all() and (array[2] >= 0).all())
+        and (federation.privacy is not None or bool((array[0] <= reply.patients).all()))
+        for array in reply.moments.values()
+    )

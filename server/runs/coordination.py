@@ -1,0 +1,171 @@
+"""A run from the first question to the kept weights.
+
+Flower's own `Strategy.start` can neither stop early nor tell what each round was made of: the loop is here.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Literal
+
+from flwr.app import ArrayRecord, ConfigRecord, Message
+from flwr.serverapp import Grid
+
+from common.agreement.federation import Federation, quorum
+from common.models.registry import build_model
+from common.patients.preprocessing import Preprocessing, combine, declared
+from server.aggregation.strategies import make_strategy
+from server.aggregation.strategy import HardenedFedAvg, unpacked
+from server.participants.enrolment import Enrolled
+from server.participants.roster import Roster, name_nodes
+from server.records.journal import Journal, RoundRecord, RunRecord
+from server.records.progress import ProgressFile
+from server.records.result import Result, save_result
+from server.runs.assembly import enrol
+from server.runs.dispatch import exchange
+from server.runs.model_selection import Kept, TailMean
+
+MISSES = 3
+"""Rounds in a row without a quorum that end a run."""
+
+
+OnRound = Callable[[RoundRecord], None]
+
+
+class RunFailed(Exception):
+    """A run that cannot give a model."""
+
+
+def coordinate(
+    grid: Grid,
+    federation: Federation,
+    folder: Path,
+    out: Path,
+    fold: int = -1,
+    seed: int = 0,
+    on_round: OnRound | None = None,
+    enrolled: Enrolled | None = None,
+) -> RunRecord:
+    """Run a federation and write journal, weights and preprocessing.
+
+    Args:
+        grid: the way to the nodes.
+        federation: the agreement.
+        folder: where its public files are.
+        out: the run's folder.
+        fold: patients of this fold are held out; -1 holds out none.
+        seed: of the initial weights and everything drawn at the sites.
+        on_round: called with each exchange's record, the closing evaluation included.
+        enrolled: which node speaks for which site; without it every node is asked who it is.
+
+    Returns:
+        The run's closing record, `completed` or `partial`.
+
+    Raises:
+        RunFailed: if too few participants take part, or stop taking part.
+        InputError: if the sites' statistics cannot place a task's hazard intervals.
+    """
+    run = RunRecord(
+        status="started",
+        federation=federation.name,
+        digest=federation.digest,
+        strategy=federation.training.strategy,
+        fold=fold,
+        seed=seed,
+    )
+    with Journal(out) as journal:
+
+        def note(record: RoundRecord) -> None:
+            journal.write(record)
+            if on_round is not None:
+                on_round(record)
+
+        try:
+            named = None if enrolled is None else name_nodes(federation, enrolled)
+            progress = None if named is None else ProgressFile(out)
+            roster = enrol(grid, federation, fold, named, progress)
+            withheld = {site: dict(reply.withheld) for site, reply in roster.statistics.items()}
+            run = run.model_copy(
+                update={
+                    "sites": tuple(roster.nodes),
+                    "left_out": roster.left_out,
+                    "withheld": withheld,
+                    "statistics": roster.sha256,
+                }
+            )
+            journal.write(run)
+            if len(roster.nodes) < quorum(federation):
+                raise RunFailed(
+                    f"{len(roster.nodes)} of {len(federation.participants)} participants take part and "
+                    f"{quorum(federation)} are needed; the journal says why each other one does not."
+                )
+            preprocessing = _preprocessing(roster, federation)
+            strategy = make_strategy(federation, roster, preprocessing, fold, seed, out)
+            initial = ArrayRecord(build_model(federation, folder, seed).state_dict())
+            kept, rounds, missed = _train(grid, strategy, initial, note, progress)
+            save_result(out, Result(unpacked(kept.arrays), preprocessing))
+        except Exception:
+            journal.write(run.model_copy(update={"status": "failed"}))
+            raise
+        run = run.model_copy(
+            update={
+                "status": "partial" if missed else "completed",
+                "rounds": rounds,
+                "best_round": kept.round,
+                "best_loss": kept.loss,
+            }
+        )
+        journal.write(run)
+    return run
+
+
+def _preprocessing(roster: Roster, federation: Federation) -> Preprocessing:
+    """From the sites' sums, or from the federation file alone."""
+    if federation.privacy is not None and federation.privacy.statistics == "declared":
+        return declared(federation)
+    return combine([reply.statistics for reply in roster.statistics.values()], federation)
+
+
+def _train(
+    grid: Grid,
+    strategy: HardenedFedAvg,
+    arrays: ArrayRecord,
+    note: Callable[[RoundRecord], None],
+    progress: ProgressFile | None,
+) -> tuple[Kept, int, bool]:
+    """All rounds and the closing evaluation: (what to keep, rounds done, whether any lacked a quorum)."""
+    federation = strategy.plan.federation
+    training, deadline_s = federation.training, federation.rounds.deadline_s
+    kept, tail = Kept(arrays), TailMean(training.rounds)
+    trained, misses, missed = 0, 0, False
+    number = 0
+
+    def asked(kind: Literal["train", "evaluate"], requests: Iterable[Message]) -> Iterator[Message]:
+        if progress is None:
+            return exchange(grid, requests, deadline_s)
+        progress.begin(kind, number, strategy.plan.roster.sites)
+        return exchange(grid, requests, deadline_s, progress.heard)
+
+    for number in range(1, training.rounds + 1):
+        requests = strategy.configure_train(number, arrays, ConfigRecord(), grid)
+        result, _ = strategy.aggregate_train(number, asked("train", requests))
+        note(strategy.record)
+        if result is None:
+            misses, missed = misses + 1, True
+            if misses == MISSES:
+                raise RunFailed(f"{MISSES} rounds in a row had no quorum; the journal names who was missing.")
+            continue
+        misses = 0
+        kept.offer(arrays, trained, strategy.record.validation_loss, strategy.record.validation_error)
+        arrays, trained = result, number
+        tail.add(arrays, number)
+        if kept.waited >= training.patience:
+            break
+    if federation.privacy is not None:
+        kept.offer(tail.mean() or arrays, trained, None, None)
+        return kept, number, missed
+    requests = strategy.configure_evaluate(number + 1, arrays, ConfigRecord(), grid)
+    strategy.aggregate_evaluate(number + 1, asked("evaluate", requests))
+    note(strategy.record)
+    record = strategy.record
+    kept.offer(arrays, trained, record.validation_loss if record.applied else None, record.validation_error)
+    return kept, number, missed or not record.applied

@@ -1,0 +1,52 @@
+"""Requests out, replies in: Flower's own `send_and_receive` looks every three seconds and tells nothing in between."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+from flwr.app import Message
+from flwr.serverapp import Grid
+
+POLL_S = 0.5
+"""Seconds between two looks at the replies, which are at the coordinator's own SuperLink, at the most."""
+
+
+QUICK_S = 0.01
+"""The same as a round begins."""
+
+
+Heard = Callable[[Message], None]
+
+
+def exchange(
+    grid: Grid, requests: Iterable[Message], deadline_s: float, heard: Heard | None = None
+) -> Iterator[Message]:
+    """Send requests and yield each reply, errors among them, as it comes, until all are there or for the deadline.
+
+    Nothing is sent before the first reply is asked for, and no reply is kept here beyond those that a look at the grid
+    gave: one in a simulation, all that are there from a SuperLink. A request that Flower does not take, such as one to
+    a node whose key was withdrawn, has no reply. What is there at the deadline still counts.
+
+    Args:
+        grid: the way to the nodes.
+        requests: one per node; Flower names them as it sends them.
+        deadline_s: seconds to wait.
+        heard: called with each reply as it comes.
+    """
+    began = time.monotonic()
+    # Flower gives None for what it does not take, which its types do not say
+    waiting = {key: None for key in grid.push_messages(list(requests)) if key}
+    while waiting:
+        some = False
+        for reply in grid.pull_messages(list(waiting)):
+            some = True
+            waiting.pop(reply.metadata.reply_to_message_id, None)
+            if heard is not None:
+                heard(reply)
+            yield reply
+        if some:
+            continue
+        waited = time.monotonic() - began
+        if waited >= deadline_s:
+            return
+        # a round of seconds is not made longer by half a second, nor a round of minutes by a thousand looks
+        time.sleep(min(max(QUICK_S, waited / 20), POLL_S, deadline_s - waited))

@@ -1,0 +1,69 @@
+"""Choice of the weights that a run keeps."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from flwr.app import Array, ArrayRecord
+from numpy.typing import NDArray
+
+from server.aggregation.strategy import unpacked
+
+
+@dataclass
+class Kept:
+    """The latest weights whose validation loss is within one standard error of the lowest.
+
+    The one-standard-error rule (Breiman et al. 1984) along the rounds: with few validation patients the lowest loss is
+    mostly luck, and of models that cannot be told apart the later ranks patients better. As long as no loss is known,
+    the last weights are kept.
+
+    Attributes:
+        arrays: the weights.
+        round: the round of training they come from.
+        loss: their validation loss, None while unknown.
+        lowest: the lowest validation loss of any round.
+        margin: its standard error.
+        waited: rounds since without one that could be kept.
+    """
+
+    arrays: ArrayRecord
+    round: int = 0
+    loss: float | None = None
+    lowest: float | None = None
+    margin: float = 0.0
+    waited: int = 0
+
+    def offer(self, arrays: ArrayRecord, number: int, loss: float | None, error: float | None) -> None:
+        """Weigh the weights of a round against those kept."""
+        if loss is not None and (self.lowest is None or loss < self.lowest):
+            self.lowest, self.margin = loss, error or 0.0
+        if self.lowest is None or (loss is not None and loss <= self.lowest + self.margin):
+            self.arrays, self.round, self.loss, self.waited = arrays, number, loss, 0
+        else:
+            self.waited += 1
+
+
+@dataclass
+class TailMean:
+    """With privacy no loss tells which weights are best: kept is the mean over the second half of the rounds.
+
+    Noise averages out over rounds (Polyak & Juditsky 1992), and as post-processing this costs no budget.
+    """
+
+    rounds: int
+    sums: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    count: int = 0
+
+    def add(self, arrays: ArrayRecord, number: int) -> None:
+        """Weights after round `number`."""
+        if number <= self.rounds // 2:
+            return
+        for name, array in unpacked(arrays).items():
+            self.sums[name] = self.sums.get(name, 0.0) + array.astype(np.float64)
+        self.count += 1
+
+    def mean(self) -> ArrayRecord | None:
+        """The mean so far; None before the second half."""
+        if not self.count:
+            return None
+        return ArrayRecord({n: Array((s / self.count).astype(np.float32)) for n, s in self.sums.items()})

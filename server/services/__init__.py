@@ -1,0 +1,1 @@
+"""The coordinator's supervised processes; start with processes.py."""

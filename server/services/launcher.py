@@ -1,0 +1,101 @@
+"""What a coordinator's SuperExec starts in place of Flower's own `flwr-serverapp`: the installed `server.app`, always.
+
+Flower's SuperLink takes runs from any process of this machine, and Flower's `flwr-serverapp` would install and run the
+code in their bundles. Here nothing of a bundle is installed or imported, and a run goes on only if its bundle is the
+one that follows from the federation file in its folder, as `consilium coordinator run` makes it.
+
+Written against flwr 1.41: the function behind `flwr-serverapp` runs as it is, with five names of its module replaced. A
+contract test compares them with the installed Flower.
+"""
+
+import hashlib
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from flwr.app import Context, UserConfig
+from flwr.serverapp import Grid
+
+from common.agreement.bundle import PACKAGE, RUN, bundle_hash
+from common.agreement.federation import FILE_NAME, load
+from common.errors import InputError
+from common.processes.superexec import with_token
+
+COMMAND = "flwr-serverapp"
+
+
+OTHER_COMMANDS = ("flwr-agentapp", "flwr-clientapp", "flwr-connector", "flwr-model", "flwr-simulation")
+"""What a SuperExec can start beside `flwr-serverapp`; some would run a bundle's code."""
+
+
+RUNTIME = "flwr.superlink.runtime.run_serverapp"
+
+
+REPLACED = {
+    "install_from_fab": ("fab_file", "install_dir", "skip_prompt"),
+    "install_app_dependencies": ("project_dir", "launch_id", "run_id", "index_context"),
+    "get_project_config": ("project_dir",),
+    "get_fused_config_from_dir": ("project_dir", "override_config"),
+    "run_": ("grid", "context", "server_app_dir", "server_app_attr", "loaded_server_app"),
+}
+"""Name -> its parameters in Flower."""
+
+
+def run_server_app(arguments: Sequence[str]) -> None:
+    """Be `flwr-serverapp` for one run, with these command line arguments; ends the process as Flower does."""
+    runtime = importlib.import_module(RUNTIME)
+    for name, replacement in replacements().items():
+        setattr(runtime, name, replacement)
+    sys.argv = [COMMAND, *with_token(arguments)]
+    importlib.import_module("flwr.superlink.cli.flwr_serverapp").flwr_serverapp()
+
+
+def replacements() -> dict[str, Callable[..., Any]]:
+    """What stands in place of Flower's own functions, for one run."""
+    bundle = b""
+
+    def install_from_fab(fab_file: bytes, *_: object, **__: object) -> None:
+        """Nothing of a bundle is installed; it is kept to be compared."""
+        nonlocal bundle
+        bundle = fab_file
+
+    def install_app_dependencies(*_: object, **__: object) -> None:
+        """Nor anything it depends on."""
+
+    def get_project_config(*_: object) -> dict[str, Any]:
+        return {"tool": {"flwr": {"app": {"components": {"serverapp": f"{PACKAGE}'s own"}}}}}
+
+    def get_fused_config_from_dir(_: object, override_config: UserConfig) -> UserConfig:
+        config: UserConfig = {RUN: override_config.get(RUN, "")}
+        require_ours(bundle, config)
+        return config
+
+    def run_(grid: Grid, context: Context, **_: object) -> Context:
+        require_ours(bundle, context.run_config)
+        from server.app import app
+
+        app(grid=grid, context=context)
+        return context
+
+    replaced = locals()
+    return {name: replaced[name] for name in REPLACED}
+
+
+def require_ours(bundle: bytes, config: UserConfig) -> None:
+    """Make sure that a bundle is the one of the run that the configuration names.
+
+    Raises:
+        InputError: if there is no such run, or its federation file gives another bundle.
+    """
+    from server.app import run_folder
+
+    out = run_folder(config, os.environ)
+    if hashlib.sha256(bundle).hexdigest() != bundle_hash(load(out / FILE_NAME)):
+        what = f"is not the one of run {out.name}, and does not run here"
+        raise InputError("the bundle", what, "start runs by `consilium coordinator run` alone")
+
+
+if __name__ == "__main__":
+    run_server_app(sys.argv[1:])

@@ -1,0 +1,213 @@
+"""The coordinator's three processes: Flower's SuperLink, the SuperExec that runs its work, and nginx in front.
+
+The SuperLink keeps its state in a database and leaves the work to another process, so that a run outlives its end. That
+process, a SuperExec, starts whatever kind of task it is handed, by the name of a command on its PATH: there
+`flwr-serverapp` is our launcher, and every other command of that kind one that refuses.
+"""
+
+import os
+import shlex
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import tomli_w
+
+from common.errors import InputError
+from common.processes.supervision import Service, end_leftovers, supervise
+from common.processes.supervision_state import read_state
+from server.home.certificates import read_certificate
+from server.home.places import HOME_VARIABLE, SETTINGS, Home, write_proxy
+from server.services.launcher import COMMAND, OTHER_COMMANDS
+
+CONNECTION = "coordinator"
+"""Flower's name for this SuperLink."""
+
+
+SUPERLINK, SUPEREXEC, PROXY = "superlink", "superexec", "proxy"
+
+
+LOOPBACK = "127.0.0.1"
+
+
+_SYSTEM = ("/usr/sbin", "/usr/local/sbin")  # where nginx is, on the path of nobody but root
+
+
+def environment(home: Home) -> dict[str, str]:
+    """What Flower's processes need beside this process' environment."""
+    direct = [*filter(None, os.environ.get("NO_PROXY", "").split(",")), LOOPBACK, "localhost"]
+    scripts = str(Path(sys.executable).parent)  # beside the interpreter, also where PATH does not lead there
+    return {
+        "FLWR_HOME": str(home.flower),
+        "FLWR_TELEMETRY_ENABLED": "0",
+        "FLWR_DISABLE_UPDATE_CHECK": "1",
+        "NO_PROXY": ",".join(direct),
+        "no_proxy": ",".join(direct),
+        "PATH": os.pathsep.join([scripts, os.environ.get("PATH", os.defpath)]),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def script(name: str) -> str:
+    """A command that was installed with this interpreter."""
+    return str(Path(sys.executable).with_name(name))
+
+
+def start(home: Home, ready: Callable[[], None]) -> None:
+    """Run the services until SIGTERM or SIGINT; `ready` is called once, when the coordinator answers.
+
+    Raises:
+        InputError: if it runs already, a port is taken, or nginx is missing or rejects its configuration.
+    """
+    settings = home.settings()
+    if (running := read_state(home.services)) is not None:
+        what = f"this coordinator runs already, as process {running.pid}"
+        raise InputError(str(home.folder), what, "end it by `consilium coordinator stop`")
+    end_leftovers(home.services)  # they hold the ports
+    for key, host, port in (("port", "", settings.port), ("internal_port", LOOPBACK, settings.internal_port)):
+        if _taken(host, port):
+            raise InputError(
+                f"{home.folder / SETTINGS}, {key}",
+                f"port {port} is in use",
+                "end what uses it or change the port",
+            )
+    services = prepare(home)
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    announcer = threading.Thread(target=_announce, args=(home, ready, stopping), daemon=True)
+    announcer.start()
+    supervise(services, home.services, home.logs, stopping)
+
+
+def prepare(home: Home) -> tuple[Service, ...]:
+    """Write what the services read, and describe them.
+
+    Raises:
+        InputError: if the certificate has ended, or nginx is missing or rejects its configuration.
+    """
+    settings = home.settings()
+    _require_valid(home)
+    address = f"{LOOPBACK}:{settings.internal_port}"
+    connection = {"address": address, "root-certificates": str(home.authority)}
+    flower = {"superlink": {"default": CONNECTION, CONNECTION: connection}}
+    home.flower.mkdir(parents=True, exist_ok=True)
+    (home.flower / "config.toml").write_text(tomli_w.dumps(flower), encoding="utf-8")
+    env = environment(home)
+    superlink = (
+        *(script("flower-superlink"), "--host", LOOPBACK, "--port", str(settings.internal_port)),
+        *("--ssl-ca-certfile", str(home.authority)),
+        *("--ssl-certfile", str(home.certificate), "--ssl-keyfile", str(home.certificate)),
+        *("--enable-supernode-auth", "--isolation", "process", "--disable-runtime-dependency-installation"),
+        *("--database", str(home.database), "--superexec-auth-secret-file", str(home.superexec_secret)),
+    )
+    _write_commands(home)
+    superexec = (
+        *(sys.executable, "-P", "-m", "common.processes.superexec", "--runtime-api-address", address),
+        *("--root-certificates", str(home.authority)),
+        *("--superexec-auth-secret-file", str(home.superexec_secret)),
+    )
+    return (
+        Service(SUPERLINK, superlink, env, 1.0, lambda: answers(home, settings.internal_port)),
+        Service(SUPEREXEC, superexec, {**env, **_launching(home)}, 1.0),
+        Service(PROXY, _nginx(home, env), env, 1.0),
+    )
+
+
+def _launching(home: Home) -> dict[str, str]:
+    """What the SuperExec alone is told: the folder, and a PATH that does not lead to Flower's own commands."""
+    return {HOME_VARIABLE: str(home.folder), "PATH": str(home.launcher), "PYTHONSAFEPATH": "1"}
+
+
+def _write_commands(home: Home) -> None:
+    """Our launcher under the name of Flower's, and a refusal under the names of the others.
+
+    Raises:
+        InputError: if they could not be executed there.
+    """
+    home.launcher.mkdir(parents=True, exist_ok=True)
+    if os.statvfs(home.launcher).f_flag & os.ST_NOEXEC:
+        remedy = "mount it with exec, or make the coordinator's folder elsewhere"
+        raise InputError(str(home.launcher), "is on a file system that is mounted noexec", remedy)
+    ours = shlex.join([sys.executable, "-P", "-m", "server.services.launcher"])
+    scripts = dict.fromkeys(OTHER_COMMANDS, "echo 'this coordinator runs no such task' >&2\nexit 1")
+    scripts[COMMAND] = f'export PATH={os.defpath}\nexec {ours} "$@"'
+    for name, line in scripts.items():
+        temporary = home.launcher / f".{name}.tmp"
+        temporary.write_text(f"#!/bin/sh\n{line}\n", encoding="utf-8")
+        temporary.chmod(0o755)
+        temporary.replace(home.launcher / name)
+
+
+def answers(home: Home, port: int) -> bool:
+    """Whether the coordinator's health is well on this port of the loopback interface."""
+    try:
+        with direct(home).open(f"https://{LOOPBACK}:{port}/health", timeout=5) as reply:
+            return bool(reply.status == 200)
+    except OSError:  # nobody listens, or what listens is not this coordinator
+        return False
+
+
+def direct(home: Home) -> urllib.request.OpenerDirector:
+    """What opens addresses of this coordinator, through no proxy, and trusts its authority alone."""
+    context = ssl.create_default_context(cafile=str(home.authority))
+    return urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+    )
+
+
+def _require_valid(home: Home) -> None:
+    renew = f"make a new one by `consilium coordinator renew {home.folder}`"
+    until = read_certificate(home.certificate, renew).not_valid_after_utc
+    if until <= datetime.now(UTC):
+        raise InputError(str(home.certificate), f"its certificate ended on {until.date()}", renew)
+
+
+def _nginx(home: Home, env: Mapping[str, str]) -> tuple[str, ...]:
+    nginx = shutil.which("nginx", path=os.pathsep.join([env["PATH"], *_SYSTEM]))
+    if nginx is None:
+        raise InputError(
+            "nginx", "is not installed", "install it, for instance by `apt-get install nginx-light`"
+        )
+    home.proxy.mkdir(parents=True, exist_ok=True)
+    path = write_proxy(home, home.settings())
+    command = (nginx, "-p", str(home.proxy), "-c", str(path), "-e", "stderr")
+    tested = subprocess.run((*command, "-t", "-q"), capture_output=True, text=True, check=False)
+    if tested.returncode:
+        told = tested.stderr.strip().splitlines()[0] if tested.stderr.strip() else "no reason given"
+        raise InputError(str(path), f"nginx does not take it ({told})", f"correct {home.folder / SETTINGS}")
+    return command
+
+
+def _taken(host: str, port: int) -> bool:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except PermissionError:  # a port below 1024: nginx says so itself
+            return False
+        except OSError:
+            return True
+    return False
+
+
+def _announce(home: Home, ready: Callable[[], None], stopping: threading.Event) -> None:
+    settings = home.settings()
+    waiting = [
+        settings.internal_port,
+        settings.port,
+    ]  # in this order, or the proxy would log what it cannot reach
+    while not stopping.wait(0.2):
+        if answers(home, waiting[0]):
+            waiting.pop(0)
+        if not waiting:
+            ready()
+            return

@@ -1,0 +1,178 @@
+"""What the coordinator asks of its own SuperLink, through Flower's command line where that can tell."""
+
+import json
+import os
+import subprocess
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from flwr.proto.control_pb2 import ListNodesRequest, ListNodesResponse
+
+from common.errors import InputError
+from common.processes.supervision_state import read_state
+from server.home.places import Home
+from server.participants.enrolment import fingerprint_of
+from server.services.processes import CONNECTION, LOOPBACK, direct, environment, script
+
+TIMEOUT_S = 120
+
+
+@dataclass(frozen=True)
+class Node:
+    """A key as the SuperLink knows it: its node's number, and whether it was unregistered, which is for ever."""
+
+    number: int
+    unregistered: bool
+
+
+def known_keys(home: Home) -> dict[str, Node]:
+    """Fingerprint -> node, of every key the SuperLink was ever given: `flwr supernode list` names no keys.
+
+    Raises:
+        InputError: if the coordinator does not run or the SuperLink does not answer.
+    """
+    require_running(home)
+    request = urllib.request.Request(
+        f"https://{LOOPBACK}:{home.settings().internal_port}/v1/control/list-nodes",
+        data=ListNodesRequest().SerializeToString(),
+        headers={"Content-Type": "application/protobuf"},
+    )
+    try:
+        with direct(home).open(request, timeout=TIMEOUT_S) as reply:
+            nodes = ListNodesResponse.FromString(reply.read()).nodes_info
+    except OSError:
+        raise InputError("the SuperLink", "does not answer", _look(home)) from None
+    known = {}
+    for node in nodes:
+        key = serialization.load_pem_public_key(node.public_key)
+        if isinstance(key, ec.EllipticCurvePublicKey):
+            known[fingerprint_of(key)] = Node(node.node_id, node.status == "unregistered")
+    return known
+
+
+def register(home: Home, public_key: Path) -> int:
+    """Have the SuperLink accept this key; the number of the node that it will be.
+
+    Raises:
+        InputError: if the coordinator does not run, or the SuperLink knows the key.
+    """
+    return int(_ask(home, "supernode", "register", str(public_key.absolute()), CONNECTION)["node-id"])
+
+
+def unregister(home: Home, node: int) -> None:
+    """Have the SuperLink refuse this node's key from now on.
+
+    Raises:
+        InputError: if the coordinator does not run, or the SuperLink does not know the node.
+    """
+    _ask(home, "supernode", "unregister", str(node), CONNECTION)
+
+
+def connected(home: Home) -> dict[int, str]:
+    """The nodes that are connected now, and since when, ISO 8601 in UTC.
+
+    Raises:
+        InputError: if the coordinator does not run.
+    """
+    nodes = _ask(home, "supernode", "list", CONNECTION)["nodes"]
+    return {int(node["node-id"]): str(node["online-at"]) for node in nodes if node["status"] == "online"}
+
+
+def submit(home: Home, bundle: Path, run_config: Path) -> int:
+    """Start a run of a bundle and return Flower's number of it.
+
+    Raises:
+        InputError: if the coordinator does not run, or the SuperLink does not take the bundle.
+    """
+    return int(_ask(home, "run", str(bundle), CONNECTION, "--run-config", str(run_config))["run-id"])
+
+
+def run_status(home: Home, run: int) -> str:
+    """Flower's word for how far a run is, such as `running` or `finished:failed`.
+
+    Raises:
+        InputError: if the coordinator does not run.
+    """
+    return str(_ask(home, "list", CONNECTION, "--run-id", str(run))["runs"][0]["status"])
+
+
+def runs_in_progress(home: Home) -> tuple[int, ...]:
+    """Flower's numbers of the runs that have not ended.
+
+    Raises:
+        InputError: if the coordinator does not run.
+    """
+    runs = _ask(home, "list", CONNECTION)["runs"]
+    return tuple(int(run["run-id"]) for run in runs if not str(run["status"]).startswith("finished"))
+
+
+def stop_run(home: Home, run: int) -> None:
+    """End a run.
+
+    Raises:
+        InputError: if the coordinator does not run, or the run has ended.
+    """
+    _ask(home, "stop", str(run), CONNECTION)
+
+
+def run_log(home: Home, run: int) -> str:
+    """What the coordinator's own part of a run has logged.
+
+    Raises:
+        InputError: if the coordinator does not run or the SuperLink does not answer.
+    """
+    return _flwr(home, "log", str(run), CONNECTION, "--show").stdout
+
+
+def require_running(home: Home) -> None:
+    """The coordinator has to run.
+
+    Raises:
+        InputError: if it does not.
+    """
+    if read_state(home.services) is None:
+        raise InputError(
+            str(home.folder), "this coordinator does not run", "start it by `consilium coordinator start`"
+        )
+
+
+def _ask(home: Home, *arguments: str) -> dict[str, Any]:
+    done = _flwr(home, *arguments, "--format", "json")
+    try:
+        answer: dict[str, Any] = json.loads(done.stdout)
+    except json.JSONDecodeError:
+        raise InputError("the SuperLink", _last_line(done.stdout + done.stderr), _look(home)) from None
+    if not answer.get("success"):
+        raise InputError("the SuperLink", _last_line(str(answer.get("error-message", ""))), _look(home))
+    return answer
+
+
+def _flwr(home: Home, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    require_running(home)
+    try:
+        return subprocess.run(
+            [script("flwr"), *arguments],
+            env={**os.environ, **environment(home)},
+            cwd=home.flower,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise InputError("the SuperLink", "does not answer", _look(home)) from None
+
+
+def _look(home: Home) -> str:
+    return f"look at `consilium coordinator logs {home.folder} superlink`"
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip(" │╭╰─╮╯") for line in text.splitlines()]
+    told = [line for line in lines if line]
+    return told[-1].rstrip(".") if told else "answered nothing"

@@ -1,0 +1,91 @@
+"""The ways of training that are compared: without privacy, and at claimed epsilons."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from client.privacy.dp_sgd import train_privately
+from client.training.local import train
+from common.agreement.federation import Federation
+from common.agreement.settings import Privacy
+from common.errors import InputError
+from common.models.hierarchical import HierarchicalMultimodalGNN
+from common.patients.batch import PatientBatch
+from common.privacy.accounting import spend
+from common.privacy.guarantee import check_agreement
+from common.privacy.planning import plan, planned_releases, with_privacy
+
+SAMPLING_RATE, LEARNING_RATE = 0.5, 0.5
+"""Of private training. Sampling at a half amplifies little, so that what the audit finds stays near what is claimed."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """An agreement, and what it claims: `epsilon` of the whole run at its delta, infinite without privacy."""
+
+    federation: Federation
+    epsilon: float
+
+    @property
+    def name(self) -> str:
+        """As in the rows of a table: the accountants' epsilon lies a little below the one planned for."""
+        return "no DP" if self.federation.privacy is None else f"epsilon {self.epsilon:.2g}"
+
+
+def without_privacy(federation: Federation) -> Setting:
+    """Training as agreed, with no limit to what it tells."""
+    return Setting(federation.model_copy(update={"privacy": None}), math.inf)
+
+
+def with_epsilon(federation: Federation, epsilon: float, delta: float, members: int) -> Setting:
+    """Private training whose rounds together cost `epsilon` at `delta`; steps are scaled for about `members` patients.
+
+    Raises:
+        InputError: if no noise is enough.
+    """
+    proposed = Privacy(
+        noise_multiplier=1.0,
+        sampling_rate=SAMPLING_RATE,
+        expected_batch_size=SAMPLING_RATE * members,
+        learning_rate=LEARNING_RATE,
+        statistics="public",
+        delta=delta,
+    )
+    try:
+        privacy = plan(epsilon, federation.training.rounds, proposed)
+    except ValueError as error:
+        raise InputError(f"--epsilon {epsilon:g}", str(error), "ask for a larger one") from None
+    agreed = with_privacy(federation, privacy)
+    check_agreement(agreed)
+    return Setting(agreed, claimed(agreed))
+
+
+def claimed(federation: Federation) -> float:
+    """Epsilon of the training steps of a whole run by the accountants, at the agreement's delta."""
+    assert federation.privacy is not None
+    return spend(
+        planned_releases(federation.privacy, federation.training.rounds), federation.privacy.delta
+    ).epsilon
+
+
+def compared(federation: Federation, epsilons: Sequence[float], delta: float, members: int) -> list[Setting]:
+    """Without privacy first, then every epsilon."""
+    private = [with_epsilon(federation, epsilon, delta, members) for epsilon in epsilons]
+    return [without_privacy(federation), *private]
+
+
+def train_round(
+    model: HierarchicalMultimodalGNN,
+    batch: PatientBatch,
+    federation: Federation,
+    cuts: dict[str, Tensor],
+    round_: int,
+    seed: int,
+) -> None:
+    """One round at one hospital, in place, by the hospital's own code; `seed` matters without privacy only."""
+    if federation.privacy is None:
+        train(model, batch, federation, cuts, round_, seed + round_)
+    else:
+        train_privately(model, batch, federation, federation.privacy, cuts, round_, frozenset())

@@ -1,0 +1,1 @@
+"""Classical models on the same inputs; start with registry.py."""

@@ -1,0 +1,1 @@
+"""Cost of a round of real processes; start with bench.py."""

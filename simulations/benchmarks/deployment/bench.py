@@ -1,0 +1,174 @@
+"""`consilium bench deployment`: a coordinator and hospitals as real processes over TLS, beside Flower by itself."""
+
+import json
+import os
+import re
+import subprocess
+import time
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from client.site_folder.outside import STATE_VARIABLE
+from client.site_folder.places import Home as SiteHome
+from client.site_folder.site_file import SITE_FILE
+from common.agreement.federation import FILE_NAME, load, save
+from common.models.registry import build_model
+from server.home.places import Home, free_port, open_home
+from server.records.journal import RoundRecord, read_journal
+from server.services.processes import script
+from simulations.benchmarks.deployment.bare_flower import bare_rounds, running, wait_for
+from simulations.cohorts.synthetic import write_synthetic
+from simulations.results.machine import Machine, machine
+from simulations.results.schema import write_whole
+
+PATIENTS = 30
+"""Per hospital: so few that a round is spent on everything but training."""
+
+
+READY = b"Ready after"
+
+
+class Measured(BaseModel):
+    """Everything measured, on which machine and when.
+
+    Attributes:
+        sites: hospitals, all on this machine.
+        parameters: of the model.
+        ready_s: from starting the coordinator until it answers.
+        first_s: from starting the hospitals until the first round was trained and averaged, statistics included.
+        rounds_s: seconds of each round of training.
+        bare_s: of each round of Flower by itself, with one array of as many bytes.
+        reply_bytes: of a hospital's reply in a round, by its receipt.
+        all_bytes: of all that left a hospital in the run.
+        messages: that left it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    machine: Machine
+    date: datetime = Field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
+    sites: int
+    parameters: int
+    ready_s: float
+    first_s: float
+    rounds_s: tuple[float, ...]
+    bare_s: tuple[float, ...]
+    reply_bytes: int
+    all_bytes: int
+    messages: int
+
+
+def run_deployment(sites: int, rounds: int, out: Path | None) -> Measured:
+    """Measure a run of synthetic hospitals with few patients, and as many rounds of Flower by itself."""
+    with TemporaryDirectory() as name:
+        folder = Path(name).resolve()
+        cohort = folder / "cohort"
+        write_synthetic(cohort, sites=sites, patients=PATIENTS, lacking=0, seed=0)
+        federation = load(cohort / FILE_NAME).changed({"training.rounds": str(rounds)})
+        save(federation, cohort / FILE_NAME)
+        weights = build_model(federation, cohort, seed=0).state_dict().values()
+        parameters = sum(tensor.numel() for tensor in weights)
+        homes = [SiteHome(cohort / f"hospital-{number}") for number in range(1, sites + 1)]
+        ready_s, first_s, journal = _run(folder, cohort, homes)
+        told = _do("site", "receipts", homes[0].folder, "--json")
+        sizes = [receipt["size_bytes"] for receipt in json.loads(told)]
+        (folder / "bare").mkdir()
+        measured = Measured(
+            machine=machine(),
+            sites=sites,
+            parameters=parameters,
+            ready_s=ready_s,
+            first_s=first_s,
+            rounds_s=tuple(record.seconds for record in journal if record.kind == "train"),
+            bare_s=bare_rounds(folder / "bare", sites, rounds, 4 * parameters),
+            reply_bytes=max(sizes),
+            all_bytes=sum(sizes),
+            messages=len(sizes),
+        )
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(out, measured.model_dump_json(indent=2) + "\n")
+    return measured
+
+
+def _run(folder: Path, cohort: Path, sites: list[SiteHome]) -> tuple[float, float, list[RoundRecord]]:
+    """(seconds until the coordinator is ready, until the first round is done, the rounds)."""
+    _do(
+        "coordinator",
+        "init",
+        folder / "home",
+        "--host",
+        "localhost",
+        "--port",
+        free_port(),
+        "--federation",
+        cohort,
+    )
+    home = open_home(folder / "home")
+    environment = {**os.environ, STATE_VARIABLE: str(folder / "state")}
+    with ExitStack() as started:
+        log, begun = folder / "coordinator.log", time.monotonic()
+        command = [script("consilium"), "coordinator", "start", str(home.folder)]
+        started.enter_context(running(command, log, environment))
+        wait_for(lambda: log.is_file() and READY in log.read_bytes())
+        ready_s = time.monotonic() - begun
+        for number, site in enumerate(sites, start=1):
+            _join(home, site, f"hospital {number}")
+        begun = time.monotonic()
+        for site in sites:
+            command = [script("consilium"), "site", "start", str(site.folder)]
+            started.enter_context(running(command, folder / "site.log", environment))
+        run = subprocess.Popen(
+            [script("consilium"), "coordinator", "run", str(home.folder), "--json"],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert run.stdout is not None
+        told = (time.monotonic() - begun for line in run.stdout if json.loads(line).get("kind") == "train")
+        first_s = next(told)
+        run.communicate()
+        (out,) = home.runs.iterdir()
+        return ready_s, first_s, [record for record in read_journal(out) if isinstance(record, RoundRecord)]
+
+
+def _join(home: Home, site: SiteHome, name: str) -> None:
+    """Make a hospital ready: without folds, which are for simulations."""
+    settings = site.folder / SITE_FILE
+    settings.write_text(re.sub(r"(?m)^fold = .*\n", "", settings.read_text()))
+    address = ("--coordinator", f"localhost:{home.settings().port}", "--ca", home.authority)
+    _do("site", "init", site.folder, "--name", name, *address, "--port", free_port())
+    _do("coordinator", "enrol", home.folder, name, site.public_key)
+    _do("site", "approve", site.folder, home.agreement, "--yes")
+
+
+def _do(*arguments: object) -> str:
+    command = [script("consilium"), *map(str, arguments)]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def table(measured: Measured) -> str:
+    """A Markdown table of what was measured, and on what."""
+    round_s, bare_s = median(measured.rounds_s), median(measured.bare_s)
+    bare_bytes = 4 * measured.parameters
+    rows = {
+        "coordinator, from start to ready": f"{measured.ready_s:.1f} s",
+        "hospitals, from `site start` to the first round trained": f"{measured.first_s:.1f} s",
+        "a round, median": f"{round_s:.1f} s",
+        "a round of Flower by itself, median": f"{bare_s:.1f} s",
+        "a round over that floor": f"{round_s - bare_s:.1f} s",
+        "out of a hospital per round": f"{measured.reply_bytes:,} bytes",
+        f"the weights alone ({measured.parameters:,} x 4)": f"{bare_bytes:,} bytes",
+        "over that": f"{measured.reply_bytes - bare_bytes:,} bytes",
+        f"out of a hospital in all ({measured.messages} messages)": f"{measured.all_bytes:,} bytes",
+    }
+    lines = [f"| {name} | {value} |" for name, value in rows.items()]
+    where = measured.machine
+    footer = f"{measured.sites} hospitals with {PATIENTS} synthetic patients each, {len(measured.rounds_s)} rounds, "
+    footer += f"all on one machine: {where.processor}, {where.cores} cores, Python {where.python}, "
+    footer += f"torch {where.torch}, {measured.date:%Y-%m-%d}."
+    return "\n".join(["| | |", "| --- | ---: |", *lines]) + f"\n\n{footer}"

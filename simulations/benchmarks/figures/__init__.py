@@ -1,0 +1,1 @@
+"""Tables of accuracy in the documentation; start with public_cohorts.py."""

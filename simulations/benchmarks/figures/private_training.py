@@ -1,0 +1,132 @@
+"""`consilium bench privacy`: what privacy costs in accuracy on public cohorts, as the table in docs/privacy.md."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+
+from common.errors import InputError
+from simulations.experiment.preparing import Request
+from simulations.results.schema import METRIC_NAMES, MISSING, MetricSummary, Result
+from simulations.simulate import simulate
+
+
+@dataclass(frozen=True)
+class Case:
+    """A cohort at some epsilons and a delta; figures are of `metric`, the mean over hospitals if `by_hospital`."""
+
+    cohort: str
+    epsilons: tuple[float, ...]
+    delta: float
+    metric: str
+    seeds: int
+    fold: int | None = None
+    by_hospital: bool = False
+
+
+CASES = (
+    # FLamby's measure: accuracy, the mean over the four hospitals' own test patients.
+    Case("fed-heart", (1.0,), 1e-3, "accuracy", seeds=5, by_hospital=True),
+    Case("fed-heart", (1.0,), 1e-4, "accuracy", seeds=5, by_hospital=True),
+    Case("fed-heart", (8.0, 3.0, 1.0), 1e-3, "auroc", seeds=5),
+    Case("fed-tcga-brca", (8.0, 3.0, 1.0), 1e-3, "c_index", seeds=5),
+    Case("tcga-pan5", (8.0, 3.0, 1.0), 1e-3, "c_index", seeds=1, fold=1),
+)
+
+
+def run_case(case: Case, data: Path | None, out: Path) -> list[Result]:
+    """Simulate a case with each of its seeds into folders of `out`; what is there already is not run again.
+
+    Raises:
+        InputError: if the cohort's data are not there.
+    """
+    results = []
+    for seed in range(case.seeds):
+        folder = (
+            out / f"{case.cohort}-{case.delta:g}-{'-'.join(f'{e:g}' for e in case.epsilons)}" / f"seed{seed}"
+        )
+        written = folder / "result.json"
+        if not written.is_file():
+            asked = [f"--epsilon {epsilon:g}" for epsilon in case.epsilons]
+            fold = [] if case.fold is None else [f"--fold {case.fold}"]
+            command = [
+                "consilium simulate",
+                case.cohort,
+                *fold,
+                f"--seed {seed}",
+                *asked,
+                f"--delta {case.delta:g}",
+            ]
+            simulate(
+                Request(
+                    cohort=case.cohort,
+                    data=data,
+                    rounds=None,
+                    fold=case.fold,
+                    folds=None,
+                    seed=seed,
+                    engine=None,
+                    settings=(),
+                    out=folder,
+                    command=" ".join(command),
+                    epsilons=case.epsilons,
+                    delta=case.delta,
+                )
+            )
+        results.append(Result.read(written))
+    return results
+
+
+def run_all(cohorts: Sequence[str] | None, data: Path | None, out: Path) -> list[tuple[Case, list[Result]]]:
+    """Every case, or those of some cohorts.
+
+    Raises:
+        InputError: for a cohort without a case, or whose data are not there.
+    """
+    chosen = [case for case in CASES if cohorts is None or case.cohort in cohorts]
+    if unknown := set(cohorts or ()) - {case.cohort for case in CASES}:
+        known = ", ".join(dict.fromkeys(case.cohort for case in CASES))
+        raise InputError(min(unknown), "is not among the cohorts of this table", f"choose from {known}")
+    return [(case, run_case(case, data, out)) for case in chosen]
+
+
+def table(found: Sequence[tuple[Case, list[Result]]]) -> str:
+    """A Markdown table: mean ± standard deviation over seeds, and the machine of the last run."""
+    head = ["cohort", "seeds", "metric", "privacy", "noise", "spent", "federated", "hospital alone", "pooled"]
+    lines = [head, ["---"] * 4 + ["---:"] * 5]
+    for case, results in found:
+        lines += _rows(case, results)
+    machine, date = found[-1][1][-1].machine, found[-1][1][-1].date
+    where = f"{machine.processor}, {machine.cores} cores, torch {machine.torch}, {date:%Y-%m-%d}"
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + f"\n\n{where}."
+
+
+def _rows(case: Case, results: list[Result]) -> Iterator[list[str]]:
+    task = next(iter(results[0].tasks))
+    name = METRIC_NAMES[case.metric] + (", mean over hospitals" if case.by_hospital else "")
+    first = [case.cohort, str(len(results)), name]
+    others = [
+        _over(case, [result.tasks[task].get(arm, {}) for result in results]) for arm in ("local", "pooled")
+    ]
+    together = [result.tasks[task].get("federated", {}) for result in results]
+    yield [*first, "none", "", "", _over(case, together), *others]
+    for place, epsilon in enumerate(case.epsilons):
+        runs = [result.privacy[place] for result in results]
+        spent = max(run.spent for run in runs if run.spent is not None)
+        private = _over(case, [run.tasks.get(task, {}) for run in runs])
+        terms = f"({epsilon:g}, {case.delta:g})"
+        yield [*first, terms, f"{runs[0].noise_multiplier:.2f}", f"{spent:.2f}", private, "", ""]
+
+
+def _over(case: Case, metrics: Sequence[dict[str, MetricSummary]]) -> str:
+    figures = []
+    for each in metrics:
+        summary = each.get(case.metric)
+        if summary is None:
+            continue
+        groups = [value for value in summary.groups.values() if value is not None]
+        figure = mean(groups) if case.by_hospital and groups else summary.mean
+        figures += [] if figure is None else [figure]
+    if not figures:
+        return MISSING
+    return f"{mean(figures):.3f}" + (f" ± {stdev(figures):.3f}" if len(figures) > 1 else "")

@@ -1,0 +1,109 @@
+"""`consilium bench figures`: every public cohort with the defaults, as the table in the README."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from simulations.experiment.preparing import Request
+from simulations.results.schema import ARMS, METRIC_NAMES, Arm, MetricSummary, Result, summarise
+from simulations.simulate import simulate
+
+COHORTS: dict[str, int | None] = {
+    "lung": None,
+    "fed-heart": None,
+    "fed-tcga-brca": None,
+    "ici": None,
+    "cdisc": None,
+    "tcga-brca": 2,
+    "tcga-pan5": 2,
+}
+"""Cohort -> how many folds to hold out in turn; None for all there are."""
+
+
+UNKNOWN_SUMMARY = summarise([])
+
+
+def run_figures(cohorts: Sequence[str], data: Path | None, seed: int, out: Path) -> list[Result]:
+    """Simulate each cohort into a folder of `out`; one whose result is there is not run again.
+
+    Raises:
+        InputError: if a cohort is unknown or its data are not there.
+    """
+    results = []
+    for cohort in cohorts:
+        written = out / cohort / "result.json"
+        if not written.is_file() or Result.read(written).seed != seed:
+            folds = COHORTS.get(cohort)
+            command = (
+                f"consilium simulate {cohort}" + (f" --folds {folds}" if folds else "") + f" --seed {seed}"
+            )
+            simulate(
+                Request(
+                    cohort=cohort,
+                    data=data,
+                    rounds=None,
+                    fold=None,
+                    folds=folds,
+                    seed=seed,
+                    engine=None,
+                    settings=(),
+                    out=out / cohort,
+                    command=command,
+                )
+            )
+        results.append(Result.read(written))
+    return results
+
+
+def table(results: Sequence[Result]) -> str:
+    """A Markdown table of every task's headline metric by arm, and what it took on which machine."""
+    arms: list[Arm] = [
+        arm for arm in ARMS if any(arm in found for r in results for found in r.tasks.values())
+    ]
+    head = ["cohort", "hospitals", "patients", "metric", *arms, "s / round", "minutes", "MB"]
+    lines = [head, ["---"] * 3 + ["---"] + ["---:"] * (len(head) - 4)]
+    for result in results:
+        seconds = [fold.seconds_per_round for fold in result.folds if fold.seconds_per_round is not None]
+        for name, outcome in result.outcomes.items():
+            label = result.cohort if len(result.outcomes) == 1 else f"{result.cohort}, {name}"
+            lines.append(
+                [
+                    f"{label} ({_folds(len(result.folds))})",
+                    str(len(result.hospitals)),
+                    f"{sum(hospital.patients for hospital in result.hospitals.values()):,}",
+                    METRIC_NAMES[outcome.metric],
+                    *(_cell(result.headline(name, arm)) for arm in arms),
+                    f"{sum(seconds) / len(seconds):.2f}" if seconds else "",
+                    f"{(result.seconds or 0) / 60:.1f}",
+                    f"{result.peak_memory_mb or 0:.0f}",
+                ]
+            )
+            if within := _within_subgroups(result, name, arms):
+                lines.append(
+                    ["  mean within subgroups", "", "", METRIC_NAMES[outcome.metric], *within, "", "", ""]
+                )
+    machine = results[0].machine
+    footer = f"{machine.processor}, {machine.cores} cores, Python {machine.python}, torch {machine.torch}, "
+    footer += f"{max(result.date for result in results):%Y-%m-%d}, seed {results[0].seed}."
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + f"\n\n{footer}"
+
+
+def _within_subgroups(result: Result, task: str, arms: Sequence[Arm]) -> list[str]:
+    """The headline metric within each named subgroup, mean over subgroups; nothing where hospitals are the groups."""
+    found = [(result.headline(task, arm) or UNKNOWN_SUMMARY).groups for arm in arms]
+    if not any(found) or all(set(groups) <= set(result.hospitals) for groups in found):
+        return []
+    cells = []
+    for groups in found:
+        known = [score for score in groups.values() if score is not None]
+        cells.append(f"{sum(known) / len(known):.3f}" if known else "")
+    return cells
+
+
+def _folds(count: int) -> str:
+    return "1 fold" if count == 1 else f"{count} folds"
+
+
+def _cell(summary: MetricSummary | None) -> str:
+    if summary is None or summary.mean is None:
+        return ""
+    return f"{summary.mean:.3f}" + (f" ± {summary.sd:.3f}" if summary.sd is not None else "")

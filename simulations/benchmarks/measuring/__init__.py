@@ -1,0 +1,1 @@
+"""Stopwatches and reference data of all benchmarks; start with stopwatch.py."""

@@ -1,0 +1,183 @@
+"""`consilium bench rounds`: what an engine adds to each message to a hospital, beside Flower's own simulation on Ray.
+
+The same two apps run on every engine, on hospitals with so few patients that there is little to train. What the apps
+themselves take is measured in their own processes and subtracted; what is left is the engine's: carrying messages,
+waiting, and starting things.
+"""
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from common.agreement.federation import FILE_NAME, load, save
+from common.errors import InputError
+from simulations.benchmarks.measuring.process_tree import require_proc
+from simulations.benchmarks.rounds.federated_run import Run, run_measured
+from simulations.cohorts.synthetic import write_synthetic
+from simulations.engines.process_pool import available_cores
+from simulations.results.machine import Machine, machine
+from simulations.results.schema import write_whole
+
+ENGINES = ("serial", "processes", "ray")
+
+
+PATIENTS = 12
+"""Per hospital: so few that training is over before it has begun."""
+
+
+LEAST_S = 1e-4
+"""What can be told apart from nothing: a difference of two times that are a hundred times as long."""
+
+
+SMALL = {"genes": 16, "proteins": 4, "clinical": 4, "imaging": 4}
+
+
+class Overhead(BaseModel):
+    """One engine with so many sites: medians over the rounds after the first of all repeats, in seconds and MiB.
+
+    Attributes:
+        workers: sites that are played at a time.
+        starting_s: from the start of the process until the first round was asked for.
+        round_s: of a whole round.
+        message_s: of the engine per message: `workers` times the round less the ServerApp's own work, less the time
+            in the hospitals' app, over the messages of a round.
+        message_processor_s: of the engine per message on all processors, less that of both apps.
+        peak_mib: the most memory of the process and all it started, Ray's daemons among them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    engine: str
+    sites: int
+    workers: int
+    starting_s: float
+    round_s: float
+    message_s: float
+    message_processor_s: float
+    peak_mib: float
+
+
+class Measured(BaseModel):
+    """Everything measured, on which machine and when."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    machine: Machine
+    date: datetime = Field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
+    rounds: int
+    repeats: int
+    rows: tuple[Overhead, ...]
+
+
+def run_rounds(
+    engines: Sequence[str],
+    sites: Sequence[int],
+    rounds: int,
+    repeats: int,
+    out: Path | None,
+    say: Callable[[str], None] = lambda text: None,
+) -> Measured:
+    """Measure every engine with every number of sites; engines take turns, so that a busy minute meets all of them.
+
+    Args:
+        engines: of `ENGINES`.
+        sites: numbers of sites.
+        rounds: of training in a run.
+        repeats: runs of each.
+        out: a file for the figures, as JSON.
+        say: hears what is being run.
+
+    Raises:
+        InputError: if the system or the engines cannot be measured here.
+    """
+    require_proc("bench rounds")
+    for engine in engines:
+        if engine not in ENGINES:
+            raise InputError(f"--engine {engine}", "is not an engine", f"use {', '.join(ENGINES)}")
+        if engine == "ray" and importlib.util.find_spec("ray") is None:
+            raise InputError("--engine ray", "Ray is not installed", 'install "consilium[ray]"')
+    rows = []
+    with TemporaryDirectory() as name:
+        for count in sites:
+            cohort = _cohort(Path(name) / f"{count}", count, rounds)
+            runs: dict[str, list[Run]] = {engine: [] for engine in engines}
+            for repeat in range(repeats):
+                for engine in engines:
+                    say(f"{count} sites, {engine}, {repeat + 1} of {repeats}")
+                    runs[engine].append(run_measured(cohort, engine))
+            rows += [_overhead(engine, count, found) for engine, found in runs.items()]
+    measured = Measured(machine=machine(), rounds=rounds, repeats=repeats, rows=tuple(rows))
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(out, measured.model_dump_json(indent=2) + "\n")
+    return measured
+
+
+def _cohort(folder: Path, sites: int, rounds: int) -> Path:
+    write_synthetic(folder, sites=sites, patients=PATIENTS, lacking=0, **SMALL)
+    settings = {"training.rounds": str(rounds), "training.patience": str(rounds)}
+    save(load(folder / FILE_NAME).changed(settings), folder / FILE_NAME)
+    return folder
+
+
+def _overhead(engine: str, sites: int, runs: Sequence[Run]) -> Overhead:
+    workers = 1 if engine == "serial" else min(available_cores(), sites)
+    rounds = [each for run in runs for each in run.rounds[1:]]  # the first warms up
+    walls = [(workers * (each.seconds - each.server_s) - each.app_s) / sites for each in rounds]
+    processor = [(each.processor_s - each.server_s - each.app_processor_s) / sites for each in rounds]
+    return Overhead(
+        engine=engine,
+        sites=sites,
+        workers=workers,
+        starting_s=median(run.starting_s for run in runs),
+        round_s=median(each.seconds for each in rounds),
+        message_s=median(walls),
+        message_processor_s=median(processor),
+        peak_mib=median(run.peak_mib for run in runs),
+    )
+
+
+def table(measured: Measured) -> str:
+    """A Markdown table of what was measured, and on what; ratios are Ray's figure over that of the row."""
+    heads = ["engine", "sites", "start, s", "round, s", "ms/message", "Ray's", "CPU ms/message", "Ray's"]
+    heads += ["memory, MiB", "Ray's"]
+    lines = [f"| {' | '.join(heads)} |", f"| --- |{' ---: |' * (len(heads) - 1)}"]
+    rays = {row.sites: row for row in measured.rows if row.engine == "ray"}
+    for row in measured.rows:
+        ray = rays.get(row.sites)
+        cells = (
+            row.engine,
+            f"{row.sites:,}",
+            f"{row.starting_s:.1f}",
+            f"{row.round_s:.2f}",
+            _milliseconds(row.message_s),
+            _ratio(ray.message_s if ray else None, row.message_s),
+            _milliseconds(row.message_processor_s),
+            _ratio(ray.message_processor_s if ray else None, row.message_processor_s),
+            f"{row.peak_mib:,.0f}",
+            _ratio(ray.peak_mib if ray else None, row.peak_mib),
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    where = measured.machine
+    footer = (
+        f"Per message: what the engine adds, without the two apps. {PATIENTS} patients per site, medians of "
+        f"{measured.repeats} runs of {measured.rounds} rounds without the first; memory is the peak of the process "
+        f"and all it started. {where.processor}, {where.cores} cores, Python {where.python}, torch {where.torch}, "
+        f"{measured.date:%Y-%m-%d}."
+    )
+    return "\n".join(lines) + f"\n\n{footer}"
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1000 * seconds:.2f}" if seconds >= LEAST_S else f"under {1000 * LEAST_S:.1f}"
+
+
+def _ratio(ray: float | None, ours: float) -> str:
+    if ray is None:
+        return "—"
+    return f"{ray / ours:.1f}x" if ours >= LEAST_S else f"over {ray / LEAST_S:.0f}x"

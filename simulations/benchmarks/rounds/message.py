@@ -1,0 +1,315 @@
+"""`consilium bench message`: what one message costs at a hospital, where each is a process of its own.
+
+A site folder is made as a hospital makes it, and its launcher is started again and again with the request of one round:
+first with nothing kept of its tables, then with what an earlier message kept.
+"""
+
+import hashlib
+import json
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from flwr.app import Message
+from pydantic import BaseModel, ConfigDict, Field
+
+from client.commands.approve import approve, read_proposal
+from client.data.reader import read_cohort
+from client.ledger.heads import HEAD_FILE
+from client.runtime.services import inherited
+from client.site_folder.keys import new_key
+from client.site_folder.outside import STATE_VARIABLE
+from client.site_folder.places import Home
+from common.agreement.bundle import PACKAGE, bundle_files
+from common.agreement.federation import FILE_NAME, Federation, load, save
+from common.agreement.settings import Privacy
+from common.messages.exchange import ModelRequest, pack_preprocessing
+from common.models.registry import build_model
+from common.patients.preprocessing import combine, declared, site_statistics
+from common.privacy.planning import with_privacy
+from simulations.benchmarks.rounds.message_process import (
+    ASIDE,
+    BUNDLE,
+    IMPORTS,
+    INDEX,
+    OTHER,
+    PARTS,
+    START,
+    UNTIMED,
+    UNTIMED_CPU,
+)
+from simulations.cohorts.folders import find_sites
+from simulations.cohorts.sources import default_data, write_cohort
+from simulations.engines.flower_internals import (
+    acting_as_coordinator,
+    build_bundle,
+    name_message,
+    new_run,
+    pack,
+)
+from simulations.results.machine import Machine, machine
+from simulations.results.schema import write_whole
+
+COLUMNS = (START, IMPORTS, *PARTS, OTHER)
+
+
+PRIVACY = Privacy(noise_multiplier=1.1, sampling_rate=0.1, expected_batch_size=32)
+
+
+NODE = 41
+
+
+PACKAGES = 12
+"""How many packages are told one by one; the others are added up."""
+
+
+class Cost(BaseModel):
+    """Of one kind of message: median seconds of wall-clock time by part, and until the process has ended.
+
+    Attributes:
+        cohort: its largest hospital is asked.
+        patients: of that hospital.
+        private: whether under differential privacy.
+        kept: whether an earlier message's process has left what it built.
+        seconds: part -> median.
+        total: from starting the process until it has ended.
+        cpu: of the processor in that time, which other work on the machine changes less.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cohort: str
+    patients: int
+    private: bool
+    kept: bool
+    seconds: dict[str, float]
+    total: float
+    cpu: float
+
+
+class Costs(BaseModel):
+    """Everything measured, on which machine and when.
+
+    Attributes:
+        repeats: processes per kind of message.
+        packages: package -> seconds in its own modules, with and without privacy, as `python -X importtime` says.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    machine: Machine
+    date: datetime = Field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
+    repeats: int
+    costs: tuple[Cost, ...]
+    packages: dict[str, tuple[float, float]]
+
+
+def run_message(cohorts: Sequence[str], data: Path | None, repeats: int, out: Path | None) -> Costs:
+    """Measure a round's message at the largest hospital of each cohort, without and with privacy.
+
+    Raises:
+        InputError: if a cohort's data are not there.
+    """
+    costs: list[Cost] = []
+    imports: list[dict[str, float]] = []
+    for cohort in cohorts:
+        for private in (False, True):
+            with TemporaryDirectory() as folder:
+                asked = Asked(cohort, data or default_data(), private, Path(folder))
+                costs += [asked.cost(kept, repeats) for kept in (False, True)]
+                if cohort == cohorts[0]:
+                    imports.append(asked.packages())
+    packages = {
+        name: (imports[0].get(name, 0.0), imports[1].get(name, 0.0)) for name in imports[0] | imports[1]
+    }
+    measured = Costs(machine=machine(), repeats=repeats, costs=tuple(costs), packages=packages)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(out, measured.model_dump_json(indent=2) + "\n")
+    return measured
+
+
+class Asked:
+    """A hospital that has approved a federation, and the request of its first round.
+
+    Args:
+        cohort: by name; its largest hospital.
+        data: folder of public data.
+        private: under differential privacy.
+        folder: an empty one, for all that is written.
+    """
+
+    def __init__(self, cohort: str, data: Path | None, private: bool, folder: Path) -> None:
+        self.cohort, self.private, self._folder = cohort, private, folder
+        proposal = folder / "cohort"
+        write_cohort(cohort, data, proposal)
+        federation = load(proposal / FILE_NAME)
+        if private:
+            federation = with_privacy(federation, PRIVACY)
+            save(federation, proposal / FILE_NAME)
+        sites = {site: read_cohort(site, federation) for site in find_sites(proposal)}
+        site = max(sites, key=lambda each: len(sites[each].batch))
+        self.patients = len(sites[site].batch)
+        self.home = _made_ready(site, proposal)
+        batch = sites[site].batch
+        preprocessing = (
+            declared(federation) if private else combine([site_statistics(batch, federation)], federation)
+        )
+        state = build_model(federation, proposal, seed=0).state_dict()
+        self._write(
+            federation,
+            ModelRequest(
+                federation=federation.digest,
+                round=1,
+                fold=-1,
+                seed=0,
+                weights={name: tensor.numpy() for name, tensor in state.items()},
+                preprocessing=pack_preprocessing(preprocessing),
+            ),
+        )
+
+    def _write(self, federation: Federation, request: ModelRequest) -> None:
+        run = new_run({})
+        with acting_as_coordinator(run):
+            message = Message(request.to_record(), NODE, "train")
+            name_message(message, "1")
+            message_id, root, objects = pack(message)
+        bundle = build_bundle(bundle_files(federation))
+        folder = self._folder / "request"
+        folder.mkdir()
+        for name, content in (objects | {BUNDLE: bundle}).items():
+            (folder / name).write_bytes(content)
+        told = {
+            "message": message_id,
+            "root": root,
+            "objects": sorted(objects),
+            "bundle": hashlib.sha256(bundle).hexdigest(),
+            "version": version(PACKAGE),
+        }
+        (folder / INDEX).write_text(json.dumps(told))
+
+    def cost(self, kept: bool, repeats: int) -> Cost:
+        """Median seconds of `repeats` processes, after one that leaves all files in the system's cache."""
+        self._answer()
+        found: list[Answered] = []
+        for _ in range(repeats):
+            if not kept:
+                shutil.rmtree(self.home.cache, ignore_errors=True)
+            found.append(self._answer())
+        return Cost(
+            cohort=self.cohort,
+            patients=self.patients,
+            private=self.private,
+            kept=kept,
+            seconds={name: median(one.seconds.get(name, 0.0) for one in found) for name in COLUMNS},
+            total=median(one.total for one in found),
+            cpu=median(one.cpu for one in found),
+        )
+
+    def packages(self) -> dict[str, float]:
+        """Package -> seconds spent in its own modules while they were imported."""
+        before, _, after = self._answer("-X", "importtime").told.split(f"{ASIDE}\n")
+        spent: Counter[str] = Counter()
+        for own, module in re.findall(
+            r"^import time: +(\d+) \| +\d+ \| +([^.\n]+)", before + after, re.MULTILINE
+        ):
+            spent[module] += int(own)
+        return {name: microseconds / 1e6 for name, microseconds in spent.items()}
+
+    def _answer(self, *options: str) -> "Answered":
+        """One process, its ledger a new one."""
+        shutil.rmtree(self.home.folder / "ledger", ignore_errors=True)
+        (self.home.folder / HEAD_FILE).unlink(missing_ok=True)
+        with TemporaryDirectory(dir=self._folder) as state:
+            environment = {**inherited(self.home), STATE_VARIABLE: state}
+            module = "simulations.benchmarks.rounds.message_process"
+            command = [sys.executable, "-P", *options, "-m", module]
+            begun, before = time.monotonic(), _children_cpu()
+            ended = subprocess.run(
+                [*command, str(self.home.folder), str(self._folder / "request"), str(begun)],
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            total, cpu = time.monotonic() - begun, _children_cpu() - before
+        if ended.returncode:
+            raise RuntimeError(f"the message's process failed: {ended.stderr.strip()[-2000:]}")
+        seconds: dict[str, float] = json.loads(ended.stdout.splitlines()[-1])
+        return Answered(seconds, total - seconds.pop(UNTIMED), cpu - seconds.pop(UNTIMED_CPU), ended.stderr)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Seconds by part, in all and of the processor, and what the process said on stderr."""
+
+    seconds: dict[str, float]
+    total: float
+    cpu: float
+    told: str
+
+
+def _children_cpu() -> float:
+    """Processor seconds of all processes that were started here and have ended."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
+
+
+def _made_ready(site: Path, proposal: Path) -> Home:
+    """The site folder with a node key and an approved copy of the federation file, as before `site start`."""
+    home = Home(site.resolve())
+    private, public = new_key()
+    home.key.parent.mkdir(mode=0o700)
+    for path, content in ((home.key, private), (home.public_key, public)):
+        path.write_bytes(content)
+    home.key.chmod(0o600)
+    home.state.mkdir(mode=0o700)
+    approve(home, read_proposal(home, proposal))
+    return home
+
+
+def table(costs: Costs) -> str:
+    """A Markdown table of the costs and one of the packages, and what they were measured on."""
+    head = ["hospital", "privacy", "kept", *COLUMNS, "all", "CPU"]
+    lines = [head, ["---"] * 3 + ["---:"] * (len(COLUMNS) + 2)]
+    lines += [
+        [
+            f"{cost.cohort} ({cost.patients:,} patients)",
+            "yes" if cost.private else "no",
+            "yes" if cost.kept else "no",
+            *(f"{cost.seconds[part]:.2f}" for part in COLUMNS),
+            f"{cost.total:.2f}",
+            f"{cost.cpu:.2f}",
+        ]
+        for cost in costs.costs
+    ]
+    where = costs.machine
+    footer = f"Seconds, median of {costs.repeats} processes. `kept`: an earlier message's process has left what it "
+    footer += f"built. {where.processor}, {where.cores} cores, Python {where.python}, torch {where.torch}, "
+    footer += f"{costs.date:%Y-%m-%d}."
+    return f"{_rows(lines)}\n\n{_packages(costs)}\n\n{footer}"
+
+
+def _packages(costs: Costs) -> str:
+    """The dearest packages, each without what it imports of others."""
+    ranked = sorted(costs.packages.items(), key=lambda item: -max(item[1]))
+    lines = [["imported package", "s", "s with privacy"], ["---", "---:", "---:"]]
+    lines += [[name, f"{plain:.2f}", f"{private:.2f}"] for name, (plain, private) in ranked[:PACKAGES]]
+    rest = [sum(seconds[kind] for _, seconds in ranked[PACKAGES:]) for kind in (0, 1)]
+    lines.append([f"{max(len(ranked) - PACKAGES, 0)} others", *(f"{seconds:.2f}" for seconds in rest)])
+    return _rows(lines)
+
+
+def _rows(lines: Sequence[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

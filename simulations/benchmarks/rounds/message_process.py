@@ -1,0 +1,145 @@
+"""One message at a hospital, timed: what its launcher does, in a process of its own; prints JSON.
+
+Flower's own network calls are left out, and so is reading the request from the benchmark's file.
+"""
+
+import builtins
+import importlib
+import json
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+INDEX, BUNDLE = "index.json", "bundle.fab"
+"""Of a request's folder, beside a file per object of the message."""
+
+
+START, IMPORTS, OTHER = "start", "imports", "other"
+
+
+UNTIMED, UNTIMED_CPU = "untimed", "untimed CPU"
+
+
+ASIDE = "aside"
+"""A line on stderr before and after what is not timed."""
+
+
+PARTS = {
+    "agreement": (
+        "client.runtime.launcher.load",
+        "client.rounds.site.load",
+        "client.rounds.site._agreement",
+        "client.rounds.site._checked",
+    ),
+    "tables": ("client.rounds.site.read_cohort", "client.rounds.site.built_or_kept"),
+    "training": ("client.app.train", "client.app.train_privately", "client.rounds.evaluate._validated"),
+    "gate, receipt": ("client.runtime.launcher.Launcher.release",),
+}
+"""Part -> the functions it is spent in, less the imports and other parts within; `tables` has the graphs, if kept."""
+
+
+class Clock:
+    """Wall-clock seconds by part; a part within another counts for itself alone."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+        self._parts, self._since = [OTHER], time.monotonic()
+
+    def stop(self) -> None:
+        """Count the time until now."""
+        self._count()
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Count the time in here for a part."""
+        self._count()
+        self._parts.append(name)
+        try:
+            yield
+        finally:
+            self._count()
+            self._parts.pop()
+
+    def _count(self) -> None:
+        now = time.monotonic()
+        self.seconds[self._parts[-1]] += now - self._since
+        self._since = now
+
+    def watched(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, its time counted for a part."""
+
+        @wraps(function)
+        def timed(*arguments: Any, **options: Any) -> Any:
+            if self._parts[-1] in (name, UNTIMED):
+                return function(*arguments, **options)
+            with self.part(name):
+                return function(*arguments, **options)
+
+        return timed
+
+
+def _watch(clock: Clock, module: str) -> None:
+    """Time the functions of a module that make up a part."""
+    for part, places in PARTS.items():
+        for place in places:
+            if not place.startswith(f"{module}."):
+                continue
+            owner: Any = importlib.import_module(module)
+            *classes, function = place.removeprefix(f"{module}.").split(".")
+            for name in classes:
+                owner = getattr(owner, name)
+            setattr(owner, function, clock.watched(part, getattr(owner, function)))
+
+
+def main(site: Path, request: Path, begun: float) -> dict[str, float]:
+    """Seconds by part of answering one request by a process that was started at `begun` of the monotonic clock."""
+    clock = Clock()
+    clock.seconds[START] = time.monotonic() - begun
+    builtins.__import__ = clock.watched(IMPORTS, builtins.__import__)
+    importlib.import_module = clock.watched(IMPORTS, importlib.import_module)
+
+    import client.flower.internals as flower
+    from client.runtime.launcher import Launcher
+
+    importlib.import_module(flower.RUNTIME)
+    before = time.process_time()
+    print(ASIDE, file=sys.stderr, flush=True)
+    with clock.part(UNTIMED):
+        from flwr.app import Context, RecordDict
+
+        from simulations.engines.flower_internals import acting_as, unpack
+
+        told = json.loads((request / INDEX).read_text())
+        objects = {name: (request / name).read_bytes() for name in told["objects"]}
+        message = unpack((told["message"], told["root"], objects))
+        bundle = (request / BUNDLE).read_bytes()
+        task = flower.Task(message, bundle, told["bundle"], told["version"])
+        context = Context(message.metadata.run_id, message.metadata.dst_node_id, {}, RecordDict(), {})
+    print(ASIDE, file=sys.stderr, flush=True)
+    clock.seconds[UNTIMED_CPU] = time.process_time() - before
+    _watch(clock, "client.runtime.launcher")
+    launcher = Launcher(site)
+    with acting_as(context.run_id, context.node_id, 1):
+        launcher.admit(task)
+        import client.app
+        import client.rounds.site  # noqa: F401
+
+        _watch(clock, "client.app")
+        _watch(clock, "client.rounds.site")
+        left = launcher.release(launcher.answer(message, context))
+    if left.has_error() or left.content.config_records["header"]["message"] != "TrainReply":
+        raise SystemExit("the hospital did not train")
+    clock.stop()
+    return dict(clock.seconds)
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]))))
+    from client.flower.process_exit import end_after  # as the launcher ends
+
+    end_after(lambda: None, "message", returned=0)

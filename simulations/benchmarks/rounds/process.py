@@ -1,0 +1,104 @@
+"""One federation on one engine in a process of its own, for `rounds` and `scale`: a line of JSON per exchange.
+
+A line is the kind of exchange, its round, its seconds, how many sites replied, the processor seconds that the
+ServerApp itself took (what it did outside of Flower's Grid), and the seconds since the exchange before it ended.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from flwr.app import Context, Message
+from flwr.serverapp import Grid, ServerApp
+
+from common.agreement.federation import FILE_NAME
+from server.app import server_app
+from server.records.journal import RoundRecord
+from simulations.benchmarks.rounds.timed_app import NOTES
+from simulations.cohorts.folders import find_sites
+from simulations.engines.allocator import keep_freed_memory
+from simulations.engines.in_process import run_federation
+
+TIMED = "simulations.benchmarks.rounds.timed_app:app"
+
+
+class _TimedGrid(Grid):
+    """Another grid, and the processor seconds that this thread spends in it."""
+
+    def __init__(self, grid: Grid) -> None:
+        self._grid = grid
+        self.inside = 0.0
+
+    def _timed(self, call: Callable[..., Any], *given: Any, **named: Any) -> Any:
+        began = time.thread_time()
+        try:
+            return call(*given, **named)
+        finally:
+            self.inside += time.thread_time() - began
+
+    def set_run(self, run: Any) -> None:
+        self._grid.set_run(run)
+
+    @property
+    def run(self) -> Any:
+        return self._grid.run
+
+    def create_message(self, *given: Any, **named: Any) -> Message:
+        raise NotImplementedError("our ServerApp makes its messages itself")
+
+    def get_node_ids(self) -> Iterable[int]:
+        return list(self._timed(self._grid.get_node_ids))
+
+    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+        return list(self._timed(self._grid.push_messages, messages))
+
+    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        return list(self._timed(self._grid.pull_messages, message_ids))
+
+    def send_and_receive(self, *given: Any, **named: Any) -> Iterable[Message]:
+        raise NotImplementedError("our ServerApp asks for its replies itself")
+
+
+def main(cohort: Path, engine: Any, out: Path) -> None:
+    """Train all hospitals of a cohort folder together; results and notes are written to `out`."""
+    (out / NOTES).mkdir(parents=True)
+    nodes = [{"site": str(site), "federation": str(cohort / FILE_NAME)} for site in find_sites(cohort)]
+    grids: list[_TimedGrid] = []
+    before = time.thread_time(), 0.0, time.perf_counter()
+
+    def told(record: RoundRecord) -> None:
+        nonlocal before
+        now = time.thread_time(), grids[0].inside, time.perf_counter()
+        own, whole = (now[0] - before[0]) - (now[1] - before[1]), now[2] - before[2]
+        before = now
+        line = [record.kind, record.round, record.seconds, len(record.sites), own, whole]
+        print(json.dumps(line), flush=True)
+
+    ours, timed = server_app(told), ServerApp()
+
+    @timed.main()
+    def coordinate(grid: Grid, context: Context) -> None:
+        nonlocal before
+        grids.append(_TimedGrid(grid))
+        before = time.thread_time(), 0.0, time.perf_counter()
+        ours(grid=grids[0], context=context)
+
+    run_config: dict[str, bool | float | int | str] = {
+        "federation": str(cohort / FILE_NAME),
+        "out": str(out),
+        "fold": 0,
+        "seed": 0,
+        NOTES: str(out / NOTES),
+    }
+    run_federation(timed, TIMED, nodes, run_config, engine)
+
+
+if __name__ == "__main__":
+    import torch
+
+    torch.set_num_threads(1)  # this and the next as `consilium simulate` does
+    keep_freed_memory()
+    main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]))

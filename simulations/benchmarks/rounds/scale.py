@@ -1,0 +1,194 @@
+"""`consilium bench scale`: what a round of training costs with more hospitals, more patients or more genes.
+
+One of the three changes at a time, around a federation of 10 synthetic hospitals with 50 patients and 60 genes each.
+Time that grows in proportion to patients shows as a constant time per patient.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from common.agreement.federation import FILE_NAME, load, save
+from common.errors import InputError
+from common.models.registry import build_model
+from simulations.benchmarks.measuring.process_tree import require_proc
+from simulations.benchmarks.rounds.federated_run import Run, run_measured
+from simulations.cohorts.synthetic import write_synthetic
+from simulations.engines.process_pool import available_cores
+from simulations.results.machine import Machine, machine
+from simulations.results.schema import write_whole
+
+ENGINES = ("serial", "processes")
+
+
+SITES, PATIENTS, GENES = (10, 40, 160), (50, 100, 200), (60, 240, 960)
+
+
+class Size(BaseModel):
+    """Of a federation; `patients` and `genes` are those of each hospital."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sites: int
+    patients: int
+    genes: int
+
+
+class Cost(BaseModel):
+    """Of a federation of one size: medians over the rounds after the first of all repeats.
+
+    Attributes:
+        parameters: of the model.
+        starting_s: until the first round was asked for, every hospital's tables read and statistics in.
+        round_s: of training.
+        processor_s: of a round, on all processors.
+        peak_mib: the most memory of all processes together.
+        growth_mib: memory after the last round over that after the first.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    size: Size
+    parameters: int
+    starting_s: float
+    round_s: float
+    processor_s: float
+    peak_mib: float
+    growth_mib: float
+
+    @property
+    def patient_ms(self) -> float:
+        """Milliseconds of a round per patient."""
+        return 1000 * self.round_s / (self.size.sites * self.size.patients)
+
+
+class Measured(BaseModel):
+    """Everything measured, on which machine and when."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    machine: Machine
+    date: datetime = Field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
+    engine: str
+    workers: int
+    rounds: int
+    repeats: int
+    costs: tuple[Cost, ...]
+
+
+def sizes(sites: Sequence[int], patients: Sequence[int], genes: Sequence[int]) -> list[Size]:
+    """The first of each together, and every other one beside the first of the others."""
+    first = Size(sites=sites[0], patients=patients[0], genes=genes[0])
+    found = [first]
+    for name, numbers in (("sites", sites), ("patients", patients), ("genes", genes)):
+        found += [first.model_copy(update={name: number}) for number in numbers]
+    return list(dict.fromkeys(found))
+
+
+def run_scale(
+    wanted: Sequence[Size],
+    engine: str,
+    rounds: int,
+    repeats: int,
+    out: Path | None,
+    say: Callable[[str], None] = lambda text: None,
+) -> Measured:
+    """Measure federations of these sizes, taking turns.
+
+    Args:
+        wanted: the sizes.
+        engine: of `ENGINES`.
+        rounds: of training in a run.
+        repeats: runs of each size.
+        out: a file for the figures, as JSON.
+        say: hears what is being run.
+
+    Raises:
+        InputError: if the system or the engine cannot be measured here.
+    """
+    require_proc("bench scale")
+    if engine not in ENGINES:
+        raise InputError(
+            f"--engine {engine}", "is not one that is measured here", f"use {', '.join(ENGINES)}"
+        )
+    runs: dict[Size, list[Run]] = {size: [] for size in wanted}
+    parameters: dict[Size, int] = {}
+    for repeat in range(repeats):
+        for size in wanted:
+            say(
+                f"{size.sites:,} sites of {size.patients:,} patients, {size.genes:,} genes, "
+                f"{repeat + 1} of {repeats}"
+            )
+            with TemporaryDirectory() as name:
+                cohort = Path(name) / "cohort"
+                parameters[size] = _write(cohort, size, rounds)
+                runs[size].append(run_measured(cohort, engine))
+    measured = Measured(
+        machine=machine(),
+        engine=engine,
+        workers=1 if engine == "serial" else available_cores(),
+        rounds=rounds,
+        repeats=repeats,
+        costs=tuple(_cost(size, parameters[size], found) for size, found in runs.items()),
+    )
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(out, measured.model_dump_json(indent=2) + "\n")
+    return measured
+
+
+def _write(folder: Path, size: Size, rounds: int) -> int:
+    """Write the hospitals; returns the model's parameters."""
+    write_synthetic(folder, sites=size.sites, patients=size.patients, genes=size.genes)
+    settings = {"training.rounds": str(rounds), "training.patience": str(rounds)}
+    federation = load(folder / FILE_NAME).changed(settings)
+    save(federation, folder / FILE_NAME)
+    return sum(own.numel() for own in build_model(federation, folder, seed=0).parameters())
+
+
+def _cost(size: Size, parameters: int, runs: Sequence[Run]) -> Cost:
+    rounds = [each for run in runs for each in run.rounds[1:]]  # the first warms up
+    return Cost(
+        size=size,
+        parameters=parameters,
+        starting_s=median(run.starting_s for run in runs),
+        round_s=median(each.seconds for each in rounds),
+        processor_s=median(each.processor_s for each in rounds),
+        peak_mib=median(run.peak_mib for run in runs),
+        growth_mib=median(run.growth_mib for run in runs),
+    )
+
+
+def table(measured: Measured) -> str:
+    """A Markdown table of what was measured, and on what; a ratio is the time per patient over the first row's."""
+    heads = ["sites", "patients each", "genes", "parameters", "start, s", "round, s", "CPU s"]
+    heads += ["ms/patient", "over first", "memory, MiB", "growth, MiB"]
+    lines = [f"| {' | '.join(heads)} |", "|" + " ---: |" * len(heads)]
+    first = measured.costs[0]
+    for cost in measured.costs:
+        cells = (
+            f"{cost.size.sites:,}",
+            f"{cost.size.patients:,}",
+            f"{cost.size.genes:,}",
+            f"{cost.parameters:,}",
+            f"{cost.starting_s:.1f}",
+            f"{cost.round_s:.2f}",
+            f"{cost.processor_s:.2f}",
+            f"{cost.patient_ms:.2f}",
+            f"{cost.patient_ms / first.patient_ms:.2f}x",
+            f"{cost.peak_mib:,.0f}",
+            f"{cost.growth_mib:+,.0f}",
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    where = measured.machine
+    footer = (
+        f"Engine {measured.engine}, {measured.workers} at a time; medians of {measured.repeats} runs of "
+        f"{measured.rounds} rounds without the first; memory is the peak of all processes together, growth from the "
+        f"end of the first round to that of the last. {where.processor}, {where.cores} cores, Python {where.python}, "
+        f"torch {where.torch}, {measured.date:%Y-%m-%d}."
+    )
+    return "\n".join(lines) + f"\n\n{footer}"

@@ -1,0 +1,183 @@
+"""`consilium bench train`: a training step of ours beside the same network in PyG, in time and memory, on one thread.
+
+Every network runs in a process of its own, started with the allocator's settings that are measured. The processes take
+turns, step by step, so that a busy machine is busy for all.
+"""
+
+import statistics
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+
+from client.runtime.services import ALLOCATOR
+from client.training.device import find_device
+from simulations.benchmarks.measuring.reference import Workload
+from simulations.benchmarks.measuring.stopwatch import peak, seconds
+from simulations.benchmarks.measuring.turns import environment, in_turns, process, serve
+from simulations.benchmarks.training_step.floor import Demand, demand, rates
+from simulations.benchmarks.training_step.networks import NETWORKS, OURS, REFERENCE, workload
+from simulations.benchmarks.training_step.pyg import PygNetwork
+from simulations.benchmarks.training_step.step_profile import shares
+from simulations.cohorts.sources import default_data
+from simulations.results.machine import Machine, machine
+from simulations.results.schema import write_whole
+
+ALLOCATORS: dict[str, dict[str, str]] = {"default": {}, "tuned": ALLOCATOR}
+"""Environments of glibc's allocator: its own, and that of a hospital's site."""
+
+
+THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+LEAST = 6
+"""Steps timed at least."""
+
+
+class Cost(BaseModel):
+    """Of one network on one workload under one allocator: CPU time of a step, and its peak beyond model and batch.
+
+    On a GPU the time until the step is done, and the GPU's memory.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    workload: str
+    allocator: str
+    network: str
+    steps: int
+    milliseconds: float
+    quartiles: tuple[float, float]
+    patients_per_second: float
+    megabytes: float
+
+
+class Floor(BaseModel):
+    """What a step of ours takes at least: giga-operations in products and messages, and gigabytes moved."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    products: float
+    messages: float
+    gigabytes: float
+    parameters: int
+    opponent_parameters: int
+    present: dict[str, int]
+
+
+class Costs(BaseModel):
+    """Everything measured, on which machine and when; rates are giga-operations and gigabytes per second.
+
+    `profiles` are shares of a step of ours by kind of operation, on the CPU.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    machine: Machine
+    date: datetime = Field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
+    device: str
+    patients: int
+    product_rate: float
+    copy_rate: float
+    floors: dict[str, Floor]
+    profiles: dict[str, dict[str, float]]
+    costs: tuple[Cost, ...]
+
+
+def run_train(data: Path | None, patients: int, duration: float, device: str, out: Path | None) -> Costs:
+    """Measure on the reference configuration, and on `tcga-brca`, or on synthetic patients where there are no data.
+
+    Raises:
+        InputError: if data are named and are not those, or the device is not there.
+    """
+    place = str(find_device(device, "--device"))
+    data = data or default_data()
+    cohort = "synthetic" if data is None else "tcga-brca"
+    costs = measure((REFERENCE, cohort), data, patients, duration, place)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(out, costs.model_dump_json(indent=2) + "\n")
+    return costs
+
+
+def measure(names: Sequence[str], data: Path | None, patients: int, duration: float, device: str) -> Costs:
+    """Every network on every workload under every allocator, for about so many seconds per workload and allocator.
+
+    A GPU has an allocator of its own: there only the first is measured.
+
+    Raises:
+        InputError: if a cohort's data are not there.
+    """
+    torch.set_num_threads(1)
+    able = rates()
+    floors: dict[str, Floor] = {}
+    profiles: dict[str, dict[str, float]] = {}
+    costs: list[Cost] = []
+    for name in names:
+        work = workload(name, data, patients)
+        floors[name] = _floor(work, demand(work))
+        profiles[name] = shares(NETWORKS[OURS](work, torch.device("cpu")))
+        for allocator, settings in list(ALLOCATORS.items())[: None if device == "cpu" else 1]:
+            with ExitStack() as stack, environment({**THREADS, **settings}):
+                given = (name, data, patients, device)
+                running = {own: stack.enter_context(process(_serve, *given, own)) for own in NETWORKS}
+                memory = {own: float(pipe.recv()) for own, pipe in running.items()}
+                times = in_turns(running, duration, LEAST)
+            costs += [
+                _cost(name, allocator, own, len(work.batch), times[own], memory[own]) for own in NETWORKS
+            ]
+    return Costs(
+        machine=machine(),
+        device=device if device == "cpu" else torch.cuda.get_device_name(device),
+        patients=patients,
+        product_rate=able.products / 1e9,
+        copy_rate=able.copy / 1e9,
+        floors=floors,
+        profiles=profiles,
+        costs=tuple(costs),
+    )
+
+
+def _serve(pipe: Connection, name: str, data: Path | None, patients: int, device: str, network: str) -> None:
+    """One network: tells the peak of its memory in MB, and then serves steps."""
+    torch.set_num_threads(1)
+    place = torch.device(device)
+    work = workload(name, data, patients)
+    few = replace(work, batch=work.batch.select(torch.arange(2)))
+    NETWORKS[network](few, place)()  # libraries are loaded, and count for none
+    step = NETWORKS[network](work, place)
+    pipe.send(peak(step, place))
+    serve(pipe, partial(seconds, step, place))
+
+
+def _floor(work: Workload, least: Demand) -> Floor:
+    return Floor(
+        products=least.products / 1e9,
+        messages=least.messages / 1e9,
+        gigabytes=least.bytes / 1e9,
+        parameters=sum(own.numel() for own in work.model().parameters()),
+        opponent_parameters=sum(own.numel() for own in PygNetwork(work.federation, work.prior).parameters()),
+        present={own: int(work.batch.present(own).sum()) for own in work.batch.values},
+    )
+
+
+def _cost(
+    name: str, allocator: str, network: str, patients: int, times: list[float], megabytes: float
+) -> Cost:
+    low, middle, high = statistics.quantiles(times, n=4)
+    return Cost(
+        workload=name,
+        allocator=allocator,
+        network=network,
+        steps=len(times),
+        milliseconds=1000 * middle,
+        quartiles=(1000 * low, 1000 * high),
+        patients_per_second=patients / middle,
+        megabytes=megabytes,
+    )

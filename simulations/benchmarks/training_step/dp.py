@@ -1,0 +1,258 @@
+"""`consilium bench dp`: what a private step costs beside a plain one, in time and memory, on one thread."""
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from multiprocessing import get_context
+from pathlib import Path
+
+import torch
+from opacus.optimizers import DPOptimizer
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+from torch.optim import SGD, AdamW
+
+from client.privacy.clipping import patient_gradients
+from client.privacy.dp_sgd import noisy_step
+from client.privacy.noise import NoisyOptimiser
+from client.privacy.randomness import SecretRandom
+from client.training.loss import patient_loss
+from common.models.hierarchical import HierarchicalMultimodalGNN
+from common.models.parameters import learns
+from common.patients.batch import PatientBatch
+from simulations.benchmarks.measuring.reference import Workload, of_cohort, reference
+from simulations.benchmarks.measuring.stopwatch import peak, seconds
+from simulations.benchmarks.training_step.opacus_hooks import make_dense, with_hooks
+from simulations.cohorts.sources import default_data
+from simulations.results.machine import Machine, machine
+from simulations.results.schema import write_whole
+
+Step = Callable[[], None]
+
+
+Loss = Callable[[PatientBatch], Tensor]
+
+
+AIM_TIME, AIM_MEMORY = 1.15, 1.5
+"""What a private step should cost at most, in multiples of a plain one."""
+
+
+RATE = 1e-3
+
+
+LARGEST_NORM = 5.0
+"""Plain steps cut the gradient of a whole batch to this norm, as in local training."""
+
+
+class Cost(BaseModel):
+    """Of one kind of step on one workload: median CPU time, and its peak of memory beyond model and batch."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    workload: str
+    step: str
+    milliseconds: float
+    megabytes: float
+    time_ratio: float
+    memory_ratio: float
+
+
+class Costs(BaseModel):
+    """Everything measured, on which machine and when."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    machine: Machine
+    date: datetime = Field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
+    patients: int
+    parameters: dict[str, int]
+    costs: tuple[Cost, ...]
+
+
+def _plain(model: HierarchicalMultimodalGNN, work: Workload, loss: Loss, stack: ExitStack) -> Step:
+    return _with_optimiser(model, work, loss, AdamW(model.parameters(), lr=RATE))
+
+
+def _descent(model: HierarchicalMultimodalGNN, work: Workload, loss: Loss, stack: ExitStack) -> Step:
+    return _with_optimiser(model, work, loss, SGD(model.parameters(), lr=RATE))
+
+
+def _dense(model: HierarchicalMultimodalGNN, work: Workload, loss: Loss, stack: ExitStack) -> Step:
+    make_dense(model)
+    return _plain(model, work, loss, stack)
+
+
+def _with_optimiser(
+    model: HierarchicalMultimodalGNN, work: Workload, loss: Loss, optimiser: torch.optim.Optimizer
+) -> Step:
+    def step() -> None:
+        objective = loss(work.batch).sum() / len(work.batch)
+        optimiser.zero_grad(set_to_none=True)
+        objective.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), LARGEST_NORM)
+        optimiser.step()
+
+    return step
+
+
+def _linear(model: HierarchicalMultimodalGNN, work: Workload, loss: Loss, stack: ExitStack) -> Step:
+    assert work.federation.privacy is not None
+    terms = work.federation.privacy.model_copy(update={"learn": "linear"})
+    for name, own in model.named_parameters():
+        own.requires_grad_(learns(name, terms, frozenset()))
+    return _private(model, work, loss, stack)
+
+
+def _private(model: HierarchicalMultimodalGNN, work: Workload, loss: Loss, stack: ExitStack) -> Step:
+    gradients = stack.enter_context(patient_gradients(model))
+    assert work.federation.privacy is not None
+    optimiser = NoisyOptimiser(SGD(gradients.parameters, lr=RATE), work.federation.privacy, SecretRandom())
+    return lambda: noisy_step(optimiser, gradients, work.batch, loss)
+
+
+def _hooks(model: HierarchicalMultimodalGNN, work: Workload, loss: Loss, stack: ExitStack) -> Step:
+    privacy = work.federation.privacy
+    assert privacy is not None
+    wrapped = with_hooks(model)
+    optimiser = DPOptimizer(
+        SGD(wrapped.parameters(), lr=RATE),
+        noise_multiplier=privacy.noise_multiplier,
+        max_grad_norm=privacy.clip_norm,
+        expected_batch_size=privacy.expected_batch_size,
+    )
+
+    def step() -> None:
+        loss(work.batch).sum().backward()
+        optimiser.step()
+        optimiser.zero_grad()
+
+    return step
+
+
+PLAIN = "plain"
+
+
+STEPS: dict[str, Callable[[HierarchicalMultimodalGNN, Workload, Loss, ExitStack], Step]] = {
+    PLAIN: _plain,
+    "plain, gradient descent": _descent,
+    "private, all parameters": _private,
+    "private, learn = linear": _linear,
+    "plain, absent branches computed": _dense,
+    "private by Opacus' hooks": _hooks,
+}
+
+
+def run_dp(data: Path | None, patients: int, seconds: float, out: Path | None) -> Costs:
+    """Measure on the reference configuration and on `tcga-brca`, or on synthetic patients where there are no data.
+
+    Raises:
+        InputError: if data are named and are not those.
+    """
+    data = data or default_data()
+    costs = measure(("reference", "synthetic" if data is None else "tcga-brca"), data, patients, seconds)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(out, costs.model_dump_json(indent=2) + "\n")
+    return costs
+
+
+def make_workload(name: str, data: Path | None, patients: int) -> Workload:
+    """The reference configuration, or the shipped model on a cohort.
+
+    Raises:
+        InputError: if the cohort's data are not there.
+    """
+    return reference(patients) if name == "reference" else of_cohort(name, data, patients)
+
+
+def measure(names: Sequence[str], data: Path | None, patients: int, seconds: float) -> Costs:
+    """Time every kind of step in turn, for about so many seconds per workload, and take the memory of each on its own.
+
+    Raises:
+        InputError: if a cohort's data are not there.
+    """
+    torch.set_num_threads(1)
+    costs: list[Cost] = []
+    parameters = {}
+    for name in names:
+        memory = {step: _in_new_process(name, data, patients, step) for step in STEPS}
+        work = make_workload(name, data, patients)
+        parameters[name] = sum(own.numel() for own in work.model().parameters())
+        times = _times(work, seconds)
+        costs += [
+            Cost(
+                workload=name,
+                step=step,
+                milliseconds=1000 * times[step],
+                megabytes=memory[step],
+                time_ratio=times[step] / times[PLAIN],
+                memory_ratio=memory[step] / memory[PLAIN],
+            )
+            for step in STEPS
+        ]
+    return Costs(machine=machine(), patients=patients, parameters=parameters, costs=tuple(costs))
+
+
+def _prepared(kind: str, work: Workload, stack: ExitStack) -> Step:
+    model = work.model()
+    model.train()
+    return STEPS[kind](
+        model, work, lambda batch: patient_loss(model, batch, work.federation, work.cuts), stack
+    )
+
+
+def _times(work: Workload, duration: float) -> dict[str, float]:
+    """Median CPU seconds per kind of step, the kinds taking turns, so that a busy machine is busy for all."""
+    taken: dict[str, list[float]] = {kind: [] for kind in STEPS}
+    with ExitStack() as stack:
+        steps = {kind: _prepared(kind, work, stack) for kind in STEPS}
+        for step in steps.values():
+            step()
+        end = time.monotonic() + duration
+        while time.monotonic() < end or len(taken[PLAIN]) < 5:
+            for kind, step in steps.items():
+                taken[kind].append(seconds(step))
+    return {kind: statistics.median(found) for kind, found in taken.items()}
+
+
+def _in_new_process(name: str, data: Path | None, patients: int, kind: str) -> float:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(_peak, name, data, patients, kind).result()
+
+
+def _peak(name: str, data: Path | None, patients: int, kind: str) -> float:
+    """MB by which the resident size grows at its peak in a step; Linux with glibc only."""
+    torch.set_num_threads(1)
+    work = make_workload(name, data, patients)
+    with ExitStack() as stack:
+        few = Workload(work.name, work.federation, work.prior, work.batch.select(torch.arange(2)), work.cuts)
+        _prepared(kind, few, stack)()  # libraries are loaded, and count for none
+        step = _prepared(kind, work, stack)
+        return peak(step)
+
+
+def table(costs: Costs) -> str:
+    """A Markdown table of the costs, with the aim, and what they were measured on."""
+    head = ["model and cohort", "step", "ms", "x plain", "extra MB", "x plain"]
+    lines = [head, ["---"] * 2 + ["---:"] * 4]
+    for cost in costs.costs:
+        label = f"{cost.workload} ({costs.parameters[cost.workload]:,} parameters)"
+        lines.append(
+            [
+                label if cost.step == PLAIN else "",
+                cost.step,
+                f"{cost.milliseconds:.1f}",
+                f"{cost.time_ratio:.2f}",
+                f"{cost.megabytes:.0f}",
+                f"{cost.memory_ratio:.2f}",
+            ]
+        )
+    where = costs.machine
+    footer = f"{costs.patients} patients a step, one thread, CPU time, median. "
+    footer += f"Aim for a private step: at most {AIM_TIME} x plain in time, {AIM_MEMORY} in memory. "
+    footer += f"{where.processor}, {where.cores} cores, Python {where.python}, torch {where.torch}, "
+    footer += f"{costs.date:%Y-%m-%d}."
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + f"\n\n{footer}"

@@ -1,0 +1,145 @@
+"""What a training step takes at least: its operations and bytes by formula, and how fast this machine is at them."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from client.training.loss import patient_loss
+from common.models.graphs import Topology
+from common.models.hierarchical import HierarchicalMultimodalGNN
+from simulations.benchmarks.measuring.reference import Workload
+
+FLOAT = 4
+"""Bytes of a number."""
+
+
+OPTIMISER = 7
+"""Numbers per parameter that a step of Adam reads and writes: weight, gradient and two moments; all but one anew."""
+
+
+TRIES = 9
+
+
+@dataclass(frozen=True)
+class Demand:
+    """Of one training step: floating-point operations in matrix products and in messages, and bytes moved.
+
+    A multiplication and an addition count as two. Elementwise operations count as bytes alone, and those that can be
+    done while a number is at hand (bias, activation, residual) not at all.
+    """
+
+    products: float
+    messages: float
+    bytes: float
+
+    @property
+    def operations(self) -> float:
+        """All that are counted."""
+        return self.products + self.messages
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Of this machine on one thread: operations/s in a large matrix product, bytes/s read and written by a copy."""
+
+    products: float
+    copy: float
+
+
+def demand(work: Workload) -> Demand:
+    """Of a step of our model on a workload's batch.
+
+    A linear layer on R rows takes 2 R inputs outputs forward, as much for the gradient of its weight, and as much for
+    that of its input unless that is data. A message takes 2 per edge and feature; a GCN passes it forward and back, a
+    GAT also for the gradient of its scores. Every layer reads and writes rows once each way.
+    """
+    model = work.model()
+    layers = _layers(model, work)
+    patients, width = len(work.batch), work.federation.model.width
+    products = sum(
+        2 * rows * own.weight.numel() * (2 + inner)
+        for own, rows, inner in layers
+        if isinstance(own, nn.Linear)
+    )
+    tokens = len(work.federation.modalities) + 1
+    pairs = tokens + work.federation.model.fusion_layers * tokens**2
+    products += 3 * 2 * 2 * patients * pairs * width
+    moved = sum(own.numel() for own in model.parameters()) * OPTIMISER
+    for own, rows, inner in layers:
+        inputs, outputs = own.weight.shape[-1], own.weight.shape[0]
+        moved += rows * (2 * outputs + (2 + inner) * inputs)
+    messages, carried = _messages(work)
+    return Demand(products, messages, FLOAT * (moved + carried))
+
+
+def _layers(
+    model: HierarchicalMultimodalGNN, work: Workload
+) -> list[tuple[nn.Linear | nn.LayerNorm, int, bool]]:
+    """Every layer as the model uses it: its rows, and whether its input has a gradient."""
+    found: list[tuple[nn.Linear | nn.LayerNorm, int, bool]] = []
+
+    def saw(layer: nn.Linear | nn.LayerNorm, inputs: tuple[Tensor], output: Tensor) -> None:
+        rows = inputs[0].shape[:-1].numel()
+        found.append((layer, rows, inputs[0].requires_grad))
+
+    watched = [own for own in model.modules() if isinstance(own, nn.Linear | nn.LayerNorm)]
+    handles = [own.register_forward_hook(saw) for own in watched]
+    patient_loss(model, work.batch, work.federation, work.cuts)
+    for handle in handles:
+        handle.remove()
+    return found
+
+
+def _messages(work: Workload) -> tuple[float, float]:
+    """(operations, numbers read and written) of all messages along edges, there and back."""
+    config = work.federation.model
+    operations, moved = 0.0, 0.0
+    for modality in work.federation.modalities:
+        here = int(work.batch.present(modality.name).sum())
+        graph = work.prior.topology[modality.name]
+        parts = [_graph(graph, config.node_width, config.gcn_layers, config.gat_layers, config.node_heads)]
+        if modality.name in work.prior.membership:
+            members = work.prior.membership[modality.name].matrix
+            parts.append(
+                (4 * len(members.values()) * config.node_width, 2 * sum(members.shape) * config.node_width)
+            )
+            ladder = work.prior.hierarchy[modality.name]
+            parts.append(
+                _graph(ladder, config.pathway_width, 0, config.pathway_gat_layers, config.node_heads)
+            )
+        operations += here * sum(part for part, _ in parts)
+        moved += here * sum(part for _, part in parts)
+    return operations, moved
+
+
+def _graph(graph: Topology, width: int, gcn: int, gat: int, heads: int) -> tuple[float, float]:
+    """The same of one patient's layers on one graph; none without edges. Coefficients are written once, read twice."""
+    if graph.edgeless:
+        return 0.0, 0.0
+    edges, nodes = len(graph.columns), graph.nodes
+    return (4 * gcn + 6 * gat) * edges * width, (4 * gcn + 6 * gat) * nodes * width + 3 * gat * heads * edges
+
+
+def rates(size: int = 1536, megabytes: int = 128) -> Rates:
+    """Measure this machine: the best of a few products of square float32 matrices, and of a few copies."""
+    a, b = torch.randn(size, size), torch.randn(size, size)
+    out = torch.empty(size, size)
+    source = torch.zeros(megabytes << 18)
+    target = torch.zeros_like(source)
+    return Rates(
+        products=2 * size**3 / _best(lambda: torch.mm(a, b, out=out)),
+        copy=2 * FLOAT * source.numel() / _best(lambda: target.copy_(source)),
+    )
+
+
+def _best(work: Callable[[], object]) -> float:
+    """Least CPU seconds."""
+    taken = []
+    for _ in range(TRIES):
+        start = time.process_time()
+        work()
+        taken.append(time.process_time() - start)
+    return min(taken)

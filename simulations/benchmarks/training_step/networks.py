@@ -1,0 +1,72 @@
+"""The two networks of `consilium bench train`, ours and PyG's, each as a training step on the same patients."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from client.training.adamw import AdamW
+from client.training.loss import patient_loss
+from common.tasks.objective import multitask_loss
+from simulations.benchmarks.measuring.reference import Workload, of_cohort, reference
+from simulations.benchmarks.training_step.pyg import PygNetwork, collate
+
+Step = Callable[[], None]
+
+
+Loss = Callable[[], Tensor]
+
+
+RATE, DECAY = 1e-3, 1e-2
+
+
+LARGEST_NORM = 5.0
+"""Gradients of a batch are cut to this norm, as in local training."""
+
+
+REFERENCE = "reference"
+
+
+def workload(name: str, data: Path | None, patients: int) -> Workload:
+    """The reference configuration, or the shipped model on a cohort.
+
+    Raises:
+        InputError: if the cohort's data are not there.
+    """
+    return reference(patients) if name == REFERENCE else of_cohort(name, data, patients)
+
+
+def _ours(work: Workload, device: torch.device) -> Step:
+    model, batch = work.model().to(device), work.batch.to(device)
+    cuts = {name: own.to(device) for name, own in work.cuts.items()}
+    return _step(model, len(batch), lambda: patient_loss(model, batch, work.federation, cuts))
+
+
+def _pyg(work: Workload, device: torch.device) -> Step:
+    model, batch = PygNetwork(work.federation, work.prior).to(device), work.batch.to(device)
+    graphs = collate(work.batch, work.federation, work.prior).to(device)
+    cuts = {name: own.to(device) for name, own in work.cuts.items()}
+    tasks = work.federation.tasks
+    return _step(model, len(batch), lambda: multitask_loss(tasks, model(graphs), batch, cuts, None))
+
+
+def _step(model: nn.Module, patients: int, loss: Loss) -> Step:
+    """A step as in local training."""
+    model.train()
+    optimiser = AdamW(model.parameters(), lr=RATE, weight_decay=DECAY)
+
+    def step() -> None:
+        objective = loss().sum() / patients
+        optimiser.zero_grad()
+        objective.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), LARGEST_NORM)
+        optimiser.step()
+
+    return step
+
+
+OURS, OPPONENT = "Consilium", "PyG"
+
+
+NETWORKS: dict[str, Callable[[Workload, torch.device], Step]] = {OURS: _ours, OPPONENT: _pyg}

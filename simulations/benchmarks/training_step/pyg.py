@@ -1,0 +1,204 @@
+"""The opponent of `consilium bench train`: the same network as PyG is used, and as well as that can be done.
+
+Every patient is a `HeteroData`, a batch is PyG's `Batch` of them, layers are its `GCNConv` and `GATConv`. What does not
+depend on parameters is prepared with the data: node features, self-loops, the normalisation of the GCN.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import relu
+from torch_geometric.data import Batch, HeteroData
+from torch_geometric.nn import GATConv, GCNConv, SimpleConv
+
+from common.agreement.federation import Federation
+from common.agreement.modalities import Modality
+from common.agreement.settings import ModelConfig
+from common.agreement.tasks import SurvivalTask, Task
+from common.models.attention import Attention, FusionLayer
+from common.models.graphs import IDENTITY, Prior, Topology, identity
+from common.models.hierarchical import SQUEEZED
+from common.patients.batch import PatientBatch
+
+
+def collate(batch: PatientBatch, federation: Federation, prior: Prior) -> HeteroData:
+    """All patients of a batch as PyG has them: one `HeteroData` each, put together by `Batch`.
+
+    Node types: `patient` (one node; x: the demographic features, present: [1, modalities]), one per modality (x:
+    [N, 2 + IDENTITY], value, observed, and value times the node's identity code), and `MODALITY pathway`. A modality
+    that a patient lacks has no nodes.
+    """
+    return Batch.from_data_list([_patient(batch, place, federation, prior) for place in range(len(batch))])
+
+
+def _patient(batch: PatientBatch, place: int, federation: Federation, prior: Prior) -> HeteroData:
+    graph = HeteroData()
+    graph["patient"].x = _known(batch, place, federation)
+    graph["patient"].present = torch.stack(
+        [batch.observed[own.name][place].any() for own in federation.modalities]
+    )[None]
+    for modality in federation.modalities:
+        name, observed = modality.name, batch.observed[modality.name][place]
+        here = bool(observed.any())
+        seen = observed.float()[:, None]
+        value = batch.values[name][place][:, None] * seen
+        x = torch.cat([value, seen, value * identity(modality.nodes)], dim=1)
+        graph[name].x = x if here else x[:0]
+        _add_edges(graph, name, "prior", prior.topology[name], here)
+        if name in prior.membership:
+            pathway, members = f"{name} pathway", prior.membership[name]
+            graph[pathway].num_nodes = len(members.pathways) * here
+            links = members.matrix.to_sparse_coo().coalesce().indices().flip(0)
+            graph[name, "member of", pathway].edge_index = links if here else links[:, :0]
+            _add_edges(graph, pathway, "hierarchy", prior.hierarchy[name], here)
+    return graph
+
+
+def _known(batch: PatientBatch, place: int, federation: Federation) -> Tensor:
+    """[1, 2 x demographic features + 1]."""
+    one = torch.ones(1)
+    clinical = next((own.name for own in federation.modalities if own.node == "clinical"), None)
+    if clinical is None:
+        return one[None]
+    observed = batch.observed[clinical][place].float()
+    return torch.cat([batch.values[clinical][place] * observed, observed, one])[None]
+
+
+def _add_edges(graph: HeteroData, name: str, kind: str, topology: Topology, here: bool) -> None:
+    index, weight = topology.edge_index, topology.gcn_weight
+    graph[name, kind, name].edge_index = index if here else index[:, :0]
+    graph[name, kind, name].edge_weight = weight if here else weight[:0]
+
+
+class GraphAttention(nn.Module):
+    """PyG's `GATConv`, self-loops being among the edges, and the projection of its heads."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.attend = GATConv(width, width // heads, heads=heads, add_self_loops=False, bias=False)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
+        """Node features [nodes, width] -> [nodes, width]."""
+        out: Tensor = self.out(self.attend(x, edge_index))
+        return out
+
+
+class GraphStack(nn.Module):
+    """GCN layers, then GAT layers, each with residual, ReLU and LayerNorm."""
+
+    def __init__(self, width: int, gcn: int, gat: int, heads: int) -> None:
+        super().__init__()
+        layers: list[GCNConv | GraphAttention] = [
+            GCNConv(width, width, normalize=False, add_self_loops=False) for _ in range(gcn)
+        ]
+        layers += [GraphAttention(width, heads) for _ in range(gat)]
+        self.layers = nn.ModuleList(layers)
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in layers)
+
+    def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor) -> Tensor:
+        """Node features [nodes of all patients, width], mixed along the edges."""
+        for layer, norm in zip(self.layers, self.norms, strict=True):
+            along = (edge_index,) if isinstance(layer, GraphAttention) else (edge_index, edge_weight)
+            x = norm(x + relu(layer(x, *along)))
+        return x
+
+
+class PygBranch(nn.Module):
+    """One modality of the patients that have it: node graph -> pathways and their graph -> token [P, width]."""
+
+    def __init__(
+        self, modality: Modality, prior: Prior, tasks: tuple[Task, ...], config: ModelConfig
+    ) -> None:
+        super().__init__()
+        self.name = modality.name
+        graph, members = prior.topology[modality.name], prior.membership.get(modality.name)
+        width, heads = config.node_width, config.node_heads
+        self.nodes = graph.nodes
+        self.embed = nn.Linear(2 + IDENTITY, width)
+        self.graph = None
+        if not graph.edgeless:
+            self.graph = GraphStack(width, config.gcn_layers, config.gat_layers, heads)
+        self.pathways, summarised = 0, graph.nodes
+        if members is not None:
+            self.pathways = summarised = len(members.pathways)
+            self.pool = SimpleConv(aggr="mean")
+            self.widen = nn.Linear(width, config.pathway_width)
+            width = config.pathway_width
+            self.pathway_graph = None
+            if not prior.hierarchy[modality.name].edgeless:
+                self.pathway_graph = GraphStack(width, 0, config.pathway_gat_layers, heads)
+        self.squeeze = nn.Linear(width, SQUEEZED)
+        self.token = nn.Linear(SQUEEZED * summarised, config.width)
+        self.direct = nn.Linear(graph.nodes, config.width)
+        self.norm = nn.LayerNorm(config.width)
+        self.scores = nn.ModuleDict(
+            {
+                task.name: nn.Linear(
+                    graph.nodes, 1 if isinstance(task, SurvivalTask) else task.outputs, bias=False
+                )
+                for task in tasks
+            }
+        )
+
+    def forward(self, batch: HeteroData) -> tuple[Tensor, dict[str, Tensor]]:
+        """Token [P, width] and task -> additive score [P, 1 or outputs] of the P patients that have the modality."""
+        values = batch[self.name].x[:, 0].view(-1, self.nodes)
+        edges = batch[self.name, "prior", self.name]
+        x = relu(self.embed(batch[self.name].x))
+        if self.graph is not None:
+            x = self.graph(x, edges.edge_index, edges.edge_weight)
+        if self.pathways:
+            pathway = f"{self.name} pathway"
+            links = batch[self.name, "member of", pathway].edge_index
+            size = (len(x), len(values) * self.pathways)
+            x = relu(self.widen(self.pool((x, x.new_empty(size[1], 0)), links, size=size)))
+            ladder = batch[pathway, "hierarchy", pathway]
+            if self.pathway_graph is not None:
+                x = self.pathway_graph(x, ladder.edge_index, ladder.edge_weight)
+        scaled = values * self.nodes**-0.5
+        summary = relu(self.squeeze(x)).view(len(values), -1)
+        token = self.norm(self.token(summary) + self.direct(scaled))
+        return token, {name: score(scaled) for name, score in self.scores.items()}
+
+
+class PygNetwork(nn.Module):
+    """`HierarchicalMultimodalGNN` without dropout, on a PyG batch."""
+
+    def __init__(self, federation: Federation, prior: Prior) -> None:
+        super().__init__()
+        config, tasks = federation.model, federation.tasks
+        known = next((len(own.nodes) for own in federation.modalities if own.node == "clinical"), 0)
+        self.patient = nn.Linear(2 * known + 1, config.width)
+        self.branches = nn.ModuleDict(
+            {own.name: PygBranch(own, prior, tasks, config) for own in federation.modalities}
+        )
+        self.cross = Attention(config.width, config.heads)
+        self.cross_norm = nn.LayerNorm(config.width)
+        self.fusion = nn.ModuleList(
+            FusionLayer(config.width, config.heads, config.dropout) for _ in range(config.fusion_layers)
+        )
+        self.heads = nn.ModuleDict({task.name: nn.Linear(config.width, task.outputs) for task in tasks})
+        self.fused_scale = 1.0 if federation.privacy is None else config.width**-0.5
+
+    def forward(self, batch: HeteroData) -> dict[str, Tensor]:
+        """Task -> logits [B, outputs]."""
+        patient, present = self.patient(batch["patient"].x), batch["patient"].present
+        tokens, scores = [patient], {name: patient.new_zeros(len(patient), 1) for name in self.heads}
+        for (name, branch), here in zip(self.branches.items(), present.unbind(1), strict=True):
+            if not len(batch[name].x):
+                tokens.append(torch.zeros_like(patient))
+                continue
+            token, additive = branch(batch)
+            rows = here.nonzero().squeeze(1)
+            tokens.append(torch.zeros_like(patient).index_copy(0, rows, token))
+            for task, score in additive.items():
+                spread = score.new_zeros(len(patient), score.shape[1]).index_copy(0, rows, score)
+                scores[task] = scores[task] + spread
+        sequence = torch.stack(tokens, dim=1)
+        mask = torch.cat([present.new_ones(len(present), 1), present], dim=1)
+        attended = self.cross_norm(patient[:, None] + self.cross(patient[:, None], sequence, mask))
+        sequence = torch.cat([attended, sequence[:, 1:]], dim=1)
+        for layer in self.fusion:
+            sequence = layer(sequence, mask)
+        fused = sequence[:, 0] * self.fused_scale
+        return {name: head(fused) + scores[name] for name, head in self.heads.items()}

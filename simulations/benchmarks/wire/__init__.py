@@ -1,0 +1,1 @@
+"""Bytes and accuracy of every encoding of an update; start with bench.py."""

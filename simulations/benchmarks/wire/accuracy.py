@@ -1,0 +1,267 @@
+"""What an encoding of updates costs in accuracy: the federated arm alone, on the same folds and seeds."""
+
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from flwr.app import Context, Message, RecordDict
+from flwr.serverapp import Grid, ServerApp
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+
+from client.data.reader import read_cohort
+from client.flower.internals import weigh
+from common.agreement.federation import FILE_NAME, Federation, load
+from common.agreement.settings import Wire
+from common.evaluation.predictions import Prediction
+from common.messages.exchange import PACKED
+from common.models.registry import build_model
+from common.patients.batch import concatenate
+from server.app import server_app
+from simulations.cohorts.folders import find_sites, twin
+from simulations.cohorts.folds import with_folds
+from simulations.cohorts.sources import write_cohort
+from simulations.engines.flower_internals import Run as FlowerRun
+from simulations.engines.in_process import run_federation
+from simulations.experiment.arms import CLIENT_APP, read_trained, write_agreement
+from simulations.experiment.preparing import MADE_FOLDS, state_in
+from simulations.experiment.scoring import SMALLEST_GROUP, HeldOutTask
+from simulations.results.machine import Machine, Score, machine
+from simulations.results.schema import write_whole
+
+WIRES = (
+    Wire(),
+    Wire(update="float16"),
+    Wire(update="int8"),
+    Wire(update="top-k", share=0.2),
+    Wire(update="top-k", share=0.09),
+)
+"""About 1, 2, 4, 8 and 16 times fewer bytes than float32."""
+
+
+COHORTS = ("tcga-pan5", "fed-tcga-brca")
+
+
+SEEDS = {"fed-tcga-brca": 10}
+"""Cohort -> seeds for each of its folds; one if it is not named: folds are pairs too."""
+
+
+class Run(BaseModel):
+    """One federation trained with one encoding.
+
+    Attributes:
+        replies: trained updates that left hospitals, all rounds together.
+        update_bytes: of all of them, packed with their manifests.
+        message_bytes: of all of them as Flower sends them.
+        metrics: task -> headline metric on the held-out patients.
+        within: task -> its mean within subgroups; none where hospitals are the groups.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cohort: str
+    wire: Wire
+    fold: int
+    seed: int
+    rounds: int
+    replies: int
+    update_bytes: int
+    message_bytes: int
+    metrics: dict[str, Score]
+    within: dict[str, Score]
+    machine: Machine
+
+    @property
+    def pair(self) -> tuple[int, int]:
+        """What it shares with the runs of other encodings."""
+        return self.fold, self.seed
+
+
+def name_of(wire: Wire) -> str:
+    """An encoding as a row of a table is called."""
+    return wire.update if wire.share is None else f"{wire.update} {wire.share:g}"
+
+
+def run_accuracy(cohorts: Sequence[str], data: Path | None, out: Path) -> list[Run]:
+    """Train every cohort with every encoding, fold and seed; a run found in `out` is not done again.
+
+    Raises:
+        InputError: if a cohort is unknown or its data are not there.
+    """
+    torch.set_num_threads(1)
+    out.mkdir(parents=True, exist_ok=True)
+    return [
+        run for name in cohorts for seed in range(SEEDS.get(name, 1)) for run in _runs(name, data, seed, out)
+    ]
+
+
+def _runs(name: str, data: Path | None, seed: int, out: Path) -> Iterator[Run]:
+    with tempfile.TemporaryDirectory(prefix="consilium-") as folder, state_in(Path(folder)):
+        cohort = Cohort(name, data, seed, Path(folder))
+        for fold in cohort.folds:
+            for wire in WIRES:
+                place = out / f"{name}-{name_of(wire).replace(' ', '-')}-fold{fold}-seed{seed}.json"
+                if not place.is_file():
+                    write_whole(place, cohort.run(wire, fold).model_dump_json(indent=2) + "\n")
+                run = Run.model_validate_json(place.read_bytes(), strict=False)
+                print(f"{name}, {name_of(wire)}, fold {fold}, seed {seed}: {run.metrics}", file=sys.stderr)
+                yield run
+
+
+class Cohort:
+    """A cohort on disk, and who is held out.
+
+    Args:
+        name: of the cohort.
+        data: folder of public data.
+        seed: of everything drawn.
+        work: an empty folder.
+    """
+
+    def __init__(self, name: str, data: Path | None, seed: int, work: Path) -> None:
+        self.name, self.seed, self._work, self._public = name, seed, work, work / "cohort"
+        write_cohort(name, data, self._public, seed)
+        self.federation = load(self._public / FILE_NAME).changed({"training.seed": str(seed)})
+        sites = find_sites(self._public)
+        self.sites, self.folds = with_folds(sites, self.federation, work / "folds", MADE_FOLDS, seed)
+        twins = [twin(site, work / "read" / site.name) for site in self.sites]
+        cohorts = [read_cohort(site, self.federation) for site in twins]
+        self.everyone = concatenate([each.batch for each in cohorts])
+        self.held_out_in = torch.cat([each.fold for each in cohorts])
+        self.groups = np.array([group for each in cohorts for group in each.group])
+        self.hospitals = {each.site for each in cohorts}
+
+    def run(self, wire: Wire, fold: int) -> Run:
+        """Train on the other folds with an encoding, and judge on this one."""
+        place = self._work / f"{name_of(wire)}-{fold}"
+        agreed = self.federation.model_copy(update={"wire": wire})
+        agreement = write_agreement(agreed, self._public, place)
+        nodes = [
+            {"site": str(twin(site, place / "sites" / site.name)), "federation": str(agreement.path)}
+            for site in self.sites
+        ]
+        config: dict[str, bool | float | int | str] = {
+            "federation": str(agreement.path),
+            "out": str(place / "out"),
+            "fold": fold,
+            "seed": self.seed,
+        }
+        scales = Scales()
+        run_federation(scales.around(server_app()), CLIENT_APP, nodes, config)
+        trained = read_trained(place / "out")
+        held = self.held_out_in == fold
+        model = build_model(agreed, self._public, self.seed)
+        predicted = trained.predict(model, agreed, self.everyone.select(held))
+        told = self._held_out(agreed, held, predicted)
+        return Run(
+            cohort=self.name,
+            wire=wire,
+            fold=fold,
+            seed=self.seed,
+            rounds=len({record.round for record in trained.rounds if record.kind == "train"}),
+            replies=scales.replies,
+            update_bytes=scales.update_bytes,
+            message_bytes=scales.message_bytes,
+            metrics={task: whole for task, (whole, _) in told.items()},
+            within={task: within for task, (_, within) in told.items()},
+            machine=machine(),
+        )
+
+    def _held_out(
+        self, federation: Federation, held: Tensor, predicted: dict[str, Prediction]
+    ) -> dict[str, tuple[float, float | None]]:
+        """Task -> (headline metric, its mean within subgroups or None) on the held-out patients."""
+        training, test = self.everyone.select(~held), self.everyone.select(held)
+        groups = self.groups[held.numpy()]
+        names = () if {*self.groups} <= self.hospitals else sorted({*groups})
+        told: dict[str, tuple[float, float | None]] = {}
+        for task in federation.tasks:
+            found = HeldOutTask(
+                labels=test.labels[task.name].double().numpy(),
+                labelled=test.labelled[task.name].numpy(),
+                train_labels=training.labels[task.name].double().numpy(),
+                train_labelled=training.labelled[task.name].numpy(),
+                groups=tuple(groups),
+                arms={"federated": [predicted[task.name]]},
+            )
+            rows = [np.flatnonzero(groups == name) for name in names]
+            within = [found.headline(task, "federated", row) for row in rows if len(row) >= SMALLEST_GROUP]
+            whole = found.headline(task, "federated", np.arange(len(test)))
+            told[task.name] = whole, float(np.nanmean(within)) if within else None
+        return told
+
+
+class Scales:
+    """Weighs the trained updates that reach a coordinator.
+
+    Attributes:
+        replies: how many.
+        update_bytes: of their packed arrays and manifests.
+        message_bytes: of their whole content, as Flower sends it.
+    """
+
+    def __init__(self) -> None:
+        self.replies = self.update_bytes = self.message_bytes = 0
+
+    def around(self, coordinator: ServerApp) -> ServerApp:
+        """The coordinator's app, what comes back from hospitals being weighed on its way."""
+        app = ServerApp()
+
+        def main(grid: Grid, context: Context) -> None:
+            coordinator(grid=_Weighing(grid, self), context=context)
+
+        app.main()(main)
+        return app
+
+    def put(self, reply: Message) -> None:
+        """Weigh a message, if it is an update."""
+        if reply.has_error() or PACKED not in reply.content or reply.metadata.message_type != "train":
+            return
+        manifest = reply.content.config_records["header"]["manifest"]
+        assert isinstance(manifest, bytes)
+        self.replies += 1
+        self.update_bytes += reply.content.array_records[PACKED][PACKED].numpy().nbytes + len(manifest)
+        self.message_bytes += weigh(reply.content)[0]
+
+
+class _Weighing(Grid):
+    """A grid behind another one's scales."""
+
+    def __init__(self, grid: Grid, scales: Scales) -> None:
+        self._grid, self._scales = grid, scales
+
+    def set_run(self, run: FlowerRun) -> None:
+        self._grid.set_run(run)
+
+    @property
+    def run(self) -> FlowerRun:
+        return self._grid.run
+
+    def create_message(
+        self,
+        content: RecordDict,
+        message_type: str,
+        dst_node_id: int,
+        group_id: str,
+        ttl: float | None = None,
+    ) -> Message:
+        return self._grid.create_message(content, message_type, dst_node_id, group_id, ttl)
+
+    def get_node_ids(self) -> Iterable[int]:
+        return self._grid.get_node_ids()
+
+    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+        return self._grid.push_messages(messages)
+
+    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        for reply in self._grid.pull_messages(message_ids):
+            self._scales.put(reply)
+            yield reply
+
+    def send_and_receive(
+        self, messages: Iterable[Message], *, timeout: float | None = None
+    ) -> Iterable[Message]:
+        return self._grid.send_and_receive(messages, timeout=timeout)

@@ -1,0 +1,1 @@
+"""Commands of researchers: describe, privacy and bench; start with describe.py."""

@@ -1,0 +1,196 @@
+"""Sites spread over worker processes.
+
+A site always meets the same worker, so what that process has cached stays warm. A worker that dies costs
+the message it was working on, which gets Flower's code for a crash; its sites lose what they kept in
+`Context.state`, as after a restart of a real node, and go on in a fresh process.
+"""
+
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection, wait
+from types import TracebackType
+from typing import Any, Self
+
+from flwr.app import Context, Message
+
+from simulations.engines.allocator import keep_freed_memory
+from simulations.engines.flower_internals import (
+    Failure,
+    Parcel,
+    failed,
+    load_client_app,
+    pack,
+    silence,
+    unpack,
+)
+from simulations.engines.node import answer
+
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+"""The environment of a process that plays sites beside others."""
+
+
+_GOODBYE_S = 5.0
+
+
+_USED_LATER = ("client.data.tables", "pyarrow.parquet")
+"""What a site imports with its first message, once for all workers."""
+
+
+def available_cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class ProcessPool:
+    """Delivers messages to sites in `workers` processes; a context manager that ends them.
+
+    Raises:
+        RuntimeError: if a worker ends before it could load the ClientApp.
+    """
+
+    def __init__(self, client_app: str, sites: dict[int, Context], workers: int) -> None:
+        shares: list[dict[int, Context]] = [{} for _ in range(workers)]
+        for place, (node_id, context) in enumerate(sites.items()):
+            shares[place % workers][node_id] = context
+        self._workers = [_Worker(client_app, share) for share in shares]
+        self._worker_of = {node_id: worker for worker in self._workers for node_id in worker.sites}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for worker in self._workers:
+            worker.close() if error is None else worker.kill()
+        for worker in self._workers:
+            worker.end()
+
+    def __call__(self, messages: Sequence[Message]) -> Iterator[Message]:
+        """Each reply as it comes; a worker has its next message before the reply to its last is handed on."""
+        queues: dict[_Worker, deque[Message]] = {worker: deque() for worker in self._workers}
+        for message in messages:
+            queues[self._worker_of[message.metadata.dst_node_id]].append(message)
+        at_work: dict[Any, _Worker] = {}
+        for worker, queue in queues.items():
+            if queue:
+                at_work[worker.send(queue[0])] = worker
+        while at_work:
+            for connection in wait(list(at_work)):
+                worker = at_work.pop(connection)
+                message = queues[worker].popleft()
+                reply = worker.receive() or failed(message, Failure.CRASHED)
+                if queues[worker]:
+                    at_work[worker.send(queues[worker][0])] = worker
+                yield reply
+
+
+class _Worker:
+    """One process at a time, serving the same sites for the whole run."""
+
+    def __init__(self, client_app: str, sites: dict[int, Context]) -> None:
+        self.sites = sites
+        self._client_app = client_app
+        self._start()
+
+    def _start(self) -> None:
+        # Workers are forks of one process that has imported the app and done nothing else: they share what it read.
+        forks = multiprocessing.get_context("forkserver")
+        forks.set_forkserver_preload([self._client_app.partition(":")[0], *_USED_LATER])
+        self._connection, theirs = forks.Pipe()
+        with _environment(ONE_THREAD), _uninterrupted():
+            given = (theirs, self._client_app, self.sites, dict(os.environ))
+            self._process = forks.Process(target=_work, args=given, name="consilium-site", daemon=True)
+            self._process.start()
+        theirs.close()
+        self._ready = False
+
+    def send(self, message: Message) -> "Connection[Any, Any]":
+        """Hand over a message, to a fresh process if the last one died; returns where the reply will come."""
+        if not self._process.is_alive():
+            self.end()
+            self._start()
+        if not self._ready:
+            try:
+                self._connection.recv()
+            except (EOFError, OSError):
+                raise RuntimeError(
+                    f"a worker process ended before it could load {self._client_app}; "
+                    "the serial engine shows the reason"
+                ) from None
+            self._ready = True
+        with suppress(OSError):  # a process that dies now is noticed where its reply is awaited
+            self._connection.send(pack(message))
+        return self._connection
+
+    def receive(self) -> Message | None:
+        """The reply, or None if the process died over it."""
+        try:
+            return unpack(self._connection.recv())
+        except (EOFError, OSError):
+            self.end()
+            return None
+
+    def close(self) -> None:
+        """Let the process leave its loop."""
+        self._connection.close()
+
+    def kill(self) -> None:
+        """End the process, even in the middle of a message."""
+        self._process.kill()
+
+    def end(self) -> None:
+        """See the process gone, whatever state it is in."""
+        self.close()
+        self._process.join(_GOODBYE_S)
+        if self._process.is_alive():
+            self.kill()
+            self._process.join()
+
+
+def _work(
+    connection: "Connection[Parcel | None, Parcel]",
+    client_app: str,
+    sites: dict[int, Context],
+    environment: dict[str, str],
+) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ.clear()  # that of the process it was forked from may be of an earlier run
+    os.environ.update(environment)
+    keep_freed_memory()
+    silence()
+    app = load_client_app(client_app)
+    with suppress(EOFError, BrokenPipeError):  # the run has ended, perhaps without asking for an answer
+        connection.send(None)
+        while True:
+            message = unpack(connection.recv())
+            connection.send(pack(answer(app, message, sites[message.metadata.dst_node_id])))
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Have children born inside not hear Ctrl-C: this process ends them, and they have nothing to say of it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _environment(settings: dict[str, str]) -> Iterator[None]:
+    """Have children born inside see these variables: thread counts are read when libraries load."""
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

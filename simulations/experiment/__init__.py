@@ -1,0 +1,1 @@
+"""One experiment: arms, folds, scores and comparison; start with experiment.py."""

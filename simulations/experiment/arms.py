@@ -1,0 +1,160 @@
+"""The same network trained three ways, each as a federation of its own: by all hospitals, by one, on pooled data.
+
+A hospital alone is a federation of one participant, and pooled data are one participant that holds everyone's
+patients. So every arm has the same apps, preprocessing, budget and stopping rule. Beside the data one thing differs: a
+hospital withholds nothing from itself, nor adds noise, nor loses precision on a wire, so that its validation counts
+also where it is small.
+"""
+
+import shutil
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+
+import torch
+
+from client.rounds.site import close_sites
+from client.training.evaluation import logits
+from common.agreement.federation import FILE_NAME, Federation, save
+from common.agreement.settings import Participant, Wire
+from common.errors import InputError
+from common.evaluation.predictions import Prediction
+from common.models.hierarchical import HierarchicalMultimodalGNN
+from common.patients.batch import PatientBatch
+from common.tasks.prediction import prediction
+from server.app import server_app
+from server.records.journal import RoundRecord, RunRecord, read_journal
+from server.records.result import Result, load_result
+from server.runs.coordination import RunFailed
+from simulations.engines.in_process import Engine, run_federation
+from simulations.engines.node import NodeConfig
+from simulations.engines.process_pool import available_cores
+
+CLIENT_APP = "client.app:app"
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """A federation file on disk with its public files beside it."""
+
+    federation: Federation
+    path: Path
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a federation ended with: its kept weights and preprocessing, and its journal."""
+
+    result: Result
+    run: RunRecord
+    rounds: Sequence[RoundRecord]
+
+    def predict(
+        self, model: HierarchicalMultimodalGNN, federation: Federation, patients: PatientBatch
+    ) -> dict[str, Prediction]:
+        """Task -> predictions for raw patients, with `model` as the body for these weights."""
+        model.load_state_dict({name: torch.from_numpy(array) for name, array in self.result.weights.items()})
+        preprocessing = self.result.preprocessing
+        outputs = logits(model, preprocessing.apply(patients))
+        return {
+            task.name: prediction(task, outputs[task.name], preprocessing.cuts) for task in federation.tasks
+        }
+
+
+def write_agreement(federation: Federation, public: Path, folder: Path) -> Agreement:
+    """Write a federation file into `folder`, with the files it names copied from `public`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in (federation.prior.edges, federation.prior.pathways, federation.prior.hierarchy):
+        if file is not None:
+            (folder / file.path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(public / file.path, folder / file.path)
+    save(federation, folder / FILE_NAME)
+    return Agreement(federation, folder / FILE_NAME)
+
+
+def alone(federation: Federation, name: str) -> Federation:
+    """The agreement of one participant with itself: nothing is withheld, noised or compressed on the way to oneself."""
+    statistics = federation.statistics.model_copy(update={"minimum_count": 1})
+    participants = (Participant(name=name),)
+    return federation.model_copy(
+        update={"participants": participants, "statistics": statistics, "privacy": None, "wire": Wire()}
+    )
+
+
+@dataclass(frozen=True)
+class Job:
+    """One federation to train: all of it is on disk, before and after.
+
+    Attributes:
+        device: where its sites train, instead of where their `site.toml` says.
+        sharing: processes that train such jobs beside one another on this machine.
+    """
+
+    agreement: Path
+    sites: tuple[Path, ...]
+    fold: int
+    seed: int
+    out: Path
+    device: str | None = None
+    sharing: int = 1
+
+
+def train(
+    job: Job,
+    engine: Engine = "serial",
+    on_round: Callable[[RoundRecord], None] | None = None,
+    ray_address: str | None = None,
+) -> None:
+    """Train one federation to its end; weights, preprocessing and journal are written to the job's `out`.
+
+    Raises:
+        InputError: if the engine cannot start.
+        server.coordination.RunFailed: if it could not be trained.
+    """
+    sharing = job.sharing if engine == "serial" else min(available_cores(), len(job.sites))
+    where = {} if job.device is None else {"device": job.device}
+    nodes: list[NodeConfig] = [
+        {"site": str(site), "federation": str(job.agreement), "sharing": sharing, **where}
+        for site in job.sites
+    ]
+    run_config: dict[str, bool | float | int | str] = {
+        "federation": str(job.agreement),
+        "out": str(job.out),
+        "fold": job.fold,
+        "seed": job.seed,
+    }
+    try:
+        run_federation(server_app(on_round), CLIENT_APP, nodes, run_config, engine, ray_address=ray_address)
+    finally:
+        close_sites()  # those of another run are other folders
+
+
+def read_trained(out: Path) -> Trained:
+    """What a trained job left in its `out`."""
+    *records, run = read_journal(out)
+    assert isinstance(run, RunRecord)
+    return Trained(load_result(out), run, [record for record in records if isinstance(record, RoundRecord)])
+
+
+def train_side_by_side(jobs: Sequence[Job], processes: int, on_done: Callable[[Job, bool], None]) -> None:
+    """Train independent federations, in worker processes if there is more than one; hears of each, and if it failed."""
+    if processes == 1:
+        for job in jobs:
+            on_done(job, _attempt(job))
+        return
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        futures = {pool.submit(_attempt, replace(job, sharing=processes)): job for job in jobs}
+        for future in as_completed(futures):
+            on_done(futures[future], future.result())
+
+
+def _attempt(job: Job) -> bool:
+    """Train with one thread; whether it could be trained. Too few events at a hospital is an answer, not an error."""
+    torch.set_num_threads(1)
+    try:
+        train(job)
+    except (RunFailed, InputError):
+        return False
+    return True

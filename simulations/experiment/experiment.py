@@ -1,0 +1,277 @@
+"""What would these hospitals gain by training together? One experiment, fold by fold, arm by arm."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from common.agreement.federation import Federation
+from common.agreement.tasks import Task
+from common.errors import InputError
+from common.evaluation.predictions import Prediction
+from common.models.hierarchical import HierarchicalMultimodalGNN
+from common.models.registry import build_model
+from common.patients.batch import PatientBatch
+from server.records.journal import RoundRecord
+from server.runs.coordination import RunFailed
+from simulations.cohorts.folders import pool_sites, twin
+from simulations.engines.in_process import Engine
+from simulations.engines.process_pool import available_cores
+from simulations.experiment import private_arms
+from simulations.experiment.arms import (
+    Agreement,
+    Job,
+    Trained,
+    alone,
+    read_trained,
+    train,
+    train_side_by_side,
+    write_agreement,
+)
+from simulations.experiment.classical_arms import ClassicalArms, restricted
+from simulations.experiment.hospitals import Hospitals
+from simulations.experiment.private_arms import Target
+from simulations.experiment.scoring import HeldOutTask
+from simulations.results.schema import Arm
+
+_ALONE = (
+    "Only the federated arm was run: nothing here says what hospitals gain over training alone, or lose "
+    "against pooled data."
+)
+
+
+POOLED = "pooled"
+"""Name of the one participant that holds everyone's patients."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One experiment: which cohort, which folds, how.
+
+    Attributes:
+        targets: the private runs beside the federated arm.
+        federated_only: leave out the arms that need a run per hospital, or all patients in one place.
+        ray_address: of the Ray cluster to join; a private Ray on this machine without one.
+        device: where hospitals train, instead of where their `site.toml` says.
+    """
+
+    cohort: str
+    folder: Path
+    sites: Sequence[Path]
+    federation: Federation
+    folds: tuple[int, ...]
+    seed: int
+    engine: Engine
+    work: Path
+    command: str
+    targets: tuple[Target, ...] = ()
+    federated_only: bool = False
+    ray_address: str | None = None
+    device: str | None = None
+
+
+class Audience(Protocol):
+    """Who watches: the live display, or nobody."""
+
+    def stage(self, text: str) -> None:
+        """What is being done now."""
+
+    def round(self, fold: int, record: RoundRecord) -> None:
+        """A round of a federated arm, private or not, is over."""
+
+
+@dataclass(frozen=True)
+class FoldOutcome:
+    """One fold: the federated model, every task's held-out predictions, and each hospital's own model by name.
+
+    `spent` is what the private runs cost, by target epsilon; None is the federated arm under its own privacy.
+    """
+
+    federated: Trained
+    tasks: dict[str, HeldOutTask]
+    local: dict[str, dict[str, Prediction]]
+    spent: dict[float | None, float] = field(default_factory=dict)
+
+
+class Experiment:
+    """All arms of an experiment, on data that is read once through the hospitals' own reader.
+
+    Every run has twins of the site folders to itself, below the working folder: no run writes into a hospital's own
+    folder, and a privacy ledger tells of one run.
+    """
+
+    def __init__(self, plan: Plan, audience: Audience) -> None:
+        self.plan, self.audience = plan, audience
+        self.federation = plan.federation
+        audience.stage("reading the hospitals' tables")
+        sites = self._twins(plan.sites, plan.work / "read")
+        self.hospitals = Hospitals(sites, self.federation, plan.folds, plan.federated_only)
+        self.agreement = write_agreement(self.federation, plan.folder, plan.work / "federated")
+        self.model: HierarchicalMultimodalGNN = build_model(self.federation, plan.folder, plan.seed)
+        self.notes: list[str] = [_ALONE] if plan.federated_only else []
+        self.targets = tuple(
+            target.sized(self.hospitals.training_sizes(plan.folds)) for target in plan.targets
+        )
+        self._note_privacy()
+        for fold in plan.folds:
+            if not (self.hospitals.held_out_in == fold).any():
+                raise InputError(
+                    f"--fold {fold}", "no patient is held out in that fold", "choose another fold"
+                )
+
+    def _note_privacy(self) -> None:
+        hospitals = {name: each.patients for name, each in self.hospitals.described.items()}
+        if self.federation.privacy is not None:
+            self.notes += private_arms.notes(self.federation.privacy, True, hospitals)
+        for target in self.targets[:1]:  # they differ in noise alone
+            self.notes += private_arms.notes(target.privacy, target.declared, hospitals)
+
+    def run(self) -> list[FoldOutcome]:
+        """All arms on all folds."""
+        return [self._fold(place) for place in range(len(self.plan.folds))]
+
+    def _fold(self, place: int) -> FoldOutcome:
+        fold = self.plan.folds[place]
+        label = f"fold {place + 1} of {len(self.plan.folds)}"
+        training, test = self.hospitals.split(fold)
+
+        self.audience.stage(f"{label}: {len(self.hospitals.names)} hospitals together")
+        job = self._job(self.agreement, self.plan.sites, "federated", fold)
+        federated = self._together(job, place, label)
+        spent: dict[float | None, float] = {}
+        if self.federation.privacy is not None:
+            spent[None] = private_arms.spent(job.sites, self.federation.privacy.delta)
+        networks: dict[Arm, list[dict[str, Prediction]]] = {
+            "federated": [federated.predict(self.model, self.federation, test)]
+        }
+        for target in self.targets:
+            networks[target.arm], spent[target.epsilon] = self._privately(target, place, label, test)
+        local: dict[str, dict[str, Prediction]] = {}
+        if not self.plan.federated_only:
+            local, pooled = self._alone_and_pooled(label, fold, test)
+            networks |= {"local": list(local.values()), "pooled": pooled}
+        tasks = {}
+        for task in self.federation.tasks:
+            arms: dict[Arm, Sequence[Prediction]] = {
+                arm: [model[task.name] for model in models] for arm, models in networks.items()
+            }
+            if not self.plan.federated_only:
+                arms |= self._classical(task, label, fold, federated, training, test)
+            labels, labelled = self.hospitals.training_labels(task.name, fold)
+            tasks[task.name] = HeldOutTask(
+                labels=test.labels[task.name].double().numpy(),
+                labelled=test.labelled[task.name].numpy(),
+                train_labels=labels.double().numpy(),
+                train_labelled=labelled.numpy(),
+                groups=tuple(self.hospitals.groups[(self.hospitals.held_out_in == fold).numpy()]),
+                arms=arms,
+            )
+        return FoldOutcome(federated, tasks, local, spent)
+
+    def _classical(
+        self,
+        task: Task,
+        label: str,
+        fold: int,
+        federated: Trained,
+        training: PatientBatch,
+        test: PatientBatch,
+    ) -> dict[Arm, Sequence[Prediction]]:
+        """What the classical arms predict for held-out patients, hospitals' own models among them."""
+        classical = ClassicalArms(task, self.plan.seed, lambda text: self.audience.stage(f"{label}: {text}"))
+        alone = classical.alone(self.hospitals.cohorts, self.federation, fold, test)
+        pooled = classical.pooled(federated.result.preprocessing, training, test)
+        self.notes += classical.notes
+        return {"local_linear": alone, **pooled}
+
+    def _together(self, job: Job, place: int, label: str) -> Trained:
+        """Train all hospitals together; who had no part is noted."""
+        plan = self.plan
+        train(job, plan.engine, lambda record: self.audience.round(place + 1, record), plan.ray_address)
+        trained = read_trained(job.out)
+        if missing := sorted(set(self.hospitals.names) - set(trained.run.sites)):
+            self.notes.append(f"Too few training patients to take part in {label}: {', '.join(missing)}.")
+        return trained
+
+    def _privately(
+        self, target: Target, place: int, label: str, test: PatientBatch
+    ) -> tuple[list[dict[str, Prediction]], float]:
+        """The predictions of one private run, none if it could not be trained, and the epsilon spent."""
+        label = f"{label}, epsilon {target.epsilon:g}"
+        self.audience.stage(f"{label}: {len(self.hospitals.names)} hospitals together")
+        work = self.plan.work / target.folder
+        agreement = write_agreement(target.federation, self.plan.folder, work)
+        job = self._job(agreement, self.plan.sites, target.folder, self.plan.folds[place])
+        try:
+            trained = self._together(job, place, label)
+        except (RunFailed, InputError) as error:
+            self.notes.append(f"Federated, {label}, could not be trained and has no figures. {error}")
+            return [], private_arms.spent(job.sites, target.privacy.delta)
+        if trained.run.status == "partial":
+            self.notes.append(f"{label}: some round lacked a quorum of hospitals and does not count.")
+        model = build_model(target.federation, self.plan.folder, self.plan.seed)
+        predicted = trained.predict(model, target.federation, test)
+        return [predicted], private_arms.spent(job.sites, target.privacy.delta)
+
+    def _twins(self, sites: Sequence[Path], folder: Path) -> list[Path]:
+        return [twin(site, folder / site.name) for site in sites]
+
+    def _job(self, agreement: Agreement, sites: Sequence[Path], arm: str, fold: int) -> Job:
+        """A run of its own, which needs new twins of its sites."""
+        work = self.plan.work / arm
+        twins = self._twins(sites, work / f"sites-fold{fold}")
+        out = work / f"fold{fold}"
+        return Job(agreement.path, tuple(twins), fold, self.plan.seed, out, self.plan.device)
+
+    def _alone_and_pooled(
+        self, label: str, fold: int, test: PatientBatch
+    ) -> tuple[dict[str, dict[str, Prediction]], list[dict[str, Prediction]]]:
+        """Every hospital's own model by name, and the same network on pooled data, on everyone's held-out patients.
+
+        What a hospital's model never saw is masked for it.
+        """
+        pooled_job = self._job(self._pooled_agreement(), [self._pooled_site()], POOLED, fold)
+        own_jobs = {}
+        for place, (cohort, site) in enumerate(zip(self.hospitals.cohorts, self.plan.sites, strict=True)):
+            arm = f"alone-{place}"
+            agreement = write_agreement(
+                alone(self.federation, cohort.site), self.plan.folder, self.plan.work / arm
+            )
+            own_jobs[cohort.site] = self._job(agreement, [site], arm, fold)
+        jobs = [pooled_job, *own_jobs.values()]
+        trained: set[Path] = set()
+        seen = 0
+
+        def done(job: Job, succeeded: bool) -> None:
+            nonlocal seen
+            seen += 1
+            if succeeded:
+                trained.add(job.out)
+            self.audience.stage(f"{label}: pooled, and each hospital alone, {seen} of {len(jobs)}")
+
+        self.audience.stage(f"{label}: pooled, and each hospital alone")
+        processes = min(available_cores(), len(jobs)) if self.plan.engine == "processes" else 1
+        train_side_by_side(jobs, processes, done)
+        local = {}
+        for cohort in self.hospitals.cohorts:
+            if own_jobs[cohort.site].out not in trained:
+                self.notes.append(
+                    f"{cohort.site} could not train a network of its own, for lack of patients or events; "
+                    "it has no part in the mean over hospitals alone."
+                )
+                continue
+            known = restricted(test, cohort.batch.select(cohort.fold != fold))
+            model = read_trained(own_jobs[cohort.site].out)
+            local[cohort.site] = model.predict(self.model, self.federation, known)
+        if pooled_job.out not in trained:
+            self.notes.append("The network could not be trained on the pooled data.")
+            return local, []
+        return local, [read_trained(pooled_job.out).predict(self.model, self.federation, test)]
+
+    def _pooled_agreement(self) -> Agreement:
+        return write_agreement(alone(self.federation, POOLED), self.plan.folder, self.plan.work / POOLED)
+
+    def _pooled_site(self) -> Path:
+        """Everyone's patients as one site folder, written once."""
+        folder = self.plan.work / POOLED / POOLED
+        return folder if folder.is_dir() else pool_sites(self.plan.sites, folder.parent, POOLED)

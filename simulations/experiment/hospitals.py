@@ -1,0 +1,97 @@
+"""What an experiment holds in memory of its hospitals' patients: everyone, or only those that models are judged on."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from client.data.cohort import Cohort
+from client.data.reader import read_cohort
+from common.agreement.federation import Federation
+from common.agreement.tasks import SurvivalTask, Task
+from common.patients.batch import PatientBatch, concatenate
+from simulations.results.schema import Hospital
+
+
+class Hospitals:
+    """The cohorts of an experiment, read once through the hospitals' own reader.
+
+    Args:
+        sites: site folders.
+        federation: the agreement.
+        folds: the folds that are held out in turn.
+        held_out_alone: keep no values of patients that are in none of these folds; hospitals train on their own copy.
+
+    Attributes:
+        cohorts: as read; with `held_out_alone` of patients held out in one of `folds` alone.
+        described: hospital -> its size, of all patients.
+        everyone: the patients of `cohorts`.
+        held_out_in: [P] the fold of each of them; -1 if none.
+        groups: [P] the subgroup of each of them.
+    """
+
+    def __init__(
+        self, sites: Sequence[Path], federation: Federation, folds: Sequence[int], held_out_alone: bool
+    ) -> None:
+        self.cohorts: list[Cohort] = []
+        self.described: dict[str, Hospital] = {}
+        self._folds: list[Tensor] = []
+        labels: list[dict[str, Tensor]] = []
+        labelled: list[dict[str, Tensor]] = []
+        for site in sites:
+            cohort = read_cohort(site, federation)
+            self.described[cohort.site] = _described(cohort, federation.tasks)
+            self._folds.append(cohort.fold)
+            labels.append(cohort.batch.labels)
+            labelled.append(cohort.batch.labelled)
+            self.cohorts.append(_held_out(cohort, folds) if held_out_alone else cohort)
+        self.everyone = concatenate([cohort.batch for cohort in self.cohorts])
+        self.held_out_in = torch.cat([cohort.fold for cohort in self.cohorts])
+        self.groups = np.array([group for cohort in self.cohorts for group in cohort.group])
+        self._all_folds = torch.cat(self._folds)
+        self._labels = {
+            task.name: torch.cat([each[task.name] for each in labels]) for task in federation.tasks
+        }
+        self._labelled = {
+            task.name: torch.cat([each[task.name] for each in labelled]) for task in federation.tasks
+        }
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The hospitals, in order of their folders."""
+        return tuple(self.described)
+
+    def training_sizes(self, folds: Sequence[int]) -> list[int]:
+        """Training patients of every hospital in every fold."""
+        return [int((held != fold).sum()) for held in self._folds for fold in folds]
+
+    def training_labels(self, task: str, fold: int) -> tuple[Tensor, Tensor]:
+        """(labels, labelled) [T, columns] of all patients whom a fold does not hold out."""
+        training = self._all_folds != fold
+        return self._labels[task][training], self._labelled[task][training]
+
+    def split(self, fold: int) -> tuple[PatientBatch, PatientBatch]:
+        """(training, held-out) patients among `everyone`."""
+        held = self.held_out_in == fold
+        return self.everyone.select(~held), self.everyone.select(held)
+
+
+def _held_out(cohort: Cohort, folds: Sequence[int]) -> Cohort:
+    """The patients whom one of these folds holds out."""
+    kept = torch.isin(cohort.fold, torch.tensor(list(folds)))
+    group = tuple(name for name, keep in zip(cohort.group, kept.tolist(), strict=True) if keep)
+    return replace(cohort, batch=cohort.batch.select(kept), fold=cohort.fold[kept], group=group)
+
+
+def _described(cohort: Cohort, tasks: tuple[Task, ...]) -> Hospital:
+    batch = cohort.batch
+    events = {}
+    for task in tasks:
+        labels, known = batch.labels[task.name], batch.labelled[task.name]
+        happened = labels[:, 1] if isinstance(task, SurvivalTask) else (labels > 0).any(1)
+        events[task.name] = int((happened.bool() & known.any(1)).sum())
+    modalities = {name: int(batch.present(name).sum()) for name in batch.values}
+    return Hospital(patients=len(batch), modalities=modalities, events=events)

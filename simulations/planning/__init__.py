@@ -1,0 +1,1 @@
+"""Noise that a privacy budget takes; start with plan.py."""

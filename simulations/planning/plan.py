@@ -1,0 +1,160 @@
+"""Before a federation is agreed on: the noise that a target epsilon takes, and what it does to an update."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, cast, get_args
+
+from common.agreement.settings import Privacy
+from common.errors import InputError
+from common.privacy.accounting import BEYOND_BUDGETS, Spend, spend
+from common.privacy.planning import plan, planned_releases
+
+CURVE_POINTS = 7
+
+
+Kind = Literal["declared", "noised"]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What someone deciding on a federation knows.
+
+    Attributes:
+        patients: of a typical hospital.
+        hospitals: whose updates are averaged.
+        rounds: of the whole run.
+        epsilons: what a whole run may cost.
+        delta: of the guarantee.
+        sampling_rate: probability of each patient to be in a step.
+        steps: private steps in a round.
+        statistics: `declared` or `noised`, as in the federation file.
+    """
+
+    patients: int
+    hospitals: int
+    rounds: int
+    epsilons: tuple[float, ...]
+    delta: float
+    sampling_rate: float
+    steps: int
+    statistics: str
+
+    @property
+    def batch(self) -> float:
+        """Patients expected in a step."""
+        return self.sampling_rate * self.patients
+
+    @property
+    def is_weak(self) -> bool:
+        """Whether the delta allows for revealing one patient entirely: to publish one at random costs 1 / patients."""
+        return self.delta >= 1 / self.patients
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The least noise for a target epsilon.
+
+    Attributes:
+        target: epsilon asked for.
+        privacy: the terms, noise rounded up to four digits.
+        spent: what a whole run costs.
+        noise: standard deviation on each coordinate of one hospital's mean gradient.
+        averaged_noise: the same on the average over all hospitals.
+        curve: (rounds so far, epsilon so far), the last point of which is the whole run.
+    """
+
+    target: float
+    privacy: Privacy
+    spent: Spend
+    noise: float
+    averaged_noise: float
+    curve: tuple[tuple[int, float], ...]
+
+
+def answer(question: Question) -> list[Plan]:
+    """A plan for every epsilon, the smallest first.
+
+    Raises:
+        InputError: for what cannot be combined.
+    """
+    _check(question)
+    proposed = Privacy(
+        noise_multiplier=1.0,
+        sampling_rate=question.sampling_rate,
+        expected_batch_size=question.batch,
+        steps=question.steps,
+        statistics=cast(Kind, question.statistics),
+        delta=question.delta,
+    )
+    return [_plan(target, question, proposed) for target in sorted(set(question.epsilons))]
+
+
+def _plan(target: float, question: Question, proposed: Privacy) -> Plan:
+    try:
+        least = plan(target, question.rounds, proposed)
+    except ValueError:
+        what = f"no noise on training brings it down to this at delta {question.delta:g}"
+        remedy = "ask for a larger epsilon or delta" + (
+            ", or for --statistics declared" if question.statistics == "noised" else ""
+        )
+        raise InputError(f"--epsilon {target:g}", what, remedy) from None
+    privacy = least.model_copy(update={"noise_multiplier": rounded_up(least.noise_multiplier)})
+    spent = spend(planned_releases(privacy, question.rounds), question.delta)
+    earlier = [each for each in _curve_rounds(question.rounds) if each < question.rounds]
+    noise = privacy.noise_multiplier * privacy.clip_norm / privacy.expected_batch_size
+    return Plan(
+        target=target,
+        privacy=privacy,
+        spent=spent,
+        noise=noise,
+        averaged_noise=noise / math.sqrt(question.hospitals),
+        curve=(
+            *((each, spend(planned_releases(privacy, each), question.delta).epsilon) for each in earlier),
+            (question.rounds, spent.epsilon),
+        ),
+    )
+
+
+def epsilon_after(plan: Plan, rounds: float) -> float:
+    """Epsilon after so many rounds, along a straight line in logarithms between the two computed nearest."""
+    for (earlier, less), (later, more) in zip(plan.curve, plan.curve[1:], strict=False):
+        if rounds <= later and less > 0:
+            share = math.log(rounds / earlier) / math.log(later / earlier)
+            return float(less * (more / less) ** share)
+    return plan.curve[-1][1]
+
+
+def rounded_up(noise: float) -> float:
+    """Four significant digits, never less noise."""
+    unit = 10.0 ** (math.floor(math.log10(noise)) - 3)
+    up = float(f"{math.ceil(noise / unit) * unit:.4g}")
+    return up if up >= noise else float(f"{up + unit:.4g}")
+
+
+def _curve_rounds(rounds: int) -> list[int]:
+    """Rounds at which a curve is computed, apart by about the same factor: epsilon grows like a power of rounds."""
+    return sorted({round(rounds ** (place / (CURVE_POINTS - 1))) for place in range(CURVE_POINTS)})
+
+
+def _check(question: Question) -> None:
+    for epsilon in question.epsilons:
+        if not 0 < epsilon <= BEYOND_BUDGETS:
+            what = f"is not above 0 and at most {BEYOND_BUDGETS:g}, beyond which nothing is protected"
+            raise InputError(f"--epsilon {epsilon:g}", what, "ask for one between 0.1 and 10")
+    if not 0 < question.delta < 1:
+        remedy = f"take one well below 1 / patients, such as {suggested_delta(question.patients):g}"
+        raise InputError(f"--delta {question.delta:g}", "is not between 0 and 1", remedy)
+    if not 0 < question.sampling_rate <= 1:
+        what = "is not a probability above 0"
+        raise InputError(f"--sampling-rate {question.sampling_rate:g}", what, "take one such as 0.1")
+    if question.statistics not in get_args(Kind):
+        what = "is none that can be planned for"
+        raise InputError(f"--statistics {question.statistics}", what, f"use {' or '.join(get_args(Kind))}")
+    if question.batch < 1:
+        what = f"draws {question.batch:g} of {question.patients:,} patients in a step, fewer than one"
+        raise InputError(f"--sampling-rate {question.sampling_rate:g}", what, "take a larger rate")
+
+
+def suggested_delta(patients: int) -> float:
+    """A tenth of 1 / patients, or the power of ten below."""
+    return float(f"1e{math.floor(math.log10(0.1 / patients) + 1e-9)}")

@@ -1,0 +1,160 @@
+"""Privacy plans in the terminal: a table, curves, and the lines for the federation file."""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from common.errors import InputError
+from simulations.planning.plan import Plan, Question, answer, epsilon_after, suggested_delta
+
+BARS = "▁▂▃▄▅▆▇█"
+
+
+WIDTH = 40
+
+
+FORMATS = (".svg", ".png")
+
+
+def show(question: Question, as_json: bool, out: Path | None) -> None:
+    """Print plans, and write the figure if a file for it is named.
+
+    Raises:
+        InputError: for what cannot be combined, or a figure of another format.
+    """
+    if out is not None and out.suffix not in FORMATS:
+        raise InputError(
+            str(out), "is no figure that can be written", f"end its name in {' or '.join(FORMATS)}"
+        )
+    plans = answer(question)
+    if out is not None:
+        from simulations.planning.figure import write_figure
+
+        write_figure(question, plans, out)
+    if as_json:
+        print(json.dumps(_as_json(question, plans), indent=2))
+        return
+    console = Console(highlight=False, markup=False)
+    _print(question, plans, console)
+    if out is not None:
+        console.print(f"The figure is in {out}.", soft_wrap=True)
+
+
+def _print(question: Question, plans: Sequence[Plan], console: Console) -> None:
+    per_round = _counted(question.steps, "step")
+    console.print(
+        f"{question.patients:,} patients in a hospital, {_counted(question.rounds, 'round')} of {per_round}: "
+        f"{_counted(question.rounds * question.steps, 'step')} in all, of {question.batch:g} patients each on "
+        f"average (sampling rate {question.sampling_rate:g}). Delta {question.delta:g}."
+    )
+    if question.is_weak:
+        console.print(weakness(question))
+    console.print(_table(question, plans))
+    console.print(
+        "Epsilon of the whole run by moments (RDP) and by loss distributions (PRV): both are upper bounds, the "
+        "smaller one holds. Noise: its standard deviation on every coordinate of a step's mean gradient, to which "
+        f"one patient adds at most a length of {plans[0].privacy.clip_norm / question.batch:.3g}."
+    )
+    if not console.options.ascii_only:
+        console.print(f"\n{_curves(plans)}")
+    console.print(f"\nFor federation.toml:\n\n{toml_lines(plans)}", soft_wrap=True)
+    console.print(
+        "Privacy also needs dropout, node_dropout and modality_dropout = 0 under [model], and "
+        "learn_task_weights = false under [training]."
+    )
+
+
+def _table(question: Question, plans: Sequence[Plan]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True)
+    heads = ("Target\nepsilon", "Noise\nmultiplier", "Epsilon,\nRDP", "Epsilon,\nPRV")
+    average = f"Noise, mean of\n{_counted(question.hospitals, 'hospital')}"
+    for head in (*heads, "Noise,\na hospital", average):
+        table.add_column(head, justify="right", no_wrap=True)
+    for each in plans:
+        table.add_row(
+            f"{each.target:g}",
+            f"{each.privacy.noise_multiplier:g}",
+            _figure(each.spent.rdp),
+            _figure(each.spent.prv),
+            f"{each.noise:.3g}",
+            f"{each.averaged_noise:.3g}",
+        )
+    return table
+
+
+def weakness(question: Question) -> str:
+    """What a delta this large allows for."""
+    return (
+        f"This guarantee is weak: a delta of {question.delta:g} with {_counted(question.patients, 'patient')} allows "
+        "for a mechanism that reveals one of them entirely; "
+        f"take one well below 1 / patients, such as --delta {suggested_delta(question.patients):g}."
+    )
+
+
+def _curves(plans: Sequence[Plan]) -> str:
+    """A line of bars for every plan: the share of its epsilon that is spent so far, over all rounds."""
+    rounds = plans[0].curve[-1][0]
+    width = min(WIDTH, rounds)
+    lines = [
+        f"Share of the epsilon spent after each of {rounds:,} rounds:"
+        if rounds == width
+        else f"Share of the epsilon spent, from the first to the last of {rounds:,} rounds:"
+    ]
+    for each in plans:
+        spent = [epsilon_after(each, rounds * (place + 1) / width) for place in range(width)]
+        bars = "".join(BARS[min(len(BARS) - 1, int(len(BARS) * so_far / spent[-1]))] for so_far in spent)
+        half = epsilon_after(each, (rounds + 1) // 2)
+        lines.append(f"{each.target:>6g}  {bars}  {half:.2f} after {(rounds + 1) // 2:,}")
+    return "\n".join(lines)
+
+
+def toml_lines(plans: Sequence[Plan]) -> str:
+    """`[privacy]` of the first plan, with the noise of the others as a comment."""
+    first = plans[0]
+    settings = first.privacy.model_dump(mode="json")
+    if settings["statistics"] != "noised":
+        del settings["statistics_noise_multiplier"]
+    lines = tomli_w.dumps({"privacy": settings}).splitlines()
+    others = "".join(f"; {each.privacy.noise_multiplier:g} for {each.target:g}" for each in plans[1:])
+    noise = next(place for place, line in enumerate(lines) if line.startswith("noise_multiplier"))
+    lines[noise] += f"  # epsilon {first.target:g}{others}"
+    return "\n".join(lines) + "\n"
+
+
+def _as_json(question: Question, plans: Sequence[Plan]) -> dict[str, Any]:
+    return {
+        "patients": question.patients,
+        "hospitals": question.hospitals,
+        "rounds": question.rounds,
+        "steps": question.rounds * question.steps,
+        "expected_batch_size": question.batch,
+        "delta": question.delta,
+        "delta_is_weak": question.is_weak,
+        "plans": [
+            {
+                "target_epsilon": each.target,
+                "epsilon_rdp": each.spent.rdp,
+                "epsilon_prv": each.spent.prv if math.isfinite(each.spent.prv) else None,
+                "noise_in_a_hospital": each.noise,
+                "noise_averaged": each.averaged_noise,
+                "epsilon_by_round": [list(point) for point in each.curve],
+                "privacy": each.privacy.model_dump(mode="json"),
+            }
+            for each in plans
+        ],
+    }
+
+
+def _figure(epsilon: float) -> str:
+    return f"{epsilon:.3f}" if math.isfinite(epsilon) else "—"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"

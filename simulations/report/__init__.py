@@ -1,0 +1,1 @@
+"""Terminal output and the page of an experiment; start with page.py."""

@@ -1,0 +1,91 @@
+"""Held-out patients -> the few aggregated figures that are drawn. Rows come in, none goes out.
+
+Curves are taken on a fixed grid, not at patients' times, and a point that fewer than `MINIMUM` patients
+support is left out.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from common.agreement.tasks import ResponseTask, SurvivalTask, ToxicityTask
+from common.evaluation.calibration import Calibration, calibration
+from common.evaluation.predictions import Prediction, SurvivalPrediction, concatenate
+from common.evaluation.survival import survival_labels
+from simulations.experiment.evidence import Array, TaskEvidence
+
+MINIMUM = 5
+
+
+_PER_YEAR = {"days": 365.25, "months": 12.0, "years": 1.0}
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A readable time axis: round ticks [K] in `unit`, of which there are `per` in one unit of the task."""
+
+    unit: str
+    per: float
+    ticks: Array
+
+
+def time_axis(evidence: TaskEvidence) -> Axis | None:
+    """A time axis with round ticks, up to where one in twenty patients is still followed."""
+    from matplotlib.ticker import MaxNLocator
+
+    assert isinstance(evidence.task, SurvivalTask)
+    labels = [survival_labels(fold.labels, fold.labelled)[0] for fold in evidence.folds]
+    time = np.concatenate(labels) if labels else np.array([])
+    if not len(time):
+        return None
+    end = float(np.quantile(time, 0.95))
+    unit: str = evidence.task.unit
+    per = 1.0
+    if end >= 2 * _PER_YEAR[unit]:
+        unit, per = "years", 1 / _PER_YEAR[unit]
+    round_ticks = MaxNLocator(nbins=6, steps=[1, 2, 3, 5, 6, 10]).tick_values(0, end * per)
+    ticks = np.asarray(round_ticks, dtype=np.float64)
+    ticks = ticks[(ticks >= 0) & (ticks <= end * per * 1.001)]
+    return Axis(unit, per, ticks) if len(ticks) > 1 else None
+
+
+@dataclass(frozen=True)
+class CalibrationCurve:
+    """Points of predicted against observed probability, and of what."""
+
+    points: Calibration
+    event: str
+
+
+def calibration_curve(evidence: TaskEvidence) -> CalibrationCurve | None:
+    """Calibration over all folds; survival is judged at the tick next to the median time of an event."""
+    task, folds = evidence.task, evidence.folds
+    if not folds or not any(np.asarray(fold.labelled).any() for fold in folds):
+        return None
+    labels = np.concatenate([np.asarray(fold.labels) for fold in folds])
+    labelled = np.concatenate([np.asarray(fold.labelled) for fold in folds])
+    predictions, horizon, event = [fold.prediction for fold in folds], None, "the label"
+    if isinstance(task, SurvivalTask):
+        axis = time_axis(evidence)
+        time, seen = survival_labels(labels, labelled)
+        if axis is None or not seen.any():
+            return None
+        tick = axis.ticks[1:][np.argmin(abs(axis.ticks[1:] - np.median(time[seen]) * axis.per))]
+        horizon = float(tick / axis.per)
+        predictions = [_only_at(horizon, prediction) for prediction in predictions]
+        event = f"the event within {tick:g} {axis.unit if tick != 1 else axis.unit.rstrip('s')}"
+    elif isinstance(task, ResponseTask):
+        event = task.classes[1] if len(task.classes) == 2 else "each class"
+    elif isinstance(task, ToxicityTask):
+        event = "each adverse event"
+    bins = int(np.clip(labelled.sum() // (40 * len(task.columns)), 2, 10))
+    points = calibration(task, concatenate(predictions), labels, labelled, horizon, bins)
+    shown = points.count >= MINIMUM
+    return CalibrationCurve(
+        Calibration(points.predicted[shown], points.observed[shown], points.count[shown]), event
+    )
+
+
+def _only_at(horizon: float, prediction: Prediction) -> SurvivalPrediction:
+    assert isinstance(prediction, SurvivalPrediction)
+    return SurvivalPrediction(prediction.risk, np.array([horizon]), prediction.at([horizon]))

@@ -1,0 +1,175 @@
+"""Figures of held-out patients, drawn from aggregates: risk, calibration, ROC, scores, adverse events."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from simulations.experiment.evidence import Array
+from simulations.report.curves import MINIMUM, CalibrationCurve
+from simulations.report.discrimination import FALSE_POSITIVES, SCORE_EDGES, Discrimination
+from simulations.report.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    HALF,
+    INK,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILION,
+    WIDE,
+    readable,
+    shortened,
+    style,
+    svg,
+)
+from simulations.report.survival_curves import RiskCurves
+
+CLASS_COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, INK, GREY)
+
+
+BESIDE = 10
+"""Adverse events up to this number are drawn in a figure of half the width."""
+
+
+THIRD_COLOURS = (SKY, ORANGE, VERMILION)
+
+
+def risk_plot(curves: RiskCurves) -> str:
+    """Kaplan-Meier curves by third of predicted risk, with 95% bands and the number at risk."""
+    with style():
+        figure = Figure(figsize=(HALF, 3.9), layout="constrained")
+        axes, table = figure.subplots(2, 1, height_ratios=[4.2, 1], sharex=True)
+        for curve, colour in zip(curves.curves, THIRD_COLOURS, strict=True):
+            axes.step(curves.grid, curve.survival, where="post", color=colour, label=curve.name)
+            axes.fill_between(
+                curves.grid, curve.low, curve.high, step="post", color=colour, alpha=0.13, linewidth=0
+            )
+        axes.set_ylim(0, 1.02)
+        axes.set_xlim(0, curves.ticks[-1])
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+        axes.set_xticks(curves.ticks, [f"{tick:g}" for tick in curves.ticks])
+        axes.tick_params(axis="x", labelbottom=True)
+        axes.set_xlabel(curves.unit.capitalize())
+        axes.set_title("Free of the event, by predicted risk")
+        axes.legend(loc="lower left", handlelength=1.2, borderaxespad=0.2)
+        axes.text(1, 1, f"log-rank {p_text(curves.p_value)}", transform=axes.transAxes, ha="right", va="top")
+        _at_risk(table, curves)
+        return svg(figure, "Kaplan-Meier curves of held-out patients by third of predicted risk")
+
+
+def _at_risk(table: Axes, curves: RiskCurves) -> None:
+    table.set_ylim(2.6, -0.6)
+    table.set_yticks(range(3), [curve.name.removesuffix(" third") for curve in curves.curves])
+    table.set_title("At risk", fontweight="normal", fontsize=8.5, color=GREY, pad=1)
+    for row, curve in enumerate(curves.curves):
+        for tick, count in zip(curves.ticks, curve.at_risk, strict=True):
+            text = f"{count:,}" if count >= MINIMUM or count == 0 else f"<{MINIMUM}"
+            table.text(tick, row, text, ha="center", va="center", fontsize=8)
+    table.tick_params(left=False, bottom=False, labelbottom=False, pad=16)
+    for side in ("left", "bottom"):
+        table.spines[side].set_visible(False)
+
+
+def p_text(p_value: float) -> str:
+    """A p value as it is printed in a paper."""
+    if np.isnan(p_value):
+        return "p undefined"
+    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
+
+
+def calibration_plot(curve: CalibrationCurve) -> str | None:
+    """Predicted against observed probability by bins, equal axes; None without points."""
+    points = curve.points
+    if not len(points.predicted):
+        return None
+    with style():
+        figure = Figure(figsize=(HALF, 3.9), layout="constrained")
+        axes = figure.subplots()
+        end = min(1.0, 0.1 * np.ceil(10.5 * max(points.predicted.max(), points.observed.max())))
+        axes.plot([0, end], [0, end], color=GREY, linewidth=0.8, linestyle="--")
+        axes.plot(points.predicted, points.observed, "-o", color=BLUE, markersize=6, markeredgecolor="white")
+        axes.set_xlim(-0.02 * end, end * 1.02)
+        axes.set_ylim(-0.02 * end, end * 1.02)
+        axes.set_aspect("equal")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(PercentFormatter(1.0))
+        axes.set_xlabel("Predicted")
+        axes.set_ylabel("Observed")
+        axes.set_title(f"Probability of {shortened(readable(curve.event))}")
+        axes.text(0.86 * end, 0.98 * end, "ideal", fontsize=8, color=GREY, ha="right", va="top")
+        return svg(figure, f"Calibration: predicted against observed probability of {curve.event}")
+
+
+def roc_plot(curves: list[Discrimination]) -> str | None:
+    """Mean ROC curve over folds of each judged class; None if no class can be judged."""
+    if not any(np.isfinite(curve.auroc) for curve in curves):
+        return None
+    with style():
+        figure = Figure(figsize=(HALF, 3.9), layout="constrained")
+        axes = figure.subplots()
+        axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle="--")
+        for curve, colour in zip(curves, CLASS_COLOURS, strict=False):
+            if np.isfinite(curve.auroc):
+                label = f"{shortened(curve.name)} {curve.auroc:.3f}"
+                axes.plot(FALSE_POSITIVES, curve.sensitivity, color=colour, label=label)
+        axes.set_xlim(-0.01, 1.01)
+        axes.set_ylim(-0.01, 1.01)
+        axes.set_aspect("equal")
+        axes.set_xlabel("1 - specificity")
+        axes.set_ylabel("Sensitivity")
+        axes.set_title("ROC curve (AUROC), mean over folds")
+        axes.legend(loc="lower right", handlelength=1.2)
+        return svg(figure, "ROC curves of held-out patients")
+
+
+def score_plot(shares: dict[str, Array], judged: str) -> str | None:
+    """Share of patients in each tenth of predicted probability, by true class; None without patients."""
+    if not shares:
+        return None
+    with style():
+        figure = Figure(figsize=(WIDE, 2.3), layout="constrained")
+        axes = figure.subplots()
+        for (name, share), colour in zip(shares.items(), CLASS_COLOURS, strict=False):
+            axes.stairs(share, SCORE_EDGES, color=colour, linewidth=1.6, label=shortened(name))
+            axes.stairs(share, SCORE_EDGES, color=colour, alpha=0.10, fill=True)
+        axes.set_xlim(0, 1)
+        axes.set_ylim(0, None)
+        axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        axes.set_xlabel(f"Predicted probability of {judged}")
+        axes.set_ylabel("Share of patients")
+        figure.legend(title="True class", loc="outside right upper", title_fontsize=8.5)
+        return svg(figure, f"Distribution of the predicted probability of {judged} by true class")
+
+
+def label_plot(labels: list[Discrimination]) -> str | None:
+    """AUROC of each adverse event as a bar from chance; None if none can be judged."""
+    ordered = sorted(labels, key=lambda label: -label.auroc if np.isfinite(label.auroc) else np.inf)
+    known = [label.auroc for label in ordered if np.isfinite(label.auroc)]
+    if not known:
+        return None
+    with style():
+        size = (HALF, 3.9) if len(ordered) <= BESIDE else (WIDE, 0.26 * len(ordered) + 0.8)
+        figure = Figure(figsize=size, layout="constrained")
+        axes = figure.subplots()
+        for row, label in enumerate(ordered):
+            if np.isfinite(label.auroc):
+                axes.barh(row, label.auroc - 0.5, left=0.5, height=0.62, color=BLUE)
+            text = f"{label.auroc:.3f}" if np.isfinite(label.auroc) else "too few cases"
+            axes.text(1.02, row, text, va="center", fontsize=8.5, transform=axes.get_yaxis_transform())
+        axes.axvline(0.5, color=INK, linewidth=0.8)
+        names = [f"{shortened(readable(label.name))} ({_cases(label.cases)})" for label in ordered]
+        axes.set_yticks(range(len(ordered)), names)
+        axes.set_ylim(len(ordered) - 0.4, -0.6)
+        axes.set_xlim(min(0.48, min(known) - 0.03), min(1.0, 0.1 * np.ceil(10.2 * max(*known, 0.6))))
+        axes.spines["left"].set_visible(False)
+        axes.tick_params(axis="y", length=0)
+        axes.set_title("AUROC")
+        axes.set_xlabel("AUROC; 0.5 is chance")
+        return svg(figure, "AUROC of each adverse event")
+
+
+def _cases(cases: int) -> str:
+    return f"{cases:,} cases" if cases >= MINIMUM else f"<{MINIMUM} cases"

@@ -1,0 +1,167 @@
+"""A result as one self-contained page for a researcher: figures, tables, how it was run, and its limits.
+
+The page loads nothing from anywhere and holds no patient's row: curves are drawn from aggregates.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from common.agreement.tasks import ResponseTask, SurvivalTask
+from simulations.experiment.evidence import Evidence, TaskEvidence
+from simulations.report.curves import calibration_curve
+from simulations.report.discrimination import discrimination, score_shares
+from simulations.report.outcome_plots import (
+    BESIDE,
+    calibration_plot,
+    label_plot,
+    risk_plot,
+    roc_plot,
+    score_plot,
+)
+from simulations.report.plots import arm_plot, learning_curves, site_plot
+from simulations.report.privacy import price, promise, terms_table
+from simulations.report.privacy_plots import epsilon_plot
+from simulations.report.style import readable
+from simulations.report.survival_curves import risk_curves
+from simulations.report.tables import Table, cohort_table, fold_table, group_table, results_table
+from simulations.report.text import caveats, count_text, findings, withheld_sentences
+from simulations.results.schema import MISSING, Result
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One or more figures side by side and the sentences under them."""
+
+    figures: tuple[Markup, ...]
+    caption: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """All that is shown of one task."""
+
+    title: str
+    subtitle: str
+    findings: list[str]
+    results: Table
+    groups: Table | None
+    drawings: list[Drawing]
+    price: list[str]
+    private: Drawing | None
+
+
+def render(result: Result, evidence: Evidence) -> str:
+    """The page as HTML.
+
+    Args:
+        result: the figures.
+        evidence: held-out labels and predictions by task, drawn as curves only; a task may be missing.
+    """
+    pages = Environment(
+        loader=PackageLoader("simulations.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    learning = learning_curves(result)
+    return pages.get_template("report.html.j2").render(
+        result=result,
+        sections=[_section(result, task, evidence.tasks.get(task)) for task in result.tasks],
+        learning=Markup(learning) if learning else None,
+        cohort=cohort_table(result),
+        folds=fold_table(result),
+        promise=promise(result),
+        terms=terms_table(result),
+        caveats=caveats(result),
+        withheld=withheld_sentences(result),
+        missing=MISSING,
+    )
+
+
+def _section(result: Result, task: str, evidence: TaskEvidence | None) -> Section:
+    outcome = result.outcomes[task]
+    labelled = sum(site.labelled for site in result.sites.get(task, {}).values())
+    size = f", {labelled:,} labelled patients" if labelled else ""
+    return Section(
+        title=readable(task).capitalize(),
+        subtitle=f"{outcome.kind.capitalize()}{size}, {count_text(len(result.folds), 'fold')}",
+        findings=findings(result, task),
+        results=results_table(result, task),
+        groups=group_table(result, task),
+        drawings=[*_comparisons(result, task), *(_curves(evidence) if evidence else ())],
+        price=price(result, task),
+        private=_private(result, task),
+    )
+
+
+def _private(result: Result, task: str) -> Drawing | None:
+    figure = epsilon_plot(result, task)
+    if figure is None:
+        return None
+    text = (
+        "The federated model under patient-level differential privacy, by the epsilon that a whole run may cost: the "
+        "smaller it is, the less any one patient's data can move the model. Points with 95% bootstrap intervals over "
+        "held-out patients; lines are arms without privacy."
+    )
+    if len(result.folds) > 1:
+        text += " Mean over folds; thin strokes are single folds."
+    return Drawing((Markup(figure),), text)
+
+
+def _comparisons(result: Result, task: str) -> Iterator[Drawing]:
+    arms = arm_plot(result, task)
+    if arms:
+        text = "95% bootstrap interval over held-out patients."
+        if len(result.folds) > 1:
+            text = f"Mean over folds and {text} Thin strokes are single folds."
+        yield Drawing((Markup(arms),), text)
+    sites = site_plot(result, task)
+    if sites:
+        text = (
+            "Every hospital's own model and the federated one, judged on the same held-out patients of all "
+            "hospitals. In brackets: the hospital's labelled patients. The band is the 95% interval of the "
+            "federated model."
+        )
+        yield Drawing((Markup(sites),), text)
+
+
+def _curves(evidence: TaskEvidence) -> Iterator[Drawing]:
+    calibrated = calibration_curve(evidence)
+    calibration = calibration_plot(calibrated) if calibrated else None
+    beside, caption = None, ""
+    if isinstance(evidence.task, SurvivalTask):
+        curves = risk_curves(evidence)
+        beside = risk_plot(curves) if curves else None
+        within = "their fold and subgroup" if curves and curves.within else "their fold"
+        caption = (
+            f"Left: Kaplan-Meier curves of held-out patients by third of the federated model's predicted "
+            f"risk within {within}, with 95% bands; a curve ends where fewer than five are at risk. "
+        )
+    elif isinstance(evidence.task, ResponseTask):
+        beside = roc_plot(discrimination(evidence))
+        caption = "Left: ROC curve of the federated model. "
+    else:
+        events = discrimination(evidence)
+        beside = label_plot(events)
+        caption = "Federated model, mean over folds; in brackets the patients who had the event. "
+        if beside and len(events) > BESIDE:
+            yield Drawing((Markup(beside),), caption)
+            beside = None
+        caption = f"Left: AUROC of each adverse event. {caption}"
+    figures = tuple(Markup(figure) for figure in (beside, calibration) if figure)
+    side = "Right: c" if len(figures) > 1 else "C"
+    caption = caption if beside else ""
+    if calibration:
+        caption += f"{side}alibration in equally filled bins of predicted probability."
+    if figures:
+        yield Drawing(figures, caption)
+    if isinstance(evidence.task, ResponseTask):
+        classes = evidence.task.classes
+        judged = classes[1] if len(classes) == 2 else "the patient's own class"
+        scores = score_plot(score_shares(evidence), judged)
+        if scores:
+            yield Drawing((Markup(scores),), "How far apart the federated model's predictions lie.")

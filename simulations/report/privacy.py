@@ -1,0 +1,134 @@
+"""What a result says of differential privacy, in sentences and a table: the promise, its price and its terms."""
+
+import math
+from collections.abc import Iterator
+
+from simulations.report.tables import Table
+from simulations.report.text import count_text, metric_name, paired_text
+from simulations.results.schema import MISSING, PrivateRun, Result, interval_text
+
+_STATISTICS = {
+    "declared": "declared in the federation file; nothing leaves",
+    "noised": "sums with noise, part of epsilon",
+    "public": "exact sums, outside the guarantee",
+}
+
+
+_LEARNS = {"all": "all", "linear": "linear scores"}
+
+
+def spent_text(run: PrivateRun) -> str:
+    """What a run cost and by which mechanism, in a line."""
+    terms = "the privacy of its federation file" if run.epsilon is None else f"epsilon {run.epsilon:g}"
+    return (
+        f"Federated under {terms}: epsilon {_epsilon(run.spent)} spent at delta {run.delta:g} by the hospitals' "
+        f"ledgers, with noise {run.noise_multiplier:.3f}, clip norm {run.clip_norm:g}, sampling rate "
+        f"{run.sampling_rate:g} and {count_text(run.steps, 'step')} in each of {count_text(run.rounds, 'round')}."
+    )
+
+
+def _epsilon(epsilon: float | None) -> str:
+    return MISSING if epsilon is None else f"{epsilon:.2f}"
+
+
+def price(result: Result, task: str) -> list[str]:
+    """A sentence per private run: its headline figure, and what the lack of privacy would have added."""
+    metric = metric_name(result.outcomes[task].metric)
+    return [_price(result, task, run, metric) for run in result.privacy]
+
+
+def _price(result: Result, task: str, run: PrivateRun, metric: str) -> str:
+    summary = result.private_headline(task, run)
+    terms = f"epsilon {_epsilon(run.spent)}" if run.epsilon is None else f"epsilon {run.epsilon:g}"
+    if summary is None or summary.mean is None:
+        return f"At {terms} there is no score on held-out patients."
+    said = f"At {terms}, {metric} {interval_text(summary.mean, summary.interval)}"
+    paired = run.paired.get(task)
+    if paired is None or paired.difference is None or paired.low is None or paired.high is None:
+        return f"{said}."
+    if paired.low > 0:
+        judged = "privacy costs"
+    elif paired.high < 0:
+        judged = "no price: better than without privacy, by"
+        paired = paired.model_copy(
+            update={"difference": -paired.difference, "low": -paired.high, "high": -paired.low}
+        )
+    else:
+        judged = "no difference to training without privacy shown,"
+    return f"{said}; {judged} {paired_text(paired)}."
+
+
+def promise(result: Result) -> list[str]:
+    """What the guarantee means, for the one who has to answer for the data; nothing without private runs."""
+    return list(_promise(result)) if result.privacy else []
+
+
+def _promise(result: Result) -> Iterator[str]:
+    epsilons = [epsilon for run in result.privacy if (epsilon := run.epsilon or run.spent) is not None]
+    factors = "; ".join(f"epsilon {epsilon:.3g}: {_factor(epsilon)}" for epsilon in epsilons)
+    deltas = sorted({run.delta for run in result.privacy})
+    yield (
+        "Take any one patient of any hospital, and somebody who sees all that left the hospital in a run: every weight "
+        "of every round. Any conclusion about the patient that this leads to is at most e to the power of epsilon "
+        "times as likely, plus delta, as it would have been had the patient never been in the data. "
+        f"As a factor: {factors}. Delta: {', '.join(f'{delta:g}' for delta in deltas)}."
+    )
+    yield (
+        "This bound holds against an attacker who knows everything else. A factor of a few is a strong promise; one "
+        "in the thousands promises little by itself, and what an attack would learn then has to be measured."
+    )
+    yield (
+        "It is about one patient's row at one hospital: for a patient of two hospitals the epsilons add up. That a "
+        "hospital takes part, and which tables it has, is not hidden."
+    )
+    if any(run.statistics == "public" for run in result.privacy):
+        yield "Exact sums for scaling were disclosed as public statistics; the guarantee does not cover them."
+    yield (
+        "It is a property of the private runs and of nothing else on this page: the other arms were trained without "
+        "noise, and scores were computed from held-out patients exactly."
+    )
+    yield (
+        "Noise and samples are drawn from the operating system and cannot be repeated: another run with the same seed "
+        "gives somewhat other private figures."
+    )
+    if len(result.folds) > 1:
+        yield (
+            "Every fold was a run of its own, with ledgers of its own. At a hospital all runs on a cohort add up in "
+            "one ledger."
+        )
+
+
+def _factor(epsilon: float) -> str:
+    factor = math.exp(min(epsilon, 100.0))
+    return f"{factor:.1f}" if factor < 100 else f"{factor:,.0f}" if factor < 1e6 else "over a million"
+
+
+def terms_table(result: Result) -> Table | None:
+    """The mechanism of every private run, and what the ledgers say it cost; None without private runs."""
+    if not result.privacy:
+        return None
+    rows = tuple(
+        (
+            "of the file" if run.epsilon is None else f"{run.epsilon:g}",
+            _epsilon(run.spent),
+            f"{run.delta:g}",
+            f"{run.noise_multiplier:.3f}",
+            f"{run.clip_norm:g}",
+            f"{run.sampling_rate:g}",
+            f"{run.steps:,} \N{MULTIPLICATION SIGN} {run.rounds:,}",
+            _LEARNS[run.learn],
+            _STATISTICS[run.statistics],
+        )
+        for run in result.privacy
+    )
+    heads = (
+        *("Target epsilon", "Spent, by ledger", "Delta", "Noise", "Clip norm", "Sampling rate"),
+        *("Steps \N{MULTIPLICATION SIGN} rounds", "Learns", "Scaling and intervals"),
+    )
+    caption = (
+        "How private runs were made. Every step takes each patient with the probability in the column sampling rate, "
+        "clips the patient's gradient to the clip norm and adds normal noise of standard deviation noise "
+        "\N{MULTIPLICATION SIGN} clip norm to the sum. Spent is the epsilon of everything in the ledger of the "
+        "hospital that spent most."
+    )
+    return Table(heads, rows, caption)

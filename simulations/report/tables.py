@@ -1,0 +1,132 @@
+"""The report's tables, as text cells."""
+
+from dataclasses import dataclass
+
+from common.evaluation.survival import LOWER_IS_BETTER
+from simulations.report.style import readable
+from simulations.report.text import (
+    MINUS,
+    count_text,
+    difference_text,
+    metric_name,
+    paired_text,
+    range_text,
+    spread_text,
+)
+from simulations.results.schema import (
+    ARM_NAMES,
+    METRIC_NAMES,
+    MISSING,
+    UNKNOWN,
+    Arm,
+    MetricSummary,
+    Result,
+    interval_text,
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Column heads, rows of cells (the first names the row), an optional last row of totals, a caption."""
+
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    caption: str
+    total: tuple[str, ...] = ()
+
+
+def results_table(result: Result, task: str) -> Table:
+    """Every arm of a task: the headline metric, its interval, the paired difference, then other metrics."""
+    headline = result.outcomes[task].metric
+    arms = result.arms(task)
+    others = [
+        name for name in METRIC_NAMES if name != headline and any(name in result.tasks[task][a] for a in arms)
+    ]
+    compared = result.compared(task)
+    rows = []
+
+    def add(name: str, metrics: dict[str, MetricSummary], difference: str) -> None:
+        first = metrics.get(headline)
+        rest = (spread_text(metrics.get(other)) for other in others)
+        beside = (difference,) if compared else ()
+        rows.append((name, spread_text(first), range_text(first), *beside, *rest))
+
+    for arm in arms:
+        add(ARM_NAMES[arm], result.tasks[task][arm], difference_text(result, task, arm))
+        for run in result.planned if arm == "federated" else ():
+            add(run.name, run.tasks.get(task, {}), paired_text(run.paired.get(task)))
+    beside = (f"Federated {MINUS} arm",) if compared else ()
+    heads = ("Arm", metric_name(headline), "95% interval", *beside)
+    caption = "Held-out patients; mean"
+    caption += " ± standard deviation over folds." if len(result.folds) > 1 else " (one fold)."
+    caption += " Intervals, also those in brackets, are 95% bootstrap intervals."
+    if any(name in LOWER_IS_BETTER for name in others):
+        caption += " A lower integrated Brier score is better."
+    return Table((*heads, *(metric_name(name) for name in others)), tuple(rows), caption)
+
+
+def group_table(result: Result, task: str) -> Table | None:
+    """The headline metric by subgroup and arm; None without subgroups."""
+    summaries: dict[Arm, MetricSummary] = {
+        arm: summary for arm in result.arms(task) if (summary := result.headline(task, arm))
+    }
+    groups = sorted({group for summary in summaries.values() for group in summary.groups})
+    if len(groups) < 2:
+        return None
+    rows = (
+        (group, *(interval_text(summary.groups.get(group), UNKNOWN) for summary in summaries.values()))
+        for group in groups
+    )
+    heads = ("Subgroup", *(ARM_NAMES[arm].removesuffix(", pooled") for arm in summaries))
+    caption = f"{metric_name(result.outcomes[task].metric)} within subgroups, mean over folds."
+    return Table(heads, tuple(rows), caption)
+
+
+def cohort_table(result: Result) -> Table:
+    """Patients, events and modality coverage by hospital."""
+    hospitals = result.hospitals
+    modalities = list(dict.fromkeys(name for each in hospitals.values() for name in each.modalities))
+    tasks = [task for task in result.tasks if any(task in each.events for each in hospitals.values())]
+    rows = [
+        (
+            name,
+            f"{each.patients:,}",
+            *(f"{each.events[task]:,}" if task in each.events else MISSING for task in tasks),
+            *(_share(each.modalities.get(modality, 0), each.patients) for modality in modalities),
+        )
+        for name, each in hospitals.items()
+    ]
+    everyone = sum(each.patients for each in hospitals.values())
+    total = (
+        count_text(len(hospitals), "hospital"),
+        f"{everyone:,}",
+        *(f"{sum(each.events.get(task, 0) for each in hospitals.values()):,}" for task in tasks),
+        *(_share(sum(h.modalities.get(m, 0) for h in hospitals.values()), everyone) for m in modalities),
+    )
+    heads = ("Hospital", "Patients", *(f"Events, {readable(t)}" for t in tasks), *map(readable, modalities))
+    caption = "Patients and events by hospital, and the share of patients in whom a modality was observed."
+    return Table(heads, tuple(rows), caption, total)
+
+
+def fold_table(result: Result) -> Table:
+    """How each fold went."""
+    rows = (
+        (
+            str(number),
+            fold.status,
+            str(fold.rounds),
+            MISSING if fold.best_round is None else str(fold.best_round),
+            MISSING if fold.seconds_per_round is None else f"{fold.seconds_per_round:.2f}",
+        )
+        for number, fold in enumerate(result.folds, 1)
+    )
+    heads = ("Fold", "Status", "Rounds", "Round kept", "Seconds per round")
+    kept = "the latest round within one standard error of the lowest validation loss"
+    if result.agreed:
+        kept = "the mean over the second half of the rounds, as no loss leaves a hospital under differential privacy"
+    caption = f"How each fold went; kept is {kept}."
+    return Table(heads, tuple(rows), caption)
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.0f}%" if whole else MISSING

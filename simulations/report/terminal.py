@@ -1,0 +1,86 @@
+"""Results of an experiment as tables on the terminal."""
+
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from simulations.report.privacy import spent_text
+from simulations.report.text import (
+    difference_text,
+    metric_name,
+    paired_text,
+    range_text,
+    signed_text,
+    spread_text,
+)
+from simulations.results.schema import ARM_NAMES, MISSING, Result
+
+if TYPE_CHECKING:
+    pass
+
+
+def print_results(result: Result, console: Console) -> None:
+    """Print, for every task, each arm beside the federated model, and each hospital's own model."""
+    for task in result.tasks:
+        console.print(Text(f"{task}, held-out patients", style="bold"))
+        console.print(_arm_table(result, task))
+        if result.sites.get(task):
+            metric = metric_name(result.outcomes[task].metric)
+            title = f"{task}, {metric} of each hospital's own model on the held-out patients of all hospitals"
+            console.print(Text(title, style="bold"))
+            console.print(_site_table(result, task))
+    for run in result.privacy:
+        console.print(Text(spent_text(run)))
+    for note in result.notes:
+        console.print(Text(note))
+
+
+def _arm_table(result: Result, task: str) -> Table:
+    """Mean and deviation over folds, interval and paired difference of every arm in the headline metric."""
+    metric = metric_name(result.outcomes[task].metric)
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("Arm")
+    compared = result.compared(task)
+    for head in (metric, "95% interval", *(["Federated - arm (95% interval)"] if compared else [])):
+        table.add_column(head, justify="right")
+    for arm in result.arms(task):
+        summary = result.headline(task, arm)
+        table.add_row(
+            ARM_NAMES[arm],
+            spread_text(summary),
+            range_text(summary),
+            *([difference_text(result, task, arm)] if compared else []),
+            style="bold" if arm == "federated" else "",
+        )
+        if arm == "federated":
+            for run in result.planned:
+                told = result.private_headline(task, run)
+                paired = paired_text(run.paired.get(task))
+                table.add_row(run.name, spread_text(told), range_text(told), paired)
+    return table
+
+
+def _site_table(result: Result, task: str) -> Table:
+    """Each hospital's own model beside the federated one, on everyone's held-out patients; best first."""
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("Hospital", overflow="ellipsis", no_wrap=True, max_width=40)
+    for head in ("Labelled", "Own model", "Federated", "Gain"):
+        table.add_column(head, justify="right", no_wrap=True, min_width=len(head))
+    for name, site in sorted(result.sites[task].items(), key=lambda each: -(each[1].local or -1)):
+        gain = None if site.local is None or site.federated is None else site.federated - site.local
+        table.add_row(
+            Text(name),
+            f"{site.labelled:,}",
+            figure(site.local),
+            figure(site.federated),
+            MISSING if gain is None else signed_text(gain),
+        )
+    return table
+
+
+def figure(value: float | None) -> str:
+    """Format a score with three decimals, or as missing."""
+    return MISSING if value is None or value != value else f"{value:.3f}"

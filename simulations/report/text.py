@@ -1,0 +1,170 @@
+"""What a result says, in sentences: findings, limits, and figures as they are printed."""
+
+from collections.abc import Iterator
+
+from simulations.results.schema import (
+    ARM_NAMES,
+    METRIC_NAMES,
+    MISSING,
+    Arm,
+    Difference,
+    MetricSummary,
+    Result,
+    interval_text,
+)
+
+MINUS = "\N{MINUS SIGN}"
+
+
+def metric_name(metric: str) -> str:
+    """A metric as it is printed."""
+    return METRIC_NAMES.get(metric, metric)
+
+
+def spread_text(summary: MetricSummary | None) -> str:
+    """Mean and standard deviation over folds, as in `0.671 ± 0.021`."""
+    if summary is None or summary.mean is None:
+        return MISSING
+    return f"{summary.mean:.3f}" if summary.sd is None else f"{summary.mean:.3f} ± {summary.sd:.3f}"
+
+
+def range_text(summary: MetricSummary | None) -> str:
+    """A 95% interval, as in `0.640 to 0.702`."""
+    low, high = summary.interval if summary else (None, None)
+    return MISSING if low is None or high is None else f"{low:.3f} to {high:.3f}"
+
+
+def difference_text(result: Result, task: str, arm: Arm) -> str:
+    """Federated minus an arm and its interval, as in `+0.097 (+0.070 to +0.121)`; empty for itself."""
+    if arm == "federated":
+        return ""
+    return paired_text(result.paired.get(task, {}).get(arm))
+
+
+def paired_text(paired: Difference | None) -> str:
+    """A difference and its interval; a dash where there is none."""
+    if paired is None or paired.difference is None:
+        return MISSING
+    text = signed_text(paired.difference)
+    if paired.low is not None and paired.high is not None:
+        text += f" ({signed_text(paired.low)} to {signed_text(paired.high)})"
+    return text
+
+
+def signed_text(difference: float) -> str:
+    """A difference with its sign, as in `+0.097`; what rounds to nothing has a plus."""
+    return f"{difference:+.3f}".replace("-0.000", "+0.000").replace("-", MINUS)
+
+
+def findings(result: Result, task: str) -> list[str]:
+    """One sentence for the federated model, and one each beside hospitals alone and pooled data."""
+    federated = result.headline(task, "federated")
+    if federated is None or federated.mean is None:
+        return ["The federated model has no score on held-out patients, so nothing can be said about it."]
+    return list(_findings(result, task, federated.mean, federated))
+
+
+def _findings(result: Result, task: str, mean: float, federated: MetricSummary) -> Iterator[str]:
+    metric = metric_name(result.outcomes[task].metric)
+    text = interval_text(mean, federated.interval).replace("(", "(95% interval ")
+    yield f"{metric} of the federated model on held-out patients: {text}."
+    local = result.headline(task, "local")
+    if local and local.mean is not None:
+        pairs = [
+            (site.federated, site.local)
+            for site in result.sites.get(task, {}).values()
+            if site.federated is not None and site.local is not None
+        ]
+        sentence = f"A hospital alone reached {local.mean:.3f} on average"
+        if pairs:
+            ahead = sum(federated > own for federated, own in pairs)
+            sentence += (
+                f", and the federated model was ahead of {ahead} of {len(pairs)} hospitals' own models"
+            )
+        yield f"{sentence}{_judged(result, task, 'local')}."
+    pooled = result.headline(task, "pooled")
+    if pooled and pooled.mean is not None:
+        yield f"The same network on pooled data: {pooled.mean:.3f}{_judged(result, task, 'pooled')}."
+    baselines = {
+        arm: summary.mean
+        for arm in result.arms(task)
+        if arm not in ("federated", "local", "local_linear", "pooled")
+        and (summary := result.headline(task, arm))
+        and summary.mean is not None
+    }
+    if baselines:
+        best = max(baselines, key=lambda arm: baselines[arm])
+        name = ARM_NAMES[best].removesuffix(", pooled")
+        yield f"Best baseline on pooled data: {name}, {baselines[best]:.3f}{_judged(result, task, best)}."
+
+
+def _judged(result: Result, task: str, arm: Arm) -> str:
+    """What the interval of the paired difference lets one say."""
+    paired = result.paired.get(task, {}).get(arm)
+    if paired is None or paired.low is None or paired.high is None:
+        return ""
+    if paired.low > 0:
+        judgement = "federated is better"
+    elif paired.high < 0:
+        judgement = "federated is worse"
+    else:
+        judgement = "no difference shown"
+    return f"; {judgement}, {paired_text(paired)}"
+
+
+def caveats(result: Result) -> list[str]:
+    """What this result does not show, in plain language."""
+    return list(_caveats(result))
+
+
+def _caveats(result: Result) -> Iterator[str]:
+    yield (
+        "All hospitals were played on one machine. The training is that of a real federation, but its "
+        "network, its people and its hospitals' own policies were not part of it."
+    )
+    yield (
+        "Intervals resample held-out patients, not hospitals or training seeds: they do not cover the choice of "
+        "hospitals and training patients; repeat the run with other seeds before claiming a small difference."
+    )
+    if len(result.folds) == 1:
+        yield "Only one fold was run, so there is no deviation between folds."
+    for number, fold in enumerate(result.folds, 1):
+        if fold.status == "partial":
+            yield f"In fold {number} some round lacked a quorum of hospitals and does not count."
+    arms = {arm for task in result.tasks for arm in result.arms(task)} - {
+        "federated",
+        "local",
+        "local_linear",
+    }
+    if arms:
+        yield (
+            "Pooled arms need every patient's row in one place, which is what federated learning avoids; "
+            "they are a yardstick, not an alternative."
+        )
+    undefined = [
+        f"{ARM_NAMES[arm]} ({task.replace('_', ' ')})"
+        for task in result.tasks
+        for arm in result.arms(task)
+        if (summary := result.headline(task, arm)) is None or summary.mean is None
+    ]
+    if undefined:
+        yield f"No score could be computed for: {', '.join(undefined)}."
+    yield (
+        "Good ranking of past patients is not evidence that a decision based on it would help a patient. "
+        "This is research software and not a medical device."
+    )
+
+
+def withheld_sentences(result: Result) -> list[str]:
+    """Which hospitals were too small to contribute to a preprocessing statistic."""
+    return [
+        f"{site} was left out of "
+        + ", ".join(f"{statistic.replace('_', ' ')} ({count:,})" for statistic, count in counts.items())
+        for site, counts in result.withheld.items()
+        if counts
+    ]
+
+
+def count_text(number: int, thing: str) -> str:
+    """A number of things, as in `1 fold` and `21 hospitals`."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"

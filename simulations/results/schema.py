@@ -1,0 +1,261 @@
+"""`result.json`: everything a simulated run found, in figures over patients and never a patient's row.
+
+The schema is described field by field in `docs/result-schema.md`.
+"""
+
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, Self, get_args
+
+import numpy as np
+from pydantic import Field
+
+from simulations.results.machine import Machine, Record, Score
+
+Arm = Literal["federated", "local", "local_linear", "pooled", "cox", "logistic", "forest", "mlp"]
+
+
+ARMS: tuple[Arm, ...] = get_args(Arm)
+
+
+ARM_NAMES: dict[Arm, str] = {
+    "federated": "Federated",
+    "local": "Each hospital alone",
+    "local_linear": "Each alone, linear",
+    "pooled": "Same network, pooled data",
+    "cox": "Penalised Cox, pooled",
+    "logistic": "Penalised logistic, pooled",
+    "forest": "Random forest, pooled",
+    "mlp": "MLP, pooled",
+}
+
+
+METRIC_NAMES = {
+    "c_index": "C-index",
+    "integrated_brier": "Integrated Brier score",
+    "auroc": "AUROC",
+    "auprc": "AUPRC",
+    "accuracy": "Accuracy",
+    "f1": "F1",
+}
+
+
+Interval = tuple[Score, Score]
+"""Low and high end of a 95% interval."""
+
+
+UNKNOWN: Interval = (None, None)
+
+
+MISSING = "—"
+
+
+class MetricSummary(Record):
+    """One metric of one arm on held-out patients; `groups` are means over folds."""
+
+    mean: Score
+    sd: Score
+    per_fold: tuple[Score, ...]
+    groups: dict[str, Score] = Field(default_factory=dict)
+    interval: Interval = UNKNOWN
+
+
+class SiteScores(Record):
+    """Headline metric of one hospital's own model on everyone's held-out patients, beside the others."""
+
+    patients: int = Field(ge=0)
+    labelled: int = Field(ge=0)
+    federated: Score = None
+    local: Score = None
+    pooled: Score = None
+
+
+class Difference(Record):
+    """Federated minus another arm in the headline metric, over the same patients."""
+
+    difference: Score
+    low: Score
+    high: Score
+
+
+class PrivateRun(Record):
+    """A federated run under patient-level differential privacy: its terms, what it cost, and what it reached.
+
+    Attributes:
+        epsilon: the target that noise was chosen for; None if the federation file gave the noise.
+        delta: of the target and of what was spent.
+        spent: epsilon by the hospitals' ledgers, the largest over hospitals and folds; every fold is a run of its own.
+        steps: private steps per round.
+        rounds: planned.
+        tasks: task -> metric -> figures, on the same held-out patients as the arms.
+        paired: task -> federated arm without privacy minus this run; empty if there is no such arm.
+    """
+
+    epsilon: float | None
+    delta: float
+    spent: Score
+    noise_multiplier: float
+    clip_norm: float
+    sampling_rate: float
+    steps: int
+    rounds: int
+    learn: Literal["all", "linear"]
+    statistics: Literal["declared", "noised", "public"]
+    tasks: dict[str, dict[str, MetricSummary]]
+    paired: dict[str, Difference] = Field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """As a row of a table is called."""
+        return "Federated" if self.epsilon is None else f"Federated, epsilon {self.epsilon:g}"
+
+
+class Outcome(Record):
+    """What a task predicts and by which metric arms are compared."""
+
+    kind: Literal["survival", "response", "toxicity"]
+    metric: str
+    unit: str = ""
+    names: tuple[str, ...] = ()
+
+
+class Hospital(Record):
+    """Size of one hospital: patients, patients per modality, and events (or cases) per task."""
+
+    patients: int = Field(ge=0)
+    modalities: dict[str, int] = Field(default_factory=dict)
+    events: dict[str, int] = Field(default_factory=dict)
+
+
+class FederationName(Record):
+    """Which agreement was run."""
+
+    name: str
+    digest: str
+
+
+class Fold(Record):
+    """How one fold went; `partial` if it was stopped before its last round."""
+
+    status: Literal["completed", "partial"]
+    rounds: int = Field(ge=0)
+    best_round: int | None = None
+    seconds_per_round: Score = None
+
+
+class Round(Record):
+    """Losses, and validation scores by task, reported in one round for the weights sent out."""
+
+    round: int
+    training_loss: Score = None
+    validation_loss: Score = None
+    scores: dict[str, Score] = Field(default_factory=dict)
+
+
+class Result(Record):
+    """The whole result of a simulated run."""
+
+    schema_version: Literal[1] = 1
+    date: datetime = Field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
+    cohort: str
+    federation: FederationName
+    command: str | None = None
+    seed: int
+    engine: str
+    machine: Machine
+    seconds: Score = None
+    peak_memory_mb: Score = None
+    folds: tuple[Fold, ...] = Field(min_length=1)
+    outcomes: dict[str, Outcome]
+    hospitals: dict[str, Hospital]
+    tasks: dict[str, dict[Arm, dict[str, MetricSummary]]]
+    sites: dict[str, dict[str, SiteScores]] = Field(default_factory=dict)
+    paired: dict[str, dict[Arm, Difference]] = Field(default_factory=dict)
+    privacy: tuple[PrivateRun, ...] = ()
+    history: tuple[tuple[Round, ...], ...] = ()
+    withheld: dict[str, dict[str, int]] = Field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def arms(self, task: str) -> list[Arm]:
+        """The arms that were run for a task, in the order they are always shown."""
+        return [arm for arm in ARMS if arm in self.tasks[task]]
+
+    def compared(self, task: str) -> bool:
+        """Whether anything was run beside the federated arm."""
+        return len(self.arms(task)) > 1 or bool(self.planned)
+
+    def headline(self, task: str, arm: Arm) -> MetricSummary | None:
+        """The metric that arms are compared by, or None if the arm was not run."""
+        return self.tasks[task].get(arm, {}).get(self.outcomes[task].metric)
+
+    def private_headline(self, task: str, run: PrivateRun) -> MetricSummary | None:
+        """The same metric of a private run."""
+        return run.tasks.get(task, {}).get(self.outcomes[task].metric)
+
+    @property
+    def planned(self) -> list[PrivateRun]:
+        """The private runs beside the federated arm, each for a target epsilon."""
+        return [run for run in self.privacy if run.epsilon is not None]
+
+    @property
+    def agreed(self) -> PrivateRun | None:
+        """The federated arm's own terms and cost, if its federation file has privacy."""
+        return next((run for run in self.privacy if run.epsilon is None), None)
+
+    def write(self, path: Path) -> None:
+        """Write the result as JSON, whole or not at all."""
+        write_whole(path, self.model_dump_json(indent=2) + "\n")
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a written result.
+
+        Raises:
+            pydantic.ValidationError: if the file does not follow the schema.
+        """
+        return cls.model_validate_json(path.read_bytes())
+
+
+def summarise(
+    per_fold: Sequence[float | None],
+    groups_per_fold: Sequence[Mapping[str, float | None]] = (),
+    interval: tuple[float | None, float | None] = UNKNOWN,
+) -> MetricSummary:
+    """Mean and sample standard deviation over folds; undefined folds (None, NaN) are left out.
+
+    Args:
+        per_fold: the metric in each fold.
+        groups_per_fold: in each fold, the metric by subgroup; a subgroup need not be in every fold.
+        interval: a 95% interval of the metric.
+    """
+    mean, sd = _mean_sd(per_fold)
+    names = dict.fromkeys(name for groups in groups_per_fold for name in groups)
+    groups = {name: _mean_sd(fold.get(name) for fold in groups_per_fold)[0] for name in names}
+    return MetricSummary(mean=mean, sd=sd, per_fold=tuple(per_fold), groups=groups, interval=interval)
+
+
+def _mean_sd(figures: Iterable[float | None]) -> tuple[float | None, float | None]:
+    known = [figure for figure in figures if figure is not None and math.isfinite(figure)]
+    mean = float(np.mean(known)) if known else None
+    return mean, float(np.std(known, ddof=1)) if len(known) > 1 else None
+
+
+def interval_text(mean: float | None, interval: Interval) -> str:
+    """A figure and its interval, as in `0.671 (0.640 to 0.702)`; a dash where it is undefined."""
+    if mean is None:
+        return MISSING
+    low, high = interval
+    return f"{mean:.3f}" if low is None or high is None else f"{mean:.3f} ({low:.3f} to {high:.3f})"
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file so that a reader finds the old one or the new one, never half of it."""
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

@@ -1,0 +1,330 @@
+"""A hospital is told in words what it agrees to, and keeps its own copy of it, whole or not at all."""
+
+import math
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from client.commands import approve as approving
+from client.commands.approve import BEFORE, Proposal, approve, read_proposal
+from client.commands.approve_text import in_words
+from client.ledger.ledger import Ledger
+from client.site_folder.places import Home, read_approval
+from client.site_folder.policy import Limit, Policy, agree
+from common.agreement.federation import FILE_NAME, load, save
+from common.agreement.settings import Privacy
+from common.errors import InputError, Refusal, RefusalCode
+from common.models.registry import build_model
+from common.privacy import accounting
+from common.privacy.accounting import Release, spend
+from common.privacy.planning import with_privacy
+
+if TYPE_CHECKING:
+    from tests.client.conftest import Hospital
+
+PRIVACY = Privacy(noise_multiplier=8.0, sampling_rate=0.5, expected_batch_size=6)
+
+
+@pytest.fixture(autouse=True)
+def _one_accountant(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that takes seconds is asked in `tests/common/test_accounting.py`."""
+    monkeypatch.setattr(accounting, "_prv", lambda *_: math.inf)
+
+
+def propose(folder: Path, **terms: Any) -> None:
+    """Put privacy on these terms into a proposal."""
+    federation = load(folder / FILE_NAME)
+    save(with_privacy(federation, PRIVACY.model_copy(update=terms)), folder / FILE_NAME)
+
+
+def allow(hospital: "Hospital", **policy: Any) -> None:
+    hospital.site.site["policy"] = policy
+    hospital.write()
+
+
+def said(proposal: Proposal) -> str:
+    return "\n".join(in_words(proposal))
+
+
+def test_approving_keeps_a_copy_of_everything_that_counts(prepared: Home, proposal: Path) -> None:
+    done = approve(prepared, read_proposal(prepared, proposal))
+    federation = load(proposal / FILE_NAME)
+    assert load(prepared.agreement) == federation
+    assert (prepared.agreement.parent / "prior" / "edges.csv").read_text() == "a,b\nG1,G2\n"
+    assert read_approval(prepared) == done
+    assert done.federation == federation.digest
+    state = build_model(federation, proposal, seed=1).state_dict()
+    assert done.weights == {name: tuple(tensor.shape) for name, tensor in state.items()}
+    assert list(done.weights) == list(state)
+    assert not list(prepared.folder.glob(".agreement*"))
+
+
+def test_a_proposal_is_a_folder_or_its_file(prepared: Home, proposal: Path) -> None:
+    other = proposal / "second-draft.toml"
+    shutil.move(proposal / FILE_NAME, other)
+    approve(prepared, read_proposal(prepared, other))
+    assert load(prepared.agreement) == load(other)
+
+
+def test_a_new_approval_takes_the_place_of_the_last(approved: Home, proposal: Path) -> None:
+    before = read_approval(approved).federation
+    changed = load(proposal / FILE_NAME).changed({"training.rounds": "7"})
+    save(changed, proposal / FILE_NAME)
+    approve(approved, read_proposal(approved, proposal))
+    assert before != read_approval(approved).federation == changed.digest == load(approved.agreement).digest
+
+
+@pytest.mark.parametrize("fails", ["_sync", "version", "copy"])
+def test_an_approval_that_fails_leaves_the_last_one(
+    approved: Home, proposal: Path, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    before = {path: path.read_bytes() for path in approved.folder.rglob("*") if path.is_file()}
+    save(load(proposal / FILE_NAME).changed({"training.rounds": "7"}), proposal / FILE_NAME)
+    found = read_proposal(approved, proposal)
+
+    def broken(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    if fails == "copy":
+        (proposal / "prior" / "edges.csv").unlink()
+    else:
+        monkeypatch.setattr(approving, fails, broken)
+    with pytest.raises(OSError):
+        approve(approved, found)
+    assert {path: path.read_bytes() for path in approved.folder.rglob("*") if path.is_file()} == before
+    assert not list(approved.folder.glob(".agreement*"))
+
+
+def test_a_file_that_changes_while_it_is_read_out_is_not_approved(prepared: Home, proposal: Path) -> None:
+    found = read_proposal(prepared, proposal)
+    save(load(proposal / FILE_NAME).changed({"training.rounds": "7"}), proposal / FILE_NAME)
+    with pytest.raises(InputError, match="changed meanwhile; approve it again"):
+        approve(prepared, found)
+    assert not prepared.approval.exists()
+
+
+def test_a_federation_without_this_hospital_is_not_read(
+    prepared: Home, proposal: Path, hospital: "Hospital"
+) -> None:
+    hospital.site.site["name"] = "south"
+    hospital.write()
+    with pytest.raises(InputError, match="does not name south among its participants; ask the coordinator"):
+        read_proposal(prepared, proposal)
+
+
+def test_a_site_file_that_names_another_hash_stands_in_the_way(
+    prepared: Home, proposal: Path, hospital: "Hospital"
+) -> None:
+    hospital.site.site["approved"] = "0" * 64
+    hospital.write()
+    with pytest.raises(InputError, match=r"site\.toml, approved: is the hash of another federation file"):
+        read_proposal(prepared, proposal)
+    hospital.site.site["approved"] = load(proposal / FILE_NAME).digest
+    hospital.write()
+    assert read_proposal(prepared, proposal).site == "north"
+
+
+def test_what_the_policy_or_the_guarantee_forbids_is_not_read(
+    prepared: Home, proposal: Path, hospital: "Hospital"
+) -> None:
+    allow(hospital, require_dp=True)
+    with pytest.raises(Refusal) as raised:
+        read_proposal(prepared, proposal)
+    assert raised.value.code is RefusalCode.DECLINED_WITHOUT_PRIVACY
+    propose(proposal)
+    assert read_proposal(prepared, proposal).terms.privacy == PRIVACY
+    save(load(proposal / FILE_NAME).changed({"model.dropout": "0.5"}), proposal / FILE_NAME)
+    with pytest.raises(InputError, match="dropout"):
+        read_proposal(prepared, proposal)
+
+
+def test_a_proposal_says_what_leaves(prepared: Home, proposal: Path) -> None:
+    told = said(read_proposal(prepared, proposal))
+    for part in (
+        "clinical: 5 values",
+        "survival, response, toxicity",
+        "arrays with",
+        "no guarantee",
+        "fewer than 2",
+        "weights can tell of single patients",
+    ):
+        assert part in told
+    assert "CANARY" not in told
+
+
+@pytest.mark.parametrize(
+    ("statistics", "leaving"),
+    [
+        ("declared", "no statistics: scaling is declared in the file"),
+        ("public", "exact sums per column over 2 or more patients, outside the guarantee"),
+    ],
+)
+def test_with_privacy_neither_counts_nor_losses_leave(
+    prepared: Home, proposal: Path, statistics: str, leaving: str
+) -> None:
+    propose(proposal, statistics=statistics)
+    told = said(read_proposal(prepared, proposal))
+    assert leaving in told
+    assert "no number of patients, no loss, no metric" in told
+    assert "sums of losses" not in told
+    assert "single patients" not in told
+
+
+def test_a_proposal_says_what_it_costs(prepared: Home, proposal: Path, hospital: "Hospital") -> None:
+    propose(proposal)
+    allow(hospital, minimum_noise_multiplier=9.5, maximum_epsilon=0.01)
+    told = said(read_proposal(prepared, proposal))
+    federation = load(proposal / FILE_NAME)
+    terms = agree(Policy(minimum_noise_multiplier=9.5), federation, 12)
+    epsilon = spend(terms.whole_run(federation.training.rounds), 1e-3).epsilon
+    assert f"epsilon {epsilon:.3f} at delta 0.001" in told
+    assert "noise multiplier 9.5 instead of 8" in told
+    assert "does NOT fit" in told
+
+
+def test_what_the_cohort_released_before_counts(prepared: Home, proposal: Path, hospital: "Hospital") -> None:
+    propose(proposal)
+    earlier = Release(mechanism="training", noise_multiplier=2.0)
+    with Ledger(prepared.folder) as ledger:
+        ledger.commit(ledger.reserve("ab" * 32, 1, [earlier], Limit(None, 1e-3)))
+    federation = load(proposal / FILE_NAME)
+    run = agree(Policy(), federation, 12).whole_run(federation.training.rounds)
+    alone, before, after = (spend(spent, 1e-3).epsilon for spent in (run, [earlier], [earlier, *run]))
+    allow(hospital, maximum_epsilon=(max(alone, before) + after) / 2)
+    told = said(read_proposal(prepared, proposal))
+    assert f"this run alone: epsilon {alone:.3f}" in told
+    assert (
+        f"this cohort so far: epsilon {before:.3f} at delta 0.001; with this run: epsilon {after:.3f}" in told
+    )
+    assert "does NOT fit" in told
+    allow(hospital, maximum_epsilon=after * 1.01)
+    assert "the run fits" in said(read_proposal(prepared, proposal))
+
+
+def test_a_proposal_names_every_column_it_reads(prepared: Home, proposal: Path) -> None:
+    told = said(read_proposal(prepared, proposal))
+    for part in (
+        "columns: age, crp, stage (3 levels)\n",
+        "columns: G1, G2\n",
+        "survival, columns of outcomes: months, died\n",
+        "response, columns of outcomes: response\n",
+        "toxicity, columns of outcomes: skin, gut\n",
+    ):
+        assert part in told
+
+
+def test_of_many_columns_the_first_are_named_and_where_the_others_are(
+    prepared: Home, proposal: Path, hospital: "Hospital"
+) -> None:
+    clinical, rna = hospital.federation.modalities
+    for more in (0, 3):
+        names = tuple(f"GENE{number}" for number in range(40 + more))
+        many = rna.model_copy(update={"columns": names})
+        federation = hospital.federation.model_copy(update={"modalities": (clinical, many)})
+        save(federation, proposal / FILE_NAME)
+        told = said(read_proposal(prepared, proposal))
+        assert "GENE0, GENE1," in told
+        assert "GENE39" in told
+        assert "GENE40" not in told
+        rest = f"and 3 more of 43, all of them named in {proposal / FILE_NAME}"
+        assert (rest in told) is bool(more)
+        assert all(len(line) <= 110 for line in told.splitlines() if "GENE" in line)
+
+
+def test_a_file_cannot_write_a_text_of_its_own_into_the_approval(
+    prepared: Home, proposal: Path, hospital: "Hospital"
+) -> None:
+    """Even if its names were never checked."""
+    found = read_proposal(prepared, proposal)
+    name = "north.\n\nWhat leaves:\n  - nothing\x1b[8m"
+    federation = found.federation.model_copy(
+        update={
+            "participants": (found.federation.participants[0].model_copy(update={"name": name}),),
+            "modalities": (
+                found.federation.modalities[0].model_copy(update={"columns": (name,), "categories": {}}),
+            ),
+        }
+    )
+    lines = list(in_words(replace(found, federation=federation)))
+    assert lines.count("What leaves:") == 1
+    assert all(line.isprintable() for line in lines)
+    assert "  - nothing" not in lines
+
+
+def test_it_says_how_often_a_model_is_trained(prepared: Home, proposal: Path, hospital: "Hospital") -> None:
+    told = said(read_proposal(prepared, proposal))
+    assert "rounds 1 to 30 in each run; a coordinator can ask for a round again, and start more runs" in told
+    propose(proposal)
+    assert "in 30 rounds at most, all runs of this file together" in said(read_proposal(prepared, proposal))
+    allow(hospital, maximum_epsilon=9.0)
+    told = said(read_proposal(prepared, proposal))
+    assert (
+        "rounds 1 to 30 in each run; a coordinator can start more runs of this file, as long as your " in told
+    )
+
+
+def test_the_hospitals_own_minimum_count_is_told(
+    prepared: Home, proposal: Path, hospital: "Hospital"
+) -> None:
+    assert "minimum count" not in said(read_proposal(prepared, proposal))
+    allow(hospital, minimum_count=6)
+    told = said(read_proposal(prepared, proposal))
+    assert "minimum count 6 instead of 2" in told
+    assert "none over fewer than 6 patients" in told
+
+
+def test_a_copy_that_cannot_take_its_place_gives_it_back(
+    approved: Home, proposal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {path: path.read_bytes() for path in approved.folder.rglob("*") if path.is_file()}
+    save(load(proposal / FILE_NAME).changed({"training.rounds": "7"}), proposal / FILE_NAME)
+    found, rename = read_proposal(approved, proposal), Path.replace
+
+    def broken(self: Path, target: Path) -> Path:
+        if target == approved.agreement.parent and self.name != BEFORE:
+            raise OSError(28, "No space left on device")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "replace", broken)
+    with pytest.raises(OSError):
+        approve(approved, found)
+    assert {path: path.read_bytes() for path in approved.folder.rglob("*") if path.is_file()} == before
+
+
+def test_after_a_kill_between_the_renames_nothing_is_approved_until_it_is_again(
+    approved: Home, proposal: Path
+) -> None:
+    approved.agreement.parent.replace(approved.folder / BEFORE)
+    with pytest.raises(InputError, match="run `consilium site approve` first"):
+        read_approval(approved)
+    approve(approved, read_proposal(approved, proposal))
+    assert load(approved.agreement) == load(proposal / FILE_NAME)
+    assert not list(approved.folder.glob(".agreement*"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({}, "every round the model's weights, "),
+        (
+            {"wire.update": "float16"},
+            "every round the change of the model's weights, in half precision (the rest",
+        ),
+        (
+            {"wire.update": "int8"},
+            "the change of the model's weights, in integers of 8 bits (the rest is kept here",
+        ),
+        (
+            {"wire.update": "top-k", "wire.share": "0.05"},
+            "the model's weights, the largest 0.05 of its numbers (the rest",
+        ),
+    ],
+)
+def test_it_says_how_an_update_travels(
+    prepared: Home, proposal: Path, settings: dict[str, str], says: str
+) -> None:
+    save(load(proposal / FILE_NAME).changed(settings), proposal / FILE_NAME)
+    assert says in said(read_proposal(prepared, proposal))

@@ -1,0 +1,144 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from client.commands import rekey as rekeying
+from client.commands.rekey import rekey
+from client.receipts.book import append, verify
+from client.receipts.page import read_receipts
+from client.receipts.receipt import Receipt
+from client.runtime.services import state_file
+from client.site_folder.keys import fingerprint, new_key, read_key, read_public_key
+from client.site_folder.places import Home
+from common.errors import InputError
+from common.files import write_whole
+from common.processes.supervision_state import State, birth_of
+from tests.leftover import left_running
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    home = Home(tmp_path)
+    private, public = new_key()
+    home.key.parent.mkdir()
+    home.key.write_bytes(private)
+    home.key.chmod(0o600)
+    home.public_key.write_bytes(public)
+    return home
+
+
+def sent(home: Home, count: int) -> None:
+    for number in range(count):
+        receipt = Receipt(
+            run="8",
+            request=f"r{number}",
+            asked="train",
+            message="TrainReply",
+            verdict="passed",
+            size_bytes=1,
+            sha256="ab" * 32,
+        )
+        append(home.receipts, receipt, read_key(home.key))
+
+
+def test_a_new_key_begins_new_receipts_and_the_old_ones_stay_whole(home: Home) -> None:
+    sent(home, 3)
+    old = fingerprint(read_key(home.key).public_key())
+    done = rekey(home)
+    assert done.archive is not None
+    assert (done.old, done.new) == (old, fingerprint(read_public_key(home.public_key)))
+    assert done.old != done.new
+    assert fingerprint(read_key(home.key).public_key()) == done.new
+    assert home.key.stat().st_mode & 0o777 == 0o600
+    assert not home.receipts.parent.exists()
+    archived = verify(done.archive / home.receipts.name, read_public_key(done.archive / "node_key.pub"))
+    assert len(archived.receipts) == 3
+    sent(home, 1)
+    assert len(verify(home.receipts, read_public_key(home.public_key)).receipts) == 1
+
+
+def test_a_key_that_signed_nothing_leaves_nothing_behind(home: Home) -> None:
+    assert rekey(home).archive is None
+    assert sorted(path.name for path in home.folder.iterdir()) == ["keys"]
+
+
+def test_a_running_site_keeps_its_key(home: Home) -> None:
+    before, mine = home.key.read_bytes(), os.getpid()
+    running = State(pid=mine, birth=birth_of(mine) or "", services={})
+    state_file(home).parent.mkdir()
+    state_file(home).write_text(running.model_dump_json())
+    with pytest.raises(InputError, match=f"this site runs, as process {os.getpid()}; end it by"):
+        rekey(home)
+    assert home.key.read_bytes() == before
+
+
+def test_without_a_key_there_is_nothing_to_replace(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no node key; run `consilium site init` first"):
+        rekey(Home(tmp_path))
+
+
+def test_a_crash_before_the_new_key_loses_no_receipt(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent(home, 2)
+    write = write_whole
+
+    def dies(path: Path, content: bytes, mode: int = 0o644) -> None:
+        if path == home.key:
+            raise KeyboardInterrupt
+        write(path, content, mode)
+
+    monkeypatch.setattr(rekeying, "write_whole", dies)
+    with pytest.raises(KeyboardInterrupt):
+        rekey(home)
+    monkeypatch.undo()
+    (archive,) = home.folder.glob("receipts-until-*")
+    public = read_public_key(archive / "node_key.pub")
+    assert len(verify(archive / home.receipts.name, public).receipts) == 2
+    sent(home, 1)
+    assert rekey(home).archive != archive
+
+
+def test_a_crash_between_private_and_public_key_is_mended_by_repeating_it(home: Home) -> None:
+    home.key.write_bytes(new_key()[0])
+    before = fingerprint(read_key(home.key).public_key())
+    assert rekey(home).old == before
+
+
+def test_a_new_key_starts_the_count_outside_again(home: Home) -> None:
+    sent(home, 3)
+    rekey(home)
+    assert read_receipts(home).outside == 0
+    sent(home, 2)
+    assert read_receipts(home).outside == 2
+
+
+def test_receipts_that_were_archived_are_not_missed_after_a_crash(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed after the archive, or unable to tell the count outside: the archive has what is known there."""
+    sent(home, 3)
+
+    def dies(*_: object) -> None:
+        raise OSError("no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rekeying, "restart_outside", dies)
+        done = rekey(home)
+    assert done.archive is not None
+    assert read_receipts(home).receipts == ()
+    away = done.archive.rename(home.folder / "elsewhere")
+    with pytest.raises(InputError, match="rolled back or removed: there are 0, and outside this folder 3"):
+        sent(home, 1)
+    away.rename(done.archive)
+    sent(home, 1)
+    assert read_receipts(home).outside == 1
+
+
+def test_services_that_were_left_running_keep_their_key(home: Home) -> None:
+    before = home.key.read_bytes()
+    with (
+        left_running(state_file(home), "supernode"),
+        pytest.raises(InputError, match="supernode of this site still run; end them"),
+    ):
+        rekey(home)
+    assert home.key.read_bytes() == before

@@ -1,0 +1,194 @@
+"""What is wrong on the way to the coordinator is told apart, each with a remedy of its own."""
+
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from client.doctor import connection as reach
+from client.doctor.finding import Check, Finding
+from client.site_folder.places import Connection, Home
+from common.files import write_whole
+from tests.client.coordinator_stub import Authority, dial, free_port, serving
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in reach._VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def home(tmp_path: Path, authority: Authority) -> Home:
+    """A site that trusts the authority."""
+    home = Home(tmp_path / "site")
+    write_whole(home.authority, authority.certificate.read_bytes())
+    dial(home, "127.0.0.1", 9)
+    return home
+
+
+def one(check: Check, home: Home) -> dict[str, Finding]:
+    return {finding.check: finding for finding in check(home)}
+
+
+def asked(home: Home, authority: Authority, host: str = "127.0.0.1", **how: Any) -> dict[str, Finding]:
+    """What a site finds that dials a coordinator under this name."""
+    with serving(authority, **how) as port:
+        dial(home, host, port)
+        return one(reach.coordinator, home)
+
+
+def test_a_coordinator_that_does_not_answer(home: Home) -> None:
+    dial(home, "127.0.0.1", free_port())
+    assert one(reach.coordinator, home)["coordinator"].level == "fail"
+
+
+def test_a_name_without_an_address(home: Home) -> None:
+    dial(home, "no-such-host.invalid", 443)
+    found = one(reach.name, home)["dns"]
+    assert found.level == "fail"
+    assert "DNS" in found.remedy
+
+
+def test_a_certificate_of_another_authority(
+    home: Home, authority: Authority, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    other = Authority(tmp_path_factory.mktemp("other"))
+    home.authority.write_bytes(other.certificate.read_bytes())
+    found = asked(home, authority)["certificate"]
+    assert (found.level, "by telephone" in found.remedy) == ("fail", True)
+
+
+def test_a_certificate_for_another_name(home: Home, authority: Authority) -> None:
+    found = asked(home, authority, "localhost")["certificate"]
+    assert (found.level, "localhost" in found.told) == ("fail", True)
+
+
+@pytest.mark.parametrize(("days", "level"), [(365, "ok"), (10, "warn"), (-5, "fail")])
+def test_a_certificate_that_runs_out(home: Home, authority: Authority, days: int, level: str) -> None:
+    found = asked(home, authority, days=days)["certificate"]
+    assert (found.level, bool(found.remedy)) == (level, level != "ok")
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "level", "told"),
+    [(0.0, "ok", ""), (20.0, "warn", "behind"), (-20.0, "warn", "ahead of"), (3600.0, "fail", "behind")],
+)
+def test_a_clock_that_is_wrong(
+    home: Home, authority: Authority, ahead_s: float, level: str, told: str
+) -> None:
+    found = asked(home, authority, ahead_s=ahead_s)["clock"]
+    assert (found.level, told in found.told) == (level, True)
+
+
+def test_a_proxy_is_seen_as_flower_sees_it(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    dial(home, "fl.example.org", 9443)
+    assert one(reach.proxies, home)["proxy"].told == "none"
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.intranet:8080")
+    assert "through proxy.intranet:8080" in one(reach.proxies, home)["proxy"].told
+    assert "looked up by the proxy" in one(reach.name, home)["dns"].told
+    monkeypatch.setenv("NO_PROXY", "fl.example.org")
+    assert "dialled directly" in one(reach.proxies, home)["proxy"].told
+
+
+@pytest.mark.parametrize(
+    ("address", "leads_to"),
+    [
+        ("http://proxy.intranet:8080", ("proxy.intranet", 8080)),
+        ("proxy.intranet:8080", ("proxy.intranet", 8080)),
+        ("http://proxy.intranet", ("proxy.intranet", 3128)),
+        ("http://CANARY:secret@proxy.intranet:8080", ("proxy.intranet", 8080)),
+        ("http://", None),
+        ("", None),
+    ],
+)
+def test_a_proxys_address_may_be_written_as_flower_takes_it(
+    monkeypatch: pytest.MonkeyPatch, address: str, leads_to: tuple[str, int] | None
+) -> None:
+    monkeypatch.setenv("https_proxy", address)
+    assert reach.proxy_for(Connection(coordinator="fl.example.org:9443")) == leads_to
+
+
+def test_a_proxys_password_is_not_told(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://CANARY:secret@proxy.intranet:8080")
+    dial(home, "fl.example.org", 9443)
+    told = " ".join(finding.told for finding in (*reach.proxies(home), *reach.name(home)))
+    assert "proxy.intranet:8080" in told
+    assert "CANARY" not in told
+    assert "secret" not in told
+
+
+def test_a_coordinator_behind_a_proxy_is_asked_for_by_its_name(
+    home: Home, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        dial(home, "fl.example.org", 9443)
+        heard = []
+
+        def refuse() -> None:
+            connection, _ = proxy.accept()
+            with connection:
+                heard.append(connection.recv(1000))
+                connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+
+        refusing = threading.Thread(target=refuse)
+        refusing.start()
+        found = one(reach.coordinator, home)["coordinator"]
+        refusing.join()
+    assert heard[0].startswith(b"CONNECT fl.example.org:9443 ")
+    assert (found.level, "does not answer" in found.told) == ("fail", True)
+
+
+def test_what_does_not_speak_tls_is_no_coordinator(home: Home) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        dial(home, "127.0.0.1", server.getsockname()[1])
+
+        def greet() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(b"220 mail.example.org\r\n")
+
+        greeting = threading.Thread(target=greet)
+        greeting.start()
+        found = one(reach.coordinator, home)
+        greeting.join()
+    assert {finding.level for finding in found.values()} == {"fail"}
+    assert "mail.example.org" not in found["coordinator"].told
+
+
+@pytest.mark.parametrize(("host", "told"), [("127.0.0.1", "is an address"), ("localhost", "localhost is ")])
+def test_a_name_that_leads_somewhere(home: Home, host: str, told: str) -> None:
+    dial(home, host, 9443)
+    found = one(reach.name, home)["dns"]
+    assert (found.level, told in found.told) == ("ok", True)
+
+
+def test_an_authority_that_runs_out_is_told_before_it_does(
+    home: Home, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert one(reach.authority, home)["authority"].level == "ok"
+    monkeypatch.setattr(reach, "EXPIRY_WARNS_D", 400)
+    found = one(reach.authority, home)["authority"]
+    assert (found.level, "ca.crt" in found.remedy) == ("warn", True)
+
+
+@pytest.mark.parametrize("content", [None, b"no certificate", b""])
+def test_an_authority_that_cannot_be_used_is_told_with_what_to_put_there(
+    home: Home, content: bytes | None
+) -> None:
+    home.authority.unlink()
+    if content is not None:
+        home.authority.write_bytes(content)
+    for check, name in ((reach.authority, "authority"), (reach.coordinator, "coordinator")):
+        found = one(check, home)[name]
+        assert (found.level, str(home.authority) in found.told) == ("fail", True)
+        assert "put the coordinator's ca.crt there" in found.remedy

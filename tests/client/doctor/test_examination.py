@@ -1,0 +1,88 @@
+"""What could keep a site from taking part is found, told in a sentence and comes with a remedy."""
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from client.doctor import connection as reach
+from client.doctor.examination import CHECKS, examine, findings_lines
+from client.doctor.finding import Finding, made
+from client.site_folder.places import Home
+from common.files import write_whole
+
+if TYPE_CHECKING:
+    from tests.client.conftest import Hospital
+from tests.client.coordinator_stub import Authority, dial, serving
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in reach._VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def home(approved: Home, authority: Authority) -> Home:
+    """A site that has approved its federation, and whose coordinator does not answer."""
+    write_whole(approved.authority, authority.certificate.read_bytes())
+    dial(approved, "127.0.0.1", 9)
+    return approved
+
+
+def levels(findings: list[Finding]) -> dict[str, str]:
+    return {finding.check: finding.level for finding in findings}
+
+
+def test_a_site_that_is_ready_has_nothing_to_mend(home: Home, authority: Authority) -> None:
+    with serving(authority) as port:
+        dial(home, "127.0.0.1", port)
+        findings = examine(home)
+    assert {finding.check for finding in findings if finding.level == "fail"} == set()
+    wanted = {
+        "python",
+        "torch",
+        "gpu",
+        "disk",
+        "shared memory",
+        "permissions",
+        "cache",
+        "launcher",
+        "local port",
+        "node key",
+        "proxy",
+    }
+    wanted |= {"dns", "authority", "coordinator", "certificate", "clock", "version", "federation", "bundle"}
+    assert wanted | {"data", "ledger", "receipts"} <= set(levels(findings))
+    lines = findings_lines(findings)
+    assert "the site can take part" in lines[-1]
+    assert "CANARY" not in "\n".join(lines)
+    json.dumps([finding.model_dump() for finding in findings])
+
+
+def test_every_failure_has_a_remedy(home: Home) -> None:
+    home.key.unlink()
+    home.approval.unlink()
+    (home.folder / "clinical.csv").unlink()
+    findings = examine(home)
+    failed = [finding for finding in findings if finding.level == "fail"]
+    assert {"node key", "federation", "coordinator"} <= {finding.check for finding in failed}
+    assert all(finding.remedy for finding in findings if finding.level != "ok")
+    assert "before the site can take part" in findings_lines(findings)[-1]
+
+
+def test_another_version_than_the_one_approved(home: Home) -> None:
+    approval = json.loads(home.approval.read_text())
+    home.approval.write_text(json.dumps(approval | {"version": "0.0.1"}))
+    assert levels(made([("federation", dict(CHECKS)["federation"])], home))["version"] == "fail"
+
+
+def test_a_site_file_that_approves_another_hash(home: Home, hospital: "Hospital") -> None:
+    hospital.site.site["approved"] = "0" * 64
+    hospital.write()
+    assert levels(made([("federation", dict(CHECKS)["federation"])], home))["federation"] == "fail"

@@ -1,0 +1,101 @@
+"""A real exchange with a hospital's app, and the gate that stands in between."""
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flwr.app import Message, RecordDict
+
+from client.app import app
+from client.egress.checks import BlockReason
+from client.egress.gate import Gate, Verdict
+from client.ledger.chain import Entry
+from client.ledger.ledger import LEDGER, Ledger
+from client.site_folder.policy import Policy
+from common.agreement.federation import save
+from common.agreement.modalities import Plausible
+from common.agreement.settings import Privacy
+from common.errors import RefusalCode
+from common.messages.exchange import RefusalReply, StatisticsRequest
+from common.models.registry import build_model
+from common.privacy.planning import with_privacy
+from simulations.engines.flower_internals import acting_as, name_message, pack, unpack
+
+if TYPE_CHECKING:
+    from tests.client.conftest import Hospital
+
+PRIVACY = Privacy(noise_multiplier=2.0, sampling_rate=0.5, expected_batch_size=6, steps=2, learn="all")
+CANARY = "CANARY-8371"
+NUMBER = 98765.4321
+
+
+@dataclass(repr=False)
+class Exchange:
+    """A request, the app's real reply to it, and the gate that stood there in between."""
+
+    hospital: "Hospital"
+    gate: Gate
+    request: Message
+    reply: Message
+
+    def check(self, content: RecordDict | None = None) -> Verdict:
+        """The verdict on the app's reply, or on another content in its place, over Flower's wire format."""
+        reply = self.reply if content is None else Message(content, reply_to=self.request)
+        name_message(reply, "2")
+        return self.gate.check(self.request, unpack(pack(reply)))
+
+    def content(self) -> RecordDict:
+        """The app's content, to be spoilt."""
+        return unpack(pack(self.reply)).content
+
+    def blocked(self, content: RecordDict | None = None) -> BlockReason:
+        """Why it is held back; what leaves is then the refusal, and nothing of the content."""
+        verdict = self.check(content)
+        assert verdict.outcome == "blocked"
+        said = RefusalReply.from_record(verdict.message.content)
+        assert (said.site, said.code) == ("north", RefusalCode.GATE_BLOCKED)
+        return BlockReason(verdict.reason)
+
+
+def entries_of(hospital: "Hospital") -> Callable[[], tuple[Entry, ...]]:
+    def read() -> tuple[Entry, ...]:
+        if not (hospital.folder / LEDGER).exists():
+            return ()
+        with Ledger(hospital.folder) as ledger:
+            return ledger.entries()
+
+    return read
+
+
+def gate_of(hospital: "Hospital", **policy: Any) -> Gate:
+    state = build_model(hospital.federation, hospital.folder, seed=0).state_dict()
+    shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    return Gate(hospital.federation, Policy(**policy), "north", shapes, entries_of(hospital))
+
+
+def exchange(hospital: "Hospital", kind: str, **policy: Any) -> Exchange:
+    statistics = StatisticsRequest(federation=hospital.federation.digest, fold=-1)
+    content = (statistics if kind == "query.statistics" else hospital.request()).to_record()
+    request, gate = hospital.message(kind, content), gate_of(hospital, **policy)
+    with acting_as(hospital.run.run_id, 41, 1):
+        return Exchange(hospital, gate, request, app(message=request, context=hospital.context))
+
+
+def private(hospital: "Hospital", **changes: Any) -> "Hospital":
+    clinical, rna = hospital.federation.modalities
+    ranges = {**clinical.ranges, "crp": Plausible(low=0, high=500)}
+    modalities = (clinical.model_copy(update={"ranges": ranges}), rna)
+    agreed = hospital.federation.model_copy(update={"modalities": modalities})
+    hospital.federation = with_privacy(agreed, PRIVACY.model_copy(update=changes))
+    save(hospital.federation, hospital.folder / "federation.toml")
+    return hospital
+
+
+def assert_quiet(verdict: Verdict) -> None:
+    """Neither the name nor the number is on the wire, as text or as a number of 4 or 8 bytes."""
+    name_message(verdict.message, "3")
+    _, _, parts = pack(verdict.message)
+    wire = b"".join(parts.values())
+    signs = [struct.pack(kind, NUMBER) for kind in ("<f", "<d", ">f", ">d")]
+    assert not any(sign in wire for sign in (CANARY.encode(), str(NUMBER).encode(), *signs))

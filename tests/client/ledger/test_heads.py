@@ -1,0 +1,159 @@
+"""Head copies tell how far a ledger had come, and nothing else."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from client.ledger.heads import HEAD_FILE, Head, head_places, read_head
+from client.ledger.ledger import LEDGER, Ledger
+from common.errors import Refusal, RefusalCode
+from common.privacy.accounting import Release, largest, merged
+from tests.client.conftest import NO_LIMIT, ROUND, STATISTICS
+
+CANARY = "CANARY-8371"
+ACCOUNTS = st.lists(
+    st.builds(
+        Release,
+        mechanism=st.sampled_from(["training", "statistics"]),
+        noise_multiplier=st.sampled_from([1.0, 2.0]),
+        sampling_rate=st.sampled_from([0.1, 1.0]),
+        steps=st.integers(1, 9),
+    ),
+    max_size=9,
+)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    folder = tmp_path / CANARY
+    folder.mkdir()
+    (folder / "site.toml").write_text(f"name = '{CANARY}'")
+    with Ledger(folder) as ledger:
+        for release in (STATISTICS, ROUND, ROUND):
+            ledger.reserve("run", 1, [release], NO_LIMIT)
+    return folder
+
+
+def steps(releases: Sequence[Release]) -> dict[Release, int]:
+    kinds = {release.model_copy(update={"steps": 1}) for release in releases}
+    return {
+        kind: sum(r.steps for r in releases if r.model_copy(update={"steps": 1}) == kind) for kind in kinds
+    }
+
+
+@given(account=ACCOUNTS)
+def test_merging_keeps_every_step(account: list[Release]) -> None:
+    assert steps(merged(account)) == steps(account)
+    assert len(merged(account)) == len(steps(account))
+
+
+@given(accounts=st.lists(ACCOUNTS, max_size=4))
+def test_the_largest_of_several_accounts_has_the_most_steps_of_each(accounts: list[list[Release]]) -> None:
+    kinds = {kind for account in accounts for kind in steps(account)}
+    assert steps(largest(accounts)) == {
+        kind: max(steps(account).get(kind, 0) for account in accounts) for kind in kinds
+    }
+
+
+def test_heads_hold_the_end_of_the_ledger(site: Path) -> None:
+    with Ledger(site) as ledger:
+        last = ledger.entries()[-1]
+    expected = Head(entries=4, hash=last.hash, releases=merged([STATISTICS, ROUND, ROUND]))
+    assert [read_head(place) for place in head_places(site)] == [expected] * 2
+
+
+def test_heads_hold_no_name_and_no_path(site: Path) -> None:
+    for place in head_places(site):
+        content = place.read_text()
+        assert CANARY not in content
+        assert str(site.parent) not in content
+    outside = head_places(site)[1]
+    assert CANARY not in str(outside)
+    assert site not in outside.parents
+
+
+def test_head_outside_is_where_the_environment_says(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONSILIUM_STATE", str(tmp_path / "own"))
+    assert head_places(site)[1].parent == tmp_path / "own" / "ledgers"
+    monkeypatch.delenv("CONSILIUM_STATE")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "xdg"))
+    assert head_places(site)[1].parent == tmp_path / "xdg" / "consilium" / "ledgers"
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert head_places(site)[1].parent == tmp_path / "home" / ".local" / "state" / "consilium" / "ledgers"
+
+
+def test_the_same_folder_by_another_path_has_the_same_head(site: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(site)
+    assert head_places(tmp_path / "link")[1] == head_places(site)[1]
+
+
+@pytest.mark.parametrize("lost", [(0,), (1,), (0, 1)])
+def test_lost_heads_of_a_sound_ledger_are_written_anew(site: Path, lost: tuple[int, ...]) -> None:
+    places = head_places(site)
+    before = [place.read_bytes() for place in places]
+    for place in lost:
+        places[place].unlink()
+    Ledger(site).close()
+    assert [place.read_bytes() for place in places] == before
+
+
+def test_heads_that_are_behind_catch_up(site: Path) -> None:
+    places = head_places(site)
+    before = [place.read_bytes() for place in places]
+    with Ledger(site) as ledger:
+        ledger.reserve("run", 2, [ROUND], NO_LIMIT)
+    for place, content in zip(places, before, strict=True):
+        place.write_bytes(content)
+    Ledger(site).close()
+    assert [head.entries for head in map(read_head, places) if head] == [5, 5]
+
+
+@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("content", ["", "{}", '{"entries": 2, "hash": "00", "releases": []}'])
+def test_a_head_of_something_else_is_refused(site: Path, place: int, content: str) -> None:
+    head_places(site)[place].write_text(content)
+    with pytest.raises(Refusal) as raised:
+        Ledger(site)
+    assert raised.value.code == RefusalCode.LEDGER_INVALID
+
+
+def test_a_site_folder_that_moved_takes_its_ledger_along(site: Path, tmp_path: Path) -> None:
+    moved = site.rename(tmp_path / "moved")
+    with Ledger(moved) as ledger:
+        assert ledger.releases() == [STATISTICS, ROUND, ROUND]
+    assert (moved / LEDGER).is_file()
+    assert head_places(moved)[1].is_file()
+
+
+def test_a_site_folder_that_moved_and_lost_its_ledger_folder_is_noticed(site: Path, tmp_path: Path) -> None:
+    moved = site.rename(tmp_path / "moved")
+    assert (moved / HEAD_FILE).is_file()
+    shutil.rmtree(moved / LEDGER.parent)
+    with pytest.raises(Refusal) as raised:
+        Ledger(moved)
+    assert raised.value.code == RefusalCode.LEDGER_MISSING
+
+
+def test_no_file_but_the_head_is_ever_made_in_the_site_folder_itself(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that comes and goes would look like a table that changed."""
+    seen: set[str] = set()
+
+    replace = Path.replace
+
+    def replaced(self: Path, target: Path) -> Path:
+        seen.update(path.name for path in site.iterdir() if path.is_file())
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", replaced)
+    with Ledger(site) as ledger:
+        ledger.reserve("run", 2, [ROUND], NO_LIMIT)
+    assert seen == {"site.toml", HEAD_FILE}

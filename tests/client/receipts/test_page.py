@@ -1,0 +1,126 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from client.receipts.book import append
+from client.receipts.outside_count import outside_place
+from client.receipts.page import as_data, as_lines, page, read_receipts, verdict
+from client.receipts.receipt import Receipt, Verified
+from client.site_folder.keys import new_key, read_key
+from client.site_folder.places import Home
+from client.site_folder.site_file import SITE_FILE
+
+PASSED: dict[str, Any] = {
+    "run": "8",
+    "request": "r",
+    "asked": "train",
+    "message": "TrainReply",
+    "verdict": "passed",
+    "size_bytes": 12_345,
+    "sha256": "ab" * 32,
+}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    (tmp_path / SITE_FILE).write_text(
+        'name = "Spital <i>Nord</i>"\nid = "patient"\n[tables]\noutcomes = "o.csv"\n'
+    )
+    home = Home(tmp_path)
+    private, public = new_key()
+    home.key.parent.mkdir()
+    home.key.write_bytes(private)
+    home.key.chmod(0o600)
+    home.public_key.write_bytes(public)
+    return home
+
+
+def written(home: Home, *changes: dict[str, Any]) -> Verified:
+    for number, change in enumerate(changes, start=1):
+        append(home.receipts, Receipt(**{**PASSED, "round": number, **change}), read_key(home.key))
+    return read_receipts(home)
+
+
+def test_before_the_first_message_there_is_nothing_and_nothing_wrong(home: Home) -> None:
+    found = read_receipts(home)
+    assert found.receipts == ()
+    assert not home.receipts.parent.exists()
+    assert verdict(found) == "0 receipts, and none is known outside the folder."
+    assert "0 messages, 0 bytes" in page(home, found)
+
+
+def test_a_page_tells_what_left_and_what_was_held_back(home: Home) -> None:
+    found = written(
+        home,
+        {
+            "arrays": {"weights/<b>a</b>": (2, 3)},
+            "numbers": {"metrics": {"training_loss": 0.5}},
+            "update_norm": 0.25,
+        },
+        {"message": "RefusalReply", "verdict": "blocked", "reason": "not-finite", "size_bytes": 300},
+        {"message": "RefusalReply", "verdict": "refused", "reason": "declined-budget", "size_bytes": 300},
+        {"delta": 1e-3, "epsilon_before": 0.5, "epsilon_after": 0.75, "suppressed": ("response",)},
+        {"delta": 1e-3},
+    )
+    html = page(home, found)
+    told = " ".join(html.split())
+    assert "3 passed the gate, 1 were refusals, 0 were failures, 1 were held back." in told
+    assert "5 messages, 37,635 bytes in all" in told
+    assert "blocked: not-finite" in told
+    assert "refused: declined-budget" in told
+    assert "0.500, 0.750" in told
+    assert "no guarantee" in told
+    assert "Held back, too few patients: response." in told
+    assert "1 arrays, 1 numbers" in told
+    assert told.index("<td>5 ") < told.index("<td>1 ")
+
+
+def test_a_page_runs_nothing_and_fetches_nothing(home: Home) -> None:
+    html = page(home, written(home, {"arrays": {"weights/<b>a</b>": (2, 3)}, "reason": "<script>"}))
+    assert "&lt;b&gt;a" in html
+    assert "Spital &lt;i&gt;Nord" in html
+    assert "<script" not in html
+    assert "http" not in html.replace("http-equiv", "")
+
+
+def test_lines_and_data_tell_the_same(home: Home) -> None:
+    found = written(
+        home,
+        {"update_norm": 0.25},
+        {"verdict": "blocked", "reason": "count", "round": None},
+        {"delta": 1e-3, "epsilon_before": 0.5, "epsilon_after": 0.75},
+    )
+    first, second, third = as_lines(found.receipts)
+    assert first.split()[0] == "1"
+    assert first.endswith("passed  TrainReply  round 1  12,345 bytes  update norm 0.25")
+    assert second.endswith("blocked  TrainReply  count  12,345 bytes")
+    assert third.endswith("epsilon 0.500 -> 0.750")
+    assert [one["number"] for one in as_data(found)] == [1, 2, 3]
+    assert as_data(found)[1]["reason"] == "count"
+
+
+def test_receipts_the_head_does_not_count_are_said(home: Home) -> None:
+    found = Verified(written(home, {}).receipts, 1)
+    assert verdict(found).endswith("The last 1 came before a crash and are not yet counted in the head file.")
+
+
+def test_what_is_not_witnessed_outside_the_folder_is_said(home: Home) -> None:
+    assert "outside" not in verdict(written(home, {}, {}))
+    behind = outside_place(home.receipts).read_bytes()
+    written(home, {})
+    outside_place(home.receipts).write_bytes(behind)
+    assert verdict(read_receipts(home)).endswith("The last 1 are not yet counted outside the folder.")
+    outside_place(home.receipts).unlink()
+    assert "not witnessed outside the folder" in verdict(read_receipts(home))
+    assert "not witnessed outside the folder" in page(home, read_receipts(home))
+
+
+def test_a_page_claims_no_more_than_a_copy_can_show(home: Home) -> None:
+    told = " ".join(page(home, written(home, {})).split())
+    assert "Whether the copy is the latest only the hospital itself can tell" in told
+
+
+def test_an_empty_folder_is_no_failure(home: Home) -> None:
+    home.receipts.parent.mkdir()
+    assert read_receipts(home).receipts == ()

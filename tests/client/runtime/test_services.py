@@ -1,0 +1,152 @@
+"""A site's services: they dial out, listen to nobody but each other, and can start our launcher alone."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from client.flower.internals import OTHER_COMMANDS
+from client.runtime import services as running
+from client.runtime.services import LIVENESS_S, environment, inherited, services, start, state_file
+from client.site_folder.places import Home
+from common.errors import InputError
+from common.processes.supervision_state import State
+from tests.client.coordinator_stub import dial
+
+
+def option(command: tuple[str, ...], name: str) -> str:
+    return command[command.index(name) + 1]
+
+
+def test_the_services_start_our_launcher_and_nothing_else(
+    approved: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "intranet")
+    node, executor = services(approved)
+    assert node.restart_delay_s == LIVENESS_S > 60
+    assert option(node.command, "--isolation") == "process"
+    secret = Path(option(node.command, "--superexec-auth-secret-file"))
+    assert str(secret) in executor.command
+    assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+    assert len(secret.read_bytes()) == 64
+    environment = inherited(approved)
+    assert environment["FLWR_HOME"].startswith(str(approved.state))
+    assert environment["FLWR_TELEMETRY_ENABLED"] == "0"
+    assert "127.0.0.1" in environment["NO_PROXY"].split(",")
+    assert "intranet" in environment["NO_PROXY"].split(",")
+    first = environment["PATH"].split(os.pathsep)[0]
+    assert first == str(approved.launcher)
+    for name in OTHER_COMMANDS:
+        refused = subprocess.run(
+            ["sh", "-c", name], env=dict(environment), capture_output=True, text=True, check=False
+        )
+        assert refused.returncode == 1
+        assert "runs no such task" in refused.stderr
+    helped = subprocess.run(
+        ["sh", "-c", "flwr-clientapp --help"],
+        env=dict(environment),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "--runtime-api-address" in helped.stdout
+    assert str(approved.folder) in (approved.launcher / "flwr-clientapp").read_text()
+    assert sys.executable in (approved.launcher / "flwr-clientapp").read_text()
+
+
+def test_the_node_dials_out_over_tls_with_its_key_and_both_keep_to_loopback(approved: Home) -> None:
+    dial(approved, "fl.example.org", 9443)
+    node, executor = services(approved)
+    assert option(node.command, "--superlink") == "fl.example.org:9443"
+    assert option(node.command, "--root-certificates") == str(approved.authority)
+    assert option(node.command, "--auth-supernode-private-key") == str(approved.key)
+    for command in (node.command, executor.command):
+        assert "--insecure" not in command
+    assert option(executor.command, "--root-certificates") == option(node.command, "--ssl-certfile")
+    local = f"{option(node.command, '--host')}:{option(node.command, '--port')}"
+    assert option(executor.command, "--runtime-api-address") == local
+    assert local.startswith("127.0.0.1:")
+    assert f'site="{approved.folder}"' in option(node.command, "--node-config")
+    assert f'federation="{approved.agreement}"' in option(node.command, "--node-config")
+    assert (node.healthy is not None, executor.healthy) == (True, None)
+
+
+def test_every_start_has_a_secret_of_its_own_in_a_folder_of_this_user_alone(approved: Home) -> None:
+    secrets = set()
+    for _ in range(2):
+        node, _ = services(approved)
+        secrets.add(Path(option(node.command, "--superexec-auth-secret-file")).read_bytes())
+    assert len(secrets) == 2
+    assert stat.S_IMODE(approved.state.stat().st_mode) == 0o700
+
+
+def test_no_path_of_the_person_who_starts_it_is_searched(
+    approved: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/home/somebody/bin:/usr/bin")
+    monkeypatch.setenv("PYTHONPATH", "/home/somebody/lib")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    found = environment(approved)
+    assert not any("somebody" in value for value in found.values())
+    assert found["NO_PROXY"] == found["no_proxy"] == "127.0.0.1,localhost"
+    assert inherited(approved)["PYTHONPATH"] == ""
+
+
+@pytest.mark.parametrize(
+    ("lacking", "told"),
+    [
+        ("connection", r"connection\.json: there is no such file; run `consilium site init`"),
+        ("key", "there is no node key; run `consilium site init` first"),
+        ("approval", r"approval\.json: there is no such file; run `consilium site approve`"),
+    ],
+)
+def test_a_site_that_is_not_ready_says_what_it_lacks(approved: Home, lacking: str, told: str) -> None:
+    getattr(approved, lacking).unlink()
+    with pytest.raises(InputError, match=told):
+        services(approved)
+    assert not (approved.state / "superexec.secret").exists()
+
+
+def test_a_site_starts_once(approved: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "read_state", lambda path: State(pid=4711, birth="now"))
+    with pytest.raises(InputError, match="runs already, as process 4711; end it by `consilium site stop`"):
+        start(approved)
+    assert not approved.state.exists()
+
+
+def test_a_site_whose_gpu_is_not_there_does_not_start(
+    approved: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = approved.folder / "site.toml"
+    file.write_text('device = "cuda:999"\n' + file.read_text())
+    monkeypatch.setattr(running, "supervise", lambda *_: pytest.fail("it started"))
+    with pytest.raises(InputError, match=r"site\.toml, device: asks for cuda:999, and "):
+        start(approved)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_services(
+    approved: Home, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    ended: list[Path] = []
+
+    def supervise(prepared: object, state: Path, logs: Path, stopping: threading.Event) -> None:
+        assert not stopping.is_set()
+        os.kill(os.getpid(), number)
+        assert stopping.wait(30)
+        ended.append(state)
+
+    dial(approved, "fl.example.org", 9443)
+    monkeypatch.setattr(running, "supervise", supervise)
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        start(approved)
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    assert ended == [state_file(approved)]

@@ -1,0 +1,214 @@
+"""As many patients are computed at once as there is memory for, and a step then stays within it."""
+
+import gc
+from collections.abc import Callable
+from dataclasses import replace
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pytest
+import torch
+
+from client.training import memory
+from client.training.device import CPU
+from client.training.local import train
+from client.training.memory import free_bytes, patients_at_once, placed
+from common.agreement.federation import Federation
+from common.agreement.modalities import Modality
+from common.agreement.settings import ModelConfig, Participant, Training
+from common.agreement.tasks import SurvivalTask
+from common.models.graphs import Prior, topology
+from common.models.hierarchical import HierarchicalMultimodalGNN
+from common.patients.batch import PatientBatch
+
+MakeBatch = Callable[..., PatientBatch]
+MIB = 2**20
+
+
+@pytest.fixture
+def model(federation: Federation, prior: Prior) -> HierarchicalMultimodalGNN:
+    return HierarchicalMultimodalGNN(federation, prior)
+
+
+def test_a_step_gets_the_patients_that_there_is_room_for(
+    model: HierarchicalMultimodalGNN, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    each = memory.PASSES * memory.kept_per_patient(model) / memory.USED
+    counts = []
+    for room in (0, each * 0.5, each * 7.5, each * 1e6):
+        monkeypatch.setattr(memory, "free_bytes", lambda device, room=room: int(room))
+        counts.append(patients_at_once(model, CPU))
+    assert counts == [1, 1, 7, pytest.approx(1e6, rel=1e-3)]
+    monkeypatch.setattr(memory, "free_bytes", lambda device: int(each * 100))
+    assert patients_at_once(model, CPU, private=True) < patients_at_once(model, CPU), "gradients per patient"
+
+
+def test_looking_at_a_model_leaves_no_trace(model: HierarchicalMultimodalGNN) -> None:
+    model.train()
+    before, weights = torch.get_rng_state(), {n: own.clone() for n, own in model.state_dict().items()}
+    with torch.no_grad():
+        assert patients_at_once(model, CPU) > 1
+    assert model.training
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(own, weights[name]) for name, own in model.state_dict().items())
+    assert all(own.grad is None for own in model.parameters())
+
+
+def test_a_patient_of_a_wider_model_in_float64_takes_more(
+    federation: Federation, prior: Prior, model: HierarchicalMultimodalGNN
+) -> None:
+    single = memory.kept_per_patient(model)
+    wide = federation.model_copy(update={"model": ModelConfig(node_width=32, pathway_width=32, width=32)})
+    assert memory.kept_per_patient(HierarchicalMultimodalGNN(wide, prior)) > 2 * single
+    assert memory.kept_per_patient(model.double()) > 1.5 * single
+    assert memory.kept_per_patient(model.float()) == single
+
+
+def test_processes_share_what_is_free() -> None:
+    alone = free_bytes(CPU)
+    assert alone > 10 * MIB
+    assert free_bytes(replace(CPU, sharing=4)) == pytest.approx(alone / 4, rel=0.1)
+
+
+def test_a_cohort_stays_where_it_is_if_its_device_has_no_room(
+    make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch, nowhere = make_batch(6), replace(CPU, place=torch.device("meta"))
+    monkeypatch.setattr(memory, "free_bytes", lambda device: int(batch.size / memory.RESIDENT) + 1)
+    assert placed(batch, nowhere).device == nowhere.place
+    monkeypatch.setattr(memory, "free_bytes", lambda device: int(batch.size / memory.RESIDENT) - 4)
+    assert placed(batch, nowhere) is batch
+
+
+@pytest.mark.parametrize(
+    ("membership", "files", "left"),
+    [
+        ("0::/site\n", {"site/memory.max": "1000", "site/memory.current": "900"}, 150),
+        ("0::/site\n", {"site/memory.max": "max", "site/memory.current": "900"}, None),
+        ("0::/of/the/host\n", {"memory.max": "1000", "memory.current": "400"}, 650),
+        (
+            "0::/a/b\n",
+            {
+                "a/b/memory.max": "5000",
+                "a/b/memory.current": "100",
+                "a/memory.max": "700",
+                "a/memory.current": "600",
+            },
+            150,
+        ),
+        (
+            "4:memory:/x\n1:cpu:/x\n",
+            {"memory/x/memory.limit_in_bytes": "800", "memory/x/memory.usage_in_bytes": "200"},
+            650,
+        ),
+    ],
+)
+def test_the_limits_of_a_container_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, membership: str, files: dict[str, str], left: int | None
+) -> None:
+    groups, own = tmp_path / "groups", tmp_path / "cgroup"
+    own.write_text(membership)
+    for name, content in files.items():
+        (groups / name).parent.mkdir(parents=True, exist_ok=True)
+        (groups / name).write_text(content + "\n")
+        (groups / name).with_name("memory.stat").write_text(
+            "anon 1\ninactive_file 50\ntotal_inactive_file 50\n"
+        )
+    monkeypatch.setattr(memory, "_CGROUPS", groups)
+    monkeypatch.setattr(memory, "_MEMBERSHIP", own)
+    found = list(memory._within_limits())
+    assert (min(found) if found else None) == left
+    if left is not None:
+        assert free_bytes(CPU) == left
+
+
+def test_a_system_without_such_files_is_asked_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "none")
+    monkeypatch.setattr(memory, "_MEMBERSHIP", tmp_path / "none")
+    assert free_bytes(CPU) > 10 * MIB
+
+
+def large() -> tuple[Federation, Prior]:
+    """Genes in a graph with attention between them, and imaging features: megabytes per patient."""
+    genes, features = tuple(f"G{place}" for place in range(1500)), tuple(f"I{place}" for place in range(2000))
+    drawn = torch.randint(1500, (12_000, 2), generator=torch.Generator().manual_seed(0)).tolist()
+    edges = [(one, other) for one, other in drawn if one != other]
+    federation = Federation(
+        name="large",
+        modalities=(
+            Modality(name="rna", node="gene", columns=genes),
+            Modality(name="imaging", node="imaging", columns=features),
+        ),
+        tasks=(SurvivalTask(name="survival", time="t", event="e", unit="months", longest=100, bins=4),),
+        model=ModelConfig(node_width=16, width=16, gat_layers=1, node_dropout=0.2),
+        training=Training(batch_size=4096),
+        participants=(Participant(name="one"),),
+    )
+    return federation, Prior({"rna": topology(1500, edges), "imaging": topology(2000, [])}, {}, {})
+
+
+def patients(federation: Federation, count: int) -> PatientBatch:
+    values = {each.name: torch.randn(count, len(each.nodes)) for each in federation.modalities}
+    labels = torch.tensor([3.0, 1.0]).repeat(count, 1)
+    observed = {name: torch.ones_like(own).bool() for name, own in values.items()}
+    return PatientBatch(values, observed, {"survival": labels}, {"survival": torch.ones_like(labels).bool()})
+
+
+def resident(line: str) -> int:
+    """Of this process: `VmRSS`, what it has in memory, or `VmHWM`, what it had at most."""
+    told = Path("/proc/self/status").read_text().split(f"{line}:")[1]
+    return int(told.split()[0]) * 1024
+
+
+def measure(pipe: "Connection[object, object]", room: int | None) -> None:
+    """How much more memory training on one large minibatch takes than the patients themselves."""
+    torch.set_num_threads(1)
+    federation, prior = large()
+    cuts, model = (
+        {"survival": torch.tensor([1.0, 2.0, 4.0, 8.0])},
+        HierarchicalMultimodalGNN(federation, prior),
+    )
+    batch = patients(federation, 128)
+    train(model, batch.select(torch.arange(2)), federation, cuts, 1, 0)
+    if room is not None:
+        memory.free_bytes = lambda device: room
+    gc.collect()
+    Path("/proc/self/clear_refs").write_text("5")  # the most is counted from here
+    before = resident("VmRSS")
+    train(model, batch, federation, cuts, 1, 0)
+    pipe.send(resident("VmHWM") - before)
+
+
+def peak(room: int | None) -> int:
+    spawn = get_context("spawn")
+    ours, theirs = spawn.Pipe(duplex=False)
+    process = spawn.Process(target=measure, args=(theirs, room))
+    process.start()
+    theirs.close()
+    try:
+        taken = ours.recv()
+    finally:
+        process.join()
+    assert isinstance(taken, int)
+    return taken
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux tells a process its peak")
+def test_a_large_minibatch_stays_within_the_memory_that_is_free() -> None:
+    at_once = peak(None)
+    assert at_once > 50 * MIB
+    assert peak(at_once // 3) < at_once // 3
+
+
+@pytest.mark.cuda
+def test_a_gpu_tells_what_it_has_left(gpu: torch.device) -> None:
+    device = replace(CPU, place=gpu)
+    free = free_bytes(device)
+    held = torch.empty(256 * MIB, dtype=torch.uint8, device=gpu)
+    assert free_bytes(device) <= free - 200 * MIB
+    del held
+    assert free_bytes(device) >= free - 56 * MIB, "what torch keeps for this process is free to it"
+    assert free_bytes(replace(device, sharing=8)) <= torch.cuda.get_device_properties(gpu).total_memory / 8

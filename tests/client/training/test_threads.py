@@ -1,0 +1,46 @@
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from client.training import threads
+from client.training.threads import EACH, use_threads, worthwhile
+from common.agreement.federation import Federation
+from common.models.graphs import Prior
+from common.models.hierarchical import HierarchicalMultimodalGNN
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(
+    ("kept", "most", "used"),
+    [(0, 8, 1), (EACH - 1, 8, 1), (3 * EACH, 8, 3), (99 * EACH, 8, 8), (9 * EACH, 1, 1)],
+)
+def test_threads_grow_with_the_step_up_to_those_there_are(kept: int, most: int, used: int) -> None:
+    assert worthwhile(kept, most) == used
+
+
+def test_a_small_model_has_one_and_the_environment_the_last_word(
+    federation: Federation, prior: Prior, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = HierarchicalMultimodalGNN(federation, prior)
+    torch.set_num_threads(2)
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    use_threads(model, 16)
+    assert torch.get_num_threads() == 2
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    use_threads(model, 16)
+    assert torch.get_num_threads() == 1
+
+
+def test_a_large_step_has_all(federation: Federation, prior: Prior, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(threads, "EACH", 1)
+    torch.set_num_threads(2)
+    use_threads(HierarchicalMultimodalGNN(federation, prior), 16)
+    assert torch.get_num_threads() == 2

@@ -1,0 +1,417 @@
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+from pydantic import ValidationError
+
+from common.agreement.federation import Federation, load, save
+from common.agreement.modalities import Modality, Plausible
+from common.agreement.settings import Participant, PriorGraph, Privacy, PublicFile, Wire
+from common.agreement.tasks import SurvivalTask
+from common.errors import InputError
+
+Make = Callable[..., Federation]
+Leaf = tuple[str | int, ...]
+
+
+@pytest.fixture
+def full(make_federation: Make, tmp_path: Path) -> Federation:
+    """A federation with something in every field, its public files in `tmp_path`."""
+    for name in ("edges", "pathways", "hierarchy"):
+        (tmp_path / f"{name}.csv").write_text(f"a,b\n{name},x\n")
+    rna = Modality(
+        name="rna",
+        node="gene",
+        columns=("GENE0", "GENE1"),
+        categories={"subtype": ("a", "b")},
+        plausible=Plausible(unit="log2", low=-20, high=20, typical=(-2.5, 2.5)),
+        ranges={"GENE0": Plausible(unit="counts", low=0, high=1e6, typical=(10.0, 100.0))},
+        transform="signed_log",
+        clip=(-5.5, 5.5),
+    )
+    tasks = tuple(
+        task.model_copy(update={"typical": (5.5, 50.5)}) if isinstance(task, SurvivalTask) else task
+        for task in make_federation().tasks
+    )
+    return make_federation(
+        modalities=(rna,),
+        tasks=tasks,
+        wire=Wire(update="top-k", share=0.1),
+        privacy=Privacy(noise_multiplier=1.5, sampling_rate=0.5, expected_batch_size=20),
+        prior=PriorGraph(
+            **{n: PublicFile.of(tmp_path, f"{n}.csv") for n in ("edges", "pathways", "hierarchy")}
+        ),
+        participants=(
+            Participant(name="Spital Köniz, Süd", key_fingerprint="ab:cd"),
+            Participant(name="two"),
+        ),
+    )
+
+
+def test_a_saved_file_is_the_same_agreement(full: Federation, tmp_path: Path) -> None:
+    save(full, tmp_path / "federation.toml")
+    again = load(tmp_path / "federation.toml")
+    assert again == full
+    assert again.digest == full.digest
+    assert not (tmp_path / "federation.tmp").exists()
+
+
+def test_how_the_file_is_written_does_not_change_the_digest(full: Federation, tmp_path: Path) -> None:
+    """Another order of keys, other spellings of numbers and defaults left out are the same agreement."""
+    data = full.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    data["modalities"][0]["plausible"] = {
+        "typical": [-2.5, 2.5],
+        "high": 20,
+        "low": -20.0,
+        "unit": "log2",
+    }
+    data["tasks"] = [{"kind": t.kind, **t.model_dump(mode="json", exclude_defaults=True)} for t in full.tasks]
+    path = tmp_path / "federation.toml"
+    path.write_text("# a comment\n" + tomli_w.dumps(dict(reversed(data.items()))))
+    assert load(path).digest == full.digest
+
+
+def leaves(data: Any, path: Leaf = ()) -> Iterator[Leaf]:
+    """Every place in nested JSON that holds a plain value."""
+    inside = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else None
+    if inside is None:
+        yield path
+        return
+    for key, value in inside:
+        yield from leaves(value, (*path, key))
+
+
+def others(value: Any) -> list[Any]:
+    """Values to try in place of one, of which the schema allows one at least."""
+    if isinstance(value, bool):
+        return [not value]
+    if isinstance(value, int | float):
+        return [value + 1, value * 2, value // 2, value + 0.01]
+    if isinstance(value, str):
+        return ["fedprox", "protein", "none", "days", "all", "noised", "rename", f"{value}x", "0" * 64]
+    return [1.0, 1, "text"]
+
+
+def test_any_setting_changes_the_digest(full: Federation) -> None:
+    data = full.model_dump(mode="json")
+    fixed, same = set(), set()
+    for leaf in leaves(data):
+        *path, last = leaf
+        for value in others(_at(data, leaf)):
+            changed = full.model_dump(mode="json")
+            _at(changed, tuple(path))[last] = value
+            try:
+                if Federation.model_validate(changed).digest == full.digest:
+                    same.add(leaf)
+                break
+            except ValidationError:
+                continue
+        else:
+            fixed.add(leaf)
+    assert same == set()
+    named_elsewhere = ("modalities", 0, "columns", 0)  # in `ranges`
+    with_share = ("wire", "update")
+    kinds = {("tasks", number, "kind") for number in range(3)}
+    assert fixed == {("version",), named_elsewhere, with_share, *kinds}
+
+
+def _at(data: Any, path: Leaf) -> Any:
+    for key in path:
+        data = data[key]
+    return data
+
+
+def test_the_order_of_nodes_is_part_of_the_agreement(federation: Federation) -> None:
+    """Weights belong to nodes by place: the same digest must mean the same order."""
+    digests = {federation.digest}
+    modalities = list(federation.modalities)
+    for categories in ({"sex": ("f", "m"), "stage": ("1", "2")}, {"stage": ("1", "2"), "sex": ("f", "m")}):
+        modalities[0] = modalities[0].model_copy(update={"categories": categories})
+        digests.add(federation.model_copy(update={"modalities": tuple(modalities)}).digest)
+    digests.add(federation.model_copy(update={"modalities": federation.modalities[::-1]}).digest)
+    columns = modalities[1].model_copy(update={"columns": modalities[1].columns[::-1]})
+    digests.add(federation.model_copy(update={"modalities": (modalities[0], columns)}).digest)
+    assert len(digests) == 5
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "expected"),
+    [
+        ("training.rounds", "20", 20),
+        ("training.learning_rate", "0.01", 0.01),
+        ("training.strategy", "fedyogi", "fedyogi"),
+        ("training.learn_task_weights", "false", False),
+        ("model.gat_layers", "0", 0),
+        ("statistics.minimum_count", "3", 3),
+        ("rounds.quorum", "1", 1.0),
+        ("rounds.assembly_s", "30", 30.0),
+        ("minimum_patients", "7", 7),
+    ],
+)
+def test_a_changed_setting(federation: Federation, setting: str, value: str, expected: object) -> None:
+    before = federation.digest
+    changed = federation.changed({setting: value})
+    found: Any = changed
+    for key in setting.split("."):
+        found = getattr(found, key)
+    assert found == expected
+    assert type(found) is type(expected)
+    assert changed.digest != before
+    assert federation.digest == before
+
+
+def test_top_k_comes_with_its_share(federation: Federation) -> None:
+    changed = federation.changed({"wire.update": "top-k", "wire.share": "0.1"})
+    assert changed.wire == Wire(update="top-k", share=0.1)
+    for share in ("0", "1", "nan"):
+        with pytest.raises(InputError, match=r"--set, wire\.share: Input should be"):
+            federation.changed({"wire.update": "top-k", "wire.share": share})
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "says"),
+    [
+        ("privacy.steps", "2", "--set privacy.steps: needs [privacy] in the federation file or --epsilon"),
+        ("privacy.colour", "2", "--set privacy.colour: is not a setting"),
+        ("privacy", "2", "--set privacy: is not a setting"),
+        ("training.epochs", "1", "--set training.epochs: is not a setting"),
+        ("training", "1", "--set training: is not a setting"),
+        ("training.rounds.x", "1", "--set training.rounds.x: is not a setting"),
+        ("tasks.0.bins", "4", "--set tasks.0.bins: is not a setting"),
+        ("prior.edges", "x", "--set prior.edges: is not a setting"),
+        ("name", "x", "--set name: is not a setting"),
+        ("", "1", "is not a setting"),
+        ("training.rounds", "many", "--set, training.rounds: Input should be a valid integer"),
+        ("training.rounds", "0", "--set, training.rounds: Input should be greater than or equal to 1"),
+        ("training.learning_rate", "nan", "--set, training.learning_rate: Input should be"),
+        ("training.learning_rate", "inf", "--set, training.learning_rate: Input should be"),
+        ("training.strategy", "sgd", "--set, training.strategy: Input should be 'fedavg', 'fedprox'"),
+        ("rounds.assembly_s", "0", "--set, rounds.assembly_s: Input should be greater than 0"),
+        ("model.width", "7", "--set, model: Value error, heads must divide width"),
+        (
+            "wire.update",
+            "int4",
+            "--set, wire.update: Input should be 'float32', 'float16', 'int8' or 'top-k'",
+        ),
+        ("wire.update", "top-k", "--set, wire: Value error, share is for update = top-k, which needs it"),
+        ("wire.share", "0.1", "--set, wire: Value error, share is for update = top-k, which needs it"),
+    ],
+)
+def test_a_setting_that_does_not_fit_is_named(
+    federation: Federation, setting: str, value: str, says: str
+) -> None:
+    with pytest.raises(InputError) as raised:
+        federation.changed({setting: value})
+    assert says in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+BAD: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
+    "unknown key": (lambda data: data.update(colour="blue"), "colour"),
+    "unknown key within": (lambda data: data["training"].update(epochs=3), "training.epochs"),
+    "unknown key of a modality": (lambda data: data["modalities"][0].update(unit="m"), "modalities.0.unit"),
+    "two modalities of one name": (
+        lambda data: data["modalities"].append(data["modalities"][0]),
+        "name twice",
+    ),
+    "two tasks of one name": (lambda data: data["tasks"].append(data["tasks"][0]), "name twice"),
+    "two participants of one name": (
+        lambda data: data["participants"].append(data["participants"][0]),
+        "name twice",
+    ),
+    "a column twice": (
+        lambda data: data["modalities"][1]["columns"].append("GENE0"),
+        "rna names a column twice",
+    ),
+    "a category named as a number": (
+        lambda data: data["modalities"][0]["categories"].update(age=["old", "young"]),
+        "clinical names a column twice",
+    ),
+    "one level": (lambda data: data["modalities"][0]["categories"].update(sex=["f"]), "categories.sex needs"),
+    "a level twice": (
+        lambda data: data["modalities"][0]["categories"].update(sex=["f", "f"]),
+        "categories.sex has a name twice",
+    ),
+    "a class twice": (lambda data: data["tasks"][1].update(classes=["no", "no"]), "classes has a name twice"),
+    "a label twice": (
+        lambda data: data["tasks"][2].update(labels=["rash", "rash"]),
+        "labels has a name twice",
+    ),
+    "no columns": (lambda data: data["modalities"][1].update(columns=[]), "rna has no columns"),
+    "a range of nothing": (
+        lambda data: data["modalities"][1].update(ranges={"GENE99": {}}),
+        "unknown column GENE99",
+    ),
+    "an unknown kind of task": (lambda data: data["tasks"][0].update(kind="death"), "tasks.0"),
+    "no tasks": (lambda data: data.update(tasks=[]), "tasks"),
+    "nobody": (lambda data: data.update(participants=[]), "participants"),
+    "a name that is no identifier": (lambda data: data["tasks"][0].update(name="heads.0"), "tasks.0"),
+    "another version": (lambda data: data.update(version=2), "version"),
+    "heads that do not divide": (lambda data: data["model"].update(heads=3), "heads must divide width"),
+    "a public file without a hash": (
+        lambda data: data.update(prior={"edges": {"path": "e.csv", "sha256": "none"}}),
+        "prior.edges.sha256",
+    ),
+    "a modality named as the table of outcomes": (
+        lambda data: data["modalities"][0].update(name="outcomes"),
+        "modalities.0.name: Value error, outcomes is a reserved name",
+    ),
+    "a task named as a part of the model": (
+        lambda data: data["tasks"][0].update(name="values"),
+        "name: Value error, values is a reserved name",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_an_agreement_that_does_not_hold_together_is_refused(
+    case: str, federation: Federation, tmp_path: Path
+) -> None:
+    data = federation.model_dump(mode="json", exclude_none=True)
+    change, says = BAD[case]
+    change(data)
+    path = tmp_path / "federation.toml"
+    path.write_text(tomli_w.dumps(data))
+    with pytest.raises(InputError) as raised:
+        load(path)
+    assert says in str(raised.value)
+    assert str(path) in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "there is no such file"),
+        (b"", "federation.toml, "),
+        (b"name = ", "cannot be read as TOML (TOMLDecodeError)"),
+        (b"\xff\xfe\x00", "cannot be read as TOML (UnicodeDecodeError)"),
+        (b"PK\x03\x04", "cannot be read as TOML"),
+        (b"name = 3", "federation.toml, name"),
+    ],
+)
+def test_a_file_that_is_no_federation_file(content: bytes | None, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "federation.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError) as raised:
+        load(path)
+    assert says in str(raised.value)
+    assert str(path) in str(raised.value)
+
+
+def test_a_folder_is_no_federation_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read as TOML"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["edges", "pathways", "hierarchy"])
+def test_a_public_file_must_be_there_and_unaltered(full: Federation, tmp_path: Path, name: str) -> None:
+    save(full, tmp_path / "federation.toml")
+    file = tmp_path / f"{name}.csv"
+    content = file.read_bytes()
+    file.write_bytes(content + b"\n")
+    with pytest.raises(InputError, match=f"{name}.csv: is not the file agreed on"):
+        load(tmp_path / "federation.toml")
+    file.unlink()
+    with pytest.raises(InputError, match=f"{name}.csv: is missing"):
+        load(tmp_path / "federation.toml")
+    file.write_bytes(content)
+    assert load(tmp_path / "federation.toml") == full
+
+
+OUTSIDE = ("../e.csv", "a/../../e.csv", "/etc/e.csv", "a\\e.csv", "C:e.csv", "", ".", "a//e.csv", "e\0.csv")
+
+
+@pytest.mark.parametrize("place", OUTSIDE)
+def test_a_public_file_is_never_looked_for_elsewhere(
+    place: str, federation: Federation, tmp_path: Path
+) -> None:
+    data = federation.model_dump(mode="json", exclude_none=True)
+    data["prior"] = {"edges": {"path": place, "sha256": "0" * 64}}
+    path = tmp_path / "federation.toml"
+    path.write_text(tomli_w.dumps(data))
+    with pytest.raises(InputError) as raised:
+        load(path)
+    what = "must be a relative path below the federation file, without .. or a backslash"
+    assert str(raised.value) == f"{path}, prior.edges.path: Value error, {what}; correct it."
+
+
+def test_a_public_file_may_be_in_a_folder_below() -> None:
+    assert PublicFile(path="prior/edges..1.csv", sha256="0" * 64).path == "prior/edges..1.csv"
+
+
+def test_a_public_file_is_known_by_the_hash_of_its_bytes(tmp_path: Path) -> None:
+    (tmp_path / "edges.csv").write_bytes(b"a,b\r\n")
+    assert PublicFile.of(tmp_path, "edges.csv").sha256 == hashlib.sha256(b"a,b\r\n").hexdigest()
+
+
+def test_nodes_are_numbers_then_levels(federation: Federation) -> None:
+    assert federation.modality("clinical").nodes == ("age", "sex=f", "sex=m")
+
+
+def test_label_columns_and_outputs(federation: Federation) -> None:
+    assert [(task.columns, task.outputs) for task in federation.tasks] == [
+        (("time", "event"), 4),
+        (("response",), 3),
+        (("rash", "nausea"), 2),
+    ]
+    assert [task.name for task in federation.survival_tasks()] == ["survival"]
+
+
+def test_a_columns_own_range_wins(full: Federation) -> None:
+    rna = full.modality("rna")
+    assert rna.plausible_for("GENE0").unit == "counts"
+    assert rna.plausible_for("GENE1").unit == "log2"
+
+
+@pytest.mark.parametrize(
+    "text", ["north\nWhat leaves: nothing", "\x1b[2Jnorth", "north ", "a\u202eb", "n" * 201]
+)
+@pytest.mark.parametrize(
+    ("place", "leaf"),
+    [
+        ("participants.name", ("participants", 0, "name")),
+        ("participants.key_fingerprint", ("participants", 0, "key_fingerprint")),
+        ("modalities.columns", ("modalities", 0, "columns", 1)),
+        ("modalities.categories", ("modalities", 0, "categories", "subtype", 0)),
+        ("modalities.plausible.unit", ("modalities", 0, "plausible", "unit")),
+        ("tasks.event", ("tasks", 0, "event")),
+        ("tasks.classes", ("tasks", 1, "classes", 0)),
+        ("tasks.labels", ("tasks", 2, "labels", 0)),
+    ],
+)
+def test_every_text_reads_as_it_is(
+    full: Federation, tmp_path: Path, text: str, place: str, leaf: Leaf
+) -> None:
+    data = full.model_dump(mode="json", exclude_none=True)
+    _at(data, leaf[:-1])[leaf[-1]] = text
+    path = tmp_path / "federation.toml"
+    path.write_text(tomli_w.dumps(data))
+    with pytest.raises(InputError) as raised:
+        load(path)
+    assert "correct it." in str(raised.value)
+    assert text not in str(raised.value)
+    if len(text) <= 120:
+        assert f"{place} has a text that begins or ends with a blank" in str(raised.value)
+
+
+def test_neither_does_a_table_name_an_entry_otherwise(full: Federation, tmp_path: Path) -> None:
+    data = full.model_dump(mode="json", exclude_none=True)
+    data["modalities"][0]["categories"]["a\nb"] = ["1", "2"]
+    path = tmp_path / "federation.toml"
+    path.write_text(tomli_w.dumps(data))
+    with pytest.raises(InputError, match=r"modalities\.categories has a text"):
+        load(path)
+
+
+def test_an_unknown_key_is_named_without_moving_the_cursor(full: Federation, tmp_path: Path) -> None:
+    data = full.model_dump(mode="json", exclude_none=True) | {"\x1b[2J\n": 1}
+    path = tmp_path / "federation.toml"
+    path.write_text(tomli_w.dumps(data))
+    with pytest.raises(InputError) as raised:
+        load(path)
+    assert str(raised.value).isprintable()
+    assert r"\x1b[2J" in str(raised.value)

@@ -1,0 +1,22 @@
+import re
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+from torch import nn
+
+from common.agreement.modalities import RESERVED, Name
+
+
+def test_reserved_are_the_attributes_of_a_module_dict_and_the_table_of_outcomes() -> None:
+    attributes = {name for name in dir(nn.ModuleDict()) if re.fullmatch(r"[a-z][a-z0-9_]*", name)}
+    assert {*attributes, "outcomes"} == RESERVED
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED))
+def test_a_reserved_name_is_refused(name: str) -> None:
+    with pytest.raises(ValidationError, match=f"{name} is a reserved name"):
+        TypeAdapter(Name).validate_python(name)
+
+
+def test_a_name_that_only_begins_like_a_reserved_one_is_free() -> None:
+    nn.ModuleDict({TypeAdapter(Name).validate_python("type_of_tumour"): nn.Identity()})

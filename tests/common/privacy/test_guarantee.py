@@ -1,0 +1,295 @@
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cosine_similarity
+from torch_geometric.nn import GATConv, GCNConv, SAGEConv
+from torchsurv.loss.cox import neg_partial_log_likelihood
+
+from common.agreement.federation import Federation
+from common.agreement.modalities import Modality, Plausible
+from common.agreement.settings import ModelConfig, Privacy, Training
+from common.errors import InputError
+from common.models.graphs import Prior
+from common.models.hierarchical import HierarchicalMultimodalGNN
+from common.patients.batch import PatientBatch
+from common.privacy.guarantee import check_agreement, check_model, check_objective, probe
+from common.tasks.objective import agreement_loss, multitask_loss
+
+PRIVACY = Privacy(noise_multiplier=1.0, sampling_rate=0.1, expected_batch_size=10)
+SMALL = {"node_width": 4, "pathway_width": 6, "width": 8, "heads": 2, "gat_layers": 1}
+WITHOUT_MASKS = ModelConfig(**SMALL, dropout=0, node_dropout=0, modality_dropout=0)
+
+
+@pytest.fixture
+def private(make_federation: Callable[..., Federation]) -> Callable[..., Federation]:
+    def make(**changes: object) -> Federation:
+        training = Training(learn_task_weights=False, contrastive_weight=0.5)
+        return make_federation(
+            **({"privacy": PRIVACY, "model": WITHOUT_MASKS, "training": training} | changes)
+        )
+
+    return make
+
+
+def test_what_a_private_federation_should_be_is_accepted(private: Callable[..., Federation]) -> None:
+    check_agreement(private())
+
+
+def test_without_privacy_anything_goes(federation: Federation) -> None:
+    assert federation.model.dropout > 0
+    check_agreement(federation)
+
+
+@pytest.mark.parametrize("rate", ["dropout", "node_dropout", "modality_dropout"])
+def test_masks_drawn_by_place_in_the_batch_are_refused(private: Callable[..., Federation], rate: str) -> None:
+    model = WITHOUT_MASKS.model_copy(update={rate: 0.1})
+    with pytest.raises(InputError, match=rf"^model\.{rate}: masks are drawn by place .*; set it to 0"):
+        check_agreement(private(model=model))
+
+
+def test_learnt_task_weights_are_refused_unless_there_is_one_task(
+    private: Callable[..., Federation], federation: Federation
+) -> None:
+    learnt = Training(learn_task_weights=True)
+    with pytest.raises(InputError, match=r"^training\.learn_task_weights: .*no gradient per patient; set it"):
+        check_agreement(private(training=learnt))
+    check_agreement(private(training=learnt, tasks=federation.tasks[:1]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "accepted"),
+    [
+        ({}, False),
+        ({"plausible": Plausible(low=0)}, False),
+        ({"plausible": Plausible(high=9)}, False),
+        ({"plausible": Plausible(low=9, high=9)}, False),
+        ({"plausible": Plausible(low=0, high=9)}, True),
+        ({"plausible": Plausible(typical=(2, 4))}, True),
+        ({"clip": (-5, 5)}, True),
+        ({"scale": "none"}, True),
+        ({"plausible": Plausible(low=0, high=9), "ranges": {"B": Plausible(unit="mg")}}, False),
+    ],
+)
+def test_noised_statistics_need_an_end_to_every_column_they_sum(
+    private: Callable[..., Federation], changes: dict[str, object], accepted: bool
+) -> None:
+    plain = {"name": "blood", "node": "clinical", "columns": ("A", "B"), "categories": {"sex": ("f", "m")}}
+    modality = Modality.model_validate(plain | changes)
+    noised = PRIVACY.model_copy(update={"statistics": "noised"})
+    check_agreement(private(modalities=(modality,)))
+    if accepted:
+        check_agreement(private(modalities=(modality,), privacy=noised))
+        return
+    column = "B" if "ranges" in changes else "A"
+    with pytest.raises(InputError, match=rf"^modality blood, column {column}: .*declared"):
+        check_agreement(private(modalities=(modality,), privacy=noised))
+
+
+def test_the_shipped_model_is_accepted(private: Callable[..., Federation], prior: Prior) -> None:
+    model = HierarchicalMultimodalGNN(private(), prior)
+    assert model.predictor is not None
+    check_model(model)
+
+
+def test_the_shipped_model_with_learnt_task_weights_is_not(federation: Federation, prior: Prior) -> None:
+    message = r"^model\.log_variance \(HierarchicalMultimodalGNN\): is a parameter outside"
+    with pytest.raises(InputError, match=message):
+        check_model(HierarchicalMultimodalGNN(federation, prior))
+
+
+class Bare(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.query = nn.Parameter(torch.zeros(4))
+
+
+class OwnLinear(nn.Linear):
+    """Behaves in ways nobody has checked."""
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (nn.BatchNorm1d(4), r"model\.1\.layer \(BatchNorm1d\): .*batch statistics.*; use nn\.LayerNorm"),
+        (nn.BatchNorm2d(4), r"\(BatchNorm2d\): .*batch statistics"),
+        (nn.BatchNorm3d(4), r"\(BatchNorm3d\): .*batch statistics"),
+        (nn.SyncBatchNorm(4), r"\(SyncBatchNorm\): .*batch statistics"),
+        (nn.BatchNorm1d(4, affine=False), r"\(BatchNorm1d\): .*batch statistics"),
+        (nn.InstanceNorm1d(4, affine=True), r"\(InstanceNorm1d\): .*use nn\.LayerNorm"),
+        (nn.GroupNorm(2, 4), r"\(GroupNorm\): .*use nn\.LayerNorm"),
+        (nn.MultiheadAttention(4, 2), r"\(MultiheadAttention\): packs its projections.*common\.attention"),
+        (nn.TransformerEncoderLayer(4, 2, 8), r"\(TransformerEncoderLayer\): .*common\.attention"),
+        (nn.Embedding(9, 4), r"\(Embedding\): has a row per entry"),
+        (nn.LSTM(4, 4), r"\(LSTM\): runs fused kernels"),
+        (nn.GRU(4, 4), r"\(GRU\): runs fused kernels"),
+        (GCNConv(4, 4), r"\(GCNConv\): .*nodes are patients.*disjoint batch.*common\.layers"),
+        (GATConv(4, 4), r"\(GATConv\): .*nodes are patients"),
+        (SAGEConv(4, 4), r"\(SAGEConv\): .*nodes are patients"),
+        (Bare(), r"model\.1\.layer\.query \(Bare\): is a parameter outside nn\.Linear"),
+        (OwnLinear(4, 4), r"model\.1\.layer\.weight \(OwnLinear\): is of a layer without a rule"),
+        (nn.Conv1d(4, 4, 1), r"\(Conv1d\): is of a layer without a rule"),
+        (nn.PReLU(), r"\(PReLU\): is of a layer without a rule"),
+        (nn.utils.parametrizations.spectral_norm(nn.Linear(4, 4)), r"Linear\): is of a layer without a rule"),
+    ],
+    ids=lambda part: type(part).__name__ if isinstance(part, nn.Module) else "",
+)
+def test_a_layer_is_refused_by_name(layer: nn.Module, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        check_model(nn.Sequential(nn.Linear(4, 4), nn.ModuleDict({"layer": layer})))
+
+
+@pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated")
+def test_a_linear_layer_with_other_parameters_than_its_own_is_refused() -> None:
+    with pytest.raises(InputError, match=r"^model\.0\.weight_g \(Linear\): is of a layer without a rule"):
+        check_model(nn.Sequential(nn.utils.weight_norm(nn.Linear(4, 4))))
+
+
+def test_layers_without_trainable_parameters_are_accepted() -> None:
+    frozen = nn.Embedding(9, 4).requires_grad_(False)
+    check_model(nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4), nn.ReLU(), nn.Dropout(0.0), frozen))
+
+
+Objective = Callable[[PatientBatch], Tensor]
+
+
+class Linear(nn.Module):
+    """One score per patient from the RNA, and what is asked of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.score, self.other = nn.Linear(12, 4), nn.Linear(12, 4)
+        self.graph = GCNConv(12, 1)
+        self.norm = nn.BatchNorm1d(4)
+
+    def risk(self, batch: PatientBatch) -> Tensor:
+        out: Tensor = self.score(batch.values["rna"])[:, 0]
+        return out
+
+    def cox_of_torchsurv(self, batch: PatientBatch) -> Tensor:
+        time, event = batch.labels["survival"].unbind(1)
+        loss: Tensor = neg_partial_log_likelihood(self.risk(batch), event > 0, time)
+        return loss
+
+    def cox_per_patient(self, batch: PatientBatch) -> Tensor:
+        time, event = batch.labels["survival"].unbind(1)
+        risk = self.risk(batch)
+        at_risk = torch.where(time[None, :] >= time[:, None], risk[None, :], -torch.inf)
+        return event * (at_risk.logsumexp(1) - risk)
+
+    def cox_of_torchsurv_per_patient(self, batch: PatientBatch) -> Tensor:
+        return self.cox_of_torchsurv(batch).expand(len(batch))
+
+    def info_nce(self, batch: PatientBatch) -> Tensor:
+        one, two = self.score(batch.values["rna"]), self.other(batch.values["rna"])
+        alike = cosine_similarity(one[:, None], two[None, :], dim=2) / 0.1
+        return -alike.log_softmax(1).diagonal()
+
+    def population_graph(self, batch: PatientBatch) -> Tensor:
+        edges = torch.combinations(torch.arange(len(batch))).t()
+        out: Tensor = self.graph(batch.values["rna"], edges)[:, 0].square()
+        return out
+
+    def batch_normalised(self, batch: PatientBatch) -> Tensor:
+        out: Tensor = self.norm(self.score(batch.values["rna"]))[:, 0].square()
+        return out
+
+    def gradient_alone(self, batch: PatientBatch) -> Tensor:
+        """Every value is the patient's own, but not its gradient."""
+        risk = self.risk(batch)
+        return risk.detach() + risk.sum() - risk.sum().detach()
+
+    def small_share(self, batch: PatientBatch) -> Tensor:
+        risk = self.risk(batch)
+        return risk.square() + 0.01 * risk.mean()
+
+
+@pytest.mark.parametrize(
+    ("objective", "name", "message"),
+    [
+        ("cox_per_patient", "cox", r"^objective cox: .*still at risk.*; use the discrete-time hazard"),
+        ("cox_of_torchsurv", "neg_partial_log_likelihood", r"still at risk.*; use the discrete-time hazard"),
+        ("cox_of_torchsurv", "survival", r"shape \(\) for 8 patients, not one value for each"),
+        ("cox_of_torchsurv_per_patient", "survival", r"depends on the others in the batch; use a loss"),
+        ("cox_per_patient", "survival", r"depends on the others in the batch; use a loss"),
+        ("info_nce", "info_nce", r"^objective info_nce: contrasts .*; compare two views of the same patient"),
+        ("info_nce", "NT-Xent", r"compare two views of the same patient"),
+        ("population_graph", "population graph", r"nodes are patients.*graph of their own"),
+        ("population_graph", "mine", r"depends on the others in the batch"),
+        ("batch_normalised", "mine", r"depends on the others in the batch"),
+        ("gradient_alone", "mine", r"depends on the others in the batch"),
+        ("small_share", "mine", r"depends on the others in the batch"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:No events OR single sample")
+def test_an_objective_that_couples_patients_is_refused(
+    make_batch: Callable[..., PatientBatch], objective: str, name: str, message: str
+) -> None:
+    model = Linear()
+    with pytest.raises(InputError, match=message):
+        check_objective(name, getattr(model, objective), labelled(make_batch(8)), model)
+
+
+def labelled(batch: PatientBatch) -> PatientBatch:
+    """Everybody's survival known, every other patient with an event."""
+    time = torch.arange(1.0, len(batch) + 1)
+    survival = torch.stack([time, torch.arange(len(batch)) % 2], dim=1)
+    return PatientBatch(batch.values, batch.observed, batch.labels | {"survival": survival}, batch.labelled)
+
+
+@pytest.mark.parametrize("name", ["cox", "multitask"])
+def test_the_shipped_objectives_are_accepted_whatever_they_are_called(
+    private: Callable[..., Federation],
+    prior: Prior,
+    make_batch: Callable[..., PatientBatch],
+    cuts: dict[str, Tensor],
+    name: str,
+) -> None:
+    """All tasks together, each alone, and the agreement of two views."""
+    federation, batch = private(), make_batch(7)
+    for modality in federation.modalities:
+        batch.observed[modality.name][0] = False  # a patient with nothing
+        batch.values[modality.name][0] = 0
+    model = HierarchicalMultimodalGNN(federation, prior).train()
+
+    def agreement(part: PatientBatch) -> Tensor:
+        assert model.predictor is not None
+        fused = model.encode(part).fused
+        return agreement_loss(model.predictor(fused), fused)
+
+    check_objective(name, agreement, batch, model)
+    for tasks in (federation.tasks, *((task,) for task in federation.tasks)):
+
+        def loss(part: PatientBatch, tasks: tuple[object, ...] = tasks) -> Tensor:
+            return multitask_loss(tasks, model(part), part, cuts, None)  # type: ignore[arg-type]
+
+        check_objective(name, loss, batch, model)
+
+
+def test_the_shipped_model_with_batch_normalisation_is_refused(
+    private: Callable[..., Federation],
+    prior: Prior,
+    make_batch: Callable[..., PatientBatch],
+    cuts: dict[str, Tensor],
+) -> None:
+    federation = private()
+    model = HierarchicalMultimodalGNN(federation, prior).train()
+    model.branches["rna"].norm = nn.BatchNorm1d(federation.model.width)
+    with pytest.raises(InputError, match=r"^model\.branches\.rna\.norm \(BatchNorm1d\)"):
+        check_model(model)
+
+    def loss(part: PatientBatch) -> Tensor:
+        return multitask_loss(federation.tasks, model(part), part, cuts, None)
+
+    with pytest.raises(InputError, match="depends on the others"):
+        check_objective("multitask", loss, make_batch(7), model)
+
+
+def test_a_probe_has_every_label_and_a_patient_who_lacks_modalities(federation: Federation) -> None:
+    patients = probe(federation)
+    assert all(bool(known.all()) for known in patients.labelled.values())
+    present = {modality.name: patients.present(modality.name) for modality in federation.modalities}
+    assert [bool(here[-1]) for here in present.values()] == [True, False, True, False]
+    assert patients.labels["response"].max() <= 2
+    assert patients.labels["survival"][:, 0].max() <= 100

@@ -1,0 +1,221 @@
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+
+from common.errors import InputError
+from server.commands import enrol as admission
+from server.commands.enrol import enrol_site, withdraw_site
+from server.home.places import Home, create
+from server.participants.enrolment import fingerprint, read_enrolled, read_withdrawn
+from server.services.superlink import Node
+
+WriteKey = Callable[..., Path]
+
+
+class Killed(BaseException):
+    """The command ends here."""
+
+
+class SuperLink:
+    """Keeps keys as Flower does: a key is registered once, and what is unregistered stays so."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, Node] = {}
+
+    def register(self, home: Home, public_key: Path) -> int:
+        print_ = fingerprint(public_key)
+        if print_ in self.known:
+            raise InputError("the SuperLink", "Public key already in use", "look at its log")
+        self.known[print_] = Node(100 + len(self.known), False)
+        return self.known[print_].number
+
+    def unregister(self, home: Home, number: int) -> None:
+        (print_,) = (key for key, node in self.known.items() if node == Node(number, False))
+        self.known[print_] = Node(number, True)
+
+
+@pytest.fixture
+def superlink(monkeypatch: pytest.MonkeyPatch) -> SuperLink:
+    fake = SuperLink()
+    monkeypatch.setattr(admission, "require_running", lambda home: None)
+    monkeypatch.setattr(admission, "register", fake.register)
+    monkeypatch.setattr(admission, "unregister", fake.unregister)
+    monkeypatch.setattr(admission, "known_keys", lambda home: dict(fake.known))
+    return fake
+
+
+@pytest.fixture
+def home(tmp_path: Path, superlink: SuperLink) -> Home:
+    return create(tmp_path / "home", "localhost", 9443, None)
+
+
+@pytest.fixture
+def write_key(tmp_path: Path) -> WriteKey:
+    """Writes a key pair NAME and NAME.pub in OpenSSH form; the path of the public one."""
+
+    def write(name: str, key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | None = None) -> Path:
+        key = key or ec.generate_private_key(ec.SECP384R1())
+        ssh = serialization.PrivateFormat.OpenSSH
+        private = key.private_bytes(serialization.Encoding.PEM, ssh, serialization.NoEncryption())
+        (tmp_path / name).write_bytes(private)
+        public = tmp_path / f"{name}.pub"
+        public.write_bytes(
+            key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+        )
+        return public
+
+    return write
+
+
+@contextmanager
+def killed_at(function: str) -> Iterator[None]:
+    """A command that calls this function does not come back from it."""
+
+    def die(*_: object) -> None:
+        raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(admission, function, die)
+        yield
+
+
+def test_a_key_speaks_for_one_hospital(home: Home, write_key: WriteKey) -> None:
+    first, second = write_key("first"), write_key("second")
+    enrolment = enrol_site(home, "hospital 1", first)
+    enrol_site(home, "hospital 2", second)
+    enrolled = read_enrolled(home.enrolled)
+    assert enrolled["hospital 1"] == enrolment
+    assert {site: one.node_id for site, one in enrolled.items()} == {"hospital 1": 100, "hospital 2": 101}
+    assert enrolled["hospital 2"].fingerprint == fingerprint(second) != enrolment.fingerprint
+
+
+def test_a_name_has_one_key_and_a_key_one_name(home: Home, write_key: WriteKey) -> None:
+    first, second = write_key("first"), write_key("second")
+    enrol_site(home, "hospital 1", first)
+    before = home.enrolled.read_bytes()
+    with pytest.raises(InputError, match=r"hospital 1 is enrolled since .*coordinator withdraw"):
+        enrol_site(home, "hospital 1", second)
+    with pytest.raises(InputError, match="is the key of hospital 1"):
+        enrol_site(home, "hospital 2", first)
+    with pytest.raises(InputError, match="is no name"):
+        enrol_site(home, "hospital\n2", second)
+    assert home.enrolled.read_bytes() == before
+
+
+@pytest.mark.parametrize("function", ["register", "write_enrolled"])
+def test_an_enrolment_that_was_killed_is_repeated(
+    home: Home, superlink: SuperLink, write_key: WriteKey, function: str
+) -> None:
+    key = write_key("first")
+    with killed_at(function), pytest.raises(Killed):
+        enrol_site(home, "hospital 1", key)
+    assert read_enrolled(home.enrolled) == {}
+    assert len(superlink.known) == (function == "write_enrolled")
+    assert enrol_site(home, "hospital 1", key).node_id == 100
+    assert enrol_site(home, "hospital 1", key) == read_enrolled(home.enrolled)["hospital 1"]
+    assert len(superlink.known) == 1
+
+
+def test_an_enrolment_is_repaired_after_the_superlink_lost_its_database(
+    home: Home, superlink: SuperLink, write_key: WriteKey
+) -> None:
+    other, key = write_key("other"), write_key("first")
+    since = enrol_site(home, "hospital 1", key).since
+    superlink.known.clear()
+    superlink.register(home, other)
+    again = enrol_site(home, "hospital 1", key)
+    assert (again.node_id, again.since) == (101, since)
+
+
+def test_a_withdrawn_key_stays_dead_and_the_name_can_have_another(
+    home: Home, superlink: SuperLink, write_key: WriteKey
+) -> None:
+    lost, new = write_key("lost"), write_key("new")
+    enrolment = enrol_site(home, "hospital 1", lost)
+    withdrawal = withdraw_site(home, "hospital 1")
+    assert read_enrolled(home.enrolled) == {}
+    assert read_withdrawn(home.withdrawn) == (withdrawal,)
+    assert (withdrawal.site, withdrawal.since) == ("hospital 1", enrolment.since)
+    assert superlink.known[fingerprint(lost)] == Node(enrolment.node_id, True)
+    for name in ("hospital 1", "hospital 2"):
+        with pytest.raises(
+            InputError, match=r"is the key of hospital 1 that was withdrawn at .*, and stays so"
+        ):
+            enrol_site(home, name, lost)
+    enrol_site(home, "hospital 1", new)
+    assert withdraw_site(home, "hospital 1").fingerprint == fingerprint(new)
+    assert [one.fingerprint for one in read_withdrawn(home.withdrawn)] == [
+        fingerprint(lost),
+        fingerprint(new),
+    ]
+
+
+@pytest.mark.parametrize("function", ["unregister", "write_enrolled"])
+def test_a_withdrawal_that_was_killed_holds_and_is_repeated(
+    home: Home, superlink: SuperLink, write_key: WriteKey, function: str
+) -> None:
+    key = write_key("lost")
+    enrol_site(home, "hospital 1", key)
+    with killed_at(function), pytest.raises(Killed):
+        withdraw_site(home, "hospital 1")
+    with pytest.raises(InputError, match="was withdrawn"):
+        enrol_site(home, "hospital 1", key)
+    (begun,) = read_withdrawn(home.withdrawn)
+    assert withdraw_site(home, "hospital 1") == begun
+    assert superlink.known[fingerprint(key)].unregistered
+    assert (read_enrolled(home.enrolled), read_withdrawn(home.withdrawn)) == ({}, (begun,))
+
+
+def test_who_is_not_enrolled_cannot_be_withdrawn(home: Home, write_key: WriteKey) -> None:
+    with pytest.raises(InputError, match="hospital 1 is not enrolled; `consilium coordinator status"):
+        withdraw_site(home, "hospital 1")
+    enrol_site(home, "hospital 1", write_key("first"))
+    until = withdraw_site(home, "hospital 1").until
+    with pytest.raises(InputError) as told:
+        withdraw_site(home, "hospital 1")
+    assert f"hospital 1 is not enrolled any more, since {until}" in str(told.value)
+
+
+def test_a_key_that_was_unregistered_by_hand_is_told(
+    home: Home, superlink: SuperLink, write_key: WriteKey
+) -> None:
+    key = write_key("first")
+    superlink.known[fingerprint(key)] = Node(5, True)
+    with pytest.raises(InputError, match="was unregistered at the SuperLink, which is for ever; ask"):
+        enrol_site(home, "hospital 1", key)
+
+
+def test_nothing_changes_while_the_coordinator_does_not_run(
+    home: Home, write_key: WriteKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enrol_site(home, "hospital 1", write_key("first"))
+    monkeypatch.undo()
+    for change in (lambda: withdraw_site(home, "hospital 1"), lambda: enrol_site(home, "b", write_key("b"))):
+        with pytest.raises(InputError, match="does not run"):
+            change()
+    assert set(json.loads(home.enrolled.read_text())) == {"hospital 1"}
+    assert not home.withdrawn.exists()
+
+
+def test_a_private_key_is_refused_and_not_repeated(home: Home, write_key: WriteKey) -> None:
+    private = write_key("first").with_suffix("")
+    with pytest.raises(InputError, match="is a private key") as refused:
+        enrol_site(home, "hospital 1", private)
+    assert private.read_text().splitlines()[1] not in str(refused.value)
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "P-256", "text", "missing"])
+def test_only_ecdsa_on_p384_is_taken(home: Home, write_key: WriteKey, tmp_path: Path, kind: str) -> None:
+    keys = {"ed25519": ed25519.Ed25519PrivateKey.generate(), "P-256": ec.generate_private_key(ec.SECP256R1())}
+    path = write_key("key", keys[kind]) if kind in keys else tmp_path / "key.pub"
+    if kind == "text":
+        path.write_text("no key\n")
+    told = "there is no such file" if kind == "missing" else "is no ECDSA key on P-384"
+    with pytest.raises(InputError, match=told):
+        enrol_site(home, "hospital 1", path)
+    assert read_enrolled(home.enrolled) == {}

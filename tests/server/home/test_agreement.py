@@ -1,0 +1,103 @@
+"""A run keeps the agreement it was run on, every public file at its place, and nothing else of the folder."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from common.agreement.federation import FILE_NAME, Federation, load, save
+from common.agreement.settings import PriorGraph, PublicFile
+from common.errors import InputError
+from server.home.agreement import SKELETON, copy_agreement
+
+FILES = {
+    "edges": ("prior/edges.csv", "a,b\nGENE0,GENE1\n"),
+    "pathways": ("prior/sets/pathways.csv", "pathway,gene\nalpha,GENE0\n"),
+    "hierarchy": ("hierarchy.csv", "parent,child\nalpha,beta\n"),
+}
+
+
+@pytest.fixture
+def source(make_federation: Callable[..., Federation], tmp_path: Path) -> Path:
+    """A folder with a federation file that names public files at three depths."""
+    folder = tmp_path / "source"
+    named = {}
+    for name, (path, text) in FILES.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+        named[name] = PublicFile.of(folder, path)
+    (folder / "notes.txt").write_text("CANARY-8371")
+    save(make_federation(prior=PriorGraph(**named)), folder / FILE_NAME)
+    return folder
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_agreement_and_what_it_names_are_copied_and_nothing_else(source: Path, target: Path) -> None:
+    copied = copy_agreement(source, target)
+    before, after = contents(source), contents(target)
+    assert before.pop("notes.txt")
+    assert after == before
+    assert copied == load(source / FILE_NAME)
+    assert copied.digest == load(target / FILE_NAME).digest
+
+
+def test_a_copy_does_not_follow_what_happens_to_the_original(source: Path, target: Path) -> None:
+    copied = copy_agreement(source, target)
+    save(copied.changed({"training.rounds": "7"}), source / FILE_NAME)
+    (source / "prior" / "edges.csv").write_text("a,b\n")
+    assert load(target / FILE_NAME) == copied
+
+
+def lose_agreement(folder: Path) -> None:
+    (folder / FILE_NAME).unlink()
+
+
+def garble(folder: Path) -> None:
+    (folder / FILE_NAME).write_bytes(b"name = \xff")
+
+
+def lose_file(folder: Path) -> None:
+    (folder / "hierarchy.csv").unlink()
+
+
+def change_file(folder: Path) -> None:
+    (folder / "prior" / "sets" / "pathways.csv").write_text("pathway,gene\nalpha,GENE1\n")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (
+            lose_agreement,
+            r"federation\.toml: there is no such file; name a folder that holds federation\.toml\.",
+        ),
+        (garble, r"federation\.toml: cannot be read as TOML \(UnicodeDecodeError\); correct it\."),
+        (lose_file, r"hierarchy\.csv: is missing; copy it from the coordinator\."),
+        (change_file, r"pathways\.csv: is not the file agreed on; copy it from the coordinator again\."),
+    ],
+)
+def test_an_agreement_that_is_not_whole_is_not_copied_by_half(
+    source: Path, target: Path, spoil: Callable[[Path], None], told: str
+) -> None:
+    spoil(source)
+    with pytest.raises(InputError, match=told):
+        copy_agreement(source, target)
+    assert contents(target) == {}
+
+
+def test_the_first_draft_can_be_read_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_text(SKELETON)
+    draft = load(tmp_path / FILE_NAME)
+    assert [participant.name for participant in draft.participants] == ["hospital 1", "hospital 2"]
+    assert [task.name for task in draft.tasks] == ["survival"]
+    assert draft.privacy is None

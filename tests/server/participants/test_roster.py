@@ -1,0 +1,257 @@
+from collections.abc import Callable
+from itertools import permutations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from flwr.app import Message
+
+from common.agreement.federation import quorum
+from common.errors import RefusalCode
+from common.messages.exchange import STATISTICS, RefusalReply, StatisticsReply, StatisticsRequest
+from server.participants.enrolment import Enrolment
+from server.participants.roster import name_nodes
+from server.records.dropped import DropReason
+from server.runs.assembly import build, enrol
+
+if TYPE_CHECKING:
+    from tests.server.conftest import Bench
+
+Answer = Callable[[Message], Message | None]
+
+
+def says(reply: StatisticsReply) -> Answer:
+    return lambda message: Message(reply.to_record(), reply_to=message)
+
+
+def refuses(message: Message) -> Message:
+    return Message(RefusalReply(site="", code=RefusalCode.FEDERATION_MISMATCH).to_record(), reply_to=message)
+
+
+def test_every_participant_is_asked_once_and_found(bench: "Bench") -> None:
+    federation = bench.federation()
+    grid = bench.grid({node: says(bench.statistics(site)) for site, node in bench.nodes.items()})
+    roster = enrol(grid, federation, fold=1)
+    assert roster.nodes == bench.nodes
+    assert list(roster.statistics) == sorted(bench.nodes)
+    assert roster.left_out == ()
+    assert roster.sites[bench.nodes["north"]] == "north"
+    assert {message.metadata.message_type for message in grid.sent} == {STATISTICS}
+    request = StatisticsRequest.from_record(grid.sent[0].content)
+    assert request == StatisticsRequest(federation=federation.digest, fold=1)
+
+
+def test_strangers_and_impostors_are_left_out_with_a_reason(bench: "Bench") -> None:
+    answers: dict[int, Answer] = {
+        1: says(bench.statistics("north")),
+        2: says(bench.statistics("atlantis")),
+        3: says(bench.statistics("west")),
+        4: says(bench.statistics("west")),
+        5: refuses,
+        6: lambda message: None,
+    }
+    grid = bench.grid(answers)
+    roster = enrol(grid, bench.federation(), -1)
+    assert roster.nodes == {"north": 1}
+    assert {(one.site, one.node, one.reason, one.code) for one in roster.left_out} == {
+        (None, 2, DropReason.NOT_A_PARTICIPANT, None),
+        ("west", 3, DropReason.CLAIMED_TWICE, None),
+        ("west", 4, DropReason.CLAIMED_TWICE, None),
+        (None, 5, DropReason.REFUSED, "federation-mismatch"),
+        (None, 6, DropReason.NO_REPLY, None),
+        ("east", None, DropReason.ABSENT, None),
+        ("south", None, DropReason.ABSENT, None),
+    }
+    sent = [message.metadata for message in grid.sent]
+    replies = [reply for message in grid.sent if (reply := answers[message.metadata.dst_node_id](message))]
+    for order in permutations(replies):
+        again = build(order, sent, bench.federation())
+        assert (again.nodes, again.left_out) == (roster.nodes, roster.left_out)
+
+
+def test_a_node_that_claims_two_sites_speaks_for_neither(bench: "Bench") -> None:
+    grid = bench.grid({1: says(bench.statistics("north")), 2: says(bench.statistics("west"))})
+    enrol(grid, bench.federation(deadline_s=0.01), -1)
+    request, other = grid.sent
+    replies = [says(bench.statistics(site))(request) for site in ("north", "east")]
+    replies.append(says(bench.statistics("west"))(other))
+    roster = build(
+        [reply for reply in replies if reply], [one.metadata for one in grid.sent], bench.federation()
+    )
+    assert roster.nodes == {"west": 2}
+
+
+@pytest.mark.parametrize(
+    "moments",
+    [
+        {"survival:os": None},
+        {"modality:extra": np.zeros((3, 1))},
+        {"modality:rna": np.zeros((3, 5))},
+        {"modality:rna": np.full((3, 2), np.nan)},
+        {"modality:rna": np.full((3, 2), -1.0)},
+        {"modality:rna": np.full((3, 2), 1e6)},
+    ],
+    ids=["missing", "extra", "wrong width", "NaN", "negative", "more than its patients"],
+)
+def test_sums_that_do_not_fit_leave_the_site_out(bench: "Bench", moments: dict[str, Any]) -> None:
+    good = bench.statistics("north")
+    changed = {name: array for name, array in {**good.moments, **moments}.items() if array is not None}
+    bad = good.model_copy(update={"moments": changed})
+    grid = bench.grid({1: says(bad), 2: says(bench.statistics("west"))})
+    roster = enrol(grid, bench.federation(deadline_s=0.01), -1)
+    assert roster.nodes == {"west": 2}
+    assert ("north", 1, DropReason.STATISTICS_INVALID) in {
+        (o.site, o.node, o.reason) for o in roster.left_out
+    }
+
+
+def test_waits_for_late_nodes_and_not_beyond_the_deadline(
+    bench: "Bench", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid = bench.grid({})
+    late = iter(bench.nodes.items())
+
+    def connect(_: float) -> None:
+        for site, node in late:
+            grid.answers[node] = says(bench.statistics(site))
+            return
+
+    monkeypatch.setattr("server.participants.roster.time.sleep", connect)
+    assert set(enrol(grid, bench.federation(), -1).nodes) == set(bench.nodes)
+    monkeypatch.undo()
+    nobody = enrol(bench.grid({}), bench.federation(deadline_s=0.01), -1)
+    assert nobody.nodes == {}
+    assert {one.reason for one in nobody.left_out} == {DropReason.ABSENT}
+
+
+class Clock:
+    """A time of its own, in which nodes come and go at agreed seconds: (when, node, whether it comes)."""
+
+    def __init__(self, bench: "Bench", events: list[tuple[float, str, bool]]) -> None:
+        self.now, self.bench, self.events = 0.0, bench, events
+        self.grid = bench.grid({})
+        self.happen()
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        self.happen()
+
+    def happen(self) -> None:
+        for when, site, comes in self.events:
+            if when <= self.now and comes:
+                self.grid.answers[self.bench.nodes[site]] = says(self.bench.statistics(site))
+            elif when <= self.now:
+                self.grid.answers.pop(self.bench.nodes[site], None)
+
+
+@pytest.mark.parametrize(
+    ("events", "sites", "seconds"),
+    [
+        ([(0, "east", True), (0, "west", True)], "east west", 20),
+        ([(30, "east", True), (50, "west", True)], "east west", 70),
+        ([(0, "east", True), (0, "west", True), (15, "north", True)], "east north west", 20),
+        ([(0, site, True) for site in ("east", "north", "south", "west")], "east north south west", 0),
+        ([(0, "east", True)], "east", 100),
+        ([(0, "east", True), (90, "west", True)], "east west", 100),
+        ([(0, "east", True), (0, "west", True), (10, "west", False), (40, "west", True)], "east west", 60),
+    ],
+    ids=[
+        "quorum at once",
+        "later",
+        "a third",
+        "all",
+        "no quorum",
+        "the deadline is the end",
+        "one that left",
+    ],
+)
+def test_once_a_quorum_is_there_the_others_are_waited_for_no_longer_than_agreed(
+    bench: "Bench",
+    monkeypatch: pytest.MonkeyPatch,
+    events: list[tuple[float, str, bool]],
+    sites: str,
+    seconds: float,
+) -> None:
+    clock = Clock(bench, events)
+    monkeypatch.setattr("server.runs.assembly.POLL_S", 1.0)
+    monkeypatch.setattr("server.participants.roster.time.monotonic", lambda: clock.now)
+    monkeypatch.setattr("server.participants.roster.time.sleep", clock.sleep)
+    federation = bench.federation(deadline_s=100.0)
+    rounds = federation.rounds.model_copy(update={"assembly_s": 20.0})
+    roster = enrol(clock.grid, federation.model_copy(update={"rounds": rounds}), -1)
+    assert " ".join(roster.nodes) == sites
+    assert clock.now == pytest.approx(seconds, abs=1.0)
+
+
+@pytest.mark.parametrize(
+    ("share", "needed"), [(0.01, 1), (0.25, 1), (0.26, 2), (0.5, 2), (0.75, 3), (1.0, 4)]
+)
+def test_quorum_is_the_share_of_participants_rounded_up(bench: "Bench", share: float, needed: int) -> None:
+    assert quorum(bench.federation(quorum=share)) == needed
+
+
+def enrolments(**nodes: int) -> dict[str, Enrolment]:
+    return {
+        site: Enrolment(fingerprint=f"SHA256:{site}", node_id=node, since="now")
+        for site, node in nodes.items()
+    }
+
+
+def test_where_keys_are_enrolled_only_participants_nodes_are_asked(bench: "Bench") -> None:
+    answers = {node: says(bench.statistics(site)) for site, node in bench.nodes.items()}
+    stranger, other = 77, 78
+    grid = bench.grid({**answers, stranger: says(bench.statistics("north")), other: refuses})
+    named = name_nodes(bench.federation(), enrolments(**bench.nodes, atlantis=other))
+    roster = enrol(grid, bench.federation(), -1, named)
+    assert {message.metadata.dst_node_id for message in grid.sent} == set(bench.nodes.values())
+    assert roster.nodes == bench.nodes
+    assert roster.left_out == ()
+
+
+def test_a_node_cannot_take_the_name_of_another_hospital(bench: "Bench") -> None:
+    answers = {node: says(bench.statistics(site)) for site, node in bench.nodes.items()}
+    answers[bench.nodes["west"]] = says(bench.statistics("north"))
+    answers[bench.nodes["east"]] = refuses
+    named = name_nodes(bench.federation(), enrolments(**bench.nodes))
+    roster = enrol(bench.grid(answers), bench.federation(), -1, named)
+    assert set(roster.nodes) == {"north", "south"}
+    assert {(one.site, one.node, one.reason, one.code) for one in roster.left_out} == {
+        ("west", bench.nodes["west"], DropReason.WRONG_SITE, None),
+        ("east", bench.nodes["east"], DropReason.REFUSED, "federation-mismatch"),
+    }
+
+
+def test_each_missing_hospital_has_one_reason(bench: "Bench") -> None:
+    federation = bench.federation(deadline_s=0.01)
+    told = federation.participants[0].model_copy(update={"key_fingerprint": "SHA256:another"})
+    federation = federation.model_copy(update={"participants": (told, *federation.participants[1:])})
+    nodes = {site: node for site, node in bench.nodes.items() if site != "south"}
+    grid = bench.grid(
+        {bench.nodes["east"]: says(bench.statistics("east")), nodes["west"]: lambda message: None}
+    )
+    roster = enrol(grid, federation, -1, name_nodes(federation, enrolments(**nodes)))
+    assert roster.nodes == {}
+    assert {(one.site, one.reason) for one in roster.left_out} == {
+        ("east", DropReason.KEY_MISMATCH),
+        ("north", DropReason.ABSENT),
+        ("south", DropReason.NOT_ENROLLED),
+        ("west", DropReason.NO_REPLY),
+    }
+    assert len(roster.left_out) == 4
+    assert {message.metadata.dst_node_id for message in grid.sent} == {bench.nodes["west"]}
+
+
+def test_the_fingerprint_of_the_federation_file_is_the_enrolled_one(bench: "Bench") -> None:
+    federation = bench.federation()
+    participants = tuple(
+        each.model_copy(update={"key_fingerprint": f"SHA256:{each.name}"}) for each in federation.participants
+    )
+    federation = federation.model_copy(update={"participants": participants})
+    named = name_nodes(federation, enrolments(**bench.nodes))
+    assert named.sites == {node: site for site, node in bench.nodes.items()}
+
+
+def test_what_a_site_sent_first_is_named_by_the_hash_that_its_own_receipt_has(bench: "Bench") -> None:
+    answers: dict[int, Answer] = {1: says(bench.statistics("north")), 5: refuses}
+    roster = enrol(bench.grid(answers), bench.federation(), -1)
+    assert roster.sha256 == {"north": bench.statistics("north").to_record().object_id}

@@ -1,0 +1,55 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from common.errors import InputError
+from common.patients.preprocessing import Preprocessing
+from server.records.result import WEIGHTS, Result, load_result, save_result
+
+
+@pytest.fixture
+def result() -> Result:
+    preprocessing = Preprocessing(
+        {"rna": torch.tensor([0.5, -2.0])},
+        {"rna": torch.tensor([1.0, 3.0])},
+        {"os": torch.tensor([10.0, 20.0])},
+    )
+    transposed = np.arange(6, dtype=np.float32).reshape(2, 3).T  # not contiguous
+    return Result({"heads.os.weight": transposed}, preprocessing)
+
+
+def test_a_result_reads_back_bit_for_bit(result: Result, tmp_path: Path) -> None:
+    save_result(tmp_path, result)
+    read = load_result(tmp_path)
+    assert np.array_equal(read.weights["heads.os.weight"], result.weights["heads.os.weight"])
+    for kind in ("center", "spread", "cuts"):
+        mine, theirs = getattr(read.preprocessing, kind), getattr(result.preprocessing, kind)
+        assert mine.keys() == theirs.keys()
+        assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+
+
+def test_a_failed_write_leaves_the_earlier_file(
+    result: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_result(tmp_path, result)
+    before = (tmp_path / WEIGHTS).read_bytes()
+
+    def half(arrays: object, path: Path) -> None:
+        path.write_bytes(before[:10])
+        raise OSError
+
+    monkeypatch.setattr("server.records.result.save_file", half)
+    with pytest.raises(OSError):
+        save_result(tmp_path, result)
+    assert (tmp_path / WEIGHTS).read_bytes() == before
+
+
+def test_missing_and_damaged_files_are_told_apart(result: Result, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file"):
+        load_result(tmp_path)
+    save_result(tmp_path, result)
+    (tmp_path / WEIGHTS).write_bytes(b"half a file")
+    with pytest.raises(InputError, match="damaged"):
+        load_result(tmp_path)

@@ -1,0 +1,125 @@
+"""What a person who follows a run is told: numbers that count, and for whoever is missing the reason and no other."""
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from common.agreement.federation import Federation
+from common.errors import REFUSALS, RefusalCode
+from server.records.dropped import REASONS, Dropped, DropReason
+from server.records.journal import RoundRecord, RunRecord, SiteRecord
+from server.records.wording import left_out, missing, round_line, run_line, why
+
+if TYPE_CHECKING:
+    from tests.server.conftest import Bench
+
+EAST = Dropped(site="east", reason=DropReason.NO_REPLY)
+STRANGER = Dropped(node=4711, reason=DropReason.NOT_ENROLLED)
+
+
+@pytest.fixture
+def federation(bench: "Bench") -> Federation:
+    return bench.federation(rounds=30)
+
+
+def round_of(**changes: Any) -> RoundRecord:
+    sites = {name: SiteRecord(metrics={}) for name in ("north", "south", "west")}
+    record = RoundRecord(kind="train", round=3, seconds=12.34, sites=sites, applied=True)
+    return record.model_copy(update=changes)
+
+
+def run_of(**changes: Any) -> RunRecord:
+    record = RunRecord(status="started", federation="four", digest="d", strategy="fedavg", fold=-1, seed=0)
+    return record.model_copy(update=changes)
+
+
+def test_a_round_says_who_replied_and_how_the_model_is(federation: Federation) -> None:
+    record = round_of(training_loss=0.123456, validation_loss=2.0, scores={"os": 0.61234})
+    assert round_line(record, federation) == (
+        "round 3 of 30: 3 hospitals in 12.3 s; training loss 0.1235; validation loss 2; os 0.612"
+    )
+
+
+def test_a_loss_of_zero_is_a_loss_and_an_unknown_one_is_not_told(federation: Federation) -> None:
+    assert "training loss 0;" in round_line(round_of(training_loss=0.0, validation_loss=1.0), federation)
+    assert round_line(round_of(), federation) == "round 3 of 30: 3 hospitals in 12.3 s"
+
+
+def test_an_evaluation_is_no_round(federation: Federation) -> None:
+    assert round_line(round_of(kind="evaluate", round=31), federation).startswith("evaluation: 3 hospitals")
+
+
+def test_a_round_that_does_not_count_says_how_many_would_have_been_needed(federation: Federation) -> None:
+    record = round_of(sites={}, applied=False, dropped=(EAST, STRANGER))
+    assert round_line(record, federation) == (
+        "round 3 of 30: 0 hospitals in 12.3 s; not counted, 2 hospitals are needed; "
+        f"east (no-reply): {REASONS[DropReason.NO_REPLY]}; "
+        f"node 4711 (not-enrolled): {REASONS[DropReason.NOT_ENROLLED]}"
+    )
+
+
+@pytest.mark.parametrize("reason", DropReason)
+def test_every_reason_has_words(reason: DropReason) -> None:
+    assert why(Dropped(site="east", reason=reason)) == f"({reason.value}): {REASONS[reason]}"
+
+
+@pytest.mark.parametrize("code", RefusalCode)
+def test_a_hospitals_refusal_is_told_in_the_words_of_its_code(code: RefusalCode) -> None:
+    told = left_out(Dropped(site="east", reason=DropReason.REFUSED, code=code.value))
+    assert told == f"east refused ({code.value}): {REFUSALS[code]}"
+
+
+@pytest.mark.parametrize(
+    ("reason", "code"),
+    [(DropReason.REFUSED, "a-later-code"), (DropReason.ERROR, "2"), (DropReason.ERROR, "internal")],
+)
+def test_a_code_that_is_no_refusal_is_shown_and_not_interpreted(reason: DropReason, code: str) -> None:
+    assert (
+        why(Dropped(site="east", reason=reason, code=code)) == f"({reason.value} {code}): {REASONS[reason]}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"sites": ("north", "south")}, "2 of 4 hospitals take part: north, south."),
+        ({}, "0 of 4 hospitals take part: none."),
+        (
+            {"status": "failed", "sites": ("north",)},
+            "The run failed: 1 of 4 hospitals took part and 2 are needed in every round.",
+        ),
+        (
+            {"status": "completed", "best_round": 7, "best_loss": 0.5},
+            "The run is completed: every round had its quorum; kept are the weights of round 7, validation loss 0.5.",
+        ),
+        (
+            {"status": "partial", "best_round": 0, "best_loss": None},
+            "The run is partial: some rounds lacked a quorum; kept are the weights of round 0.",
+        ),
+        (
+            {"status": "completed", "best_round": 1, "best_loss": 0.0},
+            "The run is completed: every round had its quorum; kept are the weights of round 1, validation loss 0.",
+        ),
+    ],
+)
+def test_a_run_in_a_sentence(federation: Federation, changes: dict[str, Any], told: str) -> None:
+    assert run_line(run_of(**changes), federation) == told
+
+
+def test_who_is_missing_as_a_run_starts_is_listed_with_reasons(federation: Federation) -> None:
+    record = run_of(sites=("north", "south", "west"), left_out=(EAST, STRANGER))
+    assert missing(record, federation) == [
+        "1 of 4 hospitals are missing:",
+        f"  east (no-reply): {REASONS[DropReason.NO_REPLY]}",
+        f"  node 4711 (not-enrolled): {REASONS[DropReason.NOT_ENROLLED]}",
+    ]
+
+
+def test_a_stranger_is_told_of_though_no_hospital_is_missing(federation: Federation) -> None:
+    everyone = tuple(participant.name for participant in federation.participants)
+    assert missing(run_of(sites=everyone, left_out=(STRANGER,)), federation) == [f"  {left_out(STRANGER)}"]
+    assert missing(run_of(sites=everyone), federation) == []
+
+
+def test_only_a_start_tells_who_is_missing(federation: Federation) -> None:
+    assert missing(run_of(status="completed", left_out=(EAST,)), federation) == []

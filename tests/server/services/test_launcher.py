@@ -1,0 +1,118 @@
+"""A bundle's code never runs at the coordinator, and the names of Flower that are replaced for it are still there."""
+
+import importlib
+import inspect
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from flwr.cli.build import build_fab_from_disk
+
+from common.agreement.bundle import write_bundle
+from common.agreement.federation import FILE_NAME, Federation, save
+from common.errors import InputError
+from server.home.places import HOME_VARIABLE, Home, create
+from server.services.launcher import COMMAND, OTHER_COMMANDS, REPLACED, RUNTIME, replacements
+from server.services.processes import SUPEREXEC, prepare
+
+RUN = "20261121-101500"
+
+
+@pytest.mark.parametrize("name", REPLACED)
+def test_a_replaced_name_has_its_parameters(name: str) -> None:
+    function = getattr(importlib.import_module(RUNTIME), name)
+    assert tuple(inspect.signature(function).parameters) == REPLACED[name]
+
+
+def test_the_replaced_names_are_looked_up_when_they_are_called_and_in_the_order_we_count_on() -> None:
+    """The bundle is at hand before the configuration is, and both before anything runs."""
+    function = importlib.import_module(RUNTIME).run_serverapp
+    assert set(REPLACED) <= set(function.__code__.co_names)
+    source = inspect.getsource(function)
+    steps = ("install_from_fab(", "get_project_config(", "get_fused_config_from_dir(", "context = run_(")
+    places = [source.index(step) for step in steps]
+    assert places == sorted(places)
+    assert all(source.count(step) == 1 for step in steps)
+
+
+def test_flowers_own_command_does_the_work_of_that_module() -> None:
+    command = importlib.import_module("flwr.superlink.cli.flwr_serverapp")
+    assert command.run_serverapp is importlib.import_module(RUNTIME).run_serverapp
+
+
+def test_every_command_of_a_superexec_is_ours_or_refuses() -> None:
+    constant = importlib.import_module("flwr.supercore.constant")
+    assert set(constant.TASK_TYPE_TO_COMMAND.values()) == {COMMAND, *OTHER_COMMANDS}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return create(tmp_path / "a $home; with spaces", "localhost", 9443, None)
+
+
+@pytest.mark.usefixtures("nginx")
+def test_the_superexec_finds_no_command_but_ours(home: Home) -> None:
+    (superexec,) = (service for service in prepare(home) if service.name == SUPEREXEC)
+    assert superexec.env["PATH"] == str(home.launcher)
+    assert {path.name for path in home.launcher.iterdir()} == {COMMAND, *OTHER_COMMANDS}
+    for name in OTHER_COMMANDS:
+        refused = subprocess.run([home.launcher / name, "--token", "t"], capture_output=True, check=False)
+        assert (refused.returncode, refused.stderr) == (1, b"this coordinator runs no such task\n")
+    ours = subprocess.run(
+        [home.launcher / COMMAND, "--help"], capture_output=True, text=True, env=superexec.env, check=True
+    )
+    assert "Run a Flower ServerApp" in ours.stdout
+
+
+@pytest.mark.usefixtures("nginx")
+def test_a_folder_from_which_nothing_can_be_executed_is_told(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "statvfs", lambda place: SimpleNamespace(f_flag=os.ST_NOEXEC))
+    with pytest.raises(InputError, match="is on a file system that is mounted noexec"):
+        prepare(home)
+
+
+@pytest.fixture
+def bundle(
+    home: Home, make_federation: Callable[..., Federation], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> bytes:
+    """The bundle of a run, which is in the coordinator's folder."""
+    federation = make_federation()
+    (home.runs / RUN).mkdir()
+    save(federation, home.runs / RUN / FILE_NAME)
+    monkeypatch.setenv(HOME_VARIABLE, str(home.folder))
+    write_bundle(tmp_path / "bundle", federation)
+    content: bytes = build_fab_from_disk(tmp_path / "bundle")
+    return content
+
+
+def served(bundle: bytes, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """What Flower would do with a bundle and a run's configuration; the context that `server.app` saw."""
+    seen: list[Any] = []
+    monkeypatch.setattr("server.app.app", lambda grid, context: seen.append(context))
+    ours = replacements()
+    ours["install_from_fab"](bundle, skip_prompt=True)
+    ours["get_project_config"]("nowhere")["tool"]["flwr"]["app"]["components"]["serverapp"]
+    context = SimpleNamespace(run_config=ours["get_fused_config_from_dir"](Path("nowhere"), config))
+    ours["run_"](grid=None, server_app_dir="nowhere", server_app_attr="evil.server:app", context=context)
+    return seen
+
+
+def test_the_bundle_of_a_run_starts_the_installed_app(bundle: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    (context,) = served(bundle, {"run": RUN, "report": "/etc"}, monkeypatch)
+    assert context.run_config == {"run": RUN}
+
+
+def test_no_other_bundle_starts_anything(bundle: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match=f"is not the one of run {RUN}, and does not run here"):
+        served(bundle + b"\0", {"run": RUN}, monkeypatch)
+    for config in ({}, {"run": "20261121-000000"}, {"run": "../runs"}):
+        with pytest.raises(InputError, match="start runs by `consilium coordinator run` alone"):
+            served(bundle, config, monkeypatch)
+    with pytest.raises(InputError, match="is not the one of run"):
+        replacements()["get_fused_config_from_dir"](Path("nowhere"), {"run": RUN})

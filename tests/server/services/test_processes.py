@@ -1,0 +1,115 @@
+import os
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+import tomli_w
+
+from common.errors import InputError
+from server.home.certificates import certificate_bytes, key_bytes, new_server, read_certificate, read_signer
+from server.home.places import HOME_VARIABLE, SETTINGS, Home, create
+from server.services.processes import CONNECTION, answers, environment, prepare, start
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """A home at a path whose characters mean something to shells and to nginx."""
+    return create(tmp_path / "a $home; with spaces", "localhost", 9443, None)
+
+
+def option(command: tuple[str, ...], name: str) -> str:
+    return command[command.index(name) + 1]
+
+
+@pytest.mark.usefixtures("nginx")
+def test_the_superlink_is_on_loopback_asks_for_keys_and_leaves_work_to_others(home: Home) -> None:
+    superlink, superexec, proxy = (service.command for service in prepare(home))
+    assert option(superlink, "--host") == "127.0.0.1"
+    assert option(superlink, "--isolation") == "process"
+    assert {"--enable-supernode-auth", "--disable-runtime-dependency-installation"} <= set(superlink)
+    assert "--insecure" not in superlink + superexec
+    assert "--allow-runtime-dependency-installation" not in superexec
+    secret = option(superlink, "--superexec-auth-secret-file")
+    assert secret == option(superexec, "--superexec-auth-secret-file") == str(home.superexec_secret)
+    assert option(proxy, "-p") == str(home.proxy)
+
+
+@pytest.mark.usefixtures("nginx")
+def test_flower_keeps_to_the_home_and_phones_nobody(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "intranet.example.org")
+    env = environment(home)
+    assert env["FLWR_HOME"].startswith(str(home.folder))
+    assert (env["FLWR_TELEMETRY_ENABLED"], env["FLWR_DISABLE_UPDATE_CHECK"]) == ("0", "1")
+    assert env["NO_PROXY"] == "intranet.example.org,127.0.0.1,localhost"
+    prepare(home)
+    connections = (home.flower / "config.toml").read_text()
+    assert f"[superlink.{CONNECTION}]" in connections
+    assert f"127.0.0.1:{home.settings().internal_port}" in connections
+
+
+@pytest.mark.usefixtures("nginx")
+def test_only_the_process_that_does_a_runs_work_is_told_where_the_folder_is(home: Home) -> None:
+    superlink, superexec, proxy = (service.env for service in prepare(home))
+    assert superexec[HOME_VARIABLE] == str(home.folder)
+    assert HOME_VARIABLE not in superlink
+    assert HOME_VARIABLE not in proxy
+
+
+def test_a_certificate_that_has_ended_or_is_missing_is_told_before_anything_starts(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority, signer = (
+        read_certificate(home.authority, "make it"),
+        read_signer(home.authority_key),
+    )
+    monkeypatch.setattr("server.home.certificates.SERVER_YEARS", 0)
+    old, key = new_server(authority, signer, ["localhost"])
+    home.certificate.write_bytes(key_bytes(key) + certificate_bytes(old))
+    with pytest.raises(InputError, match=r"its certificate ended on 20.*coordinator renew"):
+        prepare(home)
+    home.certificate.unlink()
+    with pytest.raises(InputError, match=r"there is no such file.*coordinator renew"):
+        prepare(home)
+
+
+@pytest.mark.usefixtures("nginx")
+def test_the_proxy_follows_the_settings(home: Home) -> None:
+    settings = home.settings().model_copy(update={"port": 10443, "internal_port": 10444})
+    (home.folder / SETTINGS).write_text(tomli_w.dumps(settings.model_dump()))
+    prepare(home)
+    told = (home.proxy / "nginx.conf").read_text()
+    assert "listen 10443 ssl;" in told
+    assert "server 127.0.0.1:10444;" in told
+    assert "client_max_body_size 16m;" in told
+
+
+@pytest.mark.parametrize("key", ["port", "internal_port"])
+def test_a_port_in_use_is_told_before_anything_starts(home: Home, key: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings = home.settings().model_copy(update={key: taken.getsockname()[1]})
+        (home.folder / SETTINGS).write_text(tomli_w.dumps(settings.model_dump()))
+        with pytest.raises(InputError, match=f"{key}: port .* is in use"):
+            start(home, lambda: None)
+    assert list(home.logs.iterdir()) == []
+
+
+def test_a_missing_nginx_is_told(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.services.processes.shutil.which", lambda *_, **__: None)
+    with pytest.raises(InputError, match="nginx: is not installed"):
+        prepare(home)
+
+
+def test_a_configuration_that_nginx_rejects_is_told(
+    home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fake = tmp_path / "nginx"
+    fake.write_text("#!/bin/sh\necho 'nginx: [emerg] no such directive' >&2\nexit 1\n")
+    fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setattr("server.services.processes.shutil.which", lambda *_, **__: os.fspath(fake))
+    with pytest.raises(InputError, match="no such directive"):
+        prepare(home)
+
+
+def test_nobody_answers_where_nobody_listens(home: Home) -> None:
+    assert not answers(home, home.settings().internal_port)

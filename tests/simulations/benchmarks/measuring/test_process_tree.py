@@ -1,0 +1,57 @@
+"""Memory and processor time of real processes."""
+
+import subprocess
+import sys
+
+import pytest
+
+from common.errors import InputError
+from simulations.benchmarks.measuring import process_tree
+from simulations.benchmarks.measuring.process_tree import Watch, memory, processor_seconds, require_proc, tree
+
+MIB = 2**20
+_CHILD = """\
+import sys
+held = b"x" * (64 << 20)
+sum(range(20_000_000))
+print("there", flush=True)
+sys.stdin.readline()
+"""
+_PARENT = """\
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", sys.argv[1]], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+child.stdout.readline()
+print(child.pid, flush=True)
+sys.stdin.readline()
+child.communicate(b"\\n")
+print(flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.mark.skipif(not process_tree._PROC.is_dir(), reason="there is no /proc on this system")
+def test_a_childs_memory_and_time_count_and_its_time_also_when_it_has_ended() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", _PARENT, _CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        assert parent.stdin is not None
+        with Watch(parent.pid) as watch:
+            child = int(parent.stdout.readline())
+            held = memory(parent.pid)
+            parent.stdin.write("\n")
+            parent.stdin.flush()
+            parent.stdout.readline()
+        assert tree(parent.pid) == [parent.pid]
+        assert child != parent.pid
+        assert 64 * MIB < held < 512 * MIB
+        assert watch.peak > 64 * MIB
+        assert memory(parent.pid) < held - 48 * MIB
+        assert processor_seconds(parent.pid) > 0.1
+        parent.stdin.close()
+
+
+def test_without_proc_nothing_is_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+    monkeypatch.setattr(process_tree, "_PROC", tmp_path)
+    with pytest.raises(InputError, match="bench rounds: measures memory by Linux's /proc"):
+        require_proc("bench rounds")

@@ -1,0 +1,34 @@
+import os
+from collections.abc import Iterator
+from itertools import count
+from multiprocessing.connection import Connection
+
+import pytest
+
+from client.runtime.services import ALLOCATOR
+from simulations.benchmarks.measuring.turns import environment, in_turns, process, serve
+
+
+def test_processes_start_with_the_allocator_that_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MALLOC_MMAP_MAX_", "7")
+    with environment({"OMP_NUM_THREADS": "1"}):
+        assert not ALLOCATOR.keys() & os.environ.keys()
+        assert os.environ["OMP_NUM_THREADS"] == "1"
+    with environment(ALLOCATOR):
+        assert os.environ["MALLOC_MMAP_MAX_"] == ALLOCATOR["MALLOC_MMAP_MAX_"]
+    assert os.environ["MALLOC_MMAP_MAX_"] == "7"
+
+
+def counting(pipe: Connection, first: float) -> None:
+    numbers: Iterator[float] = count(first)
+    pipe.send(os.environ["WHOSE"])
+    serve(pipe, lambda: next(numbers))
+
+
+def test_processes_take_turns_until_each_has_had_enough() -> None:
+    with environment({"WHOSE": "one"}), process(counting, 0.0) as one:
+        assert one.recv() == "one"
+        with environment({"WHOSE": "two"}), process(counting, 100.0) as two:
+            assert two.recv() == "two"
+            taken = in_turns({"one": one, "two": two}, 0.0, 3)
+    assert taken == {"one": [0.0, 1.0, 2.0], "two": [100.0, 101.0, 102.0]}

@@ -1,0 +1,158 @@
+"""The experiment itself: arms that are fair to one another, and hospitals that cannot do everything."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from common.agreement.federation import FILE_NAME, load
+from common.errors import InputError
+from common.evaluation.predictions import SurvivalPrediction
+from common.patients.batch import PatientBatch
+from server.records.journal import RoundRecord
+from simulations.cohorts.folders import find_sites
+from simulations.cohorts.folds import with_folds
+from simulations.experiment.arms import read_trained
+from simulations.experiment.experiment import Experiment, FoldOutcome, Plan
+from simulations.experiment.summary import evidence, summarise_experiment
+from simulations.results.schema import Result
+
+SmallCohort = Callable[..., Path]
+Trial = tuple[Experiment, list[FoldOutcome], Result]
+
+
+class Listener:
+    """Remembers what an experiment says."""
+
+    def __init__(self) -> None:
+        self.stages: list[str] = []
+        self.rounds: list[tuple[int, int]] = []
+
+    def stage(self, text: str) -> None:
+        self.stages.append(text)
+
+    def round(self, fold: int, record: RoundRecord) -> None:
+        self.rounds.append((fold, record.round))
+
+
+def plan(cohort: Path, work: Path, folds: tuple[int, ...] = (0,), seed: int = 0) -> Plan:
+    federation = load(cohort / FILE_NAME)
+    sites, _ = with_folds(find_sites(cohort), federation, work / "folds", 5, seed)
+    return Plan("small", cohort, sites, federation, folds, seed, "serial", work, "")
+
+
+def conduct(
+    cohort: Path, work: Path, folds: tuple[int, ...] = (0,), audience: Listener | None = None
+) -> Trial:
+    experiment = Experiment(plan(cohort, work, folds), audience or Listener())
+    outcomes = experiment.run()
+    return experiment, outcomes, summarise_experiment(experiment, outcomes, 1.0)
+
+
+def assign(table: Path, **columns: str | None) -> None:
+    pd.read_csv(table, dtype=str).assign(**columns).to_csv(table, index=False)
+
+
+@pytest.mark.usefixtures("networks_only")
+def test_everyone_hears_what_is_done_fold_by_fold(small_cohort: SmallCohort, tmp_path: Path) -> None:
+    heard = Listener()
+    experiment, outcomes, _ = conduct(small_cohort(tasks=["survival"]), tmp_path / "work", (0, 3), heard)
+    assert heard.rounds == [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3)]
+    assert heard.stages[0] == "reading the hospitals' tables"
+    assert "fold 1 of 2: 3 hospitals together" in heard.stages
+    assert "fold 2 of 2: pooled, and each hospital alone, 4 of 4" in heard.stages
+    for place, fold in enumerate((0, 3)):
+        held = outcomes[place].tasks["survival"]
+        expected = experiment.hospitals.everyone.select(experiment.hospitals.held_out_in == fold)
+        np.testing.assert_array_equal(held.labels, expected.labels["survival"].double().numpy())
+        assert len(held.labels) + len(held.train_labels) == 90
+        assert held.groups == tuple(
+            experiment.hospitals.groups[(experiment.hospitals.held_out_in == fold).numpy()]
+        )
+    drawn = evidence(experiment, outcomes).tasks["survival"].folds
+    assert [fold.prediction for fold in drawn] == [
+        outcome.tasks["survival"].arms["federated"][0] for outcome in outcomes
+    ]
+
+
+@pytest.mark.usefixtures("networks_only")
+def test_a_hospital_without_events_has_no_model_of_its_own_and_a_note(
+    small_cohort: SmallCohort, tmp_path: Path
+) -> None:
+    cohort = small_cohort(tasks=["survival"])
+    assign(cohort / "hospital-3" / "outcomes.csv", died="0")
+    _, outcomes, result = conduct(cohort, tmp_path / "work", (0, 1))
+    assert set(outcomes[0].local) == {"hospital 1", "hospital 2"}
+    assert result.hospitals["hospital 3"].events == {"survival": 0}
+    assert result.sites["survival"]["hospital 3"].local is None
+    assert result.sites["survival"]["hospital 3"].federated is not None
+    assert result.tasks["survival"]["local"]["c_index"].mean is not None
+    assert [note for note in result.notes if "hospital 3" in note] == [
+        "hospital 3 could not train a network of its own, for lack of patients or events; "
+        "it has no part in the mean over hospitals alone."
+    ]
+
+
+@pytest.mark.usefixtures("networks_only")
+def test_a_cohort_without_any_event_says_so(small_cohort: SmallCohort, tmp_path: Path) -> None:
+    cohort = small_cohort(tasks=["survival"])
+    for site in find_sites(cohort):
+        assign(site / "outcomes.csv", died="0")
+    with pytest.raises(InputError, match="no site has enough events to place hazard intervals"):
+        conduct(cohort, tmp_path / "work")
+
+
+@pytest.mark.usefixtures("networks_only")
+def test_a_modality_that_nobody_has_is_carried_along(small_cohort: SmallCohort, tmp_path: Path) -> None:
+    cohort = small_cohort(tasks=["survival"])
+    for site in find_sites(cohort):
+        text = (site / "site.toml").read_text()
+        (site / "site.toml").write_text(text.replace('imaging = "imaging.csv"\n', ""))
+        (site / "imaging.csv").unlink()
+    _, outcomes, result = conduct(cohort, tmp_path / "work")
+    assert all(hospital.modalities["imaging"] == 0 for hospital in result.hospitals.values())
+    assert set(result.tasks["survival"]) == {"federated", "local", "pooled"}
+    assert result.tasks["survival"]["federated"]["c_index"].mean is not None
+    assert all(np.isfinite(array).all() for array in outcomes[0].federated.result.weights.values())
+
+
+@pytest.mark.usefixtures("networks_only")
+def test_a_hospitals_own_model_is_not_shown_what_it_never_saw(
+    small_cohort: SmallCohort, tmp_path: Path
+) -> None:
+    cohort = small_cohort(tasks=["survival"])
+    experiment, (outcome,), _ = conduct(cohort, tmp_path / "work")
+    test = experiment.hospitals.everyone.select(experiment.hospitals.held_out_in == 0)
+    own = read_trained(tmp_path / "work" / "alone-1" / "fold0")
+
+    def risk(patients: PatientBatch) -> np.ndarray:
+        prediction = own.predict(experiment.model, experiment.federation, patients)["survival"]
+        assert isinstance(prediction, SurvivalPrediction)
+        return prediction.risk
+
+    blind = {**test.observed, "rna": torch.zeros_like(test.observed["rna"])}
+    told = outcome.local["hospital 2"]["survival"]
+    assert isinstance(told, SurvivalPrediction)
+    np.testing.assert_array_equal(
+        told.risk, risk(PatientBatch(test.values, blind, test.labels, test.labelled))
+    )
+    assert not np.array_equal(told.risk, risk(test))
+
+
+def test_baselines_that_cannot_be_fitted_are_left_out_with_a_note(
+    small_cohort: SmallCohort, tmp_path: Path
+) -> None:
+    cohort = small_cohort(tasks=["toxicity"], training__rounds="1")
+    for site in find_sites(cohort):
+        assign(site / "outcomes.csv", blood=None)
+    _, _, result = conduct(cohort, tmp_path / "work")
+    assert set(result.tasks["toxicity"]) == {"federated", "local", "pooled"}
+    assert "MLP, pooled: could not be fitted for toxicity." in result.notes
+
+
+def test_a_fold_that_holds_nobody_out_is_refused(small_cohort: SmallCohort, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--fold 8: no patient is held out in that fold"):
+        Experiment(plan(small_cohort(), tmp_path / "work", (8,)), Listener())

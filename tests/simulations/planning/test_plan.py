@@ -1,0 +1,173 @@
+import json
+import re
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result as Ended
+
+from common.agreement.settings import Privacy
+from common.errors import InputError
+from common.privacy.accounting import Release, spend
+from common.privacy.planning import planned_releases
+from simulations.planning.plan import Question, answer, epsilon_after, rounded_up, suggested_delta
+
+Consilium = Callable[..., Ended]
+# With everyone in every step the accountants are quick.
+QUICK = ("--sampling-rate", 1, "--rounds", 10, "--steps", 2, "--patients", 400)
+
+
+def question(**changes: Any) -> Question:
+    settings: dict[str, Any] = {
+        "patients": 400,
+        "hospitals": 4,
+        "rounds": 10,
+        "epsilons": (2.0,),
+        "delta": 1e-4,
+        "sampling_rate": 1.0,
+        "steps": 2,
+        "statistics": "declared",
+    }
+    return Question(**(settings | changes))
+
+
+@pytest.mark.parametrize(("statistics", "rate"), [("declared", 0.1), ("noised", 1.0)])
+def test_plan_costs_what_the_accountants_say_and_hardly_less_than_asked(statistics: str, rate: float) -> None:
+    (plan,) = answer(question(statistics=statistics, sampling_rate=rate))
+    releases = [
+        Release(
+            mechanism="training", noise_multiplier=plan.privacy.noise_multiplier, sampling_rate=rate, steps=20
+        )
+    ]
+    if statistics == "noised":
+        noise = plan.privacy.statistics_noise_multiplier
+        releases.append(Release(mechanism="statistics", noise_multiplier=noise))
+    assert plan.spent == spend(releases, 1e-4)
+    assert 1.98 <= plan.spent.epsilon <= 2.0
+
+
+def test_noise_on_the_mean_gradient_falls_with_patients_and_hospitals() -> None:
+    (plan,) = answer(question())
+    assert plan.privacy.expected_batch_size == 400
+    assert plan.noise == pytest.approx(plan.privacy.noise_multiplier * plan.privacy.clip_norm / 400)
+    assert plan.averaged_noise == pytest.approx(plan.noise / 2)
+    (larger,) = answer(question(patients=1600, hospitals=1))
+    assert larger.noise == pytest.approx(plan.noise / 4)
+    assert larger.averaged_noise == larger.noise
+
+
+def test_curve_is_epsilon_so_far_and_what_lies_between_is_close() -> None:
+    (plan,) = answer(question(rounds=40))
+    assert plan.curve[0][0] == 1
+    assert plan.curve[-1] == (40, plan.spent.epsilon)
+    for rounds in (1, 7, 13, 25, 33, 40):
+        so_far = spend(planned_releases(plan.privacy, rounds), 1e-4).epsilon
+        assert epsilon_after(plan, rounds) == pytest.approx(so_far, rel=0.02)
+
+
+def test_a_single_round_is_a_plan_too() -> None:
+    (plan,) = answer(question(rounds=1))
+    assert plan.curve == ((1, plan.spent.epsilon),)
+    assert epsilon_after(plan, 1) == plan.spent.epsilon
+
+
+def test_plans_come_in_order_and_once() -> None:
+    plans = answer(question(epsilons=(8.0, 1.0, 8.0)))
+    assert [plan.target for plan in plans] == [1.0, 8.0]
+    assert plans[0].privacy.noise_multiplier > plans[1].privacy.noise_multiplier
+
+
+@pytest.mark.parametrize("noise", [0.59570629, 1.7221, 9.9999, 99.996, 1.0, 0.1, 1234567.0])
+def test_noise_is_rounded_to_four_digits_and_never_down(noise: float) -> None:
+    up = rounded_up(noise)
+    assert noise <= up <= noise * 1.0011
+    assert float(f"{up:.4g}") == up
+
+
+@pytest.mark.parametrize(
+    ("patients", "delta"), [(100, 1e-3), (1000, 1e-4), (250, 1e-4), (1, 0.1), (20_000, 1e-6)]
+)
+def test_suggested_delta_is_a_tenth_of_one_in_all_patients_or_less(patients: int, delta: float) -> None:
+    assert suggested_delta(patients) == delta
+    assert not question(patients=patients, delta=delta).is_weak
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"epsilons": (0.0,)}, "--epsilon 0: is not above 0"),
+        ({"epsilons": (float("nan"),)}, "--epsilon nan: is not above 0"),
+        ({"epsilons": (1e3,)}, "--epsilon 1000: is not above 0 and at most 100"),
+        ({"delta": 0.0}, "--delta 0: is not between 0 and 1"),
+        ({"sampling_rate": 1.5}, "--sampling-rate 1.5: is not a probability"),
+        ({"sampling_rate": 1e-3}, "draws 0.4 of 400 patients in a step, fewer than one"),
+        (
+            {"statistics": "public"},
+            "--statistics public: is none that can be planned for; use declared or noised",
+        ),
+        ({"statistics": "noised", "epsilons": (0.1,)}, "--epsilon 0.1: no noise on training brings it down"),
+    ],
+)
+def test_what_cannot_be_combined_is_told(changes: dict[str, Any], told: str) -> None:
+    with pytest.raises(InputError, match=re.escape(told)):
+        answer(question(**changes))
+
+
+def test_command_prints_figures_and_lines_that_a_federation_file_takes(consilium: Consilium) -> None:
+    ended = consilium("privacy", "plan", *QUICK, "--delta", 1e-4, "--hospitals", 4)
+    assert ended.exit_code == 0, ended.output
+    plans = answer(question(epsilons=(1.0, 3.0, 8.0)))
+    for plan in plans:
+        row = next(line for line in ended.stdout.splitlines() if line.split()[:1] == [f"{plan.target:g}"])
+        figures = [f"{plan.privacy.noise_multiplier:g}", f"{plan.spent.rdp:.3f}", f"{plan.spent.prv:.3f}"]
+        assert row.split()[1:] == [*figures, f"{plan.noise:.3g}", f"{plan.averaged_noise:.3g}"]
+    start = ended.stdout.index("[privacy]")
+    pasted = tomllib.loads(ended.stdout[start : ended.stdout.index("Privacy also needs")])
+    assert Privacy.model_validate(pasted["privacy"]) == plans[0].privacy
+    assert f"{plans[2].privacy.noise_multiplier:g} for 8" in ended.stdout
+    assert "weak" not in ended.stdout
+
+
+@pytest.mark.parametrize(("patients", "weak"), [(1000, True), (1500, True), (999, False)])
+def test_a_weak_delta_is_called_weak(consilium: Consilium, patients: int, weak: bool) -> None:
+    arguments = ("--patients", patients, "--sampling-rate", 1, "--epsilon", 1, "--rounds", 1)
+    words = " ".join(consilium("privacy", "plan", *arguments).stdout.split())
+    told = f"a delta of 0.001 with {patients:,} patients allows for a mechanism that reveals one of them entirely"
+    assert (told in words) == weak
+
+
+def test_json_holds_the_same_plans(consilium: Consilium) -> None:
+    ended = consilium("privacy", "plan", *QUICK, "--delta", 1e-4, "--epsilon", 2, "--json")
+    found = json.loads(ended.stdout)
+    (plan,) = answer(question())
+    (printed,) = found["plans"]
+    assert Privacy.model_validate(printed["privacy"]) == plan.privacy
+    assert printed["epsilon_prv"] == plan.spent.prv
+    assert [tuple(point) for point in printed["epsilon_by_round"]] == list(plan.curve)
+    assert (found["steps"], found["delta_is_weak"]) == (20, False)
+
+
+@pytest.mark.parametrize(("name", "start"), [("plan.svg", b"<?xml"), ("plan.png", b"\x89PNG")])
+def test_figure_is_written_in_the_format_of_its_name(
+    consilium: Consilium, tmp_path: Path, name: str, start: bytes
+) -> None:
+    assert consilium("privacy", "plan", *QUICK, "--epsilon", 3, "--out", tmp_path / name).exit_code == 0
+    drawn = (tmp_path / name).read_bytes()
+    assert drawn.startswith(start)
+    if name.endswith(".svg"):
+        assert all(text in drawn.decode() for text in ("Epsilon at delta 0.001", "Rounds so far", "xmlns="))
+
+
+@pytest.mark.parametrize(
+    ("out", "told"),
+    [("plan.pdf", "end its name in .svg or .png"), ("none/plan.svg", "No such file or directory")],
+)
+def test_a_figure_that_cannot_be_written_is_one_sentence(
+    consilium: Consilium, tmp_path: Path, out: str, told: str
+) -> None:
+    ended = consilium("privacy", "plan", *QUICK, "--epsilon", 3, "--out", tmp_path / out)
+    assert ended.exit_code == 2
+    assert told in ended.stderr
+    assert ended.stderr.count("\n") == 1

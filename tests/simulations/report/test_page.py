@@ -1,0 +1,192 @@
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from common.evaluation.predictions import SurvivalPrediction
+from simulations.experiment.evidence import Evidence, TaskEvidence
+from simulations.report.page import render
+from simulations.report.text import caveats, findings
+from simulations.results.schema import Difference, Fold, Result, summarise
+
+MakeResult = Callable[..., Result]
+MakeEvidence = Callable[..., Evidence]
+VOID = {"meta", "br", "link", "img", "hr", "input"}
+
+
+class Page(HTMLParser):
+    """Collects text, attributes and whether every element is closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.words: list[str] = []
+        self.links: list[str] = []
+        self.ids: list[str] = []
+        self.tags: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        if tag not in VOID:
+            self.open.append(tag)
+        found = {name: value or "" for name, value in attrs}
+        self.links += [value for name, value in found.items() if name in ("src", "href", "xlink:href")]
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+def test_the_page_is_whole_and_loads_nothing(make_result: MakeResult, make_evidence: MakeEvidence) -> None:
+    text = render(make_result(), make_evidence())
+    page = Page(text)
+    assert page.open == []
+    assert not {"script", "link", "img", "iframe"} & set(page.tags)
+    assert all(link.startswith("#") for link in page.links)
+    assert "http" not in text
+    assert "@import" not in text
+
+
+def test_the_page_shows_what_was_run_and_found(make_result: MakeResult, make_evidence: MakeEvidence) -> None:
+    result = make_result()
+    words = " ".join(Page(render(result, make_evidence())).words)
+    for text in (
+        result.federation.digest,
+        "consilium simulate five-cancers --folds 2 --seed 7",
+        "Overall survival",
+        "0.071",
+        "Hospital 01",
+        "Department of Oncology <east wing>",
+        "log-rank",
+        "hepatotoxicity",
+        "was left out of expression mean (12), proteome mean (40)",
+        "needs consilium[baselines]",
+        "not a medical device",
+    ):
+        assert text in words, text
+    assert "nan" not in re.findall(r"\b\w+\b", words.lower())
+
+
+def test_names_are_escaped(make_result: MakeResult, make_evidence: MakeEvidence) -> None:
+    result = make_result().model_copy(update={"cohort": "<script>alert(1)</script> $x$"})
+    page = Page(render(result, make_evidence()))
+    assert "script" not in page.tags
+    assert page.open == []
+
+
+def test_no_patient_is_in_either_file(
+    make_result: MakeResult, make_evidence: MakeEvidence, tmp_path: Path
+) -> None:
+    evidence = make_evidence()
+    survival = evidence.tasks["overall_survival"]
+    marked = []
+    for fold in survival.folds:
+        labels, labelled = fold.labels.copy(), fold.labelled.copy()
+        labels[:3, 0], labelled[:3] = 777.123, True
+        assert isinstance(fold.prediction, SurvivalPrediction)
+        risk = fold.prediction.risk.copy()
+        risk[:3] = 0.4242424242
+        marked.append(
+            replace(fold, labels=labels, labelled=labelled, prediction=replace(fold.prediction, risk=risk))
+        )
+    evidence = Evidence({**evidence.tasks, "overall_survival": TaskEvidence(survival.task, marked)})
+    result = make_result()
+    (tmp_path / "report.html").write_text(render(result, evidence), encoding="utf-8")
+    result.write(tmp_path / "result.json")
+    in_years = f"{777.123 / 365.25:.4f}"
+    for file in tmp_path.iterdir():
+        text = file.read_text(encoding="utf-8")
+        for canary in ("777.123", "777.12", "0.42424242", in_years):
+            assert canary not in text
+
+
+def test_curves_do_not_move_with_a_time_between_two_points_of_the_grid(
+    make_result: MakeResult, make_evidence: MakeEvidence
+) -> None:
+    result = make_result(sites=2, tasks=("overall_survival",))
+    survival = make_evidence(folds=1).tasks["overall_survival"]
+    fold = survival.folds[0]
+    nudged = fold.labels.copy()
+    patient = int(np.flatnonzero((nudged[:, 0] > 300) & (nudged[:, 0] < 1000) & (nudged[:, 1] > 0))[0])
+    nudged[patient, 0] += 0.01
+    pages = [
+        render(
+            result, Evidence({"overall_survival": TaskEvidence(survival.task, [replace(fold, labels=each)])})
+        )
+        for each in (fold.labels, nudged)
+    ]
+    assert pages[0] == pages[1]
+
+
+@pytest.mark.parametrize(("sites", "folds"), [(1, 1), (2, 6), (40, 2)])
+def test_any_number_of_hospitals_and_folds(
+    make_result: MakeResult, make_evidence: MakeEvidence, sites: int, folds: int
+) -> None:
+    page = Page(render(make_result(sites=sites, folds=folds), make_evidence(patients=40, folds=folds)))
+    words = " ".join(page.words)
+    assert page.open == []
+    assert f"{sites} hospital{'s' if sites > 1 else ''}" in words
+    assert ("Only one fold" in words) == (folds == 1)
+    assert ("±" in words) == (folds > 1)
+
+
+def test_without_evidence_history_or_sites_the_tables_remain(make_result: MakeResult) -> None:
+    bare = make_result(sites=1, tasks=("toxicity",)).model_copy(update={"history": (), "sites": {}})
+    words = " ".join(Page(render(bare, Evidence({}))).words)
+    assert "Each hospital alone" in words
+    assert "round by round" not in words
+
+
+def test_an_undefined_metric_is_a_dash_and_is_said(make_result: MakeResult) -> None:
+    result = make_result(sites=2, tasks=("response",))
+    arms = {**result.tasks["response"], "forest": {"auroc": summarise([None, None])}}
+    result = result.model_copy(update={"tasks": {"response": arms}})
+    assert "No score could be computed for: Random forest, pooled (response)." in caveats(result)
+    nothing = {"federated": {"auroc": summarise([None])}}
+    assert (
+        "nothing can be said"
+        in findings(result.model_copy(update={"tasks": {"response": nothing}}), "response")[0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (0.01, 0.03, "federated is better"),
+        (-0.03, -0.01, "federated is worse"),
+        (-0.01, 0.03, "no difference"),
+    ],
+)
+def test_a_difference_is_claimed_only_outside_its_interval(
+    make_result: MakeResult, low: float, high: float, said: str
+) -> None:
+    result = make_result(sites=2, tasks=("response",))
+    paired = {"response": {"pooled": Difference(difference=(low + high) / 2, low=low, high=high)}}
+    sentences = findings(result.model_copy(update={"paired": paired}), "response")
+    assert sum(said in sentence for sentence in sentences) == 1
+
+
+def test_a_fold_that_lacked_a_quorum_is_said(make_result: MakeResult) -> None:
+    result = make_result(sites=1, folds=1)
+    said = "In fold 1 some round lacked a quorum of hospitals and does not count."
+    assert said not in caveats(result)
+    lacking = result.model_copy(update={"folds": (Fold(status="partial", rounds=12),)})
+    assert said in caveats(lacking)
+
+
+def test_what_intervals_do_not_cover_and_which_round_is_kept_are_said(make_result: MakeResult) -> None:
+    words = " ".join(Page(render(make_result(), Evidence({}))).words)
+    assert "Intervals resample held-out patients, not hospitals or training seeds" in words
+    assert "kept is the latest round within one standard error of the lowest validation loss" in words
