@@ -100,7 +100,12 @@ def status(folder: HomeArgument, as_json: JsonOption = False) -> None:
 @explained
 def logs(
     folder: HomeArgument,
-    service: Annotated[str | None, typer.Argument(help="superlink, superexec or proxy; else all.")] = None,
+    service: Annotated[
+        str | None,
+        typer.Argument(
+            help="Service whose log is printed: superlink, superexec or proxy; without it, all of them."
+        ),
+    ] = None,
     lines: Annotated[int, typer.Option(min=1, help="How many of the last lines.")] = 50,
     as_json: JsonOption = False,
 ) -> None:

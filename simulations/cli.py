@@ -1,4 +1,4 @@
-"""The command `consilium`."""
+"""Command line `consilium` with all its subcommands."""
 
 import shlex
 import sys
@@ -21,7 +21,9 @@ app = typer.Typer(
 )
 
 
-cohort_app = typer.Typer(no_args_is_help=True, help="Look at a hospital's cohort as the federation would.")
+cohort_app = typer.Typer(
+    no_args_is_help=True, help="Look at the cohort of a hospital as the federation will see it."
+)
 
 
 app.add_typer(cohort_app, name="cohort")
@@ -44,7 +46,7 @@ app.add_typer(bench_app, name="bench")
 
 @app.callback()
 def _consilium() -> None:
-    """Every subcommand prints one sentence and exits with 2 on bad input."""
+    """Exit with code 2 and one sentence on bad input, in every subcommand."""
 
 
 @app.command()
@@ -53,64 +55,110 @@ def simulate(
     cohort: Annotated[
         str,
         typer.Argument(
-            help="lung, synthetic, tcga-CANCER, tcga-pan5, fed-tcga-brca, fed-heart, ici, cdisc, or a folder that "
-            "holds federation.toml and one site folder per hospital (./NAME if it is called like a cohort)."
+            help="Cohort to simulate: lung, synthetic, tcga-CANCER, tcga-pan5, fed-tcga-brca, fed-heart, ici, cdisc, "
+            "or a folder that holds federation.toml and one site folder per hospital. Write ./NAME for a folder "
+            "that is called like a cohort."
         ),
     ] = "lung",
-    data: Annotated[Path | None, typer.Option(help="Folder of public data; else $CONSILIUM_DATA.")] = None,
-    rounds: Annotated[int | None, typer.Option(min=1, help="Rounds at most, training.rounds.")] = None,
-    fold: Annotated[int | None, typer.Option(min=0, help="Hold out this fold only.")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder with the public data sets; without it, $CONSILIUM_DATA is read."),
+    ] = None,
+    rounds: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Largest number of training rounds; without it, training.rounds of the federation file.",
+        ),
+    ] = None,
+    fold: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Number of the only fold to hold out for testing, from 0; without it, --folds decides.",
+        ),
+    ] = None,
     folds: Annotated[
-        int | None, typer.Option(min=1, help="Hold out the first N folds in turn; else all.")
+        int | None,
+        typer.Option(min=1, help="Hold out the first N folds for testing, in turn; without it, all folds."),
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(min=0, max=2**31 - 1, help="Of splits, weights and everything drawn, training.seed."),
+        typer.Option(
+            min=0,
+            max=2**31 - 1,
+            help="Seed of splits, first weights and all random draws; without it, training.seed.",
+        ),
     ] = None,
     engine: Annotated[
         str | None,
-        typer.Option(help="serial, processes or ray; else by the size of the tables. Same weights on all."),
+        typer.Option(
+            help="Engine that runs the hospitals: serial, processes or ray; all give the same weights. "
+            "Without it, the size of the tables decides."
+        ),
     ] = None,
     epsilon: Annotated[
         list[float] | None,
         typer.Option(
-            help="Train also under patient-level differential privacy at this epsilon; may be repeated."
+            help="Train also under patient-level differential privacy with this epsilon; repeat it for several."
         ),
     ] = None,
     delta: Annotated[
-        float | None, typer.Option(help="At which each epsilon holds; else that of [privacy], or 0.001.")
+        float | None,
+        typer.Option(
+            help="Delta of the privacy guarantee of every --epsilon; without it, privacy.delta of the federation "
+            "file, or 0.001 where the file has no privacy section."
+        ),
     ] = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of the federation file.")
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change a setting of the federation file, such as training.rounds=5; repeat it for several.",
+        ),
     ] = None,
     hospitals: Annotated[
-        int | None, typer.Option(min=1, max=100_000, help="How many, of the synthetic cohort.")
+        int | None,
+        typer.Option(
+            min=1, max=100_000, help="Number of hospitals, for the cohort synthetic only; without it, 6."
+        ),
     ] = None,
     patients: Annotated[
-        int | None, typer.Option(min=2, help="Of each hospital, of the synthetic cohort.")
+        int | None,
+        typer.Option(
+            min=2, help="Number of patients in a hospital, for the cohort synthetic only; without it, 60."
+        ),
     ] = None,
     federated_only: Annotated[
         bool,
         typer.Option(
             "--federated-only",
-            help="Leave out the arms beside the federated one: a run per hospital, and all data in one place.",
+            help="Train the federation only: leave out the hospitals alone, the pooled data and the classical models.",
         ),
     ] = False,
     ray_address: Annotated[
         str | None,
         typer.Option(
             metavar="HOST:PORT",
-            help="Of your own Ray cluster, for --engine ray; its machines see the same folders. "
-            "Never between hospitals: whoever reaches Ray's ports runs code there.",
+            help="Address of your own Ray cluster, for --engine ray; its machines must see the same folders. "
+            "Never use one between hospitals: anyone who reaches the ports of Ray can run code there.",
         ),
     ] = None,
     device: Annotated[
         str | None,
-        typer.Option(help="auto, cpu, cuda or cuda:N, where hospitals train; else as each site.toml says."),
+        typer.Option(
+            help="Device on which hospitals train: auto, cpu, cuda or cuda:N; without it, the device in site.toml."
+        ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for result.json, weights and report.html.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder to write result.json, report.html, weights and journals to; without it, no file is written."
+        ),
+    ] = None,
 ) -> None:
-    """Train hospitals together, alone and pooled, beside classical models, and compare them."""
+    """Train hospitals as a federation, alone and pooled, beside classical models, and compare them."""
     from simulations.experiment.preparing import Request
     from simulations.simulate import simulate
 
@@ -140,13 +188,14 @@ def simulate(
 @cohort_app.command()
 @explained
 def describe(
-    folder: Annotated[Path, typer.Argument(help="A site folder, or a folder of site folders.")],
+    folder: Annotated[Path, typer.Argument(help="Site folder, or folder that holds several site folders.")],
     federation: Annotated[
-        Path | None, typer.Option(help="The federation file; else the one in FOLDER or above.")
+        Path | None,
+        typer.Option(help="Federation file; without it, the federation.toml in FOLDER or in its parent."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
-    """Print what a hospital would see of its cohort: counts, coverage, missing cells and problems; no values."""
+    """Print patient counts, coverage, missing cells and problems of a cohort, and no values."""
     from simulations.commands.describe import describe
 
     if not describe(folder, federation, as_json):

@@ -1,4 +1,4 @@
-"""The command `consilium bench`: what things cost, measured here and printed as a table."""
+"""Command group `consilium bench`: time, memory and bytes, measured on this machine."""
 
 from functools import partial
 from pathlib import Path
@@ -8,22 +8,32 @@ import typer
 
 from common.console import explained
 
-bench_app = typer.Typer(no_args_is_help=True, help="Measure, and print a table.")
+bench_app = typer.Typer(
+    no_args_is_help=True, help="Measure time, memory, bytes or accuracy on this machine, and print a table."
+)
 
 
 @bench_app.command()
 @explained
 def figures(
     out: Annotated[
-        Path, typer.Argument(help="Folder for the results; a cohort found there is not run again.")
+        Path,
+        typer.Argument(
+            help="Folder for the results; a cohort whose result is already there is not run again."
+        ),
     ],
-    cohorts: Annotated[list[str] | None, typer.Argument(help="Cohorts; else all public ones.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder of public data; else $CONSILIUM_DATA.")] = None,
+    cohorts: Annotated[
+        list[str] | None, typer.Argument(help="Cohorts to simulate; without any, all public ones.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder with the public data sets; without it, $CONSILIUM_DATA is read."),
+    ] = None,
     seed: Annotated[
-        int, typer.Option(min=0, max=2**31 - 1, help="Of splits, weights and everything drawn.")
+        int, typer.Option(min=0, max=2**31 - 1, help="Seed of splits, first weights and all random draws.")
     ] = 0,
 ) -> None:
-    """Simulate every public cohort with the defaults and print the README's table."""
+    """Simulate every public cohort with the default settings and print the table of the README."""
     from simulations.benchmarks.figures.public_cohorts import COHORTS, run_figures, table
 
     typer.echo(table(run_figures(cohorts or list(COHORTS), data, seed, out)))
@@ -32,11 +42,19 @@ def figures(
 @bench_app.command()
 @explained
 def privacy(
-    out: Annotated[Path, typer.Argument(help="Folder for the results; a run found there is not done again.")],
-    cohorts: Annotated[list[str] | None, typer.Argument(help="Cohorts; else all of them.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder of public data; else $CONSILIUM_DATA.")] = None,
+    out: Annotated[
+        Path,
+        typer.Argument(help="Folder for the results; a run whose result is already there is not done again."),
+    ],
+    cohorts: Annotated[
+        list[str] | None, typer.Argument(help="Cohorts to simulate; without any, all of the table.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder with the public data sets; without it, $CONSILIUM_DATA is read."),
+    ] = None,
 ) -> None:
-    """Simulate public cohorts at several epsilons and print what privacy costs, the table of docs/privacy.md."""
+    """Simulate public cohorts at several epsilons and print the accuracy lost, as in docs/privacy.md."""
     from simulations.benchmarks.figures.private_training import run_all, table
 
     typer.echo(table(run_all(cohorts, data, out)))
@@ -45,12 +63,22 @@ def privacy(
 @bench_app.command()
 @explained
 def dp(
-    out: Annotated[Path | None, typer.Option(help="A file for the figures, as JSON.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder of public data; else $CONSILIUM_DATA.")] = None,
-    patients: Annotated[int, typer.Option(min=2, max=512, help="Patients in a step.")] = 32,
-    seconds: Annotated[float, typer.Option(min=1, help="How long to time each model, about.")] = 60,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="JSON file to write the figures to; without it, they are only printed."),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder with the public data sets; without it, $CONSILIUM_DATA is read."),
+    ] = None,
+    patients: Annotated[
+        int, typer.Option(min=2, max=512, help="Number of patients in a training step.")
+    ] = 32,
+    seconds: Annotated[
+        float, typer.Option(min=1, help="Approximate time for measuring a model, in seconds.")
+    ] = 60,
 ) -> None:
-    """Print what a private training step costs beside a plain one, in time and memory."""
+    """Compare a private training step with a plain one, in time and memory."""
     from simulations.benchmarks.training_step.dp import run_dp, table
 
     typer.echo(table(run_dp(data, patients, seconds, out)))
@@ -59,15 +87,24 @@ def dp(
 @bench_app.command()
 @explained
 def train(
-    out: Annotated[Path | None, typer.Option(help="A file for the figures, as JSON.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder of public data; else $CONSILIUM_DATA.")] = None,
-    patients: Annotated[int, typer.Option(min=2, max=512, help="Patients in a step.")] = 32,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="JSON file to write the figures to; without it, they are only printed."),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder with the public data sets; without it, $CONSILIUM_DATA is read."),
+    ] = None,
+    patients: Annotated[
+        int, typer.Option(min=2, max=512, help="Number of patients in a training step.")
+    ] = 32,
     seconds: Annotated[
-        float, typer.Option(min=1, help="How long to time each model under each allocator, about.")
+        float,
+        typer.Option(min=1, help="Approximate time for measuring a model under one allocator, in seconds."),
     ] = 40,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto.")] = "cpu",
+    device: Annotated[str, typer.Option(help="Device to train on: cpu, cuda, cuda:N or auto.")] = "cpu",
 ) -> None:
-    """Print what a training step costs beside the same network in PyG, in time and memory."""
+    """Compare a training step with the same network in PyTorch Geometric, in time and memory."""
     from simulations.benchmarks.training_step.bench import run_train
     from simulations.benchmarks.training_step.table import table
 
@@ -77,14 +114,23 @@ def train(
 @bench_app.command()
 @explained
 def message(
-    out: Annotated[Path | None, typer.Option(help="A file for the figures, as JSON.")] = None,
-    cohorts: Annotated[
-        list[str] | None, typer.Argument(help="Cohorts, of which the largest hospital.")
+    out: Annotated[
+        Path | None,
+        typer.Option(help="JSON file to write the figures to; without it, they are only printed."),
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder of public data; else $CONSILIUM_DATA.")] = None,
-    repeats: Annotated[int, typer.Option(min=1, max=25, help="Processes per kind of message.")] = 5,
+    cohorts: Annotated[
+        list[str] | None,
+        typer.Argument(help="Cohorts whose largest hospital is measured; without any, lung."),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder with the public data sets; without it, $CONSILIUM_DATA is read."),
+    ] = None,
+    repeats: Annotated[
+        int, typer.Option(min=1, max=25, help="Number of processes started for a kind of message.")
+    ] = 5,
 ) -> None:
-    """Print what one message costs at a hospital, by part: each is a process of its own."""
+    """Measure the time of one message at a hospital, part by part; every message starts a process."""
     from simulations.benchmarks.rounds.message import run_message, table
 
     typer.echo(table(run_message(cohorts or ["lung"], data, repeats, out)))
@@ -94,19 +140,27 @@ def message(
 @explained
 def wire(
     cohorts: Annotated[
-        list[str] | None, typer.Argument(help="Cohorts for --accuracy; else tcga-pan5 and fed-tcga-brca.")
+        list[str] | None,
+        typer.Argument(help="Cohorts for --accuracy; without any, tcga-pan5 and fed-tcga-brca."),
     ] = None,
     accuracy: Annotated[
         Path | None,
         typer.Option(
-            help="Train the cohorts with every encoding too; a run found in this folder is not done again."
+            help="Folder for training the cohorts with every encoding; a run whose result is already there is "
+            "not done again. Without it, no cohort is trained."
         ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="A file for the figures, as JSON.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder of public data; else $CONSILIUM_DATA.")] = None,
-    repeats: Annotated[int, typer.Option(min=1, max=1000, help="How often an update is packed.")] = 50,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="JSON file to write the figures to; without it, they are only printed."),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder with the public data sets; without it, $CONSILIUM_DATA is read."),
+    ] = None,
+    repeats: Annotated[int, typer.Option(min=1, max=1000, help="Number of times an update is packed.")] = 50,
 ) -> None:
-    """Print what an update weighs on the wire in every encoding, and with --accuracy what fewer bytes cost."""
+    """Measure the bytes of an update in every encoding and, with --accuracy, the accuracy lost."""
     from simulations.benchmarks.wire.accuracy import COHORTS, run_accuracy
     from simulations.benchmarks.wire.bench import run_wire
     from simulations.benchmarks.wire.table import table
@@ -118,11 +172,14 @@ def wire(
 @bench_app.command()
 @explained
 def deployment(
-    out: Annotated[Path | None, typer.Option(help="A file for the figures, as JSON.")] = None,
-    sites: Annotated[int, typer.Option(min=1, max=50, help="Hospitals, all on this machine.")] = 3,
-    rounds: Annotated[int, typer.Option(min=1, max=100, help="Rounds of training.")] = 5,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="JSON file to write the figures to; without it, they are only printed."),
+    ] = None,
+    sites: Annotated[int, typer.Option(min=1, max=50, help="Number of hospitals, all on this machine.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, max=100, help="Number of training rounds.")] = 5,
 ) -> None:
-    """Run a coordinator and hospitals as real processes, and print how long a round takes and what leaves."""
+    """Run a coordinator and hospitals as real processes, and measure the time and bytes of a round."""
     from simulations.benchmarks.deployment.bench import run_deployment, table
 
     typer.echo(table(run_deployment(sites, rounds, out)))
@@ -131,15 +188,26 @@ def deployment(
 @bench_app.command()
 @explained
 def rounds(
-    out: Annotated[Path | None, typer.Option(help="A file for the figures, as JSON.")] = None,
-    engine: Annotated[list[str] | None, typer.Option(help="serial, processes or ray; else all.")] = None,
-    sites: Annotated[
-        list[int] | None, typer.Option(min=1, max=10_000, help="Hospitals; else 10 and 50.")
+    out: Annotated[
+        Path | None,
+        typer.Option(help="JSON file to write the figures to; without it, they are only printed."),
     ] = None,
-    rounds: Annotated[int, typer.Option(min=2, max=100, help="Of training, in every run.")] = 6,
-    repeats: Annotated[int, typer.Option(min=1, max=25, help="Runs of every engine.")] = 3,
+    engine: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Engine: serial, processes or ray; repeat it for several. Without it, all of them."
+        ),
+    ] = None,
+    sites: Annotated[
+        list[int] | None,
+        typer.Option(
+            min=1, max=10_000, help="Number of hospitals; repeat it for several. Without it, 10 and 50."
+        ),
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=2, max=100, help="Number of training rounds in a run.")] = 6,
+    repeats: Annotated[int, typer.Option(min=1, max=25, help="Number of runs of an engine.")] = 3,
 ) -> None:
-    """Print what an engine adds to each message to a hospital, beside Flower's simulation on Ray."""
+    """Measure the time that an engine adds to a message, beside the simulation of Flower on Ray."""
     from simulations.benchmarks.rounds.bench import ENGINES, run_rounds, table
 
     chosen = engine or list(ENGINES)
@@ -151,19 +219,34 @@ def rounds(
 @bench_app.command()
 @explained
 def scale(
-    out: Annotated[Path | None, typer.Option(help="A file for the figures, as JSON.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="JSON file to write the figures to; without it, they are only printed."),
+    ] = None,
     sites: Annotated[
-        list[int] | None, typer.Option(min=1, max=100_000, help="Hospitals; else 10, 40 and 160.")
+        list[int] | None,
+        typer.Option(
+            min=1, max=100_000, help="Number of hospitals; repeat it for several. Without it, 10, 40 and 160."
+        ),
     ] = None,
     patients: Annotated[
-        list[int] | None, typer.Option(min=12, help="Of each hospital; else 50, 100 and 200.")
+        list[int] | None,
+        typer.Option(
+            min=12,
+            help="Number of patients in a hospital; repeat it for several. Without it, 50, 100 and 200.",
+        ),
     ] = None,
-    genes: Annotated[list[int] | None, typer.Option(min=12, help="Else 60, 240 and 960.")] = None,
-    engine: Annotated[str, typer.Option(help="serial or processes.")] = "processes",
-    rounds: Annotated[int, typer.Option(min=2, max=100, help="Of training, in every run.")] = 4,
-    repeats: Annotated[int, typer.Option(min=1, max=25, help="Runs of every size.")] = 1,
+    genes: Annotated[
+        list[int] | None,
+        typer.Option(min=12, help="Number of genes; repeat it for several. Without it, 60, 240 and 960."),
+    ] = None,
+    engine: Annotated[
+        str, typer.Option(help="Engine that runs the hospitals: serial or processes.")
+    ] = "processes",
+    rounds: Annotated[int, typer.Option(min=2, max=100, help="Number of training rounds in a run.")] = 4,
+    repeats: Annotated[int, typer.Option(min=1, max=25, help="Number of runs of a size.")] = 1,
 ) -> None:
-    """Print what a round costs in time and memory with more hospitals, more patients or more genes."""
+    """Measure time and memory of a round with more hospitals, more patients or more genes."""
     from simulations.benchmarks.rounds.scale import GENES, PATIENTS, SITES, run_scale, sizes, table
 
     wanted = sizes(sites or SITES, patients or PATIENTS, genes or GENES)

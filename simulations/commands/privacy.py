@@ -1,4 +1,4 @@
-"""The command `consilium privacy`: what differential privacy would cost, before anything is trained."""
+"""Command group `consilium privacy`: plans of differential privacy and attacks that test it."""
 
 import shlex
 import sys
@@ -10,39 +10,55 @@ import typer
 from common.console import explained
 
 privacy_app = typer.Typer(
-    no_args_is_help=True, help="Plan a federation's privacy; no patient's data is needed."
+    no_args_is_help=True,
+    help="Plan the differential privacy of a federation, or test it by attacks on synthetic patients.",
 )
 
 
 @privacy_app.callback()
 def _privacy() -> None:
-    """Commands about differential privacy."""
+    """Group the commands about differential privacy."""
 
 
 @privacy_app.command()
 @explained
 def plan(
-    patients: Annotated[int, typer.Option(min=1, help="Patients of a typical hospital.")] = 100,
-    hospitals: Annotated[int, typer.Option(min=1, help="Hospitals whose updates are averaged.")] = 10,
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds, training.rounds.")] = 30,
+    patients: Annotated[int, typer.Option(min=1, help="Number of patients in a typical hospital.")] = 100,
+    hospitals: Annotated[
+        int, typer.Option(min=1, help="Number of hospitals whose updates are averaged.")
+    ] = 10,
+    rounds: Annotated[
+        int, typer.Option(min=1, help="Number of training rounds, as in training.rounds.")
+    ] = 30,
     epsilon: Annotated[
         list[float] | None,
-        typer.Option(help="What a whole run may cost; repeat it for several plans; else 1, 3 and 8."),
+        typer.Option(
+            help="Epsilon that a whole run may cost; repeat it for several plans. Without it, 1, 3 and 8."
+        ),
     ] = None,
-    delta: Annotated[float, typer.Option(help="Delta of the guarantee, privacy.delta.")] = 1e-3,
+    delta: Annotated[float, typer.Option(help="Delta of the privacy guarantee, as in privacy.delta.")] = 1e-3,
     sampling_rate: Annotated[
-        float, typer.Option(help="Probability of a patient to be in a step, privacy.sampling_rate.")
+        float, typer.Option(help="Probability that a patient is in a step, as in privacy.sampling_rate.")
     ] = 1.0,
-    steps: Annotated[int, typer.Option(min=1, help="Private steps in a round, privacy.steps.")] = 1,
+    steps: Annotated[
+        int, typer.Option(min=1, help="Number of private steps in a round, as in privacy.steps.")
+    ] = 1,
     statistics: Annotated[
-        str, typer.Option(help="declared: typical ranges, free; or noised: sums, which cost budget.")
+        str,
+        typer.Option(
+            help="Source of the preprocessing: declared typical ranges, which cost nothing, or noised sums over "
+            "patients, which cost a part of epsilon."
+        ),
     ] = "declared",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     out: Annotated[
-        Path | None, typer.Option(help="Figure of epsilon over rounds: FILE.svg or FILE.png.")
+        Path | None,
+        typer.Option(
+            help="File for a figure of epsilon over rounds, which ends in .svg or .png; without it, none is written."
+        ),
     ] = None,
 ) -> None:
-    """Print how much noise a target epsilon takes, what it really costs, and the lines for federation.toml."""
+    """Print the noise that a target epsilon needs, and the lines for federation.toml."""
     from simulations.planning.plan import Question
     from simulations.planning.text import show
 
@@ -63,25 +79,39 @@ def plan(
 @explained
 def audit(
     epsilon: Annotated[
-        list[float] | None, typer.Option(help="What a private run claims; several for several; else 8 and 1.")
+        list[float] | None,
+        typer.Option(
+            help="Epsilon that a private run claims; repeat it for several runs. Without it, 8 and 1."
+        ),
     ] = None,
-    delta: Annotated[float, typer.Option(help="Delta of the claims and of the bound.")] = 1e-3,
+    delta: Annotated[float, typer.Option(help="Delta of the claimed and of the measured epsilon.")] = 1e-3,
     models: Annotated[
-        int, typer.Option(min=1, help="Models per row; each is attacked, the others are shadows.")
+        int,
+        typer.Option(
+            min=1,
+            help="Number of models trained for a row; every model is attacked with the others as its shadow models.",
+        ),
     ] = 16,
     patients: Annotated[
-        int, typer.Option(min=1, help="Synthetic patients, half of them in each model.")
+        int, typer.Option(min=1, help="Number of synthetic patients, half of which train a model.")
     ] = 300,
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds of each model.")] = 30,
+    rounds: Annotated[int, typer.Option(min=1, help="Number of training rounds of a model.")] = 30,
     canaries: Annotated[
-        int, typer.Option(min=1, help="Canary patients in the one run that bounds epsilon.")
+        int,
+        typer.Option(min=1, help="Number of canary patients in the one run that bounds epsilon from below."),
     ] = 200,
     seed: Annotated[
-        int, typer.Option(min=0, max=2**31 - 1, help="Of everything but noise and sampling.")
+        int,
+        typer.Option(
+            min=0, max=2**31 - 1, help="Seed of all random draws except private noise and sampling."
+        ),
     ] = 0,
-    out: Annotated[Path | None, typer.Option(help="Folder for audit.json and roc.svg.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder to write audit.json and roc.svg to; without it, no file is written."),
+    ] = None,
 ) -> None:
-    """Attack models trained with and without privacy; exit with 1 if a run gives away more than it claims."""
+    """Attack models trained with and without privacy; exit with code 1 if a claimed epsilon is refuted."""
     from simulations.audit.audit import Request
     from simulations.audit.command import audit
 

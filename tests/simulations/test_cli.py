@@ -1,11 +1,14 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+import click
 import pytest
+import typer
 from click.testing import Result as Ended
 
+from simulations.cli import app
 from simulations.experiment.preparing import Request
 
 Consilium = Callable[..., Ended]
@@ -18,7 +21,7 @@ HEAVY = ("torch", "pandas", "numpy", "flwr", "pydantic", "matplotlib", "sklearn"
         ((), ("simulate", "cohort")),
         (("simulate",), ("fed-tcga-brca", "--engine", "--set", "--out", "KEY=VALUE", "CONSILIUM_DATA")),
         (("cohort",), ("describe",)),
-        (("cohort", "describe"), ("site folder", "--federation", "--json")),
+        (("cohort", "describe"), ("FOLDER", "--federation", "--json")),
         (("site",), ("ledger",)),
         (("site", "ledger"), ("FOLDER", "--acknowledge", "NOTE", "--json")),
         (("privacy",), ("plan",)),
@@ -40,6 +43,24 @@ def test_help_explains_every_argument_without_loading_what_it_does_not_need(
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert json.loads(ended.stderr) == [0, []]
     assert not [text for text in shown if text not in ended.stdout]
+
+
+def commands(command: click.Command, path: str = "consilium") -> Iterator[tuple[str, click.Command]]:
+    """Every command below this one, with its words as they are typed."""
+    if isinstance(command, click.Group):
+        for name, inner in command.commands.items():
+            yield from commands(inner, f"{path} {name}")
+    else:
+        yield path, command
+
+
+@pytest.mark.parametrize(("path", "command"), list(commands(typer.main.get_command(app))))
+def test_every_option_has_a_sentence_that_the_terminal_shows_whole(path: str, command: click.Command) -> None:
+    for option in command.params:
+        text = getattr(option, "help", None) or ""
+        assert text[:1].isupper(), (path, option.name, text)
+        assert text.endswith("."), (path, option.name, text)
+        assert "[" not in text, (path, option.name, text)  # rich takes square brackets for a style
 
 
 def test_without_a_command_the_help_is_shown(consilium: Consilium) -> None:
