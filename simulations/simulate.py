@@ -11,6 +11,7 @@ from rich.console import Console
 
 from common.agreement.federation import FILE_NAME
 from common.errors import REFUSALS, RefusalCode
+from common.files import write_whole
 from server.records.dropped import REASONS, Dropped, DropReason
 from server.records.journal import FILE_NAME as JOURNAL
 from server.records.journal import RunRecord, read_journal
@@ -24,7 +25,6 @@ from simulations.experiment.summary import evidence, summarise_experiment
 from simulations.report.live import Progress
 from simulations.report.page import render
 from simulations.report.terminal import print_results
-from simulations.results.schema import write_whole
 
 FAILED, PARTIAL = 1, 3
 
@@ -55,7 +55,7 @@ def simulate(request: Request) -> int:
             page = render(result, evidence(experiment, folds))
             _write(experiment, folds, request.out)
             result.write(request.out / RESULT)
-            write_whole(request.out / REPORT, page)
+            write_whole(request.out / REPORT, page.encode())
             written = f"Written to {request.out}: {REPORT}, {RESULT}, {WEIGHTS}, {FILE_NAME}, journals"
             console.print(written, markup=False, highlight=False, soft_wrap=True)
     if all(fold.status == "completed" for fold in result.folds):

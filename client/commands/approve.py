@@ -1,6 +1,5 @@
 """`consilium site approve`: a federation file in words, and the hospital's own copy of it once it agrees."""
 
-import os
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -13,9 +12,10 @@ from client.site_folder.places import APPROVAL_FILE, Approval, Home
 from client.site_folder.policy import Policy, Terms, agree
 from client.site_folder.site_file import parse_site_file
 from common.agreement.bundle import PACKAGE
-from common.agreement.federation import FILE_NAME, Federation, load, public_files
+from common.agreement.federation import FILE_NAME, Federation, load
+from common.agreement.folder import copy_agreement
 from common.errors import InputError
-from common.files import sync_folder
+from common.files import sync_folder, write_whole
 from common.models.registry import build_model
 from common.privacy.accounting import Release
 from common.privacy.guarantee import check_agreement
@@ -101,17 +101,9 @@ def approve(home: Home, proposal: Proposal) -> Approval:
     new = Path(tempfile.mkdtemp(prefix=".agreement-", dir=home.folder))
     try:
         new.chmod(0o755)
-        shutil.copyfile(proposal.source, new / FILE_NAME)
-        for file in public_files(federation):
-            (new / file.path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(proposal.source.parent / file.path, new / file.path)
-        (new / APPROVAL_FILE).write_text(approval.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        if load(new / FILE_NAME).digest != federation.digest:
+        if copy_agreement(proposal.source, new).digest != federation.digest:
             raise InputError(str(proposal.source), "changed meanwhile", "approve it again")
-        for path in [path for path in new.rglob("*") if path.is_file()]:
-            _sync(path)
-        for folder in [new, *(path for path in new.rglob("*") if path.is_dir())]:
-            sync_folder(folder)
+        write_whole(new / APPROVAL_FILE, approval.model_dump_json(indent=2).encode() + b"\n")
         old = home.folder / BEFORE
         if target.exists():
             shutil.rmtree(old, ignore_errors=True)
@@ -127,8 +119,3 @@ def approve(home: Home, proposal: Proposal) -> Approval:
     finally:
         shutil.rmtree(new, ignore_errors=True)
     return approval
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())

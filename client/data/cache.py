@@ -111,12 +111,11 @@ def _is_usable(cache: Path) -> bool:
 def _hash(folder: Path, agreement: Path, site: SiteFile, federation: Federation) -> str | None:
     """Of everything that a site is built from; None if some of it cannot be read."""
     wanted = [OUTCOMES, *(modality.name for modality in federation.modalities)]
-    public = (federation.prior.edges, federation.prior.pathways, federation.prior.hierarchy)
     files = {
         SITE_FILE: folder / SITE_FILE,
         "agreement": agreement,
         **{f"table {name}": folder / site.tables[name] for name in wanted if name in site.tables},
-        **{f"public {each.path}": agreement.parent / each.path for each in public if each is not None},
+        **{f"public {file.path}": agreement.parent / file.path for file in federation.public_files},
     }
     try:
         contents = {name: _digest(path) for name, path in files.items()}

@@ -15,7 +15,7 @@ from client.site_folder.keys import fingerprint, read_key, read_public_key
 from client.site_folder.places import Home, read_approval
 from client.site_folder.site_file import parse_site_file
 from common.agreement.bundle import PACKAGE, bundle_hash
-from common.agreement.federation import load, public_files
+from common.agreement.federation import load
 from common.processes.supervision_state import leftovers, leftovers_text
 
 
@@ -50,7 +50,7 @@ def _agreement(home: Home) -> Iterator[Finding]:
             "federation", "site.toml names another hash as approved", "change or remove `approved` there"
         )
     else:
-        files = len(list(public_files(federation)))
+        files = len(federation.public_files)
         yield ok(
             "federation", f"{federation.digest}, with {files} public files; ask the coordinator for its hash"
         )

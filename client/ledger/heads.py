@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from client.ledger.chain import Entry
 from client.site_folder.outside import state_folder
+from common.files import write_whole
 from common.privacy.accounting import Release, merged
 
 HEAD_FILE = "ledger-head.json"
@@ -82,11 +83,4 @@ def write_head(head: Head, place: Path) -> None:
     Raises:
         OSError: if it cannot be written; an older copy is then still there.
     """
-    unfinished = place.parent / _UNFINISHED
-    unfinished.mkdir(parents=True, exist_ok=True)
-    temporary = unfinished / f"{place.stem}.tmp"
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(head.model_dump_json())
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(place)
+    write_whole(place, head.model_dump_json().encode(), scratch=place.parent / _UNFINISHED)

@@ -25,6 +25,7 @@ from common.agreement.settings import (
 )
 from common.agreement.tasks import SurvivalTask, Task
 from common.errors import InputError
+from common.files import write_whole
 
 FILE_NAME = "federation.toml"
 
@@ -69,6 +70,18 @@ class Federation(Agreed):
         """
         canonical = json.dumps(self.model_dump(mode="json"), separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
+
+    @property
+    def public_files(self) -> tuple[PublicFile, ...]:
+        """The public files that the agreement names."""
+        prior = self.prior
+        return tuple(filter(None, (prior.edges, prior.pathways, prior.hierarchy)))
+
+    @property
+    def quorum(self) -> int:
+        """Number of participants that must reply for a round to count: the agreed share, rounded up."""
+        # the subtraction keeps 0.1 * 30 = 3.0000000000000004 at 3
+        return max(1, math.ceil(self.rounds.quorum * len(self.participants) - 1e-9))
 
     def modality(self, name: str) -> Modality:
         """The modality of that name."""
@@ -164,9 +177,7 @@ def load(path: Path) -> Federation:
         raise InputError(
             str(path), f"cannot be read as TOML ({type(error).__name__})", "correct it"
         ) from None
-    for file in (federation.prior.edges, federation.prior.pathways, federation.prior.hierarchy):
-        if file is None:
-            continue
+    for file in federation.public_files:
         if not (path.parent / file.path).is_file():
             raise InputError(str(path.parent / file.path), "is missing", "copy it from the coordinator")
         if PublicFile.of(path.parent, file.path).sha256 != file.sha256:
@@ -180,19 +191,5 @@ def load(path: Path) -> Federation:
 
 def save(federation: Federation, path: Path) -> None:
     """Write the federation file, whole or not at all."""
-    temporary = path.with_suffix(".tmp")
     data = federation.model_dump(mode="json", exclude_none=True)
-    temporary.write_text(tomli_w.dumps(data), encoding="utf-8")
-    temporary.replace(path)
-
-
-def public_files(federation: Federation) -> Iterator[PublicFile]:
-    """The public files that a federation file names."""
-    prior = federation.prior
-    yield from filter(None, (prior.edges, prior.pathways, prior.hierarchy))
-
-
-def quorum(federation: Federation) -> int:
-    """How many participants must reply for a round to count: the agreed share, rounded up."""
-    # the subtraction keeps 0.1 * 30 = 3.0000000000000004 at 3
-    return max(1, math.ceil(federation.rounds.quorum * len(federation.participants) - 1e-9))
+    write_whole(path, tomli_w.dumps(data).encode())

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from common.errors import InputError
+from common.files import write_whole
 from common.processes.supervision_state import ServiceState, State, birth_of, leftovers, read_state
 
 POLL_S = 0.2
@@ -254,10 +255,7 @@ def _write(state: Path, watched: Sequence[_Watched]) -> None:
     mine = os.getpid()
     services = {each.service.name: each.state for each in watched}
     content = State(pid=mine, birth=birth_of(mine) or "", services=services)
-    state.parent.mkdir(parents=True, exist_ok=True)
-    temporary = state.with_suffix(".tmp")
-    temporary.write_text(content.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    temporary.replace(state)
+    write_whole(state, content.model_dump_json(indent=2).encode() + b"\n")
 
 
 def _rotate(log: Path) -> None:

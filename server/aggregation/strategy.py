@@ -33,7 +33,7 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MessageType, Met
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import FedAvg
 
-from common.agreement.federation import Federation, quorum
+from common.agreement.federation import Federation
 from common.messages.exchange import (
     EvaluateReply,
     ModelRequest,
@@ -133,7 +133,7 @@ class HardenedFedAvg(FedAvg):
     def summary(self) -> None:
         """Log who takes part and how many must reply."""
         logging.getLogger("flwr").info(
-            "\t└──> %d participants, quorum %d", len(self.plan.roster.nodes), quorum(self.plan.federation)
+            "\t└──> %d participants, quorum %d", len(self.plan.roster.nodes), self.plan.federation.quorum
         )
 
     def _requests(self, kind: str, server_round: int, arrays: ArrayRecord) -> list[Message]:
@@ -180,7 +180,7 @@ class HardenedFedAvg(FedAvg):
                 for site, numbers in sites.items()
             },
             dropped=collected.dropped,
-            applied=len(collected.accepted) >= quorum(self.plan.federation),
+            applied=len(collected.accepted) >= self.plan.federation.quorum,
         )
         losses = {"training_loss": self.record.training_loss, "validation_loss": self.record.validation_loss}
         pooled = MetricRecord({name: loss for name, loss in losses.items() if loss is not None})

@@ -10,13 +10,13 @@ import signal
 import ssl
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from pydantic import BaseModel, ConfigDict
 
 from common.errors import InputError
+from common.files import write_whole
 from common.processes.supervision_state import ServiceState, birth_of, read_state
 from server.home.certificates import (
     certificate_bytes,
@@ -24,7 +24,6 @@ from server.home.certificates import (
     new_server,
     read_certificate,
     read_signer,
-    write_secret,
 )
 from server.home.places import Home, alone
 from server.services.processes import LOOPBACK, PROXY, SUPERLINK
@@ -93,15 +92,8 @@ def renew(home: Home) -> bool:
         if authority.public_key() != signer.public_key():
             raise InputError(str(home.authority_key), f"is not the key of {home.authority}", backup)
         certificate, key = new_server(authority, signer, [home.settings().host])
-        _replace(home.certificate, key_bytes(key) + certificate_bytes(certificate))
+        write_whole(home.certificate, key_bytes(key) + certificate_bytes(certificate), 0o600)
         return _serve(home, certificate)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_suffix(".tmp")
-    temporary.unlink(missing_ok=True)  # of a renewal that was killed
-    write_secret(temporary, content)
-    temporary.replace(path)
 
 
 def _serve(home: Home, certificate: x509.Certificate) -> bool:

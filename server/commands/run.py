@@ -12,9 +12,10 @@ from pydantic import BaseModel, ConfigDict
 
 from common.agreement.bundle import RUN as RUN_KEY
 from common.agreement.bundle import bundle_hash, write_bundle
-from common.agreement.federation import Federation, quorum
+from common.agreement.federation import FILE_NAME, Federation
+from common.agreement.folder import copy_agreement
 from common.errors import InputError
-from server.home.agreement import copy_agreement
+from common.files import write_whole
 from server.home.places import ENROLLED, Home
 from server.participants.enrolment import Enrolled, in_force, read_enrolled, read_withdrawn, write_enrolled
 from server.participants.roster import name_nodes
@@ -54,9 +55,7 @@ class Submission(BaseModel):
 
     def write(self, out: Path) -> None:
         """Write `run.json` into the run's folder, whole or not at all."""
-        temporary = out / "run.tmp"
-        temporary.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        temporary.replace(out / RUN)
+        write_whole(out / RUN, self.model_dump_json(indent=2).encode() + b"\n")
 
 
 def read_submission(out: Path) -> Submission | None:
@@ -83,7 +82,7 @@ def run_federation(home: Home, agreement: Path, as_json: bool) -> int:
     require_running(home)
     out = _new_folder(home.runs)
     try:
-        federation = copy_agreement(agreement, out)
+        federation = copy_agreement(agreement / FILE_NAME, out)
     except InputError:
         shutil.rmtree(out)  # it would be taken for a run
         raise
@@ -190,7 +189,7 @@ def _tell_who_is_there(home: Home, federation: Federation) -> None:
     away = sorted(site for node, site in named.sites.items() if node not in online)
     there = len(named.sites) - len(away)
     typer.echo(
-        f"{there} of {len(federation.participants)} hospitals are connected, {quorum(federation)} are needed."
+        f"{there} of {len(federation.participants)} hospitals are connected, {federation.quorum} are needed."
     )
     for one in named.left_out:
         typer.echo(f"  {left_out(one)}")
@@ -205,7 +204,7 @@ def _enrolled(home: Home) -> Enrolled:
 def _wait(there: int, federation: Federation) -> str:
     rounds = federation.rounds
     together = f"up to {min(rounds.assembly_s, rounds.deadline_s):g} s"
-    if there >= quorum(federation):
+    if there >= federation.quorum:
         return f"Waiting {together}"
     return f"Waiting up to {rounds.deadline_s:g} s for a quorum, and once it is there {together}"
 

@@ -16,9 +16,10 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.agreement.federation import FILE_NAME, load
+from common.agreement.folder import copy_agreement
 from common.errors import InputError
-from server.home.agreement import SKELETON, copy_agreement
 from server.home.certificates import certificate_bytes, key_bytes, new_authority, new_server, write_secret
+from server.home.first_draft import FIRST_DRAFT
 from server.home.nginx import nginx_configuration
 
 SETTINGS, ENROLLED = "coordinator.toml", "enrolled.json"
@@ -211,9 +212,9 @@ def _fill(home: Home, settings: Settings, federation: Path | None) -> None:
     write_secret(home.superexec_secret, secrets.token_hex(32).encode())
     home.enrolled.write_text("{}\n", encoding="utf-8")
     if federation is None:
-        (home.agreement / FILE_NAME).write_text(SKELETON, encoding="utf-8")
+        (home.agreement / FILE_NAME).write_text(FIRST_DRAFT, encoding="utf-8")
     else:
-        copy_agreement(federation, home.agreement)
+        copy_agreement(federation / FILE_NAME, home.agreement)
     text = tomli_w.dumps(settings.model_dump())
     (home.folder / SETTINGS).write_text(text, encoding="utf-8")
     write_proxy(home, settings)

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import os
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -11,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from common.errors import InputError
+from common.files import write_whole
 
 _REMEDY = "put it back from a copy"
 
@@ -67,7 +67,7 @@ def read_enrolled(path: Path) -> Enrolled:
 
 def write_enrolled(path: Path, enrolled: Enrolled) -> None:
     """Write the hospitals enrolled, whole or not at all."""
-    _write(path, _ENROLLED.dump_json(enrolled, indent=2))
+    write_whole(path, _ENROLLED.dump_json(enrolled, indent=2) + b"\n")
 
 
 def in_force(enrolled: Enrolled, withdrawn: Withdrawn) -> Enrolled:
@@ -92,16 +92,7 @@ def read_withdrawn(path: Path) -> Withdrawn:
 
 def write_withdrawn(path: Path, withdrawn: Withdrawn) -> None:
     """Write the enrolments that have ended, whole or not at all."""
-    _write(path, _WITHDRAWN.dump_json(withdrawn, indent=2))
-
-
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("wb") as file:
-        file.write(content + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    write_whole(path, _WITHDRAWN.dump_json(withdrawn, indent=2) + b"\n")
 
 
 def fingerprint(public_key: Path) -> str:

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 from flwr.app import Message
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from common.files import write_whole
 
 FILE_NAME = "progress.json"
 
@@ -59,15 +61,17 @@ class ProgressFile:
             self._write()
 
     def _write(self) -> None:
-        temporary = self._path.with_suffix(".tmp")
-        temporary.write_text(self._now.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        temporary.replace(self._path)
+        # not durable: one is written per reply, and a power cut ends the run anyway
+        write_whole(self._path, self._now.model_dump_json(indent=2).encode() + b"\n", durable=False)
 
 
 def read_progress(out: Path) -> Progress | None:
-    """The latest exchange of a run; None before its first."""
+    """The latest exchange of a run; None before its first, or where a power cut spoilt the file."""
     path = out / FILE_NAME
-    return Progress.model_validate_json(path.read_bytes()) if path.is_file() else None
+    try:
+        return Progress.model_validate_json(path.read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
 
 
 def _time() -> str:

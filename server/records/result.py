@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from common.errors import InputError
+from common.files import write_whole
 from common.messages.exchange import pack_preprocessing, unpack_preprocessing
 from common.patients.preprocessing import Preprocessing
 
@@ -44,9 +45,7 @@ def load_result(out: Path) -> Result:
 
 
 def _save(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    temporary = path.with_suffix(".tmp")
-    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary)
-    temporary.replace(path)
+    write_whole(path, save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
 
 
 def _load(path: Path) -> dict[str, NDArray[np.float32]]:

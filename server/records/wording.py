@@ -1,6 +1,6 @@
 """A run's records as sentences for the person who follows it."""
 
-from common.agreement.federation import Federation, quorum
+from common.agreement.federation import Federation
 from common.errors import REFUSALS, RefusalCode
 from server.records.dropped import REASONS, Dropped, DropReason
 from server.records.journal import RoundRecord, RunRecord
@@ -17,7 +17,7 @@ def round_line(record: RoundRecord, federation: Federation) -> str:
         parts.append(f"validation loss {record.validation_loss:.4g}")
     parts += [f"{task} {score:.3f}" for task, score in record.scores.items()]
     if not record.applied:
-        parts.append(f"not counted, {quorum(federation)} hospitals are needed")
+        parts.append(f"not counted, {federation.quorum} hospitals are needed")
     parts += [left_out(one) for one in record.dropped]
     return f"{head}: {'; '.join(parts)}"
 
@@ -29,7 +29,7 @@ def run_line(record: RunRecord, federation: Federation) -> str:
         return f"{len(record.sites)} of {everyone} hospitals take part: {', '.join(record.sites) or 'none'}."
     if record.status == "failed":
         return (
-            f"The run failed: {len(record.sites)} of {everyone} hospitals took part and {quorum(federation)} "
+            f"The run failed: {len(record.sites)} of {everyone} hospitals took part and {federation.quorum} "
             "are needed in every round."
         )
     loss = "" if record.best_loss is None else f", validation loss {record.best_loss:.4g}"

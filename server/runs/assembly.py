@@ -8,7 +8,7 @@ import numpy as np
 from flwr.app import Message, Metadata
 from flwr.serverapp import Grid
 
-from common.agreement.federation import Federation, quorum
+from common.agreement.federation import Federation
 from common.messages.exchange import STATISTICS, StatisticsReply, StatisticsRequest
 from server.aggregation.replies import UnusableReplyError, read, sender
 from server.participants.roster import Named, Roster
@@ -45,7 +45,7 @@ def enrol(
 def _assemble(grid: Grid, federation: Federation, named: Named | None) -> list[int]:
     """The nodes that are connected once all are, `assembly_s` after a quorum was, or at the deadline."""
     rounds, began = federation.rounds, time.monotonic()
-    expected, needed = len(federation.participants if named is None else named.sites), quorum(federation)
+    expected, needed = len(federation.participants if named is None else named.sites), federation.quorum
     since: float | None = None  # when the quorum that is there now was first seen
     while len(nodes := _connected(grid, named)) < expected:
         now = time.monotonic()

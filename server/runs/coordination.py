@@ -10,7 +10,7 @@ from typing import Literal
 from flwr.app import ArrayRecord, ConfigRecord, Message
 from flwr.serverapp import Grid
 
-from common.agreement.federation import Federation, quorum
+from common.agreement.federation import Federation
 from common.models.registry import build_model
 from common.patients.preprocessing import Preprocessing, combine, declared
 from server.aggregation.strategies import make_strategy
@@ -93,10 +93,10 @@ def coordinate(
                 }
             )
             journal.write(run)
-            if len(roster.nodes) < quorum(federation):
+            if len(roster.nodes) < federation.quorum:
                 raise RunFailed(
                     f"{len(roster.nodes)} of {len(federation.participants)} participants take part and "
-                    f"{quorum(federation)} are needed; the journal says why each other one does not."
+                    f"{federation.quorum} are needed; the journal says why each other one does not."
                 )
             preprocessing = _preprocessing(roster, federation)
             strategy = make_strategy(federation, roster, preprocessing, fold, seed, out)

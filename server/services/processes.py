@@ -22,6 +22,7 @@ from pathlib import Path
 import tomli_w
 
 from common.errors import InputError
+from common.files import write_whole
 from common.processes.supervision import Service, end_leftovers, supervise
 from common.processes.supervision_state import read_state
 from server.home.certificates import read_certificate
@@ -100,7 +101,7 @@ def prepare(home: Home) -> tuple[Service, ...]:
     connection = {"address": address, "root-certificates": str(home.authority)}
     flower = {"superlink": {"default": CONNECTION, CONNECTION: connection}}
     home.flower.mkdir(parents=True, exist_ok=True)
-    (home.flower / "config.toml").write_text(tomli_w.dumps(flower), encoding="utf-8")
+    write_whole(home.flower / "config.toml", tomli_w.dumps(flower).encode())
     env = environment(home)
     superlink = (
         *(script("flower-superlink"), "--host", LOOPBACK, "--port", str(settings.internal_port)),
@@ -141,10 +142,7 @@ def _write_commands(home: Home) -> None:
     scripts = dict.fromkeys(OTHER_COMMANDS, "echo 'this coordinator runs no such task' >&2\nexit 1")
     scripts[COMMAND] = f'export PATH={os.defpath}\nexec {ours} "$@"'
     for name, line in scripts.items():
-        temporary = home.launcher / f".{name}.tmp"
-        temporary.write_text(f"#!/bin/sh\n{line}\n", encoding="utf-8")
-        temporary.chmod(0o755)
-        temporary.replace(home.launcher / name)
+        write_whole(home.launcher / name, f"#!/bin/sh\n{line}\n".encode(), 0o755)
 
 
 def answers(home: Home, port: int) -> bool:

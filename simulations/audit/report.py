@@ -5,8 +5,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from common.files import write_whole
 from simulations.results.machine import Machine, Score
-from simulations.results.schema import write_whole
 
 
 class _Record(BaseModel):
@@ -86,4 +86,4 @@ class Audit(_Record):
 
     def write(self, folder: Path) -> None:
         """Write `audit.json`, whole or not at all."""
-        write_whole(folder / "audit.json", self.model_dump_json(indent=2) + "\n")
+        write_whole(folder / "audit.json", self.model_dump_json(indent=2).encode() + b"\n")

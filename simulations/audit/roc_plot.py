@@ -7,10 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from common.files import write_whole
 from simulations.audit.report import Attack, Audit
 from simulations.audit.roc import FALSE_POSITIVES
 from simulations.report.style import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, WIDE, style
-from simulations.results.schema import write_whole
 
 FILE = "roc.svg"
 
@@ -26,7 +26,7 @@ def write_roc(audit: Audit, folder: Path) -> None:
     text = io.StringIO()
     with style():
         draw_roc(audit).savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    write_whole(folder / FILE, text.getvalue())
+    write_whole(folder / FILE, text.getvalue().encode())
 
 
 def draw_roc(audit: Audit) -> Figure:

@@ -6,7 +6,6 @@ hospital withholds nothing from itself, nor adds noise, nor loses precision on a
 also where it is small.
 """
 
-import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ import torch
 from client.rounds.site import close_sites
 from client.training.evaluation import logits
 from common.agreement.federation import FILE_NAME, Federation, save
+from common.agreement.folder import copy_public_files
 from common.agreement.settings import Participant, Wire
 from common.errors import InputError
 from common.evaluation.predictions import Prediction
@@ -65,11 +65,7 @@ class Trained:
 
 def write_agreement(federation: Federation, public: Path, folder: Path) -> Agreement:
     """Write a federation file into `folder`, with the files it names copied from `public`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for file in (federation.prior.edges, federation.prior.pathways, federation.prior.hierarchy):
-        if file is not None:
-            (folder / file.path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(public / file.path, folder / file.path)
+    copy_public_files(federation, public, folder)
     save(federation, folder / FILE_NAME)
     return Agreement(federation, folder / FILE_NAME)
 

@@ -4,7 +4,6 @@ The schema is described field by field in `docs/result-schema.md`.
 """
 
 import math
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Literal, Self, get_args
 import numpy as np
 from pydantic import Field
 
+from common.files import write_whole
 from simulations.results.machine import Machine, Record, Score
 
 Arm = Literal["federated", "local", "local_linear", "pooled", "cox", "logistic", "forest", "mlp"]
@@ -207,7 +207,7 @@ class Result(Record):
 
     def write(self, path: Path) -> None:
         """Write the result as JSON, whole or not at all."""
-        write_whole(path, self.model_dump_json(indent=2) + "\n")
+        write_whole(path, self.model_dump_json(indent=2).encode() + b"\n")
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -249,13 +249,3 @@ def interval_text(mean: float | None, interval: Interval) -> str:
         return MISSING
     low, high = interval
     return f"{mean:.3f}" if low is None or high is None else f"{mean:.3f} ({low:.3f} to {high:.3f})"
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file so that a reader finds the old one or the new one, never half of it."""
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

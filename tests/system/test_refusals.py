@@ -20,9 +20,9 @@ from client.site_folder import places as site_home
 from client.site_folder.site_file import parse_site_file
 from common.agreement.bundle import RUN, bundle_files
 from common.agreement.federation import FILE_NAME, Federation, load, save
+from common.agreement.folder import copy_agreement
 from common.errors import RefusalCode
 from server.home import places as coordinator_home
-from server.home.agreement import copy_agreement
 from server.home.places import ENROLLED
 from server.participants.enrolment import read_enrolled, write_enrolled
 from server.records.dropped import DropReason
@@ -285,7 +285,7 @@ def submit(place: Place, name: str, bundle: Mapping[str, bytes], agreement: Path
     """Start a run of a bundle as `coordinator run` would, with the honest hospitals; Flower's number of it."""
     out = place.home.runs / name
     (out / "bundle").mkdir(parents=True)
-    copy_agreement(agreement, out)
+    copy_agreement(agreement / FILE_NAME, out)
     honest = {name: one for name, one in read_enrolled(place.home.enrolled).items() if name in HONEST}
     write_enrolled(out / ENROLLED, honest)
     for file, content in bundle.items():

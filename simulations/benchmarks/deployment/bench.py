@@ -17,6 +17,7 @@ from client.site_folder.outside import STATE_VARIABLE
 from client.site_folder.places import Home as SiteHome
 from client.site_folder.site_file import SITE_FILE
 from common.agreement.federation import FILE_NAME, load, save
+from common.files import write_whole
 from common.models.registry import build_model
 from server.home.places import Home, free_port, open_home
 from server.records.journal import RoundRecord, read_journal
@@ -24,7 +25,6 @@ from server.services.processes import script
 from simulations.benchmarks.deployment.bare_flower import bare_rounds, running, wait_for
 from simulations.cohorts.synthetic import write_synthetic
 from simulations.results.machine import Machine, machine
-from simulations.results.schema import write_whole
 
 PATIENTS = 30
 """Per hospital: so few that a round is spent on everything but training."""
@@ -92,7 +92,7 @@ def run_deployment(sites: int, rounds: int, out: Path | None) -> Measured:
         )
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(out, measured.model_dump_json(indent=2) + "\n")
+        write_whole(out, measured.model_dump_json(indent=2).encode() + b"\n")
     return measured
 
 

@@ -34,6 +34,7 @@ from client.site_folder.places import Home
 from common.agreement.bundle import PACKAGE, bundle_files
 from common.agreement.federation import FILE_NAME, Federation, load, save
 from common.agreement.settings import Privacy
+from common.files import write_whole
 from common.messages.exchange import ModelRequest, pack_preprocessing
 from common.models.registry import build_model
 from common.patients.preprocessing import combine, declared, site_statistics
@@ -59,7 +60,6 @@ from simulations.engines.flower_internals import (
     pack,
 )
 from simulations.results.machine import Machine, machine
-from simulations.results.schema import write_whole
 
 COLUMNS = (START, IMPORTS, *PARTS, OTHER)
 
@@ -136,7 +136,7 @@ def run_message(cohorts: Sequence[str], data: Path | None, repeats: int, out: Pa
     measured = Costs(machine=machine(), repeats=repeats, costs=tuple(costs), packages=packages)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(out, measured.model_dump_json(indent=2) + "\n")
+        write_whole(out, measured.model_dump_json(indent=2).encode() + b"\n")
     return measured
 
 

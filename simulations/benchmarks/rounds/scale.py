@@ -14,13 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from common.agreement.federation import FILE_NAME, load, save
 from common.errors import InputError
+from common.files import write_whole
 from common.models.registry import build_model
 from simulations.benchmarks.measuring.process_tree import require_proc
 from simulations.benchmarks.rounds.federated_run import Run, run_measured
 from simulations.cohorts.synthetic import write_synthetic
 from simulations.engines.process_pool import available_cores
 from simulations.results.machine import Machine, machine
-from simulations.results.schema import write_whole
 
 ENGINES = ("serial", "processes")
 
@@ -137,7 +137,7 @@ def run_scale(
     )
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(out, measured.model_dump_json(indent=2) + "\n")
+        write_whole(out, measured.model_dump_json(indent=2).encode() + b"\n")
     return measured
 
 

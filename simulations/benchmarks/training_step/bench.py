@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from client.runtime.services import ALLOCATOR
 from client.training.device import find_device
+from common.files import write_whole
 from simulations.benchmarks.measuring.reference import Workload
 from simulations.benchmarks.measuring.stopwatch import peak, seconds
 from simulations.benchmarks.measuring.turns import environment, in_turns, process, serve
@@ -27,7 +28,6 @@ from simulations.benchmarks.training_step.pyg import PygNetwork
 from simulations.benchmarks.training_step.step_profile import shares
 from simulations.cohorts.sources import default_data
 from simulations.results.machine import Machine, machine
-from simulations.results.schema import write_whole
 
 ALLOCATORS: dict[str, dict[str, str]] = {"default": {}, "tuned": ALLOCATOR}
 """Environments of glibc's allocator: its own, and that of a hospital's site."""
@@ -102,7 +102,7 @@ def run_train(data: Path | None, patients: int, duration: float, device: str, ou
     costs = measure((REFERENCE, cohort), data, patients, duration, place)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(out, costs.model_dump_json(indent=2) + "\n")
+        write_whole(out, costs.model_dump_json(indent=2).encode() + b"\n")
     return costs
 
 

@@ -20,6 +20,7 @@ from client.privacy.dp_sgd import noisy_step
 from client.privacy.noise import NoisyOptimiser
 from client.privacy.randomness import SecretRandom
 from client.training.loss import patient_loss
+from common.files import write_whole
 from common.models.hierarchical import HierarchicalMultimodalGNN
 from common.models.parameters import learns
 from common.patients.batch import PatientBatch
@@ -28,7 +29,6 @@ from simulations.benchmarks.measuring.stopwatch import peak, seconds
 from simulations.benchmarks.training_step.opacus_hooks import make_dense, with_hooks
 from simulations.cohorts.sources import default_data
 from simulations.results.machine import Machine, machine
-from simulations.results.schema import write_whole
 
 Step = Callable[[], None]
 
@@ -155,7 +155,7 @@ def run_dp(data: Path | None, patients: int, seconds: float, out: Path | None) -
     costs = measure(("reference", "synthetic" if data is None else "tcga-brca"), data, patients, seconds)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(out, costs.model_dump_json(indent=2) + "\n")
+        write_whole(out, costs.model_dump_json(indent=2).encode() + b"\n")
     return costs
 
 

@@ -17,6 +17,7 @@ from client.flower.internals import weigh
 from common.agreement.federation import FILE_NAME, Federation, load
 from common.agreement.settings import Wire
 from common.evaluation.predictions import Prediction
+from common.files import write_whole
 from common.messages.exchange import PACKED
 from common.models.registry import build_model
 from common.patients.batch import concatenate
@@ -30,7 +31,6 @@ from simulations.experiment.arms import CLIENT_APP, read_trained, write_agreemen
 from simulations.experiment.preparing import MADE_FOLDS, state_in
 from simulations.experiment.scoring import SMALLEST_GROUP, HeldOutTask
 from simulations.results.machine import Machine, Score, machine
-from simulations.results.schema import write_whole
 
 WIRES = (
     Wire(),
@@ -105,7 +105,7 @@ def _runs(name: str, data: Path | None, seed: int, out: Path) -> Iterator[Run]:
             for wire in WIRES:
                 place = out / f"{name}-{name_of(wire).replace(' ', '-')}-fold{fold}-seed{seed}.json"
                 if not place.is_file():
-                    write_whole(place, cohort.run(wire, fold).model_dump_json(indent=2) + "\n")
+                    write_whole(place, cohort.run(wire, fold).model_dump_json(indent=2).encode() + b"\n")
                 run = Run.model_validate_json(place.read_bytes(), strict=False)
                 print(f"{name}, {name_of(wire)}, fold {fold}, seed {seed}: {run.metrics}", file=sys.stderr)
                 yield run

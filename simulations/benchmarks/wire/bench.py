@@ -17,6 +17,7 @@ from client.flower.internals import weigh
 from client.training.adamw import AdamW
 from client.training.loss import patient_loss
 from common.agreement.settings import Wire
+from common.files import write_whole
 from common.messages.compression import decode, encode, flatten, unflatten
 from common.messages.exchange import ModelRequest, TrainReply, UpdateReply
 from common.messages.packing import Arrays, pack, unpack
@@ -27,7 +28,6 @@ from simulations.benchmarks.wire.accuracy import WIRES, Run, name_of
 from simulations.cohorts.sources import default_data
 from simulations.engines.flower_internals import acting_as_coordinator, new_run
 from simulations.results.machine import Machine, machine
-from simulations.results.schema import write_whole
 
 STEPS, PATIENTS, RATE = 4, 32, 3e-3
 """The update that is packed is that of so many steps of AdamW on so many patients."""
@@ -94,7 +94,7 @@ def run_wire(data: Path | None, repeats: int, out: Path | None, runs: Sequence[R
     measured = Costs(machine=machine(), repeats=repeats, costs=costs, runs=tuple(runs))
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(out, measured.model_dump_json(indent=2) + "\n")
+        write_whole(out, measured.model_dump_json(indent=2).encode() + b"\n")
     return measured
 
 

@@ -1,6 +1,7 @@
 """A hospital is told in words what it agrees to, and keeps its own copy of it, whole or not at all."""
 
 import math
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -77,7 +78,7 @@ def test_a_new_approval_takes_the_place_of_the_last(approved: Home, proposal: Pa
     assert before != read_approval(approved).federation == changed.digest == load(approved.agreement).digest
 
 
-@pytest.mark.parametrize("fails", ["_sync", "version", "copy"])
+@pytest.mark.parametrize("fails", ["disk", "version", "copy"])
 def test_an_approval_that_fails_leaves_the_last_one(
     approved: Home, proposal: Path, monkeypatch: pytest.MonkeyPatch, fails: str
 ) -> None:
@@ -90,9 +91,11 @@ def test_an_approval_that_fails_leaves_the_last_one(
 
     if fails == "copy":
         (proposal / "prior" / "edges.csv").unlink()
+    elif fails == "disk":
+        monkeypatch.setattr(os, "fsync", broken)
     else:
         monkeypatch.setattr(approving, fails, broken)
-    with pytest.raises(OSError):
+    with pytest.raises((OSError, InputError)):
         approve(approved, found)
     assert {path: path.read_bytes() for path in approved.folder.rglob("*") if path.is_file()} == before
     assert not list(approved.folder.glob(".agreement*"))

@@ -1,8 +1,6 @@
 """Where a site keeps what, and that what it keeps is read whole, written whole, and open to nobody else."""
 
 import json
-import os
-import stat
 from pathlib import Path
 
 import pytest
@@ -10,7 +8,7 @@ from pydantic import ValidationError
 
 from client.site_folder.places import Connection, Home, read_approval, read_connection
 from common.errors import InputError
-from common.files import is_private, read_private, write_whole
+from common.files import write_whole
 
 
 @pytest.fixture
@@ -102,56 +100,3 @@ def test_a_missing_file_says_what_makes_it(home: Home) -> None:
         InputError, match=r"approval\.json: there is no such file; run `consilium site approve`"
     ):
         read_approval(home)
-
-
-def test_a_file_is_written_with_its_mode_and_nothing_beside_it(home: Home) -> None:
-    write_whole(home.key, b"first", 0o600)
-    write_whole(home.key, b"second", 0o600)
-    assert home.key.read_bytes() == b"second"
-    assert stat.S_IMODE(home.key.stat().st_mode) == 0o600
-    assert list(home.key.parent.iterdir()) == [home.key]
-
-
-def test_a_write_that_fails_leaves_what_was_there(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    write_whole(home.approval, b"first")
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
-        write_whole(home.approval, b"second")
-    assert home.approval.read_bytes() == b"first"
-
-
-def test_private_is_what_this_user_alone_can_reach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = tmp_path / "kept"
-    place.mkdir(mode=0o700)
-    assert is_private(place)
-    link = tmp_path / "link"
-    link.symlink_to(place)
-    assert not is_private(link), "whoever made the link may point it elsewhere"
-    for mode in (0o710, 0o704, 0o720, 0o702):
-        place.chmod(mode)
-        assert not is_private(place), oct(mode)
-    place.chmod(0o700)
-    stranger = os.geteuid() + 1
-    monkeypatch.setattr(os, "geteuid", lambda: stranger)
-    assert not is_private(place)
-
-
-def test_a_private_file_is_read_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place, link = tmp_path / "kept", tmp_path / "link"
-    write_whole(place, b"CANARY-8371", 0o600)
-    link.symlink_to(place)
-    assert read_private(place) == b"CANARY-8371"
-    with pytest.raises(OSError, match="symbolic link"):
-        read_private(link)
-    with pytest.raises(FileNotFoundError):
-        read_private(tmp_path / "nothing")
-    for mode in (0o640, 0o604, 0o620, 0o602):
-        place.chmod(mode)
-        assert read_private(place) is None, oct(mode)
-    place.chmod(0o600)
-    stranger = os.geteuid() + 1
-    monkeypatch.setattr(os, "geteuid", lambda: stranger)
-    assert read_private(place) is None

@@ -164,7 +164,7 @@ def test_a_second_supervisor_is_refused_and_a_dead_ones_services_are_ended(tmp_p
     state, logs = tmp_path / "services.json", tmp_path / "logs"
     code = f"""
 import sys, threading, pathlib
-from common.supervision import Service, supervise
+from common.processes.supervision import Service, supervise
 service = Service("one", (sys.executable, "-c", {FOREVER!r}), {{}}, 1.0)
 supervise([service], pathlib.Path({str(state)!r}), pathlib.Path({str(logs)!r}), threading.Event())
 """

@@ -91,7 +91,7 @@ def killed_at(function: str) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("function", ["new_server", "write_secret", "_serve"])
+@pytest.mark.parametrize("function", ["new_server", "write_whole", "_serve"])
 def test_who_is_killed_meanwhile_leaves_a_pair_and_can_try_again(home: Home, function: str) -> None:
     before = home.certificate.read_bytes()
 

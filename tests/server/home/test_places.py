@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from common.agreement.federation import FILE_NAME, Federation, load, save
+from common.agreement.folder import copy_agreement
 from common.agreement.settings import PriorGraph, PublicFile
 from common.errors import InputError
-from server.home.agreement import copy_agreement
 from server.home.places import SETTINGS, alone, create, open_home
 
 
@@ -56,7 +56,7 @@ def test_an_agreement_is_copied_with_its_public_files(
     assert load(home.agreement / FILE_NAME).digest == load(source / FILE_NAME).digest
     (source / "prior" / "edges.csv").write_text("a,b\nGENE0,GENE2\n")
     with pytest.raises(InputError, match="not the file agreed on"):
-        copy_agreement(source, tmp_path / "copy")
+        copy_agreement(source / FILE_NAME, tmp_path / "copy")
 
 
 def test_nothing_is_written_over(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from flwr.app import Message
 
-from common.agreement.federation import quorum
 from common.errors import RefusalCode
 from common.messages.exchange import STATISTICS, RefusalReply, StatisticsReply, StatisticsRequest
 from server.participants.enrolment import Enrolment
@@ -187,7 +186,7 @@ def test_once_a_quorum_is_there_the_others_are_waited_for_no_longer_than_agreed(
     ("share", "needed"), [(0.01, 1), (0.25, 1), (0.26, 2), (0.5, 2), (0.75, 3), (1.0, 4)]
 )
 def test_quorum_is_the_share_of_participants_rounded_up(bench: "Bench", share: float, needed: int) -> None:
-    assert quorum(bench.federation(quorum=share)) == needed
+    assert bench.federation(quorum=share).quorum == needed
 
 
 def enrolments(**nodes: int) -> dict[str, Enrolment]:

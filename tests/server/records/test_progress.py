@@ -19,6 +19,11 @@ def test_a_run_that_asked_nobody_has_no_progress(tmp_path: Path) -> None:
     assert read_progress(tmp_path) is None
 
 
+def test_a_file_that_a_power_cut_emptied_is_no_progress(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_bytes(b"")
+    assert read_progress(tmp_path) is None
+
+
 def test_who_was_asked_and_who_has_answered(bench: "Bench", tmp_path: Path) -> None:
     progress = ProgressFile(tmp_path)
     progress.begin("train", 3, {7: "north", 8: "east"})

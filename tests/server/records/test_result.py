@@ -1,3 +1,5 @@
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +8,7 @@ import torch
 
 from common.errors import InputError
 from common.patients.preprocessing import Preprocessing
-from server.records.result import WEIGHTS, Result, load_result, save_result
+from server.records.result import PREPROCESSING, WEIGHTS, Result, load_result, save_result
 
 
 @pytest.fixture
@@ -36,14 +38,15 @@ def test_a_failed_write_leaves_the_earlier_file(
     save_result(tmp_path, result)
     before = (tmp_path / WEIGHTS).read_bytes()
 
-    def half(arrays: object, path: Path) -> None:
-        path.write_bytes(before[:10])
-        raise OSError
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("server.records.result.save_file", half)
-    with pytest.raises(OSError):
-        save_result(tmp_path, result)
+    changed = {name: array + 1 for name, array in result.weights.items()}
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        save_result(tmp_path, replace(result, weights=changed))
     assert (tmp_path / WEIGHTS).read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted((WEIGHTS, PREPROCESSING))
 
 
 def test_missing_and_damaged_files_are_told_apart(result: Result, tmp_path: Path) -> None:

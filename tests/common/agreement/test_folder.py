@@ -1,4 +1,4 @@
-"""A run keeps the agreement it was run on, every public file at its place, and nothing else of the folder."""
+"""A copy of an agreement: every public file at its place, and nothing else of the folder."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from common.agreement.federation import FILE_NAME, Federation, load, save
+from common.agreement.folder import copy_agreement, copy_public_files
 from common.agreement.settings import PriorGraph, PublicFile
 from common.errors import InputError
-from server.home.agreement import SKELETON, copy_agreement
 
 FILES = {
     "edges": ("prior/edges.csv", "a,b\nGENE0,GENE1\n"),
@@ -43,7 +43,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_the_agreement_and_what_it_names_are_copied_and_nothing_else(source: Path, target: Path) -> None:
-    copied = copy_agreement(source, target)
+    copied = copy_agreement(source / FILE_NAME, target)
     before, after = contents(source), contents(target)
     assert before.pop("notes.txt")
     assert after == before
@@ -52,7 +52,7 @@ def test_the_agreement_and_what_it_names_are_copied_and_nothing_else(source: Pat
 
 
 def test_a_copy_does_not_follow_what_happens_to_the_original(source: Path, target: Path) -> None:
-    copied = copy_agreement(source, target)
+    copied = copy_agreement(source / FILE_NAME, target)
     save(copied.changed({"training.rounds": "7"}), source / FILE_NAME)
     (source / "prior" / "edges.csv").write_text("a,b\n")
     assert load(target / FILE_NAME) == copied
@@ -91,13 +91,34 @@ def test_an_agreement_that_is_not_whole_is_not_copied_by_half(
 ) -> None:
     spoil(source)
     with pytest.raises(InputError, match=told):
-        copy_agreement(source, target)
+        copy_agreement(source / FILE_NAME, target)
     assert contents(target) == {}
 
 
-def test_the_first_draft_can_be_read_as_it_is(tmp_path: Path) -> None:
-    (tmp_path / FILE_NAME).write_text(SKELETON)
-    draft = load(tmp_path / FILE_NAME)
-    assert [participant.name for participant in draft.participants] == ["hospital 1", "hospital 2"]
-    assert [task.name for task in draft.tasks] == ["survival"]
-    assert draft.privacy is None
+def test_a_disk_that_fails_leaves_no_copy_that_could_be_taken_for_whole(
+    source: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The federation file comes last: what has none is no agreement."""
+    replace = Path.replace
+
+    def dies(path: Path, to: Path) -> Path:
+        if to.name == FILE_NAME:
+            raise OSError(28, "No space left on device")
+        return replace(path, to)
+
+    monkeypatch.setattr(Path, "replace", dies)
+    with pytest.raises(OSError, match="No space"):
+        copy_agreement(source / FILE_NAME, target)
+    assert set(contents(target)) == {path for path, _ in FILES.values()}
+
+
+def test_public_files_can_be_copied_for_another_agreement(source: Path, target: Path) -> None:
+    copy_public_files(load(source / FILE_NAME), source, target)
+    assert set(contents(target)) == {path for path, _ in FILES.values()}
+
+
+def test_an_agreement_says_its_public_files(source: Path, make_federation: Callable[..., Federation]) -> None:
+    assert [file.path for file in load(source / FILE_NAME).public_files] == [
+        path for path, _ in FILES.values()
+    ]
+    assert make_federation().public_files == ()
