@@ -10,6 +10,7 @@ import typer
 from client.cli import receipts_app, site_app
 from common.console import BAD_INPUT, explained
 from server.cli import coordinator_app
+from simulations.cohorts.sources import cohort_sources
 from simulations.commands.bench import bench_app
 from simulations.commands.privacy import privacy_app
 
@@ -55,9 +56,9 @@ def simulate(
     cohort: Annotated[
         str,
         typer.Argument(
-            help="Cohort to simulate: lung, synthetic, tcga-CANCER, tcga-pan5, fed-tcga-brca, fed-heart, ici, cdisc, "
-            "or a folder that holds federation.toml and one site folder per hospital. Write ./NAME for a folder "
-            "that is called like a cohort."
+            help=f"Cohort to simulate: {', '.join(source.name for source in cohort_sources())}, or a folder that "
+            "holds federation.toml and one site folder per hospital. Write ./NAME for a folder that is called "
+            "like a cohort."
         ),
     ] = "lung",
     data: Annotated[
