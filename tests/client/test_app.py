@@ -90,7 +90,7 @@ def test_no_request_can_choose_the_training_patients(
         trained_on.append(batch.values["clinical"][:, 0].numpy())
         return train(model, batch, *rest)
 
-    monkeypatch.setattr("client.app.train", spy)
+    monkeypatch.setattr("client.rounds.train.train", spy)
     seeds = (0, 1, 7, 2**31 - 1)
     replies = [hospital.train(seed=seed) for seed in seeds]
     assert any((array != replies[1].weights[name]).any() for name, array in replies[0].weights.items())

@@ -13,6 +13,7 @@ from client.ledger import heads as ledger_heads
 from client.ledger import ledger
 from client.ledger.heads import HEAD_FILE
 from client.ledger.ledger import LEDGER, Ledger
+from client.rounds import accounts, requests, train
 from client.site_folder.policy import Limit
 from common.agreement.federation import save
 from common.agreement.settings import Privacy
@@ -23,7 +24,9 @@ from common.privacy.planning import with_privacy
 from simulations.engines.flower_internals import acting_as
 from tests.client.conftest import NODE, Hospital, Site, killed_at
 
-FILES = {module.__file__ for module in (client.app, ledger, ledger_chain, ledger_heads)}
+FILES = {
+    module.__file__ for module in (client.app, accounts, requests, train, ledger, ledger_chain, ledger_heads)
+}
 PRIVACY = Privacy(noise_multiplier=2.0, sampling_rate=0.5, expected_batch_size=6, steps=2)
 PAID = Release(mechanism="training", noise_multiplier=2.0, sampling_rate=0.5, steps=2)
 EARLIER = Release(mechanism="statistics", noise_multiplier=20.0)
@@ -81,7 +84,7 @@ def test_a_kill_at_any_line_of_an_answer_never_loses_what_was_trained(
         if answer():
             replied.touch()
 
-    monkeypatch.setattr("client.app.train_privately", training)
+    monkeypatch.setattr("client.rounds.train.train_privately", training)
     assert answer()  # the site is open from now on, as after a round
     line, killed, outcomes = 0, True, set()
     while killed:

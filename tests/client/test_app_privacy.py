@@ -207,7 +207,7 @@ def test_the_stricter_of_file_and_policy_is_what_is_computed_and_what_is_booked(
         computed.append(next(each for each in arguments if isinstance(each, Privacy)))
         train_privately(*arguments)
 
-    monkeypatch.setattr("client.app.train_privately", spy)
+    monkeypatch.setattr("client.rounds.train.train_privately", spy)
     private.train()
     assert computed == [
         PRIVACY.model_copy(
@@ -229,7 +229,7 @@ def test_the_noise_of_statistics_is_what_is_booked(
         computed.append(noise)
         return noised_statistics(batch, federation, noise, secret)
 
-    monkeypatch.setattr("client.app.noised_statistics", spy)
+    monkeypatch.setattr("client.rounds.statistics.noised_statistics", spy)
     hospital.statistics()
     assert computed == [7.0]
     assert ledger(hospital) == [Release(mechanism="statistics", noise_multiplier=7.0)]
@@ -342,7 +342,7 @@ def test_a_failure_after_the_reservation_is_counted(
         raise RuntimeError("patient CANARY-8371")
 
     with monkeypatch.context() as patch:
-        patch.setattr("client.app.train_privately", explode)
+        patch.setattr("client.rounds.train.train_privately", explode)
         assert private.refusal("train", private.request().to_record()) is RefusalCode.INTERNAL
     assert spend(ledger(private), 1e-3) == spend([ROUND], 1e-3)
 

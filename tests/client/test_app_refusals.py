@@ -170,7 +170,7 @@ def test_an_exception_inside_becomes_a_code(
         raise RuntimeError("patient CANARY-8371 has 98765.4321")
 
     request = hospital.request().to_record()
-    monkeypatch.setattr("client.app.evaluate", explode)
+    monkeypatch.setattr("client.rounds.evaluate.evaluate", explode)
     assert hospital.refusal("train", request) is RefusalCode.INTERNAL
     assert hospital.refusal("evaluate", request) is RefusalCode.INTERNAL
     hospital.assert_quiet(everything_logged())
@@ -196,7 +196,7 @@ def test_the_sites_own_log_says_why_it_refused_and_no_value(
 
     request = hospital.request()
     caplog.clear()
-    monkeypatch.setattr("client.app.evaluate", explode)
+    monkeypatch.setattr("client.rounds.evaluate.evaluate", explode)
     code = RefusalCode.TRAINING_DIVERGED if refused else RefusalCode.INTERNAL
     assert hospital.refusal("train", request.to_record()) is code
     hospital.refusal("train", RecordDict())

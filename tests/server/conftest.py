@@ -75,7 +75,7 @@ class FakeGrid(Grid):
 
 @pytest.fixture(autouse=True)
 def waited(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """How long was waited for replies: the time of `server.dispatch` passes by waiting alone."""
+    """How long was waited for replies: the time of `server.runs.dispatch` passes by waiting alone."""
     waited: list[float] = []
     clock = SimpleNamespace(monotonic=lambda: sum(waited), sleep=waited.append)
     monkeypatch.setattr(dispatch, "time", clock)

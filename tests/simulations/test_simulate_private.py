@@ -278,7 +278,7 @@ def test_a_private_run_that_fails_leaves_the_others(
     def diverges(*_: object) -> None:
         raise RuntimeError("not finite")
 
-    monkeypatch.setattr("client.app.train_privately", diverges)
+    monkeypatch.setattr("client.rounds.train.train_privately", diverges)
     ended = consilium(
         "simulate", cohort, "--fold", 0, "--engine", "serial", "--epsilon", 2, "--out", tmp_path / "out"
     )

@@ -37,7 +37,11 @@ PARTS = {
         "client.rounds.site._checked",
     ),
     "tables": ("client.rounds.site.read_cohort", "client.rounds.site.built_or_kept"),
-    "training": ("client.app.train", "client.app.train_privately", "client.rounds.evaluate._validated"),
+    "training": (
+        "client.rounds.train.train",
+        "client.rounds.train.train_privately",
+        "client.rounds.train.validation_metrics",
+    ),
     "gate, receipt": ("client.runtime.launcher.Launcher.release",),
 }
 """Part -> the functions it is spent in, less the imports and other parts within; `tables` has the graphs, if kept."""
@@ -127,9 +131,10 @@ def main(site: Path, request: Path, begun: float) -> dict[str, float]:
     with acting_as(context.run_id, context.node_id, 1):
         launcher.admit(task)
         import client.app
-        import client.rounds.site  # noqa: F401
+        import client.rounds.site
+        import client.rounds.train  # noqa: F401
 
-        _watch(clock, "client.app")
+        _watch(clock, "client.rounds.train")
         _watch(clock, "client.rounds.site")
         left = launcher.release(launcher.answer(message, context))
     if left.has_error() or left.content.config_records["header"]["message"] != "TrainReply":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from client.commands import check as checking
+from client.commands import status as status_of
 from client.commands.check import check, check_lines
 from client.commands.status import Status, status, status_lines
 from client.runtime.services import SUPEREXEC, SUPERNODE
@@ -125,8 +125,8 @@ def test_services_are_told_apart(approved: Home, monkeypatch: pytest.MonkeyPatch
         SUPERNODE: ServiceState(pid=4711, restarts=2),
         SUPEREXEC: ServiceState(pid=None, last_exit=-9, restarts=3),
     }
-    monkeypatch.setattr(checking, "read_state", lambda path: State(pid=1, birth="now", services=services))
-    monkeypatch.setattr(checking, "answers", lambda *_: answering)
+    monkeypatch.setattr(status_of, "read_state", lambda path: State(pid=1, birth="now", services=services))
+    monkeypatch.setattr(status_of, "answers", lambda *_: answering)
     found = status(approved)
     assert Status.model_validate_json(found.model_dump_json()) == found
     assert (found.running, found.answering) == (True, answering)

@@ -355,7 +355,7 @@ def test_a_check_reads_the_tables_themselves(home: Home, monkeypatch: pytest.Mon
 def test_a_site_that_was_kept_is_opened_without_the_reader_of_tables(home: Home) -> None:
     opened(home)
     program = (
-        "import sys; from pathlib import Path; from client.site import Site;"
+        "import sys; from pathlib import Path; from client.rounds.site import Site;"
         "Site(*map(Path, sys.argv[1:])); print(sorted({'pandas', 'pyarrow'} & set(sys.modules)))"
     )
     command = [sys.executable, "-c", program, str(home.folder), str(home.agreement), str(home.cache)]

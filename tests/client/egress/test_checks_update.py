@@ -51,7 +51,7 @@ def inflated(array: NDArray[Any]) -> bytes:
 
 
 def deflated(plain: bytes) -> NDArray[np.uint8]:
-    """As `common.compression` does it."""
+    """As `common.messages.compression` does it."""
     coder = zlib.compressobj(level=1, strategy=zlib.Z_RLE)
     return np.frombuffer(coder.compress(plain) + coder.flush(), np.uint8)
 

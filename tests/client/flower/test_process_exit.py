@@ -7,7 +7,7 @@ import pytest
 
 PROGRAM = """
 import atexit, sys, threading
-from client.ending import end_after
+from client.flower.process_exit import end_after
 atexit.register(lambda: print("taken apart"))
 threading.Thread(target=threading.Event().wait).start()
 def work():

@@ -15,7 +15,7 @@ flower = types.ModuleType("flwr.supernode.cli")
 flower.flower_supernode = supernode
 sys.modules["flwr.supernode.cli"] = flower
 sys.argv = ["client.flower.supernode", "--superlink", "fl.example.org:9443"]
-from client.node import main
+from client.flower.supernode import main
 main()
 """
 

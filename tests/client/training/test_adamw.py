@@ -38,7 +38,7 @@ def test_without_gradients_nothing_moves() -> None:
 
 def test_it_does_not_bring_the_compiler() -> None:
     program = (
-        "import sys, torch; from client.adamw import AdamW; layer = torch.nn.Linear(2, 2);"
+        "import sys, torch; from client.training.adamw import AdamW; layer = torch.nn.Linear(2, 2);"
         "optimiser = AdamW(layer.parameters(), lr=0.1, weight_decay=0.1);"
         "layer(torch.ones(1, 2)).sum().backward(); optimiser.step();"
         "print('torch._dynamo' in sys.modules)"

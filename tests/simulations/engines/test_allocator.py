@@ -6,7 +6,7 @@ import pytest
 PROBE = """
 import resource, sys, torch
 if sys.argv[1] == "keep":
-    from simulations.allocator import keep_freed_memory
+    from simulations.engines.allocator import keep_freed_memory
     keep_freed_memory()
 def faults():
     torch.ones(32 << 18).add_(1)

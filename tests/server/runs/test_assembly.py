@@ -115,7 +115,7 @@ def test_waits_for_late_nodes_and_not_beyond_the_deadline(
             grid.answers[node] = says(bench.statistics(site))
             return
 
-    monkeypatch.setattr("server.participants.roster.time.sleep", connect)
+    monkeypatch.setattr("server.runs.assembly.time.sleep", connect)
     assert set(enrol(grid, bench.federation(), -1).nodes) == set(bench.nodes)
     monkeypatch.undo()
     nobody = enrol(bench.grid({}), bench.federation(deadline_s=0.01), -1)
@@ -173,8 +173,8 @@ def test_once_a_quorum_is_there_the_others_are_waited_for_no_longer_than_agreed(
 ) -> None:
     clock = Clock(bench, events)
     monkeypatch.setattr("server.runs.assembly.POLL_S", 1.0)
-    monkeypatch.setattr("server.participants.roster.time.monotonic", lambda: clock.now)
-    monkeypatch.setattr("server.participants.roster.time.sleep", clock.sleep)
+    monkeypatch.setattr("server.runs.assembly.time.monotonic", lambda: clock.now)
+    monkeypatch.setattr("server.runs.assembly.time.sleep", clock.sleep)
     federation = bench.federation(deadline_s=100.0)
     rounds = federation.rounds.model_copy(update={"assembly_s": 20.0})
     roster = enrol(clock.grid, federation.model_copy(update={"rounds": rounds}), -1)
