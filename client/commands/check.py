@@ -3,7 +3,7 @@
 from typing import Any
 
 from client.data.cohort import passport
-from client.data.reader import inspect_cohort
+from client.data.inspection import inspect_cohort
 from client.site_folder.places import Home, read_approval
 from common.agreement.federation import load
 from common.errors import InputError, Refusal, refusal_text

@@ -25,7 +25,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from client.data.cohort import Cohort
-from client.data.reader import read_cohort
+from client.data.inspection import read_cohort
 from client.site_folder.site_file import OUTCOMES, SITE_FILE, SiteFile
 from common.agreement.bundle import PACKAGE
 from common.agreement.federation import Federation

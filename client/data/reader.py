@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from client.data.cohort import Cohort
 from client.data.outcomes import folds, groups, read_labels
 from client.data.tables import Array, Table, check_ranges, codes, numbers, read_table
-from client.site_folder.site_file import OUTCOMES, SITE_FILE, SiteFile, read_site_file
+from client.site_folder.site_file import OUTCOMES, SITE_FILE, SiteFile
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality
 from common.agreement.tasks import ResponseTask
@@ -109,27 +109,3 @@ def _one_hot(places: NDArray[np.int64], levels: int) -> Array:
     hot: Array = np.eye(levels)[np.maximum(places, 0)]
     hot[places < 0] = np.nan
     return hot
-
-
-def read_cohort(folder: Path, federation: Federation) -> Cohort:
-    """Read and validate a site folder.
-
-    Raises:
-        InputError: with the first problem found; nothing is returned by half.
-    """
-    cohort, problems = inspect_cohort(folder, federation)
-    if problems:
-        raise problems[0]
-    assert cohort is not None
-    return cohort
-
-
-def inspect_cohort(folder: Path, federation: Federation) -> tuple[Cohort | None, list[InputError]]:
-    """Read a site folder and list every problem in it; the cohort is None if outcomes cannot be read.
-
-    Raises:
-        InputError: if `site.toml` itself is not usable.
-    """
-    from client.data.reader import read_folder  # brings pandas, which a site opened from its cache is spared
-
-    return read_folder(folder, read_site_file(folder, federation), federation)

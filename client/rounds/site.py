@@ -9,7 +9,7 @@ from flwr.app import Context
 
 from client.data.cache import built_or_kept
 from client.data.cohort import Cohort, split
-from client.data.reader import read_cohort
+from client.data.inspection import read_cohort
 from client.ledger.heads import HEAD_FILE
 from client.rounds.site_pool import Opened
 from client.site_folder.policy import Terms, agree

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from client.data.reader import read_cohort
+from client.data.inspection import read_cohort
 from common.agreement.federation import FILE_NAME, Federation, load
 from common.errors import InputError
 from common.patients.batch import PatientBatch

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from client.data.inspection import read_cohort
 from client.data.outcomes import folds
-from client.data.reader import read_cohort
 from client.data.tables import read_table
 from client.site_folder.site_file import OUTCOMES, SITE_FILE, SiteFile, read_site_file
 from common.agreement.federation import Federation

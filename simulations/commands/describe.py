@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from client.data.cohort import passport
-from client.data.reader import inspect_cohort
+from client.data.inspection import inspect_cohort
 from client.site_folder.site_file import SITE_FILE
 from common.agreement.federation import FILE_NAME, Federation, load
 from common.agreement.tasks import Task

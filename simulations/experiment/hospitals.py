@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from client.data.cohort import Cohort
-from client.data.reader import read_cohort
+from client.data.inspection import read_cohort
 from common.agreement.federation import Federation
 from common.agreement.tasks import SurvivalTask, Task
 from common.patients.batch import PatientBatch, concatenate

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from client.data.reader import read_cohort
+from client.data.inspection import read_cohort
 from common.agreement.federation import FILE_NAME, Federation, load
 from common.agreement.modalities import Modality
 from common.agreement.settings import ModelConfig, Participant, Privacy, Training

@@ -25,7 +25,7 @@ from flwr.app import Message
 from pydantic import BaseModel, ConfigDict, Field
 
 from client.commands.approve import approve, read_proposal
-from client.data.reader import read_cohort
+from client.data.inspection import read_cohort
 from client.ledger.heads import HEAD_FILE
 from client.runtime.services import inherited
 from client.site_folder.keys import new_key

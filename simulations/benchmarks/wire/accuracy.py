@@ -12,7 +12,7 @@ from flwr.serverapp import Grid, ServerApp
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
-from client.data.reader import read_cohort
+from client.data.inspection import read_cohort
 from client.flower.internals import weigh
 from common.agreement.federation import FILE_NAME, Federation, load
 from common.agreement.settings import Wire

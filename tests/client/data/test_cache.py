@@ -19,7 +19,7 @@ from torch import Tensor
 
 from client.commands.check import check
 from client.data import cache as caching
-from client.data.reader import read_cohort
+from client.data.inspection import read_cohort
 from client.rounds.site import Site
 from client.site_folder.places import Approval, Home
 from client.site_folder.site_file import SiteFile

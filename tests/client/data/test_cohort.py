@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from client.data.reader import inspect_cohort, read_cohort
+from client.data.inspection import inspect_cohort, read_cohort
 from client.site_folder.policy import Policy
 from client.site_folder.site_file import read_site_file
 from common.agreement.federation import Federation

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from client.data.cohort import Cohort, passport
-from client.data.reader import read_cohort, read_folder
+from client.data.inspection import read_cohort
+from client.data.reader import read_folder
 from client.site_folder.site_file import read_site_file
 from common.agreement.federation import Federation
 from common.errors import InputError

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from client.data.reader import read_cohort
+from client.data.inspection import read_cohort
 from common.agreement.federation import Federation
 from common.errors import InputError
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from client.data.reader import read_cohort
+from client.data.inspection import read_cohort
 from common.agreement.federation import FILE_NAME, Federation, load
 from common.patients.batch import PatientBatch
 from common.patients.preprocessing import combine, site_statistics

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from client.data.reader import read_cohort
+from client.data.inspection import read_cohort
 from client.site_folder.site_file import SITE_FILE, read_site_file
 from common.agreement.federation import FILE_NAME, Federation, load
 from common.errors import InputError

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from client.data.cohort import Cohort
-from client.data.reader import read_cohort
+from client.data.inspection import read_cohort
 from common.agreement.federation import FILE_NAME, load
 from common.errors import InputError
 from simulations.cohorts.folders import find_sites

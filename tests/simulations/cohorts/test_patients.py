@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from client.data.reader import read_cohort
+from client.data.inspection import read_cohort
 from common.agreement.modalities import Modality
 from common.agreement.tasks import SurvivalTask
 from common.errors import InputError

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from client.data.cohort import Cohort
-from client.data.reader import read_cohort
+from client.data.inspection import read_cohort
 from common.agreement.federation import FILE_NAME, Federation, load
 from common.agreement.tasks import ResponseTask, SurvivalTask, ToxicityTask
 from common.errors import InputError

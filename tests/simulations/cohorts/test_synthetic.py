@@ -7,7 +7,7 @@ import torch
 from lifelines.utils import concordance_index
 
 from client.data.cohort import Cohort
-from client.data.reader import read_cohort
+from client.data.inspection import read_cohort
 from common.agreement.federation import FILE_NAME, load
 from simulations.cohorts.folders import find_sites
 from simulations.cohorts.synthetic import CENSORED, write_synthetic

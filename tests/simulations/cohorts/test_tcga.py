@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from client.data.reader import read_cohort
+from client.data.inspection import read_cohort
 from common.agreement.federation import FILE_NAME, load
 from simulations.cohorts.folders import find_sites
 from simulations.cohorts.sources import write_cohort

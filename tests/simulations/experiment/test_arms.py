@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from client.data.reader import read_cohort
+from client.data.inspection import read_cohort
 from common.agreement.federation import FILE_NAME, load
 from common.agreement.settings import Privacy
 from common.errors import InputError, RefusalCode
