@@ -6,7 +6,7 @@ from typing import ParamSpec
 
 import typer
 
-from common.errors import InputError, Refusal, refusal_text
+from common.errors import InputError, MachineError, Refusal, refusal_text
 
 P = ParamSpec("P")
 
@@ -29,7 +29,7 @@ def explained(command: Callable[P, None]) -> Callable[P, None]:
             raise
         except OSError as error:
             where, what = error.filename or "a file", error.strerror or str(error) or type(error).__name__
-            told = InputError(str(where), what, "check its name, its permissions and the space left")
+            told = MachineError(str(where), what, "check its name, its permissions and the space left")
             raise _ended(str(told), BAD_INPUT) from None
         except KeyboardInterrupt:
             raise _ended("interrupted; nothing was written.", INTERRUPTED) from None

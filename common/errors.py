@@ -1,24 +1,136 @@
-"""The two ways Consilium says no: a sentence for a person, a code for the other side.
+"""Errors of bad input, as a sentence for a person, and refusals, as a code for the other side.
 
 A sentence never contains a value from a patient's row, nor an identifier: it names the file, the column
 and the remedy. A code is all that leaves a hospital when something inside it went wrong.
 """
 
 from enum import StrEnum
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:  # the commands start without pydantic
+    from pydantic import ValidationError
+
+
+class InputCode(StrEnum):
+    """Kinds of bad input, for programs; `docs/errors.md` has a line for each of them."""
+
+    INPUT_INVALID = "input-invalid"
+    FILE_MISSING = "file-missing"
+    FILE_UNREADABLE = "file-unreadable"
+    CONTENT_INVALID = "content-invalid"
+    OPTION_INVALID = "option-invalid"
+    STATE_WRONG = "state-wrong"
+    NOT_APPROVED = "not-approved"
+    INTEGRITY_BROKEN = "integrity-broken"
+    GUARANTEE_BROKEN = "guarantee-broken"
+    MACHINE_UNFIT = "machine-unfit"
+    DEPENDENCY_MISSING = "dependency-missing"
+    SERVICE_UNREACHABLE = "service-unreachable"
 
 
 class InputError(Exception):
-    """Bad input, told to the person who can mend it.
+    """Bad input, explained to the person who can mend it.
 
     Args:
         where: the file, and the column or key in it.
         what: what is wrong, without any value from a patient's row.
         remedy: what to do next.
+
+    Attributes:
+        code: the kind of error, the same for all errors of a class and in every version.
     """
+
+    code: ClassVar[InputCode] = InputCode.INPUT_INVALID
 
     def __init__(self, where: str, what: str, remedy: str) -> None:
         super().__init__(f"{where}: {what}; {remedy}.")
         self.where, self.what, self.remedy = where, what, remedy
+
+
+class MissingFileError(InputError):
+    """A file or folder that is not there."""
+
+    code = InputCode.FILE_MISSING
+
+
+class UnreadableFileError(InputError):
+    """A file that cannot be read or written, or has not the format that it should have."""
+
+    code = InputCode.FILE_UNREADABLE
+
+
+class InvalidContentError(InputError):
+    """A file that can be read, with a key, a column or a cell that does not fit."""
+
+    code = InputCode.CONTENT_INVALID
+
+
+class OptionError(InputError):
+    """An option or argument of a command or a call that does not fit."""
+
+    code = InputCode.OPTION_INVALID
+
+
+class StateError(InputError):
+    """A step that does not fit the present state, such as the start of services that run already."""
+
+    code = InputCode.STATE_WRONG
+
+
+class ApprovalError(InputError):
+    """A federation file that the hospital has not approved as it is."""
+
+    code = InputCode.NOT_APPROVED
+
+
+class IntegrityError(InputError):
+    """A file that was changed, cut or rolled back since it was written, signed or agreed on."""
+
+    code = InputCode.INTEGRITY_BROKEN
+
+
+class GuaranteeError(InputError):
+    """An agreement under which differential privacy would not hold."""
+
+    code = InputCode.GUARANTEE_BROKEN
+
+
+class MachineError(InputError):
+    """A machine that lacks a device, a port, a program, room on its disk or a permission."""
+
+    code = InputCode.MACHINE_UNFIT
+
+
+class MissingDependencyError(MachineError):
+    """A Python package that is not installed."""
+
+    code = InputCode.DEPENDENCY_MISSING
+
+
+class UnreachableError(InputError):
+    """A service that does not answer, or not as it should."""
+
+    code = InputCode.SERVICE_UNREACHABLE
+
+
+def first_problem(error: "ValidationError") -> tuple[str, str]:
+    """Key and message of the first thing a schema objects to.
+
+    Both are without the value, and escaped where they are not printable: a file must not move a terminal's cursor.
+    """
+    first = error.errors(include_input=False, include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"]) or "the whole file"
+    return _escaped(key), _escaped(first["msg"])
+
+
+def invalid_content(where: str, error: "ValidationError", remedy: str = "correct it") -> InvalidContentError:
+    """The first thing that a schema objects to, as an error of the file `where`."""
+    key, message = first_problem(error)
+    return InvalidContentError(f"{where}, {key}", message, remedy)
+
+
+def _escaped(text: str) -> str:
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 
 class RefusalCode(StrEnum):

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.agreement.bundle import RUN
 from common.agreement.federation import FILE_NAME, load
-from common.errors import InputError
+from common.errors import OptionError, StateError, invalid_content
 from server.home.places import ENROLLED, HOME_VARIABLE, Home
 from server.participants.enrolment import read_enrolled
 from server.runs.coordination import OnRound, coordinate
@@ -49,9 +49,7 @@ class RunConfig(BaseModel):
         try:
             return cls.model_validate(config)
         except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False)[0]
-            key = ".".join(str(part) for part in first["loc"])
-            raise InputError(f"{_WHERE}, {key}", first["msg"], "give it with --run-config") from None
+            raise invalid_content(_WHERE, error, "give it with --run-config") from None
 
 
 def run_folder(config: UserConfig, environ: Mapping[str, str]) -> Path:
@@ -62,13 +60,13 @@ def run_folder(config: UserConfig, environ: Mapping[str, str]) -> Path:
     """
     remedy = "start runs by `consilium coordinator run` alone"
     if not (home := environ.get(HOME_VARIABLE)):
-        raise InputError(HOME_VARIABLE, "is not set", "start the services by `consilium coordinator start`")
+        raise StateError(HOME_VARIABLE, "is not set", "start the services by `consilium coordinator start`")
     name = config.get(RUN)
     if not isinstance(name, str) or not _RUN_NAME.fullmatch(name):
-        raise InputError(f"{_WHERE}, {RUN}", "is not the name of a run", remedy)
+        raise OptionError(f"{_WHERE}, {RUN}", "is not the name of a run", remedy)
     out = Home(Path(home)).runs / name
     if out.is_symlink() or not out.is_dir():
-        raise InputError(f"{_WHERE}, {RUN}", "there is no such run", remedy)
+        raise OptionError(f"{_WHERE}, {RUN}", "there is no such run", remedy)
     return out
 
 

@@ -110,13 +110,13 @@ def logs(
     as_json: JsonOption = False,
 ) -> None:
     """Print the last lines of the services' logs."""
-    from common.errors import InputError
+    from common.errors import OptionError
     from server.home.places import open_home
     from server.services.processes import PROXY, SUPEREXEC, SUPERLINK
 
     names = (SUPERLINK, SUPEREXEC, PROXY)
     if service is not None and service not in names:
-        raise InputError(service, "is no service", f"name one of {', '.join(names)}")
+        raise OptionError(service, "is no service", f"name one of {', '.join(names)}")
     found = open_home(folder).logs
     told = {name: _last(found / f"{name}.log", lines) for name in (names if service is None else (service,))}
     if as_json:

@@ -7,7 +7,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.agreement.federation import FILE_NAME
-from common.errors import InputError
+from common.errors import InputError, invalid_content
 
 APPROVAL_FILE = "approval.json"
 
@@ -143,6 +143,4 @@ def _read(path: Path, kind: type[Kept], remedy: str) -> Kept:
     except FileNotFoundError:
         raise InputError(str(path), "there is no such file", remedy) from None
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the whole file"
-        raise InputError(f"{path}, {place}", first["msg"], remedy) from None
+        raise invalid_content(str(path), error, remedy) from None

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from client.site_folder.policy import Policy
 from common.agreement.federation import Federation
-from common.errors import InputError
+from common.errors import InputError, invalid_content
 
 SITE_FILE = "site.toml"
 
@@ -63,9 +63,7 @@ def parse_site_file(folder: Path) -> SiteFile:
         what = f"cannot be read as TOML ({type(error).__name__})"
         raise InputError(str(path), what, "correct it") from None
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{path}, {place}", first["msg"], "correct it") from None
+        raise invalid_content(str(path), error) from None
 
 
 def read_site_file(folder: Path, federation: Federation) -> SiteFile:

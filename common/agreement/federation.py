@@ -24,7 +24,7 @@ from common.agreement.settings import (
     Wire,
 )
 from common.agreement.tasks import SurvivalTask, Task
-from common.errors import InputError
+from common.errors import IntegrityError, MissingFileError, OptionError, UnreadableFileError, invalid_content
 from common.files import write_whole
 
 FILE_NAME = "federation.toml"
@@ -102,12 +102,12 @@ class Federation(Agreed):
             section, _, key = dotted.rpartition(".")
             if section == "privacy" and data[section] is None and key in Privacy.model_fields:
                 what = "needs [privacy] in the federation file or --epsilon"
-                raise InputError(f"--set {dotted}", what, "give a target, such as --epsilon 8")
+                raise OptionError(f"--set {dotted}", what, "give a target, such as --epsilon 8")
             place: dict[str, Any] = (data.get(section) or {}) if section in _CHANGEABLE else {}
             if dotted == "minimum_patients":
                 place = data
             if key not in place:
-                raise InputError(f"--set {dotted}", "is not a setting of the federation file", _SETTINGS)
+                raise OptionError(f"--set {dotted}", "is not a setting of the federation file", _SETTINGS)
             place[key] = text
         return _validated(data, "--set")
 
@@ -151,14 +151,7 @@ def _validated(data: dict[str, Any], where: str) -> Federation:
     try:
         return Federation.model_validate(data, strict=False)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the whole file"
-        raise InputError(f"{where}, {_escaped(place)}", _escaped(first["msg"]), "correct it") from None
-
-
-def _escaped(text: str) -> str:
-    """A text, what is not printable in it written as in a program: the file must not move a terminal's cursor."""
-    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+        raise invalid_content(where, error) from None
 
 
 def load(path: Path) -> Federation:
@@ -170,18 +163,18 @@ def load(path: Path) -> Federation:
     try:
         federation = _validated(tomllib.loads(path.read_text(encoding="utf-8")), str(path))
     except FileNotFoundError:
-        raise InputError(
+        raise MissingFileError(
             str(path), "there is no such file", f"name a folder that holds {FILE_NAME}"
         ) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(
+        raise UnreadableFileError(
             str(path), f"cannot be read as TOML ({type(error).__name__})", "correct it"
         ) from None
     for file in federation.public_files:
         if not (path.parent / file.path).is_file():
-            raise InputError(str(path.parent / file.path), "is missing", "copy it from the coordinator")
+            raise MissingFileError(str(path.parent / file.path), "is missing", "copy it from the coordinator")
         if PublicFile.of(path.parent, file.path).sha256 != file.sha256:
-            raise InputError(
+            raise IntegrityError(
                 str(path.parent / file.path),
                 "is not the file agreed on",
                 "copy it from the coordinator again",

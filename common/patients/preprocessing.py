@@ -18,7 +18,7 @@ from torch import Tensor
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality
 from common.agreement.tasks import SurvivalTask
-from common.errors import InputError
+from common.errors import InvalidContentError
 from common.patients.batch import PatientBatch
 
 Array = NDArray[np.float64]
@@ -150,7 +150,7 @@ def combine(sites: Sequence[SiteStatistics], federation: Federation) -> Preproce
         if sums[0, 0] == 0 and instead is not None:
             cuts[task.name] = instead.cuts[task.name]
         elif sums[0, 0] == 0:
-            raise InputError(
+            raise InvalidContentError(
                 f"task {task.name}",
                 "no site has enough events to place hazard intervals",
                 "lower statistics.minimum_count",

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from common.agreement.federation import Federation
 from common.agreement.tasks import ResponseTask, SurvivalTask
-from common.errors import InputError
+from common.errors import GuaranteeError, InputError
 from common.patients.batch import PatientBatch
 from common.patients.preprocessing import bounds
 
@@ -33,10 +33,10 @@ def check_agreement(federation: Federation) -> None:
                 "masks are drawn by place in the batch, from a seed that the coordinator knows: without one patient "
                 "all others have other masks, and other gradients"
             )
-            raise InputError(f"model.{rate}", what, "set it to 0: under privacy the noise regularises")
+            raise GuaranteeError(f"model.{rate}", what, "set it to 0: under privacy the noise regularises")
     if federation.training.learn_task_weights and len(federation.tasks) > 1:
         what = "a weight of a task lies outside the layers and has no gradient per patient"
-        raise InputError("training.learn_task_weights", what, "set it to false: tasks then count alike")
+        raise GuaranteeError("training.learn_task_weights", what, "set it to false: tasks then count alike")
     if federation.privacy.statistics == "noised":
         _check_ranges(federation)
 
@@ -51,7 +51,7 @@ def _check_ranges(federation: Federation) -> None:
             column = modality.columns[int(unlimited.argmax())]
             what = "noised sums need a limit to what one patient adds, and its values have none"
             remedy = "give it a plausible low and high or a typical range, or use statistics = declared"
-            raise InputError(f"modality {modality.name}, column {column}", what, remedy)
+            raise GuaranteeError(f"modality {modality.name}, column {column}", what, remedy)
 
 
 PER_PATIENT = (nn.Linear, nn.LayerNorm)
@@ -144,7 +144,7 @@ def _reason_for(module: nn.Module) -> tuple[str, str] | None:
 
 def _unsuitable(path: str, module: nn.Module, reason: tuple[str, str]) -> InputError:
     what, remedy = reason
-    return InputError(
+    return GuaranteeError(
         f"model.{path} ({type(module).__name__})" if path else type(module).__name__, what, remedy
     )
 
@@ -235,7 +235,7 @@ def _couples(name: str, what: str) -> InputError:
     plain = "".join(letter for letter in name.lower() if letter.isalnum())
     known = next((reason for sign, reason in _OBJECTIVES.items() if sign in plain), None)
     instead = "use a loss that is computed for every patient alone, such as those of common.objectives"
-    return InputError(f"objective {name}", *(known or (what, instead)))
+    return GuaranteeError(f"objective {name}", *(known or (what, instead)))
 
 
 def _value_and_gradient(

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from common.errors import InputError
+from common.errors import StateError
 from common.files import write_whole
 from common.processes.supervision_state import ServiceState, State, birth_of, leftovers, read_state
 
@@ -80,7 +80,7 @@ def supervise(services: Sequence[Service], state: Path, logs: Path, stopping: th
         OSError: if a command cannot be started, or the state not be written, the first time.
     """
     if (running := read_state(state)) is not None:
-        raise InputError(str(state), f"process {running.pid} runs these services", "stop it first")
+        raise StateError(str(state), f"process {running.pid} runs these services", "stop it first")
     end_leftovers(state)
     logs.mkdir(parents=True, exist_ok=True)
     watched = [_Watched(service, logs / f"{service.name}.log") for service in services]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from common.errors import InputError
+from common.errors import StateError
 
 PATIENCE_S = 30.0
 """How long to wait for a supervisor to end everything."""
@@ -82,7 +82,7 @@ def end_supervisor(state: Path, patience_s: float = PATIENCE_S) -> bool:
     finally:
         os.close(process)
     if not ended:
-        raise InputError(
+        raise StateError(
             str(state), f"process {found.pid} does not end", "look at its logs, then end it by its id"
         )
     return True

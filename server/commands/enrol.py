@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from common.errors import InputError
+from common.errors import InputError, OptionError, StateError
 from server.home.places import Home, alone
 from server.participants.enrolment import (
     Enrolled,
@@ -32,7 +32,7 @@ def enrol_site(home: Home, site: str, public_key: Path) -> Enrolment:
             key of the right kind, or the coordinator does not run.
     """
     if not (0 < len(site) <= 120 and site.isprintable() and site == site.strip()):
-        raise InputError("the site's name", "is no name", "use that of the federation file's participants")
+        raise OptionError("the site's name", "is no name", "use that of the federation file's participants")
     with alone(home):
         enrolled = read_enrolled(home.enrolled)
         print_ = fingerprint(public_key)
@@ -78,17 +78,17 @@ def _require_free(
     for one in withdrawn:
         if one.fingerprint == print_:
             what = f"is the key of {one.site} that was withdrawn at {one.until}, and stays so"
-            raise InputError(str(public_key), what, _NEW_KEY)
+            raise StateError(str(public_key), what, _NEW_KEY)
     if site in enrolled and enrolled[site].fingerprint != print_:
         what = f"{site} is enrolled since {enrolled[site].since} with another key"
-        raise InputError(
+        raise StateError(
             str(home.enrolled),
             what,
             f"if the hospital has a new key, first `consilium coordinator withdraw {home.folder} '{site}'`",
         )
     for other, enrolment in enrolled.items():
         if other != site and enrolment.fingerprint == print_:
-            raise InputError(
+            raise StateError(
                 str(public_key), f"is the key of {other}", "ask this hospital for a key of its own"
             )
 
@@ -99,7 +99,7 @@ def _node(home: Home, public_key: Path, print_: str) -> int:
     if node is None:
         return register(home, public_key)
     if node.unregistered:
-        raise InputError(str(public_key), "was unregistered at the SuperLink, which is for ever", _NEW_KEY)
+        raise StateError(str(public_key), "was unregistered at the SuperLink, which is for ever", _NEW_KEY)
     return node.number
 
 
@@ -107,4 +107,4 @@ def _not_enrolled(home: Home, site: str, withdrawn: Withdrawn) -> InputError:
     ended = [one.until for one in withdrawn if one.site == site]
     since = f" any more, since {ended[-1]}" if ended else ""
     names = f"`consilium coordinator status {home.folder}` names those who are"
-    return InputError(str(home.enrolled), f"{site} is not enrolled{since}", names)
+    return StateError(str(home.enrolled), f"{site} is not enrolled{since}", names)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from common.errors import InputError
+from common.errors import OptionError, StateError
 from server.commands.run import last_folder
 from server.home.places import Home
 from server.records.dropped import Dropped
@@ -88,7 +88,7 @@ def receipts_of(home: Home, run: str | None) -> RunReceipts:
     records = read_journal(out) if (out / JOURNAL).is_file() else []
     told = [record for record in records if isinstance(record, RunRecord)]
     if not told:
-        raise InputError(str(out), "the run has no journal yet", "wait until the hospitals have answered")
+        raise StateError(str(out), "the run has no journal yet", "wait until the hospitals have answered")
     rounds = [record for record in records if isinstance(record, RoundRecord)]
     return RunReceipts(
         run=out.name,
@@ -171,13 +171,13 @@ def _reasons(dropped: tuple[Dropped, ...]) -> dict[str, str]:
 def _folder(home: Home, run: str | None) -> Path:
     if run is None:
         if (last := last_folder(home.runs)) is None:
-            raise InputError(
+            raise StateError(
                 str(home.runs), "there is no run yet", "start one by `consilium coordinator run`"
             )
         return last
     names = sorted(path.name for path in home.runs.iterdir() if path.is_dir())
     if run not in names:
-        raise InputError(
+        raise OptionError(
             str(home.runs), f"there is no run {run}", f"the last ones are {', '.join(names[-3:]) or 'none'}"
         )
     return home.runs / run

@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from pydantic import BaseModel, ConfigDict
 
-from common.errors import InputError
+from common.errors import IntegrityError, StateError
 from common.files import write_whole
 from common.processes.supervision_state import ServiceState, birth_of, read_state
 from server.home.certificates import (
@@ -88,9 +88,9 @@ def renew(home: Home) -> bool:
         backup = "put it back from a backup"
         authority, signer = read_certificate(home.authority, backup), read_signer(home.authority_key)
         if _left(authority.not_valid_after_utc) <= 0:
-            raise InputError(str(home.authority), "the authority itself has ended", NEW_AUTHORITY)
+            raise StateError(str(home.authority), "the authority itself has ended", NEW_AUTHORITY)
         if authority.public_key() != signer.public_key():
-            raise InputError(str(home.authority_key), f"is not the key of {home.authority}", backup)
+            raise IntegrityError(str(home.authority_key), f"is not the key of {home.authority}", backup)
         certificate, key = new_server(authority, signer, [home.settings().host])
         write_whole(home.certificate, key_bytes(key) + certificate_bytes(certificate), 0o600)
         return _serve(home, certificate)
@@ -106,7 +106,7 @@ def _serve(home: Home, certificate: x509.Certificate) -> bool:
     while {*served(home)} != {_der(certificate)}:
         if time.monotonic() > end:
             what = "the new certificate is in place, but the services do not serve it"
-            raise InputError(str(home.folder), what, _RESTART)
+            raise StateError(str(home.folder), what, _RESTART)
         time.sleep(POLL_S)
     return True
 

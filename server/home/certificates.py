@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from common.errors import InputError
+from common.errors import MissingFileError, UnreadableFileError
 
 AUTHORITY_YEARS, SERVER_YEARS = 10, 5
 
@@ -95,9 +95,9 @@ def read_certificate(path: Path, remedy: str) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(path.read_bytes())
     except FileNotFoundError:
-        raise InputError(str(path), "there is no such file", remedy) from None
+        raise MissingFileError(str(path), "there is no such file", remedy) from None
     except ValueError:
-        raise InputError(str(path), "holds no certificate", remedy) from None
+        raise UnreadableFileError(str(path), "holds no certificate", remedy) from None
 
 
 def read_signer(path: Path) -> ec.EllipticCurvePrivateKey:
@@ -110,11 +110,11 @@ def read_signer(path: Path) -> ec.EllipticCurvePrivateKey:
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
     except FileNotFoundError:
-        raise InputError(str(path), "there is no such file", remedy) from None
+        raise MissingFileError(str(path), "there is no such file", remedy) from None
     except (ValueError, TypeError):
         key = None
     if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise InputError(str(path), "holds no private key of this authority", remedy)
+        raise UnreadableFileError(str(path), "holds no private key of this authority", remedy)
     return key
 
 

@@ -17,7 +17,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.agreement.federation import FILE_NAME, load
 from common.agreement.folder import copy_agreement
-from common.errors import InputError
+from common.errors import (
+    MissingFileError,
+    OptionError,
+    StateError,
+    UnreadableFileError,
+    first_problem,
+    invalid_content,
+)
 from server.home.certificates import certificate_bytes, key_bytes, new_authority, new_server, write_secret
 from server.home.first_draft import FIRST_DRAFT
 from server.home.nginx import nginx_configuration
@@ -133,17 +140,15 @@ class Home:
         try:
             return Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError:
-            raise InputError(
+            raise MissingFileError(
                 str(self.folder), f"has no {SETTINGS}", "make it by `consilium coordinator init`"
             ) from None
         except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise InputError(
+            raise UnreadableFileError(
                 str(path), f"cannot be read as TOML ({type(error).__name__})", "correct it"
             ) from None
         except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False)[0]
-            key = ".".join(str(part) for part in first["loc"])
-            raise InputError(f"{path}, {key}", first["msg"], "correct it") from None
+            raise invalid_content(str(path), error) from None
 
 
 def open_home(folder: Path) -> Home:
@@ -169,7 +174,7 @@ def alone(home: Home) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             what = "another command is changing this coordinator"
-            raise InputError(str(home.folder), what, "try again when it has ended") from None
+            raise StateError(str(home.folder), what, "try again when it has ended") from None
         yield
 
 
@@ -180,14 +185,13 @@ def create(folder: Path, host: str, port: int, federation: Path | None) -> Home:
         InputError: if there is something at `folder`, an argument does not fit or the federation cannot be read.
     """
     if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
-        raise InputError(str(folder), "is there already", "name a folder that does not exist yet")
+        raise StateError(str(folder), "is there already", "name a folder that does not exist yet")
     try:
         settings = Settings(host=host, port=port, internal_port=free_port())
     except ValidationError as error:
-        key = str(error.errors(include_input=False, include_url=False)[0]["loc"][0])
-        raise InputError(
-            f"--{key}", "is no host name, IP address or port", "give what hospitals dial"
-        ) from None
+        key, _ = first_problem(error)
+        what = "is no host name, IP address or port"
+        raise OptionError(f"--{key}", what, "give what hospitals dial") from None
     if federation is not None:
         load(federation / FILE_NAME)
     folder.parent.mkdir(parents=True, exist_ok=True)

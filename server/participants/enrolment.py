@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from common.errors import InputError
+from common.errors import MissingFileError, UnreadableFileError
 from common.files import write_whole
 
 _REMEDY = "put it back from a copy"
@@ -60,9 +60,9 @@ def read_enrolled(path: Path) -> Enrolled:
     try:
         return _ENROLLED.validate_json(path.read_bytes())
     except FileNotFoundError:
-        raise InputError(str(path), "there is no such file", _REMEDY) from None
+        raise MissingFileError(str(path), "there is no such file", _REMEDY) from None
     except ValidationError:
-        raise InputError(str(path), "is damaged", _REMEDY) from None
+        raise UnreadableFileError(str(path), "is damaged", _REMEDY) from None
 
 
 def write_enrolled(path: Path, enrolled: Enrolled) -> None:
@@ -87,7 +87,7 @@ def read_withdrawn(path: Path) -> Withdrawn:
     except FileNotFoundError:
         return ()
     except ValidationError:
-        raise InputError(str(path), "is damaged", _REMEDY) from None
+        raise UnreadableFileError(str(path), "is damaged", _REMEDY) from None
 
 
 def write_withdrawn(path: Path, withdrawn: Withdrawn) -> None:
@@ -104,17 +104,21 @@ def fingerprint(public_key: Path) -> str:
     try:
         content = public_key.read_bytes()
     except FileNotFoundError:
-        raise InputError(str(public_key), "there is no such file", "name the hospital's public key") from None
+        raise MissingFileError(
+            str(public_key), "there is no such file", "name the hospital's public key"
+        ) from None
     if b"PRIVATE KEY" in content:
         what = "is a private key, which no hospital may give away"
-        raise InputError(str(public_key), what, "delete it here, and have the hospital make a new key")
+        raise UnreadableFileError(
+            str(public_key), what, "delete it here, and have the hospital make a new key"
+        )
     try:
         key = serialization.load_ssh_public_key(content)
     except (ValueError, UnsupportedAlgorithm):
         key = None
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP384R1):
         what = "is no ECDSA key on P-384 in OpenSSH form"
-        raise InputError(str(public_key), what, "ask the hospital for its node_key.pub")
+        raise UnreadableFileError(str(public_key), what, "ask the hospital for its node_key.pub")
     return fingerprint_of(key)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from common.errors import InputError
+from common.errors import UnreadableFileError
 from common.messages.exchange import Numbers
 from server.records.dropped import Dropped
 
@@ -134,7 +134,7 @@ def read_journal(out: Path) -> list[RunRecord | RoundRecord]:
     try:
         return [read_record(line) for line in lines if line.endswith("\n")]
     except ValidationError:
-        raise InputError(str(path), "is damaged", "put it back from a backup") from None
+        raise UnreadableFileError(str(path), "is damaged", "put it back from a backup") from None
 
 
 def read_record(line: str) -> RunRecord | RoundRecord:

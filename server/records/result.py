@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from common.errors import InputError
+from common.errors import MissingFileError, UnreadableFileError
 from common.files import write_whole
 from common.messages.exchange import pack_preprocessing, unpack_preprocessing
 from common.patients.preprocessing import Preprocessing
@@ -52,7 +52,9 @@ def _load(path: Path) -> dict[str, NDArray[np.float32]]:
     try:
         arrays: dict[str, NDArray[np.float32]] = load_file(path)
     except FileNotFoundError:
-        raise InputError(str(path), "there is no such file", "name the folder of a finished run") from None
+        raise MissingFileError(
+            str(path), "there is no such file", "name the folder of a finished run"
+        ) from None
     except SafetensorError:
-        raise InputError(str(path), "is damaged", "run the federation again") from None
+        raise UnreadableFileError(str(path), "is damaged", "run the federation again") from None
     return arrays

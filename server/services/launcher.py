@@ -20,7 +20,7 @@ from flwr.serverapp import Grid
 
 from common.agreement.bundle import PACKAGE, RUN, bundle_hash
 from common.agreement.federation import FILE_NAME, load
-from common.errors import InputError
+from common.errors import IntegrityError
 from common.processes.superexec import with_token
 
 COMMAND = "flwr-serverapp"
@@ -94,7 +94,7 @@ def require_ours(bundle: bytes, config: UserConfig) -> None:
     out = run_folder(config, os.environ)
     if hashlib.sha256(bundle).hexdigest() != bundle_hash(load(out / FILE_NAME)):
         what = f"is not the one of run {out.name}, and does not run here"
-        raise InputError("the bundle", what, "start runs by `consilium coordinator run` alone")
+        raise IntegrityError("the bundle", what, "start runs by `consilium coordinator run` alone")
 
 
 if __name__ == "__main__":

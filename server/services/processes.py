@@ -21,7 +21,7 @@ from pathlib import Path
 
 import tomli_w
 
-from common.errors import InputError
+from common.errors import InvalidContentError, MachineError, StateError
 from common.files import write_whole
 from common.processes.supervision import Service, end_leftovers, supervise
 from common.processes.supervision_state import read_state
@@ -71,11 +71,11 @@ def start(home: Home, ready: Callable[[], None]) -> None:
     settings = home.settings()
     if (running := read_state(home.services)) is not None:
         what = f"this coordinator runs already, as process {running.pid}"
-        raise InputError(str(home.folder), what, "end it by `consilium coordinator stop`")
+        raise StateError(str(home.folder), what, "end it by `consilium coordinator stop`")
     end_leftovers(home.services)  # they hold the ports
     for key, host, port in (("port", "", settings.port), ("internal_port", LOOPBACK, settings.internal_port)):
         if _taken(host, port):
-            raise InputError(
+            raise MachineError(
                 f"{home.folder / SETTINGS}, {key}",
                 f"port {port} is in use",
                 "end what uses it or change the port",
@@ -137,7 +137,7 @@ def _write_commands(home: Home) -> None:
     home.launcher.mkdir(parents=True, exist_ok=True)
     if os.statvfs(home.launcher).f_flag & os.ST_NOEXEC:
         remedy = "mount it with exec, or make the coordinator's folder elsewhere"
-        raise InputError(str(home.launcher), "is on a file system that is mounted noexec", remedy)
+        raise MachineError(str(home.launcher), "is on a file system that is mounted noexec", remedy)
     ours = shlex.join([sys.executable, "-P", "-m", "server.services.launcher"])
     scripts = dict.fromkeys(OTHER_COMMANDS, "echo 'this coordinator runs no such task' >&2\nexit 1")
     scripts[COMMAND] = f'export PATH={os.defpath}\nexec {ours} "$@"'
@@ -166,13 +166,13 @@ def _require_valid(home: Home) -> None:
     renew = f"make a new one by `consilium coordinator renew {home.folder}`"
     until = read_certificate(home.certificate, renew).not_valid_after_utc
     if until <= datetime.now(UTC):
-        raise InputError(str(home.certificate), f"its certificate ended on {until.date()}", renew)
+        raise StateError(str(home.certificate), f"its certificate ended on {until.date()}", renew)
 
 
 def _nginx(home: Home, env: Mapping[str, str]) -> tuple[str, ...]:
     nginx = shutil.which("nginx", path=os.pathsep.join([env["PATH"], *_SYSTEM]))
     if nginx is None:
-        raise InputError(
+        raise MachineError(
             "nginx", "is not installed", "install it, for instance by `apt-get install nginx-light`"
         )
     home.proxy.mkdir(parents=True, exist_ok=True)
@@ -181,7 +181,9 @@ def _nginx(home: Home, env: Mapping[str, str]) -> tuple[str, ...]:
     tested = subprocess.run((*command, "-t", "-q"), capture_output=True, text=True, check=False)
     if tested.returncode:
         told = tested.stderr.strip().splitlines()[0] if tested.stderr.strip() else "no reason given"
-        raise InputError(str(path), f"nginx does not take it ({told})", f"correct {home.folder / SETTINGS}")
+        raise InvalidContentError(
+            str(path), f"nginx does not take it ({told})", f"correct {home.folder / SETTINGS}"
+        )
     return command
 
 

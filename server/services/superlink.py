@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from flwr.proto.control_pb2 import ListNodesRequest, ListNodesResponse
 
-from common.errors import InputError
+from common.errors import StateError, UnreachableError
 from common.processes.supervision_state import read_state
 from server.home.places import Home
 from server.participants.enrolment import fingerprint_of
@@ -45,7 +45,7 @@ def known_keys(home: Home) -> dict[str, Node]:
         with direct(home).open(request, timeout=TIMEOUT_S) as reply:
             nodes = ListNodesResponse.FromString(reply.read()).nodes_info
     except OSError:
-        raise InputError("the SuperLink", "does not answer", _look(home)) from None
+        raise UnreachableError("the SuperLink", "does not answer", _look(home)) from None
     known = {}
     for node in nodes:
         key = serialization.load_pem_public_key(node.public_key)
@@ -135,7 +135,7 @@ def require_running(home: Home) -> None:
         InputError: if it does not.
     """
     if read_state(home.services) is None:
-        raise InputError(
+        raise StateError(
             str(home.folder), "this coordinator does not run", "start it by `consilium coordinator start`"
         )
 
@@ -145,9 +145,9 @@ def _ask(home: Home, *arguments: str) -> dict[str, Any]:
     try:
         answer: dict[str, Any] = json.loads(done.stdout)
     except json.JSONDecodeError:
-        raise InputError("the SuperLink", _last_line(done.stdout + done.stderr), _look(home)) from None
+        raise UnreachableError("the SuperLink", _last_line(done.stdout + done.stderr), _look(home)) from None
     if not answer.get("success"):
-        raise InputError("the SuperLink", _last_line(str(answer.get("error-message", ""))), _look(home))
+        raise UnreachableError("the SuperLink", _last_line(str(answer.get("error-message", ""))), _look(home))
     return answer
 
 
@@ -165,7 +165,7 @@ def _flwr(home: Home, *arguments: str) -> "subprocess.CompletedProcess[str]":
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise InputError("the SuperLink", "does not answer", _look(home)) from None
+        raise UnreachableError("the SuperLink", "does not answer", _look(home)) from None
 
 
 def _look(home: Home) -> str:

@@ -1,14 +1,81 @@
+"""Errors say where, what and what to do, and tell programs their kind; refusals are codes."""
+
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from pydantic import BaseModel, ValidationError
 
-from common.errors import REFUSALS, InputError, Refusal, RefusalCode
+from common import errors
+from common.errors import (
+    REFUSALS,
+    InputCode,
+    InputError,
+    InvalidContentError,
+    Refusal,
+    RefusalCode,
+    first_problem,
+    invalid_content,
+)
+
+TABLE = Path(__file__).parents[2] / "docs" / "errors.md"
+
+
+def kinds(base: type[InputError] = InputError) -> Iterator[type[InputError]]:
+    """The classes of errors that are defined with the base."""
+    if base.__module__ == errors.__name__:
+        yield base
+    for kind in base.__subclasses__():
+        yield from kinds(kind)
 
 
 def test_an_input_error_is_one_sentence_of_place_problem_and_remedy() -> None:
     error = InputError("clinical.csv, column age", "is missing", "add it")
     assert str(error) == "clinical.csv, column age: is missing; add it."
     assert (error.where, error.what, error.remedy) == ("clinical.csv, column age", "is missing", "add it")
+
+
+def test_every_kind_of_error_has_a_code_of_its_own() -> None:
+    assert sorted(kind.code for kind in kinds()) == sorted(InputCode)
+
+
+@pytest.mark.parametrize("kind", list(kinds()))
+def test_every_kind_of_error_can_be_told_by_its_code_and_is_in_the_table(kind: type[InputError]) -> None:
+    error = kind("clinical.csv", "is missing", "add it")
+    assert error.code is kind.code
+    assert re.fullmatch(r"[a-z]+(-[a-z]+)*", error.code.value)
+    assert f"| `{error.code}` | `{kind.__name__}`" in TABLE.read_text()
+
+
+class Person(BaseModel):
+    """A schema with a nested key."""
+
+    ages: dict[str, int]
+
+
+def objection(data: object) -> ValidationError:
+    with pytest.raises(ValidationError) as raised:
+        Person.model_validate(data)
+    return raised.value
+
+
+def test_the_first_objection_of_a_schema_names_its_key_and_no_value() -> None:
+    error = objection({"ages": {"one": "CANARY-8371", "two": "CANARY-8371"}})
+    key, message = first_problem(error)
+    assert key == "ages.one"
+    invalid = invalid_content("people.toml", error)
+    assert (type(invalid), invalid.where, invalid.what) == (
+        InvalidContentError,
+        "people.toml, ages.one",
+        message,
+    )
+    assert "CANARY" not in str(invalid)
+
+
+def test_an_objection_to_the_whole_file_says_so_and_cannot_move_a_cursor() -> None:
+    assert first_problem(objection([]))[0] == "the whole file"
+    assert first_problem(objection({"ages": {"\x1b[2J": "x"}}))[0] == r"ages.\x1b[2J"
 
 
 @pytest.mark.parametrize("code", RefusalCode)
