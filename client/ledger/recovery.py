@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from client.ledger.chain import Entry, create
 from client.ledger.heads import Head, head_of, read_head, write_head
 from common.files import sync_folder
-from common.privacy.accounting import Release, largest, merged
+from common.privacy.accounting import Release, merged, most_steps
 
 _COMPANIONS = ("-journal", "-wal", "-shm")
 
@@ -19,7 +19,7 @@ _COMPANIONS = ("-journal", "-wal", "-shm")
 def known_releases(path: Path, places: tuple[Path, Path]) -> tuple[Release, ...]:
     """For every mechanism the most steps that a head copy, or what can still be read of the ledger, knows of."""
     heads = filter(None, map(_readable_head, places))
-    return largest([merged(_salvage(path)), *(head.releases for head in heads)])
+    return most_steps([merged(_salvage(path)), *(head.releases for head in heads)])
 
 
 def replace_damaged(path: Path, first: Entry, places: tuple[Path, Path]) -> None:

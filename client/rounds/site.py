@@ -24,7 +24,7 @@ from common.models.hierarchical import HierarchicalMultimodalGNN
 from common.models.registry import initial_model
 from common.patients.batch import PatientBatch
 from common.patients.preprocessing import Preprocessing, declared
-from common.privacy.guarantee import check_agreement, check_model, check_objective, probe
+from common.privacy.guarantee import check_agreement, check_model, check_objective, made_up_patients
 
 
 class Site:
@@ -178,7 +178,7 @@ def _checked(federation: Federation, prior: Prior) -> HierarchicalMultimodalGNN:
             check_agreement(federation)
             check_model(model)
             loss = partial(patient_loss, model, federation=federation, cuts=declared(federation).cuts)
-            check_objective("of training", loss, probe(federation), model)
+            check_objective("of training", loss, made_up_patients(federation), model)
         except InputError as error:
             raise Refusal(RefusalCode.GUARANTEE_BROKEN) from error
     return model

@@ -28,7 +28,7 @@ from safetensors.numpy import load, save
 from common.agreement.settings import Wire
 from common.errors import InputError, Refusal, RefusalCode
 from common.files import read_private, write_whole
-from common.messages.compression import Update, decode, encode, flatten, largest
+from common.messages.compression import Update, decode, encode, flatten, largest_entry
 from common.messages.exchange import ModelRequest
 from common.messages.packing import Arrays
 
@@ -79,7 +79,7 @@ def encoded_update(
     with np.errstate(over="ignore"):
         change = np.where(has_part, flatten(weights) - flatten(request.weights), np.float32(0))
         wanted = np.where(has_part, change + before, np.float32(0))
-    if not np.isfinite(wanted).all() or np.abs(wanted).max(initial=0) > largest(wire):
+    if not np.isfinite(wanted).all() or np.abs(wanted).max(initial=0) > largest_entry(wire):
         raise Refusal(RefusalCode.TRAINING_DIVERGED)
     if limit is not None and _norm(change) > limit:
         raise Refusal(RefusalCode.GATE_BLOCKED)

@@ -1,4 +1,4 @@
-"""Do predicted probabilities come true? Predicted against observed, bin by bin, for the report."""
+"""Calibration: predicted against observed probabilities, bin by bin, for the report."""
 
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ class Calibration:
 
     Attributes:
         predicted: [B] float64, mean predicted probability of the event.
-        observed: [B] float64, the share that had it (for survival by Kaplan-Meier, as some are censored).
+        observed: [B] float64, share of patients with the event (for survival by Kaplan-Meier, because of censoring).
         count: [B] patients, or patient-label cells.
     """
 
@@ -35,7 +35,7 @@ class Calibration:
 
 
 def kaplan_meier(time: Array, event: Mask) -> tuple[Array, Array]:
-    """Times [T] from 0 on, increasing, and the Kaplan-Meier survival [T] from each on (by lifelines)."""
+    """Times [T], increasing from 0, and Kaplan-Meier survival [T] (by lifelines)."""
     from lifelines import KaplanMeierFitter
 
     curve = KaplanMeierFitter().fit(time, event).survival_function_
@@ -50,18 +50,18 @@ def calibration(
     horizon: float | None = None,
     bins: int = 5,
 ) -> Calibration:
-    """Calibration over a task's labelled patients, at most `bins` bins.
+    """Compute the calibration over a task's labelled patients in at most `bins` bins.
 
     Survival: probability of the event by `horizon` (in the task's unit; the median test event time if not
     given) against 1 - Kaplan-Meier (Harrell, Lee & Mark 1996, section 5). Response: class 1 if there are two
     classes, otherwise every patient and class. Toxicity: every known patient and adverse event.
 
     Args:
-        task: the task, which must fit the kind of prediction.
-        prediction: for P patients.
+        task: task of the kind of the prediction.
+        prediction: prediction for P patients.
         labels, labelled: [P, columns] as in `PatientBatch`.
-        horizon: for survival.
-        bins: how many bins at most.
+        horizon: time of the probability of a survival task's event.
+        bins: most bins.
 
     Raises:
         TypeError: if the prediction is not of the task's kind.
@@ -70,16 +70,16 @@ def calibration(
         raise TypeError(
             f"task {task.name} is a {task.kind} task, the prediction a {type(prediction).__name__}"
         )
-    known = np.asarray(labelled, dtype=np.bool_)
+    is_known = np.asarray(labelled, dtype=np.bool_)
     truth = np.asarray(labels, dtype=np.float64)
     if isinstance(prediction, SurvivalPrediction):
-        time, event = survival_labels(truth, known)
+        time, event = survival_labels(truth, is_known)
         by = horizon if horizon is not None else float(np.median(time[event])) if event.any() else 0.0
-        predicted = 1 - prediction.select(np.flatnonzero(known.all(axis=1))).at([by])[:, 0]
+        predicted = 1 - prediction.select(np.flatnonzero(is_known.all(axis=1))).at([by])[:, 0]
         groups = _groups(predicted, bins)
         observed = [_probability_by(by, time[group], event[group]) for group in groups]
     else:
-        predicted, outcome = _cells(prediction, truth, known)
+        predicted, outcome = _cells(prediction, truth, is_known)
         groups = _groups(predicted, bins)
         observed = [float(outcome[group].mean()) for group in groups]
     means = [float(predicted[group].mean()) for group in groups]
@@ -88,23 +88,25 @@ def calibration(
     )
 
 
-def _cells(prediction: ClassPrediction | LabelPrediction, truth: Array, known: Mask) -> tuple[Array, Array]:
-    """Probability and outcome (0 or 1) of every known patient and label, or patient and class."""
+def _cells(
+    prediction: ClassPrediction | LabelPrediction, truth: Array, is_known: Mask
+) -> tuple[Array, Array]:
+    """Probability and outcome (0 or 1) by labelled patient and label, or patient and class."""
     if isinstance(prediction, LabelPrediction):
-        return prediction.probability[known], truth[known]
-    probability = prediction.probability[known[:, 0]]
-    indicator = np.eye(probability.shape[1])[truth[known[:, 0], 0].astype(np.intp)]
+        return prediction.probability[is_known], truth[is_known]
+    probability = prediction.probability[is_known[:, 0]]
+    indicator = np.eye(probability.shape[1])[truth[is_known[:, 0], 0].astype(np.intp)]
     shown = slice(1, None) if probability.shape[1] == 2 else slice(None)
     return probability[:, shown].ravel(), indicator[:, shown].ravel()
 
 
 def _groups(predicted: Array, bins: int) -> list[NDArray[np.intp]]:
-    """Indices of each quantile bin; equal predictions share a bin, empty bins are left out."""
+    """Indices of the patients in a quantile bin; equal predictions share one, empty bins go."""
     if not len(predicted):
         return []
     edges = np.quantile(predicted, np.arange(1, bins) / bins)
-    place = np.searchsorted(edges, predicted)
-    return [group for each in range(bins) if len(group := np.flatnonzero(place == each))]
+    bin_of = np.searchsorted(edges, predicted)
+    return [group for number in range(bins) if len(group := np.flatnonzero(bin_of == number))]
 
 
 def _probability_by(horizon: float, time: Array, event: Mask) -> float:

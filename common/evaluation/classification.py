@@ -10,10 +10,10 @@ Array = NDArray[np.float64]
 
 
 def class_scores(truth: NDArray[np.intp], probability: Array) -> dict[str, float]:
-    """`auroc`, `auprc`, `accuracy` and `f1` of [P, C] probabilities, the true class being [P] `truth`.
+    """Score [P, C] class probabilities by `auroc`, `auprc`, `accuracy` and `f1`.
 
-    Of class 1 if C is 2, otherwise means over classes against the rest (for `f1`, over the classes true or
-    predicted for anyone).
+    `truth` [P] is the true class. Scores are of class 1 if C is 2, otherwise means over classes against the rest
+    (for `f1`, over the classes that are true or predicted for any patient).
     """
     from torchmetrics.functional.classification import (
         binary_f1_score,
@@ -37,7 +37,9 @@ def class_scores(truth: NDArray[np.intp], probability: Array) -> dict[str, float
 
 
 def mean_auroc(outcomes: Iterable[tuple[NDArray[np.bool_], Array]]) -> float:
-    """Mean area under the ROC curve, from rank sums (Hanley & McNeil 1982): fast enough to bootstrap.
+    """Mean area under the ROC curve, from rank sums (Hanley & McNeil 1982).
+
+    Rank sums are fast enough to bootstrap.
 
     Arguments as `ranking_scores`.
     """
@@ -54,9 +56,9 @@ def mean_auroc(outcomes: Iterable[tuple[NDArray[np.bool_], Array]]) -> float:
 
 
 def ranking_scores(outcomes: Iterator[tuple[NDArray[np.bool_], Array]]) -> dict[str, float]:
-    """Mean `auroc` and average precision `auprc` over the outcomes that some have and some have not.
+    """Mean `auroc` and average precision `auprc` over outcomes that occur and fail to occur.
 
-    Each outcome is whether patients had it [P] and the probability given to it [P].
+    An outcome is a pair: whether patients had it [P], and its predicted probability [P].
     """
     from torchmetrics.functional.classification import binary_average_precision
 

@@ -2,14 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-
-if TYPE_CHECKING:
-    pass
-
 
 Array = NDArray[np.float64]
 
@@ -35,20 +31,24 @@ class SurvivalPrediction:
     survival: Array
 
     def select(self, patients: Patients) -> Self:
-        """The patients at these indices or under this mask."""
+        """Select patients by index or mask."""
         return type(self)(self.risk[patients], self.times, self.survival[patients])
 
     def at(self, times: ArrayLike) -> Array:
-        """[P, K] survival at K times: linear between known times from 1 at time 0, constant after the last.
+        """Survival [P, K] at K times: linear from 1 at time 0, constant after the last time.
 
         Linear is the constant-density interpolation of Kvamme & Borgan (2021), Continuous and discrete-time
         survival prediction with neural networks.
         """
         wanted = np.asarray(times, dtype=np.float64)
-        known = np.concatenate([[0.0], self.times])
+        times_from_zero = np.concatenate([[0.0], self.times])
         curves = np.concatenate([np.ones((len(self.survival), 1)), self.survival], axis=1)
-        right = np.clip(np.searchsorted(known, wanted), 1, len(known) - 1)
-        share = np.clip((wanted - known[right - 1]) / (known[right] - known[right - 1]), 0.0, 1.0)
+        right = np.clip(np.searchsorted(times_from_zero, wanted), 1, len(times_from_zero) - 1)
+        share = np.clip(
+            (wanted - times_from_zero[right - 1]) / (times_from_zero[right] - times_from_zero[right - 1]),
+            0.0,
+            1.0,
+        )
         between: Array = curves[:, right - 1] * (1 - share) + curves[:, right] * share
         return between
 
@@ -58,7 +58,7 @@ class _Probabilities:
     probability: Array
 
     def select(self, patients: Patients) -> Self:
-        """The patients at these indices or under this mask."""
+        """Select patients by index or mask."""
         return type(self)(self.probability[patients])
 
 
@@ -74,21 +74,21 @@ Prediction = SurvivalPrediction | ClassPrediction | LabelPrediction
 
 
 def concatenate(predictions: Sequence[Prediction]) -> Prediction:
-    """All patients of several predictions of one task, in order.
+    """Join predictions of one task, in order.
 
     Raises:
         ValueError: if they are of different kinds, or of survival at different times.
     """
     first = predictions[0]
     if isinstance(first, SurvivalPrediction):
-        curves = [other for other in predictions if isinstance(other, SurvivalPrediction)]
+        curves = [prediction for prediction in predictions if isinstance(prediction, SurvivalPrediction)]
         if len(curves) < len(predictions) or any(not np.array_equal(first.times, c.times) for c in curves):
             raise ValueError("predictions of survival must all be at the same times")
         risk, survival = (
             np.concatenate(parts) for parts in zip(*((c.risk, c.survival) for c in curves), strict=True)
         )
         return SurvivalPrediction(risk, first.times, survival)
-    same = [other.probability for other in predictions if isinstance(other, type(first))]
+    same = [prediction.probability for prediction in predictions if isinstance(prediction, type(first))]
     if len(same) < len(predictions):
         raise ValueError("predictions must all be of the same kind")
     return type(first)(np.concatenate(same))

@@ -1,7 +1,7 @@
-"""How well predictions fit what happened: discrimination and Brier score.
+"""Discrimination and Brier score of survival predictions.
 
-Arrays in, floats out; NaN wherever a figure is undefined (one outcome only, no comparable pair), so that a
-small hospital's undefined score is never taken for a bad one. Times are in the task's unit.
+A figure is NaN where it is undefined (one outcome only, no comparable pair), so that a small hospital's undefined
+score is never taken for a bad one. Times are in the task's unit.
 """
 
 import warnings
@@ -23,7 +23,9 @@ _CELLS_AT_ONCE = 2_000_000
 
 
 def concordance_pairs(time: Array, event: Mask, risk: Array) -> tuple[float, int]:
-    """Concordant pairs, a tie in risk counting 1/2, and comparable pairs; both add over hospitals.
+    """Count concordant pairs, a tie in risk as 1/2, and comparable pairs.
+
+    Both counts add up over hospitals.
 
     A pair is comparable if the earlier of the two had the event; at equal times, if exactly one had it (a
     patient censored at t outlives an event at t). Harrell, Lee & Mark (1996), with the ties of
@@ -49,7 +51,10 @@ def concordance_pairs(time: Array, event: Mask, risk: Array) -> tuple[float, int
 
 
 def c_index(time: Array, event: Mask, risk: Array) -> float:
-    """Harrell's concordance index; NaN without a comparable pair. Arguments as `concordance_pairs`."""
+    """Harrell's concordance index; NaN without a comparable pair.
+
+    Arguments are those of `concordance_pairs`.
+    """
     concordant, comparable = concordance_pairs(time, event, risk)
     return concordant / comparable if comparable else float("nan")
 
@@ -88,22 +93,28 @@ def integrated_brier(
 
 @lru_cache(maxsize=2)
 def _censoring(time: bytes, event: bytes) -> "KaplanMeierEstimator":
-    """Kaplan-Meier of being censored, of float64 times and bool events; the same for all subgroups of test patients."""
+    """Kaplan-Meier estimate of being censored, from float64 times and bool events.
+
+    The cache serves the subgroups of test patients, which share the training patients.
+    """
     from torchsurv.stats.kaplan_meier import KaplanMeierEstimator
 
     estimate = KaplanMeierEstimator()
-    told = np.frombuffer(event, np.bool_).copy(), np.frombuffer(time, np.float64).copy()
-    estimate(*map(torch.from_numpy, told), censoring_dist=True)
+    arrays = np.frombuffer(event, np.bool_).copy(), np.frombuffer(time, np.float64).copy()
+    estimate(*map(torch.from_numpy, arrays), censoring_dist=True)
     return estimate
 
 
 def _inverse_probability(censoring: "KaplanMeierEstimator", time: torch.Tensor) -> torch.Tensor:
-    """1 / probability of being uncensored at times [K], 0 where nobody is (as `torchsurv.stats.ipcw.get_ipcw`)."""
+    """1 / probability of being uncensored at times [K]; 0 where that probability is 0.
+
+    The weights are those of `torchsurv.stats.ipcw.get_ipcw`.
+    """
     uncensored = censoring.predict(time)
     return torch.where(uncensored > 0, 1 / uncensored, 0.0)
 
 
 def survival_labels(labels: ArrayLike, labelled: ArrayLike) -> tuple[Array, Mask]:
-    """Time [K] and event [K] bool of the K patients for whom both are known."""
-    known = np.asarray(labels, dtype=np.float64)[np.asarray(labelled, dtype=np.bool_).all(axis=1)]
-    return np.ascontiguousarray(known[:, 0]), known[:, 1] > 0
+    """Time [K] and event [K] bool of the K patients with both labels."""
+    labelled_rows = np.asarray(labels, dtype=np.float64)[np.asarray(labelled, dtype=np.bool_).all(axis=1)]
+    return np.ascontiguousarray(labelled_rows[:, 0]), labelled_rows[:, 1] > 0

@@ -1,18 +1,18 @@
-"""A model's update as fewer bytes, and back: what `[wire]` of the federation file agrees on.
+"""Encodings of a model's update in fewer bytes, as `[wire]` of the federation file says.
 
 An update u [P] is a flat array of the changes of all parameters, in order of their names. Its encodings:
 
 - `float16`: every entry in half precision. 2 bytes an entry.
-- `int8`: entry i of row r is q_i x 2^e_r with |q_i| <= 127. A row is one along a parameter's last dimension; shorter
-  ones share an exponent until they have `ROW` entries. Scales that are powers of two make decoding exact, and cost
+- `int8`: entry i of row r is q_i x 2^e_r with |q_i| <= 127. A row runs along a parameter's last dimension; shorter
+  rows share an exponent until they have `ROW` entries. Scales that are powers of two make decoding exact, and cost
   a byte. The integers are entropy-coded: in a row of normal values they take some 7 bits.
-- `top-k`: of all entries the share of the largest, in half precision, and where they are: one bit an entry,
+- `top-k`: the largest entries, a share of all, in half precision, and their positions: one bit an entry,
   entropy-coded (Stich et al. 2018).
 
-What an encoding loses is no loss for good: the site adds it to its next update (`client.error_feedback`).
+The entries that an encoding cuts off are not lost: the site adds them to its next update (`client.error_feedback`).
 
-An encoding is canonical: encoding again what was decoded gives the same bytes. So the same update is the same message,
-and no bit is left for anything else to travel in.
+An encoding is canonical: encoding a decoded update again gives the same bytes. So an update has one message, and no
+bit is left for anything else to travel in.
 """
 
 import math
@@ -33,7 +33,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 
 ROW = 64
-"""Entries that an exponent has at least, where the parameter has as many: at 64 it adds 1.6% to the bytes."""
+"""Least entries of an exponent, where the parameter has as many: at 64 the exponent adds 1.6% to the bytes."""
 
 
 LEVELS = 127
@@ -44,7 +44,7 @@ _SMALLEST, _LARGEST = -127, 121
 
 
 _ZERO = -128
-"""In place of an exponent: a row of zeros."""
+"""Exponent of a row of zeros."""
 
 
 _HALF = float(np.finfo(np.float16).max)
@@ -54,17 +54,17 @@ _MINUS_ZERO = 0x8000
 
 
 class DecodeError(Exception):
-    """Arrays that no update was encoded as."""
+    """Arrays that are no encoded update."""
 
 
 def flatten(arrays: Mapping[str, NDArray[Any]]) -> Update:
-    """Parameters as one array [P], in order of their names."""
+    """Join parameters to one array [P], in order of their names."""
     parts = [np.asarray(arrays[name], np.float32).ravel() for name in sorted(arrays)]
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
 def unflatten(flat: Update, shapes: Shapes) -> Arrays:
-    """The inverse of `flatten`, for parameters of these shapes; the arrays are views."""
+    """Split a flat array into parameters of these shapes, as views; the inverse of `flatten`."""
     arrays: Arrays = {}
     start = 0
     for name in sorted(shapes):
@@ -74,13 +74,16 @@ def unflatten(flat: Update, shapes: Shapes) -> Arrays:
     return arrays
 
 
-def largest(wire: Wire) -> float:
-    """The largest entry that an encoding holds without cutting it off."""
+def largest_entry(wire: Wire) -> float:
+    """Largest entry that an encoding holds without cutting it off."""
     return LEVELS * 2.0**_LARGEST if wire.update == "int8" else _HALF
 
 
 def encode(update: Update, wire: Wire, shapes: Shapes) -> Arrays:
-    """A finite update [P] as the arrays that travel; values beyond an encoding's largest become the largest."""
+    """Encode a finite update [P] as the arrays of a message.
+
+    Values beyond the largest that an encoding holds become that largest value.
+    """
     if wire.update == "float16":
         return {"values": _halves(update)}
     if wire.update == "int8":
@@ -90,7 +93,7 @@ def encode(update: Update, wire: Wire, shapes: Shapes) -> Arrays:
 
 
 def decode(arrays: Arrays, wire: Wire, shapes: Shapes) -> Update:
-    """The finite update [P] that arrays stand for.
+    """Decode the finite update [P] of a message's arrays.
 
     Raises:
         DecodeError: if `encode` does not make such arrays of any update under this agreement.
@@ -128,7 +131,7 @@ def _widened(values: NDArray[np.generic], size: int) -> Update:
 
 
 def _rows(shapes: Shapes) -> NDArray[np.intp]:
-    """Where each row begins in the update [R], and where the last one ends."""
+    """Starts of the rows in the update [R], and the end of the last row."""
     starts: list[int] = []
     begin = 0
     for name in sorted(shapes):
@@ -141,54 +144,54 @@ def _rows(shapes: Shapes) -> NDArray[np.intp]:
 
 
 def _quantised(update: Update, rows: NDArray[np.intp]) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
-    """(exponent per row [R], levels [P]): the largest of a row gets a level of 64 to 127."""
+    """(exponent per row [R], levels [P]); the largest entry of a row gets a level of 64 to 127."""
     if not len(update):
         return np.zeros(0, np.int8), np.zeros(0, np.int8)
     peaks = np.maximum.reduceat(np.abs(update), rows[:-1])
     exponents = np.frexp(peaks)[1] - 7
     exponents = np.where((peaks > 0) & (exponents >= _SMALLEST), np.minimum(exponents, _LARGEST), _ZERO)
-    # of a row of zeros the scale is so small that what is left of it rounds to zeros
+    # the scale of a row of zeros is so small that its entries round to zero
     inverse = np.ldexp(np.float32(1), np.where(exponents == _ZERO, -149, -exponents)).astype(np.float32)
     scaled = np.rint(update * np.repeat(inverse, np.diff(rows)))
     return exponents.astype(np.int8), np.clip(scaled, -LEVELS, LEVELS).astype(np.int8)
 
 
 def _restored(coded: NDArray[np.generic], size: int, rows: NDArray[np.intp]) -> Update:
-    told = np.frombuffer(_inflated(coded, len(rows) - 1 + size), np.int8)
-    exponents, levels = told[: len(rows) - 1].astype(np.int32), told[len(rows) - 1 :]
+    plain = np.frombuffer(_inflated(coded, len(rows) - 1 + size), np.int8)
+    exponents, levels = plain[: len(rows) - 1].astype(np.int32), plain[len(rows) - 1 :]
     _require(bool((exponents <= _LARGEST).all() and (levels >= -LEVELS).all()))
     scales = np.where(exponents == _ZERO, np.float32(0), np.ldexp(np.float32(1), exponents))
     return levels.astype(np.float32) * np.repeat(scales.astype(np.float32), np.diff(rows))
 
 
 def _kept(size: int, wire: Wire) -> int:
-    """How many entries of an update travel at most."""
+    """Largest number of entries of an update that travel."""
     assert wire.share is not None
     return math.ceil(size * wire.share)
 
 
 def _largest(update: Update, wire: Wire) -> Arrays:
-    """The largest entries; of equal ones the first, and none that is 0 in half precision."""
+    """Largest entries of an update; the first of equal entries, and none that rounds to 0."""
     size, count = len(update), _kept(len(update), wire)
     heights = np.abs(update)
     least = np.partition(heights, size - count)[size - count] if size else np.float32(0)
     chosen = heights > least
     chosen[np.flatnonzero(heights == least)[: count - np.count_nonzero(chosen)]] = True
-    places = np.flatnonzero(chosen)
-    values = _halves(update[places])
+    positions = np.flatnonzero(chosen)
+    values = _halves(update[positions])
     is_some = values.view(np.uint16) != 0
-    chosen[places[~is_some]] = False
+    chosen[positions[~is_some]] = False
     return {"positions": _deflated(np.packbits(chosen).tobytes()), "values": values[is_some]}
 
 
 def _deflated(plain: bytes) -> NDArray[np.uint8]:
-    """Entropy-coded bytes: there are hardly any repetitions to look for, except of zeros."""
+    """Entropy-coded bytes. There are hardly any repetitions to look for, except of zeros."""
     coder = zlib.compressobj(level=1, strategy=zlib.Z_RLE)
     return np.frombuffer(coder.compress(plain) + coder.flush(), np.uint8)
 
 
 def _inflated(coded: NDArray[np.generic], size: int) -> bytes:
-    """Exactly `size` bytes, of which no more are ever made."""
+    """Inflate exactly `size` bytes, and never make more."""
     _require(coded.dtype == np.uint8 and coded.ndim == 1)
     decoder = zlib.decompressobj()
     try:
@@ -199,6 +202,6 @@ def _inflated(coded: NDArray[np.generic], size: int) -> bytes:
     return plain
 
 
-def _require(held: bool) -> None:
-    if not held:
+def _require(holds: bool) -> None:
+    if not holds:
         raise DecodeError

@@ -1,8 +1,8 @@
-"""The messages between coordinator and hospitals, and their form as Flower records.
+"""Messages between coordinator and hospitals, and their form as Flower records.
 
-Each message is a named type with a fixed list of fields: header values, arrays by name, counts and metrics. Nothing is
-free-form, and no text of an exception has a field to travel in. All arrays of a message travel as one
-(`common.packing`).
+A message is a named type with a fixed list of fields: header values, arrays by name, counts and metrics. No field is
+free-form, and none can carry the text of an exception. All arrays of a message travel as one array
+(`common.messages.packing`).
 """
 
 from collections.abc import Mapping
@@ -27,15 +27,18 @@ STATISTICS = "query.statistics"
 
 
 PACKED = "arrays"
-"""The array record of a message, and the one array in it."""
+"""Name of a message's array record and of the only array in it."""
 
 
 class InvalidMessageError(Exception):
-    """A record that is not the message it should be."""
+    """Record that is not the expected message."""
 
 
 class _Message(BaseModel):
-    """Fields of type `Arrays` travel packed, of type `Numbers` as metric records, others in the header."""
+    """Base of the messages.
+
+    Fields of type `Arrays` travel packed, of type `Numbers` as metric records, others in the header.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True)
     arrays: ClassVar[tuple[str, ...]] = ()
@@ -45,11 +48,11 @@ class _Message(BaseModel):
         """The Flower form of this message."""
         fields = {name: getattr(self, name) for name in type(self).model_fields}
         header = {name: value for name, value in fields.items() if name not in (*self.arrays, *self.numbers)}
-        told = ConfigRecord({"message": type(self).__name__, **header})
-        content = RecordDict({"header": told})
+        header_record = ConfigRecord({"message": type(self).__name__, **header})
+        content = RecordDict({"header": header_record})
         if self.arrays:
             flat, manifest = pack({name: fields[name] for name in self.arrays})
-            told["manifest"] = manifest
+            header_record["manifest"] = manifest
             content[PACKED] = ArrayRecord({PACKED: Array(flat)})
         for name in self.numbers:
             content[name] = MetricRecord(dict(fields[name]))
@@ -98,14 +101,14 @@ def _part(content: RecordDict, name: str, kind: type[_Part]) -> _Part:
 
 
 class StatisticsRequest(_Message):
-    """Asks a site for its sufficient statistics. `fold` -1 holds no patient out."""
+    """Request for a site's sufficient statistics; `fold` -1 holds no patient out."""
 
     federation: str
     fold: int = Field(ge=-1)
 
 
 class StatisticsReply(_Message):
-    """A site's sums over its training patients; `withheld` counts entries below the minimum count."""
+    """Sums over a site's training patients; `withheld` counts entries below the minimum count."""
 
     arrays: ClassVar = ("moments",)
     numbers: ClassVar = ("withheld",)
@@ -117,13 +120,13 @@ class StatisticsReply(_Message):
 
     @property
     def statistics(self) -> SiteStatistics:
-        """The reply as preprocessing takes it."""
+        """Reply in the form that preprocessing takes."""
         moments = {name: np.asarray(array, dtype=np.float64) for name, array in self.moments.items()}
         return SiteStatistics(moments, {name: int(count) for name, count in self.withheld.items()})
 
 
 class ModelRequest(_Message):
-    """The global model of a round with its preprocessing: to be trained on, or only evaluated."""
+    """Global model of a round with its preprocessing, to be trained on or only evaluated."""
 
     arrays: ClassVar = ("weights", "preprocessing")
 
@@ -136,7 +139,7 @@ class ModelRequest(_Message):
 
 
 class EvaluateReply(_Message):
-    """How the incoming global model does on the site's validation patients.
+    """Scores of the incoming global model on the site's validation patients.
 
     `metrics` holds, summed over patients or pairs so that sites add up: `validation_loss`, `validation_squares` (of
     the loss), `validation_patients`, and per task `concordant:TASK` and `comparable:TASK` pairs.
@@ -149,40 +152,42 @@ class EvaluateReply(_Message):
     metrics: Numbers
 
 
-class TrainReply(_Message):
-    """A site's weights after local training.
+class _TrainingReply(_Message):
+    """Base of the two forms in which a site's weights leave it after local training.
 
     `patients` gives, per averaging group (`model.averaging_group`), the training patients behind the weights;
     `metrics` are those of `EvaluateReply` for the incoming model, with `training_loss` (mean per patient).
     """
 
-    arrays: ClassVar = ("weights",)
     numbers: ClassVar = ("patients", "metrics")
 
     site: str
     round: int = Field(ge=0)
-    weights: Arrays
     patients: Numbers
     metrics: Numbers
 
 
-class UpdateReply(_Message):
-    """A site's weights after local training as the change that is left of it by `[wire]` (`common.compression`).
+class TrainReply(_TrainingReply):
+    """Weights of a site after local training."""
 
-    In everything else it is a `TrainReply`, in whose place it leaves unless the agreement says `float32`.
+    arrays: ClassVar = ("weights",)
+
+    weights: Arrays
+
+
+class UpdateReply(_TrainingReply):
+    """Change of a site's weights by local training, encoded as `[wire]` says.
+
+    The encodings are those of `common.messages.compression`. The reply leaves in place of a `TrainReply` unless the
+    agreement says `float32`.
     """
 
     arrays: ClassVar = ("update",)
-    numbers: ClassVar = ("patients", "metrics")
 
-    site: str
-    round: int = Field(ge=0)
     update: Arrays
-    patients: Numbers
-    metrics: Numbers
 
     def applied(self, before: Mapping[str, NDArray[Any]], wire: Wire) -> TrainReply:
-        """The weights that the request's become; where nothing changed they stay bit by bit.
+        """Add the update to the weights of the request; unchanged entries stay bit by bit.
 
         Raises:
             InvalidMessageError: if the update is not one of this model, encoded as the agreement says.
@@ -193,7 +198,7 @@ class UpdateReply(_Message):
         except DecodeError:
             raise InvalidMessageError(f"this update is not encoded as {wire.update}") from None
         weights: Arrays = {}
-        with np.errstate(over="ignore"):  # who takes a reply looks whether it is finite
+        with np.errstate(over="ignore"):  # the coordinator refuses a reply that is not finite
             for name, change in unflatten(update, shapes).items():
                 weights[name] = np.where(change != 0, before[name] + change, before[name])
         return TrainReply(
@@ -202,7 +207,7 @@ class UpdateReply(_Message):
 
 
 class RefusalReply(_Message):
-    """All a site says when it does not do what it was asked."""
+    """Refusal of a request, with its code and nothing else."""
 
     site: str
     code: RefusalCode = Field(strict=False)
@@ -215,16 +220,16 @@ class RefusalReply(_Message):
 
 
 def is_refusal(content: RecordDict) -> bool:
-    """Whether a reply is a refusal."""
+    """Return whether a reply is a refusal."""
     header = content.get("header")
     return isinstance(header, ConfigRecord) and header.get("message") == "RefusalReply"
 
 
 def read_training(content: RecordDict, before: Mapping[str, NDArray[Any]], wire: Wire) -> TrainReply:
-    """A site's answer to a request with the weights `before`, in the only form that the agreement has for it.
+    """Read a site's answer to a request with the weights `before`, in the form of the agreement.
 
     Raises:
-        InvalidMessageError: if it has another form, or is no such answer.
+        InvalidMessageError: if the answer has another form or is another message.
     """
     if wire.update == "float32":
         return TrainReply.from_record(content)
@@ -232,7 +237,7 @@ def read_training(content: RecordDict, before: Mapping[str, NDArray[Any]], wire:
 
 
 def pack_preprocessing(preprocessing: Preprocessing) -> Arrays:
-    """Preprocessing as named float32 arrays."""
+    """Write preprocessing as named float32 arrays."""
     return {
         f"{kind}:{name}": tensor.numpy()
         for kind in ("center", "spread", "cuts")
@@ -241,7 +246,7 @@ def pack_preprocessing(preprocessing: Preprocessing) -> Arrays:
 
 
 def unpack_preprocessing(arrays: Arrays) -> Preprocessing:
-    """The inverse of `pack_preprocessing`."""
+    """Read preprocessing from named arrays, the inverse of `pack_preprocessing`."""
     parts: dict[str, dict[str, torch.Tensor]] = {"center": {}, "spread": {}, "cuts": {}}
     for key, array in arrays.items():
         kind, _, name = key.partition(":")

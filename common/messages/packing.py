@@ -1,7 +1,7 @@
-"""Named arrays as one flat array and a manifest that tells them apart.
+"""Named arrays packed as one flat array and a manifest of their names and shapes.
 
-Flower moves every array of a message by itself, with requests of its own: a model of 160 parameters costs 160 times
-as many as one array. The manifest is compressed JSON: the SHA-256 of the flat array, and a tree of the names' dotted
+Flower moves every array of a message with separate requests: a model of 160 parameters costs 160 times as many
+requests as one array. The manifest is compressed JSON: the SHA-256 of the flat array, and a tree of the names' dotted
 parts with `[dtype, *shape]` at its leaves. The values lie in the flat array in the tree's order, little-endian and
 without gaps.
 """
@@ -20,15 +20,15 @@ Arrays = dict[str, NDArray[np.float32] | NDArray[np.float64] | NDArray[np.float1
 
 
 LONGEST = 1 << 20
-"""Bytes of a manifest; that of a model of 1,000 arrays has some 50,000 before it is compressed."""
+"""Most bytes of a manifest. A model of 1,000 arrays has some 50,000 before compression."""
 
 
 DEEPEST, LONGEST_NAME = 8, 300
-"""Dimensions of an array, and characters of its dotted name: a short manifest must not unfold into a long one."""
+"""Most dimensions of an array and characters of its dotted name: a short manifest must not unfold into a long one."""
 
 
 LARGEST = 1 << 31
-"""Elements that no array has, nor would have if its empty dimensions had one."""
+"""Limit to the elements of an array, counting an empty dimension as one."""
 
 
 _DTYPES: dict[Any, np.dtype[Any]] = {kind: np.dtype(f"<{kind}") for kind in ("f4", "f8", "f2", "u1")}
@@ -41,15 +41,15 @@ _KINDS = {dtype: kind for kind, dtype in _DTYPES.items()}
 
 
 class UnpackError(Exception):
-    """A manifest and a flat array that `pack` did not make."""
+    """Manifest and flat array that `pack` did not make."""
 
 
 def pack(groups: Mapping[str, Arrays]) -> tuple[NDArray[np.uint8], bytes]:
-    """(the values of groups of arrays as bytes [B], their manifest).
+    """Pack groups of arrays as (values as bytes [B], manifest).
 
     Raises:
-        ValueError: for a dtype that no message has (`_DTYPES`), or where one array's name continues another's after a
-            dot.
+        ValueError: for a dtype that no message has (`_DTYPES`), or where the name of an array continues the name of
+            another array after a dot.
     """
     tree: dict[str, Any] = {}
     for group, arrays in groups.items():
@@ -73,7 +73,7 @@ def pack(groups: Mapping[str, Arrays]) -> tuple[NDArray[np.uint8], bytes]:
 
 
 def unpack(flat: NDArray[np.uint8], manifest: bytes) -> dict[str, Arrays]:
-    """The inverse of `pack`; the arrays are copies.
+    """Split a flat array into groups of arrays, the inverse of `pack`; the arrays are copies.
 
     Raises:
         UnpackError: if these are not what `pack` makes.
@@ -94,7 +94,7 @@ def unpack(flat: NDArray[np.uint8], manifest: bytes) -> dict[str, Arrays]:
 
 
 def shapes(manifest: bytes) -> dict[str, dict[str, tuple[int, ...]]]:
-    """Group -> array -> shape.
+    """Read the shapes of a manifest: group -> array -> shape.
 
     Raises:
         UnpackError: if `pack` does not make such a manifest.
@@ -107,10 +107,10 @@ def _read(manifest: bytes) -> tuple[str, dict[str, dict[str, _Leaf]]]:
     """(SHA-256 of the flat array, group -> array -> its dtype and shape)."""
     unzip = zlib.decompressobj()
     try:
-        told = json.loads(unzip.decompress(manifest, LONGEST))
-        _require(unzip.eof and not unzip.unused_data and set(told) == {"sha256", "arrays"})
+        content = json.loads(unzip.decompress(manifest, LONGEST))
+        _require(unzip.eof and not unzip.unused_data and set(content) == {"sha256", "arrays"})
         groups: dict[str, dict[str, _Leaf]] = {}
-        for group, tree in told["arrays"].items():
+        for group, tree in content["arrays"].items():
             leaves = groups[group] = {}
             for name, (kind, *shape) in _leaves(tree):
                 _require(name not in leaves and len(shape) <= DEEPEST)
@@ -119,7 +119,7 @@ def _read(manifest: bytes) -> tuple[str, dict[str, dict[str, _Leaf]]]:
                 leaves[name] = _DTYPES[kind], (*shape,)
     except (zlib.error, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise UnpackError from None
-    return told["sha256"], groups
+    return content["sha256"], groups
 
 
 def _leaves(tree: dict[str, Any], parent: str = "") -> Iterator[tuple[str, list[Any]]]:
@@ -132,6 +132,6 @@ def _leaves(tree: dict[str, Any], parent: str = "") -> Iterator[tuple[str, list[
             yield f"{parent}{part}", branch
 
 
-def _require(held: bool) -> None:
-    if not held:
+def _require(holds: bool) -> None:
+    if not holds:
         raise UnpackError

@@ -11,7 +11,7 @@ _PARTS = ("values", "observed", "labels", "labelled")
 
 @dataclass(frozen=True)
 class PatientBatch:
-    """A batch of P patients on any device, all tensors on the same.
+    """Batch of P patients on any device, all tensors on the same.
 
     Attributes:
         values: modality -> [P, nodes] float32; 0 where not observed.
@@ -26,7 +26,7 @@ class PatientBatch:
     labels: dict[str, Tensor]
     labelled: dict[str, Tensor]
     _present: dict[str, Tensor] = field(init=False, repr=False, compare=False, default_factory=dict)
-    """What `present` says, kept where to ask the tensors would be to wait for a GPU."""
+    """Cached `present` masks on the CPU, which spare waiting for a GPU."""
 
     def __len__(self) -> int:
         """Number of patients."""
@@ -34,7 +34,7 @@ class PatientBatch:
 
     @property
     def device(self) -> torch.device:
-        """Where the tensors are."""
+        """Device of the tensors."""
         return next(iter(self.values.values())).device
 
     @property
@@ -43,47 +43,47 @@ class PatientBatch:
         return sum(tensor.nbytes for part in _PARTS for tensor in getattr(self, part).values())
 
     def present(self, modality: str) -> Tensor:
-        """[P] bool, always on the CPU: patients with anything observed in the modality.
+        """[P] bool, always on the CPU: patients with any observed value in the modality.
 
-        Which rows a model computes is decided by it, and a decision by a GPU's tensor would have to wait for the GPU.
+        The mask decides which rows a model computes, and a decision by a tensor on a GPU would wait for the GPU.
         """
-        known = self._present.get(modality)
-        return self.observed[modality].any(dim=1).cpu() if known is None else known
+        cached = self._present.get(modality)
+        return self.observed[modality].any(dim=1).cpu() if cached is None else cached
 
     def select(self, patients: Tensor) -> "PatientBatch":
-        """The patients at these indices ([K] long) or under this mask ([P] bool), which are on the CPU."""
+        """Select patients by index ([K] long) or mask ([P] bool), which are on the CPU."""
         if patients.dtype == torch.bool:
             patients = patients.nonzero().squeeze(1)
         rows = moved(patients, self.device)
         chosen = PatientBatch(
             *({name: tensor[rows] for name, tensor in getattr(self, part).items()} for part in _PARTS)
         )
-        chosen._present.update({name: known[patients] for name, known in self._present.items()})
+        chosen._present.update({name: mask[patients] for name, mask in self._present.items()})
         return chosen
 
     def to(self, device: torch.device) -> "PatientBatch":
-        """The same patients on a device; nobody waits for the copies."""
+        """Copy the patients to a device without waiting for the copies."""
         if device == self.device:
             return self
-        there = PatientBatch(
+        copy = PatientBatch(
             *(
                 {name: moved(tensor, device) for name, tensor in getattr(self, part).items()}
                 for part in _PARTS
             )
         )
-        there._present.update({name: self.present(name) for name in self.observed})
-        return there
+        copy._present.update({name: self.present(name) for name in self.observed})
+        return copy
 
 
 def moved(tensor: Tensor, device: torch.device) -> Tensor:
-    """A tensor on a device: to a GPU through pinned memory, from which the copy goes on while the program does."""
+    """Copy a tensor to a device; to a GPU from pinned memory, so that the program goes on."""
     if device.type == "cuda" and tensor.device.type == "cpu":
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)
 
 
 def concatenate(batches: Sequence[PatientBatch]) -> PatientBatch:
-    """All patients of several batches of the same federation, in order."""
+    """Join batches of the same federation, in order."""
     return PatientBatch(
         *(
             {

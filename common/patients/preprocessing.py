@@ -1,6 +1,6 @@
-"""Federated preprocessing: scaling and hazard intervals from sums alone, no row leaves a hospital.
+"""Federated preprocessing: scaling and hazard intervals from sums; no row leaves a hospital.
 
-Each site sends counts and sums; their totals give exactly the mean and standard deviation of the pooled patients
+A site sends counts and sums. Their totals give exactly the mean and standard deviation of the pooled patients
 and, from the first two moments of log(1 + time) over events, the cut points of the hazard intervals, as quantiles of
 the fitted log-normal distribution. Moments rather than a histogram, because a histogram of a small hospital's event
 times is mostly cells with one or two patients in them.
@@ -25,17 +25,17 @@ Array = NDArray[np.float64]
 
 
 LARGEST = 8.0
-"""Standardised values are cut off here (standard deviations): one wild assay must not rule a gradient."""
+"""Limit of standardised values, in standard deviations: one wild assay must not rule a gradient."""
 
 
 @dataclass(frozen=True)
 class SiteStatistics:
-    """One site's sums over its training patients.
+    """Sums over the training patients of one site.
 
     Attributes:
         moments: name -> float64 [3, N]: number observed, sum, sum of squares. Names are `modality:M`, with
             N nodes, and `survival:T`, with N = 1, over log(1 + time) of the events.
-        withheld: name -> how many of the N were left out for having too few patients in a cell.
+        withheld: name -> number of the N left out because too few patients are in a cell.
     """
 
     moments: dict[str, Array]
@@ -44,7 +44,7 @@ class SiteStatistics:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What every site applies before the model sees a patient.
+    """Scaling and hazard intervals that every site applies before the model sees a patient.
 
     Attributes:
         center: modality -> [nodes] float32.
@@ -57,7 +57,10 @@ class Preprocessing:
     cuts: dict[str, Tensor]
 
     def apply(self, batch: PatientBatch) -> PatientBatch:
-        """Standardise the values of a batch; what is not observed, or has no spread to go by, is 0 and not observed."""
+        """Standardise the values of a batch.
+
+        A value that is not observed, or whose node has no finite spread, becomes 0 and not observed.
+        """
         observed = {name: seen & self.spread[name].isfinite() for name, seen in batch.observed.items()}
         values = {
             name: ((raw - self.center[name]) / self.spread[name]).clamp(-LARGEST, LARGEST) * observed[name]
@@ -67,7 +70,7 @@ class Preprocessing:
 
 
 def site_statistics(batch: PatientBatch, federation: Federation) -> SiteStatistics:
-    """Sums over one site's patients, withheld below the federation's minimum count.
+    """Sum over one site's patients; sums below the federation's minimum count are withheld.
 
     For a numeric node the cell is its observed patients, or those with the rarer value where there are only two (the
     sums would tell how many they are); of a category all levels are withheld if one of them, or its complement, has
@@ -105,7 +108,7 @@ def site_statistics(batch: PatientBatch, federation: Federation) -> SiteStatisti
 
 
 def _smallest_part(values: Tensor, observed: Tensor) -> Array:
-    """[N] patients with the rarer value where a column has only two, otherwise all observed patients."""
+    """Patients [N] with the rarer value of a two-valued column, else all observed patients."""
     if not len(values):
         return np.zeros(values.shape[1])
     high = values.masked_fill(~observed, -torch.inf).amax(0)
@@ -117,7 +120,7 @@ def _smallest_part(values: Tensor, observed: Tensor) -> Array:
 
 
 def combine(sites: Sequence[SiteStatistics], federation: Federation) -> Preprocessing:
-    """The federation's preprocessing from all sites' sums.
+    """Combine all sites' sums into the preprocessing of the federation.
 
     A node that no site could report keeps center 0 and spread 1 if its plausible range is narrow enough for that (a
     level, a 0/1 column); otherwise its spread is infinite, and nobody's value of it is used. Where sums are noised,
@@ -127,7 +130,7 @@ def combine(sites: Sequence[SiteStatistics], federation: Federation) -> Preproce
         InputError: if no site has enough events to place a survival task's hazard intervals.
     """
     noised = federation.privacy is not None and federation.privacy.statistics == "noised"
-    instead = declared(federation) if noised else None
+    fallback = declared(federation) if noised else None
     total = {name: np.sum([site.moments[name] for site in sites], axis=0) for name in sites[0].moments}
     center: dict[str, Tensor] = {}
     spread: dict[str, Tensor] = {}
@@ -140,15 +143,15 @@ def combine(sites: Sequence[SiteStatistics], federation: Federation) -> Preproce
             deviation[(sums[0] == 0) & _wide(modality)] = np.inf
         center[modality.name] = torch.from_numpy(mean).float()
         spread[modality.name] = torch.from_numpy(deviation).float()
-        if instead is not None:
+        if fallback is not None:
             unknown = torch.from_numpy(sums[0] == 0)
-            for found, known in ((center, instead.center), (spread, instead.spread)):
-                found[modality.name] = torch.where(unknown, known[modality.name], found[modality.name])
+            for joint, typical in ((center, fallback.center), (spread, fallback.spread)):
+                joint[modality.name] = torch.where(unknown, typical[modality.name], joint[modality.name])
     cuts = {}
     for task in federation.survival_tasks():
         sums = total[f"survival:{task.name}"]
-        if sums[0, 0] == 0 and instead is not None:
-            cuts[task.name] = instead.cuts[task.name]
+        if sums[0, 0] == 0 and fallback is not None:
+            cuts[task.name] = fallback.cuts[task.name]
         elif sums[0, 0] == 0:
             raise InvalidContentError(
                 f"task {task.name}",
@@ -162,7 +165,7 @@ def combine(sites: Sequence[SiteStatistics], federation: Federation) -> Preproce
 
 
 def declared(federation: Federation) -> Preprocessing:
-    """Preprocessing from the federation file alone, to which no cohort adds anything.
+    """Preprocessing from the federation file alone, without any patient's data.
 
     A numeric column's typical range, after the modality's transform and clip, is its mean plus and minus one standard
     deviation. A column without one stays as it is (center 0, spread 1) within `LARGEST`, such as a clipped z-score or
@@ -190,7 +193,7 @@ def declared(federation: Federation) -> Preprocessing:
 
 
 def _declared_columns(modality: Modality) -> tuple[Array, Array]:
-    """[columns] center, [columns] spread."""
+    """Center and spread [columns] that the federation file declares."""
     low, high = reach(modality)
     bounded = np.isfinite(low) & np.isfinite(high)
     scaled = bounded & (np.maximum(-low, high) > LARGEST)
@@ -201,37 +204,40 @@ def _declared_columns(modality: Modality) -> tuple[Array, Array]:
 
 
 def reach(modality: Modality) -> tuple[Array, Array]:
-    """[columns] lowest, [columns] highest value after transform and clip; infinite where the file sets no limit."""
+    """Lowest and highest value [columns] after transform and clip; infinite without a limit."""
     ranges = [modality.plausible_for(column) for column in modality.columns]
-    low = np.array([-np.inf if of.low is None else of.low for of in ranges])
-    high = np.array([np.inf if of.high is None else of.high for of in ranges])
+    low = np.array([-np.inf if plausible.low is None else plausible.low for plausible in ranges])
+    high = np.array([np.inf if plausible.high is None else plausible.high for plausible in ranges])
     return _transformed(modality, low), _transformed(modality, high)
 
 
 def bounds(modality: Modality) -> tuple[Array, Array]:
-    """[columns] low, [columns] high: `reach`, and no further than three typical deviations from the typical mean."""
+    """Lowest and highest value [columns], at most three typical deviations from the mean.
+
+    They lie within `reach`, and the mean is the typical one.
+    """
     low, high = reach(modality)
     center, spread = _typical(modality, np.full(len(low), np.nan), np.full(len(low), np.nan))
     return np.fmax(low, center - 3 * spread), np.fmin(high, center + 3 * spread)
 
 
 def _typical(modality: Modality, center: Array, spread: Array) -> tuple[Array, Array]:
-    """Center and spread [columns] as given, replaced where there is a typical range that clipping leaves a width."""
+    """Center and spread [columns], replaced where clipping leaves a typical range a width."""
     ranges = [modality.plausible_for(column).typical or (np.nan, np.nan) for column in modality.columns]
     low, high = _transformed(modality, np.array(ranges, dtype=np.float64).reshape(-1, 2).T)
-    known = high > low
-    return np.where(known, (low + high) / 2, center), np.where(known, (high - low) / 2, spread)
+    has_width = high > low
+    return np.where(has_width, (low + high) / 2, center), np.where(has_width, (high - low) / 2, spread)
 
 
 def _transformed(modality: Modality, values: Array) -> Array:
-    """Values [..., columns] as a hospital's reader leaves them."""
+    """Values [..., columns] after the transform and clip of a hospital's reader."""
     if modality.transform == "signed_log":
         values = np.sign(values) * np.log1p(np.abs(values))
     return values if modality.clip is None else values.clip(*modality.clip)
 
 
 def _wide(modality: Modality) -> NDArray[np.bool_]:
-    """[nodes] whether raw values may lie beyond `LARGEST`, after the modality's transform and clip."""
+    """[nodes] whether transformed and clipped values may lie beyond `LARGEST`."""
     wide = []
     for column in modality.columns:
         plausible = modality.plausible_for(column)

@@ -1,6 +1,9 @@
-"""What a cohort's releases cost together, as (epsilon, delta) for the addition or removal of one patient.
+"""Privacy accounting: epsilon and delta that the releases of a cohort cost together.
 
-Every release is a normal mechanism on a Poisson sample of the patients, repeated; a sampling rate of 1 takes everyone.
+Both hold for the addition or removal of one patient.
+
+A release is a normal mechanism on a Poisson sample of the patients, repeated; a sampling rate of 1 takes every
+patient.
 Composition is left to Opacus' accountants: moments (RDP, Mironov et al. 2019) and privacy loss distributions (PRV,
 Gopi et al. 2021). Both bound epsilon from above, so the smaller one holds.
 """
@@ -19,7 +22,7 @@ ORDERS = [1 + x / 10 for x in range(1, 100)] + list(range(11, 64)) + [2.0**k for
 
 
 BEYOND_BUDGETS = 100.0
-"""Above this epsilon the distributions are not asked: discretising them takes gigabytes, to no hospital's use."""
+"""Epsilon above which only the moments are computed: discretised loss distributions would take gigabytes."""
 
 
 class Release(BaseModel):
@@ -29,8 +32,8 @@ class Release(BaseModel):
         mechanism: `training` and `statistics` are noised; `public-statistics` are exact sums that the federation
             declares public, outside the guarantee; `without-privacy` is training without noise.
         noise_multiplier: standard deviation of the noise over the most that one patient can change; 0 if none is added.
-        sampling_rate: probability with which each patient is in a step.
-        steps: how often it was computed.
+        sampling_rate: probability of a patient to be in a step.
+        steps: number of times it was computed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,7 +46,7 @@ class Release(BaseModel):
 
 @dataclass(frozen=True)
 class Spend:
-    """Epsilon of some releases at a delta by both accountants; infinite if one of them had no noise."""
+    """Epsilon of releases at a delta by two accountants; infinite if a release had no noise."""
 
     rdp: float
     prv: float
@@ -51,12 +54,12 @@ class Spend:
 
     @property
     def epsilon(self) -> float:
-        """The smaller of two upper bounds."""
+        """Smaller of the two upper bounds."""
         return min(self.rdp, self.prv)
 
 
 def spend(releases: Sequence[Release], delta: float) -> Spend:
-    """What all the releases cost together."""
+    """Compute the epsilon of all releases together."""
     if _is_unbounded(releases):
         return Spend(math.inf, math.inf, delta)
     history = _history(releases)
@@ -65,7 +68,9 @@ def spend(releases: Sequence[Release], delta: float) -> Spend:
 
 
 def epsilon_within(releases: Sequence[Release], delta: float, limit: float, adaptive: bool = False) -> bool:
-    """Whether the releases cost no more than `limit` by either accountant; the slower is asked only if need be.
+    """Return whether all releases cost at most `limit` by either accountant.
+
+    The slower accountant is asked only where the faster one exceeds the limit.
 
     Where later releases may have been chosen after seeing earlier ones (`adaptive`), only the moments decide: they add
     up in that case too (Feldman & Zrnic 2021), which is not shown for privacy loss distributions.
@@ -80,15 +85,17 @@ def epsilon_within(releases: Sequence[Release], delta: float, limit: float, adap
 def noise_for(
     epsilon: float, delta: float, releases: Callable[[float], Sequence[Release]], tolerance: float = 1e-3
 ) -> float:
-    """The smallest noise multiplier s, to a relative `tolerance`, for which `releases(s)` cost at most epsilon.
+    """Find the smallest noise multiplier s for which `releases(s)` cost at most epsilon.
+
+    The multiplier is exact to a relative `tolerance`.
 
     Raises:
         ValueError: if no noise multiplier up to a million is enough.
     """
-    from scipy.optimize import brentq  # a site, which plans nothing, is spared its import
+    from scipy.optimize import brentq  # slow to import, and a site plans nothing
 
     def excess(log_noise: float) -> float:
-        """Positive where it costs too much; nearly a straight line."""
+        """Logarithm of cost over budget, nearly a straight line in the logarithm of the noise."""
         return math.log(max(spend(releases(math.exp(log_noise)), delta).epsilon, 1e-12) / epsilon)
 
     high = 0.0
@@ -99,10 +106,10 @@ def noise_for(
     low = high - math.log(2)
     while excess(low) <= 0:
         low, high = low - math.log(2), low
-    found = float(brentq(excess, low, high, xtol=tolerance / 2))
-    while excess(found) > 0:
-        found += tolerance / 2
-    return math.exp(found)
+    log_least = float(brentq(excess, low, high, xtol=tolerance / 2))
+    while excess(log_least) > 0:
+        log_least += tolerance / 2
+    return math.exp(log_least)
 
 
 def _is_unbounded(releases: Sequence[Release]) -> bool:
@@ -114,7 +121,7 @@ def _counts(release: Release) -> bool:
 
 
 def _history(releases: Sequence[Release]) -> list[tuple[float, float, int]]:
-    """Opacus' form, equal mechanisms merged."""
+    """Steps in the form of Opacus: (noise, rate, steps), equal mechanisms merged."""
     steps: Counter[tuple[float, float]] = Counter()
     for release in releases:
         if _counts(release):
@@ -125,7 +132,7 @@ def _history(releases: Sequence[Release]) -> list[tuple[float, float, int]]:
 def _rdp(history: list[tuple[float, float, int]], delta: float) -> float:
     if not history:
         return 0.0
-    from opacus.accountants import RDPAccountant  # slow to import, and most processes never ask
+    from opacus.accountants import RDPAccountant  # slow to import, and most processes never need it
 
     accountant = RDPAccountant()
     accountant.history = history
@@ -135,7 +142,10 @@ def _rdp(history: list[tuple[float, float, int]], delta: float) -> float:
 
 
 def _prv(history: list[tuple[float, float, int]], delta: float, rdp: float) -> float:
-    """Infinite where the numbers are beyond what can be discretised: the other accountant's `rdp` then holds."""
+    """Epsilon by privacy loss distributions; infinite where they cannot be discretised.
+
+    The epsilon of the other accountant, `rdp`, holds then.
+    """
     if not history:
         return 0.0
     if rdp > BEYOND_BUDGETS:
@@ -147,19 +157,19 @@ def _prv(history: list[tuple[float, float, int]], delta: float, rdp: float) -> f
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # log(0) at the end of the support, at a sampling rate of 1
-            found = float(accountant.get_epsilon(delta=delta, eps_error=0.01))
+            epsilon = float(accountant.get_epsilon(delta=delta, eps_error=0.01))
     except (ValueError, RuntimeError, OverflowError, MemoryError):
         return math.inf
-    return max(0.0, found) if math.isfinite(found) else math.inf
+    return max(0.0, epsilon) if math.isfinite(epsilon) else math.inf
 
 
 def merged(releases: Iterable[Release]) -> tuple[Release, ...]:
-    """The same releases with the steps of equal mechanisms added up."""
+    """Merge releases of equal mechanisms by adding their steps."""
     return _releases(_steps(releases))
 
 
-def largest(accounts: Iterable[Sequence[Release]]) -> tuple[Release, ...]:
-    """For every mechanism the most steps that one of several accounts of the same cohort knows of."""
+def most_steps(accounts: Iterable[Sequence[Release]]) -> tuple[Release, ...]:
+    """Merge accounts of one cohort: for every mechanism the most steps that an account has."""
     steps: Counter[_Mechanism] = Counter()
     for account in accounts:
         steps |= _steps(account)

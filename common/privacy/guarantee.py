@@ -1,7 +1,7 @@
-"""Whatever would break patient-level differential privacy is refused by name, with the reason and what to do instead.
+"""Checks that refuse what would break patient-level differential privacy, with a remedy.
 
-The guarantee rests on one thing: the sum over patients of clipped gradients changes by at most the clip norm when one
-patient comes or goes. It holds if a patient's gradient depends on that patient alone.
+The guarantee rests on the sum over patients of clipped gradients, which changes by at most the clip norm when one
+patient comes or goes. This holds if a patient's gradient depends on that patient alone.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ _MASKS = ("dropout", "node_dropout", "modality_dropout")
 
 
 def check_agreement(federation: Federation) -> None:
-    """Refuse a federation file whose settings contradict its `privacy`; without `privacy` anything goes.
+    """Refuse a federation file whose settings contradict its `privacy` section.
 
     Raises:
         InputError: naming the setting.
@@ -55,7 +55,7 @@ def _check_ranges(federation: Federation) -> None:
 
 
 PER_PATIENT = (nn.Linear, nn.LayerNorm)
-"""The layers whose gradient per patient is formed, exactly these types."""
+"""Layers that have a rule for gradients per patient; subclasses have none."""
 
 
 _POPULATION = (
@@ -120,23 +120,25 @@ def check_model(model: nn.Module) -> None:
     A batch normalisation without parameters is refused too: it couples patients through its statistics alone.
 
     Raises:
-        InputError: naming the outermost module that will not do, its class and its place in the model.
+        InputError: naming the outermost module that is refused, its class and its path in the model.
     """
     for path, module in model.named_modules():
-        trained = any(own.requires_grad for own in module.parameters())
+        trained = any(parameter.requires_grad for parameter in module.parameters())
         reason = _reason_for(module)
         if reason is not None and (trained or reason in (_BATCH, _POPULATION)):
             raise _unsuitable(path, module, reason)
-        for name, own in module.named_parameters(recurse=False):
-            if own.requires_grad and (type(module) not in PER_PATIENT or name not in ("weight", "bias")):
-                torch_s_own = isinstance(module, PER_PATIENT) or type(module).__module__.startswith("torch.")
+        for name, parameter in module.named_parameters(recurse=False):
+            if parameter.requires_grad and (
+                type(module) not in PER_PATIENT or name not in ("weight", "bias")
+            ):
+                from_torch = isinstance(module, PER_PATIENT) or type(module).__module__.startswith("torch.")
                 raise _unsuitable(
-                    f"{path}.{name}" if path else name, module, _UNSUPPORTED if torch_s_own else _BARE
+                    f"{path}.{name}" if path else name, module, _UNSUPPORTED if from_torch else _BARE
                 )
 
 
 def _reason_for(module: nn.Module) -> tuple[str, str] | None:
-    # By name, for PyG is slow to import and a site does not need it.
+    # by name, because PyG is slow to import and a site does not need it
     if any(kind.__name__ == "MessagePassing" for kind in type(module).__mro__):
         return _POPULATION
     return next((reason for kind, reason in _LAYERS.items() if isinstance(module, kind)), None)
@@ -172,50 +174,55 @@ _OBJECTIVES = {
 
 
 ROUNDING = 1e-4
-"""Of a value and its gradient: two orders of summation in single precision differ by less."""
+"""Relative difference of a value and its gradient that two orders of summation in single precision stay below."""
 
 
 def check_objective(
     name: str, loss: Callable[[PatientBatch], Tensor], batch: PatientBatch, model: nn.Module | None = None
 ) -> None:
-    """Refuse a loss by what it does: each patient's value, and its gradient, must be the patient's own.
+    """Refuse a loss whose value or gradient for a patient depends on other patients.
 
-    Patients are left out and their values, labels and gaps exchanged for another's; what the others get must stay.
+    Patients are left out, and their values, labels and gaps exchanged for those of another patient; the values and
+    gradients of the remaining patients must stay.
 
     Args:
-        name: of the loss, for the message; a known coupling is explained.
+        name: name of the loss for the message, which explains a known coupling.
         loss: a patient batch of B -> loss per patient [B], deterministic.
-        batch: two patients or more, with differing values.
-        model: whose trainable parameters' gradients are compared too.
+        batch: two or more patients with differing values.
+        model: model whose gradients by trainable parameters are compared too.
 
     Raises:
         InputError: if there is not one value per patient, or one depends on another patient.
     """
-    parameters = [own for own in model.parameters() if own.requires_grad] if model is not None else []
+    parameters = (
+        [parameter for parameter in model.parameters() if parameter.requires_grad]
+        if model is not None
+        else []
+    )
     patients = len(batch)
     whole = loss(batch)
     if whole.shape != (patients,):
         what = f"gives a tensor of shape {tuple(whole.shape)} for {patients} patients, not one value for each"
         raise _couples(name, what)
-    as_they_are = torch.arange(patients)
-    for place in range(patients):
-        another = as_they_are.clone()
-        another[(place + 1) % patients] = place
-        alone = _value_and_gradient(loss, batch.select(as_they_are[place : place + 1]), 0, parameters)
-        for order in (as_they_are, another):
-            together = _value_and_gradient(loss, batch.select(order), place, parameters)
+    unchanged = torch.arange(patients)
+    for patient in range(patients):
+        exchanged = unchanged.clone()
+        exchanged[(patient + 1) % patients] = patient
+        alone = _value_and_gradient(loss, batch.select(unchanged[patient : patient + 1]), 0, parameters)
+        for order in (unchanged, exchanged):
+            together = _value_and_gradient(loss, batch.select(order), patient, parameters)
             if not (alone - together).norm() <= ROUNDING * (1 + together.norm()):  # also if not a number
                 raise _couples(name, "the loss of one patient depends on the others in the batch")
 
 
-def probe(federation: Federation, patients: int = 3) -> PatientBatch:
-    """Made-up patients of a federation, for `check_objective`; the last lacks every other modality."""
+def made_up_patients(federation: Federation, patients: int = 3) -> PatientBatch:
+    """Made-up patients for `check_objective`, the last of whom lacks every other modality."""
     draw = torch.Generator().manual_seed(0)
     values, observed = {}, {}
-    for place, modality in enumerate(federation.modalities):
+    for index, modality in enumerate(federation.modalities):
         shape = (patients, len(modality.nodes))
         seen = torch.rand(shape, generator=draw) > 0.2
-        seen[-1] &= place % 2 == 0
+        seen[-1] &= index % 2 == 0
         values[modality.name] = torch.randn(shape, generator=draw) * seen
         observed[modality.name] = seen
     labels = {}
@@ -233,21 +240,23 @@ def probe(federation: Federation, patients: int = 3) -> PatientBatch:
 
 def _couples(name: str, what: str) -> InputError:
     plain = "".join(letter for letter in name.lower() if letter.isalnum())
-    known = next((reason for sign, reason in _OBJECTIVES.items() if sign in plain), None)
+    explained = next((reason for sign, reason in _OBJECTIVES.items() if sign in plain), None)
     instead = "use a loss that is computed for every patient alone, such as those of common.objectives"
-    return GuaranteeError(f"objective {name}", *(known or (what, instead)))
+    return GuaranteeError(f"objective {name}", *(explained or (what, instead)))
 
 
 def _value_and_gradient(
-    loss: Callable[[PatientBatch], Tensor], batch: PatientBatch, place: int, parameters: list[nn.Parameter]
+    loss: Callable[[PatientBatch], Tensor], batch: PatientBatch, patient: int, parameters: list[nn.Parameter]
 ) -> Tensor:
-    """The loss of the patient at `place`, followed by its gradient; not-a-number if it cannot be computed."""
+    """Loss of one patient, followed by its gradient; not-a-number if they cannot be computed."""
     try:
-        value = loss(batch)[place]
+        value = loss(batch)[patient]
     except (ArithmeticError, IndexError, TypeError, ValueError, RuntimeError):
-        return torch.tensor([torch.nan])  # what fails for fewer patients is no sum over patients
-    gradients = [torch.zeros_like(own) for own in parameters]
+        return torch.tensor([torch.nan])  # a loss that fails for fewer patients is no sum over patients
+    gradients = [torch.zeros_like(parameter) for parameter in parameters]
     if parameters and value.requires_grad:
-        found = torch.autograd.grad(value, parameters, allow_unused=True)
-        gradients = [zero if own is None else own for zero, own in zip(gradients, found, strict=True)]
-    return torch.cat([value.detach().view(1), *(own.flatten() for own in gradients)])
+        computed = torch.autograd.grad(value, parameters, allow_unused=True)
+        gradients = [
+            zero if gradient is None else gradient for zero, gradient in zip(gradients, computed, strict=True)
+        ]
+    return torch.cat([value.detach().view(1), *(gradient.flatten() for gradient in gradients)])

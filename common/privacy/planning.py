@@ -1,4 +1,4 @@
-"""From a target epsilon to a federation file: how much noise a run needs, and what else privacy asks of the file."""
+"""Terms of a private run: the noise that a target epsilon needs, and settings to turn off."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from common.privacy.accounting import Release, noise_for
 
 
 def planned_releases(privacy: Privacy, rounds: int) -> Sequence[Release]:
-    """All that a whole run under these terms releases of one cohort."""
+    """Releases of one cohort in a whole run under these terms."""
     releases = [
         Release(
             mechanism="training",
@@ -22,8 +22,10 @@ def planned_releases(privacy: Privacy, rounds: int) -> Sequence[Release]:
     return releases
 
 
-def plan(epsilon: float, rounds: int, proposed: Privacy) -> Privacy:
-    """The proposed terms with the least noise for which `rounds` rounds cost at most `epsilon` at their delta.
+def plan_noise(epsilon: float, rounds: int, proposed: Privacy) -> Privacy:
+    """Return the terms with the least noise for which `rounds` rounds cost at most `epsilon`.
+
+    The epsilon holds at the delta of the terms.
 
     Noise on statistics, where there is any, stays as proposed; training gets what is left of the budget.
 
@@ -38,7 +40,7 @@ def plan(epsilon: float, rounds: int, proposed: Privacy) -> Privacy:
 
 
 def with_privacy(federation: Federation, privacy: Privacy) -> Federation:
-    """The agreement under these terms, with whatever `common.guarantee` refuses turned off."""
+    """Return the agreement under these terms, without settings that `check_agreement` refuses."""
     model = federation.model.model_copy(update={"dropout": 0.0, "node_dropout": 0.0, "modality_dropout": 0.0})
     training = federation.training.model_copy(update={"learn_task_weights": False})
     return federation.model_copy(update={"privacy": privacy, "model": model, "training": training})

@@ -15,7 +15,7 @@ from common.models.hierarchical import HierarchicalMultimodalGNN
 from common.patients.batch import PatientBatch
 from common.privacy.accounting import spend
 from common.privacy.guarantee import check_agreement
-from common.privacy.planning import plan, planned_releases, with_privacy
+from common.privacy.planning import plan_noise, planned_releases, with_privacy
 
 SAMPLING_RATE, LEARNING_RATE = 0.5, 0.5
 """Of private training. Sampling at a half amplifies little, so that what the audit finds stays near what is claimed."""
@@ -54,7 +54,7 @@ def with_epsilon(federation: Federation, epsilon: float, delta: float, members: 
         delta=delta,
     )
     try:
-        privacy = plan(epsilon, federation.training.rounds, proposed)
+        privacy = plan_noise(epsilon, federation.training.rounds, proposed)
     except ValueError as error:
         raise InputError(f"--epsilon {epsilon:g}", str(error), "ask for a larger one") from None
     agreed = with_privacy(federation, privacy)

@@ -16,7 +16,7 @@ from common.agreement.settings import Privacy
 from common.errors import InputError
 from common.privacy.accounting import merged, spend
 from common.privacy.guarantee import check_agreement
-from common.privacy.planning import plan, with_privacy
+from common.privacy.planning import plan_noise, with_privacy
 from simulations.results.schema import Arm
 
 _PROPOSED = Privacy(noise_multiplier=1.0, sampling_rate=1.0, expected_batch_size=10.0)
@@ -110,7 +110,7 @@ def _check(epsilons: Sequence[float], delta: float | None) -> None:
 def _target(epsilon: float, changed: Federation, declared: bool) -> Target:
     assert changed.privacy is not None
     try:
-        privacy = plan(epsilon, changed.training.rounds, changed.privacy)
+        privacy = plan_noise(epsilon, changed.training.rounds, changed.privacy)
     except ValueError as error:
         remedy = "raise it, or plan fewer rounds, fewer steps or less costly statistics"
         raise InputError(f"--epsilon {epsilon:g}", str(error), remedy) from None

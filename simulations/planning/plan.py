@@ -7,7 +7,7 @@ from typing import Literal, cast, get_args
 from common.agreement.settings import Privacy
 from common.errors import InputError
 from common.privacy.accounting import BEYOND_BUDGETS, Spend, spend
-from common.privacy.planning import plan, planned_releases
+from common.privacy.planning import plan_noise, planned_releases
 
 CURVE_POINTS = 7
 
@@ -91,7 +91,7 @@ def answer(question: Question) -> list[Plan]:
 
 def _plan(target: float, question: Question, proposed: Privacy) -> Plan:
     try:
-        least = plan(target, question.rounds, proposed)
+        least = plan_noise(target, question.rounds, proposed)
     except ValueError:
         what = f"no noise on training brings it down to this at delta {question.delta:g}"
         remedy = "ask for a larger epsilon or delta" + (

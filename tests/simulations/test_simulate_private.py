@@ -14,7 +14,7 @@ from client.site_folder.policy import WITHOUT_PRIVACY
 from common.agreement.federation import FILE_NAME, load, save
 from common.agreement.settings import Privacy
 from common.privacy.accounting import Release, spend
-from common.privacy.planning import plan, planned_releases, with_privacy
+from common.privacy.planning import plan_noise, planned_releases, with_privacy
 from server.records.journal import RoundRecord
 from server.records.result import WEIGHTS
 from simulations.cohorts.folders import find_sites
@@ -63,7 +63,7 @@ def test_numbers_agree_with_accounting(private_run: Any, result: Result) -> None
         proposed = Privacy(noise_multiplier=1, sampling_rate=1, expected_batch_size=20, steps=2, delta=0.05)
         assert run.epsilon is not None
         assert run.spent is not None
-        expected = plan(run.epsilon, federation.training.rounds, proposed)
+        expected = plan_noise(run.epsilon, federation.training.rounds, proposed)
         for name in (
             "delta",
             "noise_multiplier",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from client.ledger.heads import HEAD_FILE, Head, head_places, read_head
 from client.ledger.ledger import LEDGER, Ledger
 from common.errors import Refusal, RefusalCode
-from common.privacy.accounting import Release, largest, merged
+from common.privacy.accounting import Release, merged, most_steps
 from tests.client.conftest import NO_LIMIT, ROUND, STATISTICS
 
 CANARY = "CANARY-8371"
@@ -54,7 +54,7 @@ def test_merging_keeps_every_step(account: list[Release]) -> None:
 @given(accounts=st.lists(ACCOUNTS, max_size=4))
 def test_the_largest_of_several_accounts_has_the_most_steps_of_each(accounts: list[list[Release]]) -> None:
     kinds = {kind for account in accounts for kind in steps(account)}
-    assert steps(largest(accounts)) == {
+    assert steps(most_steps(accounts)) == {
         kind: max(steps(account).get(kind, 0) for account in accounts) for kind in kinds
     }
 

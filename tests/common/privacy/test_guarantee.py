@@ -14,7 +14,7 @@ from common.errors import InputError
 from common.models.graphs import Prior
 from common.models.hierarchical import HierarchicalMultimodalGNN
 from common.patients.batch import PatientBatch
-from common.privacy.guarantee import check_agreement, check_model, check_objective, probe
+from common.privacy.guarantee import check_agreement, check_model, check_objective, made_up_patients
 from common.tasks.objective import agreement_loss, multitask_loss
 
 PRIVACY = Privacy(noise_multiplier=1.0, sampling_rate=0.1, expected_batch_size=10)
@@ -287,7 +287,7 @@ def test_the_shipped_model_with_batch_normalisation_is_refused(
 
 
 def test_a_probe_has_every_label_and_a_patient_who_lacks_modalities(federation: Federation) -> None:
-    patients = probe(federation)
+    patients = made_up_patients(federation)
     assert all(bool(known.all()) for known in patients.labelled.values())
     present = {modality.name: patients.present(modality.name) for modality in federation.modalities}
     assert [bool(here[-1]) for here in present.values()] == [True, False, True, False]

@@ -1,4 +1,4 @@
-"""A plan costs what was asked for, with the least noise; and a file under privacy is one that the guarantee allows."""
+"""A plan costs what was asked for, with the least noise; a file under privacy passes the guarantee's checks."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from common.agreement.federation import Federation
 from common.agreement.settings import Privacy
 from common.privacy.accounting import Release, spend
 from common.privacy.guarantee import check_agreement
-from common.privacy.planning import plan, planned_releases, with_privacy
+from common.privacy.planning import plan_noise, planned_releases, with_privacy
 
 TERMS = Privacy(noise_multiplier=1.5, sampling_rate=1.0, expected_batch_size=8.0, steps=3, delta=1e-3)
 NOISED = TERMS.model_copy(update={"statistics": "noised", "statistics_noise_multiplier": 20.0})
@@ -31,7 +31,7 @@ def test_a_run_releases_every_step_of_every_round_and_its_statistics_once(
 
 @pytest.mark.parametrize("terms", [TERMS, NOISED], ids=["declared", "noised"])
 def test_a_plan_stays_within_its_epsilon_and_wastes_hardly_any_of_it(terms: Privacy) -> None:
-    planned = plan(2.0, 2, terms)
+    planned = plan_noise(2.0, 2, terms)
     cost = spend(planned_releases(planned, 2), terms.delta).epsilon
     assert 1.98 < cost <= 2.0
     assert planned.model_copy(update={"noise_multiplier": terms.noise_multiplier}) == terms
@@ -39,7 +39,7 @@ def test_a_plan_stays_within_its_epsilon_and_wastes_hardly_any_of_it(terms: Priv
 
 def test_noise_on_statistics_leaves_less_for_training_and_a_tighter_plan_needs_more() -> None:
     loose, shared, tight = (
-        plan(*asked).noise_multiplier for asked in ((2, 2, TERMS), (2, 2, NOISED), (1, 2, TERMS))
+        plan_noise(*asked).noise_multiplier for asked in ((2, 2, TERMS), (2, 2, NOISED), (1, 2, TERMS))
     )
     assert loose < shared
     assert loose < tight
@@ -48,7 +48,7 @@ def test_noise_on_statistics_leaves_less_for_training_and_a_tighter_plan_needs_m
 def test_statistics_that_cost_more_than_there_is_leave_no_plan() -> None:
     loud = NOISED.model_copy(update={"statistics_noise_multiplier": 0.5})
     with pytest.raises(ValueError, match=r"epsilon 1 at delta 0\.001 cannot be reached by more noise"):
-        plan(1.0, 2, loud)
+        plan_noise(1.0, 2, loud)
 
 
 def test_what_the_guarantee_refuses_is_turned_off_and_nothing_else(

@@ -11,7 +11,7 @@ from common.agreement.federation import Federation
 from common.agreement.settings import Privacy
 from common.errors import InputError
 from common.privacy.accounting import Release, spend
-from common.privacy.planning import plan, planned_releases
+from common.privacy.planning import plan_noise, planned_releases
 from simulations.experiment.private_arms import Target, notes, settled, spent
 
 MakeFederation = Callable[..., Federation]
@@ -48,7 +48,7 @@ def test_the_federations_own_terms_are_the_proposal_and_settings_change_them(
     rest, (target,) = settled(federation, settings, (3.0,), 0.01)
     assert rest.privacy is None
     expected = OWN.model_copy(update={"clip_norm": 2.0, "learn": "all", "delta": 0.01})
-    assert target.privacy == plan(3.0, federation.training.rounds, expected)
+    assert target.privacy == plan_noise(3.0, federation.training.rounds, expected)
     assert target.declared
     assert target.sized([1000]) is target
 
