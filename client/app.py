@@ -11,9 +11,9 @@ from traceback import extract_tb
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
+from client.rounds.assembly import open_site
 from client.rounds.evaluate import evaluate_request
 from client.rounds.requests import Handler, log
-from client.rounds.site import open_site
 from client.rounds.statistics import statistics_request
 from client.rounds.train import train_request
 from common.errors import InputError, Refusal, RefusalCode

@@ -34,10 +34,11 @@ def check(home: Home) -> dict[str, Any]:
 
 def _objections(home: Home) -> list[str]:
     """Why the app would refuse to train on sound tables; at most one reason."""
-    from client.rounds.site import Site  # brings all that training needs, which a status does not
+    # imports everything that training needs, which a status does without
+    from client.rounds.assembly import SharedAgreement, SiteSources, assemble_site
 
     try:
-        site = Site(home.folder, home.agreement)
+        site = assemble_site(SiteSources(home.folder, home.agreement), SharedAgreement(home.agreement))
         _ = site.terms
         site.patients(-1)
     except InputError as error:

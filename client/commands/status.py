@@ -1,5 +1,7 @@
 """The state of a site for `consilium site status`: services, agreement, receipts."""
 
+from collections.abc import Callable
+
 from pydantic import BaseModel, ConfigDict
 
 from client.receipts.page import read_receipts
@@ -44,8 +46,12 @@ class Status(BaseModel):
     last_message: str | None
 
 
-def status(home: Home) -> Status:
-    """What can be said of a site without asking anybody else.
+def status(home: Home, answers: Callable[[Home, int], bool] = answers) -> Status:
+    """Read the state of a site without asking the coordinator.
+
+    Args:
+        home: the site folder.
+        answers: asks the SuperNode's local port for an answer.
 
     Raises:
         InputError: if the folder was never made a site.

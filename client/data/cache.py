@@ -1,10 +1,11 @@
-"""What a site keeps on its own disk of what it built from tables and agreement, for the next message's process.
+"""On-disk cache of a site's parsed tables and prior graphs, keyed by the hash of their inputs.
 
-It is one file, `HASH.CONTENT.safetensors`. HASH is over the content of everything it was built from and the versions
-of what built it: a table that was edited, even in place and with its old time put back, gives another hash, and the
-file is no longer found. Hashing a table costs little beside reading it, so no time or size stands in for the content.
-CONTENT is the hash of the file itself. A file that is spoilt, foreign or in a place that others can get at is not
-used, and nothing fails because of it: the site is built from its tables, as without a cache.
+A hospital's process answers one message and ends; the cache saves the next process from parsing the tables again. The
+cache is one file, `INPUTS.CONTENT.safetensors`. INPUTS is the hash of everything the tables and graphs were built from
+and of the versions of the packages that built them: a table that was edited, even in place and with its old time put
+back, gives another hash, and the file is no longer found. Hashing a table costs little beside parsing it, so no time
+or size stands in for the content. CONTENT is the hash of the file itself. A file that is spoilt, foreign or readable
+by other users is not used, and nothing fails because of it: the tables are parsed, as without a cache.
 
 The file holds patients' values and labels. It holds no identifier, and no subgroup either, which hospitals name
 themselves and training does not ask for.
@@ -15,6 +16,7 @@ import json
 import logging
 import os
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
@@ -30,14 +32,14 @@ from client.site_folder.site_file import OUTCOMES, SITE_FILE, SiteFile
 from common.agreement.bundle import PACKAGE
 from common.agreement.federation import Federation
 from common.files import is_private, read_private, write_whole
-from common.models.graphs import Membership, Prior, Topology, load_prior
+from common.models.graphs import Membership, Prior, Topology
 from common.patients.batch import PatientBatch
 
 log = logging.getLogger("consilium.cache")
 
 
-FORMAT = 1
-"""Of the file; another one's is not found."""
+FORMAT = 2
+"""Version of the file's format; a file of another version is not found."""
 
 
 BUILDERS = (PACKAGE, "torch", "numpy", "pandas", "pyarrow")
@@ -46,75 +48,84 @@ BUILDERS = (PACKAGE, "torch", "numpy", "pandas", "pyarrow")
 _SUFFIX = ".safetensors"
 
 
-_TOLD = "told"
+_METADATA = "metadata"
+"""Name of the tensor that holds, as JSON, what is no tensor."""
 
 
 _MATRICES = ("matrix", "transposed")
 
 
 @dataclass(frozen=True)
-class Built:
-    """What is built of a site's tables and its agreement's public files; a cohort that was kept has no subgroups."""
+class SiteData:
+    """A site's cohort and the prior graphs of its agreement; a cohort from the cache has no subgroups."""
 
     prior: Prior
     cohort: Cohort
 
 
-def built_or_kept(
-    cache: Path, folder: Path, agreement: Path, site: SiteFile, federation: Federation
-) -> Built:
-    """What an earlier process kept, if it was built from exactly these files; else built now, and kept.
+def read_or_restore(
+    folder: Path,
+    agreement: Path,
+    site: SiteFile,
+    federation: Federation,
+    load_prior: Callable[[], Prior],
+    cache: Path | None,
+) -> SiteData:
+    """Restore the data from the cache if it was built from exactly these files; else read the tables and cache them.
 
     Args:
-        cache: a folder, made if the one around it is there and nobody else's.
         folder: the site folder.
-        agreement: the hospital's own copy of the federation file, its public files beside it.
-        site: its `site.toml`.
-        federation: what the agreement says.
+        agreement: the hospital's copy of the federation file, the public files beside it.
+        site: the folder's `site.toml`.
+        federation: content of the agreement.
+        load_prior: builds the graphs of the public files.
+        cache: a folder, made if its parent exists and is this user's alone; None for no cache.
 
     Raises:
         InputError: if the tables do not satisfy the federation file.
     """
-    usable = _is_usable(cache)
-    before = _hash(folder, agreement, site, federation) if usable else None
-    if before is not None and (kept := _read(cache, before, site, federation)) is not None:
-        return kept
-    built = Built(load_prior(federation, agreement.parent), read_cohort(folder, federation))
+    if cache is None or not _is_usable(cache):
+        return _read_tables(folder, federation, load_prior)
+    before = _hash(folder, agreement, site, federation)
+    if before is not None and (restored := _read(cache, before, site, federation)) is not None:
+        return restored
+    data = _read_tables(folder, federation, load_prior)
     if before is not None and before == _hash(folder, agreement, site, federation):  # nobody edited meanwhile
-        _keep(cache, before, built)
-    return built
+        _write(cache, before, data)
+    return data
 
 
-def _is_ours(found: os.stat_result) -> bool:
-    return found.st_uid == os.geteuid()
+def _read_tables(folder: Path, federation: Federation, load_prior: Callable[[], Prior]) -> SiteData:
+    return SiteData(load_prior(), read_cohort(folder, federation))
 
 
 def _is_usable(cache: Path) -> bool:
-    """Whether the folder is there, or could be made, in a place that only this user can change."""
+    """Whether the cache's folder exists, or could be made, where only this user can change it."""
     try:
-        around = cache.parent.lstat()
-        if not _is_ours(around) or stat.S_IMODE(around.st_mode) & 0o022 or not stat.S_ISDIR(around.st_mode):
-            log.warning("not used: the folder around it is not this user's alone")
+        parent = cache.parent.lstat()
+        ours = parent.st_uid == os.geteuid() and stat.S_ISDIR(parent.st_mode)
+        if not ours or stat.S_IMODE(parent.st_mode) & 0o022:
+            log.warning("cache not used: the folder around it is not this user's alone")
             return False
         cache.mkdir(mode=0o700, exist_ok=True)
         if not is_private(cache):
-            log.warning("not used: other users can read or write its folder")
+            log.warning("cache not used: other users can read or write its folder")
             return False
     except FileNotFoundError:  # a site that was never started
         return False
     except OSError as error:
-        log.warning("not used: %s", type(error).__name__)
+        log.warning("cache not used: %s", type(error).__name__)
         return False
     return True
 
 
 def _hash(folder: Path, agreement: Path, site: SiteFile, federation: Federation) -> str | None:
-    """Of everything that a site is built from; None if some of it cannot be read."""
-    wanted = [OUTCOMES, *(modality.name for modality in federation.modalities)]
+    """Hash of everything that tables and graphs are built from; None if a file cannot be read."""
+    tables = [OUTCOMES, *(modality.name for modality in federation.modalities)]
     files = {
         SITE_FILE: folder / SITE_FILE,
         "agreement": agreement,
-        **{f"table {name}": folder / site.tables[name] for name in wanted if name in site.tables},
+        **{f"table {name}": folder / site.tables[name] for name in tables if name in site.tables},
         **{f"public {file.path}": agreement.parent / file.path for file in federation.public_files},
     }
     try:
@@ -130,43 +141,43 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read(cache: Path, key: str, site: SiteFile, federation: Federation) -> Built | None:
-    """What was kept under a key; None if nothing was, or not as it was kept."""
+def _read(cache: Path, key: str, site: SiteFile, federation: Federation) -> SiteData | None:
+    """Read the data under a key; None if there is none, or its file is not as it was written."""
     for path in cache.glob(f"{key}.*{_SUFFIX}"):
         try:
             content = read_private(path)
             if content is None:
-                log.warning("not used: the file is not this user's alone")
+                log.warning("cache not used: the file is not this user's alone")
                 continue
             if path.name != _name(key, content):
-                log.warning("spoilt, and built anew")
+                log.warning("cache spoilt, and built anew")
                 continue
             return _unpacked(load(content), site, federation)
         except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-            log.warning("not usable (%s), and built anew", type(error).__name__)
+            log.warning("cache not usable (%s), and built anew", type(error).__name__)
     return None
 
 
-def _keep(cache: Path, key: str, built: Built) -> None:
-    """Write what was built, whole or not at all, and remove whatever else is there."""
+def _write(cache: Path, key: str, data: SiteData) -> None:
+    """Write the data, whole or not at all, and remove every other file of the cache."""
     try:
-        content = save(_packed(built))
+        content = save(_packed(data))
         path = cache / _name(key, content)
         write_whole(path, content, 0o600)
         for other in cache.iterdir():
             if other.name != path.name and not other.is_dir():
                 other.unlink(missing_ok=True)
     except OSError as error:
-        log.warning("nothing was kept: %s", type(error).__name__)
+        log.warning("cache not written: %s", type(error).__name__)
 
 
 def _name(key: str, content: bytes) -> str:
     return f"{key}.{hashlib.sha256(content).hexdigest()}{_SUFFIX}"
 
 
-def _packed(built: Built) -> dict[str, Tensor]:
-    """Named tensors; what is no tensor is JSON under `_TOLD`."""
-    prior, cohort = built.prior, built.cohort
+def _packed(data: SiteData) -> dict[str, Tensor]:
+    """Named tensors of the data; what is no tensor is JSON under `_METADATA`."""
+    prior, cohort = data.prior, data.cohort
     tensors = {"fold": cohort.fold}
     for field in fields(PatientBatch):
         for name, tensor in getattr(cohort.batch, field.name).items():
@@ -179,22 +190,20 @@ def _packed(built: Built) -> dict[str, Tensor]:
     for name, members in prior.membership.items():
         for kind in _MATRICES:
             matrix = getattr(members, kind)
-            place = f"membership {name} {kind}"
-            tensors[f"{place} rows"], tensors[f"{place} columns"] = (
-                matrix.crow_indices(),
-                matrix.col_indices(),
-            )
-            tensors[f"{place} values"] = matrix.values()
-    told = {
+            prefix = f"membership {name} {kind}"
+            tensors[f"{prefix} rows"] = matrix.crow_indices()
+            tensors[f"{prefix} columns"] = matrix.col_indices()
+            tensors[f"{prefix} values"] = matrix.values()
+    metadata = {
         "unmatched": cohort.unmatched,
         "pathways": {name: members.pathways for name, members in prior.membership.items()},
     }
-    tensors[_TOLD] = torch.frombuffer(bytearray(json.dumps(told).encode()), dtype=torch.uint8)
+    tensors[_METADATA] = torch.frombuffer(bytearray(json.dumps(metadata).encode()), dtype=torch.uint8)
     return {name: tensor.contiguous() for name, tensor in tensors.items()}
 
 
-def _unpacked(tensors: dict[str, Tensor], site: SiteFile, federation: Federation) -> Built:
-    told = json.loads(tensors[_TOLD].numpy().tobytes())
+def _unpacked(tensors: dict[str, Tensor], site: SiteFile, federation: Federation) -> SiteData:
+    metadata = json.loads(tensors[_METADATA].numpy().tobytes())
     modalities = [modality.name for modality in federation.modalities]
     tasks = [task.name for task in federation.tasks]
 
@@ -212,23 +221,23 @@ def _unpacked(tensors: dict[str, Tensor], site: SiteFile, federation: Federation
     )
     members = {
         name: _membership(tensors, name, tuple(pathways), len(federation.modality(name).nodes))
-        for name, pathways in told["pathways"].items()
+        for name, pathways in metadata["pathways"].items()
     }
     prior = Prior(
         {name: graph("topology", name) for name in modalities},
         members,
         {name: graph("hierarchy", name) for name in members},
     )
-    cohort = Cohort(site.name, batch, tensors["fold"], (site.name,) * len(batch), dict(told["unmatched"]))
-    return Built(prior, cohort)
+    cohort = Cohort(site.name, batch, tensors["fold"], (site.name,) * len(batch), dict(metadata["unmatched"]))
+    return SiteData(prior, cohort)
 
 
 def _membership(tensors: dict[str, Tensor], name: str, pathways: tuple[str, ...], nodes: int) -> Membership:
     sizes = {"matrix": (len(pathways), nodes), "transposed": (nodes, len(pathways))}
 
     def matrix(kind: str) -> Tensor:
-        place = f"membership {name} {kind}"
-        rows, columns, values = (tensors[f"{place} {part}"] for part in ("rows", "columns", "values"))
+        prefix = f"membership {name} {kind}"
+        rows, columns, values = (tensors[f"{prefix} {part}"] for part in ("rows", "columns", "values"))
         with torch.sparse.check_sparse_tensor_invariants(False):
             return torch.sparse_csr_tensor(rows, columns, values, size=sizes[kind])
 

@@ -1,9 +1,8 @@
-"""What a process keeps between messages: every site it has opened, as long as their patients fit in memory.
+"""Keep-first cache of open sites: sites that fit in memory stay, later ones are assembled anew for each message.
 
-In a simulation one process plays many hospitals, in the same order every round. Keeping those used last would then keep
-none that is asked for again: with room for all but one, each is thrown out just before its turn. So the first ones
-stay, and a site that finds no room is read anew for each message. It makes room for itself only by what nobody asked
-for since its own last time: that belongs to a run that is over.
+In a simulation one process plays many hospitals, in the same order every round. A cache that kept the sites used last
+would then keep none that is asked for again: with room for all but one, each site is evicted just before its turn. A
+site evicts only entries unused since its own previous request, which belong to a finished run.
 """
 
 import os
@@ -15,7 +14,7 @@ from client.training.device import Device
 from client.training.memory import free_bytes
 
 SHARE = 0.5
-"""Of the memory that is free when the first site is opened, what the sites of all processes may take together."""
+"""Share of the memory that is free when the first site is opened, for the sites of all processes together."""
 
 
 Key = tuple[str, ...]
@@ -31,7 +30,7 @@ class _Entry(Generic[Site]):
     size: int
 
 
-class Opened(Generic[Site]):
+class SitePool(Generic[Site]):
     """Sites by key, the first ones that fit.
 
     Args:
@@ -41,34 +40,39 @@ class Opened(Generic[Site]):
 
     def __init__(self, size: Callable[[Site], int], room: int | None = None) -> None:
         self._size, self._room = size, room
-        self._kept: dict[Key, _Entry[Site]] = {}
-        self._last: dict[Key, int] = {}
-        self._now = 0
+        self._entries: dict[Key, _Entry[Site]] = {}
+        self._last_request: dict[Key, int] = {}
+        self._requests = 0
 
     def get(self, key: Key, version: tuple[int, ...], build: Callable[[], Site]) -> Site:
-        """The site that was kept under a key, if it was of this version; else the one that `build` makes now."""
-        self._now += 1
-        last, self._last[key] = self._last.get(key), self._now
-        kept = self._kept.get(key)
-        if kept is not None and kept.version == version:
-            return kept.site
-        self._kept.pop(key, None)
+        """Return the site under a key if it is of this version; else the site that `build` makes."""
+        self._requests += 1
+        previous, self._last_request[key] = self._last_request.get(key), self._requests
+        entry = self._entries.get(key)
+        if entry is not None and entry.version == version:
+            return entry.site
+        self._entries.pop(key, None)
         site = build()
         entry = _Entry(site, version, self._size(site))
-        if not self._fits(entry) and last is not None:
-            self._kept = {other: each for other, each in self._kept.items() if self._last[other] > last}
+        if not self._fits(entry) and previous is not None:
+            self._evict_unused_since(previous)
         if self._fits(entry):
-            self._kept[key] = entry
+            self._entries[key] = entry
         return site
 
     def close(self) -> None:
-        """Keep nothing."""
-        self._kept, self._last = {}, {}
+        """Forget every site."""
+        self._entries, self._last_request = {}, {}
+
+    def _evict_unused_since(self, request: int) -> None:
+        self._entries = {
+            key: entry for key, entry in self._entries.items() if self._last_request[key] > request
+        }
 
     def _fits(self, entry: _Entry[Site]) -> bool:
         if self._room is None:
             self._room = int(SHARE * free_bytes(Device(sharing=_cores())))
-        return sum(each.size for each in self._kept.values()) + entry.size <= self._room
+        return sum(other.size for other in self._entries.values()) + entry.size <= self._room
 
 
 def _cores() -> int:

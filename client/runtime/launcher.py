@@ -85,7 +85,7 @@ class Launcher:
 
     def _answered(self, message: Message, context: Context) -> Message:
         from client.app import app  # after all checks
-        from client.rounds.site import open_site
+        from client.rounds.assembly import open_site
         from client.training.threads import use_threads
 
         assert self._agreed is not None

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from client.rounds.site import close_sites
+from client.rounds.assembly import close_sites
 from client.training.evaluation import logits
 from common.agreement.federation import FILE_NAME, Federation, save
 from common.agreement.folder import copy_public_files

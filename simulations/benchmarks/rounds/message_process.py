@@ -32,11 +32,10 @@ ASIDE = "aside"
 PARTS = {
     "agreement": (
         "client.runtime.launcher.load",
-        "client.rounds.site.load",
-        "client.rounds.site._agreement",
-        "client.rounds.site._checked",
+        "client.rounds.assembly.load",
+        "client.rounds.assembly.checked_model",
     ),
-    "tables": ("client.rounds.site.read_cohort", "client.rounds.site.built_or_kept"),
+    "tables": ("client.rounds.assembly.read_or_restore",),
     "training": (
         "client.rounds.train.train",
         "client.rounds.train.train_privately",
@@ -130,12 +129,11 @@ def main(site: Path, request: Path, begun: float) -> dict[str, float]:
     launcher = Launcher(site)
     with acting_as(context.run_id, context.node_id, 1):
         launcher.admit(task)
-        import client.app
-        import client.rounds.site
+        import client.rounds.assembly
         import client.rounds.train  # noqa: F401
 
         _watch(clock, "client.rounds.train")
-        _watch(clock, "client.rounds.site")
+        _watch(clock, "client.rounds.assembly")
         left = launcher.release(launcher.answer(message, context))
     if left.has_error() or left.content.config_records["header"]["message"] != "TrainReply":
         raise SystemExit("the hospital did not train")

@@ -1,4 +1,4 @@
-"""What a hospital sees of its own cohort and its own site: counts, states and problems, and no value of a patient."""
+"""Check of a cohort against the approved federation file: counts and problems, and no value of a patient."""
 
 import json
 from pathlib import Path
@@ -6,16 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from client.commands import status as status_of
 from client.commands.check import check, check_lines
-from client.commands.status import Status, status, status_lines
-from client.runtime.services import SUPEREXEC, SUPERNODE
-from client.site_folder.keys import fingerprint, read_public_key
 from client.site_folder.places import Home
 from common.agreement.federation import load, save
 from common.errors import InputError
-from common.files import write_whole
-from common.processes.supervision_state import ServiceState, State
 
 if TYPE_CHECKING:
     from tests.client.conftest import Hospital
@@ -96,43 +90,3 @@ def test_nothing_approved_or_changed_since_is_said(prepared: Home, proposal: Pat
     approved.approval.unlink()
     with pytest.raises(InputError, match="run `consilium site approve` first"):
         check(approved)
-
-
-def test_a_site_that_does_not_run(prepared: Home) -> None:
-    found = status(prepared)
-    assert found.fingerprint == fingerprint(read_public_key(prepared.public_key))
-    assert (found.site, found.coordinator) == ("north", "fl.example.org:9443")
-    assert (found.federation, found.running, found.answering, found.receipts) == (None, False, False, 0)
-    told = "\n".join(status_lines(found))
-    assert "north: not running" in told
-    assert "nothing approved" in told
-    assert "receipts: 0" in told
-
-
-def test_a_spoilt_approval_or_record_does_not_hide_the_rest(approved: Home) -> None:
-    approved.approval.write_text("{}")
-    write_whole(approved.receipts, b"CANARY-8371\n")
-    found = status(approved)
-    assert (found.federation, found.receipts, found.last_message) == (None, None, None)
-    told = "\n".join(status_lines(found))
-    assert "receipts: NOT WHOLE" in told
-    assert "CANARY" not in told
-
-
-@pytest.mark.parametrize("answering", [False, True])
-def test_services_are_told_apart(approved: Home, monkeypatch: pytest.MonkeyPatch, answering: bool) -> None:
-    services = {
-        SUPERNODE: ServiceState(pid=4711, restarts=2),
-        SUPEREXEC: ServiceState(pid=None, last_exit=-9, restarts=3),
-    }
-    monkeypatch.setattr(status_of, "read_state", lambda path: State(pid=1, birth="now", services=services))
-    monkeypatch.setattr(status_of, "answers", lambda *_: answering)
-    found = status(approved)
-    assert Status.model_validate_json(found.model_dump_json()) == found
-    assert (found.running, found.answering) == (True, answering)
-    head, _, federation, node, executor, _ = status_lines(found)
-    assert ": running, node key SHA256:" in head
-    assert load(approved.agreement).digest[:10] in federation
-    silent = "" if answering else ", its port does not answer yet"
-    assert node == f"  supernode: process 4711, 2 restarts{silent}"
-    assert executor == "  superexec: ended with -9, starts again soon, 3 restarts"

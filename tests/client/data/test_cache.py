@@ -20,6 +20,7 @@ from torch import Tensor
 from client.commands.check import check
 from client.data import cache as caching
 from client.data.inspection import read_cohort
+from client.rounds.assembly import SharedAgreement, SiteSources, assemble_site
 from client.rounds.site import Site
 from client.site_folder.places import Approval, Home
 from client.site_folder.site_file import SiteFile
@@ -56,7 +57,19 @@ def home(hospital: "Hospital") -> Home:
 
 
 def opened(home: Home) -> Site:
-    return Site(home.folder, home.agreement, home.cache)
+    return assembled(home, home.cache)
+
+
+def assembled(home: Home, cache: Path | None = None) -> Site:
+    """The site as a new process would assemble it."""
+    return assemble_site(SiteSources(home.folder, home.agreement, cache), SharedAgreement(home.agreement))
+
+
+def uncached(home: Home) -> Site:
+    """The site as a process without a cache would assemble it, its tables read by the reader itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("client.data.cache.read_cohort", read_cohort)
+        return assembled(home)
 
 
 def kept(home: Home) -> list[Path]:
@@ -65,7 +78,7 @@ def kept(home: Home) -> list[Path]:
 
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How often tables were read."""
+    """How often tables were read for a site with a cache; a comparison without one is not counted."""
     times = [0]
     read = read_cohort
 
@@ -73,7 +86,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         times[0] += 1
         return read(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(caching, "read_cohort", reading)
+    monkeypatch.setattr("client.data.cache.read_cohort", reading)
     return times
 
 
@@ -112,7 +125,7 @@ def same(first: Site, second: Site) -> bool:
 
 
 def test_a_site_from_its_cache_is_the_site_that_was_built(home: Home, counted: list[int]) -> None:
-    without = Site(home.folder, home.agreement)
+    without = uncached(home)
     built, again = opened(home), opened(home)
     assert counted == [1]
     assert same(without, built)
@@ -127,7 +140,9 @@ def test_graphs_come_back_as_they_were(home: Home) -> None:
     file, federation = SiteFile(name="north", tables={}), site.federation
     prior = load_prior(federation, home.agreement.parent)
     assert set(prior.membership) == {"rna"}
-    back = caching._unpacked(load(save(caching._packed(caching.Built(prior, site.cohort)))), file, federation)
+    back = caching._unpacked(
+        load(save(caching._packed(caching.SiteData(prior, site.cohort)))), file, federation
+    )
     ours, theirs = (list(everything(site, each).values()) for each in (prior, back.prior))
     assert len(ours) == len(theirs)
     for own, other in zip(ours, theirs, strict=True):
@@ -155,9 +170,9 @@ def test_no_identifier_and_no_subgroup_is_kept(home: Home, hospital: "Hospital")
     wanted = [name for name in names if len(name) > 3]  # `p1` is found by chance in what are numbers
     assert "CANARY-8371" in wanted
     assert not [name for name in wanted if name.encode() in content]
-    told = bytes(load(content)["told"].numpy()).decode()
-    assert set(json.loads(told)) == {"unmatched", "pathways"}
-    assert not [name for name in names if f'"{name}"' in told]
+    metadata = bytes(load(content)["metadata"].numpy()).decode()
+    assert set(json.loads(metadata)) == {"unmatched", "pathways"}
+    assert not [name for name in names if f'"{name}"' in metadata]
 
 
 def edited_in_place(path: Path, before: bytes, after: bytes) -> None:
@@ -179,7 +194,7 @@ def test_a_table_that_was_edited_in_place_gives_no_stale_patients(home: Home, co
     after = opened(home)
     assert (float(before), float(after.cohort.batch.values["clinical"][0, 0])) == (50.0, 77.0)
     assert counted == [2]
-    assert same(after, Site(home.folder, home.agreement))
+    assert same(after, uncached(home))
 
 
 @pytest.mark.parametrize("changed", ["rna.parquet", "site.toml", "agreement/edges.csv", "version"])
@@ -199,7 +214,7 @@ def test_whatever_a_site_is_built_from_counts(
         (home.folder / changed).write_text("a,b\nG1,G1\n")
         prior = PriorGraph(edges=PublicFile.of(home.agreement.parent, "edges.csv"))
         save_federation(hospital.federation.model_copy(update={"prior": prior}), home.agreement)
-    assert same(opened(home), Site(home.folder, home.agreement))
+    assert same(opened(home), uncached(home))
     assert counted == [2]
     (new,) = kept(home)  # and the old one is gone
     assert new != old
@@ -213,7 +228,7 @@ def spoil_a_bit(path: Path) -> None:
 
 def make_foreign(path: Path) -> None:
     """A sound file of something else, under a name that fits it."""
-    content = save({"told": torch.frombuffer(bytearray(b"{}"), dtype=torch.uint8)})
+    content = save({"metadata": torch.frombuffer(bytearray(b"{}"), dtype=torch.uint8)})
     key = path.name.partition(".")[0]
     path.unlink()
     other = path.with_name(caching._name(key, content))
@@ -247,7 +262,7 @@ def test_a_cache_that_is_not_as_it_was_kept_is_built_anew(
     caplog.set_level(logging.DEBUG)
     opened(home)
     spoil(kept(home)[0])
-    assert same(opened(home), Site(home.folder, home.agreement))
+    assert same(opened(home), uncached(home))
     assert counted == [2]
     assert "built anew" in caplog.text or "not this user's alone" in caplog.text
     assert "CANARY" not in caplog.text
@@ -264,7 +279,7 @@ def test_a_place_that_others_can_get_at_is_not_used(
     (file,) = kept(home)
     before = file.read_bytes()
     {"cache": home.cache, "state": home.state}[place].chmod(mode)
-    assert same(opened(home), Site(home.folder, home.agreement))
+    assert same(opened(home), uncached(home))
     assert counted == [2]
     assert "not used" in caplog.text
     assert file.read_bytes() == before
@@ -301,8 +316,8 @@ def test_a_full_disk_is_no_reason_not_to_train(
         raise OSError(28, "No space left on device: CANARY-8371")
 
     monkeypatch.setattr(caching, "write_whole", full)
-    assert same(opened(home), Site(home.folder, home.agreement))
-    assert "nothing was kept: OSError" in caplog.text
+    assert same(opened(home), uncached(home))
+    assert "cache not written: OSError" in caplog.text
     assert "CANARY" not in caplog.text
 
 
@@ -317,7 +332,7 @@ def test_tables_that_change_while_they_are_read_are_not_kept(
         return cohort
 
     with monkeypatch.context() as patch:
-        patch.setattr(caching, "read_cohort", reading)
+        patch.setattr("client.data.cache.read_cohort", reading)
         opened(home)
     assert kept(home) == []
     assert float(opened(home).cohort.batch.values["clinical"][0, 0]) == 77.0
@@ -341,22 +356,28 @@ def test_what_a_killed_process_left_is_removed(home: Home) -> None:
     assert [path.suffix for path in kept(home)] == [".safetensors"]
 
 
-def test_a_check_reads_the_tables_themselves(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_check_reads_the_tables_themselves(home: Home) -> None:
     site = opened(home)
     approval = Approval(federation=site.federation.digest, version="0", at="2026", weights={})
     write_whole(home.approval, approval.model_dump_json().encode())
-    monkeypatch.setattr("client.rounds.site.built_or_kept", lambda *_: pytest.fail("the cache was asked"))
+    before = kept(home)
+    for path in before:
+        path.write_bytes(b"spoilt")
     assert check(home)["patients"] == 12
     frame = pd.read_csv(home.folder / "outcomes.csv").iloc[1:]
     frame.to_csv(home.folder / "outcomes.csv", index=False)
     assert check(home)["patients"] == 11
+    assert [path.read_bytes() for path in kept(home)] == [b"spoilt"] * len(before)
 
 
 def test_a_site_that_was_kept_is_opened_without_the_reader_of_tables(home: Home) -> None:
     opened(home)
     program = (
-        "import sys; from pathlib import Path; from client.rounds.site import Site;"
-        "Site(*map(Path, sys.argv[1:])); print(sorted({'pandas', 'pyarrow'} & set(sys.modules)))"
+        "import sys; from pathlib import Path;"
+        "from client.rounds.assembly import SharedAgreement, SiteSources, assemble_site;"
+        "sources = SiteSources(*map(Path, sys.argv[1:]));"
+        "assemble_site(sources, SharedAgreement(sources.agreement));"
+        "print(sorted({'pandas', 'pyarrow'} & set(sys.modules)))"
     )
     command = [sys.executable, "-c", program, str(home.folder), str(home.agreement), str(home.cache)]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from client.ledger.heads import HEAD_FILE
-from client.rounds.site import Site, open_site
+from client.rounds.assembly import SharedAgreement, SiteSources, assemble_site, open_site
+from client.rounds.requests import load_weights, requested_preprocessing
+from client.rounds.site import Site
 from client.site_folder.policy import Limit
 from common.agreement.federation import save
 from common.agreement.settings import Privacy
 from common.errors import InputError, Refusal, RefusalCode
-from common.messages.exchange import ModelRequest
 from common.privacy.planning import with_privacy
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ PRIVACY = Privacy(noise_multiplier=2.0, sampling_rate=0.5, expected_batch_size=6
 
 
 def site_of(hospital: "Hospital") -> Site:
-    return Site(hospital.folder, hospital.folder / "federation.toml")
+    sources = SiteSources(hospital.folder, hospital.folder / "federation.toml")
+    return assemble_site(sources, SharedAgreement(sources.agreement))
 
 
 def ages(*batches: Any) -> list[float]:
@@ -153,12 +155,12 @@ def test_weights_that_are_refused_are_not_taken_over_by_half(
     hospital: "Hospital", spoil: Callable[[dict[str, Any]], None]
 ) -> None:
     site, request = site_of(hospital), hospital.request()
-    site.load_weights(request)
+    load_weights(site.model, request.weights)
     before = {name: tensor.clone() for name, tensor in site.model.state_dict().items()}
-    weights = {name: array + np.float32(1) for name, array in request.weights.items()}
+    weights: dict[str, Any] = {name: array + np.float32(1) for name, array in request.weights.items()}
     spoil(weights)
     with pytest.raises(Refusal) as raised:
-        site.load_weights(request.model_copy(update={"weights": weights}))
+        load_weights(site.model, weights)
     assert raised.value.code is RefusalCode.REQUEST_INVALID
     assert all(torch.equal(tensor, before[name]) for name, tensor in site.model.state_dict().items())
 
@@ -166,7 +168,7 @@ def test_weights_that_are_refused_are_not_taken_over_by_half(
 def test_weights_are_copied_and_not_shared_with_the_request(hospital: "Hospital") -> None:
     site, request = site_of(hospital), hospital.request()
     before = {name: array.copy() for name, array in request.weights.items()}
-    site.load_weights(request)
+    load_weights(site.model, request.weights)
     with torch.no_grad():
         for parameter in site.model.parameters():
             parameter.add_(1)
@@ -175,13 +177,12 @@ def test_weights_are_copied_and_not_shared_with_the_request(hospital: "Hospital"
 
 def test_preprocessing_is_taken_only_for_this_federations_nodes(hospital: "Hospital") -> None:
     site, request = site_of(hospital), hospital.request()
-    assert site.preprocessing(request).center["rna"].shape == (2,)
+    assert requested_preprocessing(request.preprocessing, site.federation).center["rna"].shape == (2,)
 
     def refused(**changes: Any) -> bool:
         given = {**request.preprocessing, **changes}
-        asked: ModelRequest = request.model_copy(update={"preprocessing": given})
         with pytest.raises(Refusal) as raised:
-            site.preprocessing(asked)
+            requested_preprocessing(given, site.federation)
         return raised.value.code is RefusalCode.REQUEST_INVALID
 
     for array in (np.ones(3, np.float32), np.ones(2, np.float64), np.full(2, np.nan, np.float32)):

@@ -2,21 +2,21 @@
 
 import pytest
 
-from client.rounds.site_pool import Opened
+from client.rounds.site_pool import SitePool
 
 
 class Sites:
     """Keeps sites in a room of so many bytes, and counts what was read."""
 
     def __init__(self, room: int | None) -> None:
-        self.opened = Opened[str](size=len, room=room)
+        self.pool = SitePool[str](size=len, room=room)
         self.read: list[str] = []
 
     def visit(self, *names: str, version: int = 1) -> int:
         """How many of these sites had to be read."""
         before = len(self.read)
         for name in names:
-            assert self.opened.get((name[0],), (version,), lambda name=name: self._read(name)) == name  # type: ignore[misc]
+            assert self.pool.get((name[0],), (version,), lambda name=name: self._read(name)) == name  # type: ignore[misc]
         return len(self.read) - before
 
     def _read(self, name: str) -> str:

@@ -22,7 +22,7 @@ from client.flower import internals as flower_internals
 from client.flower.internals import FAILED, REPLACED, RUNTIME, run_client_app, weigh
 from client.receipts.book import verify
 from client.receipts.receipt import Receipt
-from client.rounds.site_pool import Opened
+from client.rounds.assembly import close_sites
 from client.runtime.launcher import Launcher
 from client.site_folder.keys import new_key, read_public_key
 from client.site_folder.places import Home
@@ -171,7 +171,7 @@ def test_a_second_message_is_answered_from_what_the_first_kept(
     request = node.hospital.request().to_record()
     node.run("train", request)
     first = node.reply()
-    monkeypatch.setattr("client.rounds.site._opened", Opened(size=lambda site: 0))  # as in a new process
+    close_sites()  # as in a new process
     monkeypatch.setattr("client.data.cache.read_cohort", lambda *_: pytest.fail("the tables were read"))
     node.run("train", request)
     assert node.reply() == first

@@ -1,0 +1,182 @@
+"""Assembly of a site from its folder, its tables or their cache, and the agreement that a process shares."""
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache, partial
+from pathlib import Path
+
+import torch
+from flwr.app import Context
+
+from client.data.cache import read_or_restore
+from client.ledger.heads import HEAD_FILE
+from client.rounds.site import Site
+from client.rounds.site_pool import SitePool
+from client.site_folder.site_file import SITE_FILE, SiteFile, read_site_file
+from client.training.device import Device, DeviceError, open_device
+from client.training.loss import patient_loss
+from common.agreement.federation import Federation, load
+from common.errors import InputError, Refusal, RefusalCode
+from common.models.graphs import Prior, load_prior
+from common.models.hierarchical import HierarchicalMultimodalGNN
+from common.models.registry import initial_model
+from common.patients.preprocessing import declared
+from common.privacy.guarantee import check_agreement, check_model, check_objective, made_up_patients
+
+
+@dataclass(frozen=True)
+class SiteSources:
+    """Places and choices that a site is assembled from.
+
+    Attributes:
+        folder: the site folder.
+        agreement: the hospital's copy of the federation file, the public files beside it.
+        cache: folder of the on-disk cache (`client.data.cache`); None for none.
+        device: where to train, in place of what `site.toml` names.
+        sharing: processes that train beside one another on this machine, this one included.
+    """
+
+    folder: Path
+    agreement: Path
+    cache: Path | None = None
+    device: str | None = None
+    sharing: int = 1
+
+    @classmethod
+    def of_node(cls, context: Context) -> "SiteSources":
+        """Read a node's configuration: `site` and `federation`; `cache`, `device` and `sharing` are optional."""
+        node = context.node_config
+        return cls(
+            folder=Path(str(node["site"])),
+            agreement=Path(str(node["federation"])),
+            cache=Path(str(node["cache"])) if "cache" in node else None,
+            device=str(node["device"]) if "device" in node else None,
+            sharing=int(node.get("sharing", 1)),
+        )
+
+    @property
+    def version(self) -> tuple[int, ...]:
+        """Times of change of the files; the head copy of the ledger, which every round changes, is left out.
+
+        Raises:
+            OSError: if a file is not there.
+        """
+        files = sorted(path for path in self.folder.iterdir() if path.is_file() and path.name != HEAD_FILE)
+        return tuple(path.stat().st_mtime_ns for path in (*files, self.agreement))
+
+
+class SharedAgreement:
+    """A federation file with its graphs and models, shared by the sites of a process.
+
+    A digest is over all participants: taken for every message, it would make a round of many sites quadratic in them.
+
+    Args:
+        path: the federation file, the public files beside it.
+
+    Raises:
+        InputError: if the file or a public file is not usable.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.federation: Federation = load(path)
+        self.digest: str = self.federation.digest
+        self._folder = path.parent
+        self._models: dict[torch.device, HierarchicalMultimodalGNN] = {}
+
+    @cached_property
+    def prior(self) -> Prior:
+        """Graphs of the public files."""
+        return load_prior(self.federation, self._folder)
+
+    def model(self, prior: Prior, device: torch.device) -> HierarchicalMultimodalGNN:
+        """Return the model on a device, built and checked on first use.
+
+        Raises:
+            Refusal: under privacy, if the guarantee does not hold for it.
+        """
+        if device not in self._models:
+            self._models[device] = checked_model(self.federation, prior).to(device)
+        return self._models[device]
+
+
+def checked_model(federation: Federation, prior: Prior) -> HierarchicalMultimodalGNN:
+    """Build the model; under privacy hold it against everything that the guarantee rests on.
+
+    Raises:
+        Refusal: GUARANTEE_BROKEN.
+    """
+    model = initial_model(federation, prior, seed=0)
+    if federation.privacy is not None:
+        try:
+            check_agreement(federation)
+            check_model(model)
+            loss = partial(patient_loss, model, federation=federation, cuts=declared(federation).cuts)
+            check_objective("of training", loss, made_up_patients(federation), model)
+        except InputError as error:
+            raise Refusal(RefusalCode.GUARANTEE_BROKEN) from error
+    return model
+
+
+def assemble_site(sources: SiteSources, agreement: SharedAgreement) -> Site:
+    """Make a site, whole, from its sources.
+
+    Raises:
+        InputError: if the site folder does not satisfy the federation file, or the device is not there.
+        Refusal: if privacy is asked for with a model that breaks its guarantee.
+    """
+    federation = agreement.federation
+    file = read_site_file(sources.folder, federation)
+    _require_no_folds_with_privacy(file, sources.folder)
+    device = _device(file, sources)
+    data = read_or_restore(
+        sources.folder, sources.agreement, file, federation, lambda: agreement.prior, sources.cache
+    )
+    model = agreement.model(data.prior, device.place)
+    return Site(sources.folder, federation, agreement.digest, file.policy, device, data.cohort, model)
+
+
+def _require_no_folds_with_privacy(file: SiteFile, folder: Path) -> None:
+    if file.policy.demands_privacy and file.fold is not None:
+        what = "lets a coordinator choose patients, which the policy's demand for privacy does not go with"
+        raise InputError(f"{folder / SITE_FILE}, fold", what, "remove it: folds are for simulations")
+
+
+def _device(file: SiteFile, sources: SiteSources) -> Device:
+    if sources.device is None:
+        asked, where = file.device, f"{sources.folder / SITE_FILE}, device"
+    else:
+        asked, where = sources.device, "--device"
+    return open_device(asked, where, file.precision, file.deterministic, sources.sharing)
+
+
+@lru_cache(maxsize=2)
+def _shared_agreement(path: Path, changed: int) -> SharedAgreement:
+    return SharedAgreement(path)
+
+
+_pool = SitePool[Site](size=lambda site: site.cohort.batch.size)
+
+
+def open_site(context: Context) -> Site:
+    """Return the site that a node speaks for; it is assembled anew only if a file changed or memory was short.
+
+    Raises:
+        Refusal: if its tables do not satisfy the federation file, or its device is not there.
+    """
+    sources = SiteSources.of_node(context)
+    try:
+        agreed = sources.agreement.stat().st_mtime_ns
+        key = tuple(
+            str(part or "") for part in (sources.folder, sources.agreement, sources.cache, sources.device)
+        )
+        return _pool.get(
+            key, sources.version, lambda: assemble_site(sources, _shared_agreement(sources.agreement, agreed))
+        )
+    except DeviceError as error:
+        raise Refusal(RefusalCode.DEVICE_UNAVAILABLE) from error
+    except (InputError, OSError) as error:
+        raise Refusal(RefusalCode.COHORT_INVALID) from error
+
+
+def close_sites() -> None:
+    """Forget all sites that this process has opened; a finished run was the only one that asked for them."""
+    _pool.close()
