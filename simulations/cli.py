@@ -1,4 +1,4 @@
-"""Command line `consilium` with all its subcommands."""
+"""Commands `consilium simulate` and `consilium cohort`."""
 
 import shlex
 import sys
@@ -7,51 +7,28 @@ from typing import Annotated
 
 import typer
 
-from client.cli import receipts_app, site_app
 from common.console import BAD_INPUT, explained
-from server.cli import coordinator_app
 from simulations.cohorts.sources import cohort_sources
-from simulations.commands.bench import bench_app
-from simulations.commands.privacy import privacy_app
+from simulations.extras import needs
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="Federated learning across hospitals on multimodal patient graphs: only weights leave the building.",
-)
+simulate_app = typer.Typer(add_completion=False)
 
 
 cohort_app = typer.Typer(
-    no_args_is_help=True, help="Look at the cohort of a hospital as the federation will see it."
+    no_args_is_help=True,
+    add_completion=False,
+    help="Look at the cohort of a hospital as the federation will see it.",
 )
 
 
-app.add_typer(cohort_app, name="cohort")
+@cohort_app.callback()
+def _cohort() -> None:
+    """Commands about the cohort of a hospital."""
 
 
-app.add_typer(site_app, name="site")
-
-
-app.add_typer(receipts_app, name="receipts")
-
-
-app.add_typer(coordinator_app, name="coordinator")
-
-
-app.add_typer(privacy_app, name="privacy")
-
-
-app.add_typer(bench_app, name="bench")
-
-
-@app.callback()
-def _consilium() -> None:
-    """Exit with code 2 and one sentence on bad input, in every subcommand."""
-
-
-@app.command()
+@simulate_app.command()
 @explained
+@needs("simulate", "consilium simulate")
 def simulate(
     cohort: Annotated[
         str,
@@ -204,5 +181,7 @@ def describe(
 
 
 def main() -> None:
-    """Entry point of the console command."""
-    app()
+    """Run the whole console command, for installations made before it had a package of its own."""
+    from consilium.command import main
+
+    main()

@@ -7,14 +7,18 @@ from typing import Annotated
 import typer
 
 from common.console import explained
+from simulations.extras import needs
 
 bench_app = typer.Typer(
-    no_args_is_help=True, help="Measure time, memory, bytes or accuracy on this machine, and print a table."
+    no_args_is_help=True,
+    add_completion=False,
+    help="Measure time, memory, bytes or accuracy on this machine, and print a table.",
 )
 
 
 @bench_app.command()
 @explained
+@needs("simulate", "consilium bench figures")
 def figures(
     out: Annotated[
         Path,
@@ -41,6 +45,7 @@ def figures(
 
 @bench_app.command()
 @explained
+@needs("simulate", "consilium bench privacy")
 def privacy(
     out: Annotated[
         Path,
@@ -62,6 +67,7 @@ def privacy(
 
 @bench_app.command()
 @explained
+@needs("simulate", "consilium bench dp")
 def dp(
     out: Annotated[
         Path | None,
@@ -86,6 +92,7 @@ def dp(
 
 @bench_app.command()
 @explained
+@needs("dev", "consilium bench train")
 def train(
     out: Annotated[
         Path | None,
@@ -113,6 +120,7 @@ def train(
 
 @bench_app.command()
 @explained
+@needs("simulate", "consilium bench message")
 def message(
     out: Annotated[
         Path | None,
@@ -138,6 +146,7 @@ def message(
 
 @bench_app.command()
 @explained
+@needs("dev", "consilium bench wire")
 def wire(
     cohorts: Annotated[
         list[str] | None,
@@ -171,6 +180,7 @@ def wire(
 
 @bench_app.command()
 @explained
+@needs("simulate", "consilium bench deployment")
 def deployment(
     out: Annotated[
         Path | None,
@@ -187,6 +197,7 @@ def deployment(
 
 @bench_app.command()
 @explained
+@needs("simulate", "consilium bench rounds")
 def rounds(
     out: Annotated[
         Path | None,
@@ -218,6 +229,7 @@ def rounds(
 
 @bench_app.command()
 @explained
+@needs("simulate", "consilium bench scale")
 def scale(
     out: Annotated[
         Path | None,

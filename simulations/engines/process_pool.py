@@ -100,7 +100,7 @@ class _Worker:
     def _start(self) -> None:
         # Workers are forks of one process that has imported the app and done nothing else: they share what it read.
         forks = multiprocessing.get_context("forkserver")
-        forks.set_forkserver_preload([self._client_app.partition(":")[0], *_USED_LATER])
+        forks.set_forkserver_preload(["consilium", self._client_app.partition(":")[0], *_USED_LATER])
         self._connection, theirs = forks.Pipe()
         with _environment(ONE_THREAD), _uninterrupted():
             given = (theirs, self._client_app, self.sites, dict(os.environ))

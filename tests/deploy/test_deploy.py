@@ -15,8 +15,8 @@ from client.egress.checks import BlockReason
 from client.site_folder.outside import STATE_VARIABLE
 from client.site_folder.places import Connection
 from common.errors import RefusalCode
+from consilium.command import app
 from server.home.places import Settings
-from simulations.cli import app
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

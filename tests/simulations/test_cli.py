@@ -35,7 +35,7 @@ def test_help_explains_every_argument_without_loading_what_it_does_not_need(
     program = (
         "import json, sys\n"
         f"sys.argv = ['consilium', *{arguments!r}, '--help']\n"
-        "from simulations.cli import main\n"
+        "from consilium.command import main\n"
         "try:\n    main()\n"
         "except SystemExit as end:\n"
         f"    print(json.dumps([end.code, [m for m in {HEAVY!r} if m in sys.modules]]), file=sys.stderr)\n"

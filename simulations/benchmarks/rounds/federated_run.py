@@ -65,6 +65,7 @@ def run_measured(cohort: Path, engine: str) -> Run:
         command = [
             sys.executable,
             "-m",
+            "consilium.program",
             "simulations.benchmarks.rounds.process",
             str(cohort),
             engine,

@@ -234,7 +234,7 @@ class Asked:
         with TemporaryDirectory(dir=self._folder) as state:
             environment = {**inherited(self.home), STATE_VARIABLE: state}
             module = "simulations.benchmarks.rounds.message_process"
-            command = [sys.executable, "-P", *options, "-m", module]
+            command = [sys.executable, "-P", *options, "-m", "consilium.program", module]
             begun, before = time.monotonic(), _children_cpu()
             ended = subprocess.run(
                 [*command, str(self.home.folder), str(self._folder / "request"), str(begun)],
