@@ -21,7 +21,7 @@ FLOORS = {
     "common": "privacy | tasks, messages, models | evaluation, patients | agreement, processes, console"
     " | errors, files",
     "simulations": "cli | commands | benchmarks | simulate, planning, audit | report | experiment | baselines"
-    " | engines, cohorts, results",
+    " | engines, cohorts, results | extras",
 }
 """Rooms of a package from the top floor down: a room imports rooms of lower floors only."""
 SOURCES = sorted(path for package in MAY_IMPORT for path in (ROOT / package).rglob("*.py"))

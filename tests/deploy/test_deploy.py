@@ -54,8 +54,9 @@ def test_commands_exist(path: Path) -> None:
         for word in words:
             if not isinstance(command, click.Group):
                 break
-            assert word in command.commands, f"consilium {' '.join(words)}"
-            command = command.commands[word]
+            subcommand = command.get_command(click.Context(command), word)
+            assert subcommand is not None, f"consilium {' '.join(words)}"
+            command = subcommand
         assert not isinstance(command, click.Group), f"consilium {' '.join(words)}"
 
 
