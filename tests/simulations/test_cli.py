@@ -8,7 +8,7 @@ import pytest
 import typer
 from click.testing import Result as Ended
 
-from simulations.cli import app
+from consilium.command import app
 from simulations.experiment.preparing import Request
 
 Consilium = Callable[..., Ended]
@@ -48,7 +48,10 @@ def test_help_explains_every_argument_without_loading_what_it_does_not_need(
 def commands(command: click.Command, path: str = "consilium") -> Iterator[tuple[str, click.Command]]:
     """Every command below this one, with its words as they are typed."""
     if isinstance(command, click.Group):
-        for name, inner in command.commands.items():
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            assert inner is not None
             yield from commands(inner, f"{path} {name}")
     else:
         yield path, command
