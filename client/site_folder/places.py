@@ -68,7 +68,7 @@ class Home:
 
     @property
     def residual(self) -> Path:
-        """What encoding has left of the last update (`client.error_feedback`); it can be removed at any time."""
+        """Residual of encoding the last update (`client.training.error_feedback`); it can be removed at any time."""
         return self.state / "residual.safetensors"
 
     @property

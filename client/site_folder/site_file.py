@@ -30,7 +30,7 @@ class SiteFile(BaseModel):
     at this site. `columns` maps, per table, the federation's column to the hospital's where they differ.
     `fold` and `group` name optional columns of outcomes: a published held-out fold, and a subgroup to report.
     `approved` is the hash of the federation file this hospital agreed to. `policy` is what this hospital allows.
-    `device`, `deterministic` and `precision` say where and how this hospital trains: see `client.device`.
+    `device`, `deterministic` and `precision` say where and how this hospital trains: see `client.training.device`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

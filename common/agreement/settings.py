@@ -163,7 +163,9 @@ class Rounds(Agreed):
 
 
 class Wire(Agreed):
-    """How a hospital's update travels (`common.compression`); fewer bytes lose precision, made up for in later rounds.
+    """Encoding of a hospital's update (`common.messages.compression`).
+
+    What precision an encoding loses is made up for in later rounds.
 
     Attributes:
         update: `float32`, the trained weights themselves; else their change as `float16`, `int8` or the `top-k`

@@ -7,8 +7,8 @@ number of training patients n_k(g) >= 0. A parameter of group g becomes (McMahan
 
 over the sites with n_k(g) > 0, and stays as it is when there are none: a hospital without a modality has no
 say in that branch. Sums are float64 over sites in order of name, cast to float32 at the end, so the
-result does not depend on the order of arrival (`server.averaging`). With fewer usable replies than the quorum
-nothing changes.
+result does not depend on the order of arrival (`server.aggregation.averaging`). With fewer usable replies
+than the quorum nothing changes.
 
 FedProx (Li et al. 2020) differs at the site only. FedAdam and FedYogi (Reddi et al. 2021) are Flower's own:
 they take the difference d between that average and the parameters sent out as a gradient,
@@ -58,7 +58,7 @@ from server.records.journal import RoundRecord, SiteRecord
 
 @dataclass(frozen=True)
 class Plan:
-    """What stays the same over all rounds of a run; weights wait in `folder` to be averaged (`server.averaging`)."""
+    """Settings of all rounds of a run; weights wait in `folder` to be averaged (`server.aggregation.averaging`)."""
 
     federation: Federation
     roster: Roster

@@ -139,7 +139,7 @@ _POOLED_FOLD, _POOLED_GROUP = "held_out_fold", "reported_group"
 
 
 def site_file(folder: Path) -> SiteFile:
-    """`site.toml` as it stands; `client.cohort` is what checks it."""
+    """`site.toml` as it stands; `client.data.cohort` is what checks it."""
     return SiteFile.model_validate(tomllib.loads((folder / SITE_FILE).read_text(encoding="utf-8")))
 
 

@@ -107,7 +107,7 @@ def train(
 
     Raises:
         InputError: if the engine cannot start.
-        server.coordination.RunFailed: if it could not be trained.
+        server.runs.coordination.RunFailed: if it could not be trained.
     """
     sharing = job.sharing if engine == "serial" else min(available_cores(), len(job.sites))
     where = {} if job.device is None else {"device": job.device}

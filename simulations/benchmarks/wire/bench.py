@@ -39,7 +39,7 @@ class Cost(BaseModel):
     Attributes:
         request_bytes: of the request that it answers, which is float32 in any case.
         value_bytes: of the encoded values alone.
-        manifest_bytes: what `common.packing` adds.
+        manifest_bytes: what `common.messages.packing` adds.
         message_bytes: of the whole reply as Flower sends it, its numbers of patients and metrics included.
         pack_ms: median of encoding and packing.
         unpack_ms: median of unpacking, with its SHA-256, and decoding.

@@ -31,7 +31,7 @@ PRIVACY = Privacy(noise_multiplier=8.0, sampling_rate=0.5, expected_batch_size=6
 
 @pytest.fixture(autouse=True)
 def _one_accountant(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The one that takes seconds is asked in `tests/common/test_accounting.py`."""
+    """The one that takes seconds is asked in `tests/common/privacy/test_accounting.py`."""
     monkeypatch.setattr(accounting, "_prv", lambda *_: math.inf)
 
 
