@@ -91,7 +91,7 @@ def require(held: bool, reason: BlockReason) -> None:
 
 
 def fit_statistics(reply: StatisticsReply, expected: Expected) -> StatisticsReply:
-    """Check sums by the names and shapes of `common.patients.preprocessing`, and that none is about too few patients."""
+    """Check names, shapes and the number of patients behind every sum (`common.patients.preprocessing`)."""
     federation, privacy = expected.federation, expected.terms.privacy
     least = expected.terms.minimum_count
     require(reply.site == expected.site, BlockReason.WRONG_SITE)

@@ -5,8 +5,8 @@ node key's signature of that hash. A head file beside says how many receipts the
 too: whoever has the public key notices a receipt that was changed, taken out, moved or cut off while its head stayed.
 An older copy of both files is sound in itself, and so are none at all: only the count outside the site folder
 (`client.receipts.outside_count`) tells of those, to the site itself. Whoever has the private key and can write that
-count can write another history; the coordinator's journal has the hashes of the statistics, training and evaluation replies that
-it accepted, and of no others.
+count can write another history; the coordinator's journal has the hashes of the statistics, training and evaluation
+replies that it accepted, and of no others.
 """
 
 import fcntl
