@@ -3,9 +3,9 @@
 A patient adds (1, z, z^2) to a triple of sums, with z the value scaled to [-1, 1] by the ends that the federation file
 gives (`bounds` in `common.patients.preprocessing`), or (0, 0, 0) where the value is missing. Three such numbers have a
 Euclidean norm of at most sqrt(3), so all G triples change by at most sqrt(3 G) when a patient comes or goes, whatever
-the patient's table holds. G is one for each numeric column of a clinical table, one for each other table and one for each survival
-task. A table of thousands of genes as thousands of triples would drown in its own noise: a patient adds the mean over
-the columns that were measured, and all columns share one center and spread in units of their ends.
+the patient's table holds. G is one for each numeric column of a clinical table, one for each other table and one for
+each survival task. A table of thousands of genes as thousands of triples would drown in its own noise: a patient adds
+the mean over the columns that were measured, and all columns share one center and spread in units of their ends.
 
 Levels of a category, and columns within [0, 1], are left out: they are small already, and every triple costs noise.
 """
