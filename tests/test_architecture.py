@@ -15,10 +15,10 @@ MAY_IMPORT = {
     "simulations": {"simulations", "client", "server", "common"},
 }
 FLOORS = {
-    "client": "cli | doctor | commands | runtime | app | receipts, rounds | egress, privacy | ledger, training, data"
-    " | flower, site_folder",
+    "client": "cli | doctor | commands | runtime | app | receipts, rounds | families | egress, privacy"
+    " | ledger, training, data | flower, site_folder",
     "server": "cli | commands | services | app | runs | aggregation | participants | home, records",
-    "common": "privacy | tasks, messages, models | evaluation, patients | agreement, processes, console"
+    "common": "families | privacy | tasks, models | evaluation, patients | messages | agreement, processes, console"
     " | errors, files",
     "simulations": "cli | commands | benchmarks | simulate, planning, audit | report | experiment | baselines"
     " | engines, cohorts, results | extras",

@@ -21,8 +21,9 @@ from client.privacy.randomness import SecretRandom
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality
 from common.agreement.tasks import SurvivalTask
+from common.messages.statistics import SiteStatistics
 from common.patients.batch import PatientBatch
-from common.patients.preprocessing import Array, SiteStatistics, bounds
+from common.patients.preprocessing import Array, bounds
 
 TOO_FEW = 5.0
 """Standard deviations of its noise below which a count is taken for none.

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from common.agreement.federation import FILE_NAME
+from common.agreement.agreement import FILE_NAME
 from common.errors import InputError, invalid_content
 
 APPROVAL_FILE = "approval.json"

@@ -10,7 +10,8 @@ import pandas as pd
 import tomli_w
 
 from client.data.tables import as_text
-from client.site_folder.site_file import OUTCOMES, SITE_FILE, SiteFile
+from client.site_folder.site_file import SITE_FILE, SiteFile
+from common.agreement.federation import OUTCOMES
 from common.errors import InputError
 
 ID = "patient"

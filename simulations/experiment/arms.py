@@ -23,6 +23,7 @@ from common.errors import InputError
 from common.evaluation.predictions import Prediction
 from common.models.hierarchical import HierarchicalMultimodalGNN
 from common.patients.batch import PatientBatch
+from common.patients.preprocessing import Preprocessing, unpack_preprocessing
 from common.tasks.prediction import prediction
 from server.app import server_app
 from server.records.journal import RoundRecord, RunRecord, read_journal
@@ -51,12 +52,17 @@ class Trained:
     run: RunRecord
     rounds: Sequence[RoundRecord]
 
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """Scaling and hazard intervals that the weights expect."""
+        return unpack_preprocessing(self.result.preprocessing)
+
     def predict(
         self, model: HierarchicalMultimodalGNN, federation: Federation, patients: PatientBatch
     ) -> dict[str, Prediction]:
         """Task -> predictions for raw patients, with `model` as the body for these weights."""
         model.load_state_dict({name: torch.from_numpy(array) for name, array in self.result.weights.items()})
-        preprocessing = self.result.preprocessing
+        preprocessing = self.preprocessing
         outputs = logits(model, preprocessing.apply(patients))
         return {
             task.name: prediction(task, outputs[task.name], preprocessing.cuts) for task in federation.tasks

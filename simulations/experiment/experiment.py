@@ -180,7 +180,7 @@ class Experiment:
         """What the classical arms predict for held-out patients, hospitals' own models among them."""
         classical = ClassicalArms(task, self.plan.seed, lambda text: self.audience.stage(f"{label}: {text}"))
         alone = classical.alone(self.hospitals.cohorts, self.federation, fold, test)
-        pooled = classical.pooled(federated.result.preprocessing, training, test)
+        pooled = classical.pooled(federated.preprocessing, training, test)
         self.notes += classical.notes
         return {"local_linear": alone, **pooled}
 

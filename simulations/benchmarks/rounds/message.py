@@ -35,9 +35,9 @@ from common.agreement.bundle import PACKAGE, bundle_files
 from common.agreement.federation import FILE_NAME, Federation, load, save
 from common.agreement.settings import Privacy
 from common.files import write_whole
-from common.messages.exchange import ModelRequest, pack_preprocessing
+from common.messages.exchange import ModelRequest
 from common.models.registry import build_model
-from common.patients.preprocessing import combine, declared, site_statistics
+from common.patients.preprocessing import combine, declared, pack_preprocessing, site_statistics
 from common.privacy.planning import with_privacy
 from simulations.benchmarks.rounds.message_process import (
     ASIDE,

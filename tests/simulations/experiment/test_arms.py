@@ -79,7 +79,7 @@ def test_a_trained_federation_is_read_back_and_predicts_every_task(
     assert isinstance(toxicity, LabelPrediction)
     assert survival.survival.shape == (30, 12)
     assert (np.diff(survival.survival, axis=1) <= 0).all()
-    np.testing.assert_array_equal(survival.times, trained.result.preprocessing.cuts["survival"].numpy())
+    np.testing.assert_array_equal(survival.times, trained.preprocessing.cuts["survival"].numpy())
     np.testing.assert_allclose(response.probability.sum(1), 1, rtol=1e-6)
     assert toxicity.probability.shape == (30, 3)
     again = trained.predict(build_model(federation, cohort, seed=5), federation, patients)["survival"]
