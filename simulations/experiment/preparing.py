@@ -1,8 +1,8 @@
 """Plan of an experiment, made from what was asked for."""
 
 import os
-from collections.abc import Iterator, Sequence, Set
-from contextlib import contextmanager
+from collections.abc import Sequence, Set
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast, get_args
@@ -17,6 +17,7 @@ from server.records.result import WEIGHTS
 from simulations.cohorts.folders import find_sites
 from simulations.cohorts.folds import with_folds
 from simulations.cohorts.sources import default_data, is_known, write_cohort
+from simulations.engines.environment import environment
 from simulations.engines.in_process import Engine
 from simulations.engines.process_pool import available_cores
 from simulations.experiment.experiment import Plan
@@ -54,20 +55,9 @@ class Request:
     device: str | None = None
 
 
-@contextmanager
-def state_in(work: Path) -> Iterator[None]:
-    """Have what ledgers, and Flower, keep in a user's home kept in the working folder, in child processes too."""
-    places = {STATE_VARIABLE: str(work / "state"), "FLWR_HOME": str(work / "flower")}
-    before = {name: os.environ.get(name) for name in places}
-    os.environ.update(places)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+def state_in(work: Path) -> AbstractContextManager[None]:
+    """Keep in the working folder what ledgers and Flower keep in a user's home, in child processes too."""
+    return environment({STATE_VARIABLE: str(work / "state"), "FLWR_HOME": str(work / "flower")})
 
 
 def make_plan(request: Request, work: Path) -> Plan:
