@@ -59,7 +59,7 @@ def trained(fresh: Path) -> Path:
 
 
 def ask(*arguments: object, columns: int = 120) -> Ended:
-    from consilium.command import app
+    from simulations.cli import app
 
     environment = {"COLUMNS": str(columns)}
     return CliRunner(env=environment).invoke(app, ["site", "ledger", *map(str, arguments)])

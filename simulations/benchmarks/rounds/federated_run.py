@@ -20,7 +20,7 @@ MIB = 2**20
 
 
 @dataclass(frozen=True)
-class MeasuredRound:
+class Round:
     """One round of training.
 
     Attributes:
@@ -38,7 +38,7 @@ class MeasuredRound:
 
 
 @dataclass(frozen=True)
-class MeasuredRun:
+class Run:
     """A run from the start of its process to its end.
 
     Attributes:
@@ -49,12 +49,12 @@ class MeasuredRun:
     """
 
     starting_s: float
-    rounds: tuple[MeasuredRound, ...]
+    rounds: tuple[Round, ...]
     peak_mib: float
     growth_mib: float
 
 
-def run_measured(cohort: Path, engine: str) -> MeasuredRun:
+def run_measured(cohort: Path, engine: str) -> Run:
     """Train the hospitals of a cohort folder together, on one engine.
 
     Raises:
@@ -65,7 +65,6 @@ def run_measured(cohort: Path, engine: str) -> MeasuredRun:
         command = [
             sys.executable,
             "-m",
-            "consilium.program",
             "simulations.benchmarks.rounds.process",
             str(cohort),
             engine,
@@ -91,10 +90,10 @@ def run_measured(cohort: Path, engine: str) -> MeasuredRun:
             raise InputError(f"the {engine} engine", "did not finish", "see its message above")
         apps = _noted(out / NOTES)
     training = [place for place, told in enumerate(exchanges) if told[0] == "train"]
-    return MeasuredRun(
+    return Run(
         starting_s=ended[0] - exchanges[0][2],
         rounds=tuple(
-            MeasuredRound(
+            Round(
                 seconds=exchanges[place][5] if place else exchanges[place][2],
                 processor_s=processor[place] - (processor[place - 1] if place else 0.0),
                 app_s=apps[exchanges[place][1]][0],

@@ -8,25 +8,26 @@ import statistics
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field
 
 from client.runtime.services import ALLOCATOR
 from client.training.device import find_device
-from simulations.benchmarks.measuring.record import Figures
+from common.files import write_whole
 from simulations.benchmarks.measuring.reference import Workload
 from simulations.benchmarks.measuring.stopwatch import peak, seconds
-from simulations.benchmarks.measuring.turns import in_turns, process, serve
+from simulations.benchmarks.measuring.turns import environment, in_turns, process, serve
 from simulations.benchmarks.training_step.floor import Demand, demand, rates
 from simulations.benchmarks.training_step.networks import NETWORKS, OURS, REFERENCE, workload
 from simulations.benchmarks.training_step.pyg import PygNetwork
 from simulations.benchmarks.training_step.step_profile import shares
 from simulations.cohorts.sources import default_data
-from simulations.engines.environment import environment
-from simulations.results.machine import Record
+from simulations.results.machine import Machine, machine
 
 ALLOCATORS: dict[str, dict[str, str]] = {"default": {}, "tuned": ALLOCATOR}
 """Environments of glibc's allocator: its own, and that of a hospital's site."""
@@ -39,11 +40,13 @@ LEAST = 6
 """Steps timed at least."""
 
 
-class StepCost(Record):
+class Cost(BaseModel):
     """Of one network on one workload under one allocator: CPU time of a step, and its peak beyond model and batch.
 
     On a GPU the time until the step is done, and the GPU's memory.
     """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     workload: str
     allocator: str
@@ -55,8 +58,10 @@ class StepCost(Record):
     megabytes: float
 
 
-class Floor(Record):
+class Floor(BaseModel):
     """What a step of ours takes at least: giga-operations in products and messages, and gigabytes moved."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     products: float
     messages: float
@@ -66,24 +71,26 @@ class Floor(Record):
     present: dict[str, int]
 
 
-class TrainFigures(Figures):
+class Costs(BaseModel):
     """Everything measured, on which machine and when; rates are giga-operations and gigabytes per second.
 
     `profiles` are shares of a step of ours by kind of operation, on the CPU.
     """
 
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    machine: Machine
+    date: datetime = Field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
     device: str
     patients: int
     product_rate: float
     copy_rate: float
     floors: dict[str, Floor]
     profiles: dict[str, dict[str, float]]
-    costs: tuple[StepCost, ...]
+    costs: tuple[Cost, ...]
 
 
-def run_train(
-    data: Path | None, patients: int, duration: float, device: str, out: Path | None
-) -> TrainFigures:
+def run_train(data: Path | None, patients: int, duration: float, device: str, out: Path | None) -> Costs:
     """Measure on the reference configuration, and on `tcga-brca`, or on synthetic patients where there are no data.
 
     Raises:
@@ -93,13 +100,13 @@ def run_train(
     data = data or default_data()
     cohort = "synthetic" if data is None else "tcga-brca"
     costs = measure((REFERENCE, cohort), data, patients, duration, place)
-    costs.write(out)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(out, costs.model_dump_json(indent=2).encode() + b"\n")
     return costs
 
 
-def measure(
-    names: Sequence[str], data: Path | None, patients: int, duration: float, device: str
-) -> TrainFigures:
+def measure(names: Sequence[str], data: Path | None, patients: int, duration: float, device: str) -> Costs:
     """Every network on every workload under every allocator, for about so many seconds per workload and allocator.
 
     A GPU has an allocator of its own: there only the first is measured.
@@ -111,13 +118,13 @@ def measure(
     able = rates()
     floors: dict[str, Floor] = {}
     profiles: dict[str, dict[str, float]] = {}
-    costs: list[StepCost] = []
+    costs: list[Cost] = []
     for name in names:
         work = workload(name, data, patients)
         floors[name] = _floor(work, demand(work))
         profiles[name] = shares(NETWORKS[OURS](work, torch.device("cpu")))
         for allocator, settings in list(ALLOCATORS.items())[: None if device == "cpu" else 1]:
-            with ExitStack() as stack, environment({**THREADS, **settings}, without=ALLOCATOR):
+            with ExitStack() as stack, environment({**THREADS, **settings}):
                 given = (name, data, patients, device)
                 running = {own: stack.enter_context(process(_serve, *given, own)) for own in NETWORKS}
                 memory = {own: float(pipe.recv()) for own, pipe in running.items()}
@@ -125,7 +132,8 @@ def measure(
             costs += [
                 _cost(name, allocator, own, len(work.batch), times[own], memory[own]) for own in NETWORKS
             ]
-    return TrainFigures(
+    return Costs(
+        machine=machine(),
         device=device if device == "cpu" else torch.cuda.get_device_name(device),
         patients=patients,
         product_rate=able.products / 1e9,
@@ -161,9 +169,9 @@ def _floor(work: Workload, least: Demand) -> Floor:
 
 def _cost(
     name: str, allocator: str, network: str, patients: int, times: list[float], megabytes: float
-) -> StepCost:
+) -> Cost:
     low, middle, high = statistics.quantiles(times, n=4)
-    return StepCost(
+    return Cost(
         workload=name,
         allocator=allocator,
         network=network,
