@@ -9,12 +9,16 @@ import typer
 from common.console import BAD_INPUT, explained
 
 site_app = typer.Typer(
-    no_args_is_help=True, help="What a hospital does, and keeps, about its part in federations."
+    no_args_is_help=True,
+    add_completion=False,
+    help="What a hospital does, and keeps, about its part in federations.",
 )
 
 
 receipts_app = typer.Typer(
-    no_args_is_help=True, help="The signed record of every message that left a hospital."
+    no_args_is_help=True,
+    add_completion=False,
+    help="The signed record of every message that left a hospital.",
 )
 
 
@@ -195,6 +199,11 @@ def doctor(folder: SiteArgument, as_json: JsonOption = False) -> None:
         typer.echo("\n".join(findings_lines(findings)))
     if any(finding.level == "fail" for finding in findings):
         raise typer.Exit(BAD_INPUT)
+
+
+@receipts_app.callback()
+def _receipts() -> None:
+    """Commands about receipts."""
 
 
 @receipts_app.command()

@@ -9,8 +9,9 @@ from flwr.app import Context, UserConfig
 from flwr.serverapp import Grid, ServerApp
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from common.agreement.agreement import FILE_NAME
 from common.agreement.bundle import RUN
-from common.agreement.federation import FILE_NAME, load
+from common.agreement.loading import load_agreement
 from common.errors import OptionError, StateError, invalid_content
 from server.home.places import ENROLLED, HOME_VARIABLE, Home
 from server.participants.enrolment import read_enrolled
@@ -80,7 +81,7 @@ def server_app(on_round: OnRound | None = None) -> ServerApp:
     @single.main()
     def main(grid: Grid, context: Context) -> None:
         config = RunConfig.of(context.run_config)
-        federation = load(config.federation)
+        federation = load_agreement(config.federation)
         folder = config.federation.parent
         coordinate(grid, federation, folder, config.out, config.fold, config.seed, on_round)
 
@@ -94,5 +95,5 @@ app = ServerApp()
 def main(grid: Grid, context: Context) -> None:
     """A run of a coordinator, with the nodes of the hospitals that were enrolled as it began."""
     out = run_folder(context.run_config, os.environ)
-    federation, enrolled = load(out / FILE_NAME), read_enrolled(out / ENROLLED)
+    federation, enrolled = load_agreement(out / FILE_NAME), read_enrolled(out / ENROLLED)
     coordinate(grid, federation, out, out, seed=federation.training.seed, enrolled=enrolled)

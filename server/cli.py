@@ -11,7 +11,9 @@ import typer
 from common.console import explained
 
 coordinator_app = typer.Typer(
-    no_args_is_help=True, help="Run the meeting point of a federation: no patient's data ever comes here."
+    no_args_is_help=True,
+    add_completion=False,
+    help="Run the meeting point of a federation: no patient's data ever comes here.",
 )
 
 

@@ -13,18 +13,15 @@ MAY_IMPORT = {
     "client": {"client", "common"},
     "server": {"server", "common"},
     "simulations": {"simulations", "client", "server", "common"},
-    "consilium": {"consilium", "simulations", "client", "server", "common"},
 }
-CALLS_THE_FACE = "simulations/commands/simulate.py"
-"""The one file below the face that calls it: the command line takes the same way as a program."""
 FLOORS = {
-    "client": "cli | doctor | commands | runtime | app | receipts, rounds | egress, privacy | ledger, training, data"
-    " | flower, site_folder",
+    "client": "cli | doctor | commands | runtime | app | receipts, rounds | families | egress, privacy"
+    " | ledger, training, data | flower, site_folder",
     "server": "cli | commands | services | app | runs | aggregation | participants | home, records",
-    "common": "privacy | tasks, messages, models | evaluation, patients | agreement, processes, console"
+    "common": "families | privacy | tasks, models | evaluation, patients | messages | agreement, processes, console"
     " | errors, files",
     "simulations": "cli | commands | benchmarks | simulate, planning, audit | report | experiment | baselines"
-    " | engines, cohorts, results",
+    " | engines, cohorts, results | extras",
 }
 """Rooms of a package from the top floor down: a room imports rooms of lower floors only."""
 SOURCES = sorted(path for package in MAY_IMPORT for path in (ROOT / package).rglob("*.py"))
@@ -58,8 +55,7 @@ def name(path: Path) -> str:
 def test_packages_import_only_what_they_may(path: Path) -> None:
     package = path.relative_to(ROOT).parts[0]
     ours = {module for module in imported(path) if module.partition(".")[0] in MAY_IMPORT}
-    allowed = MAY_IMPORT[package] | ({"consilium"} if name(path) == CALLS_THE_FACE else set())
-    forbidden = {module for module in ours if module.partition(".")[0] not in allowed}
+    forbidden = {module for module in ours if module.partition(".")[0] not in MAY_IMPORT[package]}
     assert not forbidden
 
 

@@ -11,14 +11,14 @@ from client.ledger.account import read_account
 from client.site_folder.places import APPROVAL_FILE, Approval, Home
 from client.site_folder.policy import Policy, Terms, agree
 from client.site_folder.site_file import parse_site_file
+from common.agreement.agreement import FILE_NAME, Agreement
 from common.agreement.bundle import PACKAGE
-from common.agreement.federation import FILE_NAME, Federation, load
 from common.agreement.folder import copy_agreement
+from common.agreement.loading import load_agreement
 from common.errors import InputError
+from common.families.registry import family_of
 from common.files import sync_folder, write_whole
-from common.models.registry import build_model
 from common.privacy.accounting import Release
-from common.privacy.guarantee import check_agreement
 
 BEFORE = ".agreement-before"
 """Where the earlier copy is while a new one takes its place."""
@@ -39,7 +39,7 @@ class Proposal:
     """
 
     source: Path
-    federation: Federation
+    federation: Agreement
     site: str
     policy: Policy
     terms: Terms
@@ -56,7 +56,7 @@ def read_proposal(home: Home, source: Path) -> Proposal:
     """
     folder = source if source.is_dir() else source.parent
     file = folder / FILE_NAME if source.is_dir() else source
-    federation, site = load(file), parse_site_file(home.folder)
+    federation, site = load_agreement(file), parse_site_file(home.folder)
     if site.name not in {participant.name for participant in federation.participants}:
         raise InputError(
             str(file), f"does not name {site.name} among its participants", "ask the coordinator to add it"
@@ -67,12 +67,13 @@ def read_proposal(home: Home, source: Path) -> Proposal:
             "is the hash of another federation file",
             "change or remove it",
         )
+    family = family_of(federation)
     if federation.privacy is not None:
-        check_agreement(federation)
+        family.refuse(federation)
     terms = agree(
         site.policy, federation, site.policy.minimum_cohort
     )  # the size is looked at by `site check`
-    model = build_model(federation, folder, seed=0)
+    model = family.model(federation, family.public(federation, folder), 0)
     weights = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     releases = tuple(release for run in read_account(home.folder).runs for release in run.releases)
     return Proposal(file, federation, site.name, site.policy, terms, weights, releases)

@@ -1,37 +1,24 @@
 """The terms of a federation file in words, as `consilium site approve` prints them."""
 
 import math
-import textwrap
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 from client.commands.approve import Proposal
-from common.agreement.modalities import Modality
+from client.families.registry import reader_of
+from client.families.wording import shown
 from common.agreement.settings import Wire
 from common.privacy.accounting import spend
-
-SHOWN = 40
-"""Columns of a modality that are named one by one."""
-
-
-WIDTH = 100
-"""Characters of a line that lists names."""
 
 
 def in_words(proposal: Proposal) -> Iterator[str]:
     """What the hospital would agree to, a sentence a line."""
     federation, terms = proposal.federation, proposal.terms
-    names = ", ".join(_shown(participant.name) for participant in federation.participants)
+    names = ", ".join(shown(participant.name) for participant in federation.participants)
     yield f"Federation {federation.name}, hash {federation.digest}."
     yield f"Participants: {names}."
     yield ""
     yield "Computed here, from your tables, which stay where they are:"
-    for modality in federation.modalities:
-        yield f"  - {modality.name}: {len(modality.nodes)} values per patient ({modality.node})"
-        yield from _columns(modality, proposal.source)
-    yield f"  - a model for {', '.join(task.name for task in federation.tasks)}"
-    for task in federation.tasks:
-        yield from _listed(f"{task.name}, columns of outcomes", map(_shown, task.columns))
+    yield from reader_of(federation).said(federation, proposal.source)
     yield f"  - {_rounds(proposal)}"
     yield ""
     yield "What leaves:"
@@ -46,33 +33,6 @@ def in_words(proposal: Proposal) -> Iterator[str]:
     if terms.privacy is None:
         yield ""
         yield "This federation has no differential privacy: weights can tell of single patients."
-
-
-def _columns(modality: Modality, file: Path) -> Iterator[str]:
-    """The columns that are read: all of them, or the first and where the others are named."""
-    levels = {column: f" ({len(names)} levels)" for column, names in modality.categories.items()}
-    names = [_shown(name) + levels.get(name, "") for name in (*modality.columns, *modality.categories)]
-    yield from _listed("columns", names[:SHOWN])
-    if (more := len(names) - SHOWN) > 0:
-        yield f"      and {more:,} more of {len(names):,}, all of them named in {file}"
-
-
-def _listed(what: str, names: Iterable[str]) -> Iterator[str]:
-    indent = " " * 6
-    yield from textwrap.wrap(
-        f"{what}: {', '.join(names)}",
-        WIDTH,
-        initial_indent=indent,
-        subsequent_indent=indent + "  ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-
-
-def _shown(text: str) -> str:
-    """A text of the file's as it cannot be taken for anything else: quoted and escaped where it is no plain name."""
-    plain = text.isprintable() and text == text.strip() and not set(text) & set(",:;()'\"")
-    return text if plain and text else repr(text)
 
 
 def _rounds(proposal: Proposal) -> str:

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from client.data.cohort import passport
-from client.data.inspection import inspect_cohort
+from client.families.registry import reader_named, reader_of
 from client.site_folder.places import Home, read_approval
-from common.agreement.federation import load
+from client.site_folder.site_file import read_site_file
+from common.agreement.loading import load_agreement
 from common.errors import InputError, Refusal, refusal_text
 
 
@@ -15,18 +15,19 @@ def check(home: Home) -> dict[str, Any]:
     Raises:
         InputError: if nothing is approved.
     """
-    approval, federation = read_approval(home), load(home.agreement)
+    approval, federation = read_approval(home), load_agreement(home.agreement)
     if approval.federation != federation.digest:
         raise InputError(str(home.agreement), "is not the file that was approved", "approve it again")
+    reader = reader_of(federation)
     problems: list[str] = []
     try:
-        cohort, found = inspect_cohort(home.folder, federation)
+        holding, found = reader.read(home.folder, read_site_file(home.folder, federation), federation)
         problems = [str(problem) for problem in found]
     except InputError as error:
-        cohort, problems = None, [str(error)]
-    seen: dict[str, Any] = {"federation": federation.digest}
-    if cohort is not None:
-        seen |= passport(cohort, federation)
+        holding, problems = None, [str(error)]
+    seen: dict[str, Any] = {"federation": federation.digest, "kind": federation.kind}
+    if holding is not None:
+        seen |= reader.passport(holding, federation)
     if not problems:
         problems += _objections(home)
     return seen | {"problems": problems}
@@ -50,18 +51,7 @@ def _objections(home: Home) -> list[str]:
 
 def check_lines(seen: dict[str, Any]) -> list[str]:
     """A passport as lines; counts only."""
-    lines = []
-    if "patients" in seen:
-        lines.append(f"{seen['site']}: {seen['patients']:,} patients")
-        for name, part in seen["modalities"].items():
-            told = f"  {name}: {part['patients']:,} patients"
-            if part["patients"]:
-                told += f", {part['missing']:.0%} of their cells missing"
-            if part["unmatched"]:
-                told += f"; {part['unmatched']:,} rows without outcomes are left out"
-            lines.append(told)
-        for name, counts in seen["tasks"].items():
-            lines.append(f"  {name}: " + ", ".join(f"{count:,} {what}" for what, count in counts.items()))
+    lines = reader_named(seen["kind"]).passport_lines(seen) if "patients" in seen else []
     lines += [f"PROBLEM {problem}" for problem in seen["problems"]]
     if not seen["problems"]:
         lines.append("The tables satisfy the approved federation file, and the policy permits it.")

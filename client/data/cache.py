@@ -28,9 +28,9 @@ from torch import Tensor
 
 from client.data.cohort import Cohort
 from client.data.inspection import read_cohort
-from client.site_folder.site_file import OUTCOMES, SITE_FILE, SiteFile
+from client.site_folder.site_file import SITE_FILE, SiteFile
 from common.agreement.bundle import PACKAGE
-from common.agreement.federation import Federation
+from common.agreement.federation import OUTCOMES, Federation
 from common.files import is_private, read_private, write_whole
 from common.models.graphs import Membership, Prior, Topology
 from common.patients.batch import PatientBatch

@@ -32,6 +32,11 @@ class Cohort:
     group: tuple[str, ...]
     unmatched: dict[str, int]
 
+    @property
+    def records(self) -> PatientBatch:
+        """All patients."""
+        return self.batch
+
 
 def passport(cohort: Cohort, federation: Federation) -> dict[str, object]:
     """What a hospital sees of its own cohort: counts only, no value of a patient.

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from client.data.cohort import Cohort
 from client.data.outcomes import folds, groups, read_labels
 from client.data.tables import Array, Table, check_ranges, codes, numbers, read_table
-from client.site_folder.site_file import OUTCOMES, SITE_FILE, SiteFile
-from common.agreement.federation import Federation
+from client.site_folder.site_file import SITE_FILE, SiteFile
+from common.agreement.federation import OUTCOMES, Federation
 from common.agreement.modalities import Modality
 from common.agreement.tasks import ResponseTask
 from common.errors import InputError

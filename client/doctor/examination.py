@@ -15,7 +15,7 @@ from client.site_folder.keys import fingerprint, read_key, read_public_key
 from client.site_folder.places import Home, read_approval
 from client.site_folder.site_file import parse_site_file
 from common.agreement.bundle import PACKAGE, bundle_hash
-from common.agreement.federation import load
+from common.agreement.loading import load_agreement
 from common.processes.supervision_state import leftovers, leftovers_text
 
 
@@ -35,7 +35,7 @@ def _key(home: Home) -> Iterator[Finding]:
 
 
 def _agreement(home: Home) -> Iterator[Finding]:
-    approval, federation = read_approval(home), load(home.agreement)
+    approval, federation = read_approval(home), load_agreement(home.agreement)
     installed = version(PACKAGE)
     if approval.version != installed:
         told = f"approved for consilium {approval.version}, installed is {installed}"

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.site_folder.policy import Terms
-from common.agreement.federation import Federation
-from common.agreement.tasks import SurvivalTask, Task
+from common.agreement.agreement import Agreement
+from common.families.family import sums_of
+from common.families.registry import family_of
 from common.messages.compression import DecodeError, decode, encode, unflatten
 from common.messages.exchange import (
     EvaluateReply,
@@ -27,7 +28,7 @@ from common.messages.exchange import (
     UpdateReply,
 )
 from common.messages.packing import Arrays
-from common.models.parameters import averaging_group, hospitals_behind, learns
+from common.models.parameters import averaging_group, learns
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -78,7 +79,7 @@ class Expected:
     """
 
     site: str
-    federation: Federation
+    federation: Agreement
     terms: Terms
     weights: Shapes
     maximum_update_norm: float | None
@@ -91,14 +92,11 @@ def require(held: bool, reason: BlockReason) -> None:
 
 
 def fit_statistics(reply: StatisticsReply, expected: Expected) -> StatisticsReply:
-    """Sums with the names and shapes of `common.preprocessing.site_statistics`, none about too few patients."""
+    """Check names and shapes, which the family says, and the number of units behind every sum."""
     federation, privacy = expected.federation, expected.terms.privacy
     least = expected.terms.minimum_count
     require(reply.site == expected.site, BlockReason.WRONG_SITE)
-    shapes = {f"modality:{m.name}": (3, len(m.nodes)) for m in federation.modalities if m.scale != "none"}
-    shapes |= {f"survival:{task.name}": (3, 1) for task in federation.survival_tasks()}
-    if privacy is not None and privacy.statistics == "declared":
-        shapes = {}
+    shapes = sums_of(family_of(federation), federation)
     moments = _in_order(reply.moments, shapes, np.dtype(np.float64))
     exact = privacy is None or privacy.statistics == "public"
     if privacy is None:
@@ -220,7 +218,7 @@ def _in_order(arrays: Arrays, shapes: Shapes, dtype: "np.dtype[Any]") -> Arrays:
 
 def _patients(patients: Numbers, expected: Expected) -> Numbers:
     """Averaging group -> patients: 0, or at least the minimum count; with privacy 0 or 1."""
-    groups = hospitals_behind(expected.federation, frozenset())
+    groups = family_of(expected.federation).groups(expected.federation)
     require(set(patients) == set(groups), BlockReason.METRICS)
     least = 1 if expected.terms.privacy is not None else expected.terms.minimum_count
     for count in patients.values():
@@ -235,14 +233,14 @@ def _patients(patients: Numbers, expected: Expected) -> Numbers:
 def _metrics(metrics: Numbers, expected: Expected, own: Iterable[str]) -> tuple[Numbers, tuple[str, ...]]:
     """(metrics, names of those set to 0): none with privacy; all or none of the validation sums otherwise.
 
-    A task's pairs that are fewer than `_fewest_pairs` are about few patients: both of its sums become 0.
+    A task's pairs that are fewer than the family's fewest are about few patients: both of its sums become 0.
     """
     if expected.terms.privacy is not None:
         require(not metrics, BlockReason.METRICS)
         return {}, ()
     require(all(math.isfinite(number) for number in metrics.values()), BlockReason.NOT_FINITE)
-    tasks = expected.federation.tasks
-    pairs = [f"{kind}:{task.name}" for task in tasks for kind in ("concordant", "comparable")]
+    scores = family_of(expected.federation).scores(expected.federation)
+    pairs = [f"{kind}:{score.name}" for score in scores for kind in ("concordant", "comparable")]
     names = set(own) & set(metrics)
     require(names == set(own), BlockReason.METRICS)
     fitted = {name: float(metrics[name]) for name in own}
@@ -254,20 +252,11 @@ def _metrics(metrics: Numbers, expected: Expected, own: Iterable[str]) -> tuple[
     require(held >= least and held == math.floor(held), BlockReason.COUNT)
     fitted |= {name: float(metrics[name]) for name in VALIDATION}
     suppressed = []
-    for task in tasks:
-        good, pairs_ = metrics[f"concordant:{task.name}"], metrics[f"comparable:{task.name}"]
+    for score in scores:
+        good, pairs_ = metrics[f"concordant:{score.name}"], metrics[f"comparable:{score.name}"]
         require(0 <= good <= pairs_ and pairs_ == math.floor(pairs_), BlockReason.METRICS)
-        if 0 < pairs_ < _fewest_pairs(task, least):
+        if 0 < pairs_ < score.fewest(least):
             good = pairs_ = 0.0
-            suppressed.append(task.name)
-        fitted |= {f"concordant:{task.name}": float(good), f"comparable:{task.name}": float(pairs_)}
+            suppressed.append(score.name)
+        fitted |= {f"concordant:{score.name}": float(good), f"comparable:{score.name}": float(pairs_)}
     return fitted, tuple(suppressed)
-
-
-def _fewest_pairs(task: Task, least: int) -> int:
-    """The fewest comparable pairs that `least` patients of each kind make.
-
-    All of one class with all of another; for survival all events with each other, of which no fewer than `least` are
-    outlived. More pairs can still be of fewer patients: only the app, which sees them, can tell (`client.training`).
-    """
-    return max(least, least * (least - 1) // 2) if isinstance(task, SurvivalTask) else least**2

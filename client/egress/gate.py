@@ -26,7 +26,7 @@ from client.egress.checks import (
 )
 from client.ledger.chain import Entry
 from client.site_folder.policy import Policy, Terms, agree
-from common.agreement.federation import Federation
+from common.agreement.agreement import Agreement
 from common.errors import Refusal, RefusalCode
 from common.messages.exchange import (
     STATISTICS,
@@ -102,7 +102,7 @@ class Gate:
 
     def __init__(
         self,
-        federation: Federation,
+        federation: Agreement,
         policy: Policy,
         site: str,
         weights: Shapes,

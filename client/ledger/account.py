@@ -137,7 +137,7 @@ def read_account(folder: Path) -> Account:
 
 
 def acknowledge_loss(folder: Path, note: str) -> None:
-    """Begin a new ledger with what is known of a lost or damaged one (`client.ledger.acknowledge`).
+    """Begin a new ledger with what is known of a lost or damaged one (`client.ledger.ledger.acknowledge`).
 
     Raises:
         InputError: if there is nothing to acknowledge, or the ledger cannot be read or written.

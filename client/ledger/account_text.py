@@ -23,7 +23,7 @@ def show(folder: Path, note: str | None, as_json: bool) -> None:
     """Print the account of a site folder; with a note, begin a new ledger after the loss of the last first.
 
     Raises:
-        InputError, Refusal: as `client.spending` does.
+        InputError, Refusal: as `client.ledger.account` does.
     """
     if note is not None:
         acknowledge_loss(folder, note)

@@ -2,7 +2,7 @@
 
 A release is reserved before it is computed and committed after. Reservations count whether committed or not, so a
 crash over-counts and never under-counts. The ledger is an SQLite file in a folder of its own below the site folder;
-`client.ledger_chain` says how its entries are sealed, `client.ledger_heads` how a lost or older ledger is noticed.
+`client.ledger.chain` says how its entries are sealed, `client.ledger.heads` how a lost or older ledger is noticed.
 Whoever can rewrite the ledger and both head copies can rewrite history; nobody else can unnoticed.
 """
 

@@ -71,7 +71,7 @@ class PatientGradients:
 
     Args:
         model: parameters that are trained lie in `nn.Linear` and `nn.LayerNorm` alone, patients first
-            (`common.guarantee.check_model`). Inside a `Branch` the patients are those it is asked for.
+            (`common.privacy.guarantee.check_model`). Inside a `Branch` the patients are those it is asked for.
     """
 
     def __init__(self, model: nn.Module) -> None:

@@ -59,7 +59,7 @@ def train_privately(
     The learning rate falls with the round as half a cosine. Nothing else comes back: a loss would be another release.
 
     Args:
-        model: on the device, without dropout (`common.guarantee.check_agreement`).
+        model: on the device, without dropout (`common.privacy.guarantee.check_agreement`).
         batch: all of the site's training patients, on the CPU.
         federation: the agreement.
         privacy: what holds at this site, the federation's terms or stricter ones.

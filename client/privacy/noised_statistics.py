@@ -1,11 +1,11 @@
-"""Sums for preprocessing with normal noise: what `common.preprocessing.combine` needs, at a price in epsilon.
+"""Sums over patients with normal noise, for preprocessing; they cost a part of epsilon.
 
 A patient adds (1, z, z^2) to a triple of sums, with z the value scaled to [-1, 1] by the ends that the federation file
-gives (`common.preprocessing.bounds`), or (0, 0, 0) where nothing is known. Three such numbers have a Euclidean norm of
-at most sqrt(3), so all G triples change by at most sqrt(3 G) when a patient comes or goes, whatever the patient's
-table holds. G is one for each numeric column of a clinical table, one for each other table and one for each survival
-task. A table of thousands of genes as thousands of triples would drown in its own noise: a patient adds the mean over
-the columns that were measured, and all columns share one center and spread in units of their ends.
+gives (`bounds` in `common.patients.preprocessing`), or (0, 0, 0) where the value is missing. Three such numbers have a
+Euclidean norm of at most sqrt(3), so all G triples change by at most sqrt(3 G) when a patient comes or goes, whatever
+the patient's table holds. G is one for each numeric column of a clinical table, one for each other table and one for
+each survival task. A table of thousands of genes as thousands of triples would drown in its own noise: a patient adds
+the mean over the columns that were measured, and all columns share one center and spread in units of their ends.
 
 Levels of a category, and columns within [0, 1], are left out: they are small already, and every triple costs noise.
 """
@@ -21,8 +21,9 @@ from client.privacy.randomness import SecretRandom
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality
 from common.agreement.tasks import SurvivalTask
+from common.messages.statistics import SiteStatistics
 from common.patients.batch import PatientBatch
-from common.patients.preprocessing import Array, SiteStatistics, bounds
+from common.patients.preprocessing import Array, bounds
 
 TOO_FEW = 5.0
 """Standard deviations of its noise below which a count is taken for none.
@@ -62,7 +63,9 @@ def contributions(batch: PatientBatch, federation: Federation) -> Tensor:
 def noised_statistics(
     batch: PatientBatch, federation: Federation, noise_multiplier: float, secret: SecretRandom
 ) -> SiteStatistics:
-    """One site's sums by the normal mechanism, in the names and shapes of `common.preprocessing.site_statistics`.
+    """Sum over the patients of a site by the normal mechanism.
+
+    Names and shapes are those of `common.patients.preprocessing.site_statistics`.
 
     Noise of standard deviation noise_multiplier x `sensitivity` is added to every sum. What follows uses the noised
     sums alone: a count below `TOO_FEW` deviations of its noise becomes 0, as if nothing had been reported; a mean is
@@ -70,7 +73,7 @@ def noised_statistics(
 
     Args:
         batch: the site's training patients, before preprocessing.
-        federation: gives every column that is summed two ends (`common.guarantee.check_agreement`).
+        federation: gives every column that is summed two ends (`common.privacy.guarantee.check_agreement`).
         noise_multiplier: standard deviation of the noise over the most that one patient can change.
         secret: where the noise comes from.
     """

@@ -4,9 +4,9 @@ A receipt is one line of JSON: the receipt, the SHA-256 of the previous hash and
 node key's signature of that hash. A head file beside says how many receipts there are and how the last one ends, signed
 too: whoever has the public key notices a receipt that was changed, taken out, moved or cut off while its head stayed.
 An older copy of both files is sound in itself, and so are none at all: only the count outside the site folder
-(`client.receipts_head`) tells of those, to the site itself. Whoever has the private key and can write that count can
-write another history; the coordinator's journal has the hashes of the statistics, training and evaluation replies that
-it accepted, and of no others.
+(`client.receipts.outside_count`) tells of those, to the site itself. Whoever has the private key and can write that
+count can write another history; the coordinator's journal has the hashes of the statistics, training and evaluation
+replies that it accepted, and of no others.
 """
 
 import fcntl
@@ -161,7 +161,7 @@ def _reach(hashes: Sequence[str], head: OutsideHead) -> bool:
 
 
 def _is_archived(path: Path, head: OutsideHead) -> bool:
-    """Whether what the head tells of lies beside, whole, with the old key that verifies it (`client.rekeying`)."""
+    """Whether the record of the old key (`client.commands.rekey`) lies beside, whole, and that key verifies it."""
     for folder in path.parent.parent.glob(f"{path.parent.name}{ARCHIVED}*"):
         try:
             key = read_public_key(folder / "node_key.pub")

@@ -24,7 +24,7 @@ class Receipt(BaseModel):
         numbers: record -> name -> number, as they left.
         suppressed: tasks whose pairs were too few to be told.
         size_bytes: of the content as it left.
-        sha256: of the content as it left (`client.flower_internals.weigh`).
+        sha256: of the content as it left (`client.flower.internals.weigh`).
         update_norm: Euclidean norm of the weights' change.
         epsilon_before, epsilon_after: of everything the ledger counted before this message's own reservation, and
             with it, at `delta`. None without privacy, and where something was released without noise.

@@ -11,10 +11,10 @@ from torch import nn
 from client.rounds.site import Site
 from common.agreement.federation import Federation
 from common.errors import Refusal, RefusalCode
-from common.messages.exchange import ModelRequest, unpack_preprocessing
+from common.messages.exchange import ModelRequest
 from common.messages.packing import Arrays
 from common.patients.batch import PatientBatch
-from common.patients.preprocessing import Preprocessing
+from common.patients.preprocessing import Preprocessing, preparation, unpack_preprocessing
 
 log = logging.getLogger("consilium.site")
 
@@ -50,9 +50,7 @@ def requested_preprocessing(arrays: Arrays, federation: Federation) -> Preproces
     Raises:
         Refusal: if it is not for exactly this federation's nodes and hazard intervals, or has a NaN.
     """
-    sizes = {modality.name: len(modality.nodes) for modality in federation.modalities}
-    expected = {f"{kind}:{name}": (size,) for kind in ("center", "spread") for name, size in sizes.items()}
-    expected |= {f"cuts:{task.name}": (task.bins,) for task in federation.survival_tasks()}
+    expected = preparation(federation)
     shapes = {
         name: array.shape
         for name, array in arrays.items()

@@ -9,8 +9,9 @@ from client.rounds.requests import log, require_approved
 from client.rounds.site import Site
 from client.site_folder.policy import Terms
 from common.messages.exchange import StatisticsReply, StatisticsRequest
+from common.messages.statistics import SiteStatistics
 from common.patients.batch import PatientBatch
-from common.patients.preprocessing import SiteStatistics, site_statistics
+from common.patients.preprocessing import site_statistics
 
 
 def statistics_request(site: Site, content: RecordDict) -> RecordDict:
@@ -40,8 +41,7 @@ def _sums(site: Site, terms: Terms, training: PatientBatch) -> SiteStatistics:
     """The site's sums: exact, with noise, or none where scaling is declared."""
     privacy = terms.privacy
     if privacy is None or privacy.statistics == "public":
-        least = site.federation.statistics.model_copy(update={"minimum_count": terms.minimum_count})
-        return site_statistics(training, site.federation.model_copy(update={"statistics": least}))
+        return site_statistics(training, site.federation, terms.minimum_count)
     if privacy.statistics == "declared":
         return SiteStatistics({}, {})
     noise = privacy.statistics_noise_multiplier

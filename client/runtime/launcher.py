@@ -26,8 +26,9 @@ from client.receipts.from_verdict import receipt_of
 from client.site_folder.keys import read_key
 from client.site_folder.places import Approval, Home, read_approval
 from client.site_folder.site_file import parse_site_file
+from common.agreement.agreement import Agreement
 from common.agreement.bundle import PACKAGE, bundle_hash
-from common.agreement.federation import Federation, load
+from common.agreement.loading import load_agreement
 from common.errors import InputError, Refusal, RefusalCode
 
 log = logging.getLogger("consilium.launcher")
@@ -44,7 +45,7 @@ class Launcher:
         self.home = Home(folder.resolve())
         self._refusal: RefusalCode | None = RefusalCode.INTERNAL  # until a task was admitted
         self._request: Message | None = None
-        self._agreed: tuple[Federation, Approval] | None = None
+        self._agreed: tuple[Agreement, Approval] | None = None
         self._gate: Gate | None = None
 
     def admit(self, task: Task) -> None:
@@ -57,7 +58,7 @@ class Launcher:
 
     def _objection(self, task: Task) -> RefusalCode | None:
         try:
-            federation, approval = load(self.home.agreement), read_approval(self.home)
+            federation, approval = load_agreement(self.home.agreement), read_approval(self.home)
         except InputError as error:
             log.warning("%s", error)
             return RefusalCode.NOT_APPROVED

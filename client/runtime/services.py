@@ -80,7 +80,7 @@ def _supernode(
 ) -> tuple[str, ...]:
     places = {"site": home.folder, "federation": home.agreement}
     return (
-        *(sys.executable, "-P", "-m", "client.flower.supernode"),
+        *(sys.executable, "-P", "-m", "consilium.program", "client.flower.supernode"),
         *("--superlink", connection.coordinator),
         *("--root-certificates", str(home.authority)),
         *("--auth-supernode-private-key", str(home.key)),
@@ -95,14 +95,25 @@ def _supernode(
 def _superexec(connection: Connection, pair: loopback.Pair, shared: tuple[str, ...]) -> tuple[str, ...]:
     address = ("--runtime-api-address", f"{LOOPBACK}:{connection.port}")
     trusted = ("--root-certificates", str(pair.certificate))
-    return (sys.executable, "-P", "-m", "common.processes.superexec", *address, *trusted, *shared)
+    return (
+        sys.executable,
+        "-P",
+        "-m",
+        "consilium.program",
+        "common.processes.superexec",
+        *address,
+        *trusted,
+        *shared,
+    )
 
 
 def _write_commands(home: Home) -> None:
     """Our launcher under the name of Flower's, and a refusal under the names of the others."""
     home.launcher.mkdir(parents=True, exist_ok=True)
     home.state.chmod(0o700)
-    ours = shlex.join([sys.executable, "-P", "-m", "client.runtime.launcher", str(home.folder)])
+    ours = shlex.join(
+        [sys.executable, "-P", "-m", "consilium.program", "client.runtime.launcher", str(home.folder)]
+    )
     write_whole(home.launcher / "flwr-clientapp", f'#!/bin/sh\nexec {ours} "$@"\n'.encode(), 0o755)
     refusing = b"#!/bin/sh\necho 'this hospital runs no such task' >&2\nexit 1\n"
     for name in OTHER_COMMANDS:

@@ -21,7 +21,14 @@ def ask(folder: Path, environment: Mapping[str, str]) -> dict[str, Any]:
     Raises:
         InputError: if it cannot start, or does not end.
     """
-    command = [sys.executable, "-P", "-m", "client.runtime.training_process", str(folder)]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "consilium.program",
+        "client.runtime.training_process",
+        str(folder),
+    ]
     try:
         run = subprocess.run(
             command, env={**environment}, capture_output=True, text=True, timeout=LONGEST_S, check=False

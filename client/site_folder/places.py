@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from common.agreement.federation import FILE_NAME
+from common.agreement.agreement import FILE_NAME
 from common.errors import InputError, invalid_content
 
 APPROVAL_FILE = "approval.json"
@@ -68,7 +68,7 @@ class Home:
 
     @property
     def residual(self) -> Path:
-        """What encoding has left of the last update (`client.error_feedback`); it can be removed at any time."""
+        """Residual of encoding the last update (`client.training.error_feedback`); it can be removed at any time."""
         return self.state / "residual.safetensors"
 
     @property

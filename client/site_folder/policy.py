@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from common.agreement.federation import Federation
+from common.agreement.agreement import Agreement
 from common.agreement.settings import Privacy
 from common.errors import Refusal, RefusalCode
 from common.privacy.accounting import Release
@@ -110,7 +110,7 @@ class Terms:
         )
 
 
-def agree(policy: Policy, federation: Federation, patients: int) -> Terms:
+def agree(policy: Policy, federation: Agreement, patients: int) -> Terms:
     """The terms on which a hospital with so many patients takes part.
 
     Raises:
@@ -118,7 +118,8 @@ def agree(policy: Policy, federation: Federation, patients: int) -> Terms:
     """
     if patients < policy.minimum_cohort:
         raise Refusal(RefusalCode.DECLINED_COHORT)
-    if policy.tasks is not None and {task.name for task in federation.tasks} - set(policy.tasks):
+    names = set(federation.task_names)
+    if policy.tasks is not None and (not names or names - set(policy.tasks)):
         raise Refusal(RefusalCode.DECLINED_TASK)
     privacy = federation.privacy
     if privacy is None and policy.demands_privacy:

@@ -7,13 +7,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from client.site_folder.policy import Policy
-from common.agreement.federation import Federation
+from common.agreement.agreement import Agreement
 from common.errors import InputError, invalid_content
 
 SITE_FILE = "site.toml"
-
-
-OUTCOMES = "outcomes"
 
 
 Precision = Literal["float32", "bfloat16"]
@@ -30,7 +27,7 @@ class SiteFile(BaseModel):
     at this site. `columns` maps, per table, the federation's column to the hospital's where they differ.
     `fold` and `group` name optional columns of outcomes: a published held-out fold, and a subgroup to report.
     `approved` is the hash of the federation file this hospital agreed to. `policy` is what this hospital allows.
-    `device`, `deterministic` and `precision` say where and how this hospital trains: see `client.device`.
+    `device`, `deterministic` and `precision` say where and how this hospital trains: see `client.training.device`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,7 +63,7 @@ def parse_site_file(folder: Path) -> SiteFile:
         raise invalid_content(str(path), error) from None
 
 
-def read_site_file(folder: Path, federation: Federation) -> SiteFile:
+def read_site_file(folder: Path, federation: Agreement) -> SiteFile:
     """Read `site.toml` and check it against the federation file.
 
     Raises:
@@ -74,16 +71,16 @@ def read_site_file(folder: Path, federation: Federation) -> SiteFile:
             in which the federation's privacy would not hold.
     """
     path, site = folder / SITE_FILE, parse_site_file(folder)
-    known = {OUTCOMES: {column for task in federation.tasks for column in task.columns}}
-    known |= {modality.name: {*modality.columns, *modality.categories} for modality in federation.modalities}
-    if OUTCOMES not in site.tables:
-        raise InputError(f"{path}, tables", "there is no outcomes table", 'add outcomes = "FILE"')
+    tables = federation.tables
+    for table in federation.required_tables:
+        if table not in site.tables:
+            raise InputError(f"{path}, tables", f"there is no {table} table", f'add {table} = "FILE"')
     for table in (*site.tables, *site.columns):
-        if table not in known:
+        if table not in tables:
             what = "is not a table of the federation file"
             raise InputError(f"{path}, {table}", what, "remove or rename it")
     for table, own in site.columns.items():
-        if unknown := set(own) - known[table]:
+        if unknown := set(own) - tables[table]:
             what = "is not a column of the federation file"
             raise InputError(f"{path}, columns.{table}.{min(unknown)}", what, "remove or rename it")
     if site.approved is not None and site.approved != federation.digest:

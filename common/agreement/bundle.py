@@ -12,7 +12,7 @@ from pathlib import Path
 import tomli_w
 from flwr.cli.build import build_fab_from_files
 
-from common.agreement.federation import Federation
+from common.agreement.agreement import Agreement
 
 PACKAGE = "consilium"
 
@@ -24,7 +24,7 @@ RUN = "run"
 _DESCRIPTOR, _README = "pyproject.toml", "README.md"
 
 
-def write_bundle(folder: Path, federation: Federation) -> None:
+def write_bundle(folder: Path, federation: Agreement) -> None:
     """Write the Flower app project of a federation into a folder, which is made if it is not there.
 
     Raises:
@@ -36,7 +36,7 @@ def write_bundle(folder: Path, federation: Federation) -> None:
             file.write(content)
 
 
-def bundle_hash(federation: Federation) -> str:
+def bundle_hash(federation: Agreement) -> str:
     """The SHA-256 that Flower gives exactly this bundle, as hexadecimal digits.
 
     Flower stores the files of a bundle without compression, in order of name and with a fixed date, so the hash is
@@ -47,7 +47,7 @@ def bundle_hash(federation: Federation) -> str:
     return hashlib.sha256(bundle).hexdigest()
 
 
-def bundle_files(federation: Federation) -> dict[str, bytes]:
+def bundle_files(federation: Agreement) -> dict[str, bytes]:
     """The bundle's files by name.
 
     A run sets no more than its own name, which Flower sends to every hospital: no path of the coordinator travels.

@@ -9,7 +9,8 @@ An update u [P] is a flat array of the changes of all parameters, in order of th
 - `top-k`: the largest entries, a share of all, in half precision, and their positions: one bit an entry,
   entropy-coded (Stich et al. 2018).
 
-The entries that an encoding cuts off are not lost: the site adds them to its next update (`client.error_feedback`).
+The entries that an encoding cuts off are not lost: the site adds them to its next update
+(`client.training.error_feedback`).
 
 An encoding is canonical: encoding a decoded update again gives the same bytes. So an update has one message, and no
 bit is left for anything else to travel in.

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
-import torch
 from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,7 +17,7 @@ from common.agreement.settings import Wire
 from common.errors import RefusalCode
 from common.messages.compression import DecodeError, decode, unflatten
 from common.messages.packing import Arrays, pack, unpack
-from common.patients.preprocessing import Preprocessing, SiteStatistics
+from common.messages.statistics import SiteStatistics
 
 Numbers = dict[str, float]
 
@@ -234,21 +233,3 @@ def read_training(content: RecordDict, before: Mapping[str, NDArray[Any]], wire:
     if wire.update == "float32":
         return TrainReply.from_record(content)
     return UpdateReply.from_record(content).applied(before, wire)
-
-
-def pack_preprocessing(preprocessing: Preprocessing) -> Arrays:
-    """Write preprocessing as named float32 arrays."""
-    return {
-        f"{kind}:{name}": tensor.numpy()
-        for kind in ("center", "spread", "cuts")
-        for name, tensor in getattr(preprocessing, kind).items()
-    }
-
-
-def unpack_preprocessing(arrays: Arrays) -> Preprocessing:
-    """Read preprocessing from named arrays, the inverse of `pack_preprocessing`."""
-    parts: dict[str, dict[str, torch.Tensor]] = {"center": {}, "spread": {}, "cuts": {}}
-    for key, array in arrays.items():
-        kind, _, name = key.partition(":")
-        parts[kind][name] = torch.from_numpy(np.array(array, dtype=np.float32))
-    return Preprocessing(**parts)

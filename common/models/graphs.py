@@ -1,7 +1,6 @@
 """Prior knowledge as graphs: one topology per modality, shared by every patient of a federation.
 
-Patients differ in node values only, so a batch is `[patients, nodes, features]` over one sparse structure. For
-inspection and import any single patient can be had as a PyG `HeteroData`.
+Patients differ in node values only, so a batch is `[patients, nodes, features]` over one sparse structure.
 """
 
 import hashlib
@@ -9,7 +8,6 @@ import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -17,11 +15,6 @@ from torch import Tensor
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality
 from common.agreement.settings import PublicFile
-from common.patients.batch import PatientBatch
-
-if TYPE_CHECKING:
-    from torch_geometric.data import HeteroData
-
 
 warnings.filterwarnings("ignore", "Sparse CSR tensor support", UserWarning)
 
@@ -179,29 +172,3 @@ def _node_topology(modality: Modality, edges: list[tuple[str, str]]) -> Topology
 def _located(names: Sequence[str], pairs: list[tuple[str, str]]) -> list[tuple[int, int]]:
     place = {name: index for index, name in enumerate(names)}
     return [(place[a], place[b]) for a, b in pairs if a in place and b in place]
-
-
-def patient_graph(batch: PatientBatch, patient: int, federation: Federation, prior: Prior) -> "HeteroData":
-    """One patient as a PyG `HeteroData`.
-
-    Node types: `patient` (one node), one per modality present (x: [observed nodes... all nodes, 2] value and
-    observed flag), and `MODALITY pathway`. Edge types: (modality, "prior", modality), (modality, "member of",
-    pathway), (modality, "of", patient) from its observed nodes.
-    """
-    from torch_geometric.data import HeteroData
-
-    graph = HeteroData()
-    graph["patient"].num_nodes = 1
-    for modality in federation.modalities:
-        name, observed = modality.name, batch.observed[modality.name][patient]
-        if not observed.any():
-            continue
-        graph[name].x = torch.stack([batch.values[name][patient], observed.float()], dim=1)
-        graph[name, "prior", name].edge_index = prior.topology[name].edge_index
-        here = observed.nonzero().squeeze(1)
-        graph[name, "of", "patient"].edge_index = torch.stack([here, torch.zeros_like(here)])
-        if name in prior.membership:
-            members = prior.membership[name].matrix.to_sparse_coo().coalesce().indices()
-            graph[f"{name} pathway"].num_nodes = len(prior.membership[name].pathways)
-            graph[name, "member of", f"{name} pathway"].edge_index = members.flip(0)
-    return graph

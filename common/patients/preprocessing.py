@@ -19,6 +19,8 @@ from common.agreement.federation import Federation
 from common.agreement.modalities import Modality
 from common.agreement.tasks import SurvivalTask
 from common.errors import InvalidContentError
+from common.messages.packing import Arrays
+from common.messages.statistics import SiteStatistics
 from common.patients.batch import PatientBatch
 
 Array = NDArray[np.float64]
@@ -26,20 +28,6 @@ Array = NDArray[np.float64]
 
 LARGEST = 8.0
 """Limit of standardised values, in standard deviations: one wild assay must not rule a gradient."""
-
-
-@dataclass(frozen=True)
-class SiteStatistics:
-    """Sums over the training patients of one site.
-
-    Attributes:
-        moments: name -> float64 [3, N]: number observed, sum, sum of squares. Names are `modality:M`, with
-            N nodes, and `survival:T`, with N = 1, over log(1 + time) of the events.
-        withheld: name -> number of the N left out because too few patients are in a cell.
-    """
-
-    moments: dict[str, Array]
-    withheld: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -69,14 +57,46 @@ class Preprocessing:
         return PatientBatch(values, observed, batch.labels, batch.labelled)
 
 
-def site_statistics(batch: PatientBatch, federation: Federation) -> SiteStatistics:
-    """Sum over one site's patients; sums below the federation's minimum count are withheld.
+def sums(federation: Federation) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of a site's sums: `modality:M`, and `survival:T` over log(1 + time) of the events."""
+    nodes = {m.name: len(m.nodes) for m in federation.modalities if m.scale != "none"}
+    shapes: dict[str, tuple[int, ...]] = {f"modality:{name}": (3, size) for name, size in nodes.items()}
+    return shapes | {f"survival:{task.name}": (3, 1) for task in federation.survival_tasks()}
+
+
+def preparation(federation: Federation) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of preprocessing as arrays: `center:M`, `spread:M`, and `cuts:T` of survival tasks."""
+    sizes = {f"{kind}:{m.name}": len(m.nodes) for kind in ("center", "spread") for m in federation.modalities}
+    sizes |= {f"cuts:{task.name}": task.bins for task in federation.survival_tasks()}
+    return {name: (size,) for name, size in sizes.items()}
+
+
+def pack_preprocessing(preprocessing: Preprocessing) -> Arrays:
+    """Preprocessing as named float32 arrays."""
+    return {
+        f"{kind}:{name}": tensor.numpy()
+        for kind in ("center", "spread", "cuts")
+        for name, tensor in getattr(preprocessing, kind).items()
+    }
+
+
+def unpack_preprocessing(arrays: Arrays) -> Preprocessing:
+    """The inverse of `pack_preprocessing`."""
+    parts: dict[str, dict[str, Tensor]] = {"center": {}, "spread": {}, "cuts": {}}
+    for key, array in arrays.items():
+        kind, _, name = key.partition(":")
+        parts[kind][name] = torch.from_numpy(np.array(array, dtype=np.float32))
+    return Preprocessing(**parts)
+
+
+def site_statistics(batch: PatientBatch, federation: Federation, least: int | None = None) -> SiteStatistics:
+    """Sum over one site's patients; sums over fewer than `least` (`statistics.minimum_count`) are withheld.
 
     For a numeric node the cell is its observed patients, or those with the rarer value where there are only two (the
     sums would tell how many they are); of a category all levels are withheld if one of them, or its complement, has
     few patients, because the levels add up to the whole; for hazard intervals the cell is the patients with an event.
     """
-    least = federation.statistics.minimum_count
+    least = federation.statistics.minimum_count if least is None else least
     moments: dict[str, Array] = {}
     withheld: dict[str, int] = {}
 

@@ -61,13 +61,13 @@ PER_PATIENT = (nn.Linear, nn.LayerNorm)
 _POPULATION = (
     "passes messages along edges: over a graph whose nodes are patients a patient's output depends on the neighbours, "
     "and over a disjoint batch gradients are per node",
-    "give every patient a graph of their own over a shared topology: common.layers.GCN, GAT",
+    "give every patient a graph of their own over a shared topology: common.models.layers.GCN, GAT",
 )
 
 
 _ATTENTION = (
     "packs its projections outside nn.Linear, so they have no gradient per patient",
-    "use common.attention",
+    "use common.models.attention",
 )
 
 
@@ -82,7 +82,7 @@ _WITHIN = ("has scales without a gradient per patient", "use nn.LayerNorm")
 
 _RECURRENT = (
     "runs fused kernels that give no gradient per patient",
-    "use common.attention over the sequence",
+    "use common.models.attention over the sequence",
 )
 
 
@@ -97,7 +97,7 @@ _LAYERS = {
     nn.RNNCellBase: _RECURRENT,
     nn.Embedding: (
         "has a row per entry, on which noise falls whether a patient uses it or not",
-        "use fixed codes as input of an nn.Linear (common.graphs.identity)",
+        "use fixed codes as input of an nn.Linear (common.models.graphs.identity)",
     ),
 }
 
@@ -153,13 +153,13 @@ def _unsuitable(path: str, module: nn.Module, reason: tuple[str, str]) -> InputE
 
 _COX = (
     "compares each patient with all others still at risk, so one patient moves everybody's gradient",
-    "use the discrete-time hazard (common.objectives.hazard_loss)",
+    "use the discrete-time hazard (common.tasks.objective.hazard_loss)",
 )
 
 
 _NEGATIVES = (
     "contrasts each patient with the others in the batch",
-    "compare two views of the same patient (common.objectives.agreement_loss)",
+    "compare two views of the same patient (common.tasks.objective.agreement_loss)",
 )
 
 
@@ -241,7 +241,7 @@ def made_up_patients(federation: Federation, patients: int = 3) -> PatientBatch:
 def _couples(name: str, what: str) -> InputError:
     plain = "".join(letter for letter in name.lower() if letter.isalnum())
     explained = next((reason for sign, reason in _OBJECTIVES.items() if sign in plain), None)
-    instead = "use a loss that is computed for every patient alone, such as those of common.objectives"
+    instead = "use a loss that is computed for every patient alone, such as those of common.tasks.objective"
     return GuaranteeError(f"objective {name}", *(explained or (what, instead)))
 
 

@@ -74,3 +74,12 @@ def headline(task: Task, prediction: Prediction, labels: ArrayLike, labelled: Ar
         columns = enumerate(known.T)
         return mean_auroc((truth[cells, c] > 0, prediction.probability[cells, c]) for c, cells in columns)
     return score(task, prediction, labels, labelled, labels, labelled)[HEADLINE[task.kind]]
+
+
+def fewest_pairs(task: Task, least: int) -> int:
+    """The fewest comparable pairs that `least` patients of each kind make.
+
+    All of one class with all of another; for survival all events with each other, of which no fewer than `least` are
+    outlived. More pairs can still be of fewer patients: only the app, which sees them, can tell (`client.training`).
+    """
+    return max(least, least * (least - 1) // 2) if isinstance(task, SurvivalTask) else least**2

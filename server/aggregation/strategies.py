@@ -6,9 +6,9 @@ from pathlib import Path
 from flwr.app import ArrayRecord, Message, MetricRecord
 from flwr.serverapp.strategy import FedAdam, FedProx, FedYogi
 
-from common.agreement.federation import Federation
+from common.agreement.agreement import Agreement
 from common.agreement.settings import Training
-from common.patients.preprocessing import Preprocessing
+from common.messages.packing import Arrays
 from server.aggregation.strategy import HardenedFedAvg, Plan
 from server.participants.roster import Roster
 
@@ -48,9 +48,9 @@ _STRATEGIES: dict[str, Callable[[Training], HardenedFedAvg]] = {
 
 
 def make_strategy(
-    federation: Federation,
+    federation: Agreement,
     roster: Roster,
-    preprocessing: Preprocessing,
+    preprocessing: Arrays,
     fold: int,
     seed: int,
     folder: Path | None = None,

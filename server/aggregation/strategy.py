@@ -7,8 +7,8 @@ number of training patients n_k(g) >= 0. A parameter of group g becomes (McMahan
 
 over the sites with n_k(g) > 0, and stays as it is when there are none: a hospital without a modality has no
 say in that branch. Sums are float64 over sites in order of name, cast to float32 at the end, so the
-result does not depend on the order of arrival (`server.averaging`). With fewer usable replies than the quorum
-nothing changes.
+result does not depend on the order of arrival (`server.aggregation.averaging`). With fewer usable replies
+than the quorum nothing changes.
 
 FedProx (Li et al. 2020) differs at the site only. FedAdam and FedYogi (Reddi et al. 2021) are Flower's own:
 they take the difference d between that average and the parameters sent out as a gradient,
@@ -33,16 +33,15 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MessageType, Met
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import FedAvg
 
-from common.agreement.federation import Federation
+from common.agreement.agreement import Agreement
 from common.messages.exchange import (
     EvaluateReply,
     ModelRequest,
     TrainReply,
-    pack_preprocessing,
     read_training,
 )
+from common.messages.packing import Arrays
 from common.models.parameters import averaging_group
-from common.patients.preprocessing import Preprocessing
 from server.aggregation.averaging import Aside, Average, Weights
 from server.aggregation.replies import Collected, check_weights
 from server.aggregation.scores import (
@@ -58,11 +57,11 @@ from server.records.journal import RoundRecord, SiteRecord
 
 @dataclass(frozen=True)
 class Plan:
-    """What stays the same over all rounds of a run; weights wait in `folder` to be averaged (`server.averaging`)."""
+    """Settings of all rounds of a run; weights wait in `folder` to be averaged (`server.aggregation.averaging`)."""
 
-    federation: Federation
+    federation: Agreement
     roster: Roster
-    preprocessing: Preprocessing
+    preprocessing: Arrays
     fold: int
     seed: int
     folder: Path | None = None
@@ -145,7 +144,7 @@ class HardenedFedAvg(FedAvg):
             fold=plan.fold,
             seed=plan.seed,
             weights=dict(self._weights),
-            preprocessing=pack_preprocessing(plan.preprocessing),
+            preprocessing=plan.preprocessing,
         ).to_record()
         ttl = plan.federation.rounds.deadline_s
         requests = [Message(content, node, kind, ttl=ttl) for node in plan.roster.nodes.values()]
@@ -162,7 +161,7 @@ class HardenedFedAvg(FedAvg):
         collected: Collected[TrainReply] | Collected[EvaluateReply],
         patients: dict[str, dict[str, float]],
     ) -> MetricRecord:
-        tasks = [task.name for task in self.plan.federation.tasks]
+        tasks = self.plan.federation.task_names
         sites = {reply.site: known_metrics(reply.metrics, tasks) for reply in collected.accepted}
         shared = {site: groups["patients"] for site, groups in patients.items()}
         self.record = RoundRecord(

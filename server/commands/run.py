@@ -10,9 +10,9 @@ import tomli_w
 import typer
 from pydantic import BaseModel, ConfigDict
 
+from common.agreement.agreement import FILE_NAME, Agreement
 from common.agreement.bundle import RUN as RUN_KEY
 from common.agreement.bundle import bundle_hash, write_bundle
-from common.agreement.federation import FILE_NAME, Federation
 from common.agreement.folder import copy_agreement
 from common.errors import InputError
 from common.files import write_whole
@@ -165,7 +165,7 @@ def _new_folder(runs: Path) -> Path:
             return out
 
 
-def _submit(home: Home, out: Path, federation: Federation) -> Submission:
+def _submit(home: Home, out: Path, federation: Agreement) -> Submission:
     """Write what the run needs into its folder, and hand it to Flower."""
     config = out / "run-config.toml"
     write_enrolled(out / ENROLLED, _enrolled(home))
@@ -182,7 +182,7 @@ def _submit(home: Home, out: Path, federation: Federation) -> Submission:
     return submission
 
 
-def _tell_who_is_there(home: Home, federation: Federation) -> None:
+def _tell_who_is_there(home: Home, federation: Agreement) -> None:
     """Say which participants the run will wait for."""
     named = name_nodes(federation, _enrolled(home))
     online = connected(home)
@@ -201,7 +201,7 @@ def _enrolled(home: Home) -> Enrolled:
     return in_force(read_enrolled(home.enrolled), read_withdrawn(home.withdrawn))
 
 
-def _wait(there: int, federation: Federation) -> str:
+def _wait(there: int, federation: Agreement) -> str:
     rounds = federation.rounds
     together = f"up to {min(rounds.assembly_s, rounds.deadline_s):g} s"
     if there >= federation.quorum:
@@ -209,7 +209,7 @@ def _wait(there: int, federation: Federation) -> str:
     return f"Waiting up to {rounds.deadline_s:g} s for a quorum, and once it is there {together}"
 
 
-def _line(record: RunRecord | RoundRecord, federation: Federation) -> str:
+def _line(record: RunRecord | RoundRecord, federation: Agreement) -> str:
     if isinstance(record, RoundRecord):
         return round_line(record, federation)
     return "\n".join([run_line(record, federation), *missing(record, federation)])

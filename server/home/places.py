@@ -15,8 +15,9 @@ from pathlib import Path
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from common.agreement.federation import FILE_NAME, load
+from common.agreement.agreement import FILE_NAME
 from common.agreement.folder import copy_agreement
+from common.agreement.loading import load_agreement
 from common.errors import (
     MissingFileError,
     OptionError,
@@ -193,7 +194,7 @@ def create(folder: Path, host: str, port: int, federation: Path | None) -> Home:
         what = "is no host name, IP address or port"
         raise OptionError(f"--{key}", what, "give what hospitals dial") from None
     if federation is not None:
-        load(federation / FILE_NAME)
+        load_agreement(federation / FILE_NAME)
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from common.agreement.federation import Federation
+from common.agreement.agreement import Agreement
 from common.messages.exchange import StatisticsReply
 from server.participants.enrolment import Enrolled
 from server.records.dropped import Dropped, DropReason
@@ -43,7 +43,7 @@ class Named:
     left_out: tuple[Dropped, ...]
 
 
-def name_nodes(federation: Federation, enrolled: Enrolled) -> Named:
+def name_nodes(federation: Agreement, enrolled: Enrolled) -> Named:
     """The participants' nodes; a key other than the one in the federation file speaks for nobody."""
     sites, left_out = {}, []
     for participant in federation.participants:

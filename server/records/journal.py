@@ -24,7 +24,7 @@ class SiteRecord(_Record):
     Attributes:
         patients: averaging group -> training patients, by which the site's weights count in that group's average;
             empty in an evaluation.
-        metrics: as in `common.exchange.EvaluateReply`.
+        metrics: as in `common.messages.exchange.EvaluateReply`.
         sha256: of the reply's content as it came, the same as in the hospital's own receipt.
     """
 

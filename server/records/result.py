@@ -12,8 +12,7 @@ from safetensors.numpy import load_file, save
 
 from common.errors import MissingFileError, UnreadableFileError
 from common.files import write_whole
-from common.messages.exchange import pack_preprocessing, unpack_preprocessing
-from common.patients.preprocessing import Preprocessing
+from common.messages.packing import Arrays
 
 WEIGHTS = "weights.safetensors"
 
@@ -23,16 +22,16 @@ PREPROCESSING = "preprocessing.safetensors"
 
 @dataclass(frozen=True)
 class Result:
-    """A trained model as arrays by parameter name, float32, and its preprocessing."""
+    """A trained model as arrays by parameter name, float32, and its preprocessing as a request carries it."""
 
     weights: dict[str, NDArray[np.float32]]
-    preprocessing: Preprocessing
+    preprocessing: Arrays
 
 
 def save_result(out: Path, result: Result) -> None:
     """Write both files into a folder, each whole or not at all."""
     _save(out / WEIGHTS, result.weights)
-    _save(out / PREPROCESSING, pack_preprocessing(result.preprocessing))
+    _save(out / PREPROCESSING, result.preprocessing)
 
 
 def load_result(out: Path) -> Result:
@@ -41,7 +40,7 @@ def load_result(out: Path) -> Result:
     Raises:
         InputError: if a file is missing or damaged.
     """
-    return Result(_load(out / WEIGHTS), unpack_preprocessing(dict(_load(out / PREPROCESSING))))
+    return Result(_load(out / WEIGHTS), dict(_load(out / PREPROCESSING)))
 
 
 def _save(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -1,12 +1,12 @@
 """A run's records as sentences for the person who follows it."""
 
-from common.agreement.federation import Federation
+from common.agreement.agreement import Agreement
 from common.errors import REFUSALS, RefusalCode
 from server.records.dropped import REASONS, Dropped, DropReason
 from server.records.journal import RoundRecord, RunRecord
 
 
-def round_line(record: RoundRecord, federation: Federation) -> str:
+def round_line(record: RoundRecord, federation: Agreement) -> str:
     """One exchange: who replied, what the model is like, and who is missing and why."""
     of = f" of {federation.training.rounds}" if record.kind == "train" else ""
     head = f"round {record.round}{of}" if record.kind == "train" else "evaluation"
@@ -22,7 +22,7 @@ def round_line(record: RoundRecord, federation: Federation) -> str:
     return f"{head}: {'; '.join(parts)}"
 
 
-def run_line(record: RunRecord, federation: Federation) -> str:
+def run_line(record: RunRecord, federation: Agreement) -> str:
     """How a run stands: started with whom, or ended how."""
     everyone = len(federation.participants)
     if record.status == "started":
@@ -37,7 +37,7 @@ def run_line(record: RunRecord, federation: Federation) -> str:
     return f"The run is {record.status}: {how}; kept are the weights of round {record.best_round}{loss}."
 
 
-def missing(record: RunRecord, federation: Federation) -> list[str]:
+def missing(record: RunRecord, federation: Agreement) -> list[str]:
     """As the run starts: how many hospitals have no part in it, and each one's reason."""
     if record.status != "started" or not record.left_out:
         return []

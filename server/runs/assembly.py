@@ -8,7 +8,9 @@ import numpy as np
 from flwr.app import Message, Metadata
 from flwr.serverapp import Grid
 
-from common.agreement.federation import Federation
+from common.agreement.agreement import Agreement
+from common.families.family import sums_of
+from common.families.registry import family_of
 from common.messages.exchange import STATISTICS, StatisticsReply, StatisticsRequest
 from server.aggregation.replies import UnusableReplyError, read, sender
 from server.participants.roster import Named, Roster
@@ -22,7 +24,7 @@ POLL_S = 1.0
 
 def enrol(
     grid: Grid,
-    federation: Federation,
+    federation: Agreement,
     fold: int,
     named: Named | None = None,
     progress: ProgressFile | None = None,
@@ -42,7 +44,7 @@ def enrol(
     return build(replies, sent, federation, named)
 
 
-def _assemble(grid: Grid, federation: Federation, named: Named | None) -> list[int]:
+def _assemble(grid: Grid, federation: Agreement, named: Named | None) -> list[int]:
     """The nodes that are connected once all are, `assembly_s` after a quorum was, or at the deadline."""
     rounds, began = federation.rounds, time.monotonic()
     expected, needed = len(federation.participants if named is None else named.sites), federation.quorum
@@ -66,7 +68,7 @@ def _connected(grid: Grid, named: Named | None) -> list[int]:
 def build(
     replies: Iterable[Message],
     sent: Sequence[Metadata],
-    federation: Federation,
+    federation: Agreement,
     named: Named | None = None,
 ) -> Roster:
     """The roster from the nodes' answers; a name claimed by two nodes belongs to neither.
@@ -124,12 +126,9 @@ def build(
     )
 
 
-def _fits(reply: StatisticsReply, federation: Federation) -> bool:
-    """Whether the sums have the names and shapes of `site_statistics`, and could be sums at all."""
-    shapes = {f"modality:{m.name}": (3, len(m.nodes)) for m in federation.modalities if m.scale != "none"}
-    shapes |= {f"survival:{task.name}": (3, 1) for task in federation.survival_tasks()}
-    if federation.privacy is not None and federation.privacy.statistics == "declared":
-        shapes = {}
+def _fits(reply: StatisticsReply, federation: Agreement) -> bool:
+    """Whether the sums have the names and shapes that the family gives them, and could be sums at all."""
+    shapes = sums_of(family_of(federation), federation)
     if {name: array.shape for name, array in reply.moments.items()} != shapes:
         return False
     if set(reply.withheld) != set(shapes):

@@ -10,9 +10,9 @@ from typing import Literal
 from flwr.app import ArrayRecord, ConfigRecord, Message
 from flwr.serverapp import Grid
 
-from common.agreement.federation import Federation
-from common.models.registry import build_model
-from common.patients.preprocessing import Preprocessing, combine, declared
+from common.agreement.agreement import Agreement
+from common.families.registry import family_of
+from common.messages.packing import Arrays
 from server.aggregation.strategies import make_strategy
 from server.aggregation.strategy import HardenedFedAvg, unpacked
 from server.participants.enrolment import Enrolled
@@ -37,7 +37,7 @@ class RunFailed(Exception):
 
 def coordinate(
     grid: Grid,
-    federation: Federation,
+    federation: Agreement,
     folder: Path,
     out: Path,
     fold: int = -1,
@@ -100,7 +100,9 @@ def coordinate(
                 )
             preprocessing = _preprocessing(roster, federation)
             strategy = make_strategy(federation, roster, preprocessing, fold, seed, out)
-            initial = ArrayRecord(build_model(federation, folder, seed).state_dict())
+            family = family_of(federation)
+            model = family.model(federation, family.public(federation, folder), seed)
+            initial = ArrayRecord(model.state_dict())
             kept, rounds, missed = _train(grid, strategy, initial, note, progress)
             save_result(out, Result(unpacked(kept.arrays), preprocessing))
         except Exception:
@@ -118,11 +120,14 @@ def coordinate(
     return run
 
 
-def _preprocessing(roster: Roster, federation: Federation) -> Preprocessing:
+def _preprocessing(roster: Roster, federation: Agreement) -> Arrays:
     """From the sites' sums, or from the federation file alone."""
+    family = family_of(federation)
     if federation.privacy is not None and federation.privacy.statistics == "declared":
-        return declared(federation)
-    return combine([reply.statistics for reply in roster.statistics.values()], federation)
+        return family.packed(family.declared(federation))
+    return family.packed(
+        family.combine([reply.statistics for reply in roster.statistics.values()], federation)
+    )
 
 
 def _train(

@@ -18,8 +18,9 @@ from typing import Any
 from flwr.app import Context, UserConfig
 from flwr.serverapp import Grid
 
+from common.agreement.agreement import FILE_NAME
 from common.agreement.bundle import PACKAGE, RUN, bundle_hash
-from common.agreement.federation import FILE_NAME, load
+from common.agreement.loading import load_agreement
 from common.errors import IntegrityError
 from common.processes.superexec import with_token
 
@@ -92,7 +93,7 @@ def require_ours(bundle: bytes, config: UserConfig) -> None:
     from server.app import run_folder
 
     out = run_folder(config, os.environ)
-    if hashlib.sha256(bundle).hexdigest() != bundle_hash(load(out / FILE_NAME)):
+    if hashlib.sha256(bundle).hexdigest() != bundle_hash(load_agreement(out / FILE_NAME)):
         what = f"is not the one of run {out.name}, and does not run here"
         raise IntegrityError("the bundle", what, "start runs by `consilium coordinator run` alone")
 

@@ -112,7 +112,15 @@ def prepare(home: Home) -> tuple[Service, ...]:
     )
     _write_commands(home)
     superexec = (
-        *(sys.executable, "-P", "-m", "common.processes.superexec", "--runtime-api-address", address),
+        *(
+            sys.executable,
+            "-P",
+            "-m",
+            "consilium.program",
+            "common.processes.superexec",
+            "--runtime-api-address",
+            address,
+        ),
         *("--root-certificates", str(home.authority)),
         *("--superexec-auth-secret-file", str(home.superexec_secret)),
     )
@@ -138,7 +146,7 @@ def _write_commands(home: Home) -> None:
     if os.statvfs(home.launcher).f_flag & os.ST_NOEXEC:
         remedy = "mount it with exec, or make the coordinator's folder elsewhere"
         raise MachineError(str(home.launcher), "is on a file system that is mounted noexec", remedy)
-    ours = shlex.join([sys.executable, "-P", "-m", "server.services.launcher"])
+    ours = shlex.join([sys.executable, "-P", "-m", "consilium.program", "server.services.launcher"])
     scripts = dict.fromkeys(OTHER_COMMANDS, "echo 'this coordinator runs no such task' >&2\nexit 1")
     scripts[COMMAND] = f'export PATH={os.defpath}\nexec {ours} "$@"'
     for name, line in scripts.items():

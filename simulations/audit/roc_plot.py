@@ -30,7 +30,7 @@ def write_roc(audit: Audit, folder: Path) -> None:
 
 
 def draw_roc(audit: Audit) -> Figure:
-    """The figure; call it inside `simulations.drawing.style`."""
+    """The figure; call it inside `simulations.report.style.style`."""
     figure = Figure(figsize=(WIDE, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2, sharex=True, sharey=True)
     _panel(left, "LiRA, shadow models", [(row.name, row.lira) for row in audit.rows])

@@ -10,7 +10,8 @@ import pandas as pd
 import tomli_w
 
 from client.data.tables import as_text
-from client.site_folder.site_file import OUTCOMES, SITE_FILE, SiteFile
+from client.site_folder.site_file import SITE_FILE, SiteFile
+from common.agreement.federation import OUTCOMES
 from common.errors import InputError
 
 ID = "patient"
@@ -139,7 +140,7 @@ _POOLED_FOLD, _POOLED_GROUP = "held_out_fold", "reported_group"
 
 
 def site_file(folder: Path) -> SiteFile:
-    """`site.toml` as it stands; `client.cohort` is what checks it."""
+    """`site.toml` as it stands; `client.data.cohort` is what checks it."""
     return SiteFile.model_validate(tomllib.loads((folder / SITE_FILE).read_text(encoding="utf-8")))
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from client.data.inspection import read_cohort
 from client.data.outcomes import folds
 from client.data.tables import read_table
-from client.site_folder.site_file import OUTCOMES, SITE_FILE, SiteFile, read_site_file
-from common.agreement.federation import Federation
+from client.site_folder.site_file import SITE_FILE, SiteFile, read_site_file
+from common.agreement.federation import OUTCOMES, Federation
 from common.errors import InputError
 from simulations.cohorts.folders import pool_sites
 from simulations.cohorts.patients import hold_out

@@ -7,14 +7,18 @@ from typing import Annotated
 import typer
 
 from common.console import explained
+from simulations.extras import needs
 
 bench_app = typer.Typer(
-    no_args_is_help=True, help="Measure time, memory, bytes or accuracy on this machine, and print a table."
+    no_args_is_help=True,
+    add_completion=False,
+    help="Measure time, memory, bytes or accuracy on this machine, and print a table.",
 )
 
 
 @bench_app.command()
 @explained
+@needs("simulate", "consilium bench figures")
 def figures(
     out: Annotated[
         Path,
@@ -34,13 +38,14 @@ def figures(
     ] = 0,
 ) -> None:
     """Simulate every public cohort with the default settings and print the table of the README."""
-    from simulations.benchmarks.figures.public_cohorts import COHORTS, run_figures, table
+    from simulations.benchmarks.figures.public_cohorts import COHORTS, public_cohorts_table, run_figures
 
-    typer.echo(table(run_figures(cohorts or list(COHORTS), data, seed, out)))
+    typer.echo(public_cohorts_table(run_figures(cohorts or list(COHORTS), data, seed, out)))
 
 
 @bench_app.command()
 @explained
+@needs("simulate", "consilium bench privacy")
 def privacy(
     out: Annotated[
         Path,
@@ -55,13 +60,14 @@ def privacy(
     ] = None,
 ) -> None:
     """Simulate public cohorts at several epsilons and print the accuracy lost, as in docs/privacy.md."""
-    from simulations.benchmarks.figures.private_training import run_all, table
+    from simulations.benchmarks.figures.private_training import privacy_table, run_all
 
-    typer.echo(table(run_all(cohorts, data, out)))
+    typer.echo(privacy_table(run_all(cohorts, data, out)))
 
 
 @bench_app.command()
 @explained
+@needs("simulate", "consilium bench dp")
 def dp(
     out: Annotated[
         Path | None,
@@ -79,13 +85,14 @@ def dp(
     ] = 60,
 ) -> None:
     """Compare a private training step with a plain one, in time and memory."""
-    from simulations.benchmarks.training_step.dp import run_dp, table
+    from simulations.benchmarks.training_step.dp import dp_table, run_dp
 
-    typer.echo(table(run_dp(data, patients, seconds, out)))
+    typer.echo(dp_table(run_dp(data, patients, seconds, out)))
 
 
 @bench_app.command()
 @explained
+@needs("dev", "consilium bench train")
 def train(
     out: Annotated[
         Path | None,
@@ -106,13 +113,14 @@ def train(
 ) -> None:
     """Compare a training step with the same network in PyTorch Geometric, in time and memory."""
     from simulations.benchmarks.training_step.bench import run_train
-    from simulations.benchmarks.training_step.table import table
+    from simulations.benchmarks.training_step.table import train_table
 
-    typer.echo(table(run_train(data, patients, seconds, device, out)))
+    typer.echo(train_table(run_train(data, patients, seconds, device, out)))
 
 
 @bench_app.command()
 @explained
+@needs("simulate", "consilium bench message")
 def message(
     out: Annotated[
         Path | None,
@@ -131,13 +139,14 @@ def message(
     ] = 5,
 ) -> None:
     """Measure the time of one message at a hospital, part by part; every message starts a process."""
-    from simulations.benchmarks.rounds.message import run_message, table
+    from simulations.benchmarks.rounds.message import message_table, run_message
 
-    typer.echo(table(run_message(cohorts or ["lung"], data, repeats, out)))
+    typer.echo(message_table(run_message(cohorts or ["lung"], data, repeats, out)))
 
 
 @bench_app.command()
 @explained
+@needs("dev", "consilium bench wire")
 def wire(
     cohorts: Annotated[
         list[str] | None,
@@ -163,14 +172,15 @@ def wire(
     """Measure the bytes of an update in every encoding and, with --accuracy, the accuracy lost."""
     from simulations.benchmarks.wire.accuracy import COHORTS, run_accuracy
     from simulations.benchmarks.wire.bench import run_wire
-    from simulations.benchmarks.wire.table import table
+    from simulations.benchmarks.wire.table import wire_table
 
     runs = [] if accuracy is None else run_accuracy(cohorts or COHORTS, data, accuracy)
-    typer.echo(table(run_wire(data, repeats, out, runs)))
+    typer.echo(wire_table(run_wire(data, repeats, out, runs)))
 
 
 @bench_app.command()
 @explained
+@needs("simulate", "consilium bench deployment")
 def deployment(
     out: Annotated[
         Path | None,
@@ -180,13 +190,14 @@ def deployment(
     rounds: Annotated[int, typer.Option(min=1, max=100, help="Number of training rounds.")] = 5,
 ) -> None:
     """Run a coordinator and hospitals as real processes, and measure the time and bytes of a round."""
-    from simulations.benchmarks.deployment.bench import run_deployment, table
+    from simulations.benchmarks.deployment.bench import deployment_table, run_deployment
 
-    typer.echo(table(run_deployment(sites, rounds, out)))
+    typer.echo(deployment_table(run_deployment(sites, rounds, out)))
 
 
 @bench_app.command()
 @explained
+@needs("simulate", "consilium bench rounds")
 def rounds(
     out: Annotated[
         Path | None,
@@ -208,16 +219,19 @@ def rounds(
     repeats: Annotated[int, typer.Option(min=1, max=25, help="Number of runs of an engine.")] = 3,
 ) -> None:
     """Measure the time that an engine adds to a message, beside the simulation of Flower on Ray."""
-    from simulations.benchmarks.rounds.bench import ENGINES, run_rounds, table
+    from simulations.benchmarks.rounds.bench import ENGINES, rounds_table, run_rounds
 
     chosen = engine or list(ENGINES)
     typer.echo(
-        table(run_rounds(chosen, sites or [10, 50], rounds, repeats, out, partial(typer.echo, err=True)))
+        rounds_table(
+            run_rounds(chosen, sites or [10, 50], rounds, repeats, out, partial(typer.echo, err=True))
+        )
     )
 
 
 @bench_app.command()
 @explained
+@needs("simulate", "consilium bench scale")
 def scale(
     out: Annotated[
         Path | None,
@@ -247,7 +261,7 @@ def scale(
     repeats: Annotated[int, typer.Option(min=1, max=25, help="Number of runs of a size.")] = 1,
 ) -> None:
     """Measure time and memory of a round with more hospitals, more patients or more genes."""
-    from simulations.benchmarks.rounds.scale import GENES, PATIENTS, SITES, run_scale, sizes, table
+    from simulations.benchmarks.rounds.scale import GENES, PATIENTS, SITES, run_scale, scale_table, sizes
 
     wanted = sizes(sites or SITES, patients or PATIENTS, genes or GENES)
-    typer.echo(table(run_scale(wanted, engine, rounds, repeats, out, partial(typer.echo, err=True))))
+    typer.echo(scale_table(run_scale(wanted, engine, rounds, repeats, out, partial(typer.echo, err=True))))

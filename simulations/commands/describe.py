@@ -19,7 +19,7 @@ from simulations.cohorts.folders import find_sites
 from simulations.results.schema import MISSING
 
 Report = dict[str, Any]
-"""A site's passport (`client.cohort.passport`), its name alone if it is not readable, and its problems."""
+"""A site's passport (`client.data.cohort.passport`), its name alone if it is not readable, and its problems."""
 
 
 def describe(folder: Path, federation_file: Path | None, as_json: bool) -> bool:

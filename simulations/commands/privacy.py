@@ -8,9 +8,11 @@ from typing import Annotated
 import typer
 
 from common.console import explained
+from simulations.extras import needs, require
 
 privacy_app = typer.Typer(
     no_args_is_help=True,
+    add_completion=False,
     help="Plan the differential privacy of a federation, or test it by attacks on synthetic patients.",
 )
 
@@ -59,6 +61,8 @@ def plan(
     ] = None,
 ) -> None:
     """Print the noise that a target epsilon needs, and the lines for federation.toml."""
+    if out is not None:
+        require("simulate", "consilium privacy plan --out")
     from simulations.planning.plan import Question
     from simulations.planning.text import show
 
@@ -77,6 +81,7 @@ def plan(
 
 @privacy_app.command()
 @explained
+@needs("simulate", "consilium privacy audit")
 def audit(
     epsilon: Annotated[
         list[float] | None,

@@ -18,6 +18,7 @@ from typing import Any, Self
 from flwr.app import Context, Message
 
 from simulations.engines.allocator import keep_freed_memory
+from simulations.engines.environment import environment
 from simulations.engines.flower_internals import (
     Failure,
     Parcel,
@@ -100,9 +101,10 @@ class _Worker:
     def _start(self) -> None:
         # Workers are forks of one process that has imported the app and done nothing else: they share what it read.
         forks = multiprocessing.get_context("forkserver")
-        forks.set_forkserver_preload([self._client_app.partition(":")[0], *_USED_LATER])
+        forks.set_forkserver_preload(["consilium", self._client_app.partition(":")[0], *_USED_LATER])
         self._connection, theirs = forks.Pipe()
-        with _environment(ONE_THREAD), _uninterrupted():
+        # thread counts are read when libraries load
+        with environment(ONE_THREAD), _uninterrupted():
             given = (theirs, self._client_app, self.sites, dict(os.environ))
             self._process = forks.Process(target=_work, args=given, name="consilium-site", daemon=True)
             self._process.start()
@@ -156,11 +158,11 @@ def _work(
     connection: "Connection[Parcel | None, Parcel]",
     client_app: str,
     sites: dict[int, Context],
-    environment: dict[str, str],
+    variables: dict[str, str],
 ) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.clear()  # that of the process it was forked from may be of an earlier run
-    os.environ.update(environment)
+    os.environ.update(variables)
     keep_freed_memory()
     silence()
     app = load_client_app(client_app)
@@ -179,18 +181,3 @@ def _uninterrupted() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def _environment(settings: dict[str, str]) -> Iterator[None]:
-    """Have children born inside see these variables: thread counts are read when libraries load."""
-    before = {name: os.environ.get(name) for name in settings}
-    os.environ.update(settings)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

@@ -5,7 +5,6 @@ started here stays on the loopback interface. A cluster is for a researcher's ow
 de-identified data: never between hospitals.
 """
 
-import importlib.util
 import logging
 import os
 import re
@@ -23,6 +22,7 @@ from common.errors import InputError
 from simulations.engines.flower_internals import Run, load_client_app, run_on_ray, silence
 from simulations.engines.node import NodeConfig, answer
 from simulations.engines.process_pool import ONE_THREAD
+from simulations.extras import require
 
 _LOOPBACK, _LAST_PORT, _PATIENCE_S = "127.0.0.1", 65535, 10.0
 
@@ -76,8 +76,7 @@ def run_on_ray_workers(
     Raises:
         InputError: if Ray is not installed, or no cluster of the same versions answers.
     """
-    if importlib.util.find_spec("ray") is None:
-        raise InputError("--engine ray", "Ray is not installed", 'install "consilium[ray]"')
+    require("ray", "--engine ray")
     if address is None:
         _start(workers)
     else:

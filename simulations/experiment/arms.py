@@ -23,13 +23,13 @@ from common.errors import InputError
 from common.evaluation.predictions import Prediction
 from common.models.hierarchical import HierarchicalMultimodalGNN
 from common.patients.batch import PatientBatch
+from common.patients.preprocessing import Preprocessing, unpack_preprocessing
 from common.tasks.prediction import prediction
 from server.app import server_app
 from server.records.journal import RoundRecord, RunRecord, read_journal
 from server.records.result import Result, load_result
 from server.runs.coordination import RunFailed
-from simulations.engines.in_process import run_federation
-from simulations.engines.names import Engine
+from simulations.engines.in_process import Engine, run_federation
 from simulations.engines.node import NodeConfig
 from simulations.engines.process_pool import available_cores
 
@@ -52,12 +52,17 @@ class Trained:
     run: RunRecord
     rounds: Sequence[RoundRecord]
 
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """Scaling and hazard intervals that the weights expect."""
+        return unpack_preprocessing(self.result.preprocessing)
+
     def predict(
         self, model: HierarchicalMultimodalGNN, federation: Federation, patients: PatientBatch
     ) -> dict[str, Prediction]:
         """Task -> predictions for raw patients, with `model` as the body for these weights."""
         model.load_state_dict({name: torch.from_numpy(array) for name, array in self.result.weights.items()})
-        preprocessing = self.result.preprocessing
+        preprocessing = self.preprocessing
         outputs = logits(model, preprocessing.apply(patients))
         return {
             task.name: prediction(task, outputs[task.name], preprocessing.cuts) for task in federation.tasks
@@ -108,7 +113,7 @@ def train(
 
     Raises:
         InputError: if the engine cannot start.
-        server.coordination.RunFailed: if it could not be trained.
+        server.runs.coordination.RunFailed: if it could not be trained.
     """
     sharing = job.sharing if engine == "serial" else min(available_cores(), len(job.sites))
     where = {} if job.device is None else {"device": job.device}

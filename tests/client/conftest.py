@@ -37,12 +37,11 @@ from common.messages.exchange import (
     StatisticsReply,
     StatisticsRequest,
     TrainReply,
-    pack_preprocessing,
 )
 from common.models.graphs import Prior
 from common.models.registry import build_model
 from common.patients.batch import PatientBatch
-from common.patients.preprocessing import combine, declared
+from common.patients.preprocessing import combine, declared, pack_preprocessing
 from common.privacy.accounting import Release
 from simulations.engines.flower_internals import (
     acting_as,

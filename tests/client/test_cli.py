@@ -59,7 +59,7 @@ def trained(fresh: Path) -> Path:
 
 
 def ask(*arguments: object, columns: int = 120) -> Ended:
-    from simulations.cli import app
+    from consilium.command import app
 
     environment = {"COLUMNS": str(columns)}
     return CliRunner(env=environment).invoke(app, ["site", "ledger", *map(str, arguments)])

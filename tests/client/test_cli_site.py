@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def ask(*arguments: object, given: str | None = None) -> Ended:
-    from simulations.cli import app
+    from consilium.command import app
 
     return CliRunner().invoke(app, [str(part) for part in arguments], input=given, terminal_width=200)
 

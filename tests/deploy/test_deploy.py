@@ -15,8 +15,8 @@ from client.egress.checks import BlockReason
 from client.site_folder.outside import STATE_VARIABLE
 from client.site_folder.places import Connection
 from common.errors import RefusalCode
+from consilium.command import app
 from server.home.places import Settings
-from simulations.cli import app
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -54,8 +54,9 @@ def test_commands_exist(path: Path) -> None:
         for word in words:
             if not isinstance(command, click.Group):
                 break
-            assert word in command.commands, f"consilium {' '.join(words)}"
-            command = command.commands[word]
+            subcommand = command.get_command(click.Context(command), word)
+            assert subcommand is not None, f"consilium {' '.join(words)}"
+            command = subcommand
         assert not isinstance(command, click.Group), f"consilium {' '.join(words)}"
 
 

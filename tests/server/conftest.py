@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from common.agreement.federation import Federation
 from common.messages.exchange import EvaluateReply, ModelRequest, StatisticsReply, TrainReply
-from common.patients.preprocessing import Preprocessing
+from common.patients.preprocessing import Preprocessing, pack_preprocessing
 from server.aggregation.strategies import make_strategy
 from server.aggregation.strategy import HardenedFedAvg
 from server.participants.roster import Roster
@@ -145,7 +145,9 @@ class Bench:
     def strategy(self, federation: Federation | None = None) -> HardenedFedAvg:
         roster = Roster({site: self.statistics(site) for site in NODES}, dict(NODES), ())
         preprocessing = Preprocessing({"rna": torch.zeros(2)}, {"rna": torch.ones(2)}, {"os": torch.ones(12)})
-        return make_strategy(federation or self.federation(), roster, preprocessing, fold=2, seed=11)
+        return make_strategy(
+            federation or self.federation(), roster, pack_preprocessing(preprocessing), fold=2, seed=11
+        )
 
     def ask(
         self, strategy: HardenedFedAvg, number: int = 1, weights: Weights | None = None

@@ -71,7 +71,7 @@ class Run:
 
 def run_consilium(*arguments: object) -> Ended:
     """Run the command in this process, standard output and error apart."""
-    from simulations.cli import app
+    from consilium.command import app
 
     return CliRunner(env={"COLUMNS": "100"}).invoke(app, [str(argument) for argument in arguments])
 

@@ -8,8 +8,8 @@ import pytest
 import typer
 from click.testing import Result as Ended
 
-from simulations.cli import app
-from simulations.experiment.options import Options
+from consilium.command import app
+from simulations.experiment.preparing import Request
 
 Consilium = Callable[..., Ended]
 HEAVY = ("torch", "pandas", "numpy", "flwr", "pydantic", "matplotlib", "sklearn", "ray", "opacus")
@@ -35,7 +35,7 @@ def test_help_explains_every_argument_without_loading_what_it_does_not_need(
     program = (
         "import json, sys\n"
         f"sys.argv = ['consilium', *{arguments!r}, '--help']\n"
-        "from simulations.cli import main\n"
+        "from consilium.command import main\n"
         "try:\n    main()\n"
         "except SystemExit as end:\n"
         f"    print(json.dumps([end.code, [m for m in {HEAVY!r} if m in sys.modules]]), file=sys.stderr)\n"
@@ -48,7 +48,10 @@ def test_help_explains_every_argument_without_loading_what_it_does_not_need(
 def commands(command: click.Command, path: str = "consilium") -> Iterator[tuple[str, click.Command]]:
     """Every command below this one, with its words as they are typed."""
     if isinstance(command, click.Group):
-        for name, inner in command.commands.items():
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            assert inner is not None
             yield from commands(inner, f"{path} {name}")
     else:
         yield path, command
@@ -88,25 +91,30 @@ def test_a_mistyped_command_ends_with_2(consilium: Consilium, arguments: tuple[s
 
 
 def test_options_reach_the_simulation(consilium: Consilium, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[object, ...]] = []
+    asked: list[Request] = []
 
-    def remember(*given: object) -> int:
-        asked.append(given)
+    def remember(request: Request) -> int:
+        asked.append(request)
         return 3
 
-    monkeypatch.setattr("simulations.commands.simulate.simulate", remember)
+    monkeypatch.setattr("simulations.simulate.simulate", remember)
     monkeypatch.setattr("sys.argv", ["consilium", "simulate", "my cohort"])
     arguments = ("my cohort", "--rounds", 4, "--fold", 2, "--seed", 5, "--set", "a.b=1", "--set", "c.d=x=y")
-    assert consilium("simulate", *arguments, "--epsilon", 8, "--hospitals", 3).exit_code == 3
-    options = Options(
-        rounds=4,
-        fold=2,
-        seed=5,
-        settings={"a.b": "1", "c.d": "x=y"},
-        epsilons=(8.0,),
-        command="consilium simulate 'my cohort'",
-    )
-    assert asked == [("my cohort", None, 3, None, options)]
+    assert consilium("simulate", *arguments).exit_code == 3
+    assert asked == [
+        Request(
+            cohort="my cohort",
+            data=None,
+            rounds=4,
+            fold=2,
+            folds=None,
+            seed=5,
+            engine=None,
+            settings=("a.b=1", "c.d=x=y"),
+            out=None,
+            command="consilium simulate 'my cohort'",
+        )
+    ]
 
 
 @pytest.mark.parametrize(
@@ -122,10 +130,10 @@ def test_options_reach_the_simulation(consilium: Consilium, monkeypatch: pytest.
 def test_a_file_that_cannot_be_used_is_one_sentence(
     consilium: Consilium, monkeypatch: pytest.MonkeyPatch, error: OSError, told: str
 ) -> None:
-    def fails(*given: object) -> int:
+    def fails(request: Request) -> int:
         raise error
 
-    monkeypatch.setattr("simulations.commands.simulate.simulate", fails)
+    monkeypatch.setattr("simulations.simulate.simulate", fails)
     ended = consilium("simulate")
     assert ended.exit_code == 2
     assert ended.stderr == f"consilium: {told}; check its name, its permissions and the space left.\n"
@@ -140,10 +148,10 @@ def test_a_name_too_long_for_a_folder_is_one_sentence(consilium: Consilium) -> N
 def test_an_interrupted_run_says_that_nothing_was_written(
     consilium: Consilium, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*given: object) -> int:
+    def interrupted(request: Request) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("simulations.commands.simulate.simulate", interrupted)
+    monkeypatch.setattr("simulations.simulate.simulate", interrupted)
     ended = consilium("simulate")
     assert ended.exit_code == 130
     assert ended.stderr == "consilium: interrupted; nothing was written.\n"

@@ -32,7 +32,7 @@ from common.messages.exchange import (
     UpdateReply,
     is_refusal,
 )
-from common.patients.preprocessing import Preprocessing
+from common.patients.preprocessing import Preprocessing, unpack_preprocessing
 from server.home import places as coordinator_home
 from server.records.journal import RoundRecord, RunRecord, read_journal
 from server.records.result import load_result
@@ -243,7 +243,7 @@ def test_what_the_coordinator_keeps_is_what_was_captured(captured: Captured) -> 
 
 
 def test_no_mark_leaves_the_hospital(captured: Captured) -> None:
-    every = signs(load_result(captured.out).preprocessing)
+    every = signs(unpack_preprocessing(load_result(captured.out).preprocessing))
     assert seen(every, *captured.watched.recorder.sent()) == set()
     assert seen(every, *(part.head + b"\r\n\r\n" + part.body for part in captured.sent)) == set()
     assert seen(every, captured.told.encode()) == set()
@@ -352,7 +352,7 @@ def test_encoded_updates_leave_as_recorded_and_take_no_mark_along(
     assert isinstance(closed, RunRecord)
     assert (closed.status, closed.sites) == ("completed", (HOSPITAL,))
     assert not any(each.dropped for each in rounds if isinstance(each, RoundRecord))
-    every = signs(load_result(out).preprocessing)
+    every = signs(unpack_preprocessing(load_result(out).preprocessing))
     assert seen(every, *one.recorder.sent(), told.encode(), *(each.body for each in one.sent())) == set()
     assert seen(every, one.site.residual.read_bytes()) == set()
     assert files_with(every, one.coordinator.folder) == {}

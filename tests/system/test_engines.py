@@ -16,8 +16,7 @@ from server.app import server_app
 from server.records.dropped import Dropped, DropReason
 from simulations.cohorts.folders import find_sites
 from simulations.cohorts.sources import write_cohort
-from simulations.engines.in_process import run_federation
-from simulations.engines.names import Engine
+from simulations.engines.in_process import Engine, run_federation
 from simulations.experiment.arms import CLIENT_APP, Trained, read_trained
 
 SmallCohort = Callable[..., Path]
@@ -51,7 +50,7 @@ def assert_same(one: Trained, other: Trained) -> None:
     for name, array in one.result.weights.items():
         assert array.tobytes() == other.result.weights[name].tobytes(), name
     for part in ("center", "spread", "cuts"):
-        mine, theirs = getattr(one.result.preprocessing, part), getattr(other.result.preprocessing, part)
+        mine, theirs = getattr(one.preprocessing, part), getattr(other.preprocessing, part)
         assert mine.keys() == theirs.keys()
         assert all(torch.equal(mine[name], theirs[name]) for name in mine)
     assert [told.model_copy(update={"seconds": 0.0}) for told in one.rounds] == [

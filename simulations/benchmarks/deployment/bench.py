@@ -6,25 +6,21 @@ import re
 import subprocess
 import time
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-
-from pydantic import BaseModel, ConfigDict, Field
 
 from client.site_folder.outside import STATE_VARIABLE
 from client.site_folder.places import Home as SiteHome
 from client.site_folder.site_file import SITE_FILE
 from common.agreement.federation import FILE_NAME, load, save
-from common.files import write_whole
 from common.models.registry import build_model
 from server.home.places import Home, free_port, open_home
 from server.records.journal import RoundRecord, read_journal
 from server.services.processes import script
 from simulations.benchmarks.deployment.bare_flower import bare_rounds, running, wait_for
+from simulations.benchmarks.measuring.record import Figures, markdown
 from simulations.cohorts.synthetic import write_synthetic
-from simulations.results.machine import Machine, machine
 
 PATIENTS = 30
 """Per hospital: so few that a round is spent on everything but training."""
@@ -33,7 +29,7 @@ PATIENTS = 30
 READY = b"Ready after"
 
 
-class Measured(BaseModel):
+class DeploymentFigures(Figures):
     """Everything measured, on which machine and when.
 
     Attributes:
@@ -48,10 +44,6 @@ class Measured(BaseModel):
         messages: that left it.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    machine: Machine
-    date: datetime = Field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
     sites: int
     parameters: int
     ready_s: float
@@ -63,7 +55,7 @@ class Measured(BaseModel):
     messages: int
 
 
-def run_deployment(sites: int, rounds: int, out: Path | None) -> Measured:
+def run_deployment(sites: int, rounds: int, out: Path | None) -> DeploymentFigures:
     """Measure a run of synthetic hospitals with few patients, and as many rounds of Flower by itself."""
     with TemporaryDirectory() as name:
         folder = Path(name).resolve()
@@ -78,8 +70,7 @@ def run_deployment(sites: int, rounds: int, out: Path | None) -> Measured:
         told = _do("site", "receipts", homes[0].folder, "--json")
         sizes = [receipt["size_bytes"] for receipt in json.loads(told)]
         (folder / "bare").mkdir()
-        measured = Measured(
-            machine=machine(),
+        measured = DeploymentFigures(
             sites=sites,
             parameters=parameters,
             ready_s=ready_s,
@@ -90,9 +81,7 @@ def run_deployment(sites: int, rounds: int, out: Path | None) -> Measured:
             all_bytes=sum(sizes),
             messages=len(sizes),
         )
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(out, measured.model_dump_json(indent=2).encode() + b"\n")
+    measured.write(out)
     return measured
 
 
@@ -151,24 +140,23 @@ def _do(*arguments: object) -> str:
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
-def table(measured: Measured) -> str:
+def deployment_table(figures: DeploymentFigures) -> str:
     """A Markdown table of what was measured, and on what."""
-    round_s, bare_s = median(measured.rounds_s), median(measured.bare_s)
-    bare_bytes = 4 * measured.parameters
+    round_s, bare_s = median(figures.rounds_s), median(figures.bare_s)
+    bare_bytes = 4 * figures.parameters
     rows = {
-        "coordinator, from start to ready": f"{measured.ready_s:.1f} s",
-        "hospitals, from `site start` to the first round trained": f"{measured.first_s:.1f} s",
+        "coordinator, from start to ready": f"{figures.ready_s:.1f} s",
+        "hospitals, from `site start` to the first round trained": f"{figures.first_s:.1f} s",
         "a round, median": f"{round_s:.1f} s",
         "a round of Flower by itself, median": f"{bare_s:.1f} s",
         "a round over that floor": f"{round_s - bare_s:.1f} s",
-        "out of a hospital per round": f"{measured.reply_bytes:,} bytes",
-        f"the weights alone ({measured.parameters:,} x 4)": f"{bare_bytes:,} bytes",
-        "over that": f"{measured.reply_bytes - bare_bytes:,} bytes",
-        f"out of a hospital in all ({measured.messages} messages)": f"{measured.all_bytes:,} bytes",
+        "out of a hospital per round": f"{figures.reply_bytes:,} bytes",
+        f"the weights alone ({figures.parameters:,} x 4)": f"{bare_bytes:,} bytes",
+        "over that": f"{figures.reply_bytes - bare_bytes:,} bytes",
+        f"out of a hospital in all ({figures.messages} messages)": f"{figures.all_bytes:,} bytes",
     }
-    lines = [f"| {name} | {value} |" for name, value in rows.items()]
-    where = measured.machine
-    footer = f"{measured.sites} hospitals with {PATIENTS} synthetic patients each, {len(measured.rounds_s)} rounds, "
-    footer += f"all on one machine: {where.processor}, {where.cores} cores, Python {where.python}, "
-    footer += f"torch {where.torch}, {measured.date:%Y-%m-%d}."
-    return "\n".join(["| | |", "| --- | ---: |", *lines]) + f"\n\n{footer}"
+    footer = (
+        f"{figures.sites} hospitals with {PATIENTS} synthetic patients each, {len(figures.rounds_s)} rounds, "
+    )
+    footer += f"all on one machine: {figures.origin}."
+    return f"{markdown('lr', [('', ''), *rows.items()])}\n\n{footer}"

@@ -6,9 +6,10 @@ from pathlib import Path
 from statistics import mean, stdev
 
 from common.errors import InputError
-from simulations.benchmarks.figures.simulated import run_cohort
-from simulations.experiment.options import Options
+from simulations.benchmarks.measuring.record import markdown, origin
+from simulations.experiment.preparing import Request
 from simulations.results.schema import METRIC_NAMES, MISSING, MetricSummary, Result
+from simulations.simulate import simulate
 
 
 @dataclass(frozen=True)
@@ -47,15 +48,32 @@ def run_case(case: Case, data: Path | None, out: Path) -> list[Result]:
         )
         written = folder / "result.json"
         if not written.is_file():
-            options = Options(
-                fold=case.fold,
-                seed=seed,
-                epsilons=case.epsilons,
-                delta=case.delta,
-                out=folder,
-                progress=True,
+            asked = [f"--epsilon {epsilon:g}" for epsilon in case.epsilons]
+            fold = [] if case.fold is None else [f"--fold {case.fold}"]
+            command = [
+                "consilium simulate",
+                case.cohort,
+                *fold,
+                f"--seed {seed}",
+                *asked,
+                f"--delta {case.delta:g}",
+            ]
+            simulate(
+                Request(
+                    cohort=case.cohort,
+                    data=data,
+                    rounds=None,
+                    fold=case.fold,
+                    folds=None,
+                    seed=seed,
+                    engine=None,
+                    settings=(),
+                    out=folder,
+                    command=" ".join(command),
+                    epsilons=case.epsilons,
+                    delta=case.delta,
+                )
             )
-            run_cohort(case.cohort, data, options)
         results.append(Result.read(written))
     return results
 
@@ -73,15 +91,14 @@ def run_all(cohorts: Sequence[str] | None, data: Path | None, out: Path) -> list
     return [(case, run_case(case, data, out)) for case in chosen]
 
 
-def table(found: Sequence[tuple[Case, list[Result]]]) -> str:
+def privacy_table(cases: Sequence[tuple[Case, list[Result]]]) -> str:
     """A Markdown table: mean ± standard deviation over seeds, and the machine of the last run."""
     head = ["cohort", "seeds", "metric", "privacy", "noise", "spent", "federated", "hospital alone", "pooled"]
-    lines = [head, ["---"] * 4 + ["---:"] * 5]
-    for case, results in found:
-        lines += _rows(case, results)
-    machine, date = found[-1][1][-1].machine, found[-1][1][-1].date
-    where = f"{machine.processor}, {machine.cores} cores, torch {machine.torch}, {date:%Y-%m-%d}"
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + f"\n\n{where}."
+    rows = [head]
+    for case, results in cases:
+        rows += _rows(case, results)
+    last = cases[-1][1][-1]
+    return f"{markdown('llll' + 'r' * 5, rows)}\n\n{origin(last.machine, last.date)}."
 
 
 def _rows(case: Case, results: list[Result]) -> Iterator[list[str]]:

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from simulations.benchmarks.figures.simulated import run_cohort
-from simulations.experiment.options import Options
+from simulations.benchmarks.measuring.record import markdown, origin
+from simulations.experiment.preparing import Request
 from simulations.results.schema import ARMS, METRIC_NAMES, Arm, MetricSummary, Result, summarise
+from simulations.simulate import simulate
 
 COHORTS: dict[str, int | None] = {
     "lung": None,
@@ -32,24 +33,40 @@ def run_figures(cohorts: Sequence[str], data: Path | None, seed: int, out: Path)
     for cohort in cohorts:
         written = out / cohort / "result.json"
         if not written.is_file() or Result.read(written).seed != seed:
-            options = Options(folds=COHORTS.get(cohort), seed=seed, out=out / cohort, progress=True)
-            run_cohort(cohort, data, options)
+            folds = COHORTS.get(cohort)
+            command = (
+                f"consilium simulate {cohort}" + (f" --folds {folds}" if folds else "") + f" --seed {seed}"
+            )
+            simulate(
+                Request(
+                    cohort=cohort,
+                    data=data,
+                    rounds=None,
+                    fold=None,
+                    folds=folds,
+                    seed=seed,
+                    engine=None,
+                    settings=(),
+                    out=out / cohort,
+                    command=command,
+                )
+            )
         results.append(Result.read(written))
     return results
 
 
-def table(results: Sequence[Result]) -> str:
+def public_cohorts_table(results: Sequence[Result]) -> str:
     """A Markdown table of every task's headline metric by arm, and what it took on which machine."""
     arms: list[Arm] = [
         arm for arm in ARMS if any(arm in found for r in results for found in r.tasks.values())
     ]
     head = ["cohort", "hospitals", "patients", "metric", *arms, "s / round", "minutes", "MB"]
-    lines = [head, ["---"] * 3 + ["---"] + ["---:"] * (len(head) - 4)]
+    rows = [head]
     for result in results:
         seconds = [fold.seconds_per_round for fold in result.folds if fold.seconds_per_round is not None]
         for name, outcome in result.outcomes.items():
             label = result.cohort if len(result.outcomes) == 1 else f"{result.cohort}, {name}"
-            lines.append(
+            rows.append(
                 [
                     f"{label} ({_folds(len(result.folds))})",
                     str(len(result.hospitals)),
@@ -62,13 +79,12 @@ def table(results: Sequence[Result]) -> str:
                 ]
             )
             if within := _within_subgroups(result, name, arms):
-                lines.append(
+                rows.append(
                     ["  mean within subgroups", "", "", METRIC_NAMES[outcome.metric], *within, "", "", ""]
                 )
-    machine = results[0].machine
-    footer = f"{machine.processor}, {machine.cores} cores, Python {machine.python}, torch {machine.torch}, "
-    footer += f"{max(result.date for result in results):%Y-%m-%d}, seed {results[0].seed}."
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + f"\n\n{footer}"
+    conditions = origin(results[0].machine, max(result.date for result in results))
+    table = markdown("llll" + "r" * (len(head) - 4), rows)
+    return f"{table}\n\n{conditions}, seed {results[0].seed}."
 
 
 def _within_subgroups(result: Result, task: str, arms: Sequence[Arm]) -> list[str]:

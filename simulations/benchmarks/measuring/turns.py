@@ -3,7 +3,6 @@
 So a busy machine is busy for all of them.
 """
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,24 +10,8 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any
 
-from client.runtime.services import ALLOCATOR
-
 Step = Callable[[], float]
 """Takes a step and returns the seconds it took."""
-
-
-@contextmanager
-def environment(settings: Mapping[str, str]) -> Iterator[None]:
-    """What processes started here find: these settings, and of the allocator's no others."""
-    before = dict(os.environ)
-    for name in ALLOCATOR:
-        os.environ.pop(name, None)
-    os.environ.update(settings)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 @contextmanager

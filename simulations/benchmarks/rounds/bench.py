@@ -7,21 +7,18 @@ waiting, and starting things.
 
 import importlib.util
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from common.agreement.federation import FILE_NAME, load, save
 from common.errors import InputError
-from common.files import write_whole
 from simulations.benchmarks.measuring.process_tree import require_proc
-from simulations.benchmarks.rounds.federated_run import Run, run_measured
+from simulations.benchmarks.measuring.record import Figures, markdown
+from simulations.benchmarks.rounds.federated_run import MeasuredRun, run_measured
 from simulations.cohorts.synthetic import write_synthetic
 from simulations.engines.process_pool import available_cores
-from simulations.results.machine import Machine, machine
+from simulations.results.machine import Record
 
 ENGINES = ("serial", "processes", "ray")
 
@@ -37,7 +34,7 @@ LEAST_S = 1e-4
 SMALL = {"genes": 16, "proteins": 4, "clinical": 4, "imaging": 4}
 
 
-class Overhead(BaseModel):
+class Overhead(Record):
     """One engine with so many sites: medians over the rounds after the first of all repeats, in seconds and MiB.
 
     Attributes:
@@ -50,8 +47,6 @@ class Overhead(BaseModel):
         peak_mib: the most memory of the process and all it started, Ray's daemons among them.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     engine: str
     sites: int
     workers: int
@@ -62,13 +57,9 @@ class Overhead(BaseModel):
     peak_mib: float
 
 
-class Measured(BaseModel):
+class RoundsFigures(Figures):
     """Everything measured, on which machine and when."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    machine: Machine
-    date: datetime = Field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
     rounds: int
     repeats: int
     rows: tuple[Overhead, ...]
@@ -81,7 +72,7 @@ def run_rounds(
     repeats: int,
     out: Path | None,
     say: Callable[[str], None] = lambda text: None,
-) -> Measured:
+) -> RoundsFigures:
     """Measure every engine with every number of sites; engines take turns, so that a busy minute meets all of them.
 
     Args:
@@ -105,16 +96,14 @@ def run_rounds(
     with TemporaryDirectory() as name:
         for count in sites:
             cohort = _cohort(Path(name) / f"{count}", count, rounds)
-            runs: dict[str, list[Run]] = {engine: [] for engine in engines}
+            runs: dict[str, list[MeasuredRun]] = {engine: [] for engine in engines}
             for repeat in range(repeats):
                 for engine in engines:
                     say(f"{count} sites, {engine}, {repeat + 1} of {repeats}")
                     runs[engine].append(run_measured(cohort, engine))
             rows += [_overhead(engine, count, found) for engine, found in runs.items()]
-    measured = Measured(machine=machine(), rounds=rounds, repeats=repeats, rows=tuple(rows))
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(out, measured.model_dump_json(indent=2).encode() + b"\n")
+    measured = RoundsFigures(rounds=rounds, repeats=repeats, rows=tuple(rows))
+    measured.write(out)
     return measured
 
 
@@ -125,7 +114,7 @@ def _cohort(folder: Path, sites: int, rounds: int) -> Path:
     return folder
 
 
-def _overhead(engine: str, sites: int, runs: Sequence[Run]) -> Overhead:
+def _overhead(engine: str, sites: int, runs: Sequence[MeasuredRun]) -> Overhead:
     workers = 1 if engine == "serial" else min(available_cores(), sites)
     rounds = [each for run in runs for each in run.rounds[1:]]  # the first warms up
     walls = [(workers * (each.seconds - each.server_s) - each.app_s) / sites for each in rounds]
@@ -142,15 +131,15 @@ def _overhead(engine: str, sites: int, runs: Sequence[Run]) -> Overhead:
     )
 
 
-def table(measured: Measured) -> str:
+def rounds_table(figures: RoundsFigures) -> str:
     """A Markdown table of what was measured, and on what; ratios are Ray's figure over that of the row."""
     heads = ["engine", "sites", "start, s", "round, s", "ms/message", "Ray's", "CPU ms/message", "Ray's"]
     heads += ["memory, MiB", "Ray's"]
-    lines = [f"| {' | '.join(heads)} |", f"| --- |{' ---: |' * (len(heads) - 1)}"]
-    rays = {row.sites: row for row in measured.rows if row.engine == "ray"}
-    for row in measured.rows:
+    rows = [heads]
+    rays = {row.sites: row for row in figures.rows if row.engine == "ray"}
+    for row in figures.rows:
         ray = rays.get(row.sites)
-        cells = (
+        cells = [
             row.engine,
             f"{row.sites:,}",
             f"{row.starting_s:.1f}",
@@ -161,16 +150,14 @@ def table(measured: Measured) -> str:
             _ratio(ray.message_processor_s if ray else None, row.message_processor_s),
             f"{row.peak_mib:,.0f}",
             _ratio(ray.peak_mib if ray else None, row.peak_mib),
-        )
-        lines.append(f"| {' | '.join(cells)} |")
-    where = measured.machine
+        ]
+        rows.append(cells)
     footer = (
         f"Per message: what the engine adds, without the two apps. {PATIENTS} patients per site, medians of "
-        f"{measured.repeats} runs of {measured.rounds} rounds without the first; memory is the peak of the process "
-        f"and all it started. {where.processor}, {where.cores} cores, Python {where.python}, torch {where.torch}, "
-        f"{measured.date:%Y-%m-%d}."
+        f"{figures.repeats} runs of {figures.rounds} rounds without the first; memory is the peak of the process "
+        f"and all its children. {figures.origin}."
     )
-    return "\n".join(lines) + f"\n\n{footer}"
+    return f"{markdown('l' + 'r' * (len(heads) - 1), rows)}\n\n{footer}"
 
 
 def _milliseconds(seconds: float) -> str:

@@ -20,7 +20,7 @@ MIB = 2**20
 
 
 @dataclass(frozen=True)
-class Round:
+class MeasuredRound:
     """One round of training.
 
     Attributes:
@@ -38,7 +38,7 @@ class Round:
 
 
 @dataclass(frozen=True)
-class Run:
+class MeasuredRun:
     """A run from the start of its process to its end.
 
     Attributes:
@@ -49,12 +49,12 @@ class Run:
     """
 
     starting_s: float
-    rounds: tuple[Round, ...]
+    rounds: tuple[MeasuredRound, ...]
     peak_mib: float
     growth_mib: float
 
 
-def run_measured(cohort: Path, engine: str) -> Run:
+def run_measured(cohort: Path, engine: str) -> MeasuredRun:
     """Train the hospitals of a cohort folder together, on one engine.
 
     Raises:
@@ -65,6 +65,7 @@ def run_measured(cohort: Path, engine: str) -> Run:
         command = [
             sys.executable,
             "-m",
+            "consilium.program",
             "simulations.benchmarks.rounds.process",
             str(cohort),
             engine,
@@ -90,10 +91,10 @@ def run_measured(cohort: Path, engine: str) -> Run:
             raise InputError(f"the {engine} engine", "did not finish", "see its message above")
         apps = _noted(out / NOTES)
     training = [place for place, told in enumerate(exchanges) if told[0] == "train"]
-    return Run(
+    return MeasuredRun(
         starting_s=ended[0] - exchanges[0][2],
         rounds=tuple(
-            Round(
+            MeasuredRound(
                 seconds=exchanges[place][5] if place else exchanges[place][2],
                 processor_s=processor[place] - (processor[place - 1] if place else 0.0),
                 app_s=apps[exchanges[place][1]][0],

@@ -15,14 +15,12 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
 from flwr.app import Message
-from pydantic import BaseModel, ConfigDict, Field
 
 from client.commands.approve import approve, read_proposal
 from client.data.inspection import read_cohort
@@ -34,11 +32,11 @@ from client.site_folder.places import Home
 from common.agreement.bundle import PACKAGE, bundle_files
 from common.agreement.federation import FILE_NAME, Federation, load, save
 from common.agreement.settings import Privacy
-from common.files import write_whole
-from common.messages.exchange import ModelRequest, pack_preprocessing
+from common.messages.exchange import ModelRequest
 from common.models.registry import build_model
-from common.patients.preprocessing import combine, declared, site_statistics
+from common.patients.preprocessing import combine, declared, pack_preprocessing, site_statistics
 from common.privacy.planning import with_privacy
+from simulations.benchmarks.measuring.record import Figures, markdown
 from simulations.benchmarks.rounds.message_process import (
     ASIDE,
     BUNDLE,
@@ -59,7 +57,7 @@ from simulations.engines.flower_internals import (
     new_run,
     pack,
 )
-from simulations.results.machine import Machine, machine
+from simulations.results.machine import Record
 
 COLUMNS = (START, IMPORTS, *PARTS, OTHER)
 
@@ -74,7 +72,7 @@ PACKAGES = 12
 """How many packages are told one by one; the others are added up."""
 
 
-class Cost(BaseModel):
+class MessageCost(Record):
     """Of one kind of message: median seconds of wall-clock time by part, and until the process has ended.
 
     Attributes:
@@ -87,8 +85,6 @@ class Cost(BaseModel):
         cpu: of the processor in that time, which other work on the machine changes less.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     cohort: str
     patients: int
     private: bool
@@ -98,7 +94,7 @@ class Cost(BaseModel):
     cpu: float
 
 
-class Costs(BaseModel):
+class MessageFigures(Figures):
     """Everything measured, on which machine and when.
 
     Attributes:
@@ -106,41 +102,35 @@ class Costs(BaseModel):
         packages: package -> seconds in its own modules, with and without privacy, as `python -X importtime` says.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    machine: Machine
-    date: datetime = Field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
     repeats: int
-    costs: tuple[Cost, ...]
+    costs: tuple[MessageCost, ...]
     packages: dict[str, tuple[float, float]]
 
 
-def run_message(cohorts: Sequence[str], data: Path | None, repeats: int, out: Path | None) -> Costs:
+def run_message(cohorts: Sequence[str], data: Path | None, repeats: int, out: Path | None) -> MessageFigures:
     """Measure a round's message at the largest hospital of each cohort, without and with privacy.
 
     Raises:
         InputError: if a cohort's data are not there.
     """
-    costs: list[Cost] = []
+    costs: list[MessageCost] = []
     imports: list[dict[str, float]] = []
     for cohort in cohorts:
         for private in (False, True):
             with TemporaryDirectory() as folder:
-                asked = Asked(cohort, data or default_data(), private, Path(folder))
+                asked = AskedHospital(cohort, data or default_data(), private, Path(folder))
                 costs += [asked.cost(kept, repeats) for kept in (False, True)]
                 if cohort == cohorts[0]:
                     imports.append(asked.packages())
     packages = {
         name: (imports[0].get(name, 0.0), imports[1].get(name, 0.0)) for name in imports[0] | imports[1]
     }
-    measured = Costs(machine=machine(), repeats=repeats, costs=tuple(costs), packages=packages)
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(out, measured.model_dump_json(indent=2).encode() + b"\n")
+    measured = MessageFigures(repeats=repeats, costs=tuple(costs), packages=packages)
+    measured.write(out)
     return measured
 
 
-class Asked:
+class AskedHospital:
     """A hospital that has approved a federation, and the request of its first round.
 
     Args:
@@ -199,15 +189,15 @@ class Asked:
         }
         (folder / INDEX).write_text(json.dumps(told))
 
-    def cost(self, kept: bool, repeats: int) -> Cost:
+    def cost(self, kept: bool, repeats: int) -> MessageCost:
         """Median seconds of `repeats` processes, after one that leaves all files in the system's cache."""
         self._answer()
-        found: list[Answered] = []
+        found: list[MeasuredMessage] = []
         for _ in range(repeats):
             if not kept:
                 shutil.rmtree(self.home.cache, ignore_errors=True)
             found.append(self._answer())
-        return Cost(
+        return MessageCost(
             cohort=self.cohort,
             patients=self.patients,
             private=self.private,
@@ -227,14 +217,14 @@ class Asked:
             spent[module] += int(own)
         return {name: microseconds / 1e6 for name, microseconds in spent.items()}
 
-    def _answer(self, *options: str) -> "Answered":
+    def _answer(self, *options: str) -> "MeasuredMessage":
         """One process, its ledger a new one."""
         shutil.rmtree(self.home.folder / "ledger", ignore_errors=True)
         (self.home.folder / HEAD_FILE).unlink(missing_ok=True)
         with TemporaryDirectory(dir=self._folder) as state:
             environment = {**inherited(self.home), STATE_VARIABLE: state}
             module = "simulations.benchmarks.rounds.message_process"
-            command = [sys.executable, "-P", *options, "-m", module]
+            command = [sys.executable, "-P", *options, "-m", "consilium.program", module]
             begun, before = time.monotonic(), _children_cpu()
             ended = subprocess.run(
                 [*command, str(self.home.folder), str(self._folder / "request"), str(begun)],
@@ -247,11 +237,13 @@ class Asked:
         if ended.returncode:
             raise RuntimeError(f"the message's process failed: {ended.stderr.strip()[-2000:]}")
         seconds: dict[str, float] = json.loads(ended.stdout.splitlines()[-1])
-        return Answered(seconds, total - seconds.pop(UNTIMED), cpu - seconds.pop(UNTIMED_CPU), ended.stderr)
+        return MeasuredMessage(
+            seconds, total - seconds.pop(UNTIMED), cpu - seconds.pop(UNTIMED_CPU), ended.stderr
+        )
 
 
 @dataclass(frozen=True)
-class Answered:
+class MeasuredMessage:
     """Seconds by part, in all and of the processor, and what the process said on stderr."""
 
     seconds: dict[str, float]
@@ -279,37 +271,34 @@ def _made_ready(site: Path, proposal: Path) -> Home:
     return home
 
 
-def table(costs: Costs) -> str:
+def message_table(figures: MessageFigures) -> str:
     """A Markdown table of the costs and one of the packages, and what they were measured on."""
     head = ["hospital", "privacy", "kept", *COLUMNS, "all", "CPU"]
-    lines = [head, ["---"] * 3 + ["---:"] * (len(COLUMNS) + 2)]
-    lines += [
-        [
-            f"{cost.cohort} ({cost.patients:,} patients)",
-            "yes" if cost.private else "no",
-            "yes" if cost.kept else "no",
-            *(f"{cost.seconds[part]:.2f}" for part in COLUMNS),
-            f"{cost.total:.2f}",
-            f"{cost.cpu:.2f}",
-        ]
-        for cost in costs.costs
+    rows = [
+        head,
+        *(
+            [
+                f"{cost.cohort} ({cost.patients:,} patients)",
+                "yes" if cost.private else "no",
+                "yes" if cost.kept else "no",
+                *(f"{cost.seconds[part]:.2f}" for part in COLUMNS),
+                f"{cost.total:.2f}",
+                f"{cost.cpu:.2f}",
+            ]
+            for cost in figures.costs
+        ),
     ]
-    where = costs.machine
-    footer = f"Seconds, median of {costs.repeats} processes. `kept`: an earlier message's process has left what it "
-    footer += f"built. {where.processor}, {where.cores} cores, Python {where.python}, torch {where.torch}, "
-    footer += f"{costs.date:%Y-%m-%d}."
-    return f"{_rows(lines)}\n\n{_packages(costs)}\n\n{footer}"
+    footer = f"Seconds, median of {figures.repeats} processes. `kept`: the process of an earlier message has left its "
+    footer += f"cache. {figures.origin}."
+    table = markdown("lll" + "r" * (len(COLUMNS) + 2), rows)
+    return f"{table}\n\n{_packages(figures)}\n\n{footer}"
 
 
-def _packages(costs: Costs) -> str:
+def _packages(figures: MessageFigures) -> str:
     """The dearest packages, each without what it imports of others."""
-    ranked = sorted(costs.packages.items(), key=lambda item: -max(item[1]))
-    lines = [["imported package", "s", "s with privacy"], ["---", "---:", "---:"]]
-    lines += [[name, f"{plain:.2f}", f"{private:.2f}"] for name, (plain, private) in ranked[:PACKAGES]]
+    ranked = sorted(figures.packages.items(), key=lambda item: -max(item[1]))
+    rows = [["imported package", "s", "s with privacy"]]
+    rows += [[name, f"{plain:.2f}", f"{private:.2f}"] for name, (plain, private) in ranked[:PACKAGES]]
     rest = [sum(seconds[kind] for _, seconds in ranked[PACKAGES:]) for kind in (0, 1)]
-    lines.append([f"{max(len(ranked) - PACKAGES, 0)} others", *(f"{seconds:.2f}" for seconds in rest)])
-    return _rows(lines)
-
-
-def _rows(lines: Sequence[Sequence[str]]) -> str:
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    rows.append([f"{max(len(ranked) - PACKAGES, 0)} others", *(f"{seconds:.2f}" for seconds in rest)])
+    return markdown("lrr", rows)

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from flwr.app import Context, Message
 from flwr.serverapp import Grid, ServerApp
@@ -21,45 +21,39 @@ from simulations.benchmarks.rounds.timed_app import NOTES
 from simulations.cohorts.folders import find_sites
 from simulations.engines.allocator import keep_freed_memory
 from simulations.engines.in_process import run_federation
+from simulations.engines.pass_through_grid import PassThroughGrid
+
+T = TypeVar("T")
+
 
 TIMED = "simulations.benchmarks.rounds.timed_app:app"
 
 
-class _TimedGrid(Grid):
-    """Another grid, and the processor seconds that this thread spends in it."""
+class _TimedGrid(PassThroughGrid):
+    """Grid that adds up the processor seconds of this thread within the other grid."""
 
     def __init__(self, grid: Grid) -> None:
-        self._grid = grid
+        super().__init__(grid)
         self.inside = 0.0
 
-    def _timed(self, call: Callable[..., Any], *given: Any, **named: Any) -> Any:
+    def _timed(self, call: Callable[..., Iterable[T]], *arguments: Any) -> list[T]:
         began = time.thread_time()
         try:
-            return call(*given, **named)
+            return list(call(*arguments))
         finally:
             self.inside += time.thread_time() - began
 
-    def set_run(self, run: Any) -> None:
-        self._grid.set_run(run)
-
-    @property
-    def run(self) -> Any:
-        return self._grid.run
-
-    def create_message(self, *given: Any, **named: Any) -> Message:
-        raise NotImplementedError("our ServerApp makes its messages itself")
-
     def get_node_ids(self) -> Iterable[int]:
-        return list(self._timed(self._grid.get_node_ids))
+        """Ids of all nodes."""
+        return self._timed(super().get_node_ids)
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
-        return list(self._timed(self._grid.push_messages, messages))
+        """Take messages to be answered, and return their ids."""
+        return self._timed(super().push_messages, messages)
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
-        return list(self._timed(self._grid.pull_messages, message_ids))
-
-    def send_and_receive(self, *given: Any, **named: Any) -> Iterable[Message]:
-        raise NotImplementedError("our ServerApp asks for its replies itself")
+        """Replies to messages that were pushed."""
+        return self._timed(super().pull_messages, message_ids)
 
 
 def main(cohort: Path, engine: Any, out: Path) -> None:

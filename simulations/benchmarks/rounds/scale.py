@@ -5,22 +5,19 @@ Time that grows in proportion to patients shows as a constant time per patient.
 """
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from common.agreement.federation import FILE_NAME, load, save
 from common.errors import InputError
-from common.files import write_whole
 from common.models.registry import build_model
 from simulations.benchmarks.measuring.process_tree import require_proc
-from simulations.benchmarks.rounds.federated_run import Run, run_measured
+from simulations.benchmarks.measuring.record import Figures, markdown
+from simulations.benchmarks.rounds.federated_run import MeasuredRun, run_measured
 from simulations.cohorts.synthetic import write_synthetic
 from simulations.engines.process_pool import available_cores
-from simulations.results.machine import Machine, machine
+from simulations.results.machine import Record
 
 ENGINES = ("serial", "processes")
 
@@ -28,17 +25,15 @@ ENGINES = ("serial", "processes")
 SITES, PATIENTS, GENES = (10, 40, 160), (50, 100, 200), (60, 240, 960)
 
 
-class Size(BaseModel):
+class Size(Record):
     """Of a federation; `patients` and `genes` are those of each hospital."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     sites: int
     patients: int
     genes: int
 
 
-class Cost(BaseModel):
+class SizeCost(Record):
     """Of a federation of one size: medians over the rounds after the first of all repeats.
 
     Attributes:
@@ -49,8 +44,6 @@ class Cost(BaseModel):
         peak_mib: the most memory of all processes together.
         growth_mib: memory after the last round over that after the first.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     size: Size
     parameters: int
@@ -66,18 +59,14 @@ class Cost(BaseModel):
         return 1000 * self.round_s / (self.size.sites * self.size.patients)
 
 
-class Measured(BaseModel):
+class ScaleFigures(Figures):
     """Everything measured, on which machine and when."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    machine: Machine
-    date: datetime = Field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
     engine: str
     workers: int
     rounds: int
     repeats: int
-    costs: tuple[Cost, ...]
+    costs: tuple[SizeCost, ...]
 
 
 def sizes(sites: Sequence[int], patients: Sequence[int], genes: Sequence[int]) -> list[Size]:
@@ -96,7 +85,7 @@ def run_scale(
     repeats: int,
     out: Path | None,
     say: Callable[[str], None] = lambda text: None,
-) -> Measured:
+) -> ScaleFigures:
     """Measure federations of these sizes, taking turns.
 
     Args:
@@ -115,7 +104,7 @@ def run_scale(
         raise InputError(
             f"--engine {engine}", "is not one that is measured here", f"use {', '.join(ENGINES)}"
         )
-    runs: dict[Size, list[Run]] = {size: [] for size in wanted}
+    runs: dict[Size, list[MeasuredRun]] = {size: [] for size in wanted}
     parameters: dict[Size, int] = {}
     for repeat in range(repeats):
         for size in wanted:
@@ -127,17 +116,14 @@ def run_scale(
                 cohort = Path(name) / "cohort"
                 parameters[size] = _write(cohort, size, rounds)
                 runs[size].append(run_measured(cohort, engine))
-    measured = Measured(
-        machine=machine(),
+    measured = ScaleFigures(
         engine=engine,
         workers=1 if engine == "serial" else available_cores(),
         rounds=rounds,
         repeats=repeats,
         costs=tuple(_cost(size, parameters[size], found) for size, found in runs.items()),
     )
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(out, measured.model_dump_json(indent=2).encode() + b"\n")
+    measured.write(out)
     return measured
 
 
@@ -150,9 +136,9 @@ def _write(folder: Path, size: Size, rounds: int) -> int:
     return sum(own.numel() for own in build_model(federation, folder, seed=0).parameters())
 
 
-def _cost(size: Size, parameters: int, runs: Sequence[Run]) -> Cost:
+def _cost(size: Size, parameters: int, runs: Sequence[MeasuredRun]) -> SizeCost:
     rounds = [each for run in runs for each in run.rounds[1:]]  # the first warms up
-    return Cost(
+    return SizeCost(
         size=size,
         parameters=parameters,
         starting_s=median(run.starting_s for run in runs),
@@ -163,14 +149,14 @@ def _cost(size: Size, parameters: int, runs: Sequence[Run]) -> Cost:
     )
 
 
-def table(measured: Measured) -> str:
+def scale_table(figures: ScaleFigures) -> str:
     """A Markdown table of what was measured, and on what; a ratio is the time per patient over the first row's."""
     heads = ["sites", "patients each", "genes", "parameters", "start, s", "round, s", "CPU s"]
     heads += ["ms/patient", "over first", "memory, MiB", "growth, MiB"]
-    lines = [f"| {' | '.join(heads)} |", "|" + " ---: |" * len(heads)]
-    first = measured.costs[0]
-    for cost in measured.costs:
-        cells = (
+    rows = [heads]
+    first = figures.costs[0]
+    for cost in figures.costs:
+        cells = [
             f"{cost.size.sites:,}",
             f"{cost.size.patients:,}",
             f"{cost.size.genes:,}",
@@ -182,13 +168,11 @@ def table(measured: Measured) -> str:
             f"{cost.patient_ms / first.patient_ms:.2f}x",
             f"{cost.peak_mib:,.0f}",
             f"{cost.growth_mib:+,.0f}",
-        )
-        lines.append(f"| {' | '.join(cells)} |")
-    where = measured.machine
+        ]
+        rows.append(cells)
     footer = (
-        f"Engine {measured.engine}, {measured.workers} at a time; medians of {measured.repeats} runs of "
-        f"{measured.rounds} rounds without the first; memory is the peak of all processes together, growth from the "
-        f"end of the first round to that of the last. {where.processor}, {where.cores} cores, Python {where.python}, "
-        f"torch {where.torch}, {measured.date:%Y-%m-%d}."
+        f"Engine {figures.engine}, {figures.workers} at a time; medians of {figures.repeats} runs of "
+        f"{figures.rounds} rounds without the first; memory is the peak of all processes together, growth from the "
+        f"end of the first round to that of the last. {figures.origin}."
     )
-    return "\n".join(lines) + f"\n\n{footer}"
+    return f"{markdown('r' * len(heads), rows)}\n\n{footer}"

@@ -8,26 +8,25 @@ import statistics
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 
 from client.runtime.services import ALLOCATOR
 from client.training.device import find_device
-from common.files import write_whole
+from simulations.benchmarks.measuring.record import Figures
 from simulations.benchmarks.measuring.reference import Workload
 from simulations.benchmarks.measuring.stopwatch import peak, seconds
-from simulations.benchmarks.measuring.turns import environment, in_turns, process, serve
+from simulations.benchmarks.measuring.turns import in_turns, process, serve
 from simulations.benchmarks.training_step.floor import Demand, demand, rates
 from simulations.benchmarks.training_step.networks import NETWORKS, OURS, REFERENCE, workload
 from simulations.benchmarks.training_step.pyg import PygNetwork
 from simulations.benchmarks.training_step.step_profile import shares
 from simulations.cohorts.sources import default_data
-from simulations.results.machine import Machine, machine
+from simulations.engines.environment import environment
+from simulations.results.machine import Record
 
 ALLOCATORS: dict[str, dict[str, str]] = {"default": {}, "tuned": ALLOCATOR}
 """Environments of glibc's allocator: its own, and that of a hospital's site."""
@@ -40,13 +39,11 @@ LEAST = 6
 """Steps timed at least."""
 
 
-class Cost(BaseModel):
+class StepCost(Record):
     """Of one network on one workload under one allocator: CPU time of a step, and its peak beyond model and batch.
 
     On a GPU the time until the step is done, and the GPU's memory.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     workload: str
     allocator: str
@@ -58,10 +55,8 @@ class Cost(BaseModel):
     megabytes: float
 
 
-class Floor(BaseModel):
+class Floor(Record):
     """What a step of ours takes at least: giga-operations in products and messages, and gigabytes moved."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     products: float
     messages: float
@@ -71,26 +66,24 @@ class Floor(BaseModel):
     present: dict[str, int]
 
 
-class Costs(BaseModel):
+class TrainFigures(Figures):
     """Everything measured, on which machine and when; rates are giga-operations and gigabytes per second.
 
     `profiles` are shares of a step of ours by kind of operation, on the CPU.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    machine: Machine
-    date: datetime = Field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
     device: str
     patients: int
     product_rate: float
     copy_rate: float
     floors: dict[str, Floor]
     profiles: dict[str, dict[str, float]]
-    costs: tuple[Cost, ...]
+    costs: tuple[StepCost, ...]
 
 
-def run_train(data: Path | None, patients: int, duration: float, device: str, out: Path | None) -> Costs:
+def run_train(
+    data: Path | None, patients: int, duration: float, device: str, out: Path | None
+) -> TrainFigures:
     """Measure on the reference configuration, and on `tcga-brca`, or on synthetic patients where there are no data.
 
     Raises:
@@ -100,13 +93,13 @@ def run_train(data: Path | None, patients: int, duration: float, device: str, ou
     data = data or default_data()
     cohort = "synthetic" if data is None else "tcga-brca"
     costs = measure((REFERENCE, cohort), data, patients, duration, place)
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(out, costs.model_dump_json(indent=2).encode() + b"\n")
+    costs.write(out)
     return costs
 
 
-def measure(names: Sequence[str], data: Path | None, patients: int, duration: float, device: str) -> Costs:
+def measure(
+    names: Sequence[str], data: Path | None, patients: int, duration: float, device: str
+) -> TrainFigures:
     """Every network on every workload under every allocator, for about so many seconds per workload and allocator.
 
     A GPU has an allocator of its own: there only the first is measured.
@@ -118,13 +111,13 @@ def measure(names: Sequence[str], data: Path | None, patients: int, duration: fl
     able = rates()
     floors: dict[str, Floor] = {}
     profiles: dict[str, dict[str, float]] = {}
-    costs: list[Cost] = []
+    costs: list[StepCost] = []
     for name in names:
         work = workload(name, data, patients)
         floors[name] = _floor(work, demand(work))
         profiles[name] = shares(NETWORKS[OURS](work, torch.device("cpu")))
         for allocator, settings in list(ALLOCATORS.items())[: None if device == "cpu" else 1]:
-            with ExitStack() as stack, environment({**THREADS, **settings}):
+            with ExitStack() as stack, environment({**THREADS, **settings}, without=ALLOCATOR):
                 given = (name, data, patients, device)
                 running = {own: stack.enter_context(process(_serve, *given, own)) for own in NETWORKS}
                 memory = {own: float(pipe.recv()) for own, pipe in running.items()}
@@ -132,8 +125,7 @@ def measure(names: Sequence[str], data: Path | None, patients: int, duration: fl
             costs += [
                 _cost(name, allocator, own, len(work.batch), times[own], memory[own]) for own in NETWORKS
             ]
-    return Costs(
-        machine=machine(),
+    return TrainFigures(
         device=device if device == "cpu" else torch.cuda.get_device_name(device),
         patients=patients,
         product_rate=able.products / 1e9,
@@ -169,9 +161,9 @@ def _floor(work: Workload, least: Demand) -> Floor:
 
 def _cost(
     name: str, allocator: str, network: str, patients: int, times: list[float], megabytes: float
-) -> Cost:
+) -> StepCost:
     low, middle, high = statistics.quantiles(times, n=4)
-    return Cost(
+    return StepCost(
         workload=name,
         allocator=allocator,
         network=network,

@@ -5,13 +5,11 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
 
 import torch
 from opacus.optimizers import DPOptimizer
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from torch.optim import SGD, AdamW
 
@@ -20,15 +18,15 @@ from client.privacy.dp_sgd import noisy_step
 from client.privacy.noise import NoisyOptimiser
 from client.privacy.randomness import SecretRandom
 from client.training.loss import patient_loss
-from common.files import write_whole
 from common.models.hierarchical import HierarchicalMultimodalGNN
 from common.models.parameters import learns
 from common.patients.batch import PatientBatch
+from simulations.benchmarks.measuring.record import Figures, markdown
 from simulations.benchmarks.measuring.reference import Workload, of_cohort, reference
 from simulations.benchmarks.measuring.stopwatch import peak, seconds
 from simulations.benchmarks.training_step.opacus_hooks import make_dense, with_hooks
 from simulations.cohorts.sources import default_data
-from simulations.results.machine import Machine, machine
+from simulations.results.machine import Record
 
 Step = Callable[[], None]
 
@@ -47,10 +45,8 @@ LARGEST_NORM = 5.0
 """Plain steps cut the gradient of a whole batch to this norm, as in local training."""
 
 
-class Cost(BaseModel):
+class PrivateStepCost(Record):
     """Of one kind of step on one workload: median CPU time, and its peak of memory beyond model and batch."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     workload: str
     step: str
@@ -60,16 +56,12 @@ class Cost(BaseModel):
     memory_ratio: float
 
 
-class Costs(BaseModel):
+class DpFigures(Figures):
     """Everything measured, on which machine and when."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    machine: Machine
-    date: datetime = Field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
     patients: int
     parameters: dict[str, int]
-    costs: tuple[Cost, ...]
+    costs: tuple[PrivateStepCost, ...]
 
 
 def _plain(model: HierarchicalMultimodalGNN, work: Workload, loss: Loss, stack: ExitStack) -> Step:
@@ -145,7 +137,7 @@ STEPS: dict[str, Callable[[HierarchicalMultimodalGNN, Workload, Loss, ExitStack]
 }
 
 
-def run_dp(data: Path | None, patients: int, seconds: float, out: Path | None) -> Costs:
+def run_dp(data: Path | None, patients: int, seconds: float, out: Path | None) -> DpFigures:
     """Measure on the reference configuration and on `tcga-brca`, or on synthetic patients where there are no data.
 
     Raises:
@@ -153,9 +145,7 @@ def run_dp(data: Path | None, patients: int, seconds: float, out: Path | None) -
     """
     data = data or default_data()
     costs = measure(("reference", "synthetic" if data is None else "tcga-brca"), data, patients, seconds)
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(out, costs.model_dump_json(indent=2).encode() + b"\n")
+    costs.write(out)
     return costs
 
 
@@ -168,14 +158,14 @@ def make_workload(name: str, data: Path | None, patients: int) -> Workload:
     return reference(patients) if name == "reference" else of_cohort(name, data, patients)
 
 
-def measure(names: Sequence[str], data: Path | None, patients: int, seconds: float) -> Costs:
+def measure(names: Sequence[str], data: Path | None, patients: int, seconds: float) -> DpFigures:
     """Time every kind of step in turn, for about so many seconds per workload, and take the memory of each on its own.
 
     Raises:
         InputError: if a cohort's data are not there.
     """
     torch.set_num_threads(1)
-    costs: list[Cost] = []
+    costs: list[PrivateStepCost] = []
     parameters = {}
     for name in names:
         memory = {step: _in_new_process(name, data, patients, step) for step in STEPS}
@@ -183,7 +173,7 @@ def measure(names: Sequence[str], data: Path | None, patients: int, seconds: flo
         parameters[name] = sum(own.numel() for own in work.model().parameters())
         times = _times(work, seconds)
         costs += [
-            Cost(
+            PrivateStepCost(
                 workload=name,
                 step=step,
                 milliseconds=1000 * times[step],
@@ -193,7 +183,7 @@ def measure(names: Sequence[str], data: Path | None, patients: int, seconds: flo
             )
             for step in STEPS
         ]
-    return Costs(machine=machine(), patients=patients, parameters=parameters, costs=tuple(costs))
+    return DpFigures(patients=patients, parameters=parameters, costs=tuple(costs))
 
 
 def _prepared(kind: str, work: Workload, stack: ExitStack) -> Step:
@@ -234,13 +224,13 @@ def _peak(name: str, data: Path | None, patients: int, kind: str) -> float:
         return peak(step)
 
 
-def table(costs: Costs) -> str:
+def dp_table(figures: DpFigures) -> str:
     """A Markdown table of the costs, with the aim, and what they were measured on."""
     head = ["model and cohort", "step", "ms", "x plain", "extra MB", "x plain"]
-    lines = [head, ["---"] * 2 + ["---:"] * 4]
-    for cost in costs.costs:
-        label = f"{cost.workload} ({costs.parameters[cost.workload]:,} parameters)"
-        lines.append(
+    rows = [head]
+    for cost in figures.costs:
+        label = f"{cost.workload} ({figures.parameters[cost.workload]:,} parameters)"
+        rows.append(
             [
                 label if cost.step == PLAIN else "",
                 cost.step,
@@ -250,9 +240,7 @@ def table(costs: Costs) -> str:
                 f"{cost.memory_ratio:.2f}",
             ]
         )
-    where = costs.machine
-    footer = f"{costs.patients} patients a step, one thread, CPU time, median. "
+    footer = f"{figures.patients} patients a step, one thread, CPU time, median. "
     footer += f"Aim for a private step: at most {AIM_TIME} x plain in time, {AIM_MEMORY} in memory. "
-    footer += f"{where.processor}, {where.cores} cores, Python {where.python}, torch {where.torch}, "
-    footer += f"{costs.date:%Y-%m-%d}."
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + f"\n\n{footer}"
+    footer += f"{figures.origin}."
+    return f"{markdown('llrrrr', rows)}\n\n{footer}"

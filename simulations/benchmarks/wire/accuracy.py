@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from flwr.app import Context, Message, RecordDict
+from flwr.app import Context, Message
 from flwr.serverapp import Grid, ServerApp
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from client.data.inspection import read_cohort
@@ -25,12 +24,12 @@ from server.app import server_app
 from simulations.cohorts.folders import find_sites, twin
 from simulations.cohorts.folds import with_folds
 from simulations.cohorts.sources import write_cohort
-from simulations.engines.flower_internals import Run as FlowerRun
 from simulations.engines.in_process import run_federation
+from simulations.engines.pass_through_grid import PassThroughGrid
 from simulations.experiment.arms import CLIENT_APP, read_trained, write_agreement
 from simulations.experiment.preparing import MADE_FOLDS, state_in
 from simulations.experiment.scoring import SMALLEST_GROUP, HeldOutTask
-from simulations.results.machine import Machine, Score, machine
+from simulations.results.machine import Machine, Record, Score, machine
 
 WIRES = (
     Wire(),
@@ -49,7 +48,7 @@ SEEDS = {"fed-tcga-brca": 10}
 """Cohort -> seeds for each of its folds; one if it is not named: folds are pairs too."""
 
 
-class Run(BaseModel):
+class EncodingRun(Record):
     """One federation trained with one encoding.
 
     Attributes:
@@ -59,8 +58,6 @@ class Run(BaseModel):
         metrics: task -> headline metric on the held-out patients.
         within: task -> its mean within subgroups; none where hospitals are the groups.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     cohort: str
     wire: Wire
@@ -85,7 +82,7 @@ def name_of(wire: Wire) -> str:
     return wire.update if wire.share is None else f"{wire.update} {wire.share:g}"
 
 
-def run_accuracy(cohorts: Sequence[str], data: Path | None, out: Path) -> list[Run]:
+def run_accuracy(cohorts: Sequence[str], data: Path | None, out: Path) -> list[EncodingRun]:
     """Train every cohort with every encoding, fold and seed; a run found in `out` is not done again.
 
     Raises:
@@ -98,20 +95,20 @@ def run_accuracy(cohorts: Sequence[str], data: Path | None, out: Path) -> list[R
     ]
 
 
-def _runs(name: str, data: Path | None, seed: int, out: Path) -> Iterator[Run]:
+def _runs(name: str, data: Path | None, seed: int, out: Path) -> Iterator[EncodingRun]:
     with tempfile.TemporaryDirectory(prefix="consilium-") as folder, state_in(Path(folder)):
-        cohort = Cohort(name, data, seed, Path(folder))
+        cohort = FoldedCohort(name, data, seed, Path(folder))
         for fold in cohort.folds:
             for wire in WIRES:
                 place = out / f"{name}-{name_of(wire).replace(' ', '-')}-fold{fold}-seed{seed}.json"
                 if not place.is_file():
                     write_whole(place, cohort.run(wire, fold).model_dump_json(indent=2).encode() + b"\n")
-                run = Run.model_validate_json(place.read_bytes(), strict=False)
+                run = EncodingRun.model_validate_json(place.read_bytes(), strict=False)
                 print(f"{name}, {name_of(wire)}, fold {fold}, seed {seed}: {run.metrics}", file=sys.stderr)
                 yield run
 
 
-class Cohort:
+class FoldedCohort:
     """A cohort on disk, and who is held out.
 
     Args:
@@ -134,7 +131,7 @@ class Cohort:
         self.groups = np.array([group for each in cohorts for group in each.group])
         self.hospitals = {each.site for each in cohorts}
 
-    def run(self, wire: Wire, fold: int) -> Run:
+    def run(self, wire: Wire, fold: int) -> EncodingRun:
         """Train on the other folds with an encoding, and judge on this one."""
         place = self._work / f"{name_of(wire)}-{fold}"
         agreed = self.federation.model_copy(update={"wire": wire})
@@ -156,7 +153,7 @@ class Cohort:
         model = build_model(agreed, self._public, self.seed)
         predicted = trained.predict(model, agreed, self.everyone.select(held))
         told = self._held_out(agreed, held, predicted)
-        return Run(
+        return EncodingRun(
             cohort=self.name,
             wire=wire,
             fold=fold,
@@ -211,7 +208,7 @@ class Scales:
         app = ServerApp()
 
         def main(grid: Grid, context: Context) -> None:
-            coordinator(grid=_Weighing(grid, self), context=context)
+            coordinator(grid=_WeighingGrid(grid, self), context=context)
 
         app.main()(main)
         return app
@@ -227,41 +224,15 @@ class Scales:
         self.message_bytes += weigh(reply.content)[0]
 
 
-class _Weighing(Grid):
-    """A grid behind another one's scales."""
+class _WeighingGrid(PassThroughGrid):
+    """Grid that weighs the replies it hands on."""
 
     def __init__(self, grid: Grid, scales: Scales) -> None:
-        self._grid, self._scales = grid, scales
-
-    def set_run(self, run: FlowerRun) -> None:
-        self._grid.set_run(run)
-
-    @property
-    def run(self) -> FlowerRun:
-        return self._grid.run
-
-    def create_message(
-        self,
-        content: RecordDict,
-        message_type: str,
-        dst_node_id: int,
-        group_id: str,
-        ttl: float | None = None,
-    ) -> Message:
-        return self._grid.create_message(content, message_type, dst_node_id, group_id, ttl)
-
-    def get_node_ids(self) -> Iterable[int]:
-        return self._grid.get_node_ids()
-
-    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
-        return self._grid.push_messages(messages)
+        super().__init__(grid)
+        self._scales = scales
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
-        for reply in self._grid.pull_messages(message_ids):
+        """Replies to messages that were pushed, weighed."""
+        for reply in super().pull_messages(message_ids):
             self._scales.put(reply)
             yield reply
-
-    def send_and_receive(
-        self, messages: Iterable[Message], *, timeout: float | None = None
-    ) -> Iterable[Message]:
-        return self._grid.send_and_receive(messages, timeout=timeout)

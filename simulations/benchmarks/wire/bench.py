@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
@@ -11,41 +10,38 @@ import numpy as np
 import torch
 from flwr.app import RecordDict
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from client.flower.internals import weigh
 from client.training.adamw import AdamW
 from client.training.loss import patient_loss
 from common.agreement.settings import Wire
-from common.files import write_whole
 from common.messages.compression import decode, encode, flatten, unflatten
 from common.messages.exchange import ModelRequest, TrainReply, UpdateReply
 from common.messages.packing import Arrays, pack, unpack
 from common.models.parameters import hospitals_behind
+from simulations.benchmarks.measuring.record import Figures
 from simulations.benchmarks.measuring.reference import Workload
 from simulations.benchmarks.training_step.networks import REFERENCE, workload
-from simulations.benchmarks.wire.accuracy import WIRES, Run, name_of
+from simulations.benchmarks.wire.accuracy import WIRES, EncodingRun, name_of
 from simulations.cohorts.sources import default_data
 from simulations.engines.flower_internals import acting_as_coordinator, new_run
-from simulations.results.machine import Machine, machine
+from simulations.results.machine import Record
 
 STEPS, PATIENTS, RATE = 4, 32, 3e-3
 """The update that is packed is that of so many steps of AdamW on so many patients."""
 
 
-class Cost(BaseModel):
+class EncodingCost(Record):
     """Of one model's update in one encoding.
 
     Attributes:
         request_bytes: of the request that it answers, which is float32 in any case.
         value_bytes: of the encoded values alone.
-        manifest_bytes: what `common.packing` adds.
+        manifest_bytes: what `common.messages.packing` adds.
         message_bytes: of the whole reply as Flower sends it, its numbers of patients and metrics included.
         pack_ms: median of encoding and packing.
         unpack_ms: median of unpacking, with its SHA-256, and decoding.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str
     parameters: int
@@ -63,19 +59,17 @@ class Cost(BaseModel):
         return self.message_bytes - self.value_bytes - self.manifest_bytes
 
 
-class Costs(BaseModel):
+class WireFigures(Figures):
     """Everything measured, on which machine and when."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    machine: Machine
-    date: datetime = Field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
     repeats: int
-    costs: tuple[Cost, ...]
-    runs: tuple[Run, ...] = ()
+    costs: tuple[EncodingCost, ...]
+    runs: tuple[EncodingRun, ...] = ()
 
 
-def run_wire(data: Path | None, repeats: int, out: Path | None, runs: Sequence[Run] = ()) -> Costs:
+def run_wire(
+    data: Path | None, repeats: int, out: Path | None, runs: Sequence[EncodingRun] = ()
+) -> WireFigures:
     """Measure on the reference configuration, and on `tcga-brca`, or on synthetic patients where there are no data.
 
     Args:
@@ -91,16 +85,14 @@ def run_wire(data: Path | None, repeats: int, out: Path | None, runs: Sequence[R
     data = data or default_data()
     names = (REFERENCE, "synthetic" if data is None else "tcga-brca")
     costs = tuple(cost for name in names for cost in measure(workload(name, data, PATIENTS), repeats))
-    measured = Costs(machine=machine(), repeats=repeats, costs=costs, runs=tuple(runs))
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(out, measured.model_dump_json(indent=2).encode() + b"\n")
+    measured = WireFigures(repeats=repeats, costs=costs, runs=tuple(runs))
+    measured.write(out)
     return measured
 
 
-def measure(work: Workload, repeats: int) -> list[Cost]:
+def measure(work: Workload, repeats: int) -> list[EncodingCost]:
     """Every encoding of one real update."""
-    update = trained(work)
+    update = train_update(work)
     packers = [Packer(update, wire) for wire in WIRES]
     seconds: dict[str, list[tuple[float, float]]] = {name_of(wire): [] for wire in WIRES}
     for _ in range(repeats):
@@ -125,7 +117,7 @@ def measure(work: Workload, repeats: int) -> list[Cost]:
             flat, manifest = packer.packed()
             spent = seconds[name_of(packer.wire)]
             costs.append(
-                Cost(
+                EncodingCost(
                     model=work.name,
                     parameters=len(flatten(update.before)),
                     wire=packer.wire,
@@ -141,7 +133,7 @@ def measure(work: Workload, repeats: int) -> list[Cost]:
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedUpdate:
     """A model's parameters before and after training, and the reply's numbers."""
 
     before: Arrays
@@ -150,7 +142,7 @@ class Trained:
     metrics: dict[str, float]
 
 
-def trained(work: Workload) -> Trained:
+def train_update(work: Workload) -> TrainedUpdate:
     """A model as it is after `STEPS` steps."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -167,7 +159,7 @@ def trained(work: Workload) -> Trained:
     pairs = [f"{part}:{task.name}" for task in work.federation.tasks for part in ("concordant", "comparable")]
     sums = ("training_loss", "validation_loss", "validation_squares", "validation_patients")
     patients = {group: float(PATIENTS) for group in hospitals_behind(work.federation, frozenset())}
-    return Trained(before, after, patients, dict.fromkeys((*sums, *pairs), 1.0))
+    return TrainedUpdate(before, after, patients, dict.fromkeys((*sums, *pairs), 1.0))
 
 
 def _scaling(work: Workload) -> Arrays:
@@ -189,7 +181,7 @@ class Packer:
         wire: how it travels.
     """
 
-    def __init__(self, update: Trained, wire: Wire) -> None:
+    def __init__(self, update: TrainedUpdate, wire: Wire) -> None:
         self._update, self.wire = update, wire
         self._shapes = {name: array.shape for name, array in update.before.items()}
         self._change = flatten(update.after) - flatten(update.before)
@@ -212,11 +204,11 @@ class Packer:
 
     def record(self) -> RecordDict:
         """The whole reply."""
-        of = self._update
+        update = self._update
         if self.wire.update == "float32":
             return TrainReply(
-                site="one", round=1, weights=of.after, patients=of.patients, metrics=of.metrics
+                site="one", round=1, weights=update.after, patients=update.patients, metrics=update.metrics
             ).to_record()
         return UpdateReply(
-            site="one", round=1, update=self._arrays(), patients=of.patients, metrics=of.metrics
+            site="one", round=1, update=self._arrays(), patients=update.patients, metrics=update.metrics
         ).to_record()

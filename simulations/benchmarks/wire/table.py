@@ -7,23 +7,20 @@ from statistics import mean, stdev
 
 from scipy.stats import t as student
 
-from simulations.benchmarks.wire.accuracy import WIRES, Run, name_of
-from simulations.benchmarks.wire.bench import PATIENTS, STEPS, Cost, Costs
+from simulations.benchmarks.measuring.record import markdown
+from simulations.benchmarks.wire.accuracy import WIRES, EncodingRun, name_of
+from simulations.benchmarks.wire.bench import PATIENTS, STEPS, EncodingCost, WireFigures
 from simulations.results.schema import MISSING
 
 
-def table(costs: Costs) -> str:
+def wire_table(figures: WireFigures) -> str:
     """Markdown: a table of bytes and times, one of accuracies if there are runs, and what they were measured on."""
-    where = costs.machine
-    footer = (
-        f"An update of {STEPS} steps on {PATIENTS} patients. Times are medians of {costs.repeats}, in turns. "
-    )
+    footer = f"An update of {STEPS} steps on {PATIENTS} patients. Times are medians of {figures.repeats}, in turns. "
     footer += "`framing`: Flower's form, the header, numbers of patients and metrics. Requests stay float32. "
-    footer += f"{where.processor}, {where.cores} cores, Python {where.python}, torch {where.torch}, "
-    footer += f"{costs.date:%Y-%m-%d}."
-    parts = [_rows(_bytes(costs.costs)), footer]
-    if costs.runs:
-        parts += [_rows(accuracy(costs.runs)), ACCURACY]
+    footer += f"{figures.origin}."
+    parts = [markdown("lrrl" + "r" * 7, _bytes(figures.costs)), footer]
+    if figures.runs:
+        parts += [markdown("lll" + "r" * 7, accuracy(figures.runs)), ACCURACY]
     return "\n\n".join(parts)
 
 
@@ -33,10 +30,9 @@ ACCURACY = (
 )
 
 
-def _bytes(costs: Sequence[Cost]) -> Iterator[list[str]]:
+def _bytes(costs: Sequence[EncodingCost]) -> Iterator[list[str]]:
     head = ["model", "parameters", "request", "update", "values", "manifest", "framing", "all", "fewer"]
     yield [*head, "pack, ms", "unpack, ms"]
-    yield ["---"] + ["---:"] * 2 + ["---"] + ["---:"] * 7
     for _, group in groupby(costs, key=lambda cost: cost.model):
         every = list(group)
         for cost in every:
@@ -55,7 +51,7 @@ def _bytes(costs: Sequence[Cost]) -> Iterator[list[str]]:
             ]
 
 
-def accuracy(runs: Sequence[Run]) -> Iterator[list[str]]:
+def accuracy(runs: Sequence[EncodingRun]) -> Iterator[list[str]]:
     """Rows by cohort, task and encoding, each over the pairs of fold and seed that float32 has too."""
     head = [
         "cohort",
@@ -68,33 +64,36 @@ def accuracy(runs: Sequence[Run]) -> Iterator[list[str]]:
         "difference",
     ]
     yield [*head, "within", "difference"]
-    yield ["---"] * 3 + ["---:"] * 7
     for cohort in dict.fromkeys(run.cohort for run in runs):
-        mine = {(name_of(run.wire), run.pair): run for run in runs if run.cohort == cohort}
-        for task in next(iter(mine.values())).metrics:
-            yield from _task(cohort, task, mine)
+        by_encoding = {(name_of(run.wire), run.pair): run for run in runs if run.cohort == cohort}
+        for task in next(iter(by_encoding.values())).metrics:
+            yield from _task(cohort, task, by_encoding)
 
 
-def _task(cohort: str, task: str, runs: dict[tuple[str, tuple[int, int]], Run]) -> Iterator[list[str]]:
+def _task(
+    cohort: str, task: str, runs: dict[tuple[str, tuple[int, int]], EncodingRun]
+) -> Iterator[list[str]]:
     plain = {pair: run for (name, pair), run in runs.items() if name == "float32"}
     for name in map(name_of, WIRES):
-        pairs = sorted(pair for other, pair in runs if other == name and pair in plain)
+        pairs = sorted(pair for encoding, pair in runs if encoding == name and pair in plain)
         if not pairs:
             continue
-        found, beside = [runs[name, pair] for pair in pairs], [plain[pair] for pair in pairs]
-        size, plainly = (_size(each) for each in (found, beside))
-        told = [cohort, task, name, str(len(pairs)), f"{size:,.0f}", f"{plainly / size:.1f}x"]
+        encoded_runs, plain_runs = [runs[name, pair] for pair in pairs], [plain[pair] for pair in pairs]
+        encoded_size, plain_size = _size(encoded_runs), _size(plain_runs)
+        row = [cohort, task, name, str(len(pairs))]
+        row += [f"{encoded_size:,.0f}", f"{plain_size / encoded_size:.1f}x"]
         for kind in ("metrics", "within"):
-            ours, theirs = ([getattr(run, kind)[task] for run in each] for each in (found, beside))
-            if any(figure is None for figure in (*ours, *theirs)):
-                told += [MISSING, MISSING]
+            encoded = [getattr(run, kind)[task] for run in encoded_runs]
+            exact = [getattr(run, kind)[task] for run in plain_runs]
+            if any(figure is None for figure in (*encoded, *exact)):
+                row += [MISSING, MISSING]
                 continue
-            differences = [mine - other for mine, other in zip(ours, theirs, strict=True)]
-            told += [f"{mean(ours):.4f}", "" if name == "float32" else interval(differences)]
-        yield told
+            differences = [figure - reference for figure, reference in zip(encoded, exact, strict=True)]
+            row += [f"{mean(encoded):.4f}", "" if name == "float32" else interval(differences)]
+        yield row
 
 
-def _size(runs: Sequence[Run]) -> float:
+def _size(runs: Sequence[EncodingRun]) -> float:
     """Bytes of an update, mean over hospitals, rounds and runs."""
     return sum(run.update_bytes for run in runs) / sum(run.replies for run in runs)
 
@@ -106,7 +105,3 @@ def interval(differences: Sequence[float]) -> str:
         return f"{centre:+.4f}"
     half = float(student.ppf(0.975, count - 1)) * stdev(differences) / math.sqrt(count)
     return f"{centre:+.4f} ({centre - half:+.4f} to {centre + half:+.4f})"
-
-
-def _rows(lines: Iterator[list[str]]) -> str:
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -15,7 +15,7 @@ from client.commands.approve_text import in_words
 from client.ledger.ledger import Ledger
 from client.site_folder.places import Home, read_approval
 from client.site_folder.policy import Limit, Policy, agree
-from common.agreement.federation import FILE_NAME, load, save
+from common.agreement.federation import FILE_NAME, Federation, load, save
 from common.agreement.settings import Privacy
 from common.errors import InputError, Refusal, RefusalCode
 from common.models.registry import build_model
@@ -31,7 +31,7 @@ PRIVACY = Privacy(noise_multiplier=8.0, sampling_rate=0.5, expected_batch_size=6
 
 @pytest.fixture(autouse=True)
 def _one_accountant(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The one that takes seconds is asked in `tests/common/test_accounting.py`."""
+    """The one that takes seconds is asked in `tests/common/privacy/test_accounting.py`."""
     monkeypatch.setattr(accounting, "_prv", lambda *_: math.inf)
 
 
@@ -242,6 +242,7 @@ def test_a_file_cannot_write_a_text_of_its_own_into_the_approval(
 ) -> None:
     """Even if its names were never checked."""
     found = read_proposal(prepared, proposal)
+    assert isinstance(found.federation, Federation)
     name = "north.\n\nWhat leaves:\n  - nothing\x1b[8m"
     federation = found.federation.model_copy(
         update={

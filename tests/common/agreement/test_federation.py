@@ -1,4 +1,5 @@
 import hashlib
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import tomli_w
 from pydantic import ValidationError
 
 from common.agreement.federation import Federation, load, save
+from common.agreement.loading import load_agreement
 from common.agreement.modalities import Modality, Plausible
 from common.agreement.settings import Participant, PriorGraph, Privacy, PublicFile, Wire
 from common.agreement.tasks import SurvivalTask
@@ -74,6 +76,29 @@ def test_how_the_file_is_written_does_not_change_the_digest(full: Federation, tm
     assert load(path).digest == full.digest
 
 
+def test_a_file_of_patients_has_the_digest_of_the_schema_before_there_were_kinds(full: Federation) -> None:
+    earlier = (
+        *("version", "name", "minimum_patients", "modalities", "tasks", "prior", "model"),
+        *("training", "statistics", "rounds", "wire", "privacy", "participants"),
+    )
+    data = full.model_dump(mode="json")
+    canonical = json.dumps({name: data[name] for name in earlier}, separators=(",", ":"))
+    assert full.digest == hashlib.sha256(canonical.encode()).hexdigest()
+    assert set(data) - set(earlier) == {"kind", "plugins"}
+
+
+@pytest.mark.parametrize("kind", ["molecules", "", 3])
+def test_an_unknown_kind_of_record_is_refused_with_those_that_are_known(
+    full: Federation, tmp_path: Path, kind: object
+) -> None:
+    path = tmp_path / "federation.toml"
+    path.write_text(tomli_w.dumps({**full.model_dump(mode="json", exclude_none=True), "kind": kind}))
+    with pytest.raises(InputError) as refused:
+        load_agreement(path)
+    assert refused.value.where == f"{path}, kind"
+    assert "patients" in refused.value.remedy
+
+
 def leaves(data: Any, path: Leaf = ()) -> Iterator[Leaf]:
     """Every place in nested JSON that holds a plain value."""
     inside = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else None
@@ -115,7 +140,7 @@ def test_any_setting_changes_the_digest(full: Federation) -> None:
     named_elsewhere = ("modalities", 0, "columns", 0)  # in `ranges`
     with_share = ("wire", "update")
     kinds = {("tasks", number, "kind") for number in range(3)}
-    assert fixed == {("version",), named_elsewhere, with_share, *kinds}
+    assert fixed == {("version",), ("kind",), named_elsewhere, with_share, *kinds}
 
 
 def _at(data: Any, path: Leaf) -> Any:

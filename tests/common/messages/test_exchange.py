@@ -20,12 +20,10 @@ from common.messages.exchange import (
     TrainReply,
     UpdateReply,
     is_refusal,
-    pack_preprocessing,
     read_training,
-    unpack_preprocessing,
 )
 from common.messages.packing import Arrays, pack
-from common.patients.preprocessing import Preprocessing
+from common.patients.preprocessing import Preprocessing, pack_preprocessing, unpack_preprocessing
 from simulations.engines import flower_internals as wire
 from simulations.engines.flower_internals import acting_as_coordinator, name_message, new_run
 from tests.packed import changing

@@ -6,9 +6,10 @@ from torch import Tensor
 from torch_geometric.nn import GATConv, GCNConv
 
 from common.agreement.federation import Federation
-from common.models.graphs import Prior, Topology, membership, patient_graph, topology
+from common.models.graphs import Prior, Topology, membership, topology
 from common.models.layers import GAT, GCN, Pathways, _Attention
 from common.patients.batch import PatientBatch
+from tests.common.patient_graph import patient_graph
 
 NODES, INPUTS, OUTPUTS, HEADS = 40, 6, 8, 2
 

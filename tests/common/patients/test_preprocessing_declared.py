@@ -12,8 +12,9 @@ from common.agreement.modalities import Modality, Plausible
 from common.agreement.settings import Privacy
 from common.agreement.tasks import SurvivalTask
 from common.errors import InputError
+from common.messages.statistics import SiteStatistics
 from common.patients.batch import PatientBatch
-from common.patients.preprocessing import LARGEST, SiteStatistics, combine, declared
+from common.patients.preprocessing import LARGEST, combine, declared
 from tests.common.columns import one_number
 
 

@@ -11,8 +11,9 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, Re
 from flwr.serverapp.strategy import FedAdam, FedAvg, FedYogi
 
 from common.messages.compression import encode, flatten
-from common.messages.exchange import ModelRequest, UpdateReply, unpack_preprocessing
+from common.messages.exchange import ModelRequest, UpdateReply
 from common.messages.packing import Arrays
+from common.patients.preprocessing import unpack_preprocessing
 from server.aggregation.strategy import unpacked
 from server.records.dropped import DropReason
 

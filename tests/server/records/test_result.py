@@ -4,20 +4,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from common.errors import InputError
-from common.patients.preprocessing import Preprocessing
+from common.messages.packing import Arrays
 from server.records.result import PREPROCESSING, WEIGHTS, Result, load_result, save_result
 
 
 @pytest.fixture
 def result() -> Result:
-    preprocessing = Preprocessing(
-        {"rna": torch.tensor([0.5, -2.0])},
-        {"rna": torch.tensor([1.0, 3.0])},
-        {"os": torch.tensor([10.0, 20.0])},
-    )
+    preprocessing: Arrays = {
+        "center:rna": np.array([0.5, -2.0], np.float32),
+        "spread:rna": np.array([1.0, 3.0], np.float32),
+        "cuts:os": np.array([10.0, 20.0], np.float32),
+    }
     transposed = np.arange(6, dtype=np.float32).reshape(2, 3).T  # not contiguous
     return Result({"heads.os.weight": transposed}, preprocessing)
 
@@ -26,10 +25,9 @@ def test_a_result_reads_back_bit_for_bit(result: Result, tmp_path: Path) -> None
     save_result(tmp_path, result)
     read = load_result(tmp_path)
     assert np.array_equal(read.weights["heads.os.weight"], result.weights["heads.os.weight"])
-    for kind in ("center", "spread", "cuts"):
-        mine, theirs = getattr(read.preprocessing, kind), getattr(result.preprocessing, kind)
-        assert mine.keys() == theirs.keys()
-        assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+    assert read.preprocessing.keys() == result.preprocessing.keys()
+    for name, array in result.preprocessing.items():
+        assert np.array_equal(read.preprocessing[name], array)
 
 
 def test_a_failed_write_leaves_the_earlier_file(

@@ -11,7 +11,7 @@ from common.agreement.federation import FILE_NAME, Federation, save
 from common.agreement.settings import Privacy
 from common.errors import InputError
 from common.messages.exchange import STATISTICS, ModelRequest, StatisticsReply
-from common.patients.preprocessing import declared
+from common.patients.preprocessing import declared, unpack_preprocessing
 from common.privacy.planning import with_privacy
 from server.app import app, server_app
 from server.home.places import ENROLLED, HOME_VARIABLE
@@ -39,7 +39,7 @@ class Model(torch.nn.Module):
 
 @pytest.fixture(autouse=True)
 def _small_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.runs.coordination.build_model", lambda federation, folder, seed: Model(seed))
+    monkeypatch.setattr("common.families.patients.initial_model", lambda federation, prior, seed: Model(seed))
 
 
 def federation_grid(
@@ -117,7 +117,7 @@ def test_a_whole_run_through_the_server_app(bench: "Bench", tmp_path: Path) -> N
     assert seen[0].scores == {"os": 0.75}
     assert seen[0].sites["east"].patients["patients"] == 30
     assert kept(out) == 9.0
-    preprocessing = load_result(out).preprocessing
+    preprocessing = unpack_preprocessing(load_result(out).preprocessing)
     assert preprocessing.center["clinical"].tolist() == [2.0]
     assert preprocessing.cuts["os"].shape == (12,)
     assert not [path for path in out.iterdir() if path.suffix == ".tmp"]
@@ -303,5 +303,5 @@ def test_with_privacy_the_mean_of_the_second_half_is_kept_and_nothing_is_asked_b
     assert kept(tmp_path / "out") == pytest.approx((3 + 4 + 5) / 3)
     assert {message.metadata.message_type for message in grid.sent} == {STATISTICS, MessageType.TRAIN}
     assert all(record.training_loss is None and record.scores == {} for record in rounds(tmp_path / "out"))
-    preprocessing = load_result(tmp_path / "out").preprocessing
+    preprocessing = unpack_preprocessing(load_result(tmp_path / "out").preprocessing)
     assert preprocessing.cuts["os"].equal(declared(federation).cuts["os"])

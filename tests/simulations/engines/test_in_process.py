@@ -11,9 +11,8 @@ from flwr.common.constant import ErrorCode
 from flwr.serverapp import Grid, ServerApp
 from numpy.typing import NDArray
 
-from common.errors import InputError
-from simulations.engines.in_process import run_federation
-from simulations.engines.names import Engine
+from simulations.engines.in_process import Engine, run_federation
+from simulations.extras import MissingExtra
 
 APP = "toy_apps:app"
 NODES: list[dict[str, bool | float | int | str]] = [
@@ -246,7 +245,7 @@ def test_a_message_to_nobody_and_a_reply_to_nothing_are_errors() -> None:
 
 def test_without_ray_the_engine_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r'install "consilium\[ray\]"'):
+    with pytest.raises(MissingExtra, match=r"'consilium\[ray\]'"):
         run_federation(server(lambda grid, context: None), APP, NODES, {}, "ray")
 
 

@@ -16,7 +16,7 @@ from common.models.registry import build_model
 from server.records.journal import RoundRecord
 from server.runs.coordination import RunFailed
 from simulations.cohorts.folders import find_sites, pool_sites
-from simulations.engines.names import Engine
+from simulations.engines.in_process import Engine
 from simulations.experiment.arms import Job, alone, read_trained, train, train_side_by_side, write_agreement
 
 SmallCohort = Callable[..., Path]
@@ -79,7 +79,7 @@ def test_a_trained_federation_is_read_back_and_predicts_every_task(
     assert isinstance(toxicity, LabelPrediction)
     assert survival.survival.shape == (30, 12)
     assert (np.diff(survival.survival, axis=1) <= 0).all()
-    np.testing.assert_array_equal(survival.times, trained.result.preprocessing.cuts["survival"].numpy())
+    np.testing.assert_array_equal(survival.times, trained.preprocessing.cuts["survival"].numpy())
     np.testing.assert_allclose(response.probability.sum(1), 1, rtol=1e-6)
     assert toxicity.probability.shape == (30, 3)
     again = trained.predict(build_model(federation, cohort, seed=5), federation, patients)["survival"]

@@ -3,12 +3,12 @@ from pathlib import Path
 import pytest
 
 from server.services.processes import script
-from simulations.benchmarks.deployment.bench import Measured, run_deployment, table
+from simulations.benchmarks.deployment.bench import DeploymentFigures, deployment_table, run_deployment
 from simulations.results.machine import machine
 
 
 def test_the_table_tells_what_is_over_the_floor() -> None:
-    measured = Measured(
+    measured = DeploymentFigures(
         machine=machine(),
         sites=2,
         parameters=1000,
@@ -20,12 +20,12 @@ def test_the_table_tells_what_is_over_the_floor() -> None:
         all_bytes=12345,
         messages=3,
     )
-    told = table(measured)
-    assert "| a round, median | 9.0 s |" in told
-    assert "| a round over that floor | 2.5 s |" in told
-    assert "| the weights alone (1,000 x 4) | 4,000 bytes |" in told
-    assert "| over that | 1,234 bytes |" in told
-    assert f"{measured.date:%Y-%m-%d}" in told
+    printed = deployment_table(measured)
+    assert "| a round, median | 9.0 s |" in printed
+    assert "| a round over that floor | 2.5 s |" in printed
+    assert "| the weights alone (1,000 x 4) | 4,000 bytes |" in printed
+    assert "| over that | 1,234 bytes |" in printed
+    assert f"{measured.date:%Y-%m-%d}" in printed
 
 
 @pytest.mark.slow
@@ -37,4 +37,7 @@ def test_a_real_run_is_measured(tmp_path: Path) -> None:
     assert measured.reply_bytes > 4 * measured.parameters
     assert (measured.messages, measured.sites) == (4, 1)
     assert 0 < measured.ready_s < measured.first_s
-    assert Measured.model_validate_json((tmp_path / "figures" / "deployment.json").read_text()) == measured
+    assert (
+        DeploymentFigures.model_validate_json((tmp_path / "figures" / "deployment.json").read_text())
+        == measured
+    )

@@ -3,20 +3,8 @@ from collections.abc import Iterator
 from itertools import count
 from multiprocessing.connection import Connection
 
-import pytest
-
-from client.runtime.services import ALLOCATOR
-from simulations.benchmarks.measuring.turns import environment, in_turns, process, serve
-
-
-def test_processes_start_with_the_allocator_that_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MALLOC_MMAP_MAX_", "7")
-    with environment({"OMP_NUM_THREADS": "1"}):
-        assert not ALLOCATOR.keys() & os.environ.keys()
-        assert os.environ["OMP_NUM_THREADS"] == "1"
-    with environment(ALLOCATOR):
-        assert os.environ["MALLOC_MMAP_MAX_"] == ALLOCATOR["MALLOC_MMAP_MAX_"]
-    assert os.environ["MALLOC_MMAP_MAX_"] == "7"
+from simulations.benchmarks.measuring.turns import in_turns, process, serve
+from simulations.engines.environment import environment
 
 
 def counting(pipe: Connection, first: float) -> None:

@@ -1,4 +1,4 @@
-"""Real processes are started, every part of a message is timed, and the table says on what."""
+"""Real processes are started, every part of a message is timed, and the message_table says on what."""
 
 import json
 from pathlib import Path
@@ -7,18 +7,18 @@ import pytest
 import torch
 
 from simulations.benchmarks.rounds import message
-from simulations.benchmarks.rounds.message import COLUMNS, Costs, run_message, table
+from simulations.benchmarks.rounds.message import COLUMNS, MessageFigures, message_table, run_message
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Costs, Path]:
+def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[MessageFigures, Path]:
     out = tmp_path_factory.mktemp("out") / "new" / "message.json"
     return run_message(["lung"], None, 1, out), out
 
 
-def test_every_kind_of_message_is_measured(measured: tuple[Costs, Path]) -> None:
+def test_every_kind_of_message_is_measured(measured: tuple[MessageFigures, Path]) -> None:
     costs, out = measured
-    assert Costs.model_validate(json.loads(out.read_text())) == costs
+    assert MessageFigures.model_validate(json.loads(out.read_text())) == costs
     assert [(cost.private, cost.kept) for cost in costs.costs] == [
         (False, False),
         (False, True),
@@ -34,7 +34,7 @@ def test_every_kind_of_message_is_measured(measured: tuple[Costs, Path]) -> None
         assert cost.seconds["imports"] > cost.seconds["tables"]
 
 
-def test_packages_are_those_that_the_message_imports(measured: tuple[Costs, Path]) -> None:
+def test_packages_are_those_that_the_message_imports(measured: tuple[MessageFigures, Path]) -> None:
     packages = measured[0].packages
     for name in ("torch", "flwr", "numpy"):
         assert min(packages[name]) > 0
@@ -45,9 +45,9 @@ def test_packages_are_those_that_the_message_imports(measured: tuple[Costs, Path
     assert "simulations" not in packages or packages["simulations"][0] < 0.1
 
 
-def test_the_table_says_what_was_measured_on_what(measured: tuple[Costs, Path]) -> None:
+def test_the_table_says_what_was_measured_on_what(measured: tuple[MessageFigures, Path]) -> None:
     costs, _ = measured
-    printed = table(costs)
+    printed = message_table(costs)
     assert printed.count("| lung (52 patients) |") == len(costs.costs)
     assert "| torch |" in printed
     assert f"torch {torch.__version__}" in printed

@@ -1,11 +1,11 @@
-"""What federations of several sizes cost, measured on real runs, and told."""
+"""What federations of several sizes cost, measured on real runs, and printed."""
 
 from pathlib import Path
 
 import pytest
 
 from common.errors import InputError
-from simulations.benchmarks.rounds.scale import Cost, Measured, Size, run_scale, sizes, table
+from simulations.benchmarks.rounds.scale import ScaleFigures, Size, SizeCost, run_scale, scale_table, sizes
 from simulations.results.machine import Machine
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/smaps_rollup").is_file(), reason="needs Linux's /proc")
@@ -21,8 +21,8 @@ def test_one_thing_is_changed_at_a_time() -> None:
 
 
 def test_time_per_patient_is_told_beside_that_of_the_first_row() -> None:
-    def cost(sites: int, seconds: float) -> Cost:
-        return Cost(
+    def cost(sites: int, seconds: float) -> SizeCost:
+        return SizeCost(
             size=Size(sites=sites, patients=50, genes=60),
             parameters=1234,
             starting_s=1,
@@ -33,11 +33,11 @@ def test_time_per_patient_is_told_beside_that_of_the_first_row() -> None:
         )
 
     costs = (cost(10, 1.0), cost(1000, 110.0))
-    told = table(
-        Measured(machine=MACHINE, engine="serial", workers=1, rounds=3, repeats=1, costs=costs)
+    printed = scale_table(
+        ScaleFigures(machine=MACHINE, engine="serial", workers=1, rounds=3, repeats=1, costs=costs)
     ).splitlines()
-    assert told[2] == "| 10 | 50 | 60 | 1,234 | 1.0 | 1.00 | 1.00 | 2.00 | 1.00x | 700 | +3 |"
-    assert told[3] == "| 1,000 | 50 | 60 | 1,234 | 1.0 | 110.00 | 110.00 | 2.20 | 1.10x | 700 | +3 |"
+    assert printed[2] == "| 10 | 50 | 60 | 1,234 | 1.0 | 1.00 | 1.00 | 2.00 | 1.00x | 700 | +3 |"
+    assert printed[3] == "| 1,000 | 50 | 60 | 1,234 | 1.0 | 110.00 | 110.00 | 2.20 | 1.10x | 700 | +3 |"
 
 
 def test_an_engine_that_is_not_measured_is_refused() -> None:
@@ -49,7 +49,7 @@ def test_an_engine_that_is_not_measured_is_refused() -> None:
 def test_real_runs_are_measured_and_written(tmp_path: Path) -> None:
     wanted = sizes((2, 6), (40,), (16,))
     measured = run_scale(wanted, "serial", 3, 1, tmp_path / "out.json")
-    assert Measured.model_validate_json((tmp_path / "out.json").read_text()) == measured
+    assert ScaleFigures.model_validate_json((tmp_path / "out.json").read_text()) == measured
     few, many = measured.costs
     assert many.processor_s > 1.5 * few.processor_s
     assert few.parameters == many.parameters > 1000

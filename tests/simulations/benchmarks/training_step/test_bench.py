@@ -6,10 +6,10 @@ import torch
 
 from common.errors import InputError
 from simulations.benchmarks.training_step import bench as train
-from simulations.benchmarks.training_step.bench import ALLOCATORS, Costs, run_train
+from simulations.benchmarks.training_step.bench import ALLOCATORS, TrainFigures, run_train
 from simulations.benchmarks.training_step.floor import Rates
 from simulations.benchmarks.training_step.networks import OPPONENT, OURS
-from simulations.benchmarks.training_step.table import table
+from simulations.benchmarks.training_step.table import train_table
 
 MEASURE = train.measure
 
@@ -21,7 +21,7 @@ def test_every_network_is_measured_in_a_process_of_its_own_under_both_allocators
     monkeypatch.setattr(train, "default_data", lambda: None)
     monkeypatch.setattr(train, "measure", lambda names, *rest: MEASURE(("synthetic",), *rest))
     costs = run_train(None, 8, 0.01, "cpu", tmp_path / "out" / "train.json")
-    assert Costs.model_validate(json.loads((tmp_path / "out" / "train.json").read_text())) == costs
+    assert TrainFigures.model_validate(json.loads((tmp_path / "out" / "train.json").read_text())) == costs
     measured = {(cost.allocator, cost.network) for cost in costs.costs}
     assert measured == {(allocator, network) for allocator in ALLOCATORS for network in (OURS, OPPONENT)}
     for cost in costs.costs:
@@ -30,7 +30,7 @@ def test_every_network_is_measured_in_a_process_of_its_own_under_both_allocators
         assert cost.patients_per_second == pytest.approx(8000 / cost.milliseconds)
         assert cost.megabytes >= 0
     assert sum(costs.profiles["synthetic"].values()) == pytest.approx(1)
-    printed = table(costs)
+    printed = train_table(costs)
     assert printed.count("(aim 8)") == printed.count("(aim 3)") == 1
     assert "| matrix products | " in printed
     assert f"torch {torch.__version__}" in printed

@@ -9,7 +9,7 @@ from client.training.loss import patient_loss
 from common.models.hierarchical import HierarchicalMultimodalGNN
 from simulations.benchmarks.measuring.reference import Workload, of_cohort
 from simulations.benchmarks.training_step import dp
-from simulations.benchmarks.training_step.dp import PLAIN, STEPS, Costs, Loss, run_dp, table
+from simulations.benchmarks.training_step.dp import PLAIN, STEPS, DpFigures, Loss, dp_table, run_dp
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Full backward hook is firing:UserWarning", "ignore:grad and param do not obey:UserWarning"
@@ -23,13 +23,13 @@ def test_every_kind_of_step_is_timed_and_weighed_against_the_plain_one(
     monkeypatch.setattr(dp, "_in_new_process", lambda name, data, patients, step: 10.0 + len(step))
     monkeypatch.setattr(dp, "default_data", lambda: None)
     costs = run_dp(None, 8, 0.01, tmp_path / "out" / "dp.json")
-    assert Costs.model_validate(json.loads((tmp_path / "out" / "dp.json").read_text())) == costs
+    assert DpFigures.model_validate(json.loads((tmp_path / "out" / "dp.json").read_text())) == costs
     assert [cost.step for cost in costs.costs] == [*STEPS, *STEPS]
     for cost in costs.costs:
         assert cost.milliseconds > 0
         assert cost.memory_ratio == (10 + len(cost.step)) / (10 + len(PLAIN))
         assert (cost.time_ratio == 1) == (cost.step == PLAIN)
-    printed = table(costs)
+    printed = dp_table(costs)
     assert printed.count("\n| ") == 1 + 2 * len(STEPS)
     assert f"torch {torch.__version__}" in printed
     assert f"{costs.date:%Y-%m-%d}" in printed

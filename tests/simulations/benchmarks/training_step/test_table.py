@@ -1,11 +1,11 @@
-from simulations.benchmarks.training_step.bench import Cost, Costs, Floor
+from simulations.benchmarks.training_step.bench import Floor, StepCost, TrainFigures
 from simulations.benchmarks.training_step.networks import OPPONENT, OURS
-from simulations.benchmarks.training_step.table import table
+from simulations.benchmarks.training_step.table import train_table
 from simulations.results.machine import machine
 
 
-def cost(allocator: str, network: str, milliseconds: float, megabytes: float) -> Cost:
-    return Cost(
+def cost(allocator: str, network: str, milliseconds: float, megabytes: float) -> StepCost:
+    return StepCost(
         workload="reference",
         allocator=allocator,
         network=network,
@@ -21,7 +21,7 @@ def test_ratios_aims_and_the_floor_are_printed() -> None:
     floor = Floor(
         products=4.0, messages=1.0, gigabytes=1.0, parameters=10, opponent_parameters=11, present={"rna": 22}
     )
-    costs = Costs(
+    costs = TrainFigures(
         machine=machine(),
         device="cpu",
         patients=32,
@@ -31,7 +31,7 @@ def test_ratios_aims_and_the_floor_are_printed() -> None:
         profiles={"reference": {"matrix products": 0.75, "everything else": 0.25}},
         costs=(cost("default", OURS, 100.0, 30.0), cost("default", OPPONENT, 450.0, 90.0)),
     )
-    printed = table(costs)
+    printed = train_table(costs)
     assert (
         "| reference | default | Consilium | 100.0 | 99.0 to 101.0 | 320 | 1.00 | 30 | 1.00 | 50% |"
         in printed

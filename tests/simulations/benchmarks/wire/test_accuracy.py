@@ -6,7 +6,7 @@ import pytest
 
 from common.agreement.federation import load
 from simulations.benchmarks.wire import accuracy as wire_accuracy
-from simulations.benchmarks.wire.accuracy import WIRES, Cohort, Run, name_of, run_accuracy
+from simulations.benchmarks.wire.accuracy import WIRES, EncodingRun, FoldedCohort, name_of, run_accuracy
 
 
 @pytest.fixture
@@ -33,8 +33,8 @@ def test_every_encoding_is_trained_on_the_same_folds_once(
     assert set(plain.within.values()) == {None}, "hospitals are the groups"
     assert capsys.readouterr().err.count("lung, int8, fold 1, seed 0: ") == 1
 
-    def again(self: Cohort, *_: object) -> Run:
+    def again(self: FoldedCohort, *_: object) -> EncodingRun:
         raise AssertionError("a run was done again")
 
-    monkeypatch.setattr(Cohort, "run", again)
+    monkeypatch.setattr(FoldedCohort, "run", again)
     assert run_accuracy(["lung"], None, tmp_path / "out") == runs

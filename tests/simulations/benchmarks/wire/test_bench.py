@@ -11,8 +11,8 @@ from simulations.benchmarks.measuring import reference
 from simulations.benchmarks.measuring.reference import Workload, of_cohort
 from simulations.benchmarks.wire import bench as wire
 from simulations.benchmarks.wire.accuracy import WIRES, name_of
-from simulations.benchmarks.wire.bench import Costs, Packer, measure, run_wire, trained
-from simulations.benchmarks.wire.table import table
+from simulations.benchmarks.wire.bench import Packer, WireFigures, measure, run_wire, train_update
+from simulations.benchmarks.wire.table import wire_table
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def test_bytes_are_values_manifest_and_framing(work: Workload) -> None:
 
 
 def test_what_is_timed_gives_the_update(work: Workload) -> None:
-    update = trained(work)
+    update = train_update(work)
     change = flatten(update.after) - flatten(update.before)
     assert np.count_nonzero(change) > len(change) / 2
     packers = {name_of(wire_): Packer(update, wire_) for wire_ in WIRES}
@@ -53,8 +53,8 @@ def test_figures_are_written_and_told(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(wire, "default_data", lambda: None)
     out = tmp_path / "new" / "wire.json"
     costs = run_wire(None, 1, out)
-    assert Costs.model_validate_json(json.dumps(json.loads(out.read_text()))) == costs
-    printed = table(costs)
+    assert WireFigures.model_validate_json(json.dumps(json.loads(out.read_text()))) == costs
+    printed = wire_table(costs)
     assert printed.count("| synthetic |") == len(WIRES)
     assert printed.count("| reference |") == len(WIRES)
     assert f"torch {costs.machine.torch}" in printed

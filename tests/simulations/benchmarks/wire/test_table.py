@@ -5,16 +5,16 @@ from datetime import UTC, datetime
 import pytest
 from scipy.stats import ttest_1samp
 
-from simulations.benchmarks.wire.accuracy import WIRES, Run
-from simulations.benchmarks.wire.bench import Cost, Costs
-from simulations.benchmarks.wire.table import accuracy, interval, table
+from simulations.benchmarks.wire.accuracy import WIRES, EncodingRun
+from simulations.benchmarks.wire.bench import EncodingCost, WireFigures
+from simulations.benchmarks.wire.table import accuracy, interval, wire_table
 from simulations.results.machine import Machine
 
 MACHINE = Machine(platform="p", processor="a processor", cores=2, python="3.11", torch="2")
 
 
-def run(place: int, metric: float, within: float | None, seed: int = 0) -> Run:
-    return Run(
+def run(place: int, metric: float, within: float | None, seed: int = 0) -> EncodingRun:
+    return EncodingRun(
         cohort="c",
         wire=WIRES[place],
         fold=1,
@@ -44,7 +44,7 @@ def test_only_pairs_that_float32_has_too_are_compared() -> None:
         run(2, 0.75, 0.4, 1),
         run(2, 0.1, 0.1, 2),
     ]
-    _, _, plain, small = accuracy(runs)
+    _, plain, small = accuracy(runs)
     assert plain == ["c", "os", "float32", "2", "4,000", "1.0x", "0.6250", "", "0.5000", ""]
     assert small[:7] == ["c", "os", "int8", "2", "1,000", "4.0x", "0.7500"]
     assert small[7] == interval([0.0, 0.25])
@@ -52,13 +52,13 @@ def test_only_pairs_that_float32_has_too_are_compared() -> None:
 
 
 def test_what_is_undefined_has_no_figure() -> None:
-    _, _, plain = accuracy([run(0, 0.75, None)])
+    _, plain = accuracy([run(0, 0.75, None)])
     assert plain[6:] == ["0.7500", "", "—", "—"]
 
 
 @pytest.mark.parametrize("runs", [(), (run(0, 0.75, 0.5),)])
-def test_the_table_says_on_what_it_was_measured(runs: tuple[Run, ...]) -> None:
-    cost = Cost(
+def test_the_table_says_on_what_it_was_measured(runs: tuple[EncodingRun, ...]) -> None:
+    cost = EncodingCost(
         model="m",
         parameters=1000,
         wire=WIRES[0],
@@ -70,7 +70,7 @@ def test_the_table_says_on_what_it_was_measured(runs: tuple[Run, ...]) -> None:
         unpack_ms=0.5,
     )
     date = datetime(2026, 1, 2, tzinfo=UTC)
-    printed = table(Costs(machine=MACHINE, date=date, repeats=7, costs=(cost,), runs=runs))
+    printed = wire_table(WireFigures(machine=MACHINE, date=date, repeats=7, costs=(cost,), runs=runs))
     assert "| m | 1,000 | 5,000 | float32 | 4,000 | 100 | 400 | 4,500 | 1.0x | 1.23 | 0.50 |" in printed
     assert "medians of 7" in printed
     assert "a processor, 2 cores, Python 3.11, torch 2, 2026-01-02." in printed

@@ -1,0 +1,199 @@
+"""The part of a federation file that every kind of record shares, versioned and hashed.
+
+What is trained on, and by which model, is a subclass's: `common.agreement.federation.Federation` for patients. Whatever
+does not have to know works with `Agreement` alone.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self, TypeVar
+
+import tomli_w
+from pydantic import Field, ValidationError, model_validator
+
+from common.agreement.modalities import Agreed
+from common.agreement.settings import (
+    Participant,
+    Plugin,
+    Privacy,
+    PublicFile,
+    Rounds,
+    Statistics,
+    Training,
+    Wire,
+)
+from common.errors import OptionError, invalid_content
+from common.files import write_whole
+
+FILE_NAME = "federation.toml"
+
+
+PATIENTS = "patients"
+"""The kind of a federation file that does not say another."""
+
+
+class Agreement(Agreed):
+    """What every hospital and the coordinator agree on, whatever a record is.
+
+    Attributes:
+        kind: of record, which names the family (`common.agreement.kinds`).
+        plugins: code from outside that the file needs, installed by every hospital for itself.
+        minimum_patients: the fewest units of privacy with which a hospital takes part.
+    """
+
+    layout: ClassVar[tuple[str, ...]] = ()
+    """Fields in the order in which they are hashed and written; what is not named follows as declared."""
+
+    version: Literal[1] = 1
+    kind: str = PATIENTS
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)
+    minimum_patients: int = Field(default=10, ge=1)
+    training: Training = Training()
+    statistics: Statistics = Statistics()
+    rounds: Rounds = Rounds()
+    wire: Wire = Wire()
+    privacy: Privacy | None = None
+    participants: tuple[Participant, ...] = Field(min_length=1)
+    plugins: tuple[Plugin, ...] = ()
+
+    @model_validator(mode="after")
+    def _reads_as_it_is(self) -> Self:
+        for place, text in _texts(self):
+            if not text.isprintable() or text != text.strip() or len(text) > LONGEST_TEXT:
+                raise ValueError(f"{place} {_PLAIN}")
+        return self
+
+    @model_validator(mode="after")
+    def _participants_are_unique(self) -> Self:
+        unique("participants", [participant.name for participant in self.participants])
+        unique("plugins", [plugin.package for plugin in self.plugins])
+        return self
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the agreement's canonical JSON: what a hospital approves.
+
+        Fields come in the order of the schema; that of `categories` is the order of nodes, and counts.
+        """
+        canonical = json.dumps(self.data(), separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def data(self, exclude_none: bool = False) -> dict[str, Any]:
+        """The agreement as plain data; a kind and plug-ins that a file need not name are left out."""
+        data = self.model_dump(mode="json", exclude_none=exclude_none)
+        if self.kind == PATIENTS:
+            del data["kind"]
+        if not self.plugins:
+            del data["plugins"]
+        order = [*(name for name in self.layout if name in data), *data]
+        return {name: data[name] for name in dict.fromkeys(order)}
+
+    @property
+    def public_files(self) -> tuple[PublicFile, ...]:
+        """The public files that the agreement names."""
+        return ()
+
+    @property
+    def task_names(self) -> tuple[str, ...]:
+        """Names of what the model is trained for, by which a hospital's policy permits it; none if it has no tasks."""
+        return ()
+
+    @property
+    def tables(self) -> dict[str, frozenset[str]]:
+        """Tables that a site folder may have -> their columns."""
+        return {}
+
+    @property
+    def required_tables(self) -> tuple[str, ...]:
+        """Tables that no site folder can do without."""
+        return ()
+
+    @property
+    def quorum(self) -> int:
+        """Number of participants that must reply for a round to count: the agreed share, rounded up."""
+        # the subtraction keeps 0.1 * 30 = 3.0000000000000004 at 3
+        return max(1, math.ceil(self.rounds.quorum * len(self.participants) - 1e-9))
+
+    def changed(self, settings: dict[str, str]) -> Self:
+        """A copy with settings of model, training, statistics, rounds, wire or privacy replaced, or `minimum_patients`.
+
+        Raises:
+            InputError: for a key that is not there or a value that does not fit.
+        """
+        data = self.model_dump(mode="json")
+        for dotted, text in settings.items():
+            section, _, key = dotted.rpartition(".")
+            if section == "privacy" and data[section] is None and key in Privacy.model_fields:
+                what = "needs [privacy] in the federation file or --epsilon"
+                raise OptionError(f"--set {dotted}", what, "give a target, such as --epsilon 8")
+            values: dict[str, Any] = (data.get(section) or {}) if section in _CHANGEABLE else {}
+            if dotted == "minimum_patients":
+                values = data
+            if key not in values:
+                raise OptionError(f"--set {dotted}", "is not a setting of the federation file", _SETTINGS)
+            values[key] = text
+        return validated(type(self), data, "--set")
+
+
+def unique(what: str, names: list[str]) -> None:
+    """Raise a ValueError if a name occurs twice among these parts of an agreement."""
+    if len(set(names)) != len(names):
+        raise ValueError(f"{what} have a name twice")
+
+
+def _texts(data: object, place: str = "") -> Iterator[tuple[str, str]]:
+    """(place, text) of every text in a federation file, and of every name that it gives to a table's entry."""
+    if isinstance(data, str):
+        yield place, data
+    elif isinstance(data, Agreed):
+        for name, value in data:
+            yield from _texts(value, f"{place}.{name}".lstrip("."))
+    elif isinstance(data, dict):
+        for key, value in data.items():
+            yield place, key
+            yield from _texts(value, place)
+    elif isinstance(data, tuple):
+        for value in data:
+            yield from _texts(value, place)
+
+
+LONGEST_TEXT = 200
+"""Characters of any one text in a federation file."""
+
+
+_PLAIN = (
+    "has a text that begins or ends with a blank, holds something that is not printable, or is longer than "
+    f"{LONGEST_TEXT} characters"
+)
+
+
+_CHANGEABLE = ("model", "training", "statistics", "rounds", "wire", "privacy")
+
+
+_SETTINGS = (
+    "use minimum_patients, or a key of [model], [training], [statistics], [rounds], [wire] or [privacy], "
+    "such as training.rounds=20"
+)
+
+
+A = TypeVar("A", bound=Agreement)
+
+
+def validated(kind: type[A], data: dict[str, Any], where: str) -> A:
+    """The agreement of a kind that plain data describes.
+
+    Raises:
+        InputError: if they do not follow its schema.
+    """
+    try:
+        return kind.model_validate(data, strict=False)
+    except ValidationError as error:
+        raise invalid_content(where, error) from None
+
+
+def save(agreement: Agreement, path: Path) -> None:
+    """Write the federation file, whole or not at all."""
+    write_whole(path, tomli_w.dumps(agreement.data(exclude_none=True)).encode())

@@ -1,0 +1,81 @@
+"""Kinds of record that a federation file can name, and where the code of a kind is.
+
+A kind is four objects, named as `module:object` and imported when first asked for: a hospital's process imports nothing
+of another kind, and nothing of simulations.
+"""
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from common.agreement.agreement import PATIENTS, Agreement
+from common.errors import InvalidContentError
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Where the parts of a kind of record are.
+
+    Attributes:
+        agreement: subclass of `common.agreement.agreement.Agreement`.
+        family: `common.families.family.Family`.
+        reader: `client.families.reader.Reader`.
+        study: `simulations.families.study.Study`; empty for a kind that `simulate` does not offer.
+        package: plug-in that brings it; empty for a kind of this package.
+    """
+
+    agreement: str
+    family: str
+    reader: str
+    study: str = ""
+    package: str = ""
+
+
+_KINDS = {
+    PATIENTS: Kind(
+        agreement="common.agreement.federation:Federation",
+        family="common.families.patients:FAMILY",
+        reader="client.families.patients:READER",
+        study="simulations.families.patients:STUDY",
+    )
+}
+
+
+def register_kind(name: str, kind: Kind) -> None:
+    """Add a kind of record.
+
+    Raises:
+        ValueError: if the name is taken by another kind.
+    """
+    if _KINDS.setdefault(name, kind) != kind:
+        raise ValueError(f"there is a kind of record called {name} already")
+
+
+def kind_named(name: str, where: str = "the federation file") -> Kind:
+    """The kind of record of that name.
+
+    Raises:
+        InputError: if there is none; `where` says who asks.
+    """
+    kind = _KINDS.get(name)
+    if kind is None:
+        what = "names a kind of record that is not here"
+        remedy = f"use {' or '.join(sorted(_KINDS))}, or name the plug-in that brings it under [[plugins]]"
+        raise InvalidContentError(f"{where}, kind", what, remedy)
+    return kind
+
+
+def part(path: str) -> Any:
+    """The object at `module:object`."""
+    module, _, name = path.partition(":")
+    return getattr(import_module(module), name)
+
+
+def agreement_class(name: str, where: str) -> type[Agreement]:
+    """The schema of a kind's federation file.
+
+    Raises:
+        InputError: if there is no such kind.
+    """
+    schema: type[Agreement] = part(kind_named(name, where).agreement)
+    return schema

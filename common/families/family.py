@@ -1,0 +1,169 @@
+"""The seam between the house and what is trained on: a family of records.
+
+Launcher, gate, ledger, receipts, rounds, aggregation and engines know records as `Records` and ask everything else of a
+`Family`. One is chosen by `kind` in the federation file (`common.families.registry`).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, Self, TypeVar
+
+import torch
+from torch import Tensor
+
+from common.agreement.agreement import Agreement
+from common.messages.packing import Arrays
+from common.messages.statistics import SiteStatistics
+from common.models.hierarchical import HierarchicalMultimodalGNN
+
+Shapes = dict[str, tuple[int, ...]]
+"""Name -> shape of an array."""
+
+
+class Records(Protocol):
+    """Records of a site by unit of privacy: one patient, one pair, one compound with all that belongs to it."""
+
+    def __len__(self) -> int:
+        """Number of units, never of rows."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Bytes of all tensors."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """Device of all tensors."""
+        ...
+
+    def select(self, units: Tensor, /) -> Self:
+        """The units at these indices ([K] long) or under this mask ([U] bool), which are on the CPU."""
+        ...
+
+    def to(self, device: torch.device, /) -> Self:
+        """The same records on a device."""
+        ...
+
+
+class Prepared(Protocol):
+    """Preprocessing of a run: what turns a site's records into inputs of the model."""
+
+
+class Public(Protocol):
+    """Public knowledge of an agreement, read from its public files."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """Names of the unit of privacy, as in `1 patient` and `2 patients`."""
+
+    one: str
+    many: str
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score of the model within a site, as pairs of records that are put in the right order.
+
+    Attributes:
+        name: of the task or relation, by which its pairs are reported.
+        fewest: the fewest pairs that so many units on either side make; fewer do not leave a site.
+    """
+
+    name: str
+    fewest: Callable[[int], int]
+
+
+A = TypeVar("A", bound=Agreement, contravariant=True)
+R = TypeVar("R", bound=Records)
+P = TypeVar("P", bound=Prepared)
+G = TypeVar("G", bound=Public)
+
+
+class Family(Protocol[A, R, P, G]):
+    """All that is asked of a kind of record, by coordinator and hospital alike.
+
+    Type parameters: the agreement's schema, the records, their preprocessing, and public knowledge.
+    """
+
+    def words(self, agreement: A, /) -> Words:
+        """Names of the unit of privacy."""
+        ...
+
+    def public(self, agreement: A, folder: Path, /) -> G:
+        """Public knowledge, from the public files in a folder."""
+        ...
+
+    def model(self, agreement: A, public: G, seed: int, /) -> HierarchicalMultimodalGNN:
+        """The agreement's model, initialised from `seed`."""
+        ...
+
+    def sums(self, agreement: A, /) -> Shapes:
+        """Names and shapes [3, N] of a site's sums: number, sum and sum of squares over units."""
+        ...
+
+    def statistics(self, records: R, agreement: A, least: int, /) -> SiteStatistics:
+        """A site's exact sums, without those over fewer than `least` units."""
+        ...
+
+    def preparation(self, agreement: A, /) -> Shapes:
+        """Names and shapes of the preprocessing that a request carries; all are float32."""
+        ...
+
+    def combine(self, sites: Sequence[SiteStatistics], agreement: A, /) -> P:
+        """Preprocessing from the sums of all sites.
+
+        Raises:
+            InputError: if the sums do not suffice.
+        """
+        ...
+
+    def declared(self, agreement: A, /) -> P:
+        """Preprocessing from the federation file alone."""
+        ...
+
+    def packed(self, prepared: P, /) -> Arrays:
+        """Preprocessing as arrays with the names and shapes of `preparation`."""
+        ...
+
+    def unpacked(self, arrays: Arrays, /) -> P:
+        """The inverse of `packed`."""
+        ...
+
+    def groups(self, agreement: A, /) -> tuple[str, ...]:
+        """Averaging groups of the model's parameters; that of all units is `patients`, whatever a unit is."""
+        ...
+
+    def scores(self, agreement: A, /) -> tuple[Score, ...]:
+        """Scores that a site reports of a model."""
+        ...
+
+    def apply(self, records: R, prepared: P, /) -> R:
+        """Records as the model takes them."""
+        ...
+
+    def probe(self, agreement: A, units: int, /) -> R:
+        """Made-up records, on which a loss is tried."""
+        ...
+
+    def refuse(self, agreement: A, /) -> None:
+        """Refuse an agreement whose settings contradict its `privacy`.
+
+        Raises:
+            InputError: naming the setting.
+        """
+        ...
+
+
+AnyFamily = Family[Agreement, Records, Prepared, Public]
+"""A family as whoever does not know its records sees it."""
+
+
+def sums_of(family: AnyFamily, agreement: Agreement) -> Shapes:
+    """Names and shapes of the sums that a site sends: none where preprocessing is declared in the file."""
+    privacy = agreement.privacy
+    if privacy is not None and privacy.statistics == "declared":
+        return {}
+    return family.sums(agreement)

@@ -1,0 +1,58 @@
+"""Console command `consilium`, which imports a subcommand's packages when it is called.
+
+A hospital installs the packages of the site's part alone, so that `consilium site` must not import a simulation.
+"""
+
+from importlib import import_module
+from typing import Any
+
+import click
+import typer
+from typer.core import TyperGroup
+
+SUBCOMMANDS = {
+    "simulate": "simulations.cli:simulate_app",
+    "cohort": "simulations.cli:cohort_app",
+    "site": "client.cli:site_app",
+    "receipts": "client.cli:receipts_app",
+    "coordinator": "server.cli:coordinator_app",
+    "privacy": "simulations.commands.privacy:privacy_app",
+    "bench": "simulations.commands.bench:bench_app",
+}
+"""Where each subcommand is defined, in the order of the help."""
+
+
+class LazyGroup(TyperGroup):
+    """Group of subcommands that are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """List the names of all subcommands."""
+        return list(SUBCOMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a subcommand; None where there is none of this name."""
+        if cmd_name not in SUBCOMMANDS:
+            return None
+        module, _, attribute = SUBCOMMANDS[cmd_name].partition(":")
+        command: Any = typer.main.get_command(getattr(import_module(module), attribute))
+        command.name = cmd_name
+        return command  # type: ignore[no-any-return]
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Federated learning across hospitals on multimodal patient graphs: only weights leave the building.",
+)
+
+
+@app.callback()
+def _consilium() -> None:
+    """Exit with code 2 and one sentence on bad input, in every subcommand."""
+
+
+def main() -> None:
+    """Run the console command."""
+    app()

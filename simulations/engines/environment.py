@@ -1,0 +1,22 @@
+"""Environment variables of this process, set for a while so that child processes inherit them."""
+
+import os
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+
+
+@contextmanager
+def environment(settings: Mapping[str, str], without: Collection[str] = ()) -> Iterator[None]:
+    """Set variables and remove those `without`; put the former values back at the end."""
+    before = {name: os.environ.get(name) for name in (*settings, *without)}
+    for name in without:
+        os.environ.pop(name, None)
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
