@@ -215,8 +215,8 @@ def verify(
     key: Annotated[Path, typer.Option(help="The hospital's node_key.pub.")],
 ) -> None:
     """Check every receipt, its place, its signature and that none is missing at the end, with the public key alone."""
-    from client.receipts.book import verify
     from client.receipts.page import verdict
+    from client.receipts.verification import verify
     from client.site_folder.keys import fingerprint, read_public_key
 
     public = read_public_key(key)

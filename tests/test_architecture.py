@@ -16,7 +16,7 @@ MAY_IMPORT = {
 }
 FLOORS = {
     "client": "cli | doctor | commands | runtime | app | receipts, rounds | families | egress, privacy"
-    " | ledger, training, data | flower, site_folder",
+    " | ledger, training, data | flower, chained_log | site_folder",
     "server": "cli | commands | services | app | runs | aggregation | participants | home, records",
     "common": "families | privacy | tasks, models | evaluation, patients | messages | agreement, processes, console"
     " | errors, files",

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from client.receipts.book import ARCHIVED, restart_outside
+from client.receipts.outside_count import restart_outside_count
+from client.receipts.verification import ARCHIVED
 from client.runtime.services import state_file
 from client.site_folder.keys import fingerprint, new_key, public_text, read_key, read_public_key
 from client.site_folder.places import Home
@@ -51,7 +52,7 @@ def rekey(home: Home) -> Rekeyed:
     write_whole(home.key, private, 0o600)
     write_whole(home.public_key, new)
     with suppress(OSError):  # the archive says as much until the new key's first receipt
-        restart_outside(home.receipts, read_public_key(home.public_key))
+        restart_outside_count(home.receipts, read_public_key(home.public_key))
     return Rekeyed(fingerprint(public), fingerprint(read_key(home.key).public_key()), archive)
 
 

@@ -24,7 +24,7 @@ from client.egress.checks import (
     fit_update,
     require,
 )
-from client.ledger.chain import Entry
+from client.ledger.entries import Entry
 from client.site_folder.policy import Policy, Terms, agree
 from common.agreement.agreement import Agreement
 from common.errors import Refusal, RefusalCode

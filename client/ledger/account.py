@@ -10,8 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from client.ledger.chain import Entry
-from client.ledger.heads import head_places
+from client.ledger.entries import Entry
+from client.ledger.heads import head_paths
 from client.ledger.ledger import LEDGER, Ledger, acknowledge
 from client.site_folder.policy import Policy
 from client.site_folder.site_file import parse_site_file
@@ -179,7 +179,7 @@ def _is_absent(folder: Path) -> bool:
 
 def _has_trace(folder: Path) -> bool:
     """Whether a head copy knows of a ledger."""
-    return any(place.exists() for place in head_places(folder))
+    return any(place.exists() for place in head_paths(folder))
 
 
 def _reason(error: BaseException | None) -> str:

@@ -1,9 +1,9 @@
-"""The lasting privacy ledger: what a cohort's releases cost over all rounds, runs and restarts.
+"""Lasting privacy ledger of a cohort: its releases over all rounds, runs and restarts.
 
 A release is reserved before it is computed and committed after. Reservations count whether committed or not, so a
-crash over-counts and never under-counts. The ledger is an SQLite file in a folder of its own below the site folder;
-`client.ledger.chain` says how its entries are sealed, `client.ledger.heads` how a lost or older ledger is noticed.
-Whoever can rewrite the ledger and both head copies can rewrite history; nobody else can unnoticed.
+crash over-counts and never under-counts. The ledger is an SQLite file in a folder below the site folder;
+`client.ledger.entries` chains its entries, and by `client.ledger.heads` a lost or older ledger is noticed. Whoever can
+rewrite the ledger and both head copies can rewrite history; nobody else can unnoticed.
 """
 
 import sqlite3
@@ -14,18 +14,16 @@ from typing import Any, Self
 
 from pydantic import ValidationError
 
-from client.ledger.chain import Entry, append, create, now, read_on
-from client.ledger.heads import follows, head_of, head_places, read_head, write_head
+from client.chained_log.lock import PATIENCE_S, exclusive
+from client.ledger.entries import Entry, append, create, end_of, now, read_on
+from client.ledger.heads import follows, head_of, head_paths, read_head, write_head
 from client.ledger.recovery import known_releases, replace_damaged
 from client.site_folder.policy import Limit
-from common.errors import InputError, Refusal, RefusalCode
+from common.errors import OptionError, Refusal, RefusalCode, StateError
 from common.files import sync_folder
 from common.privacy.accounting import Release, epsilon_within
 
 LEDGER = Path("ledger") / "ledger.sqlite"
-
-
-_BUSY_TIMEOUT_S = 60.0
 
 
 _UNAVAILABLE = {
@@ -39,11 +37,11 @@ _UNAVAILABLE = {
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_NOMEM,
 }
-"""What SQLite says of a file that is locked, not permitted or on a full disk, and not of one that is damaged."""
+"""Codes by which SQLite says that a file is locked, not permitted or on a full disk, and not that it is damaged."""
 
 
 class Ledger:
-    """The ledger of a site folder's cohort: opened, or made for a cohort that has never trained.
+    """Ledger of a site folder's cohort: opened, or made for a cohort that has never trained.
 
     Every entry is verified on opening, and later whatever this or another process appended. Any number of processes
     may open it; an open ledger belongs to the thread and the process that opened it.
@@ -53,6 +51,7 @@ class Ledger:
 
     Args:
         site: the site folder.
+        patience_s: time to wait for another process that writes the ledger.
 
     Raises:
         Refusal: LEDGER_MISSING if head copies know of a ledger that is not there, LEDGER_INVALID if it was changed,
@@ -60,17 +59,17 @@ class Ledger:
             Every method may raise the latter two.
     """
 
-    def __init__(self, site: Path) -> None:
+    def __init__(self, site: Path, patience_s: float = PATIENCE_S) -> None:
         self._entries: list[Entry] = []
+        self._path, self._patience_s = site / LEDGER, patience_s
         with _refusing():
-            self._places = head_places(site)
-            path = site / LEDGER
-            path.parent.mkdir(exist_ok=True)
-            self._database = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
+            self._head_paths = head_paths(site)
+            self._path.parent.mkdir(exist_ok=True)
+            self._database = sqlite3.connect(self._path, timeout=patience_s, isolation_level=None)
             try:
                 self._database.execute("PRAGMA synchronous = EXTRA")
                 self._begin(site)
-                self._witness()
+                self._update_heads()
             except BaseException:
                 self._database.close()
                 raise
@@ -82,12 +81,12 @@ class Ledger:
         self.close()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._database.close()
 
     def entries(self) -> tuple[Entry, ...]:
         """All entries, the first one first."""
-        with _refusing(), self._alone():
+        with _refusing(), self._transaction():
             return tuple(self._entries)
 
     def releases(self) -> list[Release]:
@@ -100,7 +99,7 @@ class Ledger:
         Raises:
             Refusal: DECLINED_BUDGET if it does not.
         """
-        with _refusing(), self._alone():
+        with _refusing(), self._transaction():
             self._afford(run, releases, limit)
 
     def reserve(self, run: str, round_: int | None, releases: Sequence[Release], limit: Limit) -> int:
@@ -123,43 +122,43 @@ class Ledger:
         if not releases:
             raise ValueError("what releases nothing needs no reservation")
         with _refusing():
-            with self._alone():
+            with self._transaction():
                 self._afford(run, releases, limit)
                 if (same := self._already_unbounded(run, releases)) is not None:
                     return same
                 number = self._append(kind="reserved", run=run, round=round_, releases=tuple(releases))
-            self._witness()
+            self._update_heads()
         return number
 
     def commit(self, reservation: int) -> None:
-        """Note that what was reserved has been computed; a second time changes nothing."""
+        """Note that a reserved release has been computed; a second time changes nothing."""
         with _refusing():
-            with self._alone():
+            with self._transaction():
                 if reservation not in (entry.number for entry in self._entries if entry.kind == "reserved"):
                     raise ValueError("there is no such reservation")
                 if reservation in (entry.reservation for entry in self._entries):
                     return
                 self._append(kind="committed", reservation=reservation)
-            self._witness()
+            self._update_heads()
 
     def _begin(self, site: Path) -> None:
-        with self._database:
+        with exclusive(self._path, self._patience_s), self._database:
             self._database.execute("BEGIN IMMEDIATE")
             if self._database.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
                 return
-            if any(place.exists() for place in self._places):
+            if any(path.exists() for path in self._head_paths):
                 raise Refusal(RefusalCode.LEDGER_MISSING)
             sync_folder(site)
             create(self._database, Entry(number=1, at=now(), kind="opened"))
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """A transaction in which nobody else writes the ledger or its heads, and both have been verified."""
-        with self._database:
+    def _transaction(self) -> Iterator[None]:
+        """Verify the ledger and its heads, and keep every other process from writing them meanwhile."""
+        with exclusive(self._path, self._patience_s), self._database:
             self._database.execute("BEGIN IMMEDIATE")
             read_on(self._database, self._entries)
-            for place in self._places:
-                head = read_head(place)
+            for path in self._head_paths:
+                head = read_head(path)
                 if head is not None and not follows(self._entries, head):
                     raise Refusal(RefusalCode.LEDGER_INVALID)
             yield
@@ -192,20 +191,20 @@ class Ledger:
     def _append(self, **content: Any) -> int:
         """Add an entry; `_entries` learns of it from the file alone, when the transaction has succeeded."""
         entry = Entry(number=len(self._entries) + 1, at=now(), **content)
-        append(self._database, entry, self._entries[-1].hash)
+        append(self._database, entry, end_of(self._entries))
         return entry.number
 
-    def _witness(self) -> None:
-        """Bring the head copies up to the ledger, in a transaction lest two processes write them out of order."""
-        with self._alone():
+    def _update_heads(self) -> None:
+        """Bring the head copies up to the ledger, locked lest two processes write them out of order."""
+        with self._transaction():
             head = head_of(self._entries)
-            for place in self._places:
-                if read_head(place) != head:
-                    write_head(head, place)
+            for path in self._head_paths:
+                if read_head(path) != head:
+                    write_head(head, path)
 
 
-def acknowledge(site: Path, note: str) -> None:
-    """The hospital's own act after its ledger was lost or damaged: go on with what is known to have been released.
+def acknowledge(site: Path, note: str, patience_s: float = PATIENCE_S) -> None:
+    """Begin a new ledger after the last one was lost or damaged, with what is still known to have been released.
 
     The damaged file is kept aside. A new ledger carries over, for every mechanism, the most steps that a head copy or
     what can still be read of the damaged ledger knows of: the budget is not reset.
@@ -213,26 +212,27 @@ def acknowledge(site: Path, note: str) -> None:
     Args:
         site: the site folder.
         note: what happened, for the hospital's own record.
+        patience_s: time to wait for another process that writes the ledger.
 
     Raises:
-        InputError: if the ledger is sound.
+        InputError: if the note is empty, or the ledger is sound.
         Refusal: LEDGER_UNAVAILABLE if it cannot be read or written for another reason than damage.
     """
     path = site / LEDGER
     if not note.strip():
-        raise InputError(str(path), "the acknowledgement says nothing", "write what happened to the ledger")
+        raise OptionError(str(path), "the acknowledgement says nothing", "write what happened to the ledger")
     try:
-        Ledger(site).close()
+        Ledger(site, patience_s).close()
     except Refusal as refusal:
         if refusal.code == RefusalCode.LEDGER_UNAVAILABLE:
             raise
     else:
-        raise InputError(str(path), "the privacy ledger is sound", "there is nothing to acknowledge")
-    with _refusing():
-        places = head_places(site)
-        carried = known_releases(path, places)
+        raise StateError(str(path), "the privacy ledger is sound", "there is nothing to acknowledge")
+    with _refusing(), exclusive(path, patience_s):
+        heads = head_paths(site)
+        carried = known_releases(path, heads)
         first = Entry(number=1, at=now(), kind="acknowledged", releases=carried, note=note)
-        replace_damaged(path, first, places)
+        replace_damaged(path, first, heads)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""After a privacy ledger was lost or damaged: what is still known, and a new ledger in its place."""
+"""Recovery of a lost or damaged privacy ledger: the releases still known, and a new ledger in its place."""
 
 import shutil
 import sqlite3
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from client.ledger.chain import Entry, create
+from client.ledger.entries import Entry, create
 from client.ledger.heads import Head, head_of, read_head, write_head
 from common.files import sync_folder
 from common.privacy.accounting import Release, merged, most_steps
@@ -16,17 +16,17 @@ from common.privacy.accounting import Release, merged, most_steps
 _COMPANIONS = ("-journal", "-wal", "-shm")
 
 
-def known_releases(path: Path, places: tuple[Path, Path]) -> tuple[Release, ...]:
-    """For every mechanism the most steps that a head copy, or what can still be read of the ledger, knows of."""
-    heads = filter(None, map(_readable_head, places))
+def known_releases(path: Path, head_paths: tuple[Path, Path]) -> tuple[Release, ...]:
+    """Collect, per mechanism, the most steps that a head copy or a readable entry of the ledger knows of."""
+    heads = filter(None, map(_readable_head, head_paths))
     return most_steps([merged(_salvage(path)), *(head.releases for head in heads)])
 
 
-def replace_damaged(path: Path, first: Entry, places: tuple[Path, Path]) -> None:
-    """Put a new ledger in the place of a damaged one, which is kept aside; at no moment is there none.
+def replace_damaged(path: Path, first: Entry, head_paths: tuple[Path, Path]) -> None:
+    """Put a new ledger in place of a damaged one, which is kept aside; at no moment is there none.
 
     Raises:
-        OSError: if a file cannot be written, and `sqlite3.Error` likewise; doing it again mends it.
+        OSError: if a file cannot be written, and `sqlite3.Error` likewise; a second attempt mends it.
     """
     new = path.with_name(path.name + ".new")
     for leftover in (new, *(_beside(new, suffix) for suffix in _COMPANIONS)):
@@ -49,12 +49,12 @@ def replace_damaged(path: Path, first: Entry, places: tuple[Path, Path]) -> None
             _beside(path, suffix).unlink()
     new.replace(path)
     sync_folder(path.parent)
-    for place in places:
-        write_head(head_of([sealed]), place)
+    for head_path in head_paths:
+        write_head(head_of([sealed]), head_path)
 
 
 def _salvage(path: Path) -> Iterator[Release]:
-    """The releases of every entry of a damaged ledger that can still be read, sealed or not."""
+    """Releases of every readable entry of a damaged ledger, whether its hash fits or not."""
     if not path.exists():
         return
     database = sqlite3.connect(path)
@@ -70,9 +70,9 @@ def _salvage(path: Path) -> Iterator[Release]:
         database.close()
 
 
-def _readable_head(place: Path) -> Head | None:
+def _readable_head(path: Path) -> Head | None:
     try:
-        return read_head(place)
+        return read_head(path)
     except ValidationError:
         return None
 

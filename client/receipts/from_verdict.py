@@ -7,7 +7,7 @@ from flwr.app import ConfigRecord, Message, RecordDict
 
 from client.egress.gate import Verdict
 from client.flower.internals import weigh
-from client.ledger.chain import Entry
+from client.ledger.entries import Entry
 from client.receipts.receipt import Receipt
 from common.messages.packing import shapes
 from common.privacy.accounting import spend

@@ -1,23 +1,23 @@
-"""How far a hospital's receipts had come, kept outside the site folder.
+"""Count of a site's receipts, kept outside the site folder.
 
-A chain that was put back from an older copy, head file and all, is sound in itself, and so is one that begins anew.
-Beside the head copy of the ledger therefore lies the number of receipts, the hash of the last one and the fingerprint
-of the key that signed it. Whoever can write both places can still rewrite both.
+Receipts that were put back from an older copy, head file and all, are sound in themselves, and so are receipts that
+begin anew. Beside the ledger's head copy therefore lies the number of receipts, the hash of the last one and the
+fingerprint of the key that signed it. Whoever can write both files can still rewrite both.
 """
 
-import hashlib
-import os
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from client.site_folder.outside import state_folder
-from common.errors import InputError
-from common.files import write_whole
+from client.chained_log.chain import ChainEnd
+from client.chained_log.end_copies import outside_path, read_copy, write_copy
+from client.receipts.line import NO_RECEIPTS
+from client.site_folder.keys import PublicKey, fingerprint
+from common.errors import IntegrityError
 
 
-class OutsideHead(BaseModel):
-    """The end of the receipts: how many, the hash of the last, and the fingerprint of the key that signed it."""
+class OutsideCount(BaseModel):
+    """End of the receipts: their number, the hash of the last one, and the fingerprint of the key that signed it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -25,36 +25,51 @@ class OutsideHead(BaseModel):
     hash: str
     key: str
 
+    @property
+    def end(self) -> ChainEnd:
+        """End of the chain."""
+        return ChainEnd(self.count, self.hash)
 
-def outside_place(receipts: Path) -> Path:
-    """Where it is: in the folder of the ledger's second head copy, under a hash of the receipts' path.
+
+def outside_count_path(receipts: Path) -> Path:
+    """Path of the count, under a hash of the receipts' path.
 
     Raises:
         OSError: if there is no home folder to fall back on.
     """
-    return state_folder() / "receipts" / f"{hashlib.sha256(os.fsencode(receipts.resolve())).hexdigest()}.json"
+    return outside_path("receipts", receipts)
 
 
-def read_outside(receipts: Path) -> OutsideHead | None:
-    """What is known outside the site folder; None if nothing is, as on a new machine, or if it cannot be reached.
+def read_outside_count(receipts: Path) -> OutsideCount | None:
+    """Read the count; None if there is none, as on a new machine, or if it cannot be reached.
 
     Raises:
-        InputError: if it was spoilt.
+        IntegrityError: if it was spoilt.
     """
     try:
-        place = outside_place(receipts)
-        return OutsideHead.model_validate_json(place.read_bytes())
+        path = outside_count_path(receipts)
+        return read_copy(path, OutsideCount)
     except OSError:
         return None
     except ValidationError:
         remedy = "find out why; once the receipts are known to be whole, remove it"
-        raise InputError(str(place), "is not what was written of the receipts", remedy) from None
+        raise IntegrityError(str(path), "is not the count of receipts that was written", remedy) from None
 
 
-def write_outside(receipts: Path, head: OutsideHead) -> None:
-    """Write it, whole or not at all.
+def write_outside_count(receipts: Path, end: ChainEnd, key: PublicKey) -> None:
+    """Write the count, whole or not at all.
 
     Raises:
         OSError: if it cannot be written; an older one is then still there.
     """
-    write_whole(outside_place(receipts), head.model_dump_json().encode(), 0o600)
+    count = OutsideCount(count=end.count, hash=end.hash, key=fingerprint(key))
+    write_copy(outside_count_path(receipts), count, 0o600)
+
+
+def restart_outside_count(receipts: Path, key: PublicKey) -> None:
+    """Count from 0 for a new key.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    write_outside_count(receipts, NO_RECEIPTS, key)

@@ -6,8 +6,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from client.receipts.book import verify_here
 from client.receipts.receipt import Receipt, Verified
+from client.receipts.verification import verify_at_site
 from client.site_folder.keys import fingerprint, read_public_key
 from client.site_folder.places import Home
 from client.site_folder.site_file import parse_site_file
@@ -39,7 +39,7 @@ def read_receipts(home: Home) -> Verified:
     Raises:
         InputError: if they are not as they were written, or behind what is known outside the site folder.
     """
-    return verify_here(home.receipts, read_public_key(home.public_key))
+    return verify_at_site(home.receipts, read_public_key(home.public_key))
 
 
 def page(home: Home, found: Verified) -> str:

@@ -19,7 +19,7 @@ from flwr.app import Context, Message, RecordDict
 from client.egress.gate import APPROVED_TYPES, Gate, Verdict, failed, refusal
 from client.flower.internals import Task, run_client_app
 from client.flower.process_exit import end_after
-from client.ledger.chain import Entry
+from client.ledger.entries import Entry
 from client.ledger.ledger import LEDGER, Ledger
 from client.receipts.book import append
 from client.receipts.from_verdict import receipt_of

@@ -121,11 +121,10 @@ def _counts(release: Release) -> bool:
 
 
 def _history(releases: Sequence[Release]) -> list[tuple[float, float, int]]:
-    """Steps in the form of Opacus: (noise, rate, steps), equal mechanisms merged."""
+    """Steps in the form of Opacus: (noise, rate, steps), equal noise and rate merged."""
     steps: Counter[tuple[float, float]] = Counter()
-    for release in releases:
-        if _counts(release):
-            steps[release.noise_multiplier, release.sampling_rate] += release.steps
+    for (_, noise, rate), number in _steps(filter(_counts, releases)).items():
+        steps[noise, rate] += number
     return [(noise, rate, number) for (noise, rate), number in sorted(steps.items())]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import client.app
-from client.ledger import chain as ledger_chain
+from client.ledger import entries as ledger_entries
 from client.ledger import heads as ledger_heads
 from client.ledger import ledger
 from client.ledger.heads import HEAD_FILE
@@ -25,7 +25,8 @@ from simulations.engines.flower_internals import acting_as
 from tests.client.conftest import NODE, Hospital, Site, killed_at
 
 FILES = {
-    module.__file__ for module in (client.app, accounts, requests, train, ledger, ledger_chain, ledger_heads)
+    module.__file__
+    for module in (client.app, accounts, requests, train, ledger, ledger_entries, ledger_heads)
 }
 PRIVACY = Privacy(noise_multiplier=2.0, sampling_rate=0.5, expected_batch_size=6, steps=2)
 PAID = Release(mechanism="training", noise_multiplier=2.0, sampling_rate=0.5, steps=2)

@@ -10,7 +10,7 @@ import pytest
 from click.testing import Result as Ended
 from typer.testing import CliRunner
 
-from client.ledger.heads import head_places
+from client.ledger.heads import head_paths
 from client.ledger.ledger import LEDGER, Ledger
 from client.site_folder.outside import STATE_VARIABLE
 from client.site_folder.policy import Limit
@@ -251,7 +251,7 @@ def test_there_is_nothing_to_acknowledge_without_a_loss(fresh: Path, trained: Pa
 
 
 def test_a_ledger_that_cannot_be_opened_is_not_called_damaged(trained: Path) -> None:
-    for place in head_places(trained):
+    for place in head_paths(trained):
         place.unlink()
         place.mkdir()
     ended = ask(trained)

@@ -5,9 +5,10 @@ import pytest
 
 from client.commands import rekey as rekeying
 from client.commands.rekey import rekey
-from client.receipts.book import append, verify
+from client.receipts.book import append
 from client.receipts.page import read_receipts
 from client.receipts.receipt import Receipt
+from client.receipts.verification import verify
 from client.runtime.services import state_file
 from client.site_folder.keys import fingerprint, new_key, read_key, read_public_key
 from client.site_folder.places import Home
@@ -122,7 +123,7 @@ def test_receipts_that_were_archived_are_not_missed_after_a_crash(
         raise OSError("no room")
 
     with monkeypatch.context() as patch:
-        patch.setattr(rekeying, "restart_outside", dies)
+        patch.setattr(rekeying, "restart_outside_count", dies)
         done = rekey(home)
     assert done.archive is not None
     assert read_receipts(home).receipts == ()

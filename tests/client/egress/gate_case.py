@@ -10,7 +10,7 @@ from flwr.app import Message, RecordDict
 from client.app import app
 from client.egress.checks import BlockReason
 from client.egress.gate import Gate, Verdict
-from client.ledger.chain import Entry
+from client.ledger.entries import Entry
 from client.ledger.ledger import LEDGER, Ledger
 from client.site_folder.policy import Policy
 from common.agreement.federation import save

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from client.egress.checks import BlockReason
 from client.egress.gate import ERROR_SENTENCE, Gate
-from client.ledger.chain import Entry
+from client.ledger.entries import Entry
 from client.ledger.ledger import Ledger
 from client.site_folder.policy import Policy
 from common.errors import RefusalCode

@@ -10,7 +10,7 @@ import pytest
 
 from client.ledger import account as spending
 from client.ledger.account import Account, acknowledge_loss, read_account
-from client.ledger.heads import head_places
+from client.ledger.heads import head_paths
 from client.ledger.ledger import LEDGER, Ledger
 from client.site_folder.outside import STATE_VARIABLE
 from client.site_folder.policy import Limit, Policy
@@ -150,7 +150,7 @@ def test_a_site_that_never_released_anything_has_nothing_to_acknowledge(folder: 
         acknowledge_loss(folder, "x")
     assert (read_account(folder).entries, read_account(folder).total.epsilon) == (None, 0)
     assert not (folder / LEDGER).exists()
-    assert not any(place.exists() for place in head_places(folder))
+    assert not any(place.exists() for place in head_paths(folder))
 
 
 def test_an_empty_file_is_no_ledger_and_reading_makes_none_of_it(folder: Path) -> None:
@@ -158,7 +158,7 @@ def test_an_empty_file_is_no_ledger_and_reading_makes_none_of_it(folder: Path) -
     (folder / LEDGER).write_bytes(b"")
     assert read_account(folder).entries is None
     assert (folder / LEDGER).read_bytes() == b""
-    assert not any(place.exists() for place in head_places(folder))
+    assert not any(place.exists() for place in head_paths(folder))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client.ledger.heads import HEAD_FILE, Head, head_places, read_head
+from client.ledger.heads import HEAD_FILE, Head, head_paths, read_head
 from client.ledger.ledger import LEDGER, Ledger
 from common.errors import Refusal, RefusalCode
 from common.privacy.accounting import Release, merged, most_steps
@@ -63,15 +63,15 @@ def test_heads_hold_the_end_of_the_ledger(site: Path) -> None:
     with Ledger(site) as ledger:
         last = ledger.entries()[-1]
     expected = Head(entries=4, hash=last.hash, releases=merged([STATISTICS, ROUND, ROUND]))
-    assert [read_head(place) for place in head_places(site)] == [expected] * 2
+    assert [read_head(place) for place in head_paths(site)] == [expected] * 2
 
 
 def test_heads_hold_no_name_and_no_path(site: Path) -> None:
-    for place in head_places(site):
+    for place in head_paths(site):
         content = place.read_text()
         assert CANARY not in content
         assert str(site.parent) not in content
-    outside = head_places(site)[1]
+    outside = head_paths(site)[1]
     assert CANARY not in str(outside)
     assert site not in outside.parents
 
@@ -80,23 +80,23 @@ def test_head_outside_is_where_the_environment_says(
     site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CONSILIUM_STATE", str(tmp_path / "own"))
-    assert head_places(site)[1].parent == tmp_path / "own" / "ledgers"
+    assert head_paths(site)[1].parent == tmp_path / "own" / "ledgers"
     monkeypatch.delenv("CONSILIUM_STATE")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "xdg"))
-    assert head_places(site)[1].parent == tmp_path / "xdg" / "consilium" / "ledgers"
+    assert head_paths(site)[1].parent == tmp_path / "xdg" / "consilium" / "ledgers"
     monkeypatch.delenv("XDG_STATE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert head_places(site)[1].parent == tmp_path / "home" / ".local" / "state" / "consilium" / "ledgers"
+    assert head_paths(site)[1].parent == tmp_path / "home" / ".local" / "state" / "consilium" / "ledgers"
 
 
 def test_the_same_folder_by_another_path_has_the_same_head(site: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(site)
-    assert head_places(tmp_path / "link")[1] == head_places(site)[1]
+    assert head_paths(tmp_path / "link")[1] == head_paths(site)[1]
 
 
 @pytest.mark.parametrize("lost", [(0,), (1,), (0, 1)])
 def test_lost_heads_of_a_sound_ledger_are_written_anew(site: Path, lost: tuple[int, ...]) -> None:
-    places = head_places(site)
+    places = head_paths(site)
     before = [place.read_bytes() for place in places]
     for place in lost:
         places[place].unlink()
@@ -105,7 +105,7 @@ def test_lost_heads_of_a_sound_ledger_are_written_anew(site: Path, lost: tuple[i
 
 
 def test_heads_that_are_behind_catch_up(site: Path) -> None:
-    places = head_places(site)
+    places = head_paths(site)
     before = [place.read_bytes() for place in places]
     with Ledger(site) as ledger:
         ledger.reserve("run", 2, [ROUND], NO_LIMIT)
@@ -118,7 +118,7 @@ def test_heads_that_are_behind_catch_up(site: Path) -> None:
 @pytest.mark.parametrize("place", [0, 1])
 @pytest.mark.parametrize("content", ["", "{}", '{"entries": 2, "hash": "00", "releases": []}'])
 def test_a_head_of_something_else_is_refused(site: Path, place: int, content: str) -> None:
-    head_places(site)[place].write_text(content)
+    head_paths(site)[place].write_text(content)
     with pytest.raises(Refusal) as raised:
         Ledger(site)
     assert raised.value.code == RefusalCode.LEDGER_INVALID
@@ -129,7 +129,7 @@ def test_a_site_folder_that_moved_takes_its_ledger_along(site: Path, tmp_path: P
     with Ledger(moved) as ledger:
         assert ledger.releases() == [STATISTICS, ROUND, ROUND]
     assert (moved / LEDGER).is_file()
-    assert head_places(moved)[1].is_file()
+    assert head_paths(moved)[1].is_file()
 
 
 def test_a_site_folder_that_moved_and_lost_its_ledger_folder_is_noticed(site: Path, tmp_path: Path) -> None:

@@ -12,19 +12,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from client.ledger import chain as ledger_chain
+from client.chained_log import chain, end_copies, lock
+from client.chained_log.lock import exclusive
+from client.ledger import entries as ledger_entries
 from client.ledger import heads as ledger_heads
 from client.ledger import ledger
 from client.ledger import recovery as ledger_recovery
-from client.ledger.heads import head_places
+from client.ledger.heads import head_paths
 from client.ledger.ledger import LEDGER, Ledger
 from client.site_folder.policy import Limit
+from common import files
 from common.errors import Refusal, RefusalCode
 from common.privacy.accounting import Release, spend
 from tests.client.conftest import NO_LIMIT, ROUND, STATISTICS, in_child, killed_at
 
 DELTA = 1e-3
-MODULES = {module.__file__ for module in (ledger, ledger_chain, ledger_heads, ledger_recovery)}
+MODULES = {
+    module.__file__
+    for module in (ledger, ledger_entries, ledger_heads, ledger_recovery, chain, end_copies, lock, files)
+}
 PUBLIC = Release(mechanism="public-statistics")
 UNBOUNDED = Release(mechanism="without-privacy")
 
@@ -211,7 +217,7 @@ def test_processes_that_append_at_once_lose_nothing(site: Path) -> None:
     with Ledger(site) as ledger:
         assert ledger.releases() == [ROUND] * 20
         assert len(ledger.entries()) == 41
-        heads = [json.loads(place.read_bytes()) for place in head_places(site)]
+        heads = [json.loads(place.read_bytes()) for place in head_paths(site)]
         assert [head["entries"] for head in heads] == [41, 41]
 
 
@@ -264,15 +270,14 @@ def test_state_that_cannot_be_written_refuses(
     assert isinstance(raised.value.__cause__, OSError)
 
 
-def test_a_locked_ledger_and_one_that_may_not_be_read_are_not_called_damaged(
-    site: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_locked_ledger_and_one_that_may_not_be_read_are_not_called_damaged(site: Path) -> None:
     Ledger(site).close()
-    monkeypatch.setattr("client.ledger.ledger._BUSY_TIMEOUT_S", 0.0)
     locking = sqlite3.connect(site / LEDGER, isolation_level=None)
     locking.execute("BEGIN IMMEDIATE")
-    assert declined(lambda: Ledger(site)) == RefusalCode.LEDGER_UNAVAILABLE
+    assert declined(lambda: Ledger(site, patience_s=0.0)) == RefusalCode.LEDGER_UNAVAILABLE
     locking.close()
+    with exclusive(site / LEDGER):
+        assert declined(lambda: Ledger(site, patience_s=0.0)) == RefusalCode.LEDGER_UNAVAILABLE
     aside = (site / LEDGER).rename(site / "aside")
     (site / LEDGER).mkdir()
     assert declined(lambda: Ledger(site)) == RefusalCode.LEDGER_UNAVAILABLE

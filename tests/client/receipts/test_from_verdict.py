@@ -7,7 +7,7 @@ from flwr.app import Error, Message
 
 from client.egress.gate import Verdict
 from client.flower.internals import weigh
-from client.ledger.chain import Entry
+from client.ledger.entries import Entry
 from client.receipts.from_verdict import receipt_of
 from common.errors import RefusalCode
 from common.messages.exchange import RefusalReply, StatisticsRequest, TrainReply

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from client.receipts.book import append
-from client.receipts.outside_count import outside_place
+from client.receipts.outside_count import outside_count_path
 from client.receipts.page import as_data, as_lines, page, read_receipts, verdict
 from client.receipts.receipt import Receipt, Verified
 from client.site_folder.keys import new_key, read_key
@@ -107,11 +107,11 @@ def test_receipts_the_head_does_not_count_are_said(home: Home) -> None:
 
 def test_what_is_not_witnessed_outside_the_folder_is_said(home: Home) -> None:
     assert "outside" not in verdict(written(home, {}, {}))
-    behind = outside_place(home.receipts).read_bytes()
+    behind = outside_count_path(home.receipts).read_bytes()
     written(home, {})
-    outside_place(home.receipts).write_bytes(behind)
+    outside_count_path(home.receipts).write_bytes(behind)
     assert verdict(read_receipts(home)).endswith("The last 1 are not yet counted outside the folder.")
-    outside_place(home.receipts).unlink()
+    outside_count_path(home.receipts).unlink()
     assert "not witnessed outside the folder" in verdict(read_receipts(home))
     assert "not witnessed outside the folder" in page(home, read_receipts(home))
 

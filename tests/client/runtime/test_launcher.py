@@ -20,8 +20,8 @@ from flwr.app import ConfigRecord, Context, Message, RecordDict
 from client.commands.approve import approve, read_proposal
 from client.flower import internals as flower_internals
 from client.flower.internals import FAILED, REPLACED, RUNTIME, run_client_app, weigh
-from client.receipts.book import verify
 from client.receipts.receipt import Receipt
+from client.receipts.verification import verify
 from client.rounds.assembly import close_sites
 from client.runtime.launcher import Launcher
 from client.site_folder.keys import new_key, read_public_key

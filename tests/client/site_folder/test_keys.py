@@ -2,6 +2,7 @@
 
 import base64
 import struct
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,19 @@ def test_a_missing_key_says_where_it_comes_from(tmp_path: Path) -> None:
         read_key(tmp_path / "node_key")
     with pytest.raises(InputError, match=r"name the hospital's node_key\.pub"):
         read_public_key(tmp_path / "node_key.pub")
+
+
+def test_a_new_keys_fingerprint_is_the_one_of_ssh_keygen(tmp_path: Path) -> None:
+    path = written(tmp_path / "key.pub", new_key()[1])
+    printed = subprocess.run(["ssh-keygen", "-lf", path], capture_output=True, text=True, check=True)
+    assert printed.stdout.split()[1] == fingerprint(read_public_key(path))
+
+
+def test_no_key_and_no_keys_text_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError):
+        read_key(tmp_path / "none")
+    path = written(tmp_path / "key", b"no key")
+    with pytest.raises(InputError):
+        read_key(path)
+    with pytest.raises(InputError):
+        read_public_key(path)

@@ -1,16 +1,17 @@
-"""The entries of a privacy ledger, each sealed by a hash over the one before.
+"""Entries of a privacy ledger in an SQLite table, chained by hashes.
 
-SQLite keeps them in one table of (number, entry, hash): the entry as JSON text, and SHA-256 of the previous hash and
-that very text. Triggers keep the table append-only for whoever opens it; the hashes show where they were dropped.
+The table has (number, entry, hash): the entry as JSON text, and SHA-256 of the previous hash and that very text.
+Triggers keep the table append-only for whoever opens it; the hashes show an entry that changed without triggers.
 """
 
-import hashlib
 import sqlite3
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from client.chained_log.chain import ChainEnd
 from common.errors import Refusal, RefusalCode
 from common.privacy.accounting import Release
 
@@ -25,8 +26,11 @@ TABLE = (
 )
 
 
+NO_ENTRIES = ChainEnd(0, "")
+
+
 class Entry(BaseModel):
-    """One thing that happened to a cohort's budget.
+    """Event in the history of a cohort's budget.
 
     Attributes:
         number: 1 for the first entry.
@@ -55,49 +59,47 @@ class Entry(BaseModel):
 
 
 def now() -> str:
-    """The time of an entry made now."""
+    """Time of an entry made now."""
     return datetime.now(UTC).isoformat()
 
 
 def create(database: sqlite3.Connection, first: Entry) -> Entry:
-    """Make the table, with its first entry sealed; to be called within a transaction."""
+    """Make the table with its first entry, within the caller's transaction."""
     for statement in TABLE:
         database.execute(statement)
-    return append(database, first, previous="")
+    return append(database, first, NO_ENTRIES)
 
 
-def append(database: sqlite3.Connection, entry: Entry, previous: str) -> Entry:
-    """Add an entry, sealed over the previous one's hash; to be called within a transaction."""
+def append(database: sqlite3.Connection, entry: Entry, end: ChainEnd) -> Entry:
+    """Add an entry to the chain that ends there, within the caller's transaction."""
     text = entry.model_dump_json(exclude={"hash"})
-    sealed = entry.model_copy(update={"hash": _hash(previous, text)})
+    sealed = entry.model_copy(update={"hash": end.followed_by(text).hash})
     database.execute("INSERT INTO entries VALUES (?, ?, ?)", (entry.number, text, sealed.hash))
     return sealed
 
 
-def read_on(database: sqlite3.Connection, known: list[Entry]) -> None:
-    """Add what was appended since to the `known` entries, the last of which must still be there.
+def end_of(entries: Sequence[Entry]) -> ChainEnd:
+    """End of the chain of these entries."""
+    return ChainEnd(len(entries), entries[-1].hash) if entries else NO_ENTRIES
+
+
+def read_on(database: sqlite3.Connection, entries: list[Entry]) -> None:
+    """Add to the entries what was appended since; the last of them must still be in the table.
 
     Raises:
         Refusal: if an entry was changed or taken away.
         sqlite3.Error: if the table cannot be read.
-        ValidationError: if an entry is none.
+        ValidationError: if the text of an entry is not one.
     """
     query = "SELECT number, entry, hash FROM entries WHERE number >= ? ORDER BY number"
-    rows = database.execute(query, (len(known),)).fetchall()
-    if known:
-        if not rows or rows.pop(0)[2] != known[-1].hash:
-            raise Refusal(RefusalCode.LEDGER_INVALID)
-    elif not rows:
+    rows = database.execute(query, (len(entries),)).fetchall()
+    if not rows or (entries and rows.pop(0)[2] != entries[-1].hash):
         raise Refusal(RefusalCode.LEDGER_INVALID)
     for number, text, digest in rows:
-        previous = known[-1].hash if known else ""
-        if number != len(known) + 1 or digest != _hash(previous, text):
+        end = end_of(entries).followed_by(str(text))
+        if (number, digest) != (end.count, end.hash):
             raise Refusal(RefusalCode.LEDGER_INVALID)
         entry = Entry.model_validate_json(text)
         if entry.number != number:
             raise Refusal(RefusalCode.LEDGER_INVALID)
-        known.append(entry.model_copy(update={"hash": digest}))
-
-
-def _hash(previous: str, text: object) -> str:
-    return hashlib.sha256(f"{previous}\n{text}".encode()).hexdigest()
+        entries.append(entry.model_copy(update={"hash": digest}))

@@ -1,0 +1,12 @@
+BEGIN TRANSACTION;
+CREATE TABLE entries (number INTEGER PRIMARY KEY, entry TEXT NOT NULL, hash TEXT NOT NULL);
+INSERT INTO "entries" VALUES(1,'{"number":1,"at":"2026-11-26T13:51:53.047303+00:00","kind":"opened","run":"","round":null,"releases":[],"reservation":null,"note":""}','377c6324e561fba92f288e93debc68fb388e08c3627c493732613092b2f01323');
+INSERT INTO "entries" VALUES(2,'{"number":2,"at":"2026-11-26T13:51:53.087515+00:00","kind":"reserved","run":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","round":null,"releases":[{"mechanism":"statistics","noise_multiplier":20.0,"sampling_rate":1.0,"steps":1}],"reservation":null,"note":""}','b43f504372896c42b8fc7bd55feab5efb9c52137615e8a159b7ca599ebeff4da');
+INSERT INTO "entries" VALUES(3,'{"number":3,"at":"2026-11-26T13:51:53.131445+00:00","kind":"committed","run":"","round":null,"releases":[],"reservation":2,"note":""}','258f372afbef45a0d1fbb6dd9b58418abad7162390ceb4abd5b2d0d2769e0435');
+INSERT INTO "entries" VALUES(4,'{"number":4,"at":"2026-11-26T13:51:53.163440+00:00","kind":"reserved","run":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","round":1,"releases":[{"mechanism":"training","noise_multiplier":8.0,"sampling_rate":0.25,"steps":4}],"reservation":null,"note":""}','0bdffd0e13d38ad2984ba010ee6d6c0d8e9a7bf9422cc695889fb6d1ca21dd31');
+INSERT INTO "entries" VALUES(5,'{"number":5,"at":"2026-11-26T13:51:53.199423+00:00","kind":"committed","run":"","round":null,"releases":[],"reservation":4,"note":""}','23ed99bb70e085e07b9b7521870442051962d9a8003e0b91fd991fa385b2435e');
+INSERT INTO "entries" VALUES(6,'{"number":6,"at":"2026-11-26T13:51:53.235424+00:00","kind":"reserved","run":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","round":2,"releases":[{"mechanism":"training","noise_multiplier":8.0,"sampling_rate":0.25,"steps":4}],"reservation":null,"note":""}','9e9f01710695fdf359391ef007a1ba3548bc6d68397fc66c8e77f787784fa48b');
+CREATE TRIGGER entries_stay BEFORE DELETE ON entries BEGIN SELECT RAISE(ABORT, 'append-only'); END;
+CREATE TRIGGER entries_hold BEFORE UPDATE ON entries BEGIN SELECT RAISE(ABORT, 'append-only'); END;
+CREATE TRIGGER entries_follow BEFORE INSERT ON entries WHEN NEW.number IS NOT (SELECT coalesce(max(number), 0) + 1 FROM entries) BEGIN SELECT RAISE(ABORT, 'append-only'); END;
+COMMIT;
