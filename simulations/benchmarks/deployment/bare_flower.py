@@ -1,7 +1,7 @@
-"""Flower by itself: how long its rounds take when an app does nothing, the floor under any deployment's round.
+"""Rounds of Flower with an app that does nothing: the floor under a deployment's round.
 
 A SuperLink, a SuperExec and SuperNodes as `consilium coordinator start` and `consilium site start` run them, but
-without TLS, keys, proxy, launcher or anything imported: each node sends back the one array it was sent.
+without TLS, keys, proxy, launcher or any import: a node sends the array of its request back.
 """
 
 import json
@@ -55,31 +55,31 @@ app = ServerApp()
 
 @app.main()
 def main(grid, context):
-    told = context.run_config
-    while len(nodes := list(grid.get_node_ids())) < told["nodes"]:
+    config = context.run_config
+    while len(nodes := list(grid.get_node_ids())) < config["nodes"]:
         time.sleep(0.2)
-    content = RecordDict({"arrays": ArrayRecord({"arrays": Array(np.zeros(told["bytes"], np.uint8))})})
+    content = RecordDict({"arrays": ArrayRecord({"arrays": Array(np.zeros(config["bytes"], np.uint8))})})
     seconds = []
-    for _ in range(told["rounds"]):
+    for _ in range(config["rounds"]):
         begun = time.monotonic()
         asked = [Message(content, dst_node_id=node, message_type="train") for node in nodes]
         replies = list(grid.send_and_receive(asked, timeout=300))
         assert len(replies) == len(nodes) and not any(reply.has_error() for reply in replies)
         seconds.append(time.monotonic() - begun)
-    path = Path(told["out"])
+    path = Path(config["out"])
     path.with_suffix(".tmp").write_text(json.dumps(seconds))
     path.with_suffix(".tmp").replace(path)
 """
 
 
 def bare_rounds(folder: Path, nodes: int, rounds: int, size_bytes: int) -> tuple[float, ...]:
-    """Seconds of each round of a run of bare Flower.
+    """Measure the seconds of the rounds of a run of bare Flower.
 
     Args:
-        folder: an empty one, for all that is written.
-        nodes: SuperNodes.
-        rounds: of the run.
-        size_bytes: of the one array that travels there and back.
+        folder: empty folder for all files.
+        nodes: number of SuperNodes.
+        rounds: number of rounds.
+        size_bytes: size of the array that travels there and back.
     """
     environment = {
         **os.environ,
@@ -108,9 +108,17 @@ def bare_rounds(folder: Path, nodes: int, rounds: int, size_bytes: int) -> tuple
         )
         start("exec", "flower-superexec", "--insecure", "--runtime-api-address", address)
         for node in range(nodes):
-            own = free_port()
-            start(f"node-{node}", "flower-supernode", *listen, "--superlink", address, "--port", str(own))
-            start(f"exec-{node}", "flower-superexec", "--insecure", "--runtime-api-address", f"{host}:{own}")
+            node_port = free_port()
+            start(
+                f"node-{node}", "flower-supernode", *listen, "--superlink", address, "--port", str(node_port)
+            )
+            start(
+                f"exec-{node}",
+                "flower-superexec",
+                "--insecure",
+                "--runtime-api-address",
+                f"{host}:{node_port}",
+            )
         command = [script("flwr"), "run", str(folder / "app"), "bare"]
         wait_for(
             lambda: subprocess.run(command, env=environment, capture_output=True, check=False).returncode == 0
@@ -136,7 +144,7 @@ def _write_project(folder: Path, address: str, config: dict[str, int | str]) -> 
 
 @contextmanager
 def running(command: Sequence[str], log: Path, environment: dict[str, str]) -> Iterator[None]:
-    """A process, which is ended with all that it started."""
+    """Run a process, and end it with all its children when the context ends."""
     with log.open("ab") as output:
         started = subprocess.Popen(
             command,
@@ -157,10 +165,10 @@ def running(command: Sequence[str], log: Path, environment: dict[str, str]) -> I
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    """Look until something holds.
+    """Poll a condition until it holds.
 
     Raises:
-        TimeoutError: if it does not in `WAIT_S` seconds.
+        TimeoutError: if the condition does not hold within `WAIT_S` seconds.
     """
     end = time.monotonic() + WAIT_S
     while not condition():

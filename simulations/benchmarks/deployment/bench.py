@@ -1,4 +1,4 @@
-"""`consilium bench deployment`: a coordinator and hospitals as real processes over TLS, beside Flower by itself."""
+"""Benchmark `deployment`: coordinator and hospitals as real processes, beside bare Flower."""
 
 import json
 import os
@@ -23,25 +23,25 @@ from simulations.benchmarks.measuring.record import Figures, markdown
 from simulations.cohorts.synthetic import write_synthetic
 
 PATIENTS = 30
-"""Per hospital: so few that a round is spent on everything but training."""
+"""Patients of a hospital, so few that a round is spent on everything but training."""
 
 
 READY = b"Ready after"
 
 
 class DeploymentFigures(Figures):
-    """Everything measured, on which machine and when.
+    """Figures of a deployment on one machine.
 
     Attributes:
-        sites: hospitals, all on this machine.
-        parameters: of the model.
-        ready_s: from starting the coordinator until it answers.
-        first_s: from starting the hospitals until the first round was trained and averaged, statistics included.
-        rounds_s: seconds of each round of training.
-        bare_s: of each round of Flower by itself, with one array of as many bytes.
-        reply_bytes: of a hospital's reply in a round, by its receipt.
-        all_bytes: of all that left a hospital in the run.
-        messages: that left it.
+        sites: number of hospitals.
+        parameters: number of parameters of the model.
+        ready_s: seconds from starting the coordinator until it answers.
+        first_s: seconds from starting the hospitals until the first round was averaged, statistics included.
+        rounds_s: seconds of the rounds of training.
+        bare_s: seconds of the rounds of bare Flower, with one array of as many bytes.
+        reply_bytes: bytes of a hospital's reply in a round, by its receipt.
+        all_bytes: bytes of all messages that left a hospital in the run.
+        messages: number of messages that left a hospital.
     """
 
     sites: int
@@ -56,7 +56,7 @@ class DeploymentFigures(Figures):
 
 
 def run_deployment(sites: int, rounds: int, out: Path | None) -> DeploymentFigures:
-    """Measure a run of synthetic hospitals with few patients, and as many rounds of Flower by itself."""
+    """Measure a run of synthetic hospitals, and as many rounds of bare Flower."""
     with TemporaryDirectory() as name:
         folder = Path(name).resolve()
         cohort = folder / "cohort"
@@ -67,8 +67,8 @@ def run_deployment(sites: int, rounds: int, out: Path | None) -> DeploymentFigur
         parameters = sum(tensor.numel() for tensor in weights)
         homes = [SiteHome(cohort / f"hospital-{number}") for number in range(1, sites + 1)]
         ready_s, first_s, journal = _run(folder, cohort, homes)
-        told = _do("site", "receipts", homes[0].folder, "--json")
-        sizes = [receipt["size_bytes"] for receipt in json.loads(told)]
+        receipts = _do("site", "receipts", homes[0].folder, "--json")
+        sizes = [receipt["size_bytes"] for receipt in json.loads(receipts)]
         (folder / "bare").mkdir()
         measured = DeploymentFigures(
             sites=sites,
@@ -86,7 +86,7 @@ def run_deployment(sites: int, rounds: int, out: Path | None) -> DeploymentFigur
 
 
 def _run(folder: Path, cohort: Path, sites: list[SiteHome]) -> tuple[float, float, list[RoundRecord]]:
-    """(seconds until the coordinator is ready, until the first round is done, the rounds)."""
+    """(seconds until the coordinator is ready, seconds until the first round is done, rounds)."""
     _do(
         "coordinator",
         "init",
@@ -118,15 +118,17 @@ def _run(folder: Path, cohort: Path, sites: list[SiteHome]) -> tuple[float, floa
             text=True,
         )
         assert run.stdout is not None
-        told = (time.monotonic() - begun for line in run.stdout if json.loads(line).get("kind") == "train")
-        first_s = next(told)
+        training_s = (
+            time.monotonic() - begun for line in run.stdout if json.loads(line).get("kind") == "train"
+        )
+        first_s = next(training_s)
         run.communicate()
         (out,) = home.runs.iterdir()
         return ready_s, first_s, [record for record in read_journal(out) if isinstance(record, RoundRecord)]
 
 
 def _join(home: Home, site: SiteHome, name: str) -> None:
-    """Make a hospital ready: without folds, which are for simulations."""
+    """Prepare a hospital for a run, without folds, which are for simulations."""
     settings = site.folder / SITE_FILE
     settings.write_text(re.sub(r"(?m)^fold = .*\n", "", settings.read_text()))
     address = ("--coordinator", f"localhost:{home.settings().port}", "--ca", home.authority)
@@ -141,7 +143,7 @@ def _do(*arguments: object) -> str:
 
 
 def deployment_table(figures: DeploymentFigures) -> str:
-    """A Markdown table of what was measured, and on what."""
+    """Write the figures as a Markdown table."""
     round_s, bare_s = median(figures.rounds_s), median(figures.bare_s)
     bare_bytes = 4 * figures.parameters
     rows = {

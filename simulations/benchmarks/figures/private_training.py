@@ -1,4 +1,4 @@
-"""`consilium bench privacy`: what privacy costs in accuracy on public cohorts, as the table in docs/privacy.md."""
+"""Benchmark `privacy`: accuracy that privacy costs on public cohorts, as in docs/privacy.md."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,10 @@ from simulations.simulate import simulate
 
 @dataclass(frozen=True)
 class Case:
-    """A cohort at some epsilons and a delta; figures are of `metric`, the mean over hospitals if `by_hospital`."""
+    """Cohort at epsilons and a delta, scored by one metric.
+
+    `by_hospital` takes the mean of `metric` over hospitals.
+    """
 
     cohort: str
     epsilons: tuple[float, ...]
@@ -36,7 +39,7 @@ CASES = (
 
 
 def run_case(case: Case, data: Path | None, out: Path) -> list[Result]:
-    """Simulate a case with each of its seeds into folders of `out`; what is there already is not run again.
+    """Simulate a case with all its seeds; a result that is already in `out` is not run again.
 
     Raises:
         InputError: if the cohort's data are not there.
@@ -79,20 +82,20 @@ def run_case(case: Case, data: Path | None, out: Path) -> list[Result]:
 
 
 def run_all(cohorts: Sequence[str] | None, data: Path | None, out: Path) -> list[tuple[Case, list[Result]]]:
-    """Every case, or those of some cohorts.
+    """Run all cases, or the cases of some cohorts.
 
     Raises:
         InputError: for a cohort without a case, or whose data are not there.
     """
     chosen = [case for case in CASES if cohorts is None or case.cohort in cohorts]
     if unknown := set(cohorts or ()) - {case.cohort for case in CASES}:
-        known = ", ".join(dict.fromkeys(case.cohort for case in CASES))
-        raise InputError(min(unknown), "is not among the cohorts of this table", f"choose from {known}")
+        choices = ", ".join(dict.fromkeys(case.cohort for case in CASES))
+        raise InputError(min(unknown), "is not among the cohorts of this table", f"choose from {choices}")
     return [(case, run_case(case, data, out)) for case in chosen]
 
 
 def privacy_table(cases: Sequence[tuple[Case, list[Result]]]) -> str:
-    """A Markdown table: mean ± standard deviation over seeds, and the machine of the last run."""
+    """Write a Markdown table: mean ± standard deviation over seeds, and the machine."""
     head = ["cohort", "seeds", "metric", "privacy", "noise", "spent", "federated", "hospital alone", "pooled"]
     rows = [head]
     for case, results in cases:
@@ -110,8 +113,8 @@ def _rows(case: Case, results: list[Result]) -> Iterator[list[str]]:
     ]
     together = [result.tasks[task].get("federated", {}) for result in results]
     yield [*first, "none", "", "", _over(case, together), *others]
-    for place, epsilon in enumerate(case.epsilons):
-        runs = [result.privacy[place] for result in results]
+    for index, epsilon in enumerate(case.epsilons):
+        runs = [result.privacy[index] for result in results]
         spent = max(run.spent for run in runs if run.spent is not None)
         private = _over(case, [run.tasks.get(task, {}) for run in runs])
         terms = f"({epsilon:g}, {case.delta:g})"
@@ -120,8 +123,8 @@ def _rows(case: Case, results: list[Result]) -> Iterator[list[str]]:
 
 def _over(case: Case, metrics: Sequence[dict[str, MetricSummary]]) -> str:
     figures = []
-    for each in metrics:
-        summary = each.get(case.metric)
+    for scores in metrics:
+        summary = scores.get(case.metric)
         if summary is None:
             continue
         groups = [value for value in summary.groups.values() if value is not None]

@@ -1,4 +1,4 @@
-"""`consilium bench figures`: every public cohort with the defaults, as the table in the README."""
+"""Benchmark `figures`: every public cohort with the defaults, as in the README."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,14 +17,14 @@ COHORTS: dict[str, int | None] = {
     "tcga-brca": 2,
     "tcga-pan5": 2,
 }
-"""Cohort -> how many folds to hold out in turn; None for all there are."""
+"""Cohort -> number of folds to hold out in turn; None for all folds."""
 
 
 UNKNOWN_SUMMARY = summarise([])
 
 
 def run_figures(cohorts: Sequence[str], data: Path | None, seed: int, out: Path) -> list[Result]:
-    """Simulate each cohort into a folder of `out`; one whose result is there is not run again.
+    """Simulate cohorts; a result that is already in `out` is not run again.
 
     Raises:
         InputError: if a cohort is unknown or its data are not there.
@@ -56,9 +56,9 @@ def run_figures(cohorts: Sequence[str], data: Path | None, seed: int, out: Path)
 
 
 def public_cohorts_table(results: Sequence[Result]) -> str:
-    """A Markdown table of every task's headline metric by arm, and what it took on which machine."""
+    """Write a Markdown table of every task's headline metric by arm, with time and memory."""
     arms: list[Arm] = [
-        arm for arm in ARMS if any(arm in found for r in results for found in r.tasks.values())
+        arm for arm in ARMS if any(arm in outcome_arms for r in results for outcome_arms in r.tasks.values())
     ]
     head = ["cohort", "hospitals", "patients", "metric", *arms, "s / round", "minutes", "MB"]
     rows = [head]
@@ -88,14 +88,17 @@ def public_cohorts_table(results: Sequence[Result]) -> str:
 
 
 def _within_subgroups(result: Result, task: str, arms: Sequence[Arm]) -> list[str]:
-    """The headline metric within each named subgroup, mean over subgroups; nothing where hospitals are the groups."""
-    found = [(result.headline(task, arm) or UNKNOWN_SUMMARY).groups for arm in arms]
-    if not any(found) or all(set(groups) <= set(result.hospitals) for groups in found):
+    """Headline metric within named subgroups, mean over subgroups.
+
+    There is none where the hospitals are the subgroups.
+    """
+    scores_by_arm = [(result.headline(task, arm) or UNKNOWN_SUMMARY).groups for arm in arms]
+    if not any(scores_by_arm) or all(set(groups) <= set(result.hospitals) for groups in scores_by_arm):
         return []
     cells = []
-    for groups in found:
-        known = [score for score in groups.values() if score is not None]
-        cells.append(f"{sum(known) / len(known):.3f}" if known else "")
+    for groups in scores_by_arm:
+        defined = [score for score in groups.values() if score is not None]
+        cells.append(f"{sum(defined) / len(defined):.3f}" if defined else "")
     return cells
 
 

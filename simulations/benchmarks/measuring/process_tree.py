@@ -1,4 +1,4 @@
-"""What a process and everything below it take: memory that is really theirs, and processor time. Linux alone."""
+"""Memory and processor time of a process and its descendants, on Linux."""
 
 import os
 import re
@@ -20,7 +20,7 @@ EVERY_S = 0.25
 
 
 def require_proc(command: str) -> None:
-    """Refuse to measure what the system cannot tell.
+    """Refuse to measure on a system without Linux's /proc.
 
     Raises:
         InputError: on a system without /proc/PID/smaps_rollup.
@@ -30,40 +30,46 @@ def require_proc(command: str) -> None:
 
 
 def tree(pid: int) -> list[int]:
-    """This process and all its descendants."""
+    """Ids of a process and all its descendants."""
     children: dict[int, list[int]] = {}
     for folder in _PROC.iterdir():
         if folder.name.isdigit() and (fields := _stat(int(folder.name))):
             children.setdefault(int(fields[1]), []).append(int(folder.name))
-    found = [pid]
-    for each in found:
-        found += children.get(each, [])
-    return found
+    pids = [pid]
+    for descendant in pids:
+        pids += children.get(descendant, [])
+    return pids
 
 
 def memory(pid: int) -> int:
-    """Bytes of a process tree: proportional set size, by which a page that n processes share counts for 1/n each."""
+    """Bytes of a process tree, by proportional set size.
+
+    A page that n processes share counts for 1/n in each of them.
+    """
     total = 0
-    for each in tree(pid):
+    for descendant in tree(pid):
         try:
-            found = _PSS.search((_PROC / str(each) / "smaps_rollup").read_text())
-        except (OSError, ValueError):  # it has ended since
+            match = _PSS.search((_PROC / str(descendant) / "smaps_rollup").read_text())
+        except (OSError, ValueError):  # the process has ended since
             continue
-        total += int(found[1]) * 1024 if found else 0
+        total += int(match[1]) * 1024 if match else 0
     return total
 
 
 def processor_seconds(pid: int) -> float:
-    """Of a process tree so far, processes that have ended and were waited for included."""
+    """Processor seconds of a process tree so far.
+
+    Descendants that have ended and were waited for are included.
+    """
     ticks = 0
-    for each in tree(pid):
-        if fields := _stat(each):
+    for descendant in tree(pid):
+        if fields := _stat(descendant):
             ticks += sum(int(part) for part in fields[11:15])
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _stat(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat after the command's name; nothing once it has ended."""
+    """Fields of /proc/PID/stat after the command's name; none once the process has ended."""
     try:
         return (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -72,11 +78,11 @@ def _stat(pid: int) -> list[str]:
 
 @dataclass
 class Watch:
-    """Looks at the memory of a process tree every `EVERY_S` seconds; a context manager.
+    """Context manager that samples the memory of a process tree every `EVERY_S` seconds.
 
     Attributes:
-        pid: the root of the tree.
-        peak: the most bytes seen.
+        pid: root of the tree.
+        peak: most bytes of a sample.
     """
 
     pid: int
@@ -84,7 +90,7 @@ class Watch:
     _over: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> Self:
-        """Begin to look."""
+        """Start to sample."""
         self._thread = threading.Thread(target=self._look, daemon=True)
         self._thread.start()
         return self
@@ -92,7 +98,7 @@ class Watch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop."""
+        """Stop sampling."""
         self._over.set()
         self._thread.join()
 

@@ -1,4 +1,4 @@
-"""Record that all benchmarks share: figures with their machine and date, a JSON file and a Markdown table."""
+"""Figures of a benchmark with machine and date, as a JSON file and a Markdown table."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -36,7 +36,10 @@ def origin(machine: Machine, date: datetime) -> str:
 
 
 def markdown(alignment: str, rows: Iterable[Sequence[str]]) -> str:
-    """Write rows as a Markdown table whose first row is the head; `alignment` has `l` or `r` per column."""
+    """Write rows as a Markdown table; `alignment` has `l` or `r` per column.
+
+    The first row is the head.
+    """
     head, *body = rows
     rule = ["---" if side == "l" else "---:" for side in alignment]
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, *body))

@@ -1,7 +1,7 @@
-"""What benchmarks are run on: a model and a batch of patients of a known size.
+"""Workloads of the benchmarks: a model and a batch of patients of a known size.
 
 The reference configuration is that of a large multimodal study: 1,000 genes and 300 proteins on scale-free graphs, 32
-clinical features, 4,096 imaging features, hidden width 64 at every level. It is made in code, from a seed.
+clinical features, 4,096 imaging features, hidden width 64 at every level. The code makes it from a seed.
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ GENES, PROTEINS, CLINICAL, IMAGING = 1000, 300, 32, 16 * 256
 
 
 LINKS = 8
-"""Edges that every node but the first few brings into its graph: 7,936 between the genes, 2,336 between proteins."""
+"""Edges that a node, but for the first few, brings into its graph: 7,936 between genes, 2,336 between proteins."""
 
 
 PATHWAYS, MEMBERS = 50, 40
@@ -44,7 +44,7 @@ BINS = 12
 
 @dataclass(frozen=True)
 class Workload:
-    """A federation, its graphs, and a batch of its patients; `cuts` are its hazard intervals."""
+    """Federation with its graphs, a batch of patients, and `cuts`, the hazard intervals."""
 
     name: str
     federation: Federation
@@ -53,21 +53,24 @@ class Workload:
     cuts: dict[str, Tensor]
 
     def model(self, seed: int = 0) -> HierarchicalMultimodalGNN:
-        """A fresh model, every parameter away from 0 so that no path is idle."""
+        """Make a model whose parameters are all away from 0, so that no path is idle."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             model = HierarchicalMultimodalGNN(self.federation, self.prior)
             with torch.no_grad():
-                for own in model.parameters():
-                    own.add_(0.05 * torch.randn_like(own))
+                for parameter in model.parameters():
+                    parameter.add_(0.05 * torch.randn_like(parameter))
         return model
 
 
 def reference(patients: int = 32, seed: int = 0) -> Workload:
-    """The reference configuration with random patients, each without 30% of the modalities; no dropout."""
+    """Make the reference configuration with random patients and no dropout.
+
+    Every modality is absent for 30% of the patients.
+    """
     draw = np.random.default_rng(seed)
     sizes = {"clinical": CLINICAL, "rna": GENES, "protein": PROTEINS, "imaging": IMAGING}
-    names = {name: tuple(f"{name}{place}" for place in range(size)) for name, size in sizes.items()}
+    names = {name: tuple(f"{name}{index}" for index in range(size)) for name, size in sizes.items()}
     federation = Federation(
         name="reference",
         modalities=(
@@ -113,12 +116,12 @@ def reference(patients: int = 32, seed: int = 0) -> Workload:
 
 
 def privacy_for(patients: int) -> Privacy:
-    """Terms under which a batch of so many patients is as expected, and every parameter is trained."""
+    """Terms for an expected batch of so many patients, training every parameter."""
     return Privacy(noise_multiplier=1.1, sampling_rate=0.1, expected_batch_size=patients, learn="all")
 
 
 def of_cohort(cohort: str, data: Path | None, patients: int) -> Workload:
-    """The model that is shipped, on `patients` of a cohort's patients with what they lack; no dropout.
+    """Make the shipped model, without dropout, and `patients` of a cohort's patients.
 
     Raises:
         InputError: if the cohort's data are not there.
@@ -136,21 +139,24 @@ def of_cohort(cohort: str, data: Path | None, patients: int) -> Workload:
 
 
 def scale_free(nodes: int, links: int, draw: np.random.Generator) -> Iterator[tuple[int, int]]:
-    """The (nodes - links) x links edges of a graph grown by preferential attachment (Barabasi & Albert 1999)."""
+    """Grow the edges of a scale-free graph by preferential attachment.
+
+    There are (nodes - links) x links edges (Barabasi & Albert 1999).
+    """
     ends: list[int] = list(range(links))
     for node in range(links, nodes):
         chosen: set[int] = set()
         while len(chosen) < links:  # an end of an edge drawn at random is a node drawn by its degree
             chosen.add(ends[draw.integers(len(ends))])
-        for other in sorted(chosen):
-            ends += [node, other]
-            yield node, other
+        for neighbour in sorted(chosen):
+            ends += [node, neighbour]
+            yield node, neighbour
 
 
 def _pathways(names: tuple[str, ...], draw: np.random.Generator) -> Membership:
     pairs = [
-        (f"pathway{place}", names[node])
-        for place in range(PATHWAYS)
+        (f"pathway{index}", names[node])
+        for index in range(PATHWAYS)
         for node in draw.choice(len(names), MEMBERS, replace=False)
     ]
     members = membership(names, pairs)
@@ -170,4 +176,4 @@ def _patients(federation: Federation, patients: int, draw: np.random.Generator) 
         "response": torch.from_numpy(draw.integers(3, size=(patients, 1))).float(),
         "toxicity": torch.from_numpy(draw.integers(2, size=(patients, 3))).float(),
     }
-    return PatientBatch(values, observed, labels, {name: own >= 0 for name, own in labels.items()})
+    return PatientBatch(values, observed, labels, {name: label >= 0 for name, label in labels.items()})

@@ -1,4 +1,4 @@
-"""How long a step takes, and how far memory rises in it, on the processor or on a GPU."""
+"""Time and peak memory of a step, on the processor or on a GPU."""
 
 import ctypes
 import gc
@@ -12,7 +12,7 @@ CPU = torch.device("cpu")
 
 
 def seconds(step: Callable[[], object], device: torch.device = CPU) -> float:
-    """CPU seconds of a step; on a GPU the seconds until it has finished."""
+    """CPU seconds of a step; on a GPU the seconds until the step has finished."""
     if device.type == "cpu":
         start = time.process_time()
         step()
@@ -25,14 +25,17 @@ def seconds(step: Callable[[], object], device: torch.device = CPU) -> float:
 
 
 def peak(step: Callable[[], object], device: torch.device = CPU) -> float:
-    """MB that a step takes at its peak beyond what was there: resident size (Linux with glibc only), or GPU memory."""
+    """MB of a step's peak above the memory before it.
+
+    On the processor the resident size counts (Linux with glibc only), on a GPU its memory.
+    """
     gc.collect()
     if device.type != "cpu":
         torch.cuda.reset_peak_memory_stats(device)
         allocated = torch.cuda.memory_allocated(device)
         step()
         return (torch.cuda.max_memory_allocated(device) - allocated) / 2**20
-    ctypes.CDLL(None).malloc_trim(0)  # or what preparing left free would hide what the step needs
+    ctypes.CDLL(None).malloc_trim(0)  # memory that preparing left free would hide the need of the step
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew from here
     before = _resident("VmRSS")
     step()

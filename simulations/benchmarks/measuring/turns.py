@@ -1,6 +1,6 @@
-"""Processes that are measured beside one another: each with an environment of its own, taking turns step by step.
+"""Processes measured side by side, taking steps in turn.
 
-So a busy machine is busy for all of them.
+Because of the turns a busy machine is busy for all processes.
 """
 
 import time
@@ -11,14 +11,16 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 Step = Callable[[], float]
-"""Takes a step and returns the seconds it took."""
+"""Function that takes a step and returns its seconds."""
 
 
 @contextmanager
 def process(target: Callable[..., None], *arguments: Any) -> Iterator[Connection]:
-    """A process that calls `target` with its end of a connection and the arguments, and ends with the context.
+    """Start a process that calls `target` with a connection and the arguments.
 
-    The target sends what it likes, and then calls `serve`.
+    The process ends with the context.
+
+    The target may send messages first, and then calls `serve`.
     """
     context = get_context("spawn")
     here, there = context.Pipe()
@@ -34,16 +36,19 @@ def process(target: Callable[..., None], *arguments: Any) -> Iterator[Connection
 
 
 def serve(pipe: Connection, step: Step) -> None:
-    """Take a step for every True that comes, and tell its seconds."""
+    """Take a step for every True that arrives, and send back its seconds."""
     while pipe.recv():
         pipe.send(step())
 
 
 def in_turns(running: Mapping[str, Connection], duration: float, least: int) -> dict[str, list[float]]:
-    """Seconds of each process's steps, one at a time in turn, for about so many seconds and `least` steps of each."""
+    """Time the steps of several processes, one step at a time in turn.
+
+    It takes about `duration` seconds, and at least `least` steps of a process.
+    """
     taken: dict[str, list[float]] = {name: [] for name in running}
     end = time.monotonic() + duration
-    while time.monotonic() < end or any(len(own) < least for own in taken.values()):
+    while time.monotonic() < end or any(len(times) < least for times in taken.values()):
         for name, pipe in running.items():
             pipe.send(True)
             taken[name].append(float(pipe.recv()))

@@ -1,8 +1,8 @@
-"""`consilium bench rounds`: what an engine adds to each message to a hospital, beside Flower's own simulation on Ray.
+"""Benchmark `rounds`: time that an engine adds to a message, beside Flower's engine on Ray.
 
-The same two apps run on every engine, on hospitals with so few patients that there is little to train. What the apps
-themselves take is measured in their own processes and subtracted; what is left is the engine's: carrying messages,
-waiting, and starting things.
+The same two apps run on every engine, on hospitals with so few patients that there is little to train. The time of the
+apps is measured in their processes and subtracted; the rest belongs to the engine: carrying messages, waiting, and
+starting processes.
 """
 
 import importlib.util
@@ -24,27 +24,29 @@ ENGINES = ("serial", "processes", "ray")
 
 
 PATIENTS = 12
-"""Per hospital: so few that training is over before it has begun."""
+"""Patients of a hospital, so few that training takes hardly any time."""
 
 
 LEAST_S = 1e-4
-"""What can be told apart from nothing: a difference of two times that are a hundred times as long."""
+"""Smallest difference that can be measured between two times that are a hundred times as long."""
 
 
 SMALL = {"genes": 16, "proteins": 4, "clinical": 4, "imaging": 4}
 
 
 class Overhead(Record):
-    """One engine with so many sites: medians over the rounds after the first of all repeats, in seconds and MiB.
+    """Overhead of one engine with so many sites, in seconds and MiB.
+
+    Figures are medians over the rounds after the first of all repeats.
 
     Attributes:
-        workers: sites that are played at a time.
-        starting_s: from the start of the process until the first round was asked for.
-        round_s: of a whole round.
-        message_s: of the engine per message: `workers` times the round less the ServerApp's own work, less the time
-            in the hospitals' app, over the messages of a round.
-        message_processor_s: of the engine per message on all processors, less that of both apps.
-        peak_mib: the most memory of the process and all it started, Ray's daemons among them.
+        workers: number of sites that run at a time.
+        starting_s: seconds from the start of the process to the first request of a round.
+        round_s: seconds of a whole round.
+        message_s: seconds of the engine per message: `workers` times the round less the work of the ServerApp, less
+            the time in the hospitals' app, over the messages of a round.
+        message_processor_s: seconds of the engine per message on all processors, less those of both apps.
+        peak_mib: most memory of the process and its descendants, Ray's daemons among them.
     """
 
     engine: str
@@ -58,7 +60,7 @@ class Overhead(Record):
 
 
 class RoundsFigures(Figures):
-    """Everything measured, on which machine and when."""
+    """Overheads of all engines and numbers of sites."""
 
     rounds: int
     repeats: int
@@ -73,15 +75,17 @@ def run_rounds(
     out: Path | None,
     say: Callable[[str], None] = lambda text: None,
 ) -> RoundsFigures:
-    """Measure every engine with every number of sites; engines take turns, so that a busy minute meets all of them.
+    """Measure every engine with every number of sites.
+
+    Engines take turns, so that a busy minute is shared by all of them.
 
     Args:
-        engines: of `ENGINES`.
+        engines: some of `ENGINES`.
         sites: numbers of sites.
-        rounds: of training in a run.
-        repeats: runs of each.
-        out: a file for the figures, as JSON.
-        say: hears what is being run.
+        rounds: number of training rounds in a run.
+        repeats: number of runs of an engine.
+        out: JSON file for the figures.
+        say: called with the progress.
 
     Raises:
         InputError: if the system or the engines cannot be measured here.
@@ -101,7 +105,7 @@ def run_rounds(
                 for engine in engines:
                     say(f"{count} sites, {engine}, {repeat + 1} of {repeats}")
                     runs[engine].append(run_measured(cohort, engine))
-            rows += [_overhead(engine, count, found) for engine, found in runs.items()]
+            rows += [_overhead(engine, count, engine_runs) for engine, engine_runs in runs.items()]
     measured = RoundsFigures(rounds=rounds, repeats=repeats, rows=tuple(rows))
     measured.write(out)
     return measured
@@ -116,15 +120,15 @@ def _cohort(folder: Path, sites: int, rounds: int) -> Path:
 
 def _overhead(engine: str, sites: int, runs: Sequence[MeasuredRun]) -> Overhead:
     workers = 1 if engine == "serial" else min(available_cores(), sites)
-    rounds = [each for run in runs for each in run.rounds[1:]]  # the first warms up
-    walls = [(workers * (each.seconds - each.server_s) - each.app_s) / sites for each in rounds]
-    processor = [(each.processor_s - each.server_s - each.app_processor_s) / sites for each in rounds]
+    rounds = [round_ for run in runs for round_ in run.rounds[1:]]  # the first round warms up
+    walls = [(workers * (round_.seconds - round_.server_s) - round_.app_s) / sites for round_ in rounds]
+    processor = [(round_.processor_s - round_.server_s - round_.app_processor_s) / sites for round_ in rounds]
     return Overhead(
         engine=engine,
         sites=sites,
         workers=workers,
         starting_s=median(run.starting_s for run in runs),
-        round_s=median(each.seconds for each in rounds),
+        round_s=median(round_.seconds for round_ in rounds),
         message_s=median(walls),
         message_processor_s=median(processor),
         peak_mib=median(run.peak_mib for run in runs),
@@ -132,7 +136,7 @@ def _overhead(engine: str, sites: int, runs: Sequence[MeasuredRun]) -> Overhead:
 
 
 def rounds_table(figures: RoundsFigures) -> str:
-    """A Markdown table of what was measured, and on what; ratios are Ray's figure over that of the row."""
+    """Write the overheads as a Markdown table, with ratios of Ray's figure to the row's."""
     heads = ["engine", "sites", "start, s", "round, s", "ms/message", "Ray's", "CPU ms/message", "Ray's"]
     heads += ["memory, MiB", "Ray's"]
     rows = [heads]

@@ -1,4 +1,4 @@
-"""Runs a federation on one engine in a process of its own, and measures that process and all it starts."""
+"""Run of a federation on one engine in a measured process."""
 
 import json
 import os
@@ -21,12 +21,13 @@ MIB = 2**20
 
 @dataclass(frozen=True)
 class MeasuredRound:
-    """One round of training.
+    """Times of one round of training.
 
     Attributes:
-        seconds: from the end of the round before, packing and averaging included; of the first from its requests.
-        processor_s: of the whole process tree.
-        app_s, app_processor_s: of the hospitals' app, over all messages.
+        seconds: seconds since the end of the round before, packing and averaging included; the first round counts from
+            its requests.
+        processor_s: processor seconds of the whole process tree.
+        app_s, app_processor_s: seconds of the hospitals' app, over all messages.
         server_s: processor seconds of the ServerApp itself.
     """
 
@@ -39,13 +40,13 @@ class MeasuredRound:
 
 @dataclass(frozen=True)
 class MeasuredRun:
-    """A run from the start of its process to its end.
+    """Times and memory of a run from the start of its process to its end.
 
     Attributes:
-        starting_s: until the first round was asked for, the hospitals' statistics included.
-        rounds: of training.
-        peak_mib: the most memory of the process tree; a page that processes share counts once.
-        growth_mib: memory at the end of the last round over that at the end of the first.
+        starting_s: seconds until the first request of a round, the hospitals' statistics included.
+        rounds: rounds of training.
+        peak_mib: most memory of the process tree; a page that processes share counts once.
+        growth_mib: memory at the end of the last round less memory at the end of the first.
     """
 
     starting_s: float
@@ -81,7 +82,7 @@ def run_measured(cohort: Path, engine: str) -> MeasuredRun:
         ):
             assert process.stdout is not None
             for line in process.stdout:
-                if not line.startswith("["):  # Ray speaks up on standard output
+                if not line.startswith("["):  # Ray writes to standard output too
                     continue
                 exchanges.append(tuple(json.loads(line)))
                 processor.append(processor_seconds(process.pid))
@@ -90,18 +91,18 @@ def run_measured(cohort: Path, engine: str) -> MeasuredRun:
         if process.returncode != 0 or not exchanges:
             raise InputError(f"the {engine} engine", "did not finish", "see its message above")
         apps = _noted(out / NOTES)
-    training = [place for place, told in enumerate(exchanges) if told[0] == "train"]
+    training = [index for index, exchange in enumerate(exchanges) if exchange[0] == "train"]
     return MeasuredRun(
         starting_s=ended[0] - exchanges[0][2],
         rounds=tuple(
             MeasuredRound(
-                seconds=exchanges[place][5] if place else exchanges[place][2],
-                processor_s=processor[place] - (processor[place - 1] if place else 0.0),
-                app_s=apps[exchanges[place][1]][0],
-                app_processor_s=apps[exchanges[place][1]][1],
-                server_s=exchanges[place][4],
+                seconds=exchanges[index][5] if index else exchanges[index][2],
+                processor_s=processor[index] - (processor[index - 1] if index else 0.0),
+                app_s=apps[exchanges[index][1]][0],
+                app_processor_s=apps[exchanges[index][1]][1],
+                server_s=exchanges[index][4],
             )
-            for place in training
+            for index in training
         ),
         peak_mib=watch.peak / MIB,
         growth_mib=(held[training[-1]] - held[training[0]]) / MIB,
@@ -109,7 +110,7 @@ def run_measured(cohort: Path, engine: str) -> MeasuredRun:
 
 
 def _noted(folder: Path) -> dict[int, tuple[float, float]]:
-    """Round of training -> wall-clock and processor seconds of the hospitals' app, over all messages."""
+    """Round of training -> (seconds, processor seconds) of the hospitals' app."""
     sums: dict[int, list[float]] = defaultdict(lambda: [0.0, 0.0])
     for file in folder.iterdir():
         for line in file.read_text().splitlines():

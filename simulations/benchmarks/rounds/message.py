@@ -1,7 +1,7 @@
-"""`consilium bench message`: what one message costs at a hospital, where each is a process of its own.
+"""Benchmark `message`: time of one message at a hospital, which starts a process for each.
 
 A site folder is made as a hospital makes it, and its launcher is started again and again with the request of one round:
-first with nothing kept of its tables, then with what an earlier message kept.
+first without a cache of its tables, then with the cache of an earlier message.
 """
 
 import hashlib
@@ -69,20 +69,20 @@ NODE = 41
 
 
 PACKAGES = 12
-"""How many packages are told one by one; the others are added up."""
+"""Number of packages with a row in the table; the others are added up."""
 
 
 class MessageCost(Record):
-    """Of one kind of message: median seconds of wall-clock time by part, and until the process has ended.
+    """Median seconds of one kind of message, by part and until the process has ended.
 
     Attributes:
-        cohort: its largest hospital is asked.
-        patients: of that hospital.
-        private: whether under differential privacy.
-        kept: whether an earlier message's process has left what it built.
-        seconds: part -> median.
-        total: from starting the process until it has ended.
-        cpu: of the processor in that time, which other work on the machine changes less.
+        cohort: cohort whose largest hospital answers.
+        patients: number of patients of that hospital.
+        private: whether the message is under differential privacy.
+        kept: whether the process of an earlier message has left its cache.
+        seconds: part -> median wall-clock seconds.
+        total: seconds from the start of the process to its end.
+        cpu: processor seconds of the process, which other work on the machine changes less.
     """
 
     cohort: str
@@ -95,11 +95,11 @@ class MessageCost(Record):
 
 
 class MessageFigures(Figures):
-    """Everything measured, on which machine and when.
+    """Times of all kinds of messages, and of imported packages.
 
     Attributes:
-        repeats: processes per kind of message.
-        packages: package -> seconds in its own modules, with and without privacy, as `python -X importtime` says.
+        repeats: number of processes for a kind of message.
+        packages: package -> seconds in its own modules, without and with privacy, by `python -X importtime`.
     """
 
     repeats: int
@@ -108,7 +108,7 @@ class MessageFigures(Figures):
 
 
 def run_message(cohorts: Sequence[str], data: Path | None, repeats: int, out: Path | None) -> MessageFigures:
-    """Measure a round's message at the largest hospital of each cohort, without and with privacy.
+    """Measure a round's message at the cohorts' largest hospitals, without and with privacy.
 
     Raises:
         InputError: if a cohort's data are not there.
@@ -131,13 +131,13 @@ def run_message(cohorts: Sequence[str], data: Path | None, repeats: int, out: Pa
 
 
 class AskedHospital:
-    """A hospital that has approved a federation, and the request of its first round.
+    """Hospital that has approved a federation, and the request of its first round.
 
     Args:
-        cohort: by name; its largest hospital.
+        cohort: name of the cohort, whose largest hospital is taken.
         data: folder of public data.
-        private: under differential privacy.
-        folder: an empty one, for all that is written.
+        private: whether the federation is under differential privacy.
+        folder: empty folder for all files.
     """
 
     def __init__(self, cohort: str, data: Path | None, private: bool, folder: Path) -> None:
@@ -149,7 +149,7 @@ class AskedHospital:
             federation = with_privacy(federation, PRIVACY)
             save(federation, proposal / FILE_NAME)
         sites = {site: read_cohort(site, federation) for site in find_sites(proposal)}
-        site = max(sites, key=lambda each: len(sites[each].batch))
+        site = max(sites, key=lambda folder: len(sites[folder].batch))
         self.patients = len(sites[site].batch)
         self.home = _made_ready(site, proposal)
         batch = sites[site].batch
@@ -180,45 +180,45 @@ class AskedHospital:
         folder.mkdir()
         for name, content in (objects | {BUNDLE: bundle}).items():
             (folder / name).write_bytes(content)
-        told = {
+        index = {
             "message": message_id,
             "root": root,
             "objects": sorted(objects),
             "bundle": hashlib.sha256(bundle).hexdigest(),
             "version": version(PACKAGE),
         }
-        (folder / INDEX).write_text(json.dumps(told))
+        (folder / INDEX).write_text(json.dumps(index))
 
     def cost(self, kept: bool, repeats: int) -> MessageCost:
-        """Median seconds of `repeats` processes, after one that leaves all files in the system's cache."""
+        """Measure `repeats` processes, after one that leaves all files in the system's cache."""
         self._answer()
-        found: list[MeasuredMessage] = []
+        answers: list[MeasuredMessage] = []
         for _ in range(repeats):
             if not kept:
                 shutil.rmtree(self.home.cache, ignore_errors=True)
-            found.append(self._answer())
+            answers.append(self._answer())
         return MessageCost(
             cohort=self.cohort,
             patients=self.patients,
             private=self.private,
             kept=kept,
-            seconds={name: median(one.seconds.get(name, 0.0) for one in found) for name in COLUMNS},
-            total=median(one.total for one in found),
-            cpu=median(one.cpu for one in found),
+            seconds={name: median(answer.seconds.get(name, 0.0) for answer in answers) for name in COLUMNS},
+            total=median(answer.total for answer in answers),
+            cpu=median(answer.cpu for answer in answers),
         )
 
     def packages(self) -> dict[str, float]:
-        """Package -> seconds spent in its own modules while they were imported."""
-        before, _, after = self._answer("-X", "importtime").told.split(f"{ASIDE}\n")
+        """Package -> seconds in its own modules while they were imported."""
+        before, _, after = self._answer("-X", "importtime").stderr.split(f"{ASIDE}\n")
         spent: Counter[str] = Counter()
-        for own, module in re.findall(
+        for microseconds, module in re.findall(
             r"^import time: +(\d+) \| +\d+ \| +([^.\n]+)", before + after, re.MULTILINE
         ):
-            spent[module] += int(own)
+            spent[module] += int(microseconds)
         return {name: microseconds / 1e6 for name, microseconds in spent.items()}
 
     def _answer(self, *options: str) -> "MeasuredMessage":
-        """One process, its ledger a new one."""
+        """Answer the request by one process with a new ledger."""
         shutil.rmtree(self.home.folder / "ledger", ignore_errors=True)
         (self.home.folder / HEAD_FILE).unlink(missing_ok=True)
         with TemporaryDirectory(dir=self._folder) as state:
@@ -244,22 +244,22 @@ class AskedHospital:
 
 @dataclass(frozen=True)
 class MeasuredMessage:
-    """Seconds by part, in all and of the processor, and what the process said on stderr."""
+    """Seconds by part, in all and of the processor, and the standard error of a process."""
 
     seconds: dict[str, float]
     total: float
     cpu: float
-    told: str
+    stderr: str
 
 
 def _children_cpu() -> float:
-    """Processor seconds of all processes that were started here and have ended."""
+    """Processor seconds of all ended child processes."""
     spent = resource.getrusage(resource.RUSAGE_CHILDREN)
     return spent.ru_utime + spent.ru_stime
 
 
 def _made_ready(site: Path, proposal: Path) -> Home:
-    """The site folder with a node key and an approved copy of the federation file, as before `site start`."""
+    """Prepare a site folder up to `site start`: node key and approved federation file."""
     home = Home(site.resolve())
     private, public = new_key()
     home.key.parent.mkdir(mode=0o700)
@@ -272,7 +272,7 @@ def _made_ready(site: Path, proposal: Path) -> Home:
 
 
 def message_table(figures: MessageFigures) -> str:
-    """A Markdown table of the costs and one of the packages, and what they were measured on."""
+    """Write the times as two Markdown tables, of messages and of packages."""
     head = ["hospital", "privacy", "kept", *COLUMNS, "all", "CPU"]
     rows = [
         head,
@@ -295,7 +295,7 @@ def message_table(figures: MessageFigures) -> str:
 
 
 def _packages(figures: MessageFigures) -> str:
-    """The dearest packages, each without what it imports of others."""
+    """Table of the slowest packages, without their imports of other packages."""
     ranked = sorted(figures.packages.items(), key=lambda item: -max(item[1]))
     rows = [["imported package", "s", "s with privacy"]]
     rows += [[name, f"{plain:.2f}", f"{private:.2f}"] for name, (plain, private) in ranked[:PACKAGES]]

@@ -1,4 +1,4 @@
-"""One message at a hospital, timed: what its launcher does, in a process of its own; prints JSON.
+"""Process that answers one message at a hospital, timed; prints JSON.
 
 Flower's own network calls are left out, and so is reading the request from the benchmark's file.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 INDEX, BUNDLE = "index.json", "bundle.fab"
-"""Of a request's folder, beside a file per object of the message."""
+"""Files of a request's folder, beside a file per object of the message."""
 
 
 START, IMPORTS, OTHER = "start", "imports", "other"
@@ -26,7 +26,7 @@ UNTIMED, UNTIMED_CPU = "untimed", "untimed CPU"
 
 
 ASIDE = "aside"
-"""A line on stderr before and after what is not timed."""
+"""Line on stderr before and after the part that is not timed."""
 
 
 PARTS = {
@@ -43,11 +43,11 @@ PARTS = {
     ),
     "gate, receipt": ("client.runtime.launcher.Launcher.release",),
 }
-"""Part -> the functions it is spent in, less the imports and other parts within; `tables` has the graphs, if kept."""
+"""Part -> its functions, less the imports and other parts within; `tables` has the graphs, if they are cached."""
 
 
 class Clock:
-    """Wall-clock seconds by part; a part within another counts for itself alone."""
+    """Wall-clock seconds by part; a part within another part counts for itself alone."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
@@ -59,7 +59,7 @@ class Clock:
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
-        """Count the time in here for a part."""
+        """Count the time of the context for a part."""
         self._count()
         self._parts.append(name)
         try:
@@ -74,7 +74,7 @@ class Clock:
         self._since = now
 
     def watched(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function, its time counted for a part."""
+        """Wrap a function so that its time counts for a part."""
 
         @wraps(function)
         def timed(*arguments: Any, **options: Any) -> Any:
@@ -88,19 +88,22 @@ class Clock:
 
 def _watch(clock: Clock, module: str) -> None:
     """Time the functions of a module that make up a part."""
-    for part, places in PARTS.items():
-        for place in places:
-            if not place.startswith(f"{module}."):
+    for part, functions in PARTS.items():
+        for path in functions:
+            if not path.startswith(f"{module}."):
                 continue
             owner: Any = importlib.import_module(module)
-            *classes, function = place.removeprefix(f"{module}.").split(".")
+            *classes, function = path.removeprefix(f"{module}.").split(".")
             for name in classes:
                 owner = getattr(owner, name)
             setattr(owner, function, clock.watched(part, getattr(owner, function)))
 
 
 def main(site: Path, request: Path, begun: float) -> dict[str, float]:
-    """Seconds by part of answering one request by a process that was started at `begun` of the monotonic clock."""
+    """Answer one request and return the seconds by part.
+
+    The process was started at `begun` of the monotonic clock.
+    """
     clock = Clock()
     clock.seconds[START] = time.monotonic() - begun
     builtins.__import__ = clock.watched(IMPORTS, builtins.__import__)
@@ -117,11 +120,11 @@ def main(site: Path, request: Path, begun: float) -> dict[str, float]:
 
         from simulations.engines.flower_internals import acting_as, unpack
 
-        told = json.loads((request / INDEX).read_text())
-        objects = {name: (request / name).read_bytes() for name in told["objects"]}
-        message = unpack((told["message"], told["root"], objects))
+        index = json.loads((request / INDEX).read_text())
+        objects = {name: (request / name).read_bytes() for name in index["objects"]}
+        message = unpack((index["message"], index["root"], objects))
         bundle = (request / BUNDLE).read_bytes()
-        task = flower.Task(message, bundle, told["bundle"], told["version"])
+        task = flower.Task(message, bundle, index["bundle"], index["version"])
         context = Context(message.metadata.run_id, message.metadata.dst_node_id, {}, RecordDict(), {})
     print(ASIDE, file=sys.stderr, flush=True)
     clock.seconds[UNTIMED_CPU] = time.process_time() - before

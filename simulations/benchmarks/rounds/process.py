@@ -1,7 +1,8 @@
-"""One federation on one engine in a process of its own, for `rounds` and `scale`: a line of JSON per exchange.
+"""Process that runs one federation on one engine; prints a line of JSON per exchange.
 
-A line is the kind of exchange, its round, its seconds, how many sites replied, the processor seconds that the
-ServerApp itself took (what it did outside of Flower's Grid), and the seconds since the exchange before it ended.
+The benchmarks `rounds` and `scale` start it. A line is the kind of exchange, its round, its seconds, the number of
+replies, the processor seconds of the ServerApp itself (outside of Flower's Grid), and the seconds since the end of the
+exchange before.
 """
 
 import json
@@ -63,15 +64,15 @@ def main(cohort: Path, engine: Any, out: Path) -> None:
     grids: list[_TimedGrid] = []
     before = time.thread_time(), 0.0, time.perf_counter()
 
-    def told(record: RoundRecord) -> None:
+    def report(record: RoundRecord) -> None:
         nonlocal before
         now = time.thread_time(), grids[0].inside, time.perf_counter()
-        own, whole = (now[0] - before[0]) - (now[1] - before[1]), now[2] - before[2]
+        server_s, whole_s = (now[0] - before[0]) - (now[1] - before[1]), now[2] - before[2]
         before = now
-        line = [record.kind, record.round, record.seconds, len(record.sites), own, whole]
+        line = [record.kind, record.round, record.seconds, len(record.sites), server_s, whole_s]
         print(json.dumps(line), flush=True)
 
-    ours, timed = server_app(told), ServerApp()
+    ours, timed = server_app(report), ServerApp()
 
     @timed.main()
     def coordinate(grid: Grid, context: Context) -> None:
@@ -93,6 +94,6 @@ def main(cohort: Path, engine: Any, out: Path) -> None:
 if __name__ == "__main__":
     import torch
 
-    torch.set_num_threads(1)  # this and the next as `consilium simulate` does
+    torch.set_num_threads(1)  # like the next line, as `consilium simulate` does
     keep_freed_memory()
     main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]))

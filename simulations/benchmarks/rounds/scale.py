@@ -1,7 +1,7 @@
-"""`consilium bench scale`: what a round of training costs with more hospitals, more patients or more genes.
+"""Benchmark `scale`: time and memory of a round with more hospitals, patients or genes.
 
-One of the three changes at a time, around a federation of 10 synthetic hospitals with 50 patients and 60 genes each.
-Time that grows in proportion to patients shows as a constant time per patient.
+One of the three numbers changes at a time, around a federation of 10 synthetic hospitals with 50 patients and 60 genes
+each. Time that grows in proportion to patients shows as a constant time per patient.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ SITES, PATIENTS, GENES = (10, 40, 160), (50, 100, 200), (60, 240, 960)
 
 
 class Size(Record):
-    """Of a federation; `patients` and `genes` are those of each hospital."""
+    """Size of a federation; `patients` and `genes` are those of one hospital."""
 
     sites: int
     patients: int
@@ -34,15 +34,15 @@ class Size(Record):
 
 
 class SizeCost(Record):
-    """Of a federation of one size: medians over the rounds after the first of all repeats.
+    """Cost of a federation of one size: medians over the rounds after the first of all repeats.
 
     Attributes:
-        parameters: of the model.
-        starting_s: until the first round was asked for, every hospital's tables read and statistics in.
-        round_s: of training.
-        processor_s: of a round, on all processors.
-        peak_mib: the most memory of all processes together.
-        growth_mib: memory after the last round over that after the first.
+        parameters: number of parameters of the model.
+        starting_s: seconds until the first request of a round, all tables read and statistics in.
+        round_s: seconds of a round of training.
+        processor_s: seconds of a round on all processors.
+        peak_mib: most memory of all processes together.
+        growth_mib: memory after the last round less memory after the first.
     """
 
     size: Size
@@ -60,7 +60,7 @@ class SizeCost(Record):
 
 
 class ScaleFigures(Figures):
-    """Everything measured, on which machine and when."""
+    """Costs of all sizes on one engine."""
 
     engine: str
     workers: int
@@ -70,12 +70,12 @@ class ScaleFigures(Figures):
 
 
 def sizes(sites: Sequence[int], patients: Sequence[int], genes: Sequence[int]) -> list[Size]:
-    """The first of each together, and every other one beside the first of the others."""
+    """List the first size, and the sizes that differ from it in one number."""
     first = Size(sites=sites[0], patients=patients[0], genes=genes[0])
-    found = [first]
+    listed = [first]
     for name, numbers in (("sites", sites), ("patients", patients), ("genes", genes)):
-        found += [first.model_copy(update={name: number}) for number in numbers]
-    return list(dict.fromkeys(found))
+        listed += [first.model_copy(update={name: number}) for number in numbers]
+    return list(dict.fromkeys(listed))
 
 
 def run_scale(
@@ -86,15 +86,15 @@ def run_scale(
     out: Path | None,
     say: Callable[[str], None] = lambda text: None,
 ) -> ScaleFigures:
-    """Measure federations of these sizes, taking turns.
+    """Measure federations of several sizes, in turns.
 
     Args:
-        wanted: the sizes.
-        engine: of `ENGINES`.
-        rounds: of training in a run.
-        repeats: runs of each size.
-        out: a file for the figures, as JSON.
-        say: hears what is being run.
+        wanted: sizes to measure.
+        engine: one of `ENGINES`.
+        rounds: number of training rounds in a run.
+        repeats: number of runs of a size.
+        out: JSON file for the figures.
+        say: called with the progress.
 
     Raises:
         InputError: if the system or the engine cannot be measured here.
@@ -121,36 +121,36 @@ def run_scale(
         workers=1 if engine == "serial" else available_cores(),
         rounds=rounds,
         repeats=repeats,
-        costs=tuple(_cost(size, parameters[size], found) for size, found in runs.items()),
+        costs=tuple(_cost(size, parameters[size], size_runs) for size, size_runs in runs.items()),
     )
     measured.write(out)
     return measured
 
 
 def _write(folder: Path, size: Size, rounds: int) -> int:
-    """Write the hospitals; returns the model's parameters."""
+    """Write the hospitals, and return the model's number of parameters."""
     write_synthetic(folder, sites=size.sites, patients=size.patients, genes=size.genes)
     settings = {"training.rounds": str(rounds), "training.patience": str(rounds)}
     federation = load(folder / FILE_NAME).changed(settings)
     save(federation, folder / FILE_NAME)
-    return sum(own.numel() for own in build_model(federation, folder, seed=0).parameters())
+    return sum(parameter.numel() for parameter in build_model(federation, folder, seed=0).parameters())
 
 
 def _cost(size: Size, parameters: int, runs: Sequence[MeasuredRun]) -> SizeCost:
-    rounds = [each for run in runs for each in run.rounds[1:]]  # the first warms up
+    rounds = [round_ for run in runs for round_ in run.rounds[1:]]  # the first round warms up
     return SizeCost(
         size=size,
         parameters=parameters,
         starting_s=median(run.starting_s for run in runs),
-        round_s=median(each.seconds for each in rounds),
-        processor_s=median(each.processor_s for each in rounds),
+        round_s=median(round_.seconds for round_ in rounds),
+        processor_s=median(round_.processor_s for round_ in rounds),
         peak_mib=median(run.peak_mib for run in runs),
         growth_mib=median(run.growth_mib for run in runs),
     )
 
 
 def scale_table(figures: ScaleFigures) -> str:
-    """A Markdown table of what was measured, and on what; a ratio is the time per patient over the first row's."""
+    """Write the costs as a Markdown table, with the time per patient over the first row's."""
     heads = ["sites", "patients each", "genes", "parameters", "start, s", "round, s", "CPU s"]
     heads += ["ms/patient", "over first", "memory, MiB", "growth, MiB"]
     rows = [heads]

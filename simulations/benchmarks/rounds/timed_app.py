@@ -1,4 +1,4 @@
-"""The hospital's ClientApp as it is, with the seconds it takes for each message noted beside the run."""
+"""ClientApp of a hospital that notes the seconds of every message beside the run."""
 
 import json
 import os

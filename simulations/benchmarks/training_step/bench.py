@@ -1,7 +1,7 @@
-"""`consilium bench train`: a training step of ours beside the same network in PyG, in time and memory, on one thread.
+"""Benchmark `train`: a training step beside the same network in PyG, in time and memory.
 
-Every network runs in a process of its own, started with the allocator's settings that are measured. The processes take
-turns, step by step, so that a busy machine is busy for all.
+A network runs in one thread of a separate process, which starts with the measured settings of the allocator. The
+processes take turns, step by step, so that a busy machine is busy for all.
 """
 
 import statistics
@@ -29,20 +29,22 @@ from simulations.engines.environment import environment
 from simulations.results.machine import Record
 
 ALLOCATORS: dict[str, dict[str, str]] = {"default": {}, "tuned": ALLOCATOR}
-"""Environments of glibc's allocator: its own, and that of a hospital's site."""
+"""Environments of glibc's allocator: its default, and the setting of a hospital's site."""
 
 
 THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 LEAST = 6
-"""Steps timed at least."""
+"""Least number of timed steps."""
 
 
 class StepCost(Record):
-    """Of one network on one workload under one allocator: CPU time of a step, and its peak beyond model and batch.
+    """Cost of a step of one network on one workload under one allocator.
 
-    On a GPU the time until the step is done, and the GPU's memory.
+    It is the CPU time and the peak of memory beyond model and batch.
+
+    On a GPU it is the time until the step is done, and the GPU's memory.
     """
 
     workload: str
@@ -56,7 +58,7 @@ class StepCost(Record):
 
 
 class Floor(Record):
-    """What a step of ours takes at least: giga-operations in products and messages, and gigabytes moved."""
+    """Least work of a step: giga-operations in products and messages, and gigabytes moved."""
 
     products: float
     messages: float
@@ -67,9 +69,11 @@ class Floor(Record):
 
 
 class TrainFigures(Figures):
-    """Everything measured, on which machine and when; rates are giga-operations and gigabytes per second.
+    """Costs, floors and profiles of all workloads.
 
-    `profiles` are shares of a step of ours by kind of operation, on the CPU.
+    Rates are giga-operations and gigabytes per second.
+
+    `profiles` are shares of a step of Consilium by kind of operation, on the CPU.
     """
 
     device: str
@@ -84,15 +88,15 @@ class TrainFigures(Figures):
 def run_train(
     data: Path | None, patients: int, duration: float, device: str, out: Path | None
 ) -> TrainFigures:
-    """Measure on the reference configuration, and on `tcga-brca`, or on synthetic patients where there are no data.
+    """Measure the reference configuration and `tcga-brca`, or synthetic patients without data.
 
     Raises:
         InputError: if data are named and are not those, or the device is not there.
     """
-    place = str(find_device(device, "--device"))
+    found_device = str(find_device(device, "--device"))
     data = data or default_data()
     cohort = "synthetic" if data is None else "tcga-brca"
-    costs = measure((REFERENCE, cohort), data, patients, duration, place)
+    costs = measure((REFERENCE, cohort), data, patients, duration, found_device)
     costs.write(out)
     return costs
 
@@ -100,9 +104,11 @@ def run_train(
 def measure(
     names: Sequence[str], data: Path | None, patients: int, duration: float, device: str
 ) -> TrainFigures:
-    """Every network on every workload under every allocator, for about so many seconds per workload and allocator.
+    """Measure every network on every workload under every allocator.
 
-    A GPU has an allocator of its own: there only the first is measured.
+    It takes about `duration` seconds per workload and allocator.
+
+    A GPU has another allocator, so only the first setting is measured there.
 
     Raises:
         InputError: if a cohort's data are not there.
@@ -119,11 +125,14 @@ def measure(
         for allocator, settings in list(ALLOCATORS.items())[: None if device == "cpu" else 1]:
             with ExitStack() as stack, environment({**THREADS, **settings}, without=ALLOCATOR):
                 given = (name, data, patients, device)
-                running = {own: stack.enter_context(process(_serve, *given, own)) for own in NETWORKS}
-                memory = {own: float(pipe.recv()) for own, pipe in running.items()}
+                running = {
+                    network: stack.enter_context(process(_serve, *given, network)) for network in NETWORKS
+                }
+                memory = {network: float(pipe.recv()) for network, pipe in running.items()}
                 times = in_turns(running, duration, LEAST)
             costs += [
-                _cost(name, allocator, own, len(work.batch), times[own], memory[own]) for own in NETWORKS
+                _cost(name, allocator, network, len(work.batch), times[network], memory[network])
+                for network in NETWORKS
             ]
     return TrainFigures(
         device=device if device == "cpu" else torch.cuda.get_device_name(device),
@@ -137,15 +146,15 @@ def measure(
 
 
 def _serve(pipe: Connection, name: str, data: Path | None, patients: int, device: str, network: str) -> None:
-    """One network: tells the peak of its memory in MB, and then serves steps."""
+    """Send the peak of one network's memory in MB, and then serve steps."""
     torch.set_num_threads(1)
-    place = torch.device(device)
+    target = torch.device(device)
     work = workload(name, data, patients)
     few = replace(work, batch=work.batch.select(torch.arange(2)))
-    NETWORKS[network](few, place)()  # libraries are loaded, and count for none
-    step = NETWORKS[network](work, place)
-    pipe.send(peak(step, place))
-    serve(pipe, partial(seconds, step, place))
+    NETWORKS[network](few, target)()  # loads libraries, which count for no network
+    step = NETWORKS[network](work, target)
+    pipe.send(peak(step, target))
+    serve(pipe, partial(seconds, step, target))
 
 
 def _floor(work: Workload, least: Demand) -> Floor:
@@ -153,9 +162,11 @@ def _floor(work: Workload, least: Demand) -> Floor:
         products=least.products / 1e9,
         messages=least.messages / 1e9,
         gigabytes=least.bytes / 1e9,
-        parameters=sum(own.numel() for own in work.model().parameters()),
-        opponent_parameters=sum(own.numel() for own in PygNetwork(work.federation, work.prior).parameters()),
-        present={own: int(work.batch.present(own).sum()) for own in work.batch.values},
+        parameters=sum(parameter.numel() for parameter in work.model().parameters()),
+        opponent_parameters=sum(
+            parameter.numel() for parameter in PygNetwork(work.federation, work.prior).parameters()
+        ),
+        present={modality: int(work.batch.present(modality).sum()) for modality in work.batch.values},
     )
 
 

@@ -1,4 +1,4 @@
-"""`consilium bench dp`: what a private step costs beside a plain one, in time and memory, on one thread."""
+"""Benchmark `dp`: a private training step beside a plain one, in time and memory."""
 
 import statistics
 import time
@@ -35,18 +35,18 @@ Loss = Callable[[PatientBatch], Tensor]
 
 
 AIM_TIME, AIM_MEMORY = 1.15, 1.5
-"""What a private step should cost at most, in multiples of a plain one."""
+"""Aim for the cost of a private step, in multiples of a plain one."""
 
 
 RATE = 1e-3
 
 
 LARGEST_NORM = 5.0
-"""Plain steps cut the gradient of a whole batch to this norm, as in local training."""
+"""Norm to which plain steps cut the gradient of a whole batch, as in local training."""
 
 
 class PrivateStepCost(Record):
-    """Of one kind of step on one workload: median CPU time, and its peak of memory beyond model and batch."""
+    """Median CPU time of one kind of step, and its peak of memory beyond model and batch."""
 
     workload: str
     step: str
@@ -57,7 +57,7 @@ class PrivateStepCost(Record):
 
 
 class DpFigures(Figures):
-    """Everything measured, on which machine and when."""
+    """Costs of all kinds of steps on all workloads, in one thread."""
 
     patients: int
     parameters: dict[str, int]
@@ -93,8 +93,8 @@ def _with_optimiser(
 def _linear(model: HierarchicalMultimodalGNN, work: Workload, loss: Loss, stack: ExitStack) -> Step:
     assert work.federation.privacy is not None
     terms = work.federation.privacy.model_copy(update={"learn": "linear"})
-    for name, own in model.named_parameters():
-        own.requires_grad_(learns(name, terms, frozenset()))
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(learns(name, terms, frozenset()))
     return _private(model, work, loss, stack)
 
 
@@ -138,7 +138,7 @@ STEPS: dict[str, Callable[[HierarchicalMultimodalGNN, Workload, Loss, ExitStack]
 
 
 def run_dp(data: Path | None, patients: int, seconds: float, out: Path | None) -> DpFigures:
-    """Measure on the reference configuration and on `tcga-brca`, or on synthetic patients where there are no data.
+    """Measure the reference configuration and `tcga-brca`, or synthetic patients without data.
 
     Raises:
         InputError: if data are named and are not those.
@@ -150,7 +150,7 @@ def run_dp(data: Path | None, patients: int, seconds: float, out: Path | None) -
 
 
 def make_workload(name: str, data: Path | None, patients: int) -> Workload:
-    """The reference configuration, or the shipped model on a cohort.
+    """Make the reference configuration, or the shipped model on a cohort.
 
     Raises:
         InputError: if the cohort's data are not there.
@@ -159,7 +159,9 @@ def make_workload(name: str, data: Path | None, patients: int) -> Workload:
 
 
 def measure(names: Sequence[str], data: Path | None, patients: int, seconds: float) -> DpFigures:
-    """Time every kind of step in turn, for about so many seconds per workload, and take the memory of each on its own.
+    """Time the kinds of steps in turn, and measure the memory of each kind alone.
+
+    It takes about `seconds` seconds per workload.
 
     Raises:
         InputError: if a cohort's data are not there.
@@ -170,7 +172,7 @@ def measure(names: Sequence[str], data: Path | None, patients: int, seconds: flo
     for name in names:
         memory = {step: _in_new_process(name, data, patients, step) for step in STEPS}
         work = make_workload(name, data, patients)
-        parameters[name] = sum(own.numel() for own in work.model().parameters())
+        parameters[name] = sum(parameter.numel() for parameter in work.model().parameters())
         times = _times(work, seconds)
         costs += [
             PrivateStepCost(
@@ -195,7 +197,10 @@ def _prepared(kind: str, work: Workload, stack: ExitStack) -> Step:
 
 
 def _times(work: Workload, duration: float) -> dict[str, float]:
-    """Median CPU seconds per kind of step, the kinds taking turns, so that a busy machine is busy for all."""
+    """Median CPU seconds per kind of step.
+
+    The kinds take turns, so that a busy machine is busy for all.
+    """
     taken: dict[str, list[float]] = {kind: [] for kind in STEPS}
     with ExitStack() as stack:
         steps = {kind: _prepared(kind, work, stack) for kind in STEPS}
@@ -205,7 +210,7 @@ def _times(work: Workload, duration: float) -> dict[str, float]:
         while time.monotonic() < end or len(taken[PLAIN]) < 5:
             for kind, step in steps.items():
                 taken[kind].append(seconds(step))
-    return {kind: statistics.median(found) for kind, found in taken.items()}
+    return {kind: statistics.median(times) for kind, times in taken.items()}
 
 
 def _in_new_process(name: str, data: Path | None, patients: int, kind: str) -> float:
@@ -219,13 +224,13 @@ def _peak(name: str, data: Path | None, patients: int, kind: str) -> float:
     work = make_workload(name, data, patients)
     with ExitStack() as stack:
         few = Workload(work.name, work.federation, work.prior, work.batch.select(torch.arange(2)), work.cuts)
-        _prepared(kind, few, stack)()  # libraries are loaded, and count for none
+        _prepared(kind, few, stack)()  # loads libraries, which count for no step
         step = _prepared(kind, work, stack)
         return peak(step)
 
 
 def dp_table(figures: DpFigures) -> str:
-    """A Markdown table of the costs, with the aim, and what they were measured on."""
+    """Write the costs as a Markdown table, with the aim."""
     head = ["model and cohort", "step", "ms", "x plain", "extra MB", "x plain"]
     rows = [head]
     for cost in figures.costs:

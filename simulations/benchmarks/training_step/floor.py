@@ -1,4 +1,4 @@
-"""What a training step takes at least: its operations and bytes by formula, and how fast this machine is at them."""
+"""Floor under a training step: operations and bytes by formula, and the machine's rates."""
 
 import time
 from collections.abc import Callable
@@ -17,7 +17,7 @@ FLOAT = 4
 
 
 OPTIMISER = 7
-"""Numbers per parameter that a step of Adam reads and writes: weight, gradient and two moments; all but one anew."""
+"""Numbers per parameter that a step of Adam reads and writes: weight, gradient and two moments, all but one twice."""
 
 
 TRIES = 9
@@ -25,7 +25,7 @@ TRIES = 9
 
 @dataclass(frozen=True)
 class Demand:
-    """Of one training step: floating-point operations in matrix products and in messages, and bytes moved.
+    """Operations in matrix products and messages, and bytes moved, of one training step.
 
     A multiplication and an addition count as two. Elementwise operations count as bytes alone, and those that can be
     done while a number is at hand (bias, activation, residual) not at all.
@@ -37,20 +37,20 @@ class Demand:
 
     @property
     def operations(self) -> float:
-        """All that are counted."""
+        """Sum of all counted operations."""
         return self.products + self.messages
 
 
 @dataclass(frozen=True)
 class Rates:
-    """Of this machine on one thread: operations/s in a large matrix product, bytes/s read and written by a copy."""
+    """Operations/s of a large matrix product and bytes/s of a copy, in one thread."""
 
     products: float
     copy: float
 
 
 def demand(work: Workload) -> Demand:
-    """Of a step of our model on a workload's batch.
+    """Count the demand of a step of Consilium's model on a workload's batch.
 
     A linear layer on R rows takes 2 R inputs outputs forward, as much for the gradient of its weight, and as much for
     that of its input unless that is data. A message takes 2 per edge and feature; a GCN passes it forward and back, a
@@ -60,16 +60,16 @@ def demand(work: Workload) -> Demand:
     layers = _layers(model, work)
     patients, width = len(work.batch), work.federation.model.width
     products = sum(
-        2 * rows * own.weight.numel() * (2 + inner)
-        for own, rows, inner in layers
-        if isinstance(own, nn.Linear)
+        2 * rows * layer.weight.numel() * (2 + inner)
+        for layer, rows, inner in layers
+        if isinstance(layer, nn.Linear)
     )
     tokens = len(work.federation.modalities) + 1
     pairs = tokens + work.federation.model.fusion_layers * tokens**2
     products += 3 * 2 * 2 * patients * pairs * width
-    moved = sum(own.numel() for own in model.parameters()) * OPTIMISER
-    for own, rows, inner in layers:
-        inputs, outputs = own.weight.shape[-1], own.weight.shape[0]
+    moved = sum(parameter.numel() for parameter in model.parameters()) * OPTIMISER
+    for layer, rows, inner in layers:
+        inputs, outputs = layer.weight.shape[-1], layer.weight.shape[0]
         moved += rows * (2 * outputs + (2 + inner) * inputs)
     messages, carried = _messages(work)
     return Demand(products, messages, FLOAT * (moved + carried))
@@ -78,19 +78,19 @@ def demand(work: Workload) -> Demand:
 def _layers(
     model: HierarchicalMultimodalGNN, work: Workload
 ) -> list[tuple[nn.Linear | nn.LayerNorm, int, bool]]:
-    """Every layer as the model uses it: its rows, and whether its input has a gradient."""
-    found: list[tuple[nn.Linear | nn.LayerNorm, int, bool]] = []
+    """Layers as the model uses them: rows, and whether the input has a gradient."""
+    uses: list[tuple[nn.Linear | nn.LayerNorm, int, bool]] = []
 
     def saw(layer: nn.Linear | nn.LayerNorm, inputs: tuple[Tensor], output: Tensor) -> None:
         rows = inputs[0].shape[:-1].numel()
-        found.append((layer, rows, inputs[0].requires_grad))
+        uses.append((layer, rows, inputs[0].requires_grad))
 
-    watched = [own for own in model.modules() if isinstance(own, nn.Linear | nn.LayerNorm)]
-    handles = [own.register_forward_hook(saw) for own in watched]
+    watched = [layer for layer in model.modules() if isinstance(layer, nn.Linear | nn.LayerNorm)]
+    handles = [layer.register_forward_hook(saw) for layer in watched]
     patient_loss(model, work.batch, work.federation, work.cuts)
     for handle in handles:
         handle.remove()
-    return found
+    return uses
 
 
 def _messages(work: Workload) -> tuple[float, float]:
@@ -116,7 +116,10 @@ def _messages(work: Workload) -> tuple[float, float]:
 
 
 def _graph(graph: Topology, width: int, gcn: int, gat: int, heads: int) -> tuple[float, float]:
-    """The same of one patient's layers on one graph; none without edges. Coefficients are written once, read twice."""
+    """Operations and numbers of one patient's layers on one graph; 0 without edges.
+
+    Coefficients are written once and read twice.
+    """
     if graph.edgeless:
         return 0.0, 0.0
     edges, nodes = len(graph.columns), graph.nodes
@@ -124,7 +127,7 @@ def _graph(graph: Topology, width: int, gcn: int, gat: int, heads: int) -> tuple
 
 
 def rates(size: int = 1536, megabytes: int = 128) -> Rates:
-    """Measure this machine: the best of a few products of square float32 matrices, and of a few copies."""
+    """Measure this machine: the best of a few products of float32 matrices, and of copies."""
     a, b = torch.randn(size, size), torch.randn(size, size)
     out = torch.empty(size, size)
     source = torch.zeros(megabytes << 18)

@@ -1,4 +1,4 @@
-"""The two networks of `consilium bench train`, ours and PyG's, each as a training step on the same patients."""
+"""Networks of the benchmark `train`, Consilium's and PyG's, as steps on the same patients."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,14 +22,14 @@ RATE, DECAY = 1e-3, 1e-2
 
 
 LARGEST_NORM = 5.0
-"""Gradients of a batch are cut to this norm, as in local training."""
+"""Norm to which the gradient of a batch is cut, as in local training."""
 
 
 REFERENCE = "reference"
 
 
 def workload(name: str, data: Path | None, patients: int) -> Workload:
-    """The reference configuration, or the shipped model on a cohort.
+    """Make the reference configuration, or the shipped model on a cohort.
 
     Raises:
         InputError: if the cohort's data are not there.
@@ -39,14 +39,14 @@ def workload(name: str, data: Path | None, patients: int) -> Workload:
 
 def _ours(work: Workload, device: torch.device) -> Step:
     model, batch = work.model().to(device), work.batch.to(device)
-    cuts = {name: own.to(device) for name, own in work.cuts.items()}
+    cuts = {name: ends.to(device) for name, ends in work.cuts.items()}
     return _step(model, len(batch), lambda: patient_loss(model, batch, work.federation, cuts))
 
 
 def _pyg(work: Workload, device: torch.device) -> Step:
     model, batch = PygNetwork(work.federation, work.prior).to(device), work.batch.to(device)
     graphs = collate(work.batch, work.federation, work.prior).to(device)
-    cuts = {name: own.to(device) for name, own in work.cuts.items()}
+    cuts = {name: ends.to(device) for name, ends in work.cuts.items()}
     tasks = work.federation.tasks
     return _step(model, len(batch), lambda: multitask_loss(tasks, model(graphs), batch, cuts, None))
 

@@ -1,4 +1,4 @@
-"""Opacus' own per-sample hooks on the same model: the reference that our clipping is compared with."""
+"""Opacus' per-sample hooks on the same model, the reference for Consilium's clipping."""
 
 import warnings
 
@@ -15,30 +15,32 @@ warnings.filterwarnings("ignore", "grad and param do not obey", UserWarning)
 
 
 def make_dense(model: HierarchicalMultimodalGNN) -> None:
-    """Compute absent branches too and mask them: a hook wants every patient in every layer."""
+    """Compute absent branches too and mask them: a hook needs every patient in every layer."""
     for module in model.modules():
         if isinstance(module, Branch):
             module.dense = True
 
 
 def with_hooks(model: HierarchicalMultimodalGNN) -> GradSampleModule:
-    """The model, made dense, under Opacus' hooks; its parameters get `grad_sample` [B, *shape] from a backward pass.
+    """Put Opacus' hooks on a model, made dense.
 
-    The loss is to be a sum over patients.
+    A backward pass gives its parameters `grad_sample` [B, *shape].
+
+    The loss has to be a sum over patients.
     """
     make_dense(model)
     return GradSampleModule(model, loss_reduction="sum")
 
 
 def clipped_sums(optimiser: DPOptimizer, loss: Tensor) -> list[Tensor]:
-    """For every parameter the sum over patients of their gradients, clipped to the optimiser's norm by Opacus.
+    """Per parameter the sum over patients of their gradients, clipped by Opacus.
 
     Args:
-        optimiser: of the parameters of a model `with_hooks`.
-        loss: per patient [B], from that model.
+        optimiser: optimiser of the parameters of a model `with_hooks`.
+        loss: loss per patient [B] of that model.
     """
     loss.sum().backward()
     optimiser.clip_and_accumulate()
-    sums: list[Tensor] = [own.summed_grad for own in optimiser.params]
+    sums: list[Tensor] = [parameter.summed_grad for parameter in optimiser.params]
     optimiser.zero_grad()
     return sums

@@ -1,6 +1,6 @@
-"""The opponent of `consilium bench train`: the same network as PyG is used, and as well as that can be done.
+"""The same network in PyG, as PyG is used and as fast as it can be made.
 
-Every patient is a `HeteroData`, a batch is PyG's `Batch` of them, layers are its `GCNConv` and `GATConv`. What does not
+A patient is a `HeteroData`, a batch is PyG's `Batch` of them, layers are its `GCNConv` and `GATConv`. All that does not
 depend on parameters is prepared with the data: node features, self-loops, the normalisation of the GCN.
 """
 
@@ -21,26 +21,28 @@ from common.patients.batch import PatientBatch
 
 
 def collate(batch: PatientBatch, federation: Federation, prior: Prior) -> HeteroData:
-    """All patients of a batch as PyG has them: one `HeteroData` each, put together by `Batch`.
+    """Patients of a batch in PyG's form: one `HeteroData` per patient, joined by `Batch`.
 
     Node types: `patient` (one node; x: the demographic features, present: [1, modalities]), one per modality (x:
     [N, 2 + IDENTITY], value, observed, and value times the node's identity code), and `MODALITY pathway`. A modality
     that a patient lacks has no nodes.
     """
-    return Batch.from_data_list([_patient(batch, place, federation, prior) for place in range(len(batch))])
+    return Batch.from_data_list(
+        [_patient(batch, patient, federation, prior) for patient in range(len(batch))]
+    )
 
 
-def _patient(batch: PatientBatch, place: int, federation: Federation, prior: Prior) -> HeteroData:
+def _patient(batch: PatientBatch, patient: int, federation: Federation, prior: Prior) -> HeteroData:
     graph = HeteroData()
-    graph["patient"].x = _known(batch, place, federation)
+    graph["patient"].x = _demographics(batch, patient, federation)
     graph["patient"].present = torch.stack(
-        [batch.observed[own.name][place].any() for own in federation.modalities]
+        [batch.observed[modality.name][patient].any() for modality in federation.modalities]
     )[None]
     for modality in federation.modalities:
-        name, observed = modality.name, batch.observed[modality.name][place]
+        name, observed = modality.name, batch.observed[modality.name][patient]
         here = bool(observed.any())
         seen = observed.float()[:, None]
-        value = batch.values[name][place][:, None] * seen
+        value = batch.values[name][patient][:, None] * seen
         x = torch.cat([value, seen, value * identity(modality.nodes)], dim=1)
         graph[name].x = x if here else x[:0]
         _add_edges(graph, name, "prior", prior.topology[name], here)
@@ -53,14 +55,16 @@ def _patient(batch: PatientBatch, place: int, federation: Federation, prior: Pri
     return graph
 
 
-def _known(batch: PatientBatch, place: int, federation: Federation) -> Tensor:
+def _demographics(batch: PatientBatch, patient: int, federation: Federation) -> Tensor:
     """[1, 2 x demographic features + 1]."""
-    one = torch.ones(1)
-    clinical = next((own.name for own in federation.modalities if own.node == "clinical"), None)
+    constant = torch.ones(1)
+    clinical = next(
+        (modality.name for modality in federation.modalities if modality.node == "clinical"), None
+    )
     if clinical is None:
-        return one[None]
-    observed = batch.observed[clinical][place].float()
-    return torch.cat([batch.values[clinical][place] * observed, observed, one])[None]
+        return constant[None]
+    observed = batch.observed[clinical][patient].float()
+    return torch.cat([batch.values[clinical][patient] * observed, observed, constant])[None]
 
 
 def _add_edges(graph: HeteroData, name: str, kind: str, topology: Topology, here: bool) -> None:
@@ -70,7 +74,7 @@ def _add_edges(graph: HeteroData, name: str, kind: str, topology: Topology, here
 
 
 class GraphAttention(nn.Module):
-    """PyG's `GATConv`, self-loops being among the edges, and the projection of its heads."""
+    """PyG's `GATConv` on edges that include self-loops, and the projection of its heads."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -104,7 +108,10 @@ class GraphStack(nn.Module):
 
 
 class PygBranch(nn.Module):
-    """One modality of the patients that have it: node graph -> pathways and their graph -> token [P, width]."""
+    """Branch of one modality: node graph -> pathways and their graph -> token [P, width].
+
+    P patients have the modality.
+    """
 
     def __init__(
         self, modality: Modality, prior: Prior, tasks: tuple[Task, ...], config: ModelConfig
@@ -141,7 +148,10 @@ class PygBranch(nn.Module):
         )
 
     def forward(self, batch: HeteroData) -> tuple[Tensor, dict[str, Tensor]]:
-        """Token [P, width] and task -> additive score [P, 1 or outputs] of the P patients that have the modality."""
+        """Token [P, width] and task -> additive score [P, 1 or outputs].
+
+        P patients have the modality.
+        """
         values = batch[self.name].x[:, 0].view(-1, self.nodes)
         edges = batch[self.name, "prior", self.name]
         x = relu(self.embed(batch[self.name].x))
@@ -167,10 +177,10 @@ class PygNetwork(nn.Module):
     def __init__(self, federation: Federation, prior: Prior) -> None:
         super().__init__()
         config, tasks = federation.model, federation.tasks
-        known = next((len(own.nodes) for own in federation.modalities if own.node == "clinical"), 0)
-        self.patient = nn.Linear(2 * known + 1, config.width)
+        nodes_of = {modality.node: len(modality.nodes) for modality in reversed(federation.modalities)}
+        self.patient = nn.Linear(2 * nodes_of.get("clinical", 0) + 1, config.width)
         self.branches = nn.ModuleDict(
-            {own.name: PygBranch(own, prior, tasks, config) for own in federation.modalities}
+            {modality.name: PygBranch(modality, prior, tasks, config) for modality in federation.modalities}
         )
         self.cross = Attention(config.width, config.heads)
         self.cross_norm = nn.LayerNorm(config.width)

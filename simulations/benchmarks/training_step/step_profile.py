@@ -1,4 +1,4 @@
-"""Where the time of a training step goes, by kind of operation."""
+"""Time of a training step by kind of operation."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -34,7 +34,7 @@ REST = "everything else, calls themselves included"
 
 
 def shares(step: Callable[[], object]) -> dict[str, float]:
-    """Kind of operation -> its share of a step's time on the processor, largest first; the rest comes last."""
+    """Kind of operation -> share of a step's processor time, largest first and the rest last."""
     kind_of = {operation: kind for kind, operations in KINDS.items() for operation in operations}
     step()
     with profile(use_kineto=False) as watched:  # Kineto writes to standard error

@@ -1,19 +1,19 @@
-"""What `consilium bench train` prints."""
+"""Tables of the benchmark `train`."""
 
 from simulations.benchmarks.measuring.record import markdown
 from simulations.benchmarks.training_step.bench import TrainFigures
 from simulations.benchmarks.training_step.networks import OPPONENT, OURS
 
 AIM_FASTER = {"default": 8.0, "tuned": 3.0}
-"""How many times faster than PyG a step should be, by allocator."""
+"""Aim for the speed of a step over PyG's, by allocator."""
 
 
 AIM_MEMORY = 0.4
-"""The share of PyG's peak memory that a step should need at most."""
+"""Aim for the peak memory of a step, as a share of PyG's."""
 
 
 def train_table(figures: TrainFigures) -> str:
-    """Markdown: the costs with their ratios and aims, what a step takes at least, and what they were measured on."""
+    """Write Markdown: costs with ratios and aims, profiles, floors, and the machine."""
     ours = {(cost.workload, cost.allocator): cost for cost in figures.costs if cost.network == OURS}
     head = ["model and cohort", "allocator", "network", "ms", "quartiles", "patients/s"]
     rows = [[*head, "x Consilium", "extra MB", "x Consilium", "of product peak"]]
@@ -45,14 +45,14 @@ def train_table(figures: TrainFigures) -> str:
 
 
 def _aims(figures: TrainFigures) -> str:
-    """How far each workload is from what was aimed for."""
-    found = {(cost.workload, cost.allocator, cost.network): cost for cost in figures.costs}
+    """Lines that compare each workload with the aims."""
+    costs = {(cost.workload, cost.allocator, cost.network): cost for cost in figures.costs}
     lines = []
     for name in figures.floors:
         for allocator, aim in AIM_FASTER.items():
-            if (name, allocator, OURS) not in found:
+            if (name, allocator, OURS) not in costs:
                 continue
-            ours, theirs = found[name, allocator, OURS], found[name, allocator, OPPONENT]
+            ours, theirs = costs[name, allocator, OURS], costs[name, allocator, OPPONENT]
             faster, memory = theirs.milliseconds / ours.milliseconds, ours.megabytes / theirs.megabytes
             lines.append(
                 f"- {name}, {allocator}: {faster:.1f} x as fast as {OPPONENT} (aim {aim:.0f}), "
@@ -62,8 +62,8 @@ def _aims(figures: TrainFigures) -> str:
 
 
 def _profile(figures: TrainFigures) -> str:
-    """Where the time of a step of ours goes."""
-    rows = [["of a step of ours, CPU", *figures.profiles]]
+    """Table of the time of a step of Consilium by kind of operation."""
+    rows = [["share of a Consilium step, CPU", *figures.profiles]]
     rows += (
         [kind, *(f"{profile.get(kind, 0):.0%}" for profile in figures.profiles.values())]
         for kind in next(iter(figures.profiles.values()))
@@ -75,7 +75,7 @@ def _least(figures: TrainFigures) -> str:
     lines = []
     for name, floor in figures.floors.items():
         at_peak = (floor.products + floor.messages) / figures.product_rate * 1000
-        have = ", ".join(f"{own} {count}" for own, count in floor.present.items())
+        have = ", ".join(f"{modality} {count}" for modality, count in floor.present.items())
         lines.append(
             f"- {name}: {floor.parameters:,} parameters ({OPPONENT} {floor.opponent_parameters:,}); a step is "
             f"{floor.products:.2f} giga-operations in products and {floor.messages:.2f} in messages, "

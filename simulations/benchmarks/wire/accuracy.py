@@ -1,4 +1,4 @@
-"""What an encoding of updates costs in accuracy: the federated arm alone, on the same folds and seeds."""
+"""Accuracy that an encoding of updates costs: the federated arm on the same folds and seeds."""
 
 import sys
 import tempfile
@@ -45,18 +45,18 @@ COHORTS = ("tcga-pan5", "fed-tcga-brca")
 
 
 SEEDS = {"fed-tcga-brca": 10}
-"""Cohort -> seeds for each of its folds; one if it is not named: folds are pairs too."""
+"""Cohort -> number of seeds per fold; 1 for a cohort that is not named, whose folds are pairs enough."""
 
 
 class EncodingRun(Record):
-    """One federation trained with one encoding.
+    """Run of a federation trained with one encoding.
 
     Attributes:
-        replies: trained updates that left hospitals, all rounds together.
-        update_bytes: of all of them, packed with their manifests.
-        message_bytes: of all of them as Flower sends them.
+        replies: number of trained updates that left hospitals in all rounds.
+        update_bytes: bytes of all updates, packed with their manifests.
+        message_bytes: bytes of all updates as Flower sends them.
         metrics: task -> headline metric on the held-out patients.
-        within: task -> its mean within subgroups; none where hospitals are the groups.
+        within: task -> mean of the headline metric within subgroups; none where hospitals are the groups.
     """
 
     cohort: str
@@ -73,17 +73,17 @@ class EncodingRun(Record):
 
     @property
     def pair(self) -> tuple[int, int]:
-        """What it shares with the runs of other encodings."""
+        """Fold and seed, which pair a run with the runs of other encodings."""
         return self.fold, self.seed
 
 
 def name_of(wire: Wire) -> str:
-    """An encoding as a row of a table is called."""
+    """Name of an encoding in the row of a table."""
     return wire.update if wire.share is None else f"{wire.update} {wire.share:g}"
 
 
 def run_accuracy(cohorts: Sequence[str], data: Path | None, out: Path) -> list[EncodingRun]:
-    """Train every cohort with every encoding, fold and seed; a run found in `out` is not done again.
+    """Train cohorts with every encoding, fold and seed; a run that is already in `out` is kept.
 
     Raises:
         InputError: if a cohort is unknown or its data are not there.
@@ -100,22 +100,22 @@ def _runs(name: str, data: Path | None, seed: int, out: Path) -> Iterator[Encodi
         cohort = FoldedCohort(name, data, seed, Path(folder))
         for fold in cohort.folds:
             for wire in WIRES:
-                place = out / f"{name}-{name_of(wire).replace(' ', '-')}-fold{fold}-seed{seed}.json"
-                if not place.is_file():
-                    write_whole(place, cohort.run(wire, fold).model_dump_json(indent=2).encode() + b"\n")
-                run = EncodingRun.model_validate_json(place.read_bytes(), strict=False)
+                file = out / f"{name}-{name_of(wire).replace(' ', '-')}-fold{fold}-seed{seed}.json"
+                if not file.is_file():
+                    write_whole(file, cohort.run(wire, fold).model_dump_json(indent=2).encode() + b"\n")
+                run = EncodingRun.model_validate_json(file.read_bytes(), strict=False)
                 print(f"{name}, {name_of(wire)}, fold {fold}, seed {seed}: {run.metrics}", file=sys.stderr)
                 yield run
 
 
 class FoldedCohort:
-    """A cohort on disk, and who is held out.
+    """Cohort on disk, with its folds.
 
     Args:
-        name: of the cohort.
+        name: name of the cohort.
         data: folder of public data.
-        seed: of everything drawn.
-        work: an empty folder.
+        seed: seed of all random draws.
+        work: empty folder.
     """
 
     def __init__(self, name: str, data: Path | None, seed: int, work: Path) -> None:
@@ -126,33 +126,33 @@ class FoldedCohort:
         self.sites, self.folds = with_folds(sites, self.federation, work / "folds", MADE_FOLDS, seed)
         twins = [twin(site, work / "read" / site.name) for site in self.sites]
         cohorts = [read_cohort(site, self.federation) for site in twins]
-        self.everyone = concatenate([each.batch for each in cohorts])
-        self.held_out_in = torch.cat([each.fold for each in cohorts])
-        self.groups = np.array([group for each in cohorts for group in each.group])
-        self.hospitals = {each.site for each in cohorts}
+        self.everyone = concatenate([cohort.batch for cohort in cohorts])
+        self.held_out_in = torch.cat([cohort.fold for cohort in cohorts])
+        self.groups = np.array([group for cohort in cohorts for group in cohort.group])
+        self.hospitals = {cohort.site for cohort in cohorts}
 
     def run(self, wire: Wire, fold: int) -> EncodingRun:
-        """Train on the other folds with an encoding, and judge on this one."""
-        place = self._work / f"{name_of(wire)}-{fold}"
+        """Train on the other folds with an encoding, and score on the held-out fold."""
+        folder = self._work / f"{name_of(wire)}-{fold}"
         agreed = self.federation.model_copy(update={"wire": wire})
-        agreement = write_agreement(agreed, self._public, place)
+        agreement = write_agreement(agreed, self._public, folder)
         nodes = [
-            {"site": str(twin(site, place / "sites" / site.name)), "federation": str(agreement.path)}
+            {"site": str(twin(site, folder / "sites" / site.name)), "federation": str(agreement.path)}
             for site in self.sites
         ]
         config: dict[str, bool | float | int | str] = {
             "federation": str(agreement.path),
-            "out": str(place / "out"),
+            "out": str(folder / "out"),
             "fold": fold,
             "seed": self.seed,
         }
         scales = Scales()
         run_federation(scales.around(server_app()), CLIENT_APP, nodes, config)
-        trained = read_trained(place / "out")
+        trained = read_trained(folder / "out")
         held = self.held_out_in == fold
         model = build_model(agreed, self._public, self.seed)
         predicted = trained.predict(model, agreed, self.everyone.select(held))
-        told = self._held_out(agreed, held, predicted)
+        scores = self._held_out(agreed, held, predicted)
         return EncodingRun(
             cohort=self.name,
             wire=wire,
@@ -162,8 +162,8 @@ class FoldedCohort:
             replies=scales.replies,
             update_bytes=scales.update_bytes,
             message_bytes=scales.message_bytes,
-            metrics={task: whole for task, (whole, _) in told.items()},
-            within={task: within for task, (_, within) in told.items()},
+            metrics={task: whole for task, (whole, _) in scores.items()},
+            within={task: within for task, (_, within) in scores.items()},
             machine=machine(),
         )
 
@@ -174,9 +174,9 @@ class FoldedCohort:
         training, test = self.everyone.select(~held), self.everyone.select(held)
         groups = self.groups[held.numpy()]
         names = () if {*self.groups} <= self.hospitals else sorted({*groups})
-        told: dict[str, tuple[float, float | None]] = {}
+        scores: dict[str, tuple[float, float | None]] = {}
         for task in federation.tasks:
-            found = HeldOutTask(
+            held_out_task = HeldOutTask(
                 labels=test.labels[task.name].double().numpy(),
                 labelled=test.labelled[task.name].numpy(),
                 train_labels=training.labels[task.name].double().numpy(),
@@ -185,26 +185,28 @@ class FoldedCohort:
                 arms={"federated": [predicted[task.name]]},
             )
             rows = [np.flatnonzero(groups == name) for name in names]
-            within = [found.headline(task, "federated", row) for row in rows if len(row) >= SMALLEST_GROUP]
-            whole = found.headline(task, "federated", np.arange(len(test)))
-            told[task.name] = whole, float(np.nanmean(within)) if within else None
-        return told
+            within = [
+                held_out_task.headline(task, "federated", row) for row in rows if len(row) >= SMALLEST_GROUP
+            ]
+            whole = held_out_task.headline(task, "federated", np.arange(len(test)))
+            scores[task.name] = whole, float(np.nanmean(within)) if within else None
+        return scores
 
 
 class Scales:
-    """Weighs the trained updates that reach a coordinator.
+    """Scales that weigh the trained updates on their way to a coordinator.
 
     Attributes:
-        replies: how many.
-        update_bytes: of their packed arrays and manifests.
-        message_bytes: of their whole content, as Flower sends it.
+        replies: number of updates.
+        update_bytes: bytes of their packed arrays and manifests.
+        message_bytes: bytes of their whole content, as Flower sends it.
     """
 
     def __init__(self) -> None:
         self.replies = self.update_bytes = self.message_bytes = 0
 
     def around(self, coordinator: ServerApp) -> ServerApp:
-        """The coordinator's app, what comes back from hospitals being weighed on its way."""
+        """Wrap the coordinator's app so that replies of hospitals are weighed on their way."""
         app = ServerApp()
 
         def main(grid: Grid, context: Context) -> None:

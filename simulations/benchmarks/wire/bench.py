@@ -1,4 +1,4 @@
-"""`consilium bench wire`: what a hospital's update weighs on the wire and takes to pack, and what fewer bytes cost."""
+"""Benchmark `wire`: bytes of a hospital's update, and time to pack it, in every encoding."""
 
 import time
 from collections.abc import Sequence
@@ -28,19 +28,19 @@ from simulations.engines.flower_internals import acting_as_coordinator, new_run
 from simulations.results.machine import Record
 
 STEPS, PATIENTS, RATE = 4, 32, 3e-3
-"""The update that is packed is that of so many steps of AdamW on so many patients."""
+"""Number of AdamW steps, number of patients and learning rate behind the packed update."""
 
 
 class EncodingCost(Record):
-    """Of one model's update in one encoding.
+    """Bytes and times of one model's update in one encoding.
 
     Attributes:
-        request_bytes: of the request that it answers, which is float32 in any case.
-        value_bytes: of the encoded values alone.
-        manifest_bytes: what `common.messages.packing` adds.
-        message_bytes: of the whole reply as Flower sends it, its numbers of patients and metrics included.
-        pack_ms: median of encoding and packing.
-        unpack_ms: median of unpacking, with its SHA-256, and decoding.
+        request_bytes: bytes of the request, which is float32 in any case.
+        value_bytes: bytes of the encoded values alone.
+        manifest_bytes: bytes that `common.messages.packing` adds.
+        message_bytes: bytes of the whole reply as Flower sends it, with numbers of patients and metrics.
+        pack_ms: median milliseconds of encoding and packing.
+        unpack_ms: median milliseconds of unpacking, with its SHA-256, and decoding.
     """
 
     model: str
@@ -55,12 +55,12 @@ class EncodingCost(Record):
 
     @property
     def framing_bytes(self) -> int:
-        """What Flower's own form adds, with the reply's header and numbers."""
+        """Bytes that Flower's form adds, with the reply's header and numbers."""
         return self.message_bytes - self.value_bytes - self.manifest_bytes
 
 
 class WireFigures(Figures):
-    """Everything measured, on which machine and when."""
+    """Costs of all encodings, and runs that were trained with them."""
 
     repeats: int
     costs: tuple[EncodingCost, ...]
@@ -70,13 +70,13 @@ class WireFigures(Figures):
 def run_wire(
     data: Path | None, repeats: int, out: Path | None, runs: Sequence[EncodingRun] = ()
 ) -> WireFigures:
-    """Measure on the reference configuration, and on `tcga-brca`, or on synthetic patients where there are no data.
+    """Measure the reference configuration and `tcga-brca`, or synthetic patients without data.
 
     Args:
         data: folder of public data.
-        repeats: how often each encoding is packed and unpacked, in turns with the others.
-        out: a file for all figures, as JSON.
-        runs: of `wire_accuracy`, to be told with the rest.
+        repeats: number of times an encoding is packed and unpacked, in turns with the others.
+        out: JSON file for all figures.
+        runs: runs of `run_accuracy`, to be written with the figures.
 
     Raises:
         InputError: if `data` is not that folder.
@@ -91,7 +91,7 @@ def run_wire(
 
 
 def measure(work: Workload, repeats: int) -> list[EncodingCost]:
-    """Every encoding of one real update."""
+    """Measure every encoding of one real update."""
     update = train_update(work)
     packers = [Packer(update, wire) for wire in WIRES]
     seconds: dict[str, list[tuple[float, float]]] = {name_of(wire): [] for wire in WIRES}
@@ -134,7 +134,7 @@ def measure(work: Workload, repeats: int) -> list[EncodingCost]:
 
 @dataclass(frozen=True)
 class TrainedUpdate:
-    """A model's parameters before and after training, and the reply's numbers."""
+    """Parameters of a model before and after training, and the numbers of the reply."""
 
     before: Arrays
     after: Arrays
@@ -143,11 +143,11 @@ class TrainedUpdate:
 
 
 def train_update(work: Workload) -> TrainedUpdate:
-    """A model as it is after `STEPS` steps."""
+    """Train a model by `STEPS` steps."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = work.model()
-        before = {name: own.numpy().copy() for name, own in model.state_dict().items()}
+        before = {name: tensor.numpy().copy() for name, tensor in model.state_dict().items()}
         optimiser = AdamW(model.parameters(), lr=RATE, weight_decay=work.federation.training.weight_decay)
         model.train()
         for _ in range(STEPS):
@@ -155,7 +155,7 @@ def train_update(work: Workload) -> TrainedUpdate:
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-    after = {name: own.numpy().copy() for name, own in model.state_dict().items()}
+    after = {name: tensor.numpy().copy() for name, tensor in model.state_dict().items()}
     pairs = [f"{part}:{task.name}" for task in work.federation.tasks for part in ("concordant", "comparable")]
     sums = ("training_loss", "validation_loss", "validation_squares", "validation_patients")
     patients = {group: float(PATIENTS) for group in hospitals_behind(work.federation, frozenset())}
@@ -174,11 +174,11 @@ def _scaling(work: Workload) -> Arrays:
 
 
 class Packer:
-    """Packs an update as a hospital does, and unpacks it as a coordinator does.
+    """Packing of an update as in a hospital, and unpacking as in a coordinator.
 
     Args:
-        update: a trained model.
-        wire: how it travels.
+        update: trained model.
+        wire: encoding of the update.
     """
 
     def __init__(self, update: TrainedUpdate, wire: Wire) -> None:
@@ -192,18 +192,18 @@ class Packer:
         return encode(self._change, self.wire, self._shapes)
 
     def packed(self) -> tuple[NDArray[np.uint8], bytes]:
-        """The values and their manifest."""
+        """Pack the values as (bytes, manifest)."""
         return pack({"update": self._arrays()})
 
     def unpacked(self, flat: NDArray[np.uint8], manifest: bytes) -> Arrays:
-        """Float32 arrays by parameter."""
+        """Unpack float32 arrays by parameter."""
         arrays = unpack(flat, manifest)["update"]
         if self.wire.update == "float32":
             return arrays
         return unflatten(decode(arrays, self.wire, self._shapes), self._shapes)
 
     def record(self) -> RecordDict:
-        """The whole reply."""
+        """Make the record of the whole reply."""
         update = self._update
         if self.wire.update == "float32":
             return TrainReply(

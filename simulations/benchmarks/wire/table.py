@@ -1,4 +1,4 @@
-"""The tables of `consilium bench wire`: bytes and milliseconds, and accuracy beside float32."""
+"""Tables of the benchmark `wire`: bytes and milliseconds, and accuracy beside float32."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from simulations.results.schema import MISSING
 
 
 def wire_table(figures: WireFigures) -> str:
-    """Markdown: a table of bytes and times, one of accuracies if there are runs, and what they were measured on."""
+    """Write Markdown tables of bytes and times, and of accuracies if there are runs."""
     footer = f"An update of {STEPS} steps on {PATIENTS} patients. Times are medians of {figures.repeats}, in turns. "
     footer += "`framing`: Flower's form, the header, numbers of patients and metrics. Requests stay float32. "
     footer += f"{figures.origin}."
@@ -52,7 +52,7 @@ def _bytes(costs: Sequence[EncodingCost]) -> Iterator[list[str]]:
 
 
 def accuracy(runs: Sequence[EncodingRun]) -> Iterator[list[str]]:
-    """Rows by cohort, task and encoding, each over the pairs of fold and seed that float32 has too."""
+    """Rows by cohort, task and encoding, over the pairs of fold and seed that float32 has too."""
     head = [
         "cohort",
         "task",
@@ -99,7 +99,7 @@ def _size(runs: Sequence[EncodingRun]) -> float:
 
 
 def interval(differences: Sequence[float]) -> str:
-    """Mean and 95% t-interval of paired differences; without an interval if there is one alone."""
+    """Mean and 95% t-interval of paired differences; no interval for a single difference."""
     centre, count = mean(differences), len(differences)
     if count == 1:
         return f"{centre:+.4f}"
