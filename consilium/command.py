@@ -17,6 +17,7 @@ SUBCOMMANDS = {
     "receipts": "client.cli:receipts_app",
     "coordinator": "server.cli:coordinator_app",
     "privacy": "simulations.commands.privacy:privacy_app",
+    "plugins": "consilium.plugins_cli:plugins_app",
     "bench": "simulations.commands.bench:bench_app",
 }
 """Where each subcommand is defined, in the order of the help."""

@@ -19,7 +19,7 @@ FLOORS = {
     " | ledger, training, data | flower, chained_log | site_folder",
     "server": "cli | commands | services | app | runs | aggregation | participants | home, records",
     "common": "families | privacy | tasks, models | evaluation, patients | messages | agreement, processes, console"
-    " | errors, files",
+    " | plugins | errors, files",
     "simulations": "cli | commands | benchmarks | simulate, planning, audit | report | experiment | baselines"
     " | engines, cohorts, results | extras",
 }

@@ -21,6 +21,11 @@ def in_words(proposal: Proposal) -> Iterator[str]:
     yield from reader_of(federation).said(federation, proposal.source)
     yield f"  - {_rounds(proposal)}"
     yield ""
+    if federation.plugins:
+        yield "Code from outside, which runs here as you have installed it; review it as you review consilium:"
+        for plugin in federation.plugins:
+            yield f"  - {plugin.package} {plugin.version}, files with SHA-256 {plugin.sha256}"
+        yield ""
     yield "What leaves:"
     yield from (f"  - {sentence}" for sentence in _leaving(proposal))
     yield ""

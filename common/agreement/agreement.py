@@ -17,7 +17,6 @@ from pydantic import Field, ValidationError, model_validator
 from common.agreement.modalities import Agreed
 from common.agreement.settings import (
     Participant,
-    Plugin,
     Privacy,
     PublicFile,
     Rounds,
@@ -27,6 +26,7 @@ from common.agreement.settings import (
 )
 from common.errors import OptionError, invalid_content
 from common.files import write_whole
+from common.plugins.plugin import Plugin
 
 FILE_NAME = "federation.toml"
 

@@ -21,14 +21,12 @@ class Kind:
         family: `common.families.family.Family`.
         reader: `client.families.reader.Reader`.
         study: `simulations.families.study.Study`; empty for a kind that `simulate` does not offer.
-        package: plug-in that brings it; empty for a kind of this package.
     """
 
     agreement: str
     family: str
     reader: str
     study: str = ""
-    package: str = ""
 
 
 _KINDS = {

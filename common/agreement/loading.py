@@ -1,12 +1,25 @@
 """A federation file of any kind of record, read with its public files."""
 
 import tomllib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from common.agreement.agreement import FILE_NAME, PATIENTS, Agreement, validated
 from common.agreement.kinds import agreement_class
+from common.agreement.modalities import Agreed
 from common.agreement.settings import PublicFile
-from common.errors import IntegrityError, MissingFileError, UnreadableFileError
+from common.errors import (
+    IntegrityError,
+    InvalidContentError,
+    MissingFileError,
+    UnreadableFileError,
+    invalid_content,
+)
+from common.plugins.loading import load_plugins, package_of
+from common.plugins.plugin import Plugin
 
 
 def load_agreement(path: Path) -> Agreement:
@@ -26,8 +39,11 @@ def load_agreement(path: Path) -> Agreement:
         raise UnreadableFileError(
             str(path), f"cannot be read as TOML ({type(error).__name__})", "correct it"
         ) from None
+    plugins = _plugins(data, str(path))
+    load_plugins(plugins)
     kind = data.get("kind", PATIENTS)
     agreement = validated(agreement_class(kind if isinstance(kind, str) else "", str(path)), data, str(path))
+    _require_named(agreement, str(path))
     for file in agreement.public_files:
         if not (path.parent / file.path).is_file():
             raise MissingFileError(str(path.parent / file.path), "is missing", "copy it from the coordinator")
@@ -38,3 +54,40 @@ def load_agreement(path: Path) -> Agreement:
                 "copy it from the coordinator again",
             )
     return agreement
+
+
+def _plugins(data: dict[str, Any], where: str) -> tuple[Plugin, ...]:
+    """The plug-ins that a file names, read before the rest: only with them is it known what the rest may hold."""
+    try:
+        return _PLUGINS.validate_python(data.get("plugins", ()))
+    except ValidationError as error:
+        raise invalid_content(f"{where}, plugins", error) from None
+
+
+_PLUGINS = TypeAdapter(tuple[Plugin, ...])
+
+
+def _require_named(agreement: Agreement, where: str) -> None:
+    """Refuse a file with a part from a plug-in that this process has imported for another reason."""
+    named = {plugin.package for plugin in agreement.plugins}
+    for part in (agreement, *_parts(agreement)):
+        package = package_of(type(part).__module__)
+        if package is not None and package not in named:
+            what = f"uses {type(part).__name__} of the plug-in {package} without naming it"
+            remedy = "add the lines that `consilium plugins` prints, and have every hospital approve the file"
+            raise InvalidContentError(where, what, remedy)
+
+
+def _parts(data: object) -> Iterator[Agreed]:
+    """Every section of an agreement, at any depth."""
+    inside: Iterable[object] = ()
+    if isinstance(data, Agreed):
+        inside = (value for _, value in data)
+    elif isinstance(data, dict):
+        inside = data.values()
+    elif isinstance(data, tuple):
+        inside = data
+    for value in inside:
+        if isinstance(value, Agreed):
+            yield value
+        yield from _parts(value)

@@ -148,20 +148,6 @@ class Participant(Agreed):
     key_fingerprint: str | None = None
 
 
-class Plugin(Agreed):
-    """Code from outside that a federation needs, installed by every hospital for itself (`common.plugins`).
-
-    Attributes:
-        package: name of the installed distribution.
-        version: of it.
-        sha256: over the paths and contents of its files.
-    """
-
-    package: str = Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$", max_length=100)
-    version: str = Field(min_length=1, max_length=60)
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-
-
 class Rounds(Agreed):
     """When a round counts, and how long to wait.
 
