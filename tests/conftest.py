@@ -13,7 +13,8 @@ import torch
 
 from common.agreement.federation import FILE_NAME, Federation, load, save
 from common.agreement.modalities import Modality
-from common.agreement.settings import ModelConfig, Participant, Training
+from common.agreement.model_config import HierarchicalConfig
+from common.agreement.settings import Participant, Training
 from common.agreement.tasks import ResponseTask, SurvivalTask, ToxicityTask
 from common.models.graphs import Prior, membership, topology
 from common.patients.batch import PatientBatch
@@ -45,7 +46,7 @@ def _federation(**changes: object) -> Federation:
             ResponseTask(name="response", label="response", classes=("no", "partial", "yes")),
             ToxicityTask(name="toxicity", labels=("rash", "nausea")),
         ),
-        "model": ModelConfig(node_width=4, pathway_width=6, width=8, heads=2, gat_layers=1),
+        "model": HierarchicalConfig(node_width=4, pathway_width=6, width=8, heads=2, gat_layers=1),
         "training": Training(rounds=3, batch_size=4),
         "participants": (Participant(name="one"), Participant(name="two")),
     }

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from common.messages.exchange import (
     UpdateReply,
 )
 from common.messages.packing import Arrays
-from common.models.parameters import averaging_group, learns
+from common.models.parameter_groups import AveragingWeights, ModelGroups, counted
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -84,6 +85,11 @@ class Expected:
     weights: Shapes
     maximum_update_norm: float | None
 
+    @cached_property
+    def groups(self) -> ModelGroups:
+        """Averaging groups of the approved model's parameters."""
+        return family_of(self.federation).groups(self.federation, self.weights)
+
 
 def require(held: bool, reason: BlockReason) -> None:
     """Block unless something holds."""
@@ -138,16 +144,17 @@ def fit_training(
     require(reply.round == request.round, BlockReason.WRONG_ROUND)
     weights = _in_order(reply.weights, expected.weights, np.dtype(np.float32))
     before = _in_order(request.weights, expected.weights, np.dtype(np.float32))
-    patients = _patients(reply.patients, expected)
+    behind = _averaging_weights(reply.patients, expected)
+    trainable = _trainable(behind, expected)
     for name, array in weights.items():
-        if not _is_trained(name, patients, expected):
+        if name not in trainable:
             require(array.tobytes() == before[name].tobytes(), BlockReason.UNTRAINED_CHANGED)
     norm = _update_norm(
         (array.astype(np.float64) - before[name] for name, array in weights.items()), expected
     )
     metrics, suppressed = _metrics(reply.metrics, expected, ("training_loss",))
     fitted = TrainReply(
-        site=expected.site, round=reply.round, weights=weights, patients=patients, metrics=metrics
+        site=expected.site, round=reply.round, weights=weights, patients=behind.to_numbers(), metrics=metrics
     )
     return fitted, norm, suppressed
 
@@ -167,25 +174,25 @@ def fit_update(
     for name, array in canonical.items():
         require(array.tobytes() == reply.update[name].tobytes(), BlockReason.ENCODING)
     before = _in_order(request.weights, shapes, np.dtype(np.float32))
-    patients = _patients(reply.patients, expected)
+    behind = _averaging_weights(reply.patients, expected)
+    trainable = _trainable(behind, expected)
     changes = unflatten(update, shapes)
     for name, change in changes.items():
-        is_trained = _is_trained(name, patients, expected)
-        require(is_trained or not change.any(), BlockReason.UNTRAINED_CHANGED)
+        require(name in trainable or not change.any(), BlockReason.UNTRAINED_CHANGED)
         with np.errstate(over="ignore"):
             require(bool(np.isfinite(before[name] + change).all()), BlockReason.NOT_FINITE)
     norm = _update_norm((change.astype(np.float64) for change in changes.values()), expected)
     metrics, suppressed = _metrics(reply.metrics, expected, ("training_loss",))
     fitted = UpdateReply(
-        site=expected.site, round=reply.round, update=canonical, patients=patients, metrics=metrics
+        site=expected.site, round=reply.round, update=canonical, patients=behind.to_numbers(), metrics=metrics
     )
     return fitted, norm, suppressed
 
 
-def _is_trained(name: str, patients: Numbers, expected: Expected) -> bool:
-    """Whether patients of this hospital can have moved a parameter."""
-    privacy = expected.terms.privacy
-    return patients[averaging_group(name)] > 0 and (privacy is None or learns(name, privacy, frozenset()))
+def _trainable(behind: AveragingWeights, expected: Expected) -> frozenset[str]:
+    """Parameters that patients of this hospital can have moved."""
+    learnable = expected.groups.learnable(expected.terms.privacy)
+    return frozenset(name for name in learnable if behind[expected.groups[name]] > 0)
 
 
 def _update_norm(changes: Iterable[NDArray[np.float64]], expected: Expected) -> float:
@@ -216,18 +223,20 @@ def _in_order(arrays: Arrays, shapes: Shapes, dtype: "np.dtype[Any]") -> Arrays:
     return {name: arrays[name].copy(order="C") for name in shapes}
 
 
-def _patients(patients: Numbers, expected: Expected) -> Numbers:
-    """Averaging group -> patients: 0, or at least the minimum count; with privacy 0 or 1."""
-    groups = family_of(expected.federation).groups(expected.federation)
-    require(set(patients) == set(groups), BlockReason.METRICS)
+def _averaging_weights(patients: Numbers, expected: Expected) -> AveragingWeights:
+    """Weights of all groups: patients, 0 or at least the minimum count; with privacy 0 or 1 hospitals."""
+    groups = expected.groups.groups
+    require(set(patients) == {group.name for group in groups}, BlockReason.METRICS)
     least = 1 if expected.terms.privacy is not None else expected.terms.minimum_count
     for count in patients.values():
         require(count == 0 or (math.isfinite(count) and count >= least), BlockReason.COUNT)
         require(count == math.floor(count), BlockReason.COUNT)
         require(expected.terms.privacy is None or count <= 1, BlockReason.COUNT)
-    require(patients["patients"] > 0, BlockReason.COUNT)
-    require(max(patients.values()) == patients["patients"], BlockReason.COUNT)
-    return {group: float(patients[group]) for group in groups}
+    numbers = {group.name: float(patients[group.name]) for group in groups}
+    weights = AveragingWeights.from_numbers(numbers, groups, counted(expected.terms.privacy))
+    require(weights.shared > 0, BlockReason.COUNT)
+    require(max(weights.by_group.values()) == weights.shared, BlockReason.COUNT)
+    return weights
 
 
 def _metrics(metrics: Numbers, expected: Expected, own: Iterable[str]) -> tuple[Numbers, tuple[str, ...]]:

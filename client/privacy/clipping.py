@@ -18,8 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from common.models.hierarchical import Branch
-from common.patients.batch import moved
+from common.models.federated import PartialModule
 
 ROUNDING = 1e-6
 """By this share a clipped gradient is shorter than the limit, so that rounding never leaves it longer."""
@@ -71,7 +70,7 @@ class PatientGradients:
 
     Args:
         model: parameters that are trained lie in `nn.Linear` and `nn.LayerNorm` alone, patients first
-            (`common.privacy.guarantee.check_model`). Inside a `Branch` the patients are those it is asked for.
+            (`common.privacy.guarantee.check_model`). Inside a `PartialModule` the patients are its `rows`.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -81,7 +80,7 @@ class PatientGradients:
         self._handles = []
         self.parameters = [own for own in model.parameters() if own.requires_grad]
         for module in model.modules():
-            if isinstance(module, Branch):
+            if isinstance(module, PartialModule):
                 self._handles += [
                     module.register_forward_pre_hook(self._enter),
                     module.register_forward_hook(self._leave, always_call=True),
@@ -96,11 +95,10 @@ class PatientGradients:
         for handle in self._handles:
             handle.remove()
 
-    def _enter(self, branch: Branch, inputs: tuple[Any, ...]) -> None:
-        values, _, here = inputs
-        self._rows = None if branch.dense else moved(here.nonzero().squeeze(1), values.device)
+    def _enter(self, part: PartialModule, inputs: tuple[Any, ...]) -> None:
+        self._rows = part.rows(*inputs)
 
-    def _leave(self, branch: Branch, inputs: tuple[Any, ...], output: object) -> None:
+    def _leave(self, part: PartialModule, inputs: tuple[Any, ...], output: object) -> None:
         self._rows = None
 
     def _saw(self, layer: Layer, inputs: tuple[Tensor], output: Tensor) -> None:

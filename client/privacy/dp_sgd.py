@@ -10,19 +10,19 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import Parameter
 from torch.optim import SGD
 
 from client.privacy.clipping import PatientGradients, patient_gradients
 from client.privacy.randomness import SecretRandom
-from client.training.device import CPU, Device
 from client.training.loss import are_finite, patient_loss
 from client.training.memory import patients_at_once, placed
+from client.training.round import Round
 from common.agreement.federation import Federation
 from common.agreement.settings import Privacy
 from common.errors import Refusal, RefusalCode
-from common.models.hierarchical import HierarchicalMultimodalGNN
+from common.models.federated import FederatedModel, Logits
 from common.patients.batch import PatientBatch, moved
 from common.tasks.objective import multitask_loss
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from opacus.optimizers import DPOptimizer
 
     from client.privacy.noise import NoisyOptimiser
-from common.models.parameters import learns
+
 
 STEEP = 10.0
 """Weights beyond this, which training hardly reaches, are computed with in float64.
@@ -45,69 +45,73 @@ AT_ONCE = 64
 
 
 def train_privately(
-    model: HierarchicalMultimodalGNN,
+    model: FederatedModel,
     batch: PatientBatch,
-    federation: Federation,
+    round_: Round,
     privacy: Privacy,
-    cuts: dict[str, Tensor],
-    round_: int,
-    absent: frozenset[str],
-    device: Device = CPU,
+    absent: frozenset[str] = frozenset(),
 ) -> None:
     """Take `privacy.steps` private steps in place on one site's standardised patients.
 
     The learning rate falls with the round as half a cosine. Nothing else comes back: a loss would be another release.
 
     Args:
-        model: on the device, without dropout (`common.privacy.guarantee.check_agreement`).
+        model: on the round's device, without dropout (`common.privacy.guarantee.check_agreement`).
         batch: all of the site's training patients, on the CPU.
-        federation: the agreement.
-        privacy: what holds at this site, the federation's terms or stricter ones.
-        cuts: hazard intervals.
-        round_: 1 for the first.
+        round_: agreement and device, on which everything is float32 or more: clipping must be exact.
+        privacy: the terms at this site, the federation's or stricter ones.
         absent: modalities that the hospital has no table of; their parameters stay as they are.
-        device: where to train, in float32 or more: clipping must be exact.
 
     Raises:
         Refusal: if the weights are no longer finite.
     """
-    # Decided by the weights received, which no patient has a part in.
-    alone = privacy.learn == "linear" and model.predictor is None and not _any(model.heads, "weight")
-    loss = partial(_additive_loss if alone else _loss, model, federation)
+    device, cuts = round_.device, round_.cuts
+    # Both decided by the weights received, in which no patient has a part.
+    linear = model.linear_forward() if privacy.learn == "linear" else None
     precise = bool(torch.stack([own.detach().abs().max() for own in model.parameters()]).max() > STEEP)
-    frozen = [own for name, own in model.named_parameters() if not learns(name, privacy, absent)]
-    for own in frozen:
-        own.requires_grad_(False)
+    learnable = model.groups().learnable(privacy, absent)
+    frozen = [parameter for name, parameter in model.named_parameters() if name not in learnable]
+    for parameter in frozen:
+        parameter.requires_grad_(False)
     try:
         if precise:
             model.double()
             batch, cuts = _double(batch), {name: ends.double() for name, ends in cuts.items()}
         cuts = {name: moved(ends, device.place) for name, ends in cuts.items()}
+        loss = partial(_linear_loss, linear) if linear is not None else partial(patient_loss, model)
         with device.repeatable():
-            _steps(model, placed(batch, device), federation, privacy, partial(loss, cuts), round_, device)
+            total = partial(loss, federation=round_.federation, cuts=cuts)
+            take_private_steps(model, placed(batch, device), round_, privacy, total)
     finally:
         model.float()
-        for own in frozen:
-            own.requires_grad_(True)
+        for parameter in frozen:
+            parameter.requires_grad_(True)
     if not are_finite(list(model.parameters())):
         raise Refusal(RefusalCode.TRAINING_DIVERGED)
 
 
-def _steps(
-    model: HierarchicalMultimodalGNN,
+def take_private_steps(
+    model: FederatedModel,
     batch: PatientBatch,
-    federation: Federation,
+    round_: Round,
     privacy: Privacy,
     loss: Callable[[PatientBatch], Tensor],
-    round_: int,
-    device: Device,
 ) -> None:
+    """Take the steps of a round on Poisson samples of the batch, without asking the device for a number.
+
+    Args:
+        model: its parameters with `requires_grad` are trained.
+        batch: on any device.
+        round_: agreement and device.
+        privacy: the terms at this site.
+        loss: gives one value per patient of a batch [B], from this model.
+    """
     from client.privacy.noise import NoisyOptimiser  # brings Opacus, which a round without privacy is spared
 
-    training, secret = federation.training, SecretRandom()
-    at_once = min(AT_ONCE, patients_at_once(model, device, private=True))
+    training, secret = round_.federation.training, SecretRandom()
+    at_once = min(AT_ONCE, patients_at_once(model, round_.device, private=True))
     with patient_gradients(model) as gradients:
-        rate = privacy.learning_rate * training.decay(round_)
+        rate = privacy.learning_rate * training.decay(round_.number)
         optimiser = NoisyOptimiser(SGD(gradients.parameters, lr=rate), privacy, secret)
         if training.strategy == "fedprox":
             optimiser.attach_step_hook(_proximal(gradients.parameters, training.proximal_mu))
@@ -117,22 +121,14 @@ def _steps(
             noisy_step(optimiser, gradients, batch.select(drawn), loss, at_once)
 
 
-def _loss(
-    model: HierarchicalMultimodalGNN, federation: Federation, cuts: dict[str, Tensor], batch: PatientBatch
+def _linear_loss(
+    linear: Callable[[PatientBatch], Logits],
+    batch: PatientBatch,
+    federation: Federation,
+    cuts: dict[str, Tensor],
 ) -> Tensor:
-    return patient_loss(model, batch, federation, cuts)
-
-
-def _additive_loss(
-    model: HierarchicalMultimodalGNN, federation: Federation, cuts: dict[str, Tensor], batch: PatientBatch
-) -> Tensor:
-    """The same where the heads' weights are 0 and stay 0, without asking the graph that they do not read."""
-    return multitask_loss(federation.tasks, model.additive(batch), batch, cuts, None)
-
-
-def _any(module: nn.Module, kind: str) -> bool:
-    """Whether any parameter of that kind is not 0."""
-    return any(name.endswith(kind) and bool(own.any()) for name, own in module.named_parameters())
+    """Compute the training loss per patient [B] by the forward pass of a model's linear part."""
+    return multitask_loss(federation.tasks, linear(batch), batch, cuts, None)
 
 
 def _double(batch: PatientBatch) -> PatientBatch:

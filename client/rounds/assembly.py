@@ -16,8 +16,8 @@ from client.training.device import Device, DeviceError, open_device
 from client.training.loss import patient_loss
 from common.agreement.federation import Federation, load
 from common.errors import InputError, Refusal, RefusalCode
+from common.models.federated import FederatedModel
 from common.models.graphs import Prior, load_prior
-from common.models.hierarchical import HierarchicalMultimodalGNN
 from common.models.registry import initial_model
 from common.patients.preprocessing import declared
 from common.privacy.guarantee import check_agreement, check_model, check_objective, made_up_patients
@@ -80,14 +80,14 @@ class SharedAgreement:
         self.federation: Federation = load(path)
         self.digest: str = self.federation.digest
         self._folder = path.parent
-        self._models: dict[torch.device, HierarchicalMultimodalGNN] = {}
+        self._models: dict[torch.device, FederatedModel] = {}
 
     @cached_property
     def prior(self) -> Prior:
         """Graphs of the public files."""
         return load_prior(self.federation, self._folder)
 
-    def model(self, prior: Prior, device: torch.device) -> HierarchicalMultimodalGNN:
+    def model(self, prior: Prior, device: torch.device) -> FederatedModel:
         """Return the model on a device, built and checked on first use.
 
         Raises:
@@ -98,7 +98,7 @@ class SharedAgreement:
         return self._models[device]
 
 
-def checked_model(federation: Federation, prior: Prior) -> HierarchicalMultimodalGNN:
+def checked_model(federation: Federation, prior: Prior) -> FederatedModel:
     """Build the model; under privacy hold it against everything that the guarantee rests on.
 
     Raises:

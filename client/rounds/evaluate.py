@@ -3,23 +3,20 @@
 from flwr.app import RecordDict
 
 from client.rounds.accounts import accounted
-from client.rounds.requests import model_request, round_patients, take_over
+from client.rounds.requests import model_request, round_patients, site_round, take_over
 from client.rounds.site import Site
 from client.site_folder.policy import Terms
 from client.training.evaluation import evaluate
+from client.training.round import Round
 from common.messages.exchange import EvaluateReply
 from common.patients.batch import PatientBatch
-from common.patients.preprocessing import Preprocessing
 
 
-def validation_metrics(
-    site: Site, terms: Terms, validation: PatientBatch, preprocessing: Preprocessing
-) -> dict[str, float]:
+def validation_metrics(site: Site, terms: Terms, validation: PatientBatch, round_: Round) -> dict[str, float]:
     """Metrics of the site's model; none of fewer patients than the minimum count: a sum over two tells of both."""
     if len(validation) < terms.minimum_count:
         return {}
-    least = terms.minimum_count
-    return evaluate(site.model, validation, site.federation, preprocessing.cuts, least, site.device)
+    return evaluate(site.model, validation, round_, terms.minimum_count)
 
 
 def evaluate_request(site: Site, content: RecordDict) -> RecordDict:
@@ -33,5 +30,5 @@ def evaluate_request(site: Site, content: RecordDict) -> RecordDict:
     if terms.privacy is None:
         with accounted(site, terms, request.round):
             _, validation = round_patients(site, request, preprocessing)
-            metrics = validation_metrics(site, terms, validation, preprocessing)
+            metrics = validation_metrics(site, terms, validation, site_round(site, request, preprocessing))
     return EvaluateReply(site=site.cohort.site, round=request.round, metrics=metrics).to_record()

@@ -9,6 +9,7 @@ from flwr.app import RecordDict
 from torch import nn
 
 from client.rounds.site import Site
+from client.training.round import Round
 from common.agreement.federation import Federation
 from common.errors import Refusal, RefusalCode
 from common.messages.exchange import ModelRequest
@@ -77,6 +78,12 @@ def load_weights(model: nn.Module, weights: Arrays) -> None:
 
 def _forms(tensors: Mapping[str, torch.Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:
     return {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
+
+
+def site_round(site: Site, request: ModelRequest, preprocessing: Preprocessing) -> Round:
+    """Return the round that a request asks for, on the site's device."""
+    seed = request.seed * 1_000_003 + request.round
+    return Round(site.federation, preprocessing.cuts, request.round, seed, site.device)
 
 
 def round_patients(

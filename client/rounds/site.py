@@ -10,7 +10,7 @@ from client.site_folder.policy import Policy, Terms, agree
 from client.training.device import Device
 from common.agreement.federation import Federation
 from common.errors import Refusal, RefusalCode
-from common.models.hierarchical import HierarchicalMultimodalGNN
+from common.models.federated import FederatedModel
 from common.patients.batch import PatientBatch
 
 
@@ -34,7 +34,7 @@ class Site:
     policy: Policy
     device: Device
     cohort: Cohort
-    model: HierarchicalMultimodalGNN
+    model: FederatedModel
 
     @property
     def terms(self) -> Terms:

@@ -6,10 +6,10 @@ from torch import Tensor
 
 from client.training.device import CPU, Device
 from client.training.memory import patients_at_once
-from common.agreement.federation import Federation
+from client.training.round import Round
 from common.agreement.tasks import ResponseTask, SurvivalTask, Task
 from common.evaluation.survival import concordance_pairs
-from common.models.hierarchical import HierarchicalMultimodalGNN
+from common.models.federated import FederatedModel
 from common.patients.batch import PatientBatch
 from common.tasks.objective import multitask_loss
 from common.tasks.survival import survival_curve
@@ -17,7 +17,7 @@ from common.tasks.survival import survival_curve
 
 @torch.no_grad()
 def logits(
-    model: HierarchicalMultimodalGNN, batch: PatientBatch, size: int = 256, device: Device = CPU
+    model: FederatedModel, batch: PatientBatch, size: int = 256, device: Device = CPU
 ) -> dict[str, Tensor]:
     """Task -> logits [P, outputs] of the model in evaluation mode, on the CPU as the batch is.
 
@@ -31,26 +31,25 @@ def logits(
 
 
 def evaluate(
-    model: HierarchicalMultimodalGNN,
+    model: FederatedModel,
     batch: PatientBatch,
-    federation: Federation,
-    cuts: dict[str, Tensor],
+    round_: Round,
     least: int = 1,
-    device: Device = CPU,
 ) -> dict[str, float]:
-    """Sums over one site's patients, who are on the CPU, so that sites add up: see `exchange.EvaluateReply`.
+    """Sum losses and pairs over one site's patients, who are on the CPU: see `exchange.EvaluateReply`.
 
     Pairs with fewer than `least` patients on either side count as none: one event among nine patients makes eight
     pairs, which all tell of that patient.
     """
-    outputs = logits(model, batch, device=device)
-    loss = multitask_loss(federation.tasks, outputs, batch, cuts, None)
+    outputs = logits(model, batch, device=round_.device)
+    tasks = round_.federation.tasks
+    loss = multitask_loss(tasks, outputs, batch, round_.cuts, None)
     metrics = {
         "validation_loss": float(loss.sum()),
         "validation_squares": float(loss.square().sum()),
         "validation_patients": float(len(batch)),
     }
-    for task in federation.tasks:
+    for task in tasks:
         concordant, comparable = _pairs(
             task, outputs[task.name], batch.labels[task.name], batch.labelled[task.name], least
         )

@@ -1,4 +1,4 @@
-"""Local training at one hospital: epochs over its own patients, and how the model does on its validation patients."""
+"""Local training at one hospital: epochs over the hospital's patients, without privacy."""
 
 import logging
 import math
@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from client.training.adamw import AdamW
-from client.training.device import CPU, Device
+from client.training.device import Device
 from client.training.loss import are_finite, patient_loss
 from client.training.memory import patients_at_once, placed
-from common.agreement.federation import Federation
+from client.training.round import Round
 from common.errors import Refusal, RefusalCode
-from common.models.hierarchical import HierarchicalMultimodalGNN
+from common.models.federated import FederatedModel
 from common.patients.batch import PatientBatch, moved
 
 log = logging.getLogger("consilium.training")
@@ -25,28 +25,20 @@ LONGEST_STEP = 5.0
 
 
 def train(
-    model: HierarchicalMultimodalGNN,
+    model: FederatedModel,
     batch: PatientBatch,
-    federation: Federation,
-    cuts: dict[str, Tensor],
-    round_: int,
-    seed: int,
-    device: Device = CPU,
+    round_: Round,
 ) -> float:
     """Fit the model in place on one site's standardised training patients.
 
-    The learning rate falls with the round as half a cosine. Dropout and the order of patients follow `seed`, so that
-    the same seed gives the same weights. A minibatch for which the device has no room is computed in parts, whose
-    gradients add up to its own. Nothing in a step waits for a GPU.
+    The learning rate falls with the round as half a cosine. Dropout and the order of patients follow the round's seed,
+    so that the same seed gives the same weights. A minibatch for which the device has no room is computed in parts,
+    whose gradients add up to those of the whole. Nothing in a step waits for a GPU.
 
     Args:
-        model: on the device.
+        model: on the round's device.
         batch: on the CPU.
-        federation: the agreement.
-        cuts: hazard intervals.
-        round_: 1 for the first.
-        seed: of this round.
-        device: where to train.
+        round_: agreement, seed and device.
 
     Returns:
         Mean loss per patient over the last epoch.
@@ -54,22 +46,23 @@ def train(
     Raises:
         Refusal: if the loss or the weights are no longer finite.
     """
-    settings = federation.training
-    rate = settings.learning_rate * settings.decay(round_)
+    settings, device = round_.federation.training, round_.device
+    rate = settings.learning_rate * settings.decay(round_.number)
     optimiser = AdamW(model.parameters(), lr=rate, weight_decay=settings.weight_decay)
     pull: Callable[[], Tensor] | None = None
     if settings.strategy == "fedprox":
         anchor = [own.detach().clone() for own in model.parameters()]
         pull = partial(_pull, model, anchor, settings.proximal_mu)
-    batch, cuts = placed(batch, device), {name: moved(ends, device.place) for name, ends in cuts.items()}
-    loss = partial(patient_loss, model, federation=federation, cuts=cuts)
+    batch = placed(batch, device)
+    cuts = {name: moved(ends, device.place) for name, ends in round_.cuts.items()}
+    loss = partial(patient_loss, model, federation=round_.federation, cuts=cuts)
     at_once = patients_at_once(model, device)
     if at_once < min(settings.batch_size, len(batch)):
         log.warning(
             "memory is short: %d patients at once, so dropout is drawn otherwise than elsewhere", at_once
         )
     model.train()
-    with device.drawing(seed), device.repeatable():
+    with device.drawing(round_.seed), device.repeatable():
         for _ in range(settings.local_epochs):
             minibatches = _minibatches(len(batch), settings.batch_size)
             parts = [_divided(chosen, at_once) for chosen in minibatches]
@@ -80,7 +73,7 @@ def train(
 
 
 def _epoch(
-    model: HierarchicalMultimodalGNN,
+    model: FederatedModel,
     batch: PatientBatch,
     minibatches: Sequence[Sequence[Tensor]],
     loss: Callable[[PatientBatch], Tensor],

@@ -6,26 +6,22 @@ import torch
 from torch import Tensor
 
 from common.agreement.federation import Federation
-from common.models.hierarchical import HierarchicalMultimodalGNN
+from common.models.federated import FederatedModel
 from common.patients.batch import PatientBatch
-from common.tasks.objective import agreement_loss, multitask_loss
+from common.tasks.objective import multitask_loss
 
 
 def are_finite(tensors: Sequence[Tensor]) -> bool:
-    """Whether all numbers of tensors on one device are finite; asked once for all of them."""
+    """Return whether all numbers of tensors on one device are finite, asking the device once."""
     return bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all())
 
 
 def patient_loss(
-    model: HierarchicalMultimodalGNN, batch: PatientBatch, federation: Federation, cuts: dict[str, Tensor]
+    model: FederatedModel, batch: PatientBatch, federation: Federation, cuts: dict[str, Tensor]
 ) -> Tensor:
-    """Training loss per patient [B]; with the contrastive term, two dropout views of every patient are compared."""
-    encoding = model.encode(batch)
-    loss = multitask_loss(federation.tasks, model.predict(encoding), batch, cuts, model.log_variance)
-    if model.predictor is not None:
-        fused, other = encoding.fused, model.encode(batch).fused
-        agreement = agreement_loss(model.predictor(fused), other) + agreement_loss(
-            model.predictor(other), fused
-        )
-        loss = loss + federation.training.contrastive_weight / 2 * agreement
+    """Compute the training loss per patient [B]: tasks, and the disagreement of two views where there are two."""
+    outputs = model.training_outputs(batch)
+    loss = multitask_loss(federation.tasks, outputs.logits, batch, cuts, model.task_weights)
+    if outputs.disagreement is not None:
+        loss = loss + federation.training.contrastive_weight / 2 * outputs.disagreement
     return loss

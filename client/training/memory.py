@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from client.training.device import SHARED, Device
-from common.models.hierarchical import HierarchicalMultimodalGNN
+from common.models.federated import FederatedModel
 from common.patients.batch import PatientBatch
 
 USED = 0.7
@@ -44,7 +44,7 @@ _LIMITS = (
 _measured: WeakKeyDictionary[nn.Module, dict[tuple[torch.dtype, int], int]] = WeakKeyDictionary()
 
 
-def patients_at_once(model: HierarchicalMultimodalGNN, device: Device, private: bool = False) -> int:
+def patients_at_once(model: FederatedModel, device: Device, private: bool = False) -> int:
     """How many patients a step has room for; at least one, which is then tried.
 
     Args:
@@ -107,21 +107,21 @@ def _left(limit: Path, used: Path, stat: Path, reclaimable: str) -> Iterator[int
         yield max(0, int(most) - taken + int(parts.get(reclaimable, 0)))
 
 
-def kept_per_patient(model: HierarchicalMultimodalGNN) -> int:
+def kept_per_patient(model: FederatedModel) -> int:
     """Bytes that autograd keeps for one patient with every modality, who is made up.
 
     Measured once per model, without a draw from any generator, and in a fraction of a step's time.
     """
     parameters = list(model.parameters())
     key = (parameters[0].dtype, sum(own.numel() for own in parameters if own.requires_grad))
-    known = _measured.setdefault(model, {})
-    if key not in known:
-        known[key] = _measure(model) * (1 if model.predictor is None else 2)  # two views of every patient
-    return known[key]
+    measured = _measured.setdefault(model, {})
+    if key not in measured:
+        measured[key] = _measure(model) * model.views
+    return measured[key]
 
 
-def _measure(model: HierarchicalMultimodalGNN) -> int:
-    patient, training = _somebody(model), model.training
+def _measure(model: FederatedModel) -> int:
+    patient, training = model.example(), model.training
     shared = {own.untyped_storage().data_ptr() for own in (*model.parameters(), *model.buffers())}
     kept: dict[int, int] = {}
 
@@ -138,13 +138,3 @@ def _measure(model: HierarchicalMultimodalGNN) -> int:
     finally:
         model.train(training)
     return patient.size + sum(kept.values())
-
-
-def _somebody(model: HierarchicalMultimodalGNN) -> PatientBatch:
-    """A patient who has everything, on the model's device and in its precision."""
-    weight = model.patient.weight
-    layers = {name: model.branches[name].get_submodule("direct") for name in model.modalities}
-    nodes = {name: layer.in_features for name, layer in layers.items() if isinstance(layer, nn.Linear)}
-    values = {name: torch.zeros(1, count, dtype=weight.dtype) for name, count in nodes.items()}
-    observed = {name: torch.ones(1, count, dtype=torch.bool) for name, count in nodes.items()}
-    return PatientBatch(values, observed, {}, {}).to(weight.device)

@@ -1,25 +1,25 @@
-"""How many threads a step is computed with: on small tensors they cost more by waiting than they save."""
+"""Number of threads for a training step: on small tensors, threads cost more by waiting than they save."""
 
 import os
 
 import torch
 
 from client.training.memory import kept_per_patient
-from common.models.hierarchical import HierarchicalMultimodalGNN
+from common.models.federated import FederatedModel
 
-EACH = 64 << 20
-"""Bytes that autograd keeps of a step's forward pass, per thread that is worth it; see docs/performance.md, Threads."""
+BYTES_PER_THREAD = 64 << 20
+"""Bytes that autograd must keep of a forward pass to repay a thread; see docs/performance.md, Threads."""
 
 
-def use_threads(model: HierarchicalMultimodalGNN, patients: int) -> None:
-    """Have this process compute with as many threads as steps of so many patients are worth.
+def use_threads(model: FederatedModel, patients: int) -> None:
+    """Set this process's number of threads to what steps of so many patients are worth.
 
-    What the environment says in `OMP_NUM_THREADS` stands: who sets it knows better.
+    A number in the environment's `OMP_NUM_THREADS` stands: whoever set that variable knows better.
     """
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(worthwhile(patients * kept_per_patient(model), torch.get_num_threads()))
 
 
 def worthwhile(kept: int, most: int) -> int:
-    """Threads for a step whose forward pass keeps so many bytes, of `most` that there are."""
-    return max(1, min(most, kept // EACH))
+    """Return the threads for a step whose forward pass keeps so many bytes, of `most` available."""
+    return max(1, min(most, kept // BYTES_PER_THREAD))

@@ -132,6 +132,8 @@ class Agreement(Agreed):
             values: dict[str, Any] = (data.get(section) or {}) if section in _CHANGEABLE else {}
             if dotted == "minimum_patients":
                 values = data
+            if dotted == "model.kind" and "model" in data:  # another kind has other settings
+                values = data["model"] = {"kind": text}
             if key not in values:
                 raise OptionError(f"--set {dotted}", "is not a setting of the federation file", _SETTINGS)
             values[key] = text

@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 from common.agreement.agreement import FILE_NAME, LONGEST_TEXT, PATIENTS, Agreement, save, unique
 from common.agreement.loading import load_agreement
 from common.agreement.modalities import Modality
-from common.agreement.settings import ModelConfig, PriorGraph, PublicFile
+from common.agreement.model_config import HierarchicalConfig, ModelSection
+from common.agreement.settings import PriorGraph, PublicFile
 from common.agreement.tasks import SurvivalTask, Task
 from common.errors import InvalidContentError
 
@@ -31,7 +32,7 @@ class Federation(Agreement):
     modalities: tuple[Modality, ...] = Field(min_length=1)
     tasks: tuple[Task, ...] = Field(min_length=1)
     prior: PriorGraph = PriorGraph()
-    model: ModelConfig = ModelConfig()
+    model: ModelSection = HierarchicalConfig()
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:

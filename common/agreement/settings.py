@@ -47,33 +47,6 @@ class PriorGraph(Agreed):
     hierarchy: PublicFile | None = None
 
 
-class ModelConfig(Agreed):
-    """Sizes of the network; width grows up the hierarchy."""
-
-    node_width: int = Field(default=8, ge=1)
-    pathway_width: int = Field(default=16, ge=1)
-    width: int = Field(default=32, ge=4)
-    heads: int = Field(default=4, ge=1)
-    node_heads: int = Field(default=2, ge=1)
-    gcn_layers: int = Field(default=1, ge=0)
-    gat_layers: int = Field(default=0, ge=0, description="between nodes")
-    pathway_gat_layers: int = Field(default=1, ge=0)
-    fusion_layers: int = Field(default=1, ge=0)
-    dropout: float = Field(default=0.3, ge=0, lt=1)
-    node_dropout: float = Field(default=0.2, ge=0, lt=1)
-    modality_dropout: float = Field(default=0.1, ge=0, lt=1)
-
-    @model_validator(mode="after")
-    def _divides(self) -> Self:
-        if (
-            self.width % self.heads
-            or self.node_width % self.node_heads
-            or self.pathway_width % self.node_heads
-        ):
-            raise ValueError("heads must divide width; node_heads must divide node_width and pathway_width")
-        return self
-
-
 class Training(Agreed):
     """How weights are fitted. Rates are per local step; `proximal_mu` is used by `fedprox` only.
 

@@ -4,7 +4,7 @@ Launcher, gate, ledger, receipts, rounds, aggregation and engines know records a
 `Family`. One is chosen by `kind` in the federation file (`common.families.registry`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self, TypeVar
@@ -15,7 +15,8 @@ from torch import Tensor
 from common.agreement.agreement import Agreement
 from common.messages.packing import Arrays
 from common.messages.statistics import SiteStatistics
-from common.models.hierarchical import HierarchicalMultimodalGNN
+from common.models.federated import FederatedModel
+from common.models.parameter_groups import ModelGroups
 
 Shapes = dict[str, tuple[int, ...]]
 """Name -> shape of an array."""
@@ -96,7 +97,7 @@ class Family(Protocol[A, R, P, G]):
         """Public knowledge, from the public files in a folder."""
         ...
 
-    def model(self, agreement: A, public: G, seed: int, /) -> HierarchicalMultimodalGNN:
+    def model(self, agreement: A, public: G, seed: int, /) -> FederatedModel:
         """The agreement's model, initialised from `seed`."""
         ...
 
@@ -132,8 +133,8 @@ class Family(Protocol[A, R, P, G]):
         """The inverse of `packed`."""
         ...
 
-    def groups(self, agreement: A, /) -> tuple[str, ...]:
-        """Averaging groups of the model's parameters; that of all units is `patients`, whatever a unit is."""
+    def groups(self, agreement: A, parameters: Iterable[str], /) -> ModelGroups:
+        """Averaging groups of the model's parameters, by their names alone: neither graphs nor weights are needed."""
         ...
 
     def scores(self, agreement: A, /) -> tuple[Score, ...]:

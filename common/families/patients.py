@@ -1,6 +1,6 @@
 """The family whose records are patients: tables of features and outcomes, one row per patient."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -8,10 +8,10 @@ from common.agreement.federation import Federation
 from common.families.family import Family, Score, Shapes, Words
 from common.messages.packing import Arrays
 from common.messages.statistics import SiteStatistics
+from common.models.federated import FederatedModel
 from common.models.graphs import Prior, load_prior
-from common.models.hierarchical import HierarchicalMultimodalGNN
-from common.models.parameters import hospitals_behind
-from common.models.registry import initial_model
+from common.models.parameter_groups import ModelGroups
+from common.models.registry import initial_model, model_groups
 from common.patients import preprocessing
 from common.patients.batch import PatientBatch
 from common.patients.preprocessing import Preprocessing
@@ -30,7 +30,7 @@ class Patients:
         """Graphs between nodes and pathways."""
         return load_prior(agreement, folder)
 
-    def model(self, agreement: Federation, public: Prior, seed: int) -> HierarchicalMultimodalGNN:
+    def model(self, agreement: Federation, public: Prior, seed: int) -> FederatedModel:
         """The network that the federation file describes."""
         return initial_model(agreement, public, seed)
 
@@ -62,9 +62,9 @@ class Patients:
         """The inverse of `packed`."""
         return preprocessing.unpack_preprocessing(arrays)
 
-    def groups(self, agreement: Federation) -> tuple[str, ...]:
-        """Shared parameters, heads, branches and additive scores."""
-        return tuple(hospitals_behind(agreement, frozenset()))
+    def groups(self, agreement: Federation, parameters: Iterable[str]) -> ModelGroups:
+        """Averaging groups of the model that the federation file names."""
+        return model_groups(agreement, parameters)
 
     def scores(self, agreement: Federation) -> tuple[Score, ...]:
         """Concordance of every task."""

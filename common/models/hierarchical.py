@@ -5,6 +5,7 @@ the learnt task weights. A modality that a patient lacks is an absent token: its
 """
 
 import math
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -13,11 +14,15 @@ from torch.nn.functional import dropout, relu
 
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality
-from common.agreement.settings import ModelConfig
+from common.agreement.model_config import HierarchicalConfig
 from common.agreement.tasks import SurvivalTask, Task
 from common.models.attention import Attention, FusionLayer
+from common.models.contrastive import agreement_loss
+from common.models.federated import FederatedModel, Logits, PartialModule, TrainingOutputs
 from common.models.graphs import IDENTITY, Membership, Prior, Topology, identity
-from common.models.layers import GAT, GCN, Pathways
+from common.models.layer_kinds import layer_between_nodes
+from common.models.layers import Pathways
+from common.models.parameter_groups import ModelGroups, ParameterGroup
 from common.patients.batch import PatientBatch, moved
 
 SQUEEZED = 2
@@ -25,14 +30,19 @@ SQUEEZED = 2
 
 
 class GraphStack(nn.Module):
-    """GCN layers, then GAT layers, each with residual, ReLU and LayerNorm: [B, N, width] -> [B, N, width]."""
+    """Layers between nodes, each with residual, ReLU and LayerNorm: [B, N, width] -> [B, N, width].
 
-    def __init__(self, graph: Topology, width: int, gcn: int, gat: int, heads: int) -> None:
+    Args:
+        graph: N nodes.
+        width: features of a node.
+        kinds: names of the layers in their order (`common.models.layer_kinds`).
+        heads: of layers with attention.
+    """
+
+    def __init__(self, graph: Topology, width: int, kinds: Sequence[str], heads: int) -> None:
         super().__init__()
-        layers: list[GCN | GAT] = [GCN(graph, width, width) for _ in range(gcn)]
-        layers += [GAT(graph, width, width, heads) for _ in range(gat)]
-        self.layers = nn.ModuleList(layers)
-        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in layers)
+        self.layers = nn.ModuleList(layer_between_nodes(kind, graph, width, width, heads) for kind in kinds)
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in kinds)
 
     def forward(self, x: Tensor) -> Tensor:
         """Node features [B, N, width], mixed along the graph."""
@@ -41,24 +51,19 @@ class GraphStack(nn.Module):
         return x
 
 
-def _stack(graph: Topology, width: int, gcn: int, gat: int, heads: int) -> nn.Module:
+def _stack(graph: Topology, width: int, kinds: Sequence[str], heads: int) -> nn.Module:
     """Layers along the edges; nothing where there are none, as between imaging features."""
-    return nn.Identity() if graph.edgeless else GraphStack(graph, width, gcn, gat, heads)
+    return nn.Identity() if graph.edgeless else GraphStack(graph, width, kinds, heads)
 
 
-class Branch(nn.Module):
+class Branch(PartialModule):
     """One modality: node values -> node graph -> pathways and their graph -> token [B, width].
 
     A node enters as its value, whether it is observed, and its value times the node's fixed identity code. Beside
     the graph, linear maps of the values reach the token, and every task's logits as an additive score: a linear
     model is what a small cohort supports first, and the graph adds to it. Inputs of these maps are scaled by
     1 / sqrt(N), so that a step of Adam moves a score alike for 30 features and for 1,500.
-
-    Attributes:
-        dense: compute absent patients too and mask them, for per-sample hooks that want every patient in every layer.
     """
-
-    dense = False
 
     def __init__(
         self,
@@ -67,21 +72,21 @@ class Branch(nn.Module):
         members: Membership | None,
         ladder: Topology | None,
         tasks: tuple[Task, ...],
-        config: ModelConfig,
+        config: HierarchicalConfig,
     ) -> None:
         super().__init__()
         self.node_dropout = config.node_dropout
         self.embed = nn.Linear(2 + IDENTITY, config.node_width)
         # By columns autograd takes the weight's gradient as x^T g, for so few inputs a product eight times as fast.
         self.embed.weight.data = self.embed.weight.data.t().contiguous().t()
-        self.graph = _stack(graph, config.node_width, config.gcn_layers, config.gat_layers, config.node_heads)
+        self.graph = _stack(graph, config.node_width, config.node_layers, config.node_heads)
         summarised, width = graph.nodes, config.node_width
         self.pathways: Pathways | None = None
         if members is not None and ladder is not None:
             self.pathways = Pathways(members)
             self.widen = nn.Linear(width, config.pathway_width)
             self.pathway_graph = _stack(
-                ladder, config.pathway_width, 0, config.pathway_gat_layers, config.node_heads
+                ladder, config.pathway_width, config.pathway_layers, config.node_heads
             )
             summarised, width = len(members.pathways), config.pathway_width
         self.squeeze = nn.Linear(width, SQUEEZED)
@@ -93,17 +98,22 @@ class Branch(nn.Module):
         )
         self.codes = _Codes(identity(modality.nodes))
 
+    def rows(self, *inputs: Tensor) -> Tensor | None:
+        """Indices [R] of the patients who have the modality; None where all are computed."""
+        values, _, here = inputs
+        return None if self.dense else moved(here.nonzero().squeeze(1), values.device)
+
     def forward(self, values: Tensor, observed: Tensor, here: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """values [B, N], observed [B, N] bool -> token [B, width], task -> additive score [B, 1 or outputs].
 
         Both are 0 for the patients that are not `here` [B] bool; unless `dense`, nothing is computed for them. `here`
         is on the CPU: which rows there are is no question to ask a GPU, which would have to finish first.
         """
-        if self.dense:
+        rows = self.rows(values, observed, here)
+        if rows is None:
             token, scores = self._present(values, observed)
             known = moved(here[:, None], values.device)
             return token * known, {name: score * known for name, score in scores.items()}
-        rows = moved(here.nonzero().squeeze(1), values.device)
         if not len(rows):
             nothing = values.new_zeros(len(here), 1)
             return nothing.expand(-1, self.token.out_features), dict.fromkeys(self.scores, nothing)
@@ -172,12 +182,12 @@ class Encoding(NamedTuple):
     scores: dict[str, Tensor]
 
 
-class HierarchicalMultimodalGNN(nn.Module):
+class HierarchicalMultimodalGNN(FederatedModel):
     """Branches per modality, cross-attention from the patient over those present, fusion, one head per task."""
 
     def __init__(self, federation: Federation, prior: Prior) -> None:
-        super().__init__()
-        config = federation.model
+        super().__init__(federation, prior)
+        config = HierarchicalConfig.of(federation.model)
         self.modalities = tuple(modality.name for modality in federation.modalities)
         self.demographic = next((m.name for m in federation.modalities if m.node == "clinical"), None)
         self.dropout, self.modality_dropout = config.dropout, config.modality_dropout
@@ -209,12 +219,23 @@ class HierarchicalMultimodalGNN(nn.Module):
         if federation.privacy is not None:
             self.fused_scale = config.width**-0.5
             _start_neutral(self.heads, federation.tasks)
-        self.predictor = (
-            nn.Linear(config.width, config.width) if federation.training.contrastive_weight > 0 else None
-        )
-        self.log_variance: nn.Parameter | None = None
-        if federation.training.learn_task_weights and len(federation.tasks) > 1:
-            self.log_variance = nn.Parameter(torch.zeros(len(federation.tasks)))
+        self.predictor: nn.Linear | None = None
+        if federation.training.contrastive_weight > 0:
+            self.predictor, self.views = nn.Linear(config.width, config.width), 2
+
+    @classmethod
+    def describe(cls, federation: Federation, parameters: Iterable[str]) -> ModelGroups:
+        """Groups per modality, per modality and task for additive scores, and per task for heads.
+
+        Linear are the additive scores and the biases of the heads.
+        """
+        names = list(parameters)
+        tasks, modalities = [task.name for task in federation.tasks], [m.name for m in federation.modalities]
+        groups = [ParameterGroup.SHARED, *(_head_group(task) for task in tasks)]
+        for modality in modalities:
+            groups += [_branch_group(modality), *(_score_group(modality, task) for task in tasks)]
+        linear = frozenset(name for name in names if _is_linear(name))
+        return ModelGroups({name: _group(name) for name in names}, linear, tuple(groups))
 
     def encode(self, batch: PatientBatch) -> Encoding:
         """What the heads see of each patient; finite also for a patient with nothing observed."""
@@ -236,15 +257,34 @@ class HierarchicalMultimodalGNN(nn.Module):
             sequence = layer(sequence, mask)
         return Encoding(sequence[:, 0], scores)
 
-    def predict(self, encoding: Encoding) -> dict[str, Tensor]:
+    def predict(self, encoding: Encoding) -> Logits:
         """Task -> logits [B, outputs]."""
         fused = dropout(encoding.fused, self.dropout, self.training) * self.fused_scale
         return {name: head(fused) + encoding.scores[name] for name, head in self.heads.items()}
 
-    def additive(self, batch: PatientBatch) -> dict[str, Tensor]:
-        """Task -> logits [B, outputs] of additive scores and biases alone: those of `forward` while heads read nothing.
+    def training_outputs(self, batch: PatientBatch) -> TrainingOutputs:
+        """Logits, and how far the predicted other dropout view of a patient is from that view (SimSiam)."""
+        encoding = self.encode(batch)
+        logits = self.predict(encoding)
+        if self.predictor is None:
+            return TrainingOutputs(logits)
+        fused, other = encoding.fused, self.encode(batch).fused
+        disagreement = agreement_loss(self.predictor(fused), other) + agreement_loss(
+            self.predictor(other), fused
+        )
+        return TrainingOutputs(logits, disagreement)
 
-        For models without dropout.
+    def linear_forward(self) -> Callable[[PatientBatch], Logits] | None:
+        """`additive` while the heads' weights are 0, so that no logit reads the graph; None otherwise."""
+        reads_graph = any(
+            name.endswith("weight") and bool(own.any()) for name, own in self.heads.named_parameters()
+        )
+        return None if reads_graph or self.predictor is not None else self.additive
+
+    def additive(self, batch: PatientBatch) -> Logits:
+        """Task -> logits [B, outputs] of additive scores and biases alone.
+
+        Equal to `forward` while the heads' weights are 0, for models without dropout.
         """
         nothing = self.patient.weight.new_zeros(len(batch), self.patient.out_features)
         logits: dict[str, Tensor] = {name: head(nothing) for name, head in self.heads.items()}
@@ -256,7 +296,7 @@ class HierarchicalMultimodalGNN(nn.Module):
                 logits[task] = logits[task] + score(values * values.shape[1] ** -0.5)
         return logits
 
-    def forward(self, batch: PatientBatch) -> dict[str, Tensor]:
+    def forward(self, batch: PatientBatch) -> Logits:
         """Task -> logits [B, outputs]."""
         return self.predict(self.encode(batch))
 
@@ -269,3 +309,28 @@ class HierarchicalMultimodalGNN(nn.Module):
             known = torch.cat([batch.values[self.demographic] * observed, observed.float(), ones], dim=1)
         token: Tensor = self.patient(known)
         return token
+
+
+def _group(parameter: str) -> ParameterGroup:
+    """Averaging group of a parameter of `HierarchicalMultimodalGNN`, by its dotted name."""
+    part, *rest = parameter.split(".")
+    if part == "branches":
+        return _score_group(rest[0], rest[2]) if rest[1] == "scores" else _branch_group(rest[0])
+    return _head_group(rest[0]) if part == "heads" else ParameterGroup.SHARED
+
+
+def _is_linear(parameter: str) -> bool:
+    parts = parameter.split(".")
+    return "scores" in parts or (parts[0] == "heads" and parts[-1] == "bias")
+
+
+def _branch_group(modality: str) -> ParameterGroup:
+    return ParameterGroup(f"branches.{modality}", modality)
+
+
+def _score_group(modality: str, task: str) -> ParameterGroup:
+    return ParameterGroup(f"branches.{modality}.scores.{task}", modality, task)
+
+
+def _head_group(task: str) -> ParameterGroup:
+    return ParameterGroup(f"heads.{task}", None, task)

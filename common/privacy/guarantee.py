@@ -16,8 +16,6 @@ from common.errors import GuaranteeError, InputError
 from common.patients.batch import PatientBatch
 from common.patients.preprocessing import bounds
 
-_MASKS = ("dropout", "node_dropout", "modality_dropout")
-
 
 def check_agreement(federation: Federation) -> None:
     """Refuse a federation file whose settings contradict its `privacy` section.
@@ -27,7 +25,7 @@ def check_agreement(federation: Federation) -> None:
     """
     if federation.privacy is None:
         return
-    for rate in _MASKS:
+    for rate in federation.model.masks:
         if getattr(federation.model, rate) > 0:
             what = (
                 "masks are drawn by place in the batch, from a seed that the coordinator knows: without one patient "
@@ -159,7 +157,7 @@ _COX = (
 
 _NEGATIVES = (
     "contrasts each patient with the others in the batch",
-    "compare two views of the same patient (common.tasks.objective.agreement_loss)",
+    "compare two views of the same patient (common.models.contrastive)",
 )
 
 

@@ -41,6 +41,6 @@ def plan_noise(epsilon: float, rounds: int, proposed: Privacy) -> Privacy:
 
 def with_privacy(federation: Federation, privacy: Privacy) -> Federation:
     """Return the agreement under these terms, without settings that `check_agreement` refuses."""
-    model = federation.model.model_copy(update={"dropout": 0.0, "node_dropout": 0.0, "modality_dropout": 0.0})
+    model = federation.model.model_copy(update=dict.fromkeys(federation.model.masks, 0.0))
     training = federation.training.model_copy(update={"learn_task_weights": False})
     return federation.model_copy(update={"privacy": privacy, "model": model, "training": training})

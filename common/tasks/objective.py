@@ -2,7 +2,7 @@
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits, cosine_similarity, cross_entropy
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from common.agreement.tasks import ResponseTask, SurvivalTask, Task
 from common.patients.batch import PatientBatch
@@ -44,11 +44,3 @@ def multitask_loss(
             loss = (-scale).exp() * loss + scale / 2 * labelled.any(1)
         total = total + loss
     return total
-
-
-def agreement_loss(predicted: Tensor, other: Tensor) -> Tensor:
-    """1 - cosine between one view's prediction and the other view, per patient [B] (SimSiam, Chen & He 2021).
-
-    Couples no two patients, so it stays a sum over patients; `other` is taken as fixed.
-    """
-    return 1 - cosine_similarity(predicted, other.detach(), dim=1)

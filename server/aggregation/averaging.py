@@ -16,7 +16,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from common.models.parameters import averaging_group
+from common.models.parameter_groups import AveragingWeights, ModelGroups, ParameterGroup
 
 Weights = dict[str, NDArray[np.float32]]
 
@@ -61,33 +61,34 @@ class Aside:
 
 
 class Average:
-    """The mean of hospitals' weights, each averaging group over the hospitals with patients in it.
+    """The mean of hospitals' weights, each averaging group over the hospitals with a weight in it.
 
     Args:
         current: the weights that were sent out: the names, the shapes, and what a group keeps that nobody trained.
+        groups: averaging groups of the parameters.
         aside: where weights wait.
 
     Attributes:
         groups: averaging group -> its parameters.
     """
 
-    def __init__(self, current: Weights, aside: Aside) -> None:
+    def __init__(self, current: Weights, groups: ModelGroups, aside: Aside) -> None:
         self._current, self._aside = current, aside
-        self.groups: dict[str, list[str]] = {}
+        self.groups: dict[ParameterGroup, list[str]] = {}
         for name in current:
-            self.groups.setdefault(averaging_group(name), []).append(name)
+            self.groups.setdefault(groups[name], []).append(name)
 
     def put(self, site: str, weights: Mapping[str, NDArray[Any]]) -> None:
         """Put a hospital's weights aside, which have the names, shapes and dtype of those sent out."""
         parts = [weights[name].ravel() for names in self.groups.values() for name in names]
         self._aside.put(site, np.concatenate(parts, dtype=np.float32))
 
-    def of(self, patients: Mapping[str, Mapping[str, float]]) -> Weights:
-        """The mean over these hospitals; `patients` is hospital -> group -> training patients, none if not there."""
-        shares = {group: _shares(group, patients) for group in self.groups}
+    def of(self, behind: Mapping[str, AveragingWeights]) -> Weights:
+        """Average over hospitals, given their names and weights in every group."""
+        shares = {group: _shares(group, behind) for group in self.groups}
         sizes = {group: sum(self._current[name].size for name in self.groups[group]) for group in shares}
         totals = {group: np.zeros(sizes[group]) for group in shares}
-        for site in sorted(patients):
+        for site in sorted(behind):
             flat, start = self._aside.get(site), 0
             for group, size in sizes.items():
                 if site in shares[group]:
@@ -104,9 +105,9 @@ class Average:
         return averaged
 
 
-def _shares(group: str, patients: Mapping[str, Mapping[str, float]]) -> dict[str, np.float64]:
+def _shares(group: ParameterGroup, behind: Mapping[str, AveragingWeights]) -> dict[str, np.float64]:
     """Hospital -> its share in a group's mean, in order of hospital, of those that have one."""
-    counts = {site: n for site in sorted(patients) if (n := patients[site].get(group, 0.0)) > 0}
+    counts = {site: weight for site in sorted(behind) if (weight := behind[site][group]) > 0}
     if not counts:
         return {}
     # dividing by the largest first: weights near the largest float must not sum to infinity

@@ -9,6 +9,7 @@ from flwr.app import Message, Metadata, RecordDict
 from numpy.typing import NDArray
 
 from common.messages.exchange import EvaluateReply, RefusalReply, StatisticsReply, TrainReply, is_refusal
+from common.models.parameter_groups import AveragingWeights
 from server.records.dropped import REASONS, Dropped, DropReason, ordered
 
 
@@ -56,12 +57,12 @@ def read(form: Callable[[RecordDict], Read], reply: Message) -> Read:
 
 
 def check_weights(
-    reply: TrainReply, model: dict[str, NDArray[np.float32]], groups: Iterable[str], enrolled: int
+    reply: TrainReply, model: dict[str, NDArray[np.float32]], behind: AveragingWeights, enrolled: int
 ) -> None:
-    """Compare a reply's weights and numbers of patients with the model it was asked to train.
+    """Compare a reply's weights and averaging weights with the model that the site was asked to train.
 
-    The shared group must have patients; a group that `patients` does not name counts as none; no group has more
-    than the `enrolled` training patients that the site gave with its statistics.
+    The shared group must have a weight; no group has more than the `enrolled` training patients that the site gave
+    with its statistics.
 
     Raises:
         UnusableReplyError: if anything differs or is not finite.
@@ -75,8 +76,7 @@ def check_weights(
             raise UnusableReplyError(DropReason.ARRAY_SHAPE)
         if not np.isfinite(array).all():
             raise UnusableReplyError(DropReason.NOT_FINITE)
-    counts = [reply.patients.get(group, 0.0) for group in groups]
-    if not reply.patients.get("patients", 0.0) > 0 or not all(0 <= n <= enrolled for n in counts):
+    if not behind.shared > 0 or not all(0 <= weight <= enrolled for weight in behind.by_group.values()):
         raise UnusableReplyError(DropReason.WEIGHT_INVALID)
 
 

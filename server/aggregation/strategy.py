@@ -34,6 +34,7 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import FedAvg
 
 from common.agreement.agreement import Agreement
+from common.families.registry import family_of
 from common.messages.exchange import (
     EvaluateReply,
     ModelRequest,
@@ -41,7 +42,7 @@ from common.messages.exchange import (
     read_training,
 )
 from common.messages.packing import Arrays
-from common.models.parameters import averaging_group
+from common.models.parameter_groups import AveragingWeights, ParameterGroup, counted
 from server.aggregation.averaging import Aside, Average, Weights
 from server.aggregation.replies import Collected, check_weights
 from server.aggregation.scores import (
@@ -94,28 +95,30 @@ class HardenedFedAvg(FedAvg):
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
         """The new global weights, float32, or None without a quorum; and the round's pooled figures."""
+        federation = self.plan.federation
+        groups = family_of(federation).groups(federation, self._weights)
         with Aside(self.plan.folder) as aside:
-            average = Average(self._weights, aside)
+            average = Average(self._weights, groups, aside)
+            named = sorted({*average.groups, ParameterGroup.SHARED}, key=lambda group: group.name)
+
+            def behind(reply: TrainReply) -> AveragingWeights:
+                return AveragingWeights.from_numbers(reply.patients, named, counted(federation.privacy))
 
             def take(reply: TrainReply) -> TrainReply:
                 enrolled = self.plan.roster.statistics[reply.site].patients
-                check_weights(reply, self._weights, average.groups, enrolled)
+                check_weights(reply, self._weights, behind(reply), enrolled)
                 average.put(reply.site, reply.weights)
                 return reply.model_copy(update={"weights": {}})
 
-            form = partial(read_training, before=self._weights, wire=self.plan.federation.wire)
+            form = partial(read_training, before=self._weights, wire=federation.wire)
             collected = Collected.of(form, replies, self.plan.roster.sites, self._sent, server_round, take)
-            named = sorted({*average.groups, "patients"})
-            patients = {
-                reply.site: {group: reply.patients.get(group, 0.0) for group in named}
-                for reply in collected.accepted
-            }
-            metrics = self._close("train", server_round, collected, patients)
+            weights = {reply.site: behind(reply) for reply in collected.accepted}
+            metrics = self._close("train", server_round, collected, weights)
             if not self.record.applied:
                 return None, metrics
-            heard = {group for site in patients.values() for group, number in site.items() if number > 0}
-            self._unheard = {name for name in self._weights if averaging_group(name) not in heard}
-            return _packed(average.of(patients)), metrics
+            heard = {group for group in named if any(site[group] > 0 for site in weights.values())}
+            self._unheard = {name for name in self._weights if groups[name] not in heard}
+            return _packed(average.of(weights)), metrics
 
     def aggregate_evaluate(self, server_round: int, replies: Iterable[Message]) -> MetricRecord | None:
         """The pooled figures of the weights sent out."""
@@ -159,11 +162,11 @@ class HardenedFedAvg(FedAvg):
         kind: Literal["train", "evaluate"],
         server_round: int,
         collected: Collected[TrainReply] | Collected[EvaluateReply],
-        patients: dict[str, dict[str, float]],
+        behind: dict[str, AveragingWeights],
     ) -> MetricRecord:
         tasks = self.plan.federation.task_names
         sites = {reply.site: known_metrics(reply.metrics, tasks) for reply in collected.accepted}
-        shared = {site: groups["patients"] for site, groups in patients.items()}
+        shared = {site: weights.shared for site, weights in behind.items()}
         self.record = RoundRecord(
             kind=kind,
             round=server_round,
@@ -174,7 +177,9 @@ class HardenedFedAvg(FedAvg):
             scores=concordance(sites, tasks),
             sites={
                 site: SiteRecord(
-                    patients=patients.get(site, {}), metrics=numbers, sha256=collected.sha256[site]
+                    patients=behind[site].to_numbers() if site in behind else {},
+                    metrics=numbers,
+                    sha256=collected.sha256[site],
                 )
                 for site, numbers in sites.items()
             },

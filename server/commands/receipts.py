@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from common.errors import OptionError, StateError
+from common.models.parameter_groups import ParameterGroup
 from server.commands.run import last_folder
 from server.home.places import Home
 from server.records.dropped import Dropped
@@ -16,8 +17,7 @@ from server.records.journal import FILE_NAME as JOURNAL
 from server.records.journal import RoundRecord, RunRecord, read_journal
 from server.records.wording import who, why
 
-SHARED = "patients"
-"""The averaging group of the parameters that every hospital trains."""
+SHARED = ParameterGroup.SHARED.name
 
 
 _COLUMNS = (

@@ -32,9 +32,9 @@ from torch import Tensor
 from client.privacy.clipping import PatientGradients, patient_gradients
 from client.training.loss import patient_loss
 from common.agreement.federation import Federation
-from common.models.hierarchical import HierarchicalMultimodalGNN
+from common.models.federated import FederatedModel
 from common.patients.batch import PatientBatch
-from simulations.audit.training_setups import train_round
+from simulations.audit.training_setups import rounds_of, train_round
 
 AT_ONCE = 64
 
@@ -44,7 +44,7 @@ _RANK = 1e-9
 
 
 def watched_shares(
-    model: HierarchicalMultimodalGNN,
+    model: FederatedModel,
     inserted: PatientBatch,
     known: PatientBatch,
     canaries: PatientBatch,
@@ -65,12 +65,12 @@ def watched_shares(
     """
     gram = torch.zeros(len(canaries), len(canaries), dtype=torch.float64)
     seen = torch.zeros(len(canaries), dtype=torch.float64)
-    for round_ in range(1, federation.training.rounds + 1):
+    for round_ in rounds_of(federation, cuts, seed):
         sent = _flat(model)
         gradients = clipped_gradients(model, canaries, federation, cuts)
         expected = _expected(model, known, federation, cuts)
-        train_round(model, inserted, federation, cuts, round_, seed)
-        update = (sent - _flat(model)) * _scale(federation, round_) - expected
+        train_round(model, inserted, round_)
+        update = (sent - _flat(model)) * _scale(federation, round_.number) - expected
         gram += (gradients @ gradients.t()).double()
         seen += (gradients @ (update / update.norm()).float()).double()
     return _regressed(gram, seen)
@@ -96,7 +96,7 @@ def _regressed(gram: Tensor, seen: Tensor) -> NDArray[np.float64]:
 
 
 def clipped_gradients(
-    model: HierarchicalMultimodalGNN, batch: PatientBatch, federation: Federation, cuts: dict[str, Tensor]
+    model: FederatedModel, batch: PatientBatch, federation: Federation, cuts: dict[str, Tensor]
 ) -> Tensor:
     """[P, parameters] each patient's gradient at the weights as they are, clipped; of norm 1 without privacy."""
     rows = []
@@ -116,7 +116,7 @@ def clipped_gradients(
 
 
 def _expected(
-    model: HierarchicalMultimodalGNN, known: PatientBatch, federation: Federation, cuts: dict[str, Tensor]
+    model: FederatedModel, known: PatientBatch, federation: Federation, cuts: dict[str, Tensor]
 ) -> Tensor:
     """[parameters] what the known patients add to a step on average; nothing that can be told without privacy."""
     privacy = federation.privacy
@@ -130,7 +130,7 @@ def _expected(
 
 
 def _watched(
-    model: HierarchicalMultimodalGNN, batch: PatientBatch, federation: Federation, cuts: dict[str, Tensor]
+    model: FederatedModel, batch: PatientBatch, federation: Federation, cuts: dict[str, Tensor]
 ) -> Iterator[tuple[PatientGradients, Callable[[], Tensor], int]]:
     """`AT_ONCE` patients after another: what watches the model, their losses, and how many they are."""
     model.eval()
@@ -140,7 +140,7 @@ def _watched(
             yield watching, partial(patient_loss, model, part, federation, cuts), len(part)
 
 
-def _flat(model: HierarchicalMultimodalGNN) -> Tensor:
+def _flat(model: FederatedModel) -> Tensor:
     """[parameters] float64, a copy."""
     return torch.cat([own.detach().double().flatten() for own in model.parameters()])
 

@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 
 from client.training.evaluation import logits
 from common.agreement.federation import Federation
-from common.models.hierarchical import HierarchicalMultimodalGNN
+from common.models.federated import FederatedModel
 from common.models.registry import build_model
 from common.patients.batch import PatientBatch
 from common.tasks.objective import multitask_loss
 from common.tasks.prediction import prediction
 from common.tasks.scoring import headline
-from simulations.audit.training_setups import Setting, train_round
+from simulations.audit.training_setups import Setting, rounds_of, train_round
 
 Array = NDArray[np.float64]
 
@@ -84,8 +84,8 @@ def train_targets(
     for number, member in enumerate(members):
         model = build_model(federation, folder, seed + number)
         own = patients.select(torch.from_numpy(member))
-        for round_ in range(1, federation.training.rounds + 1):
-            train_round(model, own, federation, cuts, round_, seed + number * federation.training.rounds)
+        for round_ in rounds_of(federation, cuts, seed + number * federation.training.rounds):
+            train_round(model, own, round_)
         losses.append(_losses(model, patients, federation, cuts))
         scores.append(_held_out(model, others, federation, cuts))
         done()
@@ -94,7 +94,7 @@ def train_targets(
 
 
 def _losses(
-    model: HierarchicalMultimodalGNN,
+    model: FederatedModel,
     patients: PatientBatch,
     federation: Federation,
     cuts: dict[str, torch.Tensor],
@@ -105,7 +105,7 @@ def _losses(
 
 
 def _held_out(
-    model: HierarchicalMultimodalGNN,
+    model: FederatedModel,
     others: PatientBatch,
     federation: Federation,
     cuts: dict[str, torch.Tensor],

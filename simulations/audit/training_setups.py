@@ -1,17 +1,18 @@
 """The ways of training that are compared: without privacy, and at claimed epsilons."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from client.privacy.dp_sgd import train_privately
 from client.training.local import train
+from client.training.round import Round
 from common.agreement.federation import Federation
 from common.agreement.settings import Privacy
 from common.errors import InputError
-from common.models.hierarchical import HierarchicalMultimodalGNN
+from common.models.federated import FederatedModel
 from common.patients.batch import PatientBatch
 from common.privacy.accounting import spend
 from common.privacy.guarantee import check_agreement
@@ -77,15 +78,19 @@ def compared(federation: Federation, epsilons: Sequence[float], delta: float, me
 
 
 def train_round(
-    model: HierarchicalMultimodalGNN,
+    model: FederatedModel,
     batch: PatientBatch,
-    federation: Federation,
-    cuts: dict[str, Tensor],
-    round_: int,
-    seed: int,
+    round_: Round,
 ) -> None:
-    """One round at one hospital, in place, by the hospital's own code; `seed` matters without privacy only."""
-    if federation.privacy is None:
-        train(model, batch, federation, cuts, round_, seed + round_)
+    """Train one round at one hospital, in place, by the hospital's own code."""
+    privacy = round_.federation.privacy
+    if privacy is None:
+        train(model, batch, round_)
     else:
-        train_privately(model, batch, federation, federation.privacy, cuts, round_, frozenset())
+        train_privately(model, batch, round_, privacy)
+
+
+def rounds_of(federation: Federation, cuts: dict[str, Tensor], seed: int) -> Iterator[Round]:
+    """Yield all rounds of a run, in each of which training without privacy draws otherwise."""
+    for number in range(1, federation.training.rounds + 1):
+        yield Round(federation, cuts, number, seed + number)

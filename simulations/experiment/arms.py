@@ -21,7 +21,7 @@ from common.agreement.folder import copy_public_files
 from common.agreement.settings import Participant, Wire
 from common.errors import InputError
 from common.evaluation.predictions import Prediction
-from common.models.hierarchical import HierarchicalMultimodalGNN
+from common.models.federated import FederatedModel
 from common.patients.batch import PatientBatch
 from common.patients.preprocessing import Preprocessing, unpack_preprocessing
 from common.tasks.prediction import prediction
@@ -58,7 +58,7 @@ class Trained:
         return unpack_preprocessing(self.result.preprocessing)
 
     def predict(
-        self, model: HierarchicalMultimodalGNN, federation: Federation, patients: PatientBatch
+        self, model: FederatedModel, federation: Federation, patients: PatientBatch
     ) -> dict[str, Prediction]:
         """Task -> predictions for raw patients, with `model` as the body for these weights."""
         model.load_state_dict({name: torch.from_numpy(array) for name, array in self.result.weights.items()})

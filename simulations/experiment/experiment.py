@@ -9,7 +9,7 @@ from common.agreement.federation import Federation
 from common.agreement.tasks import Task
 from common.errors import InputError
 from common.evaluation.predictions import Prediction
-from common.models.hierarchical import HierarchicalMultimodalGNN
+from common.models.federated import FederatedModel
 from common.models.registry import build_model
 from common.patients.batch import PatientBatch
 from server.records.journal import RoundRecord
@@ -107,7 +107,7 @@ class Experiment:
         sites = self._twins(plan.sites, plan.work / "read")
         self.hospitals = Hospitals(sites, self.federation, plan.folds, plan.federated_only)
         self.agreement = write_agreement(self.federation, plan.folder, plan.work / "federated")
-        self.model: HierarchicalMultimodalGNN = build_model(self.federation, plan.folder, plan.seed)
+        self.model: FederatedModel = build_model(self.federation, plan.folder, plan.seed)
         self.notes: list[str] = [_ALONE] if plan.federated_only else []
         self.targets = tuple(
             target.sized(self.hospitals.training_sizes(plan.folds)) for target in plan.targets

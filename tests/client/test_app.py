@@ -13,7 +13,7 @@ from common.agreement.settings import Wire
 from common.errors import RefusalCode
 from common.messages.compression import flatten, unflatten
 from common.messages.exchange import EvaluateReply, StatisticsRequest, TrainReply, UpdateReply
-from common.models.parameters import averaging_group
+from common.models.registry import model_groups
 from common.patients.batch import PatientBatch
 
 if TYPE_CHECKING:
@@ -41,7 +41,9 @@ def test_training_sends_back_new_weights_of_the_same_model(hospital: "Hospital")
         name: (array.shape, array.dtype) for name, array in request.weights.items()
     }
     assert any((reply.weights[name] != array).any() for name, array in request.weights.items())
-    assert set(reply.patients) == {averaging_group(name) for name in reply.weights}
+    assert set(reply.patients) == {
+        group.name for group in model_groups(hospital.federation, reply.weights).groups
+    }
     tasks = [task.name for task in hospital.federation.tasks]
     assert set(reply.metrics) == {
         *("training_loss", "validation_loss", "validation_squares", "validation_patients"),
@@ -147,8 +149,9 @@ def test_a_group_of_few_patients_is_reported_as_none(hospital: "Hospital", site_
     request = hospital.request()
     reply = TrainReply.from_record(hospital.ask("train", request.to_record()))
     patients = reply.patients
+    groups = model_groups(hospital.federation, reply.weights)
     for name, array in reply.weights.items():
-        if not patients[averaging_group(name)]:
+        if not patients[groups[name].name]:
             np.testing.assert_array_equal(array, request.weights[name])  # what they trained stays here
     assert patients["patients"] == 9
     assert patients["branches.rna"] == 0
@@ -242,8 +245,9 @@ def test_nothing_leaves_of_what_few_patients_trained_nor_is_any_of_it_kept(
         load(Home(hospital.folder).residual.read_bytes())["after"],
         {name: array.shape for name, array in before.items()},
     )
+    groups = model_groups(hospital.federation, before)
     for name, array in before.items():
-        if not reply.patients[averaging_group(name)]:
+        if not reply.patients[groups[name].name]:
             assert after[name].tobytes() == array.tobytes()
             assert not kept[name].any()
     assert any((after[name] != array).any() for name, array in before.items())

@@ -15,7 +15,7 @@ from common.agreement.federation import save
 from common.agreement.settings import Privacy
 from common.errors import RefusalCode
 from common.messages.exchange import ModelRequest, StatisticsRequest, TrainReply
-from common.models.parameters import averaging_group
+from common.models.registry import model_groups
 from common.privacy.accounting import Release, spend
 from common.privacy.planning import with_privacy
 
@@ -64,7 +64,9 @@ def test_a_round_sends_weights_and_nothing_else(private: "Hospital") -> None:
     request = private.request()
     reply = TrainReply.from_record(private.ask("train", request.to_record()))
     assert reply.metrics == {}
-    assert reply.patients == {averaging_group(name): 1.0 for name in reply.weights}
+    assert reply.patients == {
+        group.name: 1.0 for group in model_groups(private.federation, reply.weights).groups
+    }
     assert all((reply.weights[name] != array).any() for name, array in request.weights.items())
     assert private.evaluate().metrics == {}
 
@@ -82,10 +84,11 @@ def test_a_modality_without_a_table_is_neither_trained_nor_noised(
     private.write()
     request = private.request()
     reply = TrainReply.from_record(private.ask("train", request.to_record()))
+    groups = model_groups(private.federation, request.weights)
     for name, array in request.weights.items():
         rna = name.startswith("branches.rna.")
         assert bool((reply.weights[name] == array).all()) == rna
-        assert reply.patients[averaging_group(name)] == float(not rna)
+        assert reply.patients[groups[name].name] == float(not rna)
 
 
 def test_linear_training_leaves_the_graph_alone(hospital: "Hospital") -> None:

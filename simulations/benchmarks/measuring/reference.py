@@ -16,7 +16,8 @@ from torch import Tensor
 from client.data.inspection import read_cohort
 from common.agreement.federation import FILE_NAME, Federation, load
 from common.agreement.modalities import Modality
-from common.agreement.settings import ModelConfig, Participant, Privacy, Training
+from common.agreement.model_config import HierarchicalConfig
+from common.agreement.settings import Participant, Privacy, Training
 from common.agreement.tasks import ResponseTask, SurvivalTask, ToxicityTask
 from common.models.graphs import Membership, Prior, load_prior, membership, topology
 from common.models.hierarchical import HierarchicalMultimodalGNN
@@ -84,7 +85,7 @@ def reference(patients: int = 32, seed: int = 0) -> Workload:
             ResponseTask(name="response", label="response", classes=("no", "partial", "yes")),
             ToxicityTask(name="toxicity", labels=("skin", "gut", "blood")),
         ),
-        model=ModelConfig(
+        model=HierarchicalConfig(
             node_width=64,
             pathway_width=64,
             width=64,

@@ -18,8 +18,7 @@ from client.privacy.dp_sgd import noisy_step
 from client.privacy.noise import NoisyOptimiser
 from client.privacy.randomness import SecretRandom
 from client.training.loss import patient_loss
-from common.models.hierarchical import HierarchicalMultimodalGNN
-from common.models.parameters import learns
+from common.models.federated import FederatedModel
 from common.patients.batch import PatientBatch
 from simulations.benchmarks.measuring.record import Figures, markdown
 from simulations.benchmarks.measuring.reference import Workload, of_cohort, reference
@@ -64,21 +63,21 @@ class DpFigures(Figures):
     costs: tuple[PrivateStepCost, ...]
 
 
-def _plain(model: HierarchicalMultimodalGNN, work: Workload, loss: Loss, stack: ExitStack) -> Step:
+def _plain(model: FederatedModel, work: Workload, loss: Loss, stack: ExitStack) -> Step:
     return _with_optimiser(model, work, loss, AdamW(model.parameters(), lr=RATE))
 
 
-def _descent(model: HierarchicalMultimodalGNN, work: Workload, loss: Loss, stack: ExitStack) -> Step:
+def _descent(model: FederatedModel, work: Workload, loss: Loss, stack: ExitStack) -> Step:
     return _with_optimiser(model, work, loss, SGD(model.parameters(), lr=RATE))
 
 
-def _dense(model: HierarchicalMultimodalGNN, work: Workload, loss: Loss, stack: ExitStack) -> Step:
+def _dense(model: FederatedModel, work: Workload, loss: Loss, stack: ExitStack) -> Step:
     make_dense(model)
     return _plain(model, work, loss, stack)
 
 
 def _with_optimiser(
-    model: HierarchicalMultimodalGNN, work: Workload, loss: Loss, optimiser: torch.optim.Optimizer
+    model: FederatedModel, work: Workload, loss: Loss, optimiser: torch.optim.Optimizer
 ) -> Step:
     def step() -> None:
         objective = loss(work.batch).sum() / len(work.batch)
@@ -90,22 +89,23 @@ def _with_optimiser(
     return step
 
 
-def _linear(model: HierarchicalMultimodalGNN, work: Workload, loss: Loss, stack: ExitStack) -> Step:
+def _linear(model: FederatedModel, work: Workload, loss: Loss, stack: ExitStack) -> Step:
     assert work.federation.privacy is not None
     terms = work.federation.privacy.model_copy(update={"learn": "linear"})
+    learnable = model.groups().learnable(terms)
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_(learns(name, terms, frozenset()))
+        parameter.requires_grad_(name in learnable)
     return _private(model, work, loss, stack)
 
 
-def _private(model: HierarchicalMultimodalGNN, work: Workload, loss: Loss, stack: ExitStack) -> Step:
+def _private(model: FederatedModel, work: Workload, loss: Loss, stack: ExitStack) -> Step:
     gradients = stack.enter_context(patient_gradients(model))
     assert work.federation.privacy is not None
     optimiser = NoisyOptimiser(SGD(gradients.parameters, lr=RATE), work.federation.privacy, SecretRandom())
     return lambda: noisy_step(optimiser, gradients, work.batch, loss)
 
 
-def _hooks(model: HierarchicalMultimodalGNN, work: Workload, loss: Loss, stack: ExitStack) -> Step:
+def _hooks(model: FederatedModel, work: Workload, loss: Loss, stack: ExitStack) -> Step:
     privacy = work.federation.privacy
     assert privacy is not None
     wrapped = with_hooks(model)
@@ -127,7 +127,7 @@ def _hooks(model: HierarchicalMultimodalGNN, work: Workload, loss: Loss, stack: 
 PLAIN = "plain"
 
 
-STEPS: dict[str, Callable[[HierarchicalMultimodalGNN, Workload, Loss, ExitStack], Step]] = {
+STEPS: dict[str, Callable[[FederatedModel, Workload, Loss, ExitStack], Step]] = {
     PLAIN: _plain,
     "plain, gradient descent": _descent,
     "private, all parameters": _private,

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from client.training.loss import patient_loss
+from common.agreement.model_config import HierarchicalConfig
+from common.models.federated import FederatedModel
 from common.models.graphs import Topology
-from common.models.hierarchical import HierarchicalMultimodalGNN
 from simulations.benchmarks.measuring.reference import Workload
 
 FLOAT = 4
@@ -58,14 +59,15 @@ def demand(work: Workload) -> Demand:
     """
     model = work.model()
     layers = _layers(model, work)
-    patients, width = len(work.batch), work.federation.model.width
+    config = HierarchicalConfig.of(work.federation.model)
+    patients, width = len(work.batch), config.width
     products = sum(
         2 * rows * layer.weight.numel() * (2 + inner)
         for layer, rows, inner in layers
         if isinstance(layer, nn.Linear)
     )
     tokens = len(work.federation.modalities) + 1
-    pairs = tokens + work.federation.model.fusion_layers * tokens**2
+    pairs = tokens + config.fusion_layers * tokens**2
     products += 3 * 2 * 2 * patients * pairs * width
     moved = sum(parameter.numel() for parameter in model.parameters()) * OPTIMISER
     for layer, rows, inner in layers:
@@ -75,9 +77,7 @@ def demand(work: Workload) -> Demand:
     return Demand(products, messages, FLOAT * (moved + carried))
 
 
-def _layers(
-    model: HierarchicalMultimodalGNN, work: Workload
-) -> list[tuple[nn.Linear | nn.LayerNorm, int, bool]]:
+def _layers(model: FederatedModel, work: Workload) -> list[tuple[nn.Linear | nn.LayerNorm, int, bool]]:
     """Layers as the model uses them: rows, and whether the input has a gradient."""
     uses: list[tuple[nn.Linear | nn.LayerNorm, int, bool]] = []
 
@@ -95,7 +95,7 @@ def _layers(
 
 def _messages(work: Workload) -> tuple[float, float]:
     """(operations, numbers read and written) of all messages along edges, there and back."""
-    config = work.federation.model
+    config = HierarchicalConfig.of(work.federation.model)
     operations, moved = 0.0, 0.0
     for modality in work.federation.modalities:
         here = int(work.batch.present(modality.name).sum())

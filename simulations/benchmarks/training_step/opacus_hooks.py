@@ -6,7 +6,7 @@ from opacus import GradSampleModule
 from opacus.optimizers import DPOptimizer
 from torch import Tensor
 
-from common.models.hierarchical import Branch, HierarchicalMultimodalGNN
+from common.models.federated import FederatedModel, PartialModule
 
 warnings.filterwarnings("ignore", "Full backward hook is firing", UserWarning)
 
@@ -14,14 +14,14 @@ warnings.filterwarnings("ignore", "Full backward hook is firing", UserWarning)
 warnings.filterwarnings("ignore", "grad and param do not obey", UserWarning)
 
 
-def make_dense(model: HierarchicalMultimodalGNN) -> None:
-    """Compute absent branches too and mask them: a hook needs every patient in every layer."""
+def make_dense(model: FederatedModel) -> None:
+    """Compute every part for all patients and mask: a hook needs every patient in every layer."""
     for module in model.modules():
-        if isinstance(module, Branch):
+        if isinstance(module, PartialModule):
             module.dense = True
 
 
-def with_hooks(model: HierarchicalMultimodalGNN) -> GradSampleModule:
+def with_hooks(model: FederatedModel) -> GradSampleModule:
     """Put Opacus' hooks on a model, made dense.
 
     A backward pass gives its parameters `grad_sample` [B, *shape].

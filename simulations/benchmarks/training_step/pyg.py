@@ -12,7 +12,7 @@ from torch_geometric.nn import GATConv, GCNConv, SimpleConv
 
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality
-from common.agreement.settings import ModelConfig
+from common.agreement.model_config import HierarchicalConfig
 from common.agreement.tasks import SurvivalTask, Task
 from common.models.attention import Attention, FusionLayer
 from common.models.graphs import IDENTITY, Prior, Topology, identity
@@ -114,7 +114,7 @@ class PygBranch(nn.Module):
     """
 
     def __init__(
-        self, modality: Modality, prior: Prior, tasks: tuple[Task, ...], config: ModelConfig
+        self, modality: Modality, prior: Prior, tasks: tuple[Task, ...], config: HierarchicalConfig
     ) -> None:
         super().__init__()
         self.name = modality.name
@@ -176,7 +176,7 @@ class PygNetwork(nn.Module):
 
     def __init__(self, federation: Federation, prior: Prior) -> None:
         super().__init__()
-        config, tasks = federation.model, federation.tasks
+        config, tasks = HierarchicalConfig.of(federation.model), federation.tasks
         nodes_of = {modality.node: len(modality.nodes) for modality in reversed(federation.modalities)}
         self.patient = nn.Linear(2 * nodes_of.get("clinical", 0) + 1, config.width)
         self.branches = nn.ModuleDict(

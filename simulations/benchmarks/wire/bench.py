@@ -18,7 +18,6 @@ from common.agreement.settings import Wire
 from common.messages.compression import decode, encode, flatten, unflatten
 from common.messages.exchange import ModelRequest, TrainReply, UpdateReply
 from common.messages.packing import Arrays, pack, unpack
-from common.models.parameters import hospitals_behind
 from simulations.benchmarks.measuring.record import Figures
 from simulations.benchmarks.measuring.reference import Workload
 from simulations.benchmarks.training_step.networks import REFERENCE, workload
@@ -158,7 +157,7 @@ def train_update(work: Workload) -> TrainedUpdate:
     after = {name: tensor.numpy().copy() for name, tensor in model.state_dict().items()}
     pairs = [f"{part}:{task.name}" for task in work.federation.tasks for part in ("concordant", "comparable")]
     sums = ("training_loss", "validation_loss", "validation_squares", "validation_patients")
-    patients = {group: float(PATIENTS) for group in hospitals_behind(work.federation, frozenset())}
+    patients = {group.name: float(PATIENTS) for group in model.groups().groups}
     return TrainedUpdate(before, after, patients, dict.fromkeys((*sums, *pairs), 1.0))
 
 

@@ -20,7 +20,6 @@ from client.egress.checks import (
 )
 from client.site_folder.policy import Policy, agree
 from common.agreement.federation import Federation
-from common.families.registry import family_of
 from common.messages.exchange import EvaluateReply, ModelRequest, StatisticsReply, TrainReply
 from common.privacy.planning import with_privacy
 from tests.client.egress.gate_case import CANARY, NUMBER, PRIVACY
@@ -46,7 +45,7 @@ def request_of(**weights: Any) -> ModelRequest:
 
 def training_of(expected: Expected, **changes: Any) -> TrainReply:
     """A reply that passes: every parameter moved by one, eight patients behind each."""
-    patients = dict.fromkeys(family_of(expected.federation).groups(expected.federation), 8.0)
+    patients = {group.name: 8.0 for group in expected.groups.groups}
     fields: dict[str, Any] = {
         "site": "north",
         "round": 2,

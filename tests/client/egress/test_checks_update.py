@@ -16,7 +16,7 @@ from common.agreement.settings import Wire
 from common.messages.compression import encode, flatten
 from common.messages.exchange import UpdateReply
 from common.messages.packing import Arrays
-from common.models.parameters import averaging_group, hospitals_behind
+from common.models.parameter_groups import ParameterGroup
 from tests.client.egress.gate_case import CANARY, NUMBER, PRIVACY, Exchange, assert_quiet, exchange, private
 from tests.client.egress.test_checks import SHAPES, held, reason_of, request_of
 from tests.packed import arrays_of, changing
@@ -181,7 +181,7 @@ def update_of(expected: Any, wire: Wire, change: NDArray[np.float32], **changes:
         "site": "north",
         "round": 2,
         "update": encode(change, wire, SHAPES),
-        "patients": dict.fromkeys(hospitals_behind(expected.federation, frozenset()), 8.0),
+        "patients": {group.name: 8.0 for group in expected.groups.groups},
         "metrics": {"training_loss": 0.5},
     }
     return UpdateReply(**(fields | changes))
@@ -215,7 +215,7 @@ def test_what_nobody_trained_is_exactly_zero_however_small_it_were(
     change[:] = 0
     change[8] = 1e-5  # of `patient.bias`, which linear learning leaves alone
     told = update_of(secret, WIRES[name], change, patients=dict.fromkeys(patients, 1.0), metrics={})
-    assert averaging_group("patient.bias") == "patients"
+    assert secret.groups["patient.bias"] == ParameterGroup.SHARED
     assert reason_of(lambda: fit_update(told, before, secret)) is BlockReason.UNTRAINED_CHANGED
 
 

@@ -9,7 +9,8 @@ from torch import Tensor
 from client.privacy.clipping import patient_gradients
 from client.training.loss import patient_loss
 from common.agreement.federation import Federation
-from common.agreement.settings import ModelConfig, Privacy, Training
+from common.agreement.model_config import HierarchicalConfig
+from common.agreement.settings import Privacy, Training
 from common.models.graphs import Prior
 from common.models.hierarchical import HierarchicalMultimodalGNN
 from common.patients.batch import PatientBatch
@@ -86,7 +87,7 @@ def build_case(
 ) -> Case:
     """A model of the federation with some of its tasks, away from its first weights by `scale`."""
     whole = make_federation(
-        model=ModelConfig(node_width=4, pathway_width=6, width=8, heads=2, gat_layers=1),
+        model=HierarchicalConfig(node_width=4, pathway_width=6, width=8, heads=2, gat_layers=1),
         training=Training(contrastive_weight=contrastive),
     )
     privacy = Privacy(noise_multiplier=1.0, sampling_rate=0.5, expected_batch_size=4)

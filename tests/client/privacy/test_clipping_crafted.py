@@ -10,11 +10,12 @@ from client.privacy.clipping import PatientGradients, patient_gradients
 from client.privacy.dp_sgd import train_privately
 from client.privacy.noise import NoisyOptimiser
 from client.training.loss import patient_loss
+from client.training.round import Round
 from common.agreement.federation import Federation
-from common.agreement.settings import ModelConfig, Privacy, Training
+from common.agreement.model_config import HierarchicalConfig
+from common.agreement.settings import Privacy, Training
 from common.models.graphs import Prior
 from common.models.hierarchical import HierarchicalMultimodalGNN
-from common.models.parameters import learns
 from common.patients.batch import PatientBatch
 from common.privacy.planning import with_privacy
 
@@ -26,14 +27,15 @@ PATIENTS = 40
 def private_model(
     make_federation: Callable[..., Federation], prior: Prior, learn: str
 ) -> tuple[Federation, HierarchicalMultimodalGNN]:
-    federation = make_federation(model=ModelConfig(gcn_layers=0, gat_layers=1), training=Training())
+    federation = make_federation(model=HierarchicalConfig(gcn_layers=0, gat_layers=1), training=Training())
     terms = Privacy.model_validate(
         {"noise_multiplier": 1.0, "sampling_rate": 1.0, "expected_batch_size": 30, "learn": learn}
     )
     federation = with_privacy(federation, terms)
     model = HierarchicalMultimodalGNN(federation, prior)
+    learnable = model.groups().learnable(terms)
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_(learns(name, terms, frozenset()))
+        parameter.requires_grad_(name in learnable)
     return federation, model
 
 
@@ -123,7 +125,7 @@ def test_no_patient_moves_the_sum_by_more_than_the_clip_norm_under_steep_weights
     for patient in range(-1, 12):
         others = torch.tensor([place for place in range(12) if place != patient])
         model.load_state_dict(start)
-        train_privately(model, batch.select(others), federation, privacy, cuts, 1, frozenset())
+        train_privately(model, batch.select(others), Round(federation, cuts), privacy)
     whole, *without = moves
     assert all((whole - one).norm() <= 1 + 1e-4 for one in without)
     assert all(own.dtype == torch.float32 for own in model.state_dict().values())

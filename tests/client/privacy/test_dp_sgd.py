@@ -13,8 +13,10 @@ from torch import Tensor
 from client.privacy import dp_sgd as private
 from client.privacy.dp_sgd import train_privately
 from client.training.loss import patient_loss
+from client.training.round import Round
 from common.agreement.federation import Federation
-from common.agreement.settings import ModelConfig, Privacy, Training
+from common.agreement.model_config import HierarchicalConfig
+from common.agreement.settings import Privacy, Training
 from common.errors import Refusal, RefusalCode
 from common.models.graphs import Prior
 from common.models.hierarchical import HierarchicalMultimodalGNN
@@ -35,7 +37,7 @@ class Site:
 
     def federation(self, training: dict[str, Any] | None = None, **terms: object) -> Federation:
         federation = self._make(
-            model=ModelConfig(node_width=4, pathway_width=6, width=8, heads=2, gat_layers=1),
+            model=HierarchicalConfig(node_width=4, pathway_width=6, width=8, heads=2, gat_layers=1),
             training=Training.model_validate({"rounds": 3} | (training or {})),
         )
         settings: dict[str, object] = {
@@ -66,7 +68,7 @@ class Site:
         federation = self.federation(training, **terms)
         assert federation.privacy is not None
         model = self.model(federation) if model is None else model
-        train_privately(model, batch, federation, federation.privacy, self.cuts, round_, absent)
+        train_privately(model, batch, Round(federation, self.cuts, round_), federation.privacy, absent)
         return model
 
     def moved(self, batch: PatientBatch, **how: Any) -> Tensor:
@@ -130,9 +132,9 @@ def test_two_sites_with_the_same_seed_share_neither_noise_nor_sampling(
 ) -> None:
     batch, seen = make_batch(60), []
 
-    def watched(model: Any, part: PatientBatch, *rest: Any) -> Tensor:
+    def watched(model: Any, part: PatientBatch, **rest: Any) -> Tensor:
         seen.append(tuple(part.values["rna"].sum(1).tolist()))
-        return patient_loss(model, part, *rest)
+        return patient_loss(model, part, **rest)
 
     monkeypatch.setattr(private, "patient_loss", watched)
     moves = []
@@ -164,7 +166,7 @@ def test_every_patient_is_drawn_for_themself_at_the_agreed_rate(
     batch.values["rna"][:, 0] = torch.arange(40.0)
     seen: list[list[int]] = []
 
-    def watched(model: object, part: PatientBatch, *rest: object) -> Tensor:
+    def watched(model: object, part: PatientBatch, **rest: object) -> Tensor:
         seen.append([int(own) for own in part.values["rna"][:, 0]])
         return torch.zeros(len(part))
 

@@ -8,14 +8,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from client.privacy import dp_sgd as private
+from client.privacy import dp_sgd
 from client.privacy.clipping import PatientGradients
-from client.privacy.dp_sgd import train_privately
+from client.privacy.dp_sgd import take_private_steps, train_privately
 from client.training import memory
 from client.training.device import CPU, Device
 from client.training.loss import patient_loss
+from client.training.round import Round
 from common.agreement.federation import Federation
-from common.agreement.settings import ModelConfig, Privacy
+from common.agreement.model_config import HierarchicalConfig
+from common.agreement.settings import Privacy
 from common.models.graphs import Prior
 from common.models.hierarchical import HierarchicalMultimodalGNN
 from common.patients.batch import PatientBatch, moved
@@ -36,7 +38,7 @@ class Trainer:
         sizes = {"node_width": 4, "pathway_width": 6, "width": 8, "heads": 2, "gat_layers": 1} | (model or {})
         terms = {"noise_multiplier": SILENT, "sampling_rate": 1.0, "expected_batch_size": 4.0, "steps": 2}
         privacy = Privacy.model_validate(terms | {"learning_rate": 0.5, "learn": "all"})
-        return with_privacy(self._make(model=ModelConfig.model_validate(sizes)), privacy)
+        return with_privacy(self._make(model=HierarchicalConfig.model_validate(sizes)), privacy)
 
     def model(self, federation: Federation, steepness: float = 0.1) -> HierarchicalMultimodalGNN:
         torch.manual_seed(0)
@@ -50,7 +52,7 @@ class Trainer:
         federation = self.federation()
         assert federation.privacy is not None
         model = self.model(federation, steepness).to(device.place)
-        train_privately(model, batch, federation, federation.privacy, self.cuts, 1, frozenset(), device)
+        train_privately(model, batch, Round(federation, self.cuts, device=device), federation.privacy)
         return torch.cat([own.detach().flatten().cpu() for own in model.parameters()])
 
 
@@ -87,8 +89,8 @@ def test_a_private_step_asks_the_device_for_no_number(trainer: Trainer, make_bat
     model = trainer.model(federation).to(nowhere.place)
     cuts = {name: moved(ends, nowhere.place) for name, ends in trainer.cuts.items()}
     loss = partial(patient_loss, model, federation=federation, cuts=cuts)
-    batch = make_batch(20).to(nowhere.place)
-    private._steps(model, batch, federation, federation.privacy, loss, 1, nowhere)
+    batch, round_ = make_batch(20).to(nowhere.place), Round(federation, cuts, device=nowhere)
+    take_private_steps(model, batch, round_, federation.privacy, loss)
     with pytest.raises(RuntimeError):
         float(next(model.parameters()).detach().sum())
 
@@ -121,7 +123,7 @@ def test_a_gpu_leaves_out_a_patient_whose_gradient_is_not_finite(
 def test_a_private_step_on_a_gpu_waits_for_nothing(
     trainer: Trainer, make_batch: MakeBatch, gpu: torch.device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    step = private.noisy_step
+    step = dp_sgd.noisy_step
 
     def watched(*arguments: Any) -> None:
         torch.cuda.set_sync_debug_mode("error")
@@ -130,7 +132,7 @@ def test_a_private_step_on_a_gpu_waits_for_nothing(
         finally:
             torch.cuda.set_sync_debug_mode("default")
 
-    monkeypatch.setattr(private, "noisy_step", watched)
+    monkeypatch.setattr(dp_sgd, "noisy_step", watched)
     trainer.weights(make_batch(20), Device(gpu))
 
 
@@ -151,7 +153,7 @@ def test_no_patient_moves_the_sum_by_more_than_the_clip_norm_on_a_gpu(
         found = gradients.clipped_sum(lambda: loss(drawn), len(drawn), 1.0)
         sums.append(torch.cat([own.double().flatten() for own in found]))
 
-    monkeypatch.setattr(private, "noisy_step", step)
+    monkeypatch.setattr(dp_sgd, "noisy_step", step)
     batch = make_batch(12, 5)
     batch.values["rna"][4] *= 50
     for patient in range(-1, 12):

@@ -14,9 +14,11 @@ from client.training import memory
 from client.training.device import CPU
 from client.training.local import train
 from client.training.memory import free_bytes, patients_at_once, placed
+from client.training.round import Round
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality
-from common.agreement.settings import ModelConfig, Participant, Training
+from common.agreement.model_config import HierarchicalConfig
+from common.agreement.settings import Participant, Training
 from common.agreement.tasks import SurvivalTask
 from common.models.graphs import Prior, topology
 from common.models.hierarchical import HierarchicalMultimodalGNN
@@ -59,7 +61,9 @@ def test_a_patient_of_a_wider_model_in_float64_takes_more(
     federation: Federation, prior: Prior, model: HierarchicalMultimodalGNN
 ) -> None:
     single = memory.kept_per_patient(model)
-    wide = federation.model_copy(update={"model": ModelConfig(node_width=32, pathway_width=32, width=32)})
+    wide = federation.model_copy(
+        update={"model": HierarchicalConfig(node_width=32, pathway_width=32, width=32)}
+    )
     assert memory.kept_per_patient(HierarchicalMultimodalGNN(wide, prior)) > 2 * single
     assert memory.kept_per_patient(model.double()) > 1.5 * single
     assert memory.kept_per_patient(model.float()) == single
@@ -143,7 +147,7 @@ def large() -> tuple[Federation, Prior]:
             Modality(name="imaging", node="imaging", columns=features),
         ),
         tasks=(SurvivalTask(name="survival", time="t", event="e", unit="months", longest=100, bins=4),),
-        model=ModelConfig(node_width=16, width=16, gat_layers=1, node_dropout=0.2),
+        model=HierarchicalConfig(node_width=16, width=16, gat_layers=1, node_dropout=0.2),
         training=Training(batch_size=4096),
         participants=(Participant(name="one"),),
     )
@@ -172,13 +176,13 @@ def measure(pipe: "Connection[object, object]", room: int | None) -> None:
         HierarchicalMultimodalGNN(federation, prior),
     )
     batch = patients(federation, 128)
-    train(model, batch.select(torch.arange(2)), federation, cuts, 1, 0)
+    train(model, batch.select(torch.arange(2)), Round(federation, cuts))
     if room is not None:
         memory.free_bytes = lambda device: room
     gc.collect()
     Path("/proc/self/clear_refs").write_text("5")  # the most is counted from here
     before = resident("VmRSS")
-    train(model, batch, federation, cuts, 1, 0)
+    train(model, batch, Round(federation, cuts))
     pipe.send(resident("VmHWM") - before)
 
 

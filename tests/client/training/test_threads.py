@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from client.training import threads
-from client.training.threads import EACH, use_threads, worthwhile
+from client.training.threads import BYTES_PER_THREAD as THREAD
+from client.training.threads import use_threads, worthwhile
 from common.agreement.federation import Federation
 from common.models.graphs import Prior
 from common.models.hierarchical import HierarchicalMultimodalGNN
@@ -19,7 +20,13 @@ def _as_before() -> Iterator[None]:
 
 @pytest.mark.parametrize(
     ("kept", "most", "used"),
-    [(0, 8, 1), (EACH - 1, 8, 1), (3 * EACH, 8, 3), (99 * EACH, 8, 8), (9 * EACH, 1, 1)],
+    [
+        (0, 8, 1),
+        (THREAD - 1, 8, 1),
+        (3 * THREAD, 8, 3),
+        (99 * THREAD, 8, 8),
+        (9 * THREAD, 1, 1),
+    ],
 )
 def test_threads_grow_with_the_step_up_to_those_there_are(kept: int, most: int, used: int) -> None:
     assert worthwhile(kept, most) == used
@@ -40,7 +47,7 @@ def test_a_small_model_has_one_and_the_environment_the_last_word(
 
 def test_a_large_step_has_all(federation: Federation, prior: Prior, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(threads, "EACH", 1)
+    monkeypatch.setattr(threads, "THREAD", 1)
     torch.set_num_threads(2)
     use_threads(HierarchicalMultimodalGNN(federation, prior), 16)
     assert torch.get_num_threads() == 2

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality
+from common.agreement.model_config import HierarchicalConfig
 from common.models.graphs import Prior, membership, topology
 from common.models.hierarchical import Branch, HierarchicalMultimodalGNN
-from common.models.parameters import averaging_group, patients_behind
+from common.models.parameter_groups import Counted
 from common.patients.batch import PatientBatch
 from tests.common.outputs import assert_equal, loss_of
 
@@ -154,7 +155,7 @@ def test_renumbered_genes_leave_the_token_unchanged(
     """Columns, graph, membership and identity codes all follow the genes' names."""
     rna, order = federation.modality("rna"), torch.randperm(12, generator=torch.Generator().manual_seed(3))
     place = torch.argsort(order)
-    config = federation.model.model_copy(update={"gat_layers": 1, "gcn_layers": 1})
+    config = HierarchicalConfig.of(federation.model).model_copy(update={"gat_layers": 1, "gcn_layers": 1})
     names = tuple(rna.columns[int(gene)] for gene in order)
     renumbered = Modality(name="rna", node="gene", columns=names)
     graph = topology(12, ((int(place[a]), int(place[b])) for a, b in prior.topology["rna"].edge_index.t()))
@@ -235,17 +236,20 @@ def test_every_part_is_averaged_by_the_patients_who_train_it(
     model: HierarchicalMultimodalGNN, federation: Federation, make_batch: Callable[..., PatientBatch]
 ) -> None:
     modalities, tasks = ("clinical", "rna", "protein", "imaging"), ("survival", "response", "toxicity")
-    groups = {averaging_group(name) for name in model.state_dict()}
-    assert groups == {
+    groups = model.groups()
+    names = {groups[name].name for name in model.state_dict()}
+    assert names == {
         "patients",
         *(f"branches.{name}" for name in modalities),
         *(f"branches.{name}.scores.{task}" for name in modalities for task in tasks),
         *(f"heads.{name}" for name in tasks),
     }
     batch = make_batch(30)
-    counts = patients_behind(batch, federation)
-    assert set(counts) == groups
-    assert counts["patients"] == 30
+    behind = groups.patients_behind(batch)
+    assert behind.counts is Counted.PATIENTS
+    assert behind.shared == 30
+    counts = behind.to_numbers()
+    assert set(counts) == names
     both = batch.observed["rna"].any(1) & batch.labelled["response"].any(1)
     assert counts["branches.rna.scores.response"] == int(both.sum()) < counts["branches.rna"]
 

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality
-from common.agreement.settings import ModelConfig, PriorGraph, Privacy, PublicFile, Training
+from common.agreement.model_config import HierarchicalConfig
+from common.agreement.settings import PriorGraph, Privacy, PublicFile, Training
 from common.agreement.tasks import ResponseTask
 from common.models.graphs import Prior
 from common.models.hierarchical import HierarchicalMultimodalGNN
-from common.models.parameters import averaging_group
-from common.models.registry import build_model
+from common.models.registry import build_model, model_groups
 from common.patients.batch import PatientBatch
 from common.privacy.planning import with_privacy
 from tests.common.outputs import assert_equal, loss_of
@@ -37,8 +37,8 @@ MakeBatch = Callable[..., PatientBatch]
         ("log_variance", "patients"),
     ],
 )
-def test_averaging_groups(parameter: str, group: str) -> None:
-    assert averaging_group(parameter) == group
+def test_averaging_groups(federation: Federation, parameter: str, group: str) -> None:
+    assert model_groups(federation, [parameter])[parameter].name == group
 
 
 @pytest.fixture
@@ -83,8 +83,10 @@ def test_every_weight_lives_where_per_patient_gradients_are_exact(
     assert {name for name, _ in built.named_parameters()} - covered == {"log_variance"}
 
 
-def small(**changes: object) -> ModelConfig:
-    return ModelConfig.model_validate({"node_width": 4, "pathway_width": 6, "width": 8, "heads": 2} | changes)
+def small(**changes: object) -> HierarchicalConfig:
+    return HierarchicalConfig.model_validate(
+        {"node_width": 4, "pathway_width": 6, "width": 8, "heads": 2} | changes
+    )
 
 
 SHAPES: dict[str, dict[str, object]] = {

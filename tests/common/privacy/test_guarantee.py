@@ -9,17 +9,19 @@ from torchsurv.loss.cox import neg_partial_log_likelihood
 
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality, Plausible
-from common.agreement.settings import ModelConfig, Privacy, Training
+from common.agreement.model_config import HierarchicalConfig
+from common.agreement.settings import Privacy, Training
 from common.errors import InputError
+from common.models.contrastive import agreement_loss
 from common.models.graphs import Prior
 from common.models.hierarchical import HierarchicalMultimodalGNN
 from common.patients.batch import PatientBatch
 from common.privacy.guarantee import check_agreement, check_model, check_objective, made_up_patients
-from common.tasks.objective import agreement_loss, multitask_loss
+from common.tasks.objective import multitask_loss
 
 PRIVACY = Privacy(noise_multiplier=1.0, sampling_rate=0.1, expected_batch_size=10)
 SMALL = {"node_width": 4, "pathway_width": 6, "width": 8, "heads": 2, "gat_layers": 1}
-WITHOUT_MASKS = ModelConfig(**SMALL, dropout=0, node_dropout=0, modality_dropout=0)
+WITHOUT_MASKS = HierarchicalConfig(**SMALL, dropout=0, node_dropout=0, modality_dropout=0)
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def test_what_a_private_federation_should_be_is_accepted(private: Callable[..., 
 
 
 def test_without_privacy_anything_goes(federation: Federation) -> None:
-    assert federation.model.dropout > 0
+    assert HierarchicalConfig.of(federation.model).dropout > 0
     check_agreement(federation)
 
 
@@ -275,7 +277,7 @@ def test_the_shipped_model_with_batch_normalisation_is_refused(
 ) -> None:
     federation = private()
     model = HierarchicalMultimodalGNN(federation, prior).train()
-    model.branches["rna"].norm = nn.BatchNorm1d(federation.model.width)
+    model.branches["rna"].norm = nn.BatchNorm1d(HierarchicalConfig.of(federation.model).width)
     with pytest.raises(InputError, match=r"^model\.branches\.rna\.norm \(BatchNorm1d\)"):
         check_model(model)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from common.models.parameter_groups import AveragingWeights, Counted, ModelGroups, ParameterGroup
 from server.aggregation import averaging
 from server.aggregation.averaging import Aside, Average, Weights
 
@@ -25,20 +26,29 @@ def test_every_group_is_averaged_over_the_hospitals_with_patients_in_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_memory: int
 ) -> None:
     monkeypatch.setattr(averaging, "IN_MEMORY_BYTES", in_memory)
-    patients = {
-        "west": {"patients": 30.0, "branches.rna": 0.0},
-        "east": {"patients": 10.0, "branches.rna": 5.0},
+    rna, head = ParameterGroup("branches.rna", "rna"), ParameterGroup("heads.os", None, "os")
+    groups = ModelGroups(
+        {
+            "shared.weight": ParameterGroup.SHARED,
+            "branches.rna.weight": rna,
+            "heads.os.weight": head,
+            "shared.bias": ParameterGroup.SHARED,
+        }
+    )
+    behind = {
+        site: AveragingWeights({ParameterGroup.SHARED: shared, rna: branch, head: 0.0}, Counted.PATIENTS)
+        for site, shared, branch in (("west", 30.0, 0.0), ("east", 10.0, 5.0))
     }
     with Aside(tmp_path) as aside:
-        average = Average(CURRENT, aside)
+        average = Average(CURRENT, groups, aside)
         assert average.groups == {
-            "patients": ["shared.weight", "shared.bias"],
-            "branches.rna": ["branches.rna.weight"],
-            "heads.os": ["heads.os.weight"],
+            ParameterGroup.SHARED: ["shared.weight", "shared.bias"],
+            rna: ["branches.rna.weight"],
+            head: ["heads.os.weight"],
         }
         for site, by in (("west", 4.0), ("nobody asked", 900.0), ("east", 8.0)):
             average.put(site, moved(by))
-        mean = average.of(patients)
+        mean = average.of(behind)
         assert not list(tmp_path.iterdir()), "the file has no name"
     assert list(mean) == list(CURRENT)
     assert all(array.dtype == np.float32 for array in mean.values())

@@ -8,6 +8,7 @@ import pytest
 from client.ledger.ledger import Ledger
 from client.site_folder.policy import Limit
 from common.agreement.federation import Federation
+from common.agreement.model_config import HierarchicalConfig
 from common.agreement.settings import Privacy
 from common.errors import InputError
 from common.privacy.accounting import Release, spend
@@ -36,7 +37,7 @@ def test_a_federation_without_privacy_gets_default_terms_and_the_least_noise(fed
         assert spend(planned_releases(target.privacy, 5), 1e-3).epsilon <= target.epsilon
         less = target.privacy.model_copy(update={"noise_multiplier": 0.99 * target.privacy.noise_multiplier})
         assert spend(planned_releases(less, 5), 1e-3).epsilon > target.epsilon
-        assert target.federation.model.dropout == 0
+        assert HierarchicalConfig.of(target.federation.model).dropout == 0
         assert not target.federation.training.learn_task_weights
 
 

@@ -1,6 +1,7 @@
 import numpy as np
 import torch
 
+from common.agreement.model_config import HierarchicalConfig
 from common.privacy.guarantee import check_agreement, check_model
 from simulations.benchmarks.measuring.reference import (
     GENES,
@@ -41,5 +42,5 @@ def test_the_shipped_model_is_measured_on_patients_of_the_cohort() -> None:
     work = of_cohort("synthetic", None, 12)
     assert len(work.batch) == 12
     assert work.federation.privacy is not None
-    assert work.federation.model.dropout == 0
+    assert HierarchicalConfig.of(work.federation.model).dropout == 0
     assert all(values.abs().max() < 50 for values in work.batch.values.values())

@@ -7,7 +7,7 @@ from torch_geometric.nn import GATConv, GCNConv
 
 from client.training.loss import patient_loss
 from common.agreement.modalities import Modality
-from common.agreement.settings import ModelConfig
+from common.agreement.model_config import HierarchicalConfig
 from common.models.graphs import Prior, topology
 from common.models.hierarchical import HierarchicalMultimodalGNN
 from common.models.layers import GAT, GCN
@@ -103,7 +103,7 @@ def test_a_modality_that_nobody_has_is_a_token_that_nobody_reads(work: Workload)
 
 
 def test_messages_pass_where_there_are_edges() -> None:
-    config = ModelConfig(node_width=8, node_heads=2, gcn_layers=1, gat_layers=1)
+    config = HierarchicalConfig(node_width=8, node_heads=2, gcn_layers=1, gat_layers=1)
     prior = Prior({"a": topology(3, [(0, 1)]), "b": topology(3, [])}, {}, {})
     with_edges, without = (
         pyg.PygBranch(Modality(name=name, node="imaging", columns=("x", "y", "z")), prior, (), config)

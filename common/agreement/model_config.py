@@ -1,0 +1,139 @@
+"""The `[model]` section of a federation file: settings of the model that `kind` chooses.
+
+A kind that another package brings registers its settings here, so that a federation file is checked whole before any
+model is built.
+"""
+
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializeAsAny,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+
+from common.agreement.modalities import Agreed
+from common.errors import InputError
+
+DEFAULT = "hierarchical"
+"""The kind that a federation file means without naming one; it has no `kind` in the canonical form either."""
+
+
+class ModelConfig(Agreed):
+    """Base class of the settings of a kind of model.
+
+    Attributes:
+        kind: name of the kind in a federation file.
+        masks: settings that draw random masks by position in a batch, which must be 0 under privacy.
+    """
+
+    kind: ClassVar[str]
+    masks: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def of(cls, config: "ModelConfig") -> Self:
+        """Return the settings as those of this kind.
+
+        Raises:
+            TypeError: if they are of another kind.
+        """
+        if not isinstance(config, cls):
+            raise TypeError(f"a model of kind {config.kind} has other settings than {cls.kind}")
+        return config
+
+    @model_serializer(mode="wrap")
+    def _with_kind(self, fields: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        data: dict[str, Any] = self._written(fields(self))
+        return data if self.kind == DEFAULT else {"kind": self.kind, **data}
+
+    def _written(self, data: dict[str, Any]) -> dict[str, Any]:
+        """The settings as a federation file has them."""
+        return data
+
+
+class HierarchicalConfig(ModelConfig):
+    """Sizes of the hierarchical network; width grows up the hierarchy.
+
+    Attributes:
+        layers: names of the layers between nodes in their order, instead of `gcn_layers` and `gat_layers`.
+    """
+
+    kind = DEFAULT
+    masks = ("dropout", "node_dropout", "modality_dropout")
+
+    node_width: int = Field(default=8, ge=1)
+    pathway_width: int = Field(default=16, ge=1)
+    width: int = Field(default=32, ge=4)
+    heads: int = Field(default=4, ge=1)
+    node_heads: int = Field(default=2, ge=1)
+    gcn_layers: int = Field(default=1, ge=0)
+    gat_layers: int = Field(default=0, ge=0, description="between nodes")
+    layers: tuple[str, ...] | None = None
+    pathway_gat_layers: int = Field(default=1, ge=0)
+    fusion_layers: int = Field(default=1, ge=0)
+    dropout: float = Field(default=0.3, ge=0, lt=1)
+    node_dropout: float = Field(default=0.2, ge=0, lt=1)
+    modality_dropout: float = Field(default=0.1, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _divides(self) -> Self:
+        if (
+            self.width % self.heads
+            or self.node_width % self.node_heads
+            or self.pathway_width % self.node_heads
+        ):
+            raise ValueError("heads must divide width; node_heads must divide node_width and pathway_width")
+        return self
+
+    @model_validator(mode="after")
+    def _counts_or_names_layers(self) -> Self:
+        if self.layers is not None and {"gcn_layers", "gat_layers"} & self.model_fields_set:
+            raise ValueError("layers names the layers between nodes: leave out gcn_layers and gat_layers")
+        return self
+
+    @property
+    def node_layers(self) -> tuple[str, ...]:
+        """Names of the layers between nodes, in their order."""
+        if self.layers is not None:
+            return self.layers
+        return ("gcn",) * self.gcn_layers + ("gat",) * self.gat_layers
+
+    @property
+    def pathway_layers(self) -> tuple[str, ...]:
+        """Names of the layers between pathways, in their order."""
+        return ("gat",) * self.pathway_gat_layers
+
+    def _written(self, data: dict[str, Any]) -> dict[str, Any]:
+        unused = ("layers",) if self.layers is None else ("gcn_layers", "gat_layers")
+        return {name: value for name, value in data.items() if name not in unused}
+
+
+_CONFIGS: dict[str, type[ModelConfig]] = {DEFAULT: HierarchicalConfig}
+
+
+def register_config(config: type[ModelConfig]) -> None:
+    """Accept a kind of model in federation files.
+
+    Raises:
+        InputError: if another class has that kind.
+    """
+    if _CONFIGS.setdefault(config.kind, config) is not config:
+        raise InputError(f"model kind {config.kind}", "is registered already", "choose another name")
+
+
+def _of_its_kind(section: object) -> object:
+    """The section as the settings class that its `kind` names; what is no section stays for pydantic to refuse."""
+    if not isinstance(section, dict):
+        return section
+    kind = section.get("kind", DEFAULT)
+    if kind not in _CONFIGS:
+        raise ValueError(f"kind is none of the registered models, {', '.join(sorted(_CONFIGS))}")
+    rest = {name: value for name, value in section.items() if name != "kind"}
+    return _CONFIGS[kind].model_validate(rest, strict=False)
+
+
+ModelSection = Annotated[SerializeAsAny[ModelConfig], BeforeValidator(_of_its_kind)]
+"""The `[model]` section as a field of the federation file."""

@@ -1,0 +1,106 @@
+"""The base class of all models that hospitals train together.
+
+Training, clipping, averaging and the egress gate know a model through this class alone: nothing outside this room reads
+the meaning of a parameter from its name.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from common.agreement.federation import Federation
+from common.models.graphs import Prior
+from common.models.parameter_groups import ModelGroups, ParameterGroup
+from common.patients.batch import PatientBatch
+
+Logits = dict[str, Tensor]
+"""Task -> logits [B, outputs]."""
+
+
+class TrainingOutputs(NamedTuple):
+    """Logits by task, and how far two dropout views of a patient are apart [B] where the agreement asks."""
+
+    logits: Logits
+    disagreement: Tensor | None = None
+
+
+class FederatedModel(nn.Module, ABC):
+    """A model from a batch of B patients to logits by task.
+
+    A subclass is built from the agreement and its graphs and defines `forward`; the rest has a default. A model in
+    which every parameter is trained by every patient needs no more; one with parts for a modality or a task says so
+    in `describe`, so that a hospital without the modality has no say in that part.
+
+    For private training a patient's output may depend on that patient alone, and parameters lie in `nn.Linear` and
+    `nn.LayerNorm` with the patient as first dimension (`common.privacy.guarantee`).
+
+    Attributes:
+        federation: the agreement.
+        views: forward passes of a patient in `training_outputs`; 2 where `training.contrastive_weight` has two dropout
+            views compared.
+    """
+
+    views = 1
+
+    def __init__(self, federation: Federation, prior: Prior) -> None:
+        super().__init__()
+        self.federation = federation
+        self.log_variance: nn.Parameter | None = None
+        if federation.training.learn_task_weights and len(federation.tasks) > 1:
+            self.log_variance = nn.Parameter(torch.zeros(len(federation.tasks)))
+
+    @abstractmethod
+    def forward(self, batch: PatientBatch) -> Logits:
+        """Task -> logits [B, outputs]."""
+
+    @classmethod
+    def describe(cls, federation: Federation, parameters: Iterable[str]) -> ModelGroups:
+        """Averaging groups of this class's parameters by name.
+
+        Needs no graph and no weights: the egress gate and the coordinator ask for it with names of their own.
+        """
+        return ModelGroups(dict.fromkeys(parameters, ParameterGroup.SHARED))
+
+    def groups(self) -> ModelGroups:
+        """Averaging groups of this model's parameters."""
+        return self.describe(self.federation, self.state_dict())
+
+    @property
+    def task_weights(self) -> Tensor | None:
+        """[tasks] learnt log variances of the tasks' losses (`multitask_loss`); None where tasks count alike."""
+        return self.log_variance
+
+    def training_outputs(self, batch: PatientBatch) -> TrainingOutputs:
+        """Logits, and the disagreement of two views where the agreement asks for it."""
+        return TrainingOutputs(self(batch))
+
+    def linear_forward(self) -> Callable[[PatientBatch], Logits] | None:
+        """A cheaper `forward` for training the linear part alone, equal at the present weights; None without one."""
+        return None
+
+    def example(self) -> PatientBatch:
+        """A made-up patient with every modality and no label, on the model's device and in its precision."""
+        weight = next(self.parameters())
+        nodes = {modality.name: len(modality.nodes) for modality in self.federation.modalities}
+        values = {name: torch.zeros(1, count, dtype=weight.dtype) for name, count in nodes.items()}
+        observed = {name: torch.ones(1, count, dtype=torch.bool) for name, count in nodes.items()}
+        return PatientBatch(values, observed, {}, {}).to(weight.device)
+
+
+class PartialModule(nn.Module, ABC):
+    """A part of a model that is computed for some patients of a batch only, such as those who have a modality.
+
+    Per-patient clipping asks which ones, to bring the gradients inside back to their patients.
+
+    Attributes:
+        dense: compute all patients and mask, for per-sample hooks that want every patient in every layer.
+    """
+
+    dense = False
+
+    @abstractmethod
+    def rows(self, *inputs: Any) -> Tensor | None:
+        """Indices [R] of the patients that `forward` computes for these inputs; None for all."""

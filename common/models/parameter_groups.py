@@ -1,0 +1,132 @@
+"""Averaging groups of a model's parameters, and the hospitals' weights in their averages."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import ClassVar, Self
+
+from common.agreement.settings import Privacy
+from common.patients.batch import PatientBatch
+
+
+@dataclass(frozen=True)
+class ParameterGroup:
+    """Parameters that are averaged together, over the hospitals whose patients train them.
+
+    Attributes:
+        name: in messages, receipts and journals.
+        modality: patients who lack the modality do not train the group; None if every patient does.
+        task: patients without a label of the task do not train the group; None if every patient does.
+    """
+
+    name: str
+    modality: str | None = None
+    task: str | None = None
+
+    SHARED: ClassVar["ParameterGroup"]
+    """The parameters that every patient trains, called `patients` in messages since their first version."""
+
+
+ParameterGroup.SHARED = ParameterGroup("patients")
+
+
+class Counted(StrEnum):
+    """The unit in which a hospital's weight in an average is counted."""
+
+    PATIENTS = "patients"
+    HOSPITALS = "hospitals"
+
+
+@dataclass(frozen=True)
+class AveragingWeights:
+    """A hospital's weight in the average of every group.
+
+    Attributes:
+        by_group: group -> weight, 0 or more, in the order of a message.
+        counts: the unit; with privacy every hospital counts as one, whatever the number of its patients.
+    """
+
+    by_group: Mapping[ParameterGroup, float]
+    counts: Counted
+
+    def __getitem__(self, group: ParameterGroup) -> float:
+        """Weight in the average of a group."""
+        return self.by_group[group]
+
+    @property
+    def shared(self) -> float:
+        """Weight in the average of the parameters that every patient trains."""
+        return self.by_group[ParameterGroup.SHARED]
+
+    def without_few(self, least: int) -> Self:
+        """The same weights, 0 where fewer patients than `least` stand behind a group: their update stays at home."""
+        kept = {group: weight if weight >= least else 0.0 for group, weight in self.by_group.items()}
+        return type(self)(kept, self.counts)
+
+    def to_numbers(self) -> dict[str, float]:
+        """Name of a group -> weight, the form of a message."""
+        return {group.name: weight for group, weight in self.by_group.items()}
+
+    @classmethod
+    def from_numbers(
+        cls, numbers: Mapping[str, float], groups: Iterable[ParameterGroup], counts: Counted
+    ) -> Self:
+        """Read a message's numbers; a group that the message does not name has weight 0."""
+        return cls({group: numbers.get(group.name, 0.0) for group in groups}, counts)
+
+
+def counted(privacy: Privacy | None) -> Counted:
+    """The unit of averaging weights under an agreement."""
+    return Counted.PATIENTS if privacy is None else Counted.HOSPITALS
+
+
+@dataclass(frozen=True)
+class ModelGroups:
+    """The averaging group of every parameter of a model.
+
+    Attributes:
+        by_parameter: parameter -> group.
+        linear: parameters of the model's additive linear part, on which noise does least harm.
+        groups: all groups of the model, in the order of a message.
+    """
+
+    by_parameter: Mapping[str, ParameterGroup]
+    linear: frozenset[str] = frozenset()
+    groups: tuple[ParameterGroup, ...] = field(default=(ParameterGroup.SHARED,))
+
+    def __getitem__(self, parameter: str) -> ParameterGroup:
+        """The group of a parameter."""
+        return self.by_parameter[parameter]
+
+    def learnable(self, privacy: Privacy | None, absent: frozenset[str] = frozenset()) -> frozenset[str]:
+        """Parameters that a hospital without the `absent` modalities may change.
+
+        Noise on a parameter that no patient moves would only do harm, so private training leaves the others alone.
+        """
+        everything = privacy is None or privacy.learn == "all"
+        return frozenset(
+            name
+            for name, group in self.by_parameter.items()
+            if group.modality not in absent and (everything or name in self.linear)
+        )
+
+    def patients_behind(self, batch: PatientBatch) -> AveragingWeights:
+        """The number of patients of a batch that train every group."""
+        modalities = {group.modality for group in self.groups if group.modality is not None}
+        tasks = {group.task for group in self.groups if group.task is not None}
+        present = {name: batch.present(name) for name in modalities}
+        labelled = {name: batch.labelled[name].any(1) for name in tasks}
+
+        def patients(group: ParameterGroup) -> int:
+            having = [present[group.modality]] if group.modality is not None else []
+            having += [labelled[group.task]] if group.task is not None else []
+            if not having:
+                return len(batch)
+            return int((having[0] & having[-1]).sum())
+
+        return AveragingWeights({group: float(patients(group)) for group in self.groups}, Counted.PATIENTS)
+
+    def hospitals_behind(self, absent: frozenset[str]) -> AveragingWeights:
+        """One hospital behind every group but those of the `absent` modalities: no patient is counted."""
+        weights = {group: 0.0 if group.modality in absent else 1.0 for group in self.groups}
+        return AveragingWeights(weights, Counted.HOSPITALS)
