@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from common.agreement.modalities import Agreed
-from common.errors import InputError
+from common.errors import OptionError
 
 DEFAULT = "hierarchical"
 """The kind that a federation file means without naming one; it has no `kind` in the canonical form either."""
@@ -118,10 +118,10 @@ def register_config(config: type[ModelConfig]) -> None:
     """Accept a kind of model in federation files.
 
     Raises:
-        InputError: if another class has that kind.
+        OptionError: if another class has that kind.
     """
     if _CONFIGS.setdefault(config.kind, config) is not config:
-        raise InputError(f"model kind {config.kind}", "is registered already", "choose another name")
+        raise OptionError(f"model kind {config.kind}", "is registered already", "choose another name")
 
 
 def _of_its_kind(section: object) -> object:

@@ -4,7 +4,7 @@ from typing import Protocol
 
 from torch import nn
 
-from common.errors import InputError
+from common.errors import OptionError
 from common.models.graphs import Topology
 from common.models.layers import GAT, GCN
 
@@ -26,10 +26,10 @@ def register_layer(kind: str, factory: LayerFactory) -> None:
     """Give a kind of layer a name for `model.layers`.
 
     Raises:
-        InputError: if the name is taken.
+        OptionError: if the name is taken.
     """
     if kind in _LAYERS:
-        raise InputError(f"layer {kind}", "is registered already", "choose another name")
+        raise OptionError(f"layer {kind}", "is registered already", "choose another name")
     _LAYERS[kind] = factory
 
 
@@ -37,10 +37,10 @@ def layer_between_nodes(kind: str, graph: Topology, width_in: int, width_out: in
     """Build a layer by its name.
 
     Raises:
-        InputError: if no layer has that name.
+        InvalidContentError: if no layer has that name.
     """
     if kind not in _LAYERS:
-        raise InputError(
+        raise InvalidContentError(
             "model.layers", f"names an unknown layer, {kind}", f"use {', '.join(sorted(_LAYERS))}"
         )
     return _LAYERS[kind](graph, width_in, width_out, heads)

@@ -8,7 +8,7 @@ import torch
 
 from common.agreement.federation import Federation
 from common.agreement.model_config import HierarchicalConfig, ModelConfig, register_config
-from common.errors import InputError
+from common.errors import InvalidContentError, OptionError
 from common.models.federated import FederatedModel
 from common.models.graphs import Prior, load_prior
 from common.models.hierarchical import HierarchicalMultimodalGNN
@@ -25,25 +25,25 @@ def register_model(config: type[ModelConfig], model: type[FederatedModel]) -> No
         model: is built as `model(federation, prior)`.
 
     Raises:
-        InputError: if a part is missing, or the kind is registered already.
+        OptionError: if a part is missing, or the kind is registered already.
     """
     kind = getattr(config, "kind", None)
     if not (isinstance(config, type) and issubclass(config, ModelConfig) and isinstance(kind, str)):
-        raise InputError(f"model {model}", "has no settings class with a kind", "derive it from ModelConfig")
+        raise OptionError(f"model {model}", "has no settings class with a kind", "derive it from ModelConfig")
     if not (isinstance(model, type) and issubclass(model, FederatedModel)):
-        raise InputError(
+        raise OptionError(
             f"model kind {kind}", "is not a FederatedModel", "derive its class from FederatedModel"
         )
     if missing := sorted(model.__abstractmethods__):
         what = f"does not define {', '.join(missing)}"
-        raise InputError(f"model kind {kind}", what, "see common.models.federated")
+        raise OptionError(f"model kind {kind}", what, "see common.models.federated")
     try:
         signature(model).bind(None, None)
     except TypeError:
         what = "is not built from a federation and its graphs"
-        raise InputError(f"model kind {kind}", what, "give it __init__(self, federation, prior)") from None
+        raise OptionError(f"model kind {kind}", what, "give it __init__(self, federation, prior)") from None
     if _MODELS.get(kind, model) is not model:
-        raise InputError(f"model kind {kind}", "is registered already", "choose another name")
+        raise OptionError(f"model kind {kind}", "is registered already", "choose another name")
     register_config(config)
     _MODELS[kind] = model
 
@@ -60,7 +60,7 @@ def initial_model(federation: Federation, prior: Prior, seed: int) -> FederatedM
     """Build the model of a federation file over given graphs, initialised from `seed`.
 
     Raises:
-        InputError: if the agreement asks for training that this kind of model cannot do.
+        InvalidContentError: if the agreement asks for training that this kind of model cannot do.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -83,7 +83,7 @@ def _check_training(federation: Federation, model: FederatedModel) -> None:
     kind = f"a model of kind {federation.model.kind}"
     if federation.training.contrastive_weight > 0 and model.views < 2:
         what = f"asks for two views of a patient, which {kind} does not compare"
-        raise InputError("training.contrastive_weight", what, "set it to 0")
+        raise InvalidContentError("training.contrastive_weight", what, "set it to 0")
     if federation.privacy is not None and not model.groups().learnable(federation.privacy):
         what = f"trains nothing: {kind} has no linear part"
-        raise InputError("privacy.learn", what, "set it to all")
+        raise InvalidContentError("privacy.learn", what, "set it to all")

@@ -47,7 +47,7 @@ def test_a_small_model_has_one_and_the_environment_the_last_word(
 
 def test_a_large_step_has_all(federation: Federation, prior: Prior, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(threads, "THREAD", 1)
+    monkeypatch.setattr(threads, "BYTES_PER_THREAD", 1)
     torch.set_num_threads(2)
     use_threads(HierarchicalMultimodalGNN(federation, prior), 16)
     assert torch.get_num_threads() == 2
