@@ -4,7 +4,7 @@ from typing import Protocol
 
 from torch import nn
 
-from common.errors import OptionError
+from common.errors import InvalidContentError, OptionError
 from common.models.graphs import Topology
 from common.models.layers import GAT, GCN
 
