@@ -37,14 +37,16 @@ def _answer(message: Message, context: Context, handler: Handler) -> Message:
     if cause is None:
         log.info("refused: %s", code)
     else:
-        log.warning("refused: %s (%s)", code, _told(cause))
+        log.warning("refused: %s (%s)", code, _log_text(cause))
     return Message(RefusalReply(site=name, code=code).to_record(), reply_to=message)
 
 
-def _told(cause: BaseException) -> str:
-    """What the site's own log says of a cause: a sentence without values, or what kind of error and where it arose."""
+def _log_text(cause: BaseException) -> str:
+    """Text of a cause for the site's own log: a sentence without values, or the kind of error and where it arose."""
     if isinstance(cause, InputError):
         return str(cause)
+    if isinstance(cause, InvalidMessageError):
+        return f"{cause}: {cause.reason}"
     frames = extract_tb(cause.__traceback__)
     return type(cause).__name__ + (
         f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""

@@ -6,6 +6,7 @@ built from the values that were checked: nothing can ride along in an order, a p
 fail-closed: what it does not understand, or fails on, is replaced by a refusal.
 """
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -41,6 +42,9 @@ from common.messages.exchange import (
     is_refusal,
 )
 from common.privacy.accounting import Release
+
+log = logging.getLogger("consilium.gate")
+
 
 APPROVED_TYPES = (STATISTICS, "train", "evaluate")
 
@@ -171,7 +175,8 @@ class Gate:
                 number = self._reserved(expected.terms.round_releases(), asked.round)
             passed = _reply(request, evaluation.to_record())
             return Verdict("passed", passed, "", None, fewer, number)
-        except InvalidMessageError:
+        except InvalidMessageError as error:
+            log.warning("%s: %s", error, error.reason)
             raise BlockedError(BlockReason.NOT_A_MESSAGE) from None
 
     def _trained(
@@ -184,11 +189,12 @@ class Gate:
 
     def _refused(self, request: Message, content: RecordDict) -> Verdict:
         try:
-            said = RefusalReply.from_record(content)
-        except InvalidMessageError:
+            reply = RefusalReply.from_record(content)
+        except InvalidMessageError as error:
+            log.warning("%s: %s", error, error.reason)
             raise BlockedError(BlockReason.NOT_A_MESSAGE) from None
-        require(said.site in ("", self._site), BlockReason.WRONG_SITE)
-        return Verdict("refused", refusal(request, self._site, said.code), said.code)
+        require(reply.site in ("", self._site), BlockReason.WRONG_SITE)
+        return Verdict("refused", refusal(request, self._site, reply.code), reply.code)
 
     def _statistics(self, request: Message, content: RecordDict, expected: Expected) -> Verdict:
         asked = StatisticsRequest.from_record(request.content)

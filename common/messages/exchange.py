@@ -11,12 +11,12 @@ from typing import Any, ClassVar, Self, TypeVar
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.agreement.settings import Wire
 from common.errors import RefusalCode
 from common.messages.compression import DecodeError, decode, unflatten
-from common.messages.packing import Arrays, pack, unpack
+from common.messages.packing import Arrays, UnpackError, pack, unpack
 from common.messages.statistics import SiteStatistics
 
 Numbers = dict[str, float]
@@ -30,7 +30,20 @@ PACKED = "arrays"
 
 
 class InvalidMessageError(Exception):
-    """Record that is not the expected message."""
+    """Record that is not the expected message.
+
+    Args:
+        message: a sentence that never depends on the record.
+        reason: see below.
+
+    Attributes:
+        reason: what does not fit, for the reader's own log: names that the expected message has and kinds of error,
+            and never a name, a value or a text of the record.
+    """
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class _Message(BaseModel):
@@ -65,20 +78,40 @@ class _Message(BaseModel):
             InvalidMessageError: if a field is missing, unknown or of the wrong type.
         """
         try:
-            header = dict(_part(content, "header", ConfigRecord))
-            records = {"header", *([PACKED] if cls.arrays else []), *cls.numbers}
-            if header.pop("message") != cls.__name__ or set(content) != records:
-                raise InvalidMessageError(f"this is not a {cls.__name__}")
-            arrays: dict[str, Arrays] = {}
-            if cls.arrays:
-                ((name, flat),) = _part(content, PACKED, ArrayRecord).items()
-                manifest = header.pop("manifest")
-                if name == PACKED and isinstance(manifest, bytes):
-                    arrays = unpack(flat.numpy(), manifest)
-            numbers = {name: dict(_part(content, name, MetricRecord)) for name in cls.numbers}
-            return cls.model_validate({**header, **arrays, **numbers})
-        except Exception:  # the bytes of an array can fail to decode in nearly any way
-            raise InvalidMessageError(f"this is not a valid {cls.__name__}") from None
+            return cls._read(content)
+        except _UnfitError as error:
+            reason = str(error)
+        except ValidationError as error:
+            reason = cls._first_fault(error)
+        except Exception as error:  # the bytes of an array can fail to decode in nearly any way
+            reason = f"its arrays or numbers cannot be read ({type(error).__name__})"
+        raise InvalidMessageError(f"this is not a valid {cls.__name__}", reason)
+
+    @classmethod
+    def _read(cls, content: RecordDict) -> Self:
+        header = dict(_part(content, "header", ConfigRecord))
+        records = {"header", *([PACKED] if cls.arrays else []), *cls.numbers}
+        if header.pop("message", None) != cls.__name__:
+            raise _UnfitError("its header names another message")
+        if missing := records - set(content):
+            raise _UnfitError(f"the record {min(missing)} is missing")
+        if set(content) != records:
+            raise _UnfitError("it has a record that the message has not")
+        arrays = _unpacked(content, header.pop("manifest", None)) if cls.arrays else {}
+        numbers = {name: dict(_part(content, name, MetricRecord)) for name in cls.numbers}
+        return cls.model_validate({**header, **arrays, **numbers})
+
+    @classmethod
+    def _first_fault(cls, error: ValidationError) -> str:
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        field = str(first["loc"][0]) if first["loc"] else ""
+        if field not in cls.model_fields:
+            return "it has a field that the message has not"
+        return f"the field {field} does not fit ({first['type']})"
+
+
+class _UnfitError(Exception):
+    """Part of a record that does not fit, in words that hold nothing of the record."""
 
 
 _Part = TypeVar("_Part", ArrayRecord, ConfigRecord, MetricRecord)
@@ -91,12 +124,27 @@ def _part(content: RecordDict, name: str, kind: type[_Part]) -> _Part:
     its memory until the next collection of garbage, and with it a coordinator would hold many hospitals' weights.
 
     Raises:
-        KeyError: if there is none of that name and kind.
+        _UnfitError: if there is none of that name and kind.
     """
     record = content.get(name)
     if not isinstance(record, kind):
-        raise KeyError(name)
+        raise _UnfitError(f"the record {name} is missing or of another kind")
     return record
+
+
+def _unpacked(content: RecordDict, manifest: object) -> dict[str, Arrays]:
+    """Arrays of a message by group.
+
+    Raises:
+        _UnfitError: if the message has not one packed array with a manifest.
+    """
+    arrays = _part(content, PACKED, ArrayRecord)
+    if list(arrays) != [PACKED] or not isinstance(manifest, bytes):
+        raise _UnfitError("its arrays are not packed as one array with a manifest")
+    try:
+        return unpack(arrays[PACKED].numpy(), manifest)
+    except UnpackError as error:
+        raise _UnfitError("its packed array is not the one that its manifest describes") from error
 
 
 class StatisticsRequest(_Message):

@@ -209,7 +209,7 @@ def test_the_sites_own_log_says_why_it_refused_and_no_value(
     where = "" if refused else r" at test_app_refusals\.py:\d+"  # what was never raised has no place
     patterns = [
         rf"refused: {code} \(RuntimeError{where}\)",
-        r"refused: request-invalid \(InvalidMessageError at exchange\.py:\d+\)",
+        r"refused: request-invalid \(this is not a valid ModelRequest: the record header .*\)",
         r"refused: federation-mismatch",
         r"refused: cohort-invalid \(.*clinical\.csv.*\)",
     ]

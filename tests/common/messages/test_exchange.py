@@ -195,9 +195,32 @@ def test_a_spoilt_record_is_refused_without_a_word_of_its_content(case: str) -> 
     SPOILT[case](record)
     with pytest.raises(InvalidMessageError) as raised:
         TrainReply.from_record(record)
-    assert str(raised.value) in ("this is not a TrainReply", "this is not a valid TrainReply")
+    assert str(raised.value) == "this is not a valid TrainReply"
+    assert raised.value.reason
+    assert not any(canary in raised.value.reason for canary in (CANARY, "98765", "traceback"))
     assert raised.value.__cause__ is None
     assert raised.value.__suppress_context__ or raised.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("case", "field"),
+    [
+        ("another type's name", "header"),
+        ("missing arrays", PACKED),
+        ("missing numbers", "metrics"),
+        ("missing key in the header", "round"),
+        ("text for a number", "round"),
+        ("bytes for text", "site"),
+        ("arrays of a field less", "weights"),
+        ("a manifest that is none", "manifest"),
+    ],
+)
+def test_the_readers_own_log_learns_which_field_does_not_fit(case: str, field: str) -> None:
+    record = MESSAGES["TrainReply"].to_record()
+    SPOILT[case](record)
+    with pytest.raises(InvalidMessageError) as raised:
+        TrainReply.from_record(record)
+    assert field in raised.value.reason.split()
 
 
 @pytest.mark.parametrize(
