@@ -12,6 +12,7 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from flwr.app import Context, Message, UserConfig
 from flwr.clientapp import ClientApp
@@ -110,7 +111,7 @@ def _start(workers: int) -> None:
         include_dashboard=False,
         logging_level=logging.WARNING,
         log_to_driver=False,
-        runtime_env={"env_vars": _environment()},
+        runtime_env=_actors(),
         _node_ip_address=_LOOPBACK,
     )
 
@@ -138,7 +139,7 @@ def _join(address: str) -> None:
             address=address,
             logging_level=logging.WARNING,
             log_to_driver=False,
-            runtime_env={"env_vars": _environment()},
+            runtime_env=_actors(),
         )
     except (ConnectionError, ValueError):
         raise InputError(where, "what answers there is no Ray cluster", remedy) from None
@@ -154,6 +155,11 @@ def _stay_on_loopback(stay: bool) -> None:
     from ray._private import ray_constants
 
     ray_constants.ENABLE_RAY_CLUSTER = not stay
+
+
+def _actors() -> dict[str, Any]:
+    """Environment of an actor, and the first call in its process: imports are of our packages, as in this one."""
+    return {"env_vars": _environment(), "worker_process_setup_hook": "consilium.packages.pin"}
 
 
 def _environment() -> dict[str, str]:
