@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec
 
-from common.errors import InputError
+from common.errors import MissingDependencyError
 
 P = ParamSpec("P")
 
@@ -19,7 +19,7 @@ EXTRAS = {
 """Modules that an extra of the distribution brings, and by which it is recognised."""
 
 
-class MissingExtra(InputError):
+class MissingExtra(MissingDependencyError):
     """Use of what needs an extra that is not installed."""
 
     def __init__(self, extra: str, user: str) -> None:

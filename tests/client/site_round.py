@@ -48,10 +48,9 @@ def answers(folder: Path) -> dict[str, Any]:
         StatisticsReply,
         StatisticsRequest,
         TrainReply,
-        pack_preprocessing,
     )
     from common.models.registry import build_model
-    from common.patients.preprocessing import combine
+    from common.patients.preprocessing import combine, pack_preprocessing
 
     agreement = folder / "federation.toml"
     federation = load(agreement)
