@@ -55,7 +55,7 @@ bench-rounds: .venv/.ready-to-test ## what an engine adds to each message, besid
 bench-scale: .venv/.ready-to-run ## what more hospitals, patients and genes cost, measured again
 	@.venv/bin/consilium bench scale --out out/scale.json
 
-bench-wire: .venv/.ready-to-run ## what an update weighs in every encoding, and costs in accuracy, measured again
+bench-wire: .venv/.ready-to-test ## what an update weighs in every encoding, and costs in accuracy, measured again
 	@.venv/bin/consilium bench wire --accuracy out/wire --out out/wire.json
 
 clean: ## remove the environment, caches and results
