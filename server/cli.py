@@ -37,6 +37,8 @@ def init(
     """Make a coordinator's folder with its own certificate authority; nothing is written over."""
     from server.home.places import create
 
+    if federation is not None:
+        _require_strategy(federation)
     home = create(folder, host, port, federation)
     if as_json:
         places = {"home": home.folder, "authority": home.authority, "federation": home.agreement}
@@ -57,6 +59,7 @@ def start(folder: HomeArgument, as_json: JsonOption = False) -> None:
     from server.services.processes import start
 
     home, began = open_home(folder), time.monotonic()
+    _require_strategy(home.agreement, draft=True)
     settings = home.settings()
 
     def ready() -> None:
@@ -230,6 +233,21 @@ def run(
     home = open_home(folder)
     if (code := run_federation(home, federation or home.agreement, as_json)) != 0:
         raise typer.Exit(code)
+
+
+def _require_strategy(agreement: Path, draft: bool = False) -> None:
+    """Make sure that the strategy of an agreement is registered here; a draft may be one that cannot be read yet."""
+    from common.agreement.federation import FILE_NAME, load
+    from common.errors import InputError
+    from server.aggregation.registry import require_registered
+
+    try:
+        federation = load(agreement / FILE_NAME)
+    except InputError:
+        if draft:  # `coordinator run` reads the file again, and says what to correct
+            return
+        raise
+    require_registered(federation.training)
 
 
 def _last(log: Path, lines: int) -> list[str]:

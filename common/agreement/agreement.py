@@ -24,6 +24,7 @@ from common.agreement.settings import (
     Training,
     Wire,
 )
+from common.agreement.strategy_names import strategy_names
 from common.errors import OptionError, invalid_content
 from common.files import write_whole
 from common.plugins.plugin import Plugin
@@ -70,6 +71,13 @@ class Agreement(Agreed):
     def _participants_are_unique(self) -> Self:
         unique("participants", [participant.name for participant in self.participants])
         unique("plugins", [plugin.package for plugin in self.plugins])
+        return self
+
+    @model_validator(mode="after")
+    def _names_a_strategy(self) -> Self:
+        # a plug-in registers its strategies at the coordinator, which refuses the others before anything runs
+        if not self.plugins and self.training.strategy not in strategy_names():
+            raise ValueError(f"training.strategy is none of {', '.join(strategy_names())}")
         return self
 
     @property

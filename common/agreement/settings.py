@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from common.agreement.modalities import Agreed
+from common.agreement.strategy_names import PATTERN
 
 
 class PublicFile(Agreed):
@@ -54,7 +55,7 @@ class Training(Agreed):
     `learning_rate` and `weight_decay` have no part.
     """
 
-    strategy: Literal["fedavg", "fedprox", "fedadam", "fedyogi"] = "fedavg"
+    strategy: str = Field(default="fedavg", pattern=PATTERN, description="a name of `strategy_names()`")
     rounds: int = Field(default=30, ge=1)
     patience: int = Field(
         default=10, ge=1, description="rounds whose validation loss is clearly above the lowest"

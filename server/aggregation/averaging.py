@@ -83,6 +83,16 @@ class Average:
         parts = [weights[name].ravel() for names in self.groups.values() for name in names]
         self._aside.put(site, np.concatenate(parts, dtype=np.float32))
 
+    def weights(self, site: str) -> Weights:
+        """The weights that a hospital returned."""
+        flat, start, weights = self._aside.get(site), 0, {}
+        for names in self.groups.values():
+            for name in names:
+                shape, size = self._current[name].shape, self._current[name].size
+                weights[name] = flat[start : start + size].reshape(shape)
+                start += size
+        return weights
+
     def of(self, behind: Mapping[str, AveragingWeights]) -> Weights:
         """Average over hospitals, given their names and weights in every group."""
         shares = {group: _shares(group, behind) for group in self.groups}

@@ -102,7 +102,7 @@ def receipts_of(home: Home, run: str | None) -> RunReceipts:
 def receipts_of_round(record: RoundRecord) -> tuple[Receipt, ...]:
     """One receipt per hospital that replied, or whose reply is missing or unusable, in order of name.
 
-    The share of hospital k in averaging group g is n_k(g) / sum_j n_j(g), as in `server.aggregation.strategy`.
+    The share of hospital k in averaging group g is n_k(g) / sum_j n_j(g), as in `server.aggregation.strategies`.
     """
     totals: dict[str, float] = {}
     for site in record.sites.values():

@@ -16,6 +16,7 @@ from common.agreement.bundle import bundle_hash, write_bundle
 from common.agreement.folder import copy_agreement
 from common.errors import InputError
 from common.files import write_whole
+from server.aggregation.registry import require_registered
 from server.home.places import ENROLLED, Home
 from server.participants.enrolment import Enrolled, in_force, read_enrolled, read_withdrawn, write_enrolled
 from server.participants.roster import name_nodes
@@ -83,6 +84,7 @@ def run_federation(home: Home, agreement: Path, as_json: bool) -> int:
     out = _new_folder(home.runs)
     try:
         federation = copy_agreement(agreement / FILE_NAME, out)
+        require_registered(federation.training)
     except InputError:
         shutil.rmtree(out)  # it would be taken for a run
         raise

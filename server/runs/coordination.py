@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
-from flwr.app import ArrayRecord, ConfigRecord, Message
+from flwr.app import ArrayRecord, Message
 from flwr.serverapp import Grid
 
 from common.agreement.agreement import Agreement
 from common.families.registry import family_of
 from common.messages.packing import Arrays
-from server.aggregation.strategies import make_strategy
-from server.aggregation.strategy import HardenedFedAvg, unpacked
+from server.aggregation.model_exchange import EvaluateExchange, RunContext, TrainExchange, unpacked
+from server.aggregation.registry import make_strategy
+from server.aggregation.strategies import Strategy
 from server.participants.enrolment import Enrolled
 from server.participants.roster import Roster, name_nodes
 from server.records.journal import Journal, RoundRecord, RunRecord
@@ -62,8 +63,9 @@ def coordinate(
 
     Raises:
         RunFailed: if too few participants take part, or stop taking part.
-        InputError: if the sites' statistics cannot place a task's hazard intervals.
+        InputError: if the sites' statistics cannot place a task's hazard intervals, or the strategy is not registered.
     """
+    strategy = make_strategy(federation.training)
     run = RunRecord(
         status="started",
         federation=federation.name,
@@ -99,11 +101,11 @@ def coordinate(
                     f"{federation.quorum} are needed; the journal says why each other one does not."
                 )
             preprocessing = _preprocessing(roster, federation)
-            strategy = make_strategy(federation, roster, preprocessing, fold, seed, out)
+            context = RunContext(federation, roster, preprocessing, fold, seed, out)
             family = family_of(federation)
             model = family.model(federation, family.public(federation, folder), seed)
             initial = ArrayRecord(model.state_dict())
-            kept, rounds, missed = _train(grid, strategy, initial, note, progress)
+            kept, rounds, missed = _train(grid, context, strategy, initial, note, progress)
             save_result(out, Result(unpacked(kept.arrays), preprocessing))
         except Exception:
             journal.write(run.model_copy(update={"status": "failed"}))
@@ -132,45 +134,45 @@ def _preprocessing(roster: Roster, federation: Agreement) -> Arrays:
 
 def _train(
     grid: Grid,
-    strategy: HardenedFedAvg,
+    run: RunContext,
+    strategy: Strategy,
     arrays: ArrayRecord,
     note: Callable[[RoundRecord], None],
     progress: ProgressFile | None,
 ) -> tuple[Kept, int, bool]:
     """All rounds and the closing evaluation: (what to keep, rounds done, whether any lacked a quorum)."""
-    federation = strategy.plan.federation
+    federation = run.federation
     training, deadline_s = federation.training, federation.rounds.deadline_s
     kept, tail = Kept(arrays), TailMean(training.rounds)
     trained, misses, missed = 0, 0, False
     number = 0
 
-    def asked(kind: Literal["train", "evaluate"], requests: Iterable[Message]) -> Iterator[Message]:
+    def replies(kind: Literal["train", "evaluate"], requests: Iterable[Message]) -> Iterator[Message]:
         if progress is None:
             return exchange(grid, requests, deadline_s)
-        progress.begin(kind, number, strategy.plan.roster.sites)
+        progress.begin(kind, number, run.roster.sites)
         return exchange(grid, requests, deadline_s, progress.heard)
 
     for number in range(1, training.rounds + 1):
-        requests = strategy.configure_train(number, arrays, ConfigRecord(), grid)
-        result, _ = strategy.aggregate_train(number, asked("train", requests))
-        note(strategy.record)
-        if result is None:
+        training_round = TrainExchange(run, number, arrays)
+        result = training_round.close(replies("train", training_round.requests), strategy)
+        note(result.record)
+        if result.arrays is None:
             misses, missed = misses + 1, True
             if misses == MISSES:
                 raise RunFailed(f"{MISSES} rounds in a row had no quorum; the journal names who was missing.")
             continue
         misses = 0
-        kept.offer(arrays, trained, strategy.record.validation_loss, strategy.record.validation_error)
-        arrays, trained = result, number
+        kept.offer(arrays, trained, result.record.validation_loss, result.record.validation_error)
+        arrays, trained = result.arrays, number
         tail.add(arrays, number)
         if kept.waited >= training.patience:
             break
     if federation.privacy is not None:
         kept.offer(tail.mean() or arrays, trained, None, None)
         return kept, number, missed
-    requests = strategy.configure_evaluate(number + 1, arrays, ConfigRecord(), grid)
-    strategy.aggregate_evaluate(number + 1, asked("evaluate", requests))
-    note(strategy.record)
-    record = strategy.record
+    closing = EvaluateExchange(run, number + 1, arrays)
+    record = closing.close(replies("evaluate", closing.requests))
+    note(record)
     kept.offer(arrays, trained, record.validation_loss if record.applied else None, record.validation_error)
     return kept, number, missed or not record.applied

@@ -6,7 +6,7 @@ import numpy as np
 from flwr.app import Array, ArrayRecord
 from numpy.typing import NDArray
 
-from server.aggregation.strategy import unpacked
+from server.aggregation.model_exchange import unpacked
 
 
 @dataclass

@@ -13,6 +13,7 @@ from client.training.device import find_device
 from common.agreement.federation import FILE_NAME, Federation
 from common.agreement.federation import load as load_federation
 from common.errors import InputError
+from server.aggregation.registry import require_registered
 from server.records.result import WEIGHTS
 from simulations.cohorts.folders import find_sites
 from simulations.cohorts.folds import with_folds
@@ -86,6 +87,7 @@ def make_plan(request: Request, work: Path) -> Plan:
         raise InputError(str(folder), f"holds no {FILE_NAME}", "name a cohort, or a folder that has one")
     agreed = load_federation(folder / FILE_NAME)
     federation, targets = settled(agreed, settings, request.epsilons, request.delta)
+    require_registered(federation.training)
     sites = find_sites(folder)
     if request.out is not None:
         _check_out(request.out, {folder.resolve(), *(site.resolve() for site in sites)})

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, RecordDict
+from flwr.app import ArrayRecord, Error, Message, RecordDict
 from flwr.serverapp import Grid
 from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
@@ -17,9 +18,17 @@ from numpy.typing import NDArray
 from common.agreement.federation import Federation
 from common.messages.exchange import EvaluateReply, ModelRequest, StatisticsReply, TrainReply
 from common.patients.preprocessing import Preprocessing, pack_preprocessing
-from server.aggregation.strategies import make_strategy
-from server.aggregation.strategy import HardenedFedAvg
+from server.aggregation.model_exchange import (
+    EvaluateExchange,
+    ModelExchange,
+    RunContext,
+    TrainExchange,
+    packed,
+    unpacked,
+)
+from server.aggregation.registry import make_strategy
 from server.participants.roster import Roster
+from server.records.journal import RoundRecord
 from server.runs import dispatch
 
 Weights = dict[str, NDArray[np.float32]]
@@ -97,7 +106,7 @@ class Bench:
     grid = FakeGrid
 
     def __init__(self) -> None:
-        self._ids = count(1)
+        self.ids = count(1)
         self.spread = 0.0  # standard deviation of the loss over validation patients
         self.weights: Weights = {
             "shared.weight": np.array([[1.0, 2.0], [3.0, 4.0]], np.float32),
@@ -142,21 +151,12 @@ class Bench:
             withheld={"modality:clinical": 0.0, "modality:rna": 1.0, "survival:os": 0.0},
         )
 
-    def strategy(self, federation: Federation | None = None) -> HardenedFedAvg:
+    def rounds(self, federation: Federation | None = None, folder: Path | None = None) -> "Rounds":
+        """A run whose rounds a test begins and closes itself."""
         roster = Roster({site: self.statistics(site) for site in NODES}, dict(NODES), ())
         preprocessing = Preprocessing({"rna": torch.zeros(2)}, {"rna": torch.ones(2)}, {"os": torch.ones(12)})
-        return make_strategy(
-            federation or self.federation(), roster, pack_preprocessing(preprocessing), fold=2, seed=11
-        )
-
-    def ask(
-        self, strategy: HardenedFedAvg, number: int = 1, weights: Weights | None = None
-    ) -> dict[str, Message]:
-        """The requests of a round, by site, named as if sent."""
-        arrays = ArrayRecord({key: Array(value) for key, value in (weights or self.weights).items()})
-        requests = strategy.configure_train(number, arrays, ConfigRecord(), FakeGrid({}))
-        sites = {node: site for site, node in NODES.items()}
-        return {sites[one.metadata.dst_node_id]: one for one in name(requests, self._ids)}
+        packed = pack_preprocessing(preprocessing)
+        return Rounds(RunContext(federation or self.federation(), roster, packed, 2, 11, folder), self)
 
     def reply(self, request: Message, site: str, add: float = 1.0, **changes: Any) -> Message:
         """An honest reply of `site`, its weights moved by `add`, with fields replaced."""
@@ -192,6 +192,48 @@ class Bench:
 
     def error(self, request: Message, code: int, reason: str) -> Message:
         return Message(Error(code, reason), reply_to=request)
+
+
+class Rounds:
+    """Rounds of a run that are begun and closed by hand.
+
+    Attributes:
+        record: of the exchange that was closed last.
+    """
+
+    record: RoundRecord
+
+    def __init__(self, run: RunContext, bench: Bench) -> None:
+        self.run, self._bench = run, bench
+        self.strategy = make_strategy(run.federation.training)
+
+    def ask(self, number: int = 1, weights: Weights | None = None) -> dict[str, Message]:
+        """Begin a training round: its requests by site, named as if sent."""
+        self._training = TrainExchange(self.run, number, self._arrays(weights))
+        return self._named(self._training)
+
+    def close(self, replies: Iterable[Message]) -> Weights | None:
+        """The next weights; None without a quorum."""
+        trained = self._training.close(replies, self.strategy)
+        self.record = trained.record
+        return None if trained.arrays is None else unpacked(trained.arrays)
+
+    def ask_to_evaluate(self, number: int) -> dict[str, Message]:
+        """Begin an evaluation: its requests by site, named as if sent."""
+        self._evaluation = EvaluateExchange(self.run, number, self._arrays(None))
+        return self._named(self._evaluation)
+
+    def close_evaluation(self, replies: Iterable[Message]) -> None:
+        """Read the replies to an evaluation."""
+        self.record = self._evaluation.close(replies)
+
+    def _arrays(self, weights: Weights | None) -> ArrayRecord:
+        return packed(self._bench.weights if weights is None else weights)
+
+    def _named(self, exchange: ModelExchange) -> dict[str, Message]:
+        sites = {node: site for site, node in NODES.items()}
+        requests = name(exchange.requests, self._bench.ids)
+        return {sites[request.metadata.dst_node_id]: request for request in requests}
 
 
 @pytest.fixture

@@ -213,7 +213,7 @@ def test_top_k_comes_with_its_share(federation: Federation) -> None:
         ("training.rounds", "0", "--set, training.rounds: Input should be greater than or equal to 1"),
         ("training.learning_rate", "nan", "--set, training.learning_rate: Input should be"),
         ("training.learning_rate", "inf", "--set, training.learning_rate: Input should be"),
-        ("training.strategy", "sgd", "--set, training.strategy: Input should be 'fedavg', 'fedprox'"),
+        ("training.strategy", "sgd", "training.strategy is none of fedavg, fedprox"),
         ("rounds.assembly_s", "0", "--set, rounds.assembly_s: Input should be greater than 0"),
         ("model.width", "7", "--set, model: Value error, heads must divide width"),
         (

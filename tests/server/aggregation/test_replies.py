@@ -9,7 +9,6 @@ from flwr.app.message import make_message
 
 from common.errors import RefusalCode
 from common.messages.exchange import PACKED, RefusalReply
-from server.aggregation.strategy import unpacked
 from server.records.dropped import REASONS, DropReason
 
 if TYPE_CHECKING:
@@ -142,78 +141,75 @@ def test_a_bad_reply_is_dropped_with_its_reason_and_the_others_stand(
     logged: list[str],
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    strategy = bench.strategy()
-    requests = bench.ask(strategy)
+    rounds = bench.rounds()
+    requests = rounds.ask()
     good = [bench.reply(requests[site], site, add=3.0) for site in ("east", "north", "west")]
-    result, _ = strategy.aggregate_train(1, [*good[:2], spoil(bench, requests["south"]), good[2]])
-    assert [(one.site, one.reason, one.code) for one in strategy.record.dropped] == [("south", reason, code)]
-    assert strategy.record.applied
+    result = rounds.close([*good[:2], spoil(bench, requests["south"]), good[2]])
+    assert [(one.site, one.reason, one.code) for one in rounds.record.dropped] == [("south", reason, code)]
+    assert rounds.record.applied
     assert result is not None
-    for name, array in unpacked(result).items():
+    for name, array in result.items():
         np.testing.assert_allclose(array, bench.weights[name] + 3)
-    said = strategy.record.model_dump_json() + "".join(logged) + "".join(capfd.readouterr())
+    said = rounds.record.model_dump_json() + "".join(logged) + "".join(capfd.readouterr())
     assert CANARY not in said
     assert "atlantis" not in said
 
 
 def test_a_site_that_replies_twice_is_left_out(bench: "Bench") -> None:
-    strategy = bench.strategy()
-    requests = bench.ask(strategy)
+    rounds = bench.rounds()
+    requests = rounds.ask()
     twice = [bench.reply(requests["south"], "south", add=add) for add in (900.0, 1.0)]
     others = [bench.reply(requests[site], site) for site in ("east", "north", "west")]
-    result, _ = strategy.aggregate_train(1, [twice[0], *others, twice[1]])
-    assert [(one.site, one.reason) for one in strategy.record.dropped] == [("south", DropReason.DUPLICATE)]
+    result = rounds.close([twice[0], *others, twice[1]])
+    assert [(one.site, one.reason) for one in rounds.record.dropped] == [("south", DropReason.DUPLICATE)]
     assert result is not None
-    np.testing.assert_allclose(unpacked(result)["heads.os.weight"], bench.weights["heads.os.weight"] + 1)
+    np.testing.assert_allclose(result["heads.os.weight"], bench.weights["heads.os.weight"] + 1)
 
 
 def test_a_node_outside_the_roster_cannot_speak_for_a_site(bench: "Bench") -> None:
-    strategy = bench.strategy()
-    requests = bench.ask(strategy)
+    rounds = bench.rounds()
+    requests = rounds.ask()
     stranger = Message(requests["south"].content, dst_node_id=999, message_type="train")
     intruder = bench.reply(stranger, "south", add=900.0)
     honest = [bench.reply(requests[site], site) for site in requests]
-    result, _ = strategy.aggregate_train(1, [intruder, *honest])
-    assert [(one.site, one.node, one.reason) for one in strategy.record.dropped] == [
+    result = rounds.close([intruder, *honest])
+    assert [(one.site, one.node, one.reason) for one in rounds.record.dropped] == [
         (None, 999, DropReason.UNKNOWN_NODE)
     ]
     assert result is not None
-    np.testing.assert_allclose(unpacked(result)["heads.os.weight"], bench.weights["heads.os.weight"] + 1)
+    np.testing.assert_allclose(result["heads.os.weight"], bench.weights["heads.os.weight"] + 1)
 
 
 def test_a_site_with_no_patients_in_a_branch_has_no_part_in_it(bench: "Bench") -> None:
-    strategy = bench.strategy()
-    requests = bench.ask(strategy)
+    rounds = bench.rounds()
+    requests = rounds.ask()
     patients = {"patients": 400.0, "branches.rna": 0.0}  # all it enrolled, and no word on the head
     none = bench.reply(requests["south"], "south", add=900.0, patients=patients)
     others = [bench.reply(requests[site], site) for site in ("east", "north", "west")]
-    result, _ = strategy.aggregate_train(1, [none, *others])
-    assert strategy.record.dropped == ()
+    result = rounds.close([none, *others])
+    assert rounds.record.dropped == ()
     assert result is not None
     for name in ("branches.rna.weight", "heads.os.weight"):
-        np.testing.assert_allclose(unpacked(result)[name], bench.weights[name] + 1)
-    assert (unpacked(result)["shared.weight"] > bench.weights["shared.weight"] + 1).all()
+        np.testing.assert_allclose(result[name], bench.weights[name] + 1)
+    assert (result["shared.weight"] > bench.weights["shared.weight"] + 1).all()
 
 
 def test_each_site_is_held_to_what_it_enrolled_itself(bench: "Bench") -> None:
-    strategy = bench.strategy()
-    small = strategy.plan.roster.statistics["south"].model_copy(update={"patients": 29})
-    strategy.plan.roster.statistics["south"] = small
-    requests = bench.ask(strategy)
-    strategy.aggregate_train(1, [bench.reply(requests[site], site) for site in requests])  # 30 patients each
-    assert [(one.site, one.reason) for one in strategy.record.dropped] == [
-        ("south", DropReason.WEIGHT_INVALID)
-    ]
+    rounds = bench.rounds()
+    small = rounds.run.roster.statistics["south"].model_copy(update={"patients": 29})
+    rounds.run.roster.statistics["south"] = small
+    requests = rounds.ask()
+    rounds.close([bench.reply(requests[site], site) for site in requests])  # 30 patients each
+    assert [(one.site, one.reason) for one in rounds.record.dropped] == [("south", DropReason.WEIGHT_INVALID)]
 
 
 def test_evaluate_replies_are_checked_too(bench: "Bench") -> None:
-    strategy = bench.strategy()
-    bench.ask(strategy)
-    requests = bench.ask(strategy, 4)
+    rounds = bench.rounds()
+    requests = rounds.ask_to_evaluate(4)
     replies = [bench.evaluation(requests[site], site, 0.25) for site in ("east", "north")]
     replies += [bench.reply(requests["south"], "south"), bench.evaluation(requests["west"], "north", 9.0)]
-    strategy.aggregate_evaluate(4, replies)
-    record = strategy.record
+    rounds.close_evaluation(replies)
+    record = rounds.record
     assert (record.kind, record.round, record.validation_loss, record.applied) == ("evaluate", 4, 0.25, True)
     assert {(one.site, one.reason) for one in record.dropped} == {
         ("south", DropReason.INVALID_MESSAGE),

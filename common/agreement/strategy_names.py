@@ -1,0 +1,29 @@
+"""Names of strategies that a federation file can give: those of the product, and those registered in this process."""
+
+import re
+
+STRATEGIES = ("fedavg", "fedprox", "fedadam", "fedyogi")
+"""The strategies of the product."""
+
+
+PATTERN = r"^[a-z][a-z0-9_-]{0,39}$"
+
+
+_names = list(STRATEGIES)
+
+
+def add_strategy_name(name: str) -> None:
+    """Let federation files that are read in this process name a strategy.
+
+    Raises:
+        ValueError: if the name has not the form of one.
+    """
+    if not re.fullmatch(PATTERN, name):
+        raise ValueError("a strategy's name is lower case, with digits, _ and - after its first letter")
+    if name not in _names:
+        _names.append(name)
+
+
+def strategy_names() -> tuple[str, ...]:
+    """The names known in this process, those of the product first."""
+    return tuple(_names)

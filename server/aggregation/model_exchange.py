@@ -1,0 +1,221 @@
+"""One sending of a model to every hospital of a run, and the replies that count.
+
+An exchange is made with its requests and closed with the replies to them; nothing of it is kept for the next one. An
+accepted reply has parameters p_k and, for every averaging group g of the model, the hospital's number of training
+patients n_k(g) >= 0; a strategy makes the next weights of them (`server.aggregation.strategies`). With fewer usable
+replies than the quorum nothing changes. The result does not depend on the order of arrival.
+
+A reply of the right form with finite but ill-meant weights is beyond these checks.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from flwr.app import Array, ArrayRecord, Message, MessageType, Metadata
+
+from common.agreement.agreement import Agreement
+from common.families.registry import family_of
+from common.messages.exchange import (
+    EvaluateReply,
+    ModelRequest,
+    TrainReply,
+    read_training,
+)
+from common.messages.packing import Arrays
+from common.models.parameter_groups import AveragingWeights, ParameterGroup, counted
+from server.aggregation.averaging import Aside, Average, Weights
+from server.aggregation.contributions import Contributions
+from server.aggregation.replies import Collected, check_weights
+from server.aggregation.scores import (
+    concordance,
+    known_metrics,
+    training_loss,
+    validation_error,
+    validation_loss,
+)
+from server.aggregation.strategies import Strategy
+from server.participants.roster import Roster
+from server.records.journal import RoundRecord, SiteRecord
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """Everything that stays the same over all rounds of a run.
+
+    Attributes:
+        folder: where weights wait to be averaged; the system's temporary folder by default.
+    """
+
+    federation: Agreement
+    roster: Roster
+    preprocessing: Arrays
+    fold: int
+    seed: int
+    folder: Path | None = None
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Result of a training exchange: the next weights, None without a quorum, and the record for the journal."""
+
+    arrays: ArrayRecord | None
+    record: RoundRecord
+
+
+class ModelExchange:
+    """Requests that carry a model to every hospital of a run.
+
+    Args:
+        run: the run.
+        kind: what the hospitals do with the model.
+        number: the round.
+        arrays: the model's weights.
+        clock: seconds, for how long the exchange took.
+
+    Attributes:
+        requests: a request per participant of the roster.
+    """
+
+    def __init__(
+        self,
+        run: RunContext,
+        kind: Literal["train", "evaluate"],
+        number: int,
+        arrays: ArrayRecord,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._run, self._kind, self._number = run, kind, number
+        self._weights = unpacked(arrays)
+        content = ModelRequest(
+            federation=run.federation.digest,
+            round=number,
+            fold=run.fold,
+            seed=run.seed,
+            weights=dict(self._weights),
+            preprocessing=run.preprocessing,
+        ).to_record()
+        ttl = run.federation.rounds.deadline_s
+        type_ = MessageType.TRAIN if kind == "train" else MessageType.EVALUATE
+        self.requests = tuple(Message(content, node, type_, ttl=ttl) for node in run.roster.nodes.values())
+        self._clock, self._began = clock, clock()
+
+    @property
+    def _sent(self) -> list[Metadata]:
+        return [request.metadata for request in self.requests]  # with the ids that Flower sets when sending
+
+    def _record(
+        self,
+        collected: Collected[TrainReply] | Collected[EvaluateReply],
+        behind: dict[str, AveragingWeights],
+    ) -> RoundRecord:
+        federation = self._run.federation
+        tasks = federation.task_names
+        sites = {reply.site: known_metrics(reply.metrics, tasks) for reply in collected.accepted}
+        shared = {site: weights.shared for site, weights in behind.items()}
+        return RoundRecord(
+            kind=self._kind,
+            round=self._number,
+            seconds=round(self._clock() - self._began, 3),
+            training_loss=training_loss(sites, shared),
+            validation_loss=validation_loss(sites),
+            validation_error=validation_error(sites),
+            scores=concordance(sites, tasks),
+            sites={
+                site: SiteRecord(
+                    patients=behind[site].to_numbers() if site in behind else {},
+                    metrics=numbers,
+                    sha256=collected.sha256[site],
+                )
+                for site, numbers in sites.items()
+            },
+            dropped=collected.dropped,
+            applied=len(collected.accepted) >= federation.quorum,
+        )
+
+
+class TrainExchange(ModelExchange):
+    """Exchange in which every hospital trains the model; arguments as of `ModelExchange`."""
+
+    def __init__(
+        self,
+        run: RunContext,
+        number: int,
+        arrays: ArrayRecord,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(run, "train", number, arrays, clock)
+
+    def close(self, replies: Iterable[Message], strategy: Strategy) -> Trained:
+        """Read the replies as they come, one at a time, and make the next weights, float32, of those that count.
+
+        Raises:
+            ValueError: if the strategy returns weights of another form.
+        """
+        run = self._run
+        groups = family_of(run.federation).groups(run.federation, self._weights)
+        with Aside(run.folder) as aside:
+            average = Average(self._weights, groups, aside)
+            named = sorted({*average.groups, ParameterGroup.SHARED}, key=lambda group: group.name)
+
+            def behind(reply: TrainReply) -> AveragingWeights:
+                return AveragingWeights.from_numbers(reply.patients, named, counted(run.federation.privacy))
+
+            def take(reply: TrainReply) -> TrainReply:
+                enrolled = run.roster.statistics[reply.site].patients
+                check_weights(reply, self._weights, behind(reply), enrolled)
+                average.put(reply.site, reply.weights)
+                return reply.model_copy(update={"weights": {}})
+
+            form = partial(read_training, before=self._weights, wire=run.federation.wire)
+            collected = Collected.of(form, replies, run.roster.sites, self._sent, self._number, take)
+            weights = {reply.site: behind(reply) for reply in collected.accepted}
+            record = self._record(collected, weights)
+            if not record.applied:
+                return Trained(None, record)
+            contributions = Contributions(self._number, self._weights, weights, average)
+            return Trained(packed(self._checked(strategy.next_weights(contributions))), record)
+
+    def _checked(self, weights: Weights) -> Weights:
+        if {name: array.shape for name, array in weights.items()} != {
+            name: array.shape for name, array in self._weights.items()
+        }:
+            raise ValueError("the strategy returned weights of other names or shapes than it was given")
+        return {name: weights[name].astype(np.float32, copy=False) for name in self._weights}
+
+
+class EvaluateExchange(ModelExchange):
+    """Exchange in which every hospital evaluates the model; arguments as of `ModelExchange`."""
+
+    def __init__(
+        self,
+        run: RunContext,
+        number: int,
+        arrays: ArrayRecord,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(run, "evaluate", number, arrays, clock)
+
+    def close(self, replies: Iterable[Message]) -> RoundRecord:
+        """Read the replies, and pool the figures of the weights that were sent."""
+        sites = self._run.roster.sites
+        return self._record(
+            Collected.of(
+                EvaluateReply.from_record, replies, sites, self._sent, self._number, lambda reply: reply
+            ),
+            {},
+        )
+
+
+def packed(weights: Weights) -> ArrayRecord:
+    """Weights by name as Flower's record."""
+    return ArrayRecord({name: Array(array) for name, array in weights.items()})
+
+
+def unpacked(arrays: ArrayRecord) -> Weights:
+    """Weights as arrays by name, float32."""
+    return {name: array.numpy().astype(np.float32, copy=False) for name, array in arrays.items()}

@@ -1,0 +1,64 @@
+"""Strategies by the name that a federation file gives as `training.strategy`."""
+
+from collections.abc import Callable
+
+from common.agreement.settings import Training
+from common.agreement.strategy_names import STRATEGIES, add_strategy_name
+from common.errors import InvalidContentError
+from server.aggregation.strategies import FedAdam, FedAvg, FedYogi, Strategy
+
+StrategyFactory = Callable[[Training], Strategy]
+"""Makes the strategy of a run, whole, from the section `[training]`."""
+
+
+_FACTORIES: dict[str, StrategyFactory] = {
+    "fedavg": lambda training: FedAvg(),
+    "fedprox": lambda training: FedAvg(),  # the hospitals add the proximal term
+    "fedadam": lambda training: FedAdam(training.server_learning_rate),
+    "fedyogi": lambda training: FedYogi(training.server_learning_rate),
+}
+
+
+def register_strategy(name: str, factory: StrategyFactory) -> None:
+    """Let federation files name a strategy.
+
+    Args:
+        name: as in `training.strategy`: lower case, digits, `_` and `-`, and no strategy's name yet.
+        factory: called once a run.
+
+    Raises:
+        ValueError: if the name has another form, or is that of another factory.
+    """
+    if _FACTORIES.get(name, factory) is not factory:
+        raise ValueError(f"there is a strategy {name} already")
+    add_strategy_name(name)
+    _FACTORIES[name] = factory
+
+
+def registered_strategies() -> tuple[str, ...]:
+    """The names that `make_strategy` knows, in the order they were registered."""
+    return tuple(_FACTORIES)
+
+
+def make_strategy(training: Training) -> Strategy:
+    """The strategy that a federation file names, for one run.
+
+    Raises:
+        InvalidContentError: if no strategy of that name is registered here.
+    """
+    require_registered(training)
+    return _FACTORIES[training.strategy](training)
+
+
+def require_registered(training: Training) -> None:
+    """Make sure that a federation file names a strategy that is registered here, before anything runs.
+
+    Raises:
+        InvalidContentError: if it does not.
+    """
+    if training.strategy not in _FACTORIES:
+        what = f"there is no strategy {training.strategy} here"
+        raise InvalidContentError("training.strategy", what, f"use one of {', '.join(_FACTORIES)}")
+
+
+assert set(STRATEGIES) <= set(_FACTORIES)
