@@ -7,37 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-MAY_IMPORT = {
-    "common": {"common"},
-    "client": {"client", "common"},
-    "server": {"server", "common"},
-    "simulations": {"simulations", "client", "server", "common"},
-}
-FLOORS = {
-    "client": "cli | doctor | commands | runtime | app | receipts, rounds | families | egress, privacy"
-    " | ledger, training, data | flower, chained_log | site_folder",
-    "server": "cli | commands | services | app | runs | aggregation | participants | home, records",
-    "common": "families | privacy | tasks, models | evaluation, patients | messages | agreement, processes, console"
-    " | plugins | errors, files",
-    "simulations": "cli | commands | benchmarks | simulate, planning, audit | report | experiment | baselines"
-    " | engines, cohorts, results | extras",
-}
-"""Rooms of a package from the top floor down: a room imports rooms of lower floors only."""
-SOURCES = sorted(path for package in MAY_IMPORT for path in (ROOT / package).rglob("*.py"))
-
-
-def imported(path: Path) -> Iterator[str]:
-    """Full names of the modules a file imports, wherever in it it does so."""
-    package = list(path.relative_to(ROOT).parent.parts)
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else []
-            module = ".".join([*base, *filter(None, [node.module])])
-            yield module
-            yield from (f"{module}.{alias.name}" for alias in node.names)
+from docs.rooms import FLOORS, MAY_IMPORT, ROOT, SOURCES, dotted, floors, imported
 
 
 def calls(path: Path) -> Iterator[str]:
@@ -59,14 +29,9 @@ def test_packages_import_only_what_they_may(path: Path) -> None:
     assert not forbidden
 
 
-def dotted(path: Path) -> str:
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-
-
 @pytest.mark.parametrize("package", FLOORS)
 def test_every_room_has_a_floor_and_imports_only_rooms_below_it(package: str) -> None:
-    floors = [[room.strip() for room in floor.split(",")] for floor in FLOORS[package].split("|")]
-    floor_of = {room: number for number, rooms in enumerate(floors) for room in rooms}
+    floor_of = {room: number for number, rooms in enumerate(floors(package)) for room in rooms}
     upward = []
     for path in (path for path in SOURCES if path.relative_to(ROOT).parts[0] == package):
         room = dotted(path).partition(".")[2].partition(".")[0]

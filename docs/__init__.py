@@ -1,0 +1,1 @@
+"""Documents, and the programs that draw them; start with rooms.py."""
