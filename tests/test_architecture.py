@@ -71,3 +71,29 @@ def test_only_one_module_knows_the_internals_of_the_simulated_platform() -> None
             continue
         for module in imported(path):
             assert not module.startswith("flwr.") or module.startswith(public), name(path)
+
+
+MODEL_ROOM = ROOT / "common" / "models"
+PARTS_OF_A_MODEL = {"branches", "heads", "predictor", "scores", "log_variance", "direct", "additive"}
+"""Parts of the hierarchical network, which nothing outside the room of models may reach for."""
+
+
+def reached_parts(path: Path) -> Iterator[str]:
+    """Parts of a model that a file takes from an object called model, or reads from a parameter's dotted name."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute) and node.attr in PARTS_OF_A_MODEL:
+            if ast.unparse(node.value).rpartition(".")[2] in {"model", "network"}:
+                yield ast.unparse(node)
+        elif isinstance(node, ast.Attribute) and node.attr == "get_submodule":
+            yield ast.unparse(node)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            parts = node.value.split(".")
+            if len(parts) > 1 and PARTS_OF_A_MODEL & set(parts) and " " not in node.value:
+                yield node.value
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if MODEL_ROOM not in path.parents], ids=name)
+def test_no_file_outside_the_room_of_models_knows_the_parts_of_a_model(path: Path) -> None:
+    assert not list(reached_parts(path))
+    hierarchical = {module for module in imported(path) if module.startswith("common.models.hierarchical")}
+    assert not hierarchical or path.name == "pyg.py", "the same network in PyG, held against ours"

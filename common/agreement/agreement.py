@@ -15,6 +15,7 @@ import tomli_w
 from pydantic import Field, ValidationError, model_validator
 
 from common.agreement.modalities import Agreed
+from common.agreement.model_config import default_settings
 from common.agreement.settings import (
     Participant,
     Privacy,
@@ -141,7 +142,7 @@ class Agreement(Agreed):
             if dotted == "minimum_patients":
                 values = data
             if dotted == "model.kind" and "model" in data:  # another kind has other settings
-                values = data["model"] = {"kind": text}
+                values = data["model"] = default_settings(text)
             if key not in values:
                 raise OptionError(f"--set {dotted}", "is not a setting of the federation file", _SETTINGS)
             values[key] = text

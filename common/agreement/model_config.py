@@ -124,13 +124,27 @@ def register_config(config: type[ModelConfig]) -> None:
         raise OptionError(f"model kind {config.kind}", "is registered already", "choose another name")
 
 
+def default_settings(kind: str) -> dict[str, Any]:
+    """Settings of a kind of model as plain data, None where there is no default.
+
+    Raises:
+        OptionError: if no model of that kind is registered.
+    """
+    if kind not in _CONFIGS:
+        what = "is none of the registered models"
+        raise OptionError(f"model.kind {kind}", what, f"use {' or '.join(sorted(_CONFIGS))}")
+    fields = _CONFIGS[kind].model_fields
+    defaults = {name: None if field.is_required() else field.get_default() for name, field in fields.items()}
+    return {"kind": kind, **defaults}
+
+
 def _of_its_kind(section: object) -> object:
     """The section as the settings class that its `kind` names; what is no section stays for pydantic to refuse."""
     if not isinstance(section, dict):
         return section
     kind = section.get("kind", DEFAULT)
     if kind not in _CONFIGS:
-        raise ValueError(f"kind is none of the registered models, {', '.join(sorted(_CONFIGS))}")
+        raise ValueError(f"kind is none of the registered models, use {' or '.join(sorted(_CONFIGS))}")
     rest = {name: value for name, value in section.items() if name != "kind"}
     return _CONFIGS[kind].model_validate(rest, strict=False)
 

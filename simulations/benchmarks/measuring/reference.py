@@ -19,8 +19,9 @@ from common.agreement.modalities import Modality
 from common.agreement.model_config import HierarchicalConfig
 from common.agreement.settings import Participant, Privacy, Training
 from common.agreement.tasks import ResponseTask, SurvivalTask, ToxicityTask
+from common.models.federated import FederatedModel
 from common.models.graphs import Membership, Prior, load_prior, membership, topology
-from common.models.hierarchical import HierarchicalMultimodalGNN
+from common.models.registry import initial_model
 from common.patients.batch import PatientBatch, concatenate
 from common.patients.preprocessing import combine, site_statistics
 from common.privacy.planning import with_privacy
@@ -53,11 +54,11 @@ class Workload:
     batch: PatientBatch
     cuts: dict[str, Tensor]
 
-    def model(self, seed: int = 0) -> HierarchicalMultimodalGNN:
+    def model(self, seed: int = 0) -> FederatedModel:
         """Make a model whose parameters are all away from 0, so that no path is idle."""
         with torch.random.fork_rng(devices=[]):
+            model = initial_model(self.federation, self.prior, seed)
             torch.manual_seed(seed)
-            model = HierarchicalMultimodalGNN(self.federation, self.prior)
             with torch.no_grad():
                 for parameter in model.parameters():
                     parameter.add_(0.05 * torch.randn_like(parameter))

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from client.training.loss import patient_loss
-from common.models.hierarchical import HierarchicalMultimodalGNN
+from common.models.federated import FederatedModel
 from simulations.benchmarks.measuring.reference import Workload, of_cohort
 from simulations.benchmarks.training_step import dp
 from simulations.benchmarks.training_step.dp import PLAIN, STEPS, DpFigures, Loss, dp_table, run_dp
@@ -56,5 +56,5 @@ def test_every_kind_of_step_moves_the_weights_of_its_own_model() -> None:
         assert (len(moved) < len(start) / 2) == (kind == "private, learn = linear"), kind
 
 
-def _loss(model: HierarchicalMultimodalGNN, work: Workload) -> Loss:
+def _loss(model: FederatedModel, work: Workload) -> Loss:
     return lambda batch: patient_loss(model, batch, work.federation, work.cuts)

@@ -8,8 +8,8 @@ from torch_geometric.nn import GATConv, GCNConv
 from client.training.loss import patient_loss
 from common.agreement.modalities import Modality
 from common.agreement.model_config import HierarchicalConfig
+from common.models.federated import FederatedModel
 from common.models.graphs import Prior, topology
-from common.models.hierarchical import HierarchicalMultimodalGNN
 from common.models.layers import GAT, GCN
 from common.tasks.objective import multitask_loss
 from simulations.benchmarks.measuring import reference
@@ -49,7 +49,7 @@ def give_weights(ours: GCN | GAT, theirs: nn.Module) -> None:
 
 
 @torch.no_grad()
-def same_weights(ours: HierarchicalMultimodalGNN, theirs: PygNetwork) -> None:
+def same_weights(ours: FederatedModel, theirs: PygNetwork) -> None:
     mine, other = dict(ours.named_modules()), dict(theirs.named_modules())
     for name, layer in mine.items():
         if isinstance(layer, GCN | GAT):
