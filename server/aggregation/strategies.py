@@ -1,6 +1,6 @@
 """Strategies: rules that make the next weights of a run from the weights that hospitals trained.
 
-FedAvg (McMahan et al. 2017), here per averaging group g, with n_k(g) training patients at hospital k, or 1 under privacy:
+FedAvg (McMahan et al. 2017), per averaging group g, with n_k(g) training patients, or 1 under privacy, at hospital k:
 
     p  <-  sum_k  n_k(g) / N(g) * p_k,      N(g) = sum_k n_k(g),
 

@@ -16,6 +16,7 @@ from server.aggregation.replies import UnusableReplyError, read, sender
 from server.participants.roster import Named, Roster
 from server.records.dropped import Dropped, DropReason, ordered
 from server.records.progress import ProgressFile
+from server.runs.clock import Clock
 from server.runs.dispatch import exchange
 
 POLL_S = 1.0
@@ -28,36 +29,43 @@ def enrol(
     fold: int,
     named: Named | None = None,
     progress: ProgressFile | None = None,
+    clock: Clock = time,
 ) -> Roster:
-    """Wait for the participants' nodes, and ask each who it is.
+    """Wait for the participants' nodes, and ask every node for its site's name and statistics.
 
-    Where nodes are `named`, no other node counts or is asked anything. `progress` tells who has answered.
+    Args:
+        grid: the way to the nodes.
+        federation: the agreement.
+        fold: patients of this fold are held out; -1 holds out none.
+        named: the nodes of enrolled hospitals; no other node then counts or is asked anything.
+        progress: notes which hospitals have answered.
+        clock: measures the seconds.
     """
-    nodes = _assemble(grid, federation, named)
+    nodes = _assemble(grid, federation, named, clock)
     content = StatisticsRequest(federation=federation.digest, fold=fold).to_record()
     deadline_s = federation.rounds.deadline_s
     requests = [Message(content, node, STATISTICS, ttl=deadline_s) for node in nodes]
     sent = [request.metadata for request in requests]
     if progress is not None and named is not None:
         progress.begin("statistics", 0, {node: named.sites[node] for node in nodes})
-    replies = exchange(grid, requests, deadline_s, None if progress is None else progress.heard)
+    replies = exchange(grid, requests, deadline_s, None if progress is None else progress.heard, clock)
     return build(replies, sent, federation, named)
 
 
-def _assemble(grid: Grid, federation: Agreement, named: Named | None) -> list[int]:
+def _assemble(grid: Grid, federation: Agreement, named: Named | None, clock: Clock) -> list[int]:
     """The nodes that are connected once all are, `assembly_s` after a quorum was, or at the deadline."""
-    rounds, began = federation.rounds, time.monotonic()
+    rounds, began = federation.rounds, clock.monotonic()
     expected, needed = len(federation.participants if named is None else named.sites), federation.quorum
     since: float | None = None  # when the quorum that is there now was first seen
     while len(nodes := _connected(grid, named)) < expected:
-        now = time.monotonic()
+        now = clock.monotonic()
         since = (now if since is None else since) if len(nodes) >= needed else None
         end = began + rounds.deadline_s
         if since is not None:
             end = min(end, since + rounds.assembly_s)
         if now >= end:
             break
-        time.sleep(min(POLL_S, end - now))
+        clock.sleep(min(POLL_S, end - now))
     return nodes
 
 

@@ -3,6 +3,7 @@
 Flower's own `Strategy.start` can neither stop early nor tell what each round was made of: the loop is here.
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Literal
@@ -22,6 +23,7 @@ from server.records.journal import Journal, RoundRecord, RunRecord
 from server.records.progress import ProgressFile
 from server.records.result import Result, save_result
 from server.runs.assembly import enrol
+from server.runs.clock import Clock
 from server.runs.dispatch import exchange
 from server.runs.model_selection import Kept, TailMean
 
@@ -45,6 +47,7 @@ def coordinate(
     seed: int = 0,
     on_round: OnRound | None = None,
     enrolled: Enrolled | None = None,
+    clock: Clock = time,
 ) -> RunRecord:
     """Run a federation and write journal, weights and preprocessing.
 
@@ -57,6 +60,7 @@ def coordinate(
         seed: of the initial weights and everything drawn at the sites.
         on_round: called with each exchange's record, the closing evaluation included.
         enrolled: which node speaks for which site; without it every node is asked who it is.
+        clock: measures the seconds waited for nodes and replies.
 
     Returns:
         The run's closing record, `completed` or `partial`.
@@ -84,7 +88,7 @@ def coordinate(
         try:
             named = None if enrolled is None else name_nodes(federation, enrolled)
             progress = None if named is None else ProgressFile(out)
-            roster = enrol(grid, federation, fold, named, progress)
+            roster = enrol(grid, federation, fold, named, progress, clock)
             withheld = {site: dict(reply.withheld) for site, reply in roster.statistics.items()}
             run = run.model_copy(
                 update={
@@ -105,7 +109,7 @@ def coordinate(
             family = family_of(federation)
             model = family.model(federation, family.public(federation, folder), seed)
             initial = ArrayRecord(model.state_dict())
-            kept, rounds, missed = _train(grid, context, strategy, initial, note, progress)
+            kept, rounds, missed = _train(grid, context, strategy, initial, note, progress, clock)
             save_result(out, Result(unpacked(kept.arrays), preprocessing))
         except Exception:
             journal.write(run.model_copy(update={"status": "failed"}))
@@ -139,6 +143,7 @@ def _train(
     arrays: ArrayRecord,
     note: Callable[[RoundRecord], None],
     progress: ProgressFile | None,
+    clock: Clock,
 ) -> tuple[Kept, int, bool]:
     """All rounds and the closing evaluation: (what to keep, rounds done, whether any lacked a quorum)."""
     federation = run.federation
@@ -149,12 +154,12 @@ def _train(
 
     def replies(kind: Literal["train", "evaluate"], requests: Iterable[Message]) -> Iterator[Message]:
         if progress is None:
-            return exchange(grid, requests, deadline_s)
+            return exchange(grid, requests, deadline_s, None, clock)
         progress.begin(kind, number, run.roster.sites)
-        return exchange(grid, requests, deadline_s, progress.heard)
+        return exchange(grid, requests, deadline_s, progress.heard, clock)
 
     for number in range(1, training.rounds + 1):
-        training_round = TrainExchange(run, number, arrays)
+        training_round = TrainExchange(run, number, arrays, clock.monotonic)
         result = training_round.close(replies("train", training_round.requests), strategy)
         note(result.record)
         if result.arrays is None:
@@ -171,7 +176,7 @@ def _train(
     if federation.privacy is not None:
         kept.offer(tail.mean() or arrays, trained, None, None)
         return kept, number, missed
-    closing = EvaluateExchange(run, number + 1, arrays)
+    closing = EvaluateExchange(run, number + 1, arrays, clock.monotonic)
     record = closing.close(replies("evaluate", closing.requests))
     note(record)
     kept.offer(arrays, trained, record.validation_loss if record.applied else None, record.validation_error)

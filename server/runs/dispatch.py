@@ -1,10 +1,12 @@
-"""Requests out, replies in: Flower's own `send_and_receive` looks every three seconds and tells nothing in between."""
+"""Requests to nodes and their replies, one by one: Flower's `send_and_receive` looks only every three seconds."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
 
 from flwr.app import Message
 from flwr.serverapp import Grid
+
+from server.runs.clock import Clock
 
 POLL_S = 0.5
 """Seconds between two looks at the replies, which are at the coordinator's own SuperLink, at the most."""
@@ -14,11 +16,15 @@ QUICK_S = 0.01
 """The same as a round begins."""
 
 
-Heard = Callable[[Message], None]
+OnReply = Callable[[Message], None]
 
 
 def exchange(
-    grid: Grid, requests: Iterable[Message], deadline_s: float, heard: Heard | None = None
+    grid: Grid,
+    requests: Iterable[Message],
+    deadline_s: float,
+    heard: OnReply | None = None,
+    clock: Clock = time,
 ) -> Iterator[Message]:
     """Send requests and yield each reply, errors among them, as it comes, until all are there or for the deadline.
 
@@ -31,8 +37,9 @@ def exchange(
         requests: one per node; Flower names them as it sends them.
         deadline_s: seconds to wait.
         heard: called with each reply as it comes.
+        clock: measures the seconds.
     """
-    began = time.monotonic()
+    began = clock.monotonic()
     # Flower gives None for what it does not take, which its types do not say
     waiting = {key: None for key in grid.push_messages(list(requests)) if key}
     while waiting:
@@ -45,8 +52,8 @@ def exchange(
             yield reply
         if some:
             continue
-        waited = time.monotonic() - began
+        waited = clock.monotonic() - began
         if waited >= deadline_s:
             return
         # a round of seconds is not made longer by half a second, nor a round of minutes by a thousand looks
-        time.sleep(min(max(QUICK_S, waited / 20), POLL_S, deadline_s - waited))
+        clock.sleep(min(max(QUICK_S, waited / 20), POLL_S, deadline_s - waited))

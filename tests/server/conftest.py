@@ -1,9 +1,9 @@
 """Four hospitals that answer real Flower messages with plain functions."""
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import count
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,8 @@ from server.aggregation.model_exchange import (
 from server.aggregation.registry import make_strategy
 from server.participants.roster import Roster
 from server.records.journal import RoundRecord
-from server.runs import dispatch
+from server.runs.assembly import enrol
+from server.runs.coordination import coordinate
 
 Weights = dict[str, NDArray[np.float32]]
 Answer = Callable[[Message], Message | None]
@@ -82,13 +83,25 @@ class FakeGrid(Grid):
         raise NotImplementedError
 
 
-@pytest.fixture(autouse=True)
-def waited(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """How long was waited for replies: the time of `server.runs.dispatch` passes by waiting alone."""
-    waited: list[float] = []
-    clock = SimpleNamespace(monotonic=lambda: sum(waited), sleep=waited.append)
-    monkeypatch.setattr(dispatch, "time", clock)
-    return waited
+class FakeClock:
+    """Time that passes by sleeping alone.
+
+    Attributes:
+        now: seconds.
+        slept: seconds of every sleep so far.
+        on_sleep: called after every sleep.
+    """
+
+    def __init__(self, on_sleep: Callable[[], None] = lambda: None) -> None:
+        self.now, self.slept, self.on_sleep = 0.0, list[float](), on_sleep
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float, /) -> None:
+        self.now += seconds
+        self.slept.append(seconds)
+        self.on_sleep()
 
 
 def name(messages: Iterable[Message], ids: Iterator[int]) -> list[Message]:
@@ -104,9 +117,13 @@ class Bench:
 
     nodes = NODES
     grid = FakeGrid
+    fake_clock = FakeClock
 
     def __init__(self) -> None:
         self.ids = count(1)
+        self.clock = FakeClock()
+        self.enrol = partial(enrol, clock=self.clock)
+        self.coordinate = partial(coordinate, clock=self.clock)
         self.spread = 0.0  # standard deviation of the loss over validation patients
         self.weights: Weights = {
             "shared.weight": np.array([[1.0, 2.0], [3.0, 4.0]], np.float32),
@@ -237,6 +254,5 @@ class Rounds:
 
 
 @pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
-    monkeypatch.setattr("server.runs.assembly.POLL_S", 0.01)
+def bench() -> Bench:
     return Bench()

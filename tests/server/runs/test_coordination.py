@@ -19,7 +19,7 @@ from server.participants.enrolment import Enrolment, write_enrolled
 from server.records.dropped import DropReason
 from server.records.journal import RoundRecord, RunRecord, read_journal
 from server.records.result import load_result
-from server.runs.coordination import RunFailed, coordinate
+from server.runs.coordination import RunFailed
 
 if TYPE_CHECKING:
     from tests.server.conftest import Bench, FakeGrid
@@ -126,7 +126,7 @@ def test_a_whole_run_through_the_server_app(bench: "Bench", tmp_path: Path) -> N
 def test_early_stop_keeps_the_best_weights(bench: "Bench", tmp_path: Path) -> None:
     federation = bench.federation(rounds=50, patience=3)
     grid = federation_grid(bench, lambda weight: abs(weight - 2.0) + 1.0)
-    run = coordinate(grid, federation, tmp_path, tmp_path / "out")
+    run = bench.coordinate(grid, federation, tmp_path, tmp_path / "out")
     assert (run.status, run.best_round, run.best_loss) == ("completed", 2, 1.0)
     assert run.rounds == 6  # round 3 scores the weights of round 2, and three more bring nothing better
     assert kept(tmp_path / "out") == 2.0
@@ -134,7 +134,7 @@ def test_early_stop_keeps_the_best_weights(bench: "Bench", tmp_path: Path) -> No
 
 
 def test_of_weights_with_the_same_loss_the_latest_are_kept(bench: "Bench", tmp_path: Path) -> None:
-    run = coordinate(
+    run = bench.coordinate(
         federation_grid(bench, lambda weight: 1.0),
         bench.federation(rounds=6, patience=4),
         tmp_path,
@@ -149,7 +149,7 @@ def test_weights_within_one_standard_error_of_the_lowest_loss_are_kept(
     bench.spread = 2.0  # four sites of ten validation patients: a standard error of 2 / sqrt(40) = 0.316
     federation = bench.federation(rounds=50, patience=3)
     grid = federation_grid(bench, lambda weight: 1.0 + 0.1 * abs(weight - 2.0))
-    run = coordinate(grid, federation, tmp_path, tmp_path / "out")
+    run = bench.coordinate(grid, federation, tmp_path, tmp_path / "out")
     assert (run.best_round, kept(tmp_path / "out")) == (5, 5.0)
     assert run.best_loss == pytest.approx(1.3)
     assert run.rounds == 9  # rounds 6 to 8 are above, and round r scores the weights after round r - 1
@@ -159,13 +159,13 @@ def test_weights_within_one_standard_error_of_the_lowest_loss_are_kept(
 def test_losses_that_are_not_finite_never_win(bench: "Bench", tmp_path: Path) -> None:
     federation = bench.federation(rounds=6, patience=9)
     grid = federation_grid(bench, lambda weight: float("nan") if weight > 2 else 5.0 - weight)
-    run = coordinate(grid, federation, tmp_path, tmp_path / "out")
+    run = bench.coordinate(grid, federation, tmp_path, tmp_path / "out")
     assert (run.status, run.best_round, run.best_loss, kept(tmp_path / "out")) == ("completed", 2, 3.0, 2.0)
 
 
 def test_without_any_known_loss_the_last_weights_are_kept(bench: "Bench", tmp_path: Path) -> None:
     grid = federation_grid(bench, lambda weight: float("nan"))
-    run = coordinate(grid, bench.federation(rounds=4, patience=1), tmp_path, tmp_path / "out")
+    run = bench.coordinate(grid, bench.federation(rounds=4, patience=1), tmp_path, tmp_path / "out")
     assert (run.rounds, run.best_round, run.best_loss, kept(tmp_path / "out")) == (4, 4, None, 4.0)
 
 
@@ -176,7 +176,7 @@ def test_a_round_without_quorum_makes_the_run_partial(bench: "Bench", tmp_path: 
         lambda weight: 9.0 - weight,
         lambda site, number: (number in (2, 3, 5) and site in ("east", "west") and CANARY) or False,
     )
-    run = coordinate(grid, federation, tmp_path, tmp_path / "out")
+    run = bench.coordinate(grid, federation, tmp_path, tmp_path / "out")
     records = rounds(tmp_path / "out")
     assert run.status == "partial"
     assert [record.applied for record in records] == [True, False, False, True, False, True, True]
@@ -193,7 +193,7 @@ def test_one_site_missing_leaves_the_run_complete(bench: "Bench", tmp_path: Path
     grid = federation_grid(
         bench, lambda weight: 9.0 - weight, lambda site, number: number > 0 and site == "east"
     )
-    run = coordinate(grid, bench.federation(rounds=2), tmp_path, tmp_path / "out")
+    run = bench.coordinate(grid, bench.federation(rounds=2), tmp_path, tmp_path / "out")
     assert run.status == "completed"
     assert [(one.site, one.reason) for one in rounds(tmp_path / "out")[0].dropped] == [
         ("east", DropReason.NO_REPLY)
@@ -205,7 +205,7 @@ def test_three_rounds_in_a_row_without_quorum_fail_the_run(bench: "Bench", tmp_p
         bench, lambda weight: 9.0 - weight, lambda site, number: number > 1 and site != "east"
     )
     with pytest.raises(RunFailed, match="3 rounds in a row had no quorum"):
-        coordinate(grid, bench.federation(rounds=50), tmp_path, tmp_path / "out")
+        bench.coordinate(grid, bench.federation(rounds=50), tmp_path, tmp_path / "out")
     assert [record.applied for record in rounds(tmp_path / "out")] == [True, False, False, False]
     assert runs(tmp_path / "out")[-1].status == "failed"
     assert not (tmp_path / "out" / "weights.safetensors").exists()
@@ -214,7 +214,7 @@ def test_three_rounds_in_a_row_without_quorum_fail_the_run(bench: "Bench", tmp_p
 def test_too_few_participants_fail_the_run_before_training(bench: "Bench", tmp_path: Path) -> None:
     grid = federation_grid(bench, lambda weight: 1.0, lambda site, number: site != "east")
     with pytest.raises(RunFailed, match="1 of 4 participants take part and 2 are needed"):
-        coordinate(grid, bench.federation(), tmp_path, tmp_path / "out")
+        bench.coordinate(grid, bench.federation(), tmp_path, tmp_path / "out")
     assert {message.metadata.message_type for message in grid.sent} == {STATISTICS}
     failed = runs(tmp_path / "out")[-1]
     assert (failed.status, failed.sites) == ("failed", ("east",))
@@ -227,7 +227,7 @@ def test_the_same_seed_gives_the_same_weights(bench: "Bench", tmp_path: Path, na
     for out, nodes in (("a", list(bench.nodes.values())), ("b", list(bench.nodes.values())[::-1])):
         grid = federation_grid(bench, lambda weight: 9.0 - weight)
         grid.answers = {node: grid.answers[node] for node in nodes}
-        coordinate(grid, federation, tmp_path, tmp_path / out, seed=3)
+        bench.coordinate(grid, federation, tmp_path, tmp_path / out, seed=3)
     first, second = ((tmp_path / out / "weights.safetensors").read_bytes() for out in ("a", "b"))
     assert first == second
 
@@ -265,7 +265,7 @@ def test_a_hospital_withdrawn_within_a_run_is_missing_from_then_on(
         return [*push([one for one in sent if one.metadata.dst_node_id != lost]), ""]
 
     monkeypatch.setattr(grid, "push_messages", withdrawing)
-    run = coordinate(grid, bench.federation(rounds=2), tmp_path, tmp_path / "out")
+    run = bench.coordinate(grid, bench.federation(rounds=2), tmp_path, tmp_path / "out")
     assert (run.status, run.rounds) == ("completed", 2)
     for record in rounds(tmp_path / "out"):
         assert [(one.site, one.node, one.reason) for one in record.dropped] == [
@@ -298,7 +298,7 @@ def test_with_privacy_the_mean_of_the_second_half_is_kept_and_nothing_is_asked_b
         return answer
 
     grid = bench.grid({node: site(name) for name, node in bench.nodes.items()})
-    run = coordinate(grid, federation, tmp_path, tmp_path / "out")
+    run = bench.coordinate(grid, federation, tmp_path, tmp_path / "out")
     assert (run.status, run.rounds, run.best_loss) == ("completed", 5, None)
     assert kept(tmp_path / "out") == pytest.approx((3 + 4 + 5) / 3)
     assert {message.metadata.message_type for message in grid.sent} == {STATISTICS, MessageType.TRAIN}
