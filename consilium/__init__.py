@@ -1,5 +1,80 @@
-"""Federated learning across hospitals, from Python; read `command.py` first for the console command."""
+"""Federated learning across hospitals, called from Python; start with simulation.py, or command.py.
+
+Everything is imported when it is first used: `import consilium` loads no torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from consilium.packages import pin
 
 pin()
+
+if TYPE_CHECKING:
+    from common.agreement.federation import Federation
+    from common.errors import InputError
+    from consilium.agreement import load_federation
+    from consilium.comparison import Comparison
+    from consilium.model import LoadedModel, load_model
+    from consilium.privacy import audit, plan_privacy
+    from consilium.result import Result
+    from consilium.simulation import cohort, simulate
+    from server.runs.coordination import RunFailed
+    from simulations.cohorts.cohort_folder import CohortFolder
+    from simulations.experiment.options import Options
+
+_HOMES = {
+    "CohortFolder": "simulations.cohorts.cohort_folder",
+    "Comparison": "consilium.comparison",
+    "Federation": "common.agreement.federation",
+    "InputError": "common.errors",
+    "LoadedModel": "consilium.model",
+    "Options": "simulations.experiment.options",
+    "Result": "consilium.result",
+    "RunFailed": "server.runs.coordination",
+    "audit": "consilium.privacy",
+    "cohort": "consilium.simulation",
+    "load_federation": "consilium.agreement",
+    "load_model": "consilium.model",
+    "plan_privacy": "consilium.privacy",
+    "simulate": "consilium.simulation",
+}
+"""Public name -> the module that defines it."""
+
+_SIMULATING = {"consilium.comparison", "consilium.privacy", "consilium.result", "consilium.simulation"}
+"""Modules that need the extra `simulate`."""
+
+__all__ = [
+    "CohortFolder",
+    "Comparison",
+    "Federation",
+    "InputError",
+    "LoadedModel",
+    "Options",
+    "Result",
+    "RunFailed",
+    "audit",
+    "cohort",
+    "load_federation",
+    "load_model",
+    "plan_privacy",
+    "simulate",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if _HOMES[name] in _SIMULATING:
+        from simulations.extras import require
+
+        require("simulate", f"consilium.{name}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, also before they are imported."""
+    return sorted({*globals(), *__all__})

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,8 @@ import typer
 
 from common.console import BAD_INPUT, explained
 from simulations.cohorts.sources import cohort_sources
+from simulations.commands.options import with_options
+from simulations.experiment.options import Options
 from simulations.extras import needs
 
 simulate_app = typer.Typer(add_completion=False)
@@ -29,7 +32,9 @@ def _cohort() -> None:
 @simulate_app.command()
 @explained
 @needs("simulate", "consilium simulate")
+@with_options
 def simulate(
+    options: Options,
     cohort: Annotated[
         str,
         typer.Argument(
@@ -41,60 +46,6 @@ def simulate(
     data: Annotated[
         Path | None,
         typer.Option(help="Folder with the public data sets; without it, $CONSILIUM_DATA is read."),
-    ] = None,
-    rounds: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Largest number of training rounds; without it, training.rounds of the federation file.",
-        ),
-    ] = None,
-    fold: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="Number of the only fold to hold out for testing, from 0; without it, --folds decides.",
-        ),
-    ] = None,
-    folds: Annotated[
-        int | None,
-        typer.Option(min=1, help="Hold out the first N folds for testing, in turn; without it, all folds."),
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            max=2**31 - 1,
-            help="Seed of splits, first weights and all random draws; without it, training.seed.",
-        ),
-    ] = None,
-    engine: Annotated[
-        str | None,
-        typer.Option(
-            help="Engine that runs the hospitals: serial, processes or ray; all give the same weights. "
-            "Without it, the size of the tables decides."
-        ),
-    ] = None,
-    epsilon: Annotated[
-        list[float] | None,
-        typer.Option(
-            help="Train also under patient-level differential privacy with this epsilon; repeat it for several."
-        ),
-    ] = None,
-    delta: Annotated[
-        float | None,
-        typer.Option(
-            help="Delta of the privacy guarantee of every --epsilon; without it, privacy.delta of the federation "
-            "file, or 0.001 where the file has no privacy section."
-        ),
-    ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="Change a setting of the federation file, such as training.rounds=5; repeat it for several.",
-        ),
     ] = None,
     hospitals: Annotated[
         int | None,
@@ -108,58 +59,12 @@ def simulate(
             min=2, help="Number of patients in a hospital, for the cohort synthetic only; without it, 60."
         ),
     ] = None,
-    federated_only: Annotated[
-        bool,
-        typer.Option(
-            "--federated-only",
-            help="Train the federation only: leave out the hospitals alone, the pooled data and the classical models.",
-        ),
-    ] = False,
-    ray_address: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HOST:PORT",
-            help="Address of your own Ray cluster, for --engine ray; its machines must see the same folders. "
-            "Never use one between hospitals: anyone who reaches the ports of Ray can run code there.",
-        ),
-    ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option(
-            help="Device on which hospitals train: auto, cpu, cuda or cuda:N; without it, the device in site.toml."
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder to write result.json, report.html, weights and journals to; without it, no file is written."
-        ),
-    ] = None,
 ) -> None:
     """Train hospitals as a federation, alone and pooled, beside classical models, and compare them."""
-    from simulations.experiment.preparing import Request
-    from simulations.simulate import simulate
+    from simulations.commands.simulate import simulate
 
-    request = Request(
-        cohort=cohort,
-        data=data,
-        rounds=rounds,
-        fold=fold,
-        folds=folds,
-        seed=seed,
-        engine=engine,
-        settings=tuple(set_ or ()),
-        epsilons=tuple(epsilon or ()),
-        delta=delta,
-        hospitals=hospitals,
-        patients=patients,
-        federated_only=federated_only,
-        ray_address=ray_address,
-        device=device,
-        out=out,
-        command=shlex.join(["consilium", *sys.argv[1:]]),
-    )
-    if (code := simulate(request)) != 0:
+    command = shlex.join(["consilium", *sys.argv[1:]])
+    if (code := simulate(cohort, data, hospitals, patients, replace(options, command=command))) != 0:
         raise typer.Exit(code)
 
 

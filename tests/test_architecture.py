@@ -9,6 +9,9 @@ import pytest
 
 from docs.rooms import FLOORS, MAY_IMPORT, ROOT, SOURCES, dotted, floors, imported
 
+CALL_THE_FACE = {"simulations/cli.py", "simulations/commands/simulate.py"}
+"""Files below the face that call it: the command line takes the same way as a program."""
+
 
 def calls(path: Path) -> Iterator[str]:
     """Dotted names of what a file calls, such as `torch.load`."""
@@ -27,6 +30,11 @@ def test_packages_import_only_what_they_may(path: Path) -> None:
     ours = {module for module in imported(path) if module.partition(".")[0] in MAY_IMPORT}
     forbidden = {module for module in ours if module.partition(".")[0] not in MAY_IMPORT[package]}
     assert not forbidden
+
+
+def test_only_the_command_line_calls_the_face() -> None:
+    callers = {name(path) for path in SOURCES if "consilium" in {m.partition(".")[0] for m in imported(path)}}
+    assert callers <= CALL_THE_FACE
 
 
 @pytest.mark.parametrize("package", FLOORS)

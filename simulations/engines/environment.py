@@ -20,3 +20,15 @@ def environment(settings: Mapping[str, str], without: Collection[str] = ()) -> I
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def unchanged_environment() -> Iterator[None]:
+    """Put every variable back at the end, also those that a library has set."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update({name: value for name, value in before.items() if os.environ.get(name) != value})

@@ -8,7 +8,6 @@ reach the caller.
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
-from typing import Literal
 
 from flwr.app import Context, Message, RecordDict, UserConfig
 from flwr.clientapp import ClientApp
@@ -29,11 +28,9 @@ from simulations.engines.flower_internals import (
     silence,
     unpack,
 )
+from simulations.engines.names import Engine
 from simulations.engines.node import NodeConfig, answer, contexts
 from simulations.engines.process_pool import ProcessPool, available_cores
-
-Engine = Literal["serial", "processes", "ray"]
-
 
 Deliver = Callable[[Sequence[Message]], Iterator[Message]]
 """Takes messages to their sites as their replies are asked for, and brings each reply as it comes."""

@@ -29,7 +29,8 @@ from server.app import server_app
 from server.records.journal import RoundRecord, RunRecord, read_journal
 from server.records.result import Result, load_result
 from server.runs.coordination import RunFailed
-from simulations.engines.in_process import Engine, run_federation
+from simulations.engines.in_process import run_federation
+from simulations.engines.names import Engine
 from simulations.engines.node import NodeConfig
 from simulations.engines.process_pool import available_cores
 

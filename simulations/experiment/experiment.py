@@ -15,7 +15,7 @@ from common.patients.batch import PatientBatch
 from server.records.journal import RoundRecord
 from server.runs.coordination import RunFailed
 from simulations.cohorts.folders import pool_sites, twin
-from simulations.engines.in_process import Engine
+from simulations.engines.names import Engine
 from simulations.engines.process_pool import available_cores
 from simulations.experiment import private_arms
 from simulations.experiment.arms import (
@@ -30,6 +30,7 @@ from simulations.experiment.arms import (
 )
 from simulations.experiment.classical_arms import ClassicalArms, restricted
 from simulations.experiment.hospitals import Hospitals
+from simulations.experiment.options import Options
 from simulations.experiment.private_arms import Target
 from simulations.experiment.scoring import HeldOutTask
 from simulations.results.schema import Arm
@@ -46,13 +47,18 @@ POOLED = "pooled"
 
 @dataclass(frozen=True)
 class Plan:
-    """One experiment: which cohort, which folds, how.
+    """An experiment that is ready to be run.
 
     Attributes:
+        cohort: its name in results.
+        folder: holds the federation file and its public files.
+        sites: the site folders, which name a fold.
+        federation: the agreement of all arms without privacy, its settings made.
+        folds: the folds to hold out in turn.
+        engine: of the federated runs.
+        work: an empty folder for twins of site folders, agreements and runs.
+        options: as they were asked for.
         targets: the private runs beside the federated arm.
-        federated_only: leave out the arms that need a run per hospital, or all patients in one place.
-        ray_address: of the Ray cluster to join; a private Ray on this machine without one.
-        device: where hospitals train, instead of where their `site.toml` says.
     """
 
     cohort: str
@@ -60,14 +66,15 @@ class Plan:
     sites: Sequence[Path]
     federation: Federation
     folds: tuple[int, ...]
-    seed: int
     engine: Engine
     work: Path
-    command: str
+    options: Options = field(default_factory=Options)
     targets: tuple[Target, ...] = ()
-    federated_only: bool = False
-    ray_address: str | None = None
-    device: str | None = None
+
+    @property
+    def seed(self) -> int:
+        """Seed of splits, first weights and all random draws."""
+        return self.federation.training.seed
 
 
 class Audience(Protocol):
@@ -105,10 +112,10 @@ class Experiment:
         self.federation = plan.federation
         audience.stage("reading the hospitals' tables")
         sites = self._twins(plan.sites, plan.work / "read")
-        self.hospitals = Hospitals(sites, self.federation, plan.folds, plan.federated_only)
+        self.hospitals = Hospitals(sites, self.federation, plan.folds, plan.options.federated_only)
         self.agreement = write_agreement(self.federation, plan.folder, plan.work / "federated")
         self.model: FederatedModel = build_model(self.federation, plan.folder, plan.seed)
-        self.notes: list[str] = [_ALONE] if plan.federated_only else []
+        self.notes: list[str] = [_ALONE] if plan.options.federated_only else []
         self.targets = tuple(
             target.sized(self.hospitals.training_sizes(plan.folds)) for target in plan.targets
         )
@@ -147,7 +154,7 @@ class Experiment:
         for target in self.targets:
             networks[target.arm], spent[target.epsilon] = self._privately(target, place, label, test)
         local: dict[str, dict[str, Prediction]] = {}
-        if not self.plan.federated_only:
+        if not self.plan.options.federated_only:
             local, pooled = self._alone_and_pooled(label, fold, test)
             networks |= {"local": list(local.values()), "pooled": pooled}
         tasks = {}
@@ -155,7 +162,7 @@ class Experiment:
             arms: dict[Arm, Sequence[Prediction]] = {
                 arm: [model[task.name] for model in models] for arm, models in networks.items()
             }
-            if not self.plan.federated_only:
+            if not self.plan.options.federated_only:
                 arms |= self._classical(task, label, fold, federated, training, test)
             labels, labelled = self.hospitals.training_labels(task.name, fold)
             tasks[task.name] = HeldOutTask(
@@ -187,7 +194,9 @@ class Experiment:
     def _together(self, job: Job, place: int, label: str) -> Trained:
         """Train all hospitals together; who had no part is noted."""
         plan = self.plan
-        train(job, plan.engine, lambda record: self.audience.round(place + 1, record), plan.ray_address)
+        train(
+            job, plan.engine, lambda record: self.audience.round(place + 1, record), plan.options.ray_address
+        )
         trained = read_trained(job.out)
         if missing := sorted(set(self.hospitals.names) - set(trained.run.sites)):
             self.notes.append(f"Too few training patients to take part in {label}: {', '.join(missing)}.")
@@ -221,7 +230,7 @@ class Experiment:
         work = self.plan.work / arm
         twins = self._twins(sites, work / f"sites-fold{fold}")
         out = work / f"fold{fold}"
-        return Job(agreement.path, tuple(twins), fold, self.plan.seed, out, self.plan.device)
+        return Job(agreement.path, tuple(twins), fold, self.plan.seed, out, self.plan.options.device)
 
     def _alone_and_pooled(
         self, label: str, fold: int, test: PatientBatch

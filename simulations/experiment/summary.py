@@ -37,7 +37,7 @@ def summarise_experiment(experiment: Experiment, folds: list[FoldOutcome], secon
     return Result(
         cohort=plan.cohort,
         federation=FederationName(name=federation.name, digest=federation.digest),
-        command=plan.command,
+        command=plan.options.command,
         seed=plan.seed,
         engine=plan.engine,
         machine=machine(),
@@ -58,7 +58,7 @@ def summarise_experiment(experiment: Experiment, folds: list[FoldOutcome], secon
         sites={
             task.name: {cohort.site: _site(task, cohort, folds) for cohort in experiment.hospitals.cohorts}
             for task in federation.tasks
-            if not plan.federated_only
+            if not plan.options.federated_only
         },
         history=tuple(
             tuple(

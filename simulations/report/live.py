@@ -81,17 +81,8 @@ class Progress:
             self._console.print(self._line(fold, record), markup=False, highlight=False, soft_wrap=True)
 
     def _line(self, fold: int, record: "RoundRecord") -> str:
-        scores = "".join(f", {task} {figure(score)}" for task, score in record.scores.items())
-        losses = (
-            f"training loss {figure(record.training_loss)}, "
-            f"validation loss {figure(record.validation_loss)}{scores}, "
-        )
         lowest = f"; lowest in round {self._lowest.round}" if self._lowest else ""
-        return (
-            f"fold {fold}, round {record.round}/{self._rounds}: "
-            f"{'' if _is_private(record) else losses}{_replied(record)} sites, "
-            f"{record.seconds:.1f} s{'' if record.applied else ', not applied'}{lowest}"
-        )
+        return f"{round_line(fold, record, self._rounds)}{lowest}"
 
     def __rich__(self) -> RenderableType:
         """What is shown now."""
@@ -130,6 +121,20 @@ class Progress:
             names = sorted(each.site or f"node {each.node}" for each in missing)
             line.append(f"; not counted: {', '.join(names)}", style="yellow")
         return line
+
+
+def round_line(fold: int, record: "RoundRecord", rounds: int) -> str:
+    """Describe a finished round in a line."""
+    scores = "".join(f", {task} {figure(score)}" for task, score in record.scores.items())
+    losses = (
+        f"training loss {figure(record.training_loss)}, "
+        f"validation loss {figure(record.validation_loss)}{scores}, "
+    )
+    return (
+        f"fold {fold}, round {record.round}/{rounds}: "
+        f"{'' if _is_private(record) else losses}{_replied(record)} sites, "
+        f"{record.seconds:.1f} s{'' if record.applied else ', not applied'}"
+    )
 
 
 def _is_private(record: "RoundRecord") -> bool:

@@ -19,10 +19,10 @@ from simulations.report.style import (
     SKY,
     VERMILION,
     WIDE,
+    Plot,
     readable,
     shortened,
     style,
-    svg,
 )
 from simulations.report.survival_curves import RiskCurves
 
@@ -36,7 +36,7 @@ BESIDE = 10
 THIRD_COLOURS = (SKY, ORANGE, VERMILION)
 
 
-def risk_plot(curves: RiskCurves) -> str:
+def risk_plot(curves: RiskCurves) -> Plot:
     """Kaplan-Meier curves by third of predicted risk, with 95% bands and the number at risk."""
     with style():
         figure = Figure(figsize=(HALF, 3.9), layout="constrained")
@@ -56,7 +56,7 @@ def risk_plot(curves: RiskCurves) -> str:
         axes.legend(loc="lower left", handlelength=1.2, borderaxespad=0.2)
         axes.text(1, 1, f"log-rank {p_text(curves.p_value)}", transform=axes.transAxes, ha="right", va="top")
         _at_risk(table, curves)
-        return svg(figure, "Kaplan-Meier curves of held-out patients by third of predicted risk")
+        return Plot(figure, "Kaplan-Meier curves of held-out patients by third of predicted risk")
 
 
 def _at_risk(table: Axes, curves: RiskCurves) -> None:
@@ -79,7 +79,7 @@ def p_text(p_value: float) -> str:
     return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
 
 
-def calibration_plot(curve: CalibrationCurve) -> str | None:
+def calibration_plot(curve: CalibrationCurve) -> Plot | None:
     """Predicted against observed probability by bins, equal axes; None without points."""
     points = curve.points
     if not len(points.predicted):
@@ -99,10 +99,10 @@ def calibration_plot(curve: CalibrationCurve) -> str | None:
         axes.set_ylabel("Observed")
         axes.set_title(f"Probability of {shortened(readable(curve.event))}")
         axes.text(0.86 * end, 0.98 * end, "ideal", fontsize=8, color=GREY, ha="right", va="top")
-        return svg(figure, f"Calibration: predicted against observed probability of {curve.event}")
+        return Plot(figure, f"Calibration: predicted against observed probability of {curve.event}")
 
 
-def roc_plot(curves: list[Discrimination]) -> str | None:
+def roc_plot(curves: list[Discrimination]) -> Plot | None:
     """Mean ROC curve over folds of each judged class; None if no class can be judged."""
     if not any(np.isfinite(curve.auroc) for curve in curves):
         return None
@@ -121,10 +121,10 @@ def roc_plot(curves: list[Discrimination]) -> str | None:
         axes.set_ylabel("Sensitivity")
         axes.set_title("ROC curve (AUROC), mean over folds")
         axes.legend(loc="lower right", handlelength=1.2)
-        return svg(figure, "ROC curves of held-out patients")
+        return Plot(figure, "ROC curves of held-out patients")
 
 
-def score_plot(shares: dict[str, Array], judged: str) -> str | None:
+def score_plot(shares: dict[str, Array], judged: str) -> Plot | None:
     """Share of patients in each tenth of predicted probability, by true class; None without patients."""
     if not shares:
         return None
@@ -141,10 +141,10 @@ def score_plot(shares: dict[str, Array], judged: str) -> str | None:
         axes.set_xlabel(f"Predicted probability of {judged}")
         axes.set_ylabel("Share of patients")
         figure.legend(title="True class", loc="outside right upper", title_fontsize=8.5)
-        return svg(figure, f"Distribution of the predicted probability of {judged} by true class")
+        return Plot(figure, f"Distribution of the predicted probability of {judged} by true class")
 
 
-def label_plot(labels: list[Discrimination]) -> str | None:
+def label_plot(labels: list[Discrimination]) -> Plot | None:
     """AUROC of each adverse event as a bar from chance; None if none can be judged."""
     ordered = sorted(labels, key=lambda label: -label.auroc if np.isfinite(label.auroc) else np.inf)
     known = [label.auroc for label in ordered if np.isfinite(label.auroc)]
@@ -168,7 +168,7 @@ def label_plot(labels: list[Discrimination]) -> str | None:
         axes.tick_params(axis="y", length=0)
         axes.set_title("AUROC")
         axes.set_xlabel("AUROC; 0.5 is chance")
-        return svg(figure, "AUROC of each adverse event")
+        return Plot(figure, "AUROC of each adverse event")
 
 
 def _cases(cases: int) -> str:

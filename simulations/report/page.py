@@ -71,7 +71,7 @@ def render(result: Result, evidence: Evidence) -> str:
     return pages.get_template("report.html.j2").render(
         result=result,
         sections=[_section(result, task, evidence.tasks.get(task)) for task in result.tasks],
-        learning=Markup(learning) if learning else None,
+        learning=Markup(learning.svg) if learning else None,
         cohort=cohort_table(result),
         folds=fold_table(result),
         promise=promise(result),
@@ -109,7 +109,7 @@ def _private(result: Result, task: str) -> Drawing | None:
     )
     if len(result.folds) > 1:
         text += " Mean over folds; thin strokes are single folds."
-    return Drawing((Markup(figure),), text)
+    return Drawing((Markup(figure.svg),), text)
 
 
 def _comparisons(result: Result, task: str) -> Iterator[Drawing]:
@@ -118,7 +118,7 @@ def _comparisons(result: Result, task: str) -> Iterator[Drawing]:
         text = "95% bootstrap interval over held-out patients."
         if len(result.folds) > 1:
             text = f"Mean over folds and {text} Thin strokes are single folds."
-        yield Drawing((Markup(arms),), text)
+        yield Drawing((Markup(arms.svg),), text)
     sites = site_plot(result, task)
     if sites:
         text = (
@@ -126,7 +126,7 @@ def _comparisons(result: Result, task: str) -> Iterator[Drawing]:
             "hospitals. In brackets: the hospital's labelled patients. The band is the 95% interval of the "
             "federated model."
         )
-        yield Drawing((Markup(sites),), text)
+        yield Drawing((Markup(sites.svg),), text)
 
 
 def _curves(evidence: TaskEvidence) -> Iterator[Drawing]:
@@ -149,10 +149,10 @@ def _curves(evidence: TaskEvidence) -> Iterator[Drawing]:
         beside = label_plot(events)
         caption = "Federated model, mean over folds; in brackets the patients who had the event. "
         if beside and len(events) > BESIDE:
-            yield Drawing((Markup(beside),), caption)
+            yield Drawing((Markup(beside.svg),), caption)
             beside = None
         caption = f"Left: AUROC of each adverse event. {caption}"
-    figures = tuple(Markup(figure) for figure in (beside, calibration) if figure)
+    figures = tuple(Markup(figure.svg) for figure in (beside, calibration) if figure)
     side = "Right: c" if len(figures) > 1 else "C"
     caption = caption if beside else ""
     if calibration:
@@ -164,4 +164,4 @@ def _curves(evidence: TaskEvidence) -> Iterator[Drawing]:
         judged = classes[1] if len(classes) == 2 else "the patient's own class"
         scores = score_plot(score_shares(evidence), judged)
         if scores:
-            yield Drawing((Markup(scores),), "How far apart the federated model's predictions lie.")
+            yield Drawing((Markup(scores.svg),), "How far apart the federated model's predictions lie.")

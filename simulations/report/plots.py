@@ -20,10 +20,10 @@ from simulations.report.style import (
     SKY,
     VERMILION,
     WIDE,
+    Plot,
     readable,
     shortened,
     style,
-    svg,
 )
 from simulations.results.schema import (
     ARM_NAMES,
@@ -51,7 +51,7 @@ ARM_COLOURS: dict[Arm, str] = {
 _LINES: tuple[Literal["-", "--", ":", "-."], ...] = ("-", "--", ":", "-.")
 
 
-def learning_curves(result: Result) -> str | None:
+def learning_curves(result: Result) -> Plot | None:
     """Losses and validation scores by round and fold, that of the lowest loss marked; None without any loss."""
     losses = [each.training_loss for fold in result.history for each in fold]
     losses += [each.validation_loss for fold in result.history for each in fold]
@@ -79,7 +79,7 @@ def learning_curves(result: Result) -> str | None:
         for panel in axes[panels:]:
             panel.set_axis_off()
         figure.legend(handles=_learning_key(len(result.history)), loc="outside lower center", ncols=6)
-        return svg(figure, "Loss and validation scores by round and fold")
+        return Plot(figure, "Loss and validation scores by round and fold")
 
 
 def _score_of(task: str) -> Callable[[Round], float | None]:
@@ -121,7 +121,7 @@ def _learning_key(folds: int) -> list[Line2D]:
     return key
 
 
-def arm_plot(result: Result, task: str) -> str | None:
+def arm_plot(result: Result, task: str) -> Plot | None:
     """Mean, 95% interval and single folds of every arm; None if no arm has a figure."""
     arms = [(arm, summary) for arm in result.arms(task) if (summary := result.headline(task, arm))]
     if not any(summary.mean is not None for _, summary in arms):
@@ -138,7 +138,7 @@ def arm_plot(result: Result, task: str) -> str | None:
             axes.axvline(federated.mean, color=BLUE, linewidth=0.7, linestyle=(0, (1, 2)), zorder=0)
         figures = [figure for _, each in arms for figure in (each.mean, *each.per_fold, *each.interval)]
         _frame(axes, len(arms), figures, f"{metric} on held-out patients")
-        return svg(figure, f"{metric} of every arm with 95% intervals")
+        return Plot(figure, f"{metric} of every arm with 95% intervals")
 
 
 def _arm_row(axes: Axes, row: int, summary: MetricSummary, colour: str) -> None:
@@ -159,7 +159,7 @@ def _arm_row(axes: Axes, row: int, summary: MetricSummary, colour: str) -> None:
     )
 
 
-def site_plot(result: Result, task: str) -> str | None:
+def site_plot(result: Result, task: str) -> Plot | None:
     """Each hospital's own model against the federated one, on all held-out patients; None without any."""
     sites = sorted(result.sites.get(task, {}).items(), key=lambda site: -(site[1].local or -1))
     if not any(scores.local is not None for _, scores in sites):
@@ -190,7 +190,7 @@ def site_plot(result: Result, task: str) -> str | None:
             Line2D([], [], color=BLUE, marker="D", markersize=4.5, linestyle="", label="federated model"),
         ]
         figure.legend(handles=key, loc="outside upper center", ncols=2)
-        return svg(figure, f"{metric} of each hospital's own model and of the federated model")
+        return Plot(figure, f"{metric} of each hospital's own model and of the federated model")
 
 
 def _frame(axes: Axes, rows: int, figures: Sequence[float | None], label: str) -> None:

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from simulations.report.plots import ARM_COLOURS
-from simulations.report.style import BLUE, GREY, INK, WIDE, style, svg
+from simulations.report.style import BLUE, GREY, INK, WIDE, Plot, style
 from simulations.results.schema import ARM_NAMES, METRIC_NAMES, Arm, MetricSummary, PrivateRun, Result
 
 _YARDSTICKS: tuple[Arm, ...] = ("federated", "pooled", "local")
@@ -16,7 +16,7 @@ _YARDSTICKS: tuple[Arm, ...] = ("federated", "pooled", "local")
 _LINES = {"federated": "-", "pooled": "--", "local": ":"}
 
 
-def epsilon_plot(result: Result, task: str) -> str | None:
+def epsilon_plot(result: Result, task: str) -> Plot | None:
     """Mean, 95% interval and single folds by epsilon, with arms without privacy as lines; None without a figure."""
     points = sorted(
         (epsilon, summary.mean, summary)
@@ -41,7 +41,7 @@ def epsilon_plot(result: Result, task: str) -> str | None:
         axes.set_xticks(places, [f"{epsilon:.3g}\n{mean:.3f}" for epsilon, mean, _ in points])
         axes.set_ylabel(f"{metric} on held-out patients")
         figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)
-        return svg(figure, f"{metric} of the federated model by epsilon, and of arms without privacy")
+        return Plot(figure, f"{metric} of the federated model by epsilon, and of arms without privacy")
 
 
 def _place(run: PrivateRun) -> float | None:

@@ -9,6 +9,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
@@ -65,18 +66,29 @@ def style() -> Iterator[None]:
         yield
 
 
-def svg(figure: Figure, description: str) -> str:
-    """A figure as SVG to put inside a page: no metadata, no addresses, no ids that could clash."""
-    text = io.StringIO()
-    with warnings.catch_warnings():
-        # A name in a script that the layout font lacks is drawn by the reader's own fonts.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
-    drawing = text.getvalue()
-    drawing = drawing[drawing.index("<svg") :]
-    drawing = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", drawing, flags=re.DOTALL)
-    drawing = re.sub(r' xmlns(:\w+)?="[^"]*"| id="[A-Za-z][A-Za-z.0-9]*_\d+"', "", drawing)
-    return drawing.replace("<svg", f'<svg role="img" aria-label="{html.escape(description)}"', 1)
+@dataclass(frozen=True)
+class Plot:
+    """A figure, and a sentence for readers who do not see it."""
+
+    figure: Figure
+    description: str
+
+    @property
+    def svg(self) -> str:
+        """The figure as SVG to put inside a page: no metadata, no addresses, no ids that could clash."""
+        text = io.StringIO()
+        with style(), warnings.catch_warnings():
+            # A name in a script that the layout font lacks is drawn by the reader's own fonts.
+            warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+            self.figure.savefig(
+                text, format="svg", metadata={"Date": None, "Creator": None}, transparent=True
+            )
+        drawing = text.getvalue()
+        drawing = drawing[drawing.index("<svg") :]
+        drawing = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", drawing, flags=re.DOTALL)
+        drawing = re.sub(r' xmlns(:\w+)?="[^"]*"| id="[A-Za-z][A-Za-z.0-9]*_\d+"', "", drawing)
+        label = html.escape(self.description)
+        return drawing.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
 
 
 def readable(name: str) -> str:

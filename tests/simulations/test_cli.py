@@ -9,7 +9,7 @@ import typer
 from click.testing import Result as Ended
 
 from consilium.command import app
-from simulations.experiment.preparing import Request
+from simulations.experiment.options import Options
 
 Consilium = Callable[..., Ended]
 HEAVY = ("torch", "pandas", "numpy", "flwr", "pydantic", "matplotlib", "sklearn", "ray", "opacus")
@@ -91,30 +91,25 @@ def test_a_mistyped_command_ends_with_2(consilium: Consilium, arguments: tuple[s
 
 
 def test_options_reach_the_simulation(consilium: Consilium, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[Request] = []
+    asked: list[tuple[object, ...]] = []
 
-    def remember(request: Request) -> int:
-        asked.append(request)
+    def remember(*given: object) -> int:
+        asked.append(given)
         return 3
 
-    monkeypatch.setattr("simulations.simulate.simulate", remember)
+    monkeypatch.setattr("simulations.commands.simulate.simulate", remember)
     monkeypatch.setattr("sys.argv", ["consilium", "simulate", "my cohort"])
     arguments = ("my cohort", "--rounds", 4, "--fold", 2, "--seed", 5, "--set", "a.b=1", "--set", "c.d=x=y")
-    assert consilium("simulate", *arguments).exit_code == 3
-    assert asked == [
-        Request(
-            cohort="my cohort",
-            data=None,
-            rounds=4,
-            fold=2,
-            folds=None,
-            seed=5,
-            engine=None,
-            settings=("a.b=1", "c.d=x=y"),
-            out=None,
-            command="consilium simulate 'my cohort'",
-        )
-    ]
+    assert consilium("simulate", *arguments, "--epsilon", 8, "--hospitals", 3).exit_code == 3
+    options = Options(
+        rounds=4,
+        fold=2,
+        seed=5,
+        settings={"a.b": "1", "c.d": "x=y"},
+        epsilons=(8.0,),
+        command="consilium simulate 'my cohort'",
+    )
+    assert asked == [("my cohort", None, 3, None, options)]
 
 
 @pytest.mark.parametrize(
@@ -130,10 +125,10 @@ def test_options_reach_the_simulation(consilium: Consilium, monkeypatch: pytest.
 def test_a_file_that_cannot_be_used_is_one_sentence(
     consilium: Consilium, monkeypatch: pytest.MonkeyPatch, error: OSError, told: str
 ) -> None:
-    def fails(request: Request) -> int:
+    def fails(*given: object) -> int:
         raise error
 
-    monkeypatch.setattr("simulations.simulate.simulate", fails)
+    monkeypatch.setattr("simulations.commands.simulate.simulate", fails)
     ended = consilium("simulate")
     assert ended.exit_code == 2
     assert ended.stderr == f"consilium: {told}; check its name, its permissions and the space left.\n"
@@ -148,10 +143,10 @@ def test_a_name_too_long_for_a_folder_is_one_sentence(consilium: Consilium) -> N
 def test_an_interrupted_run_says_that_nothing_was_written(
     consilium: Consilium, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(request: Request) -> int:
+    def interrupted(*given: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("simulations.simulate.simulate", interrupted)
+    monkeypatch.setattr("simulations.commands.simulate.simulate", interrupted)
     ended = consilium("simulate")
     assert ended.exit_code == 130
     assert ended.stderr == "consilium: interrupted; nothing was written.\n"

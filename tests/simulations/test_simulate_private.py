@@ -193,7 +193,7 @@ def test_a_hospitals_own_policy_and_approval_bind_no_simulation(
 
 
 def conduct(cohort: Path, work: Path) -> tuple[Experiment, list[FoldOutcome], Result]:
-    plan = Plan("small", cohort, find_sites(cohort), load(cohort / FILE_NAME), (0,), 0, "serial", work, "")
+    plan = Plan("small", cohort, find_sites(cohort), load(cohort / FILE_NAME), (0,), "serial", work)
     experiment = Experiment(plan, Nobody())
     outcomes = experiment.run()
     return experiment, outcomes, summarise_experiment(experiment, outcomes, 1.0)
@@ -232,10 +232,8 @@ def test_every_ledger_tells_of_one_run(small_cohort: SmallCohort, tmp_path: Path
         find_sites(cohort),
         load(cohort / FILE_NAME),
         (0, 1),
-        0,
         "serial",
         tmp_path / "work",
-        "",
     )
     outcomes = Experiment(plan, Nobody()).run()
     once = [Release(mechanism="training", noise_multiplier=3.0, sampling_rate=0.5, steps=2)] * 2

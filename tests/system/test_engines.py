@@ -16,7 +16,8 @@ from server.app import server_app
 from server.records.dropped import Dropped, DropReason
 from simulations.cohorts.folders import find_sites
 from simulations.cohorts.sources import write_cohort
-from simulations.engines.in_process import Engine, run_federation
+from simulations.engines.in_process import run_federation
+from simulations.engines.names import Engine
 from simulations.experiment.arms import CLIENT_APP, Trained, read_trained
 
 SmallCohort = Callable[..., Path]

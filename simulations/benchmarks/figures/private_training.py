@@ -6,10 +6,10 @@ from pathlib import Path
 from statistics import mean, stdev
 
 from common.errors import InputError
+from simulations.benchmarks.figures.simulated import run_cohort
 from simulations.benchmarks.measuring.record import markdown, origin
-from simulations.experiment.preparing import Request
+from simulations.experiment.options import Options
 from simulations.results.schema import METRIC_NAMES, MISSING, MetricSummary, Result
-from simulations.simulate import simulate
 
 
 @dataclass(frozen=True)
@@ -51,32 +51,15 @@ def run_case(case: Case, data: Path | None, out: Path) -> list[Result]:
         )
         written = folder / "result.json"
         if not written.is_file():
-            asked = [f"--epsilon {epsilon:g}" for epsilon in case.epsilons]
-            fold = [] if case.fold is None else [f"--fold {case.fold}"]
-            command = [
-                "consilium simulate",
-                case.cohort,
-                *fold,
-                f"--seed {seed}",
-                *asked,
-                f"--delta {case.delta:g}",
-            ]
-            simulate(
-                Request(
-                    cohort=case.cohort,
-                    data=data,
-                    rounds=None,
-                    fold=case.fold,
-                    folds=None,
-                    seed=seed,
-                    engine=None,
-                    settings=(),
-                    out=folder,
-                    command=" ".join(command),
-                    epsilons=case.epsilons,
-                    delta=case.delta,
-                )
+            options = Options(
+                fold=case.fold,
+                seed=seed,
+                epsilons=case.epsilons,
+                delta=case.delta,
+                out=folder,
+                progress=True,
             )
+            run_cohort(case.cohort, data, options)
         results.append(Result.read(written))
     return results
 

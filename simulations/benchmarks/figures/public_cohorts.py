@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from simulations.benchmarks.figures.simulated import run_cohort
 from simulations.benchmarks.measuring.record import markdown, origin
-from simulations.experiment.preparing import Request
+from simulations.experiment.options import Options
 from simulations.results.schema import ARMS, METRIC_NAMES, Arm, MetricSummary, Result, summarise
-from simulations.simulate import simulate
 
 COHORTS: dict[str, int | None] = {
     "lung": None,
@@ -33,24 +33,8 @@ def run_figures(cohorts: Sequence[str], data: Path | None, seed: int, out: Path)
     for cohort in cohorts:
         written = out / cohort / "result.json"
         if not written.is_file() or Result.read(written).seed != seed:
-            folds = COHORTS.get(cohort)
-            command = (
-                f"consilium simulate {cohort}" + (f" --folds {folds}" if folds else "") + f" --seed {seed}"
-            )
-            simulate(
-                Request(
-                    cohort=cohort,
-                    data=data,
-                    rounds=None,
-                    fold=None,
-                    folds=folds,
-                    seed=seed,
-                    engine=None,
-                    settings=(),
-                    out=out / cohort,
-                    command=command,
-                )
-            )
+            options = Options(folds=COHORTS.get(cohort), seed=seed, out=out / cohort, progress=True)
+            run_cohort(cohort, data, options)
         results.append(Result.read(written))
     return results
 

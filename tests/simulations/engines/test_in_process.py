@@ -11,7 +11,8 @@ from flwr.common.constant import ErrorCode
 from flwr.serverapp import Grid, ServerApp
 from numpy.typing import NDArray
 
-from simulations.engines.in_process import Engine, run_federation
+from simulations.engines.in_process import run_federation
+from simulations.engines.names import Engine
 from simulations.extras import MissingExtra
 
 APP = "toy_apps:app"

@@ -16,7 +16,7 @@ from common.models.registry import build_model
 from server.records.journal import RoundRecord
 from server.runs.coordination import RunFailed
 from simulations.cohorts.folders import find_sites, pool_sites
-from simulations.engines.in_process import Engine
+from simulations.engines.names import Engine
 from simulations.experiment.arms import Job, alone, read_trained, train, train_side_by_side, write_agreement
 
 SmallCohort = Callable[..., Path]

@@ -39,9 +39,9 @@ class Listener:
 
 
 def plan(cohort: Path, work: Path, folds: tuple[int, ...] = (0,), seed: int = 0) -> Plan:
-    federation = load(cohort / FILE_NAME)
+    federation = load(cohort / FILE_NAME).changed({"training.seed": str(seed)})
     sites, _ = with_folds(find_sites(cohort), federation, work / "folds", 5, seed)
-    return Plan("small", cohort, sites, federation, folds, seed, "serial", work, "")
+    return Plan("small", cohort, sites, federation, folds, "serial", work)
 
 
 def conduct(

@@ -21,6 +21,7 @@ from simulations.report.outcome_plots import (
     score_plot,
 )
 from simulations.report.plots import arm_plot, learning_curves, site_plot
+from simulations.report.style import Plot
 from simulations.report.survival_curves import risk_curves
 from simulations.results.schema import Result, Round, summarise
 
@@ -28,21 +29,22 @@ MakeResult = Callable[..., Result]
 MakeEvidence = Callable[..., Evidence]
 
 
-def texts(drawing: str) -> list[str]:
+def texts(plot: Plot | None) -> list[str]:
     """All text in a drawing, which must be well-formed once the prefix of its links is declared."""
+    drawing = "" if plot is None else plot.svg
     root = ET.fromstring(drawing.replace("<svg", '<svg xmlns:xlink="x"', 1))
     return ["".join(element.itertext()).strip() for element in root.iter("text")]
 
 
 def test_every_arm_is_named_and_an_arm_that_was_not_run_is_not(make_result: MakeResult) -> None:
-    shown = texts(arm_plot(make_result(), "overall_survival") or "")
+    shown = texts(arm_plot(make_result(), "overall_survival"))
     assert {"Federated", "Each hospital alone", "Penalised Cox, pooled"} <= set(shown)
     assert "Penalised logistic, pooled" not in shown
 
 
 @pytest.mark.parametrize("sites", [1, 2, 21, 40])
 def test_every_hospital_has_a_row_and_a_long_name_is_cut(make_result: MakeResult, sites: int) -> None:
-    shown = texts(site_plot(make_result(sites=sites), "response") or "")
+    shown = texts(site_plot(make_result(sites=sites), "response"))
     assert sum("Hospital " in text for text in shown) == sites - 1
     assert any(re.fullmatch(r"Universitätsklinik.*….*east wing> \(\d+\)", text) for text in shown)
     assert all(len(text) < 50 for text in shown)
@@ -52,7 +54,7 @@ def test_undefined_scores_are_dashes_and_nothing_at_all_is_no_figure(make_result
     result = make_result(sites=3, tasks=("response",))
     sites = dict(result.sites["response"])
     sites["Hospital 01"] = sites["Hospital 01"].model_copy(update={"local": None})
-    assert "—" in texts(site_plot(result.model_copy(update={"sites": {"response": sites}}), "response") or "")
+    assert "—" in texts(site_plot(result.model_copy(update={"sites": {"response": sites}}), "response"))
     nothing = {arm: {"auroc": summarise([None, None])} for arm in result.arms("response")}
     assert arm_plot(result.model_copy(update={"tasks": {"response": nothing}}), "response") is None
     assert site_plot(result.model_copy(update={"sites": {}}), "response") is None
@@ -60,7 +62,7 @@ def test_undefined_scores_are_dashes_and_nothing_at_all_is_no_figure(make_result
 
 @pytest.mark.parametrize("folds", [1, 2, 4, 10])
 def test_learning_curves_show_losses_and_each_task(make_result: MakeResult, folds: int) -> None:
-    shown = texts(learning_curves(make_result(sites=2, folds=folds)) or "")
+    shown = texts(learning_curves(make_result(sites=2, folds=folds)))
     assert {"Loss", "C-index, overall survival", "AUROC, toxicity", "training", "validation"} <= set(shown)
     assert ("fold 2" in shown) == (folds in (2, 4))
     assert "lowest validation loss" in shown
@@ -140,7 +142,7 @@ def test_calibration_of_survival_is_judged_at_a_round_time(make_evidence: MakeEv
     assert curve is not None
     assert re.fullmatch(r"the event within \d+ years?", curve.event)
     assert (curve.points.count >= 5).all()
-    assert "Observed" in texts(calibration_plot(curve) or "")
+    assert "Observed" in texts(calibration_plot(curve))
 
 
 def test_roc_is_that_of_the_second_class_and_agrees_with_scikit_learn(make_evidence: MakeEvidence) -> None:
@@ -153,7 +155,7 @@ def test_roc_is_that_of_the_second_class_and_agrees_with_scikit_learn(make_evide
     assert [each.name for each in found] == ["response"]
     assert found[0].auroc == pytest.approx(expected)
     assert np.trapezoid(found[0].sensitivity, np.linspace(0, 1, 51)) == pytest.approx(expected, abs=0.02)
-    assert f"response {expected:.3f}" in texts(roc_plot(found) or "")
+    assert f"response {expected:.3f}" in texts(roc_plot(found))
 
 
 def test_shares_of_scores_add_to_one_in_each_class(make_evidence: MakeEvidence) -> None:
@@ -161,7 +163,7 @@ def test_shares_of_scores_add_to_one_in_each_class(make_evidence: MakeEvidence) 
     assert {name: pytest.approx(1.0) for name in ("progressive disease", "response")} == {
         name: share.sum() for name, share in shares.items()
     }
-    assert "True class" in texts(score_plot(shares, "response") or "")
+    assert "True class" in texts(score_plot(shares, "response"))
 
 
 @pytest.mark.parametrize("names", [("rash",), tuple(f"event_{number}" for number in range(25))])
@@ -177,7 +179,7 @@ def test_adverse_events_are_named_with_their_cases(make_evidence: MakeEvidence, 
     if len(names) == 1:
         assert label_plot(found) is None
     else:
-        shown = texts(label_plot(found) or "")
+        shown = texts(label_plot(found))
         assert {"event 0 (<5 cases)", "too few cases"} <= set(shown)
         assert sum("cases)" in text for text in shown) == 25
 

@@ -9,12 +9,14 @@ from simulations.experiment.evidence import Evidence
 from simulations.report.page import render
 from simulations.report.privacy import price, promise, spent_text, terms_table
 from simulations.report.privacy_plots import epsilon_plot
+from simulations.report.style import Plot
 from simulations.results.schema import Difference, Result, Round, summarise
 
 MakeResult = Callable[..., Result]
 
 
-def texts(drawing: str) -> list[str]:
+def texts(plot: Plot | None) -> list[str]:
+    drawing = "" if plot is None else plot.svg
     root = ET.fromstring(drawing.replace("<svg", '<svg xmlns:xlink="x"', 1))
     return ["".join(element.itertext()).strip() for element in root.iter("text")]
 
@@ -25,7 +27,7 @@ def test_the_figure_has_every_epsilon_and_the_arms_without_privacy(
     make_private: MakeResult, epsilons: tuple[float, ...], folds: int
 ) -> None:
     result = make_private(*epsilons, folds=folds)
-    shown = " ".join(texts(epsilon_plot(result, "response") or ""))
+    shown = " ".join(texts(epsilon_plot(result, "response")))
     for run in result.privacy:
         assert f"{run.epsilon:g}" in shown
         assert f"{run.tasks['response']['auroc'].mean:.3f}" in shown
@@ -41,7 +43,7 @@ def test_the_files_own_privacy_stands_at_what_it_cost_and_beside_no_arm_without(
     make_private: MakeResult,
 ) -> None:
     result = make_private(None)
-    shown = " ".join(texts(epsilon_plot(result, "response") or ""))
+    shown = " ".join(texts(epsilon_plot(result, "response")))
     assert "4.99" in shown
     assert "without privacy" not in shown
 

@@ -1,0 +1,71 @@
+"""Comparison of two results, arm by arm."""
+
+import shlex
+from dataclasses import dataclass
+
+import pandas as pd
+
+from consilium.frames import arms_frame, folds_frame
+from simulations.results.schema import Result
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two results side by side.
+
+    Attributes:
+        table: per task, arm and metric that both have: the two means, and their difference (this minus other); where
+            folds match also `paired_sd`, the deviation of the difference over folds, and `folds`, their number.
+        reasons: why folds do not match; empty if they do.
+    """
+
+    table: pd.DataFrame
+    reasons: tuple[str, ...]
+
+    @property
+    def is_paired(self) -> bool:
+        """Whether both results hold out the same patients fold by fold."""
+        return not self.reasons
+
+    def _repr_html_(self) -> str:
+        """The table, for a notebook."""
+        note = "".join(f"<p>Not paired: {reason}.</p>" for reason in self.reasons)
+        return f"{self.table.to_html(float_format='{:.3f}'.format)}{note}"
+
+
+def compare(this: Result, other: Result) -> Comparison:
+    """Compare two results; differences are paired fold by fold where both hold out the same patients."""
+    means = pd.concat({"this": arms_frame(this)["mean"], "other": arms_frame(other)["mean"]}, axis=1).dropna()
+    means["difference"] = means["this"] - means["other"]
+    reasons = tuple(_reasons(this, other))
+    if not reasons:
+        by_fold = folds_frame(this)["value"].astype(float) - folds_frame(other)["value"].astype(float)
+        grouped = by_fold.dropna().groupby(level=["task", "arm", "metric"])
+        means["difference"] = grouped.mean().reindex(means.index)
+        means["paired_sd"] = grouped.std().reindex(means.index)
+        means["folds"] = grouped.size().reindex(means.index)
+    return Comparison(means, reasons)
+
+
+def _reasons(this: Result, other: Result) -> list[str]:
+    """Why the folds of two results cannot be told to hold out the same patients."""
+    sizes = [{name: each.patients for name, each in result.hospitals.items()} for result in (this, other)]
+    reasons = []
+    if this.cohort != other.cohort or sizes[0] != sizes[1]:
+        reasons.append("the cohorts differ")
+    if this.seed != other.seed:
+        reasons.append("the seeds differ, and with them the splits")
+    if len(this.folds) != len(other.folds) or _fold(this) != _fold(other):
+        reasons.append("other folds are held out")
+    return reasons
+
+
+def _fold(result: Result) -> str | None:
+    """The fold that a result's command names, if it names one."""
+    words = shlex.split(result.command or "")
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        if word == "--fold":
+            return following
+        if word.startswith("--fold="):
+            return word.removeprefix("--fold=")
+    return None

@@ -1,0 +1,124 @@
+"""Simulation of a federation on this machine, called from Python."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Concatenate, ParamSpec, get_type_hints
+
+from consilium.result import Result
+from simulations.cohorts.cohort_folder import CohortFolder, open_cohort
+from simulations.experiment.options import Options, described
+from simulations.simulate import simulate as run
+
+P = ParamSpec("P")
+
+
+def cohort(
+    name_or_folder: str | Path = "lung",
+    data: Path | str | None = None,
+    *,
+    seed: int = 0,
+    hospitals: int | None = None,
+    patients: int | None = None,
+    out: Path | str | None = None,
+) -> CohortFolder:
+    """Open a cohort: a federation file and one site folder per hospital.
+
+    Args:
+        name_or_folder: the name of a cohort, such as "lung" or "synthetic", or a folder of your own.
+        data: folder of the public data sets; without it, `$CONSILIUM_DATA`.
+        seed: of folds where none are published, and of made-up patients.
+        hospitals: number of hospitals, for the cohort "synthetic" only.
+        patients: patients of each hospital, for the cohort "synthetic" only.
+        out: where to write a cohort by name; without it, a temporary folder that is removed with the object.
+
+    Returns:
+        The cohort; `cohort.table()` counts the patients of every hospital.
+
+    Raises:
+        InputError: for an unknown cohort, missing data, or a folder without a federation file.
+
+    Example:
+        >>> cohort = consilium.cohort("synthetic", hospitals=4, patients=60)
+        >>> cohort.table()
+    """
+    return open_cohort(name_or_folder, data=data, seed=seed, hospitals=hospitals, patients=patients, out=out)
+
+
+def _with_options(
+    options: Callable[P, Options],
+) -> Callable[
+    [Callable[[CohortFolder | str | Path, Options], Result]],
+    Callable[Concatenate[CohortFolder | str | Path, P], Result],
+]:
+    """Give a function the options of a simulation as keywords, documented by their help."""
+
+    def decorate(
+        function: Callable[[CohortFolder | str | Path, Options], Result],
+    ) -> Callable[Concatenate[CohortFolder | str | Path, P], Result]:
+        def call(cohort: CohortFolder | str | Path, /, *args: P.args, **kwargs: P.kwargs) -> Result:
+            return function(cohort, options(*args, **kwargs))
+
+        call.__name__ = call.__qualname__ = function.__name__
+        call.__module__ = function.__module__
+        call.__signature__ = _signature(function, options)  # type: ignore[attr-defined]
+        call.__doc__ = (function.__doc__ or "").replace("        options: keywords.\n", _documented())
+        return call
+
+    return decorate
+
+
+def _signature(function: Callable[..., Result], options: Callable[..., Options]) -> inspect.Signature:
+    """The first parameter of a function, and the options as keywords without the command line's part of them."""
+    types = get_type_hints(options)
+    first = next(iter(inspect.signature(function).parameters.values()))
+    others = inspect.signature(options).parameters.values()
+    parameters = [first.replace(kind=first.POSITIONAL_ONLY)]
+    parameters += [each.replace(annotation=types[each.name]) for each in others]
+    return inspect.Signature(parameters, return_annotation=Result)
+
+
+def _documented() -> str:
+    """The options as lines of a docstring."""
+    lines = [f"        {name}: {option.help}" for name, option in described()]
+    lines.append(
+        '        progress: True, False, or "auto", which shows progress in a notebook or a terminal alone.'
+    )
+    lines.append(
+        "        command: the command for `result.json`; without it, the one that asks for the same."
+    )
+    return "\n".join(lines) + "\n"
+
+
+@_with_options(Options)
+def simulate(cohort: CohortFolder | str | Path, options: Options) -> Result:
+    """Train hospitals as a federation, alone and pooled, beside classical models, and compare them.
+
+    Nothing is written without `out`. Threads of torch and the environment are afterwards as they were.
+
+    Args:
+        cohort: an opened cohort, a cohort's name, or a folder.
+        options: keywords.
+
+    Returns:
+        The figures of every arm; with `out` also in files.
+
+    Raises:
+        InputError: for anything the caller can mend; nothing is written then.
+        RunFailed: if too few hospitals could train; nothing is written then.
+
+    Example:
+        >>> result = consilium.simulate("lung", fold=0, rounds=10)
+        >>> result.table()
+    """
+    if isinstance(cohort, CohortFolder):
+        return _simulated(cohort, options)
+    with open_cohort(cohort, seed=options.seed or 0) as opened:
+        return _simulated(opened, options)
+
+
+def _simulated(cohort: CohortFolder, options: Options) -> Result:
+    command = options.command or options.command_line(cohort.origin.cohort)
+    done = run(cohort, replace(options, command=command))
+    return Result(done.result, done.evidence)

@@ -1,0 +1,24 @@
+"""Simulation of a public cohort for a table of figures, its answer printed as it comes."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from simulations.cohorts.cohort_folder import open_cohort
+from simulations.engines.allocator import keep_freed_memory
+from simulations.experiment.options import Options
+from simulations.report.terminal import print_results
+from simulations.simulate import simulate
+
+
+def run_cohort(cohort: str, data: Path | None, options: Options) -> None:
+    """Simulate a cohort into the options' `out`, and print its tables.
+
+    Raises:
+        InputError: if the cohort is unknown or its data are not there.
+    """
+    keep_freed_memory()
+    with open_cohort(cohort, data=data, seed=options.seed or 0) as opened:
+        named = replace(options, command=options.command_line(cohort))
+        print_results(simulate(opened, named).result, Console())

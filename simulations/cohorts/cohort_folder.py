@@ -1,0 +1,174 @@
+"""Folder of a simulated federation: a federation file and one site folder per hospital."""
+
+import shutil
+import tempfile
+import weakref
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from common.errors import InputError
+from simulations.cohorts.sources import default_data, is_known, write_cohort
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from common.agreement.federation import Federation
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Way to the same cohort again: a folder, or the request that a source was given.
+
+    Attributes:
+        cohort: the name of a source's cohort, or an absolute path.
+        data: folder of public data, for a source that needs it.
+        seed: of folds and of made-up patients.
+        hospitals: number of hospitals, where it was asked for.
+        patients: patients of each hospital, where a number was asked for.
+    """
+
+    cohort: str
+    data: str | None = None
+    seed: int = 0
+    hospitals: int | None = None
+    patients: int | None = None
+
+
+class CohortFolder:
+    """A cohort to simulate with; `open_cohort` opens one.
+
+    A folder that was written for this object alone is removed with it: at the end of a `with` block, by `close`, or
+    when nothing refers to it any more.
+
+    Attributes:
+        name: of the cohort, as results name it.
+        folder: holds the federation file and the site folders.
+        origin: the way to the same cohort again.
+    """
+
+    def __init__(self, name: str, folder: Path, origin: Origin, temporary: Path | None = None) -> None:
+        self.name, self.folder, self.origin = name, folder, origin
+        self._remove = (
+            None
+            if temporary is None
+            else weakref.finalize(self, shutil.rmtree, temporary, ignore_errors=True)
+        )
+
+    def close(self) -> None:
+        """Remove a temporary folder; a folder of the user's stays."""
+        if self._remove is not None:
+            self._remove()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def federation(self) -> "Federation":
+        """The federation file.
+
+        Raises:
+            InputError: if it is missing or not valid.
+        """
+        from common.agreement.federation import FILE_NAME, load
+
+        return load(self.folder / FILE_NAME)
+
+    def table(self) -> "pd.DataFrame":
+        """Counts of every hospital, as in its data passport: patients, with each modality, with each outcome.
+
+        Raises:
+            InputError: if a hospital's tables are not valid.
+        """
+        import pandas as pd
+
+        from client.data.cohort import passport
+        from client.data.inspection import read_cohort
+        from simulations.cohorts.folders import find_sites
+
+        federation = self.federation
+        rows = {}
+        for site in find_sites(self.folder):
+            seen = passport(read_cohort(site, federation), federation)
+            rows[seen["site"]] = _counts(seen)
+        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("hospital")
+
+    def __repr__(self) -> str:
+        """The cohort's name, size and folder."""
+        participants = len(self.federation.participants)
+        return f"<cohort {self.name}: {participants} hospitals in {self.folder}>"
+
+    def _repr_html_(self) -> str:
+        """The table of counts, for a notebook."""
+        return str(self.table().to_html())
+
+
+def _counts(seen: dict[str, object]) -> dict[str, object]:
+    """The counts of a passport in one row."""
+    row: dict[str, object] = {"patients": seen["patients"]}
+    modalities, tasks = seen["modalities"], seen["tasks"]
+    assert isinstance(modalities, dict)
+    assert isinstance(tasks, dict)
+    row |= {name: counts["patients"] for name, counts in modalities.items()}
+    for task, counts in tasks.items():
+        row |= {f"{task}: {what}": count for what, count in counts.items()}
+    return row
+
+
+def open_cohort(
+    cohort: str | Path,
+    *,
+    data: Path | str | None = None,
+    seed: int = 0,
+    hospitals: int | None = None,
+    patients: int | None = None,
+    out: Path | str | None = None,
+) -> CohortFolder:
+    """Open a folder as a cohort, or write a cohort by name.
+
+    Args:
+        cohort: the name of a cohort, or a folder that holds a federation file and one site folder per hospital. A text
+            that is the name of a cohort is never taken for a folder; a `Path` always is.
+        data: folder of the public data; without it, `$CONSILIUM_DATA`.
+        seed: of folds where none are published, and of made-up patients.
+        hospitals: number of hospitals, for a source that can make any number.
+        patients: patients of each hospital, the same.
+        out: where to write a cohort by name; without it, a temporary folder that is removed with the object.
+
+    Raises:
+        InputError: for an unknown cohort, data that are missing, a size for a cohort that has its own, or an `out`
+            that is occupied.
+    """
+    named = isinstance(cohort, str) and (is_known(cohort) or bool(hospitals or patients))
+    folder = Path(cohort)
+    if not named and (folder.is_dir() or isinstance(cohort, Path)):
+        return _opened(folder, bool(hospitals or patients), out)
+    name = str(cohort)
+    source = default_data() if data is None else Path(data)
+    temporary = Path(tempfile.mkdtemp(prefix="consilium-cohort-")) if out is None else None
+    target = Path(out) if out is not None else Path(str(temporary)) / "cohort"
+    try:
+        write_cohort(name, source, target, seed, hospitals, patients)
+    except BaseException:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    place = None if source is None else str(source.resolve())
+    return CohortFolder(name, target, Origin(name, place, seed, hospitals, patients), temporary)
+
+
+def _opened(folder: Path, sized: bool, out: Path | str | None) -> CohortFolder:
+    from common.agreement.federation import FILE_NAME
+
+    if sized or out is not None:
+        what = "is a folder, whose cohort is as it is"
+        raise InputError(str(folder), what, "leave hospitals, patients and out away, or name a cohort")
+    if not (folder / FILE_NAME).is_file():
+        raise InputError(str(folder), f"holds no {FILE_NAME}", "name a cohort, or a folder that has one")
+    return CohortFolder(folder.resolve().name, folder, Origin(str(folder.resolve())))

@@ -1,0 +1,59 @@
+"""Parameters of a command made from the fields of `Options`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from inspect import Parameter, signature
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+from common.errors import InputError
+from simulations.experiment.options import Options, described
+
+
+def with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of a simulation, and hand them to it as its first argument."""
+    types = get_type_hints(Options)
+    added = [
+        Parameter(
+            name,
+            Parameter.KEYWORD_ONLY,
+            default=False if types[name] is bool else None,
+            annotation=Annotated[_typed(types[name]), option],
+        )
+        for name, option in described()
+    ]
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        chosen = {each.name: given.pop(each.name) for each in added}
+        chosen["epsilons"] = tuple(chosen["epsilons"] or ())
+        chosen["settings"] = _settings(chosen["settings"] or ())
+        command(Options(**chosen), **given)
+
+    _, *others = signature(command).parameters.values()
+    others = [each.replace(kind=Parameter.KEYWORD_ONLY) for each in others]
+    parameters = {each.name: each for each in (*others, *added)}
+    run.__signature__ = signature(command).replace(parameters=list(parameters.values()))  # type: ignore[attr-defined]
+    run.__annotations__ = {name: each.annotation for name, each in parameters.items()} | {"return": None}
+    return run
+
+
+def _typed(hint: Any) -> Any:
+    """The type of a field as the command line reads it: a sequence or a mapping is an option that is repeated."""
+    if get_origin(hint) is Sequence:
+        return list[float] | None
+    if get_origin(hint) is Mapping:
+        return list[str] | None
+    return str | None if any(get_origin(part) is Literal for part in get_args(hint)) else hint
+
+
+def _settings(texts: Sequence[str]) -> dict[str, str]:
+    """Settings from texts KEY=VALUE."""
+    settings = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise InputError(
+                f"--set {text}", "is not KEY=VALUE", "write for instance --set training.rounds=20"
+            )
+        settings[key] = value
+    return settings

@@ -1,0 +1,186 @@
+"""Options of a simulation, with the sentence, name and bounds that the command line shows.
+
+The command line and the Python face both fill this class, so that an option is written once.
+"""
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_type_hints
+
+import typer
+from typer.models import OptionInfo
+
+from common.errors import InputError
+from simulations.engines.names import Engine
+
+Setting = str | int | float | bool
+"""Value of a setting of the federation file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of a simulation beside its cohort.
+
+    A field that has a `typer.Option` is an option of `consilium simulate`; its help is its documentation.
+
+    Attributes:
+        progress: what is shown of the rounds: True for lines or a live display, False for nothing, "auto" for a
+            display in a notebook or a terminal alone.
+        command: the command line for `result.json`; None for a call from Python.
+
+    Raises:
+        InputError: for a value out of bounds, an unknown engine, or options that exclude each other.
+    """
+
+    rounds: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Largest number of training rounds; without it, training.rounds of the federation file.",
+        ),
+    ] = None
+    fold: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Number of the only fold to hold out for testing, from 0; without it, --folds decides.",
+        ),
+    ] = None
+    folds: Annotated[
+        int | None,
+        typer.Option(min=1, help="Hold out the first N folds for testing, in turn; without it, all folds."),
+    ] = None
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=2**31 - 1,
+            help="Seed of splits, first weights and all random draws; without it, training.seed.",
+        ),
+    ] = None
+    engine: Annotated[
+        Engine | None,
+        typer.Option(
+            help="Engine that runs the hospitals: serial, processes or ray; all give the same weights. "
+            "Without it, the size of the tables decides."
+        ),
+    ] = None
+    epsilons: Annotated[
+        Sequence[float],
+        typer.Option(
+            "--epsilon",
+            help="Train also under patient-level differential privacy with this epsilon; repeat it for several.",
+        ),
+    ] = ()
+    delta: Annotated[
+        float | None,
+        typer.Option(
+            help="Delta of the privacy guarantee of every --epsilon; without it, privacy.delta of the federation "
+            "file, or 0.001 where the file has no privacy section."
+        ),
+    ] = None
+    settings: Annotated[
+        Mapping[str, Setting],
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change a setting of the federation file, such as training.rounds=5; repeat it for several.",
+        ),
+    ] = field(default_factory=dict)
+    federated_only: Annotated[
+        bool,
+        typer.Option(
+            "--federated-only",
+            help="Train the federation only: leave out the hospitals alone, the pooled data and the classical models.",
+        ),
+    ] = False
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Address of your own Ray cluster, for --engine ray; its machines must see the same folders. "
+            "Never use one between hospitals: anyone who reaches the ports of Ray can run code there.",
+        ),
+    ] = None
+    device: Annotated[
+        str | None,
+        typer.Option(
+            help="Device on which hospitals train: auto, cpu, cuda or cuda:N; without it, the device in site.toml."
+        ),
+    ] = None
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder to write result.json, report.html, weights and journals to; without it, no file is written."
+        ),
+    ] = None
+    progress: bool | Literal["auto"] = "auto"
+    command: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no simulation can be made of; a path may be given as text."""
+        if self.out is not None:
+            object.__setattr__(self, "out", Path(self.out))
+        for name, option in described():
+            check_bounds(name, getattr(self, name), option)
+        if self.engine not in (None, *get_args(Engine)):
+            raise InputError(
+                f"--engine {self.engine}", "is not an engine", f"use {', '.join(get_args(Engine))}"
+            )
+        if self.fold is not None and self.folds is not None:
+            raise InputError("--fold and --folds", "exclude each other", "give one of them")
+        if self.ray_address is not None and self.engine != "ray":
+            raise InputError("--ray-address", "says nothing without --engine ray", "add it")
+
+    @property
+    def changes(self) -> dict[str, str]:
+        """Settings of the federation file, rounds and seed among them, as text."""
+        changed = {key: str(value) for key, value in self.settings.items()}
+        for name in ("rounds", "seed"):
+            if (number := getattr(self, name)) is not None:
+                changed[f"training.{name}"] = str(number)
+        return changed
+
+    def command_line(self, cohort: str) -> str:
+        """The command that simulates a cohort with these options."""
+        words = ["consilium", "simulate", cohort]
+        for name, option in described():
+            flag = (option.param_decls or (f"--{name.replace('_', '-')}",))[0]
+            value = getattr(self, name)
+            if isinstance(value, bool):
+                words += [flag] if value else []
+            elif isinstance(value, Mapping):
+                words += [word for key, setting in value.items() for word in (flag, f"{key}={setting}")]
+            elif isinstance(value, tuple | list):
+                words += [word for number in value for word in (flag, f"{number:g}")]
+            elif value is not None:
+                words += [flag, str(value)]
+        return shlex.join(words)
+
+
+def described() -> Iterator[tuple[str, OptionInfo]]:
+    """(field, option of the command line) of `Options`, in order."""
+    hints = get_type_hints(Options, include_extras=True)
+    for each in fields(Options):
+        for extra in getattr(hints[each.name], "__metadata__", ()):
+            if isinstance(extra, OptionInfo):
+                yield each.name, extra
+
+
+def check_bounds(name: str, value: Any, option: OptionInfo) -> None:
+    """Refuse a number beyond an option's bounds.
+
+    Raises:
+        InputError: naming the option.
+    """
+    if value is None or (option.min is None and option.max is None):
+        return
+    where = f"--{name} {value}"
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InputError(where, "is not a whole number", "give one")
+    if option.min is not None and value < option.min:
+        raise InputError(where, f"is below {option.min:g}", "give a larger number")
+    if option.max is not None and value > option.max:
+        raise InputError(where, f"is above {option.max:g}", "give a smaller number")

@@ -1,0 +1,74 @@
+"""Models loaded from the folders of finished runs."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file, save_file
+
+import consilium
+from common.agreement.federation import FILE_NAME, load, save
+from common.errors import InputError
+from common.patients.preprocessing import Preprocessing
+from server.records.result import PREPROCESSING, WEIGHTS
+
+
+def test_a_finished_run_gives_its_model(finished: tuple[consilium.Result, Path]) -> None:
+    _, out = finished
+    loaded = consilium.load_model(str(out))
+    assert loaded.federation == load(out / FILE_NAME)
+    weights = load_file(out / WEIGHTS)
+    assert loaded.weights.keys() == weights.keys()
+    assert all(
+        torch.equal(tensor, torch.from_numpy(weights[name]))
+        for name, tensor in loaded.model.state_dict().items()
+    )
+    assert not loaded.model.training
+    assert isinstance(loaded.preprocessing, Preprocessing)
+    assert loaded.preprocessing.center.keys() == {each.name for each in load(out / FILE_NAME).modalities}
+    assert loaded.federation.name in repr(loaded)
+
+
+def _edited(name: str, edit: Callable[[dict[str, np.ndarray]], object]) -> Callable[[Path], object]:
+    def spoil(folder: Path) -> None:
+        arrays = load_file(folder / name)
+        edit(arrays)
+        save_file({key: np.ascontiguousarray(array) for key, array in arrays.items()}, folder / name)
+
+    return spoil
+
+
+def _other_width(folder: Path) -> None:
+    save(load(folder / FILE_NAME).changed({"model.width": "16"}), folder / FILE_NAME)
+
+
+def _first(arrays: dict[str, np.ndarray]) -> str:
+    return min(arrays)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda folder: (folder / WEIGHTS).unlink(),
+        lambda folder: (folder / FILE_NAME).unlink(),
+        lambda folder: (folder / WEIGHTS).write_bytes(b"spoilt"),
+        _other_width,
+        _edited(WEIGHTS, lambda arrays: arrays.pop(_first(arrays))),
+        _edited(WEIGHTS, lambda arrays: arrays.update(extra=np.zeros(2, np.float32))),
+        _edited(WEIGHTS, lambda arrays: arrays.update({_first(arrays): np.zeros((1, 1), np.float32)})),
+        _edited(WEIGHTS, lambda arrays: arrays[_first(arrays)].fill(np.inf)),
+        _edited(WEIGHTS, lambda arrays: arrays.update({k: v.astype(np.float64) for k, v in arrays.items()})),
+        _edited(PREPROCESSING, lambda arrays: arrays.pop(_first(arrays))),
+        _edited(PREPROCESSING, lambda arrays: arrays[_first(arrays)].fill(np.nan)),
+    ],
+)
+def test_files_that_do_not_belong_together_are_refused(
+    finished: tuple[consilium.Result, Path], tmp_path: Path, spoil: Callable[[Path], object]
+) -> None:
+    shutil.copytree(finished[1], tmp_path / "run")
+    spoil(tmp_path / "run")
+    with pytest.raises(InputError):
+        consilium.load_model(tmp_path / "run")

@@ -1,0 +1,88 @@
+"""Simulations called from Python."""
+
+import inspect
+import os
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import consilium
+from common.agreement.federation import FILE_NAME
+from common.errors import InputError
+
+
+def test_files_are_those_of_the_command_line(finished: tuple[consilium.Result, Path]) -> None:
+    result, out = finished
+    names = {path.name for path in out.iterdir()}
+    assert {"result.json", "report.html", "weights.safetensors", FILE_NAME} <= names
+    assert consilium.Result.read(out).record == result.record
+    command = result.record.command or ""
+    assert command.startswith("consilium simulate ")
+    assert command.endswith(f"--folds 2 --seed 3 --federated-only --out {out}")
+
+
+def test_a_call_is_quiet_and_leaves_threads_and_environment_as_they_were(
+    written_cohort: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLWR_HOME", "mine")
+    monkeypatch.delenv("FLWR_LOG_LEVEL", raising=False)
+    before, threads = dict(os.environ), torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        first, second = (
+            consilium.simulate(written_cohort, fold=0, rounds=1, federated_only=True) for _ in range(2)
+        )
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(threads)
+    assert dict(os.environ) == before
+    assert capfd.readouterr() == ("", "")
+    assert first.table().equals(second.table())
+
+
+def test_progress_is_shown_where_it_is_asked_for(
+    written_cohort: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    consilium.simulate(written_cohort, fold=0, rounds=1, federated_only=True, progress=True)
+    assert "round 1/1" in capsys.readouterr().out
+
+
+def test_the_signature_shows_every_option() -> None:
+    parameters = inspect.signature(consilium.simulate).parameters
+    assert list(parameters) == ["cohort", *(field.name for field in fields(consilium.Options))]
+    documentation = consilium.simulate.__doc__ or ""
+    assert not [name for name in parameters if f"{name}: " not in documentation]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"rounds": 0},
+        {"rounds": 1.5},
+        {"fold": -1},
+        {"fold": 0, "folds": 1},
+        {"engine": "gpu"},
+        {"ray_address": "x:1"},
+        {"settings": {"training.nothing": 1}},
+        {"epsilons": (-1.0,)},
+    ],
+)
+def test_wrong_options_are_refused(written_cohort: Path, wrong: dict[str, Any]) -> None:
+    with pytest.raises(InputError):
+        consilium.simulate(written_cohort, **wrong)
+
+
+def test_a_federation_that_cannot_be_trained_says_who_is_missing(written_cohort: Path) -> None:
+    settings = {"statistics.minimum_count": 1000}
+    with pytest.raises(consilium.RunFailed, match="hospital 1"):
+        consilium.simulate(written_cohort, fold=0, settings=settings, federated_only=True)
+
+
+def test_a_federation_file_is_read_from_its_folder_too(written_cohort: Path) -> None:
+    federation = consilium.load_federation(written_cohort)
+    assert federation == consilium.load_federation(str(written_cohort / FILE_NAME))
+    with pytest.raises(InputError):
+        consilium.load_federation(written_cohort / "none.toml")
