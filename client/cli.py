@@ -1,4 +1,4 @@
-"""The command `consilium site`: what a hospital asks of its own folder."""
+"""Commands `consilium site` and `consilium receipts` of a hospital."""
 
 import json
 from pathlib import Path
@@ -11,46 +11,54 @@ from common.console import BAD_INPUT, explained
 site_app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="What a hospital does, and keeps, about its part in federations.",
+    help="Set up a hospital's site, approve federations, take part in them, and see what left the hospital.",
 )
 
 
 receipts_app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="The signed record of every message that left a hospital.",
+    help="Verify the signed record of every message that left a hospital.",
 )
 
 
-SiteArgument = Annotated[Path, typer.Argument(metavar="SITE", help="The site folder, which holds site.toml.")]
+SiteArgument = Annotated[Path, typer.Argument(metavar="SITE", help="Site folder, which holds site.toml.")]
 
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
 @site_app.command()
 @explained
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="SITE", help="The site folder, which may be new.")],
-    name: Annotated[str, typer.Option(help="The hospital's name, as in the federation file.")],
-    coordinator: Annotated[str, typer.Option(metavar="HOST:PORT", help="What this hospital dials.")],
-    ca: Annotated[Path, typer.Option(help="The coordinator's ca.crt.")],
+    folder: Annotated[Path, typer.Argument(metavar="SITE", help="Site folder, made if it does not exist.")],
+    name: Annotated[str, typer.Option(help="Name of the hospital, as the federation file spells it.")],
+    coordinator: Annotated[
+        str,
+        typer.Option(metavar="HOST:PORT", help="Address of the coordinator, such as fl.example.org:9092."),
+    ],
+    ca: Annotated[Path, typer.Option(help="File ca.crt that the coordinator sent.")],
     port: Annotated[
         int | None,
-        typer.Option(help="Local port between the site's own processes; else 9094, or the next free one."),
+        typer.Option(
+            help="Port by which the site's processes reach each other on this machine; without it, 9094 or the next "
+            "free port."
+        ),
     ] = None,
 ) -> None:
-    """Make a node key, keep the way to the coordinator, and begin a site.toml; nothing is written over."""
-    from client.commands.init import enlist
+    """Make a node key, store the coordinator's address, and begin a site.toml; no file is overwritten."""
+    from client.commands.init import initialise
     from client.site_folder.places import Home
 
     home = Home(folder.resolve())
-    done = enlist(home, name, coordinator, ca, port)
-    for word, paths in (("Made", done.made), ("Kept", done.kept)):
+    report = initialise(home, name, coordinator, ca, port)
+    for word, paths in (("Made", report.new_files), ("Kept", report.kept_files)):
         for path in paths:
             typer.echo(f"{word} {path}")
-    typer.echo(f"Local port: {done.port}{_why(done.port) if home.connection in done.made else ''}")
-    typer.echo(f"Node key: {done.fingerprint}")
+    typer.echo(
+        f"Local port: {report.port}{_port_note(report.port) if home.connection in report.new_files else ''}"
+    )
+    typer.echo(f"Node key: {report.fingerprint}")
     typer.echo(
         f"Send {home.public_key} to the coordinator and compare this fingerprint with it by telephone."
     )
@@ -59,8 +67,8 @@ def init(
     )
 
 
-def _why(port: int) -> str:
-    """What a hospital should know of a port that is new."""
+def _port_note(port: int) -> str:
+    """Note on a new port that is not the default one, or not free."""
     from client.runtime.local_port import DEFAULT, is_free
 
     if not is_free(port):
@@ -73,11 +81,12 @@ def _why(port: int) -> str:
 def approve(
     folder: SiteArgument,
     federation: Annotated[
-        Path, typer.Argument(metavar="FEDERATION_FOLDER", help="Holds federation.toml and its public files.")
+        Path,
+        typer.Argument(metavar="FEDERATION_FOLDER", help="Folder with federation.toml and its public files."),
     ],
-    yes: Annotated[bool, typer.Option("--yes", help="Approve without being asked.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Approve without asking for a confirmation.")] = False,
 ) -> None:
-    """Say in words what a federation computes, what leaves and what it costs; keep a copy once it is agreed to."""
+    """Explain what a federation computes, what leaves and what it costs; store a copy once you approve it."""
     from client.commands.approve import approve, read_proposal
     from client.commands.approve_text import in_words
     from client.site_folder.places import Home
@@ -89,27 +98,29 @@ def approve(
     if not yes and not typer.confirm("\nDoes this hospital agree?"):
         typer.echo("Nothing was approved.")
         raise typer.Exit(1)
-    done = approve(home, proposal)
-    typer.echo(f"\nApproved {done.federation} for consilium {done.version}, in {home.agreement.parent}.")
+    approval = approve(home, proposal)
+    typer.echo(
+        f"\nApproved {approval.federation} for consilium {approval.version}, in {home.agreement.parent}."
+    )
 
 
 @site_app.command()
 @explained
 def check(folder: SiteArgument, as_json: JsonOption = False) -> None:
-    """Check the tables against the approved federation file and print counts, no values; exits with 2 on problems."""
+    """Check the tables against the approved federation file and print counts only; exit with 2 on problems."""
     from client.commands.check import check, check_lines
     from client.site_folder.places import Home
 
-    seen = check(Home(folder.resolve()))
-    typer.echo(json.dumps(seen, indent=2) if as_json else "\n".join(check_lines(seen)))
-    if seen["problems"]:
+    passport = check(Home(folder.resolve()))
+    typer.echo(json.dumps(passport, indent=2) if as_json else "\n".join(check_lines(passport)))
+    if passport["problems"]:
         raise typer.Exit(BAD_INPUT)
 
 
 @site_app.command()
 @explained
 def start(folder: SiteArgument) -> None:
-    """Take part, in the foreground, until it is stopped."""
+    """Take part in the approved federation, in the foreground, until the site is stopped."""
     from client.runtime.services import start
     from client.site_folder.places import Home, read_connection
 
@@ -121,22 +132,22 @@ def start(folder: SiteArgument) -> None:
 @site_app.command()
 @explained
 def rekey(folder: SiteArgument) -> None:
-    """Make a new node key in place of one that was lost or seen by others; the old key's receipts are kept beside."""
+    """Replace a node key that was lost or seen by others; the receipts of the old key are archived."""
     from client.commands.rekey import rekey
     from client.site_folder.places import Home
 
     home = Home(folder.resolve())
-    done = rekey(home)
-    typer.echo(f"New node key: {done.new}, in place of {done.old}")
-    if done.archive is not None:
-        typer.echo(f"The old key's receipts are in {done.archive}, with the public key that verifies them.")
+    change = rekey(home)
+    typer.echo(f"New node key: {change.new}, in place of {change.old}")
+    if change.archive is not None:
+        typer.echo(f"The old key's receipts are in {change.archive}, with the public key that verifies them.")
     typer.echo(f"Next: have the coordinator withdraw the old key, and enrol {home.public_key}.")
 
 
 @site_app.command()
 @explained
 def stop(folder: SiteArgument) -> None:
-    """End the site that runs in this folder, and all its processes, be its supervisor alive or killed."""
+    """Stop the site of this folder and all its processes, even if its supervisor was killed."""
     from client.runtime.services import state_file
     from client.site_folder.places import Home
     from common.processes.supervision import end_leftovers
@@ -147,48 +158,52 @@ def stop(folder: SiteArgument) -> None:
     if left:
         typer.echo(f"The supervisor had been killed; ended what it had left running: {', '.join(left)}.")
     else:
-        typer.echo("Stopped." if ended else "It does not run.")
+        typer.echo("Stopped." if ended else "The site does not run.")
 
 
 @site_app.command()
 @explained
 def status(folder: SiteArgument, as_json: JsonOption = False) -> None:
-    """Print what is approved, which processes run, and when the last message left."""
+    """Print the approved federation, the running processes, and when the last message left."""
     from client.commands.status import status, status_lines
     from client.site_folder.places import Home
 
-    found = status(Home(folder.resolve()))
-    typer.echo(found.model_dump_json(indent=2) if as_json else "\n".join(status_lines(found)))
+    state = status(Home(folder.resolve()))
+    typer.echo(state.model_dump_json(indent=2) if as_json else "\n".join(status_lines(state)))
 
 
 @site_app.command()
 @explained
 def receipts(
     folder: SiteArgument,
-    html: Annotated[Path | None, typer.Option(help="Write a page to this file.")] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(help="File for one HTML page; without it, they are printed."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Verify and print the record of every message that left."""
+    """Verify and print the signed record of every message that left."""
     from client.receipts.page import as_data, as_lines, page, read_receipts, verdict
     from client.site_folder.places import Home
     from common.files import write_whole
 
     home = Home(folder.resolve())
-    found = read_receipts(home)
+    verified = read_receipts(home)
     if html is not None:
-        write_whole(html, page(home, found).encode())
+        write_whole(html, page(home, verified).encode())
     if as_json:
-        typer.echo(json.dumps(as_data(found), indent=2))
+        typer.echo(json.dumps(as_data(verified), indent=2))
         return
-    for line in as_lines(found.receipts):
+    for line in as_lines(verified.receipts):
         typer.echo(line)
-    typer.echo(verdict(found) if html is None else f"{verdict(found)} Written to {html}.")
+    summary = verdict(verified)
+    typer.echo(summary if html is None else f"{summary} Written to {html}.")
 
 
 @site_app.command()
 @explained
 def doctor(folder: SiteArgument, as_json: JsonOption = False) -> None:
-    """Look for whatever could keep this site from taking part, with a remedy each; exits with 2 if anything does."""
+    """Check everything that could keep this site from taking part, with remedies; exit with 2 on a failure."""
     from client.doctor.examination import examine, findings_lines
     from client.site_folder.places import Home
 
@@ -210,11 +225,12 @@ def _receipts() -> None:
 @explained
 def verify(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A hospital's receipts.jsonl, its head file beside.")
+        Path,
+        typer.Argument(metavar="FILE", help="File receipts.jsonl, with its head file beside."),
     ],
-    key: Annotated[Path, typer.Option(help="The hospital's node_key.pub.")],
+    key: Annotated[Path, typer.Option(help="File node_key.pub of the hospital.")],
 ) -> None:
-    """Check every receipt, its place, its signature and that none is missing at the end, with the public key alone."""
+    """Verify all receipts with the public key alone: none was changed, moved or cut off."""
     from client.receipts.page import verdict
     from client.receipts.verification import verify
     from client.site_folder.keys import fingerprint, read_public_key
@@ -226,19 +242,19 @@ def verify(
 @site_app.command()
 @explained
 def ledger(
-    folder: Annotated[Path, typer.Argument(help="The site folder, which holds site.toml.")],
+    folder: SiteArgument,
     note: Annotated[
         str | None,
         typer.Option(
             "--acknowledge",
             metavar="NOTE",
-            help="After the ledger was lost or damaged: go on with what is still known to be spent, and keep "
-            "NOTE, what happened, in the new ledger.",
+            help="Begin a new ledger after the last one was lost or damaged: it carries over everything that is still "
+            "known to be spent, and stores NOTE, which says what happened.",
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Print what of the cohort's privacy budget is spent, on what, and what remains; no patient's data is read."""
+    """Print the cohort's privacy budget: what is spent, on what, and what remains; no patient's data is read."""
     from client.ledger.account_text import show
 
     show(folder, note, as_json)

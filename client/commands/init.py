@@ -1,4 +1,4 @@
-"""`consilium site init`: a node key, the way to the coordinator, and a site file to fill in; nothing is overwritten."""
+"""Command `consilium site init`: a node key, the coordinator's address, and a site file to fill in."""
 
 import ssl
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 import tomli_w
 from pydantic import ValidationError
 
-from client.runtime.local_port import checked, choose
+from client.runtime.local_port import choose_port, require_usable
 from client.site_folder.keys import fingerprint, new_key, public_text, read_key, read_public_key
 from client.site_folder.places import Connection, Home, read_connection
 from client.site_folder.site_file import SITE_FILE, parse_site_file
@@ -44,34 +44,36 @@ statistics = ["declared"]        # what preprocessing may be told: declared (not
 
 
 @dataclass(frozen=True)
-class Enlisted:
-    """What `enlist` did.
+class InitReport:
+    """Outcome of `initialise`.
 
     Attributes:
-        made: files that are new.
-        kept: files that were there and stay as they are.
+        new_files: files that were written.
+        kept_files: files that existed and stay as they are.
         fingerprint: of the node key, for the coordinator to compare.
-        port: that the site's own processes use.
+        port: local port between the site's processes.
     """
 
-    made: tuple[Path, ...]
-    kept: tuple[Path, ...]
+    new_files: tuple[Path, ...]
+    kept_files: tuple[Path, ...]
     fingerprint: str
     port: int
 
 
-def enlist(home: Home, name: str, coordinator: str, authority: Path, port: int | None = None) -> Enlisted:
-    """Make a folder ready to be a site.
+def initialise(
+    home: Home, name: str, coordinator: str, authority: Path, port: int | None = None
+) -> InitReport:
+    """Make a folder ready to be a site; no file is overwritten.
 
     Args:
-        home: its places.
-        name: of the hospital.
+        home: the site folder.
+        name: name of the hospital.
         coordinator: HOST:PORT.
         authority: the coordinator's ca.crt.
-        port: the local one; None keeps the one that is there, or takes the default, or the next free one.
+        port: local port; None keeps the port that is set, or takes the default, or the next free one.
 
     Raises:
-        InputError: if what is asked for contradicts what is there, or is not usable.
+        InputError: if an argument is not usable, or contradicts a file that exists.
     """
     try:
         connection = Connection(coordinator=coordinator, port=_port(home, port))
@@ -82,13 +84,13 @@ def enlist(home: Home, name: str, coordinator: str, authority: Path, port: int |
     certificate = _certificate(authority)
     if not name or len(name) > 120 or not name.isprintable():
         raise InputError("--name", "is empty, too long or not printable", "use the hospital's name")
-    _agree_with_what_is_there(home, name, connection, certificate)
+    _require_no_contradiction(home, name, connection, certificate)
     (home.folder / "keys").mkdir(parents=True, exist_ok=True)
     (home.folder / "keys").chmod(0o700)
-    made, kept = [], []
+    new_files, kept_files = [], []
     if not home.key.exists():
         write_whole(home.key, new_key()[0], 0o600)
-        made.append(home.key)
+        new_files.append(home.key)
     public = read_key(home.key).public_key()
     skeleton = SKELETON.format(name=tomli_w.dumps({"name": name}).strip())
     files = {
@@ -99,25 +101,26 @@ def enlist(home: Home, name: str, coordinator: str, authority: Path, port: int |
     }
     for path, content in files.items():
         if path.exists():
-            kept.append(path)
+            kept_files.append(path)
         else:
             write_whole(path, content)
-            made.append(path)
+            new_files.append(path)
     if fingerprint(read_public_key(home.public_key)) != fingerprint(public):
         raise InputError(
             str(home.public_key), "does not belong to the node key", "remove it and run this again"
         )
-    return Enlisted(tuple(made), tuple(kept), fingerprint(public), connection.port)
+    return InitReport(tuple(new_files), tuple(kept_files), fingerprint(public), connection.port)
 
 
 def _port(home: Home, asked: int | None) -> int:
     if asked is not None:
-        return checked(asked)
-    return read_connection(home).port if home.connection.exists() else choose()
+        require_usable(asked)
+        return asked
+    return read_connection(home).port if home.connection.exists() else choose_port()
 
 
 def _certificate(path: Path) -> bytes:
-    """A file of certificates, checked to be some."""
+    """Content of a file that holds certificates in PEM form."""
     content = path.read_bytes()
     try:
         ssl.create_default_context(cadata=content.decode("ascii"))
@@ -128,7 +131,7 @@ def _certificate(path: Path) -> bytes:
     return content
 
 
-def _agree_with_what_is_there(home: Home, name: str, connection: Connection, certificate: bytes) -> None:
+def _require_no_contradiction(home: Home, name: str, connection: Connection, certificate: bytes) -> None:
     remedy = "change or remove it yourself; nothing is overwritten"
     if (home.folder / SITE_FILE).exists() and parse_site_file(home.folder).name != name:
         raise InputError(str(home.folder / SITE_FILE), "has another name", remedy)

@@ -1,7 +1,7 @@
-"""`consilium site rekey`: a new node key, after which the old one's receipts stay whole beside it.
+"""Command `consilium site rekey`: a new node key, and an archive of the receipts of the old one.
 
-Receipts are signed with the node key and chained: those of another key cannot follow them. What the old key signed
-moves to a folder of its own, with the public key that verifies it, and the count outside the site folder starts again.
+Receipts are signed with the node key and chained: receipts of another key cannot follow them. The receipts of the old
+key move to an archive with the public key that verifies them, and the count outside the site folder starts again.
 """
 
 from contextlib import suppress
@@ -14,17 +14,17 @@ from client.receipts.verification import ARCHIVED
 from client.runtime.services import state_file
 from client.site_folder.keys import fingerprint, new_key, public_text, read_key, read_public_key
 from client.site_folder.places import Home
-from common.errors import InputError
+from common.errors import StateError
 from common.files import write_whole
 from common.processes.supervision_state import leftovers, read_state
 
 
 @dataclass(frozen=True)
-class Rekeyed:
-    """What `rekey` did.
+class KeyChange:
+    """Change of a node key.
 
     Attributes:
-        old: fingerprint of the key that is no more.
+        old: fingerprint of the key that was replaced.
         new: fingerprint of the key that the coordinator is to enrol.
         archive: the folder of the old key's receipts; None if it had signed none.
     """
@@ -34,26 +34,26 @@ class Rekeyed:
     archive: Path | None
 
 
-def rekey(home: Home) -> Rekeyed:
-    """Replace the node key. Whoever is killed meanwhile has the old key or the new one, and all receipts.
+def rekey(home: Home) -> KeyChange:
+    """Replace the node key; a process killed meanwhile leaves the old key or the new one, and all receipts.
 
     Raises:
         InputError: if there is no key, or the site or anything of it runs.
     """
     if (running := read_state(state_file(home))) is not None:
         what = f"this site runs, as process {running.pid}"
-        raise InputError(str(home.folder), what, "end it by `consilium site stop` first")
+        raise StateError(str(home.folder), what, "end it by `consilium site stop` first")
     if left := leftovers(state_file(home)):
         what = f"the supervisor was killed, but {', '.join(left)} of this site still run"
-        raise InputError(str(home.folder), what, "end them by `consilium site stop` first")
+        raise StateError(str(home.folder), what, "end them by `consilium site stop` first")
     public = read_key(home.key).public_key()
     archive = _archive(home, public_text(public))
     private, new = new_key()
     write_whole(home.key, private, 0o600)
     write_whole(home.public_key, new)
-    with suppress(OSError):  # the archive says as much until the new key's first receipt
+    with suppress(OSError):  # until the new key's first receipt the archive is as good
         restart_outside_count(home.receipts, read_public_key(home.public_key))
-    return Rekeyed(fingerprint(public), fingerprint(read_key(home.key).public_key()), archive)
+    return KeyChange(fingerprint(public), fingerprint(read_key(home.key).public_key()), archive)
 
 
 def _archive(home: Home, public: bytes) -> Path | None:

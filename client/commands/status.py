@@ -1,4 +1,4 @@
-"""The state of a site for `consilium site status`: services, agreement, receipts."""
+"""Command `consilium site status`: state of a site's services, agreement and receipts."""
 
 from collections.abc import Callable
 
@@ -14,8 +14,8 @@ from common.errors import InputError
 from common.processes.supervision_state import ServiceState, leftovers, leftovers_text, read_state
 
 
-class Status(BaseModel):
-    """A site at one moment.
+class SiteStatus(BaseModel):
+    """State of a site at one moment.
 
     Attributes:
         site: the hospital's name.
@@ -46,7 +46,7 @@ class Status(BaseModel):
     last_message: str | None
 
 
-def status(home: Home, answers: Callable[[Home, int], bool] = answers) -> Status:
+def status(home: Home, answers: Callable[[Home, int], bool] = answers) -> SiteStatus:
     """Read the state of a site without asking the coordinator.
 
     Args:
@@ -68,7 +68,7 @@ def status(home: Home, answers: Callable[[Home, int], bool] = answers) -> Status
     except InputError:
         receipts, count = (), None
     last = receipts[-1] if receipts else None
-    return Status(
+    return SiteStatus(
         site=parse_site_file(home.folder).name,
         fingerprint=fingerprint(read_public_key(home.public_key)),
         coordinator=connection.coordinator,
@@ -83,29 +83,32 @@ def status(home: Home, answers: Callable[[Home, int], bool] = answers) -> Status
     )
 
 
-def status_lines(found: Status) -> list[str]:
-    """A status as lines."""
+def status_lines(status: SiteStatus) -> list[str]:
+    """Write a status as lines."""
     approved = (
-        f"{found.federation[:10]}, approved {found.approved_at}" if found.federation else "nothing approved"
+        f"{status.federation[:10]}, approved {status.approved_at}"
+        if status.federation
+        else "nothing approved"
     )
     lines = [
-        f"{found.site}: {'running' if found.running else 'not running'}, node key {found.fingerprint}",
-        f"  coordinator {found.coordinator}",
+        f"{status.site}: {'running' if status.running else 'not running'}, node key {status.fingerprint}",
+        f"  coordinator {status.coordinator}",
         f"  federation {approved}",
     ]
-    for name, service in found.services.items():
+    for name, service in status.services.items():
         state = (
             f"process {service.pid}" if service.pid else f"ended with {service.last_exit}, starts again soon"
         )
         again = f", {service.restarts} restarts" if service.restarts else ""
-        silent = ", its port does not answer yet" if name == SUPERNODE and not found.answering else ""
+        silent = ", its port does not answer yet" if name == SUPERNODE and not status.answering else ""
         lines.append(f"  {name}: {state}{again}{silent}")
-    if found.leftovers:
-        lines.append(f"  WARNING: {leftovers_text(found.leftovers, '`consilium site stop`')}.")
-    if found.receipts is None:
+    if status.leftovers:
+        lines.append(f"  WARNING: {leftovers_text(status.leftovers, '`consilium site stop`')}.")
+    if status.receipts is None:
         lines.append("  receipts: NOT WHOLE; `consilium site receipts` says what is wrong")
     else:
         lines.append(
-            f"  receipts: {found.receipts}" + (f", last {found.last_message}" if found.last_message else "")
+            f"  receipts: {status.receipts}"
+            + (f", last {status.last_message}" if status.last_message else "")
         )
     return lines

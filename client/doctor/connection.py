@@ -1,4 +1,4 @@
-"""The way from a site to the coordinator: name, proxy, certificate and clock, over the connection Flower would use."""
+"""Checks of the way to the coordinator: proxy, name, certificate and clock, over Flower's connection."""
 
 import http.client
 import ipaddress
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from cryptography import x509
 
-from client.doctor.finding import Finding, fail, ok, warn
+from client.doctor.finding import Finding, FindingCode, fail, ok, warn
 from client.site_folder.places import Connection, Home, read_connection
 
 TIMEOUT_S = 10.0
@@ -38,7 +38,7 @@ _VARIABLES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PRO
 
 @dataclass(frozen=True)
 class Contact:
-    """What the coordinator's side of a TLS connection said."""
+    """Answer of the coordinator over TLS."""
 
     status: int
     date: datetime | None
@@ -46,13 +46,15 @@ class Contact:
 
 
 def proxies(home: Home) -> Iterator[Finding]:
-    """What Flower would take from the environment."""
-    given = [name for name in _VARIABLES if os.environ.get(name)]
+    """Check the proxy that Flower would take from the environment."""
+    variables = [name for name in _VARIABLES if os.environ.get(name)]
     proxy = proxy_for(read_connection(home))
     if proxy is None:
         yield ok(
             "proxy",
-            "none" if not given else f"{', '.join(given)} are set; the coordinator is dialled directly",
+            "none"
+            if not variables
+            else f"{', '.join(variables)} are set; the coordinator is dialled directly",
         )
     else:
         yield ok("proxy", f"the coordinator is dialled through {proxy[0]}:{proxy[1]}")
@@ -67,8 +69,8 @@ def proxy_for(connection: Connection) -> tuple[str, int] | None:
     return (parts.hostname, parts.port or 3128) if parts.hostname else None
 
 
-def name(home: Home) -> Iterator[Finding]:
-    """The coordinator's name."""
+def dns(home: Home) -> Iterator[Finding]:
+    """Check that the coordinator's name has an address."""
     connection = read_connection(home)
     try:
         ipaddress.ip_address(connection.host)
@@ -81,69 +83,74 @@ def name(home: Home) -> Iterator[Finding]:
         yield ok("dns", f"{connection.host} is looked up by the proxy")
         return
     try:
-        found = socket.getaddrinfo(connection.host, connection.coordinator_port, type=socket.SOCK_STREAM)
+        answers = socket.getaddrinfo(connection.host, connection.coordinator_port, type=socket.SOCK_STREAM)
     except OSError:
         remedy = "check the name with the coordinator, then this machine's DNS"
-        yield fail("dns", f"{connection.host} has no address", remedy)
+        yield fail("dns", FindingCode.NAME_UNKNOWN, f"{connection.host} has no address", remedy)
         return
-    yield ok("dns", f"{connection.host} is {', '.join(sorted({str(one[4][0]) for one in found}))}")
+    addresses = sorted({str(answer[4][0]) for answer in answers})
+    yield ok("dns", f"{connection.host} is {', '.join(addresses)}")
 
 
 def coordinator(home: Home) -> Iterator[Finding]:
-    """Whether the coordinator answers, with a certificate that our authority vouches for, at our time of day."""
+    """Check that the coordinator answers, with an authentic certificate and the same time of day."""
     connection = read_connection(home)
     where = connection.coordinator
     try:
         context = ssl.create_default_context(cafile=str(home.authority))
     except OSError:  # ssl.SSLError among them
-        told = f"{where} was not asked: {home.authority} cannot be used"
-        yield fail("coordinator", told, _NEW_AUTHORITY)
+        message = f"{where} was not asked: {home.authority} cannot be used"
+        yield fail("coordinator", FindingCode.AUTHORITY_UNUSABLE, message, _NEW_AUTHORITY)
         return
     try:
-        contact = reach(connection, context)
+        contact = ask_health(connection, context)
     except ssl.SSLCertVerificationError as error:
         remedy = "compare keys/ca.crt with the coordinator's by telephone; a proxy that opens TLS must be told not to"
         if error.verify_code == _EXPIRED:
             remedy = "ask the coordinator to renew it; if it is new, look at this machine's clock"
-        yield fail("certificate", f"that of {where} is not accepted: {error.verify_message}", remedy)
+        message = f"that of {where} is not accepted: {error.verify_message}"
+        yield fail("certificate", FindingCode.CERTIFICATE_REFUSED, message, remedy)
         return
     except (OSError, http.client.HTTPException) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
-        told = f"{where} does not answer ({reason})"
+        message = f"{where} does not answer ({reason})"
         remedy = "ask whether it runs, and your network department to let this machine dial out to it"
-        yield fail("coordinator", told, remedy)
+        yield fail("coordinator", FindingCode.COORDINATOR_SILENT, message, remedy)
         return
     yield ok("coordinator", f"{where} answers with status {contact.status}")
     yield _expiry("certificate", contact.expires, "ask the coordinator to renew it")
     if contact.date is None:
-        yield warn("clock", "the coordinator does not tell its time", "compare the clocks yourself")
+        message = "the coordinator does not say what time it has"
+        yield warn("clock", FindingCode.CLOCK_UNKNOWN, message, "compare the clocks yourself")
         return
-    skew = (datetime.now(UTC) - contact.date).total_seconds()
-    told = f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the coordinator's"
-    if abs(skew) < SKEW_WARNS_S:
-        yield ok("clock", told)
-    else:
-        yield (fail if abs(skew) > SKEW_FAILS_S else warn)(
-            "clock", told, "synchronise this machine's clock (NTP)"
-        )
+    yield _skew((datetime.now(UTC) - contact.date).total_seconds())
+
+
+def _skew(seconds: float) -> Finding:
+    message = f"{abs(seconds):.0f} s {'ahead of' if seconds > 0 else 'behind'} the coordinator's"
+    if abs(seconds) < SKEW_WARNS_S:
+        return ok("clock", message)
+    level = fail if abs(seconds) > SKEW_FAILS_S else warn
+    return level("clock", FindingCode.CLOCK_OFF, message, "synchronise this machine's clock (NTP)")
 
 
 def authority(home: Home) -> Iterator[Finding]:
-    """The certificate of who vouches for the coordinator."""
+    """Check the certificate of the authority that vouches for the coordinator."""
     try:
         certificates = x509.load_pem_x509_certificates(home.authority.read_bytes())
     except OSError as error:
-        told = f"{home.authority} cannot be read: {error.strerror}"
-        yield fail("authority", told, _NEW_AUTHORITY)
+        message = f"{home.authority} cannot be read: {error.strerror}"
+        yield fail("authority", FindingCode.AUTHORITY_UNUSABLE, message, _NEW_AUTHORITY)
         return
     except ValueError:
-        yield fail("authority", f"{home.authority} is not a certificate", _NEW_AUTHORITY)
+        message = f"{home.authority} is not a certificate"
+        yield fail("authority", FindingCode.AUTHORITY_UNUSABLE, message, _NEW_AUTHORITY)
         return
     for certificate in certificates:
         yield _expiry("authority", certificate.not_valid_after_utc, "ask the coordinator for its new ca.crt")
 
 
-def reach(connection: Connection, context: ssl.SSLContext) -> Contact:
+def ask_health(connection: Connection, context: ssl.SSLContext) -> Contact:
     """Ask the coordinator for its health.
 
     Raises:
@@ -169,8 +176,8 @@ def reach(connection: Connection, context: ssl.SSLContext) -> Contact:
 
 
 def _expiry(check: str, expires: datetime, remedy: str) -> Finding:
-    days = (expires - datetime.now(UTC)).days
+    days, code = (expires - datetime.now(UTC)).days, FindingCode.CERTIFICATE_EXPIRING
     if days < 0:
-        return fail(check, f"expired on {expires:%Y-%m-%d}", remedy)
-    told = f"valid until {expires:%Y-%m-%d}"
-    return warn(check, told, remedy) if days < EXPIRY_WARNS_D else ok(check, told)
+        return fail(check, code, f"expired on {expires:%Y-%m-%d}", remedy)
+    message = f"valid until {expires:%Y-%m-%d}"
+    return warn(check, code, message, remedy) if days < EXPIRY_WARNS_D else ok(check, message)

@@ -1,13 +1,12 @@
-"""`consilium site doctor`: whatever could keep a site from taking part, looked at in turn, with a remedy each."""
+"""All checks of `consilium site doctor`, in the order in which to mend what they find."""
 
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 
 from client.commands.check import check
-from client.doctor import connection as reach
-from client.doctor import machine
-from client.doctor import port as listening
-from client.doctor.finding import Check, Finding, fail, made, ok, warn
+from client.doctor import connection, machine
+from client.doctor.finding import Check, Finding, FindingCode, fail, ok, run_checks, warn
+from client.doctor.port import port
 from client.ledger.account import read_account
 from client.receipts.page import read_receipts, verdict
 from client.runtime.services import state_file
@@ -20,16 +19,16 @@ from common.processes.supervision_state import leftovers, leftovers_text
 
 
 def examine(home: Home) -> list[Finding]:
-    """Everything, in the order in which to mend it."""
-    return made(CHECKS, home)
+    """Run all checks."""
+    return run_checks(CHECKS, home)
 
 
 def _key(home: Home) -> Iterator[Finding]:
     public = fingerprint(read_key(home.key).public_key())
     if fingerprint(read_public_key(home.public_key)) != public:
-        yield fail(
-            "node key", "the public key does not belong to it", f"remove {home.public_key}, then site init"
-        )
+        message = "the public key does not belong to it"
+        remedy = f"remove {home.public_key}, then site init"
+        yield fail("node key", FindingCode.KEY_MISMATCH, message, remedy)
     else:
         yield ok("node key", public)
 
@@ -38,17 +37,18 @@ def _agreement(home: Home) -> Iterator[Finding]:
     approval, federation = read_approval(home), load_agreement(home.agreement)
     installed = version(PACKAGE)
     if approval.version != installed:
-        told = f"approved for consilium {approval.version}, installed is {installed}"
-        yield fail("version", told, "review what changed, then approve the federation file again")
+        message = f"approved for consilium {approval.version}, installed is {installed}"
+        remedy = "review what changed, then approve the federation file again"
+        yield fail("version", FindingCode.VERSION_DIFFERS, message, remedy)
     else:
         yield ok("version", installed)
     listed = parse_site_file(home.folder).approved
     if approval.federation != federation.digest:
-        yield fail("federation", "the copy is not the file that was approved", "approve it again")
+        message = "the copy is not the file that was approved"
+        yield fail("federation", FindingCode.AGREEMENT_CHANGED, message, "approve it again")
     elif listed not in (None, federation.digest):
-        yield fail(
-            "federation", "site.toml names another hash as approved", "change or remove `approved` there"
-        )
+        message = "site.toml names another hash as approved"
+        yield fail("federation", FindingCode.APPROVAL_DIFFERS, message, "change or remove `approved` there")
     else:
         files = len(federation.public_files)
         yield ok(
@@ -60,7 +60,7 @@ def _agreement(home: Home) -> Iterator[Finding]:
 def _data(home: Home) -> Iterator[Finding]:
     seen = check(home)
     for problem in seen["problems"]:
-        yield fail("data", problem, "correct it, then `consilium site check`")
+        yield fail("data", FindingCode.DATA_UNFIT, problem, "correct it, then `consilium site check`")
     if not seen["problems"]:
         yield ok("data", f"{seen['patients']:,} patients satisfy the federation file")
 
@@ -72,22 +72,23 @@ def _ledger(home: Home) -> Iterator[Finding]:
 
 
 def _receipts(home: Home) -> Iterator[Finding]:
-    found = read_receipts(home)
-    if found.receipts and found.outside is None:
+    receipts = read_receipts(home)
+    if receipts.receipts and receipts.outside is None:
         remedy = (
             "on a new machine, or with receipts from a backup, compare their last number with your records; "
             "otherwise find out who removed the count"
         )
-        yield warn("receipts", verdict(found), remedy)
+        yield warn("receipts", FindingCode.RECEIPTS_UNCOUNTED, verdict(receipts), remedy)
     else:
-        yield ok("receipts", verdict(found))
+        yield ok("receipts", verdict(receipts))
 
 
 def _leftovers(home: Home) -> Iterator[Finding]:
     if left := leftovers(state_file(home)):
-        yield fail("services", leftovers_text(left, "`consilium site stop`"), "consilium site stop")
+        message = leftovers_text(left, "`consilium site stop`")
+        yield fail("services", FindingCode.PROCESSES_LEFT, message, "consilium site stop")
     else:
-        yield ok("services", "none is left of a supervisor that was killed")
+        yield ok("services", "no process is left of a supervisor that was killed")
 
 
 CHECKS: Sequence[tuple[str, Check]] = (
@@ -95,17 +96,17 @@ CHECKS: Sequence[tuple[str, Check]] = (
     ("disk", machine.disk),
     ("shared memory", machine.shared_memory),
     ("permissions", machine.permissions),
-    ("other users", machine.others),
-    ("outside", machine.outside),
+    ("other users", machine.other_users),
+    ("outside", machine.outside_copies),
     ("cache", machine.cache),
-    ("launcher", machine.noexec),
+    ("launcher", machine.launcher),
     ("services", _leftovers),
-    ("local port", listening.port),
+    ("local port", port),
     ("node key", _key),
-    ("proxy", reach.proxies),
-    ("dns", reach.name),
-    ("authority", reach.authority),
-    ("coordinator", reach.coordinator),
+    ("proxy", connection.proxies),
+    ("dns", connection.dns),
+    ("authority", connection.authority),
+    ("coordinator", connection.coordinator),
     ("federation", _agreement),
     ("data", _data),
     ("ledger", _ledger),
@@ -114,10 +115,10 @@ CHECKS: Sequence[tuple[str, Check]] = (
 
 
 def findings_lines(findings: Sequence[Finding]) -> list[str]:
-    """A line per finding, its remedy below."""
+    """Write a line per finding, its remedy below."""
     lines = []
     for finding in findings:
-        lines.append(f"{finding.level:4}  {finding.check}: {finding.told}")
+        lines.append(f"{finding.level:4}  {finding.check}: {finding.message}")
         if finding.remedy:
             lines.append(f"      -> {finding.remedy}")
     failed = sum(finding.level == "fail" for finding in findings)

@@ -1,60 +1,105 @@
-"""One thing `consilium site doctor` looked at: how it is, and what to do about it."""
+"""Findings of `consilium site doctor`: state of one thing, with a code for programs and a remedy for people."""
 
 from collections.abc import Callable, Iterator, Sequence
+from enum import StrEnum
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from client.site_folder.places import Home
-from common.errors import InputError, Refusal
+from common.errors import REMEDIES, InputCode, InputError, Refusal
+
+
+class FindingCode(StrEnum):
+    """Kinds of finding; a check that fails with an error has the error's code instead."""
+
+    OK = "ok"
+    ARITHMETIC_WRONG = "arithmetic-wrong"
+    GPU_FAULTY = "gpu-faulty"
+    GPU_HIDDEN = "gpu-hidden"
+    TORCH_WITHOUT_CUDA = "torch-without-cuda"
+    DISK_SHORT = "disk-short"
+    SHARED_MEMORY_SHORT = "shared-memory-short"
+    FOLDER_CLOSED = "folder-closed"
+    KEY_EXPOSED = "key-exposed"
+    FILES_EXPOSED = "files-exposed"
+    STATE_FOLDER_UNKNOWN = "state-folder-unknown"
+    STATE_FOLDER_CLOSED = "state-folder-closed"
+    STATE_FOLDER_INSIDE = "state-folder-inside"
+    LAUNCHER_NOT_EXECUTABLE = "launcher-not-executable"
+    CACHE_EXPOSED = "cache-exposed"
+    PROCESSES_LEFT = "processes-left"
+    PORT_SILENT = "port-silent"
+    PORT_TAKEN = "port-taken"
+    KEY_MISMATCH = "key-mismatch"
+    NAME_UNKNOWN = "name-unknown"
+    AUTHORITY_UNUSABLE = "authority-unusable"
+    COORDINATOR_SILENT = "coordinator-silent"
+    CERTIFICATE_REFUSED = "certificate-refused"
+    CERTIFICATE_EXPIRING = "certificate-expiring"
+    CLOCK_UNKNOWN = "clock-unknown"
+    CLOCK_OFF = "clock-off"
+    VERSION_DIFFERS = "version-differs"
+    AGREEMENT_CHANGED = "agreement-changed"
+    APPROVAL_DIFFERS = "approval-differs"
+    DATA_UNFIT = "data-unfit"
+    RECEIPTS_UNCOUNTED = "receipts-uncounted"
+    CHECK_FAILED = "check-failed"
 
 
 class Finding(BaseModel):
-    """What a check found; `fail` keeps the site from taking part, and `warn` may."""
+    """Outcome of a check.
+
+    Attributes:
+        check: the thing that was checked.
+        level: `fail` keeps the site from taking part, and `warn` may.
+        code: kind of finding, the same in every version.
+        message: state of the thing, in words.
+        remedy: what to do next; empty if all is well.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     check: str
     level: Literal["ok", "warn", "fail"]
-    told: str
+    code: str
+    message: str
     remedy: str = ""
 
 
 Check = Callable[[Home], Iterator[Finding]]
 
 
-def ok(check: str, told: str) -> Finding:
-    """All is well."""
-    return Finding(check=check, level="ok", told=told)
+def ok(check: str, message: str) -> Finding:
+    """Make a finding that all is well."""
+    return Finding(check=check, level="ok", code=FindingCode.OK, message=message)
 
 
-def warn(check: str, told: str, remedy: str) -> Finding:
-    """Something that may go wrong."""
-    return Finding(check=check, level="warn", told=told, remedy=remedy)
+def warn(check: str, code: FindingCode, message: str, remedy: str) -> Finding:
+    """Make a finding of something that may go wrong."""
+    return Finding(check=check, level="warn", code=code, message=message, remedy=remedy)
 
 
-def fail(check: str, told: str, remedy: str) -> Finding:
-    """Something that keeps the site from taking part."""
-    return Finding(check=check, level="fail", told=told, remedy=remedy)
+def fail(check: str, code: StrEnum, message: str, remedy: str) -> Finding:
+    """Make a finding of something that keeps the site from taking part."""
+    return Finding(check=check, level="fail", code=code, message=message, remedy=remedy)
 
 
-def made(checks: Sequence[tuple[str, Check]], home: Home) -> list[Finding]:
-    """What all the checks find; one that cannot be made is a failure of its own and keeps none from being made."""
+def run_checks(checks: Sequence[tuple[str, Check]], home: Home) -> list[Finding]:
+    """Run every check; a check that raises becomes a failed finding."""
     findings: list[Finding] = []
     for name, check in checks:
         try:
             findings += check(home)
         except InputError as error:
-            findings.append(fail(name, f"{error.where}: {error.what}", error.remedy))
+            findings.append(fail(name, error.code, f"{error.where}: {error.what}", error.remedy))
         except Refusal as refusal:
-            from common.errors import REMEDIES
-
-            findings.append(fail(name, str(refusal), REMEDIES[refusal.code]))
+            findings.append(fail(name, refusal.code, str(refusal), REMEDIES[refusal.code]))
         except OSError as error:
-            told = f"{error.filename or 'a file'}: {error.strerror or type(error).__name__}"
-            findings.append(fail(name, told, "put it back, or give it to the user that runs the site"))
+            message = f"{error.filename or 'a file'}: {error.strerror or type(error).__name__}"
+            remedy = "put it back, or give it to the user that runs the site"
+            findings.append(fail(name, InputCode.FILE_UNREADABLE, message, remedy))
         except Exception as error:
-            findings.append(
-                fail(name, f"could not be looked at ({type(error).__name__})", "see the other findings")
-            )
+            message = f"this check failed ({type(error).__name__})"
+            findings.append(fail(name, FindingCode.CHECK_FAILED, message, "see the other findings"))
     return findings

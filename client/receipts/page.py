@@ -1,4 +1,4 @@
-"""A hospital's receipts as a page that needs nothing from elsewhere, as JSON, and as lines for a terminal."""
+"""Receipts of a hospital as a self-contained HTML page, as JSON, and as lines for a terminal."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from client.receipts.receipt import Receipt, Verified
+from client.receipts.receipt import Receipt, VerifiedReceipts
 from client.receipts.verification import verify_at_site
 from client.site_folder.keys import fingerprint, read_public_key
 from client.site_folder.places import Home
@@ -30,69 +30,69 @@ VERDICTS = {
 }
 
 
-NOT_WITNESSED = "They are not witnessed outside the folder: an older copy would look the same."
+NOT_COUNTED_OUTSIDE = "They are not counted outside the folder: an older copy would look the same."
 
 
-def read_receipts(home: Home) -> Verified:
-    """The site's receipts, verified with its own public key; none before the first message.
+def read_receipts(home: Home) -> VerifiedReceipts:
+    """Read and verify the site's receipts; none before the first message.
 
     Raises:
-        InputError: if they are not as they were written, or behind what is known outside the site folder.
+        InputError: if they are not as they were written, or behind the count outside the site folder.
     """
     return verify_at_site(home.receipts, read_public_key(home.public_key))
 
 
-def page(home: Home, found: Verified) -> str:
-    """One HTML page, without scripts and without anything from another place."""
+def page(home: Home, verified: VerifiedReceipts) -> str:
+    """Write one HTML page, without scripts and without anything loaded from elsewhere."""
     templates = Environment(
         loader=PackageLoader("client.receipts"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     return templates.get_template("receipts.html.j2").render(
         site=parse_site_file(home.folder).name,
-        receipts=found.receipts,
+        receipts=verified.receipts,
         kinds=KINDS,
         verdicts=VERDICTS,
-        counts=Counter(one.verdict for one in found.receipts),
-        total=sum(one.size_bytes for one in found.receipts),
+        counts=Counter(receipt.verdict for receipt in verified.receipts),
+        total=sum(receipt.size_bytes for receipt in verified.receipts),
         fingerprint=fingerprint(read_public_key(home.public_key)),
-        state=verdict(found),
+        state=verdict(verified),
     )
 
 
-def verdict(found: Verified) -> str:
-    """What verification found, in a sentence."""
-    count = f"{len(found.receipts)} receipt{'' if len(found.receipts) == 1 else 's'}"
-    if not found.receipts:
-        return f"{count}, and none is known outside the folder."
+def verdict(verified: VerifiedReceipts) -> str:
+    """Write the outcome of verification in sentences."""
+    count = f"{len(verified.receipts)} receipt{'' if len(verified.receipts) == 1 else 's'}"
+    if not verified.receipts:
+        return f"{count}, and none is counted outside the folder."
     sentences = [f"{count}: chain, signatures and end are whole."]
-    if found.outside is None:
-        sentences.append(NOT_WITNESSED)
-    elif found.outside < len(found.receipts):
-        last = len(found.receipts) - found.outside
+    if verified.outside is None:
+        sentences.append(NOT_COUNTED_OUTSIDE)
+    elif verified.outside < len(verified.receipts):
+        last = len(verified.receipts) - verified.outside
         sentences.append(f"The last {last} are not yet counted outside the folder.")
-    if found.unwitnessed:
-        last = found.unwitnessed
+    if verified.beyond_head:
+        last = verified.beyond_head
         sentences.append(f"The last {last} came before a crash and are not yet counted in the head file.")
     return " ".join(sentences)
 
 
-def as_data(found: Verified) -> list[dict[str, Any]]:
-    """The receipts as plain data."""
-    return [one.model_dump(mode="json") for one in found.receipts]
+def as_data(verified: VerifiedReceipts) -> list[dict[str, Any]]:
+    """Receipts as plain data."""
+    return [receipt.model_dump(mode="json") for receipt in verified.receipts]
 
 
 def as_lines(receipts: Sequence[Receipt]) -> list[str]:
-    """A line per receipt."""
-    return [_line(one) for one in receipts]
+    """Write a line per receipt."""
+    return [_line(receipt) for receipt in receipts]
 
 
-def _line(one: Receipt) -> str:
-    parts = [f"{one.number:>5}", one.at[:19], one.verdict, one.message]
-    parts += [] if one.round is None else [f"round {one.round}"]
-    parts += [one.reason] if one.reason else []
-    parts.append(f"{one.size_bytes:,} bytes")
-    if one.update_norm is not None:
-        parts.append(f"update norm {one.update_norm:.4g}")
-    if one.epsilon_before is not None and one.epsilon_after is not None:
-        parts.append(f"epsilon {one.epsilon_before:.3f} -> {one.epsilon_after:.3f}")
+def _line(receipt: Receipt) -> str:
+    parts = [f"{receipt.number:>5}", receipt.at[:19], receipt.verdict, receipt.message]
+    parts += [] if receipt.round is None else [f"round {receipt.round}"]
+    parts += [receipt.reason] if receipt.reason else []
+    parts.append(f"{receipt.size_bytes:,} bytes")
+    if receipt.update_norm is not None:
+        parts.append(f"update norm {receipt.update_norm:.4g}")
+    if receipt.epsilon_before is not None and receipt.epsilon_after is not None:
+        parts.append(f"epsilon {receipt.epsilon_before:.3f} -> {receipt.epsilon_after:.3f}")
     return "  ".join(parts)

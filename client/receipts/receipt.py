@@ -1,4 +1,4 @@
-"""One signed receipt, and the outcome of verifying a book of them."""
+"""Receipt of one message, and the outcome of verifying all of them."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Receipt(BaseModel):
-    """What left in answer to one request.
+    """Record of the message that left in answer to one request.
 
     Attributes:
         number: 1 for the first; 0 until it is appended.
@@ -22,7 +22,7 @@ class Receipt(BaseModel):
         verdict: of the gate, with its `reason`.
         arrays: record/name -> shape.
         numbers: record -> name -> number, as they left.
-        suppressed: tasks whose pairs were too few to be told.
+        suppressed: tasks with too few pairs, whose numbers did not leave.
         size_bytes: of the content as it left.
         sha256: of the content as it left (`client.flower.internals.weigh`).
         update_norm: Euclidean norm of the weights' change.
@@ -56,17 +56,17 @@ class Receipt(BaseModel):
 
 
 @dataclass(frozen=True)
-class Verified:
+class VerifiedReceipts:
     """Receipts that are whole.
 
     Attributes:
         receipts: the first one first.
-        unwitnessed: how many at the end the head file does not yet count, as after a crash between the two files.
+        beyond_head: number at the end that the head file does not count yet, as after a crash between the two files.
         hashes: of the receipts.
-        outside: how many the count outside the site folder tells of; None if it was not asked, or is not there.
+        outside: number that the count outside the site folder knows; None if it was not read, or does not exist.
     """
 
     receipts: tuple[Receipt, ...]
-    unwitnessed: int
+    beyond_head: int
     hashes: tuple[str, ...] = ()
     outside: int | None = None

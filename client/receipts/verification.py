@@ -8,7 +8,7 @@ from client.chained_log.lines import whole_lines
 from client.receipts.head import head_path, read_head
 from client.receipts.line import NO_RECEIPTS, REMEDY, read_line
 from client.receipts.outside_count import OutsideCount, outside_count_path, read_outside_count
-from client.receipts.receipt import Receipt, Verified
+from client.receipts.receipt import Receipt, VerifiedReceipts
 from client.site_folder.keys import PublicKey, fingerprint, read_public_key
 from common.errors import InputError, IntegrityError, MissingFileError
 
@@ -16,7 +16,7 @@ ARCHIVED = "-until-"
 """Text between the folder's name and the time in the name of a folder to which an old key's receipts move."""
 
 
-def verify(path: Path, key: PublicKey) -> Verified:
+def verify(path: Path, key: PublicKey) -> VerifiedReceipts:
     """Check a file of receipts with its head file, by the public key alone.
 
     Raises:
@@ -43,10 +43,10 @@ def verify(path: Path, key: PublicKey) -> Verified:
     if head.count > len(receipts):
         missing = head.count - len(receipts)
         raise IntegrityError(str(path), f"{missing} receipts are missing at the end", REMEDY)
-    return Verified(tuple(receipts), len(receipts) - head.count, tuple(hashes))
+    return VerifiedReceipts(tuple(receipts), len(receipts) - head.count, tuple(hashes))
 
 
-def verify_at_site(path: Path, key: PublicKey) -> Verified:
+def verify_at_site(path: Path, key: PublicKey) -> VerifiedReceipts:
     """Check receipts where they were written: with the count outside the site folder too.
 
     No files at all are no receipts, if nothing outside counts any.
@@ -55,7 +55,7 @@ def verify_at_site(path: Path, key: PublicKey) -> Verified:
         InputError: with the first thing that is not as it should be.
     """
     empty = not path.exists() and not head_path(path).exists()
-    verified = Verified((), 0) if empty else verify(path, key)
+    verified = VerifiedReceipts((), 0) if empty else verify(path, key)
     count = read_outside_count(path)
     if count is None:
         return verified

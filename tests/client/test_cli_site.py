@@ -178,7 +178,7 @@ def test_nothing_starts_without_an_approval(site: Path) -> None:
     done = ask("site", "start", site)
     assert done.exit_code == 2
     assert "site approve" in done.stderr
-    assert ask("site", "stop", site).output == "It does not run.\n"
+    assert ask("site", "stop", site).output == "The site does not run.\n"
 
 
 def sent(site: Path, count: int) -> None:
@@ -259,7 +259,7 @@ def test_what_a_killed_supervisor_left_running_is_told_and_ended(site: Path) -> 
         wanted = "The supervisor had been killed; ended what it had left running: supernode.\n"
         assert ask("site", "stop", site).output == wanted
         assert birth_of(pid) is None
-        assert ask("site", "stop", site).output == "It does not run.\n"
+        assert ask("site", "stop", site).output == "The site does not run.\n"
     assert "still run" not in ask("site", "status", site).output
 
 
@@ -268,7 +268,7 @@ def test_receipts_that_were_removed_are_missed_by_every_command(site: Path) -> N
     shutil.rmtree(Home(site).receipts.parent)
     done = ask("site", "receipts", site)
     assert done.exit_code == 2
-    assert "rolled back or removed: there are 0, and outside this folder 3 are known" in done.stderr
+    assert "outside this folder 3 are counted" in done.stderr
     assert "receipts: NOT WHOLE" in ask("site", "status", site).output
     doctor = json.loads(ask("site", "doctor", site, "--json").output)
     assert [one["level"] for one in doctor if one["check"] == "receipts"] == ["fail"]

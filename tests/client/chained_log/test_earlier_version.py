@@ -66,7 +66,7 @@ def test_its_receipts_verify(site: Path) -> None:
     receipts = site / "receipts" / "receipts.jsonl"
     verified = verify(receipts, key)
     assert [receipt.request for receipt in verified.receipts] == ["m0", "m1", "m2"]
-    assert verified.unwitnessed == 0
+    assert verified.beyond_head == 0
     assert verify_at_site(receipts, key).outside == 3
 
 

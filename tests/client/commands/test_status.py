@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from client.commands.status import Status, status, status_lines
+from client.commands.status import SiteStatus, status, status_lines
 from client.runtime.services import SUPEREXEC, SUPERNODE, state_file
 from client.site_folder.keys import fingerprint, read_public_key
 from client.site_folder.places import Home
@@ -45,7 +45,7 @@ def test_services_are_told_apart(approved: Home, answering: bool) -> None:
     supervisor = State(pid=os.getpid(), birth=birth, services=services)
     write_whole(state_file(approved), supervisor.model_dump_json().encode())
     found = status(approved, answers=lambda *_: answering)
-    assert Status.model_validate_json(found.model_dump_json()) == found
+    assert SiteStatus.model_validate_json(found.model_dump_json()) == found
     assert (found.running, found.answering) == (True, answering)
     head, _, federation, node, executor, _ = status_lines(found)
     assert ": running, node key SHA256:" in head

@@ -7,7 +7,7 @@ import pytest
 
 from client.doctor import connection as reach
 from client.doctor.examination import CHECKS, examine, findings_lines
-from client.doctor.finding import Finding, made
+from client.doctor.finding import Finding, run_checks
 from client.site_folder.places import Home
 from common.files import write_whole
 
@@ -37,6 +37,10 @@ def home(approved: Home, authority: Authority) -> Home:
 
 def levels(findings: list[Finding]) -> dict[str, str]:
     return {finding.check: finding.level for finding in findings}
+
+
+def codes(findings: list[Finding]) -> dict[str, str]:
+    return {finding.check: finding.code for finding in findings}
 
 
 def test_a_site_that_is_ready_has_nothing_to_mend(home: Home, authority: Authority) -> None:
@@ -79,10 +83,15 @@ def test_every_failure_has_a_remedy(home: Home) -> None:
 def test_another_version_than_the_one_approved(home: Home) -> None:
     approval = json.loads(home.approval.read_text())
     home.approval.write_text(json.dumps(approval | {"version": "0.0.1"}))
-    assert levels(made([("federation", dict(CHECKS)["federation"])], home))["version"] == "fail"
+    assert (
+        codes(run_checks([("federation", dict(CHECKS)["federation"])], home))["version"] == "version-differs"
+    )
 
 
 def test_a_site_file_that_approves_another_hash(home: Home, hospital: "Hospital") -> None:
     hospital.site.site["approved"] = "0" * 64
     hospital.write()
-    assert levels(made([("federation", dict(CHECKS)["federation"])], home))["federation"] == "fail"
+    assert (
+        codes(run_checks([("federation", dict(CHECKS)["federation"])], home))["federation"]
+        == "approval-differs"
+    )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from client.doctor.finding import FindingCode
 from client.doctor.port import port
 from client.runtime.local_port import LOOPBACK
 from client.runtime.services import state_file
@@ -54,20 +55,20 @@ def test_a_port_that_nobody_uses_is_free(tmp_path: Path, listening: socket.socke
     home = home_at(tmp_path, number(listening))
     listening.close()
     (found,) = port(home)
-    assert (found.level, "free" in found.told) == ("ok", True)
+    assert (found.level, found.code) == ("ok", FindingCode.OK)
 
 
 def test_a_port_that_another_uses(tmp_path: Path, listening: socket.socket) -> None:
     (found,) = port(home_at(tmp_path, number(listening)))
-    assert (found.level, "something else" in found.told) == ("fail", True)
-    assert "connection.json" in found.remedy
+    assert (found.level, found.code) == ("fail", FindingCode.PORT_TAKEN)
+    assert str(tmp_path) in found.remedy
 
 
 def test_the_running_sites_own_port(tmp_path: Path, listening: socket.socket) -> None:
     home = home_at(tmp_path, number(listening))
     supervised_by(home, os.getpid())
     (found,) = port(home)
-    assert (found.level, "in use by this site" in found.told) == ("ok", True)
+    assert (found.level, found.code) == ("ok", FindingCode.OK)
 
 
 def test_a_port_that_a_process_of_the_site_uses(tmp_path: Path) -> None:

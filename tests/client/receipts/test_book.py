@@ -36,9 +36,9 @@ def test_a_crash_between_receipt_and_head_is_no_loss(path: Path, public: PublicK
     head = head_path(path).read_bytes()
     append(path, receipt(6), read_key(keys / "own"))
     head_path(path).write_bytes(head)
-    assert verify(path, public).unwitnessed == 1
+    assert verify(path, public).beyond_head == 1
     assert append(path, receipt(7), read_key(keys / "own")).number == 7
-    assert verify(path, public).unwitnessed == 0
+    assert verify(path, public).beyond_head == 0
 
 
 def test_a_line_that_a_crash_left_unfinished_is_cut_off(path: Path, public: PublicKey, keys: Path) -> None:

@@ -5,8 +5,8 @@ import pytest
 
 from client.receipts.book import append
 from client.receipts.outside_count import outside_count_path
-from client.receipts.page import as_data, as_lines, page, read_receipts, verdict
-from client.receipts.receipt import Receipt, Verified
+from client.receipts.page import NOT_COUNTED_OUTSIDE, as_data, as_lines, page, read_receipts, verdict
+from client.receipts.receipt import Receipt, VerifiedReceipts
 from client.site_folder.keys import new_key, read_key
 from client.site_folder.places import Home
 from client.site_folder.site_file import SITE_FILE
@@ -36,7 +36,7 @@ def home(tmp_path: Path) -> Home:
     return home
 
 
-def written(home: Home, *changes: dict[str, Any]) -> Verified:
+def written(home: Home, *changes: dict[str, Any]) -> VerifiedReceipts:
     for number, change in enumerate(changes, start=1):
         append(home.receipts, Receipt(**{**PASSED, "round": number, **change}), read_key(home.key))
     return read_receipts(home)
@@ -46,7 +46,8 @@ def test_before_the_first_message_there_is_nothing_and_nothing_wrong(home: Home)
     found = read_receipts(home)
     assert found.receipts == ()
     assert not home.receipts.parent.exists()
-    assert verdict(found) == "0 receipts, and none is known outside the folder."
+    assert (found.beyond_head, found.outside) == (0, None)
+    assert verdict(found).startswith("0 receipts")
     assert "0 messages, 0 bytes" in page(home, found)
 
 
@@ -101,24 +102,24 @@ def test_lines_and_data_tell_the_same(home: Home) -> None:
 
 
 def test_receipts_the_head_does_not_count_are_said(home: Home) -> None:
-    found = Verified(written(home, {}).receipts, 1)
+    found = VerifiedReceipts(written(home, {}).receipts, 1)
     assert verdict(found).endswith("The last 1 came before a crash and are not yet counted in the head file.")
 
 
-def test_what_is_not_witnessed_outside_the_folder_is_said(home: Home) -> None:
+def test_receipts_that_are_not_counted_outside_the_folder_are_named(home: Home) -> None:
     assert "outside" not in verdict(written(home, {}, {}))
     behind = outside_count_path(home.receipts).read_bytes()
     written(home, {})
     outside_count_path(home.receipts).write_bytes(behind)
     assert verdict(read_receipts(home)).endswith("The last 1 are not yet counted outside the folder.")
     outside_count_path(home.receipts).unlink()
-    assert "not witnessed outside the folder" in verdict(read_receipts(home))
-    assert "not witnessed outside the folder" in page(home, read_receipts(home))
+    assert NOT_COUNTED_OUTSIDE in verdict(read_receipts(home))
+    assert NOT_COUNTED_OUTSIDE in page(home, read_receipts(home))
 
 
 def test_a_page_claims_no_more_than_a_copy_can_show(home: Home) -> None:
-    told = " ".join(page(home, written(home, {})).split())
-    assert "Whether the copy is the latest only the hospital itself can tell" in told
+    text = " ".join(page(home, written(home, {})).split())
+    assert "Only the hospital itself can see whether the copy is the latest" in text
 
 
 def test_an_empty_folder_is_no_failure(home: Home) -> None:

@@ -20,7 +20,7 @@ def test_receipts_are_kept_in_order(path: Path, public: PublicKey) -> None:
     assert found.receipts[0].model_copy(update={"number": 0, "at": ""}) == receipt().model_copy(
         update={"at": ""}
     )
-    assert found.unwitnessed == 0
+    assert found.beyond_head == 0
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from client.runtime import local_port
-from client.runtime.local_port import LOOPBACK, checked, choose, is_free, require_free
+from client.runtime.local_port import LOOPBACK, choose_port, is_free, require_free, require_usable
 from client.runtime.services import start
 from client.site_folder.places import Connection, Home
-from common.errors import InputError
+from common.errors import InputError, OptionError
 from common.files import write_whole
 
 
@@ -40,31 +40,31 @@ def test_a_port_is_free_until_something_listens(taken: int) -> None:
 
 def test_the_default_is_chosen_where_it_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local_port, "is_free", lambda port: True)
-    assert choose() == local_port.DEFAULT == 9094
+    assert choose_port() == local_port.DEFAULT == 9094
 
 
 def test_the_next_free_port_is_chosen_where_the_default_is_taken(
     taken: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local_port, "DEFAULT", taken)
-    assert taken < choose() < taken + local_port.TRIED
+    assert taken < choose_port() < taken + local_port.TRIED
 
 
 def test_where_no_port_is_free_one_must_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local_port, "is_free", lambda port: False)
     with pytest.raises(InputError, match="--port"):
-        choose()
+        choose_port()
 
 
 @pytest.mark.parametrize("port", [-1, 0, 80, 1023, 65536, 10**9])
 def test_a_port_out_of_range_is_refused(port: int) -> None:
-    with pytest.raises(InputError, match="1024 to 65535"):
-        checked(port)
+    with pytest.raises(OptionError):
+        require_usable(port)
 
 
 @pytest.mark.parametrize("port", [1024, 9094, 65535])
 def test_a_port_in_range_is_taken(port: int) -> None:
-    assert checked(port) == port
+    require_usable(port)
 
 
 def test_a_site_whose_port_is_taken_starts_nothing(tmp_path: Path, taken: int) -> None:
