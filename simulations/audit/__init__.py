@@ -1,1 +1,1 @@
-"""What a trained model gives away: membership inference, and a lower bound on epsilon from one run."""
+"""Privacy audit: membership inference, and a lower bound on epsilon; start with audit.py."""

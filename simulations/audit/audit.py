@@ -1,9 +1,9 @@
-"""The audit: synthetic patients of one hospital, each way of training attacked, and what came of it."""
+"""Privacy audit on synthetic patients of one hospital, for every way of training."""
 
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +18,14 @@ from common.patients.preprocessing import combine, site_statistics
 from common.tasks.scoring import HEADLINE
 from simulations.audit.membership import FEWEST, Targets, lira_scores, loss_scores, mean_losses, train_targets
 from simulations.audit.one_run import audit_one_run
-from simulations.audit.report import Attack, Audit, Canaries, Figure, Row
+from simulations.audit.report import Attack, Audit, Row
 from simulations.audit.roc import auc, curve, over_targets, true_positives
-from simulations.audit.training_setups import Setting, compared
+from simulations.audit.training_setups import TrainingSetup, compared
 from simulations.cohorts.synthetic import write_synthetic
 from simulations.results.machine import machine
 
 OTHERS = 300
-"""Patients that no model is trained on, to measure what it is good for."""
+"""Number of patients that no model is trained on, for its scores."""
 
 
 BATCH_SIZE = 32
@@ -39,7 +39,7 @@ _POINTS = 400
 
 @dataclass(frozen=True)
 class Request:
-    """What to audit: how many synthetic patients, models, rounds and canaries, and at which epsilons."""
+    """Settings of an audit: numbers of patients, models, rounds and canaries, and epsilons."""
 
     epsilons: tuple[float, ...] = (8.0, 1.0)
     delta: float = 1e-3
@@ -51,7 +51,7 @@ class Request:
     command: str = "consilium privacy audit"
 
     def check(self) -> None:
-        """Refuse what gives no figures.
+        """Refuse settings that give no figures.
 
         Raises:
             InputError: naming the option.
@@ -68,7 +68,7 @@ class Request:
 
 @dataclass(frozen=True)
 class _Hospital:
-    """Standardised patients: those the models are trained on, and others."""
+    """Standardised patients: those who train the models, and others."""
 
     federation: Federation
     folder: Path
@@ -78,7 +78,7 @@ class _Hospital:
 
 
 def run_audit(request: Request, say: Callable[[str], None] = lambda text: None) -> Audit:
-    """Train and attack; `say` is told what is being done.
+    """Train and attack models; `say` is called with the progress.
 
     Raises:
         InputError: for a request that gives no figures.
@@ -88,8 +88,8 @@ def run_audit(request: Request, say: Callable[[str], None] = lambda text: None) 
     with tempfile.TemporaryDirectory() as folder:
         hospital = _hospital(Path(folder) / "cohort", request)
         members = max(1, request.patients // 2)
-        settings = compared(hospital.federation, request.epsilons, request.delta, members)
-        rows = tuple(_row(hospital, setting, request, say) for setting in settings)
+        setups = compared(hospital.federation, request.epsilons, request.delta, members)
+        rows = tuple(_row(hospital, setup, request, say) for setup in setups)
     return Audit(
         command=request.command,
         machine=machine(),
@@ -105,7 +105,10 @@ def run_audit(request: Request, say: Callable[[str], None] = lambda text: None) 
 
 
 def _hospital(folder: Path, request: Request) -> _Hospital:
-    """One hospital's patients, scaled by sums over all of them, so that scaling tells nobody who was trained on."""
+    """Write one hospital's patients, scaled by sums over all of them.
+
+    So the scaling does not reveal who was trained on.
+    """
     write_synthetic(
         folder, sites=1, patients=request.patients + OTHERS, seed=request.seed, shift=0.0, lacking=0.0
     )
@@ -124,28 +127,28 @@ def _hospital(folder: Path, request: Request) -> _Hospital:
     )
 
 
-def _row(hospital: _Hospital, setting: Setting, request: Request, say: Callable[[str], None]) -> Row:
+def _row(hospital: _Hospital, setup: TrainingSetup, request: Request, say: Callable[[str], None]) -> Row:
     started = time.monotonic()
     trained = 0
 
-    def done() -> None:
+    def count_model() -> None:
         nonlocal trained
         trained += 1
-        say(f"{setting.name}: {trained} of {request.models} models trained")
+        say(f"{setup.name}: {trained} of {request.models} models trained")
 
     targets = train_targets(
-        setting,
+        setup,
         hospital.folder,
         hospital.patients,
         hospital.others,
         hospital.cuts,
         request.models,
         request.seed,
-        done,
+        count_model,
     )
-    say(f"{setting.name}: one run with {request.canaries} canaries")
+    say(f"{setup.name}: one run with {request.canaries} canaries")
     one_run = audit_one_run(
-        setting,
+        setup,
         hospital.folder,
         hospital.patients,
         hospital.cuts,
@@ -153,16 +156,18 @@ def _row(hospital: _Hospital, setting: Setting, request: Request, say: Callable[
         request.delta,
         request.seed,
     )
-    privacy = setting.federation.privacy
+    privacy = setup.federation.privacy
     member_loss, other_loss = mean_losses(targets)
     return Row(
-        name=setting.name,
-        claimed=setting.epsilon,
+        name=setup.name,
+        claimed=setup.epsilon,
         noise_multiplier=None if privacy is None else privacy.noise_multiplier,
         loss=_attack(targets, loss_scores(targets), request.seed),
         lira=_attack(targets, lira_scores(targets), request.seed),
-        one_run=Canaries(**asdict(one_run)),
-        scores={task: (float(each.mean()), float(each.std(ddof=1))) for task, each in targets.scores.items()},
+        one_run=one_run,
+        scores={
+            task: (float(score.mean()), float(score.std(ddof=1))) for task, score in targets.scores.items()
+        },
         member_loss=member_loss,
         other_loss=other_loss,
         seconds=time.monotonic() - started,
@@ -174,13 +179,13 @@ def _attack(targets: Targets, scores: NDArray[np.float64], seed: int) -> Attack:
     area = over_targets(auc, members, list(scores), seed)
     rate = over_targets(true_positives, members, list(scores), seed)
     return Attack(
-        auc=Figure(**asdict(area)),
-        true_positives=Figure(**asdict(rate)),
+        auc=area,
+        true_positives=rate,
         curve=_thinned(*curve(targets.members.ravel(), scores.ravel())),
     )
 
 
 def _thinned(false: NDArray[np.float64], true: NDArray[np.float64]) -> tuple[tuple[float, float], ...]:
-    """At most `_POINTS` points of a curve, evenly spread over the logarithm of its places."""
-    places = np.unique(np.geomspace(1, len(false), _POINTS).astype(int) - 1)
-    return tuple((float(false[place]), float(true[place])) for place in places)
+    """Thin a curve to at most `_POINTS` points, evenly spread over the logarithm of the index."""
+    indices = np.unique(np.geomspace(1, len(false), _POINTS).astype(int) - 1)
+    return tuple((float(false[index]), float(true[index])) for index in indices)

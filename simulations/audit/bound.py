@@ -1,6 +1,8 @@
-"""A lower bound on epsilon from one training run (Steinke, Nasr & Jagielski 2023, NeurIPS, Theorem 5.2 and appendix D).
+"""Lower bound on epsilon from one training run.
 
-Each of m canaries is in the training data by its own fair coin. From what the run released an attacker guesses for r
+It is theorem 5.2 and appendix D of Steinke, Nasr & Jagielski (2023, NeurIPS).
+
+Each of m canaries is in the training data by its own fair coin. From the releases of the run an attacker guesses for r
 of them, known beforehand or not, whether they were in, and is right v times. If the run is (epsilon, delta)-private
 for one patient more or less, then with W ~ Binomial(r, 1 / (1 + exp(-epsilon)))
 
@@ -24,7 +26,7 @@ _TOLERANCE = 1e-4
 
 
 def p_value(canaries: int, guesses: int, correct: int, epsilon: float, delta: float) -> float:
-    """Most probability that (epsilon, delta) leaves to `correct` right guesses or more.
+    """Largest probability that (epsilon, delta) leaves to `correct` or more right guesses.
 
     Raises:
         ValueError: unless 0 <= correct <= guesses <= canaries.
@@ -43,7 +45,7 @@ def p_value(canaries: int, guesses: int, correct: int, epsilon: float, delta: fl
 def epsilon_bound(
     canaries: int, guesses: int, correct: int, delta: float, confidence: float = CONFIDENCE
 ) -> float:
-    """The largest epsilon that so many right guesses refute at `delta`, 0 if none."""
+    """Largest epsilon that so many right guesses refute at `delta`; 0 if they refute none."""
     low, high = 0.0, _LARGEST
     if p_value(canaries, guesses, correct, low, delta) > 1 - confidence:
         return 0.0

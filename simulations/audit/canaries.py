@@ -1,7 +1,7 @@
-"""Patients made to be found: extreme, contradictory, and each unlike all others.
+"""Canary patients of the audit: extreme, contradictory, and unlike one another.
 
-Differential privacy is promised for every patient that the model accepts, so the audit inserts those that would leave
-the clearest trace: all values at the end of the standardised range with random signs, and labels drawn regardless of
+Differential privacy is promised for every patient that the model accepts, so the audit inserts patients who leave the
+clearest trace: all values at the end of the standardised range with random signs, and labels drawn regardless of
 them. Their gradients are far above any clip norm. In many columns random signs are nearly orthogonal, and so are the
 gradients, which contain the values as a factor: one canary's trace is not covered by another's.
 """
@@ -19,13 +19,13 @@ from common.patients.preprocessing import LARGEST
 def make_canaries(
     federation: Federation, cuts: dict[str, Tensor], count: int, rng: np.random.Generator
 ) -> PatientBatch:
-    """`count` standardised patients with every modality observed and every task labelled.
+    """Make `count` standardised patients with every modality observed and every task labelled.
 
     Args:
-        federation: the agreement they are patients of.
-        cuts: survival task -> ends of its hazard intervals: times are drawn up to the last.
-        count: how many.
-        rng: of signs and labels.
+        federation: agreement of the patients.
+        cuts: survival task -> ends of its hazard intervals; times are drawn up to the last end.
+        count: number of canaries.
+        rng: generator of signs and labels.
     """
     values, observed, labels, labelled = {}, {}, {}, {}
     for modality in federation.modalities:
@@ -41,7 +41,10 @@ def make_canaries(
 def _labels(
     task: Task, cuts: dict[str, Tensor], count: int, rng: np.random.Generator
 ) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    """[count, columns]; a survival time is an event, or a censoring where next to nothing happens before it."""
+    """Labels [count, columns] drawn regardless of the values.
+
+    A survival time is an event, or a censoring before which next to nothing happens.
+    """
     if isinstance(task, SurvivalTask):
         time = rng.random(count) * float(cuts[task.name][-1])
         return np.stack([time, rng.integers(2, size=count)], axis=1).astype(np.float64)

@@ -1,4 +1,4 @@
-"""What `consilium privacy audit` does: run, print, write, and judge."""
+"""Command `consilium privacy audit`: run, print, write and judge an audit."""
 
 from pathlib import Path
 
@@ -6,11 +6,11 @@ import torch
 from rich.console import Console
 
 from simulations.audit.audit import Request, run_audit
-from simulations.audit.table import show
+from simulations.audit.table import print_audit
 
 
 def audit(request: Request, out: Path | None, console: Console | None = None) -> bool:
-    """Print an audit, write `audit.json` and `roc.svg` to `out`; whether every claim stands.
+    """Print an audit, write `audit.json` and `roc.svg`, and return whether every claim stands.
 
     Raises:
         InputError: for a request that gives no figures.
@@ -22,13 +22,13 @@ def audit(request: Request, out: Path | None, console: Console | None = None) ->
         out.mkdir(parents=True, exist_ok=True)
     if console.is_terminal:
         with console.status("starting") as status:
-            found = run_audit(request, status.update)
+            measured = run_audit(request, status.update)
     else:
-        found = run_audit(request)
-    show(found, console)
+        measured = run_audit(request)
+    print_audit(measured, console)
     if out is not None:
         from simulations.audit.roc_plot import write_roc
 
-        found.write(out)
-        write_roc(found, out)
-    return not any(row.refuted for row in found.rows)
+        measured.write(out)
+        write_roc(measured, out)
+    return not any(row.refuted for row in measured.rows)

@@ -1,6 +1,8 @@
-"""What a coordinator learns of canaries from the weights of every round: the strongest attacker that DP reckons with.
+"""Attack on canaries by a coordinator who sees the weights of every round.
 
-The attacker knows every patient and every canary, only not which canaries were put in. In round r the coordinator sends
+This is the strongest attacker that differential privacy reckons with.
+
+The attacker knows every patient and every canary, but not which canaries were put in. In round r the coordinator sends
 weights w_r and receives w_r - rate_r / B (sum of clipped gradients + noise). So
 
     y_r = (weights sent - weights received) B / rate_r - q K_r = sum_i b_ir g_ir + noise,
@@ -40,35 +42,35 @@ AT_ONCE = 64
 
 
 _RANK = 1e-9
-"""Directions with a smaller share of the largest eigenvalue are rounding."""
+"""Smallest share of the largest eigenvalue; directions below it are rounding."""
 
 
 def watched_shares(
     model: FederatedModel,
     inserted: PatientBatch,
-    known: PatientBatch,
+    regular: PatientBatch,
     canaries: PatientBatch,
     federation: Federation,
     cuts: dict[str, Tensor],
     seed: int,
 ) -> NDArray[np.float64]:
-    """Train the model in place on `inserted` patients; each canary's share [m] as the coordinator estimates it.
+    """Train the model in place on `inserted` patients, and estimate every canary's share [m].
 
     Args:
-        model: first weights.
-        inserted: who takes part: the known patients and some of the canaries.
-        known: patients who take part for sure.
+        model: model with its first weights.
+        inserted: patients who take part: the regular ones and some of the canaries.
+        regular: patients who take part for sure.
         canaries: m patients who may take part.
-        federation: the agreement, with or without privacy.
+        federation: agreement, with or without privacy.
         cuts: hazard intervals.
-        seed: of training without privacy.
+        seed: seed of training without privacy.
     """
     gram = torch.zeros(len(canaries), len(canaries), dtype=torch.float64)
     seen = torch.zeros(len(canaries), dtype=torch.float64)
     for round_ in rounds_of(federation, cuts, seed):
         sent = _flat(model)
         gradients = clipped_gradients(model, canaries, federation, cuts)
-        expected = _expected(model, known, federation, cuts)
+        expected = _expected(model, regular, federation, cuts)
         train_round(model, inserted, round_)
         update = (sent - _flat(model)) * _scale(federation, round_.number) - expected
         gram += (gradients @ gradients.t()).double()
@@ -77,7 +79,7 @@ def watched_shares(
 
 
 def _regressed(gram: Tensor, seen: Tensor) -> NDArray[np.float64]:
-    """Shares [m] from sum_r G_r G_r' [m, m] and sum_r G_r y_r [m].
+    """Regress shares [m] from sum_r G_r G_r' [m, m] and sum_r G_r y_r [m].
 
     In the eigenvectors of the first, with eigenvalues d, the right side has variances proportional to d^2 + lambda d.
     """
@@ -91,48 +93,50 @@ def _regressed(gram: Tensor, seen: Tensor) -> NDArray[np.float64]:
     spread = eigenvalues.square() + ridges[:, None] * eigenvalues
     likelihood = -(parts.square() / spread).mean(1).log() - spread.log().mean(1)
     best = ridges[likelihood.argmax()]
-    found: NDArray[np.float64] = (vectors @ (parts / (eigenvalues + best))).numpy()
-    return found
+    shares: NDArray[np.float64] = (vectors @ (parts / (eigenvalues + best))).numpy()
+    return shares
 
 
 def clipped_gradients(
     model: FederatedModel, batch: PatientBatch, federation: Federation, cuts: dict[str, Tensor]
 ) -> Tensor:
-    """[P, parameters] each patient's gradient at the weights as they are, clipped; of norm 1 without privacy."""
+    """[P, parameters] clipped gradient of each patient; of norm 1 without privacy."""
     rows = []
     for watching, loss, patients in _watched(model, batch, federation, cuts):
-        found = watching.per_patient(loss, patients)
-        formed = [
-            found[own].formed(patients) if own in found else own.new_zeros(patients, own.numel())
-            for own in watching.parameters
+        gradients_of = watching.per_patient(loss, patients)
+        columns = [
+            gradients_of[parameter].formed(patients).flatten(1)
+            if parameter in gradients_of
+            else parameter.new_zeros(patients, parameter.numel())
+            for parameter in watching.parameters
         ]
-        rows.append(torch.cat([own.flatten(1) for own in formed], dim=1))
-    gradients = torch.cat(rows)
-    norm = gradients.norm(dim=1, keepdim=True).clamp(min=1e-12)
+        rows.append(torch.cat(columns, dim=1))
+    stacked = torch.cat(rows)
+    norm = stacked.norm(dim=1, keepdim=True).clamp(min=1e-12)
     longest = norm if federation.privacy is None else norm.clamp(min=federation.privacy.clip_norm)
     limit = 1.0 if federation.privacy is None else federation.privacy.clip_norm
-    clipped: Tensor = gradients * (limit / longest)
+    clipped: Tensor = stacked * (limit / longest)
     return clipped
 
 
 def _expected(
-    model: FederatedModel, known: PatientBatch, federation: Federation, cuts: dict[str, Tensor]
+    model: FederatedModel, regular: PatientBatch, federation: Federation, cuts: dict[str, Tensor]
 ) -> Tensor:
-    """[parameters] what the known patients add to a step on average; nothing that can be told without privacy."""
+    """[parameters] mean sum of the regular patients in a step; 0 without privacy."""
     privacy = federation.privacy
     if privacy is None:
         return torch.zeros(())
     total = torch.zeros_like(_flat(model))
-    for watching, loss, patients in _watched(model, known, federation, cuts):
+    for watching, loss, patients in _watched(model, regular, federation, cuts):
         sums = watching.clipped_sum(loss, patients, privacy.clip_norm)
-        total += torch.cat([own.flatten() for own in sums])
+        total += torch.cat([parameter_sum.flatten() for parameter_sum in sums])
     return privacy.sampling_rate * total
 
 
 def _watched(
     model: FederatedModel, batch: PatientBatch, federation: Federation, cuts: dict[str, Tensor]
 ) -> Iterator[tuple[PatientGradients, Callable[[], Tensor], int]]:
-    """`AT_ONCE` patients after another: what watches the model, their losses, and how many they are."""
+    """Yield gradients, loss and number of `AT_ONCE` patients at a time."""
     model.eval()
     with patient_gradients(model) as watching:
         for chosen in torch.arange(len(batch)).split(AT_ONCE):
@@ -142,11 +146,11 @@ def _watched(
 
 def _flat(model: FederatedModel) -> Tensor:
     """[parameters] float64, a copy."""
-    return torch.cat([own.detach().double().flatten() for own in model.parameters()])
+    return torch.cat([parameter.detach().double().flatten() for parameter in model.parameters()])
 
 
 def _scale(federation: Federation, round_: int) -> float:
-    """From a change of weights to the sum of clipped gradients of one step."""
+    """Factor from a change of weights to the sum of clipped gradients of one step."""
     privacy = federation.privacy
     if privacy is None:
         return 1.0

@@ -1,7 +1,7 @@
-"""Was this patient in the training data? Two attacks on the loss of a trained model.
+"""Membership inference: two attacks on the loss of a trained model.
 
-Every model is trained on a random half of the same patients, each patient by a fair coin, so that the other half are
-patients of the same hospital who were not in. Each model is attacked in turn, with the others as its shadows.
+A model is trained on a random half of the same patients, each patient by a fair coin, so that the other half are
+patients of the same hospital who were not in. The models are attacked in turn, with the others as shadows.
 
 - The loss attack (Yeom et al. 2018) takes a patient for a member if the loss is low: score -l.
 - LiRA (Carlini et al. 2022, online) asks whether the loss is low for this patient. With p = exp(-l), the patient's
@@ -26,7 +26,7 @@ from common.patients.batch import PatientBatch
 from common.tasks.objective import multitask_loss
 from common.tasks.prediction import prediction
 from common.tasks.scoring import headline
-from simulations.audit.training_setups import Setting, rounds_of, train_round
+from simulations.audit.training_setups import TrainingSetup, rounds_of, train_round
 
 Array = NDArray[np.float64]
 
@@ -38,12 +38,12 @@ SMALLEST_LOSS = 1e-9
 
 
 FEWEST = 4
-"""Models: of three shadows some have seen a patient, and some have not."""
+"""Least number of models: of three shadows some have seen a patient, and some have not."""
 
 
 @dataclass(frozen=True)
 class Targets:
-    """Trained models and what an attacker sees of them.
+    """Trained models as an attacker sees them.
 
     Attributes:
         members: [models, P] whether a patient was trained on.
@@ -57,7 +57,7 @@ class Targets:
 
 
 def train_targets(
-    setting: Setting,
+    setup: TrainingSetup,
     folder: Path,
     patients: PatientBatch,
     others: PatientBatch,
@@ -66,30 +66,30 @@ def train_targets(
     seed: int,
     done: Callable[[], None] = lambda: None,
 ) -> Targets:
-    """Train each model on its own half of the patients.
+    """Train models, each on a random half of the patients.
 
     Args:
-        setting: how to train.
-        folder: of the federation's public files.
+        setup: way of training.
+        folder: folder of the federation's public files.
         patients: standardised, P of them.
-        others: standardised patients to measure what the model is good for.
+        others: standardised patients for the scores of the models.
         cuts: hazard intervals.
-        models: how many.
-        seed: of coins and first weights; the same for all settings, so that they are attacked on the same halves.
+        models: number of models.
+        seed: seed of coins and first weights; the same for all settings, so that they are attacked on the same halves.
         done: called after each model.
     """
     members = np.random.default_rng(seed).random((models, len(patients))) < 0.5
-    federation = setting.federation
+    federation = setup.federation
     losses, scores = [], []
     for number, member in enumerate(members):
         model = build_model(federation, folder, seed + number)
-        own = patients.select(torch.from_numpy(member))
+        half = patients.select(torch.from_numpy(member))
         for round_ in rounds_of(federation, cuts, seed + number * federation.training.rounds):
-            train_round(model, own, round_)
+            train_round(model, half, round_)
         losses.append(_losses(model, patients, federation, cuts))
         scores.append(_held_out(model, others, federation, cuts))
         done()
-    by_task = {task.name: np.array([each[task.name] for each in scores]) for task in federation.tasks}
+    by_task = {task.name: np.array([score[task.name] for score in scores]) for task in federation.tasks}
     return Targets(members, np.stack(losses), by_task)
 
 
@@ -123,12 +123,15 @@ def _held_out(
 
 
 def loss_scores(targets: Targets) -> Array:
-    """[models, P] -l."""
+    """Scores [models, P] of the loss attack: -l."""
     return -targets.losses
 
 
 def lira_scores(targets: Targets) -> Array:
-    """[models, P] log-likelihood ratio of in against out; 0 where no shadow, or every shadow, has seen the patient."""
+    """Scores [models, P] of LiRA: log-likelihood ratio of in against out.
+
+    A score is 0 if no shadow or every shadow has seen the patient.
+    """
     phi = confidence(targets.losses)
     everyone = np.arange(len(phi))
     return np.stack(
@@ -140,7 +143,7 @@ def lira_scores(targets: Targets) -> Array:
 
 
 def confidence(losses: Array) -> Array:
-    """log(p / (1 - p)) of p = exp(-l), which is -log(exp(l) - 1), exact for small and large losses."""
+    """log(p / (1 - p)) of p = exp(-l): -log(exp(l) - 1), exact for small and large losses."""
     bounded = np.maximum(losses, SMALLEST_LOSS)
     transformed: Array = -bounded - np.log(-np.expm1(-bounded))
     return transformed
@@ -153,7 +156,10 @@ def _likelihood_ratio(phi: Array, shadows: Array, members: Mask) -> Array:
 
 
 def _fit(shadows: Array, chosen: Mask) -> tuple[Array, float]:
-    """Mean [P] over the chosen shadows of each patient, not-a-number without any, and one standard deviation."""
+    """Mean [P] over the chosen shadows of each patient, and one standard deviation.
+
+    The mean is not-a-number without a chosen shadow.
+    """
     count = chosen.sum(0)
     mean = np.divide((shadows * chosen).sum(0), count, out=np.full(len(count), np.nan), where=count > 0)
     squares = np.where(chosen, (shadows - mean) ** 2, 0.0).sum()
@@ -166,5 +172,5 @@ def _log_density(phi: Array, mean: Array, spread: float) -> Array:
 
 
 def mean_losses(targets: Targets) -> tuple[float, float]:
-    """Of members, and of patients who were not in."""
+    """Mean loss of members, and of patients who were not in."""
     return float(targets.losses[targets.members].mean()), float(targets.losses[~targets.members].mean())

@@ -1,36 +1,38 @@
-"""`audit.json`: every figure of an audit, and no patient's."""
+"""Record `audit.json`: all figures of an audit, and no patient's."""
 
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from common.files import write_whole
-from simulations.results.machine import Machine, Score
+from simulations.results.machine import Machine, Record, Score
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Figure(_Record):
-    """A figure over all attacked models, and its 95% interval over models."""
+class Estimate(Record):
+    """Figure over all attacked models, with its 95% interval over models."""
 
     value: float
     low: float
     high: float
 
 
-class Attack(_Record):
-    """How well an attack tells members from others; `curve` is its ROC, thinned: false-, true-positive rates."""
+class Attack(Record):
+    """Success of an attack; `curve` is its thinned ROC of (false-, true-positive rate)."""
 
-    auc: Figure
-    true_positives: Figure
+    auc: Estimate
+    true_positives: Estimate
     curve: tuple[tuple[float, float], ...]
 
 
-class Canaries(_Record):
-    """One run with canaries: `bound` is what refutes smaller epsilons, `ceiling` the most it could have been."""
+class CanaryRun(Record):
+    """Figures of one run with canaries.
+
+    Attributes:
+        canaries, guesses, correct: numbers of canaries, of guesses and of right guesses.
+        bound: lower bound on epsilon with 95% confidence, at the delta of the audit.
+        ceiling: bound if all guesses had been right; so many canaries cannot show a larger epsilon.
+    """
 
     canaries: int
     guesses: int
@@ -39,17 +41,17 @@ class Canaries(_Record):
     ceiling: float
 
 
-class Row(_Record):
-    """One way of training.
+class Row(Record):
+    """Figures of one way of training.
 
     Attributes:
         claimed: epsilon of the whole run by the accountants; None without privacy.
-        noise_multiplier: None without privacy.
-        loss, lira: the attacks.
-        one_run: canaries.
+        noise_multiplier: noise of training; None without privacy.
+        loss, lira: attacks on the loss.
+        one_run: run with canaries.
         scores: task -> mean and standard deviation over models of the headline metric on other patients.
-        member_loss, other_loss: mean loss of patients trained on, and of those who were not.
-        seconds: all of this row.
+        member_loss, other_loss: mean loss of patients who trained the models, and of others.
+        seconds: seconds for this row.
     """
 
     name: str
@@ -57,7 +59,7 @@ class Row(_Record):
     noise_multiplier: float | None
     loss: Attack
     lira: Attack
-    one_run: Canaries
+    one_run: CanaryRun
     scores: dict[str, tuple[float, float]]
     member_loss: float
     other_loss: float
@@ -65,12 +67,12 @@ class Row(_Record):
 
     @property
     def refuted(self) -> bool:
-        """Whether the run shows more than it claims to tell."""
+        """Return whether the run gives away more than it claims."""
         return self.claimed is not None and self.one_run.bound > self.claimed
 
 
-class Audit(_Record):
-    """The whole audit; `metrics` names each task's headline metric."""
+class Audit(Record):
+    """Whole audit; `metrics` names each task's headline metric."""
 
     date: datetime = Field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
     command: str

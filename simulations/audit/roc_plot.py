@@ -1,4 +1,4 @@
-"""The attacks' ROC curves on logarithmic axes, on which the few patients that are surely found can be seen."""
+"""ROC curves of the attacks on logarithmic axes, which show the few patients surely found."""
 
 import io
 from pathlib import Path
@@ -30,7 +30,7 @@ def write_roc(audit: Audit, folder: Path) -> None:
 
 
 def draw_roc(audit: Audit) -> Figure:
-    """The figure; call it inside `simulations.report.style.style`."""
+    """Draw the figure; call it inside `simulations.report.style.style`."""
     figure = Figure(figsize=(WIDE, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2, sharex=True, sharey=True)
     _panel(left, "LiRA, shadow models", [(row.name, row.lira) for row in audit.rows])
@@ -44,11 +44,11 @@ def draw_roc(audit: Audit) -> Figure:
 def _panel(axes: Axes, title: str, attacks: list[tuple[str, Attack]]) -> None:
     axes.plot([_LEAST, 1], [_LEAST, 1], color=GREY, linewidth=0.8, linestyle="--", label="guessing")
     axes.axvline(FALSE_POSITIVES, color=GREY, linewidth=0.6, linestyle=":")
-    for place, (name, attack) in enumerate(attacks):
+    for index, (name, attack) in enumerate(attacks):
         points = [(max(false, _LEAST / 10), max(true, _LEAST / 10)) for false, true in attack.curve]
         false, true = zip(*points, strict=True)
-        axes.plot(false, true, color=_COLOURS[place % len(_COLOURS)], drawstyle="steps-post", label=name)
+        axes.plot(false, true, color=_COLOURS[index % len(_COLOURS)], drawstyle="steps-post", label=name)
     axes.set(xscale="log", yscale="log", xlim=(_LEAST, 1), ylim=(_LEAST, 1.02), title=title)
     axes.set_xlabel("Others taken for members")
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(FuncFormatter(lambda share, place: f"{100 * share:g}%"))
+        axis.set_major_formatter(FuncFormatter(lambda share, index: f"{100 * share:g}%"))

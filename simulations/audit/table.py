@@ -1,21 +1,21 @@
-"""An audit as a table, and its verdict."""
+"""Terminal tables of an audit, and its verdict."""
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from simulations.audit.report import Audit, Figure, Row
+from simulations.audit.report import Audit, Estimate, Row
 from simulations.report.style import readable
 from simulations.results.schema import METRIC_NAMES
 
 
-def show(audit: Audit, console: Console) -> None:
-    """Print what each way of training gives away, what it is good for, and on what this was measured."""
-    console.print(Text("What a trained model gives away of its patients", style="bold"))
+def print_audit(audit: Audit, console: Console) -> None:
+    """Print the attacks, scores and conditions of an audit."""
+    console.print(Text("Information that a trained model gives away about its patients", style="bold"))
     console.print(_attacks(audit))
     console.print(
-        Text("What it is good for, on other patients: mean and deviation over models", style="bold")
+        Text("Scores of the models on other patients: mean and deviation over models", style="bold")
     )
     console.print(_scores(audit))
     for line in _notes(audit):
@@ -53,16 +53,16 @@ def _scores(audit: Audit) -> Table:
     return table
 
 
-def _area(figure: Figure) -> str:
-    return f"{figure.value:.2f} ± {_half(figure):.2f}"
+def _area(estimate: Estimate) -> str:
+    return f"{estimate.value:.2f} ± {_half(estimate):.2f}"
 
 
-def _share(figure: Figure) -> str:
-    return f"{100 * figure.value:.1f} ± {100 * _half(figure):.1f}%"
+def _share(estimate: Estimate) -> str:
+    return f"{100 * estimate.value:.1f} ± {100 * _half(estimate):.1f}%"
 
 
-def _half(figure: Figure) -> float:
-    return (figure.high - figure.low) / 2
+def _half(estimate: Estimate) -> float:
+    return (estimate.high - estimate.low) / 2
 
 
 def _notes(audit: Audit) -> list[str]:
@@ -71,9 +71,9 @@ def _notes(audit: Audit) -> list[str]:
     notes = [
         f"{audit.patients} synthetic patients of one hospital; {audit.models} models of a random half each, "
         f"{audit.rounds} rounds without an early stop: a worst case. ± is half of a 95% interval over models.",
-        f"Epsilon at least: 95% confidence at delta {audit.delta:g}, from one run with {first.canaries} canaries; "
-        f"right of {first.guesses} guesses: {right}. All right would give {first.ceiling:.2f}, so that larger "
-        "epsilons cannot be refuted.",
+        f"Epsilon at least: 95% confidence at delta {audit.delta:g}, from one run with {first.canaries} canaries. "
+        f"Right guesses of {first.guesses}: {right}. If all were right, the bound would be {first.ceiling:.2f}: "
+        "larger epsilons cannot be refuted.",
         f"{audit.date:%Y-%m-%d}; {on.processor}, one of {on.cores} cores; Python {on.python}, PyTorch {on.torch}; "
         f"{audit.seconds:.0f} s. Seed {audit.seed}; noise and sampling have none, so private figures vary a little.",
     ]
@@ -81,7 +81,7 @@ def _notes(audit: Audit) -> list[str]:
 
 
 def verdict(row: Row) -> str:
-    """What a refuted claim means."""
+    """Explain a refuted claim."""
     return (
         f"{row.name}: the run gives away more than it claims: epsilon is above {row.one_run.bound:.2f} with 95% "
         f"confidence, and {row.claimed:.2f} is claimed. Do not train with this build: its clipping, noise or "

@@ -1,4 +1,4 @@
-"""The ways of training that are compared: without privacy, and at claimed epsilons."""
+"""Ways of training that the audit compares: without privacy, and at claimed epsilons."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -19,29 +19,34 @@ from common.privacy.guarantee import check_agreement
 from common.privacy.planning import plan_noise, planned_releases, with_privacy
 
 SAMPLING_RATE, LEARNING_RATE = 0.5, 0.5
-"""Of private training. Sampling at a half amplifies little, so that what the audit finds stays near what is claimed."""
+"""Sampling rate and learning rate of private training.
+
+Sampling at a half amplifies little, so that the bound stays near the claim.
+"""
 
 
 @dataclass(frozen=True)
-class Setting:
-    """An agreement, and what it claims: `epsilon` of the whole run at its delta, infinite without privacy."""
+class TrainingSetup:
+    """Agreement with its claim: `epsilon` of the whole run, infinite without privacy."""
 
     federation: Federation
     epsilon: float
 
     @property
     def name(self) -> str:
-        """As in the rows of a table: the accountants' epsilon lies a little below the one planned for."""
+        """Name in the rows of a table; the accountants' epsilon lies a little below the planned one."""
         return "no DP" if self.federation.privacy is None else f"epsilon {self.epsilon:.2g}"
 
 
-def without_privacy(federation: Federation) -> Setting:
-    """Training as agreed, with no limit to what it tells."""
-    return Setting(federation.model_copy(update={"privacy": None}), math.inf)
+def without_privacy(federation: Federation) -> TrainingSetup:
+    """Training as agreed, without a bound."""
+    return TrainingSetup(federation.model_copy(update={"privacy": None}), math.inf)
 
 
-def with_epsilon(federation: Federation, epsilon: float, delta: float, members: int) -> Setting:
-    """Private training whose rounds together cost `epsilon` at `delta`; steps are scaled for about `members` patients.
+def with_epsilon(federation: Federation, epsilon: float, delta: float, members: int) -> TrainingSetup:
+    """Private training whose rounds together cost `epsilon` at `delta`.
+
+    Steps are scaled for about `members` patients.
 
     Raises:
         InputError: if no noise is enough.
@@ -60,7 +65,7 @@ def with_epsilon(federation: Federation, epsilon: float, delta: float, members: 
         raise InputError(f"--epsilon {epsilon:g}", str(error), "ask for a larger one") from None
     agreed = with_privacy(federation, privacy)
     check_agreement(agreed)
-    return Setting(agreed, claimed(agreed))
+    return TrainingSetup(agreed, claimed(agreed))
 
 
 def claimed(federation: Federation) -> float:
@@ -71,8 +76,10 @@ def claimed(federation: Federation) -> float:
     ).epsilon
 
 
-def compared(federation: Federation, epsilons: Sequence[float], delta: float, members: int) -> list[Setting]:
-    """Without privacy first, then every epsilon."""
+def compared(
+    federation: Federation, epsilons: Sequence[float], delta: float, members: int
+) -> list[TrainingSetup]:
+    """List training without privacy, then at every epsilon."""
     private = [with_epsilon(federation, epsilon, delta, members) for epsilon in epsilons]
     return [without_privacy(federation), *private]
 
@@ -82,7 +89,7 @@ def train_round(
     batch: PatientBatch,
     round_: Round,
 ) -> None:
-    """Train one round at one hospital, in place, by the hospital's own code."""
+    """Train one round in place by the hospital's code."""
     privacy = round_.federation.privacy
     if privacy is None:
         train(model, batch, round_)
@@ -91,6 +98,6 @@ def train_round(
 
 
 def rounds_of(federation: Federation, cuts: dict[str, Tensor], seed: int) -> Iterator[Round]:
-    """Yield all rounds of a run, in each of which training without privacy draws otherwise."""
+    """Yield all rounds of a run, in which training without privacy draws anew."""
     for number in range(1, federation.training.rounds + 1):
         yield Round(federation, cuts, number, seed + number)

@@ -1,4 +1,4 @@
-"""Logistic regression and random forest for one outcome of several classes, on pooled patients."""
+"""Logistic regression and random forest for a class of several, on pooled patients."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +23,8 @@ Classes = NDArray[np.intp]
 def logistic(tables: Tables, labels: Classes, classes: int, seed: int) -> Array:
     """Ridge-penalised logistic regression, [P, classes] probabilities.
 
-    The inverse penalty is the one of `STRENGTHS` with the best log-likelihood in up to five folds of the
-    training patients (the smallest, if a class has a single patient).
+    The inverse penalty of `STRENGTHS` with the best log-likelihood in up to five folds of the training patients is
+    taken (the smallest if a class has a single patient).
     """
     present, counts = np.unique(labels, return_counts=True)
     if len(present) == 1:
@@ -46,7 +46,7 @@ def forest(tables: Tables, labels: Classes, classes: int, seed: int) -> Array:
 
 
 def _spread_out(probability: Array, present: Classes, classes: int) -> Array:
-    """Probability 0 for the classes no training patient had."""
+    """Insert probability 0 for classes that no training patient has."""
     every = np.zeros((len(probability), classes))
     every[:, present] = probability
     return every

@@ -1,4 +1,4 @@
-"""The small multilayer perceptron baseline: the model's objectives without its graphs."""
+"""Small multilayer perceptron: the model's objectives without its graphs."""
 
 import copy
 
@@ -20,15 +20,15 @@ BATCH, EPOCHS, PATIENCE, HELD_OUT_EVERY = 64, 200, 15, 5
 def perceptron(
     task: Task, tables: Tables, labels: Tensor, labelled: Tensor, cuts: dict[str, Tensor], seed: int
 ) -> Prediction:
-    """Fit on the training rows with early stopping on a fifth of them, predict the test rows.
+    """Fit on the training rows with early stopping on a fifth of them; predict the test rows.
 
     Args:
-        task: any.
+        task: task of any kind.
         tables: [N, columns] and [P, columns].
         labels: [N, label columns] of the training rows.
         labelled: [N, label columns] bool.
         cuts: survival task -> [K] ends of the hazard intervals.
-        seed: of initial weights, batches, dropout and the held-out fifth.
+        seed: seed of initial weights, batches, dropout and the held-out fifth.
     """
     rows = torch.from_numpy(tables.train).float()
 

@@ -1,8 +1,8 @@
-"""What our model must beat: classical models on the pooled patients, on the same inputs.
+"""Classical models on the pooled patients, with the inputs of the networks.
 
-Pooled is what a federation cannot do; a federated model near these has lost little by leaving the data at
-home. Every choice a baseline makes (penalty, stopping) is made inside its training patients. All but the
-forests see wide modalities through their principal components, on which they do better.
+A federation cannot pool; a federated model with scores near these models has lost little by leaving the data at home.
+A baseline makes every choice (penalty, stopping) inside its training patients. All but the forests see wide modalities
+through their principal components, on which they do better.
 """
 
 from importlib.util import find_spec
@@ -25,7 +25,10 @@ ARMS: tuple[Arm, ...] = ("cox", "logistic", "forest", "mlp")
 
 
 def applicable(task: Task) -> tuple[Arm, ...]:
-    """The arms that fit a task. A survival forest needs scikit-survival, the extra `baselines`."""
+    """List the arms that fit a task.
+
+    A survival forest needs scikit-survival, the extra `baselines`.
+    """
     if task.kind != "survival":
         return ("logistic", "forest", "mlp")
     return ("cox", "forest", "mlp") if find_spec("sksurv") else ("cox", "mlp")
@@ -34,7 +37,7 @@ def applicable(task: Task) -> tuple[Arm, ...]:
 def fit_predict(
     arm: Arm, task: Task, train: PatientBatch, test: PatientBatch, cuts: Tensor | None, seed: int
 ) -> Prediction:
-    """Fit one baseline on the training patients labelled for the task, predict every test patient.
+    """Fit a baseline on the task's labelled training patients, and predict every test patient.
 
     Args:
         arm: one of `applicable(task)`.
@@ -51,8 +54,8 @@ def fit_predict(
         raise InputError(
             f"baseline {arm}", f"is not for task {task.name}", f"use {', '.join(applicable(task))}"
         )
-    known = train.labelled[task.name]
-    train = train.select(known.all(dim=1) if task.kind == "survival" else known.any(dim=1))
+    labelled_cells = train.labelled[task.name]
+    train = train.select(labelled_cells.all(dim=1) if task.kind == "survival" else labelled_cells.any(dim=1))
     labels, labelled = train.labels[task.name], train.labelled[task.name]
     if not labelled.any(dim=0).all() or (task.kind == "survival" and not labels[:, 1].any()):
         raise InputError(f"task {task.name}", "no training patient has an outcome", "leave its baselines out")

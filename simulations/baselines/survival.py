@@ -24,8 +24,8 @@ TIMES = 100
 def cox(tables: Tables, time: Array, event: Mask, seed: int) -> SurvivalPrediction:
     """Ridge-penalised Cox regression (lifelines), survival from Breslow's baseline hazard.
 
-    The penalty is the one of `PENALTIES` with the best held-out partial likelihood in three folds of the
-    training patients (the largest, if there are fewer than six events).
+    The penalty of `PENALTIES` with the best held-out partial likelihood in three folds of the training patients is
+    taken (the largest penalty if there are fewer than six events).
     """
     from sklearn.model_selection import KFold, StratifiedKFold
 
@@ -34,8 +34,8 @@ def cox(tables: Tables, time: Array, event: Mask, seed: int) -> SurvivalPredicti
         kind = StratifiedKFold if (~event).sum() >= FOLDS else KFold
         folds = list(kind(FOLDS, shuffle=True, random_state=seed).split(tables.train, event))
         fit = [
-            sum(_held_out(tables.train, time, event, fitted, judged, each) for fitted, judged in folds)
-            for each in PENALTIES
+            sum(_held_out(tables.train, time, event, fitted, judged, penalised) for fitted, judged in folds)
+            for penalised in PENALTIES
         ]
         penalty = PENALTIES[int(np.nanargmax(fit))]
     model, columns = _fit_cox(tables.train, time, event, penalty)
@@ -46,7 +46,9 @@ def cox(tables: Tables, time: Array, event: Mask, seed: int) -> SurvivalPredicti
 
 
 def survival_forest(tables: Tables, time: Array, event: Mask, seed: int) -> SurvivalPrediction:
-    """Random survival forest (Ishwaran et al. 2008, by scikit-survival); risk is the ensemble's mortality.
+    """Random survival forest (Ishwaran et al. 2008) by scikit-survival.
+
+    The risk is the ensemble's mortality.
 
     Times are rounded up to 100 quantiles of event times: trees and curves grow with the number of times.
     """
@@ -54,18 +56,18 @@ def survival_forest(tables: Tables, time: Array, event: Mask, seed: int) -> Surv
     from sksurv.util import Surv
 
     times = _times(time, event)
-    place = np.minimum(np.searchsorted(times, time), len(times) - 1)
+    time_index = np.minimum(np.searchsorted(times, time), len(times) - 1)
     model = RandomSurvivalForest(
         TREES, min_samples_leaf=SMALLEST_LEAF, max_features="sqrt", n_jobs=-1, random_state=seed
-    ).fit(tables.train, Surv.from_arrays(event, np.maximum(times[place], 0)))
+    ).fit(tables.train, Surv.from_arrays(event, np.maximum(times[time_index], 0)))
     model.set_params(n_jobs=1)
     survival = model.predict_survival_function(tables.test, return_array=True)
-    known = np.searchsorted(model.unique_times_, times, side="right") - 1
-    return SurvivalPrediction(model.predict(tables.test), times, survival[:, known])
+    columns = np.searchsorted(model.unique_times_, times, side="right") - 1
+    return SurvivalPrediction(model.predict(tables.test), times, survival[:, columns])
 
 
 def _times(time: Array, event: Mask) -> Array:
-    """At most 100 positive times, quantiles of the event times up to the last."""
+    """Quantiles of the event times: at most 100 positive times, the last event among them."""
     return np.unique(np.quantile(time[event], np.arange(1, TIMES + 1) / TIMES, method="higher"))
 
 
@@ -79,7 +81,7 @@ def _held_out(train: Array, time: Array, event: Mask, fitted: Any, judged: Any, 
 
 
 def _fit_cox(train: Array, time: Array, event: Mask, penalty: float) -> tuple[Any, Any]:
-    """The model, and the columns it was fitted on: those not constant over these patients.
+    """Fit the model to the columns that vary over these patients, and return both.
 
     lifelines penalises coefficients of columns scaled to spread 1; dividing by the variance penalises those
     of the columns as they are, so that minor components stay minor.

@@ -1,4 +1,4 @@
-"""Patients as one row of numbers each: what the classical baselines see of a batch."""
+"""Patients as one row of numbers each, for the classical baselines."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -37,22 +37,23 @@ class Tables:
 
 
 def design(train: PatientBatch, test: PatientBatch) -> Tables:
-    """Standardised values of all modalities side by side, and one column per modality for its absence.
+    """Standardised values of all modalities side by side, and a column of absence per modality.
 
-    What is not observed is 0, the training mean. Columns constant over the training patients are dropped.
+    A value that is not observed is 0, the training mean. Columns constant over the training patients are dropped.
     """
     columns = [*(_values(train, test, name) for name in train.values), _absence(train, test)]
     return _varying(_beside(columns))
 
 
 def reduced_design(train: PatientBatch, test: PatientBatch, seed: int) -> Tables:
-    """`design` with fewer columns: a modality of over 32 columns becomes at most 64 principal components,
-    no more than one for ten patients.
+    """`design` in which a modality of over 32 columns becomes principal components.
+
+    There are at most 64 of them, and no more than one for ten patients.
 
     Components are those of the training patients who have the modality (0 for the others). Components keep
     their relative spread, and the first has spread 1, as a standardised column has: so a ridge penalty
     weighs modalities alike whatever their width (multiple factor analysis, Escofier & Pages 1994), and
-    within one it shrinks minor components as ridge on the columns themselves would.
+    within a modality it shrinks minor components as ridge on the columns themselves would.
     """
     columns = []
     for name in train.values:
@@ -68,11 +69,11 @@ def _components(
 ) -> Tables:
     from sklearn.decomposition import PCA
 
-    known = block.train[train_has]
-    count = min(COMPONENTS, len(known) // PATIENTS_PER_COMPONENT, known.shape[1])
+    having = block.train[train_has]
+    count = min(COMPONENTS, len(having) // PATIENTS_PER_COMPONENT, having.shape[1])
     if count < 1:
         return Tables(np.zeros((len(block.train), 0)), np.zeros((len(block.test), 0)))
-    pca: Any = PCA(count, svd_solver="randomized", random_state=seed).fit(known)
+    pca: Any = PCA(count, svd_solver="randomized", random_state=seed).fit(having)
     spread = max(float(np.sqrt(pca.explained_variance_[0])), _CONSTANT)
 
     def scores(rows: Array, has: NDArray[np.bool_]) -> Array:

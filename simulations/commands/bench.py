@@ -59,7 +59,7 @@ def privacy(
         typer.Option(help="Folder with the public data sets; without it, $CONSILIUM_DATA is read."),
     ] = None,
 ) -> None:
-    """Simulate public cohorts at several epsilons and print the accuracy lost, as in docs/privacy.md."""
+    """Simulate cohorts at several epsilons and print the accuracy lost, as in docs/privacy.md."""
     from simulations.benchmarks.figures.private_training import privacy_table, run_all
 
     typer.echo(privacy_table(run_all(cohorts, data, out)))
@@ -138,7 +138,7 @@ def message(
         int, typer.Option(min=1, max=25, help="Number of processes started for a kind of message.")
     ] = 5,
 ) -> None:
-    """Measure the time of one message at a hospital, part by part; every message starts a process."""
+    """Measure one message at a hospital, part by part; every message starts a process."""
     from simulations.benchmarks.rounds.message import message_table, run_message
 
     typer.echo(message_table(run_message(cohorts or ["lung"], data, repeats, out)))
@@ -189,7 +189,7 @@ def deployment(
     sites: Annotated[int, typer.Option(min=1, max=50, help="Number of hospitals, all on this machine.")] = 3,
     rounds: Annotated[int, typer.Option(min=1, max=100, help="Number of training rounds.")] = 5,
 ) -> None:
-    """Run a coordinator and hospitals as real processes, and measure the time and bytes of a round."""
+    """Run coordinator and hospitals as real processes; measure time and bytes of a round."""
     from simulations.benchmarks.deployment.bench import deployment_table, run_deployment
 
     typer.echo(deployment_table(run_deployment(sites, rounds, out)))

@@ -1,4 +1,4 @@
-"""`consilium cohort describe`: a cohort as the federation would see it, in counts."""
+"""Command `consilium cohort describe`: counts of a cohort as the federation will see it."""
 
 import json
 from pathlib import Path
@@ -19,11 +19,11 @@ from simulations.cohorts.folders import find_sites
 from simulations.results.schema import MISSING
 
 Report = dict[str, Any]
-"""A site's passport (`client.data.cohort.passport`), its name alone if it is not readable, and its problems."""
+"""Passport of a site (`client.data.cohort.passport`), or only its name if it is not readable, and its problems."""
 
 
 def describe(folder: Path, federation_file: Path | None, as_json: bool) -> bool:
-    """Print every site's passport and problems; returns whether there were none.
+    """Print every site's passport and problems, and return whether there were no problems.
 
     Raises:
         InputError: if there is no federation file or no site folder.
@@ -39,10 +39,12 @@ def describe(folder: Path, federation_file: Path | None, as_json: bool) -> bool:
 
 
 def _federation_file(folder: Path) -> Path:
-    for place in (folder / FILE_NAME, folder.resolve().parent / FILE_NAME):
-        if place.is_file():
-            return place
-    raise InputError(str(folder), f"there is no {FILE_NAME} in it or above it", "name it with --federation")
+    for path in (folder / FILE_NAME, folder.resolve().parent / FILE_NAME):
+        if path.is_file():
+            return path
+    raise InputError(
+        str(folder), f"there is no {FILE_NAME} in this folder or in its parent", "name it with --federation"
+    )
 
 
 def _report(site: Path, federation: Federation) -> Report:
@@ -56,7 +58,9 @@ def _report(site: Path, federation: Federation) -> Report:
 
 def _print(reports: list[Report], federation: Federation) -> None:
     console = Console(highlight=False, markup=False)
-    console.print("Patients, and with each modality (share of their cells that is missing):")
+    console.print(
+        "Number of patients, and of patients with each modality (share of their cells that is missing):"
+    )
     console.print(_modalities_table(reports, federation))
     if any("patients" in report for report in reports):
         for task in federation.tasks:
@@ -77,7 +81,7 @@ def _print(reports: list[Report], federation: Federation) -> None:
 
 
 def _modalities_table(reports: list[Report], federation: Federation) -> Table:
-    """Patients of every site, those that have each modality, and the share of cells missing among them."""
+    """Patients of every site by modality, with the share of missing cells."""
     table = _table("site", "patients", *(modality.name for modality in federation.modalities))
     for report in reports:
         if "patients" in report:
@@ -89,7 +93,7 @@ def _modalities_table(reports: list[Report], federation: Federation) -> Table:
 
 
 def _task_table(reports: list[Report], task: Task) -> Table:
-    """How many patients of every site are labelled for a task, and have each event, class or label."""
+    """Labelled patients of every site for a task, and counts of each event, class or label."""
     readable = [report for report in reports if "patients" in report]
     outcomes = [name for name in readable[0]["tasks"][task.name] if name != "labelled"]
     table = _table(task.name, "labelled", *outcomes)

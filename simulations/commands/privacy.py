@@ -64,7 +64,7 @@ def plan(
     if out is not None:
         require("simulate", "consilium privacy plan --out")
     from simulations.planning.plan import Question
-    from simulations.planning.text import show
+    from simulations.planning.text import print_plans
 
     question = Question(
         patients=patients,
@@ -76,7 +76,7 @@ def plan(
         steps=steps,
         statistics=statistics,
     )
-    show(question, as_json, out)
+    print_plans(question, as_json, out)
 
 
 @privacy_app.command()
@@ -116,7 +116,7 @@ def audit(
         typer.Option(help="Folder to write audit.json and roc.svg to; without it, no file is written."),
     ] = None,
 ) -> None:
-    """Attack models trained with and without privacy; exit with code 1 if a claimed epsilon is refuted."""
+    """Attack models trained with and without privacy; exit code 1 if a claim is refuted."""
     from simulations.audit.audit import Request
     from simulations.audit.command import audit
 

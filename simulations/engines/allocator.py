@@ -1,4 +1,7 @@
-"""glibc's allocator in this process: keep what training frees, as `site start` has it for a hospital's processes."""
+"""Settings of glibc's allocator in this process: memory that training frees is kept.
+
+`site start` gives a hospital's processes the same settings.
+"""
 
 import ctypes
 import sys
@@ -10,7 +13,7 @@ _LARGEST = 2**31 - 1
 
 
 def keep_freed_memory() -> None:
-    """Have memory that tensors free be used again, not given back to the system and asked for anew at every step.
+    """Keep memory that tensors free, instead of asking the system for it at every step.
 
     Does nothing where the C library has no such settings.
     """

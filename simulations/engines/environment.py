@@ -1,4 +1,4 @@
-"""Environment variables of this process, set for a while so that child processes inherit them."""
+"""Environment variables, set for a while so that child processes inherit them."""
 
 import os
 from collections.abc import Collection, Iterator, Mapping

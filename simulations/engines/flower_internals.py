@@ -1,4 +1,4 @@
-"""The one module that touches what Flower does not promise to keep.
+"""Parts of Flower that its API does not promise to keep, used in this module alone.
 
 Written against flwr 1.41. The contract test of the engines compares them with Flower's own simulation.
 """
@@ -33,7 +33,7 @@ _QUIET = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
 
 
 class Failure(IntEnum):
-    """Flower's codes for a message that got no proper answer."""
+    """Flower's codes for a message without a proper answer."""
 
     RAISED = ErrorCode.CLIENT_APP_RAISED_EXCEPTION
     NO_SUCH_NODE = ErrorCode.NODE_UNAVAILABLE
@@ -41,12 +41,15 @@ class Failure(IntEnum):
 
 
 def first_node_id() -> int:
-    """The smallest node id that is not the coordinator's own."""
+    """Smallest node id that is not the coordinator's."""
     return SUPERLINK_NODE_ID + 1
 
 
 def silence() -> None:
-    """Keep Flower from phoning home, and from logging below warnings unless FLWR_LOG_LEVEL says otherwise."""
+    """Turn Flower's telemetry and update check off, and its log below warnings.
+
+    FLWR_LOG_LEVEL may ask for another log level.
+    """
     os.environ.update(_QUIET)
     telemetry.FLWR_TELEMETRY_ENABLED = "0"  # Flower reads its environment once, when it is imported
     level = os.environ.setdefault("FLWR_LOG_LEVEL", "WARNING")
@@ -54,11 +57,11 @@ def silence() -> None:
 
 
 def load_client_app(reference: str) -> ClientApp:
-    """The ClientApp that `module:attribute` names.
+    """Load the ClientApp that `module:attribute` names.
 
     Raises:
         ImportError: if there is no such module.
-        TypeError: if it is not a ClientApp.
+        TypeError: if the attribute is not a ClientApp.
     """
     module, _, attribute = reference.partition(":")
     app = getattr(importlib.import_module(module), attribute, None)
@@ -68,7 +71,7 @@ def load_client_app(reference: str) -> ClientApp:
 
 
 def build_bundle(files: Mapping[str, bytes]) -> bytes:
-    """The bundle of these files, as `flwr run` submits it."""
+    """Build the bundle of files, as `flwr run` submits it."""
     build = importlib.import_module("flwr.cli.build")  # the command line, which only this asks for
     bundle, _ = build.build_fab_from_files(dict(files))
     assert isinstance(bundle, bytes)
@@ -76,7 +79,7 @@ def build_bundle(files: Mapping[str, bytes]) -> bytes:
 
 
 def new_run(run_config: UserConfig) -> Run:
-    """A run with a fresh id: a site's records of earlier runs stay distinct."""
+    """Make a run with a fresh id, so that a site's records of earlier runs stay distinct."""
     run = Run.create_empty(run_id=secrets.randbits(62) + 1)
     run.primary_task_id = secrets.randbits(62) + 1
     run.federation_id = NOOP_FEDERATION_ID
@@ -85,13 +88,13 @@ def new_run(run_config: UserConfig) -> Run:
 
 
 def server_context(run: Run) -> Context:
-    """The context Flower gives a ServerApp."""
+    """Make the context that Flower gives a ServerApp."""
     return Context(run.run_id, 0, {}, RecordDict(), dict(run.override_config))
 
 
 @contextmanager
 def acting_as(run_id: int, node_id: int, task_id: int) -> Iterator[None]:
-    """Be this node while messages are created; afterwards be who one was."""
+    """Act as a node while messages are created, and restore the former identity."""
     before = (TaskIdentity._run_id, TaskIdentity._node_id, TaskIdentity._task_id)
     TaskIdentity._run_id, TaskIdentity._node_id, TaskIdentity._task_id = run_id, node_id, task_id
     try:
@@ -102,23 +105,26 @@ def acting_as(run_id: int, node_id: int, task_id: int) -> Iterator[None]:
 
 @contextmanager
 def acting_as_coordinator(run: Run) -> Iterator[None]:
-    """Be the coordinator of `run` while messages are created."""
+    """Act as the coordinator of `run` while messages are created."""
     with acting_as(run.run_id, SUPERLINK_NODE_ID, run.primary_task_id or 0):
         yield
 
 
 def name_message(message: Message, message_id: str) -> None:
-    """Set the id that a SuperLink would give."""
+    """Give a message the id that a SuperLink would give it."""
     message.metadata.__dict__["_message_id"] = message_id
 
 
 def failed(message: Message, failure: Failure) -> Message:
-    """An error reply whose reason never carries text of an exception."""
+    """Make an error reply, whose reason never carries the text of an exception."""
     return Message(Error(code=int(failure), reason=failure.name), reply_to=message)
 
 
 def detached(message: Message) -> Message:
-    """A copy whose records can be changed without touching the original; immutable array bytes are shared."""
+    """Copy a message so that its records can change without touching the original.
+
+    The bytes of arrays, which do not change, are shared.
+    """
     metadata = copy.copy(message.metadata)
     if message.has_error():
         return make_message(metadata, error=message.error)
@@ -136,14 +142,14 @@ def _detached_array(array: Array) -> Array:
 
 
 def pack(message: Message) -> Parcel:
-    """Deflate a message as a SuperNode does before it sends."""
+    """Deflate a message as a SuperNode does before sending."""
     with no_object_id_recompute():
         contents = {key: part.deflate() for key, part in get_all_nested_objects(message).items()}
         return message.metadata.message_id, message.object_id, contents
 
 
 def unpack(parcel: Parcel) -> Message:
-    """Inflate what `pack` deflated.
+    """Inflate a message that `pack` deflated.
 
     Raises:
         TypeError: if it is not a message.
@@ -157,7 +163,7 @@ def unpack(parcel: Parcel) -> Message:
 
 
 def run_on_ray(server_app: ServerApp, client_app: ClientApp, sites: int, run: Run) -> None:
-    """Flower's own simulation of `sites` nodes on a Ray that is already initialised; disconnects from it at the end."""
+    """Run Flower's simulation of `sites` nodes on an initialised Ray, and disconnect at the end."""
     # brings the superlink's database layer, 40 MB that no other engine uses, into every worker process
     from flwr.simulation.run_simulation import _run_simulation
 

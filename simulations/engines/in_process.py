@@ -1,6 +1,6 @@
-"""Many hospitals on one machine: the two apps of a real federation, unchanged, on one of three engines.
+"""Federation on one machine: the two unchanged apps on one of three engines.
 
-`serial` calls the sites one after another in this process, `processes` spreads them over worker processes,
+`serial` calls the sites in turn in this process, `processes` spreads them over worker processes,
 and `ray` is Flower's own simulation. The ServerApp runs in this process on every engine, and its exceptions
 reach the caller.
 """
@@ -33,7 +33,7 @@ from simulations.engines.node import NodeConfig, answer, contexts
 from simulations.engines.process_pool import ProcessPool, available_cores
 
 Deliver = Callable[[Sequence[Message]], Iterator[Message]]
-"""Takes messages to their sites as their replies are asked for, and brings each reply as it comes."""
+"""Function that delivers messages to their sites, and yields the replies in the order of arrival."""
 
 
 def run_federation(
@@ -49,14 +49,14 @@ def run_federation(
     """Run a whole federation on this machine.
 
     Args:
-        server_app: runs in this process.
+        server_app: coordinator's app, which runs in this process.
         client_app: `module:attribute` of the ClientApp, importable here and in a fresh process.
         nodes: the node configuration of each site.
         run_config: the run configuration both apps see.
-        engine: where the sites run.
+        engine: engine on which the sites run.
         serialise: have every message of the serial engine cross Flower's wire format; the other engines
             serialise in any case.
-        workers: processes of the other engines; one per core when not given, never more than sites.
+        workers: number of processes of the other engines; by default one per core, and never more than sites.
         ray_address: HOST:PORT of a Ray cluster that is running, whose cores count in place of `workers`.
 
     Raises:
@@ -87,7 +87,7 @@ def _serve(server_app: ServerApp, run: Run, grid: Grid) -> None:
 
 
 class _Serial:
-    """Delivers messages one after another."""
+    """Delivery of messages one after another."""
 
     def __init__(self, app: ClientApp, sites: dict[int, Context], serialise: bool) -> None:
         self._app, self._sites = app, sites
@@ -101,7 +101,9 @@ class _Serial:
 
 
 class InProcessGrid(Grid):
-    """A Grid whose messages are answered while their replies are pulled, so that few replies are there at a time.
+    """Grid whose messages are answered while their replies are pulled.
+
+    So only few replies are in memory at a time.
 
     Deadlines are accepted and do not apply: every message runs to completion. A client gets copies of the
     records it is sent, and the server copies of the replies, so neither can change what the other holds.
@@ -120,7 +122,7 @@ class InProcessGrid(Grid):
 
     @property
     def run(self) -> Run:
-        """The run this grid serves."""
+        """Run that this grid serves."""
         return self._run
 
     def create_message(
@@ -131,11 +133,11 @@ class InProcessGrid(Grid):
         group_id: str,
         ttl: float | None = None,
     ) -> Message:
-        """A new message; the same as calling `Message`."""
+        """Make a message; the same as calling `Message`."""
         return Message(content, dst_node_id, message_type, ttl=ttl, group_id=group_id)
 
     def get_node_ids(self) -> list[int]:
-        """All sites, in the order they were given."""
+        """Ids of all sites, in the order of the run's nodes."""
         return list(self._node_ids)
 
     def push_messages(self, messages: Iterable[Message]) -> list[str]:
@@ -144,15 +146,18 @@ class InProcessGrid(Grid):
         for message in messages:
             name_message(message, str(next(self._numbers)))
             sent.append(message)
-        known = [message for message in sent if message.metadata.dst_node_id in self._node_ids]
-        unknown = [message for message in sent if message.metadata.dst_node_id not in self._node_ids]
+        deliverable = [message for message in sent if message.metadata.dst_node_id in self._node_ids]
+        undeliverable = [message for message in sent if message.metadata.dst_node_id not in self._node_ids]
         self._due.update(message.metadata.message_id for message in sent)
-        self._coming.append(failed(message, Failure.NO_SUCH_NODE) for message in unknown)
-        self._coming.append(self._deliver(known))
+        self._coming.append(failed(message, Failure.NO_SUCH_NODE) for message in undeliverable)
+        self._coming.append(self._deliver(deliverable))
         return [message.metadata.message_id for message in sent]
 
     def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
-        """Some of the replies to these messages that were not pulled before, in this order; none if all were."""
+        """Return some replies to these messages that were not pulled before; none if all were.
+
+        Replies are in the order of the messages.
+        """
         asked = [key for key in dict.fromkeys(message_ids) if key in self._due]
         while asked and not self._replies.keys() & asked:
             reply = next(self._coming[0], None)
@@ -169,6 +174,6 @@ class InProcessGrid(Grid):
         """Push messages and return their replies in the same order, however long that takes."""
         ids = self.push_messages(messages)
         replies: dict[str, Message] = {}
-        while some := self.pull_messages(ids):
-            replies.update((reply.metadata.reply_to_message_id, reply) for reply in some)
+        while pulled := self.pull_messages(ids):
+            replies.update((reply.metadata.reply_to_message_id, reply) for reply in pulled)
         return [replies[key] for key in ids]

@@ -1,4 +1,4 @@
-"""One simulated site: a ClientApp, and the context Flower would give it."""
+"""Simulated site: a ClientApp, and the context that Flower would give it."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 
 def contexts(nodes: Sequence[NodeConfig], run_config: UserConfig, run: Run) -> dict[int, Context]:
-    """A context per site by node id; ids follow the order of `nodes`, the same in every run."""
+    """Make a context per site by node id; ids follow the order of `nodes` in every run."""
     return {
         node_id: Context(run.run_id, node_id, dict(node), RecordDict(), dict(run_config))
         for node_id, node in enumerate(nodes, start=first_node_id())
@@ -23,7 +23,7 @@ def contexts(nodes: Sequence[NodeConfig], run_config: UserConfig, run: Run) -> d
 
 
 def answer(app: ClientApp, message: Message, context: Context) -> Message:
-    """The site's reply; an exception becomes Flower's error reply without a word of its text.
+    """Answer a message as a site; an exception becomes Flower's error reply without its text.
 
     The exception itself goes to the local log, as it would at a hospital.
     """

@@ -1,4 +1,7 @@
-"""Grid of Flower that hands every call to another grid; base of grids that measure on the way."""
+"""Grid of Flower that hands every call to another grid.
+
+Grids that measure on the way derive from it.
+"""
 
 from collections.abc import Iterable
 

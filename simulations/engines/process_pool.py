@@ -1,8 +1,8 @@
-"""Sites spread over worker processes.
+"""Pool of worker processes that run the sites.
 
-A site always meets the same worker, so what that process has cached stays warm. A worker that dies costs
-the message it was working on, which gets Flower's code for a crash; its sites lose what they kept in
-`Context.state`, as after a restart of a real node, and go on in a fresh process.
+A site always runs in the same worker, so that its caches stay warm. A worker that dies costs the message it was
+working on, which gets Flower's code for a crash; its sites lose their `Context.state`, as after a restart of a real
+node, and go on in a fresh process.
 """
 
 import multiprocessing
@@ -31,23 +31,23 @@ from simulations.engines.flower_internals import (
 from simulations.engines.node import answer
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-"""The environment of a process that plays sites beside others."""
+"""Environment of a process that runs sites beside other processes."""
 
 
 _GOODBYE_S = 5.0
 
 
 _USED_LATER = ("client.data.tables", "pyarrow.parquet")
-"""What a site imports with its first message, once for all workers."""
+"""Modules that a site imports with its first message; they are imported once for all workers."""
 
 
 def available_cores() -> int:
-    """Cores this process may use."""
+    """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class ProcessPool:
-    """Delivers messages to sites in `workers` processes; a context manager that ends them.
+    """Delivery of messages to sites in `workers` processes; a context manager that ends them.
 
     Raises:
         RuntimeError: if a worker ends before it could load the ClientApp.
@@ -55,8 +55,8 @@ class ProcessPool:
 
     def __init__(self, client_app: str, sites: dict[int, Context], workers: int) -> None:
         shares: list[dict[int, Context]] = [{} for _ in range(workers)]
-        for place, (node_id, context) in enumerate(sites.items()):
-            shares[place % workers][node_id] = context
+        for index, (node_id, context) in enumerate(sites.items()):
+            shares[index % workers][node_id] = context
         self._workers = [_Worker(client_app, share) for share in shares]
         self._worker_of = {node_id: worker for worker in self._workers for node_id in worker.sites}
 
@@ -72,7 +72,10 @@ class ProcessPool:
             worker.end()
 
     def __call__(self, messages: Sequence[Message]) -> Iterator[Message]:
-        """Each reply as it comes; a worker has its next message before the reply to its last is handed on."""
+        """Yield replies in the order of arrival.
+
+        A worker gets its next message before the reply to its last is handed on.
+        """
         queues: dict[_Worker, deque[Message]] = {worker: deque() for worker in self._workers}
         for message in messages:
             queues[self._worker_of[message.metadata.dst_node_id]].append(message)
@@ -91,7 +94,7 @@ class ProcessPool:
 
 
 class _Worker:
-    """One process at a time, serving the same sites for the whole run."""
+    """Worker process, replaced if it dies, with the same sites for the whole run."""
 
     def __init__(self, client_app: str, sites: dict[int, Context]) -> None:
         self.sites = sites
@@ -112,7 +115,7 @@ class _Worker:
         self._ready = False
 
     def send(self, message: Message) -> "Connection[Any, Any]":
-        """Hand over a message, to a fresh process if the last one died; returns where the reply will come."""
+        """Send a message to the process, or to a fresh one, and return the reply's connection."""
         if not self._process.is_alive():
             self.end()
             self._start()
@@ -130,7 +133,7 @@ class _Worker:
         return self._connection
 
     def receive(self) -> Message | None:
-        """The reply, or None if the process died over it."""
+        """Return the reply, or None if the process died over it."""
         try:
             return unpack(self._connection.recv())
         except (EOFError, OSError):
@@ -142,11 +145,11 @@ class _Worker:
         self._connection.close()
 
     def kill(self) -> None:
-        """End the process, even in the middle of a message."""
+        """End the process, even during a message."""
         self._process.kill()
 
     def end(self) -> None:
-        """See the process gone, whatever state it is in."""
+        """Wait for the end of the process, or kill it."""
         self.close()
         self._process.join(_GOODBYE_S)
         if self._process.is_alive():
@@ -175,7 +178,7 @@ def _work(
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Have children born inside not hear Ctrl-C: this process ends them, and they have nothing to say of it."""
+    """Let child processes ignore Ctrl-C, because this process ends them."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -1,4 +1,4 @@
-"""The same two apps on Flower's own simulation, whose sites are Ray actors.
+"""Flower's simulation, whose sites are Ray actors, with the same two apps.
 
 Ray's ports have no authentication, and whoever reaches one runs code as the user who started it. The Ray that is
 started here stays on the loopback interface. A cluster is for a researcher's own machines and for public or
@@ -43,7 +43,7 @@ _DEVICES = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 
 
 class _SiteApp(ClientApp):
-    """The ClientApp as an actor runs it: given its site's configuration in place of a partition number."""
+    """ClientApp of an actor, with its site's configuration in place of a partition number."""
 
     def __init__(self, client_app: str, nodes: Sequence[NodeConfig], run_config: UserConfig) -> None:
         super().__init__()
@@ -70,9 +70,9 @@ def run_on_ray_workers(
 ) -> None:
     """Run a federation on Ray actors of one core each.
 
-    Without an address they are `workers` actors of a private Ray on the loopback interface, which ends with the run.
-    With one they are as many as the cluster there has cores, and it goes on: its machines must see the sites' folders
-    under the same paths, and have the same packages.
+    Without an address there are `workers` actors of a private Ray on the loopback interface, which ends with the run.
+    With an address there are as many actors as the cluster has cores, and the cluster goes on: its machines must see
+    the sites' folders under the same paths, and have the same packages.
 
     Raises:
         InputError: if Ray is not installed, or no cluster of the same versions answers.
@@ -151,25 +151,25 @@ def _join(address: str) -> None:
 
 
 def _stay_on_loopback(stay: bool) -> None:
-    """Whether Ray takes 127.0.0.1 for itself, or for this machine's address in its network."""
+    """Have Ray take 127.0.0.1 for itself, or for this machine's address in its network."""
     from ray._private import ray_constants
 
     ray_constants.ENABLE_RAY_CLUSTER = not stay
 
 
 def _actors() -> dict[str, Any]:
-    """Environment of an actor, and the first call in its process: imports are of our packages, as in this one."""
+    """Environment of an actor, and the first call in its process, which pins our packages."""
     return {"env_vars": _environment(), "worker_process_setup_hook": "consilium.packages.pin"}
 
 
 def _environment() -> dict[str, str]:
-    """What an actor finds in its environment that another machine, or Ray's daemon, would not give it."""
+    """Variables that an actor would not get from another machine or Ray's daemon."""
     state = {name: os.environ[name] for name in (STATE_VARIABLE,) if name in os.environ}
     return {"PYTHONPATH": os.pathsep.join(sys.path), **ONE_THREAD, **_DEVICES, **state}
 
 
 def _attended(server_app: ServerApp, sites: int, failures: list[BaseException]) -> ServerApp:
-    """The ServerApp, started when all sites are there, and its exception kept for the caller.
+    """Wrap the ServerApp: start it when all sites are there, and keep its exception.
 
     Flower starts it before the sites are registered, delays its exception, and may drop it.
     """

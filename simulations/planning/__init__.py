@@ -1,1 +1,1 @@
-"""Noise that a privacy budget takes; start with plan.py."""
+"""Privacy plans: noise that an epsilon needs; start with plan.py."""

@@ -1,4 +1,4 @@
-"""Privacy plans as a figure: epsilon over rounds, and the noise each plan takes."""
+"""Figure of privacy plans: epsilon over rounds, and the noise that a plan needs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,23 +20,23 @@ def write_figure(question: Question, plans: Sequence[Plan], path: Path) -> None:
     """Write the figure in the format of the file's suffix.
 
     Raises:
-        OSError: if it cannot be written.
+        OSError: if the file cannot be written.
     """
     with style():
         figure = Figure(figsize=(WIDE, 3.6), layout="constrained")
         spent, noise = figure.subplots(1, 2, width_ratios=(3, 2))
         rounds = np.linspace(1, question.rounds, 200)
-        for place, each in enumerate(plans):
-            colour = COLOURS[place % len(COLOURS)]
-            spent.plot(rounds, [epsilon_after(each, float(at)) for at in rounds], color=colour)
+        for index, plan in enumerate(plans):
+            colour = COLOURS[index % len(COLOURS)]
+            spent.plot(rounds, [epsilon_after(plan, float(at)) for at in rounds], color=colour)
             spent.plot(
-                *zip(*each.curve, strict=True), "o", color=colour, markersize=4, markeredgecolor="white"
+                *zip(*plan.curve, strict=True), "o", color=colour, markersize=4, markeredgecolor="white"
             )
-            label = f"  noise {each.privacy.noise_multiplier:g}"
-            spent.annotate(label, each.curve[-1], color=INK, va="center", fontsize=8.5, annotation_clip=False)
-            noise.plot(each.spent.epsilon, each.noise, "o", color=colour, markersize=7)
+            label = f"  noise {plan.privacy.noise_multiplier:g}"
+            spent.annotate(label, plan.curve[-1], color=INK, va="center", fontsize=8.5, annotation_clip=False)
+            noise.plot(plan.spent.epsilon, plan.noise, "o", color=colour, markersize=7)
             if question.hospitals > 1:
-                noise.plot(each.spent.epsilon, each.averaged_noise, "D", color=colour, markersize=5.5)
+                noise.plot(plan.spent.epsilon, plan.averaged_noise, "D", color=colour, markersize=5.5)
         spent.set_title("Epsilon spent with each noise multiplier")
         spent.set_xlabel("Rounds so far")
         spent.set_ylabel(f"Epsilon at delta {question.delta:g}")

@@ -1,4 +1,4 @@
-"""Before a federation is agreed on: the noise that a target epsilon takes, and what it does to an update."""
+"""Plans of a federation's privacy: noise for a target epsilon, and its size in an update."""
 
 import math
 from dataclasses import dataclass
@@ -17,15 +17,15 @@ Kind = Literal["declared", "noised"]
 
 @dataclass(frozen=True)
 class Question:
-    """What someone deciding on a federation knows.
+    """Facts about a federation that a privacy plan needs.
 
     Attributes:
-        patients: of a typical hospital.
-        hospitals: whose updates are averaged.
-        rounds: of the whole run.
-        epsilons: what a whole run may cost.
-        delta: of the guarantee.
-        sampling_rate: probability of each patient to be in a step.
+        patients: patients of a typical hospital.
+        hospitals: hospitals whose updates are averaged.
+        rounds: rounds of the whole run.
+        epsilons: epsilons that a whole run may cost, a plan for each.
+        delta: delta of the guarantee.
+        sampling_rate: probability that a patient is in a step.
         steps: private steps in a round.
         statistics: `declared` or `noised`, as in the federation file.
     """
@@ -41,26 +41,29 @@ class Question:
 
     @property
     def batch(self) -> float:
-        """Patients expected in a step."""
+        """Expected number of patients in a step."""
         return self.sampling_rate * self.patients
 
     @property
     def is_weak(self) -> bool:
-        """Whether the delta allows for revealing one patient entirely: to publish one at random costs 1 / patients."""
+        """Return whether the delta allows for revealing one patient entirely.
+
+        Publishing a patient at random costs a delta of 1 / patients.
+        """
         return self.delta >= 1 / self.patients
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The least noise for a target epsilon.
+    """Least noise for a target epsilon.
 
     Attributes:
-        target: epsilon asked for.
-        privacy: the terms, noise rounded up to four digits.
-        spent: what a whole run costs.
-        noise: standard deviation on each coordinate of one hospital's mean gradient.
+        target: largest epsilon of the whole run.
+        privacy: terms, with noise rounded up to four digits.
+        spent: epsilon of a whole run.
+        noise: standard deviation of the noise on a coordinate of one hospital's mean gradient.
         averaged_noise: the same on the average over all hospitals.
-        curve: (rounds so far, epsilon so far), the last point of which is the whole run.
+        curve: (rounds so far, epsilon so far), the last point being the whole run.
     """
 
     target: float
@@ -72,10 +75,10 @@ class Plan:
 
 
 def answer(question: Question) -> list[Plan]:
-    """A plan for every epsilon, the smallest first.
+    """Plan for every epsilon, the smallest first.
 
     Raises:
-        InputError: for what cannot be combined.
+        InputError: for facts that do not go together.
     """
     _check(question)
     proposed = Privacy(
@@ -100,7 +103,7 @@ def _plan(target: float, question: Question, proposed: Privacy) -> Plan:
         raise InputError(f"--epsilon {target:g}", what, remedy) from None
     privacy = least.model_copy(update={"noise_multiplier": rounded_up(least.noise_multiplier)})
     spent = spend(planned_releases(privacy, question.rounds), question.delta)
-    earlier = [each for each in _curve_rounds(question.rounds) if each < question.rounds]
+    earlier = [number for number in _curve_rounds(question.rounds) if number < question.rounds]
     noise = privacy.noise_multiplier * privacy.clip_norm / privacy.expected_batch_size
     return Plan(
         target=target,
@@ -109,14 +112,17 @@ def _plan(target: float, question: Question, proposed: Privacy) -> Plan:
         noise=noise,
         averaged_noise=noise / math.sqrt(question.hospitals),
         curve=(
-            *((each, spend(planned_releases(privacy, each), question.delta).epsilon) for each in earlier),
+            *(
+                (number, spend(planned_releases(privacy, number), question.delta).epsilon)
+                for number in earlier
+            ),
             (question.rounds, spent.epsilon),
         ),
     )
 
 
 def epsilon_after(plan: Plan, rounds: float) -> float:
-    """Epsilon after so many rounds, along a straight line in logarithms between the two computed nearest."""
+    """Interpolate the epsilon after so many rounds, linear in logarithms."""
     for (earlier, less), (later, more) in zip(plan.curve, plan.curve[1:], strict=False):
         if rounds <= later and less > 0:
             share = math.log(rounds / earlier) / math.log(later / earlier)
@@ -125,15 +131,18 @@ def epsilon_after(plan: Plan, rounds: float) -> float:
 
 
 def rounded_up(noise: float) -> float:
-    """Four significant digits, never less noise."""
+    """Round to four significant digits, never to less noise."""
     unit = 10.0 ** (math.floor(math.log10(noise)) - 3)
     up = float(f"{math.ceil(noise / unit) * unit:.4g}")
     return up if up >= noise else float(f"{up + unit:.4g}")
 
 
 def _curve_rounds(rounds: int) -> list[int]:
-    """Rounds at which a curve is computed, apart by about the same factor: epsilon grows like a power of rounds."""
-    return sorted({round(rounds ** (place / (CURVE_POINTS - 1))) for place in range(CURVE_POINTS)})
+    """Rounds of a curve's points, a constant factor apart.
+
+    Epsilon grows like a power of the rounds.
+    """
+    return sorted({round(rounds ** (index / (CURVE_POINTS - 1))) for index in range(CURVE_POINTS)})
 
 
 def _check(question: Question) -> None:
@@ -148,7 +157,7 @@ def _check(question: Question) -> None:
         what = "is not a probability above 0"
         raise InputError(f"--sampling-rate {question.sampling_rate:g}", what, "take one such as 0.1")
     if question.statistics not in get_args(Kind):
-        what = "is none that can be planned for"
+        what = "cannot be planned for"
         raise InputError(f"--statistics {question.statistics}", what, f"use {' or '.join(get_args(Kind))}")
     if question.batch < 1:
         what = f"draws {question.batch:g} of {question.patients:,} patients in a step, fewer than one"
@@ -156,5 +165,5 @@ def _check(question: Question) -> None:
 
 
 def suggested_delta(patients: int) -> float:
-    """A tenth of 1 / patients, or the power of ten below."""
+    """Suggest a tenth of 1 / patients, rounded down to a power of ten."""
     return float(f"1e{math.floor(math.log10(0.1 / patients) + 1e-9)}")

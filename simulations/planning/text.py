@@ -1,4 +1,4 @@
-"""Privacy plans in the terminal: a table, curves, and the lines for the federation file."""
+"""Terminal text of privacy plans: a table, curves, and the lines for the federation file."""
 
 import json
 import math
@@ -23,16 +23,14 @@ WIDTH = 40
 FORMATS = (".svg", ".png")
 
 
-def show(question: Question, as_json: bool, out: Path | None) -> None:
-    """Print plans, and write the figure if a file for it is named.
+def print_plans(question: Question, as_json: bool, out: Path | None) -> None:
+    """Print the plans, and write the figure if a file is named.
 
     Raises:
-        InputError: for what cannot be combined, or a figure of another format.
+        InputError: for facts that do not go together, or a figure of another format.
     """
     if out is not None and out.suffix not in FORMATS:
-        raise InputError(
-            str(out), "is no figure that can be written", f"end its name in {' or '.join(FORMATS)}"
-        )
+        raise InputError(str(out), "is not a figure format", f"end its name in {' or '.join(FORMATS)}")
     plans = answer(question)
     if out is not None:
         from simulations.planning.figure import write_figure
@@ -77,20 +75,20 @@ def _table(question: Question, plans: Sequence[Plan]) -> Table:
     average = f"Noise, mean of\n{_counted(question.hospitals, 'hospital')}"
     for head in (*heads, "Noise,\na hospital", average):
         table.add_column(head, justify="right", no_wrap=True)
-    for each in plans:
+    for plan in plans:
         table.add_row(
-            f"{each.target:g}",
-            f"{each.privacy.noise_multiplier:g}",
-            _figure(each.spent.rdp),
-            _figure(each.spent.prv),
-            f"{each.noise:.3g}",
-            f"{each.averaged_noise:.3g}",
+            f"{plan.target:g}",
+            f"{plan.privacy.noise_multiplier:g}",
+            _figure(plan.spent.rdp),
+            _figure(plan.spent.prv),
+            f"{plan.noise:.3g}",
+            f"{plan.averaged_noise:.3g}",
         )
     return table
 
 
 def weakness(question: Question) -> str:
-    """What a delta this large allows for."""
+    """Warn of a delta that is too large."""
     return (
         f"This guarantee is weak: a delta of {question.delta:g} with {_counted(question.patients, 'patient')} allows "
         "for a mechanism that reveals one of them entirely; "
@@ -99,7 +97,7 @@ def weakness(question: Question) -> str:
 
 
 def _curves(plans: Sequence[Plan]) -> str:
-    """A line of bars for every plan: the share of its epsilon that is spent so far, over all rounds."""
+    """Draw a line of bars per plan: the share of its epsilon spent so far, over all rounds."""
     rounds = plans[0].curve[-1][0]
     width = min(WIDTH, rounds)
     lines = [
@@ -107,23 +105,23 @@ def _curves(plans: Sequence[Plan]) -> str:
         if rounds == width
         else f"Share of the epsilon spent, from the first to the last of {rounds:,} rounds:"
     ]
-    for each in plans:
-        spent = [epsilon_after(each, rounds * (place + 1) / width) for place in range(width)]
-        bars = "".join(BARS[min(len(BARS) - 1, int(len(BARS) * so_far / spent[-1]))] for so_far in spent)
-        half = epsilon_after(each, (rounds + 1) // 2)
-        lines.append(f"{each.target:>6g}  {bars}  {half:.2f} after {(rounds + 1) // 2:,}")
+    for plan in plans:
+        spent = [epsilon_after(plan, rounds * (step + 1) / width) for step in range(width)]
+        bars = "".join(BARS[min(len(BARS) - 1, int(len(BARS) * epsilon / spent[-1]))] for epsilon in spent)
+        half = epsilon_after(plan, (rounds + 1) // 2)
+        lines.append(f"{plan.target:>6g}  {bars}  {half:.2f} after {(rounds + 1) // 2:,}")
     return "\n".join(lines)
 
 
 def toml_lines(plans: Sequence[Plan]) -> str:
-    """`[privacy]` of the first plan, with the noise of the others as a comment."""
+    """Write `[privacy]` of the first plan, with the noise of the others as a comment."""
     first = plans[0]
     settings = first.privacy.model_dump(mode="json")
     if settings["statistics"] != "noised":
         del settings["statistics_noise_multiplier"]
     lines = tomli_w.dumps({"privacy": settings}).splitlines()
-    others = "".join(f"; {each.privacy.noise_multiplier:g} for {each.target:g}" for each in plans[1:])
-    noise = next(place for place, line in enumerate(lines) if line.startswith("noise_multiplier"))
+    others = "".join(f"; {plan.privacy.noise_multiplier:g} for {plan.target:g}" for plan in plans[1:])
+    noise = next(index for index, line in enumerate(lines) if line.startswith("noise_multiplier"))
     lines[noise] += f"  # epsilon {first.target:g}{others}"
     return "\n".join(lines) + "\n"
 
@@ -139,15 +137,15 @@ def _as_json(question: Question, plans: Sequence[Plan]) -> dict[str, Any]:
         "delta_is_weak": question.is_weak,
         "plans": [
             {
-                "target_epsilon": each.target,
-                "epsilon_rdp": each.spent.rdp,
-                "epsilon_prv": each.spent.prv if math.isfinite(each.spent.prv) else None,
-                "noise_in_a_hospital": each.noise,
-                "noise_averaged": each.averaged_noise,
-                "epsilon_by_round": [list(point) for point in each.curve],
-                "privacy": each.privacy.model_dump(mode="json"),
+                "target_epsilon": plan.target,
+                "epsilon_rdp": plan.spent.rdp,
+                "epsilon_prv": plan.spent.prv if math.isfinite(plan.spent.prv) else None,
+                "noise_in_a_hospital": plan.noise,
+                "noise_averaged": plan.averaged_noise,
+                "epsilon_by_round": [list(point) for point in plan.curve],
+                "privacy": plan.privacy.model_dump(mode="json"),
             }
-            for each in plans
+            for plan in plans
         ],
     }
 

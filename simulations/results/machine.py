@@ -10,12 +10,12 @@ import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 
-def _known(value: Any) -> Any:
+def _defined(value: Any) -> Any:
     return None if isinstance(value, float | np.floating) and not math.isfinite(value) else value
 
 
-Score = Annotated[float | None, BeforeValidator(_known)]
-"""A figure, or None where it is undefined: NaN and infinity become None, and null in the file."""
+Score = Annotated[float | None, BeforeValidator(_defined)]
+"""Figure, or None where it is undefined: NaN and infinity become None, and null in the file."""
 
 
 class Record(BaseModel):
@@ -25,7 +25,7 @@ class Record(BaseModel):
 
 
 class Machine(Record):
-    """What it ran on, without a name or a path."""
+    """Machine of a run, without a name or a path."""
 
     platform: str
     processor: str
@@ -35,7 +35,10 @@ class Machine(Record):
 
 
 def machine() -> Machine:
-    """Describe this machine: platform, processor, usable cores, Python and PyTorch; no host name, no path."""
+    """Describe this machine, without host name and path.
+
+    It has platform, processor, usable cores, Python and PyTorch.
+    """
     import torch
 
     return Machine(

@@ -1,4 +1,4 @@
-"""`result.json`: everything a simulated run found, in figures over patients and never a patient's row.
+"""Record `result.json`: all figures of a simulated run over patients, and no patient's row.
 
 The schema is described field by field in `docs/result-schema.md`.
 """
@@ -54,7 +54,7 @@ MISSING = "—"
 
 
 class MetricSummary(Record):
-    """One metric of one arm on held-out patients; `groups` are means over folds."""
+    """Metric of one arm on held-out patients; `groups` are means over folds."""
 
     mean: Score
     sd: Score
@@ -64,7 +64,10 @@ class MetricSummary(Record):
 
 
 class SiteScores(Record):
-    """Headline metric of one hospital's own model on everyone's held-out patients, beside the others."""
+    """Headline metric of a hospital's own model, the federated and the pooled one.
+
+    All are scored on the held-out patients of all hospitals.
+    """
 
     patients: int = Field(ge=0)
     labelled: int = Field(ge=0)
@@ -82,14 +85,14 @@ class Difference(Record):
 
 
 class PrivateRun(Record):
-    """A federated run under patient-level differential privacy: its terms, what it cost, and what it reached.
+    """Federated run under patient-level differential privacy: terms, cost and scores.
 
     Attributes:
-        epsilon: the target that noise was chosen for; None if the federation file gave the noise.
-        delta: of the target and of what was spent.
-        spent: epsilon by the hospitals' ledgers, the largest over hospitals and folds; every fold is a run of its own.
+        epsilon: target for which the noise was chosen; None if the federation file gave the noise.
+        delta: delta of `epsilon` and of `spent`.
+        spent: epsilon by the hospitals' ledgers, the largest over hospitals and folds; every fold is a separate run.
         steps: private steps per round.
-        rounds: planned.
+        rounds: planned rounds.
         tasks: task -> metric -> figures, on the same held-out patients as the arms.
         paired: task -> federated arm without privacy minus this run; empty if there is no such arm.
     """
@@ -109,12 +112,12 @@ class PrivateRun(Record):
 
     @property
     def name(self) -> str:
-        """As a row of a table is called."""
+        """Name of the run in the row of a table."""
         return "Federated" if self.epsilon is None else f"Federated, epsilon {self.epsilon:g}"
 
 
 class Outcome(Record):
-    """What a task predicts and by which metric arms are compared."""
+    """Kind of a task, and the metric that compares its arms."""
 
     kind: Literal["survival", "response", "toxicity"]
     metric: str
@@ -131,14 +134,14 @@ class Hospital(Record):
 
 
 class FederationName(Record):
-    """Which agreement was run."""
+    """Name and digest of the federation file."""
 
     name: str
     digest: str
 
 
 class Fold(Record):
-    """How one fold went; `partial` if it was stopped before its last round."""
+    """End of a fold; `partial` if it was stopped before its last round."""
 
     status: Literal["completed", "partial"]
     rounds: int = Field(ge=0)
@@ -147,7 +150,7 @@ class Fold(Record):
 
 
 class Round(Record):
-    """Losses, and validation scores by task, reported in one round for the weights sent out."""
+    """Losses, and validation scores by task, that hospitals reported for the weights of a round."""
 
     round: int
     training_loss: Score = None
@@ -156,7 +159,7 @@ class Round(Record):
 
 
 class Result(Record):
-    """The whole result of a simulated run."""
+    """Result of a simulated run."""
 
     schema_version: Literal[1] = 1
     date: datetime = Field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
@@ -180,29 +183,29 @@ class Result(Record):
     notes: tuple[str, ...] = ()
 
     def arms(self, task: str) -> list[Arm]:
-        """The arms that were run for a task, in the order they are always shown."""
+        """List the arms of a task in the order in which they are shown."""
         return [arm for arm in ARMS if arm in self.tasks[task]]
 
     def compared(self, task: str) -> bool:
-        """Whether anything was run beside the federated arm."""
+        """Return whether other arms ran beside the federated one."""
         return len(self.arms(task)) > 1 or bool(self.planned)
 
     def headline(self, task: str, arm: Arm) -> MetricSummary | None:
-        """The metric that arms are compared by, or None if the arm was not run."""
+        """Metric that compares the arms, or None if the arm was not run."""
         return self.tasks[task].get(arm, {}).get(self.outcomes[task].metric)
 
     def private_headline(self, task: str, run: PrivateRun) -> MetricSummary | None:
-        """The same metric of a private run."""
+        """Metric of a private run that compares it with the arms."""
         return run.tasks.get(task, {}).get(self.outcomes[task].metric)
 
     @property
     def planned(self) -> list[PrivateRun]:
-        """The private runs beside the federated arm, each for a target epsilon."""
+        """Private runs beside the federated arm, each for a target epsilon."""
         return [run for run in self.privacy if run.epsilon is not None]
 
     @property
     def agreed(self) -> PrivateRun | None:
-        """The federated arm's own terms and cost, if its federation file has privacy."""
+        """Terms and cost of the federated arm itself, if its federation file has privacy."""
         return next((run for run in self.privacy if run.epsilon is None), None)
 
     def write(self, path: Path) -> None:
@@ -224,12 +227,12 @@ def summarise(
     groups_per_fold: Sequence[Mapping[str, float | None]] = (),
     interval: tuple[float | None, float | None] = UNKNOWN,
 ) -> MetricSummary:
-    """Mean and sample standard deviation over folds; undefined folds (None, NaN) are left out.
+    """Mean and sample standard deviation over folds, without undefined ones (None, NaN).
 
     Args:
-        per_fold: the metric in each fold.
-        groups_per_fold: in each fold, the metric by subgroup; a subgroup need not be in every fold.
-        interval: a 95% interval of the metric.
+        per_fold: metric by fold.
+        groups_per_fold: metric by subgroup, by fold; a subgroup may be missing in a fold.
+        interval: 95% interval of the metric.
     """
     mean, sd = _mean_sd(per_fold)
     names = dict.fromkeys(name for groups in groups_per_fold for name in groups)
@@ -238,13 +241,13 @@ def summarise(
 
 
 def _mean_sd(figures: Iterable[float | None]) -> tuple[float | None, float | None]:
-    known = [figure for figure in figures if figure is not None and math.isfinite(figure)]
-    mean = float(np.mean(known)) if known else None
-    return mean, float(np.std(known, ddof=1)) if len(known) > 1 else None
+    defined = [figure for figure in figures if figure is not None and math.isfinite(figure)]
+    mean = float(np.mean(defined)) if defined else None
+    return mean, float(np.std(defined, ddof=1)) if len(defined) > 1 else None
 
 
 def interval_text(mean: float | None, interval: Interval) -> str:
-    """A figure and its interval, as in `0.671 (0.640 to 0.702)`; a dash where it is undefined."""
+    """Format a figure and its interval, as in `0.671 (0.640 to 0.702)`; a dash if undefined."""
     if mean is None:
         return MISSING
     low, high = interval

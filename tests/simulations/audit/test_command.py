@@ -14,8 +14,7 @@ from simulations.audit import command
 from simulations.audit import training_setups as audit_setting
 from simulations.audit.audit import Request, run_audit
 from simulations.audit.membership import Targets
-from simulations.audit.one_run import OneRun
-from simulations.audit.report import Audit
+from simulations.audit.report import Audit, CanaryRun
 
 SMALL = Request(epsilons=(2.0,), patients=40, models=4, rounds=1, canaries=40)
 
@@ -76,7 +75,7 @@ def test_a_refuted_claim_is_said_and_fails(
 
 
 def test_a_bound_above_the_claim_reaches_the_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = OneRun(canaries=40, guesses=20, correct=20, bound=2.5, ceiling=2.5)
+    shown = CanaryRun(canaries=40, guesses=20, correct=20, bound=2.5, ceiling=2.5)
     members = np.random.default_rng(0).random((4, 40)) < 0.5
     targets = Targets(members, np.ones(members.shape), {"survival": np.full(4, 0.5)})
     monkeypatch.setattr(audit_module, "audit_one_run", lambda *given: shown)

@@ -15,7 +15,8 @@ from torch import Tensor
 from client.privacy.clipping import PatientGradients
 from client.privacy.noise import NoisyOptimiser
 from simulations.audit import training_setups as audit_setting
-from simulations.audit.one_run import OneRun, audit_one_run, guess
+from simulations.audit.one_run import audit_one_run, guess
+from simulations.audit.report import CanaryRun
 from simulations.audit.training_setups import with_epsilon, without_privacy
 from tests.simulations.audit.conftest import Hospital
 
@@ -25,7 +26,7 @@ Break = Callable[[pytest.MonkeyPatch], None]
 
 def audited(
     hospital: Hospital, monkeypatch: pytest.MonkeyPatch, broken: Break | None = None
-) -> tuple[OneRun, float]:
+) -> tuple[CanaryRun, float]:
     """A run that claims epsilon 1, perhaps broken once the claim was made; all patients are in every step."""
     monkeypatch.setattr(audit_setting, "SAMPLING_RATE", 1.0)
     setting = with_epsilon(hospital.federation, 1.0, DELTA, members=100)

@@ -68,9 +68,8 @@ def test_a_federation_file_elsewhere_is_named(
     (tmp_path / "agreed" / "hospital-1").rename(hospital)
     ended = consilium("cohort", "describe", hospital)
     assert ended.exit_code == 2
-    assert ended.stderr == (
-        f"consilium: {hospital}: there is no {FILE_NAME} in it or above it; name it with --federation.\n"
-    )
+    assert str(hospital) in ended.stderr
+    assert "--federation" in ended.stderr
     named = tmp_path / "agreed" / FILE_NAME
     assert consilium("cohort", "describe", hospital, "--federation", named).exit_code == 0
 

@@ -1,5 +1,4 @@
 import json
-import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -95,24 +94,22 @@ def test_suggested_delta_is_a_tenth_of_one_in_all_patients_or_less(patients: int
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "where"),
     [
-        ({"epsilons": (0.0,)}, "--epsilon 0: is not above 0"),
-        ({"epsilons": (float("nan"),)}, "--epsilon nan: is not above 0"),
-        ({"epsilons": (1e3,)}, "--epsilon 1000: is not above 0 and at most 100"),
-        ({"delta": 0.0}, "--delta 0: is not between 0 and 1"),
-        ({"sampling_rate": 1.5}, "--sampling-rate 1.5: is not a probability"),
-        ({"sampling_rate": 1e-3}, "draws 0.4 of 400 patients in a step, fewer than one"),
-        (
-            {"statistics": "public"},
-            "--statistics public: is none that can be planned for; use declared or noised",
-        ),
-        ({"statistics": "noised", "epsilons": (0.1,)}, "--epsilon 0.1: no noise on training brings it down"),
+        ({"epsilons": (0.0,)}, "--epsilon 0"),
+        ({"epsilons": (float("nan"),)}, "--epsilon nan"),
+        ({"epsilons": (1e3,)}, "--epsilon 1000"),
+        ({"delta": 0.0}, "--delta 0"),
+        ({"sampling_rate": 1.5}, "--sampling-rate 1.5"),
+        ({"sampling_rate": 1e-3}, "--sampling-rate 0.001"),
+        ({"statistics": "public"}, "--statistics public"),
+        ({"statistics": "noised", "epsilons": (0.1,)}, "--epsilon 0.1"),
     ],
 )
-def test_what_cannot_be_combined_is_told(changes: dict[str, Any], told: str) -> None:
-    with pytest.raises(InputError, match=re.escape(told)):
+def test_facts_that_do_not_go_together_are_refused_by_option(changes: dict[str, Any], where: str) -> None:
+    with pytest.raises(InputError) as refused:
         answer(question(**changes))
+    assert refused.value.where == where
 
 
 def test_command_prints_figures_and_lines_that_a_federation_file_takes(consilium: Consilium) -> None:
