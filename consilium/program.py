@@ -1,6 +1,7 @@
-"""Start of a module of the four packages as a program: `python -P -m consilium.program client.runtime.launcher SITE`.
+"""Start of a module of the four packages as a program, beside whatever folders a user has.
 
-With `python -m client.runtime.launcher` a folder called `client` on PYTHONPATH would be started instead.
+`python -P -m consilium.program client.runtime.launcher SITE` starts the launcher. With
+`python -m client.runtime.launcher` a folder called `client` on PYTHONPATH would be started instead.
 """
 
 import runpy

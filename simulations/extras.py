@@ -1,4 +1,4 @@
-"""Extras of the installation: the packages that a hospital does without, and the commands that need them."""
+"""Extras of the installation: packages that a hospital does without."""
 
 import importlib.util
 from collections.abc import Callable
