@@ -145,6 +145,7 @@ class RefusalCode(StrEnum):
     DECLINED_BUDGET = "declined-budget"
     DECLINED_COHORT = "declined-cohort"
     DECLINED_TASK = "declined-task"
+    DECLINED_UNIT = "declined-unit"
     DECLINED_STATISTICS = "declined-statistics"
     GUARANTEE_BROKEN = "guarantee-broken"
     LEDGER_MISSING = "ledger-missing"
@@ -168,6 +169,7 @@ REFUSALS: dict[RefusalCode, str] = {
     RefusalCode.DECLINED_BUDGET: "The hospital's privacy budget does not cover the run.",
     RefusalCode.DECLINED_COHORT: "The cohort is smaller than the hospital's policy asks for.",
     RefusalCode.DECLINED_TASK: "The hospital's policy does not permit a task of the federation file.",
+    RefusalCode.DECLINED_UNIT: "The site's privacy ledger counts another unit of privacy than the federation file.",
     RefusalCode.DECLINED_STATISTICS: "The hospital's policy does not permit the statistics asked for.",
     RefusalCode.GUARANTEE_BROKEN: "The federation file asks for privacy with something that breaks it.",
     RefusalCode.LEDGER_MISSING: "The privacy ledger of a cohort that has trained before is missing.",
@@ -209,6 +211,7 @@ REMEDIES: dict[RefusalCode, str] = {
     RefusalCode.DECLINED_BUDGET: "plan with more noise or fewer rounds by `consilium privacy plan`",
     RefusalCode.DECLINED_COHORT: _POLICY,
     RefusalCode.DECLINED_TASK: _POLICY,
+    RefusalCode.DECLINED_UNIT: "take part with a second site folder: `consilium site init` makes it",
     RefusalCode.DECLINED_STATISTICS: _POLICY,
     RefusalCode.GUARANTEE_BROKEN: "remove what breaks it, or [privacy]",
     RefusalCode.LEDGER_MISSING: f"put it back, or {_KNOWN}",

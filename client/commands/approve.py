@@ -8,14 +8,15 @@ from importlib.metadata import version
 from pathlib import Path
 
 from client.ledger.account import read_account
-from client.site_folder.places import APPROVAL_FILE, Approval, Home
+from client.ledger.ledger import LEDGER
+from client.site_folder.places import APPROVAL_FILE, Approval, Home, read_approval
 from client.site_folder.policy import Policy, Terms, agree
 from client.site_folder.site_file import parse_site_file
 from common.agreement.agreement import FILE_NAME, Agreement
 from common.agreement.bundle import PACKAGE
 from common.agreement.folder import copy_agreement
 from common.agreement.loading import load_agreement
-from common.errors import InputError
+from common.errors import InputError, StateError
 from common.families.registry import family_of
 from common.files import sync_folder, write_whole
 from common.privacy.accounting import Release
@@ -68,6 +69,7 @@ def read_proposal(home: Home, source: Path) -> Proposal:
             "change or remove it",
         )
     family = family_of(federation)
+    _require_the_same_records(home, federation, family.words(federation).one)
     if federation.privacy is not None:
         family.refuse(federation)
     terms = agree(
@@ -75,8 +77,31 @@ def read_proposal(home: Home, source: Path) -> Proposal:
     )  # the size is looked at by `site check`
     model = family.model(federation, family.public(federation, folder), 0)
     weights = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    releases = tuple(release for run in read_account(home.folder).runs for release in run.releases)
+    account = read_account(home.folder)
+    releases = tuple(release for run in account.runs for release in run.releases)
     return Proposal(file, federation, site.name, site.policy, terms, weights, releases)
+
+
+def _require_the_same_records(home: Home, federation: Agreement, unit: str) -> None:
+    """Refuse a second kind of record or unit of privacy in one site folder: their budgets do not add up.
+
+    Raises:
+        StateError: naming what the folder is for.
+    """
+    remedy = "make a second site folder by `consilium site init`, and approve this file there"
+    counted = read_account(home.folder).unit
+    if counted not in (None, unit):
+        what = f"counts the privacy of each {counted}, and the federation file that of each {unit}"
+        raise StateError(str(home.folder / LEDGER), what, remedy)
+    try:
+        before = read_approval(home)
+    except InputError:  # there is none, or it is spoilt: the ledger has been asked already
+        return
+    if (before.kind, before.unit) != (federation.kind, unit):
+        what = (
+            f"is of {before.kind}, by {before.unit}, and the federation file of {federation.kind}, by {unit}"
+        )
+        raise StateError(str(home.folder), what, remedy)
 
 
 def approve(home: Home, proposal: Proposal) -> Approval:
@@ -93,6 +118,8 @@ def approve(home: Home, proposal: Proposal) -> Approval:
         federation=federation.digest,
         version=version(PACKAGE),
         at=datetime.now(UTC).isoformat(timespec="seconds"),
+        kind=federation.kind,
+        unit=family_of(federation).words(federation).one,
         weights=proposal.weights,
     )
     target = home.agreement.parent

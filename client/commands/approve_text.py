@@ -7,6 +7,8 @@ from client.commands.approve import Proposal
 from client.families.registry import reader_of
 from client.families.wording import shown
 from common.agreement.settings import Wire
+from common.families.family import Words
+from common.families.registry import family_of
 from common.privacy.accounting import spend
 
 
@@ -29,7 +31,7 @@ def in_words(proposal: Proposal) -> Iterator[str]:
     yield "What leaves:"
     yield from (f"  - {sentence}" for sentence in _leaving(proposal))
     yield ""
-    yield "What it costs:"
+    yield f"What it costs, per {_words(proposal).one}:"
     yield from (f"  - {sentence}" for sentence in _costs(proposal))
     if stricter := list(_stricter(proposal)):
         yield ""
@@ -37,7 +39,7 @@ def in_words(proposal: Proposal) -> Iterator[str]:
         yield from (f"  - {sentence}" for sentence in stricter)
     if terms.privacy is None:
         yield ""
-        yield "This federation has no differential privacy: weights can tell of single patients."
+        yield f"This federation has no differential privacy: weights can tell of single {_words(proposal).many}."
 
 
 def _rounds(proposal: Proposal) -> str:
@@ -56,19 +58,23 @@ def _rounds(proposal: Proposal) -> str:
     )
 
 
+def _words(proposal: Proposal) -> Words:
+    return family_of(proposal.federation).words(proposal.federation)
+
+
 def _leaving(proposal: Proposal) -> Iterator[str]:
-    privacy, least = proposal.terms.privacy, proposal.terms.minimum_count
+    privacy, least, units = proposal.terms.privacy, proposal.terms.minimum_count, _words(proposal).many
     numbers = sum(math.prod(shape) for shape in proposal.weights.values())
     yield f"every round {_update(proposal.federation.wire)}, {len(proposal.weights)} arrays with {numbers:,} numbers"
     if privacy is None:
-        yield f"counts and sums per column, the same whenever asked; none over fewer than {least} patients"
-        yield f"every round numbers of patients, sums of losses over {least} or more, pairs with as many on either side"
+        yield f"counts and sums per column, the same whenever asked; none over fewer than {least} {units}"
+        yield f"every round numbers of {units}, sums of losses over {least} or more, pairs with as many on either side"
         return
-    yield "no number of patients, no loss, no metric"
+    yield f"no number of {units}, no loss, no metric"
     yield {
         "declared": "no statistics: scaling is declared in the file",
         "noised": "sums per column with noise, anew and at a price whenever asked",
-        "public": f"exact sums per column over {least} or more patients, outside the guarantee",
+        "public": f"exact sums per column over {least} or more {units}, outside the guarantee",
     }[privacy.statistics]
 
 

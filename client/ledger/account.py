@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from client.ledger.entries import Entry
+from client.ledger.entries import Entry, unit_of
 from client.ledger.heads import head_paths
 from client.ledger.ledger import LEDGER, Ledger, acknowledge
 from client.site_folder.policy import Policy
@@ -57,6 +57,7 @@ class Account:
         entries: how many the ledger has; None if there is no ledger yet.
         total: of everything ever reserved.
         runs: the first one first.
+        unit: of privacy, to which every epsilon refers; None if nothing was released.
         last_round: what the last round of training released; None if none is known.
     """
 
@@ -67,6 +68,7 @@ class Account:
     total: Spend
     runs: tuple[Run, ...]
     last_round: Release | None
+    unit: str | None = None
 
     @cached_property
     def further_rounds(self) -> int | None:
@@ -92,6 +94,7 @@ class Account:
             "site": self.site,
             "ledger": str(self.path),
             "entries": self.entries,
+            "unit": self.unit,
             "delta": self.policy.delta,
             "maximum_epsilon": self.policy.maximum_epsilon,
             "spent": _spend_json(self.total),
@@ -133,6 +136,7 @@ def read_account(folder: Path) -> Account:
         total=spend(everything, delta),
         runs=tuple(_runs(entries or (), delta)),
         last_round=_last_round(entries or ()),
+        unit=unit_of(entries or ()),
     )
 
 

@@ -51,7 +51,7 @@ def _print(account: Account, console: Console) -> None:
         console.print(f"{account.site}: {state}; no release of this cohort is recorded.", soft_wrap=True)
         console.print(_limit(account), soft_wrap=True)
         return
-    console.print(f"{account.site}: {_spent(account.total)}", soft_wrap=True)
+    console.print(f"{account.site}: {_spent(account.total)}{_per(account)}", soft_wrap=True)
     console.print(_limit(account), soft_wrap=True)
     console.print(_table(account))
     for run in account.runs:
@@ -66,6 +66,10 @@ def _print(account: Account, console: Console) -> None:
             "Interrupted, counted: reserved and never committed, as after a crash or while a round is running.",
             soft_wrap=True,
         )
+
+
+def _per(account: Account) -> str:
+    return f" Unit of privacy: {account.unit}." if account.unit else ""
 
 
 def _spent(total: Spend) -> str:

@@ -5,7 +5,7 @@ Triggers keep the table append-only for whoever opens it; the hashes show an ent
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -26,6 +26,10 @@ TABLE = (
 )
 
 
+PATIENT = "patient"
+"""Unit of privacy of entries from before there were others, which do not name it."""
+
+
 NO_ENTRIES = ChainEnd(0, "")
 
 
@@ -39,6 +43,7 @@ class Entry(BaseModel):
             after.
         run: digest of the federation file a reservation is for; empty otherwise.
         round: of the reservation; None for statistics.
+        unit: of privacy, to which the releases' epsilon refers.
         releases: what was reserved, or what an acknowledgement carried over from a lost ledger.
         reservation: number of the entry that is committed.
         note: what the hospital wrote when it acknowledged the loss of a ledger.
@@ -52,6 +57,7 @@ class Entry(BaseModel):
     kind: Literal["opened", "reserved", "committed", "acknowledged"]
     run: str = ""
     round: int | None = None
+    unit: str = PATIENT
     releases: tuple[Release, ...] = ()
     reservation: int | None = None
     note: str = ""
@@ -103,3 +109,8 @@ def read_on(database: sqlite3.Connection, entries: list[Entry]) -> None:
         if entry.number != number:
             raise Refusal(RefusalCode.LEDGER_INVALID)
         entries.append(entry.model_copy(update={"hash": digest}))
+
+
+def unit_of(entries: Iterable[Entry]) -> str | None:
+    """Unit of privacy of everything that these entries release; None if they release nothing."""
+    return next((entry.unit for entry in entries if entry.releases), None)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from client.chained_log.chain import ChainEnd
 from client.chained_log.end_copies import outside_path, read_copy, write_copy
-from client.ledger.entries import Entry
+from client.ledger.entries import PATIENT, Entry, unit_of
 from common.privacy.accounting import Release, merged
 
 HEAD_FILE = "ledger-head.json"
@@ -28,6 +28,7 @@ class Head(BaseModel):
         entries: number of entries.
         hash: of the last entry.
         releases: everything the ledger counts, equal mechanisms merged.
+        unit: of privacy, to which the releases refer.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,12 +36,14 @@ class Head(BaseModel):
     entries: int = Field(ge=1)
     hash: str
     releases: tuple[Release, ...]
+    unit: str = PATIENT
 
 
 def head_of(entries: Sequence[Entry]) -> Head:
     """Head of a ledger with one or more entries."""
     releases = merged(release for entry in entries for release in entry.releases)
-    return Head(entries=len(entries), hash=entries[-1].hash, releases=releases)
+    unit = unit_of(entries) or PATIENT
+    return Head(entries=len(entries), hash=entries[-1].hash, releases=releases, unit=unit)
 
 
 def follows(entries: Sequence[Entry], head: Head) -> bool:

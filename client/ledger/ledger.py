@@ -15,9 +15,9 @@ from typing import Any, Self
 from pydantic import ValidationError
 
 from client.chained_log.lock import PATIENCE_S, exclusive
-from client.ledger.entries import Entry, append, create, end_of, now, read_on
+from client.ledger.entries import PATIENT, Entry, append, create, end_of, now, read_on, unit_of
 from client.ledger.heads import follows, head_of, head_paths, read_head, write_head
-from client.ledger.recovery import known_releases, replace_damaged
+from client.ledger.recovery import known_releases, known_unit, replace_damaged
 from client.site_folder.policy import Limit
 from common.errors import OptionError, Refusal, RefusalCode, StateError
 from common.files import sync_folder
@@ -93,16 +93,24 @@ class Ledger:
         """Everything ever reserved, and what was carried over from a lost ledger."""
         return [release for entry in self.entries() for release in entry.releases]
 
-    def require(self, run: str, releases: Sequence[Release], limit: Limit) -> None:
+    def require(self, run: str, releases: Sequence[Release], limit: Limit, unit: str = PATIENT) -> None:
         """Check that the limit covers these releases of a run on top of everything so far; nothing is reserved.
 
         Raises:
-            Refusal: DECLINED_BUDGET if it does not.
+            Refusal: DECLINED_BUDGET if it does not, DECLINED_UNIT if the ledger counts another unit of privacy.
         """
         with _refusing(), self._transaction():
+            self._require_unit(unit)
             self._afford(run, releases, limit)
 
-    def reserve(self, run: str, round_: int | None, releases: Sequence[Release], limit: Limit) -> int:
+    def reserve(
+        self,
+        run: str,
+        round_: int | None,
+        releases: Sequence[Release],
+        limit: Limit,
+        unit: str = PATIENT,
+    ) -> int:
         """Count these releases from now on, before any is computed.
 
         A run without privacy has one such entry however often it asks: it cannot get worse.
@@ -112,21 +120,26 @@ class Ledger:
             round_: of training; None for statistics.
             releases: at least one.
             limit: over everything so far and these.
+            unit: of privacy. Epsilons of different units do not add up, so that a ledger counts one unit alone.
 
         Returns:
             The number of the reservation.
 
         Raises:
-            Refusal: DECLINED_BUDGET if the limit does not cover them. On any refusal nothing may be computed.
+            Refusal: DECLINED_BUDGET if the limit does not cover them, DECLINED_UNIT if the ledger counts another
+                unit. On any refusal nothing may be computed.
         """
         if not releases:
             raise ValueError("what releases nothing needs no reservation")
         with _refusing():
             with self._transaction():
+                self._require_unit(unit)
                 self._afford(run, releases, limit)
                 if (same := self._already_unbounded(run, releases)) is not None:
                     return same
-                number = self._append(kind="reserved", run=run, round=round_, releases=tuple(releases))
+                number = self._append(
+                    kind="reserved", run=run, round=round_, releases=tuple(releases), unit=unit
+                )
             self._update_heads()
         return number
 
@@ -162,6 +175,10 @@ class Ledger:
                 if head is not None and not follows(self._entries, head):
                     raise Refusal(RefusalCode.LEDGER_INVALID)
             yield
+
+    def _require_unit(self, unit: str) -> None:
+        if unit_of(self._entries) not in (None, unit):
+            raise Refusal(RefusalCode.DECLINED_UNIT)
 
     def _afford(self, run: str, releases: Sequence[Release], limit: Limit) -> None:
         if limit.epsilon is None:
@@ -230,8 +247,8 @@ def acknowledge(site: Path, note: str, patience_s: float = PATIENCE_S) -> None:
         raise StateError(str(path), "the privacy ledger is sound", "there is nothing to acknowledge")
     with _refusing(), exclusive(path, patience_s):
         heads = head_paths(site)
-        carried = known_releases(path, heads)
-        first = Entry(number=1, at=now(), kind="acknowledged", releases=carried, note=note)
+        carried, unit = known_releases(path, heads), known_unit(path, heads)
+        first = Entry(number=1, at=now(), kind="acknowledged", releases=carried, unit=unit, note=note)
         replace_damaged(path, first, heads)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from client.ledger.entries import Entry, create
+from client.ledger.entries import PATIENT, Entry, create, unit_of
 from client.ledger.heads import Head, head_of, read_head, write_head
 from common.files import sync_folder
 from common.privacy.accounting import Release, merged, most_steps
@@ -19,7 +19,14 @@ _COMPANIONS = ("-journal", "-wal", "-shm")
 def known_releases(path: Path, head_paths: tuple[Path, Path]) -> tuple[Release, ...]:
     """Collect, per mechanism, the most steps that a head copy or a readable entry of the ledger knows of."""
     heads = filter(None, map(_readable_head, head_paths))
-    return most_steps([merged(_salvage(path)), *(head.releases for head in heads)])
+    salvaged = (release for entry in _salvage(path) for release in entry.releases)
+    return most_steps([merged(salvaged), *(head.releases for head in heads)])
+
+
+def known_unit(path: Path, head_paths: tuple[Path, Path]) -> str:
+    """Unit of privacy that a head copy or a readable entry of the ledger knows of."""
+    heads = [head.unit for head in map(_readable_head, head_paths) if head is not None and head.releases]
+    return next(iter(heads), None) or unit_of(_salvage(path)) or PATIENT
 
 
 def replace_damaged(path: Path, first: Entry, head_paths: tuple[Path, Path]) -> None:
@@ -53,7 +60,7 @@ def replace_damaged(path: Path, first: Entry, head_paths: tuple[Path, Path]) -> 
         write_head(head_of([sealed]), head_path)
 
 
-def _salvage(path: Path) -> Iterator[Release]:
+def _salvage(path: Path) -> Iterator[Entry]:
     """Releases of every readable entry of a damaged ledger, whether its hash fits or not."""
     if not path.exists():
         return
@@ -61,7 +68,7 @@ def _salvage(path: Path) -> Iterator[Release]:
     try:
         for (text,) in database.execute("SELECT entry FROM entries"):
             try:
-                yield from Entry.model_validate_json(text).releases
+                yield Entry.model_validate_json(text)
             except ValidationError:
                 continue
     except sqlite3.Error:

@@ -7,7 +7,7 @@ from flwr.app import ConfigRecord, Message, RecordDict
 
 from client.egress.gate import Verdict
 from client.flower.internals import weigh
-from client.ledger.entries import Entry
+from client.ledger.entries import Entry, unit_of
 from client.receipts.receipt import Receipt
 from common.messages.packing import shapes
 from common.privacy.accounting import spend
@@ -54,6 +54,7 @@ def receipt_of(
         delta=delta,
         epsilon_before=before,
         epsilon_after=after,
+        unit=None if after is None else unit_of(entries),
         reservation=verdict.reservation,
     )
 

@@ -28,6 +28,7 @@ class Receipt(BaseModel):
         update_norm: Euclidean norm of the weights' change.
         epsilon_before, epsilon_after: of everything the ledger counted before this message's own reservation, and
             with it, at `delta`. None without privacy, and where something was released without noise.
+        unit: of privacy, to which the epsilons refer; None without them.
         reservation: the ledger's entry behind the message.
     """
 
@@ -52,6 +53,7 @@ class Receipt(BaseModel):
     delta: float | None = None
     epsilon_before: float | None = None
     epsilon_after: float | None = None
+    unit: str | None = None
     reservation: int | None = None
 
 

@@ -7,6 +7,7 @@ from client.ledger.ledger import Ledger
 from client.rounds.site import Site
 from client.site_folder.policy import Terms
 from common.errors import Refusal, RefusalCode
+from common.families.registry import family_of
 from common.privacy.accounting import Release
 
 
@@ -24,9 +25,10 @@ def accounted(site: Site, terms: Terms, round_: int | None) -> Iterator[None]:
     """
     releases = terms.statistics_releases() if round_ is None else terms.round_releases()
     run, rounds = site.digest, site.federation.training.rounds
+    unit = family_of(site.federation).words(site.federation).one
     with Ledger(site.folder) as ledger:
         if round_ is None:
-            ledger.require(run, terms.whole_run(rounds), terms.limit)
+            ledger.require(run, terms.whole_run(rounds), terms.limit, unit)
         if releases and terms.privacy is not None and terms.limit.epsilon is None:
             had = sum(
                 each.kind == "reserved" and (each.round is None) == (round_ is None)
@@ -36,7 +38,7 @@ def accounted(site: Site, terms: Terms, round_: int | None) -> Iterator[None]:
             # what was approved, where the policy has no limit of its own: statistics once, and each round once
             if had >= (1 if round_ is None else rounds) and _costs(releases):
                 raise Refusal(RefusalCode.DECLINED_BUDGET)
-        number = ledger.reserve(run, round_, releases, terms.limit) if releases else None
+        number = ledger.reserve(run, round_, releases, terms.limit, unit) if releases else None
         yield
         if number is not None:
             ledger.commit(number)

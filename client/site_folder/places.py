@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from common.agreement.agreement import FILE_NAME
+from common.agreement.agreement import FILE_NAME, PATIENTS
 from common.errors import InputError, invalid_content
 
 APPROVAL_FILE = "approval.json"
@@ -108,6 +108,8 @@ class Approval(BaseModel):
         federation: the file's digest.
         version: of the installed package, which was reviewed.
         at: when, ISO 8601 in UTC.
+        kind: of record; an approval from before there were others does not name it.
+        unit: of privacy.
         weights: parameter -> shape of the model that was approved; the gate lets no other leave.
     """
 
@@ -116,6 +118,8 @@ class Approval(BaseModel):
     federation: str = Field(pattern=r"^[0-9a-f]{64}$")
     version: str
     at: str
+    kind: str = PATIENTS
+    unit: str = "patient"
     weights: dict[str, tuple[int, ...]]
 
 

@@ -1,5 +1,6 @@
 """A hospital is told in words what it agrees to, and keeps its own copy of it, whole or not at all."""
 
+import json
 import math
 import os
 import shutil
@@ -17,7 +18,7 @@ from client.site_folder.places import Home, read_approval
 from client.site_folder.policy import Limit, Policy, agree
 from common.agreement.federation import FILE_NAME, Federation, load, save
 from common.agreement.settings import Privacy
-from common.errors import InputError, Refusal, RefusalCode
+from common.errors import InputError, Refusal, RefusalCode, StateError
 from common.models.registry import build_model
 from common.privacy import accounting
 from common.privacy.accounting import Release, spend
@@ -332,3 +333,36 @@ def test_it_says_how_an_update_travels(
 ) -> None:
     save(load(proposal / FILE_NAME).changed(settings), proposal / FILE_NAME)
     assert says in said(read_proposal(prepared, proposal))
+
+
+def test_a_site_folder_of_another_kind_of_record_is_refused(approved: Home, proposal: Path) -> None:
+    before = read_approval(approved)
+    other = before.model_copy(update={"kind": "links", "unit": "pair"})
+    approved.approval.write_text(other.model_dump_json())
+    with pytest.raises(StateError) as refused:
+        read_proposal(approved, proposal)
+    assert "second site folder" in refused.value.remedy
+
+
+def test_a_site_folder_whose_ledger_counts_another_unit_is_refused(prepared: Home, proposal: Path) -> None:
+    with Ledger(prepared.folder) as ledger:
+        ledger.reserve(
+            "ab" * 32, 1, [Release(mechanism="training", noise_multiplier=2.0)], Limit(None, 1e-3), "pair"
+        )
+    with pytest.raises(StateError) as refused:
+        read_proposal(prepared, proposal)
+    assert refused.value.where.endswith("ledger.sqlite")
+
+
+def test_an_approval_from_before_there_were_kinds_is_one_of_patients(approved: Home, proposal: Path) -> None:
+    earlier = read_approval(approved).model_dump(mode="json", exclude={"kind", "unit"})
+    approved.approval.write_text(json.dumps(earlier))
+    assert read_proposal(approved, proposal).federation.kind == "patients"
+
+
+def test_a_spoilt_approval_does_not_keep_a_file_from_being_approved_again(
+    approved: Home, proposal: Path
+) -> None:
+    approved.approval.write_text("{")
+    approve(approved, read_proposal(approved, proposal))
+    assert read_approval(approved).kind == "patients"
