@@ -17,8 +17,8 @@ FLOORS = {
     "client": "cli | doctor | commands | runtime | app | receipts, rounds | families | egress, privacy"
     " | ledger, training, data | flower, chained_log | site_folder",
     "server": "cli | commands | services | app | runs | aggregation | participants | home, records",
-    "common": "families | privacy | tasks, models | evaluation, patients | messages | agreement, processes, console"
-    " | plugins | errors, files",
+    "common": "families | privacy | models | patients | messages | agreement, processes, console | tasks"
+    " | evaluation, agreed, plugins | errors, files",
     "simulations": "cli | commands | benchmarks | simulate, planning, audit | report | experiment | baselines"
     " | engines, cohorts, results | extras",
 }

@@ -15,10 +15,12 @@ from common.agreement.federation import FILE_NAME, Federation, load, save
 from common.agreement.modalities import Modality
 from common.agreement.model_config import HierarchicalConfig
 from common.agreement.settings import Participant, Training
-from common.agreement.tasks import ResponseTask, SurvivalTask, ToxicityTask
 from common.models.graphs import Prior, membership, topology
 from common.patients.batch import PatientBatch
 from common.patients.preprocessing import Preprocessing
+from common.tasks.response import ResponseTask
+from common.tasks.survival import SurvivalTask
+from common.tasks.toxicity import ToxicityTask
 
 # Several threads on matrices this small wait for one another, on a busy machine for minutes.
 torch.set_num_threads(1)

@@ -3,14 +3,12 @@
 A site folder holds `site.toml`, one table per modality (CSV or Parquet, one row per patient) and one of outcomes.
 """
 
-from collections import Counter
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from common.agreement.federation import Federation
-from common.agreement.tasks import ResponseTask, SurvivalTask
 from common.patients.batch import PatientBatch
 
 
@@ -49,15 +47,7 @@ def passport(cohort: Cohort, federation: Federation) -> dict[str, object]:
     tasks: dict[str, object] = {}
     for task in federation.tasks:
         labels, known = batch.labels[task.name], batch.labelled[task.name]
-        counts: dict[str, int] = {"labelled": int(known.any(1).sum())}
-        if isinstance(task, SurvivalTask):
-            counts["events"] = int(labels[:, 1].sum())
-        elif isinstance(task, ResponseTask):
-            tally = Counter(labels[known[:, 0], 0].long().tolist())
-            counts |= {name: tally[index] for index, name in enumerate(task.classes)}
-        else:
-            counts |= {name: int(labels[:, index].sum()) for index, name in enumerate(task.labels)}
-        tasks[task.name] = counts
+        tasks[task.name] = {"labelled": int(known.any(1).sum())} | task.counts(labels, known)
     modalities: dict[str, object] = {}
     for modality in federation.modalities:
         here = batch.present(modality.name)

@@ -1,47 +1,24 @@
-"""A hospital's table of outcomes: labels of each task, held-out folds and subgroups."""
+"""Labels, held-out folds and subgroups of a hospital's table of outcomes."""
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from client.data.tables import Array, Table, codes, numbers
-from common.agreement.tasks import ResponseTask, SurvivalTask, Task
 from common.errors import InputError
+from common.tasks.task import Task
 
 
 def read_labels(table: Table, task: Task, problems: list[InputError]) -> Array:
-    """[P, columns] labels of one task, NaN where unknown."""
-    if isinstance(task, ResponseTask):
-        places = codes(table, task.label, task.classes, problems)
-        return np.where(places < 0, np.nan, places)[:, None]
-    labels = numbers(table, task.columns, problems)
-    binary = task.columns
-    if isinstance(task, SurvivalTask):
-        _check_survival(table, task, labels, problems)
-        binary = (task.event,)
-    for column in binary:
-        cells = labels[:, task.columns.index(column)]
-        if not np.isin(cells[~np.isnan(cells)], (0.0, 1.0)).all():
-            problems.append(InputError(table.where(column), "has cells other than 0 and 1", "recode them"))
+    """Read the labels [P, columns] of one task, NaN where unknown."""
+    numeric = [column for column in task.columns if column not in task.classes_of]
+    cells = dict(zip(numeric, numbers(table, numeric, problems).T, strict=True))
+    for column, classes in task.classes_of.items():
+        indices = codes(table, column, classes, problems)
+        cells[column] = np.where(indices < 0, np.nan, indices)
+    labels, faults = task.check_labels(np.stack([cells[column] for column in task.columns], axis=1))
+    problems += [InputError(table.where(column), what, remedy) for column, what, remedy in faults]
     return labels
-
-
-def _check_survival(table: Table, task: SurvivalTask, labels: Array, problems: list[InputError]) -> None:
-    """Name what is wrong with times and events ([P, 2]); a patient with one of them only becomes unknown."""
-    time, event = labels.T
-
-    def check(wrong: NDArray[np.bool_], column: str, what: str, remedy: str) -> None:
-        if wrong.any():
-            problems.append(InputError(table.where(column), what, remedy))
-
-    above = f"has times above the plausible {task.longest:g} {task.unit}"
-    check(time < 0, task.time, "has negative times", "correct or drop them")
-    check(time > task.longest, task.time, above, f"give times in {task.unit}")
-    check(np.isnan(time) & (event == 1), task.time, "is empty for patients with an event", "complete it")
-    without = np.isnan(event) & ~np.isnan(time)
-    check(without, task.event, "is empty for patients with a time", "give 0 for censored")
-    labels[np.isnan(time) | np.isnan(event)] = np.nan
 
 
 def _optional(table: Table, column: str | None, key: str, problems: list[InputError]) -> bool:

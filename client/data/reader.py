@@ -17,7 +17,6 @@ from client.data.tables import Array, Table, check_ranges, codes, numbers, read_
 from client.site_folder.site_file import SITE_FILE, SiteFile
 from common.agreement.federation import OUTCOMES, Federation
 from common.agreement.modalities import Modality
-from common.agreement.tasks import ResponseTask
 from common.errors import InputError
 from common.patients.batch import PatientBatch
 
@@ -28,7 +27,7 @@ def read_folder(
     """Read a site folder's tables and list every problem in them; the cohort is None if outcomes cannot be read."""
     problems: list[InputError] = []
     columns = [column for task in federation.tasks for column in task.columns]
-    classes = {task.label: task.classes for task in federation.tasks if isinstance(task, ResponseTask)}
+    classes = {column: names for task in federation.tasks for column, names in task.classes_of.items()}
     outcomes = _site_table(folder, site, OUTCOMES, columns, classes, problems)
     if outcomes is None:
         return None, problems

@@ -7,7 +7,7 @@ word; the word never holds a name or a number of the reply.
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from client.site_folder.policy import Terms
 from common.agreement.agreement import Agreement
+from common.evaluation.pairs import Pairs
 from common.families.family import sums_of
 from common.families.registry import family_of
 from common.messages.compression import DecodeError, decode, encode, unflatten
@@ -29,12 +30,10 @@ from common.messages.exchange import (
     UpdateReply,
 )
 from common.messages.packing import Arrays
+from common.messages.validation import SUMS, TRAINING_LOSS, ValidationSums, comparable, pair_names
 from common.models.parameter_groups import AveragingWeights, ModelGroups, counted
 
 Shapes = Mapping[str, tuple[int, ...]]
-
-
-VALIDATION = ("validation_loss", "validation_squares", "validation_patients")
 
 
 class BlockReason(StrEnum):
@@ -152,7 +151,7 @@ def fit_training(
     norm = _update_norm(
         (array.astype(np.float64) - before[name] for name, array in weights.items()), expected
     )
-    metrics, suppressed = _metrics(reply.metrics, expected, ("training_loss",))
+    metrics, suppressed = _metrics(reply.metrics, expected, (TRAINING_LOSS,))
     fitted = TrainReply(
         site=expected.site, round=reply.round, weights=weights, patients=behind.to_numbers(), metrics=metrics
     )
@@ -182,7 +181,7 @@ def fit_update(
         with np.errstate(over="ignore"):
             require(bool(np.isfinite(before[name] + change).all()), BlockReason.NOT_FINITE)
     norm = _update_norm((change.astype(np.float64) for change in changes.values()), expected)
-    metrics, suppressed = _metrics(reply.metrics, expected, ("training_loss",))
+    metrics, suppressed = _metrics(reply.metrics, expected, (TRAINING_LOSS,))
     fitted = UpdateReply(
         site=expected.site, round=reply.round, update=canonical, patients=behind.to_numbers(), metrics=metrics
     )
@@ -239,8 +238,10 @@ def _averaging_weights(patients: Numbers, expected: Expected) -> AveragingWeight
     return weights
 
 
-def _metrics(metrics: Numbers, expected: Expected, own: Iterable[str]) -> tuple[Numbers, tuple[str, ...]]:
-    """(metrics, names of those set to 0): none with privacy; all or none of the validation sums otherwise.
+def _metrics(
+    metrics: Numbers, expected: Expected, always: tuple[str, ...]
+) -> tuple[Numbers, tuple[str, ...]]:
+    """Return metrics and the tasks set to 0: none with privacy, else `always` and all or none of the validation sums.
 
     A task's pairs that are fewer than the family's fewest are about few patients: both of its sums become 0.
     """
@@ -248,24 +249,32 @@ def _metrics(metrics: Numbers, expected: Expected, own: Iterable[str]) -> tuple[
         require(not metrics, BlockReason.METRICS)
         return {}, ()
     require(all(math.isfinite(number) for number in metrics.values()), BlockReason.NOT_FINITE)
-    scores = family_of(expected.federation).scores(expected.federation)
-    pairs = [f"{kind}:{score.name}" for score in scores for kind in ("concordant", "comparable")]
-    names = set(own) & set(metrics)
-    require(names == set(own), BlockReason.METRICS)
-    fitted = {name: float(metrics[name]) for name in own}
-    if set(metrics) == names:
+    require(set(always) <= set(metrics), BlockReason.METRICS)
+    fitted = {name: float(metrics[name]) for name in always}
+    if set(metrics) == set(always):
         return fitted, ()
-    require(set(metrics) == {*own, *VALIDATION, *pairs}, BlockReason.METRICS)
+    tasks = [score.name for score in family_of(expected.federation).scores(expected.federation)]
+    require(set(metrics) == {*always, *SUMS, *pair_names(tasks)}, BlockReason.METRICS)
+    for task in tasks:
+        require(_is_whole(metrics[comparable(task)]), BlockReason.METRICS)
+    sums, suppressed = _suppressed(ValidationSums.of(metrics, tasks), expected)
+    return fitted | sums.named(), suppressed
+
+
+def _is_whole(number: float) -> bool:
+    return number == math.floor(number)
+
+
+def _suppressed(sums: ValidationSums, expected: Expected) -> tuple[ValidationSums, tuple[str, ...]]:
+    """Return sums over enough patients, and the tasks whose pairs were too few and became none."""
     least = expected.terms.minimum_count
-    held = metrics["validation_patients"]
-    require(held >= least and held == math.floor(held), BlockReason.COUNT)
-    fitted |= {name: float(metrics[name]) for name in VALIDATION}
+    require(sums.patients >= least and _is_whole(sums.patients), BlockReason.COUNT)
+    pairs = dict(sums.pairs)
     suppressed = []
-    for score in scores:
-        good, pairs_ = metrics[f"concordant:{score.name}"], metrics[f"comparable:{score.name}"]
-        require(0 <= good <= pairs_ and pairs_ == math.floor(pairs_), BlockReason.METRICS)
-        if 0 < pairs_ < score.fewest(least):
-            good = pairs_ = 0.0
+    for score in family_of(expected.federation).scores(expected.federation):
+        counted = pairs[score.name]
+        require(0 <= counted.concordant <= counted.comparable, BlockReason.METRICS)
+        if 0 < counted.comparable < score.fewest(least):
+            pairs[score.name] = Pairs.none()
             suppressed.append(score.name)
-        fitted |= {f"concordant:{score.name}": float(good), f"comparable:{score.name}": float(pairs_)}
-    return fitted, tuple(suppressed)
+    return replace(sums, pairs=pairs), tuple(suppressed)

@@ -24,7 +24,7 @@ from common.agreement.settings import Privacy
 from common.errors import Refusal, RefusalCode
 from common.models.federated import FederatedModel, Logits
 from common.patients.batch import PatientBatch, moved
-from common.tasks.objective import multitask_loss
+from common.patients.objective import multitask_loss
 
 if TYPE_CHECKING:
     from opacus.optimizers import DPOptimizer

@@ -1,11 +1,12 @@
 """Sums over patients with normal noise, for preprocessing; they cost a part of epsilon.
 
 A patient adds (1, z, z^2) to a triple of sums, with z the value scaled to [-1, 1] by the ends that the federation file
-gives (`bounds` in `common.patients.preprocessing`), or (0, 0, 0) where the value is missing. Three such numbers have a
-Euclidean norm of at most sqrt(3), so all G triples change by at most sqrt(3 G) when a patient comes or goes, whatever
-the patient's table holds. G is one for each numeric column of a clinical table, one for each other table and one for
-each survival task. A table of thousands of genes as thousands of triples would drown in its own noise: a patient adds
-the mean over the columns that were measured, and all columns share one center and spread in units of their ends.
+gives (`common.patients.preprocessing.bounds`, `Task.moment_ends`), or (0, 0, 0) where the value is missing. Three such
+numbers have a Euclidean norm of at most sqrt(3), so all G triples change by at most sqrt(3 G) when a patient comes or
+goes, whatever the patient's table holds. G is one for each numeric column of a clinical table, one for each other table
+and one for each quantity of a task, such as the time of a survival task. A table of thousands of genes as thousands of
+triples would drown in its own noise: a patient adds the mean over the columns that were measured, and all columns share
+one center and spread in units of their ends.
 
 Levels of a category, and columns within [0, 1], are left out: they are small already, and every triple costs noise.
 """
@@ -20,10 +21,9 @@ from torch import Tensor
 from client.privacy.randomness import SecretRandom
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality
-from common.agreement.tasks import SurvivalTask
 from common.messages.statistics import SiteStatistics
 from common.patients.batch import PatientBatch
-from common.patients.preprocessing import Array, bounds
+from common.patients.preprocessing import Array, bounds, moments_name, tasks_with_moments
 
 TOO_FEW = 5.0
 """Standard deviations of its noise below which a count is taken for none.
@@ -43,7 +43,7 @@ def sensitivity(federation: Federation) -> float:
 
 
 def contributions(batch: PatientBatch, federation: Federation) -> Tensor:
-    """What each patient adds to the sums, [P, 3, G] float64, in the order of modalities and then survival tasks."""
+    """Return every patient's part of the sums, [P, 3, G] float64, in the order of modalities and then tasks."""
     parts = [torch.zeros(len(batch), 3, 0, dtype=torch.float64)]
     for modality in federation.modalities:
         columns, low, high = _summed(modality)
@@ -52,11 +52,11 @@ def contributions(batch: PatientBatch, federation: Federation) -> Tensor:
             z = _scaled(batch.values[modality.name][:, columns], low, high) * seen
             triples = torch.stack([seen, z, z.square()], dim=1)
             parts.append(triples if modality.node == "clinical" else _mean_over(triples))
-    for task in federation.survival_tasks():
-        time, event = batch.labels[task.name].double().unbind(1)
-        seen = ((event > 0) & batch.labelled[task.name].all(1)).double()
-        z = _scaled(time.clamp(0, task.longest).log1p()[:, None], *_log_times(task))[:, 0] * seen
-        parts.append(torch.stack([seen, z, z.square()], dim=1)[:, :, None])
+    for task in tasks_with_moments(federation):
+        values, has_value = task.moment_values(batch.labels[task.name], batch.labelled[task.name])
+        seen = has_value.double()
+        z = _scaled(values, *task.moment_ends()) * seen
+        parts.append(torch.stack([seen, z, z.square()], dim=1))
     return torch.cat(parts, dim=2)
 
 
@@ -90,9 +90,12 @@ def noised_statistics(
         width = _width(modality)
         sums[:, columns] = _unscaled(noised[:, start : start + width], low, high, TOO_FEW * deviation)
         start += width
-    for place, task in enumerate(federation.survival_tasks(), start=start):
-        sums = _unscaled(noised[:, place : place + 1], *_log_times(task), TOO_FEW * deviation)
-        moments[f"survival:{task.name}"] = sums
+    for task in tasks_with_moments(federation):
+        end = start + task.moment_columns
+        moments[moments_name(task)] = _unscaled(
+            noised[:, start:end], *task.moment_ends(), TOO_FEW * deviation
+        )
+        start = end
     return SiteStatistics(moments, dict.fromkeys(moments, 0))
 
 
@@ -112,17 +115,8 @@ def _width(modality: Modality) -> int:
 
 
 def _triples(federation: Federation) -> int:
-    return sum(map(_width, federation.modalities)) + len(list(federation.survival_tasks()))
-
-
-def _log_times(task: SurvivalTask) -> tuple[Array, Array]:
-    """Ends [1] of log(1 + time), no further than three typical deviations from the typical mean."""
-    low, high = 0.0, math.log1p(task.longest)
-    if task.typical is not None:
-        typical = np.log1p(task.typical)
-        center, spread = typical.mean(), np.ptp(typical) / 2
-        low, high = max(low, center - 3 * spread), min(high, center + 3 * spread)
-    return np.array([low]), np.array([high])
+    tasks = sum(task.moment_columns for task in federation.tasks)
+    return sum(map(_width, federation.modalities)) + tasks
 
 
 def _scaled(values: Tensor, low: Array, high: Array) -> Tensor:

@@ -11,6 +11,7 @@ from client.site_folder.places import Home
 from client.training.error_feedback import encoded_update
 from client.training.local import train
 from common.messages.exchange import ModelRequest, TrainReply, UpdateReply
+from common.messages.validation import TRAINING_LOSS
 from common.models.parameter_groups import AveragingWeights
 
 
@@ -27,7 +28,7 @@ def train_request(run: int, site: Site, content: RecordDict) -> RecordDict:
             loss = train(site.model, training, round_)
         # The shared group is never below the minimum count, or the site would have refused.
         behind = site.model.groups().patients_behind(training).without_few(terms.minimum_count)
-        return _reply(run, site, request, behind, {"training_loss": loss, **metrics})
+        return _reply(run, site, request, behind, {TRAINING_LOSS: loss, **metrics})
     with accounted(site, terms, request.round):
         training, _ = round_patients(site, request, preprocessing)
         train_privately(site.model, training, round_, terms.privacy, site.absent)

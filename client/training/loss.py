@@ -8,7 +8,7 @@ from torch import Tensor
 from common.agreement.federation import Federation
 from common.models.federated import FederatedModel
 from common.patients.batch import PatientBatch
-from common.tasks.objective import multitask_loss
+from common.patients.objective import multitask_loss
 
 
 def are_finite(tensors: Sequence[Tensor]) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal, Self, TypeVar
 import tomli_w
 from pydantic import Field, ValidationError, model_validator
 
-from common.agreement.modalities import Agreed
+from common.agreed import Agreed
 from common.agreement.model_config import default_settings
 from common.agreement.settings import (
     Participant,

@@ -1,6 +1,5 @@
 """The federation file of patients: modalities, tasks, prior knowledge and the network's sizes."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar, Literal, Self
 
@@ -11,8 +10,8 @@ from common.agreement.loading import load_agreement
 from common.agreement.modalities import Modality
 from common.agreement.model_config import HierarchicalConfig, ModelSection
 from common.agreement.settings import PriorGraph, PublicFile
-from common.agreement.tasks import SurvivalTask, Task
 from common.errors import InvalidContentError
+from common.tasks.registry import AnyTask
 
 __all__ = ["FILE_NAME", "LONGEST_TEXT", "OUTCOMES", "Federation", "load", "save"]
 
@@ -30,7 +29,7 @@ class Federation(Agreement):
 
     kind: Literal["patients"] = "patients"
     modalities: tuple[Modality, ...] = Field(min_length=1)
-    tasks: tuple[Task, ...] = Field(min_length=1)
+    tasks: tuple[AnyTask, ...] = Field(min_length=1)
     prior: PriorGraph = PriorGraph()
     model: ModelSection = HierarchicalConfig()
 
@@ -67,10 +66,6 @@ class Federation(Agreement):
     def modality(self, name: str) -> Modality:
         """The modality of that name."""
         return next(modality for modality in self.modalities if modality.name == name)
-
-    def survival_tasks(self) -> Iterator[SurvivalTask]:
-        """The tasks that need hazard intervals."""
-        return (task for task in self.tasks if isinstance(task, SurvivalTask))
 
 
 def load(path: Path) -> Federation:

@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from common.agreed import Agreed
 from common.agreement.agreement import FILE_NAME, PATIENTS, Agreement, validated
 from common.agreement.kinds import agreement_class
-from common.agreement.modalities import Agreed
 from common.agreement.settings import PublicFile
 from common.errors import (
     IntegrityError,

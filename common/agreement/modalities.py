@@ -1,38 +1,10 @@
-"""What a federation's tables hold: modalities with their columns, and the tasks with their labels."""
+"""Modalities of the federation file: tables of features with their columns, units and ranges."""
 
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-_RESERVED = """
-add_module apply bfloat16 buffers call_super_init children clear compile cpu cuda double dump_patches eval
-extra_repr float forward get_buffer get_extra_state get_parameter get_submodule half ipu items keys
-load_state_dict modules mtia named_buffers named_children named_modules named_parameters outcomes parameters pop
-register_backward_hook register_buffer register_forward_hook register_forward_pre_hook
-register_full_backward_hook register_full_backward_pre_hook register_load_state_dict_post_hook
-register_load_state_dict_pre_hook register_module register_parameter register_state_dict_post_hook
-register_state_dict_pre_hook requires_grad_ set_extra_state set_submodule share_memory state_dict to to_empty
-train training type update values xpu zero_grad
-"""
-
-
-RESERVED = frozenset(_RESERVED.split())
-"""What no modality or task can be called: attributes of `torch.nn.ModuleDict`, and the table of outcomes."""
-
-
-def _not_reserved(name: str) -> str:
-    if name in RESERVED:
-        raise ValueError(f"{name} is a reserved name, choose another")
-    return name
-
-
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40), AfterValidator(_not_reserved)]
-
-
-class Agreed(BaseModel):
-    """A part of the agreement: fixed once made, without unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+from common.agreed import Agreed, Name, distinct
 
 
 class Plausible(Agreed):
@@ -54,12 +26,6 @@ class Plausible(Agreed):
         return self
 
 
-def distinct(what: str, names: tuple[str, ...]) -> None:
-    """Raise a ValueError if a name occurs twice."""
-    if len(set(names)) != len(names):
-        raise ValueError(f"{what} has a name twice")
-
-
 class Modality(Agreed):
     """One table of features, one row per patient; its nodes are the model's graph nodes.
 
@@ -71,9 +37,9 @@ class Modality(Agreed):
     name: Name
     node: Literal["clinical", "gene", "protein", "imaging"]
     columns: tuple[str, ...] = ()
-    categories: dict[str, tuple[str, ...]] = {}
+    categories: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     plausible: Plausible = Plausible()
-    ranges: dict[str, Plausible] = {}
+    ranges: dict[str, Plausible] = Field(default_factory=dict)
     transform: Literal["none", "signed_log"] = "none"
     clip: tuple[float, float] | None = None
     scale: Literal["standard", "none"] = "standard"

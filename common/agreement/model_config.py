@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from common.agreement.modalities import Agreed
+from common.agreed import Agreed
 from common.errors import OptionError
 
 DEFAULT = "hierarchical"

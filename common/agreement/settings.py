@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from common.agreement.modalities import Agreed
+from common.agreed import Agreed
 from common.agreement.strategy_names import PATTERN
 
 

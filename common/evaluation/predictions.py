@@ -1,5 +1,6 @@
 """Predictions of patients by kind of task, as arrays."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -16,8 +17,24 @@ Mask = NDArray[np.bool_]
 Patients = NDArray[np.intp] | Mask
 
 
+class Prediction(ABC):
+    """Predictions for P patients of one task."""
+
+    @abstractmethod
+    def select(self, patients: Patients) -> Self:
+        """Select patients by index or mask."""
+
+    @abstractmethod
+    def followed_by(self, others: Sequence[Self]) -> Self:
+        """Join these patients and those of other predictions of the same class, in order.
+
+        Raises:
+            ValueError: if the predictions cannot stand in one array.
+        """
+
+
 @dataclass(frozen=True)
-class SurvivalPrediction:
+class SurvivalPrediction(Prediction):
     """Predicted survival of P patients.
 
     Attributes:
@@ -33,6 +50,14 @@ class SurvivalPrediction:
     def select(self, patients: Patients) -> Self:
         """Select patients by index or mask."""
         return type(self)(self.risk[patients], self.times, self.survival[patients])
+
+    def followed_by(self, others: Sequence[Self]) -> Self:
+        """Join these patients and others, whose survival must be at the same times."""
+        if any(not np.array_equal(self.times, other.times) for other in others):
+            raise ValueError("predictions of survival must all be at the same times")
+        curves = [self, *others]
+        risk = np.concatenate([curve.risk for curve in curves])
+        return type(self)(risk, self.times, np.concatenate([curve.survival for curve in curves]))
 
     def at(self, times: ArrayLike) -> Array:
         """Survival [P, K] at K times: linear from 1 at time 0, constant after the last time.
@@ -54,12 +79,16 @@ class SurvivalPrediction:
 
 
 @dataclass(frozen=True)
-class _Probabilities:
+class _Probabilities(Prediction):
     probability: Array
 
     def select(self, patients: Patients) -> Self:
         """Select patients by index or mask."""
         return type(self)(self.probability[patients])
+
+    def followed_by(self, others: Sequence[Self]) -> Self:
+        """Join these patients and others."""
+        return type(self)(np.concatenate([self.probability, *(other.probability for other in others)]))
 
 
 class ClassPrediction(_Probabilities):
@@ -70,25 +99,13 @@ class LabelPrediction(_Probabilities):
     """Probability of each of L adverse events: [P, L] float64."""
 
 
-Prediction = SurvivalPrediction | ClassPrediction | LabelPrediction
-
-
 def concatenate(predictions: Sequence[Prediction]) -> Prediction:
     """Join predictions of one task, in order.
 
     Raises:
         ValueError: if they are of different kinds, or of survival at different times.
     """
-    first = predictions[0]
-    if isinstance(first, SurvivalPrediction):
-        curves = [prediction for prediction in predictions if isinstance(prediction, SurvivalPrediction)]
-        if len(curves) < len(predictions) or any(not np.array_equal(first.times, c.times) for c in curves):
-            raise ValueError("predictions of survival must all be at the same times")
-        risk, survival = (
-            np.concatenate(parts) for parts in zip(*((c.risk, c.survival) for c in curves), strict=True)
-        )
-        return SurvivalPrediction(risk, first.times, survival)
-    same = [prediction.probability for prediction in predictions if isinstance(prediction, type(first))]
-    if len(same) < len(predictions):
+    first, *others = predictions
+    if any(type(other) is not type(first) for other in others):
         raise ValueError("predictions must all be of the same kind")
-    return type(first)(np.concatenate(same))
+    return first.followed_by(others)

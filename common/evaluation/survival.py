@@ -14,40 +14,8 @@ from numpy.typing import ArrayLike
 
 if TYPE_CHECKING:
     from torchsurv.stats.kaplan_meier import KaplanMeierEstimator
+from common.evaluation.pairs import concordance_pairs
 from common.evaluation.predictions import Array, Mask, SurvivalPrediction
-
-LOWER_IS_BETTER = frozenset({"integrated_brier"})
-
-
-_CELLS_AT_ONCE = 2_000_000
-
-
-def concordance_pairs(time: Array, event: Mask, risk: Array) -> tuple[float, int]:
-    """Count concordant pairs, a tie in risk as 1/2, and comparable pairs.
-
-    Both counts add up over hospitals.
-
-    A pair is comparable if the earlier of the two had the event; at equal times, if exactly one had it (a
-    patient censored at t outlives an event at t). Harrell, Lee & Mark (1996), with the ties of
-    `lifelines.utils.concordance_index`. Concordant is NaN if a risk is NaN.
-
-    Args:
-        time: [P] time of event or censoring.
-        event: [P] whether the event was seen.
-        risk: [P] higher for an earlier expected event.
-    """
-    if np.isnan(risk).any():
-        return float("nan"), 0
-    concordant, comparable = 0.0, 0
-    events = np.flatnonzero(event)
-    for rows in np.array_split(events, len(events) * len(time) // _CELLS_AT_ONCE + 1):
-        start, own_risk = time[rows, None], risk[rows, None]
-        later = (time > start) | ((time == start) & ~event)
-        concordant += float((later & (risk < own_risk)).sum()) + 0.5 * float(
-            (later & (risk == own_risk)).sum()
-        )
-        comparable += int(later.sum())
-    return concordant, comparable
 
 
 def c_index(time: Array, event: Mask, risk: Array) -> float:

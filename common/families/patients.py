@@ -1,7 +1,6 @@
 """The family whose records are patients: tables of features and outcomes, one row per patient."""
 
 from collections.abc import Iterable, Sequence
-from functools import partial
 from pathlib import Path
 
 from common.agreement.federation import Federation
@@ -16,7 +15,6 @@ from common.patients import preprocessing
 from common.patients.batch import PatientBatch
 from common.patients.preprocessing import Preprocessing
 from common.privacy import guarantee
-from common.tasks.scoring import fewest_pairs
 
 
 class Patients:
@@ -35,7 +33,7 @@ class Patients:
         return initial_model(agreement, public, seed)
 
     def sums(self, agreement: Federation) -> Shapes:
-        """Moments of every modality's nodes, and of the log times of every survival task's events."""
+        """Moments of every modality's nodes, and of the quantities of every task that shares any."""
         return preprocessing.sums(agreement)
 
     def statistics(self, records: PatientBatch, agreement: Federation, least: int) -> SiteStatistics:
@@ -43,7 +41,7 @@ class Patients:
         return preprocessing.site_statistics(records, agreement, least)
 
     def preparation(self, agreement: Federation) -> Shapes:
-        """Center and spread of every modality's nodes, and ends of every survival task's hazard intervals."""
+        """Center and spread of every modality's nodes, and what every task's loss needs."""
         return preprocessing.preparation(agreement)
 
     def combine(self, sites: Sequence[SiteStatistics], agreement: Federation) -> Preprocessing:
@@ -68,7 +66,7 @@ class Patients:
 
     def scores(self, agreement: Federation) -> tuple[Score, ...]:
         """Concordance of every task."""
-        return tuple(Score(task.name, partial(fewest_pairs, task)) for task in agreement.tasks)
+        return tuple(Score(task.name, task.fewest_pairs) for task in agreement.tasks)
 
     def apply(self, records: PatientBatch, prepared: Preprocessing) -> PatientBatch:
         """Patients with standardised values."""

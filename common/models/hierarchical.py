@@ -4,7 +4,6 @@ Every parameter lives in an `nn.Linear` or `nn.LayerNorm` whose input has the pa
 the learnt task weights. A modality that a patient lacks is an absent token: its branch is not run for that patient.
 """
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -15,7 +14,6 @@ from torch.nn.functional import dropout, relu
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality
 from common.agreement.model_config import HierarchicalConfig
-from common.agreement.tasks import SurvivalTask, Task
 from common.models.attention import Attention, FusionLayer
 from common.models.contrastive import agreement_loss
 from common.models.federated import FederatedModel, Logits, PartialModule, TrainingOutputs
@@ -24,6 +22,7 @@ from common.models.layer_kinds import layer_between_nodes
 from common.models.layers import Pathways
 from common.models.parameter_groups import ModelGroups, ParameterGroup
 from common.patients.batch import PatientBatch, moved
+from common.tasks.task import Task
 
 SQUEEZED = 2
 """Numbers per node or pathway that reach the modality token."""
@@ -93,9 +92,7 @@ class Branch(PartialModule):
         self.token = nn.Linear(SQUEEZED * summarised, config.width)
         self.direct = nn.Linear(graph.nodes, config.width)
         self.norm = nn.LayerNorm(config.width)
-        self.scores = nn.ModuleDict(
-            {task.name: _untrained(graph.nodes, _score_width(task)) for task in tasks}
-        )
+        self.scores = nn.ModuleDict({task.name: _untrained(graph.nodes, task.score_width) for task in tasks})
         self.codes = _Codes(identity(modality.nodes))
 
     def rows(self, *inputs: Tensor) -> Tensor | None:
@@ -139,11 +136,6 @@ def _spread(present: Tensor, rows: Tensor, here: Tensor) -> Tensor:
     return present.new_zeros(len(here), present.shape[1]).index_copy(0, rows, present)
 
 
-def _score_width(task: Task) -> int:
-    """Survival has one risk for all intervals (proportional odds); other tasks a score per output."""
-    return 1 if isinstance(task, SurvivalTask) else task.outputs
-
-
 def _untrained(inputs: int, outputs: int) -> nn.Linear:
     """A linear map that starts at 0."""
     layer = nn.Linear(inputs, outputs, bias=False)
@@ -152,17 +144,12 @@ def _untrained(inputs: int, outputs: int) -> nn.Linear:
 
 
 def _start_neutral(heads: nn.ModuleDict, tasks: tuple[Task, ...]) -> None:
-    """Heads that say the same of everyone, so that private steps need not undo a random first answer.
-
-    Of K hazard intervals each starts at a hazard of 1 / 2K: at a half, every patient's gradient would be about how rare
-    events are, and clipping would leave little room for who has them.
-    """
+    """Make heads say the same of everyone, so that private steps need not undo a random first answer."""
     for task in tasks:
         head = heads[task.name]
         assert isinstance(head, nn.Linear)
         nn.init.zeros_(head.weight)
-        hazard = 1 / (2 * task.bins) if isinstance(task, SurvivalTask) else 0.5
-        nn.init.constant_(head.bias, math.log(hazard / (1 - hazard)))
+        nn.init.constant_(head.bias, task.neutral_bias)
 
 
 class _Codes(nn.Module):

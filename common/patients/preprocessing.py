@@ -1,14 +1,11 @@
-"""Federated preprocessing: scaling and hazard intervals from sums; no row leaves a hospital.
+"""Federated preprocessing: scaling, and what a task's loss needs, from sums; no row leaves a hospital.
 
-A site sends counts and sums. Their totals give exactly the mean and standard deviation of the pooled patients
-and, from the first two moments of log(1 + time) over events, the cut points of the hazard intervals, as quantiles of
-the fitted log-normal distribution. Moments rather than a histogram, because a histogram of a small hospital's event
-times is mostly cells with one or two patients in them.
+A site sends counts and sums. Their totals give exactly the mean and standard deviation of the pooled patients, and the
+moments from which a kind of task computes what its loss needs, such as hazard intervals.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 import torch
@@ -17,11 +14,11 @@ from torch import Tensor
 
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality
-from common.agreement.tasks import SurvivalTask
-from common.errors import InvalidContentError
+from common.evaluation.moments import mean_and_deviation
 from common.messages.packing import Arrays
 from common.messages.statistics import SiteStatistics
 from common.patients.batch import PatientBatch
+from common.tasks.task import Task
 
 Array = NDArray[np.float64]
 
@@ -32,12 +29,12 @@ LARGEST = 8.0
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Scaling and hazard intervals that every site applies before the model sees a patient.
+    """Scaling that every site applies before the model sees a patient, and what the tasks' losses need.
 
     Attributes:
         center: modality -> [nodes] float32.
         spread: modality -> [nodes] float32, never 0; infinite where no site could report a node.
-        cuts: survival task -> [bins] float32, increasing ends of the hazard intervals, in the task's unit.
+        cuts: task -> float32, what the task's loss needs (`Task.prepared_of`), such as ends of hazard intervals.
     """
 
     center: dict[str, Tensor]
@@ -58,17 +55,32 @@ class Preprocessing:
 
 
 def sums(federation: Federation) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of a site's sums: `modality:M`, and `survival:T` over log(1 + time) of the events."""
+    """Names and shapes of a site's sums: `modality:M`, and `KIND:T` of a task with moments."""
     nodes = {m.name: len(m.nodes) for m in federation.modalities if m.scale != "none"}
     shapes: dict[str, tuple[int, ...]] = {f"modality:{name}": (3, size) for name, size in nodes.items()}
-    return shapes | {f"survival:{task.name}": (3, 1) for task in federation.survival_tasks()}
+    return shapes | {moments_name(task): (3, task.moment_columns) for task in tasks_with_moments(federation)}
+
+
+def tasks_with_moments(federation: Federation) -> list[Task]:
+    """Tasks of which sites share moments."""
+    return [task for task in federation.tasks if task.moment_columns]
+
+
+def moments_name(task: Task) -> str:
+    """Name of a task's moments in a message."""
+    return f"{task.kind}:{task.name}"
 
 
 def preparation(federation: Federation) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of preprocessing as arrays: `center:M`, `spread:M`, and `cuts:T` of survival tasks."""
+    """Names and shapes of preprocessing as arrays: `center:M`, `spread:M`, and `cuts:T` of prepared tasks."""
     sizes = {f"{kind}:{m.name}": len(m.nodes) for kind in ("center", "spread") for m in federation.modalities}
-    sizes |= {f"cuts:{task.name}": task.bins for task in federation.survival_tasks()}
+    sizes |= {f"cuts:{task.name}": task.prepared_size for task in _prepared_tasks(federation)}
     return {name: (size,) for name, size in sizes.items()}
+
+
+def _prepared_tasks(federation: Federation) -> list[Task]:
+    """Tasks whose loss needs something prepared."""
+    return [task for task in federation.tasks if task.prepared_size]
 
 
 def pack_preprocessing(preprocessing: Preprocessing) -> Arrays:
@@ -94,7 +106,7 @@ def site_statistics(batch: PatientBatch, federation: Federation, least: int | No
 
     For a numeric node the cell is its observed patients, or those with the rarer value where there are only two (the
     sums would tell how many they are); of a category all levels are withheld if one of them, or its complement, has
-    few patients, because the levels add up to the whole; for hazard intervals the cell is the patients with an event.
+    few patients, because the levels add up to the whole; of a task the cell is the patients with the quantity.
     """
     least = federation.statistics.minimum_count if least is None else least
     moments: dict[str, Array] = {}
@@ -117,14 +129,20 @@ def site_statistics(batch: PatientBatch, federation: Federation, least: int | No
             cell[start : start + len(levels)] = cell[start : start + len(levels)].min()
             start += len(levels)
         keep(f"modality:{modality.name}", sums, cell)
-    for task in federation.survival_tasks():
-        time, event = batch.labels[task.name].double().unbind(1)
-        log_time = time[(event > 0) & batch.labelled[task.name].all(1)].log1p()
-        sums = (
-            torch.stack([torch.ones_like(log_time), log_time, log_time.square()]).sum(1, keepdim=True).numpy()
-        )
-        keep(f"survival:{task.name}", sums, sums[0])
+    for task in tasks_with_moments(federation):
+        sums = _task_sums(task, batch.labels[task.name], batch.labelled[task.name])
+        keep(moments_name(task), sums, sums[0])
     return SiteStatistics(moments, withheld)
+
+
+def _task_sums(task: Task, labels: Tensor, labelled: Tensor) -> Array:
+    """Moments [3, M] of a task's quantities over the patients who have them."""
+    _, seen = task.moment_values(labels, labelled)
+    columns = []
+    for column, rows in enumerate(seen.unbind(1)):
+        values = task.moment_values(labels[rows], labelled[rows])[0][:, column].contiguous()
+        columns.append(torch.stack([torch.ones_like(values), values, values.square()]).sum(1, keepdim=True))
+    return torch.cat(columns, dim=1).numpy()
 
 
 def _smallest_part(values: Tensor, observed: Tensor) -> Array:
@@ -147,7 +165,7 @@ def combine(sites: Sequence[SiteStatistics], federation: Federation) -> Preproce
     what no site could report is as `declared`: small sites drown in the noise and can report little.
 
     Raises:
-        InputError: if no site has enough events to place a survival task's hazard intervals.
+        InputError: if no site could report enough of a task, such as events to place hazard intervals.
     """
     noised = federation.privacy is not None and federation.privacy.statistics == "noised"
     fallback = declared(federation) if noised else None
@@ -156,7 +174,7 @@ def combine(sites: Sequence[SiteStatistics], federation: Federation) -> Preproce
     spread: dict[str, Tensor] = {}
     for modality in federation.modalities:
         sums = total.get(f"modality:{modality.name}", np.zeros((3, len(modality.nodes))))
-        mean, deviation = _mean_and_deviation(sums)
+        mean, deviation = mean_and_deviation(sums)
         constant = deviation <= 1e-6 * np.abs(mean)  # below what the sums resolve, whatever the unit
         deviation = np.where(constant, 1.0, deviation)
         if modality.scale == "standard":
@@ -168,19 +186,12 @@ def combine(sites: Sequence[SiteStatistics], federation: Federation) -> Preproce
             for joint, typical in ((center, fallback.center), (spread, fallback.spread)):
                 joint[modality.name] = torch.where(unknown, typical[modality.name], joint[modality.name])
     cuts = {}
-    for task in federation.survival_tasks():
-        sums = total[f"survival:{task.name}"]
-        if sums[0, 0] == 0 and fallback is not None:
+    for task in _prepared_tasks(federation):
+        sums = total.get(moments_name(task), np.zeros((3, 0)))
+        if fallback is not None and not sums[0].all():
             cuts[task.name] = fallback.cuts[task.name]
-        elif sums[0, 0] == 0:
-            raise InvalidContentError(
-                f"task {task.name}",
-                "no site has enough events to place hazard intervals",
-                "lower statistics.minimum_count",
-            )
         else:
-            mean, deviation = _mean_and_deviation(sums)
-            cuts[task.name] = _cuts(task, float(mean[0]), float(deviation[0]))
+            cuts[task.name] = task.prepared_of(sums)
     return Preprocessing(center, spread, cuts)
 
 
@@ -190,11 +201,7 @@ def declared(federation: Federation) -> Preprocessing:
     A numeric column's typical range, after the modality's transform and clip, is its mean plus and minus one standard
     deviation. A column without one stays as it is (center 0, spread 1) within `LARGEST`, such as a clipped z-score or
     a 0/1 column; a wider range is taken for six standard deviations; without a range the column is not used, unless a
-    logarithm has made it small. Levels of a category stay 0 and 1.
-
-    Hazard intervals are those of event times whose logarithm is normal, its middle two thirds as the task says. A task
-    that does not say gets the range from exp(-3.5) to exp(-1.5) of the longest follow-up (of 50 years: from 18 months
-    to 11 years): the logarithm then has standard deviation 1, and the longest follow-up lies 2.5 above its mean.
+    logarithm has made it small. Levels of a category stay 0 and 1. Tasks: see `Task.declared`.
     """
     center: dict[str, Tensor] = {}
     spread: dict[str, Tensor] = {}
@@ -205,10 +212,7 @@ def declared(federation: Federation) -> Preprocessing:
             middle[:columns], deviation[:columns] = _declared_columns(modality)
         center[modality.name] = torch.from_numpy(middle).float()
         spread[modality.name] = torch.from_numpy(deviation).float()
-    cuts = {}
-    for task in federation.survival_tasks():
-        low, high = np.log1p(task.typical or (task.longest * np.exp(-3.5), task.longest * np.exp(-1.5)))
-        cuts[task.name] = _cuts(task, (low + high) / 2, (high - low) / 2)
+    cuts = {task.name: task.declared() for task in _prepared_tasks(federation)}
     return Preprocessing(center, spread, cuts)
 
 
@@ -264,21 +268,3 @@ def _wide(modality: Modality) -> NDArray[np.bool_]:
         ends = modality.clip or (plausible.low, plausible.high)
         wide.append(modality.transform == "none" and any(end is None or abs(end) > LARGEST for end in ends))
     return np.array(wide + [False] * (len(modality.nodes) - len(wide)))
-
-
-def _mean_and_deviation(sums: Array) -> tuple[Array, Array]:
-    count = np.maximum(sums[0], 1.0)
-    mean = sums[1] / count
-    return mean, np.sqrt(np.maximum(sums[2] / count - mean**2, 0.0))
-
-
-def _cuts(task: SurvivalTask, mean: float, deviation: float) -> Tensor:
-    """Ends of the hazard intervals from the moments of log(1 + time).
-
-    They hold equal shares of the events; the last one is cut at half a share.
-    """
-    fitted = NormalDist(mean, max(deviation, 1e-3))
-    shares = [*(i / task.bins for i in range(1, task.bins)), (task.bins - 0.5) / task.bins]
-    ends = np.expm1([fitted.inv_cdf(share) for share in shares])
-    first = task.longest * 1e-6 * np.arange(1, task.bins + 1)  # cuts beyond either end stay increasing
-    return torch.from_numpy(ends.clip(first, task.longest + first - first[-1])).float()

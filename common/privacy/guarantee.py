@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from common.agreement.federation import Federation
-from common.agreement.tasks import ResponseTask, SurvivalTask
 from common.errors import GuaranteeError, InputError
 from common.patients.batch import PatientBatch
 from common.patients.preprocessing import bounds
@@ -151,7 +150,7 @@ def _unsuitable(path: str, module: nn.Module, reason: tuple[str, str]) -> InputE
 
 _COX = (
     "compares each patient with all others still at risk, so one patient moves everybody's gradient",
-    "use the discrete-time hazard (common.tasks.objective.hazard_loss)",
+    "use the discrete-time hazard (common.tasks.hazard.hazard_loss)",
 )
 
 
@@ -223,14 +222,9 @@ def made_up_patients(federation: Federation, patients: int = 3) -> PatientBatch:
         seen[-1] &= index % 2 == 0
         values[modality.name] = torch.randn(shape, generator=draw) * seen
         observed[modality.name] = seen
-    labels = {}
+    labels, rng = {}, np.random.default_rng(0)
     for task in federation.tasks:
-        drawn = torch.rand((patients, len(task.columns)), generator=draw)
-        if isinstance(task, SurvivalTask):
-            drawn = torch.stack([drawn[:, 0] * task.longest, drawn[:, 1].round()], dim=1)
-        else:
-            drawn = (drawn * (task.outputs if isinstance(task, ResponseTask) else 2)).floor()
-        labels[task.name] = drawn
+        labels[task.name] = torch.from_numpy(task.made_up_labels(patients, rng, None)).float()
     return PatientBatch(
         values, observed, labels, {name: torch.ones_like(t).bool() for name, t in labels.items()}
     )
@@ -239,7 +233,7 @@ def made_up_patients(federation: Federation, patients: int = 3) -> PatientBatch:
 def _couples(name: str, what: str) -> InputError:
     plain = "".join(letter for letter in name.lower() if letter.isalnum())
     explained = next((reason for sign, reason in _OBJECTIVES.items() if sign in plain), None)
-    instead = "use a loss that is computed for every patient alone, such as those of common.tasks.objective"
+    instead = "use a loss that is computed for every patient alone, such as that of a kind of common.tasks"
     return GuaranteeError(f"objective {name}", *(explained or (what, instead)))
 
 

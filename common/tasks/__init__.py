@@ -1,1 +1,1 @@
-"""Loss, prediction and scores of every kind of task; start with objective.py."""
+"""Kinds of task, each with its schema and all of its behaviour; start with task.py."""

@@ -1,33 +1,251 @@
-"""Discrete-time hazard loss, and the survival curve of hazards."""
+"""Time to an event with right censoring."""
 
-import torch
-from torch import Tensor
-from torch.nn.functional import logsigmoid
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from common.errors import InvalidContentError
+from common.tasks.task import Metric, OutcomeForm, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from torch import Tensor
+
+    from common.evaluation.pairs import Pairs
+    from common.evaluation.predictions import Prediction
+    from common.tasks.labels import LabelProblem
+    from common.tasks.task import Array, Mask
 
 
-def hazard_loss(logits: Tensor, cuts: Tensor, time: Tensor, event: Tensor) -> Tensor:
-    """Negative log-likelihood of a discrete-time hazard (Gensheimer & Narasimhan 2019), per patient [B].
+class SurvivalTask(Task):
+    """Time to an event with right censoring, modelled as a hazard in `bins` intervals.
 
-    Args:
-        logits: [B, K] logit of the hazard in each interval.
-        cuts: [K] increasing ends of the intervals; the first starts at 0.
-        time: [B] in the unit of `cuts`; beyond the last cut a patient counts as censored there.
-        event: [B] 1 for an event, 0 for censoring. A censored patient has survived the interval the censoring
-            falls in if it falls in its second half.
+    The intervals are quantiles of a log-normal distribution fitted to the first two moments of log(1 + time) over
+    events. Moments rather than a histogram, because a histogram of a small hospital's event times is mostly cells with
+    one or two patients in them.
     """
-    interval = torch.bucketize(time.contiguous(), cuts)
-    starts = torch.cat([cuts.new_zeros(1), cuts[:-1]])
-    middle = (starts + cuts) / 2
-    inside = interval < len(cuts)
-    place = interval.clamp(max=len(cuts) - 1)
-    died = (event > 0) & inside
-    passed = interval + (inside & ~died & (time >= middle[place])).long()
-    survived = torch.arange(len(cuts), device=cuts.device) < passed[:, None]
-    log_survival = (logsigmoid(-logits) * survived).sum(1)
-    log_hazard = logsigmoid(logits.gather(1, place[:, None]).squeeze(1)) * died
-    return -(log_survival + log_hazard)
 
+    form: ClassVar = OutcomeForm.TIME_TO_EVENT
+    metrics: ClassVar = {
+        "c_index": Metric("C-index"),
+        "integrated_brier": Metric("Integrated Brier score", lower_is_better=True),
+    }
 
-def survival_curve(logits: Tensor) -> Tensor:
-    """[B, K] probability of surviving past each cut, from hazard logits [B, K]."""
-    return logsigmoid(-logits).cumsum(1).exp()
+    kind: Literal["survival"] = "survival"
+    time: str
+    event: str
+    unit: Literal["days", "months", "years"]
+    longest: float = Field(gt=0, description="longest plausible follow-up, in `unit`")
+    bins: int = Field(default=12, ge=2, le=60)
+    typical: tuple[float, float] | None = Field(
+        default=None,
+        description="about two thirds of the events lie between, in `unit`, from public knowledge",
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.typical is not None and not 0 < self.typical[0] < self.typical[1] <= self.longest:
+            raise ValueError("typical must be a time and a later one, no later than longest")
+        return self
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Time and event."""
+        return (self.time, self.event)
+
+    @property
+    def classes_of(self) -> Mapping[str, tuple[str, ...]]:
+        """No column of names."""
+        return {}
+
+    def check_labels(self, labels: Array) -> tuple[Array, list[LabelProblem]]:
+        """Name implausible times and events; a patient with only one of the two becomes unknown."""
+        import numpy as np
+
+        from common.tasks.labels import LabelProblem, binary_problems
+
+        time, event = labels.T
+        above = f"has times above the plausible {self.longest:g} {self.unit}"
+        faults = (
+            (time < 0, LabelProblem(self.time, "has negative times", "correct or drop them")),
+            (time > self.longest, LabelProblem(self.time, above, f"give times in {self.unit}")),
+            (
+                np.isnan(time) & (event == 1),
+                LabelProblem(self.time, "is empty for patients with an event", "complete it"),
+            ),
+            (
+                np.isnan(event) & ~np.isnan(time),
+                LabelProblem(self.event, "is empty for patients with a time", "give 0 for censored"),
+            ),
+        )
+        problems = [problem for wrong, problem in faults if wrong.any()]
+        whole = np.where(np.isnan(labels).any(axis=1, keepdims=True), np.nan, labels)
+        return whole, problems + binary_problems(self.event, whole[:, 1])
+
+    def counts(self, labels: Tensor, labelled: Tensor) -> dict[str, int]:
+        """Return the events."""
+        return {"events": int(labels[:, 1].sum())}
+
+    def happened(self, labels: Tensor) -> Tensor:
+        """Return whether a patient had the event, [P] bool."""
+        return labels[:, 1].bool()
+
+    def made_up_labels(self, patients: int, rng: np.random.Generator, prepared: Tensor | None) -> Array:
+        """Return times up to the last hazard interval, or to the longest follow-up, and events of half the patients."""
+        import numpy as np
+
+        latest = self.longest if prepared is None else float(prepared[-1])
+        time = rng.random(patients) * latest
+        return np.stack([time, rng.integers(2, size=patients)], axis=1).astype(np.float64)
+
+    @property
+    def outputs(self) -> int:
+        """Hazard logit of each interval."""
+        return self.bins
+
+    @property
+    def score_width(self) -> int:
+        """One risk for all intervals: proportional odds."""
+        return 1
+
+    @property
+    def neutral_bias(self) -> float:
+        """Logit of a hazard of 1 / 2K in each of K intervals.
+
+        At a half, every patient's gradient would be about how rare events are, and clipping would leave little room
+        for who has them.
+        """
+        hazard = 1 / (2 * self.bins)
+        return math.log(hazard / (1 - hazard))
+
+    def loss(self, logits: Tensor, labels: Tensor, labelled: Tensor, prepared: Tensor | None) -> Tensor:
+        """Return the hazard loss of each patient whose time and event are known."""
+        from common.tasks.hazard import hazard_loss
+
+        return hazard_loss(logits, self._cuts(prepared), labels[:, 0], labels[:, 1]) * labelled.all(1)
+
+    def predict(self, logits: Tensor, prepared: Tensor | None) -> Prediction:
+        """Return survival at the ends of the intervals, and as risk minus its mean over them.
+
+        That mean is the expected share of intervals lived through.
+        """
+        from common.evaluation.predictions import SurvivalPrediction
+        from common.tasks.hazard import survival_curve
+
+        survival = survival_curve(logits).double().numpy()
+        return SurvivalPrediction(-survival.mean(1), self._cuts(prepared).double().numpy(), survival)
+
+    def _cuts(self, prepared: Tensor | None) -> Tensor:
+        if prepared is None:
+            raise TypeError(f"task {self.name} needs its hazard intervals")
+        return prepared
+
+    @property
+    def moment_columns(self) -> int:
+        """The logarithm of 1 + time."""
+        return 1
+
+    def moment_values(self, labels: Tensor, labelled: Tensor) -> tuple[Tensor, Tensor]:
+        """Return log(1 + time), which the patients with an event have."""
+        time, event = labels.double().unbind(1)
+        return time.contiguous().log1p()[:, None], ((event > 0) & labelled.all(1))[:, None]
+
+    def moment_ends(self) -> tuple[Array, Array]:
+        """Return ends of log(1 + time), no further than three typical deviations from the typical mean."""
+        import numpy as np
+
+        low, high = 0.0, math.log1p(self.longest)
+        if self.typical is not None:
+            typical = np.log1p(self.typical)
+            center, spread = typical.mean(), np.ptp(typical) / 2
+            low, high = max(low, center - 3 * spread), min(high, center + 3 * spread)
+        return np.array([low]), np.array([high])
+
+    @property
+    def prepared_size(self) -> int:
+        """End of each hazard interval."""
+        return self.bins
+
+    def prepared_of(self, moments: Array) -> Tensor:
+        """Return the ends of the hazard intervals from the moments of log(1 + time) over events."""
+        from common.evaluation.moments import mean_and_deviation
+        from common.tasks.hazard import hazard_cuts
+
+        if moments[0, 0] == 0:
+            what = "no site has enough events to place hazard intervals"
+            raise InvalidContentError(f"task {self.name}", what, "lower statistics.minimum_count")
+        mean, deviation = mean_and_deviation(moments)
+        return hazard_cuts(float(mean[0]), float(deviation[0]), self.bins, self.longest)
+
+    def declared(self) -> Tensor:
+        """Return the hazard intervals of event times of which two thirds lie in `typical`.
+
+        A task without one gets the range from exp(-3.5) to exp(-1.5) of the longest follow-up (of 50 years: from 18
+        months to 11 years): the logarithm then has standard deviation 1, and the longest follow-up lies 2.5 above its
+        mean.
+        """
+        import numpy as np
+
+        from common.tasks.hazard import hazard_cuts
+
+        low, high = np.log1p(self.typical or (self.longest * np.exp(-3.5), self.longest * np.exp(-1.5)))
+        return hazard_cuts((low + high) / 2, (high - low) / 2, self.bins, self.longest)
+
+    def pairs(self, logits: Tensor, labels: Tensor, labelled: Tensor, least: int) -> Pairs:
+        """Count Harrell's pairs, with `least` patients on either side."""
+        from common.evaluation.pairs import Pairs, concordance_pairs, on_either_side
+        from common.tasks.hazard import survival_curve
+
+        known = labelled.all(1)
+        risk = -survival_curve(logits[known]).sum(1).double().numpy()
+        time, event = labels[known].double().unbind(1)
+        if on_either_side(time.numpy(), event.numpy() > 0) < least:
+            return Pairs.none()
+        return concordance_pairs(time.numpy(), event.numpy() > 0, risk)
+
+    def fewest_pairs(self, least: int) -> int:
+        """Return the pairs of `least` events with each other, of which no fewer than `least` are outlived."""
+        return max(least, least * (least - 1) // 2)
+
+    def scores(
+        self, prediction: Prediction, labels: Array, labelled: Mask, train_labels: Array, train_labelled: Mask
+    ) -> dict[str, float]:
+        """Return `c_index` and `integrated_brier`."""
+        import numpy as np
+
+        from common.evaluation.predictions import SurvivalPrediction
+        from common.evaluation.survival import c_index, integrated_brier, survival_labels
+
+        if not isinstance(prediction, SurvivalPrediction):
+            raise self.mismatch(prediction)
+        time, event = survival_labels(labels, labelled)
+        train_time, train_event = survival_labels(train_labels, train_labelled)
+        here = prediction.select(np.flatnonzero(labelled.all(axis=1)))
+        return {
+            "c_index": c_index(time, event, here.risk),
+            "integrated_brier": integrated_brier(train_time, train_event, time, event, here),
+        }
+
+    def headline(self, prediction: Prediction, labels: Array, labelled: Mask) -> float:
+        """Return the concordance index."""
+        from common.evaluation.predictions import SurvivalPrediction
+        from common.evaluation.survival import c_index, survival_labels
+
+        if not isinstance(prediction, SurvivalPrediction):
+            raise self.mismatch(prediction)
+        return c_index(*survival_labels(labels, labelled), prediction.risk[labelled.all(axis=1)])
+
+    @property
+    def outcome_names(self) -> tuple[str, ...]:
+        """No name."""
+        return ()
+
+    @property
+    def outcome_unit(self) -> str:
+        """Unit of time."""
+        return self.unit

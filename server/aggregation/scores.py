@@ -1,65 +1,71 @@
-"""A model's figures over all sites, from each site's sums: what counts is the patient, not the hospital."""
+"""Figures of a model over all sites, from the sites' sums: patients count, not hospitals."""
 
 import math
 from collections.abc import Iterable, Mapping
 
 from common.messages.exchange import Numbers
+from common.messages.validation import (
+    SUMS,
+    TRAINING_LOSS,
+    VALIDATION_LOSS,
+    VALIDATION_PATIENTS,
+    VALIDATION_SQUARES,
+    comparable,
+    concordant,
+    pair_names,
+)
 
 Metrics = Mapping[str, Numbers]
 """Site -> the metrics of its reply."""
 
 
 def known_metrics(metrics: Numbers, tasks: Iterable[str]) -> Numbers:
-    """The finite metrics among those a reply may carry; nothing else is kept."""
-    names = ["validation_loss", "validation_squares", "validation_patients", "training_loss"]
-    names += [f"{kind}:{task}" for task in tasks for kind in ("concordant", "comparable")]
+    """Keep the finite metrics among those a reply may carry, and nothing else."""
+    names = (*SUMS, TRAINING_LOSS, *pair_names(tasks))
     return {name: metrics[name] for name in names if name in metrics and math.isfinite(metrics[name])}
 
 
 def validation_loss(sites: Metrics) -> float | None:
-    """Mean loss per validation patient; a site whose loss is not finite is left out."""
+    """Return the mean loss per validation patient; a site whose loss is not finite is left out."""
     parts = [
-        (metrics["validation_loss"], metrics["validation_patients"])
+        (metrics[VALIDATION_LOSS], metrics[VALIDATION_PATIENTS])
         for metrics in sites.values()
-        if metrics.get("validation_patients", 0.0) > 0 and "validation_loss" in metrics
+        if metrics.get(VALIDATION_PATIENTS, 0.0) > 0 and VALIDATION_LOSS in metrics
     ]
     return _ratio(parts)
 
 
 def validation_error(sites: Metrics) -> float | None:
-    """Standard error of the mean loss per validation patient, from the sites' sums of losses and of their squares."""
+    """Return the standard error of the mean loss per validation patient."""
     known = [
         metrics
         for metrics in sites.values()
-        if metrics.get("validation_patients", 0.0) > 0
-        and {"validation_loss", "validation_squares"} <= set(metrics)
+        if metrics.get(VALIDATION_PATIENTS, 0.0) > 0 and {VALIDATION_LOSS, VALIDATION_SQUARES} <= set(metrics)
     ]
-    mean = _ratio([(site["validation_loss"], site["validation_patients"]) for site in known])
-    square = _ratio([(site["validation_squares"], site["validation_patients"]) for site in known])
+    mean = _ratio([(site[VALIDATION_LOSS], site[VALIDATION_PATIENTS]) for site in known])
+    square = _ratio([(site[VALIDATION_SQUARES], site[VALIDATION_PATIENTS]) for site in known])
     if mean is None or square is None:
         return None
-    error = math.sqrt(
-        max(square - mean * mean, 0.0) / math.fsum(site["validation_patients"] for site in known)
-    )
+    error = math.sqrt(max(square - mean * mean, 0.0) / math.fsum(site[VALIDATION_PATIENTS] for site in known))
     return error if math.isfinite(error) else None
 
 
 def training_loss(sites: Metrics, patients: Mapping[str, float]) -> float | None:
-    """Mean training loss per patient, from each site's mean and its number of training patients."""
+    """Return the mean training loss per patient, from each site's mean and its number of training patients."""
     parts = [
-        (metrics["training_loss"] * patients[site], patients[site])
+        (metrics[TRAINING_LOSS] * patients[site], patients[site])
         for site, metrics in sites.items()
-        if patients.get(site, 0.0) > 0 and "training_loss" in metrics
+        if patients.get(site, 0.0) > 0 and TRAINING_LOSS in metrics
     ]
     return _ratio(parts)
 
 
 def concordance(sites: Metrics, tasks: Iterable[str]) -> dict[str, float]:
-    """Task -> concordant over comparable pairs of all sites; a task without a comparable pair is left out."""
+    """Return by task concordant over comparable pairs of all sites; a task without a comparable pair is left out."""
     scores = {}
     for task in tasks:
         pairs = [
-            (metrics.get(f"concordant:{task}", -1.0), metrics.get(f"comparable:{task}", 0.0))
+            (metrics.get(concordant(task), -1.0), metrics.get(comparable(task), 0.0))
             for metrics in sites.values()
         ]
         score = _ratio([(good, all_) for good, all_ in pairs if 0 <= good <= all_])

@@ -15,7 +15,6 @@ from common.agreement.federation import FILE_NAME, Federation, load
 from common.errors import InputError
 from common.patients.batch import PatientBatch
 from common.patients.preprocessing import combine, site_statistics
-from common.tasks.scoring import HEADLINE
 from simulations.audit.membership import FEWEST, Targets, lira_scores, loss_scores, mean_losses, train_targets
 from simulations.audit.one_run import audit_one_run
 from simulations.audit.report import Attack, Audit, Row
@@ -99,7 +98,7 @@ def run_audit(request: Request, say: Callable[[str], None] = lambda text: None) 
         models=request.models,
         rounds=request.rounds,
         delta=request.delta,
-        metrics={task.name: HEADLINE[task.kind] for task in hospital.federation.tasks},
+        metrics={task.name: task.headline_metric for task in hospital.federation.tasks},
         rows=rows,
     )
 

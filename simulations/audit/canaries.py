@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from common.agreement.federation import Federation
-from common.agreement.tasks import ResponseTask, SurvivalTask, Task
 from common.patients.batch import PatientBatch
 from common.patients.preprocessing import LARGEST
 
@@ -33,21 +32,6 @@ def make_canaries(
         values[modality.name] = torch.from_numpy(rng.choice((-LARGEST, LARGEST), size=shape)).float()
         observed[modality.name] = torch.ones(shape, dtype=torch.bool)
     for task in federation.tasks:
-        drawn = torch.from_numpy(_labels(task, cuts, count, rng)).float()
+        drawn = torch.from_numpy(task.made_up_labels(count, rng, cuts.get(task.name))).float()
         labels[task.name], labelled[task.name] = drawn, torch.ones(drawn.shape, dtype=torch.bool)
     return PatientBatch(values, observed, labels, labelled)
-
-
-def _labels(
-    task: Task, cuts: dict[str, Tensor], count: int, rng: np.random.Generator
-) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    """Labels [count, columns] drawn regardless of the values.
-
-    A survival time is an event, or a censoring before which next to nothing happens.
-    """
-    if isinstance(task, SurvivalTask):
-        time = rng.random(count) * float(cuts[task.name][-1])
-        return np.stack([time, rng.integers(2, size=count)], axis=1).astype(np.float64)
-    if isinstance(task, ResponseTask):
-        return rng.integers(len(task.classes), size=(count, 1)).astype(np.float64)
-    return rng.integers(2, size=(count, len(task.labels))).astype(np.float64)

@@ -23,9 +23,7 @@ from common.agreement.federation import Federation
 from common.models.federated import FederatedModel
 from common.models.registry import build_model
 from common.patients.batch import PatientBatch
-from common.tasks.objective import multitask_loss
-from common.tasks.prediction import prediction
-from common.tasks.scoring import headline
+from common.patients.objective import multitask_loss
 from simulations.audit.training_setups import TrainingSetup, rounds_of, train_round
 
 Array = NDArray[np.float64]
@@ -112,9 +110,8 @@ def _held_out(
 ) -> dict[str, float]:
     outputs = logits(model, others)
     return {
-        task.name: headline(
-            task,
-            prediction(task, outputs[task.name], cuts),
+        task.name: task.headline(
+            task.predict(outputs[task.name], cuts.get(task.name)),
             others.labels[task.name].double().numpy(),
             others.labelled[task.name].numpy(),
         )

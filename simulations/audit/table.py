@@ -7,7 +7,7 @@ from rich.text import Text
 
 from simulations.audit.report import Audit, Estimate, Row
 from simulations.report.style import readable
-from simulations.results.schema import METRIC_NAMES
+from simulations.results.metrics import metric_name
 
 
 def print_audit(audit: Audit, console: Console) -> None:
@@ -44,7 +44,7 @@ def _scores(audit: Audit) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("Training", no_wrap=True)
     for task, metric in audit.metrics.items():
-        table.add_column(f"{readable(task)}\n{METRIC_NAMES[metric]}", justify="right")
+        table.add_column(f"{readable(task)}\n{metric_name(metric)}", justify="right")
     table.add_column("loss,\nmembers", justify="right")
     table.add_column("loss,\nothers", justify="right")
     for row in audit.rows:

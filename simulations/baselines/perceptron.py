@@ -5,10 +5,8 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from common.agreement.tasks import Task
 from common.evaluation.predictions import Prediction
-from common.tasks.objective import task_loss
-from common.tasks.prediction import prediction
+from common.tasks.task import Task
 from simulations.baselines.tabular import Tables
 
 WIDTH, DROPOUT, RATE, DECAY = 64, 0.5, 1e-3, 1e-2
@@ -18,7 +16,7 @@ BATCH, EPOCHS, PATIENCE, HELD_OUT_EVERY = 64, 200, 15, 5
 
 
 def perceptron(
-    task: Task, tables: Tables, labels: Tensor, labelled: Tensor, cuts: dict[str, Tensor], seed: int
+    task: Task, tables: Tables, labels: Tensor, labelled: Tensor, prepared: Tensor | None, seed: int
 ) -> Prediction:
     """Fit on the training rows with early stopping on a fifth of them; predict the test rows.
 
@@ -27,13 +25,13 @@ def perceptron(
         tables: [N, columns] and [P, columns].
         labels: [N, label columns] of the training rows.
         labelled: [N, label columns] bool.
-        cuts: survival task -> [K] ends of the hazard intervals.
+        prepared: what the task's loss needs, such as ends of hazard intervals.
         seed: seed of initial weights, batches, dropout and the held-out fifth.
     """
     rows = torch.from_numpy(tables.train).float()
 
     def loss(chosen: Tensor) -> Tensor:
-        return task_loss(task, network(rows[chosen]), labels[chosen], labelled[chosen], cuts).mean()
+        return task.loss(network(rows[chosen]), labels[chosen], labelled[chosen], prepared).mean()
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -60,4 +58,4 @@ def perceptron(
                 break
         network.load_state_dict(best)
         with torch.no_grad():
-            return prediction(task, network.eval()(torch.from_numpy(tables.test).float()), cuts)
+            return task.predict(network.eval()(torch.from_numpy(tables.test).float()), prepared)

@@ -6,15 +6,16 @@ through their principal components, on which they do better.
 """
 
 from importlib.util import find_spec
+from typing import assert_never
 
 import numpy as np
 from torch import Tensor
 
-from common.agreement.tasks import SurvivalTask, Task
 from common.errors import InputError
 from common.evaluation.predictions import ClassPrediction, LabelPrediction, Prediction
 from common.evaluation.survival import survival_labels
 from common.patients.batch import PatientBatch
+from common.tasks.task import OutcomeForm, Task
 from simulations.baselines.classes import forest, logistic
 from simulations.baselines.perceptron import perceptron
 from simulations.baselines.survival import cox, survival_forest
@@ -29,13 +30,24 @@ def applicable(task: Task) -> tuple[Arm, ...]:
 
     A survival forest needs scikit-survival, the extra `baselines`.
     """
-    if task.kind != "survival":
-        return ("logistic", "forest", "mlp")
-    return ("cox", "forest", "mlp") if find_spec("sksurv") else ("cox", "mlp")
+    match task.form:
+        case OutcomeForm.TIME_TO_EVENT:
+            return ("cox", "forest", "mlp") if find_spec("sksurv") else ("cox", "mlp")
+        case OutcomeForm.CLASSES | OutcomeForm.LABELS:
+            return ("logistic", "forest", "mlp")
+        case OutcomeForm.OTHER:
+            return ("mlp",)
+        case _:
+            assert_never(task.form)
+
+
+def linear(task: Task) -> Arm | None:
+    """Return the penalised linear model of a task, None if none fits."""
+    return next((arm for arm in applicable(task) if arm in ("cox", "logistic")), None)
 
 
 def fit_predict(
-    arm: Arm, task: Task, train: PatientBatch, test: PatientBatch, cuts: Tensor | None, seed: int
+    arm: Arm, task: Task, train: PatientBatch, test: PatientBatch, prepared: Tensor | None, seed: int
 ) -> Prediction:
     """Fit a baseline on the task's labelled training patients, and predict every test patient.
 
@@ -44,7 +56,7 @@ def fit_predict(
         task: the task.
         train: standardised patients of all hospitals together.
         test: standardised by the same figures.
-        cuts: [K] ends of the hazard intervals in the task's unit; needed by `mlp` on survival.
+        prepared: for the task's loss, such as the ends of hazard intervals; needed by `mlp`.
         seed: the same seed gives the same prediction.
 
     Raises:
@@ -54,20 +66,21 @@ def fit_predict(
         raise InputError(
             f"baseline {arm}", f"is not for task {task.name}", f"use {', '.join(applicable(task))}"
         )
-    labelled_cells = train.labelled[task.name]
-    train = train.select(labelled_cells.all(dim=1) if task.kind == "survival" else labelled_cells.any(dim=1))
+    known = train.labelled[task.name]
+    timed = task.form is OutcomeForm.TIME_TO_EVENT
+    train = train.select(known.all(dim=1) if timed else known.any(dim=1))
     labels, labelled = train.labels[task.name], train.labelled[task.name]
-    if not labelled.any(dim=0).all() or (task.kind == "survival" and not labels[:, 1].any()):
+    if not labelled.any(dim=0).all() or (timed and not labels[:, 1].any()):
         raise InputError(f"task {task.name}", "no training patient has an outcome", "leave its baselines out")
     tables = design(train, test) if arm == "forest" else reduced_design(train, test, seed)
     if arm == "mlp":
-        return perceptron(task, tables, labels, labelled, {} if cuts is None else {task.name: cuts}, seed)
-    if isinstance(task, SurvivalTask):
+        return perceptron(task, tables, labels, labelled, prepared, seed)
+    if timed:
         survival = cox if arm == "cox" else survival_forest
         return survival(tables, *survival_labels(labels, labelled), seed)
     classify = logistic if arm == "logistic" else forest
     truth, cells = labels.numpy().astype(np.intp), labelled.numpy()
-    if task.kind == "response":
+    if task.form is OutcomeForm.CLASSES:
         return ClassPrediction(classify(tables, truth[:, 0], task.outputs, seed))
     columns = []
     for label, rows in enumerate(cells.T):

@@ -7,7 +7,7 @@ at baseline are features: discontinuation and its reasons are outcomes.
 from pathlib import Path
 
 from common.agreement.modalities import Modality, Plausible
-from common.agreement.tasks import ToxicityTask
+from common.tasks.toxicity import ToxicityTask
 from simulations.cohorts.patients import (
     FOLD,
     Patients,

@@ -6,7 +6,8 @@ du Terrail et al., NeurIPS Datasets and Benchmarks 2022.
 from pathlib import Path
 
 from common.agreement.modalities import Modality, Plausible
-from common.agreement.tasks import ResponseTask, SurvivalTask
+from common.tasks.response import ResponseTask
+from common.tasks.survival import SurvivalTask
 from simulations.cohorts.patients import FOLD, Patients, as_levels, read_public, write_patients
 
 CENTERS = ("Northeast", "South", "West", "Midwest", "Europe", "Canada")

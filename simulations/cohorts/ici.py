@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from common.agreement.modalities import Modality, Plausible
-from common.agreement.tasks import ResponseTask
+from common.tasks.response import ResponseTask
 from simulations.cohorts.patients import (
     FOLD,
     GROUP,

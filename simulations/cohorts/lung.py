@@ -6,8 +6,8 @@ Loprinzi et al., J Clin Oncol 1994; the table that comes with lifelines.
 from pathlib import Path
 
 from common.agreement.modalities import Modality, Plausible
-from common.agreement.tasks import SurvivalTask
 from common.errors import InputError
+from common.tasks.survival import SurvivalTask
 from simulations.cohorts.patients import FOLD, Patients, hold_out, write_patients
 
 SMALLEST = 13

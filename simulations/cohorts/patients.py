@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from common.agreement.federation import FILE_NAME, Federation, save
 from common.agreement.modalities import Modality
 from common.agreement.settings import Participant, PriorGraph
-from common.agreement.tasks import Task
 from common.errors import InputError
+from common.tasks.task import Task
 from simulations.cohorts.folders import folder_name, write_site
 
 FOLD, GROUP, PRIOR = "fold", "group", "prior"

@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 
 from common.agreement.modalities import Modality, Plausible
 from common.agreement.settings import PriorGraph
-from common.agreement.tasks import ResponseTask, SurvivalTask, Task, ToxicityTask
+from common.tasks.response import ResponseTask
+from common.tasks.survival import SurvivalTask
+from common.tasks.task import Task
+from common.tasks.toxicity import ToxicityTask
 from simulations.cohorts.patients import FOLD, Patients, hold_out, refuse_occupied, write_patients
 from simulations.cohorts.prior import save_prior
 

@@ -13,8 +13,10 @@ from pathlib import Path
 import pandas as pd
 
 from common.agreement.modalities import Modality, Plausible
-from common.agreement.tasks import ResponseTask, SurvivalTask, Task
 from common.errors import InputError
+from common.tasks.response import ResponseTask
+from common.tasks.survival import SurvivalTask
+from common.tasks.task import Task
 from simulations.cohorts.patients import (
     FOLD,
     GROUP,

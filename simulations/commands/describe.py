@@ -13,8 +13,8 @@ from client.data.cohort import passport
 from client.data.inspection import inspect_cohort
 from client.site_folder.site_file import SITE_FILE
 from common.agreement.federation import FILE_NAME, Federation, load
-from common.agreement.tasks import Task
 from common.errors import InputError
+from common.tasks.task import Task
 from simulations.cohorts.folders import find_sites
 from simulations.results.schema import MISSING
 

@@ -24,7 +24,6 @@ from common.evaluation.predictions import Prediction
 from common.models.federated import FederatedModel
 from common.patients.batch import PatientBatch
 from common.patients.preprocessing import Preprocessing, unpack_preprocessing
-from common.tasks.prediction import prediction
 from server.app import server_app
 from server.records.journal import RoundRecord, RunRecord, read_journal
 from server.records.result import Result, load_result
@@ -66,7 +65,8 @@ class Trained:
         preprocessing = self.preprocessing
         outputs = logits(model, preprocessing.apply(patients))
         return {
-            task.name: prediction(task, outputs[task.name], preprocessing.cuts) for task in federation.tasks
+            task.name: task.predict(outputs[task.name], preprocessing.cuts.get(task.name))
+            for task in federation.tasks
         }
 
 

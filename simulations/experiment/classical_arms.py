@@ -6,11 +6,11 @@ import torch
 
 from client.data.cohort import Cohort
 from common.agreement.federation import Federation
-from common.agreement.tasks import SurvivalTask, Task
 from common.errors import InputError
 from common.evaluation.predictions import Prediction
 from common.patients.batch import PatientBatch
 from common.patients.preprocessing import Preprocessing, combine, site_statistics
+from common.tasks.task import OutcomeForm, Task
 from simulations.baselines import registry as baselines
 from simulations.experiment.arms import alone
 from simulations.results.schema import ARM_NAMES, Arm
@@ -37,8 +37,8 @@ class ClassicalArms:
     ) -> list[Prediction]:
         """Every hospital's own penalised linear model, which suits few patients better than a network does."""
         models: list[Prediction] = []
-        arm: Arm = "cox" if isinstance(self._task, SurvivalTask) else "logistic"
-        if arm not in baselines.applicable(self._task):
+        arm = baselines.linear(self._task)
+        if arm is None:
             return models
         self._stage(f"{self._task.name}, each hospital's own linear model")
         for cohort in cohorts:
@@ -67,7 +67,10 @@ class ClassicalArms:
                 self.notes.append(f"{ARM_NAMES[arm]}: could not be fitted for {name}.")
             else:
                 arms[arm] = [prediction]
-        if isinstance(self._task, SurvivalTask) and "forest" not in baselines.applicable(self._task):
+        if self._task.form is OutcomeForm.OTHER:
+            kind = self._task.kind
+            self.notes.append(f"{name}: of the classical models only the perceptron fits a {kind} task.")
+        if self._task.form is OutcomeForm.TIME_TO_EVENT and "forest" not in baselines.applicable(self._task):
             self.notes.append(
                 "The survival forest was left out: it needs scikit-survival, consilium[baselines]."
             )
@@ -77,9 +80,9 @@ class ClassicalArms:
         self, arm: Arm, train: PatientBatch, test: PatientBatch, preprocessing: Preprocessing
     ) -> Prediction | None:
         """A model's predictions; None where its library cannot fit it, for instance to one outcome only."""
-        cuts = preprocessing.cuts.get(self._task.name)
+        prepared = preprocessing.cuts.get(self._task.name)
         try:
-            return baselines.fit_predict(arm, self._task, train, test, cuts, self._seed)
+            return baselines.fit_predict(arm, self._task, train, test, prepared, self._seed)
         # lifelines' and numpy's failures to converge are ValueErrors
         except (InputError, ValueError, ArithmeticError):
             return None

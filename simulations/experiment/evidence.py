@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from common.agreement.tasks import Task
 from common.evaluation.predictions import Prediction
+from common.tasks.task import Task
 
 Array = NDArray[np.float64]
 

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Protocol
 
 from common.agreement.federation import Federation
-from common.agreement.tasks import Task
 from common.errors import InputError
 from common.evaluation.predictions import Prediction
 from common.models.federated import FederatedModel
 from common.models.registry import build_model
 from common.patients.batch import PatientBatch
+from common.tasks.task import Task
 from server.records.journal import RoundRecord
 from server.runs.coordination import RunFailed
 from simulations.cohorts.folders import pool_sites, twin

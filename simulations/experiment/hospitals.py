@@ -1,4 +1,4 @@
-"""What an experiment holds in memory of its hospitals' patients: everyone, or only those that models are judged on."""
+"""Patients of an experiment's hospitals in memory: everyone, or only those that models are judged on."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,8 +11,8 @@ from torch import Tensor
 from client.data.cohort import Cohort
 from client.data.inspection import read_cohort
 from common.agreement.federation import Federation
-from common.agreement.tasks import SurvivalTask, Task
 from common.patients.batch import PatientBatch, concatenate
+from common.tasks.task import Task
 from simulations.results.schema import Hospital
 
 
@@ -91,7 +91,6 @@ def _described(cohort: Cohort, tasks: tuple[Task, ...]) -> Hospital:
     events = {}
     for task in tasks:
         labels, known = batch.labels[task.name], batch.labelled[task.name]
-        happened = labels[:, 1] if isinstance(task, SurvivalTask) else (labels > 0).any(1)
-        events[task.name] = int((happened.bool() & known.any(1)).sum())
+        events[task.name] = int((task.happened(labels) & known.any(1)).sum())
     modalities = {name: int(batch.present(name).sum()) for name in batch.values}
     return Hospital(patients=len(batch), modalities=modalities, events=events)

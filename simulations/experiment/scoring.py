@@ -11,9 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from common.agreement.tasks import Task
 from common.evaluation.predictions import Prediction
-from common.tasks.scoring import HEADLINE, headline, score
+from common.tasks.task import Task
 from simulations.experiment.bootstrap import interval, replicate
 from simulations.results.schema import UNKNOWN, Arm, Difference, MetricSummary, summarise
 
@@ -45,8 +44,7 @@ class HeldOutTask:
     def scores(self, task: Task, prediction: Prediction, rows: Rows | None = None) -> dict[str, float]:
         """Every metric of one model over the patients at `rows` (all by default)."""
         rows = np.arange(len(self.labels)) if rows is None else rows
-        return score(
-            task,
+        return task.scores(
             prediction.select(rows),
             self.labels[rows],
             self.labelled[rows],
@@ -57,7 +55,7 @@ class HeldOutTask:
     def headline(self, task: Task, arm: Arm, rows: Rows) -> float:
         """The headline metric of an arm, the mean over its models."""
         labels, labelled = self.labels[rows], self.labelled[rows]
-        return _mean([headline(task, model.select(rows), labels, labelled) for model in self.arms[arm]])
+        return _mean([task.headline(model.select(rows), labels, labelled) for model in self.arms[arm]])
 
 
 def compare(
@@ -98,7 +96,7 @@ def _summary(
         metric: summarise(
             [scores[metric] for scores in per_fold],
             [{name: scores[metric] for name, scores in groups.items()} for groups in by_group],
-            bounds if metric == HEADLINE[task.kind] else UNKNOWN,
+            bounds if metric == task.headline_metric else UNKNOWN,
         )
         for metric in per_fold[0]
     }

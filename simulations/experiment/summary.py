@@ -5,8 +5,7 @@ import sys
 
 from client.data.cohort import Cohort
 from common.agreement.federation import Federation
-from common.agreement.tasks import ResponseTask, SurvivalTask, Task
-from common.tasks.scoring import HEADLINE, headline
+from common.tasks.task import Task
 from simulations.experiment.evidence import Evidence, HeldOut, TaskEvidence
 from simulations.experiment.experiment import Experiment, FoldOutcome
 from simulations.experiment.scoring import HeldOutTask, compare
@@ -140,13 +139,9 @@ def _fold(outcome: FoldOutcome) -> Fold:
 
 
 def _outcome(task: Task) -> Outcome:
-    names: tuple[str, ...] = ()
-    if isinstance(task, ResponseTask):
-        names = task.classes
-    elif not isinstance(task, SurvivalTask):
-        names = task.labels
-    unit = task.unit if isinstance(task, SurvivalTask) else ""
-    return Outcome(kind=task.kind, metric=HEADLINE[task.kind], unit=unit, names=names)
+    return Outcome(
+        kind=task.kind, metric=task.headline_metric, unit=task.outcome_unit, names=task.outcome_names
+    )
 
 
 def _site(task: Task, cohort: Cohort, folds: list[FoldOutcome]) -> SiteScores:
@@ -160,7 +155,7 @@ def _site(task: Task, cohort: Cohort, folds: list[FoldOutcome]) -> SiteScores:
                 models = [fold.local[cohort.site][task.name]] if cohort.site in fold.local else []
             else:
                 models = list(held.arms["federated" if arm == "federated" else "pooled"])
-            figures.append(headline(task, models[0], held.labels, held.labelled) if models else None)
+            figures.append(task.headline(models[0], held.labels, held.labelled) if models else None)
         scores[arm] = summarise(figures).mean
     labelled = int(cohort.batch.labelled[task.name].any(1).sum())
     return SiteScores(patients=len(cohort.batch), labelled=labelled, **scores)

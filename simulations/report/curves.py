@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from common.agreement.tasks import ResponseTask, SurvivalTask, ToxicityTask
-from common.evaluation.calibration import Calibration, calibration
 from common.evaluation.predictions import Prediction, SurvivalPrediction, concatenate
 from common.evaluation.survival import survival_labels
+from common.tasks.task import OutcomeForm
 from simulations.experiment.evidence import Array, TaskEvidence
+from simulations.report.calibration import Calibration, calibration
 
 MINIMUM = 5
 
@@ -33,13 +33,12 @@ def time_axis(evidence: TaskEvidence) -> Axis | None:
     """A time axis with round ticks, up to where one in twenty patients is still followed."""
     from matplotlib.ticker import MaxNLocator
 
-    assert isinstance(evidence.task, SurvivalTask)
     labels = [survival_labels(fold.labels, fold.labelled)[0] for fold in evidence.folds]
     time = np.concatenate(labels) if labels else np.array([])
     if not len(time):
         return None
     end = float(np.quantile(time, 0.95))
-    unit: str = evidence.task.unit
+    unit = evidence.task.outcome_unit
     per = 1.0
     if end >= 2 * _PER_YEAR[unit]:
         unit, per = "years", 1 / _PER_YEAR[unit]
@@ -58,14 +57,18 @@ class CalibrationCurve:
 
 
 def calibration_curve(evidence: TaskEvidence) -> CalibrationCurve | None:
-    """Calibration over all folds; survival is judged at the tick next to the median time of an event."""
+    """Return calibration over all folds; survival is judged at the tick next to the median time of an event."""
     task, folds = evidence.task, evidence.folds
-    if not folds or not any(np.asarray(fold.labelled).any() for fold in folds):
+    if (
+        task.form is OutcomeForm.OTHER
+        or not folds
+        or not any(np.asarray(fold.labelled).any() for fold in folds)
+    ):
         return None
     labels = np.concatenate([np.asarray(fold.labels) for fold in folds])
     labelled = np.concatenate([np.asarray(fold.labelled) for fold in folds])
-    predictions, horizon, event = [fold.prediction for fold in folds], None, "the label"
-    if isinstance(task, SurvivalTask):
+    predictions, horizon, event = [fold.prediction for fold in folds], None, ""
+    if task.form is OutcomeForm.TIME_TO_EVENT:
         axis = time_axis(evidence)
         time, seen = survival_labels(labels, labelled)
         if axis is None or not seen.any():
@@ -74,9 +77,10 @@ def calibration_curve(evidence: TaskEvidence) -> CalibrationCurve | None:
         horizon = float(tick / axis.per)
         predictions = [_only_at(horizon, prediction) for prediction in predictions]
         event = f"the event within {tick:g} {axis.unit if tick != 1 else axis.unit.rstrip('s')}"
-    elif isinstance(task, ResponseTask):
-        event = task.classes[1] if len(task.classes) == 2 else "each class"
-    elif isinstance(task, ToxicityTask):
+    elif task.form is OutcomeForm.CLASSES:
+        names = task.outcome_names
+        event = names[1] if len(names) == 2 else "each class"
+    elif task.form is OutcomeForm.LABELS:
         event = "each adverse event"
     bins = int(np.clip(labelled.sum() // (40 * len(task.columns)), 2, 10))
     points = calibration(task, concatenate(predictions), labels, labelled, horizon, bins)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from common.agreement.tasks import ResponseTask, ToxicityTask
 from common.evaluation.predictions import ClassPrediction, LabelPrediction
+from common.tasks.task import OutcomeForm
 from simulations.experiment.evidence import Array, HeldOut, TaskEvidence
 from simulations.report.curves import MINIMUM
 
@@ -48,11 +48,12 @@ def discrimination(evidence: TaskEvidence) -> list[Discrimination]:
 def _outcomes(evidence: TaskEvidence) -> Iterator[tuple[str, list[tuple[NDArray[np.bool_], Array]]]]:
     """For each class or adverse event: per fold, who has it [K] and its predicted probability [K]."""
     task = evidence.task
-    if isinstance(task, ResponseTask):
-        for index, name in list(enumerate(task.classes))[1 if len(task.classes) == 2 else 0 :]:
+    names = list(enumerate(task.outcome_names))
+    if task.form is OutcomeForm.CLASSES:
+        for index, name in names[1 if len(names) == 2 else 0 :]:
             yield name, [_of_class(fold, index) for fold in evidence.folds]
-    elif isinstance(task, ToxicityTask):
-        for index, name in enumerate(task.labels):
+    elif task.form is OutcomeForm.LABELS:
+        for index, name in names:
             yield name, [_of_label(fold, index) for fold in evidence.folds]
 
 
@@ -73,9 +74,8 @@ def score_shares(evidence: TaskEvidence) -> dict[str, Array]:
 
     The probability is of the second of two classes; of the patient's own class where there are more.
     """
-    assert isinstance(evidence.task, ResponseTask)
     shares = {}
-    classes = evidence.task.classes
+    classes = evidence.task.outcome_names
     for index, name in enumerate(classes):
         scored = [
             _of_class(fold, 1)[1][_of_class(fold, index)[0]] if len(classes) == 2 else _own(fold, index)

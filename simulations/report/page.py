@@ -9,34 +9,15 @@ from dataclasses import dataclass
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from common.agreement.tasks import ResponseTask, SurvivalTask
 from simulations.experiment.evidence import Evidence, TaskEvidence
-from simulations.report.curves import calibration_curve
-from simulations.report.discrimination import discrimination, score_shares
-from simulations.report.outcome_plots import (
-    BESIDE,
-    calibration_plot,
-    label_plot,
-    risk_plot,
-    roc_plot,
-    score_plot,
-)
+from simulations.report.outcome_drawings import Drawing, outcome_drawings
 from simulations.report.plots import arm_plot, learning_curves, site_plot
 from simulations.report.privacy import price, promise, terms_table
 from simulations.report.privacy_plots import epsilon_plot
 from simulations.report.style import readable
-from simulations.report.survival_curves import risk_curves
 from simulations.report.tables import Table, cohort_table, fold_table, group_table, results_table
 from simulations.report.text import caveats, count_text, findings, withheld_sentences
 from simulations.results.schema import MISSING, Result
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """One or more figures side by side and the sentences under them."""
-
-    figures: tuple[Markup, ...]
-    caption: str
 
 
 @dataclass(frozen=True)
@@ -92,7 +73,7 @@ def _section(result: Result, task: str, evidence: TaskEvidence | None) -> Sectio
         findings=findings(result, task),
         results=results_table(result, task),
         groups=group_table(result, task),
-        drawings=[*_comparisons(result, task), *(_curves(evidence) if evidence else ())],
+        drawings=[*_comparisons(result, task), *(outcome_drawings(evidence) if evidence else ())],
         price=price(result, task),
         private=_private(result, task),
     )
@@ -127,41 +108,3 @@ def _comparisons(result: Result, task: str) -> Iterator[Drawing]:
             "federated model."
         )
         yield Drawing((Markup(sites.svg),), text)
-
-
-def _curves(evidence: TaskEvidence) -> Iterator[Drawing]:
-    calibrated = calibration_curve(evidence)
-    calibration = calibration_plot(calibrated) if calibrated else None
-    beside, caption = None, ""
-    if isinstance(evidence.task, SurvivalTask):
-        curves = risk_curves(evidence)
-        beside = risk_plot(curves) if curves else None
-        within = "their fold and subgroup" if curves and curves.within else "their fold"
-        caption = (
-            f"Left: Kaplan-Meier curves of held-out patients by third of the federated model's predicted "
-            f"risk within {within}, with 95% bands; a curve ends where fewer than five are at risk. "
-        )
-    elif isinstance(evidence.task, ResponseTask):
-        beside = roc_plot(discrimination(evidence))
-        caption = "Left: ROC curve of the federated model. "
-    else:
-        events = discrimination(evidence)
-        beside = label_plot(events)
-        caption = "Federated model, mean over folds; in brackets the patients who had the event. "
-        if beside and len(events) > BESIDE:
-            yield Drawing((Markup(beside.svg),), caption)
-            beside = None
-        caption = f"Left: AUROC of each adverse event. {caption}"
-    figures = tuple(Markup(figure.svg) for figure in (beside, calibration) if figure)
-    side = "Right: c" if len(figures) > 1 else "C"
-    caption = caption if beside else ""
-    if calibration:
-        caption += f"{side}alibration in equally filled bins of predicted probability."
-    if figures:
-        yield Drawing(figures, caption)
-    if isinstance(evidence.task, ResponseTask):
-        classes = evidence.task.classes
-        judged = classes[1] if len(classes) == 2 else "the patient's own class"
-        scores = score_plot(score_shares(evidence), judged)
-        if scores:
-            yield Drawing((Markup(scores.svg),), "How far apart the federated model's predictions lie.")

@@ -25,9 +25,9 @@ from simulations.report.style import (
     shortened,
     style,
 )
+from simulations.results.metrics import metric_name
 from simulations.results.schema import (
     ARM_NAMES,
-    METRIC_NAMES,
     MISSING,
     Arm,
     MetricSummary,
@@ -72,7 +72,7 @@ def learning_curves(result: Result) -> Plot | None:
         for panel, task in zip(axes[1:], tasks, strict=False):
             _fold_lines(panel, result, _score_of(task), BLUE, marked=True)
             metric = result.outcomes[task].metric
-            panel.set_title(f"{METRIC_NAMES.get(metric, metric)}, {shortened(readable(task))}")
+            panel.set_title(f"{metric_name(metric)}, {shortened(readable(task))}")
         for panel in axes[:panels]:
             panel.set_xlabel("Round")
             panel.xaxis.get_major_locator().set_params(integer=True)
@@ -126,7 +126,7 @@ def arm_plot(result: Result, task: str) -> Plot | None:
     arms = [(arm, summary) for arm in result.arms(task) if (summary := result.headline(task, arm))]
     if not any(summary.mean is not None for _, summary in arms):
         return None
-    metric = METRIC_NAMES.get(result.outcomes[task].metric, result.outcomes[task].metric)
+    metric = metric_name(result.outcomes[task].metric)
     with style():
         figure = Figure(figsize=(WIDE, 0.34 * len(arms) + 0.8), layout="constrained")
         axes = figure.subplots()
@@ -164,7 +164,7 @@ def site_plot(result: Result, task: str) -> Plot | None:
     sites = sorted(result.sites.get(task, {}).items(), key=lambda site: -(site[1].local or -1))
     if not any(scores.local is not None for _, scores in sites):
         return None
-    metric = METRIC_NAMES.get(result.outcomes[task].metric, result.outcomes[task].metric)
+    metric = metric_name(result.outcomes[task].metric)
     with style():
         figure = Figure(figsize=(WIDE, 0.215 * len(sites) + 1.1), layout="constrained")
         axes = figure.subplots()

@@ -4,7 +4,8 @@ import math
 from collections.abc import Iterator
 
 from simulations.report.tables import Table
-from simulations.report.text import count_text, metric_name, paired_text
+from simulations.report.text import count_text, paired_text
+from simulations.results.metrics import metric_name
 from simulations.results.schema import MISSING, PrivateRun, Result, interval_text
 
 _STATISTICS = {

@@ -8,7 +8,8 @@ from matplotlib.ticker import NullLocator
 
 from simulations.report.plots import ARM_COLOURS
 from simulations.report.style import BLUE, GREY, INK, WIDE, Plot, style
-from simulations.results.schema import ARM_NAMES, METRIC_NAMES, Arm, MetricSummary, PrivateRun, Result
+from simulations.results.metrics import metric_name
+from simulations.results.schema import ARM_NAMES, Arm, MetricSummary, PrivateRun, Result
 
 _YARDSTICKS: tuple[Arm, ...] = ("federated", "pooled", "local")
 
@@ -26,7 +27,7 @@ def epsilon_plot(result: Result, task: str) -> Plot | None:
     )
     if not points:
         return None
-    metric = METRIC_NAMES.get(result.outcomes[task].metric, result.outcomes[task].metric)
+    metric = metric_name(result.outcomes[task].metric)
     with style():
         figure = Figure(figsize=(WIDE, 3.6), layout="constrained")
         axes = figure.subplots()

@@ -2,20 +2,18 @@
 
 from dataclasses import dataclass
 
-from common.evaluation.survival import LOWER_IS_BETTER
 from simulations.report.style import readable
 from simulations.report.text import (
     MINUS,
     count_text,
     difference_text,
-    metric_name,
     paired_text,
     range_text,
     spread_text,
 )
+from simulations.results.metrics import lower_is_better, metric_name
 from simulations.results.schema import (
     ARM_NAMES,
-    METRIC_NAMES,
     MISSING,
     UNKNOWN,
     Arm,
@@ -39,9 +37,8 @@ def results_table(result: Result, task: str) -> Table:
     """Every arm of a task: the headline metric, its interval, the paired difference, then other metrics."""
     headline = result.outcomes[task].metric
     arms = result.arms(task)
-    others = [
-        name for name in METRIC_NAMES if name != headline and any(name in result.tasks[task][a] for a in arms)
-    ]
+    scored = dict.fromkeys(metric for arm in arms for metric in result.tasks[task][arm])
+    others = [metric for metric in scored if metric != headline]
     compared = result.compared(task)
     rows = []
 
@@ -60,8 +57,9 @@ def results_table(result: Result, task: str) -> Table:
     caption = "Held-out patients; mean"
     caption += " ± standard deviation over folds." if len(result.folds) > 1 else " (one fold)."
     caption += " Intervals, also those in brackets, are 95% bootstrap intervals."
-    if any(name in LOWER_IS_BETTER for name in others):
-        caption += " A lower integrated Brier score is better."
+    for metric in filter(lower_is_better, others):
+        title = metric_name(metric)
+        caption += f" A lower {title[0].lower()}{title[1:]} is better."
     return Table((*heads, *(metric_name(name) for name in others)), tuple(rows), caption)
 
 

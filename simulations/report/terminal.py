@@ -10,12 +10,12 @@ from rich.text import Text
 from simulations.report.privacy import spent_text
 from simulations.report.text import (
     difference_text,
-    metric_name,
     paired_text,
     range_text,
     signed_text,
     spread_text,
 )
+from simulations.results.metrics import metric_name
 from simulations.results.schema import ARM_NAMES, MISSING, Result
 
 if TYPE_CHECKING:

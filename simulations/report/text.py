@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from simulations.results.metrics import metric_name
 from simulations.results.schema import (
     ARM_NAMES,
-    METRIC_NAMES,
     MISSING,
     Arm,
     Difference,
@@ -14,11 +14,6 @@ from simulations.results.schema import (
 )
 
 MINUS = "\N{MINUS SIGN}"
-
-
-def metric_name(metric: str) -> str:
-    """A metric as it is printed."""
-    return METRIC_NAMES.get(metric, metric)
 
 
 def spread_text(summary: MetricSummary | None) -> str:

@@ -33,16 +33,6 @@ ARM_NAMES: dict[Arm, str] = {
 }
 
 
-METRIC_NAMES = {
-    "c_index": "C-index",
-    "integrated_brier": "Integrated Brier score",
-    "auroc": "AUROC",
-    "auprc": "AUPRC",
-    "accuracy": "Accuracy",
-    "f1": "F1",
-}
-
-
 Interval = tuple[Score, Score]
 """Low and high end of a 95% interval."""
 
@@ -119,7 +109,7 @@ class PrivateRun(Record):
 class Outcome(Record):
     """Kind of a task, and the metric that compares its arms."""
 
-    kind: Literal["survival", "response", "toxicity"]
+    kind: str
     metric: str
     unit: str = ""
     names: tuple[str, ...] = ()

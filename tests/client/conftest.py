@@ -27,7 +27,6 @@ from client.site_folder.policy import Limit
 from common.agreement.federation import Federation, save
 from common.agreement.modalities import Modality, Plausible
 from common.agreement.settings import Participant, PublicFile
-from common.agreement.tasks import ResponseTask, SurvivalTask, ToxicityTask
 from common.errors import RefusalCode
 from common.files import write_whole
 from common.messages.exchange import (
@@ -43,6 +42,9 @@ from common.models.registry import build_model
 from common.patients.batch import PatientBatch
 from common.patients.preprocessing import combine, declared, pack_preprocessing
 from common.privacy.accounting import Release
+from common.tasks.response import ResponseTask
+from common.tasks.survival import SurvivalTask
+from common.tasks.toxicity import ToxicityTask
 from simulations.engines.flower_internals import (
     acting_as,
     acting_as_coordinator,

@@ -6,7 +6,7 @@ from torch import Tensor
 from common.agreement.federation import Federation
 from common.models.hierarchical import HierarchicalMultimodalGNN
 from common.patients.batch import PatientBatch
-from common.tasks.objective import multitask_loss
+from common.patients.objective import multitask_loss
 
 
 def assert_equal(first: dict[str, Tensor], second: dict[str, Tensor]) -> None:

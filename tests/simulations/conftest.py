@@ -16,8 +16,11 @@ import pytest
 from click.testing import Result as Ended
 from typer.testing import CliRunner
 
-from common.agreement.tasks import ResponseTask, SurvivalTask, Task, ToxicityTask
 from common.evaluation.predictions import ClassPrediction, LabelPrediction, Prediction, SurvivalPrediction
+from common.tasks.response import ResponseTask
+from common.tasks.survival import SurvivalTask
+from common.tasks.task import Task
+from common.tasks.toxicity import ToxicityTask
 from simulations.experiment.evidence import Evidence, HeldOut, TaskEvidence
 from simulations.results.machine import Machine
 from simulations.results.schema import (

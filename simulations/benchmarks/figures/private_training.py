@@ -9,7 +9,8 @@ from common.errors import InputError
 from simulations.benchmarks.figures.simulated import run_cohort
 from simulations.benchmarks.measuring.record import markdown, origin
 from simulations.experiment.options import Options
-from simulations.results.schema import METRIC_NAMES, MISSING, MetricSummary, Result
+from simulations.results.metrics import metric_name
+from simulations.results.schema import MISSING, MetricSummary, Result
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def privacy_table(cases: Sequence[tuple[Case, list[Result]]]) -> str:
 
 def _rows(case: Case, results: list[Result]) -> Iterator[list[str]]:
     task = next(iter(results[0].tasks))
-    name = METRIC_NAMES[case.metric] + (", mean over hospitals" if case.by_hospital else "")
+    name = metric_name(case.metric) + (", mean over hospitals" if case.by_hospital else "")
     first = [case.cohort, str(len(results)), name]
     others = [
         _over(case, [result.tasks[task].get(arm, {}) for result in results]) for arm in ("local", "pooled")

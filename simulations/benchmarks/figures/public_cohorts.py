@@ -6,7 +6,8 @@ from pathlib import Path
 from simulations.benchmarks.figures.simulated import run_cohort
 from simulations.benchmarks.measuring.record import markdown, origin
 from simulations.experiment.options import Options
-from simulations.results.schema import ARMS, METRIC_NAMES, Arm, MetricSummary, Result, summarise
+from simulations.results.metrics import metric_name
+from simulations.results.schema import ARMS, Arm, MetricSummary, Result, summarise
 
 COHORTS: dict[str, int | None] = {
     "lung": None,
@@ -55,7 +56,7 @@ def public_cohorts_table(results: Sequence[Result]) -> str:
                     f"{label} ({_folds(len(result.folds))})",
                     str(len(result.hospitals)),
                     f"{sum(hospital.patients for hospital in result.hospitals.values()):,}",
-                    METRIC_NAMES[outcome.metric],
+                    metric_name(outcome.metric),
                     *(_cell(result.headline(name, arm)) for arm in arms),
                     f"{sum(seconds) / len(seconds):.2f}" if seconds else "",
                     f"{(result.seconds or 0) / 60:.1f}",
@@ -64,7 +65,7 @@ def public_cohorts_table(results: Sequence[Result]) -> str:
             )
             if within := _within_subgroups(result, name, arms):
                 rows.append(
-                    ["  mean within subgroups", "", "", METRIC_NAMES[outcome.metric], *within, "", "", ""]
+                    ["  mean within subgroups", "", "", metric_name(outcome.metric), *within, "", "", ""]
                 )
     conditions = origin(results[0].machine, max(result.date for result in results))
     table = markdown("llll" + "r" * (len(head) - 4), rows)

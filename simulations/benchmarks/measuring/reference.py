@@ -18,13 +18,15 @@ from common.agreement.federation import FILE_NAME, Federation, load
 from common.agreement.modalities import Modality
 from common.agreement.model_config import HierarchicalConfig
 from common.agreement.settings import Participant, Privacy, Training
-from common.agreement.tasks import ResponseTask, SurvivalTask, ToxicityTask
 from common.models.federated import FederatedModel
 from common.models.graphs import Membership, Prior, load_prior, membership, topology
 from common.models.registry import initial_model
 from common.patients.batch import PatientBatch, concatenate
 from common.patients.preprocessing import combine, site_statistics
 from common.privacy.planning import with_privacy
+from common.tasks.response import ResponseTask
+from common.tasks.survival import SurvivalTask
+from common.tasks.toxicity import ToxicityTask
 from simulations.cohorts.folders import find_sites
 from simulations.cohorts.sources import write_cohort
 

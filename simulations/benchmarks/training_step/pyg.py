@@ -13,11 +13,11 @@ from torch_geometric.nn import GATConv, GCNConv, SimpleConv
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality
 from common.agreement.model_config import HierarchicalConfig
-from common.agreement.tasks import SurvivalTask, Task
 from common.models.attention import Attention, FusionLayer
 from common.models.graphs import IDENTITY, Prior, Topology, identity
 from common.models.hierarchical import SQUEEZED
 from common.patients.batch import PatientBatch
+from common.tasks.task import Task
 
 
 def collate(batch: PatientBatch, federation: Federation, prior: Prior) -> HeteroData:
@@ -139,12 +139,7 @@ class PygBranch(nn.Module):
         self.direct = nn.Linear(graph.nodes, config.width)
         self.norm = nn.LayerNorm(config.width)
         self.scores = nn.ModuleDict(
-            {
-                task.name: nn.Linear(
-                    graph.nodes, 1 if isinstance(task, SurvivalTask) else task.outputs, bias=False
-                )
-                for task in tasks
-            }
+            {task.name: nn.Linear(graph.nodes, task.score_width, bias=False) for task in tasks}
         )
 
     def forward(self, batch: HeteroData) -> tuple[Tensor, dict[str, Tensor]]:

@@ -18,6 +18,7 @@ from common.agreement.settings import Wire
 from common.messages.compression import decode, encode, flatten, unflatten
 from common.messages.exchange import ModelRequest, TrainReply, UpdateReply
 from common.messages.packing import Arrays, pack, unpack
+from common.messages.validation import SUMS, TRAINING_LOSS, pair_names
 from simulations.benchmarks.measuring.record import Figures
 from simulations.benchmarks.measuring.reference import Workload
 from simulations.benchmarks.training_step.networks import REFERENCE, workload
@@ -155,10 +156,9 @@ def train_update(work: Workload) -> TrainedUpdate:
             loss.backward()
             optimiser.step()
     after = {name: tensor.numpy().copy() for name, tensor in model.state_dict().items()}
-    pairs = [f"{part}:{task.name}" for task in work.federation.tasks for part in ("concordant", "comparable")]
-    sums = ("training_loss", "validation_loss", "validation_squares", "validation_patients")
+    pairs = pair_names(task.name for task in work.federation.tasks)
     patients = {group.name: float(PATIENTS) for group in model.groups().groups}
-    return TrainedUpdate(before, after, patients, dict.fromkeys((*sums, *pairs), 1.0))
+    return TrainedUpdate(before, after, patients, dict.fromkeys((TRAINING_LOSS, *SUMS, *pairs), 1.0))
 
 
 def _scaling(work: Workload) -> Arrays:

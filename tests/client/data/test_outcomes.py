@@ -7,8 +7,11 @@ import pytest
 
 from client.data.outcomes import folds, groups, read_labels
 from client.data.tables import Table
-from common.agreement.tasks import ResponseTask, SurvivalTask, Task, ToxicityTask
 from common.errors import InputError
+from common.tasks.response import ResponseTask
+from common.tasks.survival import SurvivalTask
+from common.tasks.task import Task
+from common.tasks.toxicity import ToxicityTask
 
 SURVIVAL = SurvivalTask(name="survival", time="months", event="died", unit="months", longest=600)
 RESPONSE = ResponseTask(name="response", label="response", classes=("PD", "PR", "CR"))

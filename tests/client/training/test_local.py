@@ -18,10 +18,11 @@ from common.agreement.federation import Federation
 from common.agreement.model_config import HierarchicalConfig
 from common.agreement.settings import Training
 from common.errors import Refusal, RefusalCode
+from common.messages.validation import SUMS
 from common.models.graphs import Prior
 from common.models.hierarchical import HierarchicalMultimodalGNN
 from common.patients.batch import PatientBatch, concatenate
-from common.tasks.survival import survival_curve
+from common.tasks.hazard import survival_curve
 
 Make = Callable[..., Federation]
 MakeBatch = Callable[..., PatientBatch]
@@ -96,17 +97,15 @@ def test_training_learns_what_can_be_learnt(bench: Bench, learnable: PatientBatc
     before = evaluate(model, learnable, Round(federation, bench.cuts))
     train(model, learnable, Round(federation, bench.cuts))
     after = evaluate(model, learnable, Round(federation, bench.cuts))
-    assert after["validation_loss"] < 0.3 * before["validation_loss"]
+    assert after.loss < 0.3 * before.loss
     for task in federation.tasks:
-        assert after[f"concordant:{task.name}"] > 0.97 * after[f"comparable:{task.name}"]
+        assert after.pairs[task.name].concordant > 0.97 * after.pairs[task.name].comparable
 
 
 def test_the_returned_loss_is_the_mean_of_the_last_epoch(bench: Bench, learnable: PatientBatch) -> None:
     one, many = bench.train(learnable)[1], bench.train(learnable, local_epochs=20)[1]
     federation = bench.federation()
-    start = (
-        evaluate(bench.model(federation), learnable, Round(federation, bench.cuts))["validation_loss"] / 60
-    )
+    start = evaluate(bench.model(federation), learnable, Round(federation, bench.cuts)).loss / 60
     assert one == pytest.approx(start, rel=0.3)
     assert many < 0.7 * one
 
@@ -271,18 +270,18 @@ def test_sums_of_two_sites_add_up(bench: Bench, make_batch: MakeBatch) -> None:
     halves = [make_batch(30, seed) for seed in (1, 2)]
     first, second = (evaluate(model, half, Round(federation, bench.cuts)) for half in halves)
     whole = evaluate(model, concatenate(halves), Round(federation, bench.cuts))
-    for name in ("validation_loss", "validation_squares", "validation_patients"):
-        assert first[name] + second[name] == pytest.approx(whole[name], rel=1e-5)
+    for name in SUMS:
+        assert first.named()[name] + second.named()[name] == pytest.approx(whole.named()[name], rel=1e-5)
     for task in federation.tasks:
-        pairs = f"comparable:{task.name}"
-        assert 0 < first[pairs] + second[pairs] < whole[pairs], "pairs never cross sites"
+        within = first.pairs[task.name].comparable + second.pairs[task.name].comparable
+        assert 0 < within < whole.pairs[task.name].comparable, "pairs never cross sites"
 
 
 def test_pairs_are_those_counted_one_by_one(bench: Bench, make_batch: MakeBatch) -> None:
     federation, batch = bench.federation(), make_batch(25, seed=5)
     batch.labels["survival"][:, 0] = batch.labels["survival"][:, 0].round()
     model = bench.model(federation)
-    outputs, metrics = logits(model, batch), evaluate(model, batch, Round(federation, bench.cuts))
+    outputs, metrics = logits(model, batch), evaluate(model, batch, Round(federation, bench.cuts)).named()
     counted = dict.fromkeys(metrics, 0.0)
 
     def count(task: str, worse: float, better: float) -> None:
@@ -316,12 +315,12 @@ def test_validation_sums_are_of_the_loss_of_each_patient(bench: Bench, make_batc
     federation, batch = bench.federation(), make_batch(8)
     model = bench.model(federation)
     alone = [
-        evaluate(model, batch.select(torch.tensor([place])), Round(federation, bench.cuts))["validation_loss"]
+        evaluate(model, batch.select(torch.tensor([place])), Round(federation, bench.cuts)).loss
         for place in range(8)
     ]
     whole = evaluate(model, batch, Round(federation, bench.cuts))
-    assert whole["validation_loss"] == pytest.approx(sum(alone), rel=1e-5)
-    assert whole["validation_squares"] == pytest.approx(sum(loss**2 for loss in alone), rel=1e-5)
+    assert whole.loss == pytest.approx(sum(alone), rel=1e-5)
+    assert whole.squares == pytest.approx(sum(loss**2 for loss in alone), rel=1e-5)
 
 
 def test_task_weights_do_not_flatter_the_validation_loss(bench: Bench, make_batch: MakeBatch) -> None:
@@ -339,8 +338,8 @@ def test_patients_without_a_label_make_no_pairs_and_no_loss(bench: Bench, make_b
     federation, batch = bench.federation(), make_batch(10)
     batch = replace(batch, labelled={name: torch.zeros_like(known) for name, known in batch.labelled.items()})
     metrics = evaluate(bench.model(federation), batch, Round(federation, bench.cuts))
-    assert metrics.pop("validation_patients") == 10
-    assert set(metrics.values()) == {0.0}
+    assert metrics.patients == 10
+    assert set(metrics.named().values()) == {0.0, 10.0}
 
 
 def survivors(make_batch: MakeBatch, times: list[float], events: list[int]) -> PatientBatch:
@@ -369,8 +368,8 @@ def test_survival_pairs_of_few_patients_on_either_side_are_not_counted(
 ) -> None:
     federation, batch = bench.federation(), survivors(make_batch, times, events)
     metrics = evaluate(bench.model(federation), batch, Round(federation, bench.cuts), least)
-    assert metrics["comparable:survival"] == told
-    assert 0 <= metrics["concordant:survival"] <= told
+    assert metrics.pairs["survival"].comparable == told
+    assert 0 <= metrics.pairs["survival"].concordant <= told
 
 
 @pytest.mark.parametrize(
@@ -390,8 +389,8 @@ def test_class_pairs_with_few_patients_in_a_class_are_not_counted(
     batch.labels["response"][:, 0] = torch.tensor(classes, dtype=torch.float32)
     batch.labelled["response"][:] = True
     metrics = evaluate(bench.model(federation), batch, Round(federation, bench.cuts), least)
-    assert metrics["comparable:response"] == told
-    assert metrics["concordant:response"] <= told
+    assert metrics.pairs["response"].comparable == told
+    assert metrics.pairs["response"].concordant <= told
 
 
 def test_a_label_that_few_have_adds_no_pairs_to_those_of_the_others(
@@ -403,6 +402,6 @@ def test_a_label_that_few_have_adds_no_pairs_to_those_of_the_others(
     batch.labels["toxicity"][:1, 0] = 1
     batch.labels["toxicity"][:4, 1] = 1
     model = bench.model(federation)
-    assert evaluate(model, batch, Round(federation, bench.cuts))["comparable:toxicity"] == 8 + 20
-    assert evaluate(model, batch, Round(federation, bench.cuts), 2)["comparable:toxicity"] == 20
-    assert evaluate(model, batch, Round(federation, bench.cuts), 5)["comparable:toxicity"] == 0
+    assert evaluate(model, batch, Round(federation, bench.cuts)).pairs["toxicity"].comparable == 8 + 20
+    assert evaluate(model, batch, Round(federation, bench.cuts), 2).pairs["toxicity"].comparable == 20
+    assert evaluate(model, batch, Round(federation, bench.cuts), 5).pairs["toxicity"].comparable == 0

@@ -19,10 +19,10 @@ from common.agreement.federation import Federation
 from common.agreement.modalities import Modality
 from common.agreement.model_config import HierarchicalConfig
 from common.agreement.settings import Participant, Training
-from common.agreement.tasks import SurvivalTask
 from common.models.graphs import Prior, topology
 from common.models.hierarchical import HierarchicalMultimodalGNN
 from common.patients.batch import PatientBatch
+from common.tasks.survival import SurvivalTask
 
 MakeBatch = Callable[..., PatientBatch]
 MIB = 2**20

@@ -12,8 +12,8 @@ from common.agreement.federation import Federation, load, save
 from common.agreement.loading import load_agreement
 from common.agreement.modalities import Modality, Plausible
 from common.agreement.settings import Participant, PriorGraph, Privacy, PublicFile, Wire
-from common.agreement.tasks import SurvivalTask
 from common.errors import InputError
+from common.tasks.survival import SurvivalTask
 
 Make = Callable[..., Federation]
 Leaf = tuple[str | int, ...]
@@ -383,7 +383,7 @@ def test_label_columns_and_outputs(federation: Federation) -> None:
         (("response",), 3),
         (("rash", "nausea"), 2),
     ]
-    assert [task.name for task in federation.survival_tasks()] == ["survival"]
+    assert [task.name for task in federation.tasks if task.moment_columns] == ["survival"]
 
 
 def test_a_columns_own_range_wins(full: Federation) -> None:

@@ -4,7 +4,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
-from common.agreement.modalities import RESERVED, Name
+from common.agreed import RESERVED, Name
 
 
 def test_reserved_are_the_attributes_of_a_module_dict_and_the_table_of_outcomes() -> None:

@@ -12,12 +12,12 @@ from common.agreement.federation import Federation
 from common.agreement.modalities import Modality
 from common.agreement.model_config import HierarchicalConfig
 from common.agreement.settings import PriorGraph, Privacy, PublicFile, Training
-from common.agreement.tasks import ResponseTask
 from common.models.graphs import Prior
 from common.models.hierarchical import HierarchicalMultimodalGNN
 from common.models.registry import build_model, model_groups
 from common.patients.batch import PatientBatch
 from common.privacy.planning import with_privacy
+from common.tasks.response import ResponseTask
 from tests.common.outputs import assert_equal, loss_of
 
 Make = Callable[..., Federation]

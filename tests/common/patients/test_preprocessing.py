@@ -13,10 +13,10 @@ from scipy.stats import lognorm
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality
 from common.agreement.settings import Statistics
-from common.agreement.tasks import SurvivalTask
 from common.errors import InputError
 from common.patients.batch import PatientBatch, concatenate
 from common.patients.preprocessing import LARGEST, combine, site_statistics
+from common.tasks.survival import SurvivalTask
 from tests.common.columns import numbers, one_number
 
 SIZES = (23, 61, 40)

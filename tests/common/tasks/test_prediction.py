@@ -4,7 +4,6 @@ import torch
 
 from common.agreement.federation import Federation
 from common.evaluation.predictions import ClassPrediction, LabelPrediction, SurvivalPrediction
-from common.tasks.prediction import prediction
 
 BINS = 4
 
@@ -13,7 +12,7 @@ BINS = 4
 def survival(federation: Federation, cuts: dict[str, torch.Tensor]) -> SurvivalPrediction:
     """Five patients, each with a higher hazard than the one before."""
     logits = torch.linspace(-1, 1, BINS).expand(5, -1) + torch.arange(-4, 6, 2)[:, None]
-    found = prediction(federation.tasks[0], logits, cuts)
+    found = federation.tasks[0].predict(logits, cuts["survival"])
     assert isinstance(found, SurvivalPrediction)
     return found
 
@@ -22,7 +21,7 @@ def test_survival_is_the_running_product_of_surviving_each_interval(
     federation: Federation, cuts: dict[str, torch.Tensor]
 ) -> None:
     hazard = torch.tensor([[0.1, 0.5, 0.2, 0.9]])
-    found = prediction(federation.tasks[0], hazard.logit(), cuts)
+    found = federation.tasks[0].predict(hazard.logit(), cuts["survival"])
     assert isinstance(found, SurvivalPrediction)
     np.testing.assert_allclose(found.survival, [[0.9, 0.45, 0.36, 0.036]], rtol=1e-6)
     np.testing.assert_allclose(found.risk, [-(0.9 + 0.45 + 0.36 + 0.036) / 4], rtol=1e-6)
@@ -37,7 +36,7 @@ def test_a_hazard_raised_in_any_one_interval_raises_the_risk(
     federation: Federation, cuts: dict[str, torch.Tensor]
 ) -> None:
     logits = torch.cat([torch.zeros(1, BINS), torch.eye(BINS)])
-    found = prediction(federation.tasks[0], logits, cuts)
+    found = federation.tasks[0].predict(logits, cuts["survival"])
     assert isinstance(found, SurvivalPrediction)
     assert (found.risk[1:] > found.risk[0]).all()
     assert (np.diff(found.risk[1:]) < 0).all(), "an earlier hazard costs more"
@@ -55,7 +54,8 @@ def test_extreme_logits_stay_probabilities(
     for task in federation.tasks:
         logits = torch.zeros(2, task.outputs)
         logits[:, 0] = extreme
-        found = prediction(task, logits, cuts)
+        found = task.predict(logits, cuts.get(task.name))
+        assert isinstance(found, SurvivalPrediction | ClassPrediction | LabelPrediction)
         values = found.survival if isinstance(found, SurvivalPrediction) else found.probability
         assert ((values >= 0) & (values <= 1)).all()
 
@@ -63,9 +63,13 @@ def test_extreme_logits_stay_probabilities(
 def test_classes_sum_to_one_and_adverse_events_are_independent(
     federation: Federation, cuts: dict[str, torch.Tensor]
 ) -> None:
-    classes = prediction(federation.tasks[1], torch.tensor([[0.0, np.log(2.0), np.log(5.0)]]), cuts)
+    classes = federation.tasks[1].predict(
+        torch.tensor([[0.0, np.log(2.0), np.log(5.0)]]), cuts.get(federation.tasks[1].name)
+    )
     assert isinstance(classes, ClassPrediction)
     np.testing.assert_allclose(classes.probability, [[1 / 8, 2 / 8, 5 / 8]], rtol=1e-6)
-    labels = prediction(federation.tasks[2], torch.tensor([[0.0, np.log(3.0)]]), cuts)
+    labels = federation.tasks[2].predict(
+        torch.tensor([[0.0, np.log(3.0)]]), cuts.get(federation.tasks[2].name)
+    )
     assert isinstance(labels, LabelPrediction)
     np.testing.assert_allclose(labels.probability, [[0.5, 0.75]], rtol=1e-6)

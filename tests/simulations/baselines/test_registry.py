@@ -8,16 +8,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from common.agreement.tasks import ResponseTask, SurvivalTask, Task, ToxicityTask
 from common.errors import InputError
-from common.evaluation.calibration import kaplan_meier
 from common.evaluation.predictions import ClassPrediction, LabelPrediction, Prediction, SurvivalPrediction
 from common.evaluation.survival import c_index, survival_labels
 from common.patients.batch import PatientBatch
-from common.tasks.scoring import score
+from common.tasks.response import ResponseTask
+from common.tasks.survival import SurvivalTask
+from common.tasks.task import Task
+from common.tasks.toxicity import ToxicityTask
 from simulations.baselines import registry as baselines
 from simulations.baselines.registry import ARMS, applicable, fit_predict
 from simulations.baselines.tabular import design, reduced_design
+from simulations.report.calibration import kaplan_meier
 from simulations.results.schema import Arm
 
 SURVIVAL = SurvivalTask(name="os", time="months", event="died", unit="months", longest=300, bins=6)
@@ -80,7 +82,7 @@ def fitted(arm: Arm, name: str) -> Prediction:
 def scores(task: Task, prediction: Prediction) -> dict[str, float]:
     sides = ((batch.labels[task.name].numpy(), batch.labelled[task.name].numpy()) for batch in (TEST, TRAIN))
     (labels, labelled), train = sides
-    return score(task, prediction, labels, labelled, *train)
+    return task.scores(prediction, labels, labelled, *train)
 
 
 @pytest.mark.parametrize(
@@ -97,6 +99,7 @@ def test_an_arm_finds_the_signal(arm: Arm, task: Task) -> None:
         assert found["c_index"] > 0.68
         assert found["integrated_brier"] < 0.2
     else:
+        assert isinstance(prediction, ClassPrediction | LabelPrediction)
         assert prediction.probability.shape == (len(TEST), task.outputs)
         assert scores(task, prediction)["auroc"] > 0.75
     if isinstance(prediction, ClassPrediction):

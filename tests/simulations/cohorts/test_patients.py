@@ -6,8 +6,8 @@ import pytest
 
 from client.data.inspection import read_cohort
 from common.agreement.modalities import Modality
-from common.agreement.tasks import SurvivalTask
 from common.errors import InputError
+from common.tasks.survival import SurvivalTask
 from simulations.cohorts.folders import find_sites
 from simulations.cohorts.patients import Patients, as_levels, frequent, hold_out, read_public, write_patients
 

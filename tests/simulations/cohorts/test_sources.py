@@ -12,8 +12,10 @@ import torch
 from client.data.cohort import Cohort
 from client.data.inspection import read_cohort
 from common.agreement.federation import FILE_NAME, Federation, load
-from common.agreement.tasks import ResponseTask, SurvivalTask, ToxicityTask
 from common.errors import InputError
+from common.tasks.response import ResponseTask
+from common.tasks.survival import SurvivalTask
+from common.tasks.toxicity import ToxicityTask
 from simulations.cohorts.folders import find_sites
 from simulations.cohorts.sources import default_data, is_known, write_cohort
 

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from common.agreement.tasks import ResponseTask, SurvivalTask, ToxicityTask
 from common.evaluation.predictions import ClassPrediction, LabelPrediction, Prediction, SurvivalPrediction
+from common.tasks.response import ResponseTask
+from common.tasks.survival import SurvivalTask
+from common.tasks.toxicity import ToxicityTask
 from simulations.experiment.scoring import HeldOutTask, compare
 from simulations.results.schema import Arm
 

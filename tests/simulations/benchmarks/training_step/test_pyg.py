@@ -11,7 +11,7 @@ from common.agreement.model_config import HierarchicalConfig
 from common.models.federated import FederatedModel
 from common.models.graphs import Prior, topology
 from common.models.layers import GAT, GCN
-from common.tasks.objective import multitask_loss
+from common.patients.objective import multitask_loss
 from simulations.benchmarks.measuring import reference
 from simulations.benchmarks.measuring.reference import Workload
 from simulations.benchmarks.training_step import pyg

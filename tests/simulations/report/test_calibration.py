@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 
-from common.agreement.tasks import ResponseTask, SurvivalTask, ToxicityTask
-from common.evaluation.calibration import calibration, kaplan_meier
 from common.evaluation.predictions import ClassPrediction, LabelPrediction, SurvivalPrediction
+from common.tasks.response import ResponseTask
+from common.tasks.survival import SurvivalTask
+from common.tasks.toxicity import ToxicityTask
+from simulations.report.calibration import calibration, kaplan_meier
 
 SURVIVAL = SurvivalTask(name="os", time="months", event="died", unit="months", longest=300)
 RESPONSE = ResponseTask(name="response", label="response", classes=("no", "yes"))

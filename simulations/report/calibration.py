@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from common.agreement.tasks import Task
 from common.evaluation.predictions import (
     Array,
     ClassPrediction,
@@ -15,8 +14,13 @@ from common.evaluation.predictions import (
     SurvivalPrediction,
 )
 from common.evaluation.survival import survival_labels
+from common.tasks.task import OutcomeForm, Task
 
-_KINDS = {"survival": SurvivalPrediction, "response": ClassPrediction, "toxicity": LabelPrediction}
+_PREDICTIONS: dict[OutcomeForm, type[Prediction]] = {
+    OutcomeForm.TIME_TO_EVENT: SurvivalPrediction,
+    OutcomeForm.CLASSES: ClassPrediction,
+    OutcomeForm.LABELS: LabelPrediction,
+}
 
 
 @dataclass(frozen=True)
@@ -66,10 +70,8 @@ def calibration(
     Raises:
         TypeError: if the prediction is not of the task's kind.
     """
-    if not isinstance(prediction, _KINDS[task.kind]):
-        raise TypeError(
-            f"task {task.name} is a {task.kind} task, the prediction a {type(prediction).__name__}"
-        )
+    if type(prediction) is not _PREDICTIONS.get(task.form):
+        raise task.mismatch(prediction)
     is_known = np.asarray(labelled, dtype=np.bool_)
     truth = np.asarray(labels, dtype=np.float64)
     if isinstance(prediction, SurvivalPrediction):
@@ -79,6 +81,7 @@ def calibration(
         groups = _groups(predicted, bins)
         observed = [_probability_by(by, time[group], event[group]) for group in groups]
     else:
+        assert isinstance(prediction, ClassPrediction | LabelPrediction)
         predicted, outcome = _cells(prediction, truth, is_known)
         groups = _groups(predicted, bins)
         observed = [float(outcome[group].mean()) for group in groups]

@@ -1,0 +1,41 @@
+"""Base class and names of all parts of a federation file."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+_RESERVED = """
+add_module apply bfloat16 buffers call_super_init children clear compile cpu cuda double dump_patches eval
+extra_repr float forward get_buffer get_extra_state get_parameter get_submodule half ipu items keys
+load_state_dict modules mtia named_buffers named_children named_modules named_parameters outcomes parameters pop
+register_backward_hook register_buffer register_forward_hook register_forward_pre_hook
+register_full_backward_hook register_full_backward_pre_hook register_load_state_dict_post_hook
+register_load_state_dict_pre_hook register_module register_parameter register_state_dict_post_hook
+register_state_dict_pre_hook requires_grad_ set_extra_state set_submodule share_memory state_dict to to_empty
+train training type update values xpu zero_grad
+"""
+
+
+RESERVED = frozenset(_RESERVED.split())
+"""Names refused to modalities and tasks: attributes of `torch.nn.ModuleDict`, and the table of outcomes."""
+
+
+def _not_reserved(name: str) -> str:
+    if name in RESERVED:
+        raise ValueError(f"{name} is a reserved name, choose another")
+    return name
+
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40), AfterValidator(_not_reserved)]
+
+
+class Agreed(BaseModel):
+    """A part of the agreement: fixed once made, without unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def distinct(what: str, names: tuple[str, ...]) -> None:
+    """Raise a ValueError if a name occurs twice."""
+    if len(set(names)) != len(names):
+        raise ValueError(f"{what} has a name twice")

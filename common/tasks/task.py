@@ -1,0 +1,234 @@
+"""Base class of a task: everything that a kind of task must offer.
+
+A kind is a subclass that fills in every abstract method, `form` and `metrics`, and is registered
+(`common.tasks.registry.register`). Nothing outside the kinds tells kinds apart. What needs numpy or torch is
+imported inside the methods, because the federation file is read by commands that need neither.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, ClassVar
+
+from common.agreed import Agreed, Name
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from common.evaluation.pairs import Pairs
+    from common.evaluation.predictions import Prediction
+    from common.tasks.labels import LabelProblem
+
+    Array = NDArray[np.float64]
+    Mask = NDArray[np.bool_]
+
+
+class OutcomeForm(StrEnum):
+    """Form of a task's labels and predictions: curves of the report and classical models are chosen by it."""
+
+    TIME_TO_EVENT = "time to event"
+    """Labels are time and event, predictions a `SurvivalPrediction`."""
+    CLASSES = "classes"
+    """The label is the index of a class of `outcome_names`, predictions a `ClassPrediction`."""
+    LABELS = "labels"
+    """Labels are 0 or 1 for each of `outcome_names`, predictions a `LabelPrediction`."""
+    OTHER = "other"
+    """Any other form; the report has no curves of it, and of the classical models only the perceptron."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """Figure by which predictions are judged, as titled in tables."""
+
+    title: str
+    lower_is_better: bool = False
+
+
+class Task(Agreed):
+    """Task of the federation file, with the behaviour of its kind.
+
+    `prepared` is what the kind computes from the federation's moments (`prepared_of`), such as hazard intervals; None
+    for a kind that needs none. Labels and masks are [P, columns] as in `PatientBatch`.
+    """
+
+    form: ClassVar[OutcomeForm]
+    metrics: ClassVar[Mapping[str, Metric]]
+    """By name, in the order of tables; the first is the headline, of which more is better."""
+
+    kind: str
+    name: Name
+
+    @property
+    def headline_metric(self) -> str:
+        """Name of the metric that models are compared by."""
+        return next(iter(self.metrics))
+
+    # Labels
+
+    @property
+    @abstractmethod
+    def columns(self) -> tuple[str, ...]:
+        """Label columns of the outcomes table, in batch order."""
+
+    @property
+    @abstractmethod
+    def classes_of(self) -> Mapping[str, tuple[str, ...]]:
+        """Classes of each label column that holds names; the label is a name's index. Other columns hold numbers."""
+
+    @abstractmethod
+    def check_labels(self, labels: Array) -> tuple[Array, list[LabelProblem]]:
+        """Return labels as they are used and every fault, from labels as read (NaN where unknown)."""
+
+    @abstractmethod
+    def counts(self, labels: Tensor, labelled: Tensor) -> dict[str, int]:
+        """Return what the data passport counts beside labelled patients, such as events or patients of a class."""
+
+    @abstractmethod
+    def happened(self, labels: Tensor) -> Tensor:
+        """Return whether a patient had the outcome at all, [P] bool."""
+
+    @abstractmethod
+    def made_up_labels(self, patients: int, rng: np.random.Generator, prepared: Tensor | None) -> Array:
+        """Return plausible labels of made-up patients, up to the end of what was `prepared`."""
+
+    # Network
+
+    @property
+    @abstractmethod
+    def outputs(self) -> int:
+        """Logits of the task's head."""
+
+    @property
+    @abstractmethod
+    def score_width(self) -> int:
+        """Numbers of a modality's additive score: 1, which is added to all logits, or `outputs`."""
+
+    @property
+    @abstractmethod
+    def neutral_bias(self) -> float:
+        """Bias of a head that says the same of everyone, as private training starts."""
+
+    @abstractmethod
+    def loss(self, logits: Tensor, labels: Tensor, labelled: Tensor, prepared: Tensor | None) -> Tensor:
+        """Return the loss per patient [B], which depends on no other patient; 0 where not labelled."""
+
+    @abstractmethod
+    def predict(self, logits: Tensor, prepared: Tensor | None) -> Prediction:
+        """Return predictions in the field's terms from logits [P, outputs]."""
+
+    # Federated moments
+
+    @property
+    @abstractmethod
+    def moment_columns(self) -> int:
+        """Quantities of which the federation shares count, sum and sum of squares; 0 for none."""
+
+    @abstractmethod
+    def moment_values(self, labels: Tensor, labelled: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the quantities [P, moment_columns] float64 and whether a patient has them, bool."""
+
+    @abstractmethod
+    def moment_ends(self) -> tuple[Array, Array]:
+        """Return low and high ends [moment_columns], by which noised sums limit what a patient adds."""
+
+    @property
+    @abstractmethod
+    def prepared_size(self) -> int:
+        """Numbers in `prepared`; 0 if the kind needs nothing prepared."""
+
+    @abstractmethod
+    def prepared_of(self, moments: Array) -> Tensor:
+        """Return what the loss needs, [prepared_size] float32, from counts, sums and sums of squares [3, M].
+
+        Raises:
+            InputError: if the moments are of too few patients.
+        """
+
+    @abstractmethod
+    def declared(self) -> Tensor:
+        """Return what the loss needs, [prepared_size] float32, from the federation file alone."""
+
+    # Validation within a hospital
+
+    @abstractmethod
+    def pairs(self, logits: Tensor, labels: Tensor, labelled: Tensor, least: int) -> Pairs:
+        """Count comparable and concordant pairs; none if fewer than `least` patients are on a side of them."""
+
+    @abstractmethod
+    def fewest_pairs(self, least: int) -> int:
+        """Return the fewest comparable pairs that `least` patients on each side make."""
+
+    # Metrics, in simulations alone
+
+    @abstractmethod
+    def scores(
+        self, prediction: Prediction, labels: Array, labelled: Mask, train_labels: Array, train_labelled: Mask
+    ) -> dict[str, float]:
+        """Return every metric of `metrics` over the labelled patients.
+
+        `train_labels` are of the patients trained on, for their censoring alone.
+
+        Raises:
+            TypeError: if the prediction is not of the task's kind.
+        """
+
+    @abstractmethod
+    def headline(self, prediction: Prediction, labels: Array, labelled: Mask) -> float:
+        """Return the headline metric alone, cheap enough to bootstrap."""
+
+    # Words
+
+    @property
+    @abstractmethod
+    def outcome_names(self) -> tuple[str, ...]:
+        """Names of classes or labels; empty where there are none."""
+
+    @property
+    @abstractmethod
+    def outcome_unit(self) -> str:
+        """Unit of the outcome; empty where there is none."""
+
+    def mismatch(self, prediction: Prediction) -> TypeError:
+        """Return the error about a prediction of another kind."""
+        return TypeError(
+            f"task {self.name} is a {self.kind} task, the prediction a {type(prediction).__name__}"
+        )
+
+
+class UnpreparedTask(Task):
+    """Task whose loss needs nothing of the federation's moments."""
+
+    @property
+    def moment_columns(self) -> int:
+        """No quantity."""
+        return 0
+
+    def moment_values(self, labels: Tensor, labelled: Tensor) -> tuple[Tensor, Tensor]:
+        """Return no quantity."""
+        return labels[:, :0].double(), labelled[:, :0]
+
+    def moment_ends(self) -> tuple[Array, Array]:
+        """Return no ends."""
+        import numpy as np
+
+        return np.zeros(0), np.zeros(0)
+
+    @property
+    def prepared_size(self) -> int:
+        """No number."""
+        return 0
+
+    def prepared_of(self, moments: Array) -> Tensor:
+        """Return an empty tensor."""
+        return self.declared()
+
+    def declared(self) -> Tensor:
+        """Return an empty tensor."""
+        import torch
+
+        return torch.zeros(0)

@@ -1,0 +1,89 @@
+"""Curves of the federated model on held-out patients, chosen by the form of a task's outcome."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import assert_never
+
+from markupsafe import Markup
+
+from common.tasks.task import OutcomeForm
+from simulations.experiment.evidence import TaskEvidence
+from simulations.report.curves import calibration_curve
+from simulations.report.discrimination import discrimination, score_shares
+from simulations.report.outcome_plots import (
+    BESIDE,
+    calibration_plot,
+    label_plot,
+    risk_plot,
+    roc_plot,
+    score_plot,
+)
+from simulations.report.style import Plot
+from simulations.report.survival_curves import risk_curves
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Figures side by side and the sentences under them."""
+
+    figures: tuple[Markup, ...]
+    caption: str
+
+
+def outcome_drawings(evidence: TaskEvidence) -> Iterator[Drawing]:
+    """Draw the curves of one task; none for an outcome of another form than the report knows."""
+    match evidence.task.form:
+        case OutcomeForm.TIME_TO_EVENT:
+            yield from _of_survival(evidence)
+        case OutcomeForm.CLASSES:
+            yield from _of_classes(evidence)
+        case OutcomeForm.LABELS:
+            yield from _of_labels(evidence)
+        case OutcomeForm.OTHER:
+            return
+        case _:
+            assert_never(evidence.task.form)
+
+
+def _of_survival(evidence: TaskEvidence) -> Iterator[Drawing]:
+    curves = risk_curves(evidence)
+    within = "their fold and subgroup" if curves and curves.within else "their fold"
+    caption = (
+        f"Left: Kaplan-Meier curves of held-out patients by third of the federated model's predicted "
+        f"risk within {within}, with 95% bands; a curve ends where fewer than five are at risk. "
+    )
+    yield from _beside_calibration(evidence, risk_plot(curves) if curves else None, caption)
+
+
+def _of_classes(evidence: TaskEvidence) -> Iterator[Drawing]:
+    curve = roc_plot(discrimination(evidence))
+    yield from _beside_calibration(evidence, curve, "Left: ROC curve of the federated model. ")
+    classes = evidence.task.outcome_names
+    judged = classes[1] if len(classes) == 2 else "the patient's own class"
+    scores = score_plot(score_shares(evidence), judged)
+    if scores:
+        yield Drawing((Markup(scores.svg),), "How far apart the federated model's predictions lie.")
+
+
+def _of_labels(evidence: TaskEvidence) -> Iterator[Drawing]:
+    events = discrimination(evidence)
+    bars = label_plot(events)
+    caption = "Federated model, mean over folds; in brackets the patients who had the event. "
+    if bars and len(events) > BESIDE:
+        yield Drawing((Markup(bars.svg),), caption)
+        bars = None
+    caption = f"Left: AUROC of each adverse event. {caption}"
+    yield from _beside_calibration(evidence, bars, caption)
+
+
+def _beside_calibration(evidence: TaskEvidence, left: Plot | None, caption: str) -> Iterator[Drawing]:
+    """Draw a figure and the calibration to its right, with the caption of those that there are."""
+    calibrated = calibration_curve(evidence)
+    calibration = calibration_plot(calibrated) if calibrated else None
+    figures = tuple(Markup(figure.svg) for figure in (left, calibration) if figure)
+    side = "Right: c" if len(figures) > 1 else "C"
+    caption = caption if left else ""
+    if calibration:
+        caption += f"{side}alibration in equally filled bins of predicted probability."
+    if figures:
+        yield Drawing(figures, caption)
