@@ -4,47 +4,53 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from client.data.checked import Checked
 from client.data.tables import Array, Table, codes, numbers
-from common.errors import InputError
+from common.errors import InputError, InvalidContentError
 from common.tasks.task import Task
 
 
-def read_labels(table: Table, task: Task, problems: list[InputError]) -> Array:
-    """Read the labels [P, columns] of one task, NaN where unknown."""
+def read_labels(table: Table, task: Task) -> Checked[Array]:
+    """Read the labels [P, columns] of a task, NaN where unknown."""
     numeric = [column for column in task.columns if column not in task.classes_of]
-    cells = dict(zip(numeric, numbers(table, numeric, problems).T, strict=True))
+    counted = numbers(table, numeric)
+    cells, problems = dict(zip(numeric, counted.value.T, strict=True)), list(counted.problems)
     for column, classes in task.classes_of.items():
-        indices = codes(table, column, classes, problems)
-        cells[column] = np.where(indices < 0, np.nan, indices)
+        indices = codes(table, column, classes)
+        problems += indices.problems
+        cells[column] = np.where(indices.value < 0, np.nan, indices.value)
     labels, faults = task.check_labels(np.stack([cells[column] for column in task.columns], axis=1))
-    problems += [InputError(table.where(column), what, remedy) for column, what, remedy in faults]
-    return labels
+    problems += [table.problem(column, what, remedy) for column, what, remedy in faults]
+    return Checked(labels, tuple(problems))
 
 
-def _optional(table: Table, column: str | None, key: str, problems: list[InputError]) -> bool:
-    """Whether the hospital names such a column of outcomes and has it."""
-    if column is not None and column not in table.frame.columns:
-        where = f"{table.path}, column {column}"
-        problems.append(InputError(where, "is missing", f"correct {key} in the site file"))
-    return column is not None and column in table.frame.columns
+def _missing(table: Table, column: str, key: str) -> tuple[InputError, ...]:
+    """Problem of a column that the site file names under a key and the table has not; none if it has."""
+    if column in table.frame.columns:
+        return ()
+    where = f"{table.path}, column {column}"
+    return (InvalidContentError(where, "is missing", f"correct {key} in the site file"),)
 
 
-def folds(table: Table, column: str | None, problems: list[InputError]) -> Tensor:
-    """[P] long, the fold in which a patient is held out; -1 where none is given."""
-    if column is None or not _optional(table, column, "fold", problems):
-        return torch.full((len(table.frame),), -1)
-    own = Table(table.path, table.frame[[column]], {})
-    cells = np.nan_to_num(numbers(own, [column], problems)[:, 0], nan=-1.0)
+def folds(table: Table, column: str | None) -> Checked[Tensor]:
+    """Read [P] long, the fold in which a patient is held out; -1 where none is given."""
+    problems = () if column is None else _missing(table, column, "fold")
+    if column is None or problems:
+        return Checked(torch.full((len(table.frame),), -1), problems)
+    as_named = Table(table.path, table.frame[[column]], {})
+    numbered = numbers(as_named, [column])
+    cells = np.nan_to_num(numbered.value[:, 0], nan=-1.0)
+    problems = numbered.problems
     if (cells % 1 != 0).any():
-        problems.append(
-            InputError(table.where(column), "has folds that are not whole numbers", "number the folds")
-        )
-    return torch.from_numpy(cells).long()
+        what = "has folds that are not whole numbers"
+        problems = (*problems, table.problem(column, what, "number the folds"))
+    return Checked(torch.from_numpy(cells).long(), problems)
 
 
-def groups(table: Table, column: str | None, site: str, problems: list[InputError]) -> tuple[str, ...]:
-    """The subgroup of each patient; the site's name where there is none."""
-    if column is None or not _optional(table, column, "group", problems):
-        return (site,) * len(table.frame)
+def groups(table: Table, column: str | None, site: str) -> Checked[tuple[str, ...]]:
+    """Read the subgroup of every patient; the site's name where there is none."""
+    problems = () if column is None else _missing(table, column, "group")
+    if column is None or problems:
+        return Checked((site,) * len(table.frame), problems)
     cells = table.frame[column]
-    return tuple(str(cell) for cell in cells.astype(object).where(cells.notna(), site))
+    return Checked(tuple(str(cell) for cell in cells.astype(object).where(cells.notna(), site)))

@@ -52,13 +52,14 @@ def with_folds(
 
 
 def _published(site: Path, file: SiteFile) -> set[int]:
-    """The folds in a site's outcomes."""
+    """Read the folds in a site's outcomes."""
     if file.fold is None:
         return set()
-    problems: list[InputError] = []
     remedy = f"correct fold in {SITE_FILE}"
-    table = read_table(site / file.tables[OUTCOMES], file.id, {}, [file.fold], {}, remedy, problems)
-    held = set() if table is None else set(folds(table, file.fold, problems).tolist())
-    if problems:
-        raise problems[0]
-    return {fold for fold in held if fold >= 0}
+    table = read_table(site / file.tables[OUTCOMES], file.id, {}, [file.fold], {}, remedy)
+    if table.value is None:
+        raise table.problems[0]
+    held_out = folds(table.value, file.fold)
+    if held_out.problems:
+        raise held_out.problems[0]
+    return {fold for fold in held_out.value.tolist() if fold >= 0}

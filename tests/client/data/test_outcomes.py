@@ -5,9 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from client.data.checked import Checked
 from client.data.outcomes import folds, groups, read_labels
 from client.data.tables import Table
-from common.errors import InputError
+from common.errors import InputCode, InputError
 from common.tasks.response import ResponseTask
 from common.tasks.survival import SurvivalTask
 from common.tasks.task import Task
@@ -26,8 +27,8 @@ def outcomes(own: dict[str, str] | None = None, **columns: list[Any]) -> Table:
 def labels(
     task: Task, own: dict[str, str] | None = None, **columns: list[Any]
 ) -> tuple[Any, list[InputError]]:
-    problems: list[InputError] = []
-    return read_labels(outcomes(own, **columns), task, problems), problems
+    read = read_labels(outcomes(own, **columns), task)
+    return read.value, list(read.problems)
 
 
 def test_survival_is_time_and_event() -> None:
@@ -94,30 +95,28 @@ def test_a_problem_names_the_hospitals_own_column() -> None:
 
 
 def test_folds_are_numbers_and_none_means_never_held_out() -> None:
-    problems: list[InputError] = []
     table = outcomes(months=[1, 2, 3], cv=[2, GAP, 0])
-    assert folds(table, "cv", problems).tolist() == [2, -1, 0]
-    assert folds(table, None, problems).tolist() == [-1, -1, -1]
-    assert not problems
-    folds(outcomes(months=[1, 2], cv=[2.7, 0]), "cv", problems)
-    said = "outcomes.csv, column cv: has folds that are not whole numbers; number the folds."
-    assert [str(problem) for problem in problems] == [said]
+    numbered, without = folds(table, "cv"), folds(table, None)
+    assert (numbered.value.tolist(), without.value.tolist()) == ([2, -1, 0], [-1, -1, -1])
+    assert not (*numbered.problems, *without.problems)
+    (problem,) = folds(outcomes(months=[1, 2], cv=[2.7, 0]), "cv").problems
+    assert (problem.code, problem.where) == (InputCode.CONTENT_INVALID, "outcomes.csv, column cv")
 
 
 def test_groups_fall_back_to_the_site() -> None:
-    problems: list[InputError] = []
     table = outcomes(months=[1, 2, 3], cancer=["BRCA", None, "LUAD"])
-    assert groups(table, "cancer", "north", problems) == ("BRCA", "north", "LUAD")
-    assert groups(table, None, "north", problems) == ("north",) * 3
-    assert not problems
+    assert groups(table, "cancer", "north") == Checked(("BRCA", "north", "LUAD"))
+    assert groups(table, None, "north") == Checked(("north",) * 3)
 
 
 def test_a_column_the_site_file_names_must_be_there() -> None:
-    problems: list[InputError] = []
     table = outcomes(months=[1, 2])
-    assert folds(table, "cv", problems).tolist() == [-1, -1]
-    assert groups(table, "cancer", "north", problems) == ("north",) * 2
-    assert [str(problem) for problem in problems] == [
-        "outcomes.csv, column cv: is missing; correct fold in the site file.",
-        "outcomes.csv, column cancer: is missing; correct group in the site file.",
+    numbered, named = folds(table, "cv"), groups(table, "cancer", "north")
+    assert numbered.value.tolist() == [-1, -1]
+    assert named.value == ("north",) * 2
+    problems = (*numbered.problems, *named.problems)
+    assert [problem.code for problem in problems] == [InputCode.CONTENT_INVALID] * 2
+    assert [problem.where for problem in problems] == [
+        "outcomes.csv, column cv",
+        "outcomes.csv, column cancer",
     ]
