@@ -15,9 +15,7 @@ from typing import Any, Protocol
 from flwr.app import Context, Message, RecordDict
 
 from client.flower.process_exit import end_now
-
-QUIET = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
-
+from common.processes.quiet import QUIET
 
 FAILED = "The task failed; the site's own log says why."
 
@@ -34,10 +32,6 @@ REPLACED = {
     "push_task_output": ("client", "context", "sub_status", "details"),
 }
 """Name -> its parameters in Flower."""
-
-
-OTHER_COMMANDS = ("flwr-agentapp", "flwr-connector", "flwr-model", "flwr-serverapp", "flwr-simulation")
-"""What a SuperExec can start beside `flwr-clientapp`; an agent's app would bring its own code to the hospital."""
 
 
 @dataclass(frozen=True)

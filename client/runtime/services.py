@@ -1,29 +1,27 @@
-"""`consilium site start`: a SuperNode that dials the coordinator, and a SuperExec that can start our launcher alone.
-
-A SuperExec starts whatever kind of task it is handed, by the name of a command on its PATH. Its PATH begins with a
-folder in which `flwr-clientapp` is our launcher, and every other command of that kind one that refuses.
-"""
+"""Services of `consilium site start`: a SuperNode that dials the coordinator, and a SuperExec for our launcher."""
 
 import os
 import secrets
-import shlex
-import signal
-import sys
-import threading
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from client.flower.internals import OTHER_COMMANDS, QUIET
 from client.runtime import loopback
-from client.runtime.local_port import LOOPBACK, require_free
+from client.runtime.local_port import require_free
 from client.runtime.training_process import require_device
 from client.site_folder.keys import read_key
 from client.site_folder.places import Connection, Home, read_approval, read_connection
-from common.errors import InputError
 from common.files import write_whole
-from common.processes.supervision import Service, end_leftovers, supervise
-from common.processes.supervision_state import read_state
+from common.processes.supervision import Service, supervise
+from common.processes.task_launcher import (
+    LOOPBACK,
+    PROGRAM,
+    TaskLauncher,
+    flower_environment,
+    require_stopped,
+    stop_signals,
+    superexec_command,
+)
 
 SUPERNODE, SUPEREXEC = "supernode", "superexec"
 
@@ -36,20 +34,17 @@ ALLOCATOR = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "68719476736"}
 """glibc keeps what training frees instead of giving it back to the system at every step."""
 
 
+SYSTEM_PATH = os.pathsep.join(("/usr/local/bin", "/usr/bin", "/bin"))
+
+
 def environment(home: Home) -> dict[str, str]:
-    """What the services add to the environment of `site start`: nothing of Flower's own home, and no telephone."""
-    direct = [*filter(None, os.environ.get("NO_PROXY", "").split(",")), LOOPBACK, "localhost"]
-    path = [str(home.launcher), "/usr/local/bin", "/usr/bin", "/bin"]
+    """Environment that the services have beside that of `site start`; no path of its person is in it."""
     return {
-        **QUIET,
+        **flower_environment(home.state / "flower"),
         **ALLOCATOR,
-        "FLWR_HOME": str(home.state / "flower"),
-        "NO_PROXY": ",".join(direct),
-        "no_proxy": ",".join(direct),
-        "PATH": os.pathsep.join(path),
+        "PATH": os.pathsep.join((str(home.launcher), SYSTEM_PATH)),
         "PYTHONPATH": "",
         "PYTHONSAFEPATH": "1",
-        "PYTHONUNBUFFERED": "1",
     }
 
 
@@ -62,7 +57,9 @@ def services(home: Home) -> tuple[Service, ...]:
     connection = read_connection(home)
     read_key(home.key)
     read_approval(home)
-    _write_commands(home)
+    launcher = _task_launcher(home)
+    launcher.write()
+    home.state.chmod(0o700)
     secret = home.state / "superexec.secret"
     write_whole(secret, secrets.token_hex(32).encode(), 0o600)
     (home.state / "flower").mkdir(exist_ok=True)
@@ -71,7 +68,12 @@ def services(home: Home) -> tuple[Service, ...]:
     env, healthy = environment(home), partial(loopback.answers, home, connection.port)
     return (
         Service(SUPERNODE, _supernode(home, connection, pair, shared), env, LIVENESS_S, healthy),
-        Service(SUPEREXEC, _superexec(connection, pair, shared), env, 2.0),
+        Service(
+            SUPEREXEC,
+            superexec_command(connection.port, pair.certificate, secret),
+            {**env, **launcher.environment()},
+            2.0,
+        ),
     )
 
 
@@ -80,7 +82,7 @@ def _supernode(
 ) -> tuple[str, ...]:
     places = {"site": home.folder, "federation": home.agreement}
     return (
-        *(sys.executable, "-P", "-m", "consilium.program", "client.flower.supernode"),
+        *(*PROGRAM, "client.flower.supernode"),
         *("--superlink", connection.coordinator),
         *("--root-certificates", str(home.authority)),
         *("--auth-supernode-private-key", str(home.key)),
@@ -92,32 +94,9 @@ def _supernode(
     )
 
 
-def _superexec(connection: Connection, pair: loopback.Pair, shared: tuple[str, ...]) -> tuple[str, ...]:
-    address = ("--runtime-api-address", f"{LOOPBACK}:{connection.port}")
-    trusted = ("--root-certificates", str(pair.certificate))
-    return (
-        sys.executable,
-        "-P",
-        "-m",
-        "consilium.program",
-        "common.processes.superexec",
-        *address,
-        *trusted,
-        *shared,
-    )
-
-
-def _write_commands(home: Home) -> None:
-    """Our launcher under the name of Flower's, and a refusal under the names of the others."""
-    home.launcher.mkdir(parents=True, exist_ok=True)
-    home.state.chmod(0o700)
-    ours = shlex.join(
-        [sys.executable, "-P", "-m", "consilium.program", "client.runtime.launcher", str(home.folder)]
-    )
-    write_whole(home.launcher / "flwr-clientapp", f'#!/bin/sh\nexec {ours} "$@"\n'.encode(), 0o755)
-    refusing = b"#!/bin/sh\necho 'this hospital runs no such task' >&2\nexit 1\n"
-    for name in OTHER_COMMANDS:
-        write_whole(home.launcher / name, refusing, 0o755)
+def _task_launcher(home: Home) -> TaskLauncher:
+    program = ("client.runtime.launcher", str(home.folder))
+    return TaskLauncher("flwr-clientapp", program, home.launcher, SYSTEM_PATH, "hospital")
 
 
 def start(home: Home) -> None:
@@ -127,17 +106,11 @@ def start(home: Home) -> None:
         InputError: if the site is not ready, or runs already, or its local port is taken, or the device is not there
             that its `site.toml` asks for.
     """
-    if (running := read_state(state_file(home))) is not None:
-        what = f"this site runs already, as process {running.pid}"
-        raise InputError(str(home.folder), what, "end it by `consilium site stop`")
-    end_leftovers(state_file(home))  # they hold the port
+    require_stopped(state_file(home), home.folder, "this site", "consilium site stop")
     require_free(home)
     prepared = services(home)
     require_device(home.folder, inherited(home))
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
-    supervise(prepared, state_file(home), home.logs, stopping)
+    supervise(prepared, state_file(home), home.logs, stop_signals())
 
 
 def state_file(home: Home) -> Path:

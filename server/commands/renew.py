@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from common.errors import IntegrityError, StateError
 from common.files import write_whole
 from common.processes.supervision_state import ServiceState, birth_of, read_state
+from common.processes.task_launcher import LOOPBACK
 from server.home.certificates import (
     certificate_bytes,
     key_bytes,
@@ -26,7 +27,7 @@ from server.home.certificates import (
     read_signer,
 )
 from server.home.places import Home, alone
-from server.services.processes import LOOPBACK, PROXY, SUPERLINK
+from server.services.processes import PROXY, SUPERLINK
 
 WARN_DAYS = 30
 

@@ -1,4 +1,4 @@
-"""What a coordinator's SuperExec starts in place of Flower's own `flwr-serverapp`: the installed `server.app`, always.
+"""Launcher of a coordinator's runs: the installed `server.app`, in place of Flower's own `flwr-serverapp`.
 
 Flower's SuperLink takes runs from any process of this machine, and Flower's `flwr-serverapp` would install and run the
 code in their bundles. Here nothing of a bundle is installed or imported, and a run goes on only if its bundle is the
@@ -27,10 +27,6 @@ from common.processes.superexec import with_token
 COMMAND = "flwr-serverapp"
 
 
-OTHER_COMMANDS = ("flwr-agentapp", "flwr-clientapp", "flwr-connector", "flwr-model", "flwr-simulation")
-"""What a SuperExec can start beside `flwr-serverapp`; some would run a bundle's code."""
-
-
 RUNTIME = "flwr.superlink.runtime.run_serverapp"
 
 
@@ -54,7 +50,7 @@ def run_server_app(arguments: Sequence[str]) -> None:
 
 
 def replacements() -> dict[str, Callable[..., Any]]:
-    """What stands in place of Flower's own functions, for one run."""
+    """Functions in place of Flower's own, for one run."""
     bundle = b""
 
     def install_from_fab(fab_file: bytes, *_: object, **__: object) -> None:
@@ -80,8 +76,18 @@ def replacements() -> dict[str, Callable[..., Any]]:
         app(grid=grid, context=context)
         return context
 
-    replaced = locals()
-    return {name: replaced[name] for name in REPLACED}
+    replaced: dict[str, Callable[..., Any]] = {
+        function.__name__: function
+        for function in (
+            install_from_fab,
+            install_app_dependencies,
+            get_project_config,
+            get_fused_config_from_dir,
+            run_,
+        )
+    }
+    assert set(replaced) == set(REPLACED)
+    return replaced
 
 
 def require_ours(bundle: bytes, config: UserConfig) -> None:

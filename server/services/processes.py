@@ -1,14 +1,10 @@
 """The coordinator's three processes: Flower's SuperLink, the SuperExec that runs its work, and nginx in front.
 
-The SuperLink keeps its state in a database and leaves the work to another process, so that a run outlives its end. That
-process, a SuperExec, starts whatever kind of task it is handed, by the name of a command on its PATH: there
-`flwr-serverapp` is our launcher, and every other command of that kind one that refuses.
+The SuperLink keeps its state in a database and leaves the work to another process, so that a run outlives its end.
 """
 
 import os
-import shlex
 import shutil
-import signal
 import socket
 import ssl
 import subprocess
@@ -23,11 +19,18 @@ import tomli_w
 
 from common.errors import InvalidContentError, MachineError, StateError
 from common.files import write_whole
-from common.processes.supervision import Service, end_leftovers, supervise
-from common.processes.supervision_state import read_state
+from common.processes.supervision import Service, supervise
+from common.processes.task_launcher import (
+    LOOPBACK,
+    TaskLauncher,
+    flower_environment,
+    require_stopped,
+    stop_signals,
+    superexec_command,
+)
 from server.home.certificates import read_certificate
 from server.home.places import HOME_VARIABLE, SETTINGS, Home, write_proxy
-from server.services.launcher import COMMAND, OTHER_COMMANDS
+from server.services.launcher import COMMAND
 
 CONNECTION = "coordinator"
 """Flower's name for this SuperLink."""
@@ -36,24 +39,15 @@ CONNECTION = "coordinator"
 SUPERLINK, SUPEREXEC, PROXY = "superlink", "superexec", "proxy"
 
 
-LOOPBACK = "127.0.0.1"
-
-
 _SYSTEM = ("/usr/sbin", "/usr/local/sbin")  # where nginx is, on the path of nobody but root
 
 
 def environment(home: Home) -> dict[str, str]:
-    """What Flower's processes need beside this process' environment."""
-    direct = [*filter(None, os.environ.get("NO_PROXY", "").split(",")), LOOPBACK, "localhost"]
+    """Environment that Flower's processes have beside that of this process."""
     scripts = str(Path(sys.executable).parent)  # beside the interpreter, also where PATH does not lead there
     return {
-        "FLWR_HOME": str(home.flower),
-        "FLWR_TELEMETRY_ENABLED": "0",
-        "FLWR_DISABLE_UPDATE_CHECK": "1",
-        "NO_PROXY": ",".join(direct),
-        "no_proxy": ",".join(direct),
+        **flower_environment(home.flower),
         "PATH": os.pathsep.join([scripts, os.environ.get("PATH", os.defpath)]),
-        "PYTHONUNBUFFERED": "1",
     }
 
 
@@ -69,10 +63,7 @@ def start(home: Home, ready: Callable[[], None]) -> None:
         InputError: if it runs already, a port is taken, or nginx is missing or rejects its configuration.
     """
     settings = home.settings()
-    if (running := read_state(home.services)) is not None:
-        what = f"this coordinator runs already, as process {running.pid}"
-        raise StateError(str(home.folder), what, "end it by `consilium coordinator stop`")
-    end_leftovers(home.services)  # they hold the ports
+    require_stopped(home.services, home.folder, "this coordinator", "consilium coordinator stop")
     for key, host, port in (("port", "", settings.port), ("internal_port", LOOPBACK, settings.internal_port)):
         if _taken(host, port):
             raise MachineError(
@@ -81,9 +72,7 @@ def start(home: Home, ready: Callable[[], None]) -> None:
                 "end what uses it or change the port",
             )
     services = prepare(home)
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    stopping = stop_signals()
     announcer = threading.Thread(target=_announce, args=(home, ready, stopping), daemon=True)
     announcer.start()
     supervise(services, home.services, home.logs, stopping)
@@ -97,8 +86,7 @@ def prepare(home: Home) -> tuple[Service, ...]:
     """
     settings = home.settings()
     _require_valid(home)
-    address = f"{LOOPBACK}:{settings.internal_port}"
-    connection = {"address": address, "root-certificates": str(home.authority)}
+    connection = {"address": f"{LOOPBACK}:{settings.internal_port}", "root-certificates": str(home.authority)}
     flower = {"superlink": {"default": CONNECTION, CONNECTION: connection}}
     home.flower.mkdir(parents=True, exist_ok=True)
     write_whole(home.flower / "config.toml", tomli_w.dumps(flower).encode())
@@ -110,47 +98,15 @@ def prepare(home: Home) -> tuple[Service, ...]:
         *("--enable-supernode-auth", "--isolation", "process", "--disable-runtime-dependency-installation"),
         *("--database", str(home.database), "--superexec-auth-secret-file", str(home.superexec_secret)),
     )
-    _write_commands(home)
-    superexec = (
-        *(
-            sys.executable,
-            "-P",
-            "-m",
-            "consilium.program",
-            "common.processes.superexec",
-            "--runtime-api-address",
-            address,
-        ),
-        *("--root-certificates", str(home.authority)),
-        *("--superexec-auth-secret-file", str(home.superexec_secret)),
-    )
+    launcher = TaskLauncher(COMMAND, ("server.services.launcher",), home.launcher, os.defpath, "coordinator")
+    launcher.write()
+    superexec = superexec_command(settings.internal_port, home.authority, home.superexec_secret)
+    launching = {**env, **launcher.environment(), HOME_VARIABLE: str(home.folder)}
     return (
         Service(SUPERLINK, superlink, env, 1.0, lambda: answers(home, settings.internal_port)),
-        Service(SUPEREXEC, superexec, {**env, **_launching(home)}, 1.0),
+        Service(SUPEREXEC, superexec, launching, 1.0),
         Service(PROXY, _nginx(home, env), env, 1.0),
     )
-
-
-def _launching(home: Home) -> dict[str, str]:
-    """What the SuperExec alone is told: the folder, and a PATH that does not lead to Flower's own commands."""
-    return {HOME_VARIABLE: str(home.folder), "PATH": str(home.launcher), "PYTHONSAFEPATH": "1"}
-
-
-def _write_commands(home: Home) -> None:
-    """Our launcher under the name of Flower's, and a refusal under the names of the others.
-
-    Raises:
-        InputError: if they could not be executed there.
-    """
-    home.launcher.mkdir(parents=True, exist_ok=True)
-    if os.statvfs(home.launcher).f_flag & os.ST_NOEXEC:
-        remedy = "mount it with exec, or make the coordinator's folder elsewhere"
-        raise MachineError(str(home.launcher), "is on a file system that is mounted noexec", remedy)
-    ours = shlex.join([sys.executable, "-P", "-m", "consilium.program", "server.services.launcher"])
-    scripts = dict.fromkeys(OTHER_COMMANDS, "echo 'this coordinator runs no such task' >&2\nexit 1")
-    scripts[COMMAND] = f'export PATH={os.defpath}\nexec {ours} "$@"'
-    for name, line in scripts.items():
-        write_whole(home.launcher / name, f"#!/bin/sh\n{line}\n".encode(), 0o755)
 
 
 def answers(home: Home, port: int) -> bool:

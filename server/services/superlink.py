@@ -14,9 +14,10 @@ from flwr.proto.control_pb2 import ListNodesRequest, ListNodesResponse
 
 from common.errors import StateError, UnreachableError
 from common.processes.supervision_state import read_state
+from common.processes.task_launcher import LOOPBACK
 from server.home.places import Home
 from server.participants.enrolment import fingerprint_of
-from server.services.processes import CONNECTION, LOOPBACK, direct, environment, script
+from server.services.processes import CONNECTION, direct, environment, script
 
 TIMEOUT_S = 120
 

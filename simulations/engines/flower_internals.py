@@ -25,11 +25,10 @@ from flwr.supercore.run import Run as Run
 from flwr.supercore.task_identity import TaskIdentity
 from flwr.supercore.telemetry import EventType
 
+from common.processes.quiet import QUIET
+
 Parcel = tuple[str, str, dict[str, bytes]]
 """A message on the wire: message id, id of its root object, and the content of every object by its id."""
-
-
-_QUIET = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
 
 
 class Failure(IntEnum):
@@ -50,7 +49,7 @@ def silence() -> None:
 
     FLWR_LOG_LEVEL may ask for another log level.
     """
-    os.environ.update(_QUIET)
+    os.environ.update(QUIET)
     telemetry.FLWR_TELEMETRY_ENABLED = "0"  # Flower reads its environment once, when it is imported
     level = os.environ.setdefault("FLWR_LOG_LEVEL", "WARNING")
     logging.getLogger("flwr").setLevel(level.upper())

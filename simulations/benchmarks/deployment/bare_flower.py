@@ -16,8 +16,9 @@ from signal import SIGKILL, SIGTERM
 
 import tomli_w
 
+from common.processes.task_launcher import LOOPBACK
 from server.home.places import free_port
-from server.services.processes import LOOPBACK, script
+from server.services.processes import script
 
 WAIT_S = 300.0
 

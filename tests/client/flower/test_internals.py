@@ -14,7 +14,7 @@ import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 
 import client
-from client.flower.internals import OTHER_COMMANDS, REPLACED, RUNTIME, parser, read_options, weigh
+from client.flower.internals import REPLACED, RUNTIME, parser, read_options, weigh
 
 
 @pytest.mark.parametrize("name", REPLACED)
@@ -74,11 +74,6 @@ def test_a_token_comes_from_standard_input(monkeypatch: pytest.MonkeyPatch) -> N
 def test_an_unusable_command_line_ends_the_process() -> None:
     with pytest.raises(SystemExit):
         read_options(["--insecure"])
-
-
-def test_every_command_of_a_superexec_is_ours_or_refuses() -> None:
-    constant = importlib.import_module("flwr.supercore.constant")
-    assert set(constant.TASK_TYPE_TO_COMMAND.values()) == {"flwr-clientapp", *OTHER_COMMANDS}
 
 
 def test_the_work_of_a_task_is_done_in_the_order_we_count_on() -> None:

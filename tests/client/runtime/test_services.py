@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from client.flower.internals import OTHER_COMMANDS
 from client.runtime import services as running
 from client.runtime.services import LIVENESS_S, environment, inherited, services, start, state_file
 from client.site_folder.places import Home
-from common.errors import InputError
-from common.processes.supervision_state import State
+from common.errors import InputError, StateError
+from common.files import write_whole
+from common.processes.supervision_state import State, birth_of
+from common.processes.task_launcher import TASK_COMMANDS
 from tests.client.coordinator_stub import dial
 
 
@@ -41,15 +42,16 @@ def test_the_services_start_our_launcher_and_nothing_else(
     assert "intranet" in environment["NO_PROXY"].split(",")
     first = environment["PATH"].split(os.pathsep)[0]
     assert first == str(approved.launcher)
-    for name in OTHER_COMMANDS:
+    assert executor.env["PATH"] == str(approved.launcher)
+    assert {path.name for path in approved.launcher.iterdir()} == {*TASK_COMMANDS}
+    for name in {*TASK_COMMANDS} - {"flwr-clientapp"}:
         refused = subprocess.run(
-            ["sh", "-c", name], env=dict(environment), capture_output=True, text=True, check=False
+            ["/bin/sh", "-c", name], env=dict(executor.env), capture_output=True, check=False
         )
-        assert refused.returncode == 1
-        assert "runs no such task" in refused.stderr
+        assert (refused.returncode, refused.stderr) == (1, b"this hospital runs no such task\n")
     helped = subprocess.run(
-        ["sh", "-c", "flwr-clientapp --help"],
-        env=dict(environment),
+        ["/bin/sh", "-c", "flwr-clientapp --help"],
+        env=dict(executor.env),
         capture_output=True,
         text=True,
         check=True,
@@ -113,10 +115,13 @@ def test_a_site_that_is_not_ready_says_what_it_lacks(approved: Home, lacking: st
 
 
 def test_a_site_starts_once(approved: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running, "read_state", lambda path: State(pid=4711, birth="now"))
-    with pytest.raises(InputError, match="runs already, as process 4711; end it by `consilium site stop`"):
+    mine = os.getpid()
+    state = State(pid=mine, birth=birth_of(mine) or "", services={})
+    write_whole(state_file(approved), state.model_dump_json().encode())
+    with pytest.raises(StateError) as raised:
         start(approved)
-    assert not approved.state.exists()
+    assert str(mine) in raised.value.what
+    assert [path.name for path in approved.state.iterdir()] == [state_file(approved).name]
 
 
 def test_a_site_whose_gpu_is_not_there_does_not_start(

@@ -2,7 +2,6 @@
 
 import importlib
 import inspect
-import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +14,9 @@ from flwr.cli.build import build_fab_from_disk
 from common.agreement.bundle import write_bundle
 from common.agreement.federation import FILE_NAME, Federation, save
 from common.errors import InputError
+from common.processes.task_launcher import TASK_COMMANDS
 from server.home.places import HOME_VARIABLE, Home, create
-from server.services.launcher import COMMAND, OTHER_COMMANDS, REPLACED, RUNTIME, replacements
+from server.services.launcher import COMMAND, REPLACED, RUNTIME, replacements
 from server.services.processes import SUPEREXEC, prepare
 
 RUN = "20261121-101500"
@@ -44,11 +44,6 @@ def test_flowers_own_command_does_the_work_of_that_module() -> None:
     assert command.run_serverapp is importlib.import_module(RUNTIME).run_serverapp
 
 
-def test_every_command_of_a_superexec_is_ours_or_refuses() -> None:
-    constant = importlib.import_module("flwr.supercore.constant")
-    assert set(constant.TASK_TYPE_TO_COMMAND.values()) == {COMMAND, *OTHER_COMMANDS}
-
-
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     return create(tmp_path / "a $home; with spaces", "localhost", 9443, None)
@@ -58,23 +53,14 @@ def home(tmp_path: Path) -> Home:
 def test_the_superexec_finds_no_command_but_ours(home: Home) -> None:
     (superexec,) = (service for service in prepare(home) if service.name == SUPEREXEC)
     assert superexec.env["PATH"] == str(home.launcher)
-    assert {path.name for path in home.launcher.iterdir()} == {COMMAND, *OTHER_COMMANDS}
-    for name in OTHER_COMMANDS:
+    assert {path.name for path in home.launcher.iterdir()} == {*TASK_COMMANDS}
+    for name in {*TASK_COMMANDS} - {COMMAND}:
         refused = subprocess.run([home.launcher / name, "--token", "t"], capture_output=True, check=False)
         assert (refused.returncode, refused.stderr) == (1, b"this coordinator runs no such task\n")
     ours = subprocess.run(
         [home.launcher / COMMAND, "--help"], capture_output=True, text=True, env=superexec.env, check=True
     )
     assert "Run a Flower ServerApp" in ours.stdout
-
-
-@pytest.mark.usefixtures("nginx")
-def test_a_folder_from_which_nothing_can_be_executed_is_told(
-    home: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "statvfs", lambda place: SimpleNamespace(f_flag=os.ST_NOEXEC))
-    with pytest.raises(InputError, match="is on a file system that is mounted noexec"):
-        prepare(home)
 
 
 @pytest.fixture

@@ -1,0 +1,126 @@
+"""A SuperExec that can start one kind of task, by our launcher, and refuses every other kind.
+
+A SuperExec starts whatever kind of task it is handed, by the name of a command on its PATH. Its PATH is therefore one
+folder, in which the command of the permitted kind is our launcher and that of every other kind refuses: some of the
+commands of Flower would run code that travels with a run.
+"""
+
+import os
+import shlex
+import signal
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from common.errors import MachineError, StateError
+from common.files import write_whole
+from common.processes.quiet import QUIET
+from common.processes.supervision import end_leftovers
+from common.processes.supervision_state import read_state
+
+TASK_COMMANDS = (
+    *("flwr-agentapp", "flwr-clientapp", "flwr-connector", "flwr-model"),
+    *("flwr-serverapp", "flwr-simulation"),
+)
+"""Flower's commands that start tasks; a contract test compares the names with the installed Flower."""
+
+
+LOOPBACK = "127.0.0.1"
+
+
+PROGRAM = (sys.executable, "-P", "-m", "consilium.program")
+"""Start of the command line of a module of ours, run as a program wherever the process stands."""
+
+
+@dataclass(frozen=True)
+class TaskLauncher:
+    """The commands that a SuperExec finds.
+
+    Attributes:
+        command: Flower's name of the command that starts the permitted kind of task.
+        program: our module that is run in its place, and its first arguments.
+        folder: the folder of the commands.
+        path: PATH of our module.
+        owner: in the sentence of a refusal, such as `hospital`.
+    """
+
+    command: str
+    program: tuple[str, ...]
+    folder: Path
+    path: str
+    owner: str
+
+    def write(self) -> None:
+        """Write our launcher under the name of Flower's command, and refusals under the names of the others.
+
+        Raises:
+            MachineError: if they could not be executed there.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if os.statvfs(self.folder).f_flag & os.ST_NOEXEC:
+            remedy = f"mount it with exec, or make the {self.owner}'s folder elsewhere"
+            raise MachineError(str(self.folder), "is on a file system that is mounted noexec", remedy)
+        launched = shlex.join([*PROGRAM, *self.program])
+        scripts = dict.fromkeys(TASK_COMMANDS, f"echo 'this {self.owner} runs no such task' >&2\nexit 1")
+        scripts[self.command] = f'export PATH={shlex.quote(self.path)}\nexec {launched} "$@"'
+        for name, lines in scripts.items():
+            write_whole(self.folder / name, f"#!/bin/sh\n{lines}\n".encode(), 0o755)
+
+    def environment(self) -> dict[str, str]:
+        """Environment of the SuperExec: no command but these, and no module from a folder that it stands in."""
+        return {"PATH": str(self.folder), "PYTHONPATH": "", "PYTHONSAFEPATH": "1"}
+
+
+def superexec_command(port: int, certificate: Path, secret: Path) -> tuple[str, ...]:
+    """The command of a SuperExec for the Flower process that listens on a port of the loopback interface.
+
+    Args:
+        port: of that process.
+        certificate: vouches for it.
+        secret: file of the secret by which the process knows its SuperExec.
+    """
+    return (
+        *(*PROGRAM, "common.processes.superexec", "--runtime-api-address", f"{LOOPBACK}:{port}"),
+        *("--root-certificates", str(certificate), "--superexec-auth-secret-file", str(secret)),
+    )
+
+
+def flower_environment(flower: Path) -> dict[str, str]:
+    """Environment of Flower's processes, with a folder in place of the one in the user's home.
+
+    It has no telemetry, and no proxy between processes of this machine.
+    """
+    direct = ",".join([*filter(None, os.environ.get("NO_PROXY", "").split(",")), LOOPBACK, "localhost"])
+    return {
+        **QUIET,
+        "FLWR_HOME": str(flower),
+        "NO_PROXY": direct,
+        "no_proxy": direct,
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def require_stopped(state: Path, folder: Path, what: str, stop: str) -> None:
+    """Make sure that services do not run already, and end those that a killed supervisor has left.
+
+    Args:
+        state: the supervisor's state file.
+        folder: of the services, in the sentence.
+        what: runs there, such as `this site`.
+        stop: the command that ends them.
+
+    Raises:
+        StateError: if they run.
+    """
+    if (running := read_state(state)) is not None:
+        raise StateError(str(folder), f"{what} runs already, as process {running.pid}", f"end it by `{stop}`")
+    end_leftovers(state)  # they hold the ports
+
+
+def stop_signals() -> threading.Event:
+    """An event that SIGTERM and SIGINT set, from now on."""
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    return stopping
