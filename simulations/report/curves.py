@@ -1,7 +1,6 @@
-"""Held-out patients -> the few aggregated figures that are drawn. Rows come in, none goes out.
+"""Aggregated figures of held-out patients for the curves of a report; no row leaves here.
 
-Curves are taken on a fixed grid, not at patients' times, and a point that fewer than `MINIMUM` patients
-support is left out.
+Curves are taken on a fixed grid, not at patients' times, and a point with fewer than `MINIMUM` patients is left out.
 """
 
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ _PER_YEAR = {"days": 365.25, "months": 12.0, "years": 1.0}
 
 @dataclass(frozen=True)
 class Axis:
-    """A readable time axis: round ticks [K] in `unit`, of which there are `per` in one unit of the task."""
+    """Readable time axis: round ticks [K] in `unit`, `per` of which are one unit of the task."""
 
     unit: str
     per: float
@@ -30,7 +29,7 @@ class Axis:
 
 
 def time_axis(evidence: TaskEvidence) -> Axis | None:
-    """A time axis with round ticks, up to where one in twenty patients is still followed."""
+    """Make a time axis with round ticks, up to the time when one patient in twenty is followed."""
     from matplotlib.ticker import MaxNLocator
 
     labels = [survival_labels(fold.labels, fold.labelled)[0] for fold in evidence.folds]
@@ -50,14 +49,17 @@ def time_axis(evidence: TaskEvidence) -> Axis | None:
 
 @dataclass(frozen=True)
 class CalibrationCurve:
-    """Points of predicted against observed probability, and of what."""
+    """Points of predicted against observed probability of an event."""
 
     points: Calibration
     event: str
 
 
 def calibration_curve(evidence: TaskEvidence) -> CalibrationCurve | None:
-    """Return calibration over all folds; survival is judged at the tick next to the median time of an event."""
+    """Calibration over all folds.
+
+    Survival is judged at the tick next to the median time of an event.
+    """
     task, folds = evidence.task, evidence.folds
     if (
         task.form is OutcomeForm.OTHER

@@ -1,4 +1,4 @@
-"""How well classes and adverse events are told apart on held-out patients, as curves and shares."""
+"""Discrimination of classes and adverse events on held-out patients, as curves and shares."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ SCORE_EDGES: Array = np.linspace(0, 1, 11)
 
 @dataclass(frozen=True)
 class Discrimination:
-    """One class or adverse event against the rest: AUROC, cases, and the mean ROC curve [G] over folds."""
+    """Discrimination of a class or adverse event: AUROC, cases, and mean ROC curve [G]."""
 
     name: str
     auroc: float
@@ -28,10 +28,13 @@ class Discrimination:
 
 
 def discrimination(evidence: TaskEvidence) -> list[Discrimination]:
-    """Mean over folds for each judged class (the second of two, each of more) or adverse event."""
+    """Mean over folds for each judged class or adverse event.
+
+    Of two classes the second is judged, of more classes each.
+    """
     from sklearn.metrics import roc_auc_score, roc_curve
 
-    found = []
+    judged = []
     for name, outcomes in _outcomes(evidence):
         usable = [(truth, p) for truth, p in outcomes if 0 < truth.sum() < len(truth)]
         cases = int(sum(truth.sum() for truth, _ in outcomes))
@@ -41,12 +44,12 @@ def discrimination(evidence: TaskEvidence) -> list[Discrimination]:
             curve = np.concatenate([[0.0], np.mean(curves, axis=0)[1:]])
         else:
             area, curve = float("nan"), np.full(len(FALSE_POSITIVES), np.nan)
-        found.append(Discrimination(name, area, cases, curve))
-    return found
+        judged.append(Discrimination(name, area, cases, curve))
+    return judged
 
 
 def _outcomes(evidence: TaskEvidence) -> Iterator[tuple[str, list[tuple[NDArray[np.bool_], Array]]]]:
-    """For each class or adverse event: per fold, who has it [K] and its predicted probability [K]."""
+    """Yield classes or adverse events with (occurrence [K], predicted probability [K]) per fold."""
     task = evidence.task
     names = list(enumerate(task.outcome_names))
     if task.form is OutcomeForm.CLASSES:
@@ -59,20 +62,20 @@ def _outcomes(evidence: TaskEvidence) -> Iterator[tuple[str, list[tuple[NDArray[
 
 def _of_class(fold: HeldOut, index: int) -> tuple[NDArray[np.bool_], Array]:
     assert isinstance(fold.prediction, ClassPrediction)
-    known = np.asarray(fold.labelled)[:, 0]
-    return np.asarray(fold.labels)[known, 0] == index, fold.prediction.probability[known, index]
+    labelled = np.asarray(fold.labelled)[:, 0]
+    return np.asarray(fold.labels)[labelled, 0] == index, fold.prediction.probability[labelled, index]
 
 
 def _of_label(fold: HeldOut, index: int) -> tuple[NDArray[np.bool_], Array]:
     assert isinstance(fold.prediction, LabelPrediction)
-    known = np.asarray(fold.labelled)[:, index]
-    return np.asarray(fold.labels)[known, index] > 0, fold.prediction.probability[known, index]
+    labelled = np.asarray(fold.labelled)[:, index]
+    return np.asarray(fold.labels)[labelled, index] > 0, fold.prediction.probability[labelled, index]
 
 
 def score_shares(evidence: TaskEvidence) -> dict[str, Array]:
-    """By true class, the share [10] of patients in each tenth of predicted probability.
+    """True class -> share [10] of its patients in each tenth of predicted probability.
 
-    The probability is of the second of two classes; of the patient's own class where there are more.
+    The probability is of the second of two classes, or of the patient's own class where there are more.
     """
     shares = {}
     classes = evidence.task.outcome_names

@@ -1,4 +1,4 @@
-"""What a person watches while a simulation runs, and the tables printed when it is done."""
+"""Progress of a simulation on the terminal, for the person who waits for it."""
 
 from collections import deque
 from types import TracebackType
@@ -13,7 +13,7 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from server.records.journal import RoundRecord
-from simulations.report.terminal import figure
+from simulations.report.terminal import score_text
 
 ROWS = 8
 
@@ -22,7 +22,9 @@ LINES_APART = 10
 
 
 class Progress:
-    """A live display of rounds; plain lines, one in `LINES_APART` rounds, where the output is no terminal.
+    """Live display of rounds on a terminal.
+
+    Elsewhere it prints a plain line every `LINES_APART` rounds.
 
     Args:
         rounds: planned rounds per fold.
@@ -85,7 +87,7 @@ class Progress:
         return f"{round_line(fold, record, self._rounds)}{lowest}"
 
     def __rich__(self) -> RenderableType:
-        """What is shown now."""
+        """Bars and tables of the display."""
         if not self._latest:
             return self._bars
         return Group(self._bars, self._rounds_table(), self._lowest_line())
@@ -101,7 +103,7 @@ class Progress:
             figures = (record.training_loss, record.validation_loss, *map(record.scores.get, tasks))
             table.add_row(
                 str(record.round),
-                *(() if private else map(figure, figures)),
+                *(() if private else map(score_text, figures)),
                 _replied(record),
                 f"{record.seconds:.1f}",
                 style="bold" if record is self._lowest else "" if record.applied else "dim",
@@ -114,21 +116,21 @@ class Progress:
         elif self._lowest is None:
             return Text("no validation loss yet", style="dim")
         else:
-            scores = "".join(f", {task} {figure(score)}" for task, score in self._lowest.scores.items())
-            loss = figure(self._lowest.validation_loss)
+            scores = "".join(f", {task} {score_text(score)}" for task, score in self._lowest.scores.items())
+            loss = score_text(self._lowest.validation_loss)
             line = Text(f"lowest validation loss so far: {loss} in round {self._lowest.round}{scores}")
         if missing := self._latest[-1].dropped:
-            names = sorted(each.site or f"node {each.node}" for each in missing)
+            names = sorted(drop.site or f"node {drop.node}" for drop in missing)
             line.append(f"; not counted: {', '.join(names)}", style="yellow")
         return line
 
 
 def round_line(fold: int, record: "RoundRecord", rounds: int) -> str:
     """Describe a finished round in a line."""
-    scores = "".join(f", {task} {figure(score)}" for task, score in record.scores.items())
+    scores = "".join(f", {task} {score_text(score)}" for task, score in record.scores.items())
     losses = (
-        f"training loss {figure(record.training_loss)}, "
-        f"validation loss {figure(record.validation_loss)}{scores}, "
+        f"training loss {score_text(record.training_loss)}, "
+        f"validation loss {score_text(record.validation_loss)}{scores}, "
     )
     return (
         f"fold {fold}, round {record.round}/{rounds}: "
@@ -138,7 +140,7 @@ def round_line(fold: int, record: "RoundRecord", rounds: int) -> str:
 
 
 def _is_private(record: "RoundRecord") -> bool:
-    """Whether hospitals replied and none told a loss: nothing but weights leaves under differential privacy."""
+    """Return whether hospitals replied without a loss, as they do under differential privacy."""
     return bool(record.sites) and record.training_loss is None and record.validation_loss is None
 
 

@@ -1,4 +1,4 @@
-"""Figures of held-out patients, drawn from aggregates: risk, calibration, ROC, scores, adverse events."""
+"""Figures of held-out patients from aggregates: risk, calibration, ROC, scores, events."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -8,6 +8,7 @@ from matplotlib.ticker import PercentFormatter
 from simulations.experiment.evidence import Array
 from simulations.report.curves import MINIMUM, CalibrationCurve
 from simulations.report.discrimination import FALSE_POSITIVES, SCORE_EDGES, Discrimination
+from simulations.report.frame import CHANCE, name_rows, text_beside
 from simulations.report.style import (
     BLUE,
     GREEN,
@@ -30,14 +31,14 @@ CLASS_COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, INK, GREY)
 
 
 BESIDE = 10
-"""Adverse events up to this number are drawn in a figure of half the width."""
+"""Largest number of adverse events that fit in a figure of half the width."""
 
 
 THIRD_COLOURS = (SKY, ORANGE, VERMILION)
 
 
 def risk_plot(curves: RiskCurves) -> Plot:
-    """Kaplan-Meier curves by third of predicted risk, with 95% bands and the number at risk."""
+    """Draw Kaplan-Meier curves by third of predicted risk, with 95% bands and numbers at risk."""
     with style():
         figure = Figure(figsize=(HALF, 3.9), layout="constrained")
         axes, table = figure.subplots(2, 1, height_ratios=[4.2, 1], sharex=True)
@@ -73,14 +74,14 @@ def _at_risk(table: Axes, curves: RiskCurves) -> None:
 
 
 def p_text(p_value: float) -> str:
-    """A p value as it is printed in a paper."""
+    """Format a p value as in a paper."""
     if np.isnan(p_value):
         return "p undefined"
     return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
 
 
 def calibration_plot(curve: CalibrationCurve) -> Plot | None:
-    """Predicted against observed probability by bins, equal axes; None without points."""
+    """Draw predicted against observed probability by bins; None without points."""
     points = curve.points
     if not len(points.predicted):
         return None
@@ -103,7 +104,7 @@ def calibration_plot(curve: CalibrationCurve) -> Plot | None:
 
 
 def roc_plot(curves: list[Discrimination]) -> Plot | None:
-    """Mean ROC curve over folds of each judged class; None if no class can be judged."""
+    """Draw mean ROC curves over folds of the judged classes; None if no class can be judged."""
     if not any(np.isfinite(curve.auroc) for curve in curves):
         return None
     with style():
@@ -125,7 +126,10 @@ def roc_plot(curves: list[Discrimination]) -> Plot | None:
 
 
 def score_plot(shares: dict[str, Array], judged: str) -> Plot | None:
-    """Share of patients in each tenth of predicted probability, by true class; None without patients."""
+    """Draw the share of patients by tenth of predicted probability and true class.
+
+    None without patients.
+    """
     if not shares:
         return None
     with style():
@@ -145,10 +149,10 @@ def score_plot(shares: dict[str, Array], judged: str) -> Plot | None:
 
 
 def label_plot(labels: list[Discrimination]) -> Plot | None:
-    """AUROC of each adverse event as a bar from chance; None if none can be judged."""
+    """Draw the AUROC of each adverse event as a bar from chance; None if no event can be judged."""
     ordered = sorted(labels, key=lambda label: -label.auroc if np.isfinite(label.auroc) else np.inf)
-    known = [label.auroc for label in ordered if np.isfinite(label.auroc)]
-    if not known:
+    areas = [label.auroc for label in ordered if np.isfinite(label.auroc)]
+    if not areas:
         return None
     with style():
         size = (HALF, 3.9) if len(ordered) <= BESIDE else (WIDE, 0.26 * len(ordered) + 0.8)
@@ -156,16 +160,12 @@ def label_plot(labels: list[Discrimination]) -> Plot | None:
         axes = figure.subplots()
         for row, label in enumerate(ordered):
             if np.isfinite(label.auroc):
-                axes.barh(row, label.auroc - 0.5, left=0.5, height=0.62, color=BLUE)
+                axes.barh(row, label.auroc - CHANCE, left=CHANCE, height=0.62, color=BLUE)
             text = f"{label.auroc:.3f}" if np.isfinite(label.auroc) else "too few cases"
-            axes.text(1.02, row, text, va="center", fontsize=8.5, transform=axes.get_yaxis_transform())
-        axes.axvline(0.5, color=INK, linewidth=0.8)
-        names = [f"{shortened(readable(label.name))} ({_cases(label.cases)})" for label in ordered]
-        axes.set_yticks(range(len(ordered)), names)
-        axes.set_ylim(len(ordered) - 0.4, -0.6)
-        axes.set_xlim(min(0.48, min(known) - 0.03), min(1.0, 0.1 * np.ceil(10.2 * max(*known, 0.6))))
-        axes.spines["left"].set_visible(False)
-        axes.tick_params(axis="y", length=0)
+            text_beside(axes, row, text, 8.5)
+        axes.axvline(CHANCE, color=INK, linewidth=0.8)
+        name_rows(axes, [f"{shortened(readable(label.name))} ({_cases(label.cases)})" for label in ordered])
+        axes.set_xlim(min(0.48, min(areas) - 0.03), min(1.0, 0.1 * np.ceil(10.2 * max(*areas, 0.6))))
         axes.set_title("AUROC")
         axes.set_xlabel("AUROC; 0.5 is chance")
         return Plot(figure, "AUROC of each adverse event")

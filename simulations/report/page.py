@@ -1,6 +1,6 @@
-"""A result as one self-contained page for a researcher: figures, tables, how it was run, and its limits.
+"""Result as one self-contained page: figures, tables, conditions of the run, and limits.
 
-The page loads nothing from anywhere and holds no patient's row: curves are drawn from aggregates.
+The page loads nothing from elsewhere and holds no patient's row: curves are drawn from aggregates.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from simulations.results.schema import MISSING, Result
 
 @dataclass(frozen=True)
 class Section:
-    """All that is shown of one task."""
+    """Findings, tables and figures of one task."""
 
     title: str
     subtitle: str
@@ -35,7 +35,7 @@ class Section:
 
 
 def render(result: Result, evidence: Evidence) -> str:
-    """The page as HTML.
+    """Render the page as HTML.
 
     Args:
         result: the figures.

@@ -1,4 +1,4 @@
-"""Figures of a result: how training went, and how arms and hospitals compare."""
+"""Figures of a result: learning curves, and comparisons of arms and hospitals."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -8,12 +8,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from simulations.report.frame import (
+    frame_rows,
+    mark_federated,
+    mark_summary,
+    summary_scores,
+    text_beside,
+    wide_figure,
+)
 from simulations.report.style import (
     BLUE,
     GREEN,
     GREY,
     HALF,
-    INK,
     ORANGE,
     PALE,
     PURPLE,
@@ -30,9 +37,9 @@ from simulations.results.schema import (
     ARM_NAMES,
     MISSING,
     Arm,
-    MetricSummary,
     Result,
     Round,
+    SiteScores,
     interval_text,
 )
 
@@ -52,27 +59,24 @@ _LINES: tuple[Literal["-", "--", ":", "-."], ...] = ("-", "--", ":", "-.")
 
 
 def learning_curves(result: Result) -> Plot | None:
-    """Losses and validation scores by round and fold, that of the lowest loss marked; None without any loss."""
-    losses = [each.training_loss for fold in result.history for each in fold]
-    losses += [each.validation_loss for fold in result.history for each in fold]
-    if all(loss is None for loss in losses):
+    """Draw losses and validation scores by round and fold; None without any loss."""
+    rounds = [round_ for fold in result.history for round_ in fold]
+    if all(round_.training_loss is None and round_.validation_loss is None for round_ in rounds):
         return None
-    tasks = [
-        task for task in result.tasks if any(task in each.scores for fold in result.history for each in fold)
-    ]
+    tasks = [task for task in result.tasks if any(task in round_.scores for round_ in rounds)]
     panels = 1 + len(tasks)
     columns = panels if panels <= 3 else 2
     rows = -(-panels // columns)
     with style():
         figure = Figure(figsize=(WIDE if panels > 1 else HALF, 2.9 * rows), layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
-        _fold_lines(axes[0], result, lambda each: each.training_loss, ORANGE)
-        _fold_lines(axes[0], result, lambda each: each.validation_loss, BLUE, marked=True)
+        _fold_lines(axes[0], result, lambda round_: round_.training_loss, ORANGE)
+        _fold_lines(axes[0], result, lambda round_: round_.validation_loss, BLUE, marked=True)
         axes[0].set_title("Loss")
         for panel, task in zip(axes[1:], tasks, strict=False):
             _fold_lines(panel, result, _score_of(task), BLUE, marked=True)
-            metric = result.outcomes[task].metric
-            panel.set_title(f"{metric_name(metric)}, {shortened(readable(task))}")
+            metric = metric_name(result.outcomes[task].metric)
+            panel.set_title(f"{metric}, {shortened(readable(task))}")
         for panel in axes[:panels]:
             panel.set_xlabel("Round")
             panel.xaxis.get_major_locator().set_params(integer=True)
@@ -83,28 +87,28 @@ def learning_curves(result: Result) -> Plot | None:
 
 
 def _score_of(task: str) -> Callable[[Round], float | None]:
-    return lambda each: each.scores.get(task)
+    return lambda round_: round_.scores.get(task)
 
 
 def _fold_lines(
-    axes: Axes, result: Result, figure_of: Callable[[Round], float | None], colour: str, marked: bool = False
+    axes: Axes, result: Result, value_of: Callable[[Round], float | None], colour: str, marked: bool = False
 ) -> None:
     few = len(result.history) <= len(_LINES)
     for number, fold in enumerate(result.history):
-        known = [(each.round, value) for each in fold if (value := figure_of(each)) is not None]
+        curve = [(round_.round, value) for round_ in fold if (value := value_of(round_)) is not None]
         line, alpha = (_LINES[number], 1.0) if few else ("-", 0.5)
-        axes.plot(*np.array(known).reshape(-1, 2).T, line, color=colour, linewidth=1.3, alpha=alpha)
+        axes.plot(*np.array(curve).reshape(-1, 2).T, line, color=colour, linewidth=1.3, alpha=alpha)
         lowest = _lowest(fold)
-        points = [point for point in known if marked and point[0] == lowest]
+        points = [point for point in curve if marked and point[0] == lowest]
         axes.plot(
             *np.array(points).reshape(-1, 2).T, "o", color=colour, markersize=6, markeredgecolor="white"
         )
 
 
 def _lowest(fold: Sequence[Round]) -> int | None:
-    """The round in which the lowest validation loss was seen."""
-    losses = {each.round: each.validation_loss for each in fold if each.validation_loss is not None}
-    return min(losses, key=lambda each: losses[each], default=None)
+    """Round of the lowest validation loss."""
+    losses = {round_.round: round_.validation_loss for round_ in fold if round_.validation_loss is not None}
+    return min(losses, key=lambda number: losses[number], default=None)
 
 
 def _learning_key(folds: int) -> list[Line2D]:
@@ -122,69 +126,41 @@ def _learning_key(folds: int) -> list[Line2D]:
 
 
 def arm_plot(result: Result, task: str) -> Plot | None:
-    """Mean, 95% interval and single folds of every arm; None if no arm has a figure."""
+    """Draw mean, 95% interval and folds of every arm; None if no arm has a score."""
     arms = [(arm, summary) for arm in result.arms(task) if (summary := result.headline(task, arm))]
     if not any(summary.mean is not None for _, summary in arms):
         return None
     metric = metric_name(result.outcomes[task].metric)
     with style():
-        figure = Figure(figsize=(WIDE, 0.34 * len(arms) + 0.8), layout="constrained")
-        axes = figure.subplots()
+        figure, axes = wide_figure(0.34 * len(arms) + 0.8)
         for row, (arm, summary) in enumerate(arms):
-            _arm_row(axes, row, summary, ARM_COLOURS[arm])
-        axes.set_yticks(range(len(arms)), [ARM_NAMES[arm] for arm, _ in arms])
+            mark_summary(axes, row, summary, ARM_COLOURS[arm])
+            text_beside(axes, row, interval_text(summary.mean, summary.interval))
         federated = result.headline(task, "federated")
         if federated and federated.mean is not None:
-            axes.axvline(federated.mean, color=BLUE, linewidth=0.7, linestyle=(0, (1, 2)), zorder=0)
-        figures = [figure for _, each in arms for figure in (each.mean, *each.per_fold, *each.interval)]
-        _frame(axes, len(arms), figures, f"{metric} on held-out patients")
+            mark_federated(axes, federated.mean)
+        scores = [score for _, summary in arms for score in summary_scores(summary)]
+        frame_rows(axes, [ARM_NAMES[arm] for arm, _ in arms], scores, f"{metric} on held-out patients")
         return Plot(figure, f"{metric} of every arm with 95% intervals")
 
 
-def _arm_row(axes: Axes, row: int, summary: MetricSummary, colour: str) -> None:
-    low, high = summary.interval
-    if low is not None and high is not None:
-        axes.plot([low, high], [row, row], color=colour, linewidth=2.2, solid_capstyle="round")
-    folds = [figure for figure in summary.per_fold if figure is not None]
-    if len(folds) > 1:
-        axes.plot(folds, [row] * len(folds), "|", color=INK, markersize=7, markeredgewidth=0.8, alpha=0.55)
-    if summary.mean is not None:
-        axes.plot(summary.mean, row, "o", color=colour, markersize=7.5, markeredgecolor="white", zorder=3)
-    axes.text(
-        1.02,
-        row,
-        interval_text(summary.mean, summary.interval),
-        va="center",
-        transform=axes.get_yaxis_transform(),
-    )
-
-
 def site_plot(result: Result, task: str) -> Plot | None:
-    """Each hospital's own model against the federated one, on all held-out patients; None without any."""
+    """Draw each hospital's own model against the federated one; None if no hospital has a score."""
     sites = sorted(result.sites.get(task, {}).items(), key=lambda site: -(site[1].local or -1))
     if not any(scores.local is not None for _, scores in sites):
         return None
     metric = metric_name(result.outcomes[task].metric)
     with style():
-        figure = Figure(figsize=(WIDE, 0.215 * len(sites) + 1.1), layout="constrained")
-        axes = figure.subplots()
+        figure, axes = wide_figure(0.215 * len(sites) + 1.1)
         for row, (_, scores) in enumerate(sites):
-            if scores.local is not None and scores.federated is not None:
-                axes.plot([scores.local, scores.federated], [row, row], color=PALE, linewidth=1.4, zorder=1)
-            if scores.local is not None:
-                axes.plot(scores.local, row, "o", color=ORANGE, markersize=6, zorder=3)
-            if scores.federated is not None:
-                axes.plot(scores.federated, row, "D", color=BLUE, markersize=4.5, zorder=3)
-            text = MISSING if scores.local is None else f"{scores.local:.3f}"
-            axes.text(1.02, row, text, va="center", fontsize=8.5, transform=axes.get_yaxis_transform())
-        names = [f"{shortened(name)} ({scores.labelled:,})" for name, scores in sites]
-        axes.set_yticks(range(len(sites)), names)
+            _site_row(axes, row, scores)
         federated = result.headline(task, "federated")
         low, high = federated.interval if federated else (None, None)
         if low is not None and high is not None:
             axes.axvspan(low, high, color=BLUE, alpha=0.10, linewidth=0, zorder=0)
-        figures = [figure for _, scores in sites for figure in (scores.local, scores.federated)]
-        _frame(axes, len(sites), [*figures, low, high], f"{metric} on all held-out patients")
+        names = [f"{shortened(name)} ({scores.labelled:,})" for name, scores in sites]
+        marked = [score for _, scores in sites for score in (scores.local, scores.federated)]
+        frame_rows(axes, names, [*marked, low, high], f"{metric} on all held-out patients")
         key = [
             Line2D([], [], color=ORANGE, marker="o", linestyle="", label="the hospital's own model"),
             Line2D([], [], color=BLUE, marker="D", markersize=4.5, linestyle="", label="federated model"),
@@ -193,17 +169,11 @@ def site_plot(result: Result, task: str) -> Plot | None:
         return Plot(figure, f"{metric} of each hospital's own model and of the federated model")
 
 
-def _frame(axes: Axes, rows: int, figures: Sequence[float | None], label: str) -> None:
-    """Limits around what is known, first row on top, chance marked if it is in view."""
-    known = [figure for figure in figures if figure is not None]
-    low, high = min(known), max(known)
-    margin = max(0.06 * (high - low), 0.01)
-    low = min(low, 0.5) if low < 0.58 else low
-    axes.set_xlim(max(0.0, low - margin), min(1.0, high + margin))
-    axes.set_ylim(rows - 0.4, -0.6)
-    if axes.get_xlim()[0] <= 0.5 <= axes.get_xlim()[1]:
-        axes.axvline(0.5, color=GREY, linewidth=0.8, linestyle="--", zorder=0)
-        axes.text(0.5, -0.6, "chance", fontsize=7.5, color=GREY, ha="center", va="bottom")
-    axes.spines["left"].set_visible(False)
-    axes.tick_params(axis="y", length=0)
-    axes.set_xlabel(label)
+def _site_row(axes: Axes, row: int, scores: SiteScores) -> None:
+    if scores.local is not None and scores.federated is not None:
+        axes.plot([scores.local, scores.federated], [row, row], color=PALE, linewidth=1.4, zorder=1)
+    if scores.local is not None:
+        axes.plot(scores.local, row, "o", color=ORANGE, markersize=6, zorder=3)
+    if scores.federated is not None:
+        axes.plot(scores.federated, row, "D", color=BLUE, markersize=4.5, zorder=3)
+    text_beside(axes, row, MISSING if scores.local is None else f"{scores.local:.3f}", 8.5)

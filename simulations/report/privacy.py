@@ -1,4 +1,4 @@
-"""What a result says of differential privacy, in sentences and a table: the promise, its price and its terms."""
+"""Sentences and a table about the differential privacy of a result."""
 
 import math
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ _LEARNS = {"all": "all", "linear": "linear scores"}
 
 
 def spent_text(run: PrivateRun) -> str:
-    """What a run cost and by which mechanism, in a line."""
+    """Cost and mechanism of a run, in a line."""
     terms = "the privacy of its federation file" if run.epsilon is None else f"epsilon {run.epsilon:g}"
     return (
         f"Federated under {terms}: epsilon {_epsilon(run.spent)} spent at delta {run.delta:g} by the hospitals' "
@@ -33,7 +33,7 @@ def _epsilon(epsilon: float | None) -> str:
 
 
 def price(result: Result, task: str) -> list[str]:
-    """A sentence per private run: its headline figure, and what the lack of privacy would have added."""
+    """Headline score of each private run, and its distance from the run without privacy."""
     metric = metric_name(result.outcomes[task].metric)
     return [_price(result, task, run, metric) for run in result.privacy]
 
@@ -60,7 +60,10 @@ def _price(result: Result, task: str, run: PrivateRun, metric: str) -> str:
 
 
 def promise(result: Result) -> list[str]:
-    """What the guarantee means, for the one who has to answer for the data; nothing without private runs."""
+    """Meaning of the guarantee, for the person who answers for the data.
+
+    There is none without private runs.
+    """
     return list(_promise(result)) if result.privacy else []
 
 
@@ -105,7 +108,7 @@ def _factor(epsilon: float) -> str:
 
 
 def terms_table(result: Result) -> Table | None:
-    """The mechanism of every private run, and what the ledgers say it cost; None without private runs."""
+    """Table of the mechanism and the spent epsilon of private runs; None without private runs."""
     if not result.privacy:
         return None
     rows = tuple(

@@ -1,4 +1,4 @@
-"""How figures look, and how one becomes inline SVG.
+"""Style of the report's figures, and their form as inline SVG.
 
 Colours are those of Okabe & Ito (2008), Color Universal Design, which stay apart under colour blindness.
 """
@@ -25,7 +25,7 @@ INK, GREY, PALE = "#1A1A1A", "#6E6E6E", "#D9D9D9"
 
 
 WIDE, HALF = 9.1, 4.4
-"""Width in inches of a figure across the page, and of two side by side."""
+"""Widths in inches of a figure across the page, and of one beside another."""
 
 
 _STYLE: dict[Any, Any] = {
@@ -61,21 +61,21 @@ _LONGEST_NAME = 34
 
 @contextmanager
 def style() -> Iterator[None]:
-    """The look shared by all figures."""
+    """Apply the style shared by all figures."""
     with mpl.rc_context(_STYLE):
         yield
 
 
 @dataclass(frozen=True)
 class Plot:
-    """A figure, and a sentence for readers who do not see it."""
+    """Figure with a sentence for readers who do not see it."""
 
     figure: Figure
     description: str
 
     @property
     def svg(self) -> str:
-        """The figure as SVG to put inside a page: no metadata, no addresses, no ids that could clash."""
+        """SVG of the figure for a page: no metadata, no addresses, no ids that could clash."""
         text = io.StringIO()
         with style(), warnings.catch_warnings():
             # A name in a script that the layout font lacks is drawn by the reader's own fonts.
@@ -92,12 +92,15 @@ class Plot:
 
 
 def readable(name: str) -> str:
-    """A task's, label's or modality's name as words."""
+    """Write the name of a task, label or modality as words."""
     return name.replace("_", " ")
 
 
 def shortened(name: str) -> str:
-    """A name that fits beside a figure: the middle goes, as campuses of one hospital differ at the end."""
+    """Shorten a name to fit beside a figure by its middle.
+
+    Campuses of one hospital differ at the end.
+    """
     if len(name) <= _LONGEST_NAME:
         return name
     return f"{name[: _LONGEST_NAME - 15].rstrip()}…{name[-14:].lstrip()}"

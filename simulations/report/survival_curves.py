@@ -1,4 +1,4 @@
-"""Do patients with a higher predicted risk have the event earlier? Kaplan-Meier curves by third of risk."""
+"""Kaplan-Meier curves of held-out patients by third of predicted risk."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ TERTILES = ("lower third", "middle third", "upper third")
 
 @dataclass(frozen=True)
 class RiskCurve:
-    """Kaplan-Meier survival [G] on a grid, its 95% band [G], and patients at risk [K] at the ticks."""
+    """Kaplan-Meier survival [G] on a grid, with 95% band [G] and patients at risk [K]."""
 
     name: str
     survival: Array
@@ -30,12 +30,12 @@ class RiskCurves:
     """Survival by thirds of predicted risk.
 
     Attributes:
-        unit: of `grid` and `ticks`.
+        unit: unit of `grid` and `ticks`.
         grid: [G] times of the curves.
         ticks: [K] times at which patients at risk are counted.
-        curves: one for each third.
-        p_value: of the log-rank test between the thirds.
-        within: whether thirds were taken within subgroups.
+        curves: curves of the thirds.
+        p_value: p value of the log-rank test between the thirds.
+        within: whether the thirds were taken within subgroups.
     """
 
     unit: str
@@ -47,7 +47,7 @@ class RiskCurves:
 
 
 def risk_curves(evidence: TaskEvidence) -> RiskCurves | None:
-    """Kaplan-Meier curves by third of predicted risk; None with too few patients.
+    """Estimate Kaplan-Meier curves by third of predicted risk; None with too few patients.
 
     Patients are ranked within their fold and subgroup: risks of two folds come from two models, and those of
     two cancers differ by the diagnosis alone.
@@ -64,17 +64,17 @@ def risk_curves(evidence: TaskEvidence) -> RiskCurves | None:
     grid = np.linspace(0, axis.ticks[-1], 20 * (len(axis.ticks) - 1) + 1)
     curves = []
     for third, name in enumerate(TERTILES):
-        own = (patients["third"] == third).to_numpy()
-        if own.sum() < MINIMUM:
+        in_third = (patients["third"] == third).to_numpy()
+        if in_third.sum() < MINIMUM:
             return None
-        fit = KaplanMeierFitter().fit(time[own], event[own], timeline=grid)
-        supported = _at_risk(time[own], grid) >= MINIMUM
+        fit = KaplanMeierFitter().fit(time[in_third], event[in_third], timeline=grid)
+        supported = _at_risk(time[in_third], grid) >= MINIMUM
         band = fit.confidence_interval_survival_function_.to_numpy()
         survival, low, high = (
             np.where(supported, column, np.nan)
             for column in (fit.survival_function_.iloc[:, 0].to_numpy(), band[:, 0], band[:, 1])
         )
-        curves.append(RiskCurve(name, survival, low, high, _at_risk(time[own], axis.ticks)))
+        curves.append(RiskCurve(name, survival, low, high, _at_risk(time[in_third], axis.ticks)))
     p_value = float(multivariate_logrank_test(time, patients["third"], event).p_value)
     within = patients["group"].nunique() > 1
     return RiskCurves(axis.unit, grid, axis.ticks, tuple(curves), p_value, within)
@@ -82,15 +82,15 @@ def risk_curves(evidence: TaskEvidence) -> RiskCurves | None:
 
 def _ranked(number: int, fold: HeldOut) -> pd.DataFrame:
     """Time, event, group and third of predicted risk of a fold's labelled patients."""
-    known = np.asarray(fold.labelled).all(axis=1)
+    labelled = np.asarray(fold.labelled).all(axis=1)
     time, event = survival_labels(fold.labels, fold.labelled)
     assert isinstance(fold.prediction, SurvivalPrediction)
     rows = pd.DataFrame(
         {
             "time": time,
             "event": event,
-            "risk": fold.prediction.risk[known],
-            "group": np.asarray(fold.groups, dtype=object)[known],
+            "risk": fold.prediction.risk[labelled],
+            "group": np.asarray(fold.groups, dtype=object)[labelled],
         }
     ).dropna(subset=["risk"])
     ranks = rows.groupby("group")["risk"]

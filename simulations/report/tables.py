@@ -1,4 +1,4 @@
-"""The report's tables, as text cells."""
+"""Tables of the report, as text cells."""
 
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ from simulations.results.schema import (
 
 @dataclass(frozen=True)
 class Table:
-    """Column heads, rows of cells (the first names the row), an optional last row of totals, a caption."""
+    """Table of text cells, of which the first names the row; `total` is an optional last row."""
 
     heads: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -34,7 +34,7 @@ class Table:
 
 
 def results_table(result: Result, task: str) -> Table:
-    """Every arm of a task: the headline metric, its interval, the paired difference, then other metrics."""
+    """Table of a task's arms: headline metric, interval, paired difference, other metrics."""
     headline = result.outcomes[task].metric
     arms = result.arms(task)
     scored = dict.fromkeys(metric for arm in arms for metric in result.tasks[task][arm])
@@ -44,7 +44,7 @@ def results_table(result: Result, task: str) -> Table:
 
     def add(name: str, metrics: dict[str, MetricSummary], difference: str) -> None:
         first = metrics.get(headline)
-        rest = (spread_text(metrics.get(other)) for other in others)
+        rest = (spread_text(metrics.get(metric)) for metric in others)
         beside = (difference,) if compared else ()
         rows.append((name, spread_text(first), range_text(first), *beside, *rest))
 
@@ -64,7 +64,7 @@ def results_table(result: Result, task: str) -> Table:
 
 
 def group_table(result: Result, task: str) -> Table | None:
-    """The headline metric by subgroup and arm; None without subgroups."""
+    """Table of the headline metric by subgroup and arm; None without subgroups."""
     summaries: dict[Arm, MetricSummary] = {
         arm: summary for arm in result.arms(task) if (summary := result.headline(task, arm))
     }
@@ -81,25 +81,28 @@ def group_table(result: Result, task: str) -> Table | None:
 
 
 def cohort_table(result: Result) -> Table:
-    """Patients, events and modality coverage by hospital."""
+    """Table of patients, events and modality coverage by hospital."""
     hospitals = result.hospitals
-    modalities = list(dict.fromkeys(name for each in hospitals.values() for name in each.modalities))
-    tasks = [task for task in result.tasks if any(task in each.events for each in hospitals.values())]
+    modalities = list(dict.fromkeys(name for hospital in hospitals.values() for name in hospital.modalities))
+    tasks = [task for task in result.tasks if any(task in hospital.events for hospital in hospitals.values())]
     rows = [
         (
             name,
-            f"{each.patients:,}",
-            *(f"{each.events[task]:,}" if task in each.events else MISSING for task in tasks),
-            *(_share(each.modalities.get(modality, 0), each.patients) for modality in modalities),
+            f"{hospital.patients:,}",
+            *(f"{hospital.events[task]:,}" if task in hospital.events else MISSING for task in tasks),
+            *(_share(hospital.modalities.get(modality, 0), hospital.patients) for modality in modalities),
         )
-        for name, each in hospitals.items()
+        for name, hospital in hospitals.items()
     ]
-    everyone = sum(each.patients for each in hospitals.values())
+    everyone = sum(hospital.patients for hospital in hospitals.values())
     total = (
         count_text(len(hospitals), "hospital"),
         f"{everyone:,}",
-        *(f"{sum(each.events.get(task, 0) for each in hospitals.values()):,}" for task in tasks),
-        *(_share(sum(h.modalities.get(m, 0) for h in hospitals.values()), everyone) for m in modalities),
+        *(f"{sum(hospital.events.get(task, 0) for hospital in hospitals.values()):,}" for task in tasks),
+        *(
+            _share(sum(hospital.modalities.get(m, 0) for hospital in hospitals.values()), everyone)
+            for m in modalities
+        ),
     )
     heads = ("Hospital", "Patients", *(f"Events, {readable(t)}" for t in tasks), *map(readable, modalities))
     caption = "Patients and events by hospital, and the share of patients in whom a modality was observed."
@@ -107,7 +110,7 @@ def cohort_table(result: Result) -> Table:
 
 
 def fold_table(result: Result) -> Table:
-    """How each fold went."""
+    """Table of the folds: status, rounds and time."""
     rows = (
         (
             str(number),
@@ -122,7 +125,7 @@ def fold_table(result: Result) -> Table:
     kept = "the latest round within one standard error of the lowest validation loss"
     if result.agreed:
         kept = "the mean over the second half of the rounds, as no loss leaves a hospital under differential privacy"
-    caption = f"How each fold went; kept is {kept}."
+    caption = f"Status and rounds of the folds. The round kept is {kept}."
     return Table(heads, tuple(rows), caption)
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def print_results(result: Result, console: Console) -> None:
-    """Print, for every task, each arm beside the federated model, and each hospital's own model."""
+    """Print the arms of every task beside the federated model, and each hospital's own model."""
     for task in result.tasks:
         console.print(Text(f"{task}, held-out patients", style="bold"))
         console.print(_arm_table(result, task))
@@ -39,7 +39,7 @@ def print_results(result: Result, console: Console) -> None:
 
 
 def _arm_table(result: Result, task: str) -> Table:
-    """Mean and deviation over folds, interval and paired difference of every arm in the headline metric."""
+    """Table of a task's arms in the headline metric, with intervals and differences."""
     metric = metric_name(result.outcomes[task].metric)
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("Arm")
@@ -57,30 +57,30 @@ def _arm_table(result: Result, task: str) -> Table:
         )
         if arm == "federated":
             for run in result.planned:
-                told = result.private_headline(task, run)
+                private = result.private_headline(task, run)
                 paired = paired_text(run.paired.get(task))
-                table.add_row(run.name, spread_text(told), range_text(told), paired)
+                table.add_row(run.name, spread_text(private), range_text(private), paired)
     return table
 
 
 def _site_table(result: Result, task: str) -> Table:
-    """Each hospital's own model beside the federated one, on everyone's held-out patients; best first."""
+    """Table of each hospital's own model beside the federated one; best first."""
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("Hospital", overflow="ellipsis", no_wrap=True, max_width=40)
     for head in ("Labelled", "Own model", "Federated", "Gain"):
         table.add_column(head, justify="right", no_wrap=True, min_width=len(head))
-    for name, site in sorted(result.sites[task].items(), key=lambda each: -(each[1].local or -1)):
+    for name, site in sorted(result.sites[task].items(), key=lambda named: -(named[1].local or -1)):
         gain = None if site.local is None or site.federated is None else site.federated - site.local
         table.add_row(
             Text(name),
             f"{site.labelled:,}",
-            figure(site.local),
-            figure(site.federated),
+            score_text(site.local),
+            score_text(site.federated),
             MISSING if gain is None else signed_text(gain),
         )
     return table
 
 
-def figure(value: float | None) -> str:
+def score_text(value: float | None) -> str:
     """Format a score with three decimals, or as missing."""
     return MISSING if value is None or value != value else f"{value:.3f}"

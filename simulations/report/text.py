@@ -1,4 +1,4 @@
-"""What a result says, in sentences: findings, limits, and figures as they are printed."""
+"""Sentences of a result: findings, limits, and formatted figures."""
 
 from collections.abc import Iterator
 
@@ -17,27 +17,30 @@ MINUS = "\N{MINUS SIGN}"
 
 
 def spread_text(summary: MetricSummary | None) -> str:
-    """Mean and standard deviation over folds, as in `0.671 ± 0.021`."""
+    """Format mean and standard deviation over folds, as in `0.671 ± 0.021`."""
     if summary is None or summary.mean is None:
         return MISSING
     return f"{summary.mean:.3f}" if summary.sd is None else f"{summary.mean:.3f} ± {summary.sd:.3f}"
 
 
 def range_text(summary: MetricSummary | None) -> str:
-    """A 95% interval, as in `0.640 to 0.702`."""
+    """Format a 95% interval, as in `0.640 to 0.702`."""
     low, high = summary.interval if summary else (None, None)
     return MISSING if low is None or high is None else f"{low:.3f} to {high:.3f}"
 
 
 def difference_text(result: Result, task: str, arm: Arm) -> str:
-    """Federated minus an arm and its interval, as in `+0.097 (+0.070 to +0.121)`; empty for itself."""
+    """Federated minus an arm with its interval, as in `+0.097 (+0.070 to +0.121)`.
+
+    The federated arm itself has an empty text.
+    """
     if arm == "federated":
         return ""
     return paired_text(result.paired.get(task, {}).get(arm))
 
 
 def paired_text(paired: Difference | None) -> str:
-    """A difference and its interval; a dash where there is none."""
+    """Format a difference and its interval; a dash if there is none."""
     if paired is None or paired.difference is None:
         return MISSING
     text = signed_text(paired.difference)
@@ -47,12 +50,12 @@ def paired_text(paired: Difference | None) -> str:
 
 
 def signed_text(difference: float) -> str:
-    """A difference with its sign, as in `+0.097`; what rounds to nothing has a plus."""
+    """Format a difference with its sign, as in `+0.097`; 0 has a plus."""
     return f"{difference:+.3f}".replace("-0.000", "+0.000").replace("-", MINUS)
 
 
 def findings(result: Result, task: str) -> list[str]:
-    """One sentence for the federated model, and one each beside hospitals alone and pooled data."""
+    """Sentences about the federated model, hospitals alone, pooled data and the best baseline."""
     federated = result.headline(task, "federated")
     if federated is None or federated.mean is None:
         return ["The federated model has no score on held-out patients, so nothing can be said about it."]
@@ -72,7 +75,7 @@ def _findings(result: Result, task: str, mean: float, federated: MetricSummary) 
         ]
         sentence = f"A hospital alone reached {local.mean:.3f} on average"
         if pairs:
-            ahead = sum(federated > own for federated, own in pairs)
+            ahead = sum(federated > alone for federated, alone in pairs)
             sentence += (
                 f", and the federated model was ahead of {ahead} of {len(pairs)} hospitals' own models"
             )
@@ -94,7 +97,7 @@ def _findings(result: Result, task: str, mean: float, federated: MetricSummary) 
 
 
 def _judged(result: Result, task: str, arm: Arm) -> str:
-    """What the interval of the paired difference lets one say."""
+    """Judgement that the interval of the paired difference allows."""
     paired = result.paired.get(task, {}).get(arm)
     if paired is None or paired.low is None or paired.high is None:
         return ""
@@ -108,13 +111,13 @@ def _judged(result: Result, task: str, arm: Arm) -> str:
 
 
 def caveats(result: Result) -> list[str]:
-    """What this result does not show, in plain language."""
+    """Limits of a result, in plain language."""
     return list(_caveats(result))
 
 
 def _caveats(result: Result) -> Iterator[str]:
     yield (
-        "All hospitals were played on one machine. The training is that of a real federation, but its "
+        "All hospitals were simulated on one machine. The training is that of a real federation, but its "
         "network, its people and its hospitals' own policies were not part of it."
     )
     yield (
@@ -151,7 +154,7 @@ def _caveats(result: Result) -> Iterator[str]:
 
 
 def withheld_sentences(result: Result) -> list[str]:
-    """Which hospitals were too small to contribute to a preprocessing statistic."""
+    """Sentences that name hospitals too small to contribute to a preprocessing statistic."""
     return [
         f"{site} was left out of "
         + ", ".join(f"{statistic.replace('_', ' ')} ({count:,})" for statistic, count in counts.items())
@@ -161,5 +164,5 @@ def withheld_sentences(result: Result) -> list[str]:
 
 
 def count_text(number: int, thing: str) -> str:
-    """A number of things, as in `1 fold` and `21 hospitals`."""
+    """Format a number of things, as in `1 fold` and `21 hospitals`."""
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"

@@ -1,0 +1,90 @@
+"""Parts that the report's figures share: named rows, marks of scores, limits and chance."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from simulations.report.style import BLUE, GREY, INK, WIDE
+from simulations.results.schema import MetricSummary
+
+CHANCE = 0.5
+
+
+_NEAR_CHANCE = 0.58
+"""Lowest score from which a figure of rows begins at the score and not at chance."""
+
+
+def wide_figure(height: float) -> tuple[Figure, Axes]:
+    """Make a figure across the page with one panel; `height` is in inches."""
+    figure = Figure(figsize=(WIDE, height), layout="constrained")
+    return figure, figure.subplots()
+
+
+def name_rows(axes: Axes, names: Sequence[str]) -> None:
+    """Name the rows of a figure, the first row on top."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+
+
+def text_beside(axes: Axes, row: int, text: str, size: float | None = None) -> None:
+    """Write a text to the right of a row."""
+    axes.text(1.02, row, text, va="center", fontsize=size, transform=axes.get_yaxis_transform())
+
+
+def mark_summary(axes: Axes, at: float, summary: MetricSummary, colour: str, upright: bool = False) -> None:
+    """Mark interval, folds and mean of a score at a row, or upright at a horizontal position."""
+
+    def plot(scores: Sequence[float], form: str, **options: Any) -> None:
+        ends = [at] * len(scores)
+        axes.plot(*((ends, scores) if upright else (scores, ends)), form, **options)
+
+    low, high = summary.interval
+    if low is not None and high is not None:
+        plot([low, high], "-", color=colour, linewidth=2.2, solid_capstyle="round")
+    folds = [score for score in summary.per_fold if score is not None]
+    if len(folds) > 1:
+        stroke, size = ("_", 9) if upright else ("|", 7)
+        plot(folds, stroke, color=INK, markersize=size, markeredgewidth=0.8, alpha=0.55)
+    if summary.mean is not None:
+        plot([summary.mean], "o", color=colour, markersize=7.5, markeredgecolor="white", zorder=3)
+
+
+def summary_scores(summary: MetricSummary) -> list[float | None]:
+    """Mean, folds and interval of a score, all of which a figure has to show."""
+    return [summary.mean, *summary.per_fold, *summary.interval]
+
+
+def score_limits(
+    scores: Sequence[float | None], share: float, from_chance: bool = False
+) -> tuple[float, float]:
+    """Limits of an axis around all defined scores.
+
+    The margin is a `share` of their range.
+
+    An axis `from_chance` begins at chance if the lowest score is near it.
+    """
+    defined = [score for score in scores if score is not None]
+    low, high = min(defined), max(defined)
+    margin = max(share * (high - low), 0.01)
+    if from_chance and low < _NEAR_CHANCE:
+        low = min(low, CHANCE)
+    return max(0.0, low - margin), min(1.0, high + margin)
+
+
+def frame_rows(axes: Axes, names: Sequence[str], scores: Sequence[float | None], label: str) -> None:
+    """Name rows, set limits around their scores, and mark chance if it is in view."""
+    axes.set_xlim(score_limits(scores, 0.06, from_chance=True))
+    name_rows(axes, names)
+    if axes.get_xlim()[0] <= CHANCE <= axes.get_xlim()[1]:
+        axes.axvline(CHANCE, color=GREY, linewidth=0.8, linestyle="--", zorder=0)
+        axes.text(CHANCE, -0.6, "chance", fontsize=7.5, color=GREY, ha="center", va="bottom")
+    axes.set_xlabel(label)
+
+
+def mark_federated(axes: Axes, mean: float) -> None:
+    """Mark the federated arm's mean through all rows."""
+    axes.axvline(mean, color=BLUE, linewidth=0.7, linestyle=(0, (1, 2)), zorder=0)
