@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import ValidationError
 
-from common.errors import InputError
+from common.errors import MissingFileError, OptionError, invalid_content
 from simulations.results.schema import Result as Record
 
 if TYPE_CHECKING:
@@ -49,13 +49,11 @@ class Result:
         try:
             return cls(Record.read(place))
         except FileNotFoundError:
-            raise InputError(
+            raise MissingFileError(
                 str(place), "there is no such file", "name the result.json of a simulation"
             ) from None
         except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"]) or "the whole file"
-            raise InputError(f"{place}, {where}", first["msg"], "simulate again") from None
+            raise invalid_content(str(place), error, "simulate again") from None
 
     def to_json(self, path: Path | str) -> None:
         """Write `result.json`, whole or not at all."""
@@ -129,7 +127,7 @@ class Result:
 
     def _task(self, task: str | None) -> str:
         if task is not None and task not in self.record.tasks:
-            raise InputError(f"task {task}", "is not in this result", f"use one of {', '.join(self.tasks)}")
+            raise OptionError(f"task {task}", "is not in this result", f"use one of {', '.join(self.tasks)}")
         return self.tasks[0] if task is None else task
 
     def _plots(self, task: str) -> dict[str, Callable[[], "Plot | None"]]:

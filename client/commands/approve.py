@@ -16,7 +16,7 @@ from common.agreement.agreement import FILE_NAME, Agreement
 from common.agreement.bundle import PACKAGE
 from common.agreement.folder import copy_agreement
 from common.agreement.loading import load_agreement
-from common.errors import InputError, StateError
+from common.errors import ApprovalError, InputError, InvalidContentError, StateError
 from common.families.registry import family_of
 from common.files import sync_folder, write_whole
 from common.privacy.accounting import Release
@@ -59,11 +59,11 @@ def read_proposal(home: Home, source: Path) -> Proposal:
     file = folder / FILE_NAME if source.is_dir() else source
     federation, site = load_agreement(file), parse_site_file(home.folder)
     if site.name not in {participant.name for participant in federation.participants}:
-        raise InputError(
+        raise InvalidContentError(
             str(file), f"does not name {site.name} among its participants", "ask the coordinator to add it"
         )
     if site.approved is not None and site.approved != federation.digest:
-        raise InputError(
+        raise ApprovalError(
             f"{home.folder / 'site.toml'}, approved",
             "is the hash of another federation file",
             "change or remove it",
@@ -130,7 +130,7 @@ def approve(home: Home, proposal: Proposal) -> Approval:
     try:
         new.chmod(0o755)
         if copy_agreement(proposal.source, new).digest != federation.digest:
-            raise InputError(str(proposal.source), "changed meanwhile", "approve it again")
+            raise ApprovalError(str(proposal.source), "changed meanwhile", "approve it again")
         write_whole(new / APPROVAL_FILE, approval.model_dump_json(indent=2).encode() + b"\n")
         old = home.folder / BEFORE
         if target.exists():

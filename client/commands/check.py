@@ -6,7 +6,7 @@ from client.families.registry import reader_named, reader_of
 from client.site_folder.places import Home, read_approval
 from client.site_folder.site_file import read_site_file
 from common.agreement.loading import load_agreement
-from common.errors import InputError, Refusal, refusal_text
+from common.errors import ApprovalError, InputError, Refusal, refusal_text
 
 
 def check(home: Home) -> dict[str, Any]:
@@ -17,7 +17,7 @@ def check(home: Home) -> dict[str, Any]:
     """
     approval, federation = read_approval(home), load_agreement(home.agreement)
     if approval.federation != federation.digest:
-        raise InputError(str(home.agreement), "is not the file that was approved", "approve it again")
+        raise ApprovalError(str(home.agreement), "is not the file that was approved", "approve it again")
     reader = reader_of(federation)
     problems: list[str] = []
     try:

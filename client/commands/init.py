@@ -11,7 +11,7 @@ from client.runtime.local_port import choose_port, require_usable
 from client.site_folder.keys import fingerprint, new_key, public_text, read_key, read_public_key
 from client.site_folder.places import Connection, Home, read_connection
 from client.site_folder.site_file import SITE_FILE, parse_site_file
-from common.errors import InputError
+from common.errors import IntegrityError, OptionError, StateError, UnreadableFileError
 from common.files import write_whole
 
 SKELETON = """\
@@ -78,12 +78,12 @@ def initialise(
     try:
         connection = Connection(coordinator=coordinator, port=_port(home, port))
     except ValidationError:
-        raise InputError("--coordinator", "is not HOST:PORT", "write it like fl.example.org:9092") from None
+        raise OptionError("--coordinator", "is not HOST:PORT", "write it like fl.example.org:9092") from None
     if not 0 < connection.coordinator_port < 65536:
-        raise InputError("--coordinator", "has no such port", "write it like fl.example.org:9092")
+        raise OptionError("--coordinator", "has no such port", "write it like fl.example.org:9092")
     certificate = _certificate(authority)
     if not name or len(name) > 120 or not name.isprintable():
-        raise InputError("--name", "is empty, too long or not printable", "use the hospital's name")
+        raise OptionError("--name", "is empty, too long or not printable", "use the hospital's name")
     _require_no_contradiction(home, name, connection, certificate)
     (home.folder / "keys").mkdir(parents=True, exist_ok=True)
     (home.folder / "keys").chmod(0o700)
@@ -106,7 +106,7 @@ def initialise(
             write_whole(path, content)
             new_files.append(path)
     if fingerprint(read_public_key(home.public_key)) != fingerprint(public):
-        raise InputError(
+        raise IntegrityError(
             str(home.public_key), "does not belong to the node key", "remove it and run this again"
         )
     return InitReport(tuple(new_files), tuple(kept_files), fingerprint(public), connection.port)
@@ -125,7 +125,7 @@ def _certificate(path: Path) -> bytes:
     try:
         ssl.create_default_context(cadata=content.decode("ascii"))
     except (ssl.SSLError, UnicodeDecodeError):
-        raise InputError(
+        raise UnreadableFileError(
             str(path), "holds no certificate in PEM form", "ask the coordinator for ca.crt"
         ) from None
     return content
@@ -134,11 +134,11 @@ def _certificate(path: Path) -> bytes:
 def _require_no_contradiction(home: Home, name: str, connection: Connection, certificate: bytes) -> None:
     remedy = "change or remove it yourself; nothing is overwritten"
     if (home.folder / SITE_FILE).exists() and parse_site_file(home.folder).name != name:
-        raise InputError(str(home.folder / SITE_FILE), "has another name", remedy)
+        raise StateError(str(home.folder / SITE_FILE), "has another name", remedy)
     if home.connection.exists() and read_connection(home).coordinator != connection.coordinator:
-        raise InputError(str(home.connection), "names another coordinator", remedy)
+        raise StateError(str(home.connection), "names another coordinator", remedy)
     if home.connection.exists() and read_connection(home).port != connection.port:
         what = f"names another local port, {read_connection(home).port}"
-        raise InputError(str(home.connection), what, remedy)
+        raise StateError(str(home.connection), what, remedy)
     if home.authority.exists() and home.authority.read_bytes() != certificate:
-        raise InputError(str(home.authority), "is another certificate", remedy)
+        raise StateError(str(home.authority), "is another certificate", remedy)

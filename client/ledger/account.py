@@ -15,7 +15,7 @@ from client.ledger.heads import head_paths
 from client.ledger.ledger import LEDGER, Ledger, acknowledge
 from client.site_folder.policy import Policy
 from client.site_folder.site_file import parse_site_file
-from common.errors import REMEDIES, InputError, Refusal, RefusalCode
+from common.errors import REMEDIES, MachineError, Refusal, RefusalCode, StateError
 from common.privacy.accounting import Release, Spend, epsilon_within, merged, spend
 
 MOST_ROUNDS = 10_000
@@ -149,7 +149,7 @@ def acknowledge_loss(folder: Path, note: str) -> None:
     parse_site_file(folder)
     if _is_absent(folder) and not _has_trace(folder):
         what = "there is no privacy ledger yet, and no trace of an earlier one"
-        raise InputError(str(folder / LEDGER), what, "there is nothing to acknowledge")
+        raise StateError(str(folder / LEDGER), what, "there is nothing to acknowledge")
     with _explaining(folder):
         acknowledge(folder, note)
 
@@ -172,7 +172,7 @@ def _explaining(folder: Path) -> Iterator[None]:
         if refusal.code != RefusalCode.LEDGER_UNAVAILABLE:
             raise
         what = f"the privacy ledger cannot be used just now ({_reason(refusal.__cause__)})"
-        raise InputError(str(folder / LEDGER), what, REMEDIES[refusal.code]) from None
+        raise MachineError(str(folder / LEDGER), what, REMEDIES[refusal.code]) from None
 
 
 def _is_absent(folder: Path) -> bool:

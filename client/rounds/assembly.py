@@ -15,7 +15,7 @@ from client.site_folder.site_file import SITE_FILE, SiteFile, read_site_file
 from client.training.device import Device, DeviceError, open_device
 from client.training.loss import patient_loss
 from common.agreement.federation import Federation, load
-from common.errors import InputError, Refusal, RefusalCode
+from common.errors import InputError, InvalidContentError, Refusal, RefusalCode
 from common.models.federated import FederatedModel
 from common.models.graphs import Prior, load_prior
 from common.models.registry import initial_model
@@ -137,7 +137,7 @@ def assemble_site(sources: SiteSources, agreement: SharedAgreement) -> Site:
 def _require_no_folds_with_privacy(file: SiteFile, folder: Path) -> None:
     if file.policy.demands_privacy and file.fold is not None:
         what = "lets a coordinator choose patients, which the policy's demand for privacy does not go with"
-        raise InputError(f"{folder / SITE_FILE}, fold", what, "remove it: folds are for simulations")
+        raise InvalidContentError(f"{folder / SITE_FILE}, fold", what, "remove it: folds are for simulations")
 
 
 def _device(file: SiteFile, sources: SiteSources) -> Device:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from common.errors import InputError
+from common.errors import InputError, MachineError
 
 LONGEST_S = 120.0
 """For such a process to answer: a driver in trouble may take for ever."""
@@ -35,13 +35,13 @@ def ask(folder: Path, environment: Mapping[str, str]) -> dict[str, Any]:
         )
     except subprocess.TimeoutExpired:
         what = f"the training process says nothing for {LONGEST_S:g} seconds"
-        raise InputError(
+        raise MachineError(
             "python", what, "look at the load, and at the driver of a GPU if there is one"
         ) from None
     if run.returncode:
         last = run.stderr.strip().splitlines()[-1:] or ["it said nothing"]
         what = f"the training process cannot start: {last[0]}"
-        raise InputError("python", what, "install consilium again in its venv")
+        raise MachineError("python", what, "install consilium again in its venv")
     told: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
     return told
 
@@ -53,7 +53,7 @@ def require_device(folder: Path, environment: Mapping[str, str]) -> None:
         InputError: if it is not, or if the process that trains cannot start.
     """
     if (objection := ask(folder, environment)["objection"]) is not None:
-        raise InputError(**objection)
+        raise MachineError(**objection)
 
 
 def found(folder: Path) -> dict[str, Any]:

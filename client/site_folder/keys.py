@@ -11,7 +11,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from common.errors import InputError
+from common.errors import InputError, MissingFileError, UnreadableFileError
 
 PrivateKey = ec.EllipticCurvePrivateKey
 
@@ -45,7 +45,7 @@ def read_key(path: Path) -> PrivateKey:
     try:
         key = serialization.load_ssh_private_key(path.read_bytes(), None)
     except FileNotFoundError:
-        raise InputError(str(path), "there is no node key", "run `consilium site init` first") from None
+        raise MissingFileError(str(path), "there is no node key", "run `consilium site init` first") from None
     except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: it has a password
         key = None
     if not isinstance(key, PrivateKey) or not isinstance(key.curve, ec.SECP384R1):
@@ -62,7 +62,9 @@ def read_public_key(path: Path) -> PublicKey:
     try:
         key = serialization.load_ssh_public_key(path.read_bytes())
     except FileNotFoundError:
-        raise InputError(str(path), "there is no such file", "name the hospital's node_key.pub") from None
+        raise MissingFileError(
+            str(path), "there is no such file", "name the hospital's node_key.pub"
+        ) from None
     except (ValueError, UnsupportedAlgorithm):
         key = None
     if not isinstance(key, PublicKey) or not isinstance(key.curve, ec.SECP384R1):
@@ -71,7 +73,7 @@ def read_public_key(path: Path) -> PublicKey:
 
 
 def _unusable(path: Path) -> InputError:
-    return InputError(
+    return UnreadableFileError(
         str(path), "is not an unencrypted ECDSA key on P-384 in OpenSSH form", "put the right key back"
     )
 

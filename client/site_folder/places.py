@@ -7,7 +7,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.agreement.agreement import FILE_NAME, PATIENTS
-from common.errors import InputError, invalid_content
+from common.errors import MissingFileError, invalid_content
 
 APPROVAL_FILE = "approval.json"
 
@@ -145,6 +145,6 @@ def _read(path: Path, kind: type[Kept], remedy: str) -> Kept:
     try:
         return kind.model_validate_json(path.read_bytes())
     except FileNotFoundError:
-        raise InputError(str(path), "there is no such file", remedy) from None
+        raise MissingFileError(str(path), "there is no such file", remedy) from None
     except ValidationError as error:
         raise invalid_content(str(path), error, remedy) from None

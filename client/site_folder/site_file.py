@@ -8,7 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from client.site_folder.policy import Policy
 from common.agreement.agreement import Agreement
-from common.errors import InputError, invalid_content
+from common.errors import (
+    ApprovalError,
+    InvalidContentError,
+    MissingFileError,
+    UnreadableFileError,
+    invalid_content,
+)
 
 SITE_FILE = "site.toml"
 
@@ -55,10 +61,10 @@ def parse_site_file(folder: Path) -> SiteFile:
     try:
         return SiteFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
-        raise InputError(str(path), "there is no such file", "name a site folder") from None
+        raise MissingFileError(str(path), "there is no such file", "name a site folder") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         what = f"cannot be read as TOML ({type(error).__name__})"
-        raise InputError(str(path), what, "correct it") from None
+        raise UnreadableFileError(str(path), what, "correct it") from None
     except ValidationError as error:
         raise invalid_content(str(path), error) from None
 
@@ -74,22 +80,24 @@ def read_site_file(folder: Path, federation: Agreement) -> SiteFile:
     tables = federation.tables
     for table in federation.required_tables:
         if table not in site.tables:
-            raise InputError(f"{path}, tables", f"there is no {table} table", f'add {table} = "FILE"')
+            raise InvalidContentError(
+                f"{path}, tables", f"there is no {table} table", f'add {table} = "FILE"'
+            )
     for table in (*site.tables, *site.columns):
         if table not in tables:
             what = "is not a table of the federation file"
-            raise InputError(f"{path}, {table}", what, "remove or rename it")
+            raise InvalidContentError(f"{path}, {table}", what, "remove or rename it")
     for table, own in site.columns.items():
         if unknown := set(own) - tables[table]:
             what = "is not a column of the federation file"
-            raise InputError(f"{path}, columns.{table}.{min(unknown)}", what, "remove or rename it")
+            raise InvalidContentError(f"{path}, columns.{table}.{min(unknown)}", what, "remove or rename it")
     if site.approved is not None and site.approved != federation.digest:
-        raise InputError(
+        raise ApprovalError(
             f"{path}, approved",
             "the federation file is not the one this hospital approved",
             "review the new federation file and approve its hash",
         )
     if site.precision != "float32" and federation.privacy is not None:
         what = f"{site.precision} is too coarse for gradients that privacy clips exactly"
-        raise InputError(f"{path}, precision", what, 'set it to "float32", or remove it')
+        raise InvalidContentError(f"{path}, precision", what, 'set it to "float32", or remove it')
     return site

@@ -26,7 +26,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from common.agreement.settings import Wire
-from common.errors import InputError, Refusal, RefusalCode
+from common.errors import MachineError, Refusal, RefusalCode
 from common.files import read_private, write_whole
 from common.messages.compression import Update, decode, encode, flatten, largest_entry
 from common.messages.exchange import ModelRequest
@@ -130,7 +130,7 @@ def _keep(path: Path, series: Series, round_: int, before: Update, after: Update
         write_whole(path, save({"before": before, "after": after, "told": named}), 0o600)
     except OSError as error:
         what = f"cannot be written ({type(error).__name__})"
-        raise InputError(str(path), what, "make room and give this user the folder") from None
+        raise MachineError(str(path), what, "make room and give this user the folder") from None
 
 
 def _hash(before: Update, after: Update) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from client.data.inspection import read_cohort
 from common.agreement.federation import FILE_NAME, Federation, load
-from common.errors import InputError
+from common.errors import OptionError
 from common.patients.batch import PatientBatch
 from common.patients.preprocessing import combine, site_statistics
 from simulations.audit.membership import FEWEST, Targets, lira_scores, loss_scores, mean_losses, train_targets
@@ -58,11 +58,11 @@ class Request:
         least = (("patients", FEWEST_PATIENTS), ("models", FEWEST), ("canaries", FEWEST_CANARIES))
         for option, few in least:
             if getattr(self, option) < few:
-                raise InputError(f"--{option}", "is too small for any figure", f"use {few} or more")
+                raise OptionError(f"--{option}", "is too small for any figure", f"use {few} or more")
         if not 0 < self.delta < 1:
-            raise InputError("--delta", "is no probability that can be missed", "use one such as 1e-3")
+            raise OptionError("--delta", "is no probability that can be missed", "use one such as 1e-3")
         if any(not 0 < epsilon < np.inf for epsilon in self.epsilons):
-            raise InputError("--epsilon", "is not a positive number", "use numbers such as 8 and 1")
+            raise OptionError("--epsilon", "is not a positive number", "use numbers such as 8 and 1")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from client.training.local import train
 from client.training.round import Round
 from common.agreement.federation import Federation
 from common.agreement.settings import Privacy
-from common.errors import InputError
+from common.errors import OptionError
 from common.models.federated import FederatedModel
 from common.patients.batch import PatientBatch
 from common.privacy.accounting import spend
@@ -62,7 +62,7 @@ def with_epsilon(federation: Federation, epsilon: float, delta: float, members: 
     try:
         privacy = plan_noise(epsilon, federation.training.rounds, proposed)
     except ValueError as error:
-        raise InputError(f"--epsilon {epsilon:g}", str(error), "ask for a larger one") from None
+        raise OptionError(f"--epsilon {epsilon:g}", str(error), "ask for a larger one") from None
     agreed = with_privacy(federation, privacy)
     check_agreement(agreed)
     return TrainingSetup(agreed, claimed(agreed))

@@ -11,7 +11,7 @@ from typing import assert_never
 import numpy as np
 from torch import Tensor
 
-from common.errors import InputError
+from common.errors import InvalidContentError, OptionError
 from common.evaluation.predictions import ClassPrediction, LabelPrediction, Prediction
 from common.evaluation.survival import survival_labels
 from common.patients.batch import PatientBatch
@@ -63,7 +63,7 @@ def fit_predict(
         InputError: if the arm is not for the task, or the training patients lack the outcome.
     """
     if arm not in applicable(task):
-        raise InputError(
+        raise OptionError(
             f"baseline {arm}", f"is not for task {task.name}", f"use {', '.join(applicable(task))}"
         )
     known = train.labelled[task.name]
@@ -71,7 +71,9 @@ def fit_predict(
     train = train.select(known.all(dim=1) if timed else known.any(dim=1))
     labels, labelled = train.labels[task.name], train.labelled[task.name]
     if not labelled.any(dim=0).all() or (timed and not labels[:, 1].any()):
-        raise InputError(f"task {task.name}", "no training patient has an outcome", "leave its baselines out")
+        raise InvalidContentError(
+            f"task {task.name}", "no training patient has an outcome", "leave its baselines out"
+        )
     tables = design(train, test) if arm == "forest" else reduced_design(train, test, seed)
     if arm == "mlp":
         return perceptron(task, tables, labels, labelled, prepared, seed)

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from common.errors import InputError
+from common.errors import MissingFileError, OptionError
 from simulations.cohorts.sources import default_data, is_known, write_cohort
 
 if TYPE_CHECKING:
@@ -168,7 +168,9 @@ def _opened(folder: Path, sized: bool, out: Path | str | None) -> CohortFolder:
 
     if sized or out is not None:
         what = "is a folder, whose cohort is as it is"
-        raise InputError(str(folder), what, "leave hospitals, patients and out away, or name a cohort")
+        raise OptionError(str(folder), what, "leave hospitals, patients and out away, or name a cohort")
     if not (folder / FILE_NAME).is_file():
-        raise InputError(str(folder), f"holds no {FILE_NAME}", "name a cohort, or a folder that has one")
+        raise MissingFileError(
+            str(folder), f"holds no {FILE_NAME}", "name a cohort, or a folder that has one"
+        )
     return CohortFolder(folder.resolve().name, folder, Origin(str(folder.resolve())))

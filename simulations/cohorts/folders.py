@@ -12,7 +12,7 @@ import tomli_w
 from client.data.tables import as_text
 from client.site_folder.site_file import SITE_FILE, SiteFile
 from common.agreement.federation import OUTCOMES
-from common.errors import InputError
+from common.errors import MissingFileError
 
 ID = "patient"
 
@@ -34,7 +34,7 @@ def find_sites(folder: Path) -> list[Path]:
     """
     sites = sorted(path.parent for path in folder.glob(f"*/{SITE_FILE}"))
     if not sites:
-        raise InputError(
+        raise MissingFileError(
             str(folder), "holds no site folder", f"name a folder whose sub-folders have a {SITE_FILE}"
         )
     return sites

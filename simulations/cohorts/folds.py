@@ -8,7 +8,7 @@ from client.data.outcomes import folds
 from client.data.tables import read_table
 from client.site_folder.site_file import SITE_FILE, SiteFile, read_site_file
 from common.agreement.federation import OUTCOMES, Federation
-from common.errors import InputError
+from common.errors import InvalidContentError
 from simulations.cohorts.folders import pool_sites
 from simulations.cohorts.patients import hold_out
 
@@ -29,7 +29,7 @@ def with_folds(
     if any(file.fold for file in files):
         if not all(file.fold for file in files):
             remedy = "name it in every site or in none, to have folds drawn"
-            raise InputError(
+            raise InvalidContentError(
                 str(sites[0].parent), f"some {SITE_FILE} name a fold column and some do not", remedy
             )
         published: set[int] = set()
@@ -37,7 +37,7 @@ def with_folds(
             published |= _published(site, file)
         if not published:
             remedy = f"fill the column that fold names in {SITE_FILE}, or drop the key and have folds drawn"
-            raise InputError(str(sites[0].parent), "no site holds a patient out in any fold", remedy)
+            raise InvalidContentError(str(sites[0].parent), "no site holds a patient out in any fold", remedy)
         return list(sites), tuple(sorted(published))
     last = [
         read_cohort(site, federation).batch.labels[federation.tasks[0].name][:, -1].tolist() for site in sites

@@ -6,7 +6,7 @@ Loprinzi et al., J Clin Oncol 1994; the table that comes with lifelines.
 from pathlib import Path
 
 from common.agreement.modalities import Modality, Plausible
-from common.errors import InputError
+from common.errors import MissingDependencyError
 from common.tasks.survival import SurvivalTask
 from simulations.cohorts.patients import FOLD, Patients, hold_out, write_patients
 
@@ -51,7 +51,9 @@ def write_lung(out: Path, seed: int) -> None:
 
     table = load_lung()
     if wanted := {"inst", "time", "status", "sex", *_RANGES} - set(table.columns):
-        raise InputError(f"lifelines lung, column {min(wanted)}", "is missing", "install lifelines 0.30")
+        raise MissingDependencyError(
+            f"lifelines lung, column {min(wanted)}", "is missing", "install lifelines 0.30"
+        )
     table.index = [f"lung-{place:03d}" for place in range(len(table))]
     patients = table["inst"].map(table["inst"].value_counts())
     named = table["inst"].map(lambda number: f"institution {number:02.0f}")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from common.agreement.federation import FILE_NAME, Federation, save
 from common.agreement.modalities import Modality
 from common.agreement.settings import Participant, PriorGraph
-from common.errors import InputError
+from common.errors import InputError, InvalidContentError, MissingFileError, StateError, UnreadableFileError
 from common.tasks.task import Task
 from simulations.cohorts.folders import folder_name, write_site
 
@@ -83,7 +83,7 @@ def write_patients(
 def refuse_occupied(out: Path) -> None:
     """Raise InputError if the folder holds a federation or sites already: theirs and ours would mix."""
     if (out / FILE_NAME).exists() or any(out.glob("*/site.toml")):
-        raise InputError(str(out), "already holds site folders", "name an empty folder, or delete this one")
+        raise StateError(str(out), "already holds site folders", "name an empty folder, or delete this one")
 
 
 def _columns(modality: Modality) -> list[str]:
@@ -153,13 +153,13 @@ def read_public_parquet(path: Path, columns: Sequence[str]) -> pd.DataFrame:
 
 def _unreadable(path: Path, error: Exception) -> InputError:
     if isinstance(error, FileNotFoundError):
-        return InputError(str(path), "there is no such file", _REMEDY)
-    return InputError(str(path), f"cannot be read ({type(error).__name__})", "fetch it again")
+        return MissingFileError(str(path), "there is no such file", _REMEDY)
+    return UnreadableFileError(str(path), f"cannot be read ({type(error).__name__})", "fetch it again")
 
 
 def _with_columns(path: Path, frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     if missing := [column for column in columns if column not in frame.columns]:
-        raise InputError(
+        raise InvalidContentError(
             f"{path}, column {missing[0]}", "is missing", "use the layout this cohort was published in"
         )
     return frame

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from common.errors import InputError
+from common.errors import OptionError
 
 
 @dataclass(frozen=True)
@@ -116,4 +116,4 @@ def source_of(name: str) -> CohortSource:
         if source.has(name):
             return source
     names = ", ".join(source.name for source in _SOURCES.values())
-    raise InputError(f"cohort {name}", "is not known", f"use one of {names}, or a folder")
+    raise OptionError(f"cohort {name}", "is not known", f"use one of {names}, or a folder")

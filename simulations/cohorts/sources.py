@@ -6,7 +6,7 @@ Modules of sources are imported when a cohort is written: the command line must 
 import os
 from pathlib import Path
 
-from common.errors import InputError
+from common.errors import MissingFileError, OptionError
 from simulations.cohorts.registry import CohortRequest, CohortSource, register_source, source_of, sources
 
 DATA_VARIABLE = "CONSILIUM_DATA"
@@ -55,7 +55,7 @@ def write_cohort(
     if (hospitals or patients) and not (is_known(cohort) and source_of(cohort).is_sizable):
         names = " or ".join(f"`{source.name}`" for source in sources() if source.is_sizable)
         what = "are numbers of synthetic hospitals"
-        raise InputError("--hospitals and --patients", what, f"use them with the cohort {names}")
+        raise OptionError("--hospitals and --patients", what, f"use them with the cohort {names}")
     source = source_of(cohort)
     request = CohortRequest(cohort, _data(source, cohort, data), seed, hospitals, patients)
     source.write(request, out)
@@ -66,11 +66,11 @@ def _data(source: CohortSource, cohort: str, data: Path | None) -> Path | None:
     if not source.needs_data:
         return None
     if data is None:
-        raise InputError(
+        raise OptionError(
             f"cohort {cohort}", "needs the public data", f"name their folder: --data or {DATA_VARIABLE}"
         )
     if not data.is_dir():
-        raise InputError(str(data), "there is no such folder", f"correct --data or {DATA_VARIABLE}")
+        raise MissingFileError(str(data), "there is no such folder", f"correct --data or {DATA_VARIABLE}")
     return data
 
 

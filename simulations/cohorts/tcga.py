@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from common.agreement.modalities import Modality, Plausible
-from common.errors import InputError
+from common.errors import InvalidContentError, OptionError
 from common.tasks.response import ResponseTask
 from common.tasks.survival import SurvivalTask
 from common.tasks.task import Task
@@ -101,11 +101,11 @@ def write_tcga(data: Path, out: Path, name: str) -> None:
     found = sorted(path.parent.name for path in (data / "tcga").glob("*/clinical.csv"))
     if not many and name not in found:
         remedy = f"use one of {', '.join(found)}" if found else "correct --data or CONSILIUM_DATA"
-        raise InputError(f"cohort tcga-{name}", "has no folder in the data's tcga", remedy)
+        raise OptionError(f"cohort tcga-{name}", "has no folder in the data's tcga", remedy)
     clinical = {cancer: _clinical(data, cancer, column, many) for cancer in (found if many else [name])}
     clinical = {cancer: table for cancer, table in clinical.items() if not table.empty}
     if not clinical:
-        raise InputError(
+        raise InvalidContentError(
             f"{data / 'tcga'}, column {column}", "no cancer has it", "use the data this set is made of"
         )
     patients = pd.concat(clinical.values())

@@ -13,7 +13,7 @@ from client.data.cohort import passport
 from client.data.inspection import inspect_cohort
 from client.site_folder.site_file import SITE_FILE
 from common.agreement.federation import FILE_NAME, Federation, load
-from common.errors import InputError
+from common.errors import InputError, MissingFileError
 from common.tasks.task import Task
 from simulations.cohorts.folders import find_sites
 from simulations.results.schema import MISSING
@@ -42,7 +42,7 @@ def _federation_file(folder: Path) -> Path:
     for path in (folder / FILE_NAME, folder.resolve().parent / FILE_NAME):
         if path.is_file():
             return path
-    raise InputError(
+    raise MissingFileError(
         str(folder), f"there is no {FILE_NAME} in this folder or in its parent", "name it with --federation"
     )
 

@@ -5,7 +5,7 @@ from functools import wraps
 from inspect import Parameter, signature
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-from common.errors import InputError
+from common.errors import OptionError
 from simulations.experiment.options import Options, described
 
 
@@ -52,7 +52,7 @@ def _settings(texts: Sequence[str]) -> dict[str, str]:
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals:
-            raise InputError(
+            raise OptionError(
                 f"--set {text}", "is not KEY=VALUE", "write for instance --set training.rounds=20"
             )
         settings[key] = value

@@ -19,7 +19,7 @@ from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
 
 from client.site_folder.outside import STATE_VARIABLE
-from common.errors import InputError
+from common.errors import OptionError, UnreachableError
 from simulations.engines.flower_internals import Run, load_client_app, run_on_ray, silence
 from simulations.engines.node import NodeConfig, answer
 from simulations.engines.process_pool import ONE_THREAD
@@ -125,11 +125,11 @@ def _join(address: str) -> None:
     where, remedy = f"--ray-address {address}", "start one with `ray start --head`, or correct the address"
     host, _, port = address.rpartition(":")
     if not _ADDRESS.fullmatch(address) or int(port) > _LAST_PORT:
-        raise InputError(where, "is not HOST:PORT", remedy)
+        raise OptionError(where, "is not HOST:PORT", remedy)
     try:  # where nobody listens, Ray tries for ten minutes
         socket.create_connection((host, int(port)), _PATIENCE_S).close()
     except OSError:
-        raise InputError(where, "nobody answers there", remedy) from None
+        raise UnreachableError(where, "nobody answers there", remedy) from None
     os.environ.update(_DEVICES)  # here Ray only asks whether to warn of it
     import ray
 
@@ -142,12 +142,12 @@ def _join(address: str) -> None:
             runtime_env=_actors(),
         )
     except (ConnectionError, ValueError):
-        raise InputError(where, "what answers there is no Ray cluster", remedy) from None
+        raise UnreachableError(where, "what answers there is no Ray cluster", remedy) from None
     except RuntimeError as error:
         if "mismatch" not in str(error):
             raise
         what = "the cluster has another version of Ray or Python"
-        raise InputError(where, what, "install the same ones on all its machines") from None
+        raise UnreachableError(where, what, "install the same ones on all its machines") from None
 
 
 def _stay_on_loopback(stay: bool) -> None:

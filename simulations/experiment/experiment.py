@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from common.agreement.federation import Federation
-from common.errors import InputError
+from common.errors import InputError, OptionError
 from common.evaluation.predictions import Prediction
 from common.models.federated import FederatedModel
 from common.models.registry import build_model
@@ -122,7 +122,7 @@ class Experiment:
         self._note_privacy()
         for fold in plan.folds:
             if not (self.hospitals.held_out_in == fold).any():
-                raise InputError(
+                raise OptionError(
                     f"--fold {fold}", "no patient is held out in that fold", "choose another fold"
                 )
 

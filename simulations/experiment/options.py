@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 import typer
 from typer.models import OptionInfo
 
-from common.errors import InputError
+from common.errors import OptionError
 from simulations.engines.names import Engine
 
 Setting = str | int | float | bool
@@ -126,13 +126,13 @@ class Options:
         for name, option in described():
             check_bounds(name, getattr(self, name), option)
         if self.engine not in (None, *get_args(Engine)):
-            raise InputError(
+            raise OptionError(
                 f"--engine {self.engine}", "is not an engine", f"use {', '.join(get_args(Engine))}"
             )
         if self.fold is not None and self.folds is not None:
-            raise InputError("--fold and --folds", "exclude each other", "give one of them")
+            raise OptionError("--fold and --folds", "exclude each other", "give one of them")
         if self.ray_address is not None and self.engine != "ray":
-            raise InputError("--ray-address", "says nothing without --engine ray", "add it")
+            raise OptionError("--ray-address", "says nothing without --engine ray", "add it")
 
     @property
     def changes(self) -> dict[str, str]:
@@ -179,8 +179,8 @@ def check_bounds(name: str, value: Any, option: OptionInfo) -> None:
         return
     where = f"--{name} {value}"
     if isinstance(value, bool) or not isinstance(value, int):
-        raise InputError(where, "is not a whole number", "give one")
+        raise OptionError(where, "is not a whole number", "give one")
     if option.min is not None and value < option.min:
-        raise InputError(where, f"is below {option.min:g}", "give a larger number")
+        raise OptionError(where, f"is below {option.min:g}", "give a larger number")
     if option.max is not None and value > option.max:
-        raise InputError(where, f"is above {option.max:g}", "give a smaller number")
+        raise OptionError(where, f"is above {option.max:g}", "give a smaller number")

@@ -9,7 +9,7 @@ from client.site_folder.outside import STATE_VARIABLE
 from client.site_folder.site_file import SITE_FILE, read_site_file
 from client.training.device import find_device
 from common.agreement.federation import FILE_NAME, Federation
-from common.errors import InputError
+from common.errors import InvalidContentError, MissingFileError, OptionError
 from server.aggregation.registry import require_registered
 from server.records.result import WEIGHTS
 from simulations.cohorts.cohort_folder import CohortFolder
@@ -76,7 +76,7 @@ def _chosen(held: tuple[int, ...], options: Options) -> tuple[int, ...]:
     if options.folds is None:
         return held
     if options.folds > len(held):
-        raise InputError(f"--folds {options.folds}", f"the cohort has {len(held)} folds", "ask for fewer")
+        raise OptionError(f"--folds {options.folds}", f"the cohort has {len(held)} folds", "ask for fewer")
     return held[: options.folds]
 
 
@@ -84,22 +84,22 @@ def _check_out(out: Path, cohort: Set[Path]) -> None:
     """Find out before training whether the result can be written, without touching this or another cohort."""
     for place in (out, *out.absolute().parents):
         if place.is_symlink() and not place.exists():
-            raise InputError(f"--out {out}", f"{place} is a link to nothing", "name another folder")
+            raise OptionError(f"--out {out}", f"{place} is a link to nothing", "name another folder")
     if out.resolve() in cohort:
-        raise InputError(f"--out {out}", "is a folder of the cohort", "name another folder")
+        raise OptionError(f"--out {out}", "is a folder of the cohort", "name another folder")
     there = next(place for place in (out, *out.absolute().parents) if place.exists())
     if not there.is_dir():
-        raise InputError(f"--out {out}", f"{there} is not a folder", "name a folder")
+        raise OptionError(f"--out {out}", f"{there} is not a folder", "name a folder")
     if not os.access(there, os.W_OK | os.X_OK):
-        raise InputError(f"--out {out}", f"{there} is not yours to write to", "name another folder")
+        raise OptionError(f"--out {out}", f"{there} is not yours to write to", "name another folder")
     for name in (RESULT, REPORT, WEIGHTS, FILE_NAME):
         if (out / name).is_dir():
-            raise InputError(f"--out {out}", f"its {name} is a folder", "remove it, or name another folder")
+            raise OptionError(f"--out {out}", f"its {name} is a folder", "remove it, or name another folder")
     if any(out.glob(f"*/{SITE_FILE}")):
-        raise InputError(f"--out {out}", "holds the site folders of a cohort", "name another folder")
+        raise OptionError(f"--out {out}", "holds the site folders of a cohort", "name another folder")
     if (out / FILE_NAME).exists() and not (out / RESULT).exists():
         what = f"holds a {FILE_NAME} that no {RESULT} belongs to"
-        raise InputError(f"--out {out}", what, "name another folder")
+        raise OptionError(f"--out {out}", what, "name another folder")
 
 
 def _check_participants(folder: Path, sites: Sequence[Path], federation: Federation) -> None:
@@ -109,12 +109,14 @@ def _check_participants(folder: Path, sites: Sequence[Path], federation: Federat
     for site, name in zip(sites, names, strict=True):
         if name not in participants:
             what = f"its name is not among the participants of {FILE_NAME}"
-            raise InputError(str(site / SITE_FILE), what, "correct the name, or add the participant")
+            raise InvalidContentError(str(site / SITE_FILE), what, "correct the name, or add the participant")
         if names.count(name) > 1:
-            raise InputError(str(site / SITE_FILE), "another site has the same name", "give each its own")
+            raise InvalidContentError(
+                str(site / SITE_FILE), "another site has the same name", "give each its own"
+            )
     if missing := [name for name in participants if name not in names]:
         what = f"participant {missing[0]} has no site folder"
-        raise InputError(str(folder / FILE_NAME), what, "add its folder, or remove the participant")
+        raise MissingFileError(str(folder / FILE_NAME), what, "add its folder, or remove the participant")
 
 
 def _engine(sites: Sequence[Path]) -> Engine:

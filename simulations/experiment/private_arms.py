@@ -13,7 +13,7 @@ from typing import cast
 from client.ledger.ledger import LEDGER, Ledger
 from common.agreement.federation import Federation
 from common.agreement.settings import Privacy
-from common.errors import InputError
+from common.errors import OptionError
 from common.privacy.accounting import merged, spend
 from common.privacy.guarantee import check_agreement
 from common.privacy.planning import plan_noise, with_privacy
@@ -79,7 +79,7 @@ def settled(
     """
     if not epsilons:
         if delta is not None:
-            raise InputError(
+            raise OptionError(
                 "--delta", "says nothing without --epsilon", "give a target, such as --epsilon 8"
             )
         federation = agreed.changed(dict(settings))
@@ -88,7 +88,7 @@ def settled(
     _check(epsilons, delta)
     if "privacy.noise_multiplier" in settings:
         what = "is what --epsilon decides"
-        raise InputError("--set privacy.noise_multiplier", what, "leave one of the two out")
+        raise OptionError("--set privacy.noise_multiplier", what, "leave one of the two out")
     declared = agreed.privacy is not None or "privacy.expected_batch_size" in settings
     proposal = agreed.model_copy(update={"privacy": agreed.privacy or _PROPOSED})
     stated = {} if delta is None else {"privacy.delta": repr(delta)}
@@ -101,10 +101,10 @@ def _check(epsilons: Sequence[float], delta: float | None) -> None:
     for epsilon in epsilons:
         if not 0 < epsilon < math.inf:
             what = "is not a positive number"
-            raise InputError(f"--epsilon {epsilon:g}", what, "give for instance --epsilon 8")
+            raise OptionError(f"--epsilon {epsilon:g}", what, "give for instance --epsilon 8")
     if delta is not None and not 0 < delta < 1:
         what = "is not between 0 and 1"
-        raise InputError(f"--delta {delta:g}", what, "give for instance --delta 0.001")
+        raise OptionError(f"--delta {delta:g}", what, "give for instance --delta 0.001")
 
 
 def _target(epsilon: float, changed: Federation, declared: bool) -> Target:
@@ -113,7 +113,7 @@ def _target(epsilon: float, changed: Federation, declared: bool) -> Target:
         privacy = plan_noise(epsilon, changed.training.rounds, changed.privacy)
     except ValueError as error:
         remedy = "raise it, or plan fewer rounds, fewer steps or less costly statistics"
-        raise InputError(f"--epsilon {epsilon:g}", str(error), remedy) from None
+        raise OptionError(f"--epsilon {epsilon:g}", str(error), remedy) from None
     federation = with_privacy(changed, privacy)
     check_agreement(federation)
     return Target(epsilon, federation, declared)

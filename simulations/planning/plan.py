@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
 from common.agreement.settings import Privacy
-from common.errors import InputError
+from common.errors import OptionError
 from common.privacy.accounting import BEYOND_BUDGETS, Spend, spend
 from common.privacy.planning import plan_noise, planned_releases
 
@@ -100,7 +100,7 @@ def _plan(target: float, question: Question, proposed: Privacy) -> Plan:
         remedy = "ask for a larger epsilon or delta" + (
             ", or for --statistics declared" if question.statistics == "noised" else ""
         )
-        raise InputError(f"--epsilon {target:g}", what, remedy) from None
+        raise OptionError(f"--epsilon {target:g}", what, remedy) from None
     privacy = least.model_copy(update={"noise_multiplier": rounded_up(least.noise_multiplier)})
     spent = spend(planned_releases(privacy, question.rounds), question.delta)
     earlier = [number for number in _curve_rounds(question.rounds) if number < question.rounds]
@@ -149,19 +149,19 @@ def _check(question: Question) -> None:
     for epsilon in question.epsilons:
         if not 0 < epsilon <= BEYOND_BUDGETS:
             what = f"is not above 0 and at most {BEYOND_BUDGETS:g}, beyond which nothing is protected"
-            raise InputError(f"--epsilon {epsilon:g}", what, "ask for one between 0.1 and 10")
+            raise OptionError(f"--epsilon {epsilon:g}", what, "ask for one between 0.1 and 10")
     if not 0 < question.delta < 1:
         remedy = f"take one well below 1 / patients, such as {suggested_delta(question.patients):g}"
-        raise InputError(f"--delta {question.delta:g}", "is not between 0 and 1", remedy)
+        raise OptionError(f"--delta {question.delta:g}", "is not between 0 and 1", remedy)
     if not 0 < question.sampling_rate <= 1:
         what = "is not a probability above 0"
-        raise InputError(f"--sampling-rate {question.sampling_rate:g}", what, "take one such as 0.1")
+        raise OptionError(f"--sampling-rate {question.sampling_rate:g}", what, "take one such as 0.1")
     if question.statistics not in get_args(Kind):
         what = "cannot be planned for"
-        raise InputError(f"--statistics {question.statistics}", what, f"use {' or '.join(get_args(Kind))}")
+        raise OptionError(f"--statistics {question.statistics}", what, f"use {' or '.join(get_args(Kind))}")
     if question.batch < 1:
         what = f"draws {question.batch:g} of {question.patients:,} patients in a step, fewer than one"
-        raise InputError(f"--sampling-rate {question.sampling_rate:g}", what, "take a larger rate")
+        raise OptionError(f"--sampling-rate {question.sampling_rate:g}", what, "take a larger rate")
 
 
 def suggested_delta(patients: int) -> float:

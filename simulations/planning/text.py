@@ -11,7 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from common.errors import InputError
+from common.errors import OptionError
 from simulations.planning.plan import Plan, Question, answer, epsilon_after, suggested_delta
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -30,7 +30,7 @@ def print_plans(question: Question, as_json: bool, out: Path | None) -> None:
         InputError: for facts that do not go together, or a figure of another format.
     """
     if out is not None and out.suffix not in FORMATS:
-        raise InputError(str(out), "is not a figure format", f"end its name in {' or '.join(FORMATS)}")
+        raise OptionError(str(out), "is not a figure format", f"end its name in {' or '.join(FORMATS)}")
     plans = answer(question)
     if out is not None:
         from simulations.planning.figure import write_figure

@@ -1,5 +1,6 @@
 """Errors say where, what and what to do, and tell programs their kind; refusals are codes."""
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,6 +47,22 @@ def test_every_kind_of_error_can_be_told_by_its_code_and_is_in_the_table(kind: t
     assert error.code is kind.code
     assert re.fullmatch(r"[a-z]+(-[a-z]+)*", error.code.value)
     assert f"| `{error.code}` | `{kind.__name__}`" in TABLE.read_text()
+
+
+PACKAGES = ("client", "common", "consilium", "server", "simulations")
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_error_is_of_a_kind_that_programs_can_tell(package: str) -> None:
+    """The base class is for plug-ins; a raise of the product says which kind of error it is."""
+    root = Path(errors.__file__).parents[1]
+    unkind = [
+        f"{path.relative_to(root)}:{node.lineno}"
+        for path in sorted((root / package).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "InputError"
+    ]
+    assert not unkind
 
 
 class Person(BaseModel):

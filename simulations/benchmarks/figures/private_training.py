@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
 
-from common.errors import InputError
+from common.errors import OptionError
 from simulations.benchmarks.figures.simulated import run_cohort
 from simulations.benchmarks.measuring.record import markdown, origin
 from simulations.experiment.options import Options
@@ -74,7 +74,7 @@ def run_all(cohorts: Sequence[str] | None, data: Path | None, out: Path) -> list
     chosen = [case for case in CASES if cohorts is None or case.cohort in cohorts]
     if unknown := set(cohorts or ()) - {case.cohort for case in CASES}:
         choices = ", ".join(dict.fromkeys(case.cohort for case in CASES))
-        raise InputError(min(unknown), "is not among the cohorts of this table", f"choose from {choices}")
+        raise OptionError(min(unknown), "is not among the cohorts of this table", f"choose from {choices}")
     return [(case, run_case(case, data, out)) for case in chosen]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from common.errors import InputError
+from common.errors import MachineError
 
 _PROC = Path("/proc")
 
@@ -26,7 +26,7 @@ def require_proc(command: str) -> None:
         InputError: on a system without /proc/PID/smaps_rollup.
     """
     if not (_PROC / "self" / "smaps_rollup").is_file():
-        raise InputError(command, "measures memory by Linux's /proc, which is not here", "run it on Linux")
+        raise MachineError(command, "measures memory by Linux's /proc, which is not here", "run it on Linux")
 
 
 def tree(pid: int) -> list[int]:

@@ -12,7 +12,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from common.agreement.federation import FILE_NAME, load, save
-from common.errors import InputError
+from common.errors import MissingDependencyError, OptionError
 from simulations.benchmarks.measuring.process_tree import require_proc
 from simulations.benchmarks.measuring.record import Figures, markdown
 from simulations.benchmarks.rounds.federated_run import MeasuredRun, run_measured
@@ -93,9 +93,9 @@ def run_rounds(
     require_proc("bench rounds")
     for engine in engines:
         if engine not in ENGINES:
-            raise InputError(f"--engine {engine}", "is not an engine", f"use {', '.join(ENGINES)}")
+            raise OptionError(f"--engine {engine}", "is not an engine", f"use {', '.join(ENGINES)}")
         if engine == "ray" and importlib.util.find_spec("ray") is None:
-            raise InputError("--engine ray", "Ray is not installed", 'install "consilium[ray]"')
+            raise MissingDependencyError("--engine ray", "Ray is not installed", 'install "consilium[ray]"')
     rows = []
     with TemporaryDirectory() as name:
         for count in sites:

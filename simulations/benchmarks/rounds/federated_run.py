@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from client.site_folder.outside import STATE_VARIABLE
-from common.errors import InputError
+from common.errors import StateError
 from simulations.benchmarks.measuring.process_tree import Watch, memory, processor_seconds
 from simulations.benchmarks.rounds.timed_app import NOTES
 from simulations.engines.process_pool import ONE_THREAD
@@ -89,7 +89,7 @@ def run_measured(cohort: Path, engine: str) -> MeasuredRun:
                 held.append(memory(process.pid))
                 ended.append(time.perf_counter() - began)
         if process.returncode != 0 or not exchanges:
-            raise InputError(f"the {engine} engine", "did not finish", "see its message above")
+            raise StateError(f"the {engine} engine", "did not finish", "see its message above")
         apps = _noted(out / NOTES)
     training = [index for index, exchange in enumerate(exchanges) if exchange[0] == "train"]
     return MeasuredRun(

@@ -10,7 +10,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from common.agreement.federation import FILE_NAME, load, save
-from common.errors import InputError
+from common.errors import OptionError
 from common.models.registry import build_model
 from simulations.benchmarks.measuring.process_tree import require_proc
 from simulations.benchmarks.measuring.record import Figures, markdown
@@ -101,7 +101,7 @@ def run_scale(
     """
     require_proc("bench scale")
     if engine not in ENGINES:
-        raise InputError(
+        raise OptionError(
             f"--engine {engine}", "is not one that is measured here", f"use {', '.join(ENGINES)}"
         )
     runs: dict[Size, list[MeasuredRun]] = {size: [] for size in wanted}
