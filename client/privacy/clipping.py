@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from common.models.federated import PartialModule
 
 ROUNDING = 1e-6
-"""By this share a clipped gradient is shorter than the limit, so that rounding never leaves it longer."""
+"""Share by which a clipped gradient is shorter than the limit, so that rounding never leaves it longer."""
 
 
 Layer = nn.Linear | nn.LayerNorm
@@ -29,7 +29,7 @@ Layer = nn.Linear | nn.LayerNorm
 
 @dataclass(frozen=True)
 class PerPatient:
-    """Gradients of one parameter per patient [R, *shape], or the two factors of their outer products [R, O], [R, I].
+    """Gradients of one parameter per patient [R, *shape], or their factors [R, O] and [R, I].
 
     They are those of the patients at `rows` [R] of the batch, or of all if None; the others' are 0.
     """
@@ -40,12 +40,12 @@ class PerPatient:
     factor: Tensor | None = None
 
     def norms(self) -> Tensor:
-        """[R] float64: neither a square nor the product of a large and a small factor leaves its range."""
+        """Return norms [R] in float64, whose range neither a square nor a product of factors leaves."""
         norms = _norms(self.gradients)
         return norms if self.factor is None else norms * _norms(self.factor)
 
     def formed(self, patients: int) -> Tensor:
-        """[B, *shape], 0 for patients that the layer did not see."""
+        """Return gradients [B, *shape], 0 for patients that the layer did not see."""
         formed = self.gradients
         if self.factor is not None:
             formed = formed[:, :, None] * self.factor[:, None, :]
@@ -54,19 +54,19 @@ class PerPatient:
         return formed.new_zeros(patients, *formed.shape[1:]).index_copy_(0, self.rows, formed)
 
     def weighted_sum(self, weight: Tensor, spoilt: bool) -> Tensor:
-        """Sum over patients of weight [B] times gradient; if some are `spoilt`, those of weight 0 add nothing."""
-        own = weight if self.rows is None else weight[self.rows]
+        """Sum weight [B] times gradient over patients; with `spoilt`, those of weight 0 add nothing."""
+        weights = weight if self.rows is None else weight[self.rows]
         gradients, factor = self.gradients, self.factor
         if spoilt:  # 0 times infinity is not 0
-            gradients = _without(gradients, own)
-            factor = None if factor is None else _without(factor, own)
+            gradients = _without(gradients, weights)
+            factor = None if factor is None else _without(factor, weights)
         if factor is not None:
-            return ((gradients * own[:, None]).t() @ factor).flatten()
-        return own @ gradients.flatten(1)
+            return ((gradients * weights[:, None]).t() @ factor).flatten()
+        return weights @ gradients.flatten(1)
 
 
 class PatientGradients:
-    """Watches a model's linear and normalisation layers, and turns a loss per patient into clipped sums.
+    """Watch on a model's linear and normalisation layers that turns a loss per patient into clipped sums.
 
     Args:
         model: parameters that are trained lie in `nn.Linear` and `nn.LayerNorm` alone, patients first
@@ -74,11 +74,11 @@ class PatientGradients:
     """
 
     def __init__(self, model: nn.Module) -> None:
-        self._found: dict[Tensor, list[PerPatient]] = {}
-        self._first: list[Tensor] = []
+        self._gradients: dict[Tensor, list[PerPatient]] = {}
+        self._first_outputs: list[Tensor] = []
         self._rows: Tensor | None = None
         self._handles = []
-        self.parameters = [own for own in model.parameters() if own.requires_grad]
+        self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         for module in model.modules():
             if isinstance(module, PartialModule):
                 self._handles += [
@@ -86,9 +86,9 @@ class PatientGradients:
                     module.register_forward_hook(self._leave, always_call=True),
                 ]
             if isinstance(module, nn.Linear | nn.LayerNorm) and any(
-                own.requires_grad for own in module.parameters()
+                parameter.requires_grad for parameter in module.parameters()
             ):
-                self._handles.append(module.register_forward_hook(self._saw))
+                self._handles.append(module.register_forward_hook(self._keep_input))
 
     def close(self) -> None:
         """Stop watching."""
@@ -101,7 +101,7 @@ class PatientGradients:
     def _leave(self, part: PartialModule, inputs: tuple[Any, ...], output: object) -> None:
         self._rows = None
 
-    def _saw(self, layer: Layer, inputs: tuple[Tensor], output: Tensor) -> None:
+    def _keep_input(self, layer: Layer, inputs: tuple[Tensor], output: Tensor) -> None:
         """Keep a layer's input until the gradient of its output [R, ..., F] arrives."""
         if not output.requires_grad:
             return
@@ -110,30 +110,30 @@ class PatientGradients:
 
         def arrived(grad: Tensor) -> None:
             for part in _parts(layer, grad, *waiting.pop()):
-                self._found.setdefault(part.parameter, []).append(part)
+                self._gradients.setdefault(part.parameter, []).append(part)
 
         output.register_hook(arrived)
         if not inputs[0].requires_grad:
-            self._first.append(output)
+            self._first_outputs.append(output)
 
     def per_patient(self, loss: Callable[[], Tensor], patients: int) -> dict[Tensor, PerPatient]:
-        """Parameter -> its gradients of `loss`, one value per patient [B]; without those that the loss did not use."""
-        self._found, self._first = {}, []
+        """Return the gradients per patient of every parameter that `loss`, one value per patient [B], uses."""
+        self._gradients, self._first_outputs = {}, []
         try:
             total = loss().sum()
-            if self._first and total.requires_grad:
+            if self._first_outputs and total.requires_grad:
                 # No gradient is wanted beyond the layers that see the patients' values first.
-                torch.autograd.grad(total, self._first, allow_unused=True)
+                torch.autograd.grad(total, self._first_outputs, allow_unused=True)
             # A layer used twice has one gradient, the sum.
             return {
                 parameter: uses[0] if len(uses) == 1 else _added(uses, patients)
-                for parameter, uses in self._found.items()
+                for parameter, uses in self._gradients.items()
             }
         finally:
-            self._found, self._first = {}, []
+            self._gradients, self._first_outputs = {}, []
 
     def clipped_sum(self, loss: Callable[[], Tensor], patients: int, clip_norm: float) -> list[Tensor]:
-        """For every trained parameter the sum over patients of their gradients, each clipped to `clip_norm` as a whole.
+        """Sum gradients over patients, clipped to `clip_norm` per patient, for every trained parameter.
 
         A patient whose gradient is not finite adds nothing: a failure would tell of that patient.
 
@@ -153,14 +153,20 @@ class PatientGradients:
         spoilt = weight.device.type != "cpu" or not bool((weight > 0).all())
         sums: dict[Tensor, Tensor] = {}
         for part, parameters in joined:
-            pieces = part.weighted_sum(weight, spoilt).split([own.numel() for own in parameters])
-            sums |= {own: piece.view_as(own) for own, piece in zip(parameters, pieces, strict=True)}
-        return [sums[own] if own in sums else torch.zeros_like(own) for own in self.parameters]
+            pieces = part.weighted_sum(weight, spoilt).split([parameter.numel() for parameter in parameters])
+            sums |= {
+                parameter: piece.view_as(parameter)
+                for parameter, piece in zip(parameters, pieces, strict=True)
+            }
+        return [
+            sums[parameter] if parameter in sums else torch.zeros_like(parameter)
+            for parameter in self.parameters
+        ]
 
 
 @contextmanager
 def patient_gradients(model: nn.Module) -> Iterator[PatientGradients]:
-    """A `PatientGradients` that stops watching at the end."""
+    """Watch a model inside the context."""
     watching = PatientGradients(model)
     try:
         yield watching
@@ -169,7 +175,7 @@ def patient_gradients(model: nn.Module) -> Iterator[PatientGradients]:
 
 
 def _without(gradients: Tensor, weight: Tensor) -> Tensor:
-    """Gradients [R, ...], 0 for the patients of weight [R] 0."""
+    """Set gradients [R, ...] to 0 for the patients of weight [R] 0."""
     return gradients.masked_fill((weight == 0).view(-1, *[1] * (gradients.dim() - 1)), 0.0)
 
 
@@ -179,7 +185,7 @@ def _added(uses: list[PerPatient], patients: int) -> PerPatient:
 
 
 def _joined(parts: Iterable[PerPatient]) -> list[tuple[PerPatient, list[Tensor]]]:
-    """The formed gradients of the same patients side by side, for one product instead of many, and whose they are."""
+    """Put formed gradients of the same patients side by side, with their parameters, for one product."""
     single, formed = [], defaultdict(list)
     for part in parts:
         if part.factor is None:
@@ -199,16 +205,16 @@ def _norms(gradients: Tensor) -> Tensor:
 
 
 def _whole_norms(parts: Iterable[PerPatient], patients: int, device: torch.device) -> Tensor:
-    """[B] float64 norms of each patient's gradient over all parameters."""
+    """Return norms [B] in float64 of a patient's gradient over all parameters."""
     squares = torch.zeros(patients, dtype=torch.float64, device=device)
     for part in parts:
-        own = part.norms().square()
-        squares = squares + own if part.rows is None else squares.index_add(0, part.rows, own)
+        squared = part.norms().square()
+        squares = squares + squared if part.rows is None else squares.index_add(0, part.rows, squared)
     return squares.sqrt()
 
 
 def _moments(output: Tensor) -> tuple[Tensor, Tensor]:
-    """[R, ..., 1] mean and 1 / standard deviation that a layer normalisation has kept for its own backward pass."""
+    """Return mean and 1 / standard deviation [R, ..., 1], kept by a normalisation for its backward pass."""
     kept: Any = output.grad_fn
     mean: Tensor = kept._saved_result1
     scale: Tensor = kept._saved_result2
@@ -218,7 +224,7 @@ def _moments(output: Tensor) -> tuple[Tensor, Tensor]:
 def _parts(
     layer: Layer, grad: Tensor, given: Tensor, moments: tuple[Tensor, Tensor] | None, rows: Tensor | None
 ) -> Iterator[PerPatient]:
-    """The per-patient gradients of a layer's weight and bias from the gradient of its output and its input."""
+    """Yield the gradients per patient of a layer's weight and bias."""
     single = grad.dim() == 2
     flat = grad if single else grad.flatten(1, -2)
     if layer.bias is not None and layer.bias.requires_grad:
@@ -236,7 +242,10 @@ def _parts(
 
 
 def _summed_products(grad: Tensor, given: Tensor) -> Tensor:
-    """Per patient grad^T given, [R, T, O] and [R, T, I] -> [R, O, I]; BLAS is quicker with the narrower one first."""
+    """Return grad^T given per patient, [R, T, O] and [R, T, I] -> [R, O, I].
+
+    BLAS is quicker with the narrower factor first.
+    """
     if given.shape[2] < grad.shape[2]:
         return (given.transpose(1, 2) @ grad).transpose(1, 2)
     return grad.transpose(1, 2) @ given

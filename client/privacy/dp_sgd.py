@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 STEEP = 10.0
-"""Weights beyond this, which training hardly reaches, are computed with in float64.
+"""Weight beyond which training computes in float64.
 
 A product over a batch is rounded otherwise when a patient is gone, and steep weights make much of that: with random
 weights of size 1,000 the others' clipped gradients moved by 3.7 times the clip norm in float32, by nothing in float64.
@@ -41,7 +41,7 @@ weights of size 1,000 the others' clipped gradients moved by 3.7 times the clip 
 
 
 AT_ONCE = 64
-"""Patients whose gradients are computed together at most; larger Poisson samples are added up in parts."""
+"""Most patients whose gradients are computed together; larger Poisson samples are added up in parts."""
 
 
 def train_privately(
@@ -68,7 +68,9 @@ def train_privately(
     device, cuts = round_.device, round_.cuts
     # Both decided by the weights received, in which no patient has a part.
     linear = model.linear_forward() if privacy.learn == "linear" else None
-    precise = bool(torch.stack([own.detach().abs().max() for own in model.parameters()]).max() > STEEP)
+    precise = bool(
+        torch.stack([parameter.detach().abs().max() for parameter in model.parameters()]).max() > STEEP
+    )
     learnable = model.groups().learnable(privacy, absent)
     frozen = [parameter for name, parameter in model.named_parameters() if name not in learnable]
     for parameter in frozen:
@@ -144,7 +146,7 @@ def noisy_step(
     loss: Callable[[PatientBatch], Tensor],
     at_once: int = AT_ONCE,
 ) -> None:
-    """One step on the patients drawn, so many at once; with nobody drawn it is noise alone.
+    """Take one step on the patients drawn; with nobody drawn it is noise alone.
 
     Args:
         optimiser: of the parameters that `gradients` watches.
@@ -154,23 +156,23 @@ def noisy_step(
         at_once: patients whose gradients are computed together.
     """
     parts = torch.arange(len(drawn)).split(at_once)  # of nobody: one part without patients
-    for place, rows in enumerate(parts, start=1):
+    for number, rows in enumerate(parts, start=1):
         part = drawn.select(rows).to(gradients.parameters[0].device)
         sums = gradients.clipped_sum(partial(loss, part), len(part), optimiser.max_grad_norm)
-        for own, total in zip(gradients.parameters, sums, strict=True):
-            own.grad = total
-        optimiser.signal_skip_step(place < len(parts))
+        for parameter, total in zip(gradients.parameters, sums, strict=True):
+            parameter.grad = total
+        optimiser.signal_skip_step(number < len(parts))
         optimiser.step()
         optimiser.zero_grad()
 
 
 def _proximal(parameters: list[Parameter], weight: float) -> Callable[["DPOptimizer"], None]:
-    """Adds FedProx's pull towards the round's global weights, which no patient has a part in, to a noised gradient."""
-    anchor = [own.detach().clone() for own in parameters]
+    """Return a hook that adds FedProx's pull to a noised gradient; no patient has a part in the pull."""
+    anchor = [parameter.detach().clone() for parameter in parameters]
 
     def pull(optimiser: "DPOptimizer") -> None:
-        for own, fixed in zip(parameters, anchor, strict=True):
-            assert own.grad is not None
-            own.grad = own.grad + weight * (own.detach() - fixed)
+        for parameter, fixed in zip(parameters, anchor, strict=True):
+            assert parameter.grad is not None
+            parameter.grad = parameter.grad + weight * (parameter.detach() - fixed)
 
     return pull

@@ -1,6 +1,6 @@
-"""The optimiser of private steps: Opacus', with noise from the operating system.
+"""Optimiser of private steps: Opacus', with noise from the operating system.
 
-A module of its own, because Opacus takes longer to import than everything else that a hospital's process needs of us.
+Only private training imports this module, since Opacus takes longer to import than all else in a hospital's process.
 """
 
 import torch
@@ -16,7 +16,7 @@ BLOCK = 1 << 16
 
 
 class NoisyOptimiser(DPOptimizerFastGradientClipping):  # type: ignore[misc]
-    """Opacus' optimiser for clipped sums, with noise that nobody else can draw.
+    """Opacus' optimiser for clipped sums, with noise that nobody can draw again.
 
     The noise is drawn and added in float64 and the sum is then rounded, so that the low bits of a float32 normal number
     (Mironov 2012) are not there to be read.
@@ -32,21 +32,23 @@ class NoisyOptimiser(DPOptimizerFastGradientClipping):  # type: ignore[misc]
         self._secret = secret
 
     def accumulate(self) -> None:
-        """Move `p.grad`, a part's clipped sum, to `p.summed_grad`; Opacus' own copies it."""
-        for own in self.params:
-            own.summed_grad = own.grad if own.summed_grad is None else own.summed_grad + own.grad
-            own.grad = None  # or zero_grad would empty the sum too
+        """Move `p.grad`, a part's clipped sum, to `p.summed_grad`, without the copy that Opacus makes."""
+        for parameter in self.params:
+            parameter.summed_grad = (
+                parameter.grad if parameter.summed_grad is None else parameter.summed_grad + parameter.grad
+            )
+            parameter.grad = None  # or zero_grad would empty the sum too
 
     def add_noise(self) -> None:
-        """`p.grad` becomes the clipped sum plus normal noise of standard deviation noise_multiplier x clip_norm."""
+        """Set `p.grad` to the clipped sum plus noise of standard deviation noise_multiplier x clip_norm."""
         parameters = self.params
-        sizes = [own.numel() for own in parameters]
+        sizes = [parameter.numel() for parameter in parameters]
         noisy = self._normal(sum(sizes)).mul_(self.noise_multiplier * self.max_grad_norm)
         noisy = moved(noisy, parameters[0].device)
-        noisy += torch.cat([own.summed_grad.flatten() for own in parameters])
+        noisy += torch.cat([parameter.summed_grad.flatten() for parameter in parameters])
         rounded = noisy.to(parameters[0].dtype)
-        for own, part in zip(parameters, rounded.split(sizes), strict=True):
-            own.grad = part.view_as(own)
+        for parameter, part in zip(parameters, rounded.split(sizes), strict=True):
+            parameter.grad = part.view_as(parameter)
 
     def _normal(self, count: int) -> Tensor:
         blocks = [min(BLOCK, count - start) for start in range(0, count, BLOCK)]

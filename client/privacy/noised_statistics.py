@@ -26,7 +26,7 @@ from common.patients.batch import PatientBatch
 from common.patients.preprocessing import Array, bounds, moments_name, tasks_with_moments
 
 TOO_FEW = 5.0
-"""Standard deviations of its noise below which a count is taken for none.
+"""Standard deviations of noise below which a count is taken for 0.
 
 The mean is then known to a fifth of the half range. At three, every thousandth count of nobody would pass, and a mean
 known to a third of the half range says less than what is declared.
@@ -34,11 +34,11 @@ known to a third of the half range says less than what is declared.
 
 
 LEAST_VARIANCE = 0.01
-"""Of z: what a variance that noise has made smaller, or negative, is taken for."""
+"""Least variance of z, for a variance that noise has made smaller or negative."""
 
 
 def sensitivity(federation: Federation) -> float:
-    """The most, in Euclidean norm, that one patient can change the sum of `contributions`."""
+    """Return the Euclidean norm by which one patient can change the sum of `contributions` at most."""
     return math.sqrt(3 * _triples(federation))
 
 
@@ -100,7 +100,7 @@ def noised_statistics(
 
 
 def _summed(modality: Modality) -> tuple[NDArray[np.intp], Array, Array]:
-    """Places [C] of the columns that are summed, and their ends [C] after transform and clip."""
+    """Return indices [C] of the columns that are summed, and their ends [C] after transform and clip."""
     low, high = bounds(modality)
     chosen = (low < 0) | (high > 1)
     if modality.scale == "none":
@@ -109,7 +109,7 @@ def _summed(modality: Modality) -> tuple[NDArray[np.intp], Array, Array]:
 
 
 def _width(modality: Modality) -> int:
-    """Triples of a modality."""
+    """Return the number of triples of a modality."""
     columns = len(_summed(modality)[0])
     return columns if modality.node == "clinical" else min(columns, 1)
 
@@ -120,24 +120,24 @@ def _triples(federation: Federation) -> int:
 
 
 def _scaled(values: Tensor, low: Array, high: Array) -> Tensor:
-    """[P, C] in [-1, 1] float64; a limit on a patient must hold for any number, so not-a-number becomes 0."""
+    """Scale values [P, C] to [-1, 1] in float64; not-a-number becomes 0, since the limit must hold for it too."""
     center, half = torch.from_numpy((low + high) / 2), torch.from_numpy((high - low) / 2)
     return ((values.double() - center) / half).clamp(-1, 1).nan_to_num(0.0)
 
 
 def _mean_over(triples: Tensor) -> Tensor:
-    """[P, 3, C] -> [P, 3, 1]: each patient's mean over the columns observed."""
+    """Return a patient's mean over the columns observed, [P, 3, C] -> [P, 3, 1]."""
     return triples.sum(2, keepdim=True) / triples[:, :1].sum(2, keepdim=True).clamp(min=1)
 
 
 def _unscaled(noised: Array, low: Array, high: Array, least: float) -> Array:
-    """[3, C] sums in the columns' own units, of noised sums of z [3, C or 1]; 0 where the count is below `least`."""
+    """Return sums [3, C] in the columns' units from noised sums of z [3, C or 1]; 0 where few are counted."""
     count, total, squares = noised
-    known = count >= max(least, 1.0)
-    count = np.where(known, count, 1.0)
+    sufficient = count >= max(least, 1.0)
+    count = np.where(sufficient, count, 1.0)
     mean = (total / count).clip(-1, 1)
     variance = (squares / count - mean**2).clip(LEAST_VARIANCE, 1)
     center, half = (low + high) / 2, (high - low) / 2
     mean, variance = center + half * mean, half**2 * variance
     sums = np.stack(np.broadcast_arrays(count, count * mean, count * (variance + mean**2)))
-    return np.where(known, sums, 0.0)
+    return np.where(sufficient, sums, 0.0)

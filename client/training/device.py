@@ -1,6 +1,6 @@
-"""Where a hospital trains: the device that its `site.toml` asks for, how exactly, and with how many it is shared.
+"""Device on which a hospital trains: CPU or GPU, precision, and how many processes share it.
 
-Everything here is the hospital's own choice and no part of the federation file.
+All of it is the hospital's choice in `site.toml`, and no part of the federation file.
 """
 
 import logging
@@ -20,7 +20,7 @@ log = logging.getLogger("consilium.device")
 
 
 SHARED = 0.9
-"""Of a GPU's memory, what the processes that share it may have together; the rest is for their contexts."""
+"""Share of a GPU's memory for all processes on it together; the rest is for their contexts."""
 
 
 _PROCESSOR = torch.device("cpu")
@@ -30,12 +30,12 @@ _CUBLAS = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
 
 
 class DeviceError(InputError):
-    """A device is asked for that is not there, or does not compute."""
+    """A device that is not there, or does not compute."""
 
 
 @dataclass(frozen=True)
 class Device:
-    """A device as training uses it.
+    """A device and the way in which training uses it.
 
     Attributes:
         place: the CPU, or a GPU by its number.
@@ -50,14 +50,14 @@ class Device:
     sharing: int = 1
 
     def autocast(self) -> AbstractContextManager[object]:
-        """Around a forward pass and its loss."""
+        """Return the context for a forward pass and its loss."""
         if self.precision == "float32":
             return nullcontext()
         return torch.autocast(self.place.type, dtype=torch.bfloat16)
 
     @contextmanager
     def repeatable(self) -> Iterator[None]:
-        """Around training: with `deterministic`, the same weights from the same seed on the same device."""
+        """Make training repeat bit by bit inside, if the device is `deterministic`."""
         before = torch.get_deterministic_debug_mode()
         if self.deterministic:
             # The same as use_deterministic_algorithms, which imports the compiler as well: a second per message.
@@ -69,7 +69,7 @@ class Device:
 
     @contextmanager
     def drawing(self, seed: int) -> Iterator[None]:
-        """Around what draws from torch's generators of the CPU and of this device: afterwards they are as before."""
+        """Seed torch's generators inside, and put them back afterwards."""
         with torch.random.fork_rng(devices=[self.place] if self.place.type == "cuda" else []):
             torch.manual_seed(seed)
             yield
@@ -81,7 +81,7 @@ CPU = Device()
 def open_device(
     asked: str, where: str, precision: Precision = "float32", deterministic: bool = False, sharing: int = 1
 ) -> Device:
-    """The device, ready for this process: the first call for a GPU starts CUDA, which takes seconds.
+    """Return the device, ready for this process; the first call for a GPU starts CUDA, which takes seconds.
 
     Args:
         asked: as in `site.toml`.
@@ -103,7 +103,7 @@ def open_device(
 
 
 def find_device(asked: str, where: str) -> torch.device:
-    """The device that a text asks for; for `auto` the first GPU if it computes, else the CPU.
+    """Return the device of a text; for `auto` the first GPU if it computes, else the CPU.
 
     Raises:
         DeviceError: if it is not one, is not there, or does not compute.
@@ -145,7 +145,7 @@ def _usable(place: torch.device) -> bool:
 
 
 def computes(place: torch.device) -> bool:
-    """Whether a small product on a device comes out right.
+    """Return whether a small product on a device comes out right.
 
     Raises:
         RuntimeError: if it cannot be computed.

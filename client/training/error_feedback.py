@@ -1,4 +1,4 @@
-"""Error feedback: what an encoding loses of an update is added to the next one (Seide et al. 2014).
+"""Error feedback (Seide et al. 2014): the next update makes up for what an encoding lost.
 
 In round t the site encodes u_t + e_{t-1}, its update and what is left of the earlier ones, and keeps
 
@@ -10,7 +10,7 @@ al. 2019). Parameters that a round did not train have no part in it: nothing of 
 them waits. Under privacy this comes after the noise: the residual is of the noised update alone.
 
 The residual tells of patients as an update does. It stays in the site's state folder, readable to its user alone, with
-the run, agreement, fold and round that it follows; in any other place it counts as none. Beside it is the one before:
+the run, agreement, fold and round that it follows; under any other it counts as none. Beside it is the one before:
 a round that is asked for again is answered as it was the first time.
 """
 
@@ -36,11 +36,11 @@ log = logging.getLogger("consilium.error_feedback")
 
 
 SHORTENED = 0.98
-"""Of the limit, what a shortened update is brought to: encoding rounds it once more."""
+"""Share of the limit to which an update is shortened, since encoding rounds once more."""
 
 
 class Series(NamedTuple):
-    """The rounds that share a residual: those of one run, under one agreement, with one fold held out."""
+    """Rounds that share a residual: of one run, under one agreement, with one fold held out."""
 
     run: int
     federation: str
@@ -56,7 +56,7 @@ def encoded_update(
     wire: Wire,
     limit: float | None = None,
 ) -> Arrays:
-    """The change of the request's weights and what is left of earlier ones, encoded; what is left now is on disk.
+    """Encode the change of the request's weights with what is left of earlier rounds, and keep the rest on disk.
 
     Args:
         path: of the residual.
@@ -96,7 +96,7 @@ def _norm(update: Update) -> float:
 
 
 def _residual(path: Path, series: Series, round_: int, size: int) -> Update:
-    """What is left from before this round [P]: zeros if nothing is, or nothing that belongs here."""
+    """Read the residual of earlier rounds [P]; zeros if there is none of this series."""
     nothing = np.zeros(size, np.float32)
     try:
         content = read_private(path)
@@ -104,11 +104,11 @@ def _residual(path: Path, series: Series, round_: int, size: int) -> Update:
             log.warning("the residual is not used: its file is not this user's alone")
             return nothing
         kept = load(content)
-        told = json.loads(kept["told"].tobytes())
-        if told["series"] != [*series] or told["round"] > round_:
+        header = json.loads(kept["told"].tobytes())
+        if header["series"] != [*series] or header["round"] > round_:
             return nothing
-        is_again = told["round"] == round_
-        if told["sha256"] != _hash(kept["before"], kept["after"]):
+        is_again = header["round"] == round_
+        if header["sha256"] != _hash(kept["before"], kept["after"]):
             log.warning("the residual is not used: its file is spoilt")
             return nothing
         residual = kept["before" if is_again else "after"]
@@ -122,12 +122,12 @@ def _residual(path: Path, series: Series, round_: int, size: int) -> Update:
 
 
 def _keep(path: Path, series: Series, round_: int, before: Update, after: Update) -> None:
-    """On disk before the update leaves: one that left without would be told of twice."""
-    told = {"series": [*series], "round": round_, "sha256": _hash(before, after)}
-    named = np.frombuffer(json.dumps(told).encode(), np.uint8)
+    """Write the residual before the update leaves; otherwise the next update would repeat it."""
+    header = {"series": [*series], "round": round_, "sha256": _hash(before, after)}
+    encoded = np.frombuffer(json.dumps(header).encode(), np.uint8)
     try:
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        write_whole(path, save({"before": before, "after": after, "told": named}), 0o600)
+        write_whole(path, save({"before": before, "after": after, "told": encoded}), 0o600)
     except OSError as error:
         what = f"cannot be written ({type(error).__name__})"
         raise MachineError(str(path), what, "make room and give this user the folder") from None

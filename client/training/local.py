@@ -21,7 +21,7 @@ log = logging.getLogger("consilium.training")
 
 
 LONGEST_STEP = 5.0
-"""Gradients are shortened to this norm."""
+"""Norm to which gradients are shortened."""
 
 
 def train(
@@ -51,7 +51,7 @@ def train(
     optimiser = AdamW(model.parameters(), lr=rate, weight_decay=settings.weight_decay)
     pull: Callable[[], Tensor] | None = None
     if settings.strategy == "fedprox":
-        anchor = [own.detach().clone() for own in model.parameters()]
+        anchor = [parameter.detach().clone() for parameter in model.parameters()]
         pull = partial(_pull, model, anchor, settings.proximal_mu)
     batch = placed(batch, device)
     cuts = {name: moved(ends, device.place) for name, ends in round_.cuts.items()}
@@ -81,7 +81,7 @@ def _epoch(
     optimiser: AdamW,
     device: Device,
 ) -> Tensor:
-    """A step per minibatch, computed part by part; nothing here may ask a GPU for a number.
+    """Take a step per minibatch, computed part by part, without asking a GPU for a number.
 
     Returns:
         [] float64 on the device: the sum of the patients' losses.
@@ -90,12 +90,12 @@ def _epoch(
     for parts in minibatches:
         patients = sum(len(rows) for rows in parts)
         optimiser.zero_grad()
-        for place, rows in enumerate(parts):
+        for index, rows in enumerate(parts):
             part = batch.select(rows).to(device.place)
             with device.autocast():
                 losses = loss(part).sum()
             objective = losses / patients
-            if pull is not None and place == 0:
+            if pull is not None and index == 0:
                 objective = objective + pull()
             objective.backward()
             total += losses.detach()
@@ -105,16 +105,16 @@ def _epoch(
 
 
 def _minibatches(patients: int, size: int) -> list[Tensor]:
-    """A random partition into parts as equal as can be, none above `size`."""
+    """Return a random partition into parts as equal as can be, none above `size`."""
     return _divided(torch.randperm(patients), size)
 
 
 def _divided(patients: Tensor, size: int) -> list[Tensor]:
-    """Indices in their order, in parts as equal as can be, none above `size`."""
+    """Split indices in their order into parts as equal as can be, none above `size`."""
     return list(patients.tensor_split(math.ceil(len(patients) / size)))
 
 
 def _pull(model: torch.nn.Module, anchor: list[Tensor], weight: float) -> Tensor:
-    """Weight / 2 times the squared distance to the round's global weights (FedProx, Li et al. 2020)."""
+    """Return weight / 2 times the squared distance to the round's weights (FedProx, Li et al. 2020)."""
     pairs = zip(model.parameters(), anchor, strict=True)
-    return weight / 2 * torch.stack([(own - fixed).square().sum() for own, fixed in pairs]).sum()
+    return weight / 2 * torch.stack([(parameter - fixed).square().sum() for parameter, fixed in pairs]).sum()

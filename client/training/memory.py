@@ -1,7 +1,7 @@
-"""How many patients are computed with at once: as many as an agreement says, unless the machine has less room.
+"""Choice of how many patients fit in one step on a device.
 
-What one patient takes is measured on the model itself, so that it follows whatever its layers keep. What is free is
-asked of the GPU, or of the operating system and the limits of the container.
+The memory of one patient is measured on the model, so that it follows whatever the layers keep. Free memory comes from
+the GPU, or from the operating system and the limits of the container.
 """
 
 import os
@@ -17,7 +17,7 @@ from common.models.federated import FederatedModel
 from common.patients.batch import PatientBatch
 
 USED = 0.7
-"""The share of the free memory that a step may take."""
+"""Share of the free memory that a step may take."""
 
 
 PASSES = 3.0
@@ -28,7 +28,7 @@ Gradients, index tensors and intermediate results come on top of that; see docs/
 
 
 RESIDENT = 0.25
-"""The share of the free memory that a cohort may take to stay on a GPU; a larger one is moved part by part."""
+"""Share of the free memory that a cohort may take to stay on a GPU; a larger one is moved part by part."""
 
 
 _MEMINFO, _CGROUPS, _MEMBERSHIP = Path("/proc/meminfo"), Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
@@ -45,26 +45,28 @@ _measured: WeakKeyDictionary[nn.Module, dict[tuple[torch.dtype, int], int]] = We
 
 
 def patients_at_once(model: FederatedModel, device: Device, private: bool = False) -> int:
-    """How many patients a step has room for; at least one, which is then tried.
+    """Return how many patients a step has room for; at least one, which is then tried.
 
     Args:
         model: on the device.
         device: where, and shared with how many.
         private: whether gradients are kept per patient.
     """
-    each = PASSES * kept_per_patient(model)
-    if private:  # as found, side by side, and weighted
-        each += 3 * sum(own.nbytes for own in model.parameters() if own.requires_grad)
-    return max(1, int(USED * free_bytes(device) / each))
+    per_patient = PASSES * kept_per_patient(model)
+    if private:  # as computed, side by side, and weighted
+        per_patient += 3 * sum(
+            parameter.nbytes for parameter in model.parameters() if parameter.requires_grad
+        )
+    return max(1, int(USED * free_bytes(device) / per_patient))
 
 
 def placed(batch: PatientBatch, device: Device) -> PatientBatch:
-    """The batch on the device, if that leaves room to compute; else where it is."""
+    """Move the batch to the device if that leaves room to compute."""
     return batch.to(device.place) if batch.size <= RESIDENT * free_bytes(device) else batch
 
 
 def free_bytes(device: Device) -> int:
-    """Memory that this process may still take on a device."""
+    """Return the memory that this process may still take on a device."""
     if device.place.type == "cuda":
         free, total = torch.cuda.mem_get_info(device.place)
         allocated = torch.cuda.memory_allocated(device.place)
@@ -74,7 +76,7 @@ def free_bytes(device: Device) -> int:
 
 
 def _available() -> int:
-    """What the operating system could give without swapping."""
+    """Return the bytes that the operating system could give without swapping."""
     if _MEMINFO.is_file():
         for line in _MEMINFO.read_text().splitlines():
             if line.startswith("MemAvailable:"):
@@ -83,7 +85,7 @@ def _available() -> int:
 
 
 def _within_limits() -> Iterator[int]:
-    """What is left below the limit of each control group that this process is in; none on another system."""
+    """Yield the bytes left below the limit of every control group of this process."""
     if not _MEMBERSHIP.is_file():
         return
     for line in _MEMBERSHIP.read_text().splitlines():
@@ -92,9 +94,9 @@ def _within_limits() -> Iterator[int]:
             if folder not in controllers.split(","):
                 continue
             # In a container the path may be one of the host's: what is mounted is then the group itself.
-            own = PurePosixPath(path.lstrip("/"))
-            for place in {_CGROUPS / folder / part for part in (own, *own.parents)}:
-                yield from _left(place / limit, place / used, place / "memory.stat", reclaimable)
+            group = PurePosixPath(path.lstrip("/"))
+            for ancestor in {_CGROUPS / folder / part for part in (group, *group.parents)}:
+                yield from _left(ancestor / limit, ancestor / used, ancestor / "memory.stat", reclaimable)
 
 
 def _left(limit: Path, used: Path, stat: Path, reclaimable: str) -> Iterator[int]:
@@ -108,12 +110,12 @@ def _left(limit: Path, used: Path, stat: Path, reclaimable: str) -> Iterator[int
 
 
 def kept_per_patient(model: FederatedModel) -> int:
-    """Bytes that autograd keeps for one patient with every modality, who is made up.
+    """Return the bytes that autograd keeps for one made-up patient with every modality.
 
     Measured once per model, without a draw from any generator, and in a fraction of a step's time.
     """
     parameters = list(model.parameters())
-    key = (parameters[0].dtype, sum(own.numel() for own in parameters if own.requires_grad))
+    key = (parameters[0].dtype, sum(parameter.numel() for parameter in parameters if parameter.requires_grad))
     measured = _measured.setdefault(model, {})
     if key not in measured:
         measured[key] = _measure(model) * model.views
@@ -122,7 +124,7 @@ def kept_per_patient(model: FederatedModel) -> int:
 
 def _measure(model: FederatedModel) -> int:
     patient, training = model.example(), model.training
-    shared = {own.untyped_storage().data_ptr() for own in (*model.parameters(), *model.buffers())}
+    shared = {tensor.untyped_storage().data_ptr() for tensor in (*model.parameters(), *model.buffers())}
     kept: dict[int, int] = {}
 
     def note(tensor: Tensor) -> Tensor:

@@ -1,1 +1,1 @@
-"""Networks that hospitals train, and what their parameters mean; start with registry.py."""
+"""Models that hospitals train, their layers and their parameters' groups; start with federated.py."""

@@ -8,7 +8,7 @@ from torch.nn.functional import dropout, gelu
 class Attention(nn.Module):
     """Multi-head attention (Vaswani et al. 2017) from queries [B, Q, width] over keys [B, K, width].
 
-    `present` [B, K] bool says which keys exist; every patient must have one at least.
+    `present` [B, K] bool marks the keys that exist; every patient must have one at least.
     """
 
     def __init__(self, width: int, heads: int) -> None:
@@ -17,7 +17,7 @@ class Attention(nn.Module):
         self.query, self.key, self.value, self.out = (nn.Linear(width, width) for _ in range(4))
 
     def forward(self, queries: Tensor, keys: Tensor, present: Tensor) -> Tensor:
-        """Attended values [B, Q, width]."""
+        """Return attended values [B, Q, width]."""
         q, k, v = (
             layer(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for layer, x in ((self.query, queries), (self.key, keys), (self.value, keys))
@@ -39,7 +39,7 @@ class FusionLayer(nn.Module):
         self.rate = rate
 
     def forward(self, tokens: Tensor, present: Tensor) -> Tensor:
-        """Tokens [B, K, width]; keys that are not `present` [B, K] are ignored."""
+        """Return tokens [B, K, width]; keys that are not `present` [B, K] are ignored."""
         normed = self.before(tokens)
         tokens = tokens + dropout(self.attention(normed, normed, present), self.rate, self.training)
         wide = gelu(self.widen(self.between(tokens)))

@@ -1,4 +1,4 @@
-"""The base class of all models that hospitals train together.
+"""Base class of all models that hospitals train together.
 
 Training, clipping, averaging and the egress gate know a model through this class alone: nothing outside this room reads
 the meaning of a parameter from its name.
@@ -28,7 +28,7 @@ class TrainingOutputs(NamedTuple):
 
 
 class FederatedModel(nn.Module, ABC):
-    """A model from a batch of B patients to logits by task.
+    """Model from a batch of B patients to logits by task.
 
     A subclass is built from the agreement and its graphs and defines `forward`; the rest has a default. A model in
     which every parameter is trained by every patient needs no more; one with parts for a modality or a task says so
@@ -54,35 +54,38 @@ class FederatedModel(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, batch: PatientBatch) -> Logits:
-        """Task -> logits [B, outputs]."""
+        """Compute logits [B, outputs] by task."""
 
     @classmethod
     def describe(cls, federation: Federation, parameters: Iterable[str]) -> ModelGroups:
-        """Averaging groups of this class's parameters by name.
+        """Return averaging groups of this class's parameters by name.
 
-        Needs no graph and no weights: the egress gate and the coordinator ask for it with names of their own.
+        Names suffice, without graphs and weights: the egress gate and the coordinator build no model for it.
         """
         return ModelGroups(dict.fromkeys(parameters, ParameterGroup.SHARED))
 
     def groups(self) -> ModelGroups:
-        """Averaging groups of this model's parameters."""
+        """Return averaging groups of this model's parameters."""
         return self.describe(self.federation, self.state_dict())
 
     @property
     def task_weights(self) -> Tensor | None:
-        """[tasks] learnt log variances of the tasks' losses (`multitask_loss`); None where tasks count alike."""
+        """Learnt log variances [tasks] of the losses (`multitask_loss`); None where tasks count alike."""
         return self.log_variance
 
     def training_outputs(self, batch: PatientBatch) -> TrainingOutputs:
-        """Logits, and the disagreement of two views where the agreement asks for it."""
+        """Compute logits, and the disagreement of two views where the agreement asks for it."""
         return TrainingOutputs(self(batch))
 
     def linear_forward(self) -> Callable[[PatientBatch], Logits] | None:
-        """A cheaper `forward` for training the linear part alone, equal at the present weights; None without one."""
+        """Return a cheaper `forward` for training the linear part alone; None without one.
+
+        At the present weights its logits are those of `forward`.
+        """
         return None
 
     def example(self) -> PatientBatch:
-        """A made-up patient with every modality and no label, on the model's device and in its precision."""
+        """Make up a patient with every modality and no label, on the model's device and in its precision."""
         weight = next(self.parameters())
         nodes = {modality.name: len(modality.nodes) for modality in self.federation.modalities}
         values = {name: torch.zeros(1, count, dtype=weight.dtype) for name, count in nodes.items()}
@@ -91,7 +94,7 @@ class FederatedModel(nn.Module, ABC):
 
 
 class PartialModule(nn.Module, ABC):
-    """A part of a model that is computed for some patients of a batch only, such as those who have a modality.
+    """Part of a model that is computed for some patients of a batch, such as those who have a modality.
 
     Per-patient clipping asks which ones, to bring the gradients inside back to their patients.
 
@@ -103,4 +106,4 @@ class PartialModule(nn.Module, ABC):
 
     @abstractmethod
     def rows(self, *inputs: Any) -> Tensor | None:
-        """Indices [R] of the patients that `forward` computes for these inputs; None for all."""
+        """Return indices [R] of the patients that `forward` computes for these inputs; None for all."""

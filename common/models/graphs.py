@@ -62,7 +62,7 @@ class Topology:
 
 @dataclass(frozen=True)
 class Membership:
-    """Which of N nodes belong to which of P pathways, as a row-normalised CSR matrix [P, N].
+    """Membership of N nodes in P pathways, as a row-normalised CSR matrix [P, N].
 
     Attributes:
         pathways: names of the P pathways.
@@ -85,7 +85,7 @@ class Prior:
 
 
 def topology(nodes: int, pairs: Iterable[tuple[int, int]]) -> Topology:
-    """The undirected graph with these edges (each given once or twice), plus self-loops."""
+    """Return the undirected graph with these edges, given in one or both directions, plus self-loops."""
     edges = {(i, j) for a, b in pairs for i, j in ((a, b), (b, a))} | {(i, i) for i in range(nodes)}
     receiver, sender = (torch.tensor(side) for side in zip(*sorted(edges), strict=True))
     degree = torch.bincount(receiver, minlength=nodes).float()
@@ -107,14 +107,14 @@ def topology(nodes: int, pairs: Iterable[tuple[int, int]]) -> Topology:
 
 
 def membership(names: Sequence[str], pairs: Iterable[tuple[str, str]]) -> Membership | None:
-    """Pathway membership of the named nodes from (pathway, node) pairs; None if no pathway holds any."""
-    place = {name: index for index, name in enumerate(names)}
-    known = sorted({(pathway, place[node]) for pathway, node in pairs if node in place})
-    if not known:
+    """Return pathway membership of the named nodes from (pathway, node) pairs; None if no pathway has a node."""
+    index = {name: number for number, name in enumerate(names)}
+    members = sorted({(pathway, index[node]) for pathway, node in pairs if node in index})
+    if not members:
         return None
-    pathways = tuple(sorted({pathway for pathway, _ in known}))
-    row = torch.tensor([pathways.index(pathway) for pathway, _ in known])
-    column = torch.tensor([node for _, node in known])
+    pathways = tuple(sorted({pathway for pathway, _ in members}))
+    row = torch.tensor([pathways.index(pathway) for pathway, _ in members])
+    column = torch.tensor([node for _, node in members])
     share = 1.0 / torch.bincount(row).float()[row]
     with torch.sparse.check_sparse_tensor_invariants(False):
         matrix = torch.sparse_coo_tensor(torch.stack([row, column]), share, (len(pathways), len(names)))
@@ -122,7 +122,7 @@ def membership(names: Sequence[str], pairs: Iterable[tuple[str, str]]) -> Member
 
 
 def identity(names: Sequence[str]) -> Tensor:
-    """[N, IDENTITY] float32 of +1 and -1: a fixed code per node name, the same at every site.
+    """Return a fixed code of +1 and -1 per node name, [N, IDENTITY] float32, the same at every site.
 
     Multiplied with a node's value it lets one shared linear layer treat genes differently (random projection,
     Achlioptas 2003) without a table of parameters per gene.
@@ -170,5 +170,5 @@ def _node_topology(modality: Modality, edges: list[tuple[str, str]]) -> Topology
 
 
 def _located(names: Sequence[str], pairs: list[tuple[str, str]]) -> list[tuple[int, int]]:
-    place = {name: index for index, name in enumerate(names)}
-    return [(place[a], place[b]) for a, b in pairs if a in place and b in place]
+    index = {name: number for number, name in enumerate(names)}
+    return [(index[a], index[b]) for a, b in pairs if a in index and b in index]

@@ -1,4 +1,4 @@
-"""The hierarchical multimodal graph network: nodes -> pathways -> modality -> patient -> heads.
+"""Hierarchical multimodal graph network: nodes -> pathways -> modality -> patient -> heads.
 
 Every parameter lives in an `nn.Linear` or `nn.LayerNorm` whose input has the patient as first dimension, apart from
 the learnt task weights. A modality that a patient lacks is an absent token: its branch is not run for that patient.
@@ -44,19 +44,19 @@ class GraphStack(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in kinds)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Node features [B, N, width], mixed along the graph."""
+        """Mix node features [B, N, width] along the graph."""
         for layer, norm in zip(self.layers, self.norms, strict=True):
             x = norm(x + relu(layer(x)))
         return x
 
 
 def _stack(graph: Topology, width: int, kinds: Sequence[str], heads: int) -> nn.Module:
-    """Layers along the edges; nothing where there are none, as between imaging features."""
+    """Return layers along the edges, or the identity where there are none, as between imaging features."""
     return nn.Identity() if graph.edgeless else GraphStack(graph, width, kinds, heads)
 
 
 class Branch(PartialModule):
-    """One modality: node values -> node graph -> pathways and their graph -> token [B, width].
+    """Branch of one modality: node values -> node graph -> pathways and their graph -> token [B, width].
 
     A node enters as its value, whether it is observed, and its value times the node's fixed identity code. Beside
     the graph, linear maps of the values reach the token, and every task's logits as an additive score: a linear
@@ -96,12 +96,12 @@ class Branch(PartialModule):
         self.codes = _Codes(identity(modality.nodes))
 
     def rows(self, *inputs: Tensor) -> Tensor | None:
-        """Indices [R] of the patients who have the modality; None where all are computed."""
+        """Return indices [R] of the patients who have the modality; None where all are computed."""
         values, _, here = inputs
         return None if self.dense else moved(here.nonzero().squeeze(1), values.device)
 
     def forward(self, values: Tensor, observed: Tensor, here: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """values [B, N], observed [B, N] bool -> token [B, width], task -> additive score [B, 1 or outputs].
+        """Compute token [B, width] and additive scores by task [B, 1 or outputs] of values and observed [B, N].
 
         Both are 0 for the patients that are not `here` [B] bool; unless `dense`, nothing is computed for them. `here`
         is on the CPU: which rows there are is no question to ask a GPU, which would have to finish first.
@@ -132,12 +132,12 @@ class Branch(PartialModule):
 
 
 def _spread(present: Tensor, rows: Tensor, here: Tensor) -> Tensor:
-    """[R, F] of the patients at `rows` -> [B, F], 0 for the others."""
+    """Spread features [R, F] of the patients at `rows` over the batch [B, F], 0 for the others."""
     return present.new_zeros(len(here), present.shape[1]).index_copy(0, rows, present)
 
 
 def _untrained(inputs: int, outputs: int) -> nn.Linear:
-    """A linear map that starts at 0."""
+    """Return a linear map that starts at 0."""
     layer = nn.Linear(inputs, outputs, bias=False)
     nn.init.zeros_(layer.weight)
     return layer
@@ -163,7 +163,7 @@ class _Codes(nn.Module):
 
 
 class Encoding(NamedTuple):
-    """B patients as the heads see them: `fused` [B, width], and the modalities' additive `scores` by task."""
+    """Inputs of the heads for B patients: `fused` [B, width], and the modalities' additive `scores` by task."""
 
     fused: Tensor
     scores: dict[str, Tensor]
@@ -212,7 +212,7 @@ class HierarchicalMultimodalGNN(FederatedModel):
 
     @classmethod
     def describe(cls, federation: Federation, parameters: Iterable[str]) -> ModelGroups:
-        """Groups per modality, per modality and task for additive scores, and per task for heads.
+        """Return groups per modality, per modality and task for additive scores, and per task for heads.
 
         Linear are the additive scores and the biases of the heads.
         """
@@ -225,7 +225,7 @@ class HierarchicalMultimodalGNN(FederatedModel):
         return ModelGroups({name: _group(name) for name in names}, linear, tuple(groups))
 
     def encode(self, batch: PatientBatch) -> Encoding:
-        """What the heads see of each patient; finite also for a patient with nothing observed."""
+        """Compute the inputs of the heads; finite also for a patient with nothing observed."""
         patient = self._patient(batch)
         tokens, present = [patient], [torch.ones(len(batch), dtype=torch.bool)]
         scores = {name: patient.new_zeros(len(batch), 1) for name in self.heads}
@@ -245,12 +245,12 @@ class HierarchicalMultimodalGNN(FederatedModel):
         return Encoding(sequence[:, 0], scores)
 
     def predict(self, encoding: Encoding) -> Logits:
-        """Task -> logits [B, outputs]."""
+        """Compute logits [B, outputs] by task."""
         fused = dropout(encoding.fused, self.dropout, self.training) * self.fused_scale
         return {name: head(fused) + encoding.scores[name] for name, head in self.heads.items()}
 
     def training_outputs(self, batch: PatientBatch) -> TrainingOutputs:
-        """Logits, and how far the predicted other dropout view of a patient is from that view (SimSiam)."""
+        """Compute logits, and how far a patient's two dropout views are from their predictions (SimSiam)."""
         encoding = self.encode(batch)
         logits = self.predict(encoding)
         if self.predictor is None:
@@ -262,14 +262,15 @@ class HierarchicalMultimodalGNN(FederatedModel):
         return TrainingOutputs(logits, disagreement)
 
     def linear_forward(self) -> Callable[[PatientBatch], Logits] | None:
-        """`additive` while the heads' weights are 0, so that no logit reads the graph; None otherwise."""
+        """Return `additive` while the heads' weights are 0, so that no logit reads the graph."""
         reads_graph = any(
-            name.endswith("weight") and bool(own.any()) for name, own in self.heads.named_parameters()
+            name.endswith("weight") and bool(parameter.any())
+            for name, parameter in self.heads.named_parameters()
         )
         return None if reads_graph or self.predictor is not None else self.additive
 
     def additive(self, batch: PatientBatch) -> Logits:
-        """Task -> logits [B, outputs] of additive scores and biases alone.
+        """Compute logits [B, outputs] by task from additive scores and biases alone.
 
         Equal to `forward` while the heads' weights are 0, for models without dropout.
         """
@@ -284,22 +285,22 @@ class HierarchicalMultimodalGNN(FederatedModel):
         return logits
 
     def forward(self, batch: PatientBatch) -> Logits:
-        """Task -> logits [B, outputs]."""
+        """Compute logits [B, outputs] by task."""
         return self.predict(self.encode(batch))
 
     def _patient(self, batch: PatientBatch) -> Tensor:
         ones = torch.ones(len(batch), 1, device=self.patient.weight.device)
         if self.demographic is None:
-            known = ones
+            inputs = ones
         else:
             observed = batch.observed[self.demographic]
-            known = torch.cat([batch.values[self.demographic] * observed, observed.float(), ones], dim=1)
-        token: Tensor = self.patient(known)
+            inputs = torch.cat([batch.values[self.demographic] * observed, observed.float(), ones], dim=1)
+        token: Tensor = self.patient(inputs)
         return token
 
 
 def _group(parameter: str) -> ParameterGroup:
-    """Averaging group of a parameter of `HierarchicalMultimodalGNN`, by its dotted name."""
+    """Return the averaging group of a parameter of `HierarchicalMultimodalGNN`, by its dotted name."""
     part, *rest = parameter.split(".")
     if part == "branches":
         return _score_group(rest[0], rest[2]) if rest[1] == "scores" else _branch_group(rest[0])

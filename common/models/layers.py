@@ -1,4 +1,4 @@
-"""GCN and GAT over a topology that all patients share: no tensor of messages per edge and feature exists.
+"""GCN and GAT over a topology that all patients share, without a tensor of messages per edge.
 
 Both are sums over each node's senders of a weight times the sender's row, for every patient (and head) in one call of
 `embedding_bag`, which gathers and adds in one pass. So are their gradients; that of a GAT's scores is a sampled
@@ -20,7 +20,7 @@ SLOPE = 0.2
 
 
 class _Pattern(nn.Module):
-    """Where a sparse matrix [M, N] has its E entries, as CSR; moves with the model and is no part of its state."""
+    """CSR pattern of a sparse matrix [M, N] with E entries, moved with the model and no part of its state."""
 
     rows: Tensor
     columns: Tensor
@@ -33,7 +33,7 @@ class _Pattern(nn.Module):
         self._repeated = (rows[:0], columns[:0])
 
     def sums(self, weight: Tensor, x: Tensor) -> Tensor:
-        """Entries `weight` [K, E] of K such matrices, applied to x [K, N, F] -> [K, M, F]. Outside autograd."""
+        """Apply K such matrices with entries `weight` [K, E] to x [K, N, F] -> [K, M, F], outside autograd."""
         copies, _, features = x.shape
         rows, columns = self._along_the_diagonal(copies)
         sums, *_ = torch.embedding_bag(
@@ -47,7 +47,7 @@ class _Pattern(nn.Module):
         return sums.view(copies, len(self.rows) - 1, features)
 
     def products(self, left: Tensor, right: Tensor, less: Tensor) -> Tensor:
-        """Of every entry the product of its rows of left [K, M, F] and right [K, N, F], less what stands there.
+        """Compute per entry (i, j): dot(left[:, i], right[:, j]) - less, in place, [K, M, F], [K, N, F] -> [K, E].
 
         Args:
             left: rows of receivers.
@@ -64,7 +64,7 @@ class _Pattern(nn.Module):
         return less
 
     def _along_the_diagonal(self, copies: int) -> tuple[Tensor, Tensor]:
-        """CSR of so many copies of the pattern as the blocks of one matrix; those of fewer are its beginning."""
+        """Return CSR of a block-diagonal matrix of copies of the pattern; fewer copies are its beginning."""
         receivers, edges = len(self.rows) - 1, len(self.columns)
         rows, columns = self._repeated
         if len(rows) <= copies * receivers or rows.device != self.rows.device:
@@ -76,7 +76,7 @@ class _Pattern(nn.Module):
 
 
 def _patterns(graph: Topology) -> tuple[_Pattern, _Pattern]:
-    """Of a graph's edges by receiver, and by sender: one and the same where every edge goes both ways."""
+    """Return patterns of the edges by receiver and by sender, one object where every edge goes both ways."""
     pattern = _Pattern(graph.rows, graph.columns, graph.nodes)
     transposed = _Pattern(graph.transposed_rows, graph.transposed_columns, graph.nodes)
     same = torch.equal(pattern.rows, transposed.rows) and torch.equal(pattern.columns, transposed.columns)
@@ -84,7 +84,7 @@ def _patterns(graph: Topology) -> tuple[_Pattern, _Pattern]:
 
 
 class _Mixing(nn.Module):
-    """A constant sparse matrix [M, N] with its transpose at hand, applied to the nodes of every patient."""
+    """Constant sparse matrix [M, N] and its transpose, applied to the nodes of every patient."""
 
     weight: Tensor
     transposed_weight: Tensor
@@ -98,7 +98,7 @@ class _Mixing(nn.Module):
         self.register_buffer("transposed_weight", transposed_weight, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Nodes x [B, N, F] -> [B, M, F]."""
+        """Mix nodes x [B, N, F] -> [B, M, F]."""
         mixed: Tensor = _Mixed.apply(_single(x), self)  # type: ignore[no-untyped-call]
         return mixed
 
@@ -116,7 +116,10 @@ class _Mixed(torch.autograd.Function):
 
 
 class GCN(nn.Module):
-    """x' = D^-1/2 (A + I) D^-1/2 x W + b (Kipf & Welling 2017), [B, N, inputs] -> [B, N, outputs]."""
+    """Graph convolution (Kipf & Welling 2017), [B, N, inputs] -> [B, N, outputs].
+
+    x' = D^-1/2 (A + I) D^-1/2 x W + b.
+    """
 
     def __init__(self, graph: Topology, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -124,25 +127,26 @@ class GCN(nn.Module):
         self.mixing = _Mixing(*_patterns(graph), graph.gcn_weight, graph.gcn_weight[graph.transpose])
 
     def forward(self, x: Tensor) -> Tensor:
-        """Node features [B, N, inputs] -> [B, N, outputs]."""
+        """Map node features [B, N, inputs] -> [B, N, outputs]."""
         # Rows of A do not sum to 1, so the bias is added after mixing.
         out: Tensor = self.linear(self.mixing(x))
         return out
 
 
 class Pathways(nn.Module):
-    """Mean over each pathway's member nodes, [B, N, F] -> [B, P, F]."""
+    """Mean over a pathway's member nodes, [B, N, F] -> [B, P, F]."""
 
     def __init__(self, members: Membership) -> None:
         super().__init__()
         mean, spread = members.matrix, members.transposed
         to_pathways, to_nodes = (
-            _Pattern(own.crow_indices(), own.col_indices(), own.shape[1]) for own in (mean, spread)
+            _Pattern(matrix.crow_indices(), matrix.col_indices(), matrix.shape[1])
+            for matrix in (mean, spread)
         )
         self.mean = _Mixing(to_pathways, to_nodes, mean.values(), spread.values())
 
     def forward(self, x: Tensor) -> Tensor:
-        """Node features [B, N, F] -> pathway features [B, P, F]."""
+        """Average node features [B, N, F] -> pathway features [B, P, F]."""
         mean: Tensor = self.mean(x)
         return mean
 
@@ -163,24 +167,24 @@ class GAT(nn.Module):
         self.graph = _Edges(graph)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Node features [B, N, inputs] -> [B, N, outputs]."""
+        """Map node features [B, N, inputs] -> [B, N, outputs]."""
         out: Tensor = self.out(self.attend(x))
         return out
 
     def attend(self, x: Tensor) -> Tensor:
-        """The attention itself, [B, N, inputs] -> [B, N, outputs], before the output projection."""
+        """Attend, [B, N, inputs] -> [B, N, outputs], before the output projection."""
         scores, value = _single(self.score(x)), _single(self.value(x))
         mixed: Tensor = _Attention.apply(scores, value, self.heads, self.graph)  # type: ignore[no-untyped-call]
         return mixed
 
 
 def _single(x: Tensor) -> Tensor:
-    """What autocast has made half-precision in single precision: sums and softmax are not computed in less."""
+    """Return half-precision numbers of autocast in single precision, for sums and softmax."""
     return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
 
 
 class _Edges(nn.Module):
-    """The index tensors of a topology, moved with the model and no part of its state."""
+    """Index tensors of a topology, moved with the model and no part of its state."""
 
     sender: Tensor
     receiver: Tensor
@@ -194,13 +198,13 @@ class _Edges(nn.Module):
         self.pattern, self.transposed = _patterns(graph)
 
     def add_up(self, x: Tensor, ends: Tensor) -> Tensor:
-        """Sums of x [K, E] over the edges that end at each node -> [K, N]; `ends` is `sender` or `receiver`."""
+        """Sum x [K, E] over the edges at every node -> [K, N]; `ends` is `sender` or `receiver`."""
         sums = x.new_zeros(len(x), self.pattern.nodes)
         return sums.scatter_add_(1, ends.expand_as(x), x)
 
 
 class _Attention(torch.autograd.Function):
-    """Softmax over the senders of every receiver and the weighted sum of their values, without normalised weights.
+    """Softmax over senders and weighted sum of their values, without a tensor of normalised weights.
 
     scores [B, N, 2H], first the heads' s, then their t, value [B, N, H x D] -> [B, N, H x D].
 
@@ -215,9 +219,7 @@ class _Attention(torch.autograd.Function):
         batch, nodes, _ = value.shape
         sending, receiving = scores.unflatten(2, (2, heads)).permute(2, 0, 3, 1).flatten(1, 2)  # [B x H, N]
         score = sending.index_select(1, edges.sender)
-        weight = receiving.index_select(
-            1, edges.receiver
-        )  # what it holds from here on is written over in place
+        weight = receiving.index_select(1, edges.receiver)  # overwritten in place from here on
         leaky_relu_(score.add_(weight), SLOPE)
         top = _top(score, sending, receiving, edges)
         torch.index_select(top, 1, edges.receiver, out=weight)
@@ -252,13 +254,13 @@ class _Attention(torch.autograd.Function):
 
 
 def _by_head(x: Tensor, heads: int) -> Tensor:
-    """A view [B, H, N, D] of x [B, N, H x D]."""
+    """Return a view [B, H, N, D] of x [B, N, H x D]."""
     by_head: Tensor = x.unflatten(-1, (heads, -1)).transpose(1, 2)
     return by_head
 
 
 def _top(score: Tensor, sending: Tensor, receiving: Tensor, edges: _Edges) -> Tensor:
-    """[B x H, N] what to subtract before exp: the largest score of each receiver, or where it is safe a bound on it.
+    """Return the numbers [B x H, N] to subtract before exp: a receiver's largest score, or a safe bound on it.
 
     leaky_relu is monotone and 1-Lipschitz, so leaky_relu(max_j sending_j + receiving_i) exceeds the true maximum by
     at most the range of `sending`; below 60 that costs no precision in float32, and it needs no pass over the edges.
@@ -276,6 +278,6 @@ def _top(score: Tensor, sending: Tensor, receiving: Tensor, edges: _Edges) -> Te
 
 
 def _largest(score: Tensor, receiving: Tensor, edges: _Edges) -> Tensor:
-    """[B x H, N] the largest of the scores [B x H, E] of each receiver."""
+    """Return a receiver's largest score [B x H, N] of the scores [B x H, E]."""
     index = edges.receiver.expand(score.shape)
     return torch.full_like(receiving, -torch.inf).scatter_reduce(-1, index, score, "amax")
