@@ -103,5 +103,5 @@ def reached_parts(path: Path) -> Iterator[str]:
 @pytest.mark.parametrize("path", [path for path in SOURCES if MODEL_ROOM not in path.parents], ids=name)
 def test_no_file_outside_the_room_of_models_knows_the_parts_of_a_model(path: Path) -> None:
     assert not list(reached_parts(path))
-    hierarchical = {module for module in imported(path) if module.startswith("common.models.hierarchical")}
-    assert not hierarchical or path.name == "pyg.py", "the same network in PyG, held against ours"
+    network = {"common.models.hierarchical", "common.models.branch"} & set(imported(path))
+    assert not network or path.name == "pyg.py", "the same network in PyG, held against ours"

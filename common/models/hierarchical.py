@@ -4,143 +4,23 @@ Every parameter lives in an `nn.Linear` or `nn.LayerNorm` whose input has the pa
 the learnt task weights. A modality that a patient lacks is an absent token: its branch is not run for that patient.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout, relu
+from torch.nn.functional import dropout
 
 from common.agreement.federation import Federation
-from common.agreement.modalities import Modality
 from common.agreement.model_config import HierarchicalConfig
 from common.models.attention import Attention, FusionLayer
+from common.models.branch import Branch
 from common.models.contrastive import agreement_loss
-from common.models.federated import FederatedModel, Logits, PartialModule, TrainingOutputs
-from common.models.graphs import IDENTITY, Membership, Prior, Topology, identity
-from common.models.layer_kinds import layer_between_nodes
-from common.models.layers import Pathways
+from common.models.federated import FederatedModel, Logits, TrainingOutputs
+from common.models.graphs import Prior
 from common.models.parameter_groups import ModelGroups, ParameterGroup
 from common.patients.batch import PatientBatch, moved
 from common.tasks.task import Task
-
-SQUEEZED = 2
-"""Numbers per node or pathway that reach the modality token."""
-
-
-class GraphStack(nn.Module):
-    """Layers between nodes, each with residual, ReLU and LayerNorm: [B, N, width] -> [B, N, width].
-
-    Args:
-        graph: N nodes.
-        width: features of a node.
-        kinds: names of the layers in their order (`common.models.layer_kinds`).
-        heads: of layers with attention.
-    """
-
-    def __init__(self, graph: Topology, width: int, kinds: Sequence[str], heads: int) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(layer_between_nodes(kind, graph, width, width, heads) for kind in kinds)
-        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in kinds)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Mix node features [B, N, width] along the graph."""
-        for layer, norm in zip(self.layers, self.norms, strict=True):
-            x = norm(x + relu(layer(x)))
-        return x
-
-
-def _stack(graph: Topology, width: int, kinds: Sequence[str], heads: int) -> nn.Module:
-    """Return layers along the edges, or the identity where there are none, as between imaging features."""
-    return nn.Identity() if graph.edgeless else GraphStack(graph, width, kinds, heads)
-
-
-class Branch(PartialModule):
-    """Branch of one modality: node values -> node graph -> pathways and their graph -> token [B, width].
-
-    A node enters as its value, whether it is observed, and its value times the node's fixed identity code. Beside
-    the graph, linear maps of the values reach the token, and every task's logits as an additive score: a linear
-    model is what a small cohort supports first, and the graph adds to it. Inputs of these maps are scaled by
-    1 / sqrt(N), so that a step of Adam moves a score alike for 30 features and for 1,500.
-    """
-
-    def __init__(
-        self,
-        modality: Modality,
-        graph: Topology,
-        members: Membership | None,
-        ladder: Topology | None,
-        tasks: tuple[Task, ...],
-        config: HierarchicalConfig,
-    ) -> None:
-        super().__init__()
-        self.node_dropout = config.node_dropout
-        self.embed = nn.Linear(2 + IDENTITY, config.node_width)
-        # By columns autograd takes the weight's gradient as x^T g, for so few inputs a product eight times as fast.
-        self.embed.weight.data = self.embed.weight.data.t().contiguous().t()
-        self.graph = _stack(graph, config.node_width, config.node_layers, config.node_heads)
-        summarised, width = graph.nodes, config.node_width
-        self.pathways: Pathways | None = None
-        if members is not None and ladder is not None:
-            self.pathways = Pathways(members)
-            self.widen = nn.Linear(width, config.pathway_width)
-            self.pathway_graph = _stack(
-                ladder, config.pathway_width, config.pathway_layers, config.node_heads
-            )
-            summarised, width = len(members.pathways), config.pathway_width
-        self.squeeze = nn.Linear(width, SQUEEZED)
-        self.token = nn.Linear(SQUEEZED * summarised, config.width)
-        self.direct = nn.Linear(graph.nodes, config.width)
-        self.norm = nn.LayerNorm(config.width)
-        self.scores = nn.ModuleDict({task.name: _untrained(graph.nodes, task.score_width) for task in tasks})
-        self.codes = _Codes(identity(modality.nodes))
-
-    def rows(self, *inputs: Tensor) -> Tensor | None:
-        """Return indices [R] of the patients who have the modality; None where all are computed."""
-        values, _, here = inputs
-        return None if self.dense else moved(here.nonzero().squeeze(1), values.device)
-
-    def forward(self, values: Tensor, observed: Tensor, here: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Compute token [B, width] and additive scores by task [B, 1 or outputs] of values and observed [B, N].
-
-        Both are 0 for the patients that are not `here` [B] bool; unless `dense`, nothing is computed for them. `here`
-        is on the CPU: which rows there are is no question to ask a GPU, which would have to finish first.
-        """
-        rows = self.rows(values, observed, here)
-        if rows is None:
-            token, scores = self._present(values, observed)
-            known = moved(here[:, None], values.device)
-            return token * known, {name: score * known for name, score in scores.items()}
-        if not len(rows):
-            nothing = values.new_zeros(len(here), 1)
-            return nothing.expand(-1, self.token.out_features), dict.fromkeys(self.scores, nothing)
-        token, scores = self._present(values[rows], observed[rows])
-        return _spread(token, rows, here), {
-            name: _spread(score, rows, here) for name, score in scores.items()
-        }
-
-    def _present(self, values: Tensor, observed: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        seen = dropout(observed.float(), self.node_dropout, self.training)
-        values = values * seen
-        x = torch.cat([values[..., None], seen[..., None], values[..., None] * self.codes.codes], dim=-1)
-        x = self.graph(relu(self.embed(x)))
-        if self.pathways is not None:
-            x = self.pathway_graph(relu(self.widen(self.pathways(x))))
-        scaled = values * values.shape[1] ** -0.5
-        token = self.norm(self.token(relu(self.squeeze(x)).flatten(1)) + self.direct(scaled))
-        return token, {name: score(scaled) for name, score in self.scores.items()}
-
-
-def _spread(present: Tensor, rows: Tensor, here: Tensor) -> Tensor:
-    """Spread features [R, F] of the patients at `rows` over the batch [B, F], 0 for the others."""
-    return present.new_zeros(len(here), present.shape[1]).index_copy(0, rows, present)
-
-
-def _untrained(inputs: int, outputs: int) -> nn.Linear:
-    """Return a linear map that starts at 0."""
-    layer = nn.Linear(inputs, outputs, bias=False)
-    nn.init.zeros_(layer.weight)
-    return layer
 
 
 def _start_neutral(heads: nn.ModuleDict, tasks: tuple[Task, ...]) -> None:
@@ -150,16 +30,6 @@ def _start_neutral(heads: nn.ModuleDict, tasks: tuple[Task, ...]) -> None:
         assert isinstance(head, nn.Linear)
         nn.init.zeros_(head.weight)
         nn.init.constant_(head.bias, task.neutral_bias)
-
-
-class _Codes(nn.Module):
-    """Identity codes [N, IDENTITY], moved with the model and no part of its state."""
-
-    codes: Tensor
-
-    def __init__(self, codes: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("codes", codes, persistent=False)
 
 
 class Encoding(NamedTuple):
@@ -178,8 +48,8 @@ class HierarchicalMultimodalGNN(FederatedModel):
         self.modalities = tuple(modality.name for modality in federation.modalities)
         self.demographic = next((m.name for m in federation.modalities if m.node == "clinical"), None)
         self.dropout, self.modality_dropout = config.dropout, config.modality_dropout
-        known = len(federation.modality(self.demographic).nodes) if self.demographic else 0
-        self.patient = nn.Linear(2 * known + 1, config.width)
+        nodes = len(federation.modality(self.demographic).nodes) if self.demographic else 0
+        self.patient = nn.Linear(2 * nodes + 1, config.width)
         self.branches = nn.ModuleDict(
             {
                 m.name: Branch(

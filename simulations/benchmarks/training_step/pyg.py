@@ -14,8 +14,8 @@ from common.agreement.federation import Federation
 from common.agreement.modalities import Modality
 from common.agreement.model_config import HierarchicalConfig
 from common.models.attention import Attention, FusionLayer
+from common.models.branch import SQUEEZED
 from common.models.graphs import IDENTITY, Prior, Topology, identity
-from common.models.hierarchical import SQUEEZED
 from common.patients.batch import PatientBatch
 from common.tasks.task import Task
 

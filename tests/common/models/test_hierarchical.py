@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality
 from common.agreement.model_config import HierarchicalConfig
+from common.models.branch import Branch
 from common.models.graphs import Prior, membership, topology
-from common.models.hierarchical import Branch, HierarchicalMultimodalGNN
+from common.models.hierarchical import HierarchicalMultimodalGNN
 from common.models.parameter_groups import Counted
 from common.patients.batch import PatientBatch
 from tests.common.outputs import assert_equal, loss_of
