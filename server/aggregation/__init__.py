@@ -1,1 +1,1 @@
-"""Replies checked and averaged into the next model; start with strategy.py."""
+"""Replies checked and averaged into the next model; start with strategies.py."""
