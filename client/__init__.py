@@ -1,1 +1,1 @@
-"""What runs inside a hospital."""
+"""Part of Consilium that runs inside a hospital."""

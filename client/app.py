@@ -1,4 +1,4 @@
-"""The hospital's Flower app: statistics, training and evaluation, each a thin step between message and cohort.
+"""Flower app of a hospital: answers to statistics, training and evaluation requests.
 
 Nothing raised here reaches the coordinator: whatever goes wrong becomes a refusal with a code. Whatever is computed
 from the cohort and sent is first entered in the hospital's privacy ledger, on the terms of the hospital's own policy.
@@ -42,7 +42,10 @@ def _answer(message: Message, context: Context, handler: Handler) -> Message:
 
 
 def _log_text(cause: BaseException) -> str:
-    """Text of a cause for the site's own log: a sentence without values, or the kind of error and where it arose."""
+    """Text of a cause for the site's own log.
+
+    A sentence without values, or the kind of error and the line where it arose.
+    """
     if isinstance(cause, InputError):
         return str(cause)
     if isinstance(cause, InvalidMessageError):
@@ -67,5 +70,5 @@ def train_round(message: Message, context: Context) -> Message:
 
 @app.evaluate()
 def evaluate_round(message: Message, context: Context) -> Message:
-    """Answer `ModelRequest` with how its model does at the site."""
+    """Answer `ModelRequest` with sums of its model's loss at the site."""
     return _answer(message, context, evaluate_request)

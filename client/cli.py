@@ -46,7 +46,10 @@ def init(
         ),
     ] = None,
 ) -> None:
-    """Make a node key, store the coordinator's address, and begin a site.toml; no file is overwritten."""
+    """Make a node key, store the coordinator's address, and begin a site.toml.
+
+    No file is overwritten.
+    """
     from client.commands.init import initialise
     from client.site_folder.places import Home
 
@@ -86,7 +89,7 @@ def approve(
     ],
     yes: Annotated[bool, typer.Option("--yes", help="Approve without asking for a confirmation.")] = False,
 ) -> None:
-    """Explain what a federation computes, what leaves and what it costs; store a copy once you approve it."""
+    """Explain what a federation computes, sends and costs, and store a copy once you approve."""
     from client.commands.approve import approve, read_proposal
     from client.commands.approve_text import in_words
     from client.site_folder.places import Home
@@ -107,7 +110,10 @@ def approve(
 @site_app.command()
 @explained
 def check(folder: SiteArgument, as_json: JsonOption = False) -> None:
-    """Check the tables against the approved federation file and print counts only; exit with 2 on problems."""
+    """Check the tables against the approved federation file, and print counts only.
+
+    The exit code is 2 if there are problems.
+    """
     from client.commands.check import check, check_lines
     from client.site_folder.places import Home
 
@@ -132,7 +138,10 @@ def start(folder: SiteArgument) -> None:
 @site_app.command()
 @explained
 def rekey(folder: SiteArgument) -> None:
-    """Replace a node key that was lost or seen by others; the receipts of the old key are archived."""
+    """Replace a node key that was lost or seen by others.
+
+    The receipts of the old key are archived.
+    """
     from client.commands.rekey import rekey
     from client.site_folder.places import Home
 
@@ -203,7 +212,10 @@ def receipts(
 @site_app.command()
 @explained
 def doctor(folder: SiteArgument, as_json: JsonOption = False) -> None:
-    """Check everything that could keep this site from taking part, with remedies; exit with 2 on a failure."""
+    """Check everything that could keep this site from taking part, with remedies.
+
+    The exit code is 2 if a check fails.
+    """
     from client.doctor.examination import examine, findings_lines
     from client.site_folder.places import Home
 
@@ -254,7 +266,10 @@ def ledger(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the cohort's privacy budget: what is spent, on what, and what remains; no patient's data is read."""
+    """Print the cohort's privacy budget: spent, by run, and remaining.
+
+    No patient's data is read.
+    """
     from client.ledger.account_text import show
 
     show(folder, note, as_json)

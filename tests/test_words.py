@@ -18,9 +18,9 @@ FIRST_WORDS = {
 LONGEST = 90
 RIDDLES = {"own", "told", "found", "known", "each", "one", "place"}
 """Names that hide a noun: cache, message, path, index, hospital."""
-STILL = {"client": 202, "common": 104, "consilium": 0, "server": 90, "simulations": 163}
+STILL = {"client": 36, "common": 104, "consilium": 0, "server": 90, "simulations": 163}
 """Docstrings that are still to be mended; a number here only falls, and the table goes with the last of them."""
-STILL_NAMES = 299
+STILL_NAMES = 200
 """Names that are still to be changed; it only falls."""
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))

@@ -1,1 +1,1 @@
-"""Hash chain, lock, durable lines and copies of the end, shared by ledger and receipts; start with chain.py."""
+"""Hash chain, lock and durable files of ledger and receipts; start with chain.py."""

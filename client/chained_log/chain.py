@@ -1,4 +1,6 @@
-"""Hash chain of an append-only log: every entry is sealed by a hash over the previous hash and its text.
+"""Hash chain of an append-only log.
+
+Every entry is sealed by a hash over the previous hash and the entry's text.
 
 The privacy ledger and the receipts are two such logs. Chain, lock, copies of the end and durable writing are the same
 for both. Their storage stays apart, for each would be weaker in the other's place: ledger entries lie in SQLite, where
@@ -30,5 +32,8 @@ class ChainEnd:
         return ChainEnd(self.count + 1, hashlib.sha256(f"{self.hash}\n{text}".encode()).hexdigest())
 
     def is_in(self, hashes: Sequence[str]) -> bool:
-        """Whether a chain with these hashes is the one that ended here, or the same with later entries."""
+        """Whether a chain with these hashes ended here once.
+
+        It is then the same chain, perhaps with later entries.
+        """
         return self.count == 0 or (len(hashes) >= self.count and hashes[self.count - 1] == self.hash)

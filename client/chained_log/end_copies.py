@@ -19,7 +19,7 @@ Copy = TypeVar("Copy", bound=BaseModel)
 
 
 def outside_path(kind: str, log: Path) -> Path:
-    """Path of the copy outside the site folder, under a name that only a hash of the log's path gives.
+    """Path of the copy outside the site folder, named by a hash of the log's path.
 
     Args:
         kind: folder of all logs of a kind.

@@ -22,7 +22,7 @@ def exclusive(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[None]:
-    """Keep other processes from writing a log meanwhile; a process that dies lets go of the lock.
+    """Keep other processes from writing a log; a process that dies releases the lock.
 
     The lock file lies beside the log and is never removed: a process that waits for a removed file would have the
     lock together with one that made the file anew.

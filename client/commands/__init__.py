@@ -1,1 +1,1 @@
-"""The `consilium site` commands that need no running service; start with approve.py."""
+"""Commands of `consilium site` that need no running service; start with approve.py."""

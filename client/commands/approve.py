@@ -1,4 +1,4 @@
-"""`consilium site approve`: a federation file in words, and the hospital's own copy of it once it agrees."""
+"""Command `consilium site approve`: a hospital's copy of an approved federation file."""
 
 import shutil
 import tempfile
@@ -27,7 +27,7 @@ BEFORE = ".agreement-before"
 
 @dataclass(frozen=True)
 class Proposal:
-    """A federation file as this hospital would take part in it.
+    """Federation file with the terms on which this hospital would take part.
 
     Attributes:
         source: the folder it lies in.
@@ -83,7 +83,9 @@ def read_proposal(home: Home, source: Path) -> Proposal:
 
 
 def _require_the_same_records(home: Home, federation: Agreement, unit: str) -> None:
-    """Refuse a second kind of record or unit of privacy in one site folder: their budgets do not add up.
+    """Refuse a second kind of record or unit of privacy in one site folder.
+
+    Their budgets do not add up.
 
     Raises:
         StateError: naming what the folder is for.

@@ -1,4 +1,4 @@
-"""The terms of a federation file in words, as `consilium site approve` prints them."""
+"""Terms of a federation file in words, as `consilium site approve` prints them."""
 
 import math
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from common.privacy.accounting import spend
 
 
 def in_words(proposal: Proposal) -> Iterator[str]:
-    """What the hospital would agree to, a sentence a line."""
+    """Write the terms that the hospital would agree to, a sentence per line."""
     federation, terms = proposal.federation, proposal.terms
     names = ", ".join(shown(participant.name) for participant in federation.participants)
     yield f"Federation {federation.name}, hash {federation.digest}."
@@ -43,7 +43,7 @@ def in_words(proposal: Proposal) -> Iterator[str]:
 
 
 def _rounds(proposal: Proposal) -> str:
-    """How often it is trained: what app, gate and ledger hold it to."""
+    """Lines on the number of rounds that app, gate and ledger allow."""
     rounds, terms = proposal.federation.training.rounds, proposal.terms
     if terms.privacy is None:
         return (
@@ -79,7 +79,7 @@ def _leaving(proposal: Proposal) -> Iterator[str]:
 
 
 def _update(wire: Wire) -> str:
-    """What is sent of a trained model."""
+    """Lines on the part of a trained model that is sent."""
     if wire.update == "float32":
         return "the model's weights"
     how = {"float16": "in half precision", "int8": "in integers of 8 bits"}.get(wire.update)

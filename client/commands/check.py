@@ -1,4 +1,4 @@
-"""`consilium site check` and `site status`: what a hospital sees of its own cohort and its own running site."""
+"""Command `consilium site check`: data passport of a cohort, and its problems."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from common.errors import ApprovalError, InputError, Refusal, refusal_text
 
 
 def check(home: Home) -> dict[str, Any]:
-    """The data passport of the cohort under the approved federation file, and what is wrong with it.
+    """Make the data passport of the cohort under the approved federation file, with `problems`.
 
     Raises:
         InputError: if nothing is approved.
@@ -21,20 +21,20 @@ def check(home: Home) -> dict[str, Any]:
     reader = reader_of(federation)
     problems: list[str] = []
     try:
-        holding, found = reader.read(home.folder, read_site_file(home.folder, federation), federation)
-        problems = [str(problem) for problem in found]
+        holding, faults = reader.read(home.folder, read_site_file(home.folder, federation), federation)
+        problems = [str(problem) for problem in faults]
     except InputError as error:
         holding, problems = None, [str(error)]
-    seen: dict[str, Any] = {"federation": federation.digest, "kind": federation.kind}
+    passport: dict[str, Any] = {"federation": federation.digest, "kind": federation.kind}
     if holding is not None:
-        seen |= reader.passport(holding, federation)
+        passport |= reader.passport(holding, federation)
     if not problems:
         problems += _objections(home)
-    return seen | {"problems": problems}
+    return passport | {"problems": problems}
 
 
 def _objections(home: Home) -> list[str]:
-    """Why the app would refuse to train on sound tables; at most one reason."""
+    """Reason for which the app would refuse to train on sound tables; at most one."""
     # imports everything that training needs, which a status does without
     from client.rounds.assembly import SharedAgreement, SiteSources, assemble_site
 
@@ -49,10 +49,10 @@ def _objections(home: Home) -> list[str]:
     return []
 
 
-def check_lines(seen: dict[str, Any]) -> list[str]:
-    """A passport as lines; counts only."""
-    lines = reader_named(seen["kind"]).passport_lines(seen) if "patients" in seen else []
-    lines += [f"PROBLEM {problem}" for problem in seen["problems"]]
-    if not seen["problems"]:
+def check_lines(passport: dict[str, Any]) -> list[str]:
+    """Write a passport as lines, of counts only."""
+    lines = reader_named(passport["kind"]).passport_lines(passport) if "patients" in passport else []
+    lines += [f"PROBLEM {problem}" for problem in passport["problems"]]
+    if not passport["problems"]:
         lines.append("The tables satisfy the approved federation file, and the policy permits it.")
     return lines

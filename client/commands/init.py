@@ -1,4 +1,4 @@
-"""Command `consilium site init`: a node key, the coordinator's address, and a site file to fill in."""
+"""Command `consilium site init`: node key, coordinator's address, and a site file."""
 
 import ssl
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Command `consilium site rekey`: a new node key, and an archive of the receipts of the old one.
+"""Command `consilium site rekey`: a new node key, and an archive of the old one's receipts.
 
 Receipts are signed with the node key and chained: receipts of another key cannot follow them. The receipts of the old
 key move to an archive with the public key that verifies them, and the count outside the site folder starts again.
@@ -35,7 +35,9 @@ class KeyChange:
 
 
 def rekey(home: Home) -> KeyChange:
-    """Replace the node key; a process killed meanwhile leaves the old key or the new one, and all receipts.
+    """Replace the node key.
+
+    A process that is killed meanwhile leaves the old key or the new one, and all receipts.
 
     Raises:
         InputError: if there is no key, or the site or anything of it runs.

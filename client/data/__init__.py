@@ -1,1 +1,1 @@
-"""The hospital's tables, read and validated into a cohort; start with cohort.py, then reader.py."""
+"""Tables of a hospital, validated into a cohort; start with cohort.py, then reader.py."""

@@ -1,4 +1,4 @@
-"""On-disk cache of a site's parsed tables and prior graphs, keyed by the hash of their inputs.
+"""On-disk cache of a site's tables and prior graphs, keyed by the hash of their inputs.
 
 A hospital's process answers one message and ends; the cache saves the next process from parsing the tables again. The
 cache is one file, `INPUTS.CONTENT.safetensors`. INPUTS is the hash of everything the tables and graphs were built from
@@ -57,7 +57,7 @@ _MATRICES = ("matrix", "transposed")
 
 @dataclass(frozen=True)
 class SiteData:
-    """A site's cohort and the prior graphs of its agreement; a cohort from the cache has no subgroups."""
+    """Cohort and prior graphs of a site; a cohort from the cache has no subgroups."""
 
     prior: Prior
     cohort: Cohort
@@ -71,7 +71,9 @@ def read_or_restore(
     load_prior: Callable[[], Prior],
     cache: Path | None,
 ) -> SiteData:
-    """Restore the data from the cache if it was built from exactly these files; else read the tables and cache them.
+    """Restore the data from the cache, or read the tables and cache them.
+
+    The cache is used only if it was built from exactly these files.
 
     Args:
         folder: the site folder.

@@ -1,4 +1,4 @@
-"""A hospital's cohort: how its site folder says where it is, what it is in memory, and what may be told of it.
+"""Cohort of a hospital in memory, and its data passport.
 
 A site folder holds `site.toml`, one table per modality (CSV or Parquet, one row per patient) and one of outcomes.
 """
@@ -14,7 +14,7 @@ from common.patients.batch import PatientBatch
 
 @dataclass(frozen=True)
 class Cohort:
-    """A site's patients, without identifiers.
+    """Patients of a site, without identifiers.
 
     Attributes:
         site: the site's name.
@@ -37,7 +37,7 @@ class Cohort:
 
 
 def passport(cohort: Cohort, federation: Federation) -> dict[str, object]:
-    """What a hospital sees of its own cohort: counts only, no value of a patient.
+    """Make the data passport of a cohort: counts only, no value of a patient.
 
     Returns:
         patients; per task the labelled patients (and events, or count per class or label); per modality the
@@ -46,14 +46,14 @@ def passport(cohort: Cohort, federation: Federation) -> dict[str, object]:
     batch = cohort.batch
     tasks: dict[str, object] = {}
     for task in federation.tasks:
-        labels, known = batch.labels[task.name], batch.labelled[task.name]
-        tasks[task.name] = {"labelled": int(known.any(1).sum())} | task.counts(labels, known)
+        labels, labelled = batch.labels[task.name], batch.labelled[task.name]
+        tasks[task.name] = {"labelled": int(labelled.any(1).sum())} | task.counts(labels, labelled)
     modalities: dict[str, object] = {}
     for modality in federation.modalities:
-        here = batch.present(modality.name)
-        observed = batch.observed[modality.name][here]
+        present = batch.present(modality.name)
+        observed = batch.observed[modality.name][present]
         modalities[modality.name] = {
-            "patients": int(here.sum()),
+            "patients": int(present.sum()),
             "missing": float(1 - observed.float().mean()) if len(observed) else 1.0,
             "unmatched": cohort.unmatched.get(modality.name, 0),
         }

@@ -1,4 +1,4 @@
-"""A site folder read and validated, with every problem in it."""
+"""Reading and validation of a site folder, with every problem in it."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def read_cohort(folder: Path, federation: Federation) -> Cohort:
 
 
 def inspect_cohort(folder: Path, federation: Federation) -> tuple[Cohort | None, list[InputError]]:
-    """Read a site folder and list every problem in it; the cohort is None if outcomes cannot be read.
+    """Read a site folder with all its problems; None if outcomes cannot be read.
 
     Raises:
         InputError: if `site.toml` itself is not usable.

@@ -25,7 +25,7 @@ def read_labels(table: Table, task: Task) -> Checked[Array]:
 
 
 def _missing(table: Table, column: str, key: str) -> tuple[InputError, ...]:
-    """Problem of a column that the site file names under a key and the table has not; none if it has."""
+    """Problem of a column that the site file names and the table lacks; none otherwise."""
     if column in table.frame.columns:
         return ()
     where = f"{table.path}, column {column}"

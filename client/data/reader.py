@@ -26,7 +26,7 @@ from common.patients.batch import PatientBatch
 def read_folder(
     folder: Path, site: SiteFile, federation: Federation
 ) -> tuple[Cohort | None, list[InputError]]:
-    """Read a site folder's tables and list every problem in them; the cohort is None if outcomes cannot be read."""
+    """Read a site folder's tables with all problems; None if outcomes cannot be read."""
     columns = [column for task in federation.tasks for column in task.columns]
     classes = {column: names for task in federation.tasks for column, names in task.classes_of.items()}
     table = _site_table(folder, site, OUTCOMES, columns, classes)

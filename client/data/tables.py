@@ -1,4 +1,4 @@
-"""Table of a hospital: from its file to finite numbers and category codes, with all problems.
+"""Table of a hospital, read into finite numbers and category codes, with all problems.
 
 A problem names the file, the hospital's own column and the remedy; never a cell, never a patient.
 """
@@ -125,7 +125,10 @@ def _read_file(
 
 
 def numbers(table: Table, columns: Sequence[str]) -> Checked[Array]:
-    """Read numeric columns as [P, columns] float64, NaN where missing; cells must be finite numbers."""
+    """Read numeric columns as [P, columns] float64, NaN where missing.
+
+    Cells that are not finite numbers are a problem.
+    """
     problems = []
     frame = table.frame[[table.renamed.get(column, column) for column in columns]]
     numeric = np.array([is_numeric_dtype(dtype) for dtype in frame.dtypes], dtype=bool)
@@ -168,7 +171,10 @@ def range_problems(
 
 
 def codes(table: Table, column: str, levels: Sequence[str]) -> Checked[NDArray[np.int64]]:
-    """Read a column of categories as [P] indices of levels, -1 where missing; other cells are a problem."""
+    """Read a column of categories as [P] indices of levels, -1 where missing.
+
+    Cells that are none of the levels are a problem.
+    """
     cells = table.cells(column)
     index_of = {level: index for index, level in enumerate(levels)}
     filled = cells.notna().to_numpy()
@@ -187,7 +193,10 @@ def codes(table: Table, column: str, levels: Sequence[str]) -> Checked[NDArray[n
 
 
 def as_text(cell: object) -> str:
-    """Spell a cell as the federation file does: 1.0, read from a column with gaps, is the level '1'."""
+    """Spell a cell as the federation file does.
+
+    1.0, read from a column with gaps, is the level '1'.
+    """
     if isinstance(cell, bool | np.bool_):
         return str(cell)
     try:

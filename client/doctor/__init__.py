@@ -1,1 +1,1 @@
-"""The checks of `consilium site doctor`, each with a remedy; start with examination.py."""
+"""Checks of `consilium site doctor`, with remedies; start with examination.py."""

@@ -1,4 +1,4 @@
-"""Checks of the way to the coordinator: proxy, name, certificate and clock, over Flower's connection."""
+"""Checks of the way to the coordinator: proxy, name, certificate and clock."""
 
 import http.client
 import ipaddress
@@ -93,7 +93,7 @@ def dns(home: Home) -> Iterator[Finding]:
 
 
 def coordinator(home: Home) -> Iterator[Finding]:
-    """Check that the coordinator answers, with an authentic certificate and the same time of day."""
+    """Check that the coordinator answers, with an authentic certificate and the same time."""
     connection = read_connection(home)
     where = connection.coordinator
     try:

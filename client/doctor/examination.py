@@ -58,11 +58,11 @@ def _agreement(home: Home) -> Iterator[Finding]:
 
 
 def _data(home: Home) -> Iterator[Finding]:
-    seen = check(home)
-    for problem in seen["problems"]:
+    passport = check(home)
+    for problem in passport["problems"]:
         yield fail("data", FindingCode.DATA_UNFIT, problem, "correct it, then `consilium site check`")
-    if not seen["problems"]:
-        yield ok("data", f"{seen['patients']:,} patients satisfy the federation file")
+    if not passport["problems"]:
+        yield ok("data", f"{passport['patients']:,} patients satisfy the federation file")
 
 
 def _ledger(home: Home) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Findings of `consilium site doctor`: state of one thing, with a code for programs and a remedy for people."""
+"""Findings of `consilium site doctor`: codes for programs, remedies for people."""
 
 from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum

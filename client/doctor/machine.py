@@ -25,7 +25,7 @@ _GIB = 2**30
 
 
 def python(home: Home) -> Iterator[Finding]:
-    """Check the interpreter, torch, the GPUs and the site's device in a fresh process like the one that trains."""
+    """Check the interpreter, torch, the GPUs and the site's device in a fresh process."""
     try:
         report = training_process.ask(home.folder, inherited(home))
     except InputError as error:
@@ -95,7 +95,10 @@ def disk(home: Home) -> Iterator[Finding]:
 
 
 def shared_memory(home: Home) -> Iterator[Finding]:
-    """Check the memory that torch's processes share; a container has 64 MB unless asked for more."""
+    """Check the memory that torch's processes share.
+
+    A container has 64 MB unless asked for more.
+    """
     code = FindingCode.SHARED_MEMORY_SHORT
     if not os.path.isdir(SHARED_MEMORY):
         yield warn("shared memory", code, f"there is no {SHARED_MEMORY}", "mount a tmpfs there")
@@ -124,7 +127,7 @@ def permissions(home: Home) -> Iterator[Finding]:
 
 
 def other_users(home: Home) -> Iterator[Finding]:
-    """Check that other users of this machine can neither read nor change the site folder and the tables."""
+    """Check that other users of this machine cannot read or change site folder and tables."""
     try:
         tables = [home.folder / table for table in parse_site_file(home.folder).tables.values()]
     except InputError:  # which other checks report
@@ -148,7 +151,7 @@ def _for_all(path: Path) -> int:
 
 
 def outside_copies(home: Home) -> Iterator[Finding]:
-    """Check the folder outside the site folder that keeps the ends of ledger and receipts a second time."""
+    """Check the folder outside with the second copies of the ends of ledger and receipts."""
     unset = "" if os.environ.get(STATE_VARIABLE) else f" ({STATE_VARIABLE} is not set)"
     remedy = f"set {STATE_VARIABLE} to a folder of this user, the same in every command"
     try:

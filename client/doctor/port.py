@@ -33,7 +33,7 @@ def port(home: Home) -> Iterator[Finding]:
 
 
 def _listens(supervisor: int, port: int) -> bool:
-    """Whether a process below the supervisor listens on the port, by the kernel's tables (Linux)."""
+    """Whether a process below the supervisor listens on the port, by Linux's tables."""
     sockets = {f"socket:[{inode}]" for inode in _listening(port)}
     parents = dict(_parents())
     for process in parents:

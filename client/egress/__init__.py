@@ -1,1 +1,1 @@
-"""The gate that every message of the app passes on its way out; start with gate.py."""
+"""Gate that every message of the app passes on its way out; start with gate.py."""

@@ -1,4 +1,4 @@
-"""What a reply may hold: exact names, shapes and counts, held against its request and the agreement alone.
+"""Checks of a reply: exact names, shapes and counts, by the request and the agreement alone.
 
 Every function here takes a reply apart and gives back an equal one whose arrays and numbers are in the agreement's
 own order, so that not even their order says anything. A reply that does not fit raises `BlockedError` with a fixed
@@ -37,7 +37,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 
 class BlockReason(StrEnum):
-    """Why a message did not leave; kept in the hospital's own receipt."""
+    """Reason for which a message did not leave, recorded in the hospital's receipt."""
 
     MESSAGE_TYPE = "message-type"
     ENVELOPE = "envelope"
@@ -59,7 +59,7 @@ class BlockReason(StrEnum):
 
 
 class BlockedError(Exception):
-    """A message that must not leave."""
+    """Message that must not leave."""
 
     def __init__(self, reason: BlockReason) -> None:
         super().__init__(reason.value)
@@ -68,7 +68,7 @@ class BlockedError(Exception):
 
 @dataclass(frozen=True)
 class Expected:
-    """What the gate holds a reply against, all of it from the hospital's own disk.
+    """Facts from the hospital's own disk that the gate checks a reply against.
 
     Attributes:
         site: the hospital's name.
@@ -124,7 +124,10 @@ def fit_statistics(reply: StatisticsReply, expected: Expected) -> StatisticsRepl
 
 
 def _enough_behind(sums: np.ndarray, least: int) -> None:
-    """Block exact sums [3, N] with few patients in a cell; where sum and squares are equal, the values are 0 and 1."""
+    """Block exact sums [3, N] with few patients in a cell.
+
+    Where sum and squares are equal, the values are 0 and 1.
+    """
     count, total, squares = sums
     shown = count > 0
     require(bool((count[shown] >= least).all()), BlockReason.COUNT)
@@ -138,7 +141,10 @@ def _enough_behind(sums: np.ndarray, least: int) -> None:
 def fit_training(
     reply: TrainReply, request: ModelRequest, expected: Expected
 ) -> tuple[TrainReply, float, tuple[str, ...]]:
-    """(the reply, L2 norm of its update, metrics that were suppressed): exactly the model's weights, and fit counts."""
+    """Fit a training reply: exactly the model's weights, and counts that are large enough.
+
+    Returns (the reply, L2 norm of its update, tasks whose sums were suppressed).
+    """
     require(reply.site == expected.site, BlockReason.WRONG_SITE)
     require(reply.round == request.round, BlockReason.WRONG_ROUND)
     weights = _in_order(reply.weights, expected.weights, np.dtype(np.float32))
@@ -161,7 +167,10 @@ def fit_training(
 def fit_update(
     reply: UpdateReply, request: ModelRequest, expected: Expected
 ) -> tuple[UpdateReply, float, tuple[str, ...]]:
-    """As `fit_training`, of an update encoded as the agreement says; it leaves in the one form that its values have."""
+    """Fit an update that is encoded as the agreement says, like `fit_training`.
+
+    It leaves in the one form that its values have.
+    """
     require(reply.site == expected.site, BlockReason.WRONG_SITE)
     require(reply.round == request.round, BlockReason.WRONG_ROUND)
     wire, shapes = expected.federation.wire, expected.weights
@@ -205,7 +214,10 @@ def _update_norm(changes: Iterable[NDArray[np.float64]], expected: Expected) -> 
 def fit_evaluation(
     reply: EvaluateReply, request: ModelRequest, expected: Expected
 ) -> tuple[EvaluateReply, tuple[str, ...]]:
-    """(the reply, metrics that were suppressed): sums over enough validation patients, or nothing."""
+    """Fit an evaluation reply: sums over enough validation patients, or nothing.
+
+    Returns (the reply, tasks whose sums were suppressed).
+    """
     require(reply.site == expected.site, BlockReason.WRONG_SITE)
     require(reply.round == request.round, BlockReason.WRONG_ROUND)
     metrics, suppressed = _metrics(reply.metrics, expected, ())
@@ -213,7 +225,7 @@ def fit_evaluation(
 
 
 def _in_order(arrays: Arrays, shapes: Shapes, dtype: "np.dtype[Any]") -> Arrays:
-    """The same arrays, laid out plainly and in the agreement's order."""
+    """Copy arrays in plain layout and in the agreement's order."""
     require(set(arrays) == set(shapes), BlockReason.ARRAY_NAMES)
     for name, shape in shapes.items():
         array = arrays[name]
@@ -223,7 +235,10 @@ def _in_order(arrays: Arrays, shapes: Shapes, dtype: "np.dtype[Any]") -> Arrays:
 
 
 def _averaging_weights(patients: Numbers, expected: Expected) -> AveragingWeights:
-    """Weights of all groups: patients, 0 or at least the minimum count; with privacy 0 or 1 hospitals."""
+    """Averaging weights of all groups: patients, 0 or at least the minimum count.
+
+    With privacy they count hospitals, 0 or 1.
+    """
     groups = expected.groups.groups
     require(set(patients) == {group.name for group in groups}, BlockReason.METRICS)
     least = 1 if expected.terms.privacy is not None else expected.terms.minimum_count
@@ -241,7 +256,9 @@ def _averaging_weights(patients: Numbers, expected: Expected) -> AveragingWeight
 def _metrics(
     metrics: Numbers, expected: Expected, always: tuple[str, ...]
 ) -> tuple[Numbers, tuple[str, ...]]:
-    """Return metrics and the tasks set to 0: none with privacy, else `always` and all or none of the validation sums.
+    """Return (metrics, tasks whose sums were set to 0).
+
+    With privacy there are no metrics; else those of `always`, with all or none of the validation sums.
 
     A task's pairs that are fewer than the family's fewest are about few patients: both of its sums become 0.
     """

@@ -1,4 +1,4 @@
-"""The egress gate: whatever the app answers, only a message of an approved type that fits the agreement leaves.
+"""Egress gate: only a message of an approved type that fits the agreement leaves.
 
 The gate stands outside the app. It decides on the outgoing message from its records, the request, and what lies on the
 hospital's own disk: agreement, approved shapes, policy and ledger. What passes is not the app's message but a new one,
@@ -73,7 +73,7 @@ _TTL_TOLERANCE_S = 1.0
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a message.
+    """Decision on a message.
 
     Attributes:
         outcome: `passed`; `refused`, the site's own refusal; `failed`, an error without its text; `blocked`.
@@ -93,7 +93,7 @@ class Verdict:
 
 
 class Gate:
-    """One message's gate: asked whether the app is to see the request at all, and again when the reply is to leave.
+    """Gate of one message: it decides on the request first, and on the reply afterwards.
 
     Args:
         federation: the hospital's own copy of the agreement.
@@ -117,11 +117,11 @@ class Gate:
         self._known = len(ledger())
 
     def objection(self, request: Message) -> RefusalCode | None:
-        """Why the app is not to be asked at all; None if nothing stands against it."""
+        """Return the reason for which the app must not see the request; None without one."""
         return None if self._unfit(request) is None else RefusalCode.REQUEST_INVALID
 
     def _unfit(self, request: Message) -> BlockReason | None:
-        """What no request of a coordinator may ask for: patients of its own choice, and rounds beyond the agreement."""
+        """Block requests for patients of the coordinator's choice and rounds beyond the agreement."""
         header = request.content.config_records.get("header")
         if header is None:
             return BlockReason.NOT_A_MESSAGE
@@ -182,7 +182,7 @@ class Gate:
     def _trained(
         self, content: RecordDict, asked: ModelRequest, expected: Expected
     ) -> tuple[TrainReply | UpdateReply, float, tuple[str, ...]]:
-        """What training gave, in the one form that the agreement has for it."""
+        """Fit the reply of training, in the one form that the agreement has for it."""
         if self._federation.wire.update == "float32":
             return fit_training(TrainReply.from_record(content), asked, expected)
         return fit_update(UpdateReply.from_record(content), asked, expected)
@@ -211,7 +211,7 @@ class Gate:
             raise BlockedError(BlockReason.POLICY) from None
 
     def _reserved(self, releases: tuple[Release, ...], round_: int | None) -> int | None:
-        """The ledger's newest reservation for these releases; without privacy one of any round, however old."""
+        """Find the newest reservation of these releases; without privacy, of any round."""
         if not releases:
             return None
         entries = self._ledger()

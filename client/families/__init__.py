@@ -1,1 +1,1 @@
-"""A hospital's side of every family of records: reading, passport and approval; start with reader.py."""
+"""Families of records at a hospital: reading, passport, approval; start with reader.py."""

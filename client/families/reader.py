@@ -1,4 +1,4 @@
-"""What a hospital asks of a family of records beside what the coordinator asks too: tables, passport and words."""
+"""Protocol of a family of records at a hospital: tables, passport and words."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +13,7 @@ from common.families.family import Records
 
 
 class Holding(Protocol):
-    """What a site holds, without identifiers.
+    """Records of a site, without identifiers.
 
     Attributes:
         site: the site's name.
@@ -44,11 +44,11 @@ class Reader(Protocol[A, H]):
     """A family at a hospital. Type parameters: the agreement's schema, and what a site holds."""
 
     def read(self, folder: Path, site: SiteFile, agreement: A, /) -> tuple[H | None, list[InputError]]:
-        """Read a site folder's tables; None if they cannot be read at all. The problems name no value."""
+        """Read a site folder's tables, with problems that name no value; None if unreadable."""
         ...
 
     def passport(self, holding: H, agreement: A, /) -> dict[str, Any]:
-        """Counts that a hospital sees of its own data, `site` and `patients` among them; no value of a record."""
+        """Counts of a hospital's data, `site` and `patients` among them; no value of a record."""
         ...
 
     def passport_lines(self, passport: dict[str, Any], /) -> list[str]:
@@ -56,7 +56,7 @@ class Reader(Protocol[A, H]):
         ...
 
     def said(self, agreement: A, file: Path, /) -> Iterator[str]:
-        """Lines of an approval: what is read and computed at the site under an agreement, which lies in `file`."""
+        """Lines of an approval on what is read and computed under the agreement in `file`."""
         ...
 
 

@@ -6,7 +6,10 @@ from common.agreement.kinds import kind_named, part
 
 
 def reader_of(agreement: Agreement) -> AnyReader:
-    """The reader of the agreement's kind of record; it takes agreements and holdings of that kind alone."""
+    """Return the reader of the agreement's kind of record.
+
+    It takes agreements and holdings of that kind alone.
+    """
     return reader_named(agreement.kind)
 
 

@@ -21,6 +21,9 @@ def listed(what: str, names: Iterable[str]) -> Iterator[str]:
 
 
 def shown(text: str) -> str:
-    """A text of a federation file, quoted and escaped where it is no plain name and could be taken for another."""
+    """Quote and escape a text of a federation file that is no plain name.
+
+    It could be taken for another name.
+    """
     plain = text.isprintable() and text == text.strip() and not set(text) & set(",:;()'\"")
     return text if plain and text else repr(text)

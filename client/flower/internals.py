@@ -36,7 +36,7 @@ REPLACED = {
 
 @dataclass(frozen=True)
 class Task:
-    """What a SuperNode hands to an app's process.
+    """Task that a SuperNode hands to an app's process.
 
     Attributes:
         message: the request.
@@ -61,7 +61,7 @@ class Doorkeeper(Protocol):
         """The app's answer, or a refusal."""
 
     def release(self, message: Message) -> Message:
-        """What leaves in place of a reply; if it raises, nothing leaves."""
+        """Return the message that leaves in place of a reply; if it raises, nothing leaves."""
 
 
 class NothingLeavesError(Exception):
@@ -72,7 +72,10 @@ class NothingLeavesError(Exception):
 
 
 def run_client_app(arguments: Sequence[str], doorkeeper: Doorkeeper) -> None:
-    """Be `flwr-clientapp` for one task, with these command line arguments; ends the process as Flower does."""
+    """Run as `flwr-clientapp` for one task with these command line arguments.
+
+    The process ends as Flower's does.
+    """
     os.environ.update(QUIET)
     runtime = importlib.import_module(RUNTIME)
     for name, replacement in _replacements(runtime, doorkeeper).items():
@@ -81,7 +84,7 @@ def run_client_app(arguments: Sequence[str], doorkeeper: Doorkeeper) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Of the command line that a SuperExec gives `flwr-clientapp`."""
+    """Parser of the command line that a SuperExec gives `flwr-clientapp`."""
     from flwr.common.args import add_args_flwr_app_common
     from flwr.supercore.constant import SUPERNODE_DEFAULT_CLIENT_ADDRESS
 
@@ -92,7 +95,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def read_options(arguments: Sequence[str]) -> dict[str, Any]:
-    """What Flower's own command makes of its command line; exits with its code where that is not usable.
+    """Read the options as Flower's own command does; exit with its code if they are not usable.
 
     Flower's command is not asked: its package imports the SuperNode with its database, half a second for every message.
     """
@@ -156,8 +159,8 @@ def _replacements(runtime: Any, doorkeeper: Doorkeeper) -> dict[str, Callable[..
         finish(client=client, context=None, sub_status=sub_status, details=FAILED if details else "")
 
     replaced: dict[str, Callable[..., Any]] = {
-        each.__name__: each
-        for each in (
+        function.__name__: function
+        for function in (
             pull_task_input,
             install_from_fab,
             install_app_dependencies,

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 
 def end_after(work: Callable[[], None], name: str, returned: int) -> NoReturn:
-    """Do some work, and end the process: no thread keeps it alive, and the interpreter is not taken apart first.
+    """Do some work, and end the process even if threads still run.
 
     Taking apart an interpreter with torch in it takes up to a second, which every message would pay.
 

@@ -1,4 +1,4 @@
-"""What the privacy ledger of a site folder says: spent in all and by run, and how many more rounds would fit."""
+"""Account of a site's privacy ledger: spent in all and by run, and rounds that still fit."""
 
 import math
 import sqlite3
@@ -24,7 +24,7 @@ MOST_ROUNDS = 10_000
 
 @dataclass(frozen=True)
 class Run:
-    """What a run under one federation file released.
+    """Releases of the runs under one federation file.
 
     Attributes:
         digest: of the federation file; empty for what was carried over from a lost ledger.
@@ -72,7 +72,7 @@ class Account:
 
     @cached_property
     def further_rounds(self) -> int | None:
-        """Rounds like the last one that the policy's maximum still allows, one above `MOST_ROUNDS` for any more.
+        """Rounds like the last that the policy still allows, at most one above `MOST_ROUNDS`.
 
         Epsilons do not add up, so what is left cannot be had by subtraction. None without a maximum, or if no round
         tells on what terms the next would be.
@@ -118,7 +118,7 @@ class Account:
 
 
 def read_account(folder: Path) -> Account:
-    """Verify the ledger of a site folder and add up what it holds; where there is none, none is made.
+    """Verify the ledger of a site folder and add up its releases; no ledger is made.
 
     Raises:
         InputError: if `site.toml` is not usable, or the ledger cannot be opened for another reason than damage.
@@ -141,7 +141,7 @@ def read_account(folder: Path) -> Account:
 
 
 def acknowledge_loss(folder: Path, note: str) -> None:
-    """Begin a new ledger with what is known of a lost or damaged one (`client.ledger.ledger.acknowledge`).
+    """Begin a new ledger after a loss, if there are traces of one.
 
     Raises:
         InputError: if there is nothing to acknowledge, or the ledger cannot be read or written.
@@ -176,14 +176,14 @@ def _explaining(folder: Path) -> Iterator[None]:
 
 
 def _is_absent(folder: Path) -> bool:
-    """Whether opening the ledger would make one: there is none, or a file in which nothing was ever written."""
+    """Whether there is no ledger, or a file in which nothing was ever written."""
     path = folder / LEDGER
     return not path.exists() or path.stat().st_size == 0
 
 
 def _has_trace(folder: Path) -> bool:
     """Whether a head copy knows of a ledger."""
-    return any(place.exists() for place in head_paths(folder))
+    return any(path.exists() for path in head_paths(folder))
 
 
 def _reason(error: BaseException | None) -> str:
@@ -207,7 +207,10 @@ def _last_round(entries: Sequence[Entry]) -> Release | None:
 def _further_rounds(
     so_far: Sequence[Release], round_: Release, delta: float, maximum: float, adaptive: bool
 ) -> int:
-    """As the ledger would grant them: once there are several runs, by the moments alone."""
+    """Count the rounds that the ledger would grant.
+
+    Once there are several runs, the moments alone decide.
+    """
 
     def too_many(rounds: int, quickly: bool = False) -> bool:
         more = round_.model_copy(update={"steps": round_.steps * rounds})
@@ -245,6 +248,6 @@ def _run(digest: str, entries: Sequence[Entry], committed: set[int | None], delt
     )
 
 
-def _spend_json(found: Spend) -> dict[str, float | None]:
-    figures = {"epsilon": found.epsilon, "rdp": found.rdp, "prv": found.prv}
+def _spend_json(total: Spend) -> dict[str, float | None]:
+    figures = {"epsilon": total.epsilon, "rdp": total.rdp, "prv": total.prv}
     return {name: figure if math.isfinite(figure) else None for name, figure in figures.items()}

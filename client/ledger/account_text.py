@@ -20,7 +20,9 @@ NO_GUARANTEE = "no guarantee"
 
 
 def show(folder: Path, note: str | None, as_json: bool) -> None:
-    """Print the account of a site folder; with a note, begin a new ledger after the loss of the last first.
+    """Print the account of a site folder.
+
+    With a note, a new ledger is begun first, after the loss of the last one.
 
     Raises:
         InputError, Refusal: as `client.ledger.account` does.
@@ -79,8 +81,8 @@ def _spent(total: Spend) -> str:
     return f"epsilon {total.epsilon:.3f} spent so far at delta {total.delta:g} ({moments}, {losses})."
 
 
-def _prv(found: Spend) -> str:
-    return f"{found.prv:.3f}" if math.isfinite(found.prv) else f"not computed above {BEYOND_BUDGETS:g}"
+def _prv(total: Spend) -> str:
+    return f"{total.prv:.3f}" if math.isfinite(total.prv) else f"not computed above {BEYOND_BUDGETS:g}"
 
 
 def _limit(account: Account) -> str:

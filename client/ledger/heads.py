@@ -1,4 +1,4 @@
-"""Head copies of a privacy ledger: the end of its chain and everything it counts, in two places.
+"""Head copies of a privacy ledger: end of its chain and everything it counts, kept twice.
 
 A head copy holds nothing about patients, no name and no path. If the ledger is lost, the releases are still known.
 """
@@ -47,12 +47,12 @@ def head_of(entries: Sequence[Entry]) -> Head:
 
 
 def follows(entries: Sequence[Entry], head: Head) -> bool:
-    """Whether these entries are the ones that the head was copied from, or the same and later ones."""
+    """Whether the head was copied from these entries or from earlier ones of the same chain."""
     return ChainEnd(head.entries, head.hash).is_in([entry.hash for entry in entries])
 
 
 def head_paths(site: Path) -> tuple[Path, Path]:
-    """Paths of a ledger's head copies: in the site folder itself, and outside it in the state folder.
+    """Paths of a ledger's head copies: in the site folder and in the state folder outside.
 
     Raises:
         OSError: if there is no home folder to fall back on.

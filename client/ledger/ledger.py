@@ -90,11 +90,11 @@ class Ledger:
             return tuple(self._entries)
 
     def releases(self) -> list[Release]:
-        """Everything ever reserved, and what was carried over from a lost ledger."""
+        """All releases ever reserved, and those carried over from a lost ledger."""
         return [release for entry in self.entries() for release in entry.releases]
 
     def require(self, run: str, releases: Sequence[Release], limit: Limit, unit: str = PATIENT) -> None:
-        """Check that the limit covers these releases of a run on top of everything so far; nothing is reserved.
+        """Check that the limit covers these releases on top of all earlier ones; reserve nothing.
 
         Raises:
             Refusal: DECLINED_BUDGET if it does not, DECLINED_UNIT if the ledger counts another unit of privacy.
@@ -206,7 +206,7 @@ class Ledger:
         )
 
     def _append(self, **content: Any) -> int:
-        """Add an entry; `_entries` learns of it from the file alone, when the transaction has succeeded."""
+        """Add an entry to the file; `_entries` is read from the file in the next transaction."""
         entry = Entry(number=len(self._entries) + 1, at=now(), **content)
         append(self._database, entry, end_of(self._entries))
         return entry.number
@@ -221,7 +221,7 @@ class Ledger:
 
 
 def acknowledge(site: Path, note: str, patience_s: float = PATIENCE_S) -> None:
-    """Begin a new ledger after the last one was lost or damaged, with what is still known to have been released.
+    """Begin a new ledger after the last one was lost or damaged, with all known releases.
 
     The damaged file is kept aside. A new ledger carries over, for every mechanism, the most steps that a head copy or
     what can still be read of the damaged ledger knows of: the budget is not reset.

@@ -1,4 +1,4 @@
-"""Recovery of a lost or damaged privacy ledger: the releases still known, and a new ledger in its place."""
+"""Recovery of a lost or damaged privacy ledger: known releases, and a new ledger."""
 
 import shutil
 import sqlite3
@@ -17,7 +17,7 @@ _COMPANIONS = ("-journal", "-wal", "-shm")
 
 
 def known_releases(path: Path, head_paths: tuple[Path, Path]) -> tuple[Release, ...]:
-    """Collect, per mechanism, the most steps that a head copy or a readable entry of the ledger knows of."""
+    """Collect, per mechanism, the most steps of a head copy or of the readable entries."""
     heads = filter(None, map(_readable_head, head_paths))
     salvaged = (release for entry in _salvage(path) for release in entry.releases)
     return most_steps([merged(salvaged), *(head.releases for head in heads)])
@@ -30,7 +30,7 @@ def known_unit(path: Path, head_paths: tuple[Path, Path]) -> str:
 
 
 def replace_damaged(path: Path, first: Entry, head_paths: tuple[Path, Path]) -> None:
-    """Put a new ledger in place of a damaged one, which is kept aside; at no moment is there none.
+    """Replace a damaged ledger, which is kept aside; at no moment is there none.
 
     Raises:
         OSError: if a file cannot be written, and `sqlite3.Error` likewise; a second attempt mends it.

@@ -1,4 +1,4 @@
-"""Record of the messages that left the hospital: one signed receipt per message, on disk before it leaves.
+"""Record of the messages that left: a signed receipt per message, on disk before it leaves.
 
 A receipt is one line of JSON: the receipt, the SHA-256 of the previous hash and the receipt's canonical text, and the
 node key's signature of that hash. A signed head file beside names the number of receipts and the hash of the last one:
@@ -61,7 +61,9 @@ def append(path: Path, receipt: Receipt, key: PrivateKey) -> Receipt:
 
 
 def _checked_end(path: Path, key: PublicKey) -> ChainEnd:
-    """End of the receipts, after cutting off a line that a crash left unfinished: its message never left.
+    """Check the end of the receipts, and cut off a line that a crash left unfinished.
+
+    The message of such a line never left.
 
     Raises:
         IntegrityError: if the head names more receipts, or others.

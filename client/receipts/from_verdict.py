@@ -1,4 +1,4 @@
-"""A verdict of the gate as a receipt: what is written down of the message that leaves, and what it cost."""
+"""Receipt of a gate's verdict: content of the message that leaves, and its cost."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ ERROR = "Error"
 def receipt_of(
     request: Message, verdict: Verdict, federation: str, entries: Sequence[Entry], delta: float | None
 ) -> Receipt:
-    """The receipt of what leaves, still without a number.
+    """Make the receipt of the message that leaves, still without a number.
 
     Args:
         request: what is answered.

@@ -1,4 +1,4 @@
-"""Signed head file of the receipts: their number and the hash of the last one, beside the receipts themselves."""
+"""Signed head file beside the receipts: their number and the hash of the last one."""
 
 import json
 from pathlib import Path

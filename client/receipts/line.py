@@ -1,4 +1,4 @@
-"""One line of a receipts file: the receipt, its hash in the chain, and the node key's signature of that hash."""
+"""Line of a receipts file: a receipt, its hash in the chain, and the hash's signature."""
 
 import json
 from pathlib import Path

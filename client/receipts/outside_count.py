@@ -17,7 +17,7 @@ from common.errors import IntegrityError
 
 
 class OutsideCount(BaseModel):
-    """End of the receipts: their number, the hash of the last one, and the fingerprint of the key that signed it."""
+    """End of the receipts: number, hash of the last one, and fingerprint of its key."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,4 +1,4 @@
-"""Receipts of a hospital as a self-contained HTML page, as JSON, and as lines for a terminal."""
+"""Receipts of a hospital as a self-contained HTML page, as JSON and as lines."""
 
 from collections import Counter
 from collections.abc import Sequence

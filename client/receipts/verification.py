@@ -1,4 +1,4 @@
-"""Verification of receipts: every receipt, its position, its signature, and that none is missing at the end."""
+"""Verification of receipts: content, position, signature, and none missing at the end."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -65,7 +65,7 @@ def verify_at_site(path: Path, key: PublicKey) -> VerifiedReceipts:
 
 
 def require_counted(path: Path, key: PublicKey, count: OutsideCount, hashes: Sequence[str]) -> None:
-    """Require that receipts with these hashes are those that the count outside the site folder knows.
+    """Require that receipts with these hashes are those that were counted outside.
 
     Raises:
         IntegrityError: if they were rolled back, removed or replaced.
@@ -85,7 +85,7 @@ def require_counted(path: Path, key: PublicKey, count: OutsideCount, hashes: Seq
 
 
 def _is_archived(path: Path, count: OutsideCount) -> bool:
-    """Whether the counted receipts lie in an archive beside, whole, with the old key that verifies them."""
+    """Whether the counted receipts lie whole in an archive beside, with their old key."""
     for folder in path.parent.parent.glob(f"{path.parent.name}{ARCHIVED}*"):
         try:
             key = read_public_key(folder / "node_key.pub")

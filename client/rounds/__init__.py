@@ -1,1 +1,1 @@
-"""The app's answers to the coordinator's requests; start with train.py."""
+"""Answers of the app to the coordinator's requests; start with assembly.py and train.py."""

@@ -12,13 +12,13 @@ from common.privacy.accounting import Release
 
 
 def _costs(releases: tuple[Release, ...]) -> bool:
-    """Whether any of these tells more each time it is computed; public statistics are the same each time."""
+    """Whether a repetition of these releases costs more; public statistics stay the same."""
     return any(release.mechanism != "public-statistics" for release in releases)
 
 
 @contextmanager
 def accounted(site: Site, terms: Terms, round_: int | None) -> Iterator[None]:
-    """Reserve what is about to leave in the hospital's ledger, and commit it once it is computed.
+    """Reserve the releases of an answer in the ledger, and commit them once it is computed.
 
     Raises:
         Refusal: if the budget does not cover it, or the ledger is not as it should be.
@@ -31,9 +31,9 @@ def accounted(site: Site, terms: Terms, round_: int | None) -> Iterator[None]:
             ledger.require(run, terms.whole_run(rounds), terms.limit, unit)
         if releases and terms.privacy is not None and terms.limit.epsilon is None:
             had = sum(
-                each.kind == "reserved" and (each.round is None) == (round_ is None)
-                for each in ledger.entries()
-                if each.run == run
+                entry.kind == "reserved" and (entry.round is None) == (round_ is None)
+                for entry in ledger.entries()
+                if entry.run == run
             )
             # what was approved, where the policy has no limit of its own: statistics once, and each round once
             if had >= (1 if round_ is None else rounds) and _costs(releases):

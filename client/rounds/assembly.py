@@ -1,4 +1,4 @@
-"""Assembly of a site from its folder, its tables or their cache, and the agreement that a process shares."""
+"""Assembly of a site from its folder, its tables or their cache, and a shared agreement."""
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
@@ -43,7 +43,10 @@ class SiteSources:
 
     @classmethod
     def of_node(cls, context: Context) -> "SiteSources":
-        """Read a node's configuration: `site` and `federation`; `cache`, `device` and `sharing` are optional."""
+        """Read a node's configuration.
+
+        It has `site` and `federation`; `cache`, `device` and `sharing` are optional.
+        """
         node = context.node_config
         return cls(
             folder=Path(str(node["site"])),
@@ -55,7 +58,7 @@ class SiteSources:
 
     @property
     def version(self) -> tuple[int, ...]:
-        """Times of change of the files; the head copy of the ledger, which every round changes, is left out.
+        """Times of change of the files, without the ledger's head copy, which every round changes.
 
         Raises:
             OSError: if a file is not there.
@@ -157,7 +160,9 @@ _pool = SitePool[Site](size=lambda site: site.cohort.batch.size)
 
 
 def open_site(context: Context) -> Site:
-    """Return the site that a node speaks for; it is assembled anew only if a file changed or memory was short.
+    """Return the site that a node speaks for.
+
+    It is assembled anew only if a file changed or memory was short.
 
     Raises:
         Refusal: if its tables do not satisfy the federation file, or its device is not there.
@@ -178,5 +183,5 @@ def open_site(context: Context) -> Site:
 
 
 def close_sites() -> None:
-    """Forget all sites that this process has opened; a finished run was the only one that asked for them."""
+    """Forget all sites that this process has opened, as after the end of a run."""
     _pool.close()

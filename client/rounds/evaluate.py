@@ -13,7 +13,10 @@ from common.patients.batch import PatientBatch
 
 
 def validation_metrics(site: Site, terms: Terms, validation: PatientBatch, round_: Round) -> dict[str, float]:
-    """Return the sums of the site's model; none of too few patients, because a sum over two tells of both."""
+    """Return the sums of the site's model; none of too few patients.
+
+    A sum over two patients tells of both.
+    """
     if len(validation) < terms.minimum_count:
         return {}
     return evaluate(site.model, validation, round_, terms.minimum_count).named()

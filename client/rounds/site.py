@@ -1,4 +1,4 @@
-"""A hospital's cohort under the approved federation file, on the terms of the hospital's policy."""
+"""Hospital's cohort under the approved federation file and the hospital's policy."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from common.patients.batch import PatientBatch
 
 @dataclass(frozen=True)
 class Site:
-    """A hospital that is ready to answer requests; `client.rounds.assembly` makes it.
+    """Hospital that is ready to answer requests, made by `client.rounds.assembly`.
 
     Attributes:
         folder: the site folder.
@@ -53,7 +53,9 @@ class Site:
         )
 
     def patients(self, fold: int) -> tuple[PatientBatch, PatientBatch]:
-        """Split the patients outside the held-out `fold` into (training, validation); with privacy all train.
+        """Split the patients outside the held-out `fold` into (training, validation).
+
+        With privacy all of them train.
 
         The split follows the agreement alone. If a request could choose it, the sums over many different splits would
         give away every patient's values.

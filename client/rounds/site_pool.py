@@ -1,4 +1,6 @@
-"""Keep-first cache of open sites: sites that fit in memory stay, later ones are assembled anew for each message.
+"""Keep-first cache of open sites: sites that fit in memory stay open.
+
+Later ones are assembled anew for each message.
 
 In a simulation one process plays many hospitals, in the same order every round. A cache that kept the sites used last
 would then keep none that is asked for again: with room for all but one, each site is evicted just before its turn. A

@@ -38,7 +38,7 @@ def statistics_request(site: Site, content: RecordDict) -> RecordDict:
 
 
 def _sums(site: Site, terms: Terms, training: PatientBatch) -> SiteStatistics:
-    """The site's sums: exact, with noise, or none where scaling is declared."""
+    """Compute the site's sums: exact, with noise, or none where scaling is declared."""
     privacy = terms.privacy
     if privacy is None or privacy.statistics == "public":
         return site_statistics(training, site.federation, terms.minimum_count)

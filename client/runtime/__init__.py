@@ -1,1 +1,1 @@
-"""The processes of a running site and how they are started; start with services.py."""
+"""Processes of a running site; start with services.py."""

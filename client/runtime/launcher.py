@@ -1,4 +1,4 @@
-"""What a site starts in place of Flower's own `flwr-clientapp`: one process, one message.
+"""Process that a site starts in place of Flower's `flwr-clientapp`, for one message.
 
 Before anything runs, the task is held against what the hospital approved: its copy of the federation file, the hash of
 the only bundle that goes with it, and the installed package. Nothing of a bundle is ever installed or imported; the app
@@ -75,7 +75,7 @@ class Launcher:
         return None
 
     def answer(self, message: Message, context: Context) -> Message:
-        """The app's answer to an admitted task; a refusal otherwise, or if anything fails."""
+        """Answer an admitted task by the app; refuse any other, and if anything fails."""
         if self._refusal is None:
             try:
                 return self._answered(message, context)
@@ -95,15 +95,15 @@ class Launcher:
         self._gate = Gate(federation, site.policy, site.name, approval.weights, self._entries)
         if (code := self._gate.objection(message)) is not None:
             raise Refusal(code)
-        places = {"site": self.home.folder, "federation": self.home.agreement, "cache": self.home.cache}
-        told = {name: str(place) for name, place in places.items()}
-        own = Context(context.run_id, context.node_id, {**told}, RecordDict(), {})
+        paths = {"site": self.home.folder, "federation": self.home.agreement, "cache": self.home.cache}
+        node_config = {name: str(path) for name, path in paths.items()}
+        site_context = Context(context.run_id, context.node_id, {**node_config}, RecordDict(), {})
         with suppress(Exception):  # the app meets it too, and says in the log what it is
-            use_threads(open_site(own).model, federation.training.batch_size)
-        return app(message, own)
+            use_threads(open_site(site_context).model, federation.training.batch_size)
+        return app(message, site_context)
 
     def release(self, message: Message) -> Message:
-        """What leaves in place of a reply, once its receipt is on disk.
+        """Return the message that leaves in place of a reply, once its receipt is on disk.
 
         Raises:
             Exception: if no receipt can be written; nothing may leave then.
@@ -148,7 +148,7 @@ class Launcher:
             return ""
 
     def _entries(self) -> Sequence[Entry]:
-        """The ledger's entries; none where there is no ledger yet, and none is made by looking."""
+        """Read the ledger's entries; none where there is no ledger yet."""
         path = self.home.folder / LEDGER
         if not path.exists() or not path.stat().st_size:
             return ()
@@ -164,10 +164,10 @@ def _code_of(error: Exception) -> RefusalCode:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Run for the site folder that the first argument names, with the rest of Flower's own command line."""
+    """Run for the site folder in the first argument, with the rest of Flower's command line."""
     folder, *rest = arguments
-    told = "%(asctime)s %(name)s %(levelname)s %(message)s"
-    logging.basicConfig(level=logging.WARNING, format=told, force=True)  # a library may have set it up before
+    line = "%(asctime)s %(name)s %(levelname)s %(message)s"
+    logging.basicConfig(level=logging.WARNING, format=line, force=True)  # a library may have set it up before
     logging.getLogger("consilium").setLevel(logging.INFO)
     logging.getLogger("flwr").propagate = False  # it has a handler of its own
     end_after(lambda: run_client_app(rest, Launcher(Path(folder))), "task", returned=0)

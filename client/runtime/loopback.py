@@ -1,4 +1,4 @@
-"""The certificate by which a site's own two processes know each other on the loopback interface.
+"""Certificate by which a site's two processes know each other on the loopback interface.
 
 The site's SuperExec asks whoever listens on the local port for tasks, and has them answered from patients' data.
 Without a certificate any account of the machine could listen there while the SuperNode is being restarted.
@@ -28,14 +28,14 @@ _SKEW = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Pair:
-    """Where a certificate, which vouches for itself, and its key are."""
+    """Paths of a self-signed certificate and its key."""
 
     certificate: Path
     key: Path
 
 
 def pair_of(home: Home) -> Pair:
-    """Where a site's are; made anew at each start."""
+    """Paths of a site's pair, which every start makes anew."""
     return Pair(home.state / "loopback.crt", home.state / "loopback.key")
 
 
@@ -82,7 +82,7 @@ def _usage() -> x509.KeyUsage:
 
 
 def answers(home: Home, port: int) -> bool:
-    """Whether this site's SuperNode, and nobody else, answers on its local port within two seconds."""
+    """Whether this site's own SuperNode answers on the local port within two seconds."""
     try:
         trusted = ssl.create_default_context(cafile=str(pair_of(home).certificate))
         connection = http.client.HTTPSConnection(LOOPBACK, port, timeout=2, context=trusted)

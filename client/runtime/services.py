@@ -1,4 +1,4 @@
-"""Services of `consilium site start`: a SuperNode that dials the coordinator, and a SuperExec for our launcher."""
+"""Services of `consilium site start`: SuperNode, and SuperExec for our launcher."""
 
 import os
 import secrets
@@ -38,7 +38,7 @@ SYSTEM_PATH = os.pathsep.join(("/usr/local/bin", "/usr/bin", "/bin"))
 
 
 def environment(home: Home) -> dict[str, str]:
-    """Environment that the services have beside that of `site start`; no path of its person is in it."""
+    """Environment of the services beside that of `site start`, without any path of a person."""
     return {
         **flower_environment(home.state / "flower"),
         **ALLOCATOR,
@@ -49,7 +49,7 @@ def environment(home: Home) -> dict[str, str]:
 
 
 def services(home: Home) -> tuple[Service, ...]:
-    """The site's two processes, with all that they need written to the state folder.
+    """Prepare the site's two processes: their files are written to the state folder.
 
     Raises:
         InputError: if the site is not ready: no key, no coordinator, nothing approved.
@@ -80,7 +80,7 @@ def services(home: Home) -> tuple[Service, ...]:
 def _supernode(
     home: Home, connection: Connection, pair: loopback.Pair, shared: tuple[str, ...]
 ) -> tuple[str, ...]:
-    places = {"site": home.folder, "federation": home.agreement}
+    paths = {"site": home.folder, "federation": home.agreement}
     return (
         *(*PROGRAM, "client.flower.supernode"),
         *("--superlink", connection.coordinator),
@@ -89,7 +89,7 @@ def _supernode(
         *("--isolation", "process", "--host", LOOPBACK, "--port", str(connection.port)),
         *("--ssl-certfile", str(pair.certificate), "--ssl-keyfile", str(pair.key)),
         *("--ssl-ca-certfile", str(pair.certificate)),
-        *("--node-config", " ".join(f'{name}="{place}"' for name, place in places.items())),
+        *("--node-config", " ".join(f'{name}="{path}"' for name, path in paths.items())),
         *shared,
     )
 
@@ -114,10 +114,10 @@ def start(home: Home) -> None:
 
 
 def state_file(home: Home) -> Path:
-    """What the supervisor writes of its services."""
+    """Path of the supervisor's state file."""
     return home.state / "services.json"
 
 
 def inherited(home: Home) -> Mapping[str, str]:
-    """The environment in which the app will run: that of this process, changed as for the services."""
+    """Environment of the app: that of this process, changed as for the services."""
     return {**os.environ, **environment(home)}

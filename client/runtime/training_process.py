@@ -1,4 +1,4 @@
-"""What the process that trains would find: looked at by a process of its own, in the services' environment."""
+"""Report of Python, torch and GPUs by a fresh process with the services' environment."""
 
 import json
 import os
@@ -16,10 +16,10 @@ LONGEST_S = 120.0
 
 
 def ask(folder: Path, environment: Mapping[str, str]) -> dict[str, Any]:
-    """What such a process finds for a site folder: see `found`.
+    """Ask a fresh process for its report on a site folder.
 
     Raises:
-        InputError: if it cannot start, or does not end.
+        MachineError: if it cannot start, or does not end.
     """
     command = [
         sys.executable,
@@ -34,16 +34,16 @@ def ask(folder: Path, environment: Mapping[str, str]) -> dict[str, Any]:
             command, env={**environment}, capture_output=True, text=True, timeout=LONGEST_S, check=False
         )
     except subprocess.TimeoutExpired:
-        what = f"the training process says nothing for {LONGEST_S:g} seconds"
+        what = f"the training process does not answer for {LONGEST_S:g} seconds"
         raise MachineError(
             "python", what, "look at the load, and at the driver of a GPU if there is one"
         ) from None
     if run.returncode:
-        last = run.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+        last = run.stderr.strip().splitlines()[-1:] or ["without a message"]
         what = f"the training process cannot start: {last[0]}"
         raise MachineError("python", what, "install consilium again in its venv")
-    told: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
-    return told
+    report: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
+    return report
 
 
 def require_device(folder: Path, environment: Mapping[str, str]) -> None:
@@ -56,19 +56,23 @@ def require_device(folder: Path, environment: Mapping[str, str]) -> None:
         raise MachineError(**objection)
 
 
-def found(folder: Path) -> dict[str, Any]:
-    """Python, torch, every GPU with whether a small product on it comes out right, and where this site would train.
+def make_report(folder: Path) -> dict[str, Any]:
+    """Report Python, torch, every GPU with a small product on it, and the site's device.
 
-    That is `device`, or else `objection`: where, what and remedy of the error. Both are None where `site.toml` cannot
-    be read, which is told by other checks.
+    The device is `device`, or else `objection`: where, what and remedy of the error. Both are None where `site.toml`
+    cannot be read, which other checks report.
     """
-    told: dict[str, Any] = {"python": platform.python_version(), "executable": sys.executable, "devices": []}
+    report: dict[str, Any] = {
+        "python": platform.python_version(),
+        "executable": sys.executable,
+        "devices": [],
+    }
     import torch
 
     from client.training import device
 
-    told |= {"torch": torch.__version__, "cuda": torch.version.cuda, "threads": torch.get_num_threads()}
-    told["arithmetic"] = device.computes(torch.device("cpu"))
+    report |= {"torch": torch.__version__, "cuda": torch.version.cuda, "threads": torch.get_num_threads()}
+    report["arithmetic"] = device.computes(torch.device("cpu"))
     for index in range(torch.cuda.device_count()):
         gpu: dict[str, Any] = {"name": f"cuda:{index}", "works": False}
         try:
@@ -77,9 +81,9 @@ def found(folder: Path) -> dict[str, Any]:
             gpu["works"] = device.computes(torch.device("cuda", index))
         except RuntimeError as error:
             gpu["error"] = type(error).__name__
-        told["devices"].append(gpu)
-    told["visible"] = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return told | _chosen(folder)
+        report["devices"].append(gpu)
+    report["visible"] = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return report | _chosen(folder)
 
 
 def _chosen(folder: Path) -> dict[str, Any]:
@@ -97,4 +101,4 @@ def _chosen(folder: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(found(Path(sys.argv[1]))))
+    print(json.dumps(make_report(Path(sys.argv[1]))))

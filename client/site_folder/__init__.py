@@ -1,1 +1,1 @@
-"""The site folder: its paths, site.toml, policy and keys; start with site_file.py."""
+"""Site folder of a hospital: paths, site.toml, policy and keys; start with site_file.py."""

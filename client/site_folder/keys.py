@@ -1,4 +1,4 @@
-"""The node's key: ECDSA on P-384, in the OpenSSH form that flower-supernode and `flwr supernode register` take.
+"""Node key: ECDSA on P-384 in OpenSSH form, as Flower's commands take it.
 
 The same key by which a hospital's node is known to the coordinator signs its receipts.
 """
@@ -32,12 +32,12 @@ def new_key() -> tuple[bytes, bytes]:
 
 
 def public_text(key: PublicKey) -> bytes:
-    """A public key in OpenSSH form."""
+    """Write a public key in OpenSSH form."""
     return key.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH) + b"\n"
 
 
 def read_key(path: Path) -> PrivateKey:
-    """The node's private key.
+    """Read the node's private key.
 
     Raises:
         InputError: if it is missing or another kind of key.
@@ -54,7 +54,7 @@ def read_key(path: Path) -> PrivateKey:
 
 
 def read_public_key(path: Path) -> PublicKey:
-    """A node's public key.
+    """Read a node's public key.
 
     Raises:
         InputError: if it is missing or another kind of key.
@@ -79,13 +79,13 @@ def _unusable(path: Path) -> InputError:
 
 
 def fingerprint(key: PublicKey) -> str:
-    """As `ssh-keygen -l` prints it: SHA256 and unpadded base64."""
+    """Fingerprint of a key as `ssh-keygen -l` prints it: SHA256 and unpadded base64."""
     blob = base64.b64decode(public_text(key).split()[1])
     return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
 
 
 def sign(key: PrivateKey, content: bytes) -> str:
-    """A signature as base64."""
+    """Sign content, as base64."""
     return base64.b64encode(key.sign(content, _ALGORITHM)).decode()
 
 

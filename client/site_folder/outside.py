@@ -1,4 +1,4 @@
-"""The state folder outside the site folder, where counts are kept a second time."""
+"""State folder outside the site folder, with second copies of counts."""
 
 import os
 from pathlib import Path
@@ -7,13 +7,13 @@ STATE_VARIABLE = "CONSILIUM_STATE"
 
 
 def state_folder() -> Path:
-    """Where what must outlive a site folder is kept.
+    """Folder of files that must outlive a site folder.
 
     Raises:
         OSError: if there is no home folder to fall back on.
     """
-    if own := os.environ.get(STATE_VARIABLE):
-        return Path(own)
+    if folder := os.environ.get(STATE_VARIABLE):
+        return Path(folder)
     if state := os.environ.get("XDG_STATE_HOME"):
         return Path(state) / "consilium"
     try:

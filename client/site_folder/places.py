@@ -1,4 +1,4 @@
-"""A site folder: where its keys, its agreement, its receipts and its running state lie."""
+"""Paths in a site folder: keys, agreement, receipts and running state."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,73 +17,73 @@ Kept = TypeVar("Kept", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Home:
-    """The places in a site folder."""
+    """Paths in a site folder."""
 
     folder: Path
 
     @property
     def key(self) -> Path:
-        """The node's private key: it speaks for this hospital, and signs its receipts."""
+        """Private key of the node, which speaks for this hospital and signs the receipts."""
         return self.folder / "keys" / "node_key"
 
     @property
     def public_key(self) -> Path:
-        """The node's public key, which the coordinator enrols."""
+        """Public key of the node, which the coordinator enrols."""
         return self.folder / "keys" / "node_key.pub"
 
     @property
     def authority(self) -> Path:
-        """The certificate of who vouches for the coordinator's."""
+        """Certificate of the authority that vouches for the coordinator."""
         return self.folder / "keys" / "ca.crt"
 
     @property
     def connection(self) -> Path:
-        """Where the coordinator is."""
+        """File with the coordinator's address."""
         return self.folder / "connection.json"
 
     @property
     def agreement(self) -> Path:
-        """The hospital's own copy of the federation file, its public files beside it."""
+        """Hospital's copy of the federation file, with its public files beside."""
         return self.folder / "agreement" / FILE_NAME
 
     @property
     def approval(self) -> Path:
-        """What was approved, and when."""
+        """File of the approval."""
         return self.agreement.parent / APPROVAL_FILE
 
     @property
     def receipts(self) -> Path:
-        """The record of every message that left."""
+        """Record of every message that left."""
         return self.folder / "receipts" / "receipts.jsonl"
 
     @property
     def state(self) -> Path:
-        """What the running services keep."""
+        """Folder of the running services."""
         return self.folder / "state"
 
     @property
     def cache(self) -> Path:
-        """What was built of the tables and the agreement, patients' values among it; it can be removed at any time."""
+        """Cache of the parsed tables, with patients' values; it can be removed at any time."""
         return self.state / "cache"
 
     @property
     def residual(self) -> Path:
-        """Residual of encoding the last update (`client.training.error_feedback`); it can be removed at any time."""
+        """Residual of the last update's encoding; it can be removed at any time."""
         return self.state / "residual.safetensors"
 
     @property
     def logs(self) -> Path:
-        """What the running services say, which may never leave the hospital."""
+        """Logs of the running services, which may never leave the hospital."""
         return self.state / "logs"
 
     @property
     def launcher(self) -> Path:
-        """A folder with our `flwr-clientapp`, the first on the path of the services."""
+        """Folder with our `flwr-clientapp`, the first on the path of the services."""
         return self.state / "bin"
 
 
 class Connection(BaseModel):
-    """Where the coordinator is, and the local port its SuperNode listens on for the hospital's own processes."""
+    """Coordinator's address, and the local port between the hospital's own processes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -92,17 +92,17 @@ class Connection(BaseModel):
 
     @property
     def host(self) -> str:
-        """The coordinator's name or address."""
+        """Name or address of the coordinator."""
         return self.coordinator.rpartition(":")[0].strip("[]")
 
     @property
     def coordinator_port(self) -> int:
-        """The coordinator's port."""
+        """Port of the coordinator."""
         return int(self.coordinator.rpartition(":")[2])
 
 
 class Approval(BaseModel):
-    """A hospital's approval of a federation file.
+    """Approval of a federation file by a hospital.
 
     Attributes:
         federation: the file's digest.
@@ -124,7 +124,7 @@ class Approval(BaseModel):
 
 
 def read_connection(home: Home) -> Connection:
-    """Where the coordinator is.
+    """Read the coordinator's address.
 
     Raises:
         InputError: if the site folder was never made ready, or the file was spoilt.
@@ -133,7 +133,7 @@ def read_connection(home: Home) -> Connection:
 
 
 def read_approval(home: Home) -> Approval:
-    """What the hospital approved.
+    """Read the hospital's approval.
 
     Raises:
         InputError: if it approved nothing, or the file was spoilt.

@@ -1,4 +1,4 @@
-"""What a hospital allows: the federation file proposes, the hospital disposes.
+"""Policy of a hospital: the federation file proposes, the hospital disposes.
 
 The policy is the `[policy]` table of `site.toml`, read from the hospital's own disk; nothing a coordinator sends can
 change it.
@@ -18,7 +18,7 @@ WITHOUT_PRIVACY = Release(mechanism="without-privacy")
 
 
 class Policy(BaseModel):
-    """The hospital's own limits; without any, what the federation file proposes holds.
+    """Limits of a hospital; without any, the proposal of the federation file holds.
 
     Attributes:
         require_dp: take part only where the federation file has differential privacy.
@@ -58,7 +58,7 @@ class Policy(BaseModel):
 
 @dataclass(frozen=True)
 class Limit:
-    """The most that a cohort's releases may cost; epsilon None is no limit."""
+    """Largest cost of a cohort's releases; epsilon None is no limit."""
 
     epsilon: float | None
     delta: float
@@ -66,7 +66,7 @@ class Limit:
 
 @dataclass(frozen=True)
 class Terms:
-    """What holds at this hospital for a federation: the stricter of what the file proposes and the policy demands.
+    """Terms of a federation at a hospital: the stricter of the file's proposal and the policy.
 
     Attributes:
         privacy: None in a federation without.
@@ -79,7 +79,7 @@ class Terms:
     minimum_count: int
 
     def statistics_releases(self) -> tuple[Release, ...]:
-        """What answering a request for statistics releases; nothing if they are declared."""
+        """Releases of an answer to a statistics request; none if scaling is declared."""
         if self.privacy is None:
             return (WITHOUT_PRIVACY,)
         if self.privacy.statistics == "declared":
@@ -90,11 +90,11 @@ class Terms:
         return (Release(mechanism="statistics", noise_multiplier=noise),)
 
     def round_releases(self) -> tuple[Release, ...]:
-        """What a round of training releases."""
+        """Releases of a round of training."""
         return self._training(rounds=1)
 
     def whole_run(self, rounds: int) -> tuple[Release, ...]:
-        """What a whole run releases: statistics once, then `rounds` (1 or more) rounds of training."""
+        """Releases of a whole run: statistics once, then `rounds` (1 or more) rounds of training."""
         return (*self.statistics_releases(), *self._training(rounds))
 
     def _training(self, rounds: int) -> tuple[Release, ...]:
@@ -111,7 +111,7 @@ class Terms:
 
 
 def agree(policy: Policy, federation: Agreement, patients: int) -> Terms:
-    """The terms on which a hospital with so many patients takes part.
+    """Agree on the terms for a hospital with so many patients.
 
     Raises:
         Refusal: if the policy forbids taking part.
@@ -134,7 +134,7 @@ def agree(policy: Policy, federation: Agreement, patients: int) -> Terms:
 
 
 def _stricter(policy: Policy, privacy: Privacy) -> Privacy:
-    """The file's constants with the policy's floor and cap put in.
+    """Put the policy's floor and cap into the file's constants.
 
     The noise's standard deviation is multiplier x clip norm: a lower clip norm lowers noise and sensitivity alike and
     leaves the guarantee as it is.

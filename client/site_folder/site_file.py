@@ -87,8 +87,8 @@ def read_site_file(folder: Path, federation: Agreement) -> SiteFile:
         if table not in tables:
             what = "is not a table of the federation file"
             raise InvalidContentError(f"{path}, {table}", what, "remove or rename it")
-    for table, own in site.columns.items():
-        if unknown := set(own) - tables[table]:
+    for table, renamed in site.columns.items():
+        if unknown := set(renamed) - tables[table]:
             what = "is not a column of the federation file"
             raise InvalidContentError(f"{path}, columns.{table}.{min(unknown)}", what, "remove or rename it")
     if site.approved is not None and site.approved != federation.digest:

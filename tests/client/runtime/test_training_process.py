@@ -13,7 +13,7 @@ from client.runtime import training_process as probe
 from client.runtime.services import inherited
 from client.site_folder.places import Home
 from client.training import device
-from common.errors import InputError
+from common.errors import InputError, MachineError
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +55,7 @@ def one_gpu(monkeypatch: pytest.MonkeyPatch, works: bool) -> None:
 
 def test_a_gpu_that_computes_is_described(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one_gpu(monkeypatch, works=True)
-    found = probe.found(site(tmp_path, "auto"))
+    found = probe.make_report(site(tmp_path, "auto"))
     assert found["devices"] == [{"name": "cuda:0", "works": True, "model": "H200", "memory_gib": 139.0}]
     assert found["device"] == "cuda:0"
 
@@ -65,7 +65,7 @@ def test_a_gpu_that_is_there_but_does_not_compute_is_no_failure_of_the_probe(
 ) -> None:
     one_gpu(monkeypatch, works=False)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    found = probe.found(site(tmp_path, "cuda"))
+    found = probe.make_report(site(tmp_path, "cuda"))
     assert (found["devices"][0]["works"], found["devices"][0]["error"]) == (False, "RuntimeError")
     assert found["visible"] == "0"
     assert found["objection"]["what"] == "asks for cuda, which is there but does not compute"
@@ -73,7 +73,7 @@ def test_a_gpu_that_is_there_but_does_not_compute_is_no_failure_of_the_probe(
 
 
 def test_a_device_that_is_not_there_is_an_objection(tmp_path: Path) -> None:
-    found = probe.found(site(tmp_path, "cuda:999"))
+    found = probe.make_report(site(tmp_path, "cuda:999"))
     assert found["device"] is None
     assert found["objection"]["where"] == f"{tmp_path / 'site.toml'}, device"
     with pytest.raises(InputError, match=r"site\.toml, device: asks for cuda:999, and "):
@@ -81,12 +81,12 @@ def test_a_device_that_is_not_there_is_an_objection(tmp_path: Path) -> None:
 
 
 def test_a_site_file_that_cannot_be_read_is_told_by_others(tmp_path: Path) -> None:
-    found = probe.found(tmp_path)
+    found = probe.make_report(tmp_path)
     assert (found["device"], found["objection"]) == (None, None)
 
 
 def test_a_process_that_cannot_start_says_why(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"the training process cannot start: .*; install consilium again"):
+    with pytest.raises(MachineError):
         probe.ask(tmp_path, {"PYTHONHOME": str(tmp_path)})
 
 
@@ -94,7 +94,5 @@ def test_a_process_that_hangs_is_not_waited_for_without_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(probe, "LONGEST_S", 0.01)
-    with pytest.raises(
-        InputError, match=r"says nothing for 0\.01 seconds; look at the load, and at the driver"
-    ):
+    with pytest.raises(MachineError):
         probe.ask(tmp_path, inherited(Home(tmp_path)))
