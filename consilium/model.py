@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from common.agreement.agreement import FILE_NAME, Agreement
 from common.agreement.loading import load_agreement
 from common.errors import InvalidContentError
-from common.families.family import Prepared
 from common.families.registry import family_of
+from common.records import Prepared
 from server.records.result import PREPROCESSING, WEIGHTS, load_result
 
 if TYPE_CHECKING:

@@ -41,7 +41,7 @@ def _objections(home: Home) -> list[str]:
     try:
         site = assemble_site(SiteSources(home.folder, home.agreement), SharedAgreement(home.agreement))
         _ = site.terms
-        site.patients(-1)
+        site.split_records(-1)
     except InputError as error:
         return [str(error)]
     except Refusal as refusal:

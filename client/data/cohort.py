@@ -5,7 +5,6 @@ A site folder holds `site.toml`, one table per modality (CSV or Parquet, one row
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from common.agreement.federation import Federation
@@ -58,10 +57,3 @@ def passport(cohort: Cohort, federation: Federation) -> dict[str, object]:
             "unmatched": cohort.unmatched.get(modality.name, 0),
         }
     return {"site": cohort.site, "patients": len(batch), "tasks": tasks, "modalities": modalities}
-
-
-def split(patients: int, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Indices of (training, validation) patients; the same seed gives the same split."""
-    order = torch.randperm(patients, generator=torch.Generator().manual_seed(seed))
-    held = max(1, round(patients * fraction))
-    return order[held:].sort().values, order[:held].sort().values

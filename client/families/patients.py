@@ -4,13 +4,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from client.data.cohort import Cohort, passport
+from client.data.packing import pack_site, unpack_site
 from client.families.reader import Reader
 from client.families.wording import listed, shown
+from client.privacy.noised_statistics import noised_statistics
+from client.privacy.randomness import SecretRandom
 from client.site_folder.site_file import SiteFile
 from common.agreement.federation import OUTCOMES, Federation
 from common.agreement.modalities import Modality
 from common.errors import InputError
+from common.messages.statistics import SiteStatistics
+from common.models.graphs import Prior
+from common.patients.batch import PatientBatch
 
 SHOWN = 40
 """Columns of a modality that are named one by one."""
@@ -28,6 +36,26 @@ class PatientReader:
         )
 
         return read_folder(folder, site, agreement)
+
+    def absent(self, holding: Cohort, agreement: Federation) -> frozenset[str]:
+        """Modalities without a table."""
+        return frozenset(modality.name for modality in agreement.modalities) - set(holding.unmatched)
+
+    def noised_statistics(
+        self, records: PatientBatch, agreement: Federation, noise_multiplier: float, secret: SecretRandom
+    ) -> SiteStatistics:
+        """Noised moments over patients."""
+        return noised_statistics(records, agreement, noise_multiplier, secret)
+
+    def pack(self, public: Prior, holding: Cohort) -> dict[str, Tensor]:
+        """Graphs and patients, without subgroups."""
+        return pack_site(public, holding)
+
+    def unpack(
+        self, tensors: dict[str, Tensor], site: SiteFile, agreement: Federation
+    ) -> tuple[Prior, Cohort]:
+        """The inverse of `pack`."""
+        return unpack_site(tensors, site, agreement)
 
     def passport(self, holding: Cohort, agreement: Federation) -> dict[str, Any]:
         """Patients, labels by task, and missing cells by modality."""
@@ -66,4 +94,4 @@ def _columns(modality: Modality, file: Path) -> Iterator[str]:
         yield f"      and {more:,} more of {len(names):,}, all of them named in {file}"
 
 
-READER: Reader[Federation, Cohort] = PatientReader()
+READER: Reader[Federation, Cohort, PatientBatch, Prior] = PatientReader()

@@ -6,10 +6,13 @@ from typing import Any, Protocol, TypeVar
 
 from torch import Tensor
 
+from client.privacy.randomness import SecretRandom
 from client.site_folder.site_file import SiteFile
 from common.agreement.agreement import Agreement
 from common.errors import InputError
-from common.families.family import Records
+from common.families.family import Public
+from common.messages.statistics import SiteStatistics
+from common.records import Records
 
 
 class Holding(Protocol):
@@ -38,13 +41,40 @@ class Holding(Protocol):
 
 A = TypeVar("A", bound=Agreement, contravariant=True)
 H = TypeVar("H", bound=Holding)
+R = TypeVar("R", bound=Records, contravariant=True)
+G = TypeVar("G", bound=Public)
 
 
-class Reader(Protocol[A, H]):
-    """A family at a hospital. Type parameters: the agreement's schema, and what a site holds."""
+class Reader(Protocol[A, H, R, G]):
+    """A family at a hospital.
+
+    Type parameters: the agreement's schema, what a site holds, the records in it, and public knowledge.
+    """
 
     def read(self, folder: Path, site: SiteFile, agreement: A, /) -> tuple[H | None, list[InputError]]:
         """Read a site folder's tables, with problems that name no value; None if unreadable."""
+        ...
+
+    def absent(self, holding: H, agreement: A, /) -> frozenset[str]:
+        """Parts of the records that the site has no table of: it has no say in their parameters."""
+        ...
+
+    def noised_statistics(
+        self, records: R, agreement: A, noise_multiplier: float, secret: SecretRandom, /
+    ) -> SiteStatistics:
+        """The site's sums by the normal mechanism, by names and shapes those of the family."""
+        ...
+
+    def pack(self, public: G, holding: H, /) -> dict[str, Tensor]:
+        """Public knowledge and holding as named tensors, for the cache; no identifier is among them."""
+        ...
+
+    def unpack(self, tensors: dict[str, Tensor], site: SiteFile, agreement: A, /) -> tuple[G, H]:
+        """The inverse of `pack`.
+
+        Raises:
+            KeyError, TypeError, ValueError, RuntimeError: if the tensors are of another agreement.
+        """
         ...
 
     def passport(self, holding: H, agreement: A, /) -> dict[str, Any]:
@@ -60,5 +90,5 @@ class Reader(Protocol[A, H]):
         ...
 
 
-AnyReader = Reader[Agreement, Holding]
+AnyReader = Reader[Agreement, Holding, Records, Public]
 """A reader as whoever does not know its records sees it."""

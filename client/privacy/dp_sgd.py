@@ -7,7 +7,7 @@ system, never from a seed that the coordinator or another site knows.
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
@@ -16,15 +16,13 @@ from torch.optim import SGD
 
 from client.privacy.clipping import PatientGradients, patient_gradients
 from client.privacy.randomness import SecretRandom
-from client.training.loss import are_finite, patient_loss
+from client.training.finite import are_finite
 from client.training.memory import patients_at_once, placed
 from client.training.round import Round
-from common.agreement.federation import Federation
 from common.agreement.settings import Privacy
 from common.errors import Refusal, RefusalCode
-from common.models.federated import FederatedModel, Logits
-from common.patients.batch import PatientBatch, moved
-from common.patients.objective import multitask_loss
+from common.models.shared import SharedModel
+from common.records import Prepared, Records
 
 if TYPE_CHECKING:
     from opacus.optimizers import DPOptimizer
@@ -40,13 +38,16 @@ weights of size 1,000 the others' clipped gradients moved by 3.7 times the clip 
 """
 
 
+R = TypeVar("R", bound=Records)
+
+
 AT_ONCE = 64
 """Most patients whose gradients are computed together; larger Poisson samples are added up in parts."""
 
 
 def train_privately(
-    model: FederatedModel,
-    batch: PatientBatch,
+    model: SharedModel,
+    batch: Records,
     round_: Round,
     privacy: Privacy,
     absent: frozenset[str] = frozenset(),
@@ -65,9 +66,9 @@ def train_privately(
     Raises:
         Refusal: if the weights are no longer finite.
     """
-    device, cuts = round_.device, round_.cuts
+    device, prepared = round_.device, round_.prepared
     # Both decided by the weights received, in which no patient has a part.
-    linear = model.linear_forward() if privacy.learn == "linear" else None
+    linear = privacy.learn == "linear"
     precise = bool(
         torch.stack([parameter.detach().abs().max() for parameter in model.parameters()]).max() > STEEP
     )
@@ -78,12 +79,10 @@ def train_privately(
     try:
         if precise:
             model.double()
-            batch, cuts = _double(batch), {name: ends.double() for name, ends in cuts.items()}
-        cuts = {name: moved(ends, device.place) for name, ends in cuts.items()}
-        loss = partial(_linear_loss, linear) if linear is not None else partial(patient_loss, model)
+            batch, prepared = batch.double(), prepared.double()
+        loss = _loss(model, round_, prepared.to(device.place), linear)
         with device.repeatable():
-            total = partial(loss, federation=round_.federation, cuts=cuts)
-            take_private_steps(model, placed(batch, device), round_, privacy, total)
+            take_private_steps(model, placed(batch, device), round_, privacy, loss)
     finally:
         model.float()
         for parameter in frozen:
@@ -92,12 +91,19 @@ def train_privately(
         raise Refusal(RefusalCode.TRAINING_DIVERGED)
 
 
+def _loss(model: SharedModel, round_: Round, prepared: Prepared, linear: bool) -> Callable[[Records], Tensor]:
+    """Loss per unit, by the model's linear part alone where that gives the same."""
+    family, federation = round_.family, round_.federation
+    cheaper = family.linear_loss(model, federation, prepared) if linear else None
+    return cheaper or (lambda records: family.loss(model, records, federation, prepared))
+
+
 def take_private_steps(
-    model: FederatedModel,
-    batch: PatientBatch,
+    model: SharedModel,
+    batch: R,
     round_: Round,
     privacy: Privacy,
-    loss: Callable[[PatientBatch], Tensor],
+    loss: Callable[[R], Tensor],
 ) -> None:
     """Take the steps of a round on Poisson samples of the batch, without asking the device for a number.
 
@@ -123,27 +129,11 @@ def take_private_steps(
             noisy_step(optimiser, gradients, batch.select(drawn), loss, at_once)
 
 
-def _linear_loss(
-    linear: Callable[[PatientBatch], Logits],
-    batch: PatientBatch,
-    federation: Federation,
-    cuts: dict[str, Tensor],
-) -> Tensor:
-    """Compute the training loss per patient [B] by the forward pass of a model's linear part."""
-    return multitask_loss(federation.tasks, linear(batch), batch, cuts, None)
-
-
-def _double(batch: PatientBatch) -> PatientBatch:
-    values = {name: tensor.double() for name, tensor in batch.values.items()}
-    labels = {name: tensor.double() for name, tensor in batch.labels.items()}
-    return PatientBatch(values, batch.observed, labels, batch.labelled)
-
-
 def noisy_step(
     optimiser: "NoisyOptimiser",
     gradients: PatientGradients,
-    drawn: PatientBatch,
-    loss: Callable[[PatientBatch], Tensor],
+    drawn: R,
+    loss: Callable[[R], Tensor],
     at_once: int = AT_ONCE,
 ) -> None:
     """Take one step on the patients drawn; with nobody drawn it is noise alone.

@@ -7,7 +7,6 @@ from client.ledger.ledger import Ledger
 from client.rounds.site import Site
 from client.site_folder.policy import Terms
 from common.errors import Refusal, RefusalCode
-from common.families.registry import family_of
 from common.privacy.accounting import Release
 
 
@@ -25,7 +24,7 @@ def accounted(site: Site, terms: Terms, round_: int | None) -> Iterator[None]:
     """
     releases = terms.statistics_releases() if round_ is None else terms.round_releases()
     run, rounds = site.digest, site.federation.training.rounds
-    unit = family_of(site.federation).words(site.federation).one
+    unit = site.family.words(site.federation).one
     with Ledger(site.folder) as ledger:
         if round_ is None:
             ledger.require(run, terms.whole_run(rounds), terms.limit, unit)

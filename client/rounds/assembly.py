@@ -1,26 +1,30 @@
 """Assembly of a site from its folder, its tables or their cache, and a shared agreement."""
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import torch
 from flwr.app import Context
+from torch import Tensor
 
-from client.data.cache import read_or_restore
+from client.families.cache import read_or_restore
 from client.ledger.heads import HEAD_FILE
 from client.rounds.site import Site
 from client.rounds.site_pool import SitePool
 from client.site_folder.site_file import SITE_FILE, SiteFile, read_site_file
 from client.training.device import Device, DeviceError, open_device
-from client.training.loss import patient_loss
-from common.agreement.federation import Federation, load
+from common.agreement.agreement import Agreement
+from common.agreement.loading import load_agreement
 from common.errors import InputError, InvalidContentError, Refusal, RefusalCode
-from common.models.federated import FederatedModel
-from common.models.graphs import Prior, load_prior
-from common.models.registry import initial_model
-from common.patients.preprocessing import declared
-from common.privacy.guarantee import check_agreement, check_model, check_objective, made_up_patients
+from common.families.family import Public
+from common.families.registry import family_of
+from common.models.shared import SharedModel
+from common.privacy.guarantee import check_model, check_objective
+from common.records import Records
+
+PROBED = 3
+"""Made-up records on which a loss is tried."""
 
 
 @dataclass(frozen=True)
@@ -80,40 +84,45 @@ class SharedAgreement:
     """
 
     def __init__(self, path: Path) -> None:
-        self.federation: Federation = load(path)
+        self.federation: Agreement = load_agreement(path)
         self.digest: str = self.federation.digest
         self._folder = path.parent
-        self._models: dict[torch.device, FederatedModel] = {}
+        self._models: dict[torch.device, SharedModel] = {}
 
     @cached_property
-    def prior(self) -> Prior:
-        """Graphs of the public files."""
-        return load_prior(self.federation, self._folder)
+    def public(self) -> Public:
+        """Public knowledge, read from the public files."""
+        return family_of(self.federation).public(self.federation, self._folder)
 
-    def model(self, prior: Prior, device: torch.device) -> FederatedModel:
+    def model(self, public: Public, device: torch.device) -> SharedModel:
         """Return the model on a device, built and checked on first use.
 
         Raises:
             Refusal: under privacy, if the guarantee does not hold for it.
         """
         if device not in self._models:
-            self._models[device] = checked_model(self.federation, prior).to(device)
+            self._models[device] = checked_model(self.federation, public).to(device)
         return self._models[device]
 
 
-def checked_model(federation: Federation, prior: Prior) -> FederatedModel:
+def checked_model(federation: Agreement, public: Public) -> SharedModel:
     """Build the model; under privacy hold it against everything that the guarantee rests on.
 
     Raises:
         Refusal: GUARANTEE_BROKEN.
     """
-    model = initial_model(federation, prior, seed=0)
+    family = family_of(federation)
+    model = family.model(federation, public, 0)
     if federation.privacy is not None:
+        prepared = family.declared(federation)
+
+        def loss(records: Records) -> Tensor:
+            return family.loss(model, records, federation, prepared)
+
         try:
-            check_agreement(federation)
+            family.refuse(federation)
             check_model(model)
-            loss = partial(patient_loss, model, federation=federation, cuts=declared(federation).cuts)
-            check_objective("of training", loss, made_up_patients(federation), model)
+            check_objective("of training", loss, family.probe(federation, PROBED), model)
         except InputError as error:
             raise Refusal(RefusalCode.GUARANTEE_BROKEN) from error
     return model
@@ -131,10 +140,10 @@ def assemble_site(sources: SiteSources, agreement: SharedAgreement) -> Site:
     _require_no_folds_with_privacy(file, sources.folder)
     device = _device(file, sources)
     data = read_or_restore(
-        sources.folder, sources.agreement, file, federation, lambda: agreement.prior, sources.cache
+        sources.folder, sources.agreement, file, federation, lambda: agreement.public, sources.cache
     )
-    model = agreement.model(data.prior, device.place)
-    return Site(sources.folder, federation, agreement.digest, file.policy, device, data.cohort, model)
+    model = agreement.model(data.public, device.place)
+    return Site(sources.folder, federation, agreement.digest, file.policy, device, data.holding, model)
 
 
 def _require_no_folds_with_privacy(file: SiteFile, folder: Path) -> None:
@@ -156,7 +165,7 @@ def _shared_agreement(path: Path, changed: int) -> SharedAgreement:
     return SharedAgreement(path)
 
 
-_pool = SitePool[Site](size=lambda site: site.cohort.batch.size)
+_pool = SitePool[Site](size=lambda site: site.cohort.records.size)
 
 
 def open_site(context: Context) -> Site:

@@ -10,12 +10,12 @@ from torch import nn
 
 from client.rounds.site import Site
 from client.training.round import Round
-from common.agreement.federation import Federation
+from common.agreement.agreement import Agreement
 from common.errors import Refusal, RefusalCode
+from common.families.registry import family_of
 from common.messages.exchange import ModelRequest
 from common.messages.packing import Arrays
-from common.patients.batch import PatientBatch
-from common.patients.preprocessing import Preprocessing, preparation, unpack_preprocessing
+from common.records import Prepared, Records
 
 log = logging.getLogger("consilium.site")
 
@@ -38,28 +38,28 @@ def model_request(site: Site, content: RecordDict, last: int) -> ModelRequest:
     return request
 
 
-def take_over(site: Site, request: ModelRequest) -> Preprocessing:
+def take_over(site: Site, request: ModelRequest) -> Prepared:
     """Load a request's weights into the site's model, and return the request's preprocessing."""
     preprocessing = requested_preprocessing(request.preprocessing, site.federation)
     load_weights(site.model, request.weights)
     return preprocessing
 
 
-def requested_preprocessing(arrays: Arrays, federation: Federation) -> Preprocessing:
+def requested_preprocessing(arrays: Arrays, federation: Agreement) -> Prepared:
     """Read the preprocessing of a request.
 
     Raises:
-        Refusal: if it is not for exactly this federation's nodes and hazard intervals, or has a NaN.
+        Refusal: if its arrays are not exactly those of the family, or one has a NaN.
     """
-    expected = preparation(federation)
+    family = family_of(federation)
     shapes = {
         name: array.shape
         for name, array in arrays.items()
         if array.dtype == np.float32 and not np.isnan(array).any()
     }
-    if shapes != expected or len(shapes) != len(arrays):
+    if shapes != family.preparation(federation) or len(shapes) != len(arrays):
         raise Refusal(RefusalCode.REQUEST_INVALID)
-    return unpack_preprocessing(arrays)
+    return family.unpacked(arrays)
 
 
 def load_weights(model: nn.Module, weights: Arrays) -> None:
@@ -80,15 +80,14 @@ def _forms(tensors: Mapping[str, torch.Tensor]) -> dict[str, tuple[torch.Size, t
     return {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
 
 
-def site_round(site: Site, request: ModelRequest, preprocessing: Preprocessing) -> Round:
+def site_round(site: Site, request: ModelRequest, preprocessing: Prepared) -> Round:
     """Return the round that a request asks for, on the site's device."""
     seed = request.seed * 1_000_003 + request.round
-    return Round(site.federation, preprocessing.cuts, request.round, seed, site.device)
+    return Round(site.federation, preprocessing, request.round, seed, site.device)
 
 
-def round_patients(
-    site: Site, request: ModelRequest, preprocessing: Preprocessing
-) -> tuple[PatientBatch, PatientBatch]:
-    """Standardised (training, validation) patients."""
-    training, validation = site.patients(request.fold)
-    return preprocessing.apply(training), preprocessing.apply(validation)
+def round_records(site: Site, request: ModelRequest, preprocessing: Prepared) -> tuple[Records, Records]:
+    """(training, validation) records as the model takes them."""
+    training, validation = site.split_records(request.fold)
+    apply = site.family.apply
+    return apply(training, preprocessing), apply(validation, preprocessing)

@@ -5,13 +5,17 @@ from pathlib import Path
 
 import torch
 
-from client.data.cohort import Cohort, split
+from client.families.reader import Holding
+from client.families.registry import reader_of
+from client.rounds.split import split
 from client.site_folder.policy import Policy, Terms, agree
 from client.training.device import Device
-from common.agreement.federation import Federation
+from common.agreement.agreement import Agreement
 from common.errors import Refusal, RefusalCode
-from common.models.federated import FederatedModel
-from common.patients.batch import PatientBatch
+from common.families.family import AnyFamily
+from common.families.registry import family_of
+from common.models.shared import SharedModel
+from common.records import Records
 
 
 @dataclass(frozen=True)
@@ -24,17 +28,17 @@ class Site:
         digest: hash of the federation file.
         policy: what the hospital allows.
         device: where the hospital trains.
-        cohort: the patients, on the CPU.
+        cohort: the records, on the CPU.
         model: on the device. Sites of one process share it: every request brings all weights anew.
     """
 
     folder: Path
-    federation: Federation
+    federation: Agreement
     digest: str
     policy: Policy
     device: Device
-    cohort: Cohort
-    model: FederatedModel
+    cohort: Holding
+    model: SharedModel
 
     @property
     def terms(self) -> Terms:
@@ -43,17 +47,20 @@ class Site:
         Raises:
             Refusal: if the hospital's policy does not allow taking part.
         """
-        return agree(self.policy, self.federation, len(self.cohort.batch))
+        return agree(self.policy, self.federation, len(self.cohort.records))
 
     @property
     def absent(self) -> frozenset[str]:
-        """Modalities without a table at this hospital."""
-        return frozenset(modality.name for modality in self.federation.modalities) - set(
-            self.cohort.unmatched
-        )
+        """Parts of the records that this hospital has no table of."""
+        return reader_of(self.federation).absent(self.cohort, self.federation)
 
-    def patients(self, fold: int) -> tuple[PatientBatch, PatientBatch]:
-        """Split the patients outside the held-out `fold` into (training, validation).
+    @property
+    def family(self) -> AnyFamily:
+        """Family of the agreement's records."""
+        return family_of(self.federation)
+
+    def split_records(self, fold: int) -> tuple[Records, Records]:
+        """Split the records outside the held-out `fold` into (training, validation).
 
         With privacy all of them train.
 
@@ -64,7 +71,7 @@ class Site:
             Refusal: without privacy, if there are too few to train on, or fewer than the minimum count.
         """
         taking_part = (self.cohort.fold != fold) | (self.cohort.fold < 0)
-        batch = self.cohort.batch.select(taking_part)
+        batch = self.cohort.records.select(taking_part)
         if self.federation.privacy is not None:
             # a refusal would give a number of patients away, and an empty sample is safe
             return batch, batch.select(torch.arange(0))

@@ -1,8 +1,8 @@
-"""Answer to a statistics request: sums over training patients."""
+"""Answer to a statistics request: sums over training records."""
 
 from flwr.app import RecordDict
 
-from client.privacy.noised_statistics import noised_statistics
+from client.families.registry import reader_of
 from client.privacy.randomness import SecretRandom
 from client.rounds.accounts import accounted
 from client.rounds.requests import log, require_approved
@@ -10,25 +10,26 @@ from client.rounds.site import Site
 from client.site_folder.policy import Terms
 from common.messages.exchange import StatisticsReply, StatisticsRequest
 from common.messages.statistics import SiteStatistics
-from common.patients.batch import PatientBatch
-from common.patients.preprocessing import site_statistics
+from common.records import Records
 
 
 def statistics_request(site: Site, content: RecordDict) -> RecordDict:
-    """Answer a statistics request with sums over training patients."""
+    """Answer a statistics request with sums over training records."""
     request = StatisticsRequest.from_record(content)
     require_approved(site, request.federation)
     terms = site.terms
-    training, _ = site.patients(request.fold)
+    training, _ = site.split_records(request.fold)
     with accounted(site, terms, None):
         sums = _sums(site, terms, training)
-    if terms.privacy is not None and terms.limit.delta * len(site.cohort.batch) >= 1:
+    if terms.privacy is not None and terms.limit.delta * len(site.cohort.records) >= 1:
         log.warning(
-            "delta %g is weak for this cohort: it should be well below 1 / patients", terms.limit.delta
+            "delta %g is weak for this cohort: it should be well below 1 / %s",
+            terms.limit.delta,
+            site.family.words(site.federation).many,
         )
     for name, count in sums.withheld.items():
         if count:
-            log.info("%s: %d entries withheld, too few patients", name, count)
+            log.info("%s: %d entries withheld, too few are behind them", name, count)
     return StatisticsReply(
         site=site.cohort.site,
         patients=len(training) if terms.privacy is None else 1,
@@ -37,12 +38,12 @@ def statistics_request(site: Site, content: RecordDict) -> RecordDict:
     ).to_record()
 
 
-def _sums(site: Site, terms: Terms, training: PatientBatch) -> SiteStatistics:
-    """Compute the site's sums: exact, with noise, or none where scaling is declared."""
+def _sums(site: Site, terms: Terms, training: Records) -> SiteStatistics:
+    """The site's sums: exact, with noise, or none where scaling is declared."""
     privacy = terms.privacy
     if privacy is None or privacy.statistics == "public":
-        return site_statistics(training, site.federation, terms.minimum_count)
+        return site.family.statistics(training, site.federation, terms.minimum_count)
     if privacy.statistics == "declared":
         return SiteStatistics({}, {})
     noise = privacy.statistics_noise_multiplier
-    return noised_statistics(training, site.federation, noise, SecretRandom())
+    return reader_of(site.federation).noised_statistics(training, site.federation, noise, SecretRandom())

@@ -5,7 +5,7 @@ from flwr.app import RecordDict
 from client.privacy.dp_sgd import train_privately
 from client.rounds.accounts import accounted
 from client.rounds.evaluate import validation_metrics
-from client.rounds.requests import model_request, round_patients, site_round, take_over
+from client.rounds.requests import model_request, round_records, site_round, take_over
 from client.rounds.site import Site
 from client.site_folder.places import Home
 from client.training.error_feedback import encoded_update
@@ -19,18 +19,18 @@ def train_request(run: int, site: Site, content: RecordDict) -> RecordDict:
     """Train one round and answer with the update."""
     request = model_request(site, content, site.federation.training.rounds)
     terms = site.terms
-    preprocessing = take_over(site, request)  # before anything is paid for: it looks at no patient
+    preprocessing = take_over(site, request)  # before anything is paid for: it looks at no record
     round_ = site_round(site, request, preprocessing)
     if terms.privacy is None:
         with accounted(site, terms, request.round):
-            training, validation = round_patients(site, request, preprocessing)
+            training, validation = round_records(site, request, preprocessing)
             metrics = validation_metrics(site, terms, validation, round_)
             loss = train(site.model, training, round_)
         # The shared group is never below the minimum count, or the site would have refused.
-        behind = site.model.groups().patients_behind(training).without_few(terms.minimum_count)
+        behind = site.family.behind(training, site.model.groups()).without_few(terms.minimum_count)
         return _reply(run, site, request, behind, {TRAINING_LOSS: loss, **metrics})
     with accounted(site, terms, request.round):
-        training, _ = round_patients(site, request, preprocessing)
+        training, _ = round_records(site, request, preprocessing)
         train_privately(site.model, training, round_, terms.privacy, site.absent)
     # Neither a loss nor a number of patients leaves: either would be another release.
     return _reply(run, site, request, site.model.groups().hospitals_behind(site.absent), {})

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from client.training.adamw import AdamW
 from client.training.device import Device
-from client.training.loss import are_finite, patient_loss
+from client.training.finite import are_finite
 from client.training.memory import patients_at_once, placed
 from client.training.round import Round
 from common.errors import Refusal, RefusalCode
-from common.models.federated import FederatedModel
-from common.patients.batch import PatientBatch, moved
+from common.models.shared import SharedModel
+from common.records import Records
 
 log = logging.getLogger("consilium.training")
 
@@ -25,8 +25,8 @@ LONGEST_STEP = 5.0
 
 
 def train(
-    model: FederatedModel,
-    batch: PatientBatch,
+    model: SharedModel,
+    batch: Records,
     round_: Round,
 ) -> float:
     """Fit the model in place on one site's standardised training patients.
@@ -54,8 +54,11 @@ def train(
         anchor = [parameter.detach().clone() for parameter in model.parameters()]
         pull = partial(_pull, model, anchor, settings.proximal_mu)
     batch = placed(batch, device)
-    cuts = {name: moved(ends, device.place) for name, ends in round_.cuts.items()}
-    loss = partial(patient_loss, model, federation=round_.federation, cuts=cuts)
+    prepared = round_.prepared.to(device.place)
+
+    def loss(part: Records) -> Tensor:
+        return round_.family.loss(model, part, round_.federation, prepared)
+
     at_once = patients_at_once(model, device)
     if at_once < min(settings.batch_size, len(batch)):
         log.warning(
@@ -73,10 +76,10 @@ def train(
 
 
 def _epoch(
-    model: FederatedModel,
-    batch: PatientBatch,
+    model: SharedModel,
+    batch: Records,
     minibatches: Sequence[Sequence[Tensor]],
-    loss: Callable[[PatientBatch], Tensor],
+    loss: Callable[[Records], Tensor],
     pull: Callable[[], Tensor] | None,
     optimiser: AdamW,
     device: Device,

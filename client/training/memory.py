@@ -7,14 +7,15 @@ the GPU, or from the operating system and the limits of the container.
 import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
 from client.training.device import SHARED, Device
-from common.models.federated import FederatedModel
-from common.patients.batch import PatientBatch
+from common.models.shared import SharedModel
+from common.records import Records
 
 USED = 0.7
 """Share of the free memory that a step may take."""
@@ -41,10 +42,13 @@ _LIMITS = (
 )
 
 
+R = TypeVar("R", bound=Records)
+
+
 _measured: WeakKeyDictionary[nn.Module, dict[tuple[torch.dtype, int], int]] = WeakKeyDictionary()
 
 
-def patients_at_once(model: FederatedModel, device: Device, private: bool = False) -> int:
+def patients_at_once(model: SharedModel, device: Device, private: bool = False) -> int:
     """Return how many patients a step has room for; at least one, which is then tried.
 
     Args:
@@ -60,7 +64,7 @@ def patients_at_once(model: FederatedModel, device: Device, private: bool = Fals
     return max(1, int(USED * free_bytes(device) / per_patient))
 
 
-def placed(batch: PatientBatch, device: Device) -> PatientBatch:
+def placed(batch: R, device: Device) -> R:
     """Move the batch to the device if that leaves room to compute."""
     return batch.to(device.place) if batch.size <= RESIDENT * free_bytes(device) else batch
 
@@ -109,7 +113,7 @@ def _left(limit: Path, used: Path, stat: Path, reclaimable: str) -> Iterator[int
         yield max(0, int(most) - taken + int(parts.get(reclaimable, 0)))
 
 
-def kept_per_patient(model: FederatedModel) -> int:
+def kept_per_patient(model: SharedModel) -> int:
     """Return the bytes that autograd keeps for one made-up patient with every modality.
 
     Measured once per model, without a draw from any generator, and in a fraction of a step's time.
@@ -122,7 +126,7 @@ def kept_per_patient(model: FederatedModel) -> int:
     return measured[key]
 
 
-def _measure(model: FederatedModel) -> int:
+def _measure(model: SharedModel) -> int:
     patient, training = model.example(), model.training
     shared = {tensor.untyped_storage().data_ptr() for tensor in (*model.parameters(), *model.buffers())}
     kept: dict[int, int] = {}

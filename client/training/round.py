@@ -1,11 +1,12 @@
-"""One round of training or evaluation at a hospital, without the patients and the model."""
+"""One round of training or evaluation at a hospital, without the records and the model."""
 
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from client.training.device import CPU, Device
-from common.agreement.federation import Federation
+from common.agreement.agreement import Agreement
+from common.families.family import AnyFamily
+from common.families.registry import family_of
+from common.records import Prepared
 
 
 @dataclass(frozen=True)
@@ -14,14 +15,19 @@ class Round:
 
     Attributes:
         federation: the agreement.
-        cuts: survival task -> ends of its hazard intervals, on the CPU.
+        prepared: the run's preprocessing, on the CPU.
         number: 1 for the first.
-        seed: of dropout and the order of patients; private training draws from the operating system instead.
+        seed: of dropout and the order of records; private training draws from the operating system instead.
         device: where to compute.
     """
 
-    federation: Federation
-    cuts: dict[str, Tensor]
+    federation: Agreement
+    prepared: Prepared
     number: int = 1
     seed: int = 0
     device: Device = CPU
+
+    @property
+    def family(self) -> AnyFamily:
+        """Family of the agreement's records."""
+        return family_of(self.federation)

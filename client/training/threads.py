@@ -5,13 +5,13 @@ import os
 import torch
 
 from client.training.memory import kept_per_patient
-from common.models.federated import FederatedModel
+from common.models.shared import SharedModel
 
 BYTES_PER_THREAD = 64 << 20
 """Bytes that autograd must keep of a forward pass to repay a thread; see docs/performance.md, Threads."""
 
 
-def use_threads(model: FederatedModel, patients: int) -> None:
+def use_threads(model: SharedModel, patients: int) -> None:
     """Set this process's number of threads to what steps of so many patients are worth.
 
     A number in the environment's `OMP_NUM_THREADS` stands: whoever set that variable knows better.

@@ -7,49 +7,20 @@ Launcher, gate, ledger, receipts, rounds, aggregation and engines know records a
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Self, TypeVar
+from typing import Protocol, TypeVar
 
-import torch
 from torch import Tensor
 
 from common.agreement.agreement import Agreement
 from common.messages.packing import Arrays
 from common.messages.statistics import SiteStatistics
-from common.models.federated import FederatedModel
-from common.models.parameter_groups import ModelGroups
+from common.messages.validation import ValidationSums
+from common.models.parameter_groups import AveragingWeights, ModelGroups
+from common.models.shared import SharedModel
+from common.records import Prepared, Records
 
 Shapes = dict[str, tuple[int, ...]]
 """Name -> shape of an array."""
-
-
-class Records(Protocol):
-    """Records of a site by unit of privacy: one patient, one pair, one compound with all that belongs to it."""
-
-    def __len__(self) -> int:
-        """Number of units, never of rows."""
-        ...
-
-    @property
-    def size(self) -> int:
-        """Bytes of all tensors."""
-        ...
-
-    @property
-    def device(self) -> torch.device:
-        """Device of all tensors."""
-        ...
-
-    def select(self, units: Tensor, /) -> Self:
-        """The units at these indices ([K] long) or under this mask ([U] bool), which are on the CPU."""
-        ...
-
-    def to(self, device: torch.device, /) -> Self:
-        """The same records on a device."""
-        ...
-
-
-class Prepared(Protocol):
-    """Preprocessing of a run: what turns a site's records into inputs of the model."""
 
 
 class Public(Protocol):
@@ -78,15 +49,16 @@ class Score:
 
 
 A = TypeVar("A", bound=Agreement, contravariant=True)
+M = TypeVar("M", bound=SharedModel)
 R = TypeVar("R", bound=Records)
 P = TypeVar("P", bound=Prepared)
 G = TypeVar("G", bound=Public)
 
 
-class Family(Protocol[A, R, P, G]):
+class Family(Protocol[A, M, R, P, G]):
     """All that is asked of a kind of record, by coordinator and hospital alike.
 
-    Type parameters: the agreement's schema, the records, their preprocessing, and public knowledge.
+    Type parameters: the agreement's schema, the model, the records, their preprocessing, and public knowledge.
     """
 
     def words(self, agreement: A, /) -> Words:
@@ -97,7 +69,7 @@ class Family(Protocol[A, R, P, G]):
         """Public knowledge, from the public files in a folder."""
         ...
 
-    def model(self, agreement: A, public: G, seed: int, /) -> FederatedModel:
+    def model(self, agreement: A, public: G, seed: int, /) -> M:
         """The agreement's model, initialised from `seed`."""
         ...
 
@@ -145,6 +117,27 @@ class Family(Protocol[A, R, P, G]):
         """Records as the model takes them."""
         ...
 
+    def loss(self, model: M, records: R, agreement: A, prepared: P, /) -> Tensor:
+        """Training loss per unit [B], each of which depends on no other unit."""
+        ...
+
+    def linear_loss(self, model: M, agreement: A, prepared: P, /) -> Callable[[R], Tensor] | None:
+        """A cheaper loss [B] for training the model's linear part alone, equal at its weights; None without one."""
+        ...
+
+    def evaluate(
+        self, outputs: dict[str, Tensor], records: R, agreement: A, prepared: P, least: int, /
+    ) -> ValidationSums:
+        """Sums over one site's validation records, of the model's named outputs [U, ...] for them.
+
+        Pairs with fewer than `least` units on either side count as none.
+        """
+        ...
+
+    def behind(self, records: R, groups: ModelGroups, /) -> AveragingWeights:
+        """Number of units that train every averaging group."""
+        ...
+
     def probe(self, agreement: A, units: int, /) -> R:
         """Made-up records, on which a loss is tried."""
         ...
@@ -158,7 +151,7 @@ class Family(Protocol[A, R, P, G]):
         ...
 
 
-AnyFamily = Family[Agreement, Records, Prepared, Public]
+AnyFamily = Family[Agreement, SharedModel, Records, Prepared, Public]
 """A family as whoever does not know its records sees it."""
 
 

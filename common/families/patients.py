@@ -1,20 +1,26 @@
 """The family whose records are patients: tables of features and outcomes, one row per patient."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
+
+from torch import Tensor
 
 from common.agreement.federation import Federation
 from common.families.family import Family, Score, Shapes, Words
+from common.families.patient_loss import linear_loss, patient_loss
 from common.messages.packing import Arrays
 from common.messages.statistics import SiteStatistics
+from common.messages.validation import ValidationSums
 from common.models.federated import FederatedModel
 from common.models.graphs import Prior, load_prior
-from common.models.parameter_groups import ModelGroups
+from common.models.parameter_groups import AveragingWeights, ModelGroups
 from common.models.registry import initial_model, model_groups
 from common.patients import preprocessing
 from common.patients.batch import PatientBatch
+from common.patients.guarantee import check_agreement, made_up_patients
+from common.patients.objective import multitask_loss
 from common.patients.preprocessing import Preprocessing
-from common.privacy import guarantee
 
 
 class Patients:
@@ -72,13 +78,50 @@ class Patients:
         """Patients with standardised values."""
         return prepared.apply(records)
 
+    def loss(
+        self, model: FederatedModel, records: PatientBatch, agreement: Federation, prepared: Preprocessing
+    ) -> Tensor:
+        """Loss per patient over all tasks."""
+        return patient_loss(model, records, agreement, prepared.cuts)
+
+    def linear_loss(
+        self, model: FederatedModel, agreement: Federation, prepared: Preprocessing
+    ) -> Callable[[PatientBatch], Tensor] | None:
+        """Loss per patient by the additive scores alone."""
+        linear = model.linear_forward()
+        return (
+            None if linear is None else partial(linear_loss, linear, federation=agreement, cuts=prepared.cuts)
+        )
+
+    def evaluate(
+        self,
+        outputs: dict[str, Tensor],
+        records: PatientBatch,
+        agreement: Federation,
+        prepared: Preprocessing,
+        least: int,
+    ) -> ValidationSums:
+        """Sum losses and pairs: one event among nine patients makes eight pairs, which all tell of that patient."""
+        loss = multitask_loss(agreement.tasks, outputs, records, prepared.cuts, None)
+        pairs = {
+            task.name: task.pairs(
+                outputs[task.name], records.labels[task.name], records.labelled[task.name], least
+            )
+            for task in agreement.tasks
+        }
+        return ValidationSums(float(loss.sum()), float(loss.square().sum()), float(len(records)), pairs)
+
+    def behind(self, records: PatientBatch, groups: ModelGroups) -> AveragingWeights:
+        """Number of patients who have a group's modality and are labelled for its task."""
+        return groups.patients_behind(records)
+
     def probe(self, agreement: Federation, units: int) -> PatientBatch:
         """Made-up patients."""
-        return guarantee.made_up_patients(agreement, units)
+        return made_up_patients(agreement, units)
 
     def refuse(self, agreement: Federation) -> None:
         """Refuse dropout, learnt task weights, and columns without limits under noised sums."""
-        guarantee.check_agreement(agreement)
+        check_agreement(agreement)
 
 
-FAMILY: Family[Federation, PatientBatch, Preprocessing, Prior] = Patients()
+FAMILY: Family[Federation, FederatedModel, PatientBatch, Preprocessing, Prior] = Patients()

@@ -1,4 +1,4 @@
-"""Base class of all models that hospitals train together.
+"""Base class of all models of patients.
 
 Training, clipping, averaging and the egress gate know a model through this class alone: nothing outside this room reads
 the meaning of a parameter from its name.
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from common.agreement.federation import Federation
 from common.models.graphs import Prior
 from common.models.parameter_groups import ModelGroups, ParameterGroup
+from common.models.shared import SharedModel
 from common.patients.batch import PatientBatch
 
 Logits = dict[str, Tensor]
@@ -27,7 +28,7 @@ class TrainingOutputs(NamedTuple):
     disagreement: Tensor | None = None
 
 
-class FederatedModel(nn.Module, ABC):
+class FederatedModel(SharedModel):
     """Model from a batch of B patients to logits by task.
 
     A subclass is built from the agreement and its graphs and defines `forward`; the rest has a default. A model in

@@ -74,6 +74,12 @@ class PatientBatch:
         copy._present.update({name: self.present(name) for name in self.observed})
         return copy
 
+    def double(self) -> "PatientBatch":
+        """Return the same patients with values and labels in float64."""
+        values = {name: tensor.double() for name, tensor in self.values.items()}
+        labels = {name: tensor.double() for name, tensor in self.labels.items()}
+        return PatientBatch(values, self.observed, labels, self.labelled)
+
 
 def moved(tensor: Tensor, device: torch.device) -> Tensor:
     """Copy a tensor to a device; to a GPU from pinned memory, so that the program goes on."""

@@ -4,7 +4,7 @@ A site sends counts and sums. Their totals give exactly the mean and standard de
 moments from which a kind of task computes what its loss needs, such as hazard intervals.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from common.agreement.modalities import Modality
 from common.evaluation.moments import mean_and_deviation
 from common.messages.packing import Arrays
 from common.messages.statistics import SiteStatistics
-from common.patients.batch import PatientBatch
+from common.patients.batch import PatientBatch, moved
 from common.tasks.task import Task
 
 Array = NDArray[np.float64]
@@ -40,6 +40,18 @@ class Preprocessing:
     center: dict[str, Tensor]
     spread: dict[str, Tensor]
     cuts: dict[str, Tensor]
+
+    def to(self, device: torch.device) -> "Preprocessing":
+        """Return the same on a device."""
+        return self._mapped(lambda tensor: moved(tensor, device))
+
+    def double(self) -> "Preprocessing":
+        """Return the same in float64."""
+        return self._mapped(torch.Tensor.double)
+
+    def _mapped(self, change: Callable[[Tensor], Tensor]) -> "Preprocessing":
+        parts = (self.center, self.spread, self.cuts)
+        return Preprocessing(*({name: change(tensor) for name, tensor in part.items()} for part in parts))
 
     def apply(self, batch: PatientBatch) -> PatientBatch:
         """Standardise the values of a batch.

@@ -5,50 +5,15 @@ patient comes or goes. This holds if a patient's gradient depends on that patien
 """
 
 from collections.abc import Callable
+from typing import TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from common.agreement.federation import Federation
 from common.errors import GuaranteeError, InputError
-from common.patients.batch import PatientBatch
-from common.patients.preprocessing import bounds
+from common.records import Records
 
-
-def check_agreement(federation: Federation) -> None:
-    """Refuse a federation file whose settings contradict its `privacy` section.
-
-    Raises:
-        InputError: naming the setting.
-    """
-    if federation.privacy is None:
-        return
-    for rate in federation.model.masks:
-        if getattr(federation.model, rate) > 0:
-            what = (
-                "masks are drawn by place in the batch, from a seed that the coordinator knows: without one patient "
-                "all others have other masks, and other gradients"
-            )
-            raise GuaranteeError(f"model.{rate}", what, "set it to 0: under privacy the noise regularises")
-    if federation.training.learn_task_weights and len(federation.tasks) > 1:
-        what = "a weight of a task lies outside the layers and has no gradient per patient"
-        raise GuaranteeError("training.learn_task_weights", what, "set it to false: tasks then count alike")
-    if federation.privacy.statistics == "noised":
-        _check_ranges(federation)
-
-
-def _check_ranges(federation: Federation) -> None:
-    for modality in federation.modalities:
-        if modality.scale == "none":
-            continue
-        low, high = bounds(modality)
-        unlimited = ~(np.isfinite(low) & np.isfinite(high) & (low < high))
-        if unlimited.any():
-            column = modality.columns[int(unlimited.argmax())]
-            what = "noised sums need a limit to what one patient adds, and its values have none"
-            remedy = "give it a plausible low and high or a typical range, or use statistics = declared"
-            raise GuaranteeError(f"modality {modality.name}, column {column}", what, remedy)
+R = TypeVar("R", bound=Records)
 
 
 PER_PATIENT = (nn.Linear, nn.LayerNorm)
@@ -174,9 +139,7 @@ ROUNDING = 1e-4
 """Relative difference of a value and its gradient that two orders of summation in single precision stay below."""
 
 
-def check_objective(
-    name: str, loss: Callable[[PatientBatch], Tensor], batch: PatientBatch, model: nn.Module | None = None
-) -> None:
+def check_objective(name: str, loss: Callable[[R], Tensor], batch: R, model: nn.Module | None = None) -> None:
     """Refuse a loss whose value or gradient for a patient depends on other patients.
 
     Patients are left out, and their values, labels and gaps exchanged for those of another patient; the values and
@@ -212,24 +175,6 @@ def check_objective(
                 raise _couples(name, "the loss of one patient depends on the others in the batch")
 
 
-def made_up_patients(federation: Federation, patients: int = 3) -> PatientBatch:
-    """Made-up patients for `check_objective`, the last of whom lacks every other modality."""
-    draw = torch.Generator().manual_seed(0)
-    values, observed = {}, {}
-    for index, modality in enumerate(federation.modalities):
-        shape = (patients, len(modality.nodes))
-        seen = torch.rand(shape, generator=draw) > 0.2
-        seen[-1] &= index % 2 == 0
-        values[modality.name] = torch.randn(shape, generator=draw) * seen
-        observed[modality.name] = seen
-    labels, rng = {}, np.random.default_rng(0)
-    for task in federation.tasks:
-        labels[task.name] = torch.from_numpy(task.made_up_labels(patients, rng, None)).float()
-    return PatientBatch(
-        values, observed, labels, {name: torch.ones_like(t).bool() for name, t in labels.items()}
-    )
-
-
 def _couples(name: str, what: str) -> InputError:
     plain = "".join(letter for letter in name.lower() if letter.isalnum())
     explained = next((reason for sign, reason in _OBJECTIVES.items() if sign in plain), None)
@@ -238,7 +183,7 @@ def _couples(name: str, what: str) -> InputError:
 
 
 def _value_and_gradient(
-    loss: Callable[[PatientBatch], Tensor], batch: PatientBatch, patient: int, parameters: list[nn.Parameter]
+    loss: Callable[[R], Tensor], batch: R, patient: int, parameters: list[nn.Parameter]
 ) -> Tensor:
     """Loss of one patient, followed by its gradient; not-a-number if they cannot be computed."""
     try:

@@ -32,8 +32,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from client.privacy.clipping import PatientGradients, patient_gradients
-from client.training.loss import patient_loss
 from common.agreement.federation import Federation
+from common.families.patient_loss import patient_loss
 from common.models.federated import FederatedModel
 from common.patients.batch import PatientBatch
 from simulations.audit.training_setups import rounds_of, train_round

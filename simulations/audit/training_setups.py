@@ -14,8 +14,9 @@ from common.agreement.settings import Privacy
 from common.errors import OptionError
 from common.models.federated import FederatedModel
 from common.patients.batch import PatientBatch
+from common.patients.guarantee import check_agreement
+from common.patients.preprocessing import Preprocessing
 from common.privacy.accounting import spend
-from common.privacy.guarantee import check_agreement
 from common.privacy.planning import plan_noise, planned_releases, with_privacy
 
 SAMPLING_RATE, LEARNING_RATE = 0.5, 0.5
@@ -100,4 +101,4 @@ def train_round(
 def rounds_of(federation: Federation, cuts: dict[str, Tensor], seed: int) -> Iterator[Round]:
     """Yield all rounds of a run, in which training without privacy draws anew."""
     for number in range(1, federation.training.rounds + 1):
-        yield Round(federation, cuts, number, seed + number)
+        yield Round(federation, Preprocessing({}, {}, cuts), number, seed + number)

@@ -14,8 +14,8 @@ from client.ledger.ledger import LEDGER, Ledger
 from common.agreement.federation import Federation
 from common.agreement.settings import Privacy
 from common.errors import OptionError
+from common.patients.guarantee import check_agreement
 from common.privacy.accounting import merged, spend
-from common.privacy.guarantee import check_agreement
 from common.privacy.planning import plan_noise, with_privacy
 from simulations.results.schema import Arm
 

@@ -17,7 +17,7 @@ from client.privacy.clipping import patient_gradients
 from client.privacy.dp_sgd import noisy_step
 from client.privacy.noise import NoisyOptimiser
 from client.privacy.randomness import SecretRandom
-from client.training.loss import patient_loss
+from common.families.patient_loss import patient_loss
 from common.models.federated import FederatedModel
 from common.patients.batch import PatientBatch
 from simulations.benchmarks.measuring.record import Figures, markdown

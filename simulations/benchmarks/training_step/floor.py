@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from client.training.loss import patient_loss
 from common.agreement.model_config import HierarchicalConfig
+from common.families.patient_loss import patient_loss
 from common.models.federated import FederatedModel
 from common.models.graphs import Topology
 from simulations.benchmarks.measuring.reference import Workload

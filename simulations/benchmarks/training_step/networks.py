@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from client.training.adamw import AdamW
-from client.training.loss import patient_loss
+from common.families.patient_loss import patient_loss
 from common.patients.objective import multitask_loss
 from simulations.benchmarks.measuring.reference import Workload, of_cohort, reference
 from simulations.benchmarks.training_step.pyg import PygNetwork, collate

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from client.flower.internals import weigh
 from client.training.adamw import AdamW
-from client.training.loss import patient_loss
 from common.agreement.settings import Wire
+from common.families.patient_loss import patient_loss
 from common.messages.compression import decode, encode, flatten, unflatten
 from common.messages.exchange import ModelRequest, TrainReply, UpdateReply
 from common.messages.packing import Arrays, pack, unpack

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from client.privacy.clipping import patient_gradients
-from client.training.loss import patient_loss
 from common.agreement.federation import Federation
 from common.agreement.model_config import HierarchicalConfig
 from common.agreement.settings import Privacy, Training
+from common.families.patient_loss import patient_loss
 from common.models.graphs import Prior
 from common.models.hierarchical import HierarchicalMultimodalGNN
 from common.patients.batch import PatientBatch

@@ -9,15 +9,16 @@ import torch
 from client.privacy.clipping import PatientGradients, patient_gradients
 from client.privacy.dp_sgd import train_privately
 from client.privacy.noise import NoisyOptimiser
-from client.training.loss import patient_loss
 from client.training.round import Round
 from common.agreement.federation import Federation
 from common.agreement.model_config import HierarchicalConfig
 from common.agreement.settings import Privacy, Training
+from common.families.patient_loss import patient_loss
 from common.models.graphs import Prior
 from common.models.hierarchical import HierarchicalMultimodalGNN
 from common.patients.batch import PatientBatch
 from common.privacy.planning import with_privacy
+from tests.client.cuts import with_cuts
 
 MakeBatch = Callable[..., PatientBatch]
 Loss = Callable[[PatientBatch], torch.Tensor]
@@ -125,7 +126,7 @@ def test_no_patient_moves_the_sum_by_more_than_the_clip_norm_under_steep_weights
     for patient in range(-1, 12):
         others = torch.tensor([place for place in range(12) if place != patient])
         model.load_state_dict(start)
-        train_privately(model, batch.select(others), Round(federation, cuts), privacy)
+        train_privately(model, batch.select(others), Round(federation, with_cuts(cuts)), privacy)
     whole, *without = moves
     assert all((whole - one).norm() <= 1 + 1e-4 for one in without)
     assert all(own.dtype == torch.float32 for own in model.state_dict().values())

@@ -12,17 +12,19 @@ from torch import Tensor
 
 from client.privacy import dp_sgd as private
 from client.privacy.dp_sgd import train_privately
-from client.training.loss import patient_loss
 from client.training.round import Round
 from common.agreement.federation import Federation
 from common.agreement.model_config import HierarchicalConfig
 from common.agreement.settings import Privacy, Training
 from common.errors import Refusal, RefusalCode
+from common.families.patient_loss import patient_loss
 from common.models.graphs import Prior
 from common.models.hierarchical import HierarchicalMultimodalGNN
 from common.patients.batch import PatientBatch, concatenate
-from common.privacy.guarantee import check_agreement, check_model
+from common.patients.guarantee import check_agreement
+from common.privacy.guarantee import check_model
 from common.privacy.planning import with_privacy
+from tests.client.cuts import with_cuts
 
 MakeBatch = Callable[..., PatientBatch]
 NOBODY, SILENT = 1e-12, 1e-9
@@ -68,7 +70,13 @@ class Site:
         federation = self.federation(training, **terms)
         assert federation.privacy is not None
         model = self.model(federation) if model is None else model
-        train_privately(model, batch, Round(federation, self.cuts, round_), federation.privacy, absent)
+        train_privately(
+            model,
+            batch,
+            Round(federation, with_cuts(self.cuts), round_),
+            federation.privacy,
+            absent,
+        )
         return model
 
     def moved(self, batch: PatientBatch, **how: Any) -> Tensor:
@@ -132,11 +140,11 @@ def test_two_sites_with_the_same_seed_share_neither_noise_nor_sampling(
 ) -> None:
     batch, seen = make_batch(60), []
 
-    def watched(model: Any, part: PatientBatch, **rest: Any) -> Tensor:
+    def watched(model: Any, part: PatientBatch, *rest: Any) -> Tensor:
         seen.append(tuple(part.values["rna"].sum(1).tolist()))
-        return patient_loss(model, part, **rest)
+        return patient_loss(model, part, *rest)
 
-    monkeypatch.setattr(private, "patient_loss", watched)
+    monkeypatch.setattr("common.families.patients.patient_loss", watched)
     moves = []
     for _ in range(2):
         torch.manual_seed(5)
@@ -166,11 +174,11 @@ def test_every_patient_is_drawn_for_themself_at_the_agreed_rate(
     batch.values["rna"][:, 0] = torch.arange(40.0)
     seen: list[list[int]] = []
 
-    def watched(model: object, part: PatientBatch, **rest: object) -> Tensor:
+    def watched(model: object, part: PatientBatch, *rest: object) -> Tensor:
         seen.append([int(own) for own in part.values["rna"][:, 0]])
         return torch.zeros(len(part))
 
-    monkeypatch.setattr(private, "patient_loss", watched)
+    monkeypatch.setattr("common.families.patients.patient_loss", watched)
     site.train(batch, sampling_rate=rate, steps=steps)
     drawn = torch.zeros(steps, 40)
     for step, patients in enumerate(seen):

@@ -13,15 +13,16 @@ from client.privacy.clipping import PatientGradients
 from client.privacy.dp_sgd import take_private_steps, train_privately
 from client.training import memory
 from client.training.device import CPU, Device
-from client.training.loss import patient_loss
 from client.training.round import Round
 from common.agreement.federation import Federation
 from common.agreement.model_config import HierarchicalConfig
 from common.agreement.settings import Privacy
+from common.families.patient_loss import patient_loss
 from common.models.graphs import Prior
 from common.models.hierarchical import HierarchicalMultimodalGNN
 from common.patients.batch import PatientBatch, moved
 from common.privacy.planning import with_privacy
+from tests.client.cuts import with_cuts
 
 MakeBatch = Callable[..., PatientBatch]
 SILENT = 1e-9
@@ -52,7 +53,12 @@ class Trainer:
         federation = self.federation()
         assert federation.privacy is not None
         model = self.model(federation, steepness).to(device.place)
-        train_privately(model, batch, Round(federation, self.cuts, device=device), federation.privacy)
+        train_privately(
+            model,
+            batch,
+            Round(federation, with_cuts(self.cuts), device=device),
+            federation.privacy,
+        )
         return torch.cat([own.detach().flatten().cpu() for own in model.parameters()])
 
 
@@ -89,7 +95,10 @@ def test_a_private_step_asks_the_device_for_no_number(trainer: Trainer, make_bat
     model = trainer.model(federation).to(nowhere.place)
     cuts = {name: moved(ends, nowhere.place) for name, ends in trainer.cuts.items()}
     loss = partial(patient_loss, model, federation=federation, cuts=cuts)
-    batch, round_ = make_batch(20).to(nowhere.place), Round(federation, cuts, device=nowhere)
+    batch, round_ = (
+        make_batch(20).to(nowhere.place),
+        Round(federation, with_cuts(cuts), device=nowhere),
+    )
     take_private_steps(model, batch, round_, federation.privacy, loss)
     with pytest.raises(RuntimeError):
         float(next(model.parameters()).detach().sum())

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from client.data.cohort import split
+from client.rounds.split import split
 from client.training.evaluation import evaluate, logits
 from client.training.local import _minibatches, train
 from client.training.round import Round
@@ -23,6 +23,7 @@ from common.models.graphs import Prior
 from common.models.hierarchical import HierarchicalMultimodalGNN
 from common.patients.batch import PatientBatch, concatenate
 from common.tasks.hazard import survival_curve
+from tests.client.cuts import with_cuts
 
 Make = Callable[..., Federation]
 MakeBatch = Callable[..., PatientBatch]
@@ -56,7 +57,7 @@ class Bench:
     ) -> tuple[HierarchicalMultimodalGNN, float]:
         federation = self.federation(**training)
         model = self.model(federation)
-        return model, train(model, batch, Round(federation, self.cuts, round_, seed))
+        return model, train(model, batch, Round(federation, with_cuts(self.cuts), round_, seed))
 
     def distance(self, batch: PatientBatch, round_: int = 1, **training: Any) -> float:
         """How far training moves the weights."""
@@ -94,9 +95,9 @@ def assert_equal(first: State, second: State) -> None:
 def test_training_learns_what_can_be_learnt(bench: Bench, learnable: PatientBatch) -> None:
     federation = bench.federation(local_epochs=30)
     model = bench.model(federation)
-    before = evaluate(model, learnable, Round(federation, bench.cuts))
-    train(model, learnable, Round(federation, bench.cuts))
-    after = evaluate(model, learnable, Round(federation, bench.cuts))
+    before = evaluate(model, learnable, Round(federation, with_cuts(bench.cuts)))
+    train(model, learnable, Round(federation, with_cuts(bench.cuts)))
+    after = evaluate(model, learnable, Round(federation, with_cuts(bench.cuts)))
     assert after.loss < 0.3 * before.loss
     for task in federation.tasks:
         assert after.pairs[task.name].concordant > 0.97 * after.pairs[task.name].comparable
@@ -105,7 +106,7 @@ def test_training_learns_what_can_be_learnt(bench: Bench, learnable: PatientBatc
 def test_the_returned_loss_is_the_mean_of_the_last_epoch(bench: Bench, learnable: PatientBatch) -> None:
     one, many = bench.train(learnable)[1], bench.train(learnable, local_epochs=20)[1]
     federation = bench.federation()
-    start = evaluate(bench.model(federation), learnable, Round(federation, bench.cuts)).loss / 60
+    start = evaluate(bench.model(federation), learnable, Round(federation, with_cuts(bench.cuts))).loss / 60
     assert one == pytest.approx(start, rel=0.3)
     assert many < 0.7 * one
 
@@ -125,8 +126,8 @@ def test_training_leaves_every_global_generator_alone(bench: Bench, learnable: P
     federation = bench.federation(contrastive_weight=0.5)
     model = bench.model(federation)
     before = (torch.get_rng_state(), random.getstate(), str(np.random.get_state()))
-    train(model, learnable, Round(federation, bench.cuts))
-    evaluate(model, learnable, Round(federation, bench.cuts))
+    train(model, learnable, Round(federation, with_cuts(bench.cuts)))
+    evaluate(model, learnable, Round(federation, with_cuts(bench.cuts)))
     assert torch.equal(torch.get_rng_state(), before[0])
     assert (random.getstate(), str(np.random.get_state())) == before[1:]
 
@@ -204,7 +205,7 @@ def test_a_loss_that_is_not_finite_is_a_refusal(bench: Bench, learnable: Patient
     with torch.no_grad():
         model.patient.weight.fill_(torch.nan)
     with pytest.raises(Refusal) as raised:
-        train(model, learnable, Round(federation, bench.cuts))
+        train(model, learnable, Round(federation, with_cuts(bench.cuts)))
     assert raised.value.code is RefusalCode.TRAINING_DIVERGED
 
 
@@ -268,8 +269,8 @@ def test_sums_of_two_sites_add_up(bench: Bench, make_batch: MakeBatch) -> None:
     federation = bench.federation()
     model = bench.model(federation)
     halves = [make_batch(30, seed) for seed in (1, 2)]
-    first, second = (evaluate(model, half, Round(federation, bench.cuts)) for half in halves)
-    whole = evaluate(model, concatenate(halves), Round(federation, bench.cuts))
+    first, second = (evaluate(model, half, Round(federation, with_cuts(bench.cuts))) for half in halves)
+    whole = evaluate(model, concatenate(halves), Round(federation, with_cuts(bench.cuts)))
     for name in SUMS:
         assert first.named()[name] + second.named()[name] == pytest.approx(whole.named()[name], rel=1e-5)
     for task in federation.tasks:
@@ -281,7 +282,10 @@ def test_pairs_are_those_counted_one_by_one(bench: Bench, make_batch: MakeBatch)
     federation, batch = bench.federation(), make_batch(25, seed=5)
     batch.labels["survival"][:, 0] = batch.labels["survival"][:, 0].round()
     model = bench.model(federation)
-    outputs, metrics = logits(model, batch), evaluate(model, batch, Round(federation, bench.cuts)).named()
+    outputs, metrics = (
+        logits(model, batch),
+        evaluate(model, batch, Round(federation, with_cuts(bench.cuts))).named(),
+    )
     counted = dict.fromkeys(metrics, 0.0)
 
     def count(task: str, worse: float, better: float) -> None:
@@ -315,10 +319,10 @@ def test_validation_sums_are_of_the_loss_of_each_patient(bench: Bench, make_batc
     federation, batch = bench.federation(), make_batch(8)
     model = bench.model(federation)
     alone = [
-        evaluate(model, batch.select(torch.tensor([place])), Round(federation, bench.cuts)).loss
+        evaluate(model, batch.select(torch.tensor([place])), Round(federation, with_cuts(bench.cuts))).loss
         for place in range(8)
     ]
-    whole = evaluate(model, batch, Round(federation, bench.cuts))
+    whole = evaluate(model, batch, Round(federation, with_cuts(bench.cuts)))
     assert whole.loss == pytest.approx(sum(alone), rel=1e-5)
     assert whole.squares == pytest.approx(sum(loss**2 for loss in alone), rel=1e-5)
 
@@ -327,17 +331,17 @@ def test_task_weights_do_not_flatter_the_validation_loss(bench: Bench, make_batc
     """A model that learns to ignore a hard task must not look better for it."""
     federation, batch = bench.federation(), make_batch(20)
     model = bench.model(federation)
-    before = evaluate(model, batch, Round(federation, bench.cuts))
+    before = evaluate(model, batch, Round(federation, with_cuts(bench.cuts)))
     assert model.log_variance is not None
     with torch.no_grad():
         model.log_variance.fill_(5.0)
-    assert evaluate(model, batch, Round(federation, bench.cuts)) == before
+    assert evaluate(model, batch, Round(federation, with_cuts(bench.cuts))) == before
 
 
 def test_patients_without_a_label_make_no_pairs_and_no_loss(bench: Bench, make_batch: MakeBatch) -> None:
     federation, batch = bench.federation(), make_batch(10)
     batch = replace(batch, labelled={name: torch.zeros_like(known) for name, known in batch.labelled.items()})
-    metrics = evaluate(bench.model(federation), batch, Round(federation, bench.cuts))
+    metrics = evaluate(bench.model(federation), batch, Round(federation, with_cuts(bench.cuts)))
     assert metrics.patients == 10
     assert set(metrics.named().values()) == {0.0, 10.0}
 
@@ -367,7 +371,7 @@ def test_survival_pairs_of_few_patients_on_either_side_are_not_counted(
     bench: Bench, make_batch: MakeBatch, times: list[float], events: list[int], least: int, told: int
 ) -> None:
     federation, batch = bench.federation(), survivors(make_batch, times, events)
-    metrics = evaluate(bench.model(federation), batch, Round(federation, bench.cuts), least)
+    metrics = evaluate(bench.model(federation), batch, Round(federation, with_cuts(bench.cuts)), least)
     assert metrics.pairs["survival"].comparable == told
     assert 0 <= metrics.pairs["survival"].concordant <= told
 
@@ -388,7 +392,7 @@ def test_class_pairs_with_few_patients_in_a_class_are_not_counted(
     federation, batch = bench.federation(), make_batch(len(classes))
     batch.labels["response"][:, 0] = torch.tensor(classes, dtype=torch.float32)
     batch.labelled["response"][:] = True
-    metrics = evaluate(bench.model(federation), batch, Round(federation, bench.cuts), least)
+    metrics = evaluate(bench.model(federation), batch, Round(federation, with_cuts(bench.cuts)), least)
     assert metrics.pairs["response"].comparable == told
     assert metrics.pairs["response"].concordant <= told
 
@@ -402,6 +406,13 @@ def test_a_label_that_few_have_adds_no_pairs_to_those_of_the_others(
     batch.labels["toxicity"][:1, 0] = 1
     batch.labels["toxicity"][:4, 1] = 1
     model = bench.model(federation)
-    assert evaluate(model, batch, Round(federation, bench.cuts)).pairs["toxicity"].comparable == 8 + 20
-    assert evaluate(model, batch, Round(federation, bench.cuts), 2).pairs["toxicity"].comparable == 20
-    assert evaluate(model, batch, Round(federation, bench.cuts), 5).pairs["toxicity"].comparable == 0
+    assert (
+        evaluate(model, batch, Round(federation, with_cuts(bench.cuts))).pairs["toxicity"].comparable
+        == 8 + 20
+    )
+    assert (
+        evaluate(model, batch, Round(federation, with_cuts(bench.cuts)), 2).pairs["toxicity"].comparable == 20
+    )
+    assert (
+        evaluate(model, batch, Round(federation, with_cuts(bench.cuts)), 5).pairs["toxicity"].comparable == 0
+    )

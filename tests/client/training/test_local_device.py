@@ -14,14 +14,15 @@ from client.training.adamw import AdamW
 from client.training.device import CPU, Device, open_device
 from client.training.evaluation import evaluate, logits
 from client.training.local import train
-from client.training.loss import patient_loss
 from client.training.round import Round
 from common.agreement.federation import Federation
 from common.agreement.model_config import HierarchicalConfig
 from common.agreement.settings import Training
+from common.families.patient_loss import patient_loss
 from common.models.graphs import Prior
 from common.models.hierarchical import Encoding, HierarchicalMultimodalGNN
 from common.patients.batch import PatientBatch, moved
+from tests.client.cuts import with_cuts
 
 Make = Callable[..., Federation]
 MakeBatch = Callable[..., PatientBatch]
@@ -52,7 +53,7 @@ class Trainer:
     ) -> tuple[State, float]:
         federation = self.federation(**settings)
         model = self.model(federation).to(device.place)
-        loss = train(model, batch, Round(federation, self.cuts, seed=seed, device=device))
+        loss = train(model, batch, Round(federation, with_cuts(self.cuts), seed=seed, device=device))
         return {name: own.cpu() for name, own in model.state_dict().items()}, loss
 
 
@@ -136,7 +137,11 @@ def test_bfloat16_is_for_products_alone_and_learns_the_same(trainer: Trainer, ma
     assert rough_loss < start
     federation = trainer.federation()
     told = [
-        evaluate(trainer.model(federation), batch, Round(federation, trainer.cuts, device=on))
+        evaluate(
+            trainer.model(federation),
+            batch,
+            Round(federation, with_cuts(trainer.cuts), device=on),
+        )
         for on in (CPU, coarse)
     ]
     assert told[0] == told[1], "evaluation is exact in any case"
@@ -183,7 +188,11 @@ def test_a_gpu_gives_the_gradients_of_the_cpu(
     assert own_loss == pytest.approx(loss, rel=1e-4)
     federation = trainer.federation()
     told = [
-        evaluate(trainer.model(federation).to(on.place), batch, Round(federation, trainer.cuts, device=on))
+        evaluate(
+            trainer.model(federation).to(on.place),
+            batch,
+            Round(federation, with_cuts(trainer.cuts), device=on),
+        )
         for on in (CPU, Device(gpu))
     ]
     assert told[1] == pytest.approx(told[0], rel=1e-4)
@@ -234,10 +243,14 @@ def test_a_step_on_a_gpu_stays_within_what_is_free(
     batch = make_batch(2000)
     federation = trainer.federation({"gat_layers": 1, "node_width": 64}, batch_size=2000)
     model = trainer.model(federation).to(gpu)
-    train(model, batch.select(torch.arange(4)), Round(federation, trainer.cuts, device=Device(gpu)))
+    train(
+        model,
+        batch.select(torch.arange(4)),
+        Round(federation, with_cuts(trainer.cuts), device=Device(gpu)),
+    )
     room = 300 * memory.kept_per_patient(model)
     monkeypatch.setattr(memory, "free_bytes", lambda device: room)
     torch.cuda.reset_peak_memory_stats(gpu)
     before = torch.cuda.memory_allocated(gpu)
-    train(model, batch, Round(federation, trainer.cuts, device=Device(gpu)))
+    train(model, batch, Round(federation, with_cuts(trainer.cuts), device=Device(gpu)))
     assert torch.cuda.max_memory_allocated(gpu) - before < room

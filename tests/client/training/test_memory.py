@@ -23,6 +23,7 @@ from common.models.graphs import Prior, topology
 from common.models.hierarchical import HierarchicalMultimodalGNN
 from common.patients.batch import PatientBatch
 from common.tasks.survival import SurvivalTask
+from tests.client.cuts import with_cuts
 
 MakeBatch = Callable[..., PatientBatch]
 MIB = 2**20
@@ -176,13 +177,13 @@ def measure(pipe: "Connection[object, object]", room: int | None) -> None:
         HierarchicalMultimodalGNN(federation, prior),
     )
     batch = patients(federation, 128)
-    train(model, batch.select(torch.arange(2)), Round(federation, cuts))
+    train(model, batch.select(torch.arange(2)), Round(federation, with_cuts(cuts)))
     if room is not None:
         memory.free_bytes = lambda device: room
     gc.collect()
     Path("/proc/self/clear_refs").write_text("5")  # the most is counted from here
     before = resident("VmRSS")
-    train(model, batch, Round(federation, cuts))
+    train(model, batch, Round(federation, with_cuts(cuts)))
     pipe.send(resident("VmHWM") - before)
 
 

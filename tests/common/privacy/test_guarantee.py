@@ -16,8 +16,9 @@ from common.models.contrastive import agreement_loss
 from common.models.graphs import Prior
 from common.models.hierarchical import HierarchicalMultimodalGNN
 from common.patients.batch import PatientBatch
+from common.patients.guarantee import check_agreement, made_up_patients
 from common.patients.objective import multitask_loss
-from common.privacy.guarantee import check_agreement, check_model, check_objective, made_up_patients
+from common.privacy.guarantee import check_model, check_objective
 
 PRIVACY = Privacy(noise_multiplier=1.0, sampling_rate=0.1, expected_batch_size=10)
 SMALL = {"node_width": 4, "pathway_width": 6, "width": 8, "heads": 2, "gat_layers": 1}

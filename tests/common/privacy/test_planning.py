@@ -6,8 +6,8 @@ import pytest
 
 from common.agreement.federation import Federation
 from common.agreement.settings import Privacy
+from common.patients.guarantee import check_agreement
 from common.privacy.accounting import Release, spend
-from common.privacy.guarantee import check_agreement
 from common.privacy.planning import plan_noise, planned_releases, with_privacy
 
 TERMS = Privacy(noise_multiplier=1.5, sampling_rate=1.0, expected_batch_size=8.0, steps=3, delta=1e-3)

@@ -2,7 +2,8 @@ import numpy as np
 import torch
 
 from common.agreement.model_config import HierarchicalConfig
-from common.privacy.guarantee import check_agreement, check_model
+from common.patients.guarantee import check_agreement
+from common.privacy.guarantee import check_model
 from simulations.benchmarks.measuring.reference import (
     GENES,
     IMAGING,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from client.training.loss import patient_loss
+from common.families.patient_loss import patient_loss
 from common.models.federated import FederatedModel
 from simulations.benchmarks.measuring.reference import Workload, of_cohort
 from simulations.benchmarks.training_step import dp

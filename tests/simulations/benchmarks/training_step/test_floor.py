@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from client.training.loss import patient_loss
+from common.families.patient_loss import patient_loss
 from common.models.graphs import topology
 from simulations.benchmarks.measuring import reference
 from simulations.benchmarks.measuring.reference import Workload, of_cohort

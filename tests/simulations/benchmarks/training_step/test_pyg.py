@@ -5,9 +5,9 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.nn import GATConv, GCNConv
 
-from client.training.loss import patient_loss
 from common.agreement.modalities import Modality
 from common.agreement.model_config import HierarchicalConfig
+from common.families.patient_loss import patient_loss
 from common.models.federated import FederatedModel
 from common.models.graphs import Prior, topology
 from common.models.layers import GAT, GCN

@@ -18,19 +18,21 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from client.commands.check import check
-from client.data import cache as caching
-from client.data.inspection import read_cohort
+from client.data.packing import pack_site, unpack_site
+from client.data.reader import read_folder
+from client.families import cache as caching
 from client.rounds.assembly import SharedAgreement, SiteSources, assemble_site
 from client.rounds.site import Site
 from client.site_folder.places import Approval, Home
 from client.site_folder.site_file import SiteFile
-from common.agreement.federation import FILE_NAME
+from common.agreement.federation import FILE_NAME, Federation
 from common.agreement.federation import save as save_federation
 from common.agreement.settings import PriorGraph, PublicFile
 from common.errors import InputError
 from common.files import write_whole
 from common.models.graphs import Prior, Topology, load_prior
 from common.patients.batch import PatientBatch
+from tests.client.held import cohort_of
 
 if TYPE_CHECKING:
     from tests.client.conftest import Hospital
@@ -68,7 +70,7 @@ def assembled(home: Home, cache: Path | None = None) -> Site:
 def uncached(home: Home) -> Site:
     """The site as a process without a cache would assemble it, its tables read by the reader itself."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("client.data.cache.read_cohort", read_cohort)
+        patch.setattr("client.data.reader.read_folder", read_folder)
         return assembled(home)
 
 
@@ -80,13 +82,13 @@ def kept(home: Home) -> list[Path]:
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How often tables were read for a site with a cache; a comparison without one is not counted."""
     times = [0]
-    read = read_cohort
+    read = read_folder
 
     def reading(*given: object) -> object:
         times[0] += 1
         return read(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("client.data.cache.read_cohort", reading)
+    monkeypatch.setattr("client.data.reader.read_folder", reading)
     return times
 
 
@@ -96,7 +98,7 @@ def everything(site: Site, prior: Prior) -> dict[str, Tensor]:
     found |= {f"buffer {name}": tensor for name, tensor in site.model.named_buffers()}
     found["fold"] = site.cohort.fold
     for field in fields(PatientBatch):
-        parts = getattr(site.cohort.batch, field.name)
+        parts = getattr(cohort_of(site).batch, field.name)
         found |= {f"{field.name} {name}": tensor for name, tensor in parts.items()}
     for kind in (prior.topology, prior.hierarchy):
         for name, graph in kind.items():
@@ -130,26 +132,26 @@ def test_a_site_from_its_cache_is_the_site_that_was_built(home: Home, counted: l
     assert counted == [1]
     assert same(without, built)
     assert same(built, again)
-    assert built.cohort.unmatched == again.cohort.unmatched == without.cohort.unmatched
+    assert cohort_of(built).unmatched == cohort_of(again).unmatched == cohort_of(without).unmatched
     assert (again.cohort.site, again.absent) == ("north", without.absent)
-    assert len(again.cohort.group) == len(again.cohort.batch)
+    assert len(cohort_of(again).group) == len(cohort_of(again).batch)
 
 
 def test_graphs_come_back_as_they_were(home: Home) -> None:
     site = opened(home)
     file, federation = SiteFile(name="north", tables={}), site.federation
+    assert isinstance(federation, Federation)
     prior = load_prior(federation, home.agreement.parent)
     assert set(prior.membership) == {"rna"}
-    back = caching._unpacked(
-        load(save(caching._packed(caching.SiteData(prior, site.cohort)))), file, federation
-    )
-    ours, theirs = (list(everything(site, each).values()) for each in (prior, back.prior))
+    kept = save(pack_site(prior, cohort_of(site)))
+    back, _ = unpack_site(load(kept), file, federation)
+    ours, theirs = (list(everything(site, each).values()) for each in (prior, back))
     assert len(ours) == len(theirs)
     for own, other in zip(ours, theirs, strict=True):
         assert own.dtype == other.dtype
         if own.layout == torch.strided:
             assert own.equal(other)
-    assert back.prior.membership["rna"].pathways == prior.membership["rna"].pathways
+    assert back.membership["rna"].pathways == prior.membership["rna"].pathways
 
 
 def test_what_is_kept_belongs_to_this_user_alone(home: Home) -> None:
@@ -189,10 +191,10 @@ def edited_in_place(path: Path, before: bytes, after: bytes) -> None:
 
 
 def test_a_table_that_was_edited_in_place_gives_no_stale_patients(home: Home, counted: list[int]) -> None:
-    before = opened(home).cohort.batch.values["clinical"][0, 0]
+    before = cohort_of(opened(home)).batch.values["clinical"][0, 0]
     edited_in_place(home.folder / "clinical.csv", b"CANARY-8371,50.0", b"CANARY-8371,77.0")
     after = opened(home)
-    assert (float(before), float(after.cohort.batch.values["clinical"][0, 0])) == (50.0, 77.0)
+    assert (float(before), float(cohort_of(after).batch.values["clinical"][0, 0])) == (50.0, 77.0)
     assert counted == [2]
     assert same(after, uncached(home))
 
@@ -324,18 +326,18 @@ def test_a_full_disk_is_no_reason_not_to_train(
 def test_tables_that_change_while_they_are_read_are_not_kept(
     home: Home, hospital: "Hospital", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = read_cohort
+    read = read_folder
 
-    def reading(folder: Path, federation: object) -> object:
-        cohort = read(folder, federation)  # type: ignore[arg-type]
+    def reading(folder: Path, *rest: object) -> object:
+        cohort = read(folder, *rest)  # type: ignore[arg-type]
         edited_in_place(folder / "clinical.csv", b"CANARY-8371,50.0", b"CANARY-8371,77.0")
         return cohort
 
     with monkeypatch.context() as patch:
-        patch.setattr("client.data.cache.read_cohort", reading)
+        patch.setattr("client.data.reader.read_folder", reading)
         opened(home)
     assert kept(home) == []
-    assert float(opened(home).cohort.batch.values["clinical"][0, 0]) == 77.0
+    assert float(cohort_of(opened(home)).batch.values["clinical"][0, 0]) == 77.0
 
 
 def test_tables_that_do_not_fit_are_refused_as_ever(home: Home) -> None:

@@ -1,19 +1,13 @@
-"""Loss of a model per patient, and a check for finite values."""
+"""Training loss of a model of patients, per patient."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
-import torch
 from torch import Tensor
 
 from common.agreement.federation import Federation
-from common.models.federated import FederatedModel
+from common.models.federated import FederatedModel, Logits
 from common.patients.batch import PatientBatch
 from common.patients.objective import multitask_loss
-
-
-def are_finite(tensors: Sequence[Tensor]) -> bool:
-    """Return whether all numbers of tensors on one device are finite, asking the device once."""
-    return bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all())
 
 
 def patient_loss(
@@ -25,3 +19,13 @@ def patient_loss(
     if outputs.disagreement is not None:
         loss = loss + federation.training.contrastive_weight / 2 * outputs.disagreement
     return loss
+
+
+def linear_loss(
+    linear: Callable[[PatientBatch], Logits],
+    batch: PatientBatch,
+    federation: Federation,
+    cuts: dict[str, Tensor],
+) -> Tensor:
+    """Compute the training loss per patient [B] by the forward pass of a model's linear part."""
+    return multitask_loss(federation.tasks, linear(batch), batch, cuts, None)

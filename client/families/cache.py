@@ -1,4 +1,4 @@
-"""On-disk cache of a site's tables and prior graphs, keyed by the hash of their inputs.
+"""On-disk cache of a site's tables and public knowledge, keyed by the hash of their inputs.
 
 A hospital's process answers one message and ends; the cache saves the next process from parsing the tables again. The
 cache is one file, `INPUTS.CONTENT.safetensors`. INPUTS is the hash of everything the tables and graphs were built from
@@ -17,23 +17,20 @@ import logging
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
-from torch import Tensor
 
-from client.data.cohort import Cohort
-from client.data.inspection import read_cohort
+from client.families.reader import Holding
+from client.families.registry import reader_of
 from client.site_folder.site_file import SITE_FILE, SiteFile
+from common.agreement.agreement import Agreement
 from common.agreement.bundle import PACKAGE
-from common.agreement.federation import OUTCOMES, Federation
+from common.families.family import Public
 from common.files import is_private, read_private, write_whole
-from common.models.graphs import Membership, Prior, Topology
-from common.patients.batch import PatientBatch
 
 log = logging.getLogger("consilium.cache")
 
@@ -48,27 +45,20 @@ BUILDERS = (PACKAGE, "torch", "numpy", "pandas", "pyarrow")
 _SUFFIX = ".safetensors"
 
 
-_METADATA = "metadata"
-"""Name of the tensor that holds, as JSON, what is no tensor."""
-
-
-_MATRICES = ("matrix", "transposed")
-
-
 @dataclass(frozen=True)
 class SiteData:
-    """Cohort and prior graphs of a site; a cohort from the cache has no subgroups."""
+    """Holding of a site, and the public knowledge of its agreement; a cohort from the cache has no subgroups."""
 
-    prior: Prior
-    cohort: Cohort
+    public: Public
+    holding: Holding
 
 
 def read_or_restore(
     folder: Path,
     agreement: Path,
     site: SiteFile,
-    federation: Federation,
-    load_prior: Callable[[], Prior],
+    federation: Agreement,
+    load_public: Callable[[], Public],
     cache: Path | None,
 ) -> SiteData:
     """Restore the data from the cache, or read the tables and cache them.
@@ -80,25 +70,32 @@ def read_or_restore(
         agreement: the hospital's copy of the federation file, the public files beside it.
         site: the folder's `site.toml`.
         federation: content of the agreement.
-        load_prior: builds the graphs of the public files.
+        load_public: reads the public files.
         cache: a folder, made if its parent exists and is this user's alone; None for no cache.
 
     Raises:
         InputError: if the tables do not satisfy the federation file.
     """
     if cache is None or not _is_usable(cache):
-        return _read_tables(folder, federation, load_prior)
+        return _read_tables(folder, site, federation, load_public)
     before = _hash(folder, agreement, site, federation)
     if before is not None and (restored := _read(cache, before, site, federation)) is not None:
         return restored
-    data = _read_tables(folder, federation, load_prior)
+    data = _read_tables(folder, site, federation, load_public)
     if before is not None and before == _hash(folder, agreement, site, federation):  # nobody edited meanwhile
-        _write(cache, before, data)
+        _write(cache, before, data, federation)
     return data
 
 
-def _read_tables(folder: Path, federation: Federation, load_prior: Callable[[], Prior]) -> SiteData:
-    return SiteData(load_prior(), read_cohort(folder, federation))
+def _read_tables(
+    folder: Path, site: SiteFile, federation: Agreement, load_public: Callable[[], Public]
+) -> SiteData:
+    public = load_public()
+    holding, problems = reader_of(federation).read(folder, site, federation)
+    if problems:
+        raise problems[0]
+    assert holding is not None
+    return SiteData(public, holding)
 
 
 def _is_usable(cache: Path) -> bool:
@@ -121,13 +118,12 @@ def _is_usable(cache: Path) -> bool:
     return True
 
 
-def _hash(folder: Path, agreement: Path, site: SiteFile, federation: Federation) -> str | None:
+def _hash(folder: Path, agreement: Path, site: SiteFile, federation: Agreement) -> str | None:
     """Hash of everything that tables and graphs are built from; None if a file cannot be read."""
-    tables = [OUTCOMES, *(modality.name for modality in federation.modalities)]
     files = {
         SITE_FILE: folder / SITE_FILE,
         "agreement": agreement,
-        **{f"table {name}": folder / site.tables[name] for name in tables if name in site.tables},
+        **{f"table {name}": folder / site.tables[name] for name in federation.tables if name in site.tables},
         **{f"public {file.path}": agreement.parent / file.path for file in federation.public_files},
     }
     try:
@@ -143,7 +139,7 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read(cache: Path, key: str, site: SiteFile, federation: Federation) -> SiteData | None:
+def _read(cache: Path, key: str, site: SiteFile, federation: Agreement) -> SiteData | None:
     """Read the data under a key; None if there is none, or its file is not as it was written."""
     for path in cache.glob(f"{key}.*{_SUFFIX}"):
         try:
@@ -154,16 +150,16 @@ def _read(cache: Path, key: str, site: SiteFile, federation: Federation) -> Site
             if path.name != _name(key, content):
                 log.warning("cache spoilt, and built anew")
                 continue
-            return _unpacked(load(content), site, federation)
+            return SiteData(*reader_of(federation).unpack(load(content), site, federation))
         except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
             log.warning("cache not usable (%s), and built anew", type(error).__name__)
     return None
 
 
-def _write(cache: Path, key: str, data: SiteData) -> None:
+def _write(cache: Path, key: str, data: SiteData, federation: Agreement) -> None:
     """Write the data, whole or not at all, and remove every other file of the cache."""
     try:
-        content = save(_packed(data))
+        content = save(reader_of(federation).pack(data.public, data.holding))
         path = cache / _name(key, content)
         write_whole(path, content, 0o600)
         for other in cache.iterdir():
@@ -175,72 +171,3 @@ def _write(cache: Path, key: str, data: SiteData) -> None:
 
 def _name(key: str, content: bytes) -> str:
     return f"{key}.{hashlib.sha256(content).hexdigest()}{_SUFFIX}"
-
-
-def _packed(data: SiteData) -> dict[str, Tensor]:
-    """Named tensors of the data; what is no tensor is JSON under `_METADATA`."""
-    prior, cohort = data.prior, data.cohort
-    tensors = {"fold": cohort.fold}
-    for field in fields(PatientBatch):
-        for name, tensor in getattr(cohort.batch, field.name).items():
-            tensors[f"{field.name} {name}"] = tensor
-    for kind, graphs in (("topology", prior.topology), ("hierarchy", prior.hierarchy)):
-        for name, graph in graphs.items():
-            tensors |= {
-                f"{kind} {name} {field.name}": getattr(graph, field.name) for field in fields(Topology)
-            }
-    for name, members in prior.membership.items():
-        for kind in _MATRICES:
-            matrix = getattr(members, kind)
-            prefix = f"membership {name} {kind}"
-            tensors[f"{prefix} rows"] = matrix.crow_indices()
-            tensors[f"{prefix} columns"] = matrix.col_indices()
-            tensors[f"{prefix} values"] = matrix.values()
-    metadata = {
-        "unmatched": cohort.unmatched,
-        "pathways": {name: members.pathways for name, members in prior.membership.items()},
-    }
-    tensors[_METADATA] = torch.frombuffer(bytearray(json.dumps(metadata).encode()), dtype=torch.uint8)
-    return {name: tensor.contiguous() for name, tensor in tensors.items()}
-
-
-def _unpacked(tensors: dict[str, Tensor], site: SiteFile, federation: Federation) -> SiteData:
-    metadata = json.loads(tensors[_METADATA].numpy().tobytes())
-    modalities = [modality.name for modality in federation.modalities]
-    tasks = [task.name for task in federation.tasks]
-
-    def all_of(kind: str, names: list[str]) -> dict[str, Tensor]:
-        return {name: tensors[f"{kind} {name}"] for name in names}
-
-    def graph(kind: str, name: str) -> Topology:
-        return Topology(**{field.name: tensors[f"{kind} {name} {field.name}"] for field in fields(Topology)})
-
-    batch = PatientBatch(
-        all_of("values", modalities),
-        all_of("observed", modalities),
-        all_of("labels", tasks),
-        all_of("labelled", tasks),
-    )
-    members = {
-        name: _membership(tensors, name, tuple(pathways), len(federation.modality(name).nodes))
-        for name, pathways in metadata["pathways"].items()
-    }
-    prior = Prior(
-        {name: graph("topology", name) for name in modalities},
-        members,
-        {name: graph("hierarchy", name) for name in members},
-    )
-    cohort = Cohort(site.name, batch, tensors["fold"], (site.name,) * len(batch), dict(metadata["unmatched"]))
-    return SiteData(prior, cohort)
-
-
-def _membership(tensors: dict[str, Tensor], name: str, pathways: tuple[str, ...], nodes: int) -> Membership:
-    sizes = {"matrix": (len(pathways), nodes), "transposed": (nodes, len(pathways))}
-
-    def matrix(kind: str) -> Tensor:
-        prefix = f"membership {name} {kind}"
-        rows, columns, values = (tensors[f"{prefix} {part}"] for part in ("rows", "columns", "values"))
-        with torch.sparse.check_sparse_tensor_invariants(False):
-            return torch.sparse_csr_tensor(rows, columns, values, size=sizes[kind])
-
-    return Membership(pathways, matrix("matrix"), matrix("transposed"))

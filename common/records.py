@@ -1,0 +1,48 @@
+"""Records and their preprocessing as code sees them that does not know what they are."""
+
+from typing import Protocol, Self
+
+import torch
+from torch import Tensor
+
+
+class Records(Protocol):
+    """Records by unit of privacy: one patient, one pair, one compound, with all that belongs to it."""
+
+    def __len__(self) -> int:
+        """Number of units, never of rows."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Bytes of all tensors."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """Device of all tensors."""
+        ...
+
+    def select(self, units: Tensor, /) -> Self:
+        """Return the units at these indices ([K] long) or under this mask ([U] bool), which are on the CPU."""
+        ...
+
+    def to(self, device: torch.device, /) -> Self:
+        """Return the same records on a device."""
+        ...
+
+    def double(self) -> Self:
+        """Return the same records with numbers in float64."""
+        ...
+
+
+class Prepared(Protocol):
+    """Preprocessing of a run: what turns a site's records into inputs of the model, and what its loss needs."""
+
+    def to(self, device: torch.device, /) -> Self:
+        """Return the same on a device."""
+        ...
+
+    def double(self) -> Self:
+        """Return the same in float64."""
+        ...
