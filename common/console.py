@@ -1,4 +1,4 @@
-"""How commands end: bad input, a refusal or a file that cannot be used becomes one sentence and an exit code."""
+"""Ends of commands: an error or a refusal becomes one sentence and an exit code."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -15,7 +15,7 @@ BAD_INPUT, INTERRUPTED = 2, 130
 
 
 def explained(command: Callable[P, None]) -> Callable[P, None]:
-    """Bad input, a refusal or an unusable file ends in one sentence and exit code 2, an interrupted run in 130."""
+    """End a command's errors in a sentence and exit code 2, and an interrupt in 130."""
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:

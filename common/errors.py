@@ -1,4 +1,4 @@
-"""Errors of bad input, as a sentence for a person, and refusals, as a code for the other side.
+"""Errors of bad input, sentences for a person, and refusals, codes for the other side.
 
 A sentence never contains a value from a patient's row, nor an identifier: it names the file, the column
 and the remedy. A code is all that leaves a hospital when something inside it went wrong.
@@ -72,7 +72,7 @@ class OptionError(InputError):
 
 
 class StateError(InputError):
-    """A step that does not fit the present state, such as the start of services that run already."""
+    """A step that does not fit the present state, such as starting what runs already."""
 
     code = InputCode.STATE_WRONG
 
@@ -134,7 +134,7 @@ def _escaped(text: str) -> str:
 
 
 class RefusalCode(StrEnum):
-    """Why a site did not do what it was asked: all the coordinator learns."""
+    """Reason for which a site did not do what it was asked: all that the coordinator learns."""
 
     COHORT_INVALID = "cohort-invalid"
     FEDERATION_MISMATCH = "federation-mismatch"

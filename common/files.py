@@ -6,14 +6,14 @@ from pathlib import Path
 
 
 def is_private(path: Path) -> bool:
-    """Whether a folder or file is no link, belongs to this user, and no other user can read or write it."""
+    """Whether a path is no link, belongs to this user, and no other user can read or write it."""
     status = path.lstat()
     ours = status.st_uid == os.geteuid() and not stat.S_ISLNK(status.st_mode)
     return ours and not stat.S_IMODE(status.st_mode) & 0o077
 
 
 def read_private(path: Path) -> bytes | None:
-    """A file's content; None if it is no plain file, or another user's, or others can read or write it.
+    """Read a plain file that this user alone can read and write; None for any other.
 
     Raises:
         OSError: if it cannot be read.

@@ -24,7 +24,7 @@ _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 
 class RunConfig(BaseModel):
-    """What a run on one machine is given.
+    """Settings of a run on one machine.
 
     Attributes:
         federation: the federation file.
@@ -54,7 +54,7 @@ class RunConfig(BaseModel):
 
 
 def run_folder(config: UserConfig, environ: Mapping[str, str]) -> Path:
-    """The folder of a run, from its name and what the coordinator's services have in their environment.
+    """Return the folder of a run, by its name and the environment of the coordinator's services.
 
     Raises:
         InputError: if the name is not that of a folder in the coordinator's `runs`.

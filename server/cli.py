@@ -75,7 +75,7 @@ def start(folder: HomeArgument, as_json: JsonOption = False) -> None:
 @coordinator_app.command()
 @explained
 def stop(folder: HomeArgument, as_json: JsonOption = False) -> None:
-    """End the coordinator that runs in this folder, and all its processes, be its supervisor alive or killed."""
+    """End the coordinator of this folder and its processes, even if its supervisor was killed."""
     from common.processes.supervision import end_leftovers
     from common.processes.supervision_state import end_supervisor
     from server.home.places import open_home
@@ -159,7 +159,7 @@ def withdraw(
     site: Annotated[str, typer.Argument(help="The hospital's name, as it was enrolled.")],
     as_json: JsonOption = False,
 ) -> None:
-    """End a hospital's enrolment: it leaves, or its key was lost or stolen, and no one may use that key again."""
+    """End a hospital's enrolment for ever: it leaves, or its key was lost or stolen."""
     from server.commands.enrol import withdraw_site
     from server.home.places import open_home
     from server.services.superlink import runs_in_progress
@@ -181,7 +181,7 @@ def withdraw(
 @coordinator_app.command()
 @explained
 def renew(folder: HomeArgument, as_json: JsonOption = False) -> None:
-    """Make a new certificate for the coordinator's address, by the same authority; hospitals do nothing."""
+    """Renew the certificate of the coordinator's address; hospitals have nothing to do."""
     from server.commands.renew import expiry, renew
     from server.home.places import open_home
 
@@ -205,7 +205,7 @@ def receipts(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print whose weights went into the model in each round of a run, how much, and who had no part and why."""
+    """Print every hospital's share in the rounds of a run, and why a hospital had none."""
     from server.commands.receipts import receipts_of, text
     from server.home.places import open_home
 
@@ -236,7 +236,7 @@ def run(
 
 
 def _require_strategy(agreement: Path, draft: bool = False) -> None:
-    """Make sure that the strategy of an agreement is registered here; a draft may be one that cannot be read yet."""
+    """Make sure that the strategy of an agreement is registered; a draft may be unreadable yet."""
     from common.agreement.federation import FILE_NAME, load
     from common.errors import InputError
     from server.aggregation.registry import require_registered

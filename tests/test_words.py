@@ -18,7 +18,7 @@ FIRST_WORDS = {
 LONGEST = 90
 RIDDLES = {"own", "told", "found", "known", "each", "one", "place"}
 """Names that hide a noun: cache, message, path, index, hospital."""
-STILL = {"client": 36, "common": 104, "consilium": 0, "server": 90, "simulations": 163}
+STILL = {"client": 36, "common": 104, "consilium": 0, "server": 0, "simulations": 163}
 """Docstrings that are still to be mended; a number here only falls, and the table goes with the last of them."""
 STILL_NAMES = 200
 """Names that are still to be changed; it only falls."""

@@ -1,4 +1,4 @@
-"""Names of strategies that a federation file can give: those of the product, and those registered in this process."""
+"""Names of strategies that a federation file can give, the product's and those registered."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Flower's SuperExec, which hands the tokens of tasks to their processes where no other account can read them.
+"""Flower's SuperExec, with tokens of tasks handed on where no other account can read them.
 
 Flower's own puts them on the command line, which every account of a machine can read: whoever has one can answer in a
 hospital's name, past its gate, or average in the coordinator's. Written against flwr 1.41; contract tests compare what
@@ -27,7 +27,7 @@ def main() -> None:
 
 
 def start_task(command: Sequence[str], **options: Any) -> None:
-    """Start a task's process as Flower does, its token on standard input instead of the command line.
+    """Start a task's process as Flower does, with the token on standard input.
 
     Raises:
         ValueError: if the command has no token where this Flower puts it; nothing is started then.
@@ -42,7 +42,7 @@ def start_task(command: Sequence[str], **options: Any) -> None:
 
 
 def with_token(arguments: Sequence[str]) -> list[str]:
-    """The arguments of a task as Flower's own commands take them, its token read from standard input."""
+    """Return a task's arguments for Flower's commands, with the token from standard input."""
     if TOKEN_STDIN not in arguments:
         return list(arguments)
     place = list(arguments).index(TOKEN_STDIN)

@@ -1,4 +1,4 @@
-"""Keeps a few processes running: starts them, restarts the one that ended, and ends them all when asked.
+"""Supervisor of a few processes: starts them, restarts one that ended, ends all when asked.
 
 Each service leads a session, and so a process group, of its own; only groups started here are ever signalled.
 """
@@ -195,7 +195,7 @@ class _Watched:
 
 
 class _Troubles:
-    """What could not be done: told on stderr the first time, and again only after it could be done in between."""
+    """Failures to write, each reported on stderr once until writing succeeds again."""
 
     def __init__(self) -> None:
         self._known: set[str] = set()
@@ -259,7 +259,10 @@ def _write(state: Path, watched: Sequence[_Watched]) -> None:
 
 
 def _rotate(log: Path) -> None:
-    """Keep a log below its size by copying it aside and emptying it: its writers append, and need not know."""
+    """Keep a log below its size by copying it aside and emptying it.
+
+    Its writers append, and need not know.
+    """
     if log.stat().st_size < LOG_BYTES:
         return
     kept = [log, *(log.with_name(f"{log.name}.{number}") for number in range(1, LOGS_KEPT + 1))]

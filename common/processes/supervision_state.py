@@ -1,4 +1,4 @@
-"""What a supervisor writes of its services, and how others find out whether it still runs and end it.
+"""State file of a supervisor, by which others see whether the supervisor runs, and end it.
 
 A process is told from a later one with the same number by when it was started.
 """
@@ -18,7 +18,10 @@ PATIENCE_S = 30.0
 
 
 class ServiceState(BaseModel):
-    """A service at one moment: `pid` is None between its end and its restart, `last_exit` negative for a signal."""
+    """A service at one moment.
+
+    `pid` is None between its end and its restart; `last_exit` is negative for a signal.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -31,7 +34,7 @@ class ServiceState(BaseModel):
 
 
 class State(BaseModel):
-    """What the state file holds."""
+    """Content of the state file."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -46,7 +49,10 @@ class State(BaseModel):
 
 
 def birth_of(pid: int) -> str | None:
-    """What tells a process from any other with the same number: boot and clock tick it was started in; None if over."""
+    """Boot and clock tick in which a process was started; None if the process is over.
+
+    They tell the process from any other with its number.
+    """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
@@ -56,7 +62,7 @@ def birth_of(pid: int) -> str | None:
 
 
 def read_state(state: Path) -> State | None:
-    """The state of a running supervisor; None if there is none, or the one that wrote the file is dead."""
+    """Read the state of a running supervisor; None if none runs."""
     found = last_state(state)
     return found if found is not None and found.alive else None
 
@@ -89,7 +95,7 @@ def end_supervisor(state: Path, patience_s: float = PATIENCE_S) -> bool:
 
 
 def leftovers(state: Path) -> dict[str, int]:
-    """Service -> its process, of what still runs though its supervisor was killed; none while the supervisor runs."""
+    """Service -> process, of services that still run though their supervisor was killed."""
     found = last_state(state)
     if found is None or found.alive:
         return {}
@@ -101,13 +107,13 @@ def leftovers(state: Path) -> dict[str, int]:
 
 
 def leftovers_text(left: Mapping[str, int], remedy: str) -> str:
-    """What to say of services that a supervisor that was killed left running."""
+    """Describe services that a killed supervisor left running."""
     told = ", ".join(f"{name} as process {pid}" for name, pid in left.items())
     return f"the supervisor was killed; its services still run ({told}): {remedy} ends them"
 
 
 def last_state(state: Path) -> State | None:
-    """What the file holds, be its supervisor alive or dead."""
+    """Read the state file, be its supervisor alive or dead."""
     try:
         return State.model_validate_json(state.read_bytes())
     except (FileNotFoundError, ValidationError):

@@ -1,4 +1,4 @@
-"""A SuperExec that can start one kind of task, by our launcher, and refuses every other kind.
+"""SuperExec that can start one kind of task, by our launcher, and no other kind.
 
 A SuperExec starts whatever kind of task it is handed, by the name of a command on its PATH. Its PATH is therefore one
 folder, in which the command of the permitted kind is our launcher and that of every other kind refuses: some of the
@@ -52,7 +52,7 @@ class TaskLauncher:
     owner: str
 
     def write(self) -> None:
-        """Write our launcher under the name of Flower's command, and refusals under the names of the others.
+        """Write our launcher under the name of Flower's command, and refusals under the others.
 
         Raises:
             MachineError: if they could not be executed there.
@@ -68,12 +68,12 @@ class TaskLauncher:
             write_whole(self.folder / name, f"#!/bin/sh\n{lines}\n".encode(), 0o755)
 
     def environment(self) -> dict[str, str]:
-        """Environment of the SuperExec: no command but these, and no module from a folder that it stands in."""
+        """Environment of the SuperExec, with no command but these and no module of its folder."""
         return {"PATH": str(self.folder), "PYTHONPATH": "", "PYTHONSAFEPATH": "1"}
 
 
 def superexec_command(port: int, certificate: Path, secret: Path) -> tuple[str, ...]:
-    """The command of a SuperExec for the Flower process that listens on a port of the loopback interface.
+    """Return the command of a SuperExec for the Flower process that listens on a local port.
 
     Args:
         port: of that process.
@@ -102,7 +102,7 @@ def flower_environment(flower: Path) -> dict[str, str]:
 
 
 def require_stopped(state: Path, folder: Path, what: str, stop: str) -> None:
-    """Make sure that services do not run already, and end those that a killed supervisor has left.
+    """Make sure that services do not run; end those that a killed supervisor has left.
 
     Args:
         state: the supervisor's state file.

@@ -1,1 +1,1 @@
-"""Replies checked and averaged into the next model; start with strategies.py."""
+"""Replies checked and averaged into the next model; start with model_exchange.py."""

@@ -25,7 +25,7 @@ IN_MEMORY_BYTES = 1 << 24
 """As long as all that is put aside is smaller, no file is written."""
 
 
-class Aside:
+class WeightSpill:
     """Arrays of float32 put aside by name.
 
     Args:
@@ -50,7 +50,7 @@ class Aside:
         return np.frombuffer(self._file.read(size), np.float32)
 
     def __enter__(self) -> Self:
-        """What is put aside inside is gone afterwards."""
+        """Begin the block after which everything that was put aside is gone."""
         return self
 
     def __exit__(
@@ -61,31 +61,31 @@ class Aside:
 
 
 class Average:
-    """The mean of hospitals' weights, each averaging group over the hospitals with a weight in it.
+    """Mean of hospitals' weights, per averaging group over the hospitals with a weight in it.
 
     Args:
         current: the weights that were sent out: the names, the shapes, and what a group keeps that nobody trained.
         groups: averaging groups of the parameters.
-        aside: where weights wait.
+        spill: where weights wait.
 
     Attributes:
         groups: averaging group -> its parameters.
     """
 
-    def __init__(self, current: Weights, groups: ModelGroups, aside: Aside) -> None:
-        self._current, self._aside = current, aside
+    def __init__(self, current: Weights, groups: ModelGroups, spill: WeightSpill) -> None:
+        self._current, self._spill = current, spill
         self.groups: dict[ParameterGroup, list[str]] = {}
         for name in current:
             self.groups.setdefault(groups[name], []).append(name)
 
     def put(self, site: str, weights: Mapping[str, NDArray[Any]]) -> None:
-        """Put a hospital's weights aside, which have the names, shapes and dtype of those sent out."""
+        """Put a hospital's weights spill, which have the names, shapes and dtype of those sent out."""
         parts = [weights[name].ravel() for names in self.groups.values() for name in names]
-        self._aside.put(site, np.concatenate(parts, dtype=np.float32))
+        self._spill.put(site, np.concatenate(parts, dtype=np.float32))
 
     def weights(self, site: str) -> Weights:
         """The weights that a hospital returned."""
-        flat, start, weights = self._aside.get(site), 0, {}
+        flat, start, weights = self._spill.get(site), 0, {}
         for names in self.groups.values():
             for name in names:
                 shape, size = self._current[name].shape, self._current[name].size
@@ -99,7 +99,7 @@ class Average:
         sizes = {group: sum(self._current[name].size for name in self.groups[group]) for group in shares}
         totals = {group: np.zeros(sizes[group]) for group in shares}
         for site in sorted(behind):
-            flat, start = self._aside.get(site), 0
+            flat, start = self._spill.get(site), 0
             for group, size in sizes.items():
                 if site in shares[group]:
                     totals[group] += shares[group][site] * flat[start : start + size].astype(np.float64)

@@ -32,7 +32,7 @@ class Contributions:
         return self.average.weights(site)
 
     def contributors(self) -> dict[str, tuple[str, ...]]:
-        """Parameter -> the hospitals with a weight in its averaging group, in order of name; perhaps none."""
+        """Parameter -> the hospitals that trained it, in order of name; perhaps none."""
         return {
             name: tuple(site for site in sorted(self.behind) if self.behind[site][group] > 0)
             for group, names in self.average.groups.items()

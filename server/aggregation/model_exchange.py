@@ -28,7 +28,7 @@ from common.messages.exchange import (
 )
 from common.messages.packing import Arrays
 from common.models.parameter_groups import AveragingWeights, ParameterGroup, counted
-from server.aggregation.averaging import Aside, Average, Weights
+from server.aggregation.averaging import Average, Weights, WeightSpill
 from server.aggregation.contributions import Contributions
 from server.aggregation.replies import Collected, check_weights
 from server.aggregation.scores import (
@@ -61,7 +61,7 @@ class RunContext:
 
 @dataclass(frozen=True)
 class Trained:
-    """Result of a training exchange: the next weights, None without a quorum, and the record for the journal."""
+    """Result of a training exchange: the next weights, None without a quorum, and its record."""
 
     arrays: ArrayRecord | None
     record: RoundRecord
@@ -151,15 +151,15 @@ class TrainExchange(ModelExchange):
         super().__init__(run, "train", number, arrays, clock)
 
     def close(self, replies: Iterable[Message], strategy: Strategy) -> Trained:
-        """Read the replies as they come, one at a time, and make the next weights, float32, of those that count.
+        """Make the next weights, float32, of the replies that count, read one at a time.
 
         Raises:
             ValueError: if the strategy returns weights of another form.
         """
         run = self._run
         groups = family_of(run.federation).groups(run.federation, self._weights)
-        with Aside(run.folder) as aside:
-            average = Average(self._weights, groups, aside)
+        with WeightSpill(run.folder) as spill:
+            average = Average(self._weights, groups, spill)
             named = sorted({*average.groups, ParameterGroup.SHARED}, key=lambda group: group.name)
 
             def behind(reply: TrainReply) -> AveragingWeights:

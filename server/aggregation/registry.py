@@ -51,7 +51,7 @@ def make_strategy(training: Training) -> Strategy:
 
 
 def require_registered(training: Training) -> None:
-    """Make sure that a federation file names a strategy that is registered here, before anything runs.
+    """Make sure, before anything runs, that the strategy of a federation file is registered.
 
     Raises:
         InvalidContentError: if it does not.

@@ -1,4 +1,4 @@
-"""Hospitals' answers, trusted in nothing: a bad one is dropped with a reason, and the others stand."""
+"""Checks of hospitals' replies: a bad one is dropped with a reason, and the others stand."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -59,7 +59,7 @@ def read(form: Callable[[RecordDict], Read], reply: Message) -> Read:
 def check_weights(
     reply: TrainReply, model: dict[str, NDArray[np.float32]], behind: AveragingWeights, enrolled: int
 ) -> None:
-    """Compare a reply's weights and averaging weights with the model that the site was asked to train.
+    """Compare a reply's weights and averaging weights with the model that was sent.
 
     The shared group must have a weight; no group has more than the `enrolled` training patients that the site gave
     with its statistics.
@@ -82,7 +82,7 @@ def check_weights(
 
 @dataclass(frozen=True)
 class Collected(Generic[Scored]):
-    """What is kept of a round's replies, in order of site name, and those dropped.
+    """Accepted replies of a round, in order of site name, and those dropped.
 
     Attributes:
         sha256: of an accepted reply's content as it came, by site.

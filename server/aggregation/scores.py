@@ -51,7 +51,7 @@ def validation_error(sites: Metrics) -> float | None:
 
 
 def training_loss(sites: Metrics, patients: Mapping[str, float]) -> float | None:
-    """Return the mean training loss per patient, from each site's mean and its number of training patients."""
+    """Return the mean training loss per patient, from the sites' means and numbers of patients."""
     parts = [
         (metrics[TRAINING_LOSS] * patients[site], patients[site])
         for site, metrics in sites.items()
@@ -61,7 +61,7 @@ def training_loss(sites: Metrics, patients: Mapping[str, float]) -> float | None
 
 
 def concordance(sites: Metrics, tasks: Iterable[str]) -> dict[str, float]:
-    """Return by task concordant over comparable pairs of all sites; a task without a comparable pair is left out."""
+    """Return by task the concordant over the comparable pairs of all sites, if there are any."""
     scores = {}
     for task in tasks:
         pairs = [

@@ -1,4 +1,4 @@
-"""Strategies: rules that make the next weights of a run from the weights that hospitals trained.
+"""Strategies: rules that make the next weights of a run of those that hospitals trained.
 
 FedAvg (McMahan et al. 2017), per averaging group g, with n_k(g) training patients, or 1 under privacy, at hospital k:
 
@@ -33,10 +33,13 @@ Array = NDArray[Any]
 
 
 class Strategy(Protocol):
-    """Rule for the next weights of a run; an object serves one run, and may keep state from round to round."""
+    """Rule for the next weights of a run.
+
+    An object serves one run, and may keep state from round to round.
+    """
 
     def next_weights(self, contributions: "Contributions") -> "Weights":
-        """The weights after a round with a quorum, with the names and shapes of `contributions.sent`.
+        """Return the weights after a round, with the names and shapes of `contributions.sent`.
 
         Called once a round. The result must not depend on the order in which hospitals answered.
         """

@@ -1,4 +1,4 @@
-"""How a hospital's key comes to speak for it, and how it ceases to."""
+"""Enrolment of a hospital's key, and its end."""
 
 from datetime import UTC, datetime
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The receipts of a run, from its journal: whose weights went into the model, and who had no part and why.
+"""Hospitals' contributions to a run, from its journal, and the reasons of those without.
 
 Every reply that was accepted is told with its SHA-256, to be compared with the hospital's own receipt; of a refusal, an
 error or a reply that was dropped only the reason is kept.
@@ -32,7 +32,7 @@ _COLUMNS = (
 )
 
 
-class Receipt(BaseModel):
+class Contribution(BaseModel):
     """One hospital in one round, or a reply that no hospital of the run speaks for.
 
     Attributes:
@@ -61,7 +61,7 @@ class Receipt(BaseModel):
     sha256: str = ""
 
 
-class RunReceipts(BaseModel):
+class RunContributions(BaseModel):
     """The receipts of a run in order of round and hospital, and who never had a part in it.
 
     Attributes:
@@ -75,10 +75,10 @@ class RunReceipts(BaseModel):
     status: str
     left_out: dict[str, str]
     statistics: dict[str, str] = {}
-    receipts: tuple[Receipt, ...]
+    receipts: tuple[Contribution, ...]
 
 
-def receipts_of(home: Home, run: str | None) -> RunReceipts:
+def receipts_of(home: Home, run: str | None) -> RunContributions:
     """The receipts of a run, or of the last one.
 
     Raises:
@@ -90,17 +90,17 @@ def receipts_of(home: Home, run: str | None) -> RunReceipts:
     if not told:
         raise StateError(str(out), "the run has no journal yet", "wait until the hospitals have answered")
     rounds = [record for record in records if isinstance(record, RoundRecord)]
-    return RunReceipts(
+    return RunContributions(
         run=out.name,
         status=told[-1].status,
         left_out=_reasons(told[-1].left_out),
         statistics=told[-1].statistics,
-        receipts=tuple(each for record in rounds for each in receipts_of_round(record)),
+        receipts=tuple(each for record in rounds for each in contributions_of_round(record)),
     )
 
 
-def receipts_of_round(record: RoundRecord) -> tuple[Receipt, ...]:
-    """One receipt per hospital that replied, or whose reply is missing or unusable, in order of name.
+def contributions_of_round(record: RoundRecord) -> tuple[Contribution, ...]:
+    """List the contributions of a round, in order of hospital, missing replies among them.
 
     The share of hospital k in averaging group g is n_k(g) / sum_j n_j(g), as in `server.aggregation.strategies`.
     """
@@ -115,7 +115,7 @@ def receipts_of_round(record: RoundRecord) -> tuple[Receipt, ...]:
         "applied": record.applied,
     }
     found = [
-        Receipt(
+        Contribution(
             **common,
             hospital=name,
             patients=site.patients,
@@ -125,13 +125,13 @@ def receipts_of_round(record: RoundRecord) -> tuple[Receipt, ...]:
         for name, site in record.sites.items()
     ]
     found += [
-        Receipt(**common, hospital=name, reason=told) for name, told in _reasons(record.dropped).items()
+        Contribution(**common, hospital=name, reason=told) for name, told in _reasons(record.dropped).items()
     ]
     return tuple(sorted(found, key=lambda one: one.hospital))
 
 
-def text(run: RunReceipts) -> str:
-    """The receipts as a table for a person; a hospital's shares of a model's many parts as their least and largest."""
+def text(run: RunContributions) -> str:
+    """Lay out contributions as a table; the shares of branches and heads as least and largest."""
     rows = [_COLUMNS, *(_row(one) for one in run.receipts)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
     lines = [f"run {run.run}: {run.status}"]
@@ -143,7 +143,7 @@ def text(run: RunReceipts) -> str:
     return "\n".join(lines)
 
 
-def _row(one: Receipt) -> tuple[str, ...]:
+def _row(one: Contribution) -> tuple[str, ...]:
     number, shared = one.patients.get(SHARED), one.shares.get(SHARED)
     others = [share for group, share in one.shares.items() if group != SHARED]
     span = f"{min(others):.1%} to {max(others):.1%}" if others else ""

@@ -43,7 +43,7 @@ PATIENCE_S, POLL_S = 60.0, 0.2
 
 
 class Expiry(BaseModel):
-    """Until when the coordinator's certificate and its authority hold, ISO dates, and what is to be done about them."""
+    """ISO dates on which the coordinator's certificate and its authority end, with warnings."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -53,7 +53,9 @@ class Expiry(BaseModel):
 
 
 def expiry(home: Home) -> Expiry:
-    """When the certificates end, with a warning from `WARN_DAYS` before, or if services that run serve another one.
+    """Return the dates on which the certificates end.
+
+    A warning comes from `WARN_DAYS` before, or if services that run serve another certificate.
 
     Raises:
         InputError: if one of them cannot be read.
@@ -77,7 +79,7 @@ def expiry(home: Home) -> Expiry:
 
 
 def renew(home: Home) -> bool:
-    """Put a new key and certificate in place of the coordinator's, and have its services serve it.
+    """Replace the coordinator's key and certificate, and have its services serve the new one.
 
     Returns:
         Whether it is served now; if not, the coordinator does not run and serves it from its next start.
@@ -113,7 +115,7 @@ def _serve(home: Home, certificate: x509.Certificate) -> bool:
 
 
 def served(home: Home) -> tuple[bytes | None, bytes | None]:
-    """The certificates, in DER, that the proxy and the SuperLink serve; None for one that does not answer."""
+    """Certificates in DER that the proxy and the SuperLink serve; None where none answers."""
     settings = home.settings()
     return _served(settings.port), _served(settings.internal_port)
 
@@ -126,7 +128,10 @@ def _served(port: int) -> bytes | None:
 
 
 def _signal(service: ServiceState, number: int) -> None:
-    """Signal a service's process, and no other that has its number by now; one that is being restarted needs none."""
+    """Signal a service's process, and no other that has the number of the process by now.
+
+    A service that is being restarted needs no signal.
+    """
     if service.pid is None:
         return
     try:

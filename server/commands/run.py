@@ -1,4 +1,4 @@
-"""A run of the federation: handed to Flower with a bundle that carries no code, and followed in its journal."""
+"""A run of the federation, handed to Flower without code and followed in its journal."""
 
 import shutil
 import time
@@ -40,7 +40,7 @@ FAILED, PARTIAL, INTERRUPTED = 1, 3, 130
 
 
 class Submission(BaseModel):
-    """What `run.json` keeps of a run: Flower's number of it, and the digest and bundle that hospitals approve.
+    """Content of `run.json`: Flower's number of the run, and what hospitals approve.
 
     `ended` is set by who followed it to its end: how it ended, or `interrupted`.
     """
@@ -60,7 +60,7 @@ class Submission(BaseModel):
 
 
 def read_submission(out: Path) -> Submission | None:
-    """What `run.json` in a run's folder says; None if the run was never handed to Flower."""
+    """Read `run.json` in a run's folder; None if the run was never handed to Flower."""
     path = out / RUN
     return Submission.model_validate_json(path.read_bytes()) if path.is_file() else None
 
@@ -137,7 +137,7 @@ def follow(home: Home, out: Path, flower_run: int) -> Iterator[RunRecord | Round
 
 
 def _over(home: Home, flower_run: int) -> bool:
-    """Whether Flower has ended the run; while the SuperLink is being restarted it cannot be told."""
+    """Whether Flower has ended the run; False while the SuperLink is being restarted."""
     try:
         return run_status(home, flower_run).startswith("finished")
     except InputError:

@@ -1,4 +1,4 @@
-"""How a coordinator is doing: its processes, its hospitals and its last run."""
+"""Status of a coordinator: its processes, its hospitals and its last run."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,7 +62,10 @@ class SiteStatus(BaseModel):
 
 
 class RunStatus(BaseModel):
-    """A run by its folder's name; `status` is None until the first hospitals have answered, `digest` is its file's."""
+    """A run by the name of its folder.
+
+    `status` is None until the first hospitals have answered; `digest` is that of the federation file.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -73,7 +76,7 @@ class RunStatus(BaseModel):
 
 
 class Status(Expiry):
-    """What `consilium coordinator status` tells.
+    """Content of `consilium coordinator status`.
 
     `leftovers` are services, with their processes, that still run though the supervisor was killed.
     """
@@ -152,7 +155,7 @@ def text(status: Status) -> str:
 
 
 def _told(site: SiteStatus) -> str:
-    """What is known of a hospital, in a line."""
+    """Describe a hospital in a line."""
     words = {None: "unknown", True: "connected", False: "not connected"}
     parts = [words[site.connected] + (f" since {site.connected_since}" if site.connected_since else "")]
     if site.approved is not None:
@@ -176,7 +179,7 @@ def _run_status(out: Path, records: Sequence[RunRecord | RoundRecord]) -> RunSta
 
 
 def _approved(site: str, records: Sequence[RunRecord | RoundRecord]) -> bool | None:
-    """What a hospital's first answer in a run tells of its approval."""
+    """Say what a hospital's first answer in a run shows of its approval."""
     runs = [record for record in records if isinstance(record, RunRecord)]
     if not runs:
         return None
@@ -189,7 +192,7 @@ def _approved(site: str, records: Sequence[RunRecord | RoundRecord]) -> bool | N
 
 
 def _doing(site: str, out: Path | None, run: RunStatus | None) -> dict[str, Any]:
-    """What a hospital does in a run that goes on, and since when."""
+    """Say what a hospital does in a run that goes on, and since when."""
     if out is None or run is None or run.status not in (None, "started"):
         return {}
     progress = read_progress(out)

@@ -1,4 +1,4 @@
-"""The coordinator's own certificate authority and the one certificate it signs: that of the coordinator's address.
+"""Certificate authority of a coordinator, and the certificate of the coordinator's address.
 
 Hospitals are given `ca.crt` and trust nothing else. All keys are ECDSA; private ones are in files of mode 0600.
 """
@@ -34,7 +34,7 @@ def write_secret(path: Path, content: bytes) -> None:
 
 
 def new_authority(name: str) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
-    """A root certificate, and its key on P-384, that may sign certificates of servers and no other authority."""
+    """Make a root certificate, and its key on P-384, that may sign no other authority."""
     key = ec.generate_private_key(ec.SECP384R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     public = key.public_key()
@@ -51,7 +51,7 @@ def new_authority(name: str) -> tuple[x509.Certificate, ec.EllipticCurvePrivateK
 def new_server(
     authority: x509.Certificate, signer: ec.EllipticCurvePrivateKey, hosts: Iterable[str]
 ) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
-    """A certificate, and its key on P-256, for a server reached by any of these names or addresses, or on loopback.
+    """Make a certificate, and its key on P-256, for a server of these names or on loopback.
 
     It ends no later than the authority's own: nobody would trust it beyond.
     """

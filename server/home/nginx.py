@@ -1,4 +1,6 @@
-"""The only door to the coordinator: nginx, which ends the hospitals' TLS and lets through what a SuperNode needs.
+"""Configuration of nginx, the only door to the coordinator.
+
+The proxy ends the hospitals' TLS and lets through the paths that a SuperNode needs.
 
 Behind it the SuperLink also serves an interface that starts runs and one that hands out their work, neither of which
 asks who is calling; they stay on the loopback interface.

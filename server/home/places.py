@@ -1,4 +1,4 @@
-"""The coordinator's folder: where its keys, its agreement, its state and its runs are, and how it comes to be."""
+"""The coordinator's folder: its keys, its agreement, its state and its runs."""
 
 import fcntl
 import os
@@ -41,7 +41,7 @@ _HOST = r"^[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?$"
 
 
 class Settings(BaseModel):
-    """What `coordinator.toml` holds: the address hospitals dial, and the SuperLink's port on the loopback interface."""
+    """Content of `coordinator.toml`: the address hospitals dial, and the SuperLink's local port."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -73,12 +73,12 @@ class Home:
 
     @property
     def certificate(self) -> Path:
-        """The certificate of this coordinator's address, with its private key: in one file they cannot mismatch."""
+        """Certificate of the coordinator's address with its private key, in one file to match."""
         return self.secrets / "server.pem"
 
     @property
     def superexec_secret(self) -> Path:
-        """What a process must know to be handed the work of a run."""
+        """Secret by which a process may be handed the work of a run."""
         return self.secrets / "superexec.secret"
 
     @property
@@ -88,12 +88,12 @@ class Home:
 
     @property
     def enrolled(self) -> Path:
-        """Which key speaks for which hospital."""
+        """Keys that speak for hospitals."""
         return self.folder / ENROLLED
 
     @property
     def withdrawn(self) -> Path:
-        """Which keys spoke for a hospital and never will again."""
+        """Keys that spoke for a hospital and never will again."""
         return self.folder / "withdrawn.json"
 
     @property
@@ -113,7 +113,7 @@ class Home:
 
     @property
     def database(self) -> Path:
-        """What the SuperLink must not lose."""
+        """The SuperLink's SQLite database."""
         return self.folder / "state" / "superlink.db"
 
     @property
@@ -132,7 +132,7 @@ class Home:
         return self.folder / "state" / "bin"
 
     def settings(self) -> Settings:
-        """What `coordinator.toml` says.
+        """Read `coordinator.toml`.
 
         Raises:
             InputError: if this is no coordinator's folder, or the file does not fit.
@@ -180,7 +180,9 @@ def alone(home: Home) -> Iterator[None]:
 
 
 def create(folder: Path, host: str, port: int, federation: Path | None) -> Home:
-    """Make a coordinator's folder, whole or not at all; without a federation folder it gets a federation file to edit.
+    """Make a coordinator's folder, whole or not at all.
+
+    Without a federation folder it gets a first draft of a federation file.
 
     Raises:
         InputError: if there is something at `folder`, an argument does not fit or the federation cannot be read.

@@ -1,4 +1,4 @@
-"""Which key speaks for which hospital, and which never will again: what `enrolled.json` and `withdrawn.json` hold."""
+"""Keys of hospitals, enrolled (`enrolled.json`) and withdrawn (`withdrawn.json`)."""
 
 import base64
 import hashlib
@@ -16,7 +16,7 @@ _REMEDY = "put it back from a copy"
 
 
 class Enrolment(BaseModel):
-    """A hospital's node key by its fingerprint, as `ssh-keygen -l` prints it, and the node it is known as."""
+    """Fingerprint of a hospital's node key, as `ssh-keygen -l` prints it, and the node's number."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -71,7 +71,10 @@ def write_enrolled(path: Path, enrolled: Enrolled) -> None:
 
 
 def in_force(enrolled: Enrolled, withdrawn: Withdrawn) -> Enrolled:
-    """The hospitals enrolled whose key was not withdrawn: a withdrawal that was cut short holds all the same."""
+    """Hospitals enrolled whose key was not withdrawn.
+
+    A withdrawal that was cut short holds all the same.
+    """
     dead = {one.fingerprint for one in withdrawn}
     return {site: one for site, one in enrolled.items() if one.fingerprint not in dead}
 

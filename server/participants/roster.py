@@ -1,4 +1,4 @@
-"""Who takes part in a run: which connected node speaks for which participant, from its first answer."""
+"""Participants of a run: the connected nodes that speak for them, and their first answers."""
 
 from dataclasses import dataclass, field
 
@@ -32,7 +32,7 @@ class Roster:
 
 @dataclass(frozen=True)
 class Named:
-    """Which node speaks for which participant, by the keys enrolled.
+    """Nodes that speak for participants, by the keys enrolled.
 
     Attributes:
         sites: node -> participant.
@@ -44,7 +44,7 @@ class Named:
 
 
 def name_nodes(federation: Agreement, enrolled: Enrolled) -> Named:
-    """The participants' nodes; a key other than the one in the federation file speaks for nobody."""
+    """Name the participants' nodes; a key that the federation file does not name is nobody's."""
     sites, left_out = {}, []
     for participant in federation.participants:
         one = enrolled.get(participant.name)

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class DropReason(StrEnum):
-    """Why a reply, or a whole site, had no part."""
+    """Reasons for which a reply, or a whole site, had no part."""
 
     NO_REPLY = "no-reply"
     ABSENT = "absent"

@@ -1,4 +1,4 @@
-"""The lasting record of a run: one JSON object a line, written as it happens and never changed."""
+"""Journal of a run: a JSON object a line, written as things happen and never changed."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ class _Record(BaseModel):
 
 
 class SiteRecord(_Record):
-    """What one site reported.
+    """Figures that a site reported.
 
     Attributes:
         patients: averaging group -> training patients, by which the site's weights count in that group's average;
@@ -99,7 +99,10 @@ _LINE: TypeAdapter[RunRecord | RoundRecord] = TypeAdapter(
 
 
 class Journal:
-    """Appends records to the journal in a folder, each handed to the operating system before `write` returns."""
+    """Writer that appends records to the journal in a folder.
+
+    A record is handed to the operating system before `write` returns.
+    """
 
     def __init__(self, out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
@@ -124,7 +127,7 @@ class Journal:
 
 
 def read_journal(out: Path) -> list[RunRecord | RoundRecord]:
-    """All records of the journal in a folder, in order; a last line that is still being written is left out.
+    """Read the records of the journal in a folder, without a last line that is half written.
 
     Raises:
         InputError: if another line is damaged.

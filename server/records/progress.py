@@ -1,4 +1,4 @@
-"""Which hospitals a run waits for at this moment: `progress.json` in its folder."""
+"""Hospitals that a run waits for at this moment: `progress.json` in its folder."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""What a run leaves behind: the kept weights and the preprocessing they expect."""
+"""Result of a run: the kept weights and the preprocessing that they expect."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ PREPROCESSING = "preprocessing.safetensors"
 
 @dataclass(frozen=True)
 class Result:
-    """A trained model as arrays by parameter name, float32, and its preprocessing as a request carries it."""
+    """A trained model as float32 arrays by parameter, and its preprocessing as in a request."""
 
     weights: dict[str, NDArray[np.float32]]
     preprocessing: Arrays

@@ -23,7 +23,7 @@ def round_line(record: RoundRecord, federation: Agreement) -> str:
 
 
 def run_line(record: RunRecord, federation: Agreement) -> str:
-    """How a run stands: started with whom, or ended how."""
+    """Say with whom a run started, or how it ended."""
     everyone = len(federation.participants)
     if record.status == "started":
         return f"{len(record.sites)} of {everyone} hospitals take part: {', '.join(record.sites) or 'none'}."
@@ -38,7 +38,7 @@ def run_line(record: RunRecord, federation: Agreement) -> str:
 
 
 def missing(record: RunRecord, federation: Agreement) -> list[str]:
-    """As the run starts: how many hospitals have no part in it, and each one's reason."""
+    """Name the hospitals that are missing at the start of a run, with their reasons."""
     if record.status != "started" or not record.left_out:
         return []
     absent = [each.name for each in federation.participants if each.name not in record.sites]
@@ -47,7 +47,7 @@ def missing(record: RunRecord, federation: Agreement) -> list[str]:
 
 
 def left_out(dropped: Dropped) -> str:
-    """Who has no part, and why."""
+    """Name a hospital or node without a part, with the reason."""
     return f"{who(dropped)} {why(dropped)}"
 
 

@@ -23,7 +23,7 @@ POLL_S = 1.0
 """Seconds between two looks at which nodes are connected."""
 
 
-def enrol(
+def assemble(
     grid: Grid,
     federation: Agreement,
     fold: int,
@@ -41,7 +41,7 @@ def enrol(
         progress: notes which hospitals have answered.
         clock: measures the seconds.
     """
-    nodes = _assemble(grid, federation, named, clock)
+    nodes = _connected_nodes(grid, federation, named, clock)
     content = StatisticsRequest(federation=federation.digest, fold=fold).to_record()
     deadline_s = federation.rounds.deadline_s
     requests = [Message(content, node, STATISTICS, ttl=deadline_s) for node in nodes]
@@ -49,11 +49,11 @@ def enrol(
     if progress is not None and named is not None:
         progress.begin("statistics", 0, {node: named.sites[node] for node in nodes})
     replies = exchange(grid, requests, deadline_s, None if progress is None else progress.heard, clock)
-    return build(replies, sent, federation, named)
+    return build_roster(replies, sent, federation, named)
 
 
-def _assemble(grid: Grid, federation: Agreement, named: Named | None, clock: Clock) -> list[int]:
-    """The nodes that are connected once all are, `assembly_s` after a quorum was, or at the deadline."""
+def _connected_nodes(grid: Grid, federation: Agreement, named: Named | None, clock: Clock) -> list[int]:
+    """Wait until all nodes are connected, `assembly_s` after a quorum was, or for the deadline."""
     rounds, began = federation.rounds, clock.monotonic()
     expected, needed = len(federation.participants if named is None else named.sites), federation.quorum
     since: float | None = None  # when the quorum that is there now was first seen
@@ -73,7 +73,7 @@ def _connected(grid: Grid, named: Named | None) -> list[int]:
     return sorted(node for node in grid.get_node_ids() if named is None or node in named.sites)
 
 
-def build(
+def build_roster(
     replies: Iterable[Message],
     sent: Sequence[Metadata],
     federation: Agreement,
@@ -135,7 +135,7 @@ def build(
 
 
 def _fits(reply: StatisticsReply, federation: Agreement) -> bool:
-    """Whether the sums have the names and shapes that the family gives them, and could be sums at all."""
+    """Whether the sums have the names and shapes of the family, and could be sums at all."""
     shapes = sums_of(family_of(federation), federation)
     if {name: array.shape for name, array in reply.moments.items()} != shapes:
         return False

@@ -22,10 +22,10 @@ from server.participants.roster import Roster, name_nodes
 from server.records.journal import Journal, RoundRecord, RunRecord
 from server.records.progress import ProgressFile
 from server.records.result import Result, save_result
-from server.runs.assembly import enrol
+from server.runs.assembly import assemble
 from server.runs.clock import Clock
 from server.runs.dispatch import exchange
-from server.runs.model_selection import Kept, TailMean
+from server.runs.model_selection import Selection, TailMean
 
 MISSES = 3
 """Rounds in a row without a quorum that end a run."""
@@ -88,7 +88,7 @@ def coordinate(
         try:
             named = None if enrolled is None else name_nodes(federation, enrolled)
             progress = None if named is None else ProgressFile(out)
-            roster = enrol(grid, federation, fold, named, progress, clock)
+            roster = assemble(grid, federation, fold, named, progress, clock)
             withheld = {site: dict(reply.withheld) for site, reply in roster.statistics.items()}
             run = run.model_copy(
                 update={
@@ -144,11 +144,14 @@ def _train(
     note: Callable[[RoundRecord], None],
     progress: ProgressFile | None,
     clock: Clock,
-) -> tuple[Kept, int, bool]:
-    """All rounds and the closing evaluation: (what to keep, rounds done, whether any lacked a quorum)."""
+) -> tuple[Selection, int, bool]:
+    """Run all rounds and the closing evaluation.
+
+    Returns the weights to keep, the rounds done, and whether any lacked a quorum.
+    """
     federation = run.federation
     training, deadline_s = federation.training, federation.rounds.deadline_s
-    kept, tail = Kept(arrays), TailMean(training.rounds)
+    kept, tail = Selection(arrays), TailMean(training.rounds)
     trained, misses, missed = 0, 0, False
     number = 0
 

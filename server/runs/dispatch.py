@@ -1,4 +1,7 @@
-"""Requests to nodes and their replies, one by one: Flower's `send_and_receive` looks only every three seconds."""
+"""Requests to nodes, and the nodes' replies one by one.
+
+`send_and_receive` of Flower looks every three seconds, and says nothing in between.
+"""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -26,7 +29,7 @@ def exchange(
     heard: OnReply | None = None,
     clock: Clock = time,
 ) -> Iterator[Message]:
-    """Send requests and yield each reply, errors among them, as it comes, until all are there or for the deadline.
+    """Send requests and yield the replies as they come, until all are there or the deadline.
 
     Nothing is sent before the first reply is asked for, and no reply is kept here beyond those that a look at the grid
     gave: one in a simulation, all that are there from a SuperLink. A request that Flower does not take, such as one to

@@ -10,7 +10,7 @@ from server.aggregation.model_exchange import unpacked
 
 
 @dataclass
-class Kept:
+class Selection:
     """The latest weights whose validation loss is within one standard error of the lowest.
 
     The one-standard-error rule (Breiman et al. 1984) along the rounds: with few validation patients the lowest loss is
@@ -45,7 +45,9 @@ class Kept:
 
 @dataclass
 class TailMean:
-    """With privacy no loss tells which weights are best: kept is the mean over the second half of the rounds.
+    """Mean of the weights over the second half of the rounds, kept under privacy.
+
+    No loss says there which weights are best.
 
     Noise averages out over rounds (Polyak & Juditsky 1992), and as post-processing this costs no budget.
     """

@@ -1,4 +1,4 @@
-"""Launcher of a coordinator's runs: the installed `server.app`, in place of Flower's own `flwr-serverapp`.
+"""Launcher of a coordinator's runs: the installed `server.app` in place of `flwr-serverapp`.
 
 Flower's SuperLink takes runs from any process of this machine, and Flower's `flwr-serverapp` would install and run the
 code in their bundles. Here nothing of a bundle is installed or imported, and a run goes on only if its bundle is the
@@ -41,7 +41,7 @@ REPLACED = {
 
 
 def run_server_app(arguments: Sequence[str]) -> None:
-    """Be `flwr-serverapp` for one run, with these command line arguments; ends the process as Flower does."""
+    """Be `flwr-serverapp` for one run, with these arguments; ends the process as Flower does."""
     runtime = importlib.import_module(RUNTIME)
     for name, replacement in replacements().items():
         setattr(runtime, name, replacement)

@@ -1,4 +1,4 @@
-"""The coordinator's three processes: Flower's SuperLink, the SuperExec that runs its work, and nginx in front.
+"""The coordinator's processes: a SuperLink, the SuperExec that runs its work, and nginx.
 
 The SuperLink keeps its state in a database and leaves the work to another process, so that a run outlives its end.
 """
@@ -57,7 +57,7 @@ def script(name: str) -> str:
 
 
 def start(home: Home, ready: Callable[[], None]) -> None:
-    """Run the services until SIGTERM or SIGINT; `ready` is called once, when the coordinator answers.
+    """Run the services until SIGTERM or SIGINT; call `ready` once the coordinator answers.
 
     Raises:
         InputError: if it runs already, a port is taken, or nginx is missing or rejects its configuration.
@@ -119,7 +119,7 @@ def answers(home: Home, port: int) -> bool:
 
 
 def direct(home: Home) -> urllib.request.OpenerDirector:
-    """What opens addresses of this coordinator, through no proxy, and trusts its authority alone."""
+    """Opener of the coordinator's addresses, without a proxy, that trusts its authority alone."""
     context = ssl.create_default_context(cafile=str(home.authority))
     return urllib.request.build_opener(
         urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)

@@ -1,4 +1,4 @@
-"""What the coordinator asks of its own SuperLink, through Flower's command line where that can tell."""
+"""Questions and orders to the coordinator's SuperLink, by Flower's command line if it can."""
 
 import json
 import os
@@ -24,14 +24,16 @@ TIMEOUT_S = 120
 
 @dataclass(frozen=True)
 class Node:
-    """A key as the SuperLink knows it: its node's number, and whether it was unregistered, which is for ever."""
+    """Node of a key at the SuperLink, and whether the key was unregistered, which is for ever."""
 
     number: int
     unregistered: bool
 
 
 def known_keys(home: Home) -> dict[str, Node]:
-    """Fingerprint -> node, of every key the SuperLink was ever given: `flwr supernode list` names no keys.
+    """Fingerprint -> node, of every key the SuperLink was ever given.
+
+    The list of `flwr supernode list` names no keys.
 
     Raises:
         InputError: if the coordinator does not run or the SuperLink does not answer.
@@ -121,7 +123,7 @@ def stop_run(home: Home, run: int) -> None:
 
 
 def run_log(home: Home, run: int) -> str:
-    """What the coordinator's own part of a run has logged.
+    """Log of the coordinator's part of a run.
 
     Raises:
         InputError: if the coordinator does not run or the SuperLink does not answer.

@@ -29,7 +29,7 @@ from server.aggregation.model_exchange import (
 from server.aggregation.registry import make_strategy
 from server.participants.roster import Roster
 from server.records.journal import RoundRecord
-from server.runs.assembly import enrol
+from server.runs.assembly import assemble
 from server.runs.coordination import coordinate
 
 Weights = dict[str, NDArray[np.float32]]
@@ -122,7 +122,7 @@ class Bench:
     def __init__(self) -> None:
         self.ids = count(1)
         self.clock = FakeClock()
-        self.enrol = partial(enrol, clock=self.clock)
+        self.assemble = partial(assemble, clock=self.clock)
         self.coordinate = partial(coordinate, clock=self.clock)
         self.spread = 0.0  # standard deviation of the loss over validation patients
         self.weights: Weights = {

@@ -7,7 +7,7 @@ import pytest
 
 from common.models.parameter_groups import AveragingWeights, Counted, ModelGroups, ParameterGroup
 from server.aggregation import averaging
-from server.aggregation.averaging import Aside, Average, Weights
+from server.aggregation.averaging import Average, Weights, WeightSpill
 
 CURRENT: Weights = {
     "shared.weight": np.array([[1.0, 2.0], [3.0, 4.0]], np.float32),
@@ -39,8 +39,8 @@ def test_every_group_is_averaged_over_the_hospitals_with_patients_in_it(
         site: AveragingWeights({ParameterGroup.SHARED: shared, rna: branch, head: 0.0}, Counted.PATIENTS)
         for site, shared, branch in (("west", 30.0, 0.0), ("east", 10.0, 5.0))
     }
-    with Aside(tmp_path) as aside:
-        average = Average(CURRENT, groups, aside)
+    with WeightSpill(tmp_path) as spill:
+        average = Average(CURRENT, groups, spill)
         assert average.groups == {
             ParameterGroup.SHARED: ["shared.weight", "shared.bias"],
             rna: ["branches.rna.weight"],
@@ -59,16 +59,16 @@ def test_every_group_is_averaged_over_the_hospitals_with_patients_in_it(
 
 
 @pytest.mark.parametrize("in_memory", [0, 1 << 20])
-def test_what_is_put_aside_comes_back_as_it_was_and_the_first_of_a_name_stays(
+def test_what_is_put_spill_comes_back_as_it_was_and_the_first_of_a_name_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_memory: int
 ) -> None:
     monkeypatch.setattr(averaging, "IN_MEMORY_BYTES", in_memory)
     one, two = np.linspace(0, 1, 7, dtype=np.float32), np.linspace(2, 3, 5, dtype=np.float32)
-    with Aside(tmp_path) as aside:
-        aside.put("one", one)
-        aside.put("two", two)
-        aside.get("one")
-        aside.put("one", -one)
-        aside.put("three", one[::2])
+    with WeightSpill(tmp_path) as spill:
+        spill.put("one", one)
+        spill.put("two", two)
+        spill.get("one")
+        spill.put("one", -one)
+        spill.put("three", one[::2])
         for name, array in (("two", two), ("one", one), ("three", one[::2])):
-            np.testing.assert_array_equal(aside.get(name), array)
+            np.testing.assert_array_equal(spill.get(name), array)

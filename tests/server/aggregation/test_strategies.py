@@ -9,7 +9,7 @@ from flwr.serverapp.strategy import FedAdam as FlowersAdam
 from flwr.serverapp.strategy import FedYogi as FlowersYogi
 
 from common.models.parameter_groups import AveragingWeights, Counted, ModelGroups, ParameterGroup
-from server.aggregation.averaging import Aside, Average, Weights
+from server.aggregation.averaging import Average, Weights, WeightSpill
 from server.aggregation.contributions import Contributions
 from server.aggregation.model_exchange import packed, unpacked
 from server.aggregation.strategies import FedAdam, FedAvg, FedYogi, Strategy
@@ -36,8 +36,8 @@ def step(
     behind: dict[str, AveragingWeights] | None = None,
 ) -> Weights:
     """The next weights, float32 as the exchange hands them on."""
-    with Aside() as aside:
-        average = Average(sent, GROUPS, aside)
+    with WeightSpill() as spill:
+        average = Average(sent, GROUPS, spill)
         for site, weights in trained.items():
             average.put(site, weights)
         behind = behind or dict.fromkeys(trained, counts(1, 1, 1))
@@ -86,8 +86,8 @@ def test_a_parameter_that_nobody_trained_stays_under_every_strategy(bench: "Benc
 
 def test_contributors_have_patients_in_the_group_of_a_parameter(bench: "Bench") -> None:
     behind = {"west": counts(5, 1, 0), "east": counts(5, 0, 0)}
-    with Aside() as aside:
-        average = Average(bench.weights, GROUPS, aside)
+    with WeightSpill() as spill:
+        average = Average(bench.weights, GROUPS, spill)
         average.put("east", bench.weights)
         contributions = Contributions(1, bench.weights, behind, average)
         assert contributions.contributors() == {

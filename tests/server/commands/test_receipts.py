@@ -5,7 +5,7 @@ import pytest
 
 from common.agreement.federation import Federation
 from common.errors import InputError
-from server.commands.receipts import receipts_of, receipts_of_round, text
+from server.commands.receipts import contributions_of_round, receipts_of, text
 from server.home.places import Home, create
 from server.records.dropped import Dropped, DropReason
 from server.records.journal import Journal, RoundRecord, RunRecord, SiteRecord
@@ -51,7 +51,7 @@ def home(make_federation: Callable[..., Federation], tmp_path: Path) -> Home:
 
 
 def test_each_share_is_that_of_the_average(home: Home) -> None:
-    east, node, north, west = receipts_of_round(ROUND)
+    east, node, north, west = contributions_of_round(ROUND)
     assert east.shares == {"patients": 0.25, "branches.rna": 0.0, "heads.os": 0.75}
     assert west.shares == {"patients": 0.75, "branches.rna": 1.0, "heads.os": 0.25}
     assert (east.patients["branches.rna"], east.reason, east.seconds) == (0.0, None, 12.25)
@@ -62,7 +62,7 @@ def test_each_share_is_that_of_the_average(home: Home) -> None:
 
 
 def test_a_round_without_a_quorum_gave_nobody_a_share() -> None:
-    receipts = receipts_of_round(ROUND.model_copy(update={"applied": False}))
+    receipts = contributions_of_round(ROUND.model_copy(update={"applied": False}))
     assert all(one.shares == {} and not one.applied for one in receipts)
 
 

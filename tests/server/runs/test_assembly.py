@@ -11,7 +11,7 @@ from common.messages.exchange import STATISTICS, RefusalReply, StatisticsReply, 
 from server.participants.enrolment import Enrolment
 from server.participants.roster import name_nodes
 from server.records.dropped import DropReason
-from server.runs.assembly import build
+from server.runs.assembly import build_roster
 
 if TYPE_CHECKING:
     from tests.server.conftest import Bench
@@ -30,7 +30,7 @@ def refuses(message: Message) -> Message:
 def test_every_participant_is_asked_once_and_found(bench: "Bench") -> None:
     federation = bench.federation()
     grid = bench.grid({node: says(bench.statistics(site)) for site, node in bench.nodes.items()})
-    roster = bench.enrol(grid, federation, fold=1)
+    roster = bench.assemble(grid, federation, fold=1)
     assert roster.nodes == bench.nodes
     assert list(roster.statistics) == sorted(bench.nodes)
     assert roster.left_out == ()
@@ -50,7 +50,7 @@ def test_strangers_and_impostors_are_left_out_with_a_reason(bench: "Bench") -> N
         6: lambda message: None,
     }
     grid = bench.grid(answers)
-    roster = bench.enrol(grid, bench.federation(), -1)
+    roster = bench.assemble(grid, bench.federation(), -1)
     assert roster.nodes == {"north": 1}
     assert {(one.site, one.node, one.reason, one.code) for one in roster.left_out} == {
         (None, 2, DropReason.NOT_A_PARTICIPANT, None),
@@ -64,17 +64,17 @@ def test_strangers_and_impostors_are_left_out_with_a_reason(bench: "Bench") -> N
     sent = [message.metadata for message in grid.sent]
     replies = [reply for message in grid.sent if (reply := answers[message.metadata.dst_node_id](message))]
     for order in permutations(replies):
-        again = build(order, sent, bench.federation())
+        again = build_roster(order, sent, bench.federation())
         assert (again.nodes, again.left_out) == (roster.nodes, roster.left_out)
 
 
 def test_a_node_that_claims_two_sites_speaks_for_neither(bench: "Bench") -> None:
     grid = bench.grid({1: says(bench.statistics("north")), 2: says(bench.statistics("west"))})
-    bench.enrol(grid, bench.federation(deadline_s=0.01), -1)
+    bench.assemble(grid, bench.federation(deadline_s=0.01), -1)
     request, other = grid.sent
     replies = [says(bench.statistics(site))(request) for site in ("north", "east")]
     replies.append(says(bench.statistics("west"))(other))
-    roster = build(
+    roster = build_roster(
         [reply for reply in replies if reply], [one.metadata for one in grid.sent], bench.federation()
     )
     assert roster.nodes == {"west": 2}
@@ -97,7 +97,7 @@ def test_sums_that_do_not_fit_leave_the_site_out(bench: "Bench", moments: dict[s
     changed = {name: array for name, array in {**good.moments, **moments}.items() if array is not None}
     bad = good.model_copy(update={"moments": changed})
     grid = bench.grid({1: says(bad), 2: says(bench.statistics("west"))})
-    roster = bench.enrol(grid, bench.federation(deadline_s=0.01), -1)
+    roster = bench.assemble(grid, bench.federation(deadline_s=0.01), -1)
     assert roster.nodes == {"west": 2}
     assert ("north", 1, DropReason.STATISTICS_INVALID) in {
         (o.site, o.node, o.reason) for o in roster.left_out
@@ -114,9 +114,9 @@ def test_waits_for_late_nodes_and_not_beyond_the_deadline(bench: "Bench") -> Non
             return
 
     bench.clock.on_sleep = connect
-    assert set(bench.enrol(grid, bench.federation(), -1).nodes) == set(bench.nodes)
+    assert set(bench.assemble(grid, bench.federation(), -1).nodes) == set(bench.nodes)
     bench.clock.slept.clear()
-    nobody = bench.enrol(bench.grid({}), bench.federation(deadline_s=60.0), -1)
+    nobody = bench.assemble(bench.grid({}), bench.federation(deadline_s=60.0), -1)
     assert sum(bench.clock.slept) == pytest.approx(60.0)
     assert nobody.nodes == {}
     assert {one.reason for one in nobody.left_out} == {DropReason.ABSENT}
@@ -163,7 +163,7 @@ def test_once_a_quorum_is_there_the_others_are_waited_for_no_longer_than_agreed(
     clock.on_sleep = happen
     federation = bench.federation(deadline_s=100.0)
     rounds = federation.rounds.model_copy(update={"assembly_s": 20.0})
-    roster = bench.enrol(grid, federation.model_copy(update={"rounds": rounds}), -1)
+    roster = bench.assemble(grid, federation.model_copy(update={"rounds": rounds}), -1)
     assert " ".join(roster.nodes) == sites
     assert clock.now == pytest.approx(seconds, abs=1.0)
 
@@ -187,7 +187,7 @@ def test_where_keys_are_enrolled_only_participants_nodes_are_asked(bench: "Bench
     stranger, other = 77, 78
     grid = bench.grid({**answers, stranger: says(bench.statistics("north")), other: refuses})
     named = name_nodes(bench.federation(), enrolments(**bench.nodes, atlantis=other))
-    roster = bench.enrol(grid, bench.federation(), -1, named)
+    roster = bench.assemble(grid, bench.federation(), -1, named)
     assert {message.metadata.dst_node_id for message in grid.sent} == set(bench.nodes.values())
     assert roster.nodes == bench.nodes
     assert roster.left_out == ()
@@ -198,7 +198,7 @@ def test_a_node_cannot_take_the_name_of_another_hospital(bench: "Bench") -> None
     answers[bench.nodes["west"]] = says(bench.statistics("north"))
     answers[bench.nodes["east"]] = refuses
     named = name_nodes(bench.federation(), enrolments(**bench.nodes))
-    roster = bench.enrol(bench.grid(answers), bench.federation(), -1, named)
+    roster = bench.assemble(bench.grid(answers), bench.federation(), -1, named)
     assert set(roster.nodes) == {"north", "south"}
     assert {(one.site, one.node, one.reason, one.code) for one in roster.left_out} == {
         ("west", bench.nodes["west"], DropReason.WRONG_SITE, None),
@@ -214,7 +214,7 @@ def test_each_missing_hospital_has_one_reason(bench: "Bench") -> None:
     grid = bench.grid(
         {bench.nodes["east"]: says(bench.statistics("east")), nodes["west"]: lambda message: None}
     )
-    roster = bench.enrol(grid, federation, -1, name_nodes(federation, enrolments(**nodes)))
+    roster = bench.assemble(grid, federation, -1, name_nodes(federation, enrolments(**nodes)))
     assert roster.nodes == {}
     assert {(one.site, one.reason) for one in roster.left_out} == {
         ("east", DropReason.KEY_MISMATCH),
@@ -238,5 +238,5 @@ def test_the_fingerprint_of_the_federation_file_is_the_enrolled_one(bench: "Benc
 
 def test_what_a_site_sent_first_is_named_by_the_hash_that_its_own_receipt_has(bench: "Bench") -> None:
     answers: dict[int, Answer] = {1: says(bench.statistics("north")), 5: refuses}
-    roster = bench.enrol(bench.grid(answers), bench.federation(), -1)
+    roster = bench.assemble(bench.grid(answers), bench.federation(), -1)
     assert roster.sha256 == {"north": bench.statistics("north").to_record().object_id}
