@@ -1,9 +1,9 @@
-"""The same network trained three ways, each as a federation of its own: by all hospitals, by one, on pooled data.
+"""Arms with the same network: all hospitals, one hospital alone, and pooled data.
 
-A hospital alone is a federation of one participant, and pooled data are one participant that holds everyone's
-patients. So every arm has the same apps, preprocessing, budget and stopping rule. Beside the data one thing differs: a
-hospital withholds nothing from itself, nor adds noise, nor loses precision on a wire, so that its validation counts
-also where it is small.
+An arm is a federation: a hospital alone is a federation of one participant, and pooled data are one participant that
+holds all patients. So every arm has the same apps, preprocessing, budget and stopping rule. Beside the data one thing
+differs: a hospital withholds nothing from itself, nor adds noise, nor loses precision on a wire, so that its validation
+counts even if it is small.
 """
 
 from collections.abc import Callable, Sequence
@@ -38,7 +38,7 @@ CLIENT_APP = "client.app:app"
 
 @dataclass(frozen=True)
 class Agreement:
-    """A federation file on disk with its public files beside it."""
+    """Federation file on disk with its public files beside it."""
 
     federation: Federation
     path: Path
@@ -46,7 +46,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Trained:
-    """What a federation ended with: its kept weights and preprocessing, and its journal."""
+    """Result of a federation: kept weights and preprocessing, and the journal."""
 
     result: Result
     run: RunRecord
@@ -60,7 +60,7 @@ class Trained:
     def predict(
         self, model: FederatedModel, federation: Federation, patients: PatientBatch
     ) -> dict[str, Prediction]:
-        """Task -> predictions for raw patients, with `model` as the body for these weights."""
+        """Predict raw patients by task, with `model` as the body for these weights."""
         model.load_state_dict({name: torch.from_numpy(array) for name, array in self.result.weights.items()})
         preprocessing = self.preprocessing
         outputs = logits(model, preprocessing.apply(patients))
@@ -71,14 +71,14 @@ class Trained:
 
 
 def write_agreement(federation: Federation, public: Path, folder: Path) -> Agreement:
-    """Write a federation file into `folder`, with the files it names copied from `public`."""
+    """Write a federation file into `folder`, with its public files copied from `public`."""
     copy_public_files(federation, public, folder)
     save(federation, folder / FILE_NAME)
     return Agreement(federation, folder / FILE_NAME)
 
 
-def alone(federation: Federation, name: str) -> Federation:
-    """The agreement of one participant with itself: nothing is withheld, noised or compressed on the way to oneself."""
+def agreement_of_one(federation: Federation, name: str) -> Federation:
+    """Agreement of one participant with itself: no withholding, no noise, no compression."""
     statistics = federation.statistics.model_copy(update={"minimum_count": 1})
     participants = (Participant(name=name),)
     return federation.model_copy(
@@ -88,11 +88,11 @@ def alone(federation: Federation, name: str) -> Federation:
 
 @dataclass(frozen=True)
 class Job:
-    """One federation to train: all of it is on disk, before and after.
+    """Federation to train, all of it on disk before and after.
 
     Attributes:
-        device: where its sites train, instead of where their `site.toml` says.
-        sharing: processes that train such jobs beside one another on this machine.
+        device: device on which the sites train, instead of the device in their `site.toml`.
+        sharing: number of processes that train jobs at the same time on this machine.
     """
 
     agreement: Path
@@ -110,11 +110,11 @@ def train(
     on_round: Callable[[RoundRecord], None] | None = None,
     ray_address: str | None = None,
 ) -> None:
-    """Train one federation to its end; weights, preprocessing and journal are written to the job's `out`.
+    """Train one federation to its end, and write weights and journal to the job's `out`.
 
     Raises:
         InputError: if the engine cannot start.
-        server.runs.coordination.RunFailed: if it could not be trained.
+        server.runs.coordination.RunFailed: if the federation could not be trained.
     """
     sharing = job.sharing if engine == "serial" else min(available_cores(), len(job.sites))
     where = {} if job.device is None else {"device": job.device}
@@ -131,18 +131,21 @@ def train(
     try:
         run_federation(server_app(on_round), CLIENT_APP, nodes, run_config, engine, ray_address=ray_address)
     finally:
-        close_sites()  # those of another run are other folders
+        close_sites()  # another run has other folders
 
 
 def read_trained(out: Path) -> Trained:
-    """What a trained job left in its `out`."""
+    """Read the result of a trained job from its `out`."""
     *records, run = read_journal(out)
     assert isinstance(run, RunRecord)
     return Trained(load_result(out), run, [record for record in records if isinstance(record, RoundRecord)])
 
 
 def train_side_by_side(jobs: Sequence[Job], processes: int, on_done: Callable[[Job, bool], None]) -> None:
-    """Train independent federations, in worker processes if there is more than one; hears of each, and if it failed."""
+    """Train independent federations, in worker processes if `processes` is above 1.
+
+    `on_done` is called with a job and whether it could be trained.
+    """
     if processes == 1:
         for job in jobs:
             on_done(job, _attempt(job))
@@ -154,7 +157,10 @@ def train_side_by_side(jobs: Sequence[Job], processes: int, on_done: Callable[[J
 
 
 def _attempt(job: Job) -> bool:
-    """Train with one thread; whether it could be trained. Too few events at a hospital is an answer, not an error."""
+    """Train with one thread, and return whether the federation could be trained.
+
+    Too few events at a hospital is an outcome of the experiment, not an error.
+    """
     torch.set_num_threads(1)
     try:
         train(job)

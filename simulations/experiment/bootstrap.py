@@ -1,4 +1,4 @@
-"""Is the difference more than luck? Bootstrap intervals over patients, paired between two models.
+"""Bootstrap intervals over patients, paired between two models.
 
 Percentile intervals (Efron & Tibshirani 1993, chapter 13). They cover the choice of test patients; the
 choice of training patients and the seed of training are covered by repeating folds and seeds.
@@ -16,11 +16,11 @@ Indices = NDArray[np.intp]
 
 
 Metric = Callable[[Indices], float]
-"""A figure for the patients at these indices, some of them more than once; NaN where it is undefined."""
+"""Figure for the patients at these indices, some of them more than once; NaN where it is undefined."""
 
 
 def replicate(metric: Metric, patients: int, seed: int, replicates: int = 200) -> Array:
-    """[replicates] the metric each time the test patients are drawn again, with replacement.
+    """Compute the metric [replicates] of test patients drawn again, with replacement.
 
     The same seed draws the same patients, so replicates of two models may be subtracted.
     """
@@ -30,7 +30,7 @@ def replicate(metric: Metric, patients: int, seed: int, replicates: int = 200) -
 
 
 def interval(replicates: Array, level: float = 0.95) -> tuple[float, float]:
-    """Low and high end of the middle `level` of the replicates that are defined; NaN if none is."""
+    """Low and high end of the middle `level` of the defined replicates; NaN without any."""
     defined = replicates[~np.isnan(replicates)]
     if not len(defined):
         return float("nan"), float("nan")

@@ -1,4 +1,4 @@
-"""Classical models beside the networks: each hospital's own linear one, and several on pooled data."""
+"""Classical arms: linear models of single hospitals, and several models on pooled data."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,7 +12,7 @@ from common.patients.batch import PatientBatch
 from common.patients.preprocessing import Preprocessing, combine, site_statistics
 from common.tasks.task import OutcomeForm, Task
 from simulations.baselines import registry as baselines
-from simulations.experiment.arms import alone
+from simulations.experiment.arms import agreement_of_one
 from simulations.results.schema import ARM_NAMES, Arm
 
 
@@ -20,12 +20,12 @@ class ClassicalArms:
     """The classical models of one task in one fold.
 
     Args:
-        task: what they predict.
-        seed: of everything drawn.
-        stage: hears what is fitted now.
+        task: task to predict.
+        seed: seed of all random draws.
+        stage: called with the model that is fitted.
 
     Attributes:
-        notes: what could not be fitted, and why.
+        notes: models that could not be fitted, with reasons.
     """
 
     def __init__(self, task: Task, seed: int, stage: Callable[[str], None]) -> None:
@@ -35,31 +35,34 @@ class ClassicalArms:
     def alone(
         self, cohorts: Sequence[Cohort], federation: Federation, fold: int, test: PatientBatch
     ) -> list[Prediction]:
-        """Every hospital's own penalised linear model, which suits few patients better than a network does."""
+        """Fit a penalised linear model of each hospital alone.
+
+        Such a model suits few patients better than a network.
+        """
         models: list[Prediction] = []
         arm = baselines.linear(self._task)
         if arm is None:
             return models
         self._stage(f"{self._task.name}, each hospital's own linear model")
         for cohort in cohorts:
-            own = cohort.batch.select(cohort.fold != fold)
-            agreement = alone(federation, cohort.site)
+            training = cohort.batch.select(cohort.fold != fold)
+            agreement = agreement_of_one(federation, cohort.site)
             try:
-                preprocessing = combine([site_statistics(own, agreement)], agreement)
+                preprocessing = combine([site_statistics(training, agreement)], agreement)
             except InputError:
                 continue
-            known = preprocessing.apply(restricted(test, own))
-            model = self._fitted(arm, preprocessing.apply(own), known, preprocessing)
+            restricted_test = preprocessing.apply(restricted(test, training))
+            model = self._fitted(arm, preprocessing.apply(training), restricted_test, preprocessing)
             models += [] if model is None else [model]
         return models
 
     def pooled(
         self, preprocessing: Preprocessing, training: PatientBatch, test: PatientBatch
-    ) -> dict[Arm, Sequence[Prediction]]:
-        """The classical models on pooled data, standardised as the federation standardises."""
+    ) -> dict[str, Sequence[Prediction]]:
+        """Fit the classical models on pooled data, standardised as in the federation."""
         name = self._task.name
         train, held = preprocessing.apply(training), preprocessing.apply(test)
-        arms: dict[Arm, Sequence[Prediction]] = {}
+        arms: dict[str, Sequence[Prediction]] = {}
         for arm in baselines.applicable(self._task):
             self._stage(f"{name}, {arm} on pooled data")
             prediction = self._fitted(arm, train, held, preprocessing)
@@ -79,7 +82,7 @@ class ClassicalArms:
     def _fitted(
         self, arm: Arm, train: PatientBatch, test: PatientBatch, preprocessing: Preprocessing
     ) -> Prediction | None:
-        """A model's predictions; None where its library cannot fit it, for instance to one outcome only."""
+        """Predictions of a model, or None if its library cannot fit it, such as to one outcome only."""
         prepared = preprocessing.cuts.get(self._task.name)
         try:
             return baselines.fit_predict(arm, self._task, train, test, prepared, self._seed)
@@ -89,7 +92,7 @@ class ClassicalArms:
 
 
 def restricted(test: PatientBatch, seen: PatientBatch) -> PatientBatch:
-    """The test patients without the modalities that nobody in `seen` has."""
+    """Remove modalities from the test patients that no patient in `seen` has."""
     observed = {
         name: mask if seen.observed[name].any() else torch.zeros_like(mask)
         for name, mask in test.observed.items()

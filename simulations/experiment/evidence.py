@@ -1,4 +1,4 @@
-"""Predictions of held-out patients, as kept for the report's curves."""
+"""Predictions for held-out patients, kept for the report's curves."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Held-out patients of one fold: labels and labelled [P, columns], predictions, a group for each."""
+    """Held-out patients of one fold: labels and masks [P, columns], predictions and groups [P]."""
 
     labels: Array
     labelled: NDArray[np.bool_]
@@ -24,7 +24,7 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class TaskEvidence:
-    """One task's held-out patients, fold by fold, with the federated model's predictions."""
+    """Held-out patients of one task, fold by fold, with the federated model's predictions."""
 
     task: Task
     folds: Sequence[HeldOut]
@@ -32,6 +32,6 @@ class TaskEvidence:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that the report draws curves from, by task; it lives in memory only."""
+    """Data behind the curves of the report, by task; it stays in memory."""
 
     tasks: Mapping[str, TaskEvidence]

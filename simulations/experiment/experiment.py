@@ -1,4 +1,4 @@
-"""What would these hospitals gain by training together? One experiment, fold by fold, arm by arm."""
+"""Experiment that compares training together, alone and pooled, fold by fold."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ from simulations.experiment.arms import (
     Agreement,
     Job,
     Trained,
-    alone,
+    agreement_of_one,
     read_trained,
     train,
     train_side_by_side,
@@ -33,7 +33,6 @@ from simulations.experiment.hospitals import Hospitals
 from simulations.experiment.options import Options
 from simulations.experiment.private_arms import Target
 from simulations.experiment.scoring import HeldOutTask
-from simulations.results.schema import Arm
 
 _ALONE = (
     "Only the federated arm was run: nothing here says what hospitals gain over training alone, or lose "
@@ -42,23 +41,23 @@ _ALONE = (
 
 
 POOLED = "pooled"
-"""Name of the one participant that holds everyone's patients."""
+"""Name of the participant that holds all patients."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """An experiment that is ready to be run.
+    """Experiment that is ready to be run.
 
     Attributes:
-        cohort: its name in results.
-        folder: holds the federation file and its public files.
-        sites: the site folders, which name a fold.
-        federation: the agreement of all arms without privacy, its settings made.
-        folds: the folds to hold out in turn.
-        engine: of the federated runs.
-        work: an empty folder for twins of site folders, agreements and runs.
-        options: as they were asked for.
-        targets: the private runs beside the federated arm.
+        cohort: name of the cohort in results.
+        folder: folder with the federation file and its public files.
+        sites: site folders, which name a fold.
+        federation: agreement of all arms without privacy, with the changed settings.
+        folds: folds to hold out in turn.
+        engine: engine of the federated runs.
+        work: empty folder for twins of site folders, agreements and runs.
+        options: options of the simulation.
+        targets: private runs beside the federated arm.
     """
 
     cohort: str
@@ -78,20 +77,21 @@ class Plan:
 
 
 class Audience(Protocol):
-    """Who watches: the live display, or nobody."""
+    """Audience of an experiment: the live display, or nobody."""
 
     def stage(self, text: str) -> None:
-        """What is being done now."""
+        """Show the current step."""
 
     def round(self, fold: int, record: RoundRecord) -> None:
-        """A round of a federated arm, private or not, is over."""
+        """Show that a round of a federated arm, private or not, is over."""
 
 
 @dataclass(frozen=True)
 class FoldOutcome:
-    """One fold: the federated model, every task's held-out predictions, and each hospital's own model by name.
+    """Federated model, predictions for held-out patients, and hospitals' models of one fold.
 
-    `spent` is what the private runs cost, by target epsilon; None is the federated arm under its own privacy.
+    `local` has the predictions of each hospital's own model by hospital. `spent` is the epsilon of the private runs by
+    target; None is the federated arm under its own privacy.
     """
 
     federated: Trained
@@ -101,10 +101,10 @@ class FoldOutcome:
 
 
 class Experiment:
-    """All arms of an experiment, on data that is read once through the hospitals' own reader.
+    """All arms of an experiment, on data that the hospitals' reader reads once.
 
-    Every run has twins of the site folders to itself, below the working folder: no run writes into a hospital's own
-    folder, and a privacy ledger tells of one run.
+    A run has twins of the site folders to itself, below the working folder: no run writes into a hospital's own
+    folder, and a privacy ledger records one run.
     """
 
     def __init__(self, plan: Plan, audience: Audience) -> None:
@@ -127,39 +127,39 @@ class Experiment:
                 )
 
     def _note_privacy(self) -> None:
-        hospitals = {name: each.patients for name, each in self.hospitals.described.items()}
+        hospitals = {name: hospital.patients for name, hospital in self.hospitals.described.items()}
         if self.federation.privacy is not None:
             self.notes += private_arms.notes(self.federation.privacy, True, hospitals)
-        for target in self.targets[:1]:  # they differ in noise alone
+        for target in self.targets[:1]:  # the targets differ in noise alone
             self.notes += private_arms.notes(target.privacy, target.declared, hospitals)
 
     def run(self) -> list[FoldOutcome]:
-        """All arms on all folds."""
-        return [self._fold(place) for place in range(len(self.plan.folds))]
+        """Run all arms on all folds."""
+        return [self._fold(index) for index in range(len(self.plan.folds))]
 
-    def _fold(self, place: int) -> FoldOutcome:
-        fold = self.plan.folds[place]
-        label = f"fold {place + 1} of {len(self.plan.folds)}"
+    def _fold(self, index: int) -> FoldOutcome:
+        fold = self.plan.folds[index]
+        label = f"fold {index + 1} of {len(self.plan.folds)}"
         training, test = self.hospitals.split(fold)
 
         self.audience.stage(f"{label}: {len(self.hospitals.names)} hospitals together")
         job = self._job(self.agreement, self.plan.sites, "federated", fold)
-        federated = self._together(job, place, label)
+        federated = self._together(job, index, label)
         spent: dict[float | None, float] = {}
         if self.federation.privacy is not None:
             spent[None] = private_arms.spent(job.sites, self.federation.privacy.delta)
-        networks: dict[Arm, list[dict[str, Prediction]]] = {
+        networks: dict[str, list[dict[str, Prediction]]] = {
             "federated": [federated.predict(self.model, self.federation, test)]
         }
         for target in self.targets:
-            networks[target.arm], spent[target.epsilon] = self._privately(target, place, label, test)
+            networks[target.arm], spent[target.epsilon] = self._privately(target, index, label, test)
         local: dict[str, dict[str, Prediction]] = {}
         if not self.plan.options.federated_only:
             local, pooled = self._alone_and_pooled(label, fold, test)
             networks |= {"local": list(local.values()), "pooled": pooled}
         tasks = {}
         for task in self.federation.tasks:
-            arms: dict[Arm, Sequence[Prediction]] = {
+            arms: dict[str, Sequence[Prediction]] = {
                 arm: [model[task.name] for model in models] for arm, models in networks.items()
             }
             if not self.plan.options.federated_only:
@@ -183,19 +183,19 @@ class Experiment:
         federated: Trained,
         training: PatientBatch,
         test: PatientBatch,
-    ) -> dict[Arm, Sequence[Prediction]]:
-        """What the classical arms predict for held-out patients, hospitals' own models among them."""
+    ) -> dict[str, Sequence[Prediction]]:
+        """Predict held-out patients by the classical arms, with hospitals' own models among them."""
         classical = ClassicalArms(task, self.plan.seed, lambda text: self.audience.stage(f"{label}: {text}"))
         alone = classical.alone(self.hospitals.cohorts, self.federation, fold, test)
         pooled = classical.pooled(federated.preprocessing, training, test)
         self.notes += classical.notes
         return {"local_linear": alone, **pooled}
 
-    def _together(self, job: Job, place: int, label: str) -> Trained:
-        """Train all hospitals together; who had no part is noted."""
+    def _together(self, job: Job, index: int, label: str) -> Trained:
+        """Train all hospitals together, and note those without a part."""
         plan = self.plan
         train(
-            job, plan.engine, lambda record: self.audience.round(place + 1, record), plan.options.ray_address
+            job, plan.engine, lambda record: self.audience.round(index + 1, record), plan.options.ray_address
         )
         trained = read_trained(job.out)
         if missing := sorted(set(self.hospitals.names) - set(trained.run.sites)):
@@ -203,16 +203,16 @@ class Experiment:
         return trained
 
     def _privately(
-        self, target: Target, place: int, label: str, test: PatientBatch
+        self, target: Target, index: int, label: str, test: PatientBatch
     ) -> tuple[list[dict[str, Prediction]], float]:
-        """The predictions of one private run, none if it could not be trained, and the epsilon spent."""
+        """Predictions of one private run, none if it could not be trained, and the spent epsilon."""
         label = f"{label}, epsilon {target.epsilon:g}"
         self.audience.stage(f"{label}: {len(self.hospitals.names)} hospitals together")
         work = self.plan.work / target.folder
         agreement = write_agreement(target.federation, self.plan.folder, work)
-        job = self._job(agreement, self.plan.sites, target.folder, self.plan.folds[place])
+        job = self._job(agreement, self.plan.sites, target.folder, self.plan.folds[index])
         try:
-            trained = self._together(job, place, label)
+            trained = self._together(job, index, label)
         except (RunFailed, InputError) as error:
             self.notes.append(f"Federated, {label}, could not be trained and has no figures. {error}")
             return [], private_arms.spent(job.sites, target.privacy.delta)
@@ -226,7 +226,7 @@ class Experiment:
         return [twin(site, folder / site.name) for site in sites]
 
     def _job(self, agreement: Agreement, sites: Sequence[Path], arm: str, fold: int) -> Job:
-        """A run of its own, which needs new twins of its sites."""
+        """Make a separate run, with new twins of its sites."""
         work = self.plan.work / arm
         twins = self._twins(sites, work / f"sites-fold{fold}")
         out = work / f"fold{fold}"
@@ -235,16 +235,16 @@ class Experiment:
     def _alone_and_pooled(
         self, label: str, fold: int, test: PatientBatch
     ) -> tuple[dict[str, dict[str, Prediction]], list[dict[str, Prediction]]]:
-        """Every hospital's own model by name, and the same network on pooled data, on everyone's held-out patients.
+        """Predictions of each hospital's own model, and of the same network on pooled data.
 
-        What a hospital's model never saw is masked for it.
+        All are for the held-out patients of all hospitals. Modalities that a hospital's model never saw are masked.
         """
         pooled_job = self._job(self._pooled_agreement(), [self._pooled_site()], POOLED, fold)
         own_jobs = {}
-        for place, (cohort, site) in enumerate(zip(self.hospitals.cohorts, self.plan.sites, strict=True)):
-            arm = f"alone-{place}"
+        for number, (cohort, site) in enumerate(zip(self.hospitals.cohorts, self.plan.sites, strict=True)):
+            arm = f"alone-{number}"
             agreement = write_agreement(
-                alone(self.federation, cohort.site), self.plan.folder, self.plan.work / arm
+                agreement_of_one(self.federation, cohort.site), self.plan.folder, self.plan.work / arm
             )
             own_jobs[cohort.site] = self._job(agreement, [site], arm, fold)
         jobs = [pooled_job, *own_jobs.values()]
@@ -269,18 +269,20 @@ class Experiment:
                     "it has no part in the mean over hospitals alone."
                 )
                 continue
-            known = restricted(test, cohort.batch.select(cohort.fold != fold))
+            restricted_test = restricted(test, cohort.batch.select(cohort.fold != fold))
             model = read_trained(own_jobs[cohort.site].out)
-            local[cohort.site] = model.predict(self.model, self.federation, known)
+            local[cohort.site] = model.predict(self.model, self.federation, restricted_test)
         if pooled_job.out not in trained:
             self.notes.append("The network could not be trained on the pooled data.")
             return local, []
         return local, [read_trained(pooled_job.out).predict(self.model, self.federation, test)]
 
     def _pooled_agreement(self) -> Agreement:
-        return write_agreement(alone(self.federation, POOLED), self.plan.folder, self.plan.work / POOLED)
+        return write_agreement(
+            agreement_of_one(self.federation, POOLED), self.plan.folder, self.plan.work / POOLED
+        )
 
     def _pooled_site(self) -> Path:
-        """Everyone's patients as one site folder, written once."""
+        """Write all patients as one site folder, once."""
         folder = self.plan.work / POOLED / POOLED
         return folder if folder.is_dir() else pool_sites(self.plan.sites, folder.parent, POOLED)

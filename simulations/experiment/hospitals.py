@@ -1,4 +1,4 @@
-"""Patients of an experiment's hospitals in memory: everyone, or only those that models are judged on."""
+"""Patients of an experiment's hospitals in memory: all of them, or the held-out ones only."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,16 +21,16 @@ class Hospitals:
 
     Args:
         sites: site folders.
-        federation: the agreement.
-        folds: the folds that are held out in turn.
-        held_out_alone: keep no values of patients that are in none of these folds; hospitals train on their own copy.
+        federation: agreement of the hospitals.
+        folds: folds that are held out in turn.
+        held_out_alone: keep no values of patients outside these folds; hospitals train on their own copy.
 
     Attributes:
-        cohorts: as read; with `held_out_alone` of patients held out in one of `folds` alone.
-        described: hospital -> its size, of all patients.
-        everyone: the patients of `cohorts`.
-        held_out_in: [P] the fold of each of them; -1 if none.
-        groups: [P] the subgroup of each of them.
+        cohorts: cohorts of the hospitals; with `held_out_alone` only patients who are held out in one of `folds`.
+        described: hospital -> size of its whole cohort.
+        everyone: patients of all `cohorts`.
+        held_out_in: [P] fold of the patients; -1 for none.
+        groups: [P] subgroup of the patients.
     """
 
     def __init__(
@@ -53,10 +53,10 @@ class Hospitals:
         self.groups = np.array([group for cohort in self.cohorts for group in cohort.group])
         self._all_folds = torch.cat(self._folds)
         self._labels = {
-            task.name: torch.cat([each[task.name] for each in labels]) for task in federation.tasks
+            task.name: torch.cat([by_task[task.name] for by_task in labels]) for task in federation.tasks
         }
         self._labelled = {
-            task.name: torch.cat([each[task.name] for each in labelled]) for task in federation.tasks
+            task.name: torch.cat([by_task[task.name] for by_task in labelled]) for task in federation.tasks
         }
 
     @property
@@ -90,7 +90,7 @@ def _described(cohort: Cohort, tasks: tuple[Task, ...]) -> Hospital:
     batch = cohort.batch
     events = {}
     for task in tasks:
-        labels, known = batch.labels[task.name], batch.labelled[task.name]
-        events[task.name] = int((task.happened(labels) & known.any(1)).sum())
+        labels, labelled = batch.labels[task.name], batch.labelled[task.name]
+        events[task.name] = int((task.happened(labels) & labelled.any(1)).sum())
     modalities = {name: int(batch.present(name).sum()) for name in batch.values}
     return Hospital(patients=len(batch), modalities=modalities, events=events)

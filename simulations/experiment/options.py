@@ -132,7 +132,7 @@ class Options:
         if self.fold is not None and self.folds is not None:
             raise OptionError("--fold and --folds", "exclude each other", "give one of them")
         if self.ray_address is not None and self.engine != "ray":
-            raise OptionError("--ray-address", "says nothing without --engine ray", "add it")
+            raise OptionError("--ray-address", "needs --engine ray", "add it")
 
     @property
     def changes(self) -> dict[str, str]:
@@ -163,10 +163,10 @@ class Options:
 def described() -> Iterator[tuple[str, OptionInfo]]:
     """(field, option of the command line) of `Options`, in order."""
     hints = get_type_hints(Options, include_extras=True)
-    for each in fields(Options):
-        for extra in getattr(hints[each.name], "__metadata__", ()):
+    for option in fields(Options):
+        for extra in getattr(hints[option.name], "__metadata__", ()):
             if isinstance(extra, OptionInfo):
-                yield each.name, extra
+                yield option.name, extra
 
 
 def check_bounds(name: str, value: Any, option: OptionInfo) -> None:

@@ -32,7 +32,7 @@ RESULT, REPORT = "result.json", "report.html"
 
 
 def state_in(work: Path) -> AbstractContextManager[None]:
-    """Keep in the working folder what ledgers and Flower keep in a user's home, in child processes too."""
+    """Keep the state of ledgers and Flower in the working folder, in child processes too."""
     return environment({STATE_VARIABLE: str(work / "state"), "FLWR_HOME": str(work / "flower")})
 
 
@@ -81,17 +81,17 @@ def _chosen(held: tuple[int, ...], options: Options) -> tuple[int, ...]:
 
 
 def _check_out(out: Path, cohort: Set[Path]) -> None:
-    """Find out before training whether the result can be written, without touching this or another cohort."""
-    for place in (out, *out.absolute().parents):
-        if place.is_symlink() and not place.exists():
-            raise OptionError(f"--out {out}", f"{place} is a link to nothing", "name another folder")
+    """Check before training that the result can be written without touching another cohort."""
+    for path in (out, *out.absolute().parents):
+        if path.is_symlink() and not path.exists():
+            raise OptionError(f"--out {out}", f"{path} is a link to nothing", "name another folder")
     if out.resolve() in cohort:
         raise OptionError(f"--out {out}", "is a folder of the cohort", "name another folder")
-    there = next(place for place in (out, *out.absolute().parents) if place.exists())
-    if not there.is_dir():
-        raise OptionError(f"--out {out}", f"{there} is not a folder", "name a folder")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise OptionError(f"--out {out}", f"{there} is not yours to write to", "name another folder")
+    existing = next(path for path in (out, *out.absolute().parents) if path.exists())
+    if not existing.is_dir():
+        raise OptionError(f"--out {out}", f"{existing} is not a folder", "name a folder")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise OptionError(f"--out {out}", f"{existing} is not yours to write to", "name another folder")
     for name in (RESULT, REPORT, WEIGHTS, FILE_NAME):
         if (out / name).is_dir():
             raise OptionError(f"--out {out}", f"its {name} is a folder", "remove it, or name another folder")
@@ -103,7 +103,10 @@ def _check_out(out: Path, cohort: Set[Path]) -> None:
 
 
 def _check_participants(folder: Path, sites: Sequence[Path], federation: Federation) -> None:
-    """Every participant has one site folder and every site folder is a participant's: none is waited for."""
+    """Check that participants and site folders are the same.
+
+    A missing participant would be waited for.
+    """
     names = [read_site_file(site, federation).name for site in sites]
     participants = [participant.name for participant in federation.participants]
     for site, name in zip(sites, names, strict=True):

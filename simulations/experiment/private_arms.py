@@ -1,14 +1,13 @@
-"""Federated runs under differential privacy beside the arms of an experiment: their terms, and what they cost.
+"""Private runs beside the arms of an experiment: terms and cost.
 
-A target epsilon decides the noise; the other terms are proposed by the federation file or, where it has none, here.
-What a run cost is read from the hospitals' own ledgers.
+A target epsilon decides the noise; the federation file proposes the other terms, or this module if the file has none.
+The cost of a run is read from the hospitals' own ledgers.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 from client.ledger.ledger import LEDGER, Ledger
 from common.agreement.federation import Federation
@@ -17,10 +16,9 @@ from common.errors import OptionError
 from common.patients.guarantee import check_agreement
 from common.privacy.accounting import merged, spend
 from common.privacy.planning import plan_noise, with_privacy
-from simulations.results.schema import Arm
 
 _PROPOSED = Privacy(noise_multiplier=1.0, sampling_rate=1.0, expected_batch_size=10.0)
-"""Where the federation file proposes nothing; noise and batch size are then found."""
+"""Terms where the federation file proposes none; noise and batch size are then chosen."""
 
 
 _SMALLEST_BATCH = 10.0
@@ -28,12 +26,12 @@ _SMALLEST_BATCH = 10.0
 
 @dataclass(frozen=True)
 class Target:
-    """An epsilon to train for.
+    """Epsilon to train for.
 
     Attributes:
-        epsilon: of a whole run, for a patient of any hospital.
-        federation: the agreement, with the noise that this takes.
-        declared: whether the expected batch size was given; otherwise `sized` finds one.
+        epsilon: epsilon of a whole run, for a patient of any hospital.
+        federation: agreement, with the noise for this epsilon.
+        declared: whether the expected batch size was given; otherwise `sized` chooses one.
     """
 
     epsilon: float
@@ -42,22 +40,25 @@ class Target:
 
     @property
     def privacy(self) -> Privacy:
-        """The agreement's terms."""
+        """Terms of the agreement."""
         assert self.federation.privacy is not None
         return self.federation.privacy
 
     @property
     def folder(self) -> str:
-        """Name of its folder among those of the arms."""
+        """Name of the run's folder among those of the arms."""
         return f"epsilon-{self.epsilon!r}"
 
     @property
-    def arm(self) -> Arm:
-        """What its predictions are filed under among a fold's arms, for the time they are scored."""
-        return cast(Arm, self.folder)
+    def arm(self) -> str:
+        """Name of the run among a fold's arms; no arm of the result has such a name."""
+        return self.folder
 
     def sized(self, training_patients: Sequence[int]) -> "Target":
-        """With an expected batch size, for hospitals of such sizes: their mean in tens, at least `_SMALLEST_BATCH`."""
+        """Choose an expected batch size for hospitals of such sizes.
+
+        It is their mean in tens, at least `_SMALLEST_BATCH`.
+        """
         if self.declared:
             return self
         mean = sum(training_patients) / len(training_patients) * self.privacy.sampling_rate
@@ -69,25 +70,23 @@ class Target:
 def settled(
     agreed: Federation, settings: Mapping[str, str], epsilons: Sequence[float], delta: float | None
 ) -> tuple[Federation, tuple[Target, ...]]:
-    """(the agreement of all arms but the private ones, a target per epsilon), with `settings` made.
+    """Apply the settings: (agreement of all arms but the private ones, targets per epsilon).
 
-    Without an epsilon the federation file's own privacy, if it has any, stays; with one it is the proposal.
+    Without an epsilon the federation file's own privacy, if it has any, stays; otherwise it proposes the terms.
 
     Raises:
-        InputError: for a setting that does not fit, an epsilon that cannot be reached, or what would break the
-            guarantee.
+        InputError: for a setting that does not fit, an epsilon that cannot be reached, or a setting that would break
+            the guarantee.
     """
     if not epsilons:
         if delta is not None:
-            raise OptionError(
-                "--delta", "says nothing without --epsilon", "give a target, such as --epsilon 8"
-            )
+            raise OptionError("--delta", "needs --epsilon", "give a target, such as --epsilon 8")
         federation = agreed.changed(dict(settings))
         check_agreement(federation)
         return federation, ()
     _check(epsilons, delta)
     if "privacy.noise_multiplier" in settings:
-        what = "is what --epsilon decides"
+        what = "is decided by --epsilon"
         raise OptionError("--set privacy.noise_multiplier", what, "leave one of the two out")
     declared = agreed.privacy is not None or "privacy.expected_batch_size" in settings
     proposal = agreed.model_copy(update={"privacy": agreed.privacy or _PROPOSED})
@@ -120,25 +119,28 @@ def _target(epsilon: float, changed: Federation, declared: bool) -> Target:
 
 
 def notes(privacy: Privacy, declared: bool, hospitals: Mapping[str, int]) -> list[str]:
-    """What a reader has to know of these terms, for hospitals (name -> patients)."""
-    said = []
+    """Notes for the reader on these terms, for hospitals (name -> patients)."""
+    sentences = []
     if not declared:
-        said.append(
+        sentences.append(
             f"The expected batch size of private training, {privacy.expected_batch_size:g}, was taken from the sizes "
             "of the simulated hospitals; in a real federation the coordinator declares it, as sizes are private."
         )
     smallest = min(hospitals, key=lambda name: hospitals[name])
     if privacy.delta >= 1 / hospitals[smallest]:
-        said.append(
+        sentences.append(
             f"Delta {privacy.delta:g} is weak for {smallest}: with {hospitals[smallest]:,} patients, a mechanism that "
             f"discloses one of them outright could still meet it. It should be well below "
             f"1 / {hospitals[smallest]:,} patients."
         )
-    return said
+    return sentences
 
 
 def spent(sites: Sequence[Path], delta: float) -> float:
-    """Epsilon of all that left, by these hospitals' ledgers, for the hospital that spent most; 0 if nothing left."""
+    """Epsilon of all releases by the ledgers of these hospitals, for the largest spender.
+
+    It is 0 without a release.
+    """
     accounts = set()
     for site in sites:
         if (site / LEDGER).is_file():

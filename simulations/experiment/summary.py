@@ -1,4 +1,4 @@
-"""An experiment's outcomes -> `result.json` and what the report draws."""
+"""Summary of an experiment: `result.json`, and the data of the report's curves."""
 
 import resource
 import sys
@@ -11,8 +11,6 @@ from simulations.experiment.experiment import Experiment, FoldOutcome
 from simulations.experiment.scoring import HeldOutTask, compare
 from simulations.results.machine import machine
 from simulations.results.schema import (
-    ARMS,
-    Arm,
     Difference,
     FederationName,
     Fold,
@@ -22,12 +20,13 @@ from simulations.results.schema import (
     Result,
     Round,
     SiteScores,
+    is_arm,
     summarise,
 )
 
 
 def summarise_experiment(experiment: Experiment, folds: list[FoldOutcome], seconds: float) -> Result:
-    """Every figure of an experiment that took `seconds`."""
+    """Summarise an experiment that took `seconds`."""
     plan, federation = experiment.plan, experiment.federation
     compared = {
         task.name: compare(task, [fold.tasks[task.name] for fold in folds], plan.seed)
@@ -46,11 +45,11 @@ def summarise_experiment(experiment: Experiment, folds: list[FoldOutcome], secon
         outcomes={task.name: _outcome(task) for task in federation.tasks},
         hospitals=experiment.hospitals.described,
         tasks={
-            name: {arm: told for arm, told in summaries.items() if arm in ARMS}
+            name: {arm: metrics for arm, metrics in summaries.items() if is_arm(arm)}
             for name, (summaries, _) in compared.items()
         },
         paired={
-            name: {arm: told for arm, told in differences.items() if arm in ARMS}
+            name: {arm: difference for arm, difference in differences.items() if is_arm(arm)}
             for name, (_, differences) in compared.items()
         },
         privacy=_private_runs(experiment, folds, compared),
@@ -79,15 +78,15 @@ def summarise_experiment(experiment: Experiment, folds: list[FoldOutcome], secon
     )
 
 
-Compared = dict[str, tuple[dict[Arm, dict[str, MetricSummary]], dict[Arm, Difference]]]
-"""Task -> what `compare` found."""
+Compared = dict[str, tuple[dict[str, dict[str, MetricSummary]], dict[str, Difference]]]
+"""Task -> result of `compare`."""
 
 
 def _private_runs(
     experiment: Experiment, folds: list[FoldOutcome], compared: Compared
 ) -> tuple[PrivateRun, ...]:
-    """The federated arm, if its federation file has privacy, or a run for every target epsilon."""
-    terms: list[tuple[float | None, Federation, Arm]] = [
+    """Records of the private runs, and of a federated arm whose file has privacy."""
+    terms: list[tuple[float | None, Federation, str]] = [
         (target.epsilon, target.federation, target.arm) for target in experiment.targets
     ]
     if experiment.federation.privacy is not None:
@@ -96,14 +95,14 @@ def _private_runs(
     for epsilon, federation, arm in terms:
         privacy = federation.privacy
         assert privacy is not None
-        told = {name: found for name, found in compared.items() if arm in found[0]}
+        with_arm = {name: comparison for name, comparison in compared.items() if arm in comparison[0]}
         runs.append(
             PrivateRun(
                 epsilon=epsilon,
                 spent=max(fold.spent[epsilon] for fold in folds),
                 rounds=federation.training.rounds,
-                tasks={name: summaries[arm] for name, (summaries, _) in told.items()},
-                paired={name: paired[arm] for name, (_, paired) in told.items() if arm in paired},
+                tasks={name: summaries[arm] for name, (summaries, _) in with_arm.items()},
+                paired={name: paired[arm] for name, (_, paired) in with_arm.items() if arm in paired},
                 **{name: getattr(privacy, name) for name in _TERMS},
             )
         )
@@ -114,7 +113,7 @@ _TERMS = ("delta", "noise_multiplier", "clip_norm", "sampling_rate", "steps", "l
 
 
 def evidence(experiment: Experiment, folds: list[FoldOutcome]) -> Evidence:
-    """The federated model's predictions on held-out patients, for the report's curves; kept in memory only."""
+    """Data of the report's curves: the federated model's predictions for held-out patients."""
     return Evidence(
         {
             task.name: TaskEvidence(task, [_held_out(fold.tasks[task.name]) for fold in folds])
@@ -145,7 +144,7 @@ def _outcome(task: Task) -> Outcome:
 
 
 def _site(task: Task, cohort: Cohort, folds: list[FoldOutcome]) -> SiteScores:
-    """One hospital's own model beside the federated and pooled ones, all on everyone's held-out patients."""
+    """Scores of a hospital's own, the federated and the pooled model, on all held-out patients."""
     scores: dict[str, float | None] = {}
     for arm in ("federated", "pooled", "local"):
         figures = []

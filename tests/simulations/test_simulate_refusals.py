@@ -210,11 +210,11 @@ def test_where_results_cannot_go_is_said_before_training(
     [
         (
             ("lung", "--hospitals", 5),
-            "--hospitals and --patients: are numbers of synthetic hospitals; use them",
+            "--hospitals and --patients",
         ),
         (
             ("lung", "--ray-address", "127.0.0.1:1"),
-            "--ray-address: says nothing without --engine ray; add it",
+            "--ray-address: needs --engine ray",
         ),
     ],
 )

@@ -17,7 +17,14 @@ from server.records.journal import RoundRecord
 from server.runs.coordination import RunFailed
 from simulations.cohorts.folders import find_sites, pool_sites
 from simulations.engines.names import Engine
-from simulations.experiment.arms import Job, alone, read_trained, train, train_side_by_side, write_agreement
+from simulations.experiment.arms import (
+    Job,
+    agreement_of_one,
+    read_trained,
+    train,
+    train_side_by_side,
+    write_agreement,
+)
 
 SmallCohort = Callable[..., Path]
 
@@ -28,7 +35,7 @@ def job(cohort: Path, out: Path, seed: int = 0) -> Job:
 
 def own_job(cohort: Path, site: str, work: Path) -> Job:
     """One hospital's federation with itself."""
-    federation = alone(load(cohort / FILE_NAME), site.replace("-", " "))
+    federation = agreement_of_one(load(cohort / FILE_NAME), site.replace("-", " "))
     agreement = write_agreement(federation, cohort, work / f"agreement-{site}")
     return Job(agreement.path, (cohort / site,), 0, 0, work / site)
 
@@ -46,15 +53,17 @@ def test_an_agreement_comes_with_its_public_files(small_cohort: SmallCohort, tmp
 
 def test_alone_differs_in_participants_and_in_what_is_withheld_only(small_cohort: SmallCohort) -> None:
     federation = load(small_cohort() / FILE_NAME)
-    own = alone(federation, "hospital 2")
+    own = agreement_of_one(federation, "hospital 2")
     assert [participant.name for participant in own.participants] == ["hospital 2"]
     assert own.statistics.minimum_count == 1
     same = {"participants", "statistics"}
     private = federation.model_copy(
         update={"privacy": Privacy(noise_multiplier=1, sampling_rate=1, expected_batch_size=10)}
     )
-    assert alone(private, "hospital 2") == own, "a hospital has nothing to hide from itself"
-    assert alone(federation.changed({"wire.update": "int8"}), "hospital 2") == own, "nor bytes to save"
+    assert agreement_of_one(private, "hospital 2") == own, "a hospital has nothing to hide from itself"
+    assert agreement_of_one(federation.changed({"wire.update": "int8"}), "hospital 2") == own, (
+        "nor bytes to save"
+    )
     assert own.model_dump(exclude=same) == federation.model_dump(exclude=same)
 
 
@@ -90,7 +99,9 @@ def test_a_trained_federation_is_read_back_and_predicts_every_task(
 def test_a_pooled_site_alone_trains_on_everyones_patients(small_cohort: SmallCohort, tmp_path: Path) -> None:
     cohort = small_cohort()
     pooled = pool_sites(find_sites(cohort), tmp_path, "pooled")
-    agreement = write_agreement(alone(load(cohort / FILE_NAME), "pooled"), cohort, tmp_path / "agreement")
+    agreement = write_agreement(
+        agreement_of_one(load(cohort / FILE_NAME), "pooled"), cohort, tmp_path / "agreement"
+    )
     train(Job(agreement.path, (pooled,), 0, 0, tmp_path / "out"))
     held = sum((pd.read_csv(site / "outcomes.csv")["fold"] == 0).sum() for site in find_sites(cohort))
     reported = read_trained(tmp_path / "out").rounds[0].sites["pooled"].patients["patients"]

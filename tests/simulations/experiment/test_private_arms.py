@@ -68,54 +68,39 @@ def test_the_expected_batch_size_is_the_mean_hospital_in_tens(
 
 
 @pytest.mark.parametrize(
-    ("settings", "epsilons", "delta", "says"),
+    ("settings", "epsilons", "delta", "where"),
     [
-        ({}, (), 1e-3, "--delta: says nothing without --epsilon; give a target, such as --epsilon 8."),
-        ({}, (0.0,), None, "--epsilon 0: is not a positive number; give for instance --epsilon 8."),
-        ({}, (8.0, -1.0), None, "--epsilon -1: is not a positive number"),
-        ({}, (float("inf"),), None, "--epsilon inf: is not a positive number"),
-        ({}, (float("nan"),), None, "--epsilon nan: is not a positive number"),
-        ({}, (8.0,), 0.0, "--delta 0: is not between 0 and 1; give for instance --delta 0.001."),
-        ({}, (8.0,), 1.0, "--delta 1: is not between 0 and 1"),
-        ({}, (8.0,), float("nan"), "--delta nan: is not between 0 and 1"),
-        (
-            {"privacy.noise_multiplier": "2"},
-            (8.0,),
-            None,
-            "is what --epsilon decides; leave one of the two out.",
-        ),
-        (
-            {"privacy.steps": "0"},
-            (8.0,),
-            None,
-            "--set, privacy.steps: Input should be greater than or equal to 1",
-        ),
-        ({"privacy.colour": "blue"}, (8.0,), None, "--set privacy.colour: is not a setting"),
-        (
-            {"privacy.steps": "2"},
-            (),
-            None,
-            "--set privacy.steps: needs [privacy] in the federation file or --epsilon; give a target",
-        ),
+        ({}, (), 1e-3, "--delta"),
+        ({}, (0.0,), None, "--epsilon 0"),
+        ({}, (8.0, -1.0), None, "--epsilon -1"),
+        ({}, (float("inf"),), None, "--epsilon inf"),
+        ({}, (float("nan"),), None, "--epsilon nan"),
+        ({}, (8.0,), 0.0, "--delta 0"),
+        ({}, (8.0,), 1.0, "--delta 1"),
+        ({}, (8.0,), float("nan"), "--delta nan"),
+        ({"privacy.noise_multiplier": "2"}, (8.0,), None, "--set privacy.noise_multiplier"),
+        ({"privacy.steps": "0"}, (8.0,), None, "--set, privacy.steps"),
+        ({"privacy.colour": "blue"}, (8.0,), None, "--set privacy.colour"),
+        ({"privacy.steps": "2"}, (), None, "--set privacy.steps"),
         (
             {"privacy.statistics": "noised", "privacy.statistics_noise_multiplier": "0.1"},
             (0.5,),
             None,
-            "--epsilon 0.5: epsilon 0.5 at delta 0.001 cannot be reached by more noise; raise it, or plan fewer",
+            "--epsilon 0.5",
         ),
-        ({"privacy.statistics": "noised"}, (8.0,), None, "noised sums need a limit to what one patient adds"),
+        ({"privacy.statistics": "noised"}, (8.0,), None, "modality "),
     ],
 )
-def test_what_cannot_be_is_one_sentence(
+def test_terms_that_cannot_be_are_refused_by_option(
     federation: Federation,
     settings: dict[str, str],
     epsilons: tuple[float, ...],
     delta: float | None,
-    says: str,
+    where: str,
 ) -> None:
     with pytest.raises(InputError) as raised:
         settled(federation, settings, epsilons, delta)
-    assert says in str(raised.value)
+    assert raised.value.where.startswith(where)
     assert "\n" not in str(raised.value)
 
 

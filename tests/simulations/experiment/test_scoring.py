@@ -11,7 +11,6 @@ from common.tasks.response import ResponseTask
 from common.tasks.survival import SurvivalTask
 from common.tasks.toxicity import ToxicityTask
 from simulations.experiment.scoring import HeldOutTask, compare
-from simulations.results.schema import Arm
 
 RESPONSE = ResponseTask(name="response", label="response", classes=("no", "yes"))
 SURVIVAL = SurvivalTask(name="survival", time="t", event="e", unit="months", longest=100)
@@ -28,7 +27,7 @@ def yes(*probabilities: float) -> Prediction:
 
 
 def fold(
-    arms: dict[Arm, Sequence[Prediction]],
+    arms: dict[str, Sequence[Prediction]],
     truth: Sequence[int] = TRUTH,
     groups: Sequence[str] | None = None,
     unknown: Sequence[int] = (),
