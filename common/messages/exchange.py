@@ -202,7 +202,7 @@ class EvaluateReply(_Message):
 class _TrainingReply(_Message):
     """Base of the two forms in which a site's weights leave it after local training.
 
-    `patients` gives, per averaging group (`model.averaging_group`), the training patients behind the weights;
+    `patients` gives, per averaging group (`common.models.parameter_groups`), the training patients behind the weights;
     `metrics` are those of `EvaluateReply` for the incoming model, with `training_loss` (mean per patient).
     """
 
