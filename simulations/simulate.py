@@ -79,7 +79,7 @@ def simulate(cohort: CohortFolder, options: Options) -> Simulated:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Have torch compute with one thread: the steps are too small for more, and sites in parallel gain."""
+    """Let torch compute with one thread: steps are too small for more."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -89,7 +89,7 @@ def one_thread() -> Iterator[None]:
 
 
 def _missing(plan: Plan) -> list[str]:
-    """Sentence on the hospitals without a part in the run that failed; its journal goes with the working folder."""
+    """Sentence on the hospitals without a part in a failed run."""
     journals = [plan.work / "federated" / f"fold{fold}" for fold in plan.folds]
     dropped: list[Dropped] = []
     for record in read_journal([folder for folder in journals if (folder / JOURNAL).is_file()][-1]):
@@ -104,7 +104,7 @@ def _missing(plan: Plan) -> list[str]:
 
 
 def _write(experiment: Experiment, folds: list[FoldOutcome], out: Path) -> None:
-    """Write the federated arm's agreement, its last fold's weights and preprocessing, and every journal."""
+    """Write the federated arm's agreement, its last fold's weights, and every journal."""
     write_agreement(experiment.federation, experiment.plan.folder, out)
     save_result(out, folds[-1].federated.result)
     for kind in ("journal-fold*.jsonl", "journal-epsilon-*-fold*.jsonl"):

@@ -81,7 +81,7 @@ class CohortFolder:
         return load(self.folder / FILE_NAME)
 
     def table(self) -> "pd.DataFrame":
-        """Counts of every hospital, as in its data passport: patients, with each modality, with each outcome.
+        """Counts of every hospital, as in its data passport: patients, modalities, outcomes.
 
         Raises:
             InputError: if a hospital's tables are not valid.

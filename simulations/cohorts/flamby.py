@@ -1,4 +1,4 @@
-"""Two cohorts of FLamby with their published splits: test patients are fold 0, the others in no fold.
+"""Two cohorts of FLamby with their published splits: fold 0 holds the test patients.
 
 du Terrail et al., NeurIPS Datasets and Benchmarks 2022.
 """

@@ -1,4 +1,4 @@
-"""Site folders on one machine: write one, find them, make a twin of one, pool several into one."""
+"""Site folders on one machine: writing, listing, twins, and pooling several into one."""
 
 import re
 import shutil
@@ -82,7 +82,9 @@ def write_site(
 
 
 def twin(site: Path, folder: Path) -> Path:
-    """Make `folder` a site folder of the same patients, and return it: what a run writes there stays there.
+    """Make `folder` a site folder of the same patients, and return it.
+
+    A run writes into the twin and not into the hospital's folder.
 
     The tables are the site's own, read where they are. `policy` and `approved` are left out: a simulation asks no
     hospital for leave.
@@ -145,7 +147,7 @@ def site_file(folder: Path) -> SiteFile:
 
 
 def _own_table(folder: Path, site: SiteFile, table: str, place: int) -> pd.DataFrame:
-    """One table of one site under the federation's column names; CSV cells stay the text they are."""
+    """Table of one site under the federation's column names; CSV cells stay text."""
     path = folder / site.tables[table]
     if path.suffix == ".parquet":
         frame = pd.read_parquet(path)
@@ -168,7 +170,10 @@ def _own_table(folder: Path, site: SiteFile, table: str, place: int) -> pd.DataF
 
 
 def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """All rows; a column that is text at one site and numbers at another becomes numbers where it can."""
+    """Join the rows of all sites.
+
+    A column that is text at one site and numbers at another becomes numbers where it can.
+    """
     joined = pd.concat(frames)
     if len({str(dtype) for frame in frames for dtype in frame.dtypes}) == 1:
         return joined

@@ -1,4 +1,4 @@
-"""Which patients are held out when: as published in the site folders, or drawn here where nothing is."""
+"""Folds of held-out patients: as published in the site folders, or drawn here."""
 
 from collections.abc import Sequence
 from pathlib import Path

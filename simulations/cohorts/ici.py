@@ -90,7 +90,7 @@ def write_ici(data: Path, out: Path, seed: int) -> None:
 
 
 def _drop_filled_in(table: pd.DataFrame) -> None:
-    """Empty blood values that every patient of a cohort shares: they were filled in, not measured.
+    """Empty blood values that all patients of a cohort share: they were filled in, not measured.
 
     Two cohorts carry one albumin and one neutrophil ratio for all their patients. Units agree between cohorts
     (medians of albumin 3.8-4.1 g/dL, haemoglobin 11-12 g/dL, platelets 209-256), so nothing is converted.

@@ -1,4 +1,4 @@
-"""North Central Cancer Treatment Group lung cancer: 228 patients by enrolling institution, survival.
+"""North Central Cancer Treatment Group lung cancer: survival of 228 patients by institution.
 
 Loprinzi et al., J Clin Oncol 1994; the table that comes with lifelines.
 """

@@ -1,4 +1,4 @@
-"""All patients of a source, and how they become site folders and a federation file."""
+"""Patients of a source, written as site folders and a federation file."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
@@ -81,7 +81,7 @@ def write_patients(
 
 
 def refuse_occupied(out: Path) -> None:
-    """Raise InputError if the folder holds a federation or sites already: theirs and ours would mix."""
+    """Raise InputError if the folder already holds a federation or sites."""
     if (out / FILE_NAME).exists() or any(out.glob("*/site.toml")):
         raise StateError(str(out), "already holds site folders", "name an empty folder, or delete this one")
 

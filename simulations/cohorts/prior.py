@@ -21,7 +21,7 @@ MOST_REACTOME = 150
 
 
 def write_prior(out: Path, source: Path, symbols: Collection[str]) -> PriorGraph:
-    """Write `prior/` under `out` from a folder of public graphs; empty where there is no such folder.
+    """Write `prior/` under `out` from a folder of public graphs; empty without that folder.
 
     Args:
         out: the federation's folder.
@@ -43,7 +43,7 @@ def write_prior(out: Path, source: Path, symbols: Collection[str]) -> PriorGraph
 
 
 def save_prior(out: Path, edges: pd.DataFrame, pathways: pd.DataFrame, hierarchy: pd.DataFrame) -> PriorGraph:
-    """Write the three files of `prior/` that have rows and describe them for the federation file."""
+    """Write the files of `prior/` that have rows, and describe them for the federation file."""
     (out / PRIOR).mkdir(parents=True, exist_ok=True)
     described: dict[str, PublicFile] = {}
     for name, frame in (("edges", edges), ("pathways", pathways), ("hierarchy", hierarchy)):
@@ -54,7 +54,7 @@ def save_prior(out: Path, edges: pd.DataFrame, pathways: pd.DataFrame, hierarchy
 
 
 def _kept_pathways(members: pd.DataFrame, symbols: Collection[str]) -> pd.DataFrame:
-    """Columns `pathway,gene`: hallmarks, and the largest Reactome pathways that are still one unit."""
+    """Columns `pathway,gene` of hallmarks and of the largest coherent Reactome pathways."""
     members = members[members.collection.isin(["hallmark", "reactome"]) & members.gene.isin(symbols)]
     members = members.drop_duplicates(["collection", "pathway_id", "gene"])
     sizes = members.groupby(["collection", "pathway_id"]).size().rename("genes").reset_index()

@@ -1,4 +1,4 @@
-"""Registry of cohort sources: names that `simulate` can turn into a federation file and site folders."""
+"""Registry of cohort sources by name, which make a federation file and site folders."""
 
 import re
 from dataclasses import dataclass
@@ -65,7 +65,7 @@ class CohortSource:
     pattern: re.Pattern[str] | None = None
 
     def has(self, name: str) -> bool:
-        """Whether a cohort of this name comes from this source."""
+        """Return whether a cohort of this name comes from this source."""
         return name == self.name if self.pattern is None else self.pattern.fullmatch(name) is not None
 
 
@@ -102,7 +102,7 @@ def register_source(
 
 
 def sources() -> tuple[CohortSource, ...]:
-    """All cohort sources, in the order of their registration."""
+    """List all cohort sources, in the order of their registration."""
     return tuple(_SOURCES.values())
 
 

@@ -13,7 +13,7 @@ DATA_VARIABLE = "CONSILIUM_DATA"
 
 
 def default_data() -> Path | None:
-    """The folder of public data: $CONSILIUM_DATA, else the `shared/data` beside the repository, else None."""
+    """Folder of public data: $CONSILIUM_DATA, else `shared/data` beside the repository, or None."""
     if named := os.environ.get(DATA_VARIABLE):
         return Path(named)
     beside = Path(__file__).resolve().parents[2].parent / "shared" / "data"
@@ -21,12 +21,12 @@ def default_data() -> Path | None:
 
 
 def cohort_sources() -> tuple[CohortSource, ...]:
-    """All cohort sources, the built-in ones first."""
+    """List all cohort sources, the built-in ones first."""
     return sources()
 
 
 def is_known(cohort: str) -> bool:
-    """Whether this is a cohort's name; a folder of that name is called `./NAME`."""
+    """Return whether this is the name of a cohort; a folder of that name is called `./NAME`."""
     return any(source.has(cohort) for source in sources())
 
 

@@ -1,4 +1,4 @@
-"""Synthetic patients with a known truth: every modality, every task, gaps, shifts and absent modalities."""
+"""Synthetic patients with a known truth, in every modality and task, with gaps and shifts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ _STAGE_RISK = np.array([-0.8, 0.0, 0.8])
 
 @dataclass(frozen=True)
 class Truth:
-    """What the labels were drawn from.
+    """Risks and coefficients behind the labels.
 
     Attributes:
         risk: site -> [P] log hazard of its patients, in the order of outcomes; mean 0 over everyone.
@@ -134,7 +134,7 @@ def write_synthetic(
 def _tables(
     rng: np.random.Generator, index: pd.Index, clinical: Array, rna: Array, images: Array, proteins: int
 ) -> dict[str, pd.DataFrame]:
-    """Every modality of every patient, without gaps."""
+    """Tables of every modality and patient, without gaps."""
     patients, genes = rna.shape
     symbols = [f"G{number + 1}" for number in range(genes)]
     protein = 0.6 * rna[:, :proteins] + 0.8 * rng.normal(size=rna[:, :proteins].shape)

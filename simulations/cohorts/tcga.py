@@ -64,7 +64,7 @@ _SURVIVAL = SurvivalTask(
 
 @dataclass(frozen=True)
 class _Assay:
-    """One molecular or image table: where it lies under the data, and how its columns enter the model."""
+    """Molecular or image table: its path under the data, and the form of its columns."""
 
     file: str
     node: str
@@ -89,7 +89,7 @@ _ASSAYS = {
 
 
 def write_tcga(data: Path, out: Path, name: str) -> None:
-    """Write one cancer (`brca`: clients are its hospitals) or a set of them (`pan5`: `hospital_pan5`).
+    """Write one cancer (`brca`: clients are its hospitals) or a set (`pan5`: `hospital_pan5`).
 
     A set is made of every cancer whose patients have a hospital in the column of that name.
 
@@ -159,7 +159,7 @@ def _clinical_modality(patients: pd.DataFrame, many: bool) -> Modality:
 
 
 def _assay_table(data: Path, cancers: Sequence[str], assay: str, patients: pd.Index) -> pd.DataFrame | None:
-    """All cancers' patients with this assay; None where fewer than two columns are left.
+    """Table of this assay over all cancers; None with fewer than two columns.
 
     Of several cancers, RNA keeps genes measured in each that has RNA, and copy number and mutation, whose
     gene lists were chosen per cancer, genes measured in two or more: single-cancer genes would be missing
