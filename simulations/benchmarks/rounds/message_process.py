@@ -31,7 +31,7 @@ ASIDE = "aside"
 
 PARTS = {
     "agreement": (
-        "client.runtime.launcher.load",
+        "client.runtime.launcher.load_agreement",
         "client.rounds.assembly.load",
         "client.rounds.assembly.checked_model",
     ),
