@@ -30,7 +30,7 @@ from common.messages.exchange import (
     UpdateReply,
 )
 from common.messages.packing import Arrays
-from common.messages.validation import SUMS, TRAINING_LOSS, ValidationSums, comparable, pair_names
+from common.messages.validation import SUMS, TRAINING_LOSS, ValidationSums, pair_names
 from common.models.parameter_groups import AveragingWeights, ModelGroups, counted
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -272,8 +272,6 @@ def _metrics(
         return fitted, ()
     tasks = [score.name for score in family_of(expected.federation).scores(expected.federation)]
     require(set(metrics) == {*always, *SUMS, *pair_names(tasks)}, BlockReason.METRICS)
-    for task in tasks:
-        require(_is_whole(metrics[comparable(task)]), BlockReason.METRICS)
     sums, suppressed = _suppressed(ValidationSums.of(metrics, tasks), expected)
     return fitted | sums.named(), suppressed
 
@@ -291,6 +289,7 @@ def _suppressed(sums: ValidationSums, expected: Expected) -> tuple[ValidationSum
     for score in family_of(expected.federation).scores(expected.federation):
         counted = pairs[score.name]
         require(0 <= counted.concordant <= counted.comparable, BlockReason.METRICS)
+        require(_is_whole(counted.comparable), BlockReason.METRICS)
         if 0 < counted.comparable < score.fewest(least):
             pairs[score.name] = Pairs.none()
             suppressed.append(score.name)

@@ -15,7 +15,7 @@ class Pairs(NamedTuple):
     """Concordant pairs, a tie counting 1/2, and comparable pairs."""
 
     concordant: float
-    comparable: int
+    comparable: float
 
     @classmethod
     def none(cls) -> "Pairs":

@@ -56,6 +56,6 @@ class ValidationSums:
     @classmethod
     def of(cls, metrics: Mapping[str, float], tasks: Iterable[str]) -> Self:
         """Read the sums from a message's metrics, which must hold every name."""
-        pairs = {task: Pairs(metrics[concordant(task)], int(metrics[comparable(task)])) for task in tasks}
+        pairs = {task: Pairs(metrics[concordant(task)], metrics[comparable(task)]) for task in tasks}
         loss, squares, patients = (metrics[name] for name in SUMS)
         return cls(loss, squares, patients, pairs)

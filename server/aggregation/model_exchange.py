@@ -32,6 +32,7 @@ from server.aggregation.averaging import Average, Weights, WeightSpill
 from server.aggregation.contributions import Contributions
 from server.aggregation.replies import Collected, check_weights
 from server.aggregation.scores import (
+    SiteFigures,
     concordance,
     known_metrics,
     training_loss,
@@ -116,15 +117,16 @@ class ModelExchange:
         federation = self._run.federation
         tasks = federation.task_names
         sites = {reply.site: known_metrics(reply.metrics, tasks) for reply in collected.accepted}
+        figures = {site: SiteFigures.of(metrics, tasks) for site, metrics in sites.items()}
         shared = {site: weights.shared for site, weights in behind.items()}
         return RoundRecord(
             kind=self._kind,
             round=self._number,
             seconds=round(self._clock() - self._began, 3),
-            training_loss=training_loss(sites, shared),
-            validation_loss=validation_loss(sites),
-            validation_error=validation_error(sites),
-            scores=concordance(sites, tasks),
+            training_loss=training_loss(figures, shared),
+            validation_loss=validation_loss(figures),
+            validation_error=validation_error(figures),
+            scores=concordance(figures, tasks),
             sites={
                 site: SiteRecord(
                     patients=behind[site].to_numbers() if site in behind else {},
