@@ -34,7 +34,7 @@ class SiteSources:
     Attributes:
         folder: the site folder.
         agreement: the hospital's copy of the federation file, the public files beside it.
-        cache: folder of the on-disk cache (`client.data.cache`); None for none.
+        cache: folder of the on-disk cache (`client.families.cache`); None for none.
         device: where to train, in place of what `site.toml` names.
         sharing: processes that train beside one another on this machine, this one included.
     """
