@@ -46,3 +46,10 @@ class Prepared(Protocol):
     def double(self) -> Self:
         """Return the same in float64."""
         ...
+
+
+def moved(tensor: Tensor, device: torch.device) -> Tensor:
+    """Copy a tensor to a device; to a GPU from pinned memory, so that the program goes on."""
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)

@@ -237,12 +237,13 @@ def run(
 
 def _require_strategy(agreement: Path, draft: bool = False) -> None:
     """Make sure that the strategy of an agreement is registered; a draft may be unreadable yet."""
-    from common.agreement.federation import FILE_NAME, load
+    from common.agreement.agreement import FILE_NAME
+    from common.agreement.loading import load_agreement
     from common.errors import InputError
     from server.aggregation.registry import require_registered
 
     try:
-        federation = load(agreement / FILE_NAME)
+        federation = load_agreement(agreement / FILE_NAME)
     except InputError:
         if draft:  # `coordinator run` reads the file again, and says what to correct
             return

@@ -105,3 +105,40 @@ def test_no_file_outside_the_room_of_models_knows_the_parts_of_a_model(path: Pat
     assert not list(reached_parts(path))
     network = {"common.models.hierarchical", "common.models.branch"} & set(imported(path))
     assert not network or path.name == "pyg.py", "the same network in PyG, held against ours"
+
+
+OF_PATIENTS = (
+    *("common.patients", "common.tasks", "common.agreement.federation", "common.agreement.modalities"),
+    *("common.families.patients", "common.families.patient_loss", "client.data", "client.families.patients"),
+    *(
+        "common.models.federated",
+        "common.models.graphs",
+        "common.models.hierarchical",
+        "common.models.registry",
+    ),
+)
+"""Modules that know records as patients with modalities and tasks."""
+KNOW_PATIENTS = (
+    *("common/patients/", "common/tasks/", "common/models/", "common/families/patient", "client/data/"),
+    *(
+        "client/families/patients.py",
+        "client/families/noised_statistics.py",
+        "common/agreement/federation.py",
+    ),
+    "common/privacy/planning.py",
+)
+"""Files that may import them: the family of patients and what it is made of."""
+
+
+NEUTRAL = [
+    path
+    for path in SOURCES
+    if name(path).startswith(("common/", "client/", "server/", "simulations/engines/"))
+    and not name(path).startswith(KNOW_PATIENTS)
+]
+
+
+@pytest.mark.parametrize("path", NEUTRAL, ids=name)
+def test_only_the_family_of_patients_knows_that_records_are_patients(path: Path) -> None:
+    bound = tuple(f"{module}." for module in OF_PATIENTS)
+    assert not [module for module in imported(path) if f"{module}.".startswith(bound)]

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from client.data.cohort import Cohort, passport
 from client.data.packing import pack_site, unpack_site
+from client.families.noised_statistics import noised_statistics
 from client.families.reader import Reader
 from client.families.wording import listed, shown
-from client.privacy.noised_statistics import noised_statistics
 from client.privacy.randomness import SecretRandom
 from client.site_folder.site_file import SiteFile
 from common.agreement.federation import OUTCOMES, Federation

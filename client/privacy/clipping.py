@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from common.models.federated import PartialModule
+from common.models.shared import PartialModule
 
 ROUNDING = 1e-6
 """Share by which a clipped gradient is shorter than the limit, so that rounding never leaves it longer."""

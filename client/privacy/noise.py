@@ -9,7 +9,7 @@ from torch import Tensor
 
 from client.privacy.randomness import SecretRandom
 from common.agreement.settings import Privacy
-from common.patients.batch import moved
+from common.records import moved
 
 BLOCK = 1 << 16
 """Numbers of noise drawn at a time: few enough to stay in the processor's cache."""

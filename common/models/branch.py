@@ -8,11 +8,11 @@ from torch.nn.functional import dropout, relu
 
 from common.agreement.modalities import Modality
 from common.agreement.model_config import HierarchicalConfig
-from common.models.federated import PartialModule
 from common.models.graphs import IDENTITY, Membership, Topology, identity
 from common.models.layer_kinds import layer_between_nodes
 from common.models.layers import Pathways
-from common.patients.batch import moved
+from common.models.shared import PartialModule
+from common.records import moved
 from common.tasks.task import Task
 
 SQUEEZED = 2

@@ -4,9 +4,9 @@ Training, clipping, averaging and the egress gate know a model through this clas
 the meaning of a parameter from its name.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -92,19 +92,3 @@ class FederatedModel(SharedModel):
         values = {name: torch.zeros(1, count, dtype=weight.dtype) for name, count in nodes.items()}
         observed = {name: torch.ones(1, count, dtype=torch.bool) for name, count in nodes.items()}
         return PatientBatch(values, observed, {}, {}).to(weight.device)
-
-
-class PartialModule(nn.Module, ABC):
-    """Part of a model that is computed for some patients of a batch, such as those who have a modality.
-
-    Per-patient clipping asks which ones, to bring the gradients inside back to their patients.
-
-    Attributes:
-        dense: compute all patients and mask, for per-sample hooks that want every patient in every layer.
-    """
-
-    dense = False
-
-    @abstractmethod
-    def rows(self, *inputs: Any) -> Tensor | None:
-        """Return indices [R] of the patients that `forward` computes for these inputs; None for all."""

@@ -19,7 +19,8 @@ from common.models.contrastive import agreement_loss
 from common.models.federated import FederatedModel, Logits, TrainingOutputs
 from common.models.graphs import Prior
 from common.models.parameter_groups import ModelGroups, ParameterGroup
-from common.patients.batch import PatientBatch, moved
+from common.patients.batch import PatientBatch
+from common.records import moved
 from common.tasks.task import Task
 
 

@@ -1,8 +1,9 @@
 """The base class of all models that hospitals train together, whatever their records are."""
 
 from abc import ABC, abstractmethod
+from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from common.models.parameter_groups import ModelGroups, ParameterGroup
 from common.records import Records
@@ -27,3 +28,19 @@ class SharedModel(nn.Module, ABC):
     @abstractmethod
     def example(self) -> Records:
         """A made-up unit with everything, on the model's device and in its precision."""
+
+
+class PartialModule(nn.Module, ABC):
+    """Part of a model that is computed for some patients of a batch, such as those who have a modality.
+
+    Per-patient clipping asks which ones, to bring the gradients inside back to their patients.
+
+    Attributes:
+        dense: compute all patients and mask, for per-sample hooks that want every patient in every layer.
+    """
+
+    dense = False
+
+    @abstractmethod
+    def rows(self, *inputs: Any) -> Tensor | None:
+        """Return indices [R] of the patients that `forward` computes for these inputs; None for all."""

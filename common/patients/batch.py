@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from common.records import moved
+
 _PARTS = ("values", "observed", "labels", "labelled")
 
 
@@ -79,13 +81,6 @@ class PatientBatch:
         values = {name: tensor.double() for name, tensor in self.values.items()}
         labels = {name: tensor.double() for name, tensor in self.labels.items()}
         return PatientBatch(values, self.observed, labels, self.labelled)
-
-
-def moved(tensor: Tensor, device: torch.device) -> Tensor:
-    """Copy a tensor to a device; to a GPU from pinned memory, so that the program goes on."""
-    if device.type == "cuda" and tensor.device.type == "cpu":
-        return tensor.pin_memory().to(device, non_blocking=True)
-    return tensor.to(device)
 
 
 def concatenate(batches: Sequence[PatientBatch]) -> PatientBatch:

@@ -17,7 +17,8 @@ from common.agreement.modalities import Modality
 from common.evaluation.moments import mean_and_deviation
 from common.messages.packing import Arrays
 from common.messages.statistics import SiteStatistics
-from common.patients.batch import PatientBatch, moved
+from common.patients.batch import PatientBatch
+from common.records import moved
 from common.tasks.task import Task
 
 Array = NDArray[np.float64]

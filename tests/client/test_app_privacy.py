@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from flwr.app import ConfigRecord
 
+from client.families.noised_statistics import noised_statistics
 from client.ledger.ledger import Ledger
 from client.privacy.dp_sgd import train_privately
-from client.privacy.noised_statistics import noised_statistics
 from common.agreement.federation import save
 from common.agreement.settings import Privacy
 from common.errors import RefusalCode

@@ -6,7 +6,8 @@ from opacus import GradSampleModule
 from opacus.optimizers import DPOptimizer
 from torch import Tensor
 
-from common.models.federated import FederatedModel, PartialModule
+from common.models.federated import FederatedModel
+from common.models.shared import PartialModule
 
 warnings.filterwarnings("ignore", "Full backward hook is firing", UserWarning)
 

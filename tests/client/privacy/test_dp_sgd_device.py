@@ -20,8 +20,9 @@ from common.agreement.settings import Privacy
 from common.families.patient_loss import patient_loss
 from common.models.graphs import Prior
 from common.models.hierarchical import HierarchicalMultimodalGNN
-from common.patients.batch import PatientBatch, moved
+from common.patients.batch import PatientBatch
 from common.privacy.planning import with_privacy
+from common.records import moved
 from tests.client.cuts import with_cuts
 
 MakeBatch = Callable[..., PatientBatch]

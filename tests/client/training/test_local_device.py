@@ -21,7 +21,8 @@ from common.agreement.settings import Training
 from common.families.patient_loss import patient_loss
 from common.models.graphs import Prior
 from common.models.hierarchical import Encoding, HierarchicalMultimodalGNN
-from common.patients.batch import PatientBatch, moved
+from common.patients.batch import PatientBatch
+from common.records import moved
 from tests.client.cuts import with_cuts
 
 Make = Callable[..., Federation]

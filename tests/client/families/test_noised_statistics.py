@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import kstest
 
-from client.privacy.noised_statistics import contributions, noised_statistics, sensitivity
+from client.families.noised_statistics import contributions, noised_statistics, sensitivity
 from client.privacy.randomness import SecretRandom
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality, Plausible
