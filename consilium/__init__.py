@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from consilium.model import LoadedModel, load_model
     from consilium.privacy import audit, plan_privacy
     from consilium.result import Result
-    from consilium.simulation import cohort, simulate
+    from consilium.simulation import cohort, resume, simulate
     from server.runs.coordination import RunFailed
     from simulations.cohorts.cohort_folder import CohortFolder
     from simulations.experiment.options import Options
@@ -37,6 +37,7 @@ _HOMES = {
     "load_federation": "consilium.agreement",
     "load_model": "consilium.model",
     "plan_privacy": "consilium.privacy",
+    "resume": "consilium.simulation",
     "simulate": "consilium.simulation",
 }
 """Public name -> the module that defines it."""
@@ -58,6 +59,7 @@ __all__ = [
     "load_federation",
     "load_model",
     "plan_privacy",
+    "resume",
     "simulate",
 ]
 

@@ -4,11 +4,13 @@ import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Concatenate, ParamSpec, get_type_hints
+from typing import Concatenate, Literal, ParamSpec, get_type_hints
 
 from consilium.result import Result
 from simulations.cohorts.cohort_folder import CohortFolder, open_cohort
+from simulations.engines.names import Engine
 from simulations.experiment.options import Options, described
+from simulations.simulate import resume as run_again
 from simulations.simulate import simulate as run
 
 P = ParamSpec("P")
@@ -121,4 +123,40 @@ def simulate(cohort: CohortFolder | str | Path, options: Options) -> Result:
 def _simulated(cohort: CohortFolder, options: Options) -> Result:
     command = options.command or options.command_line(cohort.origin.cohort)
     done = run(cohort, replace(options, command=command))
+    return Result(done.result, done.evidence)
+
+
+def resume(
+    out: str | Path,
+    *,
+    rounds: int | None = None,
+    engine: Engine | None = None,
+    device: str | None = None,
+    progress: bool | Literal["auto"] = "auto",
+) -> Result:
+    """Go on with an interrupted simulation, or continue a finished one with more rounds.
+
+    An interrupted simulation ends with the same weights and figures as one that was not interrupted. More rounds go on
+    from the last weights of every run; the learning rate falls as half a cosine over the new number of rounds, so that
+    the result is a continuation and not that of so many rounds from the start.
+
+    Args:
+        out: the folder of the simulation.
+        rounds: number of rounds in all, more than the finished simulation had.
+        engine: another engine than before; all give the same weights.
+        device: another device than before.
+        progress: True, False, or "auto", which shows progress in a notebook or a terminal alone.
+
+    Returns:
+        The figures of every arm.
+
+    Raises:
+        InputError: if there is nothing to resume, tables or settings have changed, or a checkpoint is damaged.
+        RunFailed: if too few hospitals could train.
+
+    Example:
+        >>> consilium.resume("out")
+        >>> consilium.resume("out", rounds=60)
+    """
+    done = run_again(Path(out), rounds, engine, device, progress)
     return Result(done.result, done.evidence)

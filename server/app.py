@@ -15,6 +15,7 @@ from common.agreement.loading import load_agreement
 from common.errors import OptionError, StateError, invalid_content
 from server.home.places import ENROLLED, HOME_VARIABLE, Home
 from server.participants.enrolment import read_enrolled
+from server.runs.checkpoint import Checkpoint
 from server.runs.coordination import OnRound, coordinate
 
 _WHERE = "run configuration"
@@ -71,10 +72,10 @@ def run_folder(config: UserConfig, environ: Mapping[str, str]) -> Path:
     return out
 
 
-def server_app(on_round: OnRound | None = None) -> ServerApp:
+def server_app(on_round: OnRound | None = None, checkpoint: Checkpoint | None = None) -> ServerApp:
     """The ServerApp of a run on one machine, where every node is asked who it is.
 
-    `on_round` hears of each exchange as it ends.
+    `on_round` hears of each exchange as it ends; `checkpoint` keeps the run's state.
     """
     single = ServerApp()
 
@@ -83,7 +84,16 @@ def server_app(on_round: OnRound | None = None) -> ServerApp:
         config = RunConfig.of(context.run_config)
         federation = load_agreement(config.federation)
         folder = config.federation.parent
-        coordinate(grid, federation, folder, config.out, config.fold, config.seed, on_round)
+        coordinate(
+            grid,
+            federation,
+            folder,
+            config.out,
+            config.fold,
+            config.seed,
+            on_round,
+            checkpoint=checkpoint,
+        )
 
     return single
 

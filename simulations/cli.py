@@ -59,10 +59,23 @@ def simulate(
             min=2, help="Number of patients in a hospital, for the cohort synthetic only; without it, 60."
         ),
     ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OUT",
+            help="Go on with the interrupted simulation in this folder, or a finished one with more --rounds; beside "
+            "it, only --engine and --device may be given.",
+        ),
+    ] = None,
 ) -> None:
     """Train hospitals as a federation, alone and pooled, beside classical models, and compare them."""
-    from simulations.commands.simulate import simulate
+    from simulations.commands.simulate import resume_simulation, simulate
 
+    if resume is not None:
+        asked = (cohort, data, hospitals, patients)
+        if (code := resume_simulation(resume, asked != ("lung", None, None, None), options)) != 0:
+            raise typer.Exit(code)
+        return
     command = shlex.join(["consilium", *sys.argv[1:]])
     if (code := simulate(cohort, data, hospitals, patients, replace(options, command=command))) != 0:
         raise typer.Exit(code)

@@ -1,5 +1,6 @@
 """Simulation of a federation: from a cohort and options to figures, and files if asked for."""
 
+import shlex
 import shutil
 import tempfile
 import time
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -19,7 +21,9 @@ from server.records.result import save_result
 from server.runs.coordination import RunFailed
 from simulations.cohorts.cohort_folder import CohortFolder
 from simulations.engines.environment import unchanged_environment
+from simulations.engines.names import Engine
 from simulations.experiment.arms import write_agreement
+from simulations.experiment.checkpoint import begin, find, reopen
 from simulations.experiment.evidence import Evidence
 from simulations.experiment.experiment import Experiment, FoldOutcome, Plan
 from simulations.experiment.options import Options
@@ -52,28 +56,61 @@ def simulate(cohort: CohortFolder, options: Options) -> Simulated:
         InputError: for anything the person can mend; nothing is written then.
         RunFailed: if the federation could not be trained; nothing is written then.
     """
-    with (
-        unchanged_environment(),
-        one_thread(),
-        tempfile.TemporaryDirectory(prefix="consilium-") as temporary,
-        state_in(Path(temporary)),
-    ):
-        plan = make_plan(cohort, options, Path(temporary))
-        started = time.perf_counter()
-        try:
-            with display_for(options.progress)(plan.federation.training.rounds) as audience:
-                experiment = Experiment(plan, audience)
-                folds = experiment.run()
-                audience.stage("comparing the arms")
-                result = summarise_experiment(experiment, folds, time.perf_counter() - started)
-        except RunFailed as error:
-            raise RunFailed("\n".join([str(error), *_missing(plan)])) from None
-        seen = evidence(experiment, folds)
-        if options.out is not None:
-            page = render(result, seen)
-            _write(experiment, folds, options.out)
-            result.write(options.out / RESULT)
-            write_whole(options.out / REPORT, page.encode())
+    try:
+        with (
+            unchanged_environment(),
+            one_thread(),
+            tempfile.TemporaryDirectory(prefix="consilium-") as temporary,
+            state_in(Path(temporary)),
+        ):
+            return _simulated(cohort, options, Path(temporary))
+    except KeyboardInterrupt:
+        if options.out is None or find(options.out) is None:
+            raise
+        remedy = f"go on by `consilium simulate --resume {shlex.quote(str(options.out))}`"
+        raise KeyboardInterrupt(f"{remedy}; nothing else was written.") from None
+
+
+def resume(
+    out: Path,
+    rounds: int | None = None,
+    engine: Engine | None = None,
+    device: str | None = None,
+    progress: bool | Literal["auto"] = "auto",
+) -> Simulated:
+    """Go on with the experiment in `out`, or continue a finished one with more rounds.
+
+    Raises:
+        InputError: if there is no experiment, its cohort has changed, or the rounds are not more than it had.
+        RunFailed: as `simulate`.
+    """
+    changes = {"rounds": rounds, "engine": engine, "device": device}
+    given = {name: value for name, value in changes.items() if value is not None}
+    cohort, options = reopen(out, {**given, "progress": progress})
+    with cohort:
+        return simulate(cohort, options)
+
+
+def _simulated(cohort: CohortFolder, options: Options, work: Path) -> Simulated:
+    """Run the experiment in an empty folder, and write its files if an `out` is named."""
+    plan = make_plan(cohort, options, work)
+    description = None if options.out is None else begin(plan, cohort, options.out)
+    started = time.perf_counter()
+    try:
+        with display_for(options.progress)(plan.federation.training.rounds) as audience:
+            experiment = Experiment(plan, audience)
+            folds = experiment.run()
+            audience.stage("comparing the arms")
+            result = summarise_experiment(experiment, folds, time.perf_counter() - started)
+    except RunFailed as error:
+        raise RunFailed("\n".join([str(error), *_missing(plan)])) from None
+    seen = evidence(experiment, folds)
+    if options.out is not None and description is not None:
+        page = render(result, seen)
+        _write(experiment, folds, options.out)
+        result.write(options.out / RESULT)
+        write_whole(options.out / REPORT, page.encode())
+        description.model_copy(update={"finished": True}).write(options.out)
     return Simulated(result, seen)
 
 
@@ -90,7 +127,7 @@ def one_thread() -> Iterator[None]:
 
 def _missing(plan: Plan) -> list[str]:
     """Sentence on the hospitals without a part in a failed run."""
-    journals = [plan.work / "federated" / f"fold{fold}" for fold in plan.folds]
+    journals = [plan.run_folder("federated", fold) for fold in plan.folds]
     dropped: list[Dropped] = []
     for record in read_journal([folder for folder in journals if (folder / JOURNAL).is_file()][-1]):
         dropped += record.left_out if isinstance(record, RunRecord) else record.dropped
@@ -114,5 +151,5 @@ def _write(experiment: Experiment, folds: list[FoldOutcome], out: Path) -> None:
     names |= {target.folder: f"journal-{target.folder}" for target in experiment.targets}
     for arm, name in names.items():
         for fold in experiment.plan.folds:
-            written = experiment.plan.work / arm / f"fold{fold}" / JOURNAL
+            written = experiment.plan.run_folder(arm, fold) / JOURNAL
             shutil.copyfile(written, out / f"{name}-fold{fold}.jsonl")

@@ -18,7 +18,7 @@ which a test compares to the bit.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,8 @@ Array = NDArray[Any]
 class Strategy(Protocol):
     """Rule for the next weights of a run.
 
-    An object serves one run, and may keep state from round to round.
+    An object serves one run. A rule that keeps state from round to round is also `Remembering`, so that a run can be
+    resumed.
     """
 
     def next_weights(self, contributions: "Contributions") -> "Weights":
@@ -43,6 +44,19 @@ class Strategy(Protocol):
 
         Called once a round. The result must not depend on the order in which hospitals answered.
         """
+        ...
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """Strategy that keeps state from round to round, which a checkpoint of the run has to hold."""
+
+    def memory(self) -> dict[str, "Weights"]:
+        """The state: name -> parameter -> array, with the parameters of the weights."""
+        ...
+
+    def remember(self, memory: dict[str, "Weights"]) -> None:
+        """Take over the state of an object that served the run before."""
         ...
 
 
@@ -89,6 +103,14 @@ class _Adaptive(ABC):
             step = rate * self._first[name] / (np.sqrt(self._second[name]) + self.tau)
             stepped[name] = (sent[name] + step).astype(np.float32)
         return stepped
+
+    def memory(self) -> dict[str, "Weights"]:
+        """Both moments; none before the first round."""
+        return {"first": self._first, "second": self._second} if self._first else {}
+
+    def remember(self, memory: dict[str, "Weights"]) -> None:
+        """Take over both moments."""
+        self._first, self._second = memory.get("first", {}), memory.get("second", {})
 
     @abstractmethod
     def _moment(self, second: Array, change: Array) -> Array:

@@ -106,7 +106,15 @@ class Journal:
 
     def __init__(self, out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
+        self._out = out
+        _cut_unfinished_line(out / FILE_NAME)
         self._file = (out / FILE_NAME).open("a", encoding="utf-8")
+
+    def complete(self, record: RoundRecord | None) -> None:
+        """Append the record of a resumed run's last exchange, if the run ended before it was written."""
+        rounds = [written for written in read_journal(self._out) if isinstance(written, RoundRecord)]
+        if record is not None and (not rounds or rounds[-1] != record):
+            self.write(record)
 
     def write(self, record: RunRecord | RoundRecord) -> None:
         """Append one record; a run's record gets the time."""
@@ -124,6 +132,15 @@ class Journal:
     ) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _cut_unfinished_line(path: Path) -> None:
+    """Cut a last line that was still being written when its process ended."""
+    if not path.is_file():
+        return
+    with path.open("r+b") as file:
+        content = file.read()
+        file.truncate(content.rfind(b"\n") + 1)
 
 
 def read_journal(out: Path) -> list[RunRecord | RoundRecord]:

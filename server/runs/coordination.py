@@ -5,6 +5,7 @@ Flower's own `Strategy.start` can neither stop early nor tell what each round wa
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -14,18 +15,26 @@ from flwr.serverapp import Grid
 from common.agreement.agreement import Agreement
 from common.families.registry import family_of
 from common.messages.packing import Arrays
-from server.aggregation.model_exchange import EvaluateExchange, RunContext, TrainExchange, unpacked
+from server.aggregation.averaging import Weights
+from server.aggregation.model_exchange import (
+    EvaluateExchange,
+    RunContext,
+    TrainExchange,
+    packed,
+    unpacked,
+)
 from server.aggregation.registry import make_strategy
-from server.aggregation.strategies import Strategy
+from server.aggregation.strategies import Remembering, Strategy
 from server.participants.enrolment import Enrolled
 from server.participants.roster import Roster, name_nodes
 from server.records.journal import Journal, RoundRecord, RunRecord
 from server.records.progress import ProgressFile
 from server.records.result import Result, save_result
 from server.runs.assembly import assemble
+from server.runs.checkpoint import Checkpoint
 from server.runs.clock import Clock
 from server.runs.dispatch import exchange
-from server.runs.model_selection import Selection, TailMean
+from server.runs.state import RunState
 
 MISSES = 3
 """Rounds in a row without a quorum that end a run."""
@@ -48,6 +57,7 @@ def coordinate(
     on_round: OnRound | None = None,
     enrolled: Enrolled | None = None,
     clock: Clock = time,
+    checkpoint: Checkpoint | None = None,
 ) -> RunRecord:
     """Run a federation and write journal, weights and preprocessing.
 
@@ -61,15 +71,20 @@ def coordinate(
         on_round: called with each exchange's record, the closing evaluation included.
         enrolled: which node speaks for which site; without it every node is asked who it is.
         clock: measures the seconds waited for nodes and replies.
+        checkpoint: keeps the run's state after every exchange; a run that it holds a state of goes on from there.
 
     Returns:
         The run's closing record, `completed` or `partial`.
 
     Raises:
         RunFailed: if too few participants take part, or stop taking part.
-        InputError: if the sites' statistics cannot place a task's hazard intervals, or the strategy is not registered.
+        InputError: if the sites' statistics cannot place a task's hazard intervals, the strategy is not registered, or
+            the checkpoint is damaged or of another run.
     """
     strategy = make_strategy(federation.training)
+    state = None if checkpoint is None else checkpoint.read()
+    if state is not None:
+        state.resume(federation, fold, seed)
     run = RunRecord(
         status="started",
         federation=federation.name,
@@ -88,7 +103,11 @@ def coordinate(
         try:
             named = None if enrolled is None else name_nodes(federation, enrolled)
             progress = None if named is None else ProgressFile(out)
-            roster = assemble(grid, federation, fold, named, progress, clock)
+            if state is None:
+                roster = assemble(grid, federation, fold, named, progress, clock)
+            else:
+                journal.complete(state.record)
+                roster = state.roster
             withheld = {site: dict(reply.withheld) for site, reply in roster.statistics.items()}
             run = run.model_copy(
                 update={
@@ -104,20 +123,22 @@ def coordinate(
                     f"{len(roster.nodes)} of {len(federation.participants)} participants take part and "
                     f"{federation.quorum} are needed; the journal says why each other one does not."
                 )
-            preprocessing = _preprocessing(roster, federation)
-            context = RunContext(federation, roster, preprocessing, fold, seed, out)
-            family = family_of(federation)
-            model = family.model(federation, family.public(federation, folder), seed)
-            initial = ArrayRecord(model.state_dict())
-            kept, rounds, missed = _train(grid, context, strategy, initial, note, progress, clock)
-            save_result(out, Result(unpacked(kept.arrays), preprocessing))
+            if state is None:
+                weights = _initial(federation, folder, seed)
+                prepared = _preprocessing(roster, federation)
+                state = RunState.initial(federation, roster, prepared, weights, fold, seed)
+            run_context = RunContext(federation, roster, state.preprocessing, fold, seed, out)
+            loop = _Rounds(grid, run_context, strategy, state, note, progress, clock, checkpoint)
+            loop.train()
+            kept = state.kept
+            save_result(out, Result(unpacked(kept.arrays), state.preprocessing))
         except Exception:
             journal.write(run.model_copy(update={"status": "failed"}))
             raise
         run = run.model_copy(
             update={
-                "status": "partial" if missed else "completed",
-                "rounds": rounds,
+                "status": "partial" if state.missed else "completed",
+                "rounds": state.number,
                 "best_round": kept.round,
                 "best_loss": kept.loss,
             }
@@ -136,51 +157,97 @@ def _preprocessing(roster: Roster, federation: Agreement) -> Arrays:
     )
 
 
-def _train(
-    grid: Grid,
-    run: RunContext,
-    strategy: Strategy,
-    arrays: ArrayRecord,
-    note: Callable[[RoundRecord], None],
-    progress: ProgressFile | None,
-    clock: Clock,
-) -> tuple[Selection, int, bool]:
-    """Run all rounds and the closing evaluation.
+def _initial(federation: Agreement, folder: Path, seed: int) -> Weights:
+    """The weights that a run begins with."""
+    family = family_of(federation)
+    model = family.model(federation, family.public(federation, folder), seed)
+    return unpacked(ArrayRecord(model.state_dict()))
 
-    Returns the weights to keep, the rounds done, and whether any lacked a quorum.
-    """
-    federation = run.federation
-    training, deadline_s = federation.training, federation.rounds.deadline_s
-    kept, tail = Selection(arrays), TailMean(training.rounds)
-    trained, misses, missed = 0, 0, False
-    number = 0
 
-    def replies(kind: Literal["train", "evaluate"], requests: Iterable[Message]) -> Iterator[Message]:
-        if progress is None:
-            return exchange(grid, requests, deadline_s, None, clock)
-        progress.begin(kind, number, run.roster.sites)
-        return exchange(grid, requests, deadline_s, progress.heard, clock)
+@dataclass
+class _Rounds:
+    """The rounds of a run from a state to its end."""
 
-    for number in range(1, training.rounds + 1):
-        training_round = TrainExchange(run, number, arrays, clock.monotonic)
-        result = training_round.close(replies("train", training_round.requests), strategy)
-        note(result.record)
+    grid: Grid
+    run: RunContext
+    strategy: Strategy
+    state: RunState
+    note: Callable[[RoundRecord], None]
+    progress: ProgressFile | None
+    clock: Clock
+    checkpoint: Checkpoint | None
+
+    def train(self) -> None:
+        """All rounds that are left, and the closing evaluation."""
+        state, training = self.state, self.run.federation.training
+        if isinstance(self.strategy, Remembering):
+            self.strategy.remember(state.memory)
+        if state.steps == 0:
+            self._keep()
+        if state.finished:
+            return
+        while state.number < training.rounds and state.kept.waited < training.patience:
+            self._require_quorum()
+            self._round()
+        self._require_quorum()
+        self._close()
+
+    def _require_quorum(self) -> None:
+        if self.state.misses == MISSES:
+            raise RunFailed(f"{MISSES} rounds in a row had no quorum; the journal names who was missing.")
+
+    def _round(self) -> None:
+        """One round of training."""
+        state = self.state
+        number, sent = state.number + 1, packed(state.arrays)
+        exchange_ = TrainExchange(self.run, number, sent, self.clock.monotonic)
+        result = exchange_.close(self._replies("train", number, exchange_.requests), self.strategy)
+        state.number, record = number, result.record
         if result.arrays is None:
-            misses, missed = misses + 1, True
-            if misses == MISSES:
-                raise RunFailed(f"{MISSES} rounds in a row had no quorum; the journal names who was missing.")
-            continue
-        misses = 0
-        kept.offer(arrays, trained, result.record.validation_loss, result.record.validation_error)
-        arrays, trained = result.arrays, number
-        tail.add(arrays, number)
-        if kept.waited >= training.patience:
-            break
-    if federation.privacy is not None:
-        kept.offer(tail.mean() or arrays, trained, None, None)
-        return kept, number, missed
-    closing = EvaluateExchange(run, number + 1, arrays, clock.monotonic)
-    record = closing.close(replies("evaluate", closing.requests))
-    note(record)
-    kept.offer(arrays, trained, record.validation_loss if record.applied else None, record.validation_error)
-    return kept, number, missed or not record.applied
+            state.misses, state.missed = state.misses + 1, True
+        else:
+            state.misses = 0
+            state.kept.offer(sent, state.trained, record.validation_loss, record.validation_error)
+            state.arrays, state.trained = unpacked(result.arrays), number
+            state.tail.add(result.arrays, number)
+        self._done(record)
+
+    def _close(self) -> None:
+        """The evaluation of the last weights; under privacy, where no loss leaves a site, the mean of the tail."""
+        state = self.state
+        last = packed(state.arrays)
+        state.finished = True
+        if self.run.federation.privacy is not None:
+            state.kept.offer(state.tail.mean() or last, state.trained, None, None)
+            state.steps += 1
+            self._keep()
+            return
+        number = state.number + 1
+        closing = EvaluateExchange(self.run, number, last, self.clock.monotonic)
+        record = closing.close(self._replies("evaluate", state.number, closing.requests))
+        loss = record.validation_loss if record.applied else None
+        state.kept.offer(last, state.trained, loss, record.validation_error)
+        state.missed = state.missed or not record.applied
+        self._done(record)
+
+    def _done(self, record: RoundRecord) -> None:
+        """Keep the state after an exchange, then tell of it: the journal never knows of more than the checkpoint."""
+        self.state.steps += 1
+        self.state.record = record
+        self._keep()
+        self.note(record)
+
+    def _keep(self) -> None:
+        if isinstance(self.strategy, Remembering):
+            self.state.memory = self.strategy.memory()
+        if self.checkpoint is not None:
+            self.checkpoint.write(self.state)
+
+    def _replies(
+        self, kind: Literal["train", "evaluate"], number: int, requests: Iterable[Message]
+    ) -> Iterator[Message]:
+        deadline_s = self.run.federation.rounds.deadline_s
+        if self.progress is None:
+            return exchange(self.grid, requests, deadline_s, None, self.clock)
+        self.progress.begin(kind, number, self.run.roster.sites)
+        return exchange(self.grid, requests, deadline_s, self.progress.heard, self.clock)

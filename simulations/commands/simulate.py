@@ -1,6 +1,7 @@
 """Command `consilium simulate`: the call from Python, its answer printed, and an exit code."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from rich.console import Console
 
 import consilium
 from common.agreement.federation import FILE_NAME
+from common.errors import OptionError
 from server.records.result import WEIGHTS
 from simulations.engines.allocator import keep_freed_memory
 from simulations.experiment.options import Options
@@ -26,18 +28,46 @@ def simulate(
         InputError: for anything the person can mend; nothing is written then.
     """
     keep_freed_memory()
-    console = Console()
-    try:
+
+    def run() -> consilium.Result:
         with consilium.cohort(
             cohort, data=data, seed=options.seed or 0, hospitals=hospitals, patients=patients
         ) as opened:
-            result = consilium.simulate(opened, **vars(replace(options, progress=True)))
+            return consilium.simulate(opened, **vars(replace(options, progress=True)))
+
+    return _shown(run, options.out)
+
+
+def resume_simulation(out: Path, has_cohort: bool, options: Options) -> int:
+    """Go on with the simulation in a folder and print the answer; returns the exit code.
+
+    Raises:
+        InputError: for options that cannot change, or anything else the person can mend.
+    """
+    allowed = Options(rounds=options.rounds, engine=options.engine, device=options.device)
+    if has_cohort or options != allowed:
+        what = "goes on with the cohort and settings that it began with"
+        raise OptionError(f"--resume {out}", what, "leave all but --rounds, --engine and --device out")
+    keep_freed_memory()
+    return _shown(
+        lambda: consilium.resume(
+            out, rounds=options.rounds, engine=options.engine, device=options.device, progress=True
+        ),
+        out,
+    )
+
+
+def _shown(run: Callable[[], consilium.Result], out: Path | None) -> int:
+    """Print what a simulation comes to; the exit code."""
+    console = Console()
+    try:
+        result = run()
     except consilium.RunFailed as error:
         print(f"consilium: {error}", file=sys.stderr)
         return FAILED
     print_results(result.record, console)
-    if options.out is not None:
-        written = f"Written to {options.out}: {REPORT}, {RESULT}, {WEIGHTS}, {FILE_NAME}, journals"
+    if out is not None:
+        written = f"Written to {out}: {REPORT}, {RESULT}, {WEIGHTS}, {FILE_NAME}, journals"
         console.print(written, markup=False, highlight=False, soft_wrap=True)
     if result.is_complete:
         return 0

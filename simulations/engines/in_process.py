@@ -45,6 +45,7 @@ def run_federation(
     serialise: bool = False,
     workers: int | None = None,
     ray_address: str | None = None,
+    run_id: int | None = None,
 ) -> None:
     """Run a whole federation on this machine.
 
@@ -58,6 +59,7 @@ def run_federation(
             serialise in any case.
         workers: number of processes of the other engines; by default one per core, and never more than sites.
         ray_address: HOST:PORT of a Ray cluster that is running, whose cores count in place of `workers`.
+        run_id: of Flower's run, 1 or more; the same for a run that is resumed, and drawn when not given.
 
     Raises:
         InputError: if Ray is asked for and not installed, or no cluster answers.
@@ -68,7 +70,7 @@ def run_federation(
     app = load_client_app(client_app)
     if not nodes:
         raise ValueError("a federation needs at least one node")
-    run = new_run(run_config)
+    run = new_run(run_config, run_id)
     workers = min(workers or available_cores(), len(nodes))
     if engine == "ray":
         ray_engine.run_on_ray_workers(server_app, client_app, nodes, run, workers, ray_address)

@@ -107,7 +107,7 @@ class _Worker:
         forks.set_forkserver_preload(["consilium", self._client_app.partition(":")[0], *_USED_LATER])
         self._connection, theirs = forks.Pipe()
         # thread counts are read when libraries load
-        with environment(ONE_THREAD), _uninterrupted():
+        with environment(ONE_THREAD), uninterrupted():
             given = (theirs, self._client_app, self.sites, dict(os.environ))
             self._process = forks.Process(target=_work, args=given, name="consilium-site", daemon=True)
             self._process.start()
@@ -177,7 +177,7 @@ def _work(
 
 
 @contextmanager
-def _uninterrupted() -> Iterator[None]:
+def uninterrupted() -> Iterator[None]:
     """Let child processes ignore Ctrl-C, because this process ends them."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

@@ -6,17 +6,18 @@ differs: a hospital withholds nothing from itself, nor adds noise, nor loses pre
 counts even if it is small.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 
 import torch
 
 from client.rounds.assembly import close_sites
 from client.training.evaluation import logits
-from common.agreement.federation import FILE_NAME, Federation, save
+from common.agreement.federation import FILE_NAME, Federation, load, save
 from common.agreement.folder import copy_public_files
 from common.agreement.settings import Participant, Wire
 from common.errors import InputError
@@ -31,7 +32,8 @@ from server.runs.coordination import RunFailed
 from simulations.engines.in_process import run_federation
 from simulations.engines.names import Engine
 from simulations.engines.node import NodeConfig
-from simulations.engines.process_pool import available_cores
+from simulations.engines.process_pool import available_cores, uninterrupted
+from simulations.experiment.site_snapshots import SimulationCheckpoint
 
 CLIENT_APP = "client.app:app"
 
@@ -93,6 +95,7 @@ class Job:
     Attributes:
         device: device on which the sites train, instead of the device in their `site.toml`.
         sharing: number of processes that train jobs at the same time on this machine.
+        checkpoint: folder of the run's last state, from which it is resumed; None keeps none.
     """
 
     agreement: Path
@@ -102,6 +105,7 @@ class Job:
     out: Path
     device: str | None = None
     sharing: int = 1
+    checkpoint: Path | None = None
 
 
 def train(
@@ -128,10 +132,47 @@ def train(
         "fold": job.fold,
         "seed": job.seed,
     }
+    checkpoint = None if job.checkpoint is None else _checkpoint(job, job.checkpoint)
     try:
-        run_federation(server_app(on_round), CLIENT_APP, nodes, run_config, engine, ray_address=ray_address)
+        run_federation(
+            server_app(on_round, checkpoint),
+            CLIENT_APP,
+            nodes,
+            run_config,
+            engine,
+            ray_address=ray_address,
+            run_id=_run_id(job),
+        )
     finally:
         close_sites()  # another run has other folders
+
+
+def _run_id(job: Job) -> int:
+    """Flower's id of the run: the same again for a resumed run, whose sites keep their residuals under it."""
+    told = f"{load(job.agreement).digest} {job.fold} {job.seed}"
+    return int.from_bytes(hashlib.sha256(told.encode()).digest()[:7]) + 1
+
+
+def _checkpoint(job: Job, folder: Path) -> SimulationCheckpoint:
+    """The job's checkpoint, with the sites whose files the run depends on."""
+    federation = load(job.agreement)
+    depends = federation.privacy is not None or federation.wire.update != "float32"
+    return SimulationCheckpoint(folder, job.sites if depends else ())
+
+
+def is_trained(job: Job) -> bool:
+    """Whether the job's checkpoint is that of a finished run under the same agreement, and its files are there.
+
+    The ledgers of its sites are then as that run left them.
+
+    Raises:
+        InputError: if the checkpoint is damaged.
+    """
+    state = None if job.checkpoint is None else _checkpoint(job, job.checkpoint).read()
+    if state is None or not state.finished or state.digest != load(job.agreement).digest:
+        return False
+    *_, last = read_journal(job.out)
+    return isinstance(last, RunRecord) and last.status in ("completed", "partial")
 
 
 def read_trained(out: Path) -> Trained:
@@ -150,10 +191,18 @@ def train_side_by_side(jobs: Sequence[Job], processes: int, on_done: Callable[[J
         for job in jobs:
             on_done(job, _attempt(job))
         return
+    earlier = set(active_children())
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        futures = {pool.submit(_attempt, replace(job, sharing=processes)): job for job in jobs}
-        for future in as_completed(futures):
-            on_done(futures[future], future.result())
+        try:
+            with uninterrupted():
+                futures = {pool.submit(_attempt, replace(job, sharing=processes)): job for job in jobs}
+            for future in as_completed(futures):
+                on_done(futures[future], future.result())
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for child in set(active_children()) - earlier:
+                child.kill()
+            raise
 
 
 def _attempt(job: Job) -> bool:
@@ -163,7 +212,8 @@ def _attempt(job: Job) -> bool:
     """
     torch.set_num_threads(1)
     try:
-        train(job)
+        if not is_trained(job):
+            train(job)
     except (RunFailed, InputError):
         return False
     return True

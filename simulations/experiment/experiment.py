@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -23,6 +24,7 @@ from simulations.experiment.arms import (
     Job,
     Trained,
     agreement_of_one,
+    is_trained,
     read_trained,
     train,
     train_side_by_side,
@@ -58,6 +60,8 @@ class Plan:
         work: empty folder for twins of site folders, agreements and runs.
         options: options of the simulation.
         targets: private runs beside the federated arm.
+        runs: folder of the runs' journals, states and weights, from which they are resumed; without it they go with
+            `work`.
     """
 
     cohort: str
@@ -69,6 +73,11 @@ class Plan:
     work: Path
     options: Options = field(default_factory=Options)
     targets: tuple[Target, ...] = ()
+    runs: Path | None = None
+
+    def run_folder(self, arm: str, fold: int) -> Path:
+        """The folder of one run's journal and weights."""
+        return (self.runs or self.work) / arm / f"fold{fold}"
 
     @property
     def seed(self) -> int:
@@ -194,9 +203,9 @@ class Experiment:
     def _together(self, job: Job, index: int, label: str) -> Trained:
         """Train all hospitals together, and note those without a part."""
         plan = self.plan
-        train(
-            job, plan.engine, lambda record: self.audience.round(index + 1, record), plan.options.ray_address
-        )
+        if not is_trained(job):
+            told = partial(self.audience.round, index + 1)
+            train(job, plan.engine, told, plan.options.ray_address)
         trained = read_trained(job.out)
         if missing := sorted(set(self.hospitals.names) - set(trained.run.sites)):
             self.notes.append(f"Too few training patients to take part in {label}: {', '.join(missing)}.")
@@ -229,8 +238,16 @@ class Experiment:
         """Make a separate run, with new twins of its sites."""
         work = self.plan.work / arm
         twins = self._twins(sites, work / f"sites-fold{fold}")
-        out = work / f"fold{fold}"
-        return Job(agreement.path, tuple(twins), fold, self.plan.seed, out, self.plan.options.device)
+        out = self.plan.run_folder(arm, fold)
+        return Job(
+            agreement.path,
+            tuple(twins),
+            fold,
+            self.plan.seed,
+            out,
+            self.plan.options.device,
+            checkpoint=None if self.plan.runs is None else out / "state",
+        )
 
     def _alone_and_pooled(
         self, label: str, fold: int, test: PatientBatch

@@ -29,6 +29,7 @@ class Options:
         progress: what is shown of the rounds: True for lines or a live display, False for nothing, "auto" for a
             display in a notebook or a terminal alone.
         command: the command line for `result.json`; None for a call from Python.
+        resume: go on with the experiment in `out`, if there is one: the same one, or a finished one with more rounds.
 
     Raises:
         InputError: for a value out of bounds, an unknown engine, or options that exclude each other.
@@ -118,6 +119,7 @@ class Options:
     ] = None
     progress: bool | Literal["auto"] = "auto"
     command: str | None = None
+    resume: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what no simulation can be made of; a path may be given as text."""

@@ -28,7 +28,7 @@ MADE_FOLDS = 5
 LARGE_BYTES = 2_000_000
 
 
-RESULT, REPORT = "result.json", "report.html"
+RESULT, REPORT, CHECKPOINT = "result.json", "report.html", "checkpoint"
 
 
 def state_in(work: Path) -> AbstractContextManager[None]:
@@ -66,6 +66,7 @@ def make_plan(cohort: CohortFolder, options: Options, work: Path) -> Plan:
         work=work,
         options=options,
         targets=targets,
+        runs=None if options.out is None else options.out / CHECKPOINT,
     )
 
 
@@ -97,7 +98,7 @@ def _check_out(out: Path, cohort: Set[Path]) -> None:
             raise OptionError(f"--out {out}", f"its {name} is a folder", "remove it, or name another folder")
     if any(out.glob(f"*/{SITE_FILE}")):
         raise OptionError(f"--out {out}", "holds the site folders of a cohort", "name another folder")
-    if (out / FILE_NAME).exists() and not (out / RESULT).exists():
+    if (out / FILE_NAME).exists() and not ((out / RESULT).exists() or (out / CHECKPOINT).exists()):
         what = f"holds a {FILE_NAME} that no {RESULT} belongs to"
         raise OptionError(f"--out {out}", what, "name another folder")
 

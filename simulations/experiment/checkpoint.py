@@ -1,0 +1,205 @@
+"""Checkpoint of an experiment: what was asked for, and the folder with the state of every run.
+
+`OUT/checkpoint/experiment.json` describes the experiment; `OUT/checkpoint/ARM/foldN` holds a run's journal, its
+state and, once it is finished, its weights. Cohorts and settings are checked by their hashes before anything goes on.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from client.site_folder.site_file import SITE_FILE
+from common.agreement.federation import FILE_NAME, Federation
+from common.errors import IntegrityError, MissingFileError, OptionError, StateError
+from common.files import write_whole
+from simulations.cohorts.cohort_folder import CohortFolder, Origin, open_cohort
+from simulations.cohorts.folders import find_sites, site_file
+from simulations.experiment.experiment import Plan
+from simulations.experiment.options import Options
+from simulations.experiment.preparing import CHECKPOINT
+
+DESCRIPTION = "experiment.json"
+
+
+_NOT_KEPT = ("out", "progress", "resume")
+"""Options that a resumed experiment is given anew."""
+
+
+class OriginFile(BaseModel):
+    """`Origin` of the cohort."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cohort: str
+    data: str | None
+    seed: int
+    hospitals: int | None
+    patients: int | None
+
+
+class ExperimentFile(BaseModel):
+    """The description of an experiment.
+
+    Attributes:
+        package: version of the package that began it.
+        origin: of the cohort.
+        options: as they were asked for.
+        rounds: planned in all.
+        agreements: arm -> digest of its agreement, the rounds left out.
+        folds: that are held out in turn.
+        tables: SHA-256 over the cohort's files.
+        finished: whether all runs are over and the result is written.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1] = 1
+    package: str
+    origin: OriginFile
+    options: dict[str, Any]
+    rounds: int
+    agreements: dict[str, str]
+    folds: tuple[int, ...]
+    tables: str
+    finished: bool = False
+
+    def write(self, out: Path) -> None:
+        """Write the description, whole and durably."""
+        write_whole(out / CHECKPOINT / DESCRIPTION, self.model_dump_json(indent=2).encode())
+
+
+def describe(plan: Plan, cohort: CohortFolder) -> ExperimentFile:
+    """The description of an experiment that is about to begin or to go on."""
+    agreements = {"federated": _digest(plan.federation)}
+    agreements |= {target.folder: _digest(target.federation) for target in plan.targets}
+    options = {name: value for name, value in asdict(plan.options).items() if name not in _NOT_KEPT}
+    return ExperimentFile(
+        package=version("consilium"),
+        origin=OriginFile(**asdict(cohort.origin)),
+        options=options,
+        rounds=plan.federation.training.rounds,
+        agreements=agreements,
+        folds=plan.folds,
+        tables=_tables(cohort.folder),
+    )
+
+
+def begin(plan: Plan, cohort: CohortFolder, out: Path) -> ExperimentFile:
+    """Make `out` ready for an experiment, or for one that goes on there, and return its description.
+
+    Raises:
+        InputError: if an unfinished experiment is in the way, or the one to go on with is another.
+    """
+    now = describe(plan, cohort)
+    before = find(out)
+    if before is not None and plan.options.resume:
+        _check(before, now, out)
+    elif before is not None and not before.finished:
+        remedy = f"resume it by `consilium simulate --resume {out}`, or remove {out / CHECKPOINT}"
+        raise StateError(f"--out {out}", "holds an experiment that is not finished", remedy)
+    else:
+        shutil.rmtree(out / CHECKPOINT, ignore_errors=True)
+    now.write(out)
+    return now
+
+
+def find(out: Path) -> ExperimentFile | None:
+    """The description of the experiment in `out`; None if there is none.
+
+    Raises:
+        IntegrityError: if it is damaged.
+    """
+    path = out / CHECKPOINT / DESCRIPTION
+    try:
+        return ExperimentFile.model_validate_json(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except ValidationError:
+        raise IntegrityError(str(path), "is damaged", f"remove {out / CHECKPOINT} and begin again") from None
+
+
+def reopen(out: Path, changes: dict[str, Any]) -> tuple[CohortFolder, Options]:
+    """The cohort and options of the experiment in `out`, with options changed that do not change its weights.
+
+    Raises:
+        InputError: if there is no experiment, or its cohort cannot be opened.
+    """
+    file = find(out)
+    if file is None:
+        remedy = "name the folder that `consilium simulate --out` was given"
+        raise MissingFileError(str(out), "holds no experiment to resume", remedy)
+    kept = {name: tuple(value) if isinstance(value, list) else value for name, value in file.options.items()}
+    options = Options(**{**kept, **changes, "out": out, "resume": True})
+    origin = Origin(**file.origin.model_dump())
+    if Path(origin.cohort).is_absolute():
+        return open_cohort(Path(origin.cohort)), options
+    return (
+        open_cohort(
+            origin.cohort,
+            data=origin.data,
+            seed=origin.seed,
+            hospitals=origin.hospitals,
+            patients=origin.patients,
+        ),
+        options,
+    )
+
+
+def _check(before: ExperimentFile, now: ExperimentFile, out: Path) -> None:
+    """Refuse to go on with another experiment than the one that began."""
+    where = f"--resume {out}"
+    if before.options.get("engine") == "ray" and now.options.get("engine") == "ray":
+        what = "was begun on Ray, whose nodes have other names in another run"
+        raise OptionError(where, what, "add --engine serial or --engine processes: the weights are the same")
+    if before.package != now.package:
+        what = f"was begun with version {before.package}, and this is {now.package}"
+        raise StateError(where, what, f"install version {before.package}, or begin again in another folder")
+    if before.tables != now.tables:
+        what = "the cohort's files are not those that the experiment began with"
+        raise IntegrityError(where, what, "put them back, or begin again in another folder")
+    if now.rounds != before.rounds:
+        _check_rounds(before, now.rounds, where)
+    arms = [file.options["federated_only"] for file in (before, now)]
+    if (before.agreements, before.folds, arms[0]) != (now.agreements, now.folds, arms[1]):
+        what = "settings, seed, folds or arms are not those that the experiment began with"
+        raise StateError(where, what, "leave them out to resume, or begin again in another folder")
+
+
+def _check_rounds(before: ExperimentFile, rounds: int, where: str) -> None:
+    """Refuse other rounds than a finished experiment can be continued with."""
+    if before.options["epsilons"]:
+        what = "has noise that was chosen for its rounds and epsilon"
+        raise OptionError(where, what, "plan a new experiment with more rounds")
+    if not before.finished:
+        raise StateError(where, "is not finished", "resume it without --rounds first")
+    if rounds < before.rounds:
+        raise OptionError(where, f"had {before.rounds} rounds", "ask for more")
+
+
+def _digest(federation: Federation) -> str:
+    """The digest of an agreement, its number of rounds left out."""
+    training = federation.training.model_copy(update={"rounds": 1})
+    return federation.model_copy(update={"training": training}).digest
+
+
+def _tables(folder: Path) -> str:
+    """SHA-256 over the federation file and every site's files, with their names."""
+    total = hashlib.sha256()
+    for path in _files(folder):
+        total.update(f"{path.name} {path.parent.name}\n".encode())
+        with path.open("rb") as file:
+            total.update(hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    yield folder / FILE_NAME
+    for site in find_sites(folder):
+        yield site / SITE_FILE
+        yield from (site / table for _, table in sorted(site_file(site).tables.items()))

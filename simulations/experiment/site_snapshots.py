@@ -1,0 +1,63 @@
+"""Checkpoint of a simulated run, with what its simulated hospitals keep: ledgers and residuals.
+
+A real hospital keeps its ledger and residual across all that happens to a coordinator. A simulated one ends with
+its run, so that its files are copied when the run's state is kept, and put back with it: a round that was cut off has
+left no trace in a ledger, and is paid for once.
+"""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from client.ledger.ledger import LEDGER
+from client.site_folder.places import Home
+from common.files import write_whole
+from server.runs.checkpoint import CheckpointFolder
+from server.runs.state import RunState
+
+
+class SimulationCheckpoint(CheckpointFolder):
+    """A checkpoint in a folder, beside copies of the hospitals' ledgers and residuals.
+
+    Args:
+        folder: nothing else belongs into it.
+        sites: the twins of site folders that the run trains in; a state that is read changes them.
+    """
+
+    def __init__(self, folder: Path, sites: Sequence[Path]) -> None:
+        super().__init__(folder)
+        self._sites = sites
+
+    def write(self, state: RunState) -> None:
+        """Keep a state, and the hospitals' files as they are now."""
+        snapshot = self._snapshot(state)
+        shutil.rmtree(snapshot, ignore_errors=True)
+        for site in self._sites:
+            for file in _files(site):
+                if (site / file).is_file():
+                    write_whole(snapshot / site.name / file, (site / file).read_bytes(), 0o600)
+        super().write(state)
+        for other in self.folder.glob("sites-*"):
+            if other != snapshot:
+                shutil.rmtree(other)
+
+    def read(self) -> RunState | None:
+        """The state that was written last, the hospitals' files put back as they were then."""
+        state = super().read()
+        if state is not None:
+            for site in self._sites:
+                for file in _files(site):
+                    self._put_back(site, file, self._snapshot(state) / site.name / file)
+        return state
+
+    def _snapshot(self, state: RunState) -> Path:
+        return self.folder / f"sites-{state.steps}"
+
+    def _put_back(self, site: Path, file: Path, copy: Path) -> None:
+        if copy.is_file():
+            write_whole(site / file, copy.read_bytes(), 0o600)
+
+
+def _files(site: Path) -> tuple[Path, ...]:
+    """The files that a run under privacy or with an encoding changes, relative to the site folder."""
+    return LEDGER, Home(site).residual.relative_to(site)
