@@ -84,12 +84,11 @@ def _signature(function: Callable[..., Result], options: Callable[..., Options])
 def _documented() -> str:
     """The options as lines of a docstring."""
     lines = [f"        {name}: {option.help}" for name, option in described()]
-    lines.append(
-        '        progress: True, False, or "auto", which shows progress in a notebook or a terminal alone.'
-    )
-    lines.append(
-        "        command: the command for `result.json`; without it, the one that asks for the same."
-    )
+    lines += [
+        '        progress: True, False, or "auto", which shows progress in a notebook or a terminal alone.',
+        "        command: the command for `result.json`; without it, the one that asks for the same.",
+        "        resume: go on with the experiment in `out`, if there is one, or a finished one with more rounds.",
+    ]
     return "\n".join(lines) + "\n"
 
 

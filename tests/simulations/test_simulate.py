@@ -73,6 +73,7 @@ def test_the_files_of_a_run_belong_together(full_run: Any) -> None:
         "preprocessing.safetensors",
         FILE_NAME,
         "prior",
+        "checkpoint",
         "journal-fold0.jsonl",
     }
     federation = load(full_run.out / FILE_NAME)
