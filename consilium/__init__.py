@@ -1,4 +1,4 @@
-"""Federated learning across hospitals, called from Python; start with simulation.py, or command.py.
+"""Federated learning across hospitals, from Python; start with simulation.py, or command.py.
 
 Everything is imported when it is first used: `import consilium` loads no torch.
 """

@@ -34,7 +34,7 @@ class Comparison:
 
 
 def compare(this: Result, other: Result) -> Comparison:
-    """Compare two results; differences are paired fold by fold where both hold out the same patients."""
+    """Compare two results; folds that hold out the same patients are paired."""
     means = pd.concat({"this": arms_frame(this)["mean"], "other": arms_frame(other)["mean"]}, axis=1).dropna()
     means["difference"] = means["this"] - means["other"]
     reasons = tuple(_reasons(this, other))
@@ -48,7 +48,7 @@ def compare(this: Result, other: Result) -> Comparison:
 
 
 def _reasons(this: Result, other: Result) -> list[str]:
-    """Why the folds of two results cannot be told to hold out the same patients."""
+    """Reason why the folds of two results cannot be paired."""
     sizes = [{name: each.patients for name, each in result.hospitals.items()} for result in (this, other)]
     reasons = []
     if this.cohort != other.cohort or sizes[0] != sizes[1]:

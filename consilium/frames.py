@@ -8,7 +8,7 @@ from simulations.results.schema import ARM_NAMES, MetricSummary, Result
 
 
 def arms_frame(record: Result) -> pd.DataFrame:
-    """One row per task, arm and metric: mean and deviation over folds, 95% interval, federated minus arm."""
+    """One row per task, arm and metric, with interval and difference to federated."""
     rows = []
     for task, arms in record.tasks.items():
         for arm in record.arms(task):
@@ -63,7 +63,7 @@ def _by_fold(record: Result) -> Iterator[dict[str, object]]:
 
 
 def sites_frame(record: Result) -> pd.DataFrame:
-    """One row per task and hospital: the headline metric of its model, the federated and the pooled one."""
+    """One row per task and hospital, with the headline metric of three models."""
     rows = [
         {"task": task, "hospital": name, **scores.model_dump()}
         for task, sites in record.sites.items()

@@ -56,7 +56,7 @@ def audit(
     canaries: int = 200,
     seed: int = 0,
 ) -> Audit:
-    """Attack models that were trained with and without privacy on synthetic patients; takes minutes.
+    """Attack models trained with and without privacy on synthetic patients; takes minutes.
 
     Args:
         epsilons: what the private runs claim.

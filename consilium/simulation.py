@@ -72,7 +72,7 @@ def _with_options(
 
 
 def _signature(function: Callable[..., Result], options: Callable[..., Options]) -> inspect.Signature:
-    """The first parameter of a function, and the options as keywords without the command line's part of them."""
+    """Describe a call with the options of a simulation as keywords after its first parameter."""
     types = get_type_hints(options)
     first = next(iter(inspect.signature(function).parameters.values()))
     others = inspect.signature(options).parameters.values()
@@ -94,7 +94,7 @@ def _documented() -> str:
 
 @_with_options(Options)
 def simulate(cohort: CohortFolder | str | Path, options: Options) -> Result:
-    """Train hospitals as a federation, alone and pooled, beside classical models, and compare them.
+    """Train hospitals together, alone and pooled, beside classical models, and compare them.
 
     Nothing is written without `out`. Threads of torch and the environment are afterwards as they were.
 

@@ -73,7 +73,7 @@ def noised_statistics(
 
     Args:
         batch: the site's training patients, before preprocessing.
-        federation: gives every column that is summed two ends (`common.privacy.guarantee.check_agreement`).
+        federation: gives every column that is summed two ends (`common.patients.guarantee.check_agreement`).
         noise_multiplier: standard deviation of the noise over the most that one patient can change.
         secret: where the noise comes from.
     """

@@ -57,7 +57,7 @@ def train_privately(
     The learning rate falls with the round as half a cosine. Nothing else comes back: a loss would be another release.
 
     Args:
-        model: on the round's device, without dropout (`common.privacy.guarantee.check_agreement`).
+        model: on the round's device, without dropout (`common.patients.guarantee.check_agreement`).
         batch: all of the site's training patients, on the CPU.
         round_: agreement and device, on which everything is float32 or more: clipping must be exact.
         privacy: the terms at this site, the federation's or stricter ones.

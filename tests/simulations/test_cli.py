@@ -23,7 +23,7 @@ HEAVY = ("torch", "pandas", "numpy", "flwr", "pydantic", "matplotlib", "sklearn"
         (("cohort",), ("describe",)),
         (("cohort", "describe"), ("FOLDER", "--federation", "--json")),
         (("site",), ("ledger",)),
-        (("site", "ledger"), ("FOLDER", "--acknowledge", "NOTE", "--json")),
+        (("site", "ledger"), ("SITE", "--acknowledge", "NOTE", "--json")),
         (("privacy",), ("plan",)),
         (("bench",), ("train", "rounds", "scale", "wire")),
         (("privacy", "plan"), ("--patients", "--rounds", "--epsilon", "--delta", "--hospitals", "--out")),
