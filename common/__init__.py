@@ -1,1 +1,1 @@
-"""What hospitals and coordinator must agree on: federation file, batches, model, messages."""
+"""Federation file, models, tasks and messages, shared by hospitals and coordinator."""

@@ -7,7 +7,10 @@ from torch import Tensor
 
 
 class Records(Protocol):
-    """Records by unit of privacy: one patient, one pair, one compound, with all that belongs to it."""
+    """Records by unit of privacy, such as patient, pair or compound.
+
+    A unit's data belong to it alone.
+    """
 
     def __len__(self) -> int:
         """Number of units, never of rows."""
@@ -24,7 +27,7 @@ class Records(Protocol):
         ...
 
     def select(self, units: Tensor, /) -> Self:
-        """Return the units at these indices ([K] long) or under this mask ([U] bool), which are on the CPU."""
+        """Return the units at these indices ([K] long) or under this mask ([U] bool), on the CPU."""
         ...
 
     def to(self, device: torch.device, /) -> Self:
@@ -37,7 +40,7 @@ class Records(Protocol):
 
 
 class Prepared(Protocol):
-    """Preprocessing of a run: what turns a site's records into inputs of the model, and what its loss needs."""
+    """Preprocessing of a run: scaling of the model's inputs and constants of the loss."""
 
     def to(self, device: torch.device, /) -> Self:
         """Return the same on a device."""

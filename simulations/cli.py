@@ -68,7 +68,7 @@ def simulate(
         ),
     ] = None,
 ) -> None:
-    """Train hospitals as a federation, alone and pooled, beside classical models, and compare them."""
+    """Compare federated training with single hospitals, pooled data and classical models."""
     from simulations.commands.simulate import resume_simulation, simulate
 
     if resume is not None:

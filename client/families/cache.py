@@ -47,7 +47,10 @@ _SUFFIX = ".safetensors"
 
 @dataclass(frozen=True)
 class SiteData:
-    """Holding of a site, and the public knowledge of its agreement; a cohort from the cache has no subgroups."""
+    """A site's cohort and its agreement's public knowledge.
+
+    A cohort from the cache has no subgroups.
+    """
 
     public: Public
     holding: Holding

@@ -38,12 +38,12 @@ LEAST_VARIANCE = 0.01
 
 
 def sensitivity(federation: Federation) -> float:
-    """Return the Euclidean norm by which one patient can change the sum of `contributions` at most."""
+    """Return the largest Euclidean norm of one patient's change to the sum of `contributions`."""
     return math.sqrt(3 * _triples(federation))
 
 
 def contributions(batch: PatientBatch, federation: Federation) -> Tensor:
-    """Return every patient's part of the sums, [P, 3, G] float64, in the order of modalities and then tasks."""
+    """Return every patient's part of the sums, [P, 3, G] float64, modalities before tasks."""
     parts = [torch.zeros(len(batch), 3, 0, dtype=torch.float64)]
     for modality in federation.modalities:
         columns, low, high = _summed(modality)
@@ -100,7 +100,7 @@ def noised_statistics(
 
 
 def _summed(modality: Modality) -> tuple[NDArray[np.intp], Array, Array]:
-    """Return indices [C] of the columns that are summed, and their ends [C] after transform and clip."""
+    """Return indices [C] of summed columns and their ends [C] after transform and clip."""
     low, high = bounds(modality)
     chosen = (low < 0) | (high > 1)
     if modality.scale == "none":
@@ -120,7 +120,10 @@ def _triples(federation: Federation) -> int:
 
 
 def _scaled(values: Tensor, low: Array, high: Array) -> Tensor:
-    """Scale values [P, C] to [-1, 1] in float64; not-a-number becomes 0, since the limit must hold for it too."""
+    """Scale values [P, C] to [-1, 1] in float64, not-a-number to 0.
+
+    The limit must hold for not-a-number too.
+    """
     center, half = torch.from_numpy((low + high) / 2), torch.from_numpy((high - low) / 2)
     return ((values.double() - center) / half).clamp(-1, 1).nan_to_num(0.0)
 
@@ -131,7 +134,10 @@ def _mean_over(triples: Tensor) -> Tensor:
 
 
 def _unscaled(noised: Array, low: Array, high: Array, least: float) -> Array:
-    """Return sums [3, C] in the columns' units from noised sums of z [3, C or 1]; 0 where few are counted."""
+    """Return sums [3, C] in the columns' units from noised sums of z [3, C or 1].
+
+    Columns with a small count get 0.
+    """
     count, total, squares = noised
     sufficient = count >= max(least, 1.0)
     count = np.where(sufficient, count, 1.0)

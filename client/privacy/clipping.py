@@ -1,4 +1,6 @@
-"""Per-patient clipping by book-keeping: one backward pass, norms layer by layer, then weighted products.
+"""Per-patient gradient clipping by book-keeping.
+
+One backward pass gives norms layer by layer; weighted products follow.
 
 For patient i the gradient of a linear layer's weight is G_i = sum_t g_it a_it^T over the positions t (nodes, tokens),
 with the layer's input a and the gradient g of its output. With one position its norm is |g_i| |a_i|, and G_i is never
@@ -66,7 +68,7 @@ class PerPatient:
 
 
 class PatientGradients:
-    """Watch on a model's linear and normalisation layers that turns a loss per patient into clipped sums.
+    """Hooks on linear and normalisation layers that clip and sum gradients per patient.
 
     Args:
         model: parameters that are trained lie in `nn.Linear` and `nn.LayerNorm` alone, patients first
@@ -117,7 +119,7 @@ class PatientGradients:
             self._first_outputs.append(output)
 
     def per_patient(self, loss: Callable[[], Tensor], patients: int) -> dict[Tensor, PerPatient]:
-        """Return the gradients per patient of every parameter that `loss`, one value per patient [B], uses."""
+        """Return gradients per patient of every parameter in `loss` [B]."""
         self._gradients, self._first_outputs = {}, []
         try:
             total = loss().sum()
@@ -133,7 +135,7 @@ class PatientGradients:
             self._gradients, self._first_outputs = {}, []
 
     def clipped_sum(self, loss: Callable[[], Tensor], patients: int, clip_norm: float) -> list[Tensor]:
-        """Sum gradients over patients, clipped to `clip_norm` per patient, for every trained parameter.
+        """Sum per-patient gradients, clipped to `clip_norm`, for every trained parameter.
 
         A patient whose gradient is not finite adds nothing: a failure would tell of that patient.
 
@@ -185,7 +187,10 @@ def _added(uses: list[PerPatient], patients: int) -> PerPatient:
 
 
 def _joined(parts: Iterable[PerPatient]) -> list[tuple[PerPatient, list[Tensor]]]:
-    """Put formed gradients of the same patients side by side, with their parameters, for one product."""
+    """Concatenate formed gradients of the same patients, with their parameters.
+
+    A single product then takes them all.
+    """
     single, formed = [], defaultdict(list)
     for part in parts:
         if part.factor is None:
@@ -214,7 +219,7 @@ def _whole_norms(parts: Iterable[PerPatient], patients: int, device: torch.devic
 
 
 def _moments(output: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and 1 / standard deviation [R, ..., 1], kept by a normalisation for its backward pass."""
+    """Return mean and 1 / standard deviation [R, ..., 1] from a normalisation's forward pass."""
     kept: Any = output.grad_fn
     mean: Tensor = kept._saved_result1
     scale: Tensor = kept._saved_result2

@@ -1,4 +1,6 @@
-"""Patient-level differentially private training: Poisson samples, clipped per patient, noised (Abadi et al. 2016).
+"""Patient-level differentially private training (DP-SGD, Abadi et al. 2016).
+
+Every step draws a Poisson sample, clips the gradient of every patient and adds noise to the sum.
 
 One patient is one sample, whatever it consists of. The sampling rate, the expected batch size, the clip norm and the
 noise are constants of the agreement; nothing is derived from the cohort. Sampling and noise come from the operating
@@ -105,7 +107,9 @@ def take_private_steps(
     privacy: Privacy,
     loss: Callable[[R], Tensor],
 ) -> None:
-    """Take the steps of a round on Poisson samples of the batch, without asking the device for a number.
+    """Take a round's steps on Poisson samples of the batch.
+
+    No step waits for a number from the device.
 
     Args:
         model: its parameters with `requires_grad` are trained.
@@ -157,7 +161,10 @@ def noisy_step(
 
 
 def _proximal(parameters: list[Parameter], weight: float) -> Callable[["DPOptimizer"], None]:
-    """Return a hook that adds FedProx's pull to a noised gradient; no patient has a part in the pull."""
+    """Return a hook that adds FedProx's pull to a noised gradient.
+
+    The pull depends on no patient.
+    """
     anchor = [parameter.detach().clone() for parameter in parameters]
 
     def pull(optimiser: "DPOptimizer") -> None:

@@ -32,7 +32,10 @@ class NoisyOptimiser(DPOptimizerFastGradientClipping):  # type: ignore[misc]
         self._secret = secret
 
     def accumulate(self) -> None:
-        """Move `p.grad`, a part's clipped sum, to `p.summed_grad`, without the copy that Opacus makes."""
+        """Move `p.grad`, a clipped sum over part of a sample, to `p.summed_grad`.
+
+        Opacus would copy it.
+        """
         for parameter in self.params:
             parameter.summed_grad = (
                 parameter.grad if parameter.summed_grad is None else parameter.summed_grad + parameter.grad
@@ -40,7 +43,10 @@ class NoisyOptimiser(DPOptimizerFastGradientClipping):  # type: ignore[misc]
             parameter.grad = None  # or zero_grad would empty the sum too
 
     def add_noise(self) -> None:
-        """Set `p.grad` to the clipped sum plus noise of standard deviation noise_multiplier x clip_norm."""
+        """Set `p.grad` to the clipped sum plus normal noise.
+
+        The noise has standard deviation noise_multiplier x clip_norm.
+        """
         parameters = self.params
         sizes = [parameter.numel() for parameter in parameters]
         noisy = self._normal(sum(sizes)).mul_(self.noise_multiplier * self.max_grad_norm)

@@ -1,4 +1,6 @@
-"""Randomness that a coordinator cannot repeat: a ChaCha20 keystream with a key from the operating system.
+"""ChaCha20 random numbers with a key from the operating system.
+
+A coordinator cannot repeat them.
 
 A torch generator on the CPU keeps 32 bits of its seed: whoever knows the weights sent and received can try all of
 them and take the noise away. Here the key has 256 bits, is drawn anew for every use and is never stored.

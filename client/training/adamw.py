@@ -1,4 +1,6 @@
-"""AdamW (Loshchilov & Hutter 2019) by torch's arithmetic, without importing torch's compiler.
+"""AdamW (Loshchilov & Hutter 2019) without an import of torch's compiler.
+
+The arithmetic is torch's.
 
 The first optimiser that a process makes from a class of `torch.optim` imports `torch._dynamo`: 820 modules, about a
 second, and in a deployment every round is a new process. The function of the same name does not.
@@ -75,7 +77,10 @@ class AdamW:
 
 
 def _in_layout_of(parameter: Parameter, gradient: Tensor) -> Tensor:
-    """Lay a gradient out in memory as its parameter, since the fused step reads both in that order."""
+    """Return a gradient in the memory layout of its parameter.
+
+    The fused step reads both in that order.
+    """
     if gradient.stride() == parameter.stride():
         return gradient
     return torch.empty_like(parameter).copy_(gradient)

@@ -81,7 +81,9 @@ CPU = Device()
 def open_device(
     asked: str, where: str, precision: Precision = "float32", deterministic: bool = False, sharing: int = 1
 ) -> Device:
-    """Return the device, ready for this process; the first call for a GPU starts CUDA, which takes seconds.
+    """Return the device, ready for this process.
+
+    The first call for a GPU starts CUDA, which takes seconds.
 
     Args:
         asked: as in `site.toml`.

@@ -56,7 +56,9 @@ def encoded_update(
     wire: Wire,
     limit: float | None = None,
 ) -> Arrays:
-    """Encode the change of the request's weights with what is left of earlier rounds, and keep the rest on disk.
+    """Encode the change of weights plus the residual of earlier rounds.
+
+    The new residual, which the encoding lost, stays on disk.
 
     Args:
         path: of the residual.

@@ -13,7 +13,7 @@ from common.records import Records
 
 @torch.no_grad()
 def logits(model: SharedModel, records: Records, size: int = 256, device: Device = CPU) -> dict[str, Tensor]:
-    """Return named logits [U, outputs] of the model in evaluation mode, on the CPU as the records are.
+    """Return named logits [U, outputs] of the model in evaluation mode, on the CPU.
 
     They are computed for `size` units at once, fewer if the device has no room.
     """

@@ -118,6 +118,6 @@ def _divided(patients: Tensor, size: int) -> list[Tensor]:
 
 
 def _pull(model: torch.nn.Module, anchor: list[Tensor], weight: float) -> Tensor:
-    """Return weight / 2 times the squared distance to the round's weights (FedProx, Li et al. 2020)."""
+    """Return weight / 2 x squared distance to the round's weights (FedProx, Li et al. 2020)."""
     pairs = zip(model.parameters(), anchor, strict=True)
     return weight / 2 * torch.stack([(parameter - fixed).square().sum() for parameter, fixed in pairs]).sum()

@@ -1,4 +1,7 @@
-"""Number of threads for a training step: on small tensors, threads cost more by waiting than they save."""
+"""Number of threads for a training step.
+
+On small tensors, threads cost more by waiting than they save.
+"""
 
 import os
 

@@ -38,7 +38,7 @@ PATIENTS = "patients"
 
 
 class Agreement(Agreed):
-    """What every hospital and the coordinator agree on, whatever a record is.
+    """Agreement of hospitals and coordinator, whatever a record is.
 
     Attributes:
         kind: of record, which names the family (`common.agreement.kinds`).
@@ -107,7 +107,7 @@ class Agreement(Agreed):
 
     @property
     def task_names(self) -> tuple[str, ...]:
-        """Names of what the model is trained for, by which a hospital's policy permits it; none if it has no tasks."""
+        """Names of the tasks, by which a hospital's policy permits them; empty without tasks."""
         return ()
 
     @property
@@ -127,7 +127,9 @@ class Agreement(Agreed):
         return max(1, math.ceil(self.rounds.quorum * len(self.participants) - 1e-9))
 
     def changed(self, settings: dict[str, str]) -> Self:
-        """A copy with settings of model, training, statistics, rounds, wire or privacy replaced, or `minimum_patients`.
+        """Return a copy with settings replaced.
+
+        They may be of model, training, statistics, rounds, wire or privacy, or `minimum_patients`.
 
         Raises:
             InputError: for a key that is not there or a value that does not fit.
@@ -156,7 +158,7 @@ def unique(what: str, names: list[str]) -> None:
 
 
 def _texts(data: object, place: str = "") -> Iterator[tuple[str, str]]:
-    """(place, text) of every text in a federation file, and of every name that it gives to a table's entry."""
+    """Pairs (path, text) of all texts and keys in a federation file."""
     if isinstance(data, str):
         yield place, data
     elif isinstance(data, Agreed):

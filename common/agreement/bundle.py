@@ -1,4 +1,6 @@
-"""The bundle a coordinator submits to Flower: it names the installed package and carries no code.
+"""The bundle that a coordinator submits to Flower: two text files without code.
+
+It names the installed package.
 
 Flower sends a bundle to every hospital, which would run the code in it. This one has two text files, both of which
 follow from the package's version and the federation file alone: a hospital computes the hash of the only bundle it
@@ -25,7 +27,7 @@ _DESCRIPTOR, _README = "pyproject.toml", "README.md"
 
 
 def write_bundle(folder: Path, federation: Agreement) -> None:
-    """Write the Flower app project of a federation into a folder, which is made if it is not there.
+    """Write the Flower app project of a federation into a folder, made if missing.
 
     Raises:
         FileExistsError: if one of its files is there already.

@@ -1,4 +1,4 @@
-"""The federation file of patients: modalities, tasks, prior knowledge and the network's sizes."""
+"""Federation file of patients: modalities, tasks, prior knowledge and network sizes."""
 
 from pathlib import Path
 from typing import ClassVar, Literal, Self

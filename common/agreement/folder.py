@@ -1,4 +1,4 @@
-"""Copies of an agreement's folder: the federation file and the public files that the agreement names."""
+"""Copies of an agreement: the federation file and the public files in it."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from common.files import write_whole
 
 
 def copy_agreement(file: Path, target: Path) -> Agreement:
-    """Copy a federation file and its public files into a folder, durably, and read the agreement there.
+    """Copy a federation file and its public files durably, and read the copy.
 
     Raises:
         InputError: if the file cannot be read, or a public file is not the one agreed on.

@@ -14,7 +14,7 @@ from common.errors import InvalidContentError
 
 @dataclass(frozen=True)
 class Kind:
-    """Where the parts of a kind of record are.
+    """Import paths of the parts of a kind of record.
 
     Attributes:
         agreement: subclass of `common.agreement.agreement.Agreement`.

@@ -57,7 +57,10 @@ def load_agreement(path: Path) -> Agreement:
 
 
 def _plugins(data: dict[str, Any], where: str) -> tuple[Plugin, ...]:
-    """The plug-ins that a file names, read before the rest: only with them is it known what the rest may hold."""
+    """Return the plug-ins of a federation file, read before the rest.
+
+    They decide which kinds the rest may name.
+    """
     try:
         return _PLUGINS.validate_python(data.get("plugins", ()))
     except ValidationError as error:
@@ -68,7 +71,7 @@ _PLUGINS = TypeAdapter(tuple[Plugin, ...])
 
 
 def _require_named(agreement: Agreement, where: str) -> None:
-    """Refuse a file with a part from a plug-in that this process has imported for another reason."""
+    """Refuse a kind from a plug-in that is imported here but missing in the file."""
     named = {plugin.package for plugin in agreement.plugins}
     for part in (agreement, *_parts(agreement)):
         package = package_of(type(part).__module__)

@@ -1,4 +1,4 @@
-"""Modalities of the federation file: tables of features with their columns, units and ranges."""
+"""Modalities of the federation file: tables with columns, units and ranges."""
 
 from typing import Literal, Self
 
@@ -61,7 +61,7 @@ class Modality(Agreed):
 
     @property
     def nodes(self) -> tuple[str, ...]:
-        """Node names in model order: numeric columns, then `column=level` for each categorical level."""
+        """Node names in model order: numeric columns, then `column=level` of categories."""
         levels = (f"{column}={level}" for column, names in self.categories.items() for level in names)
         return (*self.columns, *levels)
 

@@ -139,7 +139,10 @@ def default_settings(kind: str) -> dict[str, Any]:
 
 
 def _of_its_kind(section: object) -> object:
-    """The section as the settings class that its `kind` names; what is no section stays for pydantic to refuse."""
+    """Return the section as the settings class of its `kind`.
+
+    Anything but a section is left for pydantic to refuse.
+    """
     if not isinstance(section, dict):
         return section
     kind = section.get("kind", DEFAULT)

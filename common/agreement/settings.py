@@ -49,7 +49,9 @@ class PriorGraph(Agreed):
 
 
 class Training(Agreed):
-    """How weights are fitted. Rates are per local step; `proximal_mu` is used by `fedprox` only.
+    """Settings of local training.
+
+    Rates are per local step; `proximal_mu` is used by `fedprox` only.
 
     Under `Privacy`, which has its own steps and rate, `patience`, `validation_fraction`, `local_epochs`, `batch_size`,
     `learning_rate` and `weight_decay` have no part.
@@ -74,18 +76,23 @@ class Training(Agreed):
     learn_task_weights: bool = True
 
     def decay(self, round_: int) -> float:
-        """By how much the local learning rate has fallen in a round, the first being 1: half a cosine."""
+        """Return the factor of the learning rate in a round, half a cosine from 1."""
         return 0.5 * (1 + math.cos(math.pi * (round_ - 1) / self.rounds))
 
 
 class Statistics(Agreed):
-    """Federated preprocessing: a statistic with fewer patients in a cell is withheld by the site."""
+    """Federated preprocessing.
+
+    A site withholds a statistic with fewer patients in a cell than the minimum.
+    """
 
     minimum_count: int = Field(default=5, ge=1)
 
 
 class Privacy(Agreed):
-    """Patient-level differential privacy: a hospital's releases are computed with these constants, or stricter ones.
+    """Constants of patient-level differential privacy.
+
+    A hospital computes its releases with these constants or stricter ones.
 
     Every step takes each patient with probability `sampling_rate`, clips the patient's gradient to `clip_norm`, adds
     normal noise of standard deviation noise_multiplier x clip_norm and divides by `expected_batch_size`. None of them
@@ -123,7 +130,7 @@ class Participant(Agreed):
 
 
 class Rounds(Agreed):
-    """When a round counts, and how long to wait.
+    """Quorum and time limits of a round.
 
     Attributes:
         quorum: the share of participants that must reply.

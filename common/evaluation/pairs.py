@@ -56,7 +56,10 @@ def concordance_pairs(time: Array, event: Mask, risk: Array, cells: int = CELLS_
 
 
 def on_either_side(time: Array, event: Mask) -> int:
-    """Count patients on the smaller side of the comparable pairs: outlived events, or patients who outlive an event."""
+    """Count patients on the smaller side of the comparable pairs.
+
+    The sides are outlived events, and patients who outlive an event.
+    """
     longest, longest_censored = time.max(initial=-np.inf), time[~event].max(initial=-np.inf)
     earlier = event & ((time < longest) | (time <= longest_censored))
     first = time[earlier].min(initial=np.inf)

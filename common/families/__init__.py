@@ -1,1 +1,1 @@
-"""Families of records: all that coordinator and hospitals ask of what is trained on; start with family.py."""
+"""Families of records: everything that depends on the kind of record; start with family.py."""

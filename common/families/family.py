@@ -106,7 +106,10 @@ class Family(Protocol[A, M, R, P, G]):
         ...
 
     def groups(self, agreement: A, parameters: Iterable[str], /) -> ModelGroups:
-        """Averaging groups of the model's parameters, by their names alone: neither graphs nor weights are needed."""
+        """Return averaging groups of the model's parameters.
+
+        They follow from the parameters' names; neither graphs nor weights are needed.
+        """
         ...
 
     def scores(self, agreement: A, /) -> tuple[Score, ...]:
@@ -122,7 +125,10 @@ class Family(Protocol[A, M, R, P, G]):
         ...
 
     def linear_loss(self, model: M, agreement: A, prepared: P, /) -> Callable[[R], Tensor] | None:
-        """A cheaper loss [B] for training the model's linear part alone, equal at its weights; None without one."""
+        """Return a cheaper loss [B] for training the linear part alone; None without one.
+
+        It equals the whole loss at the model's weights.
+        """
         ...
 
     def evaluate(
@@ -156,7 +162,10 @@ AnyFamily = Family[Agreement, SharedModel, Records, Prepared, Public]
 
 
 def sums_of(family: AnyFamily, agreement: Agreement) -> Shapes:
-    """Names and shapes of the sums that a site sends: none where preprocessing is declared in the file."""
+    """Return names and shapes of the sums that a site sends.
+
+    It sends none where the federation file declares preprocessing.
+    """
     privacy = agreement.privacy
     if privacy is not None and privacy.statistics == "declared":
         return {}

@@ -13,7 +13,10 @@ from common.patients.objective import multitask_loss
 def patient_loss(
     model: FederatedModel, batch: PatientBatch, federation: Federation, cuts: dict[str, Tensor]
 ) -> Tensor:
-    """Compute the training loss per patient [B]: tasks, and the disagreement of two views where there are two."""
+    """Compute the training loss per patient [B].
+
+    It is the tasks' loss, plus the disagreement of two views where there are two.
+    """
     outputs = model.training_outputs(batch)
     loss = multitask_loss(federation.tasks, outputs.logits, batch, cuts, model.task_weights)
     if outputs.disagreement is not None:

@@ -1,4 +1,4 @@
-"""The family whose records are patients: tables of features and outcomes, one row per patient."""
+"""The patients' family of records: tables with a row per patient."""
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -101,7 +101,10 @@ class Patients:
         prepared: Preprocessing,
         least: int,
     ) -> ValidationSums:
-        """Sum losses and pairs: one event among nine patients makes eight pairs, which all tell of that patient."""
+        """Sum losses and pairs over patients.
+
+        One event among nine patients makes eight pairs, which all depend on that patient.
+        """
         loss = multitask_loss(agreement.tasks, outputs, records, prepared.cuts, None)
         pairs = {
             task.name: task.pairs(

@@ -6,6 +6,9 @@ from common.families.family import AnyFamily
 
 
 def family_of(agreement: Agreement) -> AnyFamily:
-    """The family of the agreement's kind of record; it takes agreements and records of that kind alone."""
+    """Return the family of an agreement's kind of record.
+
+    It takes agreements and records of that kind alone.
+    """
     family: AnyFamily = part(kind_named(agreement.kind).family)
     return family

@@ -1,1 +1,1 @@
-"""Models that hospitals train, their layers and their parameters' groups; start with federated.py."""
+"""Models, their layers and their parameter groups; start with federated.py."""

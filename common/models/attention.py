@@ -6,7 +6,7 @@ from torch.nn.functional import dropout, gelu
 
 
 class Attention(nn.Module):
-    """Multi-head attention (Vaswani et al. 2017) from queries [B, Q, width] over keys [B, K, width].
+    """Multi-head attention (Vaswani et al. 2017): queries [B, Q, width], keys [B, K, width].
 
     `present` [B, K] bool marks the keys that exist; every patient must have one at least.
     """

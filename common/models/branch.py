@@ -1,4 +1,7 @@
-"""Branch of one modality: from node values over the node graph and the pathways to a token and additive scores."""
+"""Branch of a modality: node values to a token and additive scores.
+
+Between them lie the node graph and the pathways.
+"""
 
 from collections.abc import Sequence
 
@@ -20,7 +23,9 @@ SQUEEZED = 2
 
 
 class GraphStack(nn.Module):
-    """Layers between nodes, each with residual, ReLU and LayerNorm: [B, N, width] -> [B, N, width].
+    """Layers between nodes: [B, N, width] -> [B, N, width].
+
+    Every layer has a residual, a ReLU and a LayerNorm.
 
     Args:
         graph: N nodes.
@@ -42,12 +47,15 @@ class GraphStack(nn.Module):
 
 
 def _stack(graph: Topology, width: int, kinds: Sequence[str], heads: int) -> nn.Module:
-    """Return layers along the edges, or the identity where there are none, as between imaging features."""
+    """Return layers along the edges, or the identity without edges.
+
+    Imaging features, for example, have no edges.
+    """
     return nn.Identity() if graph.edgeless else GraphStack(graph, width, kinds, heads)
 
 
 class Branch(PartialModule):
-    """Branch of one modality: node values -> node graph -> pathways and their graph -> token [B, width].
+    """Branch of a modality: node values -> graph -> pathways -> token [B, width].
 
     A node enters as its value, whether it is observed, and its value times the node's fixed identity code. Beside
     the graph, linear maps of the values reach the token, and every task's logits as an additive score: a linear
@@ -92,7 +100,7 @@ class Branch(PartialModule):
         return None if self.dense else moved(here.nonzero().squeeze(1), values.device)
 
     def forward(self, values: Tensor, observed: Tensor, here: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Compute token [B, width] and additive scores by task [B, 1 or outputs] of values and observed [B, N].
+        """Compute token [B, width] and scores by task [B, 1 or outputs] from values [B, N].
 
         Both are 0 for the patients that are not `here` [B] bool; unless `dense`, nothing is computed for them. `here`
         is on the CPU: which rows there are is no question to ask a GPU, which would have to finish first.

@@ -22,7 +22,7 @@ Logits = dict[str, Tensor]
 
 
 class TrainingOutputs(NamedTuple):
-    """Logits by task, and how far two dropout views of a patient are apart [B] where the agreement asks."""
+    """Logits by task, and the distance [B] of two dropout views where the agreement asks."""
 
     logits: Logits
     disagreement: Tensor | None = None
@@ -71,7 +71,10 @@ class FederatedModel(SharedModel):
 
     @property
     def task_weights(self) -> Tensor | None:
-        """Learnt log variances [tasks] of the losses (`multitask_loss`); None where tasks count alike."""
+        """Return learnt log variances [tasks] of the losses; None where tasks count alike.
+
+        `multitask_loss` uses them.
+        """
         return self.log_variance
 
     def training_outputs(self, batch: PatientBatch) -> TrainingOutputs:
@@ -86,7 +89,10 @@ class FederatedModel(SharedModel):
         return None
 
     def example(self) -> PatientBatch:
-        """Make up a patient with every modality and no label, on the model's device and in its precision."""
+        """Make up a patient with every modality and no label.
+
+        The tensors have the model's device and precision.
+        """
         weight = next(self.parameters())
         nodes = {modality.name: len(modality.nodes) for modality in self.federation.modalities}
         values = {name: torch.zeros(1, count, dtype=weight.dtype) for name, count in nodes.items()}

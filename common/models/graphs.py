@@ -1,4 +1,4 @@
-"""Prior knowledge as graphs: one topology per modality, shared by every patient of a federation.
+"""Prior knowledge as graphs: a topology per modality, shared by all patients.
 
 Patients differ in node values only, so a batch is `[patients, nodes, features]` over one sparse structure.
 """
@@ -25,7 +25,9 @@ IDENTITY = 8
 
 @dataclass(frozen=True)
 class Topology:
-    """A directed graph over N nodes in CSR form: row = receiving node, every node with a self-loop.
+    """Directed graph over N nodes in CSR form, every node with a self-loop.
+
+    A row is a receiving node.
 
     Attributes:
         rows: [N + 1] int32 row pointers.
@@ -77,7 +79,10 @@ class Membership:
 
 @dataclass(frozen=True)
 class Prior:
-    """All shared structure of a federation, by modality; gene and protein modalities may have pathways."""
+    """Graphs and pathways of a federation, by modality.
+
+    Gene and protein modalities may have pathways.
+    """
 
     topology: dict[str, Topology]
     membership: dict[str, Membership]
@@ -85,7 +90,10 @@ class Prior:
 
 
 def topology(nodes: int, pairs: Iterable[tuple[int, int]]) -> Topology:
-    """Return the undirected graph with these edges, given in one or both directions, plus self-loops."""
+    """Return the undirected graph with these edges, plus self-loops.
+
+    An edge may be given in one or both directions.
+    """
     edges = {(i, j) for a, b in pairs for i, j in ((a, b), (b, a))} | {(i, i) for i in range(nodes)}
     receiver, sender = (torch.tensor(side) for side in zip(*sorted(edges), strict=True))
     degree = torch.bincount(receiver, minlength=nodes).float()
@@ -107,7 +115,7 @@ def topology(nodes: int, pairs: Iterable[tuple[int, int]]) -> Topology:
 
 
 def membership(names: Sequence[str], pairs: Iterable[tuple[str, str]]) -> Membership | None:
-    """Return pathway membership of the named nodes from (pathway, node) pairs; None if no pathway has a node."""
+    """Return pathway membership of nodes from (pathway, node) pairs; None if it is empty."""
     index = {name: number for number, name in enumerate(names)}
     members = sorted({(pathway, index[node]) for pathway, node in pairs if node in index})
     if not members:
@@ -122,7 +130,9 @@ def membership(names: Sequence[str], pairs: Iterable[tuple[str, str]]) -> Member
 
 
 def identity(names: Sequence[str]) -> Tensor:
-    """Return a fixed code of +1 and -1 per node name, [N, IDENTITY] float32, the same at every site.
+    """Return a fixed code of +1 and -1 per node name, [N, IDENTITY] float32.
+
+    It is the same at every site.
 
     Multiplied with a node's value it lets one shared linear layer treat genes differently (random projection,
     Achlioptas 2003) without a table of parameters per gene.

@@ -25,7 +25,10 @@ from common.tasks.task import Task
 
 
 def _start_neutral(heads: nn.ModuleDict, tasks: tuple[Task, ...]) -> None:
-    """Make heads say the same of everyone, so that private steps need not undo a random first answer."""
+    """Start heads with equal predictions for all patients.
+
+    Private steps then need not undo a random first answer.
+    """
     for task in tasks:
         head = heads[task.name]
         assert isinstance(head, nn.Linear)
@@ -34,14 +37,17 @@ def _start_neutral(heads: nn.ModuleDict, tasks: tuple[Task, ...]) -> None:
 
 
 class Encoding(NamedTuple):
-    """Inputs of the heads for B patients: `fused` [B, width], and the modalities' additive `scores` by task."""
+    """Inputs of the heads: `fused` [B, width] and the modalities' additive `scores` by task."""
 
     fused: Tensor
     scores: dict[str, Tensor]
 
 
 class HierarchicalMultimodalGNN(FederatedModel):
-    """Branches per modality, cross-attention from the patient over those present, fusion, one head per task."""
+    """Model of a branch per modality, cross-attention, fusion and a head per task.
+
+    The attention goes from the patient to the modalities that are present.
+    """
 
     def __init__(self, federation: Federation, prior: Prior) -> None:
         super().__init__(federation, prior)
@@ -83,7 +89,9 @@ class HierarchicalMultimodalGNN(FederatedModel):
 
     @classmethod
     def describe(cls, federation: Federation, parameters: Iterable[str]) -> ModelGroups:
-        """Return groups per modality, per modality and task for additive scores, and per task for heads.
+        """Return the parameter groups: of modalities, of additive scores and of heads.
+
+        Additive scores have a group per modality and task, heads a group per task.
 
         Linear are the additive scores and the biases of the heads.
         """
@@ -121,7 +129,7 @@ class HierarchicalMultimodalGNN(FederatedModel):
         return {name: head(fused) + encoding.scores[name] for name, head in self.heads.items()}
 
     def training_outputs(self, batch: PatientBatch) -> TrainingOutputs:
-        """Compute logits, and how far a patient's two dropout views are from their predictions (SimSiam)."""
+        """Compute logits and the distance of a patient's two dropout views (SimSiam)."""
         encoding = self.encode(batch)
         logits = self.predict(encoding)
         if self.predictor is None:
@@ -171,7 +179,7 @@ class HierarchicalMultimodalGNN(FederatedModel):
 
 
 def _group(parameter: str) -> ParameterGroup:
-    """Return the averaging group of a parameter of `HierarchicalMultimodalGNN`, by its dotted name."""
+    """Return the averaging group of a parameter by its dotted name."""
     part, *rest = parameter.split(".")
     if part == "branches":
         return _score_group(rest[0], rest[2]) if rest[1] == "scores" else _branch_group(rest[0])

@@ -1,4 +1,4 @@
-"""Registry of layers between the nodes of a graph, by the names that a federation file gives them."""
+"""Registry of layers between the nodes of a graph, by their names in a federation file."""
 
 from typing import Protocol
 

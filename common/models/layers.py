@@ -1,4 +1,4 @@
-"""GCN and GAT over a topology that all patients share, without a tensor of messages per edge.
+"""GCN and GAT over a shared topology, without a tensor of messages per edge.
 
 Both are sums over each node's senders of a weight times the sender's row, for every patient (and head) in one call of
 `embedding_bag`, which gathers and adds in one pass. So are their gradients; that of a GAT's scores is a sampled
@@ -20,7 +20,10 @@ SLOPE = 0.2
 
 
 class _Pattern(nn.Module):
-    """CSR pattern of a sparse matrix [M, N] with E entries, moved with the model and no part of its state."""
+    """CSR pattern of a sparse matrix [M, N] with E entries.
+
+    It moves with the model to a device and is no part of the model's state.
+    """
 
     rows: Tensor
     columns: Tensor
@@ -33,7 +36,10 @@ class _Pattern(nn.Module):
         self._repeated = (rows[:0], columns[:0])
 
     def sums(self, weight: Tensor, x: Tensor) -> Tensor:
-        """Apply K such matrices with entries `weight` [K, E] to x [K, N, F] -> [K, M, F], outside autograd."""
+        """Multiply K matrices with entries `weight` [K, E] by x [K, N, F] -> [K, M, F].
+
+        The product is outside autograd.
+        """
         copies, _, features = x.shape
         rows, columns = self._along_the_diagonal(copies)
         sums, *_ = torch.embedding_bag(
@@ -47,7 +53,9 @@ class _Pattern(nn.Module):
         return sums.view(copies, len(self.rows) - 1, features)
 
     def products(self, left: Tensor, right: Tensor, less: Tensor) -> Tensor:
-        """Compute per entry (i, j): dot(left[:, i], right[:, j]) - less, in place, [K, M, F], [K, N, F] -> [K, E].
+        """Compute dot(left[:, i], right[:, j]) - less per entry (i, j), in place.
+
+        Shapes: [K, M, F], [K, N, F] -> [K, E].
 
         Args:
             left: rows of receivers.
@@ -64,7 +72,10 @@ class _Pattern(nn.Module):
         return less
 
     def _along_the_diagonal(self, copies: int) -> tuple[Tensor, Tensor]:
-        """Return CSR of a block-diagonal matrix of copies of the pattern; fewer copies are its beginning."""
+        """Return the CSR form of a block-diagonal matrix of copies of the pattern.
+
+        Fewer copies are the beginning of the same arrays.
+        """
         receivers, edges = len(self.rows) - 1, len(self.columns)
         rows, columns = self._repeated
         if len(rows) <= copies * receivers or rows.device != self.rows.device:
@@ -76,7 +87,10 @@ class _Pattern(nn.Module):
 
 
 def _patterns(graph: Topology) -> tuple[_Pattern, _Pattern]:
-    """Return patterns of the edges by receiver and by sender, one object where every edge goes both ways."""
+    """Return patterns of the edges by receiver and by sender.
+
+    They are the same object where every edge goes both ways.
+    """
     pattern = _Pattern(graph.rows, graph.columns, graph.nodes)
     transposed = _Pattern(graph.transposed_rows, graph.transposed_columns, graph.nodes)
     same = torch.equal(pattern.rows, transposed.rows) and torch.equal(pattern.columns, transposed.columns)
@@ -152,7 +166,9 @@ class Pathways(nn.Module):
 
 
 class GAT(nn.Module):
-    """Graph attention (Velickovic et al. 2018), heads concatenated, [B, N, inputs] -> [B, N, outputs].
+    """Graph attention (Velickovic et al. 2018): [B, N, inputs] -> [B, N, outputs].
+
+    The heads' outputs are concatenated.
 
     a_ij = softmax over senders j of leaky_relu(s_j + t_i), where scores s and t are linear in the layer's input;
     x'_i = sum_j a_ij W x_j + b.
@@ -204,7 +220,9 @@ class _Edges(nn.Module):
 
 
 class _Attention(torch.autograd.Function):
-    """Softmax over senders and weighted sum of their values, without a tensor of normalised weights.
+    """Softmax over senders and weighted sum of their values.
+
+    No tensor of normalised weights is formed.
 
     scores [B, N, 2H], first the heads' s, then their t, value [B, N, H x D] -> [B, N, H x D].
 
@@ -260,7 +278,9 @@ def _by_head(x: Tensor, heads: int) -> Tensor:
 
 
 def _top(score: Tensor, sending: Tensor, receiving: Tensor, edges: _Edges) -> Tensor:
-    """Return the numbers [B x H, N] to subtract before exp: a receiver's largest score, or a safe bound on it.
+    """Return the numbers [B x H, N] to subtract before exp.
+
+    They are a receiver's largest score, or a safe bound on that score.
 
     leaky_relu is monotone and 1-Lipschitz, so leaky_relu(max_j sending_j + receiving_i) exceeds the true maximum by
     at most the range of `sending`; below 60 that costs no precision in float32, and it needs no pass over the edges.

@@ -59,7 +59,10 @@ class AveragingWeights:
         return self.by_group[ParameterGroup.SHARED]
 
     def without_few(self, least: int) -> Self:
-        """The same weights, 0 where fewer patients than `least` stand behind a group: their update stays at home."""
+        """Return the weights, with 0 for groups of fewer patients than `least`.
+
+        The update of such a group is not sent.
+        """
         kept = {group: weight if weight >= least else 0.0 for group, weight in self.by_group.items()}
         return type(self)(kept, self.counts)
 
@@ -127,6 +130,9 @@ class ModelGroups:
         return AveragingWeights({group: float(patients(group)) for group in self.groups}, Counted.PATIENTS)
 
     def hospitals_behind(self, absent: frozenset[str]) -> AveragingWeights:
-        """One hospital behind every group but those of the `absent` modalities: no patient is counted."""
+        """Return weight 1 for every group, but 0 for groups of the `absent` modalities.
+
+        It counts the hospital, and no patient.
+        """
         weights = {group: 0.0 if group.modality in absent else 1.0 for group in self.groups}
         return AveragingWeights(weights, Counted.HOSPITALS)

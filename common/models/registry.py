@@ -1,4 +1,4 @@
-"""Registry of the kinds of model that a federation file can name, and construction of the model that it names."""
+"""Registry of the kinds of model in federation files, and their construction."""
 
 from collections.abc import Iterable
 from inspect import signature
@@ -52,7 +52,10 @@ register_model(HierarchicalConfig, HierarchicalMultimodalGNN)
 
 
 def build_model(federation: Federation, folder: Path, seed: int) -> FederatedModel:
-    """Build the model of a federation file whose public files lie in `folder`, initialised from `seed`."""
+    """Build the model of a federation file, initialised from `seed`.
+
+    The file's public files lie in `folder`.
+    """
     return initial_model(federation, load_prior(federation, folder), seed)
 
 

@@ -1,4 +1,7 @@
-"""Settings of a federation of patients that privacy forbids, and made-up patients on whom a loss is tried."""
+"""Checks that a federation of patients can be trained privately.
+
+They refuse settings that differential privacy forbids, and try the loss on made-up patients.
+"""
 
 import numpy as np
 import torch

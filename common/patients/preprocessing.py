@@ -1,4 +1,6 @@
-"""Federated preprocessing: scaling, and what a task's loss needs, from sums; no row leaves a hospital.
+"""Federated preprocessing: scaling and the losses' constants, computed from sums.
+
+No row leaves a hospital.
 
 A site sends counts and sums. Their totals give exactly the mean and standard deviation of the pooled patients, and the
 moments from which a kind of task computes what its loss needs, such as hazard intervals.
@@ -30,7 +32,7 @@ LARGEST = 8.0
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Scaling that every site applies before the model sees a patient, and what the tasks' losses need.
+    """Scaling of the model's inputs, and constants of the tasks' losses.
 
     Attributes:
         center: modality -> [nodes] float32.
@@ -85,7 +87,10 @@ def moments_name(task: Task) -> str:
 
 
 def preparation(federation: Federation) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of preprocessing as arrays: `center:M`, `spread:M`, and `cuts:T` of prepared tasks."""
+    """Return names and shapes of preprocessing as arrays: `center:M`, `spread:M`, `cuts:T`.
+
+    Only tasks that prepare their loss have `cuts`.
+    """
     sizes = {f"{kind}:{m.name}": len(m.nodes) for kind in ("center", "spread") for m in federation.modalities}
     sizes |= {f"cuts:{task.name}": task.prepared_size for task in _prepared_tasks(federation)}
     return {name: (size,) for name, size in sizes.items()}
@@ -115,7 +120,9 @@ def unpack_preprocessing(arrays: Arrays) -> Preprocessing:
 
 
 def site_statistics(batch: PatientBatch, federation: Federation, least: int | None = None) -> SiteStatistics:
-    """Sum over one site's patients; sums over fewer than `least` (`statistics.minimum_count`) are withheld.
+    """Sum statistics over a site's patients.
+
+    Sums over fewer than `least` patients (`statistics.minimum_count`) are withheld.
 
     For a numeric node the cell is its observed patients, or those with the rarer value where there are only two (the
     sums would tell how many they are); of a category all levels are withheld if one of them, or its complement, has

@@ -1,1 +1,1 @@
-"""Code from outside that a federation file names, checked before it is imported; start with loading.py."""
+"""Plug-ins of a federation file, verified before they are imported; start with loading.py."""

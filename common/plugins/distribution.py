@@ -25,7 +25,7 @@ _OF_THE_INSTALLER = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.j
 
 
 def installed_plugins() -> Iterator[Plugin]:
-    """Every installed distribution that brings a plug-in, as a federation file names it, in order of name.
+    """Return the plug-ins of all installed distributions, sorted by name.
 
     Raises:
         InputError: as `described`.
@@ -77,7 +77,9 @@ def described(found: Distribution) -> Plugin:
 
 
 def files_hash(found: Distribution) -> str:
-    """SHA-256 over the sorted paths of a distribution's files, each followed by the SHA-256 of its content.
+    """Return the SHA-256 of a distribution's files.
+
+    It is taken over their sorted paths, every path followed by the SHA-256 of the file's content.
 
     Raises:
         InputError: as `described`.
@@ -90,7 +92,7 @@ def files_hash(found: Distribution) -> str:
 
 
 def files(found: Distribution) -> dict[str, Path]:
-    """Recorded path -> file of everything that counts: no bytecode cache, nothing that the installer wrote.
+    """Return a distribution's files by recorded path, without bytecode and installer's records.
 
     Raises:
         InputError: as `described`.

@@ -1,4 +1,6 @@
-"""Plug-ins of a federation file: each verified, and only then imported so that it can register its kinds.
+"""Verification and import of a federation file's plug-ins.
+
+A plug-in registers its kinds when it is imported, which happens only after it was verified.
 
 A plug-in is code from outside that a hospital installed for itself. It is used only if the federation file names it
 with the version and the hash of the files that are installed; the file's own hash, which a hospital approves, covers
@@ -38,7 +40,9 @@ def load_plugins(plugins: Iterable[Plugin]) -> None:
 
 
 def load_installed() -> None:
-    """Import every installed plug-in, for simulations: there is no federation file yet whose plug-ins to use.
+    """Import every installed plug-in, for simulations.
+
+    There is no federation file yet whose plug-ins to use.
 
     Raises:
         InputError: if one is not whole.
@@ -72,7 +76,7 @@ def _verified(plugin: Plugin) -> Distribution:
 
 
 def _described(found: Distribution) -> Plugin:
-    """As `described`; hashed once per process as long as no file changes."""
+    """Describe a plug-in, cached as long as no file of it changes."""
     state = tuple(
         (name, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
         for name, path in sorted(files(found).items())

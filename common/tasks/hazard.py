@@ -9,7 +9,9 @@ from torch.nn.functional import logsigmoid
 
 
 def hazard_loss(logits: Tensor, cuts: Tensor, time: Tensor, event: Tensor) -> Tensor:
-    """Return the negative log-likelihood of a discrete-time hazard (Gensheimer & Narasimhan 2019), per patient [B].
+    """Return the negative log-likelihood [B] of a discrete-time hazard.
+
+    Gensheimer & Narasimhan 2019.
 
     Args:
         logits: [B, K] logit of the hazard in each interval.

@@ -7,7 +7,10 @@ from numpy.typing import NDArray
 
 
 class LabelProblem(NamedTuple):
-    """Fault in a label column of the outcomes table: the federation's column, what is wrong, and the remedy."""
+    """Fault in a label column of the outcomes table, with its remedy.
+
+    The column is named as the federation file names it.
+    """
 
     column: str
     what: str

@@ -96,7 +96,10 @@ class SurvivalTask(Task):
         return labels[:, 1].bool()
 
     def made_up_labels(self, patients: int, rng: np.random.Generator, prepared: Tensor | None) -> Array:
-        """Return times up to the last hazard interval, or to the longest follow-up, and events of half the patients."""
+        """Return made-up times, and events of half the patients.
+
+        Times go up to the last hazard interval, or to the longest follow-up.
+        """
         import numpy as np
 
         latest = self.longest if prepared is None else float(prepared[-1])
@@ -156,7 +159,7 @@ class SurvivalTask(Task):
         return time.contiguous().log1p()[:, None], ((event > 0) & labelled.all(1))[:, None]
 
     def moment_ends(self) -> tuple[Array, Array]:
-        """Return ends of log(1 + time), no further than three typical deviations from the typical mean."""
+        """Return ends of log(1 + time), within three typical deviations of the typical mean."""
         import numpy as np
 
         low, high = 0.0, math.log1p(self.longest)
@@ -209,7 +212,7 @@ class SurvivalTask(Task):
         return concordance_pairs(time.numpy(), event.numpy() > 0, risk)
 
     def fewest_pairs(self, least: int) -> int:
-        """Return the pairs of `least` events with each other, of which no fewer than `least` are outlived."""
+        """Return the fewest pairs that leave no side with fewer than `least` patients."""
         return max(least, least * (least - 1) // 2)
 
     def scores(

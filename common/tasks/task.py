@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
 
 class OutcomeForm(StrEnum):
-    """Form of a task's labels and predictions: curves of the report and classical models are chosen by it."""
+    """Form of a task's labels and predictions.
+
+    The report chooses curves by it, and the baselines classical models.
+    """
 
     TIME_TO_EVENT = "time to event"
     """Labels are time and event, predictions a `SurvivalPrediction`."""
@@ -78,7 +81,10 @@ class Task(Agreed):
     @property
     @abstractmethod
     def classes_of(self) -> Mapping[str, tuple[str, ...]]:
-        """Classes of each label column that holds names; the label is a name's index. Other columns hold numbers."""
+        """Return the classes of every label column with names.
+
+        A label is a name's index; other columns hold numbers.
+        """
 
     @abstractmethod
     def check_labels(self, labels: Array) -> tuple[Array, list[LabelProblem]]:
@@ -86,7 +92,7 @@ class Task(Agreed):
 
     @abstractmethod
     def counts(self, labels: Tensor, labelled: Tensor) -> dict[str, int]:
-        """Return what the data passport counts beside labelled patients, such as events or patients of a class."""
+        """Return the passport's counts beside labelled patients, such as events or class sizes."""
 
     @abstractmethod
     def happened(self, labels: Tensor) -> Tensor:
@@ -143,7 +149,9 @@ class Task(Agreed):
 
     @abstractmethod
     def prepared_of(self, moments: Array) -> Tensor:
-        """Return what the loss needs, [prepared_size] float32, from counts, sums and sums of squares [3, M].
+        """Return constants of the loss [prepared_size] float32 from moments [3, M].
+
+        The moments are counts, sums and sums of squares.
 
         Raises:
             InputError: if the moments are of too few patients.
@@ -157,7 +165,7 @@ class Task(Agreed):
 
     @abstractmethod
     def pairs(self, logits: Tensor, labels: Tensor, labelled: Tensor, least: int) -> Pairs:
-        """Count comparable and concordant pairs; none if fewer than `least` patients are on a side of them."""
+        """Count comparable and concordant pairs; 0 with fewer than `least` patients on a side."""
 
     @abstractmethod
     def fewest_pairs(self, least: int) -> int:

@@ -82,7 +82,7 @@ class ToxicityTask(UnpreparedTask):
         return 0.0
 
     def loss(self, logits: Tensor, labels: Tensor, labelled: Tensor, prepared: Tensor | None) -> Tensor:
-        """Return the mean binary cross-entropy of each patient over the adverse events that are known."""
+        """Return binary cross-entropy per patient, averaged over the labelled adverse events."""
         from torch.nn.functional import binary_cross_entropy_with_logits
 
         cells = binary_cross_entropy_with_logits(logits, labels, reduction="none") * labelled
@@ -97,7 +97,7 @@ class ToxicityTask(UnpreparedTask):
         return LabelPrediction(np.asarray(logits.sigmoid().double()))
 
     def pairs(self, logits: Tensor, labels: Tensor, labelled: Tensor, least: int) -> Pairs:
-        """Count Mann-Whitney's pairs of the adverse events that `least` patients have and `least` have not."""
+        """Count Mann-Whitney pairs of adverse events with `least` patients on both sides."""
         from common.evaluation.pairs import Pairs, mann_whitney
 
         counted = []
@@ -115,7 +115,7 @@ class ToxicityTask(UnpreparedTask):
     def scores(
         self, prediction: Prediction, labels: Array, labelled: Mask, train_labels: Array, train_labelled: Mask
     ) -> dict[str, float]:
-        """Return `auroc` and `auprc`, means over the adverse events that some have and some have not."""
+        """Return `auroc` and `auprc`, averaged over adverse events with both outcomes."""
         from common.evaluation.classification import ranking_scores
 
         probability = self._fitting(prediction).probability

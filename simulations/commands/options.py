@@ -38,7 +38,10 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _typed(hint: Any) -> Any:
-    """The type of a field as the command line reads it: a sequence or a mapping is an option that is repeated."""
+    """Return a field's type for the command line.
+
+    A sequence or a mapping becomes an option that can be repeated.
+    """
     if get_origin(hint) is Sequence:
         return list[float] | None
     if get_origin(hint) is Mapping:

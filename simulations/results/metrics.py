@@ -4,7 +4,10 @@ from common.tasks.registry import metrics
 
 
 def metric_name(metric: str) -> str:
-    """Return a metric's title; of a kind of task that is not registered here, the name in the result."""
+    """Return a metric's title.
+
+    For a kind of task that is not registered here it is the name in the result.
+    """
     return metrics()[metric].title if metric in metrics() else metric
 
 
