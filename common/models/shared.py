@@ -31,7 +31,7 @@ class SharedModel(nn.Module, ABC):
 
 
 class PartialModule(nn.Module, ABC):
-    """Part of a model that is computed for some patients of a batch, such as those who have a modality.
+    """Part of a model for a subset of a batch, such as the patients with a modality.
 
     Per-patient clipping asks which ones, to bring the gradients inside back to their patients.
 

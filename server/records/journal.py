@@ -111,7 +111,7 @@ class Journal:
         self._file = (out / FILE_NAME).open("a", encoding="utf-8")
 
     def complete(self, record: RoundRecord | None) -> None:
-        """Append the record of a resumed run's last exchange, if the run ended before it was written."""
+        """Append a resumed run's last exchange, if the interrupted process did not."""
         rounds = [written for written in read_journal(self._out) if isinstance(written, RoundRecord)]
         if record is not None and (not rounds or rounds[-1] != record):
             self.write(record)

@@ -1,4 +1,6 @@
-"""Checkpoint of a run on disk: its state as JSON and safetensors, from which another process goes on.
+"""Checkpoint of a run on disk: its state as JSON and safetensors.
+
+Another process continues the run from there.
 
 The arrays are written first, under a new name, and the JSON that names them and their hash replaces the older one in
 one step: a reader sees one state or the next, never a mixture.
@@ -64,7 +66,10 @@ class _RosterFile(_File):
 
 
 class _StateFile(_File):
-    """The JSON of a checkpoint; `names` and `prepared` keep the order of arrays, which safetensors does not."""
+    """JSON part of a checkpoint.
+
+    `names` and `prepared` keep the order of arrays, which safetensors does not.
+    """
 
     version: Literal[1] = 1
     arrays: str = Field(pattern=r"^arrays-[0-9]+\.safetensors$")
@@ -135,7 +140,10 @@ def _damaged(folder: Path) -> IntegrityError:
 
 
 def _arrays(state: RunState) -> dict[str, NDArray[Any]]:
-    """All arrays of a state, each under its part's name; kept weights that are the last ones are not repeated."""
+    """Return all arrays of a state by part and name.
+
+    Kept weights that equal the last weights are not repeated.
+    """
     parts: dict[str, Mapping[str, NDArray[Any]]] = {
         "last": state.arrays,
         "kept": {} if _kept_is_last(state) else unpacked(state.kept.arrays),

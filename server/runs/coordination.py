@@ -213,7 +213,10 @@ class _Rounds:
         self._done(record)
 
     def _close(self) -> None:
-        """The evaluation of the last weights; under privacy, where no loss leaves a site, the mean of the tail."""
+        """Evaluate the last weights, or under privacy average the weights of the tail.
+
+        Under privacy no loss leaves a site.
+        """
         state = self.state
         last = packed(state.arrays)
         state.finished = True
@@ -231,7 +234,10 @@ class _Rounds:
         self._done(record)
 
     def _done(self, record: RoundRecord) -> None:
-        """Keep the state after an exchange, then tell of it: the journal never knows of more than the checkpoint."""
+        """Write the checkpoint of an exchange, then its record in the journal.
+
+        The journal never holds an exchange that the checkpoint lacks.
+        """
         self.state.steps += 1
         self.state.record = record
         self._keep()

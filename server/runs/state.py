@@ -70,7 +70,9 @@ class RunState:
         return cls(federation.digest, rounds, fold, seed, roster, preprocessing, weights, kept, tail)
 
     def resume(self, federation: Agreement, fold: int, seed: int) -> None:
-        """Make ready to go on under an agreement: the same, or of a finished run the same with more rounds.
+        """Prepare the state to continue, possibly with more rounds.
+
+        The agreement must be the same; only a finished run may get more rounds.
 
         More rounds continue from the last weights, with the strategy's memory and the weights kept so far; patience
         begins anew, and so does the mean over the second half, of the rounds from here that belong to it.

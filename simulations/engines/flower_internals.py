@@ -78,7 +78,10 @@ def build_bundle(files: Mapping[str, bytes]) -> bytes:
 
 
 def new_run(run_config: UserConfig, run_id: int | None = None) -> Run:
-    """Make a run with this id, or a fresh one, so that a site's records of other runs stay distinct."""
+    """Make a run with this id, or with a fresh id.
+
+    A site's records of different runs stay distinct.
+    """
     run = Run.create_empty(run_id=secrets.randbits(62) + 1 if run_id is None else run_id)
     run.primary_task_id = secrets.randbits(62) + 1
     run.federation_id = NOOP_FEDERATION_ID

@@ -148,7 +148,10 @@ def train(
 
 
 def _run_id(job: Job) -> int:
-    """Flower's id of the run: the same again for a resumed run, whose sites keep their residuals under it."""
+    """Return Flower's id of the run, the same for a resumed run.
+
+    Sites keep their residuals under this id.
+    """
     told = f"{load(job.agreement).digest} {job.fold} {job.seed}"
     return int.from_bytes(hashlib.sha256(told.encode()).digest()[:7]) + 1
 
@@ -161,7 +164,7 @@ def _checkpoint(job: Job, folder: Path) -> SimulationCheckpoint:
 
 
 def is_trained(job: Job) -> bool:
-    """Whether the job's checkpoint is that of a finished run under the same agreement, and its files are there.
+    """Return whether the job's run is finished under the same agreement, with all its files.
 
     The ledgers of its sites are then as that run left them.
 

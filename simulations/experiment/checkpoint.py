@@ -1,4 +1,4 @@
-"""Checkpoint of an experiment: what was asked for, and the folder with the state of every run.
+"""Checkpoint of an experiment: its description and the state of every run.
 
 `OUT/checkpoint/experiment.json` describes the experiment; `OUT/checkpoint/ARM/foldN` holds a run's journal, its
 state and, once it is finished, its weights. Cohorts and settings are checked by their hashes before anything goes on.
@@ -91,7 +91,7 @@ def describe(plan: Plan, cohort: CohortFolder) -> ExperimentFile:
 
 
 def begin(plan: Plan, cohort: CohortFolder, out: Path) -> ExperimentFile:
-    """Make `out` ready for an experiment, or for one that goes on there, and return its description.
+    """Prepare `out` for a new or resumed experiment, and return the description.
 
     Raises:
         InputError: if an unfinished experiment is in the way, or the one to go on with is another.
@@ -125,7 +125,9 @@ def find(out: Path) -> ExperimentFile | None:
 
 
 def reopen(out: Path, changes: dict[str, Any]) -> tuple[CohortFolder, Options]:
-    """The cohort and options of the experiment in `out`, with options changed that do not change its weights.
+    """Return cohort and options of the experiment in `out`.
+
+    Options that do not change its weights may be replaced.
 
     Raises:
         InputError: if there is no experiment, or its cohort cannot be opened.

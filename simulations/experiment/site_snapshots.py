@@ -1,4 +1,4 @@
-"""Checkpoint of a simulated run, with what its simulated hospitals keep: ledgers and residuals.
+"""Checkpoint of a simulated run with its hospitals' ledgers and residuals.
 
 A real hospital keeps its ledger and residual across all that happens to a coordinator. A simulated one ends with
 its run, so that its files are copied when the run's state is kept, and put back with it: a round that was cut off has
@@ -59,5 +59,8 @@ class SimulationCheckpoint(CheckpointFolder):
 
 
 def _files(site: Path) -> tuple[Path, ...]:
-    """The files that a run under privacy or with an encoding changes, relative to the site folder."""
+    """Return the files, relative to the site folder, that a run changes.
+
+    They change under privacy or with an encoding of updates.
+    """
     return LEDGER, Home(site).residual.relative_to(site)
