@@ -33,7 +33,7 @@ _EXPIRED = 10
 """OpenSSL's X509_V_ERR_CERT_HAS_EXPIRED."""
 
 
-_VARIABLES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
+PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Contact:
 
 def proxies(home: Home) -> Iterator[Finding]:
     """Check the proxy that Flower would take from the environment."""
-    variables = [name for name in _VARIABLES if os.environ.get(name)]
+    variables = [name for name in PROXY_VARIABLES if os.environ.get(name)]
     proxy = proxy_for(read_connection(home))
     if proxy is None:
         yield ok(

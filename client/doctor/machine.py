@@ -94,17 +94,17 @@ def disk(home: Home) -> Iterator[Finding]:
         yield ok("disk", message)
 
 
-def shared_memory(home: Home) -> Iterator[Finding]:
+def shared_memory(home: Home, folder: str = SHARED_MEMORY) -> Iterator[Finding]:
     """Check the memory that torch's processes share.
 
     A container has 64 MB unless asked for more.
     """
     code = FindingCode.SHARED_MEMORY_SHORT
-    if not os.path.isdir(SHARED_MEMORY):
-        yield warn("shared memory", code, f"there is no {SHARED_MEMORY}", "mount a tmpfs there")
+    if not os.path.isdir(folder):
+        yield warn("shared memory", code, f"there is no {folder}", "mount a tmpfs there")
         return
-    size = shutil.disk_usage(SHARED_MEMORY).total
-    message = f"{size / 2**20:.0f} MiB at {SHARED_MEMORY}"
+    size = shutil.disk_usage(folder).total
+    message = f"{size / 2**20:.0f} MiB at {folder}"
     if size < 60 * 2**20:
         yield warn("shared memory", code, message, "give the container --shm-size=256m")
     else:

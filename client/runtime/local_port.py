@@ -26,16 +26,16 @@ def is_free(port: int) -> bool:
     return True
 
 
-def choose_port() -> int:
-    """Choose the default port, or the first free one after it where that is taken.
+def choose_port(first: int = DEFAULT, count: int = TRIED) -> int:
+    """Choose the first free port of `count` from `first` on.
 
     Raises:
         MachineError: if none is free.
     """
-    for port in range(DEFAULT, DEFAULT + TRIED):
+    for port in range(first, first + count):
         if is_free(port):
             return port
-    what = f"is needed: {DEFAULT} to {DEFAULT + TRIED - 1} are all in use on this machine"
+    what = f"is needed: {first} to {first + count - 1} are all in use on this machine"
     raise MachineError("--port", what, f"give a free one from {LOWEST} to {HIGHEST}")
 
 

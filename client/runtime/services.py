@@ -2,9 +2,10 @@
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from threading import Event
 
 from client.runtime import loopback
 from client.runtime.local_port import require_free
@@ -99,8 +100,12 @@ def _task_launcher(home: Home) -> TaskLauncher:
     return TaskLauncher("flwr-clientapp", program, home.launcher, SYSTEM_PATH, "hospital")
 
 
-def start(home: Home) -> None:
+def start(home: Home, run: Callable[[Sequence[Service], Path, Path, Event], None] = supervise) -> None:
     """Run the services until SIGTERM or SIGINT.
+
+    Args:
+        home: the site folder.
+        run: supervisor of services, with a state file and a folder of logs, until an event is set.
 
     Raises:
         InputError: if the site is not ready, or runs already, or its local port is taken, or the device is not there
@@ -110,7 +115,7 @@ def start(home: Home) -> None:
     require_free(home)
     prepared = services(home)
     require_device(home.folder, inherited(home))
-    supervise(prepared, state_file(home), home.logs, stop_signals())
+    run(prepared, state_file(home), home.logs, stop_signals())
 
 
 def state_file(home: Home) -> Path:

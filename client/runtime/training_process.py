@@ -15,8 +15,13 @@ LONGEST_S = 120.0
 """For such a process to answer: a driver in trouble may take for ever."""
 
 
-def ask(folder: Path, environment: Mapping[str, str]) -> dict[str, Any]:
+def ask(folder: Path, environment: Mapping[str, str], longest_s: float = LONGEST_S) -> dict[str, Any]:
     """Ask a fresh process for its report on a site folder.
+
+    Args:
+        folder: the site folder.
+        environment: of the process.
+        longest_s: seconds after which it is ended.
 
     Raises:
         MachineError: if it cannot start, or does not end.
@@ -31,10 +36,10 @@ def ask(folder: Path, environment: Mapping[str, str]) -> dict[str, Any]:
     ]
     try:
         run = subprocess.run(
-            command, env={**environment}, capture_output=True, text=True, timeout=LONGEST_S, check=False
+            command, env={**environment}, capture_output=True, text=True, timeout=longest_s, check=False
         )
     except subprocess.TimeoutExpired:
-        what = f"the training process does not answer for {LONGEST_S:g} seconds"
+        what = f"the training process does not answer for {longest_s:g} seconds"
         raise MachineError(
             "python", what, "look at the load, and at the driver of a GPU if there is one"
         ) from None
@@ -53,14 +58,14 @@ def require_device(folder: Path, environment: Mapping[str, str]) -> None:
         InputError: if it is not, or if the process that trains cannot start.
     """
     if (objection := ask(folder, environment)["objection"]) is not None:
-        raise MachineError(**objection)
+        raise MachineError(objection["where"], objection["what"], objection["remedy"])
 
 
 def make_report(folder: Path) -> dict[str, Any]:
     """Report Python, torch, every GPU with a small product on it, and the site's device.
 
-    The device is `device`, or else `objection`: where, what and remedy of the error. Both are None where `site.toml`
-    cannot be read, which other checks report.
+    The device is `device`, or else `objection`: where, what, remedy and fault of the error. Both are None where
+    `site.toml` cannot be read, which other checks report.
     """
     report: dict[str, Any] = {
         "python": platform.python_version(),
@@ -94,7 +99,12 @@ def _chosen(folder: Path) -> dict[str, Any]:
         asked = parse_site_file(folder).device
         return {"device": str(find_device(asked, f"{folder / SITE_FILE}, device")), "objection": None}
     except DeviceError as error:
-        objection = {"where": error.where, "what": error.what, "remedy": error.remedy}
+        objection = {
+            "where": error.where,
+            "what": error.what,
+            "remedy": error.remedy,
+            "fault": error.fault,
+        }
         return {"device": None, "objection": objection}
     except InputError:
         return {"device": None, "objection": None}

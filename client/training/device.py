@@ -9,12 +9,13 @@ import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import lru_cache
 
 import torch
 
 from client.site_folder.site_file import ASKED, Precision
-from common.errors import InputError
+from common.errors import MachineError
 
 log = logging.getLogger("consilium.device")
 
@@ -29,8 +30,29 @@ _PROCESSOR = torch.device("cpu")
 _CUBLAS = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
 
 
-class DeviceError(InputError):
-    """A device that is not there, or does not compute."""
+class DeviceFault(StrEnum):
+    """Reasons for which a device cannot be used."""
+
+    NOT_A_DEVICE = "not-a-device"
+    TORCH_WITHOUT_CUDA = "torch-without-cuda"
+    NO_GPU = "no-gpu"
+    NO_SUCH_GPU = "no-such-gpu"
+    DOES_NOT_COMPUTE = "does-not-compute"
+
+
+class DeviceError(MachineError):
+    """A device that is not there, or does not compute.
+
+    Args:
+        where: the key in a file or the option that asks for it.
+        fault: the reason, for programs.
+        what: the reason, in words.
+        remedy: what to do next.
+    """
+
+    def __init__(self, where: str, fault: DeviceFault, what: str, remedy: str) -> None:
+        super().__init__(where, what, remedy)
+        self.fault = fault
 
 
 @dataclass(frozen=True)
@@ -111,7 +133,7 @@ def find_device(asked: str, where: str) -> torch.device:
         DeviceError: if it is not one, is not there, or does not compute.
     """
     if not re.fullmatch(ASKED, asked):
-        raise DeviceError(where, "is not a device", "use auto, cpu, cuda or cuda:N")
+        raise DeviceError(where, DeviceFault.NOT_A_DEVICE, "is not a device", "use auto, cpu, cuda or cuda:N")
     if asked == "cpu":
         return _PROCESSOR
     count, index = torch.cuda.device_count(), int(asked.partition(":")[2] or 0)
@@ -120,26 +142,30 @@ def find_device(asked: str, where: str) -> torch.device:
     instead = 'or ask for "auto" or "cpu"'
     if count == 0 and torch.version.cuda is None:
         what = f"asks for {asked}, and this torch is built without CUDA"
-        raise DeviceError(where, what, f"install torch for CUDA, {instead}")
+        raise DeviceError(where, DeviceFault.TORCH_WITHOUT_CUDA, what, f"install torch for CUDA, {instead}")
     if count == 0:
         what = f"asks for {asked}, and torch finds no CUDA device here"
         remedy = "look at the driver, at CUDA_VISIBLE_DEVICES, and at whether the container is given the GPU"
-        raise DeviceError(where, what, f"{remedy}, {instead}")
+        raise DeviceError(where, DeviceFault.NO_GPU, what, f"{remedy}, {instead}")
     if index >= count:
         what = f"asks for {asked}, and torch finds no device beyond cuda:{count - 1} here"
-        raise DeviceError(where, what, f"name one that is there, {instead}")
+        raise DeviceError(where, DeviceFault.NO_SUCH_GPU, what, f"name one that is there, {instead}")
     place = torch.device("cuda", index)
-    if _usable(place):
+    if is_usable(place):
         return place
     if asked == "auto":
-        log.warning("%s is there but does not compute; training on the CPU", place)
+        extra = {"code": DeviceFault.DOES_NOT_COMPUTE}
+        log.warning("%s is there but does not compute; training on the CPU", place, extra=extra)
         return _PROCESSOR
     what = f"asks for {asked}, which is there but does not compute"
-    raise DeviceError(where, what, f"restart the driver or the machine, {instead}")
+    raise DeviceError(
+        where, DeviceFault.DOES_NOT_COMPUTE, what, f"restart the driver or the machine, {instead}"
+    )
 
 
 @lru_cache
-def _usable(place: torch.device) -> bool:
+def is_usable(place: torch.device) -> bool:
+    """Return whether a device computes; the answer is kept for the life of the process."""
     try:
         return computes(place)
     except RuntimeError:

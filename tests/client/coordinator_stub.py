@@ -25,12 +25,12 @@ DAY = dt.timedelta(days=1)
 class Authority:
     """Signs certificates for 127.0.0.1."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, days: int = 365) -> None:
         self.folder, self.key = folder, ec.generate_private_key(ec.SECP256R1())
         self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
         extension = x509.BasicConstraints(ca=True, path_length=None)
         self.certificate = folder / "ca.crt"
-        self._write(self.certificate, self._signed(self.name, self.key.public_key(), 365, extension))
+        self._write(self.certificate, self._signed(self.name, self.key.public_key(), days, extension))
 
     def _signed(
         self, name: x509.Name, key: ec.EllipticCurvePublicKey, days: int, extension: x509.ExtensionType

@@ -16,7 +16,7 @@ from tests.client.coordinator_stub import Authority, dial, free_port, serving
 
 @pytest.fixture(autouse=True)
 def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in reach._VARIABLES:
+    for name in reach.PROXY_VARIABLES:
         monkeypatch.delenv(name, raising=False)
 
 
@@ -183,10 +183,11 @@ def test_a_name_that_leads_somewhere(home: Home, host: str) -> None:
 
 
 def test_an_authority_that_runs_out_is_told_before_it_does(
-    home: Home, authority: Authority, monkeypatch: pytest.MonkeyPatch
+    home: Home, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     assert one(reach.authority, home)["authority"].level == "ok"
-    monkeypatch.setattr(reach, "EXPIRY_WARNS_D", 400)
+    ending = Authority(tmp_path_factory.mktemp("ending"), days=reach.EXPIRY_WARNS_D - 1)
+    home.authority.write_bytes(ending.certificate.read_bytes())
     found = one(reach.authority, home)["authority"]
     assert (found.level, found.code) == ("warn", FindingCode.CERTIFICATE_EXPIRING)
 

@@ -26,9 +26,11 @@ def test_a_check_that_fails_is_a_finding(tmp_path: Path) -> None:
 
 
 def test_every_check_is_made_and_keeps_what_it_had_found(tmp_path: Path) -> None:
+    problem = InputError("site.toml, name", "is empty", "give one")
+
     def half(home: Home) -> Iterator[Finding]:
         yield ok("first", "is well")
-        raise InputError("site.toml, name", "is empty", "give one")
+        raise problem
 
     def refused(home: Home) -> Iterator[Finding]:
         yield from ()
@@ -44,7 +46,7 @@ def test_every_check_is_made_and_keeps_what_it_had_found(tmp_path: Path) -> None
         ("ledger", "fail", "ledger-missing"),
         ("last", "warn", "disk-short"),
     ]
-    assert (found[1].message, found[1].remedy) == ("site.toml, name: is empty", "give one")
+    assert (found[1].message, found[1].remedy) == (f"{problem.where}: {problem.what}", problem.remedy)
     assert found[2].remedy == REMEDIES[RefusalCode.LEDGER_MISSING]
 
 
@@ -62,5 +64,5 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         yield ok("first", (home.folder / "none").read_text())
 
     (found,) = run_checks([("closed", closed)], Home(tmp_path))
-    assert found.message == f"{tmp_path / 'none'}: No such file or directory"
+    assert str(tmp_path / "none") in found.message
     assert (found.code, bool(found.remedy)) == ("file-unreadable", True)

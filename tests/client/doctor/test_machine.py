@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 from client.doctor import machine
 from client.doctor.finding import Check, Finding, FindingCode
 from client.site_folder.places import Home
+from common.errors import InputCode
 from common.files import write_whole
 
 
@@ -62,68 +65,96 @@ def test_a_cache_that_others_can_get_at(home: Home) -> None:
     assert one(machine.cache, home)["cache"].level == "ok"
 
 
+class Machine:
+    """A machine whose training process ends as described, and whose driver's tool is a script."""
+
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
+        self.folder, self.patch = folder, patch
+        folder.mkdir()
+        patch.setenv("PATH", str(folder))
+
+    def trains(self, said: str = "", returncode: int = 0, wrong: str = "") -> None:
+        """Let the process that is asked for Python and torch end like this."""
+        run = subprocess.run
+
+        def ending(command: Sequence[str], **given: Any) -> "subprocess.CompletedProcess[str]":
+            if command[0] == sys.executable:
+                return subprocess.CompletedProcess(command, returncode, said, wrong)
+            return run(command, **given)
+
+        self.patch.setattr(subprocess, "run", ending)
+
+    def reports(self, **report: Any) -> None:
+        self.trains(json.dumps({**PROBED, **report}))
+
+    def driver(self, script: str) -> None:
+        """Install a driver's tool that does this."""
+        tool = self.folder / "nvidia-smi"
+        tool.write_text(f"#!/bin/sh\n{script}\n")
+        tool.chmod(0o755)
+
+
+@pytest.fixture
+def computer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    return Machine(tmp_path / "bin", monkeypatch)
+
+
+PROBED: dict[str, Any] = {
+    "python": "3.11.7",
+    "executable": "/venv/python",
+    "torch": "2.13.0",
+    "cuda": None,
+    "threads": 2,
+    "arithmetic": True,
+    "devices": [],
+    "device": None,
+    "objection": None,
+}
+H200 = {"name": "cuda:0", "model": "H200", "memory_gib": 139.0, "works": True}
+
+
 @pytest.mark.parametrize(
     ("devices", "cuda", "driver", "code"),
     [
-        ([], None, None, FindingCode.OK),
-        ([], None, "H200, 550.1", FindingCode.TORCH_WITHOUT_CUDA),
-        ([], "12.8", "H200, 550.1", FindingCode.GPU_HIDDEN),
-        (
-            [{"name": "cuda:0", "model": "H200", "memory_gib": 139.0, "works": True}],
-            "12.8",
-            "H200, 550.1",
-            FindingCode.OK,
-        ),
-        ([{"name": "cuda:0", "works": False}], "12.8", "H200, 550.1", FindingCode.GPU_FAULTY),
+        ([], None, False, FindingCode.OK),
+        ([], None, True, FindingCode.TORCH_WITHOUT_CUDA),
+        ([], "12.8", True, FindingCode.GPU_HIDDEN),
+        ([H200], "12.8", True, FindingCode.OK),
+        ([{"name": "cuda:0", "works": False}], "12.8", True, FindingCode.GPU_FAULTY),
     ],
 )
 def test_a_gpu_must_compute_in_the_process_that_trains(
+    home: Home,
+    computer: Machine,
     devices: list[dict[str, Any]],
     cuda: str | None,
-    driver: str | None,
+    driver: bool,
     code: FindingCode,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(machine, "_driver", lambda: driver)
-    findings = list(machine._gpus({"devices": devices, "cuda": cuda}))
-    assert findings[0].code == code
-
-
-def child(monkeypatch: pytest.MonkeyPatch, returncode: int = 0, said: str = "", wrong: str = "") -> None:
-    """Make every process that is started end like this."""
-    ended = subprocess.CompletedProcess((), returncode, said, wrong)
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: ended)
-
-
-PROBED = {"python": "3.11.7", "executable": "/venv/python", "torch": "2.13.0", "cuda": None, "threads": 2}
-PROBED |= {"device": None, "objection": None}
+    if driver:
+        computer.driver("echo 'H200, 550.1'")
+    computer.reports(devices=devices, cuda=cuda)
+    assert one(machine.python, home)["gpu"].code == code
 
 
 @pytest.mark.parametrize(("right", "level"), [(True, "ok"), (False, "fail")])
 def test_arithmetic_that_comes_out_wrong_is_seen(
-    home: Home, monkeypatch: pytest.MonkeyPatch, right: bool, level: str
+    home: Home, computer: Machine, right: bool, level: str
 ) -> None:
-    told = json.dumps({**PROBED, "arithmetic": right, "devices": []})
-    child(monkeypatch, said=f"a warning on the way\n{told}\n")
-    monkeypatch.setattr(machine, "_driver", lambda: None)
+    computer.trains(f"a warning on the way\n{json.dumps({**PROBED, 'arithmetic': right})}\n")
     found = one(machine.python, home)
     assert "3.11.7" in found["python"].message
     assert found["torch"].level == level
 
 
-def test_the_device_of_the_site_is_told(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "_driver", lambda: None)
-    child(monkeypatch, said=json.dumps({**PROBED, "arithmetic": True, "devices": [], "device": "cpu"}))
+def test_the_device_of_the_site_is_told(home: Home, computer: Machine) -> None:
+    computer.reports(device="cpu")
     assert "cpu" in one(machine.python, home)["device"].message
-    objection = {
-        "where": "site.toml, device",
-        "what": "asks for cuda, and there is none",
-        "remedy": "say auto",
-    }
-    child(monkeypatch, said=json.dumps({**PROBED, "arithmetic": True, "devices": [], "objection": objection}))
+    objection = {"where": "site.toml, device", "what": "no such GPU", "remedy": "say auto"}
+    computer.reports(objection=objection)
     found = one(machine.python, home)["device"]
-    assert (found.level, found.remedy) == ("fail", "say auto")
-    assert found.message == f"{objection['where']}: {objection['what']}"
+    assert (found.level, found.code, found.remedy) == ("fail", InputCode.MACHINE_UNFIT, "say auto")
+    assert objection["where"] in found.message
 
 
 @pytest.mark.parametrize(
@@ -134,35 +165,29 @@ def test_the_device_of_the_site_is_told(home: Home, monkeypatch: pytest.MonkeyPa
     ],
 )
 def test_a_training_process_that_cannot_start_is_told_in_its_last_words(
-    home: Home, monkeypatch: pytest.MonkeyPatch, wrong: str, told: str
+    home: Home, computer: Machine, wrong: str, told: str
 ) -> None:
-    child(monkeypatch, returncode=1, wrong=wrong)
+    computer.trains(returncode=1, wrong=wrong)
     (found,) = machine.python(home)
     assert (found.level, "\n" in found.message) == ("fail", False)
     assert found.message.endswith(told)
 
 
-@pytest.mark.parametrize(
-    ("script", "told"),
-    [
-        ("echo 'NVIDIA H200, 550.1'; echo 'NVIDIA H200, 550.1'", "NVIDIA H200, 550.1; NVIDIA H200, 550.1"),
-        ("echo 'Failed to initialize NVML' >&2; exit 9", None),
-        ("true", None),
-    ],
-)
-def test_the_driver_says_which_gpus_there_are(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, told: str | None
+def test_the_driver_says_which_gpus_there_are(home: Home, computer: Machine) -> None:
+    computer.driver("echo 'NVIDIA H200, 550.1'; echo 'NVIDIA H200, 550.1'")
+    computer.reports(devices=[H200], cuda="12.8")
+    assert one(machine.python, home)["driver"].message == "NVIDIA H200, 550.1; NVIDIA H200, 550.1"
+
+
+@pytest.mark.parametrize("script", ["echo 'Failed to initialize NVML' >&2; exit 9", "true", None])
+def test_without_the_drivers_answer_there_is_no_gpu(
+    home: Home, computer: Machine, script: str | None
 ) -> None:
-    tool = tmp_path / "nvidia-smi"
-    tool.write_text(f"#!/bin/sh\n{script}\n")
-    tool.chmod(0o755)
-    monkeypatch.setattr(shutil, "which", lambda name: str(tool))
-    assert machine._driver() == told
-
-
-def test_without_its_tool_there_is_no_driver(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "which", lambda name: None)
-    assert machine._driver() is None
+    if script is not None:
+        computer.driver(script)
+    computer.reports(cuda="12.8")
+    found = one(machine.python, home)
+    assert (found["gpu"].code, "driver" in found) == (FindingCode.OK, False)
 
 
 @pytest.mark.parametrize(("free_gib", "level"), [(0.1, "fail"), (1.0, "warn"), (50.0, "ok")])
@@ -178,11 +203,10 @@ def test_a_disk_that_fills_up(
 def test_a_container_with_little_shared_memory(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size_mib: int, level: str
 ) -> None:
-    monkeypatch.setattr(machine, "SHARED_MEMORY", str(tmp_path))
-    monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(total=size_mib * 2**20))
-    assert one(machine.shared_memory, home)["shared memory"].level == level
-    monkeypatch.setattr(machine, "SHARED_MEMORY", str(tmp_path / "none"))
-    found = one(machine.shared_memory, home)["shared memory"]
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(total=size_mib * 2**20))
+    (found,) = machine.shared_memory(home, str(tmp_path))
+    assert found.level == level
+    (found,) = machine.shared_memory(home, str(tmp_path / "none"))
     assert (found.level, found.code) == ("warn", FindingCode.SHARED_MEMORY_SHORT)
 
 

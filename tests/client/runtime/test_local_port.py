@@ -6,11 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from client.runtime import local_port
-from client.runtime.local_port import LOOPBACK, choose_port, is_free, require_free, require_usable
+from client.runtime.local_port import (
+    DEFAULT,
+    LOOPBACK,
+    TRIED,
+    choose_port,
+    is_free,
+    require_free,
+    require_usable,
+)
 from client.runtime.services import start
 from client.site_folder.places import Connection, Home
-from common.errors import InputError, OptionError
+from common.errors import MachineError, OptionError
 from common.files import write_whole
 
 
@@ -38,22 +45,24 @@ def test_a_port_is_free_until_something_listens(taken: int) -> None:
     assert is_free(port)
 
 
-def test_the_default_is_chosen_where_it_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local_port, "is_free", lambda port: True)
-    assert choose_port() == local_port.DEFAULT == 9094
+def test_the_first_port_is_chosen_where_it_is_free(taken: int) -> None:
+    free = next(port for port in range(taken + 1, 65536) if is_free(port))
+    assert choose_port(free) == free
 
 
-def test_the_next_free_port_is_chosen_where_the_default_is_taken(
-    taken: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(local_port, "DEFAULT", taken)
-    assert taken < choose_port() < taken + local_port.TRIED
+def test_the_search_begins_at_the_documented_port() -> None:
+    assert DEFAULT == 9094
+    assert DEFAULT <= choose_port() < DEFAULT + TRIED
 
 
-def test_where_no_port_is_free_one_must_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local_port, "is_free", lambda port: False)
-    with pytest.raises(InputError, match="--port"):
-        choose_port()
+def test_the_next_free_port_is_chosen_where_the_first_is_taken(taken: int) -> None:
+    assert taken < choose_port(taken) < taken + TRIED
+
+
+def test_where_no_port_is_free_one_must_be_given(taken: int) -> None:
+    with pytest.raises(MachineError) as raised:
+        choose_port(taken, 1)
+    assert raised.value.where == "--port"
 
 
 @pytest.mark.parametrize("port", [-1, 0, 80, 1023, 65536, 10**9])
@@ -69,9 +78,10 @@ def test_a_port_in_range_is_taken(port: int) -> None:
 
 def test_a_site_whose_port_is_taken_starts_nothing(tmp_path: Path, taken: int) -> None:
     home = home_at(tmp_path, taken)
-    with pytest.raises(InputError, match=f"{taken} is in use on this machine") as told:
+    with pytest.raises(MachineError) as raised:
         start(home)
-    assert str(home.connection) in str(told.value)
+    assert raised.value.where == f"{home.connection}, port"
+    assert str(taken) in raised.value.what
     assert not home.state.exists()
 
 

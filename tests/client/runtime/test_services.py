@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from client.runtime import services as running
 from client.runtime.services import LIVENESS_S, environment, inherited, services, start, state_file
 from client.site_folder.places import Home
-from common.errors import InputError, StateError
+from common.errors import MachineError, MissingFileError, StateError
 from common.files import write_whole
 from common.processes.supervision_state import State, birth_of
 from common.processes.task_launcher import TASK_COMMANDS
@@ -100,21 +99,20 @@ def test_no_path_of_the_person_who_starts_it_is_searched(
 
 
 @pytest.mark.parametrize(
-    ("lacking", "told"),
-    [
-        ("connection", r"connection\.json: there is no such file; run `consilium site init`"),
-        ("key", "there is no node key; run `consilium site init` first"),
-        ("approval", r"approval\.json: there is no such file; run `consilium site approve`"),
-    ],
+    ("lacking", "command"),
+    [("connection", "site init"), ("key", "site init"), ("approval", "site approve")],
 )
-def test_a_site_that_is_not_ready_says_what_it_lacks(approved: Home, lacking: str, told: str) -> None:
-    getattr(approved, lacking).unlink()
-    with pytest.raises(InputError, match=told):
+def test_a_site_that_is_not_ready_says_what_it_lacks(approved: Home, lacking: str, command: str) -> None:
+    missing: Path = getattr(approved, lacking)
+    missing.unlink()
+    with pytest.raises(MissingFileError) as raised:
         services(approved)
+    assert raised.value.where == str(missing)
+    assert command in raised.value.remedy
     assert not (approved.state / "superexec.secret").exists()
 
 
-def test_a_site_starts_once(approved: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_site_starts_once(approved: Home) -> None:
     mine = os.getpid()
     state = State(pid=mine, birth=birth_of(mine) or "", services={})
     write_whole(state_file(approved), state.model_dump_json().encode())
@@ -124,20 +122,17 @@ def test_a_site_starts_once(approved: Home, monkeypatch: pytest.MonkeyPatch) -> 
     assert [path.name for path in approved.state.iterdir()] == [state_file(approved).name]
 
 
-def test_a_site_whose_gpu_is_not_there_does_not_start(
-    approved: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_site_whose_gpu_is_not_there_does_not_start(approved: Home) -> None:
     file = approved.folder / "site.toml"
     file.write_text('device = "cuda:999"\n' + file.read_text())
-    monkeypatch.setattr(running, "supervise", lambda *_: pytest.fail("it started"))
-    with pytest.raises(InputError, match=r"site\.toml, device: asks for cuda:999, and "):
-        start(approved)
+    with pytest.raises(MachineError) as raised:
+        start(approved, lambda *_: pytest.fail("it started"))
+    assert raised.value.where == f"{file}, device"
+    assert "cuda:999" in raised.value.what
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_services(
-    approved: Home, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
-) -> None:
+def test_a_signal_ends_the_services(approved: Home, number: signal.Signals) -> None:
     ended: list[Path] = []
 
     def supervise(prepared: object, state: Path, logs: Path, stopping: threading.Event) -> None:
@@ -147,10 +142,9 @@ def test_a_signal_ends_the_services(
         ended.append(state)
 
     dial(approved, "fl.example.org", 9443)
-    monkeypatch.setattr(running, "supervise", supervise)
     before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
     try:
-        start(approved)
+        start(approved, supervise)
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)

@@ -12,15 +12,15 @@ import torch
 from client.runtime import training_process as probe
 from client.runtime.services import inherited
 from client.site_folder.places import Home
-from client.training import device
-from common.errors import InputError, MachineError
+from client.training.device import DeviceFault, is_usable
+from common.errors import MachineError
 
 
 @pytest.fixture(autouse=True)
 def _looked_at_anew() -> Iterator[None]:
-    device._usable.cache_clear()
+    is_usable.cache_clear()
     yield
-    device._usable.cache_clear()
+    is_usable.cache_clear()
 
 
 def site(folder: Path, asked: str) -> Path:
@@ -41,16 +41,17 @@ def test_a_process_of_its_own_looks(tmp_path: Path) -> None:
 
 def one_gpu(monkeypatch: pytest.MonkeyPatch, works: bool) -> None:
     """A GPU, as its driver describes it, that computes or does not."""
+    ones = torch.ones
 
-    def compute(place: torch.device) -> bool:
-        if place.type == "cuda" and not works:
+    def tensor(*shape: int, device: torch.device) -> torch.Tensor:
+        if device.type == "cuda" and not works:
             raise RuntimeError("CUDA error at CANARY-8371: no kernel image is available")
-        return True
+        return ones(*shape)
 
     properties = SimpleNamespace(name="H200", total_memory=139 * 2**30)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: properties)
-    monkeypatch.setattr(device, "computes", compute)
+    monkeypatch.setattr(torch, "ones", tensor)
 
 
 def test_a_gpu_that_computes_is_described(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +69,7 @@ def test_a_gpu_that_is_there_but_does_not_compute_is_no_failure_of_the_probe(
     found = probe.make_report(site(tmp_path, "cuda"))
     assert (found["devices"][0]["works"], found["devices"][0]["error"]) == (False, "RuntimeError")
     assert found["visible"] == "0"
-    assert found["objection"]["what"] == "asks for cuda, which is there but does not compute"
+    assert found["objection"]["fault"] == DeviceFault.DOES_NOT_COMPUTE
     assert "CANARY" not in json.dumps(found)
 
 
@@ -76,8 +77,9 @@ def test_a_device_that_is_not_there_is_an_objection(tmp_path: Path) -> None:
     found = probe.make_report(site(tmp_path, "cuda:999"))
     assert found["device"] is None
     assert found["objection"]["where"] == f"{tmp_path / 'site.toml'}, device"
-    with pytest.raises(InputError, match=r"site\.toml, device: asks for cuda:999, and "):
+    with pytest.raises(MachineError) as raised:
         probe.require_device(tmp_path, inherited(Home(tmp_path)))
+    assert raised.value.where == found["objection"]["where"]
 
 
 def test_a_site_file_that_cannot_be_read_is_told_by_others(tmp_path: Path) -> None:
@@ -90,9 +92,6 @@ def test_a_process_that_cannot_start_says_why(tmp_path: Path) -> None:
         probe.ask(tmp_path, {"PYTHONHOME": str(tmp_path)})
 
 
-def test_a_process_that_hangs_is_not_waited_for_without_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(probe, "LONGEST_S", 0.01)
+def test_a_process_that_hangs_is_not_waited_for_without_end(tmp_path: Path) -> None:
     with pytest.raises(MachineError):
-        probe.ask(tmp_path, inherited(Home(tmp_path)))
+        probe.ask(tmp_path, inherited(Home(tmp_path)), longest_s=0.01)

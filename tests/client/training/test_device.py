@@ -9,8 +9,18 @@ import pytest
 import torch
 
 from client.site_folder.site_file import ASKED
-from client.training import device
-from client.training.device import CPU, Device, DeviceError, computes, find_device, open_device
+from client.training.device import (
+    CPU,
+    Device,
+    DeviceError,
+    DeviceFault,
+    computes,
+    find_device,
+    is_usable,
+    open_device,
+)
+from common.errors import InputCode
+from tests.client.logged import codes
 
 WHERE = "site.toml, device"
 
@@ -20,15 +30,15 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Makes torch tell of so many GPUs, which compute or do not."""
 
     def describe(gpus: int, works: bool = True, cuda: str | None = "12.8") -> None:
-        def compute(place: torch.device) -> bool:
+        def ones(*shape: int, device: torch.device) -> torch.Tensor:
             if not works:
                 raise RuntimeError("CUDA error at CANARY-8371: no kernel image is available")
-            return True
+            return torch.full(shape, 1.0)
 
-        device._usable.cache_clear()
+        is_usable.cache_clear()
         monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
         monkeypatch.setattr(torch.version, "cuda", cuda)
-        monkeypatch.setattr(device, "computes", compute)
+        monkeypatch.setattr(torch, "ones", ones)
 
     return describe
 
@@ -49,31 +59,31 @@ def test_a_text_names_a_device(machine: Callable[..., None], asked: str, gpus: i
 
 
 @pytest.mark.parametrize(
-    ("asked", "told", "how"),
+    ("asked", "fault", "how"),
     [
-        ("cuda", "asks for cuda, and torch finds no CUDA device here; look at the driver", {"gpus": 0}),
-        (
-            "cuda",
-            "asks for cuda, and this torch is built without CUDA; install torch for CUDA",
-            {"gpus": 0, "cuda": None},
-        ),
-        ("cuda:2", "asks for cuda:2, and torch finds no device beyond cuda:1 here; name one", {"gpus": 2}),
-        (
-            "cuda:0",
-            "asks for cuda:0, which is there but does not compute; restart the driver",
-            {"gpus": 1, "works": False},
-        ),
+        ("cuda", DeviceFault.NO_GPU, {"gpus": 0}),
+        ("cuda", DeviceFault.TORCH_WITHOUT_CUDA, {"gpus": 0, "cuda": None}),
+        ("cuda:2", DeviceFault.NO_SUCH_GPU, {"gpus": 2}),
+        ("cuda:0", DeviceFault.DOES_NOT_COMPUTE, {"gpus": 1, "works": False}),
     ],
 )
 def test_a_gpu_that_is_not_there_is_a_sentence_with_a_remedy(
-    machine: Callable[..., None], asked: str, told: str, how: dict[str, object]
+    machine: Callable[..., None], asked: str, fault: DeviceFault, how: dict[str, object]
 ) -> None:
     machine(**how)
     with pytest.raises(DeviceError) as caught:
         find_device(asked, WHERE)
-    assert str(caught.value).startswith(f"{WHERE}: {told}")
-    assert str(caught.value).endswith('or ask for "auto" or "cpu".')
-    assert "CANARY" not in str(caught.value)
+    error = caught.value
+    assert (error.code, error.where, error.fault) == (InputCode.MACHINE_UNFIT, WHERE, fault)
+    assert asked in error.what
+    assert all(choice in error.remedy for choice in ('"auto"', '"cpu"'))
+    assert "CANARY" not in str(error)
+
+
+def test_a_text_that_names_no_device_is_refused() -> None:
+    with pytest.raises(DeviceError) as caught:
+        find_device("gpu", WHERE)
+    assert caught.value.fault is DeviceFault.NOT_A_DEVICE
 
 
 def test_auto_does_without_a_gpu_that_does_not_compute(
@@ -82,7 +92,7 @@ def test_auto_does_without_a_gpu_that_does_not_compute(
     machine(1, works=False)
     with caplog.at_level(logging.WARNING):
         assert find_device("auto", WHERE) == torch.device("cpu")
-    assert "cuda:0 is there but does not compute; training on the CPU" in caplog.text
+    assert codes(caplog) == [DeviceFault.DOES_NOT_COMPUTE]
 
 
 def test_products_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +120,7 @@ def test_what_does_not_repeat_is_refused_within_and_allowed_again_after(
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
     with open_device("cpu", WHERE, deterministic=True).repeatable():
         assert torch.are_deterministic_algorithms_enabled()
-        with pytest.raises(RuntimeError, match="deterministic"):
+        with pytest.raises(RuntimeError):
             torch.zeros(3).put_(torch.tensor([0, 0]), torch.ones(2))
     assert not torch.are_deterministic_algorithms_enabled()
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8", "what the hospital has set stays"
