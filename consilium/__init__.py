@@ -13,14 +13,19 @@ pin()
 if TYPE_CHECKING:
     from common.agreement.federation import Federation
     from common.errors import InputError
+    from common.models.layer_kinds import register_layer
+    from common.models.registry import register_model
+    from common.tasks.registry import register as register_task
     from consilium.agreement import load_federation
     from consilium.comparison import Comparison
     from consilium.model import LoadedModel, load_model
     from consilium.privacy import audit, plan_privacy
     from consilium.result import Result
     from consilium.simulation import cohort, resume, simulate
+    from server.aggregation.registry import register_strategy
     from server.runs.coordination import RunFailed
     from simulations.cohorts.cohort_folder import CohortFolder
+    from simulations.cohorts.registry import register_source
     from simulations.experiment.options import Options
 
 _HOMES = {
@@ -37,10 +42,18 @@ _HOMES = {
     "load_federation": "consilium.agreement",
     "load_model": "consilium.model",
     "plan_privacy": "consilium.privacy",
+    "register_layer": "common.models.layer_kinds",
+    "register_model": "common.models.registry",
+    "register_source": "simulations.cohorts.registry",
+    "register_strategy": "server.aggregation.registry",
+    "register_task": "common.tasks.registry",
     "resume": "consilium.simulation",
     "simulate": "consilium.simulation",
 }
 """Public name -> the module that defines it."""
+
+_NAMES = {"register_task": "register"}
+"""Public name -> the name in its module, where that is another."""
 
 _SIMULATING = {"consilium.comparison", "consilium.privacy", "consilium.result", "consilium.simulation"}
 """Modules that need the extra `simulate`."""
@@ -59,6 +72,11 @@ __all__ = [
     "load_federation",
     "load_model",
     "plan_privacy",
+    "register_layer",
+    "register_model",
+    "register_source",
+    "register_strategy",
+    "register_task",
     "resume",
     "simulate",
 ]
@@ -72,7 +90,7 @@ def __getattr__(name: str) -> Any:
         from simulations.extras import require
 
         require("simulate", f"consilium.{name}")
-    value = getattr(import_module(_HOMES[name]), name)
+    value = getattr(import_module(_HOMES[name]), _NAMES.get(name, name))
     globals()[name] = value
     return value
 
