@@ -1,7 +1,7 @@
 """Kinds of record that a federation file can name, and where the code of a kind is.
 
-A kind is four objects, named as `module:object` and imported when first asked for: a hospital's process imports nothing
-of another kind, and nothing of simulations.
+A kind is three objects, named as `module:object` and imported when first asked for: a hospital's process imports
+nothing of another kind.
 """
 
 from dataclasses import dataclass
@@ -20,13 +20,11 @@ class Kind:
         agreement: subclass of `common.agreement.agreement.Agreement`.
         family: `common.families.family.Family`.
         reader: `client.families.reader.Reader`.
-        study: `simulations.families.study.Study`; empty for a kind that `simulate` does not offer.
     """
 
     agreement: str
     family: str
     reader: str
-    study: str = ""
 
 
 _KINDS = {
@@ -34,7 +32,6 @@ _KINDS = {
         agreement="common.agreement.federation:Federation",
         family="common.families.patients:FAMILY",
         reader="client.families.patients:READER",
-        study="simulations.families.patients:STUDY",
     )
 }
 

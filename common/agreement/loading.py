@@ -11,6 +11,7 @@ from common.agreed import Agreed
 from common.agreement.agreement import FILE_NAME, PATIENTS, Agreement, validated
 from common.agreement.kinds import agreement_class
 from common.agreement.settings import PublicFile
+from common.agreement.strategy_names import strategy_package
 from common.errors import (
     IntegrityError,
     InvalidContentError,
@@ -73,10 +74,14 @@ _PLUGINS = TypeAdapter(tuple[Plugin, ...])
 def _require_named(agreement: Agreement, where: str) -> None:
     """Refuse a kind from a plug-in that is imported here but missing in the file."""
     named = {plugin.package for plugin in agreement.plugins}
-    for part in (agreement, *_parts(agreement)):
-        package = package_of(type(part).__module__)
+    used = {
+        type(part).__name__: package_of(type(part).__module__) for part in (agreement, *_parts(agreement))
+    }
+    strategy = agreement.training.strategy
+    used[f"the strategy {strategy}"] = strategy_package(strategy)
+    for part, package in used.items():
         if package is not None and package not in named:
-            what = f"uses {type(part).__name__} of the plug-in {package} without naming it"
+            what = f"uses {part} of the plug-in {package} without naming it"
             remedy = "add the lines that `consilium plugins` prints, and have every hospital approve the file"
             raise InvalidContentError(where, what, remedy)
 

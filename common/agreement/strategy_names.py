@@ -2,6 +2,8 @@
 
 import re
 
+from common.plugins.loading import package_registering
+
 STRATEGIES = ("fedavg", "fedprox", "fedadam", "fedyogi")
 """The strategies of the product."""
 
@@ -9,7 +11,8 @@ STRATEGIES = ("fedavg", "fedprox", "fedadam", "fedyogi")
 PATTERN = r"^[a-z][a-z0-9_-]{0,39}$"
 
 
-_names = list(STRATEGIES)
+_names: dict[str, str | None] = dict.fromkeys(STRATEGIES)
+"""Name -> the plug-in that brought it; None for those of the product."""
 
 
 def add_strategy_name(name: str) -> None:
@@ -20,10 +23,14 @@ def add_strategy_name(name: str) -> None:
     """
     if not re.fullmatch(PATTERN, name):
         raise ValueError("a strategy's name is lower case, with digits, _ and - after its first letter")
-    if name not in _names:
-        _names.append(name)
+    _names.setdefault(name, package_registering())
 
 
 def strategy_names() -> tuple[str, ...]:
     """The names known in this process, those of the product first."""
     return tuple(_names)
+
+
+def strategy_package(name: str) -> str | None:
+    """The plug-in that brought a strategy; None for those of the product."""
+    return _names.get(name)

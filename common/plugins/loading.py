@@ -28,6 +28,15 @@ _hashed: dict[str, tuple[tuple[object, ...], Plugin]] = {}
 """Package -> names, sizes and times of its files when they were hashed last, and the result."""
 
 
+_registering: list[str] = []
+"""Package whose registrations are being made, while they are."""
+
+
+def package_registering() -> str | None:
+    """The plug-in that makes a registration just now; None for a registration of this package itself."""
+    return _registering[-1] if _registering else None
+
+
 def load_plugins(plugins: Iterable[Plugin]) -> None:
     """Verify all these plug-ins, then import each that this process has not imported yet.
 
@@ -99,8 +108,12 @@ def _register(plugin: Plugin, found: Distribution) -> None:
             what = f"is hidden: the module {root} would be imported from {origin or 'nowhere'}"
             raise IntegrityError(f"plug-in {plugin.package}", what, "remove what hides it")
         _roots[root] = plugin.package
-    for point in entry_points(found):
-        target = point.load()
-        if callable(target):
-            target()
+    _registering.append(plugin.package)
+    try:
+        for point in entry_points(found):
+            target = point.load()
+            if callable(target):
+                target()
+    finally:
+        _registering.pop()
     _registered[plugin.package] = plugin

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from common.errors import MissingFileError, OptionError
+from common.plugins.loading import load_installed
 from simulations.cohorts.registry import CohortRequest, CohortSource, register_source, source_of, sources
 
 DATA_VARIABLE = "CONSILIUM_DATA"
@@ -26,7 +27,15 @@ def cohort_sources() -> tuple[CohortSource, ...]:
 
 
 def is_known(cohort: str) -> bool:
-    """Return whether this is the name of a cohort; a folder of that name is called `./NAME`."""
+    """Return whether this is the name of a cohort; a folder of that name is called `./NAME`.
+
+    A name that no source has is looked for among those of installed plug-ins, unless it is a folder's.
+
+    Raises:
+        InputError: if an installed plug-in is not whole.
+    """
+    if not any(source.has(cohort) for source in sources()) and not Path(cohort).exists():
+        load_installed()
     return any(source.has(cohort) for source in sources())
 
 

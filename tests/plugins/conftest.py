@@ -41,3 +41,21 @@ def numberslab(site_packages: Path) -> Plugin:
     source = (PACKAGES / "numberslab" / "__init__.py").read_text(encoding="utf-8")
     install(site_packages, "numberslab", {"numberslab/__init__.py": source}, "numberslab:register")
     return described(find("numberslab"))
+
+
+BORROWED = (
+    "common/tasks/regression_kind.py",
+    "common/models/plain_mlp.py",
+    "server/aggregation/trimmed_mean.py",
+)
+"""Sources under `tests` that a laboratory's distribution is made of, beside its own."""
+
+
+@pytest.fixture
+def mylab(site_packages: Path) -> Plugin:
+    """A fourth task kind, a perceptron, a strategy and a cohort in one distribution."""
+    tests = Path(__file__).parents[1]
+    sources = [*sorted((PACKAGES / "mylab").glob("*.py")), *(tests / path for path in BORROWED)]
+    modules = {f"mylab/{path.name}": path.read_text(encoding="utf-8") for path in sources}
+    install(site_packages, "mylab", modules, "mylab:register")
+    return described(find("mylab"))

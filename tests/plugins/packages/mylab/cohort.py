@@ -1,0 +1,37 @@
+"""Made-up tumours whose extent is a sum of two genes, as a named cohort."""
+
+from pathlib import Path
+
+from simulations.cohorts.registry import CohortRequest, register_source
+
+
+def write(request: CohortRequest, out: Path) -> None:
+    """Write three hospitals of 40 patients, and an agreement on the laboratory's task, model and strategy."""
+    import numpy as np
+    import pandas as pd
+
+    from common.agreement.agreement import FILE_NAME, save
+    from common.agreement.modalities import Modality, Plausible
+    from common.plugins.distribution import described, find
+    from mylab.plain_mlp import PlainMLPConfig
+    from mylab.regression_kind import RegressionTask
+    from simulations.cohorts.patients import FOLD, Patients, hold_out, write_patients
+
+    rng = np.random.default_rng(request.seed)
+    index = pd.Index([f"p{number}" for number in range(120)])
+    genes = pd.DataFrame(rng.normal(size=(120, 6)), index, [f"G{number}" for number in range(6)])
+    extent = (15 + 4 * genes["G0"] - 3 * genes["G1"] + rng.normal(size=120)).clip(0, 40)
+    site = pd.Series([f"site_{number % 3}" for number in range(120)], index=index)
+    outcomes = pd.DataFrame({"cm": extent}).assign(**{FOLD: hold_out(list(site), 0)})
+    usual = Plausible(unit="standard units", low=-8, high=8, typical=(-1, 1))
+    rna = Modality(name="rna", node="gene", columns=tuple(genes), plausible=usual)
+    task = RegressionTask(name="extent", target="cm", low=0, high=40, unit="cm")
+    agreed = write_patients(out, "extent", Patients(site, outcomes, {"rna": genes}), [rna], [task])
+    training = agreed.training.model_copy(update={"strategy": "trimmed-mean", "learning_rate": 0.02})
+    changes = {"model": PlainMLPConfig(), "training": training, "plugins": (described(find("mylab")),)}
+    save(agreed.model_copy(update=changes), out / FILE_NAME)
+
+
+def register() -> None:
+    """Offer the cohort by name."""
+    register_source("mylab-extent", write, summary="made-up tumours of a laboratory")

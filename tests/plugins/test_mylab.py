@@ -1,0 +1,50 @@
+"""A laboratory's task, model, strategy and cohort: simulated together, with no file of the packages touched."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from common.plugins.plugin import Plugin
+
+
+def consilium(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """The command in a fresh process: what it registers is forgotten with it."""
+    program = "from consilium.command import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("engine", ["serial", "processes"])
+def test_a_cohort_is_simulated_with_its_task_model_and_strategy(
+    mylab: Plugin, tmp_path: Path, engine: str
+) -> None:
+    out = tmp_path / "out"
+    ended = consilium(
+        *("simulate", "mylab-extent", "--fold", "0", "--rounds", "3", "--federated-only"),
+        *("--engine", engine, "--out", str(out)),
+    )
+    assert ended.returncode == 0, ended.stderr
+    result = json.loads((out / "result.json").read_text())
+    assert set(result["tasks"]) == {"extent"}
+    assert result["outcomes"]["extent"]["kind"] == "regression"
+    assert result["tasks"]["extent"]["federated"]["mse"]["mean"] > 0
+    assert result["folds"][0]["rounds"] == 3
+
+
+def test_a_cohort_of_no_plug_in_is_still_unknown(mylab: Plugin, tmp_path: Path) -> None:
+    ended = consilium("simulate", "mylab-other", "--out", str(tmp_path / "out"))
+    assert ended.returncode == 2
+    assert "mylab-extent" in ended.stderr
+
+
+def test_a_plug_in_that_is_not_whole_stops_the_search(
+    mylab: Plugin, site_packages: Path, tmp_path: Path
+) -> None:
+    (site_packages / "mylab" / "extra.py").write_text("")
+    ended = consilium("simulate", "mylab-extent", "--out", str(tmp_path / "out"))
+    assert ended.returncode == 2
+    assert "plug-in mylab" in ended.stderr
