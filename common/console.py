@@ -29,8 +29,8 @@ def explained(command: Callable[P, None]) -> Callable[P, None]:
             raise
         except OSError as error:
             where, what = error.filename or "a file", error.strerror or str(error) or type(error).__name__
-            told = MachineError(str(where), what, "check its name, its permissions and the space left")
-            raise _ended(str(told), BAD_INPUT) from None
+            failure = MachineError(str(where), what, "check its name, its permissions and the space left")
+            raise _ended(str(failure), BAD_INPUT) from None
         except KeyboardInterrupt as interruption:
             remedy = str(interruption) or "nothing was written."
             raise _ended(f"interrupted; {remedy}", INTERRUPTED) from None

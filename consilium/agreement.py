@@ -22,5 +22,5 @@ def load_federation(path: Path | str) -> Agreement:
         >>> federation = consilium.load_federation("trial/federation.toml")
         >>> [task.name for task in federation.tasks]
     """
-    place = Path(path)
-    return load_agreement(place / FILE_NAME if place.is_dir() else place)
+    file = Path(path)
+    return load_agreement(file / FILE_NAME if file.is_dir() else file)

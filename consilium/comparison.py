@@ -49,7 +49,9 @@ def compare(this: Result, other: Result) -> Comparison:
 
 def _reasons(this: Result, other: Result) -> list[str]:
     """Reason why the folds of two results cannot be paired."""
-    sizes = [{name: each.patients for name, each in result.hospitals.items()} for result in (this, other)]
+    sizes = [
+        {name: hospital.patients for name, hospital in result.hospitals.items()} for result in (this, other)
+    ]
     reasons = []
     if this.cohort != other.cohort or sizes[0] != sizes[1]:
         reasons.append("the cohorts differ")

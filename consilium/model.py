@@ -58,14 +58,14 @@ def load_model(folder: Path | str) -> LoadedModel:
         >>> loaded = consilium.load_model("out")
         >>> loaded.model, loaded.federation.digest
     """
-    place = Path(folder)
-    federation = load_agreement(place / FILE_NAME)
+    source = Path(folder)
+    federation = load_agreement(source / FILE_NAME)
     family = family_of(federation)
-    result = load_result(place)
-    model = family.model(federation, family.public(federation, place), 0)
+    result = load_result(source)
+    model = family.model(federation, family.public(federation, source), 0)
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    _require(place / WEIGHTS, expected, result.weights)
-    _require(place / PREPROCESSING, family.preparation(federation), result.preprocessing)
+    _require(source / WEIGHTS, expected, result.weights)
+    _require(source / PREPROCESSING, family.preparation(federation), result.preprocessing)
     model.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in result.weights.items()})
     model.eval()
     return LoadedModel(federation, family.unpacked(result.preprocessing), dict(result.weights), model)

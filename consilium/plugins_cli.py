@@ -20,10 +20,10 @@ def plugins(
 
     from common.plugins.distribution import GROUP, installed_plugins
 
-    found = [plugin.model_dump() for plugin in installed_plugins()]
+    installed = [plugin.model_dump() for plugin in installed_plugins()]
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
-    elif found:
-        typer.echo(tomli_w.dumps({"plugins": found}).strip())
+        typer.echo(json.dumps(installed, indent=2))
+    elif installed:
+        typer.echo(tomli_w.dumps({"plugins": installed}).strip())
     else:
         typer.echo(f"No plug-in is installed: no distribution has an entry point of the group {GROUP}.")

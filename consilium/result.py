@@ -44,16 +44,16 @@ class Result:
         Raises:
             InputError: if there is none, or it does not follow the schema.
         """
-        place = Path(path)
-        place = place / "result.json" if place.is_dir() else place
+        file = Path(path)
+        file = file / "result.json" if file.is_dir() else file
         try:
-            return cls(Record.read(place))
+            return cls(Record.read(file))
         except FileNotFoundError:
             raise MissingFileError(
-                str(place), "there is no such file", "name the result.json of a simulation"
+                str(file), "there is no such file", "name the result.json of a simulation"
             ) from None
         except ValidationError as error:
-            raise invalid_content(str(place), error, "simulate again") from None
+            raise invalid_content(str(file), error, "simulate again") from None
 
     def to_json(self, path: Path | str) -> None:
         """Write `result.json`, whole or not at all."""

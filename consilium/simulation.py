@@ -77,7 +77,7 @@ def _signature(function: Callable[..., Result], options: Callable[..., Options])
     first = next(iter(inspect.signature(function).parameters.values()))
     others = inspect.signature(options).parameters.values()
     parameters = [first.replace(kind=first.POSITIONAL_ONLY)]
-    parameters += [each.replace(annotation=types[each.name]) for each in others]
+    parameters += [parameter.replace(annotation=types[parameter.name]) for parameter in others]
     return inspect.Signature(parameters, return_annotation=Result)
 
 

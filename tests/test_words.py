@@ -18,9 +18,9 @@ FIRST_WORDS = {
 LONGEST = 90
 RIDDLES = {"own", "told", "found", "known", "each", "one", "place"}
 """Names that hide a noun: cache, message, path, index, hospital."""
-STILL = {"client": 36, "common": 104, "consilium": 0, "server": 0, "simulations": 163}
+STILL = {"client": 0, "common": 0, "consilium": 0, "server": 0, "simulations": 0}
 """Docstrings that are still to be mended; a number here only falls, and the table goes with the last of them."""
-STILL_NAMES = 200
+STILL_NAMES = 40
 """Names that are still to be changed; it only falls."""
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))

@@ -69,7 +69,7 @@ def read_proposal(home: Home, source: Path) -> Proposal:
             "change or remove it",
         )
     family = family_of(federation)
-    _require_the_same_records(home, federation, family.words(federation).one)
+    _require_the_same_records(home, federation, family.words(federation).singular)
     if federation.privacy is not None:
         family.refuse(federation)
     terms = agree(
@@ -121,7 +121,7 @@ def approve(home: Home, proposal: Proposal) -> Approval:
         version=version(PACKAGE),
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         kind=federation.kind,
-        unit=family_of(federation).words(federation).one,
+        unit=family_of(federation).words(federation).singular,
         weights=proposal.weights,
     )
     target = home.agreement.parent

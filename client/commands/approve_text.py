@@ -31,7 +31,7 @@ def in_words(proposal: Proposal) -> Iterator[str]:
     yield "What leaves:"
     yield from (f"  - {sentence}" for sentence in _leaving(proposal))
     yield ""
-    yield f"What it costs, per {_words(proposal).one}:"
+    yield f"What it costs, per {_words(proposal).singular}:"
     yield from (f"  - {sentence}" for sentence in _costs(proposal))
     if stricter := list(_stricter(proposal)):
         yield ""
@@ -39,7 +39,7 @@ def in_words(proposal: Proposal) -> Iterator[str]:
         yield from (f"  - {sentence}" for sentence in stricter)
     if terms.privacy is None:
         yield ""
-        yield f"This federation has no differential privacy: weights can tell of single {_words(proposal).many}."
+        yield f"This federation has no differential privacy: weights can tell of single {_words(proposal).plural}."
 
 
 def _rounds(proposal: Proposal) -> str:
@@ -63,7 +63,7 @@ def _words(proposal: Proposal) -> Words:
 
 
 def _leaving(proposal: Proposal) -> Iterator[str]:
-    privacy, least, units = proposal.terms.privacy, proposal.terms.minimum_count, _words(proposal).many
+    privacy, least, units = proposal.terms.privacy, proposal.terms.minimum_count, _words(proposal).plural
     numbers = sum(math.prod(shape) for shape in proposal.weights.values())
     yield f"every round {_update(proposal.federation.wire)}, {len(proposal.weights)} arrays with {numbers:,} numbers"
     if privacy is None:

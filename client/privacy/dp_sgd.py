@@ -82,7 +82,7 @@ def train_privately(
         if precise:
             model.double()
             batch, prepared = batch.double(), prepared.double()
-        loss = _loss(model, round_, prepared.to(device.place), linear)
+        loss = _loss(model, round_, prepared.to(device.torch_device), linear)
         with device.repeatable():
             take_private_steps(model, placed(batch, device), round_, privacy, loss)
     finally:

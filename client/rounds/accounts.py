@@ -24,7 +24,7 @@ def accounted(site: Site, terms: Terms, round_: int | None) -> Iterator[None]:
     """
     releases = terms.statistics_releases() if round_ is None else terms.round_releases()
     run, rounds = site.digest, site.federation.training.rounds
-    unit = site.family.words(site.federation).one
+    unit = site.family.words(site.federation).singular
     with Ledger(site.folder) as ledger:
         if round_ is None:
             ledger.require(run, terms.whole_run(rounds), terms.limit, unit)

@@ -142,7 +142,7 @@ def assemble_site(sources: SiteSources, agreement: SharedAgreement) -> Site:
     data = read_or_restore(
         sources.folder, sources.agreement, file, federation, lambda: agreement.public, sources.cache
     )
-    model = agreement.model(data.public, device.place)
+    model = agreement.model(data.public, device.torch_device)
     return Site(sources.folder, federation, agreement.digest, file.policy, device, data.holding, model)
 
 

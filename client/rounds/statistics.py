@@ -25,7 +25,7 @@ def statistics_request(site: Site, content: RecordDict) -> RecordDict:
         log.warning(
             "delta %g is weak for this cohort: it should be well below 1 / %s",
             terms.limit.delta,
-            site.family.words(site.federation).many,
+            site.family.words(site.federation).plural,
         )
     for name, count in sums.withheld.items():
         if count:

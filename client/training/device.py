@@ -66,7 +66,7 @@ class Device:
         sharing: processes that train beside one another on it, this one included.
     """
 
-    place: torch.device = _PROCESSOR
+    torch_device: torch.device = _PROCESSOR
     precision: Precision = "float32"
     deterministic: bool = False
     sharing: int = 1
@@ -75,7 +75,7 @@ class Device:
         """Return the context for a forward pass and its loss."""
         if self.precision == "float32":
             return nullcontext()
-        return torch.autocast(self.place.type, dtype=torch.bfloat16)
+        return torch.autocast(self.torch_device.type, dtype=torch.bfloat16)
 
     @contextmanager
     def repeatable(self) -> Iterator[None]:
@@ -92,7 +92,7 @@ class Device:
     @contextmanager
     def drawing(self, seed: int) -> Iterator[None]:
         """Seed torch's generators inside, and put them back afterwards."""
-        with torch.random.fork_rng(devices=[self.place] if self.place.type == "cuda" else []):
+        with torch.random.fork_rng(devices=[self.torch_device] if self.torch_device.type == "cuda" else []):
             torch.manual_seed(seed)
             yield
 
@@ -120,10 +120,10 @@ def open_device(
     if deterministic:
         for name, value in _CUBLAS.items():  # read when CUDA's library of products starts
             os.environ.setdefault(name, value)
-    place = find_device(asked, where)
-    if place.type == "cuda":
-        torch.cuda.set_per_process_memory_fraction(SHARED / sharing if sharing > 1 else 1.0, place)
-    return Device(place, precision, deterministic, sharing)
+    torch_device = find_device(asked, where)
+    if torch_device.type == "cuda":
+        torch.cuda.set_per_process_memory_fraction(SHARED / sharing if sharing > 1 else 1.0, torch_device)
+    return Device(torch_device, precision, deterministic, sharing)
 
 
 def find_device(asked: str, where: str) -> torch.device:
@@ -150,12 +150,12 @@ def find_device(asked: str, where: str) -> torch.device:
     if index >= count:
         what = f"asks for {asked}, and torch finds no device beyond cuda:{count - 1} here"
         raise DeviceError(where, DeviceFault.NO_SUCH_GPU, what, f"name one that is there, {instead}")
-    place = torch.device("cuda", index)
-    if is_usable(place):
-        return place
+    torch_device = torch.device("cuda", index)
+    if is_usable(torch_device):
+        return torch_device
     if asked == "auto":
         extra = {"code": DeviceFault.DOES_NOT_COMPUTE}
-        log.warning("%s is there but does not compute; training on the CPU", place, extra=extra)
+        log.warning("%s is there but does not compute; training on the CPU", torch_device, extra=extra)
         return _PROCESSOR
     what = f"asks for {asked}, which is there but does not compute"
     raise DeviceError(
@@ -172,11 +172,11 @@ def is_usable(place: torch.device) -> bool:
         return False
 
 
-def computes(place: torch.device) -> bool:
+def computes(torch_device: torch.device) -> bool:
     """Return whether a small product on a device comes out right.
 
     Raises:
         RuntimeError: if it cannot be computed.
     """
-    ones = torch.ones(64, 64, device=place)
+    ones = torch.ones(64, 64, device=torch_device)
     return bool((ones @ ones == 64).all())

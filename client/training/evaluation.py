@@ -21,7 +21,8 @@ def logits(model: SharedModel, records: Records, size: int = 256, device: Device
     size = min(size, patients_at_once(model, device))
     with device.repeatable():
         parts = [
-            model(records.select(rows).to(device.place)) for rows in torch.arange(len(records)).split(size)
+            model(records.select(rows).to(device.torch_device))
+            for rows in torch.arange(len(records)).split(size)
         ]
     return {name: torch.cat([part[name] for part in parts]).cpu() for name in parts[0]}
 

@@ -54,7 +54,7 @@ def train(
         anchor = [parameter.detach().clone() for parameter in model.parameters()]
         pull = partial(_pull, model, anchor, settings.proximal_mu)
     batch = placed(batch, device)
-    prepared = round_.prepared.to(device.place)
+    prepared = round_.prepared.to(device.torch_device)
 
     def loss(part: Records) -> Tensor:
         return round_.family.loss(model, part, round_.federation, prepared)
@@ -89,12 +89,12 @@ def _epoch(
     Returns:
         [] float64 on the device: the sum of the patients' losses.
     """
-    total = torch.zeros((), dtype=torch.float64, device=device.place)
+    total = torch.zeros((), dtype=torch.float64, device=device.torch_device)
     for parts in minibatches:
         patients = sum(len(rows) for rows in parts)
         optimiser.zero_grad()
         for index, rows in enumerate(parts):
-            part = batch.select(rows).to(device.place)
+            part = batch.select(rows).to(device.torch_device)
             with device.autocast():
                 losses = loss(part).sum()
             objective = losses / patients

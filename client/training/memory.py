@@ -66,15 +66,15 @@ def patients_at_once(model: SharedModel, device: Device, private: bool = False) 
 
 def placed(batch: R, device: Device) -> R:
     """Move the batch to the device if that leaves room to compute."""
-    return batch.to(device.place) if batch.size <= RESIDENT * free_bytes(device) else batch
+    return batch.to(device.torch_device) if batch.size <= RESIDENT * free_bytes(device) else batch
 
 
 def free_bytes(device: Device) -> int:
     """Return the memory that this process may still take on a device."""
-    if device.place.type == "cuda":
-        free, total = torch.cuda.mem_get_info(device.place)
-        allocated = torch.cuda.memory_allocated(device.place)
-        free += torch.cuda.memory_reserved(device.place) - allocated
+    if device.torch_device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device.torch_device)
+        allocated = torch.cuda.memory_allocated(device.torch_device)
+        free += torch.cuda.memory_reserved(device.torch_device) - allocated
         return min(free, int(SHARED * total / device.sharing) - allocated) if device.sharing > 1 else free
     return min([_available(), *_within_limits()]) // device.sharing
 

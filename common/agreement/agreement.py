@@ -63,9 +63,9 @@ class Agreement(Agreed):
 
     @model_validator(mode="after")
     def _reads_as_it_is(self) -> Self:
-        for place, text in _texts(self):
+        for path, text in _texts(self):
             if not text.isprintable() or text != text.strip() or len(text) > LONGEST_TEXT:
-                raise ValueError(f"{place} {_PLAIN}")
+                raise ValueError(f"{path} {_PLAIN}")
         return self
 
     @model_validator(mode="after")
@@ -157,20 +157,20 @@ def unique(what: str, names: list[str]) -> None:
         raise ValueError(f"{what} have a name twice")
 
 
-def _texts(data: object, place: str = "") -> Iterator[tuple[str, str]]:
+def _texts(data: object, path: str = "") -> Iterator[tuple[str, str]]:
     """Pairs (path, text) of all texts and keys in a federation file."""
     if isinstance(data, str):
-        yield place, data
+        yield path, data
     elif isinstance(data, Agreed):
         for name, value in data:
-            yield from _texts(value, f"{place}.{name}".lstrip("."))
+            yield from _texts(value, f"{path}.{name}".lstrip("."))
     elif isinstance(data, dict):
         for key, value in data.items():
-            yield place, key
-            yield from _texts(value, place)
+            yield path, key
+            yield from _texts(value, path)
     elif isinstance(data, tuple):
         for value in data:
-            yield from _texts(value, place)
+            yield from _texts(value, path)
 
 
 LONGEST_TEXT = 200

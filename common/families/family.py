@@ -31,8 +31,8 @@ class Public(Protocol):
 class Words:
     """Names of the unit of privacy, as in `1 patient` and `2 patients`."""
 
-    one: str
-    many: str
+    singular: str
+    plural: str
 
 
 @dataclass(frozen=True)

@@ -262,8 +262,8 @@ class _Attention(torch.autograd.Function):
         torch.div(_by_head(grad, heads), total.view(batch, heads, -1, 1), out=by_patient)
         of_edge = weight.index_select(1, edges.transpose)  # written over in place, as in `forward`
         of_value = edges.transposed.sums(of_edge, grads)
-        own = torch.linalg.vecdot(by_patient, _by_head(out, heads)).flatten(0, 1)
-        torch.index_select(own, 1, edges.receiver, out=of_edge)
+        grad_dot_out = torch.linalg.vecdot(by_patient, _by_head(out, heads)).flatten(0, 1)
+        torch.index_select(grad_dot_out, 1, edges.receiver, out=of_edge)
         edges.pattern.products(grads, values, less=of_edge).mul_(weight)
         torch.ops.aten.leaky_relu_backward.grad_input(of_edge, score, SLOPE, True, grad_input=of_edge)
         of_scores = torch.stack([edges.add_up(of_edge, end) for end in (edges.sender, edges.receiver)])

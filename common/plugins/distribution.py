@@ -30,7 +30,9 @@ def installed_plugins() -> Iterator[Plugin]:
     Raises:
         InputError: as `described`.
     """
-    named = {found.metadata["Name"]: found for found in distributions() if _entry_points(found)}
+    named = {
+        installed.metadata["Name"]: installed for installed in distributions() if _entry_points(installed)
+    }
     for name in sorted(named):
         yield described(named[name])
 
@@ -42,41 +44,41 @@ def find(package: str) -> Distribution:
         InputError: if it is not installed, or brings no plug-in.
     """
     try:
-        found = distribution(package)
+        installed = distribution(package)
     except PackageNotFoundError:
         what = "is named by the federation file and not installed here"
         remedy = "review it, and install it beside consilium yourself; nothing is ever installed by a run"
         raise MissingDependencyError(f"plug-in {package}", what, remedy) from None
-    if not _entry_points(found):
+    if not _entry_points(installed):
         what = f"has no entry point of the group {GROUP}"
         raise MissingDependencyError(f"plug-in {package}", what, "name a package that brings a plug-in")
-    return found
+    return installed
 
 
-def _entry_points(found: Distribution) -> tuple[EntryPoint, ...]:
-    return tuple(found.entry_points.select(group=GROUP))
+def _entry_points(installed: Distribution) -> tuple[EntryPoint, ...]:
+    return tuple(installed.entry_points.select(group=GROUP))
 
 
-def entry_points(found: Distribution) -> tuple[EntryPoint, ...]:
+def entry_points(installed: Distribution) -> tuple[EntryPoint, ...]:
     """Entry points of a plug-in, in order of name."""
-    return tuple(sorted(_entry_points(found), key=lambda point: point.name))
+    return tuple(sorted(_entry_points(installed), key=lambda point: point.name))
 
 
-def roots(found: Distribution) -> frozenset[str]:
+def roots(installed: Distribution) -> frozenset[str]:
     """Top-level modules that the entry points are in."""
-    return frozenset(point.module.partition(".")[0] for point in _entry_points(found))
+    return frozenset(point.module.partition(".")[0] for point in _entry_points(installed))
 
 
-def described(found: Distribution) -> Plugin:
+def described(installed: Distribution) -> Plugin:
     """The distribution as a federation file names it.
 
     Raises:
         InputError: if a file is missing or not recorded, or its code lies outside what is recorded.
     """
-    return Plugin(package=found.metadata["Name"], version=found.version, sha256=files_hash(found))
+    return Plugin(package=installed.metadata["Name"], version=installed.version, sha256=files_hash(installed))
 
 
-def files_hash(found: Distribution) -> str:
+def files_hash(installed: Distribution) -> str:
     """Return the SHA-256 of a distribution's files.
 
     It is taken over their sorted paths, every path followed by the SHA-256 of the file's content.
@@ -85,32 +87,34 @@ def files_hash(found: Distribution) -> str:
         InputError: as `described`.
     """
     whole = hashlib.sha256()
-    for name, path in sorted(files(found).items()):
+    for name, path in sorted(files(installed).items()):
         content = hashlib.sha256(path.read_bytes()).hexdigest()
         whole.update(f"{name}\n{content}\n".encode())
     return whole.hexdigest()
 
 
-def files(found: Distribution) -> dict[str, Path]:
+def files(installed: Distribution) -> dict[str, Path]:
     """Return a distribution's files by recorded path, without bytecode and installer's records.
 
     Raises:
         InputError: as `described`.
     """
-    recorded = {PurePosixPath(entry) for entry in found.files or ()}
-    counted = {path: Path(str(found.locate_file(path))) for path in recorded if _counts(path)}
+    recorded = {PurePosixPath(entry) for entry in installed.files or ()}
+    counted = {path: Path(str(installed.locate_file(path))) for path in recorded if _counts(path)}
     if lost := sorted(str(path) for path, file in counted.items() if not file.is_file()):
-        raise _unfit(found, f"lacks its file {lost[0]}")
+        raise _unfit(installed, f"lacks its file {lost[0]}")
     code = {path.parts[0].removesuffix(".py") for path in counted}
-    if missing := roots(found) - code:
-        raise _unfit(found, f"has no file of the module {min(missing)}, as if it were installed for editing")
-    folders = {path.parts[0] for path in counted if len(path.parts) > 1 and path.parts[0] in roots(found)}
+    if missing := roots(installed) - code:
+        raise _unfit(
+            installed, f"has no file of the module {min(missing)}, as if it were installed for editing"
+        )
+    folders = {path.parts[0] for path in counted if len(path.parts) > 1 and path.parts[0] in roots(installed)}
     for folder in sorted(folders):
-        top = Path(str(found.locate_file(folder)))
+        top = Path(str(installed.locate_file(folder)))
         for path in sorted(top.rglob("*")):
             name = PurePosixPath(folder, path.relative_to(top).as_posix())
             if path.is_file() and _counts(name) and name not in recorded:
-                raise _unfit(found, f"has the file {name}, which was not installed with it")
+                raise _unfit(installed, f"has the file {name}, which was not installed with it")
     return {str(path): file for path, file in counted.items()}
 
 
@@ -119,5 +123,5 @@ def _counts(path: PurePosixPath) -> bool:
     return _CACHE not in path.parts and not (in_metadata and path.name in _OF_THE_INSTALLER)
 
 
-def _unfit(found: Distribution, what: str) -> IntegrityError:
-    return IntegrityError(f"plug-in {found.metadata['Name']}", what, "install it again")
+def _unfit(installed: Distribution, what: str) -> IntegrityError:
+    return IntegrityError(f"plug-in {installed.metadata['Name']}", what, "install it again")

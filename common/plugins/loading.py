@@ -44,8 +44,8 @@ def load_plugins(plugins: Iterable[Plugin]) -> None:
         InputError: if one is not installed, has another version or other files, or changed since it was imported.
     """
     verified = [(plugin, _verified(plugin)) for plugin in plugins]
-    for plugin, found in verified:
-        _register(plugin, found)
+    for plugin, installed in verified:
+        _register(plugin, installed)
 
 
 def load_installed() -> None:
@@ -67,12 +67,12 @@ def package_of(module: str) -> str | None:
 
 
 def _verified(plugin: Plugin) -> Distribution:
-    found = find(plugin.package)
+    installed = find(plugin.package)
     where = f"plug-in {plugin.package}"
-    if found.version != plugin.version:
-        what = f"is installed in version {found.version}, and agreed on is {plugin.version}"
+    if installed.version != plugin.version:
+        what = f"is installed in version {installed.version}, and agreed on is {plugin.version}"
         raise IntegrityError(where, what, "install the agreed version, after a review")
-    present = _described(found)
+    present = _described(installed)
     if present.sha256 != plugin.sha256:
         what = "is installed with other files than agreed on, though its version is the same"
         remedy = "install the agreed files, or agree on these: `consilium plugins` prints their hash"
@@ -81,27 +81,27 @@ def _verified(plugin: Plugin) -> Distribution:
     if before is not None and before != plugin:
         what = "was changed since this process imported it"
         raise IntegrityError(where, what, "start again")
-    return found
+    return installed
 
 
-def _described(found: Distribution) -> Plugin:
+def _described(installed: Distribution) -> Plugin:
     """Describe a plug-in, cached as long as no file of it changes."""
     state = tuple(
         (name, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-        for name, path in sorted(files(found).items())
+        for name, path in sorted(files(installed).items())
         if (status := path.stat())
     )
-    name = found.metadata["Name"]
-    if name not in _hashed or _hashed[name][0] != (found.version, *state):
-        _hashed[name] = (found.version, *state), described(found)
+    name = installed.metadata["Name"]
+    if name not in _hashed or _hashed[name][0] != (installed.version, *state):
+        _hashed[name] = (installed.version, *state), described(installed)
     return _hashed[name][1]
 
 
-def _register(plugin: Plugin, found: Distribution) -> None:
+def _register(plugin: Plugin, installed: Distribution) -> None:
     if plugin.package in _registered:
         return
-    present = {path.resolve() for path in files(found).values()}
-    for root in sorted(roots(found)):
+    present = {path.resolve() for path in files(installed).values()}
+    for root in sorted(roots(installed)):
         specification = find_spec(root)
         origin = None if specification is None else specification.origin
         if origin is None or Path(origin).resolve() not in present:
@@ -110,7 +110,7 @@ def _register(plugin: Plugin, found: Distribution) -> None:
         _roots[root] = plugin.package
     _registering.append(plugin.package)
     try:
-        for point in entry_points(found):
+        for point in entry_points(installed):
             target = point.load()
             if callable(target):
                 target()

@@ -32,9 +32,9 @@ def start_task(command: Sequence[str], **options: Any) -> None:
     Raises:
         ValueError: if the command has no token where this Flower puts it; nothing is started then.
     """
-    place = list(command).index(TOKEN)
-    token = command[place + 1]
-    quiet = [*command[:place], TOKEN_STDIN, *command[place + 2 :]]
+    position = list(command).index(TOKEN)
+    token = command[position + 1]
+    quiet = [*command[:position], TOKEN_STDIN, *command[position + 2 :]]
     started = subprocess.Popen(quiet, stdin=subprocess.PIPE, **options)
     assert started.stdin is not None
     with suppress(BrokenPipeError), started.stdin as pipe:  # it ended at once: its exit says why
@@ -45,8 +45,8 @@ def with_token(arguments: Sequence[str]) -> list[str]:
     """Return a task's arguments for Flower's commands, with the token from standard input."""
     if TOKEN_STDIN not in arguments:
         return list(arguments)
-    place = list(arguments).index(TOKEN_STDIN)
-    return [*arguments[:place], TOKEN, sys.stdin.readline().strip(), *arguments[place + 1 :]]
+    position = list(arguments).index(TOKEN_STDIN)
+    return [*arguments[:position], TOKEN, sys.stdin.readline().strip(), *arguments[position + 1 :]]
 
 
 if __name__ == "__main__":

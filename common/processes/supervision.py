@@ -85,19 +85,22 @@ def supervise(services: Sequence[Service], state: Path, logs: Path, stopping: th
     logs.mkdir(parents=True, exist_ok=True)
     watched = [_Watched(service, logs / f"{service.name}.log") for service in services]
     try:
-        for each in watched:
-            each.start()
+        for process in watched:
+            process.start()
         _write(state, watched)
         troubles, written = _Troubles(), True
         while not stopping.wait(POLL_S):
-            for each in watched:
-                written &= not each.look()
+            for process in watched:
+                written &= not process.look()
             if not written:
                 with troubles.told(f"{state} could not be written"):
                     _write(state, watched)
                     written = True
     finally:
-        _end([each.group for each in watched if each.group is not None], [each.ended for each in watched])
+        _end(
+            [process.group for process in watched if process.group is not None],
+            [process.ended for process in watched],
+        )
         state.unlink(missing_ok=True)
 
 
@@ -253,7 +256,7 @@ def _signal(group: int, number: int) -> bool:
 
 def _write(state: Path, watched: Sequence[_Watched]) -> None:
     mine = os.getpid()
-    services = {each.service.name: each.state for each in watched}
+    services = {process.service.name: process.state for process in watched}
     content = State(pid=mine, birth=birth_of(mine) or "", services=services)
     write_whole(state, content.model_dump_json(indent=2).encode() + b"\n")
 

@@ -63,8 +63,8 @@ def birth_of(pid: int) -> str | None:
 
 def read_state(state: Path) -> State | None:
     """Read the state of a running supervisor; None if none runs."""
-    found = last_state(state)
-    return found if found is not None and found.alive else None
+    supervisor = last_state(state)
+    return supervisor if supervisor is not None and supervisor.alive else None
 
 
 def end_supervisor(state: Path, patience_s: float = PATIENCE_S) -> bool:
@@ -73,15 +73,17 @@ def end_supervisor(state: Path, patience_s: float = PATIENCE_S) -> bool:
     Raises:
         InputError: if it has not ended in time.
     """
-    found = read_state(state)
-    if found is None:
+    supervisor = read_state(state)
+    if supervisor is None:
         return False
     try:
-        process = os.pidfd_open(found.pid)
+        process = os.pidfd_open(supervisor.pid)
     except ProcessLookupError:
         return False
     try:
-        if not found.alive:  # another process has its number by now; the descriptor would hold on to that one
+        if (
+            not supervisor.alive
+        ):  # another process may have its number by now, and the descriptor that process
             return False
         signal.pidfd_send_signal(process, signal.SIGTERM)
         ended, _, _ = select.select([process], [], [], patience_s)
@@ -89,27 +91,27 @@ def end_supervisor(state: Path, patience_s: float = PATIENCE_S) -> bool:
         os.close(process)
     if not ended:
         raise StateError(
-            str(state), f"process {found.pid} does not end", "look at its logs, then end it by its id"
+            str(state), f"process {supervisor.pid} does not end", "look at its logs, then end it by its id"
         )
     return True
 
 
 def leftovers(state: Path) -> dict[str, int]:
     """Service -> process, of services that still run though their supervisor was killed."""
-    found = last_state(state)
-    if found is None or found.alive:
+    supervisor = last_state(state)
+    if supervisor is None or supervisor.alive:
         return {}
     return {
         name: service.pid
-        for name, service in found.services.items()
+        for name, service in supervisor.services.items()
         if service.pid is not None and service.birth is not None and birth_of(service.pid) == service.birth
     }
 
 
 def leftovers_text(left: Mapping[str, int], remedy: str) -> str:
     """Describe services that a killed supervisor left running."""
-    told = ", ".join(f"{name} as process {pid}" for name, pid in left.items())
-    return f"the supervisor was killed; its services still run ({told}): {remedy} ends them"
+    services = ", ".join(f"{name} as process {pid}" for name, pid in left.items())
+    return f"the supervisor was killed; its services still run ({services}): {remedy} ends them"
 
 
 def last_state(state: Path) -> State | None:

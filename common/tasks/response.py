@@ -102,13 +102,13 @@ class ResponseTask(UnpreparedTask):
         """Count Mann-Whitney's pairs, with `least` patients in every class that anybody is in."""
         from common.evaluation.pairs import Pairs, mann_whitney
 
-        known = labelled[:, 0]
-        if any(0 < count < least for count in labels[known, 0].long().bincount().tolist()):
+        labelled_rows = labelled[:, 0]
+        if any(0 < count < least for count in labels[labelled_rows, 0].long().bincount().tolist()):
             return Pairs.none()
-        score = logits[known].softmax(1)
+        score = logits[labelled_rows].softmax(1)
         return Pairs.total(
             [
-                mann_whitney((labels[known, 0] == index).numpy(), score[:, index].numpy())
+                mann_whitney((labels[labelled_rows, 0] == index).numpy(), score[:, index].numpy())
                 for index in self._judged
             ]
         )

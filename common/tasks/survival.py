@@ -204,9 +204,9 @@ class SurvivalTask(Task):
         from common.evaluation.pairs import Pairs, concordance_pairs, on_either_side
         from common.tasks.hazard import survival_curve
 
-        known = labelled.all(1)
-        risk = -survival_curve(logits[known]).sum(1).double().numpy()
-        time, event = labels[known].double().unbind(1)
+        labelled_rows = labelled.all(1)
+        risk = -survival_curve(logits[labelled_rows]).sum(1).double().numpy()
+        time, event = labels[labelled_rows].double().unbind(1)
         if on_either_side(time.numpy(), event.numpy() > 0) < least:
             return Pairs.none()
         return concordance_pairs(time.numpy(), event.numpy() > 0, risk)

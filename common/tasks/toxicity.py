@@ -102,10 +102,10 @@ class ToxicityTask(UnpreparedTask):
 
         counted = []
         for index in range(len(self.labels)):
-            known = labelled[:, index]
-            positive = labels[known, index].numpy() > 0
+            labelled_rows = labelled[:, index]
+            positive = labels[labelled_rows, index].numpy() > 0
             if min(positive.sum(), len(positive) - positive.sum()) >= least:
-                counted.append(mann_whitney(positive, logits[known, index].numpy()))
+                counted.append(mann_whitney(positive, logits[labelled_rows, index].numpy()))
         return Pairs.total(counted)
 
     def fewest_pairs(self, least: int) -> int:
@@ -120,7 +120,7 @@ class ToxicityTask(UnpreparedTask):
 
         probability = self._fitting(prediction).probability
         return ranking_scores(
-            (labels[known, index] > 0, probability[known, index]) for index, known in enumerate(labelled.T)
+            (labels[rows, index] > 0, probability[rows, index]) for index, rows in enumerate(labelled.T)
         )
 
     def headline(self, prediction: Prediction, labels: Array, labelled: Mask) -> float:
@@ -129,7 +129,7 @@ class ToxicityTask(UnpreparedTask):
 
         probability = self._fitting(prediction).probability
         return mean_auroc(
-            (labels[known, index] > 0, probability[known, index]) for index, known in enumerate(labelled.T)
+            (labels[rows, index] > 0, probability[rows, index]) for index, rows in enumerate(labelled.T)
         )
 
     def _fitting(self, prediction: Prediction) -> LabelPrediction:

@@ -66,9 +66,9 @@ def fit_predict(
         raise OptionError(
             f"baseline {arm}", f"is not for task {task.name}", f"use {', '.join(applicable(task))}"
         )
-    known = train.labelled[task.name]
+    labels_given = train.labelled[task.name]
     timed = task.form is OutcomeForm.TIME_TO_EVENT
-    train = train.select(known.all(dim=1) if timed else known.any(dim=1))
+    train = train.select(labels_given.all(dim=1) if timed else labels_given.any(dim=1))
     labels, labelled = train.labels[task.name], train.labelled[task.name]
     if not labelled.any(dim=0).all() or (timed and not labels[:, 1].any()):
         raise InvalidContentError(

@@ -159,8 +159,8 @@ def open_cohort(
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
         raise
-    place = None if source is None else str(source.resolve())
-    return CohortFolder(name, target, Origin(name, place, seed, hospitals, patients), temporary)
+    source_path = None if source is None else str(source.resolve())
+    return CohortFolder(name, target, Origin(name, source_path, seed, hospitals, patients), temporary)
 
 
 def _opened(folder: Path, sized: bool, out: Path | str | None) -> CohortFolder:

@@ -74,7 +74,7 @@ def write_fed_heart(data: Path, out: Path) -> None:
     """
     columns = [*_HEART_RANGES, *_HEART_LEVELS, "center_name", "split", "label"]
     table = read_public(data / "flamby_heart" / "fed_heart_disease.csv", columns)
-    table.index = [f"heart-{place:03d}" for place in range(len(table))]
+    table.index = [f"heart-{number:03d}" for number in range(len(table))]
     # A pressure or a cholesterol of zero is how these hospitals wrote "not measured".
     for column in ("trestbps", "chol"):
         table[column] = table[column].where(table[column] > 0)

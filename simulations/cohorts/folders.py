@@ -114,16 +114,16 @@ def pool_sites(sites: Sequence[Path], out: Path, name: str, folds: Sequence[int]
     files = [site_file(site) for site in sites]
     outcomes = _joined(
         [
-            _own_table(path, file, OUTCOMES, place)
-            for place, (path, file) in enumerate(zip(sites, files, strict=True))
+            _federation_table(path, file, OUTCOMES, number)
+            for number, (path, file) in enumerate(zip(sites, files, strict=True))
         ]
     )
     names = list(dict.fromkeys(table for file in files for table in file.tables if table != OUTCOMES))
     tables = {
         table: _joined(
             [
-                _own_table(path, file, table, place)
-                for place, (path, file) in enumerate(zip(sites, files, strict=True))
+                _federation_table(path, file, table, number)
+                for number, (path, file) in enumerate(zip(sites, files, strict=True))
                 if table in file.tables
             ]
         )
@@ -146,7 +146,7 @@ def site_file(folder: Path) -> SiteFile:
     return SiteFile.model_validate(tomllib.loads((folder / SITE_FILE).read_text(encoding="utf-8")))
 
 
-def _own_table(folder: Path, site: SiteFile, table: str, place: int) -> pd.DataFrame:
+def _federation_table(folder: Path, site: SiteFile, table: str, number: int) -> pd.DataFrame:
     """Table of one site under the federation's column names; CSV cells stay text."""
     path = folder / site.tables[table]
     if path.suffix == ".parquet":
@@ -155,7 +155,7 @@ def _own_table(folder: Path, site: SiteFile, table: str, place: int) -> pd.DataF
             frame = frame.reset_index()
     else:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""])
-    frame.index = pd.Index([f"{place}:{as_text(patient)}" for patient in frame[site.id]], name=ID)
+    frame.index = pd.Index([f"{number}:{as_text(patient)}" for patient in frame[site.id]], name=ID)
     renamed = {ours: frame[theirs] for ours, theirs in site.columns.get(table, {}).items()}
     if table == OUTCOMES:
         renamed[_POOLED_GROUP] = (

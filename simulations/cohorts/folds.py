@@ -42,7 +42,7 @@ def with_folds(
     last = [
         read_cohort(site, federation).batch.labels[federation.tasks[0].name][:, -1].tolist() for site in sites
     ]
-    strata = [(place, outcome) for place, outcomes in enumerate(last) for outcome in outcomes]
+    strata = [(number, outcome) for number, outcomes in enumerate(last) for outcome in outcomes]
     drawn = iter(hold_out(strata, seed, count).tolist())
     copies = [
         pool_sites([site], out / site.name, file.name, [next(drawn) for _ in outcomes])

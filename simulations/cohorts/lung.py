@@ -54,7 +54,7 @@ def write_lung(out: Path, seed: int) -> None:
         raise MissingDependencyError(
             f"lifelines lung, column {min(wanted)}", "is missing", "install lifelines 0.30"
         )
-    table.index = [f"lung-{place:03d}" for place in range(len(table))]
+    table.index = [f"lung-{number:03d}" for number in range(len(table))]
     patients = table["inst"].map(table["inst"].value_counts())
     named = table["inst"].map(lambda number: f"institution {number:02.0f}")
     site = named.where(patients >= SMALLEST, POOL)

@@ -74,8 +74,8 @@ def write_patients(
         while folder in taken:
             folder += "-2"
         taken.add(folder)
-        own = {table: parts[site] for table, parts in tables.items() if site in parts}
-        write_site(out / folder, site, outcomes[site], own, fold=FOLD, group=group)
+        site_tables = {table: parts[site] for table, parts in tables.items() if site in parts}
+        write_site(out / folder, site, outcomes[site], site_tables, fold=FOLD, group=group)
     save(federation, out / FILE_NAME)
     return federation
 

@@ -186,8 +186,8 @@ def _labels(rng: np.random.Generator, risk: Array, clinical: Array) -> pd.DataFr
 
     answer: NDArray[Any] = np.where(drawn(-0.3 - risk), "yes", "no").astype(object)
     frame["response"] = pd.Series(answer).mask(rng.random(len(risk)) < MISSING_LABELS)
-    for place, label in enumerate(TOXICITIES):
-        suffered = drawn(-0.8 + 0.5 * risk + clinical[:, place % clinical.shape[1]]).astype(float)
+    for number, label in enumerate(TOXICITIES):
+        suffered = drawn(-0.8 + 0.5 * risk + clinical[:, number % clinical.shape[1]]).astype(float)
         frame[label] = np.where(rng.random(len(risk)) < MISSING_LABELS, np.nan, suffered)
     return frame
 

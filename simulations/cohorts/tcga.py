@@ -98,11 +98,11 @@ def write_tcga(data: Path, out: Path, name: str) -> None:
     """
     many = re.fullmatch(r"pan\d+", name) is not None
     column = f"hospital_{name}" if many else "hospital"
-    found = sorted(path.parent.name for path in (data / "tcga").glob("*/clinical.csv"))
-    if not many and name not in found:
-        remedy = f"use one of {', '.join(found)}" if found else "correct --data or CONSILIUM_DATA"
+    projects = sorted(path.parent.name for path in (data / "tcga").glob("*/clinical.csv"))
+    if not many and name not in projects:
+        remedy = f"use one of {', '.join(projects)}" if projects else "correct --data or CONSILIUM_DATA"
         raise OptionError(f"cohort tcga-{name}", "has no folder in the data's tcga", remedy)
-    clinical = {cancer: _clinical(data, cancer, column, many) for cancer in (found if many else [name])}
+    clinical = {cancer: _clinical(data, cancer, column, many) for cancer in (projects if many else [name])}
     clinical = {cancer: table for cancer, table in clinical.items() if not table.empty}
     if not clinical:
         raise InvalidContentError(

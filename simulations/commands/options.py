@@ -24,16 +24,18 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def run(**given: Any) -> None:
-        chosen = {each.name: given.pop(each.name) for each in added}
+        chosen = {parameter.name: given.pop(parameter.name) for parameter in added}
         chosen["epsilons"] = tuple(chosen["epsilons"] or ())
         chosen["settings"] = _settings(chosen["settings"] or ())
         command(Options(**chosen), **given)
 
     _, *others = signature(command).parameters.values()
-    others = [each.replace(kind=Parameter.KEYWORD_ONLY) for each in others]
-    parameters = {each.name: each for each in (*others, *added)}
+    others = [parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in others]
+    parameters = {parameter.name: parameter for parameter in (*others, *added)}
     run.__signature__ = signature(command).replace(parameters=list(parameters.values()))  # type: ignore[attr-defined]
-    run.__annotations__ = {name: each.annotation for name, each in parameters.items()} | {"return": None}
+    run.__annotations__ = {name: parameter.annotation for name, parameter in parameters.items()} | {
+        "return": None
+    }
     return run
 
 

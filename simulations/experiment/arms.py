@@ -152,8 +152,8 @@ def _run_id(job: Job) -> int:
 
     Sites keep their residuals under this id.
     """
-    told = f"{load(job.agreement).digest} {job.fold} {job.seed}"
-    return int.from_bytes(hashlib.sha256(told.encode()).digest()[:7]) + 1
+    identity = f"{load(job.agreement).digest} {job.fold} {job.seed}"
+    return int.from_bytes(hashlib.sha256(identity.encode()).digest()[:7]) + 1
 
 
 def _checkpoint(job: Job, folder: Path) -> SimulationCheckpoint:

@@ -204,8 +204,8 @@ class Experiment:
         """Train all hospitals together, and note those without a part."""
         plan = self.plan
         if not is_trained(job):
-            told = partial(self.audience.round, index + 1)
-            train(job, plan.engine, told, plan.options.ray_address)
+            report = partial(self.audience.round, index + 1)
+            train(job, plan.engine, report, plan.options.ray_address)
         trained = read_trained(job.out)
         if missing := sorted(set(self.hospitals.names) - set(trained.run.sites)):
             self.notes.append(f"Too few training patients to take part in {label}: {', '.join(missing)}.")

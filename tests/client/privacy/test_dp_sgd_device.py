@@ -53,7 +53,7 @@ class Trainer:
     def weights(self, batch: PatientBatch, device: Device = CPU, steepness: float = 0.1) -> Tensor:
         federation = self.federation()
         assert federation.privacy is not None
-        model = self.model(federation, steepness).to(device.place)
+        model = self.model(federation, steepness).to(device.torch_device)
         train_privately(
             model,
             batch,
@@ -93,11 +93,11 @@ def test_a_private_step_asks_the_device_for_no_number(trainer: Trainer, make_bat
     federation = trainer.federation({"gat_layers": 0, "pathway_gat_layers": 0})
     assert federation.privacy is not None
     nowhere = Device(torch.device("meta"))
-    model = trainer.model(federation).to(nowhere.place)
-    cuts = {name: moved(ends, nowhere.place) for name, ends in trainer.cuts.items()}
+    model = trainer.model(federation).to(nowhere.torch_device)
+    cuts = {name: moved(ends, nowhere.torch_device) for name, ends in trainer.cuts.items()}
     loss = partial(patient_loss, model, federation=federation, cuts=cuts)
     batch, round_ = (
-        make_batch(20).to(nowhere.place),
+        make_batch(20).to(nowhere.torch_device),
         Round(federation, with_cuts(cuts), device=nowhere),
     )
     take_private_steps(model, batch, round_, federation.privacy, loss)

@@ -218,7 +218,7 @@ def test_a_hospital_chooses_where_and_how_it_trains(hospital: "Hospital") -> Non
     hospital.site.site |= {"device": "cpu", "precision": "bfloat16", "deterministic": True}
     hospital.write()
     device = open_site(hospital.context).device
-    assert (str(device.place), device.precision, device.deterministic) == ("cpu", "bfloat16", True)
+    assert (str(device.torch_device), device.precision, device.deterministic) == ("cpu", "bfloat16", True)
 
 
 def test_a_simulation_says_where_in_place_of_the_site_file(hospital: "Hospital") -> None:
@@ -226,7 +226,7 @@ def test_a_simulation_says_where_in_place_of_the_site_file(hospital: "Hospital")
     hospital.write()
     hospital.context.node_config |= {"device": "cpu", "sharing": 4}
     device = open_site(hospital.context).device
-    assert (str(device.place), device.sharing) == ("cpu", 4)
+    assert (str(device.torch_device), device.sharing) == ("cpu", 4)
 
 
 def test_a_device_that_is_not_there_is_a_refusal_that_keeps_its_cause(hospital: "Hospital") -> None:

@@ -153,7 +153,7 @@ def test_processes_that_share_a_gpu_get_their_part_of_its_memory(gpu: torch.devi
     total = torch.cuda.get_device_properties(gpu).total_memory
     try:
         shared = open_device("cuda", WHERE, sharing=4)
-        assert shared.place == gpu
+        assert shared.torch_device == gpu
         with pytest.raises(torch.OutOfMemoryError):
             torch.empty(total // 3, dtype=torch.uint8, device=gpu)
         torch.empty(total // 8, dtype=torch.uint8, device=gpu)

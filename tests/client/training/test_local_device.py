@@ -53,7 +53,7 @@ class Trainer:
         self, batch: PatientBatch, device: Device = CPU, seed: int = 0, **settings: Any
     ) -> tuple[State, float]:
         federation = self.federation(**settings)
-        model = self.model(federation).to(device.place)
+        model = self.model(federation).to(device.torch_device)
         loss = train(model, batch, Round(federation, with_cuts(self.cuts), seed=seed, device=device))
         return {name: own.cpu() for name, own in model.state_dict().items()}, loss
 
@@ -151,12 +151,12 @@ def test_bfloat16_is_for_products_alone_and_learns_the_same(trainer: Trainer, ma
 def on_no_device(trainer: Trainer, federation: Federation, batch: PatientBatch) -> Tensor:
     """An epoch on torch's device without numbers, where whatever asks for one fails."""
     nowhere = Device(torch.device("meta"))
-    model = trainer.model(federation).to(nowhere.place)
-    cuts = {name: moved(ends, nowhere.place) for name, ends in trainer.cuts.items()}
+    model = trainer.model(federation).to(nowhere.torch_device)
+    cuts = {name: moved(ends, nowhere.torch_device) for name, ends in trainer.cuts.items()}
     loss = partial(patient_loss, model, federation=federation, cuts=cuts)
     parts = [training._divided(chosen, 4) for chosen in training._minibatches(len(batch), 8)]
     optimiser = AdamW(model.parameters(), lr=0.1, weight_decay=0.1)
-    return training._epoch(model, batch.to(nowhere.place), parts, loss, None, optimiser, nowhere)
+    return training._epoch(model, batch.to(nowhere.torch_device), parts, loss, None, optimiser, nowhere)
 
 
 def test_a_step_asks_the_device_for_no_number(trainer: Trainer, make_batch: MakeBatch) -> None:
@@ -190,7 +190,7 @@ def test_a_gpu_gives_the_gradients_of_the_cpu(
     federation = trainer.federation()
     told = [
         evaluate(
-            trainer.model(federation).to(on.place),
+            trainer.model(federation).to(on.torch_device),
             batch,
             Round(federation, with_cuts(trainer.cuts), device=on),
         )

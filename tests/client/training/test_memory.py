@@ -79,9 +79,9 @@ def test_processes_share_what_is_free() -> None:
 def test_a_cohort_stays_where_it_is_if_its_device_has_no_room(
     make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batch, nowhere = make_batch(6), replace(CPU, place=torch.device("meta"))
+    batch, nowhere = make_batch(6), replace(CPU, torch_device=torch.device("meta"))
     monkeypatch.setattr(memory, "free_bytes", lambda device: int(batch.size / memory.RESIDENT) + 1)
-    assert placed(batch, nowhere).device == nowhere.place
+    assert placed(batch, nowhere).device == nowhere.torch_device
     monkeypatch.setattr(memory, "free_bytes", lambda device: int(batch.size / memory.RESIDENT) - 4)
     assert placed(batch, nowhere) is batch
 
@@ -138,7 +138,10 @@ def test_a_system_without_such_files_is_asked_otherwise(
 
 def large() -> tuple[Federation, Prior]:
     """Genes in a graph with attention between them, and imaging features: megabytes per patient."""
-    genes, features = tuple(f"G{place}" for place in range(1500)), tuple(f"I{place}" for place in range(2000))
+    genes, features = (
+        tuple(f"G{number}" for number in range(1500)),
+        tuple(f"I{number}" for number in range(2000)),
+    )
     drawn = torch.randint(1500, (12_000, 2), generator=torch.Generator().manual_seed(0)).tolist()
     edges = [(one, other) for one, other in drawn if one != other]
     federation = Federation(
@@ -210,7 +213,7 @@ def test_a_large_minibatch_stays_within_the_memory_that_is_free() -> None:
 
 @pytest.mark.cuda
 def test_a_gpu_tells_what_it_has_left(gpu: torch.device) -> None:
-    device = replace(CPU, place=gpu)
+    device = replace(CPU, torch_device=gpu)
     free = free_bytes(device)
     held = torch.empty(256 * MIB, dtype=torch.uint8, device=gpu)
     assert free_bytes(device) <= free - 200 * MIB
