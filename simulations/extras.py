@@ -20,10 +20,15 @@ EXTRAS = {
 
 
 class MissingExtra(MissingDependencyError):
-    """Use of what needs an extra that is not installed."""
+    """Use of what needs an extra that is not installed.
+
+    Attributes:
+        extra: the name in brackets after `consilium` that pip installs.
+    """
 
     def __init__(self, extra: str, user: str) -> None:
         super().__init__(user, f"needs the extra {extra}", f"pip install 'consilium[{extra}]'")
+        self.extra = extra
 
     def __str__(self) -> str:
         return f"{self.where} {self.what}: {self.remedy}"

@@ -201,11 +201,23 @@ class Task(Agreed):
     def outcome_unit(self) -> str:
         """Unit of the outcome; empty where there is none."""
 
-    def mismatch(self, prediction: Prediction) -> TypeError:
+    def mismatch(self, prediction: Prediction) -> PredictionMismatch:
         """Return the error about a prediction of another kind."""
-        return TypeError(
-            f"task {self.name} is a {self.kind} task, the prediction a {type(prediction).__name__}"
-        )
+        return PredictionMismatch(self.name, self.kind, type(prediction).__name__)
+
+
+class PredictionMismatch(TypeError):
+    """Prediction of another kind than its task.
+
+    Attributes:
+        task: name of the task.
+        kind: kind of the task.
+        prediction: name of the prediction's class.
+    """
+
+    def __init__(self, task: str, kind: str, prediction: str) -> None:
+        super().__init__(f"task {task} is a {kind} task, the prediction a {prediction}")
+        self.task, self.kind, self.prediction = task, kind, prediction
 
 
 class UnpreparedTask(Task):

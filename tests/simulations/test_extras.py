@@ -3,6 +3,7 @@ from collections.abc import Callable
 import pytest
 from click.testing import Result as Ended
 
+from common.errors import InputCode
 from simulations.extras import EXTRAS, MissingExtra, require
 
 Consilium = Callable[..., Ended]
@@ -18,9 +19,9 @@ def test_an_extra_that_is_missing_is_named_with_the_command_that_installs_it(
     monkeypatch.setitem(EXTRAS, "simulate", ("json", "no_such_module"))
     with pytest.raises(MissingExtra) as caught:
         require("simulate", "consilium simulate")
-    assert str(caught.value) == (
-        "consilium simulate needs the extra simulate: pip install 'consilium[simulate]'"
-    )
+    assert (caught.value.extra, caught.value.where) == ("simulate", "consilium simulate")
+    assert caught.value.code is InputCode.DEPENDENCY_MISSING
+    assert "pip install 'consilium[simulate]'" in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -19,13 +19,13 @@ _PSS = re.compile(r"^Pss:\s+(\d+) kB$", re.MULTILINE)
 EVERY_S = 0.25
 
 
-def require_proc(command: str) -> None:
+def require_proc(command: str, proc: Path = _PROC) -> None:
     """Refuse to measure on a system without Linux's /proc.
 
     Raises:
         InputError: on a system without /proc/PID/smaps_rollup.
     """
-    if not (_PROC / "self" / "smaps_rollup").is_file():
+    if not (proc / "self" / "smaps_rollup").is_file():
         raise MachineError(command, "measures memory by Linux's /proc, which is not here", "run it on Linux")
 
 

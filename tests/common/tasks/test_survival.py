@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from common.agreement.federation import Federation
 from common.evaluation.predictions import LabelPrediction, SurvivalPrediction
 from common.tasks.survival import SurvivalTask
+from common.tasks.task import PredictionMismatch
 
 SURVIVAL = SurvivalTask(name="os", time="months", event="died", unit="months", longest=300)
 
@@ -89,7 +90,7 @@ def test_no_events_means_no_survival_score() -> None:
 
 
 def test_a_prediction_of_another_kind_is_refused() -> None:
-    with pytest.raises(TypeError, match="os is a survival task"):
+    with pytest.raises(PredictionMismatch) as refused:
         SURVIVAL.scores(
             LabelPrediction(np.zeros((1, 2))),
             np.array([[1.0, 1.0]]),
@@ -97,3 +98,5 @@ def test_a_prediction_of_another_kind_is_refused() -> None:
             np.array([[1.0, 1.0]]),
             np.array([[True, True]]),
         )
+    assert (refused.value.task, refused.value.kind) == ("os", "survival")
+    assert refused.value.prediction == "LabelPrediction"

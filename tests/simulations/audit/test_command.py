@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from common.errors import InputError
+from common.errors import OptionError
 from simulations.audit import audit as audit_module
 from simulations.audit import command
 from simulations.audit import training_setups as audit_setting
@@ -95,5 +95,6 @@ def test_a_bound_above_the_claim_reaches_the_verdict(monkeypatch: pytest.MonkeyP
     ],
 )
 def test_what_gives_no_figures_is_refused(change: dict[str, object], named: str) -> None:
-    with pytest.raises(InputError, match=named):
+    with pytest.raises(OptionError) as refused:
         run_audit(replace(SMALL, **change))  # type: ignore[arg-type]
+    assert refused.value.where == named

@@ -1,4 +1,5 @@
-import re
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 from client.data.inspection import read_cohort
 from client.site_folder.site_file import SITE_FILE, read_site_file
 from common.agreement.federation import FILE_NAME, Federation, load
-from common.errors import InputError
+from common.errors import MissingFileError
 from common.patients.batch import PatientBatch, concatenate
 from simulations.cohorts.folders import find_sites, folder_name, pool_sites, twin, write_site
 from simulations.cohorts.sources import write_cohort
@@ -81,25 +82,26 @@ def test_find_sites_is_sorted_and_refuses_a_folder_without_any(tmp_path: Path) -
         write_site(tmp_path / name, name, pd.DataFrame({"died": [1]}, index=["p"]), {})
     (tmp_path / "prior").mkdir()
     assert [site.name for site in find_sites(tmp_path)] == ["a", "b"]
-    with pytest.raises(
-        InputError, match=r"holds no site folder; name a folder whose sub-folders have a site\.toml"
-    ):
+    with pytest.raises(MissingFileError) as refused:
         find_sites(tmp_path / "prior")
+    assert refused.value.where == str(tmp_path / "prior")
+    assert SITE_FILE in refused.value.remedy
 
 
-def test_write_site_leaves_the_old_folder_when_it_fails(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+class FullDisk(pd.DataFrame):
+    """A table for which there is no room on the disk."""
+
+    def to_csv(self, *_: Any, **__: Any) -> None:  # type: ignore[override]
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_write_site_leaves_the_old_folder_when_it_fails(tmp_path: Path) -> None:
     outcomes = pd.DataFrame({"died": [1]}, index=["p"])
     write_site(tmp_path / "a", "a", outcomes, {})
     before = (tmp_path / "a" / "site.toml").read_text()
-
-    def full(*_: Any, **__: Any) -> None:
-        raise OSError("disk full")
-
-    monkeypatch.setattr(pd.DataFrame, "to_csv", full)
-    with pytest.raises(OSError, match="disk full"):
-        write_site(tmp_path / "a", "renamed", outcomes, {})
+    with pytest.raises(OSError) as failed:
+        write_site(tmp_path / "a", "renamed", FullDisk(outcomes), {})
+    assert failed.value.errno == errno.ENOSPC
     assert (tmp_path / "a" / "site.toml").read_text() == before
     assert [site.name for site in find_sites(tmp_path)] == ["a"]
 
@@ -125,8 +127,9 @@ def test_what_is_wrong_in_a_twins_table_is_told_of_the_sites_own(synthetic: Path
     site = find_sites(synthetic)[0]
     made = twin(site, tmp_path / "twin")
     (site / "clinical.csv").unlink()
-    with pytest.raises(InputError, match=re.escape(str(site / "clinical.csv"))):
+    with pytest.raises(MissingFileError) as refused:
         read_cohort(made, load(synthetic / FILE_NAME))
+    assert refused.value.where == str(site / "clinical.csv")
 
 
 def test_folder_names() -> None:

@@ -8,7 +8,7 @@ import torch
 from client.data.cohort import Cohort
 from client.data.inspection import read_cohort
 from common.agreement.federation import FILE_NAME, load
-from common.errors import InputError
+from common.errors import InputError, InvalidContentError, MissingFileError, UnreadableFileError
 from simulations.cohorts.folders import find_sites
 from simulations.cohorts.folds import with_folds
 from simulations.cohorts.sources import write_cohort
@@ -49,10 +49,9 @@ def test_folds_at_some_sites_only_are_refused(small_cohort: SmallCohort, tmp_pat
     cohort = small_cohort()
     site = cohort / "hospital-1" / "site.toml"
     site.write_text(site.read_text().replace('fold = "fold"\n', ""))
-    with pytest.raises(InputError) as error:
+    with pytest.raises(InvalidContentError) as error:
         with_folds(find_sites(cohort), load(cohort / FILE_NAME), tmp_path / "out", 3, seed=0)
-    what = "some site.toml name a fold column and some do not"
-    assert str(error.value) == f"{cohort}: {what}; name it in every site or in none, to have folds drawn."
+    assert error.value.where == str(cohort)
     assert not (tmp_path / "out").exists()
 
 
@@ -130,22 +129,22 @@ def spoil(site: Path, what: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("what", "sentence"),
+    ("what", "kind", "where"),
     [
-        ("site file", "site.toml: cannot be read as TOML (TOMLDecodeError); correct it."),
-        ("no table", "outcomes.csv: there is no such file; correct [tables] in the site file."),
-        ("no column", "outcomes.csv, column fold: is missing; correct fold in site.toml."),
-        ("text", "column fold: has cells that are not numbers; leave unknown cells empty."),
+        ("site file", UnreadableFileError, "site.toml"),
+        ("no table", MissingFileError, "outcomes.csv"),
+        ("no column", InvalidContentError, "outcomes.csv, column fold"),
+        ("text", InvalidContentError, "outcomes.csv, column fold"),
     ],
 )
 def test_folds_that_cannot_be_read_are_named(
-    small_cohort: SmallCohort, tmp_path: Path, what: str, sentence: str
+    small_cohort: SmallCohort, tmp_path: Path, what: str, kind: type[InputError], where: str
 ) -> None:
     cohort = small_cohort()
     spoil(cohort / "hospital-2", what)
-    with pytest.raises(InputError) as error:
+    with pytest.raises(kind) as error:
         with_folds(find_sites(cohort), load(cohort / FILE_NAME), tmp_path / "out", 5, seed=0)
-    assert str(error.value).endswith(sentence)
+    assert error.value.where == str(cohort / "hospital-2" / where)
     assert "CANARY" not in str(error.value)
 
 
@@ -156,5 +155,6 @@ def test_a_fold_column_that_is_empty_everywhere_is_an_error(
     for site in find_sites(cohort):
         outcomes = pd.read_csv(site / "outcomes.csv", dtype=str)
         outcomes.assign(fold=None).to_csv(site / "outcomes.csv", index=False)
-    with pytest.raises(InputError, match=r"no site holds a patient out in any fold; .*have folds drawn"):
+    with pytest.raises(InvalidContentError) as error:
         with_folds(find_sites(cohort), load(cohort / FILE_NAME), tmp_path / "out", 5, seed=0)
+    assert error.value.where == str(cohort)

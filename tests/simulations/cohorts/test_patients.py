@@ -6,7 +6,7 @@ import pytest
 
 from client.data.inspection import read_cohort
 from common.agreement.modalities import Modality
-from common.errors import InputError
+from common.errors import StateError
 from common.tasks.survival import SurvivalTask
 from simulations.cohorts.folders import find_sites
 from simulations.cohorts.patients import Patients, as_levels, frequent, hold_out, read_public, write_patients
@@ -47,5 +47,6 @@ def test_sites_named_alike_get_folders_of_their_own(tmp_path: Path) -> None:
     federation = write_patients(tmp_path, "alike", Patients(site, outcomes, tables), [clinical], [task])
     cohorts = [read_cohort(folder, federation) for folder in find_sites(tmp_path)]
     assert {cohort.site for cohort in cohorts} == {"Prior", "A-B", "A: B", "a b"}
-    with pytest.raises(InputError, match="already holds site folders; name an empty folder"):
+    with pytest.raises(StateError) as refused:
         write_patients(tmp_path, "again", Patients(site, outcomes, tables), [clinical], [task])
+    assert refused.value.where == str(tmp_path)

@@ -27,8 +27,10 @@ def test_a_registered_source_writes_the_cohorts_of_its_name_or_pattern(tmp_path:
 
 
 def test_a_name_is_taken_once() -> None:
-    with pytest.raises(ValueError, match="lung"):
+    taken = source_of("lung")
+    with pytest.raises(ValueError):
         register_source("lung", lambda request, out: None, summary="another")
+    assert source_of("lung") is taken
 
 
 def test_only_a_source_that_can_be_made_to_measure_takes_a_size(tmp_path: Path) -> None:

@@ -12,12 +12,12 @@ import torch
 from client.data.cohort import Cohort
 from client.data.inspection import read_cohort
 from common.agreement.federation import FILE_NAME, Federation, load
-from common.errors import InputError
+from common.errors import InputError, InvalidContentError, MissingFileError, OptionError
 from common.tasks.response import ResponseTask
 from common.tasks.survival import SurvivalTask
 from common.tasks.toxicity import ToxicityTask
 from simulations.cohorts.folders import find_sites
-from simulations.cohorts.sources import default_data, is_known, write_cohort
+from simulations.cohorts.sources import DATA_VARIABLE, default_data, is_known, write_cohort
 
 DATA = default_data()
 REASON = "public data are not here: set CONSILIUM_DATA to their folder"
@@ -141,20 +141,25 @@ def test_tcga_lung_adenocarcinoma_has_response_images_and_a_prior(tmp_path: Path
 
 def test_unknown_cohort_and_missing_data_are_told_with_a_remedy(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    for name, data, message in (
-        ("mnist", tmp_path, "cohort mnist: is not known; use one of synthetic, lung"),
-        ("fed-heart", None, "cohort fed-heart: needs the public data; name their folder: --data or"),
-        ("fed-heart", tmp_path / "no", "no: there is no such folder; correct --data or CONSILIUM_DATA"),
-        ("fed-heart", tmp_path, r"fed_heart_disease.csv: there is no such file; name the folder"),
-        ("tcga-brca", tmp_path, "cohort tcga-brca: has no folder in the data's tcga; correct --data"),
-        ("tcga-pan5", tmp_path, "column hospital_pan5: no cancer has it"),
-    ):
-        with pytest.raises(InputError, match=message):
+    table = tmp_path / "flamby_heart" / "fed_heart_disease.csv"
+    cases: list[tuple[str, Path | None, type[InputError], str, str]] = [
+        ("mnist", tmp_path, OptionError, "cohort mnist", "synthetic, lung"),
+        ("fed-heart", None, OptionError, "cohort fed-heart", DATA_VARIABLE),
+        ("fed-heart", tmp_path / "no", MissingFileError, str(tmp_path / "no"), DATA_VARIABLE),
+        ("fed-heart", tmp_path, MissingFileError, str(table), DATA_VARIABLE),
+        ("tcga-brca", tmp_path, OptionError, "cohort tcga-brca", "--data"),
+        ("tcga-pan5", tmp_path, InvalidContentError, f"{tmp_path / 'tcga'}, column hospital_pan5", ""),
+    ]
+    for name, data, kind, where, remedy in cases:
+        with pytest.raises(kind) as refused:
             write_cohort(name, data, out)
-    (tmp_path / "flamby_heart").mkdir()
-    (tmp_path / "flamby_heart" / "fed_heart_disease.csv").write_text("age,trestbps\n1,2\n")
-    with pytest.raises(InputError, match="column chol: is missing; use the layout"):
+        assert refused.value.where == where
+        assert remedy in refused.value.remedy
+    table.parent.mkdir()
+    table.write_text("age,trestbps\n1,2\n")
+    with pytest.raises(InvalidContentError) as refused:
         write_cohort("fed-heart", tmp_path, out)
+    assert refused.value.where == f"{table}, column chol"
     assert not out.exists()
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from common.agreement.federation import FILE_NAME, load
-from common.errors import InputError
+from common.errors import InvalidContentError, OptionError
 from common.evaluation.predictions import SurvivalPrediction
 from common.patients.batch import PatientBatch
 from server.records.journal import RoundRecord
@@ -101,8 +101,9 @@ def test_a_cohort_without_any_event_says_so(small_cohort: SmallCohort, tmp_path:
     cohort = small_cohort(tasks=["survival"])
     for site in find_sites(cohort):
         assign(site / "outcomes.csv", died="0")
-    with pytest.raises(InputError, match="no site has enough events to place hazard intervals"):
+    with pytest.raises(InvalidContentError) as refused:
         conduct(cohort, tmp_path / "work")
+    assert refused.value.where == "task survival"
 
 
 @pytest.mark.usefixtures("networks_only")
@@ -154,5 +155,6 @@ def test_baselines_that_cannot_be_fitted_are_left_out_with_a_note(
 
 
 def test_a_fold_that_holds_nobody_out_is_refused(small_cohort: SmallCohort, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="--fold 8: no patient is held out in that fold"):
+    with pytest.raises(OptionError) as refused:
         Experiment(plan(small_cohort(), tmp_path / "work", (8,)), Listener())
+    assert refused.value.where == "--fold 8"

@@ -10,7 +10,7 @@ from client.site_folder.policy import Limit
 from common.agreement.federation import Federation
 from common.agreement.model_config import HierarchicalConfig
 from common.agreement.settings import Privacy
-from common.errors import InputError
+from common.errors import GuaranteeError, InputError
 from common.privacy.accounting import Release, spend
 from common.privacy.planning import plan_noise, planned_releases
 from simulations.experiment.private_arms import Target, notes, settled, spent
@@ -107,8 +107,9 @@ def test_terms_that_cannot_be_are_refused_by_option(
 def test_a_federation_whose_settings_break_its_own_privacy_is_refused(
     make_federation: MakeFederation,
 ) -> None:
-    with pytest.raises(InputError, match=r"model\.dropout"):
+    with pytest.raises(GuaranteeError) as raised:
         settled(make_federation(privacy=OWN), {}, (), None)
+    assert raised.value.where == "model.dropout"
 
 
 def test_a_delta_of_one_patient_or_more_is_called_weak() -> None:

@@ -4,6 +4,7 @@ import pytest
 from common.evaluation.predictions import ClassPrediction, LabelPrediction, SurvivalPrediction
 from common.tasks.response import ResponseTask
 from common.tasks.survival import SurvivalTask
+from common.tasks.task import PredictionMismatch
 from common.tasks.toxicity import ToxicityTask
 from simulations.report.calibration import calibration, kaplan_meier
 
@@ -48,5 +49,6 @@ def test_equal_predictions_share_one_bin() -> None:
 
 
 def test_a_prediction_of_another_kind_is_refused() -> None:
-    with pytest.raises(TypeError, match="os is a survival task"):
+    with pytest.raises(PredictionMismatch) as refused:
         calibration(SURVIVAL, ClassPrediction(np.ones((1, 1))), [[1.0, 1.0]], [[True, True]])
+    assert (refused.value.task, refused.value.prediction) == ("os", "ClassPrediction")

@@ -2,11 +2,11 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from common.errors import InputError
-from simulations.benchmarks.measuring import process_tree
+from common.errors import MachineError
 from simulations.benchmarks.measuring.process_tree import Watch, memory, processor_seconds, require_proc, tree
 
 MIB = 2**20
@@ -29,7 +29,7 @@ sys.stdin.readline()
 """
 
 
-@pytest.mark.skipif(not process_tree._PROC.is_dir(), reason="there is no /proc on this system")
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="there is no /proc on this system")
 def test_a_childs_memory_and_time_count_and_its_time_also_when_it_has_ended() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", _PARENT, _CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -51,7 +51,7 @@ def test_a_childs_memory_and_time_count_and_its_time_also_when_it_has_ended() ->
         parent.stdin.close()
 
 
-def test_without_proc_nothing_is_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
-    monkeypatch.setattr(process_tree, "_PROC", tmp_path)
-    with pytest.raises(InputError, match="bench rounds: measures memory by Linux's /proc"):
-        require_proc("bench rounds")
+def test_without_proc_nothing_is_measured(tmp_path: Path) -> None:
+    with pytest.raises(MachineError) as refused:
+        require_proc("bench rounds", tmp_path)
+    assert refused.value.where == "bench rounds"

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from common.errors import InputError
+from client.training.device import DeviceError
 from simulations.benchmarks.training_step import bench as train
 from simulations.benchmarks.training_step.bench import ALLOCATORS, TrainFigures, run_train
 from simulations.benchmarks.training_step.floor import Rates
@@ -39,8 +39,9 @@ def test_every_network_is_measured_in_a_process_of_its_own_under_both_allocators
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
 def test_a_gpu_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="--device: asks for cuda"):
+    with pytest.raises(DeviceError) as refused:
         run_train(None, 8, 0.01, "cuda", tmp_path / "train.json")
+    assert refused.value.where == "--device"
     assert not (tmp_path / "train.json").exists()
 
 
