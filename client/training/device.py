@@ -164,10 +164,10 @@ def find_device(asked: str, where: str) -> torch.device:
 
 
 @lru_cache
-def is_usable(place: torch.device) -> bool:
+def is_usable(torch_device: torch.device) -> bool:
     """Return whether a device computes; the answer is kept for the life of the process."""
     try:
-        return computes(place)
+        return computes(torch_device)
     except RuntimeError:
         return False
 

@@ -33,7 +33,7 @@ _registering: list[str] = []
 
 
 def package_registering() -> str | None:
-    """The plug-in that makes a registration just now; None for a registration of this package itself."""
+    """Return the plug-in that is being registered; None for this package itself."""
     return _registering[-1] if _registering else None
 
 
