@@ -87,9 +87,9 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if _HOMES[name] in _SIMULATING:
-        from simulations.extras import require
+        from simulations.extras import require_extra
 
-        require("simulate", f"consilium.{name}")
+        require_extra("simulate", f"consilium.{name}")
     value = getattr(import_module(_HOMES[name]), _NAMES.get(name, name))
     globals()[name] = value
     return value

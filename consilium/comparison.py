@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from consilium.frames import arms_frame, folds_frame
-from simulations.results.schema import Result
+from simulations.results.schema import SimulationResult
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Comparison:
         return f"{self.table.to_html(float_format='{:.3f}'.format)}{note}"
 
 
-def compare(this: Result, other: Result) -> Comparison:
+def compare(this: SimulationResult, other: SimulationResult) -> Comparison:
     """Compare two results; folds that hold out the same patients are paired."""
     means = pd.concat({"this": arms_frame(this)["mean"], "other": arms_frame(other)["mean"]}, axis=1).dropna()
     means["difference"] = means["this"] - means["other"]
@@ -47,7 +47,7 @@ def compare(this: Result, other: Result) -> Comparison:
     return Comparison(means, reasons)
 
 
-def _reasons(this: Result, other: Result) -> list[str]:
+def _reasons(this: SimulationResult, other: SimulationResult) -> list[str]:
     """Reason why the folds of two results cannot be paired."""
     sizes = [
         {name: hospital.patients for name, hospital in result.hospitals.items()} for result in (this, other)
@@ -62,7 +62,7 @@ def _reasons(this: Result, other: Result) -> list[str]:
     return reasons
 
 
-def _fold(result: Result) -> str | None:
+def _fold(result: SimulationResult) -> str | None:
     """The fold that a result's command names, if it names one."""
     words = shlex.split(result.command or "")
     for word, following in zip(words, [*words[1:], ""], strict=True):

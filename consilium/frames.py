@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
-from simulations.results.schema import ARM_NAMES, MetricSummary, Result
+from simulations.results.schema import ARM_NAMES, MetricSummary, SimulationResult
 
 
-def arms_frame(record: Result) -> pd.DataFrame:
+def arms_frame(record: SimulationResult) -> pd.DataFrame:
     """One row per task, arm and metric, with interval and difference to federated."""
     rows = []
     for task, arms in record.tasks.items():
@@ -30,7 +30,7 @@ def arms_frame(record: Result) -> pd.DataFrame:
     return _indexed(rows, ["task", "arm", "metric"])
 
 
-def private_frame(record: Result) -> pd.DataFrame:
+def private_frame(record: SimulationResult) -> pd.DataFrame:
     """One row per private run, task and metric: its terms, what it spent, and what it reached."""
     rows = [
         {
@@ -49,12 +49,12 @@ def private_frame(record: Result) -> pd.DataFrame:
     return _indexed(rows, ["epsilon", "task", "metric"])
 
 
-def folds_frame(record: Result) -> pd.DataFrame:
+def folds_frame(record: SimulationResult) -> pd.DataFrame:
     """One row per task, arm, metric and fold: the figure on the patients held out in that fold."""
     return _indexed(list(_by_fold(record)), ["task", "arm", "metric", "fold"])
 
 
-def _by_fold(record: Result) -> Iterator[dict[str, object]]:
+def _by_fold(record: SimulationResult) -> Iterator[dict[str, object]]:
     for task, arms in record.tasks.items():
         for arm in record.arms(task):
             for metric, summary in arms[arm].items():
@@ -62,7 +62,7 @@ def _by_fold(record: Result) -> Iterator[dict[str, object]]:
                     yield {"task": task, "arm": arm, "metric": metric, "fold": fold, "value": value}
 
 
-def sites_frame(record: Result) -> pd.DataFrame:
+def sites_frame(record: SimulationResult) -> pd.DataFrame:
     """One row per task and hospital, with the headline metric of three models."""
     rows = [
         {"task": task, "hospital": name, **scores.model_dump()}
@@ -72,7 +72,7 @@ def sites_frame(record: Result) -> pd.DataFrame:
     return _indexed(rows, ["task", "hospital"])
 
 
-def hospitals_frame(record: Result) -> pd.DataFrame:
+def hospitals_frame(record: SimulationResult) -> pd.DataFrame:
     """One row per hospital: patients, patients with each modality, and events of each task."""
     rows = [
         {
@@ -86,7 +86,7 @@ def hospitals_frame(record: Result) -> pd.DataFrame:
     return _indexed(rows, ["hospital"])
 
 
-def history_frame(record: Result) -> pd.DataFrame:
+def history_frame(record: SimulationResult) -> pd.DataFrame:
     """One row per fold and round: losses, and the validation score of each task."""
     rows = [
         {

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from simulations.audit.audit import Request, run_audit
 from simulations.audit.report import Audit
-from simulations.planning.plan import Plan, Question, answer
+from simulations.planning.plan import PrivacyPlan, Question, privacy_plans
 from simulations.simulate import one_thread
 
 
@@ -18,7 +18,7 @@ def plan_privacy(
     sampling_rate: float = 1.0,
     steps: int = 1,
     statistics: str = "declared",
-) -> list[Plan]:
+) -> list[PrivacyPlan]:
     """Find the least noise for target epsilons; no patient's data is needed.
 
     Args:
@@ -41,7 +41,7 @@ def plan_privacy(
         >>> plan, *_ = consilium.plan_privacy(patients=200, epsilons=[3])
         >>> plan.privacy.noise_multiplier
     """
-    return answer(
+    return privacy_plans(
         Question(patients, hospitals, rounds, tuple(epsilons), delta, sampling_rate, steps, statistics)
     )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 from pydantic import ValidationError
 
 from common.errors import MissingFileError, OptionError, invalid_content
-from simulations.results.schema import Result as Record
+from simulations.results.schema import SimulationResult as Record
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,7 +9,7 @@ from typing import Concatenate, Literal, ParamSpec, get_type_hints
 from consilium.result import Result
 from simulations.cohorts.cohort_folder import CohortFolder, open_cohort
 from simulations.engines.names import Engine
-from simulations.experiment.options import Options, described
+from simulations.experiment.options import Options, option_fields
 from simulations.simulate import resume as run_again
 from simulations.simulate import simulate as run
 
@@ -83,7 +83,7 @@ def _signature(function: Callable[..., Result], options: Callable[..., Options])
 
 def _documented() -> str:
     """The options as lines of a docstring."""
-    lines = [f"        {name}: {option.help}" for name, option in described()]
+    lines = [f"        {name}: {option.help}" for name, option in option_fields()]
     lines += [
         '        progress: True, False, or "auto", which shows progress in a notebook or a terminal alone.',
         "        command: the command for `result.json`; without it, the one that asks for the same.",

@@ -34,7 +34,7 @@ class MissingExtra(MissingDependencyError):
         return f"{self.where} {self.what}: {self.remedy}"
 
 
-def require(extra: str, user: str) -> None:
+def require_extra(extra: str, user: str) -> None:
     """Make sure that an extra is installed; `user` is the command or function that needs it.
 
     Raises:
@@ -50,7 +50,7 @@ def needs(extra: str, user: str) -> Callable[[Callable[P, None]], Callable[P, No
     def wrap(command: Callable[P, None]) -> Callable[P, None]:
         @wraps(command)
         def run(*args: P.args, **kwargs: P.kwargs) -> None:
-            require(extra, user)
+            require_extra(extra, user)
             command(*args, **kwargs)
 
         return run

@@ -23,15 +23,15 @@ from simulations.cohorts.cohort_folder import CohortFolder
 from simulations.engines.environment import unchanged_environment
 from simulations.engines.names import Engine
 from simulations.experiment.arms import write_agreement
-from simulations.experiment.checkpoint import begin, find, reopen
+from simulations.experiment.checkpoint import begin, find_description, reopen
 from simulations.experiment.evidence import Evidence
-from simulations.experiment.experiment import Experiment, FoldOutcome, Plan
+from simulations.experiment.experiment import Experiment, ExperimentPlan, FoldOutcome
 from simulations.experiment.options import Options
 from simulations.experiment.preparing import REPORT, RESULT, make_plan, state_in
 from simulations.experiment.summary import evidence, summarise_experiment
 from simulations.report.audience import display_for
 from simulations.report.page import render
-from simulations.results.schema import Result
+from simulations.results.schema import SimulationResult
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Simulated:
         evidence: predictions of held-out patients for curves, in memory only.
     """
 
-    result: Result
+    result: SimulationResult
     evidence: Evidence
 
 
@@ -65,7 +65,7 @@ def simulate(cohort: CohortFolder, options: Options) -> Simulated:
         ):
             return _simulated(cohort, options, Path(temporary))
     except KeyboardInterrupt:
-        if options.out is None or find(options.out) is None:
+        if options.out is None or find_description(options.out) is None:
             raise
         remedy = f"go on by `consilium simulate --resume {shlex.quote(str(options.out))}`"
         raise KeyboardInterrupt(f"{remedy}; nothing else was written.") from None
@@ -125,7 +125,7 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _missing(plan: Plan) -> list[str]:
+def _missing(plan: ExperimentPlan) -> list[str]:
     """Sentence on the hospitals without a part in a failed run."""
     journals = [plan.run_folder("federated", fold) for fold in plan.folds]
     dropped: list[Dropped] = []

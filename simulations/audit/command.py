@@ -9,7 +9,7 @@ from simulations.audit.audit import Request, run_audit
 from simulations.audit.table import print_audit
 
 
-def audit(request: Request, out: Path | None, console: Console | None = None) -> bool:
+def write_audit(request: Request, out: Path | None, console: Console | None = None) -> bool:
     """Print an audit, write `audit.json` and `roc.svg`, and return whether every claim stands.
 
     Raises:

@@ -36,7 +36,7 @@ from common.agreement.federation import Federation
 from common.families.patient_loss import patient_loss
 from common.models.federated import FederatedModel
 from common.patients.batch import PatientBatch
-from simulations.audit.training_setups import rounds_of, train_round
+from simulations.audit.training_setups import rounds_of, train_audit_round
 
 AT_ONCE = 64
 
@@ -71,7 +71,7 @@ def watched_shares(
         sent = _flat(model)
         gradients = clipped_gradients(model, canaries, federation, cuts)
         expected = _expected(model, regular, federation, cuts)
-        train_round(model, inserted, round_)
+        train_audit_round(model, inserted, round_)
         update = (sent - _flat(model)) * _scale(federation, round_.number) - expected
         gram += (gradients @ gradients.t()).double()
         seen += (gradients @ (update / update.norm()).float()).double()

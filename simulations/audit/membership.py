@@ -24,7 +24,7 @@ from common.models.federated import FederatedModel
 from common.models.registry import build_model
 from common.patients.batch import PatientBatch
 from common.patients.objective import multitask_loss
-from simulations.audit.training_setups import TrainingSetup, rounds_of, train_round
+from simulations.audit.training_setups import TrainingSetup, rounds_of, train_audit_round
 
 Array = NDArray[np.float64]
 
@@ -83,7 +83,7 @@ def train_targets(
         model = build_model(federation, folder, seed + number)
         half = patients.select(torch.from_numpy(member))
         for round_ in rounds_of(federation, cuts, seed + number * federation.training.rounds):
-            train_round(model, half, round_)
+            train_audit_round(model, half, round_)
         losses.append(_losses(model, patients, federation, cuts))
         scores.append(_held_out(model, others, federation, cuts))
         done()

@@ -77,10 +77,10 @@ def _notes(audit: Audit) -> list[str]:
         f"{audit.date:%Y-%m-%d}; {on.processor}, one of {on.cores} cores; Python {on.python}, PyTorch {on.torch}; "
         f"{audit.seconds:.0f} s. Seed {audit.seed}; noise and sampling have none, so private figures vary a little.",
     ]
-    return notes + [verdict(row) for row in audit.rows if row.refuted]
+    return notes + [refutation(row) for row in audit.rows if row.refuted]
 
 
-def verdict(row: Row) -> str:
+def refutation(row: Row) -> str:
     """Explain a refuted claim."""
     return (
         f"{row.name}: the run gives away more than it claims: epsilon is above {row.one_run.bound:.2f} with 95% "

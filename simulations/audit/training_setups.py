@@ -85,7 +85,7 @@ def compared(
     return [without_privacy(federation), *private]
 
 
-def train_round(
+def train_audit_round(
     model: FederatedModel,
     batch: PatientBatch,
     round_: Round,

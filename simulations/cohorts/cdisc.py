@@ -10,7 +10,7 @@ from common.agreement.modalities import Modality, Plausible
 from common.tasks.toxicity import ToxicityTask
 from simulations.cohorts.patients import (
     FOLD,
-    Patients,
+    SourcePatients,
     as_levels,
     frequent,
     hold_out,
@@ -107,6 +107,6 @@ def write_cdisc(data: Path, out: Path, seed: int) -> None:
     ]
     site = "site " + table["SITEID"]
     table[FOLD] = hold_out(list(site), seed)
-    cohort = Patients(site, table[[*labels, FOLD]], {"clinical": table, "labs": table})
+    cohort = SourcePatients(site, table[[*labels, FOLD]], {"clinical": table, "labs": table})
     task = ToxicityTask(name="toxicity", labels=labels)
     write_patients(out, "cdisc", cohort, modalities, [task], minimum_patients=SMALLEST)

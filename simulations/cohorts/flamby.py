@@ -8,7 +8,7 @@ from pathlib import Path
 from common.agreement.modalities import Modality, Plausible
 from common.tasks.response import ResponseTask
 from common.tasks.survival import SurvivalTask
-from simulations.cohorts.patients import FOLD, Patients, as_levels, read_public, write_patients
+from simulations.cohorts.patients import FOLD, SourcePatients, as_levels, read_public, write_patients
 
 CENTERS = ("Northeast", "South", "West", "Midwest", "Europe", "Canada")
 """Fed-TCGA-BRCA's regions in the order of their numbers."""
@@ -40,7 +40,7 @@ def write_fed_tcga_brca(data: Path, out: Path) -> None:
         name="survival", time="time_days", event="event", unit="days", longest=20000, typical=(400, 2500)
     )
     table[FOLD] = table["split"].map({"test": _TEST, "train": _TRAIN})
-    cohort = Patients(
+    cohort = SourcePatients(
         table["center"].map(dict(enumerate(CENTERS))),
         table[["time_days", "event", FOLD]],
         {"clinical": table},
@@ -89,5 +89,5 @@ def write_fed_heart(data: Path, out: Path) -> None:
     )
     disease = ResponseTask(name="disease", label="label", classes=("0", "1"))
     table[FOLD] = table["split"].map({"test": _TEST, "train": _TRAIN})
-    cohort = Patients(table["center_name"], table[["label", FOLD]], {"clinical": table})
+    cohort = SourcePatients(table["center_name"], table[["label", FOLD]], {"clinical": table})
     write_patients(out, "fed-heart", cohort, [clinical], [disease])

@@ -12,7 +12,7 @@ from common.tasks.response import ResponseTask
 from simulations.cohorts.patients import (
     FOLD,
     GROUP,
-    Patients,
+    SourcePatients,
     as_levels,
     frequent,
     hold_out,
@@ -83,7 +83,7 @@ def write_ici(data: Path, out: Path, seed: int) -> None:
     )
     table[FOLD] = hold_out([*zip(table["institution"], table["Response"], strict=True)], seed)
     table[GROUP] = table["cohort"]
-    cohort = Patients(
+    cohort = SourcePatients(
         table["institution"], table[["Response", FOLD, GROUP]], {"clinical": table, "blood": table}
     )
     write_patients(out, "ici", cohort, [clinical, blood], [_RESPONSE])

@@ -8,7 +8,7 @@ from pathlib import Path
 from common.agreement.modalities import Modality, Plausible
 from common.errors import MissingDependencyError
 from common.tasks.survival import SurvivalTask
-from simulations.cohorts.patients import FOLD, Patients, hold_out, write_patients
+from simulations.cohorts.patients import FOLD, SourcePatients, hold_out, write_patients
 
 SMALLEST = 13
 """Institutions with fewer patients are pooled: with a fifth held out, fewer than ten would be left."""
@@ -59,5 +59,5 @@ def write_lung(out: Path, seed: int) -> None:
     named = table["inst"].map(lambda number: f"institution {number:02.0f}")
     site = named.where(patients >= SMALLEST, POOL)
     table[FOLD] = hold_out([*zip(site, table["status"], strict=True)], seed)
-    cohort = Patients(site, table[["time", "status", FOLD]], {"clinical": table})
+    cohort = SourcePatients(site, table[["time", "status", FOLD]], {"clinical": table})
     write_patients(out, "lung", cohort, [_CLINICAL], [_SURVIVAL])

@@ -23,7 +23,7 @@ _REMEDY = "name the folder of public data with --data or CONSILIUM_DATA"
 
 
 @dataclass(frozen=True)
-class Patients:
+class SourcePatients:
     """A source's patients before they are split into sites.
 
     Attributes:
@@ -40,7 +40,7 @@ class Patients:
 def write_patients(
     out: Path,
     name: str,
-    patients: Patients,
+    patients: SourcePatients,
     modalities: Sequence[Modality],
     tasks: Sequence[Task],
     prior: PriorGraph | None = None,

@@ -15,7 +15,7 @@ from common.tasks.response import ResponseTask
 from common.tasks.survival import SurvivalTask
 from common.tasks.task import Task
 from common.tasks.toxicity import ToxicityTask
-from simulations.cohorts.patients import FOLD, Patients, hold_out, refuse_occupied, write_patients
+from simulations.cohorts.patients import FOLD, SourcePatients, hold_out, refuse_occupied, write_patients
 from simulations.cohorts.prior import save_prior
 
 Array = NDArray[np.float64]
@@ -127,7 +127,9 @@ def write_synthetic(
     prior = _prior(out, rng, [str(symbol) for symbol in frames["rna"].columns], pathway_of)
     modalities = [_modality(name, frame) for name, frame in frames.items() if frame.shape[1]]
     least = max(2, min(10, patients))
-    write_patients(out, "synthetic", Patients(where, outcomes, frames), modalities, _TASKS, prior, least)
+    write_patients(
+        out, "synthetic", SourcePatients(where, outcomes, frames), modalities, _TASKS, prior, least
+    )
     return truth
 
 

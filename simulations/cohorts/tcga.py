@@ -20,7 +20,7 @@ from common.tasks.task import Task
 from simulations.cohorts.patients import (
     FOLD,
     GROUP,
-    Patients,
+    SourcePatients,
     as_levels,
     frequent,
     read_public,
@@ -124,7 +124,7 @@ def write_tcga(data: Path, out: Path, name: str) -> None:
     tasks, outcomes = _outcomes(data, patients, None if many else name)
     prior = write_prior(out, data / "prior_graph", symbols)
     write_patients(
-        out, f"tcga-{name}", Patients(patients[column], outcomes, tables), modalities, tasks, prior
+        out, f"tcga-{name}", SourcePatients(patients[column], outcomes, tables), modalities, tasks, prior
     )
 
 

@@ -6,7 +6,7 @@ from inspect import Parameter, signature
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from common.errors import OptionError
-from simulations.experiment.options import Options, described
+from simulations.experiment.options import Options, option_fields
 
 
 def with_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -19,7 +19,7 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
             default=False if types[name] is bool else None,
             annotation=Annotated[_typed(types[name]), option],
         )
-        for name, option in described()
+        for name, option in option_fields()
     ]
 
     @wraps(command)

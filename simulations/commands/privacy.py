@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from common.console import explained
-from simulations.extras import needs, require
+from simulations.extras import needs, require_extra
 
 privacy_app = typer.Typer(
     no_args_is_help=True,
@@ -62,7 +62,7 @@ def plan(
 ) -> None:
     """Print the noise that a target epsilon needs, and the lines for federation.toml."""
     if out is not None:
-        require("simulate", "consilium privacy plan --out")
+        require_extra("simulate", "consilium privacy plan --out")
     from simulations.planning.plan import Question
     from simulations.planning.text import print_plans
 
@@ -118,7 +118,7 @@ def audit(
 ) -> None:
     """Attack models trained with and without privacy; exit code 1 if a claim is refuted."""
     from simulations.audit.audit import Request
-    from simulations.audit.command import audit
+    from simulations.audit.command import write_audit
 
     request = Request(
         epsilons=tuple(epsilon or (8.0, 1.0)),
@@ -130,5 +130,5 @@ def audit(
         seed=seed,
         command=shlex.join(["consilium", *sys.argv[1:]]),
     )
-    if not audit(request, out):
+    if not write_audit(request, out):
         raise typer.Exit(1)

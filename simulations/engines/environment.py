@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def environment(settings: Mapping[str, str], without: Collection[str] = ()) -> Iterator[None]:
+def environment_set(settings: Mapping[str, str], without: Collection[str] = ()) -> Iterator[None]:
     """Set variables and remove those `without`; put the former values back at the end."""
     before = {name: os.environ.get(name) for name in (*settings, *without)}
     for name in without:

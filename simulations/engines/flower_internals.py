@@ -117,7 +117,7 @@ def name_message(message: Message, message_id: str) -> None:
     message.metadata.__dict__["_message_id"] = message_id
 
 
-def failed(message: Message, failure: Failure) -> Message:
+def error_reply(message: Message, failure: Failure) -> Message:
     """Make an error reply, whose reason never carries the text of an exception."""
     return Message(Error(code=int(failure), reason=failure.name), reply_to=message)
 
@@ -143,15 +143,15 @@ def _detached_array(array: Array) -> Array:
     return Array(array.dtype, array.shape, array.stype, array.data)
 
 
-def pack(message: Message) -> Parcel:
+def deflate(message: Message) -> Parcel:
     """Deflate a message as a SuperNode does before sending."""
     with no_object_id_recompute():
         contents = {key: part.deflate() for key, part in get_all_nested_objects(message).items()}
         return message.metadata.message_id, message.object_id, contents
 
 
-def unpack(parcel: Parcel) -> Message:
-    """Inflate a message that `pack` deflated.
+def inflate(parcel: Parcel) -> Message:
+    """Inflate a message that `deflate` deflated.
 
     Raises:
         TypeError: if it is not a message.

@@ -18,15 +18,15 @@ from simulations.engines.flower_internals import (
     Failure,
     Run,
     acting_as_coordinator,
+    deflate,
     detached,
-    failed,
+    error_reply,
+    inflate,
     load_client_app,
     name_message,
     new_run,
-    pack,
     server_context,
     silence,
-    unpack,
 )
 from simulations.engines.names import Engine
 from simulations.engines.node import NodeConfig, answer, contexts
@@ -36,7 +36,7 @@ Deliver = Callable[[Sequence[Message]], Iterator[Message]]
 """Function that delivers messages to their sites, and yields the replies in the order of arrival."""
 
 
-def run_federation(
+def run_in_process(
     server_app: ServerApp,
     client_app: str,
     nodes: Sequence[NodeConfig],
@@ -93,7 +93,7 @@ class _Serial:
 
     def __init__(self, app: ClientApp, sites: dict[int, Context], serialise: bool) -> None:
         self._app, self._sites = app, sites
-        self._carry = (lambda message: unpack(pack(message))) if serialise else detached
+        self._carry = (lambda message: inflate(deflate(message))) if serialise else detached
 
     def __call__(self, messages: Sequence[Message]) -> Iterator[Message]:
         return map(self._deliver, messages)
@@ -151,7 +151,7 @@ class InProcessGrid(Grid):
         deliverable = [message for message in sent if message.metadata.dst_node_id in self._node_ids]
         undeliverable = [message for message in sent if message.metadata.dst_node_id not in self._node_ids]
         self._due.update(message.metadata.message_id for message in sent)
-        self._coming.append(failed(message, Failure.NO_SUCH_NODE) for message in undeliverable)
+        self._coming.append(error_reply(message, Failure.NO_SUCH_NODE) for message in undeliverable)
         self._coming.append(self._deliver(deliverable))
         return [message.metadata.message_id for message in sent]
 

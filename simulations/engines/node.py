@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from flwr.app import Context, Message, RecordDict, UserConfig, UserConfigValue
 from flwr.clientapp import ClientApp
 
-from simulations.engines.flower_internals import Failure, Run, acting_as, failed, first_node_id
+from simulations.engines.flower_internals import Failure, Run, acting_as, error_reply, first_node_id
 
 NodeConfig = Mapping[str, UserConfigValue]
 
@@ -34,5 +34,5 @@ def answer(app: ClientApp, message: Message, context: Context) -> Message:
                 raise ValueError("the ClientApp returned a message that is no reply to the one it was given")
         except Exception:
             _log.exception("the ClientApp of node %d raised", context.node_id)
-            return failed(message, Failure.RAISED)
+            return error_reply(message, Failure.RAISED)
         return reply

@@ -18,15 +18,15 @@ from typing import Any, Self
 from flwr.app import Context, Message
 
 from simulations.engines.allocator import keep_freed_memory
-from simulations.engines.environment import environment
+from simulations.engines.environment import environment_set
 from simulations.engines.flower_internals import (
     Failure,
     Parcel,
-    failed,
+    deflate,
+    error_reply,
+    inflate,
     load_client_app,
-    pack,
     silence,
-    unpack,
 )
 from simulations.engines.node import answer
 
@@ -87,7 +87,7 @@ class ProcessPool:
             for connection in wait(list(at_work)):
                 worker = at_work.pop(connection)
                 message = queues[worker].popleft()
-                reply = worker.receive() or failed(message, Failure.CRASHED)
+                reply = worker.receive() or error_reply(message, Failure.CRASHED)
                 if queues[worker]:
                     at_work[worker.send(queues[worker][0])] = worker
                 yield reply
@@ -107,7 +107,7 @@ class _Worker:
         forks.set_forkserver_preload(["consilium", self._client_app.partition(":")[0], *_USED_LATER])
         self._connection, theirs = forks.Pipe()
         # thread counts are read when libraries load
-        with environment(ONE_THREAD), uninterrupted():
+        with environment_set(ONE_THREAD), uninterrupted():
             given = (theirs, self._client_app, self.sites, dict(os.environ))
             self._process = forks.Process(target=_work, args=given, name="consilium-site", daemon=True)
             self._process.start()
@@ -129,13 +129,13 @@ class _Worker:
                 ) from None
             self._ready = True
         with suppress(OSError):  # a process that dies now is noticed where its reply is awaited
-            self._connection.send(pack(message))
+            self._connection.send(deflate(message))
         return self._connection
 
     def receive(self) -> Message | None:
         """Return the reply, or None if the process died over it."""
         try:
-            return unpack(self._connection.recv())
+            return inflate(self._connection.recv())
         except (EOFError, OSError):
             self.end()
             return None
@@ -172,8 +172,8 @@ def _work(
     with suppress(EOFError, BrokenPipeError):  # the run has ended, perhaps without asking for an answer
         connection.send(None)
         while True:
-            message = unpack(connection.recv())
-            connection.send(pack(answer(app, message, sites[message.metadata.dst_node_id])))
+            message = inflate(connection.recv())
+            connection.send(deflate(answer(app, message, sites[message.metadata.dst_node_id])))
 
 
 @contextmanager

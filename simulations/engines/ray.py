@@ -23,7 +23,7 @@ from common.errors import OptionError, UnreachableError
 from simulations.engines.flower_internals import Run, load_client_app, run_on_ray, silence
 from simulations.engines.node import NodeConfig, answer
 from simulations.engines.process_pool import ONE_THREAD
-from simulations.extras import require
+from simulations.extras import require_extra
 
 _LOOPBACK, _LAST_PORT, _PATIENCE_S = "127.0.0.1", 65535, 10.0
 
@@ -77,7 +77,7 @@ def run_on_ray_workers(
     Raises:
         InputError: if Ray is not installed, or no cluster of the same versions answers.
     """
-    require("ray", "--engine ray")
+    require_extra("ray", "--engine ray")
     if address is None:
         _start(workers)
     else:

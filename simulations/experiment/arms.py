@@ -29,7 +29,7 @@ from server.app import server_app
 from server.records.journal import RoundRecord, RunRecord, read_journal
 from server.records.result import Result, load_result
 from server.runs.coordination import RunFailed
-from simulations.engines.in_process import run_federation
+from simulations.engines.in_process import run_in_process
 from simulations.engines.names import Engine
 from simulations.engines.node import NodeConfig
 from simulations.engines.process_pool import available_cores, uninterrupted
@@ -39,7 +39,7 @@ CLIENT_APP = "client.app:app"
 
 
 @dataclass(frozen=True)
-class Agreement:
+class AgreementFile:
     """Federation file on disk with its public files beside it."""
 
     federation: Federation
@@ -47,7 +47,7 @@ class Agreement:
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedFederation:
     """Result of a federation: kept weights and preprocessing, and the journal."""
 
     result: Result
@@ -72,11 +72,11 @@ class Trained:
         }
 
 
-def write_agreement(federation: Federation, public: Path, folder: Path) -> Agreement:
+def write_agreement(federation: Federation, public: Path, folder: Path) -> AgreementFile:
     """Write a federation file into `folder`, with its public files copied from `public`."""
     copy_public_files(federation, public, folder)
     save(federation, folder / FILE_NAME)
-    return Agreement(federation, folder / FILE_NAME)
+    return AgreementFile(federation, folder / FILE_NAME)
 
 
 def agreement_of_one(federation: Federation, name: str) -> Federation:
@@ -108,7 +108,7 @@ class Job:
     checkpoint: Path | None = None
 
 
-def train(
+def train_federation(
     job: Job,
     engine: Engine = "serial",
     on_round: Callable[[RoundRecord], None] | None = None,
@@ -134,7 +134,7 @@ def train(
     }
     checkpoint = None if job.checkpoint is None else _checkpoint(job, job.checkpoint)
     try:
-        run_federation(
+        run_in_process(
             server_app(on_round, checkpoint),
             CLIENT_APP,
             nodes,
@@ -178,11 +178,13 @@ def is_trained(job: Job) -> bool:
     return isinstance(last, RunRecord) and last.status in ("completed", "partial")
 
 
-def read_trained(out: Path) -> Trained:
+def read_trained(out: Path) -> TrainedFederation:
     """Read the result of a trained job from its `out`."""
     *records, run = read_journal(out)
     assert isinstance(run, RunRecord)
-    return Trained(load_result(out), run, [record for record in records if isinstance(record, RoundRecord)])
+    return TrainedFederation(
+        load_result(out), run, [record for record in records if isinstance(record, RoundRecord)]
+    )
 
 
 def train_side_by_side(jobs: Sequence[Job], processes: int, on_done: Callable[[Job, bool], None]) -> None:
@@ -216,7 +218,7 @@ def _attempt(job: Job) -> bool:
     torch.set_num_threads(1)
     try:
         if not is_trained(job):
-            train(job)
+            train_federation(job)
     except (RunFailed, InputError):
         return False
     return True

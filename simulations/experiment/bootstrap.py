@@ -29,7 +29,7 @@ def replicate(metric: Metric, patients: int, seed: int, replicates: int = 200) -
     return np.array([metric(indices) for indices in drawn])
 
 
-def interval(replicates: Array, level: float = 0.95) -> tuple[float, float]:
+def percentile_interval(replicates: Array, level: float = 0.95) -> tuple[float, float]:
     """Low and high end of the middle `level` of the defined replicates; NaN without any."""
     defined = replicates[~np.isnan(replicates)]
     if not len(defined):

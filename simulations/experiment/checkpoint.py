@@ -20,7 +20,7 @@ from common.errors import IntegrityError, MissingFileError, OptionError, StateEr
 from common.files import write_whole
 from simulations.cohorts.cohort_folder import CohortFolder, Origin, open_cohort
 from simulations.cohorts.folders import find_sites, site_file
-from simulations.experiment.experiment import Plan
+from simulations.experiment.experiment import ExperimentPlan
 from simulations.experiment.options import Options
 from simulations.experiment.preparing import CHECKPOINT
 
@@ -74,7 +74,7 @@ class ExperimentFile(BaseModel):
         write_whole(out / CHECKPOINT / DESCRIPTION, self.model_dump_json(indent=2).encode())
 
 
-def describe(plan: Plan, cohort: CohortFolder) -> ExperimentFile:
+def new_description(plan: ExperimentPlan, cohort: CohortFolder) -> ExperimentFile:
     """The description of an experiment that is about to begin or to go on."""
     agreements = {"federated": _digest(plan.federation)}
     agreements |= {target.folder: _digest(target.federation) for target in plan.targets}
@@ -90,14 +90,14 @@ def describe(plan: Plan, cohort: CohortFolder) -> ExperimentFile:
     )
 
 
-def begin(plan: Plan, cohort: CohortFolder, out: Path) -> ExperimentFile:
+def begin(plan: ExperimentPlan, cohort: CohortFolder, out: Path) -> ExperimentFile:
     """Prepare `out` for a new or resumed experiment, and return the description.
 
     Raises:
         InputError: if an unfinished experiment is in the way, or the one to go on with is another.
     """
-    now = describe(plan, cohort)
-    before = find(out)
+    now = new_description(plan, cohort)
+    before = find_description(out)
     if before is not None and plan.options.resume:
         _check(before, now, out)
     elif before is not None and not before.finished:
@@ -109,7 +109,7 @@ def begin(plan: Plan, cohort: CohortFolder, out: Path) -> ExperimentFile:
     return now
 
 
-def find(out: Path) -> ExperimentFile | None:
+def find_description(out: Path) -> ExperimentFile | None:
     """The description of the experiment in `out`; None if there is none.
 
     Raises:
@@ -132,7 +132,7 @@ def reopen(out: Path, changes: dict[str, Any]) -> tuple[CohortFolder, Options]:
     Raises:
         InputError: if there is no experiment, or its cohort cannot be opened.
     """
-    file = find(out)
+    file = find_description(out)
     if file is None:
         remedy = "name the folder that `consilium simulate --out` was given"
         raise MissingFileError(str(out), "holds no experiment to resume", remedy)

@@ -20,13 +20,13 @@ from simulations.engines.names import Engine
 from simulations.engines.process_pool import available_cores
 from simulations.experiment import private_arms
 from simulations.experiment.arms import (
-    Agreement,
+    AgreementFile,
     Job,
-    Trained,
+    TrainedFederation,
     agreement_of_one,
     is_trained,
     read_trained,
-    train,
+    train_federation,
     train_side_by_side,
     write_agreement,
 )
@@ -47,7 +47,7 @@ POOLED = "pooled"
 
 
 @dataclass(frozen=True)
-class Plan:
+class ExperimentPlan:
     """Experiment that is ready to be run.
 
     Attributes:
@@ -103,7 +103,7 @@ class FoldOutcome:
     target; None is the federated arm under its own privacy.
     """
 
-    federated: Trained
+    federated: TrainedFederation
     tasks: dict[str, HeldOutTask]
     local: dict[str, dict[str, Prediction]]
     spent: dict[float | None, float] = field(default_factory=dict)
@@ -116,7 +116,7 @@ class Experiment:
     folder, and a privacy ledger records one run.
     """
 
-    def __init__(self, plan: Plan, audience: Audience) -> None:
+    def __init__(self, plan: ExperimentPlan, audience: Audience) -> None:
         self.plan, self.audience = plan, audience
         self.federation = plan.federation
         audience.stage("reading the hospitals' tables")
@@ -189,7 +189,7 @@ class Experiment:
         task: Task,
         label: str,
         fold: int,
-        federated: Trained,
+        federated: TrainedFederation,
         training: PatientBatch,
         test: PatientBatch,
     ) -> dict[str, Sequence[Prediction]]:
@@ -200,12 +200,12 @@ class Experiment:
         self.notes += classical.notes
         return {"local_linear": alone, **pooled}
 
-    def _together(self, job: Job, index: int, label: str) -> Trained:
+    def _together(self, job: Job, index: int, label: str) -> TrainedFederation:
         """Train all hospitals together, and note those without a part."""
         plan = self.plan
         if not is_trained(job):
             report = partial(self.audience.round, index + 1)
-            train(job, plan.engine, report, plan.options.ray_address)
+            train_federation(job, plan.engine, report, plan.options.ray_address)
         trained = read_trained(job.out)
         if missing := sorted(set(self.hospitals.names) - set(trained.run.sites)):
             self.notes.append(f"Too few training patients to take part in {label}: {', '.join(missing)}.")
@@ -234,7 +234,7 @@ class Experiment:
     def _twins(self, sites: Sequence[Path], folder: Path) -> list[Path]:
         return [twin(site, folder / site.name) for site in sites]
 
-    def _job(self, agreement: Agreement, sites: Sequence[Path], arm: str, fold: int) -> Job:
+    def _job(self, agreement: AgreementFile, sites: Sequence[Path], arm: str, fold: int) -> Job:
         """Make a separate run, with new twins of its sites."""
         work = self.plan.work / arm
         twins = self._twins(sites, work / f"sites-fold{fold}")
@@ -294,7 +294,7 @@ class Experiment:
             return local, []
         return local, [read_trained(pooled_job.out).predict(self.model, self.federation, test)]
 
-    def _pooled_agreement(self) -> Agreement:
+    def _pooled_agreement(self) -> AgreementFile:
         return write_agreement(
             agreement_of_one(self.federation, POOLED), self.plan.folder, self.plan.work / POOLED
         )

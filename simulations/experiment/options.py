@@ -125,7 +125,7 @@ class Options:
         """Refuse what no simulation can be made of; a path may be given as text."""
         if self.out is not None:
             object.__setattr__(self, "out", Path(self.out))
-        for name, option in described():
+        for name, option in option_fields():
             check_bounds(name, getattr(self, name), option)
         if self.engine not in (None, *get_args(Engine)):
             raise OptionError(
@@ -148,7 +148,7 @@ class Options:
     def command_line(self, cohort: str) -> str:
         """The command that simulates a cohort with these options."""
         words = ["consilium", "simulate", cohort]
-        for name, option in described():
+        for name, option in option_fields():
             flag = (option.param_decls or (f"--{name.replace('_', '-')}",))[0]
             value = getattr(self, name)
             if isinstance(value, bool):
@@ -162,7 +162,7 @@ class Options:
         return shlex.join(words)
 
 
-def described() -> Iterator[tuple[str, OptionInfo]]:
+def option_fields() -> Iterator[tuple[str, OptionInfo]]:
     """(field, option of the command line) of `Options`, in order."""
     hints = get_type_hints(Options, include_extras=True)
     for option in fields(Options):

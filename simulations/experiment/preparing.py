@@ -15,10 +15,10 @@ from server.records.result import WEIGHTS
 from simulations.cohorts.cohort_folder import CohortFolder
 from simulations.cohorts.folders import find_sites
 from simulations.cohorts.folds import with_folds
-from simulations.engines.environment import environment
+from simulations.engines.environment import environment_set
 from simulations.engines.names import Engine
 from simulations.engines.process_pool import available_cores
-from simulations.experiment.experiment import Plan
+from simulations.experiment.experiment import ExperimentPlan
 from simulations.experiment.options import Options
 from simulations.experiment.private_arms import settled
 
@@ -33,10 +33,10 @@ RESULT, REPORT, CHECKPOINT = "result.json", "report.html", "checkpoint"
 
 def state_in(work: Path) -> AbstractContextManager[None]:
     """Keep the state of ledgers and Flower in the working folder, in child processes too."""
-    return environment({STATE_VARIABLE: str(work / "state"), "FLWR_HOME": str(work / "flower")})
+    return environment_set({STATE_VARIABLE: str(work / "state"), "FLWR_HOME": str(work / "flower")})
 
 
-def make_plan(cohort: CohortFolder, options: Options, work: Path) -> Plan:
+def make_plan(cohort: CohortFolder, options: Options, work: Path) -> ExperimentPlan:
     """Prepare the experiment that was asked for, on a cohort.
 
     Raises:
@@ -56,7 +56,7 @@ def make_plan(cohort: CohortFolder, options: Options, work: Path) -> Plan:
     agreed = agreed.model_copy(update={"minimum_patients": federation.minimum_patients})
     _check_participants(folder, sites, agreed)
     sites, held = with_folds(sites, agreed, work / "folds", MADE_FOLDS, federation.training.seed)
-    return Plan(
+    return ExperimentPlan(
         cohort=cohort.name,
         folder=folder,
         sites=sites,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from common.evaluation.predictions import Prediction
 from common.tasks.task import Task
-from simulations.experiment.bootstrap import interval, replicate
+from simulations.experiment.bootstrap import percentile_interval, replicate
 from simulations.results.schema import UNKNOWN, Difference, MetricSummary, summarise
 
 Rows = NDArray[np.intp]
@@ -58,7 +58,7 @@ class HeldOutTask:
         return _mean([task.headline(model.select(rows), labels, labelled) for model in self.arms[arm]])
 
 
-def compare(
+def compare_arms(
     task: Task, folds: Sequence[HeldOutTask], seed: int
 ) -> tuple[dict[str, dict[str, MetricSummary]], dict[str, Difference]]:
     """Arm -> metric -> summary, and arm -> federated minus that arm in the headline metric.
@@ -69,13 +69,13 @@ def compare(
     arms: list[str] = [arm for arm in folds[0].arms if all(fold.arms.get(arm) for fold in folds)]
     patients = sum(len(fold.labels) for fold in folds)
     drawn = {arm: replicate(_over_folds(task, folds, arm), patients, seed) for arm in arms}
-    summaries = {arm: _summary(task, folds, arm, interval(drawn[arm])) for arm in arms}
+    summaries = {arm: _summary(task, folds, arm, percentile_interval(drawn[arm])) for arm in arms}
     everyone = np.arange(patients, dtype=np.intp)
     whole = {arm: _over_folds(task, folds, arm)(everyone) for arm in arms}
     differences: dict[str, Difference] = {}
     for arm in arms:
         if arm != "federated" and "federated" in drawn:
-            low, high = interval(drawn["federated"] - drawn[arm])
+            low, high = percentile_interval(drawn["federated"] - drawn[arm])
             differences[arm] = Difference(difference=whole["federated"] - whole[arm], low=low, high=high)
     return summaries, differences
 

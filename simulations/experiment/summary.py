@@ -8,7 +8,7 @@ from common.agreement.federation import Federation
 from common.tasks.task import Task
 from simulations.experiment.evidence import Evidence, HeldOut, TaskEvidence
 from simulations.experiment.experiment import Experiment, FoldOutcome
-from simulations.experiment.scoring import HeldOutTask, compare
+from simulations.experiment.scoring import HeldOutTask, compare_arms
 from simulations.results.machine import machine
 from simulations.results.schema import (
     Difference,
@@ -17,22 +17,24 @@ from simulations.results.schema import (
     MetricSummary,
     Outcome,
     PrivateRun,
-    Result,
-    Round,
+    RoundScores,
+    SimulationResult,
     SiteScores,
     is_arm,
     summarise,
 )
 
 
-def summarise_experiment(experiment: Experiment, folds: list[FoldOutcome], seconds: float) -> Result:
+def summarise_experiment(
+    experiment: Experiment, folds: list[FoldOutcome], seconds: float
+) -> SimulationResult:
     """Summarise an experiment that took `seconds`."""
     plan, federation = experiment.plan, experiment.federation
     compared = {
-        task.name: compare(task, [fold.tasks[task.name] for fold in folds], plan.seed)
+        task.name: compare_arms(task, [fold.tasks[task.name] for fold in folds], plan.seed)
         for task in federation.tasks
     }
-    return Result(
+    return SimulationResult(
         cohort=plan.cohort,
         federation=FederationName(name=federation.name, digest=federation.digest),
         command=plan.options.command,
@@ -60,7 +62,7 @@ def summarise_experiment(experiment: Experiment, folds: list[FoldOutcome], secon
         },
         history=tuple(
             tuple(
-                Round(
+                RoundScores(
                     round=record.round,
                     training_loss=record.training_loss,
                     validation_loss=record.validation_loss,
@@ -79,7 +81,7 @@ def summarise_experiment(experiment: Experiment, folds: list[FoldOutcome], secon
 
 
 Compared = dict[str, tuple[dict[str, dict[str, MetricSummary]], dict[str, Difference]]]
-"""Task -> result of `compare`."""
+"""Task -> result of `compare_arms`."""
 
 
 def _private_runs(

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from simulations.planning.plan import Plan, Question, epsilon_after
+from simulations.planning.plan import PrivacyPlan, Question, epsilon_after
 from simulations.report.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY, VERMILION, WIDE, style
 
 COLOURS = (BLUE, GREEN, VERMILION, ORANGE, PURPLE, SKY, GREY)
@@ -16,7 +16,7 @@ COLOURS = (BLUE, GREEN, VERMILION, ORANGE, PURPLE, SKY, GREY)
 DOTS_PER_INCH = 160
 
 
-def write_figure(question: Question, plans: Sequence[Plan], path: Path) -> None:
+def write_figure(question: Question, plans: Sequence[PrivacyPlan], path: Path) -> None:
     """Write the figure in the format of the file's suffix.
 
     Raises:

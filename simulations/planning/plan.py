@@ -54,7 +54,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Plan:
+class PrivacyPlan:
     """Least noise for a target epsilon.
 
     Attributes:
@@ -74,7 +74,7 @@ class Plan:
     curve: tuple[tuple[int, float], ...]
 
 
-def answer(question: Question) -> list[Plan]:
+def privacy_plans(question: Question) -> list[PrivacyPlan]:
     """Plan for every epsilon, the smallest first.
 
     Raises:
@@ -92,7 +92,7 @@ def answer(question: Question) -> list[Plan]:
     return [_plan(target, question, proposed) for target in sorted(set(question.epsilons))]
 
 
-def _plan(target: float, question: Question, proposed: Privacy) -> Plan:
+def _plan(target: float, question: Question, proposed: Privacy) -> PrivacyPlan:
     try:
         least = plan_noise(target, question.rounds, proposed)
     except ValueError:
@@ -105,7 +105,7 @@ def _plan(target: float, question: Question, proposed: Privacy) -> Plan:
     spent = spend(planned_releases(privacy, question.rounds), question.delta)
     earlier = [number for number in _curve_rounds(question.rounds) if number < question.rounds]
     noise = privacy.noise_multiplier * privacy.clip_norm / privacy.expected_batch_size
-    return Plan(
+    return PrivacyPlan(
         target=target,
         privacy=privacy,
         spent=spent,
@@ -121,7 +121,7 @@ def _plan(target: float, question: Question, proposed: Privacy) -> Plan:
     )
 
 
-def epsilon_after(plan: Plan, rounds: float) -> float:
+def epsilon_after(plan: PrivacyPlan, rounds: float) -> float:
     """Interpolate the epsilon after so many rounds, linear in logarithms."""
     for (earlier, less), (later, more) in zip(plan.curve, plan.curve[1:], strict=False):
         if rounds <= later and less > 0:

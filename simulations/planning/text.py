@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from common.errors import OptionError
-from simulations.planning.plan import Plan, Question, answer, epsilon_after, suggested_delta
+from simulations.planning.plan import PrivacyPlan, Question, epsilon_after, privacy_plans, suggested_delta
 
 BARS = "▁▂▃▄▅▆▇█"
 
@@ -31,7 +31,7 @@ def print_plans(question: Question, as_json: bool, out: Path | None) -> None:
     """
     if out is not None and out.suffix not in FORMATS:
         raise OptionError(str(out), "is not a figure format", f"end its name in {' or '.join(FORMATS)}")
-    plans = answer(question)
+    plans = privacy_plans(question)
     if out is not None:
         from simulations.planning.figure import write_figure
 
@@ -45,7 +45,7 @@ def print_plans(question: Question, as_json: bool, out: Path | None) -> None:
         console.print(f"The figure is in {out}.", soft_wrap=True)
 
 
-def _print(question: Question, plans: Sequence[Plan], console: Console) -> None:
+def _print(question: Question, plans: Sequence[PrivacyPlan], console: Console) -> None:
     per_round = _counted(question.steps, "step")
     console.print(
         f"{question.patients:,} patients in a hospital, {_counted(question.rounds, 'round')} of {per_round}: "
@@ -69,7 +69,7 @@ def _print(question: Question, plans: Sequence[Plan], console: Console) -> None:
     )
 
 
-def _table(question: Question, plans: Sequence[Plan]) -> Table:
+def _table(question: Question, plans: Sequence[PrivacyPlan]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, collapse_padding=True)
     heads = ("Target\nepsilon", "Noise\nmultiplier", "Epsilon,\nRDP", "Epsilon,\nPRV")
     average = f"Noise, mean of\n{_counted(question.hospitals, 'hospital')}"
@@ -96,7 +96,7 @@ def weakness(question: Question) -> str:
     )
 
 
-def _curves(plans: Sequence[Plan]) -> str:
+def _curves(plans: Sequence[PrivacyPlan]) -> str:
     """Draw a line of bars per plan: the share of its epsilon spent so far, over all rounds."""
     rounds = plans[0].curve[-1][0]
     width = min(WIDTH, rounds)
@@ -113,7 +113,7 @@ def _curves(plans: Sequence[Plan]) -> str:
     return "\n".join(lines)
 
 
-def toml_lines(plans: Sequence[Plan]) -> str:
+def toml_lines(plans: Sequence[PrivacyPlan]) -> str:
     """Write `[privacy]` of the first plan, with the noise of the others as a comment."""
     first = plans[0]
     settings = first.privacy.model_dump(mode="json")
@@ -126,7 +126,7 @@ def toml_lines(plans: Sequence[Plan]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _as_json(question: Question, plans: Sequence[Plan]) -> dict[str, Any]:
+def _as_json(question: Question, plans: Sequence[PrivacyPlan]) -> dict[str, Any]:
     return {
         "patients": question.patients,
         "hospitals": question.hospitals,

@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 from server.records.journal import RoundRecord
 from simulations.experiment.experiment import Audience
-from simulations.report.live import Progress
+from simulations.report.live import LiveDisplay
 from simulations.report.notebook import NotebookProgress, in_notebook
 
 Display = Callable[[int], AbstractContextManager[Audience]]
@@ -42,4 +42,4 @@ def display_for(progress: bool | Literal["auto"]) -> Display:
         return Silence
     if in_notebook():
         return NotebookProgress
-    return Progress if progress is True or sys.stdout.isatty() else Silence
+    return LiveDisplay if progress is True or sys.stdout.isatty() else Silence

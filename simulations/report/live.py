@@ -21,7 +21,7 @@ ROWS = 8
 LINES_APART = 10
 
 
-class Progress:
+class LiveDisplay:
     """Live display of rounds on a terminal.
 
     Elsewhere it prints a plain line every `LINES_APART` rounds.
@@ -84,7 +84,7 @@ class Progress:
 
     def _line(self, fold: int, record: "RoundRecord") -> str:
         lowest = f"; lowest in round {self._lowest.round}" if self._lowest else ""
-        return f"{round_line(fold, record, self._rounds)}{lowest}"
+        return f"{losses_line(fold, record, self._rounds)}{lowest}"
 
     def __rich__(self) -> RenderableType:
         """Bars and tables of the display."""
@@ -125,7 +125,7 @@ class Progress:
         return line
 
 
-def round_line(fold: int, record: "RoundRecord", rounds: int) -> str:
+def losses_line(fold: int, record: "RoundRecord", rounds: int) -> str:
     """Describe a finished round in a line."""
     scores = "".join(f", {task} {score_text(score)}" for task, score in record.scores.items())
     losses = (

@@ -6,7 +6,7 @@ from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from simulations.report.live import round_line
+from simulations.report.live import losses_line
 
 if TYPE_CHECKING:
     from server.records.journal import RoundRecord
@@ -49,7 +49,7 @@ class NotebookProgress:
 
     def round(self, fold: int, record: "RoundRecord") -> None:
         """Show a finished round of a fold (counted from 1)."""
-        self._line, self._done = round_line(fold, record, self._rounds), min(record.round, self._rounds)
+        self._line, self._done = losses_line(fold, record, self._rounds), min(record.round, self._rounds)
         self._update()
 
     def _update(self) -> None:

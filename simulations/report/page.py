@@ -15,9 +15,9 @@ from simulations.report.plots import arm_plot, learning_curves, site_plot
 from simulations.report.privacy import price, promise, terms_table
 from simulations.report.privacy_plots import epsilon_plot
 from simulations.report.style import readable
-from simulations.report.tables import Table, cohort_table, fold_table, group_table, results_table
+from simulations.report.tables import TextTable, cohort_table, fold_table, group_table, results_table
 from simulations.report.text import caveats, count_text, findings, withheld_sentences
-from simulations.results.schema import MISSING, Result
+from simulations.results.schema import MISSING, SimulationResult
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,14 @@ class Section:
     title: str
     subtitle: str
     findings: list[str]
-    results: Table
-    groups: Table | None
+    results: TextTable
+    groups: TextTable | None
     drawings: list[Drawing]
     price: list[str]
     private: Drawing | None
 
 
-def render(result: Result, evidence: Evidence) -> str:
+def render(result: SimulationResult, evidence: Evidence) -> str:
     """Render the page as HTML.
 
     Args:
@@ -63,7 +63,7 @@ def render(result: Result, evidence: Evidence) -> str:
     )
 
 
-def _section(result: Result, task: str, evidence: TaskEvidence | None) -> Section:
+def _section(result: SimulationResult, task: str, evidence: TaskEvidence | None) -> Section:
     outcome = result.outcomes[task]
     labelled = sum(site.labelled for site in result.sites.get(task, {}).values())
     size = f", {labelled:,} labelled patients" if labelled else ""
@@ -79,7 +79,7 @@ def _section(result: Result, task: str, evidence: TaskEvidence | None) -> Sectio
     )
 
 
-def _private(result: Result, task: str) -> Drawing | None:
+def _private(result: SimulationResult, task: str) -> Drawing | None:
     figure = epsilon_plot(result, task)
     if figure is None:
         return None
@@ -93,7 +93,7 @@ def _private(result: Result, task: str) -> Drawing | None:
     return Drawing((Markup(figure.svg),), text)
 
 
-def _comparisons(result: Result, task: str) -> Iterator[Drawing]:
+def _comparisons(result: SimulationResult, task: str) -> Iterator[Drawing]:
     arms = arm_plot(result, task)
     if arms:
         text = "95% bootstrap interval over held-out patients."

@@ -37,8 +37,8 @@ from simulations.results.schema import (
     ARM_NAMES,
     MISSING,
     Arm,
-    Result,
-    Round,
+    RoundScores,
+    SimulationResult,
     SiteScores,
     interval_text,
 )
@@ -58,7 +58,7 @@ ARM_COLOURS: dict[Arm, str] = {
 _LINES: tuple[Literal["-", "--", ":", "-."], ...] = ("-", "--", ":", "-.")
 
 
-def learning_curves(result: Result) -> Plot | None:
+def learning_curves(result: SimulationResult) -> Plot | None:
     """Draw losses and validation scores by round and fold; None without any loss."""
     rounds = [round_ for fold in result.history for round_ in fold]
     if all(round_.training_loss is None and round_.validation_loss is None for round_ in rounds):
@@ -86,12 +86,16 @@ def learning_curves(result: Result) -> Plot | None:
         return Plot(figure, "Loss and validation scores by round and fold")
 
 
-def _score_of(task: str) -> Callable[[Round], float | None]:
+def _score_of(task: str) -> Callable[[RoundScores], float | None]:
     return lambda round_: round_.scores.get(task)
 
 
 def _fold_lines(
-    axes: Axes, result: Result, value_of: Callable[[Round], float | None], colour: str, marked: bool = False
+    axes: Axes,
+    result: SimulationResult,
+    value_of: Callable[[RoundScores], float | None],
+    colour: str,
+    marked: bool = False,
 ) -> None:
     few = len(result.history) <= len(_LINES)
     for number, fold in enumerate(result.history):
@@ -105,7 +109,7 @@ def _fold_lines(
         )
 
 
-def _lowest(fold: Sequence[Round]) -> int | None:
+def _lowest(fold: Sequence[RoundScores]) -> int | None:
     """Round of the lowest validation loss."""
     losses = {round_.round: round_.validation_loss for round_ in fold if round_.validation_loss is not None}
     return min(losses, key=lambda number: losses[number], default=None)
@@ -125,7 +129,7 @@ def _learning_key(folds: int) -> list[Line2D]:
     return key
 
 
-def arm_plot(result: Result, task: str) -> Plot | None:
+def arm_plot(result: SimulationResult, task: str) -> Plot | None:
     """Draw mean, 95% interval and folds of every arm; None if no arm has a score."""
     arms = [(arm, summary) for arm in result.arms(task) if (summary := result.headline(task, arm))]
     if not any(summary.mean is not None for _, summary in arms):
@@ -144,7 +148,7 @@ def arm_plot(result: Result, task: str) -> Plot | None:
         return Plot(figure, f"{metric} of every arm with 95% intervals")
 
 
-def site_plot(result: Result, task: str) -> Plot | None:
+def site_plot(result: SimulationResult, task: str) -> Plot | None:
     """Draw each hospital's own model against the federated one; None if no hospital has a score."""
     sites = sorted(result.sites.get(task, {}).items(), key=lambda site: -(site[1].local or -1))
     if not any(scores.local is not None for _, scores in sites):

@@ -3,10 +3,10 @@
 import math
 from collections.abc import Iterator
 
-from simulations.report.tables import Table
+from simulations.report.tables import TextTable
 from simulations.report.text import count_text, paired_text
 from simulations.results.metrics import metric_name
-from simulations.results.schema import MISSING, PrivateRun, Result, interval_text
+from simulations.results.schema import MISSING, PrivateRun, SimulationResult, interval_text
 
 _STATISTICS = {
     "declared": "declared in the federation file; nothing leaves",
@@ -32,13 +32,13 @@ def _epsilon(epsilon: float | None) -> str:
     return MISSING if epsilon is None else f"{epsilon:.2f}"
 
 
-def price(result: Result, task: str) -> list[str]:
+def price(result: SimulationResult, task: str) -> list[str]:
     """Headline score of each private run, and its distance from the run without privacy."""
     metric = metric_name(result.outcomes[task].metric)
     return [_price(result, task, run, metric) for run in result.privacy]
 
 
-def _price(result: Result, task: str, run: PrivateRun, metric: str) -> str:
+def _price(result: SimulationResult, task: str, run: PrivateRun, metric: str) -> str:
     summary = result.private_headline(task, run)
     terms = f"epsilon {_epsilon(run.spent)}" if run.epsilon is None else f"epsilon {run.epsilon:g}"
     if summary is None or summary.mean is None:
@@ -59,7 +59,7 @@ def _price(result: Result, task: str, run: PrivateRun, metric: str) -> str:
     return f"{said}; {judged} {paired_text(paired)}."
 
 
-def promise(result: Result) -> list[str]:
+def promise(result: SimulationResult) -> list[str]:
     """Meaning of the guarantee, for the person who answers for the data.
 
     There is none without private runs.
@@ -67,7 +67,7 @@ def promise(result: Result) -> list[str]:
     return list(_promise(result)) if result.privacy else []
 
 
-def _promise(result: Result) -> Iterator[str]:
+def _promise(result: SimulationResult) -> Iterator[str]:
     epsilons = [epsilon for run in result.privacy if (epsilon := run.epsilon or run.spent) is not None]
     factors = "; ".join(f"epsilon {epsilon:.3g}: {_factor(epsilon)}" for epsilon in epsilons)
     deltas = sorted({run.delta for run in result.privacy})
@@ -107,7 +107,7 @@ def _factor(epsilon: float) -> str:
     return f"{factor:.1f}" if factor < 100 else f"{factor:,.0f}" if factor < 1e6 else "over a million"
 
 
-def terms_table(result: Result) -> Table | None:
+def terms_table(result: SimulationResult) -> TextTable | None:
     """Table of the mechanism and the spent epsilon of private runs; None without private runs."""
     if not result.privacy:
         return None
@@ -135,4 +135,4 @@ def terms_table(result: Result) -> Table | None:
         "\N{MULTIPLICATION SIGN} clip norm to the sum. Spent is the epsilon of everything in the ledger of the "
         "hospital that spent most."
     )
-    return Table(heads, rows, caption)
+    return TextTable(heads, rows, caption)

@@ -7,7 +7,7 @@ from simulations.report.frame import CHANCE, mark_summary, score_limits, summary
 from simulations.report.plots import ARM_COLOURS
 from simulations.report.style import BLUE, GREY, Plot, style
 from simulations.results.metrics import metric_name
-from simulations.results.schema import ARM_NAMES, Arm, PrivateRun, Result
+from simulations.results.schema import ARM_NAMES, Arm, PrivateRun, SimulationResult
 
 _YARDSTICKS: tuple[Arm, ...] = ("federated", "pooled", "local")
 
@@ -15,7 +15,7 @@ _YARDSTICKS: tuple[Arm, ...] = ("federated", "pooled", "local")
 _LINES = {"federated": "-", "pooled": "--", "local": ":"}
 
 
-def epsilon_plot(result: Result, task: str) -> Plot | None:
+def epsilon_plot(result: SimulationResult, task: str) -> Plot | None:
     """Draw mean, 95% interval and folds by epsilon, with arms without privacy as lines.
 
     None if no private run has a score.
@@ -55,7 +55,7 @@ def _epsilon(run: PrivateRun) -> float | None:
     return run.spent if run.epsilon is None else run.epsilon
 
 
-def _yardsticks(axes: Axes, result: Result, task: str) -> list[float]:
+def _yardsticks(axes: Axes, result: SimulationResult, task: str) -> list[float]:
     """Draw the arms without privacy across the figure, and return their scores."""
     shown = []
     for arm in _YARDSTICKS:

@@ -18,13 +18,13 @@ from simulations.results.schema import (
     UNKNOWN,
     Arm,
     MetricSummary,
-    Result,
+    SimulationResult,
     interval_text,
 )
 
 
 @dataclass(frozen=True)
-class Table:
+class TextTable:
     """Table of text cells, of which the first names the row; `total` is an optional last row."""
 
     heads: tuple[str, ...]
@@ -33,7 +33,7 @@ class Table:
     total: tuple[str, ...] = ()
 
 
-def results_table(result: Result, task: str) -> Table:
+def results_table(result: SimulationResult, task: str) -> TextTable:
     """Table of a task's arms: headline metric, interval, paired difference, other metrics."""
     headline = result.outcomes[task].metric
     arms = result.arms(task)
@@ -60,10 +60,10 @@ def results_table(result: Result, task: str) -> Table:
     for metric in filter(lower_is_better, others):
         title = metric_name(metric)
         caption += f" A lower {title[0].lower()}{title[1:]} is better."
-    return Table((*heads, *(metric_name(name) for name in others)), tuple(rows), caption)
+    return TextTable((*heads, *(metric_name(name) for name in others)), tuple(rows), caption)
 
 
-def group_table(result: Result, task: str) -> Table | None:
+def group_table(result: SimulationResult, task: str) -> TextTable | None:
     """Table of the headline metric by subgroup and arm; None without subgroups."""
     summaries: dict[Arm, MetricSummary] = {
         arm: summary for arm in result.arms(task) if (summary := result.headline(task, arm))
@@ -77,10 +77,10 @@ def group_table(result: Result, task: str) -> Table | None:
     )
     heads = ("Subgroup", *(ARM_NAMES[arm].removesuffix(", pooled") for arm in summaries))
     caption = f"{metric_name(result.outcomes[task].metric)} within subgroups, mean over folds."
-    return Table(heads, tuple(rows), caption)
+    return TextTable(heads, tuple(rows), caption)
 
 
-def cohort_table(result: Result) -> Table:
+def cohort_table(result: SimulationResult) -> TextTable:
     """Table of patients, events and modality coverage by hospital."""
     hospitals = result.hospitals
     modalities = list(dict.fromkeys(name for hospital in hospitals.values() for name in hospital.modalities))
@@ -106,10 +106,10 @@ def cohort_table(result: Result) -> Table:
     )
     heads = ("Hospital", "Patients", *(f"Events, {readable(t)}" for t in tasks), *map(readable, modalities))
     caption = "Patients and events by hospital, and the share of patients in whom a modality was observed."
-    return Table(heads, tuple(rows), caption, total)
+    return TextTable(heads, tuple(rows), caption, total)
 
 
-def fold_table(result: Result) -> Table:
+def fold_table(result: SimulationResult) -> TextTable:
     """Table of the folds: status, rounds and time."""
     rows = (
         (
@@ -126,7 +126,7 @@ def fold_table(result: Result) -> Table:
     if result.agreed:
         kept = "the mean over the second half of the rounds, as no loss leaves a hospital under differential privacy"
     caption = f"Status and rounds of the folds. The round kept is {kept}."
-    return Table(heads, tuple(rows), caption)
+    return TextTable(heads, tuple(rows), caption)
 
 
 def _share(part: int, whole: int) -> str:

@@ -16,13 +16,13 @@ from simulations.report.text import (
     spread_text,
 )
 from simulations.results.metrics import metric_name
-from simulations.results.schema import ARM_NAMES, MISSING, Result
+from simulations.results.schema import ARM_NAMES, MISSING, SimulationResult
 
 if TYPE_CHECKING:
     pass
 
 
-def print_results(result: Result, console: Console) -> None:
+def print_results(result: SimulationResult, console: Console) -> None:
     """Print the arms of every task beside the federated model, and each hospital's own model."""
     for task in result.tasks:
         console.print(Text(f"{task}, held-out patients", style="bold"))
@@ -38,7 +38,7 @@ def print_results(result: Result, console: Console) -> None:
         console.print(Text(note))
 
 
-def _arm_table(result: Result, task: str) -> Table:
+def _arm_table(result: SimulationResult, task: str) -> Table:
     """Table of a task's arms in the headline metric, with intervals and differences."""
     metric = metric_name(result.outcomes[task].metric)
     table = Table(box=box.SIMPLE_HEAD)
@@ -63,7 +63,7 @@ def _arm_table(result: Result, task: str) -> Table:
     return table
 
 
-def _site_table(result: Result, task: str) -> Table:
+def _site_table(result: SimulationResult, task: str) -> Table:
     """Table of each hospital's own model beside the federated one; best first."""
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("Hospital", overflow="ellipsis", no_wrap=True, max_width=40)

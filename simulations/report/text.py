@@ -9,7 +9,7 @@ from simulations.results.schema import (
     Arm,
     Difference,
     MetricSummary,
-    Result,
+    SimulationResult,
     interval_text,
 )
 
@@ -29,7 +29,7 @@ def range_text(summary: MetricSummary | None) -> str:
     return MISSING if low is None or high is None else f"{low:.3f} to {high:.3f}"
 
 
-def difference_text(result: Result, task: str, arm: Arm) -> str:
+def difference_text(result: SimulationResult, task: str, arm: Arm) -> str:
     """Federated minus an arm with its interval, as in `+0.097 (+0.070 to +0.121)`.
 
     The federated arm itself has an empty text.
@@ -54,7 +54,7 @@ def signed_text(difference: float) -> str:
     return f"{difference:+.3f}".replace("-0.000", "+0.000").replace("-", MINUS)
 
 
-def findings(result: Result, task: str) -> list[str]:
+def findings(result: SimulationResult, task: str) -> list[str]:
     """Sentences about the federated model, hospitals alone, pooled data and the best baseline."""
     federated = result.headline(task, "federated")
     if federated is None or federated.mean is None:
@@ -62,7 +62,7 @@ def findings(result: Result, task: str) -> list[str]:
     return list(_findings(result, task, federated.mean, federated))
 
 
-def _findings(result: Result, task: str, mean: float, federated: MetricSummary) -> Iterator[str]:
+def _findings(result: SimulationResult, task: str, mean: float, federated: MetricSummary) -> Iterator[str]:
     metric = metric_name(result.outcomes[task].metric)
     text = interval_text(mean, federated.interval).replace("(", "(95% interval ")
     yield f"{metric} of the federated model on held-out patients: {text}."
@@ -96,7 +96,7 @@ def _findings(result: Result, task: str, mean: float, federated: MetricSummary) 
         yield f"Best baseline on pooled data: {name}, {baselines[best]:.3f}{_judged(result, task, best)}."
 
 
-def _judged(result: Result, task: str, arm: Arm) -> str:
+def _judged(result: SimulationResult, task: str, arm: Arm) -> str:
     """Judgement that the interval of the paired difference allows."""
     paired = result.paired.get(task, {}).get(arm)
     if paired is None or paired.low is None or paired.high is None:
@@ -110,12 +110,12 @@ def _judged(result: Result, task: str, arm: Arm) -> str:
     return f"; {judgement}, {paired_text(paired)}"
 
 
-def caveats(result: Result) -> list[str]:
+def caveats(result: SimulationResult) -> list[str]:
     """Limits of a result, in plain language."""
     return list(_caveats(result))
 
 
-def _caveats(result: Result) -> Iterator[str]:
+def _caveats(result: SimulationResult) -> Iterator[str]:
     yield (
         "All hospitals were simulated on one machine. The training is that of a real federation, but its "
         "network, its people and its hospitals' own policies were not part of it."
@@ -153,7 +153,7 @@ def _caveats(result: Result) -> Iterator[str]:
     )
 
 
-def withheld_sentences(result: Result) -> list[str]:
+def withheld_sentences(result: SimulationResult) -> list[str]:
     """Sentences that name hospitals too small to contribute to a preprocessing statistic."""
     return [
         f"{site} was left out of "

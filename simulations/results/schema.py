@@ -144,7 +144,7 @@ class Fold(Record):
     seconds_per_round: Score = None
 
 
-class Round(Record):
+class RoundScores(Record):
     """Losses, and validation scores by task, that hospitals reported for the weights of a round."""
 
     round: int
@@ -153,7 +153,7 @@ class Round(Record):
     scores: dict[str, Score] = Field(default_factory=dict)
 
 
-class Result(Record):
+class SimulationResult(Record):
     """Result of a simulated run."""
 
     schema_version: Literal[1] = 1
@@ -173,7 +173,7 @@ class Result(Record):
     sites: dict[str, dict[str, SiteScores]] = Field(default_factory=dict)
     paired: dict[str, dict[Arm, Difference]] = Field(default_factory=dict)
     privacy: tuple[PrivateRun, ...] = ()
-    history: tuple[tuple[Round, ...], ...] = ()
+    history: tuple[tuple[RoundScores, ...], ...] = ()
     withheld: dict[str, dict[str, int]] = Field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

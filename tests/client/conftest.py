@@ -48,10 +48,10 @@ from common.tasks.toxicity import ToxicityTask
 from simulations.engines.flower_internals import (
     acting_as,
     acting_as_coordinator,
+    deflate,
+    inflate,
     name_message,
     new_run,
-    pack,
-    unpack,
 )
 from tests.client.privacy.clipping_case import MakeBatch, MakeCase, build_case, patients_of_every_pattern
 
@@ -198,7 +198,7 @@ class Hospital:
         """A request as the app gets it, over Flower's wire format."""
         message = Message(content, NODE, kind)
         name_message(message, "1")
-        return unpack(pack(message))
+        return inflate(deflate(message))
 
     def ask(self, kind: str, content: RecordDict) -> RecordDict:
         """The content of the app's reply, both messages over Flower's wire format."""
@@ -208,9 +208,9 @@ class Hospital:
         assert not reply.has_error()
         assert reply.metadata.reply_to_message_id == "1"
         name_message(reply, "1-reply")
-        parcel = pack(reply)
+        parcel = deflate(reply)
         self.wire += repr(parcel[:2]).encode() + b"".join(parcel[2].values())
-        return unpack(parcel).content
+        return inflate(parcel).content
 
     def change(self, **settings: str) -> None:
         """Agree on another federation file."""

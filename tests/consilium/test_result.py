@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 import consilium
 from common.errors import InputError
-from simulations.results.schema import Result as Record
+from simulations.results.schema import SimulationResult as Record
 from tests.simulations.conftest import made_up_private, made_up_result
 
 

@@ -35,7 +35,7 @@ from server.app import server_app
 from server.records.journal import RunRecord, read_journal
 from server.records.result import load_result
 from simulations.engines.flower_internals import acting_as, new_run
-from simulations.engines.in_process import run_federation
+from simulations.engines.in_process import run_in_process
 
 PRIVACY = {
     "noise_multiplier": 1.0,
@@ -91,7 +91,7 @@ def federate(cohort: Path, out: Path, engine: Any) -> dict[str, np.ndarray]:
         {"site": str(path), "federation": agreement} for path in sorted(cohort.iterdir()) if path.is_dir()
     ]
     config: dict[str, bool | float | int | str] = {"federation": agreement, "out": str(out), "seed": 7}
-    run_federation(server_app(), "client.app:app", nodes, config, engine, workers=2)
+    run_in_process(server_app(), "client.app:app", nodes, config, engine, workers=2)
     last = read_journal(out)[-1]
     assert isinstance(last, RunRecord)
     assert (last.status, last.rounds) == ("completed", 4)

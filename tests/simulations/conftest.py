@@ -32,13 +32,13 @@ from simulations.results.schema import (
     MetricSummary,
     Outcome,
     PrivateRun,
-    Result,
-    Round,
+    RoundScores,
+    SimulationResult,
     SiteScores,
     summarise,
 )
 
-MakeResult = Callable[..., Result]
+MakeResult = Callable[..., SimulationResult]
 MakeEvidence = Callable[..., Evidence]
 
 TASKS: dict[str, Task] = {
@@ -172,7 +172,7 @@ def make_private() -> MakeResult:
     return made_up_private
 
 
-def made_up_private(*epsilons: float | None, folds: int = 2) -> Result:
+def made_up_private(*epsilons: float | None, folds: int = 2) -> SimulationResult:
     """A made-up result with a private run for each epsilon, None for the federation file's own."""
     result = made_up_result(sites=3, folds=folds, tasks=("response",))
     generator = np.random.default_rng(5)
@@ -203,12 +203,12 @@ def make_evidence() -> MakeEvidence:
 
 def made_up_result(
     sites: int = 21, folds: int = 2, tasks: tuple[str, ...] = tuple(TASKS), rounds: int = 40
-) -> Result:
+) -> SimulationResult:
     generator = np.random.default_rng(7)
     names = [f"Hospital {number:02d}" for number in range(1, sites + 1)]
     names[-1] = "Universitätsklinikum Nordrhein & Partners, Department of Oncology <east wing>"
     sizes = np.sort(generator.integers(28, 220, sites))[::-1]
-    return Result(
+    return SimulationResult(
         date=datetime(2026, 3, 4, 9, 30, tzinfo=UTC),
         cohort="Five cancers, 21 hospitals",
         federation=FederationName(name="five-cancers", digest="3f9a" * 16),
@@ -291,11 +291,11 @@ def _summary(centre: float, folds: int, generator: np.random.Generator) -> Metri
     return summarise(per_fold, groups, (mean - 0.031, mean + 0.029))
 
 
-def _history(tasks: tuple[str, ...], rounds: int, generator: np.random.Generator) -> tuple[Round, ...]:
+def _history(tasks: tuple[str, ...], rounds: int, generator: np.random.Generator) -> tuple[RoundScores, ...]:
     fall = np.exp(-np.arange(rounds) / 8)
     noise = generator.normal(0, 0.01, (3, rounds))
     return tuple(
-        Round(
+        RoundScores(
             round=number + 1,
             training_loss=float(1.1 + 0.9 * fall[number] + noise[0, number]),
             validation_loss=float(1.3 + 0.7 * fall[number] + noise[1, number]),

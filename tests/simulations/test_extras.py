@@ -4,13 +4,13 @@ import pytest
 from click.testing import Result as Ended
 
 from common.errors import InputCode
-from simulations.extras import EXTRAS, MissingExtra, require
+from simulations.extras import EXTRAS, MissingExtra, require_extra
 
 Consilium = Callable[..., Ended]
 
 
 def test_an_extra_that_is_there_is_not_asked_for() -> None:
-    require("simulate", "consilium simulate")
+    require_extra("simulate", "consilium simulate")
 
 
 def test_an_extra_that_is_missing_is_named_with_the_command_that_installs_it(
@@ -18,7 +18,7 @@ def test_an_extra_that_is_missing_is_named_with_the_command_that_installs_it(
 ) -> None:
     monkeypatch.setitem(EXTRAS, "simulate", ("json", "no_such_module"))
     with pytest.raises(MissingExtra) as caught:
-        require("simulate", "consilium simulate")
+        require_extra("simulate", "consilium simulate")
     assert (caught.value.extra, caught.value.where) == ("simulate", "consilium simulate")
     assert caught.value.code is InputCode.DEPENDENCY_MISSING
     assert "pip install 'consilium[simulate]'" in str(caught.value)

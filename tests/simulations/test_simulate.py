@@ -17,7 +17,7 @@ from client.site_folder.site_file import SITE_FILE
 from common.agreement.federation import FILE_NAME, load
 from common.models.registry import build_model
 from server.records.result import WEIGHTS
-from simulations.results.schema import ARM_NAMES, Result
+from simulations.results.schema import ARM_NAMES, SimulationResult
 from tests.simulations.cohort_files import contents, without_folds
 
 SmallCohort = Callable[..., Path]
@@ -77,7 +77,7 @@ def test_the_files_of_a_run_belong_together(full_run: Any) -> None:
         "journal-fold0.jsonl",
     }
     federation = load(full_run.out / FILE_NAME)
-    result = Result.read(full_run.out / "result.json")
+    result = SimulationResult.read(full_run.out / "result.json")
     assert federation.digest == result.federation.digest
     assert federation == load(full_run.cohort / FILE_NAME).changed({"training.seed": str(result.seed)})
     model = build_model(federation, full_run.out, seed=0)
@@ -166,7 +166,7 @@ def test_a_synthetic_cohort_has_as_many_hospitals_and_patients_as_asked_for(
         *("--fold", 0, "--rounds", 1, "--out", tmp_path / "out"),
     )
     assert ended.exit_code == 0, ended.output
-    hospitals = Result.read(tmp_path / "out" / "result.json").hospitals
+    hospitals = SimulationResult.read(tmp_path / "out" / "result.json").hospitals
     assert [each.patients for each in hospitals.values()] == [20] * 4
 
 
@@ -208,7 +208,7 @@ def test_settings_folds_and_an_older_result_in_the_way(
     assert ended.exit_code == 0, ended.output
     federation = load(out / FILE_NAME)
     assert (federation.training.rounds, federation.training.learning_rate) == (1, 0.02)
-    assert federation.digest == Result.read(out / "result.json").federation.digest
+    assert federation.digest == SimulationResult.read(out / "result.json").federation.digest
     assert {path.name for path in out.glob("*.jsonl")} == {"journal-fold0.jsonl", "journal-fold1.jsonl"}
     assert (out / "notes.txt").read_text() == "mine"
     told = json.loads((out / "result.json").read_text())

@@ -18,9 +18,9 @@ from common.privacy.planning import plan_noise, planned_releases, with_privacy
 from server.records.journal import RoundRecord
 from server.records.result import WEIGHTS
 from simulations.cohorts.folders import find_sites
-from simulations.experiment.experiment import Experiment, FoldOutcome, Plan
+from simulations.experiment.experiment import Experiment, ExperimentPlan, FoldOutcome
 from simulations.experiment.summary import summarise_experiment
-from simulations.results.schema import Result
+from simulations.results.schema import SimulationResult
 
 SmallCohort = Callable[..., Path]
 Consilium = Callable[..., Ended]
@@ -51,12 +51,12 @@ def left_in(home: Path) -> set[str]:
 
 
 @pytest.fixture
-def result(private_run: Any) -> Result:
+def result(private_run: Any) -> SimulationResult:
     assert private_run.ended.exit_code == 0, private_run.ended.output
-    return Result.read(private_run.out / "result.json")
+    return SimulationResult.read(private_run.out / "result.json")
 
 
-def test_numbers_agree_with_accounting(private_run: Any, result: Result) -> None:
+def test_numbers_agree_with_accounting(private_run: Any, result: SimulationResult) -> None:
     federation = load(private_run.cohort / FILE_NAME)
     assert [run.epsilon for run in result.privacy] == [8.0, 1.0]
     for run in result.privacy:
@@ -79,7 +79,7 @@ def test_numbers_agree_with_accounting(private_run: Any, result: Result) -> None
         assert cost <= run.epsilon
 
 
-def test_private_runs_are_scored_as_the_arms_are(result: Result) -> None:
+def test_private_runs_are_scored_as_the_arms_are(result: SimulationResult) -> None:
     for run in result.privacy:
         for task, metrics in run.tasks.items():
             federated = result.tasks[task]["federated"]
@@ -112,7 +112,7 @@ def test_nothing_but_weights_left_in_a_private_run(private_run: Any) -> None:
     assert '"training_loss":null' not in federated.splitlines()[1]
 
 
-def test_the_answer_names_every_epsilon_and_what_it_cost(private_run: Any, result: Result) -> None:
+def test_the_answer_names_every_epsilon_and_what_it_cost(private_run: Any, result: SimulationResult) -> None:
     told = private_run.ended.stdout
     for text in ("Federated, epsilon 8", "Federated, epsilon 1", "Federated under epsilon 8: epsilon"):
         assert text in told
@@ -151,7 +151,7 @@ def test_worker_processes_leave_the_home_alone_too(
         "simulate", cohort, "--fold", 0, "--engine", engine, "--epsilon", 2, "--out", tmp_path / "out"
     )
     assert ended.exit_code == 0, ended.output
-    (run,) = Result.read(tmp_path / "out" / "result.json").privacy
+    (run,) = SimulationResult.read(tmp_path / "out" / "result.json").privacy
     assert run.spent is not None
     assert 1 < run.spent <= 2
     assert contents(cohort) == before
@@ -170,7 +170,7 @@ def test_the_federated_arm_is_the_same_with_and_without_private_runs_beside_it(
         assert ended.exit_code == 0, ended.output
         weights.append((tmp_path / name / WEIGHTS).read_bytes())
     assert weights[0] == weights[1]
-    assert Result.read(tmp_path / "without" / "result.json").privacy == ()
+    assert SimulationResult.read(tmp_path / "without" / "result.json").privacy == ()
     ended = consilium("simulate", cohort, "--fold", 1, "--out", tmp_path / "with")
     assert [path.name for path in (tmp_path / "with").glob("journal*")] == ["journal-fold1.jsonl"]
 
@@ -188,12 +188,12 @@ def test_a_hospitals_own_policy_and_approval_bind_no_simulation(
         "simulate", cohort, "--fold", 0, "--rounds", 2, "--epsilon", 3, "--out", tmp_path / "out"
     )
     assert ended.exit_code == 0, ended.output
-    result = Result.read(tmp_path / "out" / "result.json")
+    result = SimulationResult.read(tmp_path / "out" / "result.json")
     assert result.private_headline("survival", result.privacy[0]) is not None
 
 
-def conduct(cohort: Path, work: Path) -> tuple[Experiment, list[FoldOutcome], Result]:
-    plan = Plan("small", cohort, find_sites(cohort), load(cohort / FILE_NAME), (0,), "serial", work)
+def conduct(cohort: Path, work: Path) -> tuple[Experiment, list[FoldOutcome], SimulationResult]:
+    plan = ExperimentPlan("small", cohort, find_sites(cohort), load(cohort / FILE_NAME), (0,), "serial", work)
     experiment = Experiment(plan, Nobody())
     outcomes = experiment.run()
     return experiment, outcomes, summarise_experiment(experiment, outcomes, 1.0)
@@ -226,7 +226,7 @@ def test_the_federation_files_own_privacy_holds_for_the_federated_arm_alone(
 def test_every_ledger_tells_of_one_run(small_cohort: SmallCohort, tmp_path: Path) -> None:
     cohort = small_cohort(tasks=["survival"])
     save(with_privacy(load(cohort / FILE_NAME), OWN), cohort / FILE_NAME)
-    plan = Plan(
+    plan = ExperimentPlan(
         "small",
         cohort,
         find_sites(cohort),
@@ -281,7 +281,7 @@ def test_a_private_run_that_fails_leaves_the_others(
         "simulate", cohort, "--fold", 0, "--engine", "serial", "--epsilon", 2, "--out", tmp_path / "out"
     )
     assert ended.exit_code == 0, ended.output
-    result = Result.read(tmp_path / "out" / "result.json")
+    result = SimulationResult.read(tmp_path / "out" / "result.json")
     (run,) = result.privacy
     assert run.tasks == {}
     assert run.spent is not None

@@ -19,7 +19,7 @@ from server.home.places import Home
 from server.records.journal import RoundRecord, read_journal
 from server.records.result import load_result
 from server.services.processes import environment
-from simulations.engines.in_process import run_federation
+from simulations.engines.in_process import run_in_process
 from simulations.experiment.arms import CLIENT_APP, read_trained
 from tests.system.processes import (
     ask,
@@ -200,7 +200,7 @@ def test_two_hospitals_train_over_tls_what_they_train_in_one_process(
             "federation": str(cohort / FILE_NAME),
             "out": str(tmp_path / "alone"),
         }
-        run_federation(server_app(), CLIENT_APP, nodes, config, "serial", serialise=True)
+        run_in_process(server_app(), CLIENT_APP, nodes, config, "serial", serialise=True)
         expected = read_trained(tmp_path / "alone").result.weights
         assert {name: array.tobytes() for name, array in load_result(out).weights.items()} == {
             name: array.tobytes() for name, array in expected.items()

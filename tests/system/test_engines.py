@@ -16,9 +16,9 @@ from server.app import server_app
 from server.records.dropped import Dropped, DropReason
 from simulations.cohorts.folders import find_sites
 from simulations.cohorts.sources import write_cohort
-from simulations.engines.in_process import run_federation
+from simulations.engines.in_process import run_in_process
 from simulations.engines.names import Engine
-from simulations.experiment.arms import CLIENT_APP, Trained, read_trained
+from simulations.experiment.arms import CLIENT_APP, TrainedFederation, read_trained
 
 SmallCohort = Callable[..., Path]
 ENGINES = [
@@ -34,7 +34,9 @@ def _engine_has_what_it_needs(request: pytest.FixtureRequest) -> None:
         pytest.importorskip("ray", reason="the optional Ray engine is not installed")
 
 
-def federate(cohort: Path, out: Path, engine: Engine = "serial", serialise: bool = False) -> Trained:
+def federate(
+    cohort: Path, out: Path, engine: Engine = "serial", serialise: bool = False
+) -> TrainedFederation:
     nodes = [{"site": str(site), "federation": str(cohort / FILE_NAME)} for site in find_sites(cohort)]
     config: dict[str, bool | float | int | str] = {
         "federation": str(cohort / FILE_NAME),
@@ -42,11 +44,11 @@ def federate(cohort: Path, out: Path, engine: Engine = "serial", serialise: bool
         "fold": 0,
         "seed": 7,
     }
-    run_federation(server_app(), CLIENT_APP, nodes, config, engine, serialise, workers=2)
+    run_in_process(server_app(), CLIENT_APP, nodes, config, engine, serialise, workers=2)
     return read_trained(out)
 
 
-def assert_same(one: Trained, other: Trained) -> None:
+def assert_same(one: TrainedFederation, other: TrainedFederation) -> None:
     assert one.result.weights.keys() == other.result.weights.keys()
     for name, array in one.result.weights.items():
         assert array.tobytes() == other.result.weights[name].tobytes(), name

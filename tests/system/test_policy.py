@@ -13,7 +13,7 @@ from common.privacy.accounting import spend
 from common.privacy.planning import planned_releases, with_privacy
 from server.records.dropped import DropReason
 from server.records.journal import RunRecord, read_journal
-from simulations.experiment.arms import Job, train
+from simulations.experiment.arms import Job, train_federation
 
 SmallCohort = Callable[..., Path]
 PRIVACY = Privacy(noise_multiplier=2.0, sampling_rate=0.5, expected_batch_size=15)
@@ -28,7 +28,7 @@ def closed(job: Job) -> RunRecord:
 def run(folder: Path, out: Path) -> Job:
     sites = tuple(sorted(path.parent for path in folder.glob("*/site.toml")))
     job = Job(folder / FILE_NAME, sites, fold=-1, seed=0, out=out)
-    train(job)
+    train_federation(job)
     return job
 
 

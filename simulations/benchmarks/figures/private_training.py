@@ -10,7 +10,7 @@ from simulations.benchmarks.figures.simulated import run_cohort
 from simulations.benchmarks.measuring.record import markdown, origin
 from simulations.experiment.options import Options
 from simulations.results.metrics import metric_name
-from simulations.results.schema import MISSING, MetricSummary, Result
+from simulations.results.schema import MISSING, MetricSummary, SimulationResult
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ CASES = (
 )
 
 
-def run_case(case: Case, data: Path | None, out: Path) -> list[Result]:
+def run_case(case: Case, data: Path | None, out: Path) -> list[SimulationResult]:
     """Simulate a case with all its seeds; a result that is already in `out` is not run again.
 
     Raises:
@@ -61,11 +61,13 @@ def run_case(case: Case, data: Path | None, out: Path) -> list[Result]:
                 progress=True,
             )
             run_cohort(case.cohort, data, options)
-        results.append(Result.read(written))
+        results.append(SimulationResult.read(written))
     return results
 
 
-def run_all(cohorts: Sequence[str] | None, data: Path | None, out: Path) -> list[tuple[Case, list[Result]]]:
+def run_all(
+    cohorts: Sequence[str] | None, data: Path | None, out: Path
+) -> list[tuple[Case, list[SimulationResult]]]:
     """Run all cases, or the cases of some cohorts.
 
     Raises:
@@ -78,7 +80,7 @@ def run_all(cohorts: Sequence[str] | None, data: Path | None, out: Path) -> list
     return [(case, run_case(case, data, out)) for case in chosen]
 
 
-def privacy_table(cases: Sequence[tuple[Case, list[Result]]]) -> str:
+def privacy_table(cases: Sequence[tuple[Case, list[SimulationResult]]]) -> str:
     """Write a Markdown table: mean ± standard deviation over seeds, and the machine."""
     head = ["cohort", "seeds", "metric", "privacy", "noise", "spent", "federated", "hospital alone", "pooled"]
     rows = [head]
@@ -88,7 +90,7 @@ def privacy_table(cases: Sequence[tuple[Case, list[Result]]]) -> str:
     return f"{markdown('llll' + 'r' * 5, rows)}\n\n{origin(last.machine, last.date)}."
 
 
-def _rows(case: Case, results: list[Result]) -> Iterator[list[str]]:
+def _rows(case: Case, results: list[SimulationResult]) -> Iterator[list[str]]:
     task = next(iter(results[0].tasks))
     name = metric_name(case.metric) + (", mean over hospitals" if case.by_hospital else "")
     first = [case.cohort, str(len(results)), name]

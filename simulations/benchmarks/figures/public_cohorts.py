@@ -7,7 +7,7 @@ from simulations.benchmarks.figures.simulated import run_cohort
 from simulations.benchmarks.measuring.record import markdown, origin
 from simulations.experiment.options import Options
 from simulations.results.metrics import metric_name
-from simulations.results.schema import ARMS, Arm, MetricSummary, Result, summarise
+from simulations.results.schema import ARMS, Arm, MetricSummary, SimulationResult, summarise
 
 COHORTS: dict[str, int | None] = {
     "lung": None,
@@ -24,7 +24,7 @@ COHORTS: dict[str, int | None] = {
 UNKNOWN_SUMMARY = summarise([])
 
 
-def run_figures(cohorts: Sequence[str], data: Path | None, seed: int, out: Path) -> list[Result]:
+def run_figures(cohorts: Sequence[str], data: Path | None, seed: int, out: Path) -> list[SimulationResult]:
     """Simulate cohorts; a result that is already in `out` is not run again.
 
     Raises:
@@ -33,14 +33,14 @@ def run_figures(cohorts: Sequence[str], data: Path | None, seed: int, out: Path)
     results = []
     for cohort in cohorts:
         written = out / cohort / "result.json"
-        if not written.is_file() or Result.read(written).seed != seed:
+        if not written.is_file() or SimulationResult.read(written).seed != seed:
             options = Options(folds=COHORTS.get(cohort), seed=seed, out=out / cohort, progress=True)
             run_cohort(cohort, data, options)
-        results.append(Result.read(written))
+        results.append(SimulationResult.read(written))
     return results
 
 
-def public_cohorts_table(results: Sequence[Result]) -> str:
+def public_cohorts_table(results: Sequence[SimulationResult]) -> str:
     """Write a Markdown table of every task's headline metric by arm, with time and memory."""
     arms: list[Arm] = [
         arm for arm in ARMS if any(arm in outcome_arms for r in results for outcome_arms in r.tasks.values())
@@ -72,7 +72,7 @@ def public_cohorts_table(results: Sequence[Result]) -> str:
     return f"{table}\n\n{conditions}, seed {results[0].seed}."
 
 
-def _within_subgroups(result: Result, task: str, arms: Sequence[Arm]) -> list[str]:
+def _within_subgroups(result: SimulationResult, task: str, arms: Sequence[Arm]) -> list[str]:
     """Headline metric within named subgroups, mean over subgroups.
 
     There is none where the hospitals are the subgroups.

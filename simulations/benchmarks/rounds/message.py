@@ -53,9 +53,9 @@ from simulations.cohorts.sources import default_data, write_cohort
 from simulations.engines.flower_internals import (
     acting_as_coordinator,
     build_bundle,
+    deflate,
     name_message,
     new_run,
-    pack,
 )
 from simulations.results.machine import Record
 
@@ -174,7 +174,7 @@ class AskedHospital:
         with acting_as_coordinator(run):
             message = Message(request.to_record(), NODE, "train")
             name_message(message, "1")
-            message_id, root, objects = pack(message)
+            message_id, root, objects = deflate(message)
         bundle = build_bundle(bundle_files(federation))
         folder = self._folder / "request"
         folder.mkdir()

@@ -46,7 +46,7 @@ PARTS = {
 """Part -> its functions, less the imports and other parts within; `tables` has the graphs, if they are cached."""
 
 
-class Clock:
+class Stopwatch:
     """Wall-clock seconds by part; a part within another part counts for itself alone."""
 
     def __init__(self) -> None:
@@ -86,7 +86,7 @@ class Clock:
         return timed
 
 
-def _watch(clock: Clock, module: str) -> None:
+def _watch(clock: Stopwatch, module: str) -> None:
     """Time the functions of a module that make up a part."""
     for part, functions in PARTS.items():
         for path in functions:
@@ -104,7 +104,7 @@ def main(site: Path, request: Path, begun: float) -> dict[str, float]:
 
     The process was started at `begun` of the monotonic clock.
     """
-    clock = Clock()
+    clock = Stopwatch()
     clock.seconds[START] = time.monotonic() - begun
     builtins.__import__ = clock.watched(IMPORTS, builtins.__import__)
     importlib.import_module = clock.watched(IMPORTS, importlib.import_module)
@@ -118,11 +118,11 @@ def main(site: Path, request: Path, begun: float) -> dict[str, float]:
     with clock.part(UNTIMED):
         from flwr.app import Context, RecordDict
 
-        from simulations.engines.flower_internals import acting_as, unpack
+        from simulations.engines.flower_internals import acting_as, inflate
 
         index = json.loads((request / INDEX).read_text())
         objects = {name: (request / name).read_bytes() for name in index["objects"]}
-        message = unpack((index["message"], index["root"], objects))
+        message = inflate((index["message"], index["root"], objects))
         bundle = (request / BUNDLE).read_bytes()
         task = flower.Task(message, bundle, index["bundle"], index["version"])
         context = Context(message.metadata.run_id, message.metadata.dst_node_id, {}, RecordDict(), {})

@@ -21,7 +21,7 @@ from server.records.journal import RoundRecord
 from simulations.benchmarks.rounds.timed_app import NOTES
 from simulations.cohorts.folders import find_sites
 from simulations.engines.allocator import keep_freed_memory
-from simulations.engines.in_process import run_federation
+from simulations.engines.in_process import run_in_process
 from simulations.engines.pass_through_grid import PassThroughGrid
 
 T = TypeVar("T")
@@ -88,7 +88,7 @@ def main(cohort: Path, engine: Any, out: Path) -> None:
         "seed": 0,
         NOTES: str(out / NOTES),
     }
-    run_federation(timed, TIMED, nodes, run_config, engine)
+    run_in_process(timed, TIMED, nodes, run_config, engine)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from simulations.benchmarks.training_step.networks import NETWORKS, OURS, REFERE
 from simulations.benchmarks.training_step.pyg import PygNetwork
 from simulations.benchmarks.training_step.step_profile import shares
 from simulations.cohorts.sources import default_data
-from simulations.engines.environment import environment
+from simulations.engines.environment import environment_set
 from simulations.results.machine import Record
 
 ALLOCATORS: dict[str, dict[str, str]] = {"default": {}, "tuned": ALLOCATOR}
@@ -123,7 +123,7 @@ def measure(
         floors[name] = _floor(work, demand(work))
         profiles[name] = shares(NETWORKS[OURS](work, torch.device("cpu")))
         for allocator, settings in list(ALLOCATORS.items())[: None if device == "cpu" else 1]:
-            with ExitStack() as stack, environment({**THREADS, **settings}, without=ALLOCATOR):
+            with ExitStack() as stack, environment_set({**THREADS, **settings}, without=ALLOCATOR):
                 given = (name, data, patients, device)
                 running = {
                     network: stack.enter_context(process(_serve, *given, network)) for network in NETWORKS

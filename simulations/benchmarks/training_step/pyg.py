@@ -87,7 +87,7 @@ class GraphAttention(nn.Module):
         return out
 
 
-class GraphStack(nn.Module):
+class ReferenceGraphStack(nn.Module):
     """GCN layers, then GAT layers, each with residual, ReLU and LayerNorm."""
 
     def __init__(self, width: int, gcn: int, gat: int, heads: int) -> None:
@@ -124,7 +124,7 @@ class PygBranch(nn.Module):
         self.embed = nn.Linear(2 + IDENTITY, width)
         self.graph = None
         if not graph.edgeless:
-            self.graph = GraphStack(width, config.gcn_layers, config.gat_layers, heads)
+            self.graph = ReferenceGraphStack(width, config.gcn_layers, config.gat_layers, heads)
         self.pathways, summarised = 0, graph.nodes
         if members is not None:
             self.pathways = summarised = len(members.pathways)
@@ -133,7 +133,7 @@ class PygBranch(nn.Module):
             width = config.pathway_width
             self.pathway_graph = None
             if not prior.hierarchy[modality.name].edgeless:
-                self.pathway_graph = GraphStack(width, 0, config.pathway_gat_layers, heads)
+                self.pathway_graph = ReferenceGraphStack(width, 0, config.pathway_gat_layers, heads)
         self.squeeze = nn.Linear(width, SQUEEZED)
         self.token = nn.Linear(SQUEEZED * summarised, config.width)
         self.direct = nn.Linear(graph.nodes, config.width)

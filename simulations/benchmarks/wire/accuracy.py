@@ -24,7 +24,7 @@ from server.app import server_app
 from simulations.cohorts.folders import find_sites, twin
 from simulations.cohorts.folds import with_folds
 from simulations.cohorts.sources import write_cohort
-from simulations.engines.in_process import run_federation
+from simulations.engines.in_process import run_in_process
 from simulations.engines.pass_through_grid import PassThroughGrid
 from simulations.experiment.arms import CLIENT_APP, read_trained, write_agreement
 from simulations.experiment.preparing import MADE_FOLDS, state_in
@@ -147,7 +147,7 @@ class FoldedCohort:
             "seed": self.seed,
         }
         scales = Scales()
-        run_federation(scales.around(server_app()), CLIENT_APP, nodes, config)
+        run_in_process(scales.around(server_app()), CLIENT_APP, nodes, config)
         trained = read_trained(folder / "out")
         held = self.held_out_in == fold
         model = build_model(agreed, self._public, self.seed)

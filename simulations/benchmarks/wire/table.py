@@ -89,7 +89,7 @@ def _task(
                 row += [MISSING, MISSING]
                 continue
             differences = [figure - reference for figure, reference in zip(encoded, exact, strict=True)]
-            row += [f"{mean(encoded):.4f}", "" if name == "float32" else interval(differences)]
+            row += [f"{mean(encoded):.4f}", "" if name == "float32" else paired_interval(differences)]
         yield row
 
 
@@ -98,7 +98,7 @@ def _size(runs: Sequence[EncodingRun]) -> float:
     return sum(run.update_bytes for run in runs) / sum(run.replies for run in runs)
 
 
-def interval(differences: Sequence[float]) -> str:
+def paired_interval(differences: Sequence[float]) -> str:
     """Mean and 95% t-interval of paired differences; no interval for a single difference."""
     centre, count = mean(differences), len(differences)
     if count == 1:

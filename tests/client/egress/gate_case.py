@@ -20,7 +20,7 @@ from common.errors import RefusalCode
 from common.messages.exchange import RefusalReply, StatisticsRequest
 from common.models.registry import build_model
 from common.privacy.planning import with_privacy
-from simulations.engines.flower_internals import acting_as, name_message, pack, unpack
+from simulations.engines.flower_internals import acting_as, deflate, inflate, name_message
 
 if TYPE_CHECKING:
     from tests.client.conftest import Hospital
@@ -43,11 +43,11 @@ class Exchange:
         """The verdict on the app's reply, or on another content in its place, over Flower's wire format."""
         reply = self.reply if content is None else Message(content, reply_to=self.request)
         name_message(reply, "2")
-        return self.gate.check(self.request, unpack(pack(reply)))
+        return self.gate.check(self.request, inflate(deflate(reply)))
 
     def content(self) -> RecordDict:
         """The app's content, to be spoilt."""
-        return unpack(pack(self.reply)).content
+        return inflate(deflate(self.reply)).content
 
     def blocked(self, content: RecordDict | None = None) -> BlockReason:
         """Why it is held back; what leaves is then the refusal, and nothing of the content."""
@@ -95,7 +95,7 @@ def private(hospital: "Hospital", **changes: Any) -> "Hospital":
 def assert_quiet(verdict: Verdict) -> None:
     """Neither the name nor the number is on the wire, as text or as a number of 4 or 8 bytes."""
     name_message(verdict.message, "3")
-    _, _, parts = pack(verdict.message)
+    _, _, parts = deflate(verdict.message)
     wire = b"".join(parts.values())
     signs = [struct.pack(kind, NUMBER) for kind in ("<f", "<d", ">f", ">d")]
     assert not any(sign in wire for sign in (CANARY.encode(), str(NUMBER).encode(), *signs))

@@ -39,7 +39,7 @@ from common.messages.exchange import (
     UpdateReply,
 )
 from common.privacy.planning import with_privacy
-from simulations.engines.flower_internals import acting_as, pack
+from simulations.engines.flower_internals import acting_as, deflate
 from tests.packed import arrays_of
 
 if TYPE_CHECKING:
@@ -293,7 +293,7 @@ def test_what_the_gate_holds_back_leaves_as_a_refusal(node: Node, monkeypatch: p
     assert node.refusal() is RefusalCode.GATE_BLOCKED
     assert not node.home.residual.exists()
     assert node.receipts()[-1].verdict == "blocked"
-    assert CANARY not in repr(pack(node.pushed[0]))
+    assert CANARY not in repr(deflate(node.pushed[0]))
 
 
 def test_an_exception_leaves_as_a_code(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:

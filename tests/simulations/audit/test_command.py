@@ -52,7 +52,7 @@ def test_what_is_written_can_be_read_and_drawn(
 ) -> None:
     monkeypatch.setattr(command, "run_audit", lambda request: found)
     with (tmp_path / "seen.txt").open("w") as file:
-        assert command.audit(SMALL, tmp_path / "out", Console(file=file, width=80))
+        assert command.write_audit(SMALL, tmp_path / "out", Console(file=file, width=80))
     assert Audit.model_validate_json((tmp_path / "out" / "audit.json").read_text()) == found
     drawing = (tmp_path / "out" / "roc.svg").read_text()
     assert all(name in drawing for name in ("LiRA", "Loss attack", "epsilon 2", "no DP"))
@@ -70,7 +70,7 @@ def test_a_refuted_claim_is_said_and_fails(
     refuted = found.model_copy(update={"rows": (found.rows[0], worse)})
     monkeypatch.setattr(command, "run_audit", lambda request: refuted)
     with (tmp_path / "seen.txt").open("w") as file:
-        assert not command.audit(SMALL, None, Console(file=file, width=200))
+        assert not command.write_audit(SMALL, None, Console(file=file, width=200))
     assert "epsilon is above 2.70 with 95% confidence" in (tmp_path / "seen.txt").read_text()
 
 

@@ -9,7 +9,14 @@ from common.agreement.modalities import Modality
 from common.errors import StateError
 from common.tasks.survival import SurvivalTask
 from simulations.cohorts.folders import find_sites
-from simulations.cohorts.patients import Patients, as_levels, frequent, hold_out, read_public, write_patients
+from simulations.cohorts.patients import (
+    SourcePatients,
+    as_levels,
+    frequent,
+    hold_out,
+    read_public,
+    write_patients,
+)
 
 
 def test_folds_spread_every_stratum_evenly_and_follow_the_seed() -> None:
@@ -44,9 +51,9 @@ def test_sites_named_alike_get_folders_of_their_own(tmp_path: Path) -> None:
     clinical = Modality(name="clinical", node="clinical", columns=("age",))
     task = SurvivalTask(name="survival", time="time", event="event", unit="days", longest=9)
     tables = {"clinical": pd.DataFrame({"age": range(40)}, index=index)}
-    federation = write_patients(tmp_path, "alike", Patients(site, outcomes, tables), [clinical], [task])
+    federation = write_patients(tmp_path, "alike", SourcePatients(site, outcomes, tables), [clinical], [task])
     cohorts = [read_cohort(folder, federation) for folder in find_sites(tmp_path)]
     assert {cohort.site for cohort in cohorts} == {"Prior", "A-B", "A: B", "a b"}
     with pytest.raises(StateError) as refused:
-        write_patients(tmp_path, "again", Patients(site, outcomes, tables), [clinical], [task])
+        write_patients(tmp_path, "again", SourcePatients(site, outcomes, tables), [clinical], [task])
     assert refused.value.where == str(tmp_path)

@@ -2,14 +2,14 @@ import os
 
 import pytest
 
-from simulations.engines.environment import environment
+from simulations.engines.environment import environment_set
 
 
 def test_variables_are_set_and_removed_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KEPT", "as it was")
     monkeypatch.setenv("REMOVED", "7")
     monkeypatch.delenv("NEW", raising=False)
-    with environment({"KEPT": "changed", "NEW": "1"}, without=("REMOVED", "NEVER_THERE")):
+    with environment_set({"KEPT": "changed", "NEW": "1"}, without=("REMOVED", "NEVER_THERE")):
         assert (os.environ["KEPT"], os.environ["NEW"]) == ("changed", "1")
         assert "REMOVED" not in os.environ
     assert (os.environ["KEPT"], os.environ["REMOVED"]) == ("as it was", "7")
@@ -19,13 +19,13 @@ def test_variables_are_set_and_removed_for_a_while(monkeypatch: pytest.MonkeyPat
 
 def test_variables_are_put_back_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KEPT", "as it was")
-    with pytest.raises(RuntimeError), environment({"KEPT": "changed"}):
+    with pytest.raises(RuntimeError), environment_set({"KEPT": "changed"}):
         raise RuntimeError
     assert os.environ["KEPT"] == "as it was"
 
 
 def test_a_variable_may_be_set_that_is_also_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TUNED", "7")
-    with environment({"TUNED": "8"}, without=("TUNED",)):
+    with environment_set({"TUNED": "8"}, without=("TUNED",)):
         assert os.environ["TUNED"] == "8"
     assert os.environ["TUNED"] == "7"

@@ -11,7 +11,7 @@ from flwr.common.constant import ErrorCode
 from flwr.serverapp import Grid, ServerApp
 from numpy.typing import NDArray
 
-from simulations.engines.in_process import run_federation
+from simulations.engines.in_process import run_in_process
 from simulations.engines.names import Engine
 from simulations.extras import EXTRAS, MissingExtra
 
@@ -81,7 +81,7 @@ def federated_average(rounds: int, out: dict[str, Any], size: int = 1000) -> Ser
 @EVERY_ENGINE
 def test_every_engine_gives_the_same_weights(engine: Engine, serialise: bool) -> None:
     out: dict[str, Any] = {}
-    run_federation(federated_average(3, out), APP, NODES, {"rate": 0.5}, engine, serialise, workers=2)
+    run_in_process(federated_average(3, out), APP, NODES, {"rate": 0.5}, engine, serialise, workers=2)
 
     expected: NDArray[np.float32] = np.zeros(1000, dtype=np.float32)
     for number in range(3):
@@ -99,7 +99,7 @@ def test_every_engine_gives_the_same_weights(engine: Engine, serialise: bool) ->
 def test_an_exception_at_a_site_becomes_a_code_without_its_text(engine: Engine, serialise: bool) -> None:
     replies: list[Message] = []
     main = server(lambda grid, context: replies.extend(ask(grid, "query.fail")))
-    run_federation(main, APP, NODES, {}, engine, serialise, workers=2)
+    run_in_process(main, APP, NODES, {}, engine, serialise, workers=2)
 
     (failure,) = [reply for reply in replies if reply.has_error()]
     assert failure.error.code == ErrorCode.CLIENT_APP_RAISED_EXCEPTION
@@ -114,7 +114,7 @@ def test_an_exception_of_the_server_reaches_the_caller(engine: Engine, serialise
         raise LookupError("no quorum")
 
     with pytest.raises(LookupError) as raised:
-        run_federation(server(main), APP, NODES, {}, engine, serialise, workers=2)
+        run_in_process(server(main), APP, NODES, {}, engine, serialise, workers=2)
     assert raised.value.args == ("no quorum",)
 
 
@@ -123,7 +123,7 @@ def test_ray_stays_on_the_loopback_interface_and_is_gone_afterwards() -> None:
     ray: Any = importlib.import_module("ray")
     addresses: list[str] = []
     main = server(lambda grid, context: addresses.append(ray.util.get_node_ip_address()))
-    run_federation(main, APP, NODES, {}, "ray", workers=1)
+    run_in_process(main, APP, NODES, {}, "ray", workers=1)
     assert addresses == ["127.0.0.1"]
     assert not ray.is_initialized()
 
@@ -134,7 +134,7 @@ def test_a_site_whose_process_dies_is_an_error_and_comes_back() -> None:
     def main(grid: Grid, context: Context) -> None:
         replies.extend(ask(grid, kind) for kind in ("query.die", "query.fail", "query.die"))
 
-    run_federation(server(main), APP, NODES, {}, "processes", workers=2)
+    run_in_process(server(main), APP, NODES, {}, "processes", workers=2)
 
     for answers in (replies[0], replies[2]):
         assert [reply.has_error() for reply in answers] == [False, True, False]
@@ -150,7 +150,7 @@ def test_a_site_stays_in_one_process_with_one_thread() -> None:
             records = [reply.content.metric_records["facts"] for reply in ask(grid, "query.process")]
             facts.append([(record["pid"], record["threads"]) for record in records])
 
-    run_federation(server(main), APP, NODES, {}, "processes", workers=2)
+    run_in_process(server(main), APP, NODES, {}, "processes", workers=2)
 
     assert facts[0] == facts[1]
     assert {threads for _, threads in facts[0]} == {1}
@@ -168,7 +168,7 @@ def test_a_worker_that_cannot_load_the_client_app_ends_the_run(
     monkeypatch.syspath_prepend(str(tmp_path))
     main = server(lambda grid, context: replies.extend(ask(grid, "query.fail")))
     with pytest.raises(RuntimeError, match="only_here:app"):
-        run_federation(main, "only_here:app", NODES, {}, "processes", workers=1)
+        run_in_process(main, "only_here:app", NODES, {}, "processes", workers=1)
 
 
 def test_messages_go_from_the_coordinator_to_the_node_and_back() -> None:
@@ -182,7 +182,7 @@ def test_messages_go_from_the_coordinator_to_the_node_and_back() -> None:
             assert reply.metadata.dst_node_id == sent.metadata.src_node_id
         assert first.metadata.src_node_id not in list(grid.get_node_ids())
 
-    run_federation(server(main), APP, NODES, {})
+    run_in_process(server(main), APP, NODES, {})
 
 
 def test_replies_wait_to_be_pulled_once() -> None:
@@ -196,7 +196,7 @@ def test_replies_wait_to_be_pulled_once() -> None:
         assert [first.metadata.reply_to_message_id, second.metadata.reply_to_message_id] == ids[:2]
         assert list(grid.pull_messages(ids)) == []
 
-    run_federation(server(main), APP, NODES, {})
+    run_in_process(server(main), APP, NODES, {})
 
 
 @pytest.mark.parametrize("engine", ["serial", "processes"])
@@ -218,7 +218,7 @@ def test_a_site_is_asked_when_its_reply_is_pulled_and_replies_do_not_pile_up(
             assert len(asked.read_text()) <= pulled + (2 if engine == "processes" else 0)
         assert pulled == len(asked.read_text()) == 12
 
-    run_federation(server(main), APP, nodes, {"asked": str(asked)}, engine, workers=2)
+    run_in_process(server(main), APP, nodes, {"asked": str(asked)}, engine, workers=2)
 
 
 def test_a_server_that_ends_without_asking_for_replies_ends_the_run_quietly(
@@ -228,7 +228,7 @@ def test_a_server_that_ends_without_asking_for_replies_ends_the_run_quietly(
         ids = list(grid.push_messages([Message(RecordDict(), n, "query.fail") for n in grid.get_node_ids()]))
         assert len(list(grid.pull_messages(ids))) == 1
 
-    run_federation(
+    run_in_process(
         server(main), APP, [{"site": str(number)} for number in range(6)], {}, "processes", workers=2
     )
     assert capfd.readouterr().err == ""
@@ -242,20 +242,20 @@ def test_a_message_to_nobody_and_a_reply_to_nothing_are_errors() -> None:
             ErrorCode.CLIENT_APP_RAISED_EXCEPTION
         }
 
-    run_federation(server(main), APP, NODES, {})
+    run_in_process(server(main), APP, NODES, {})
 
 
 def test_without_ray_the_engine_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(EXTRAS, "ray", ("no_such_module",))
     with pytest.raises(MissingExtra) as refused:
-        run_federation(server(lambda grid, context: None), APP, NODES, {}, "ray")
+        run_in_process(server(lambda grid, context: None), APP, NODES, {}, "ray")
     assert (refused.value.extra, refused.value.where) == ("ray", "--engine ray")
 
 
 @pytest.mark.parametrize("reference", ["toy_apps", "toy_apps:train"])
 def test_a_reference_that_is_no_client_app_is_refused(reference: str) -> None:
     with pytest.raises(TypeError):
-        run_federation(server(lambda grid, context: None), reference, NODES, {})
+        run_in_process(server(lambda grid, context: None), reference, NODES, {})
 
 
 def test_ten_rounds_of_ten_sites_and_a_megabyte_take_no_time_to_speak_of() -> None:
@@ -264,5 +264,5 @@ def test_ten_rounds_of_ten_sites_and_a_megabyte_take_no_time_to_speak_of() -> No
     ]
     out: dict[str, Any] = {}
     started = time.process_time()
-    run_federation(federated_average(10, out, size=250_000), APP, sites, {"rate": 0.1})
+    run_in_process(federated_average(10, out, size=250_000), APP, sites, {"rate": 0.1})
     assert time.process_time() - started < 2

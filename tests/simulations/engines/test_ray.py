@@ -15,8 +15,8 @@ from common.agreement.federation import FILE_NAME
 from common.errors import InputError, OptionError, UnreachableError
 from server.records.result import WEIGHTS
 from simulations.cohorts.folders import find_sites, twin
-from simulations.engines.in_process import run_federation
-from simulations.experiment.arms import Job, train
+from simulations.engines.in_process import run_in_process
+from simulations.experiment.arms import Job, train_federation
 
 SmallCohort = Callable[..., Path]
 
@@ -49,7 +49,7 @@ def test_a_cluster_gives_the_same_weights_and_is_left_running(
     for engine, address in (("serial", None), ("ray", cluster.address)):
         sites = tuple(twin(site, tmp_path / f"{engine}-sites" / site.name) for site in find_sites(cohort))
         job = Job(cohort / FILE_NAME, sites, fold=0, seed=3, out=tmp_path / engine)
-        train(job, engine, ray_address=address)  # type: ignore[arg-type]
+        train_federation(job, engine, ray_address=address)  # type: ignore[arg-type]
     assert (tmp_path / "ray" / WEIGHTS).read_bytes() == (tmp_path / "serial" / WEIGHTS).read_bytes()
 
     import ray
@@ -77,7 +77,7 @@ def test_both_nodes_of_a_cluster_play_hospitals(
         told.extend(json.loads(str(reply.content.config_records["told"]["json"])) for reply in replies)
 
     nodes: list[dict[str, bool | float | int | str]] = [{"site": f"{number}"} for number in range(8)]
-    run_federation(app, "toy_apps:app", nodes, {}, "ray", ray_address=cluster.address)
+    run_in_process(app, "toy_apps:app", nodes, {}, "ray", ray_address=cluster.address)
     assert len(told) == 8
     assert {each["node"] for each in told} == {node.node_id for node in cluster.list_all_nodes()}
     assert {each["state"] for each in told} == {str(tmp_path)}
@@ -99,5 +99,5 @@ def test_an_address_without_a_cluster_is_told_at_once(address: str, kind: type[I
     with socket.create_server(("127.0.0.1", 0)) as taken:
         free = taken.getsockname()[1]
     with pytest.raises(kind) as refused:
-        run_federation(ServerApp(), "client.app:app", [{}], {}, "ray", ray_address=address.format(free=free))
+        run_in_process(ServerApp(), "client.app:app", [{}], {}, "ray", ray_address=address.format(free=free))
     assert refused.value.where == f"--ray-address {address.format(free=free)}"

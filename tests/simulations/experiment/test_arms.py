@@ -21,7 +21,7 @@ from simulations.experiment.arms import (
     Job,
     agreement_of_one,
     read_trained,
-    train,
+    train_federation,
     train_side_by_side,
     write_agreement,
 )
@@ -72,7 +72,7 @@ def test_a_trained_federation_is_read_back_and_predicts_every_task(
 ) -> None:
     cohort = small_cohort()
     heard: list[RoundRecord] = []
-    train(job(cohort, tmp_path / "out"), on_round=heard.append)
+    train_federation(job(cohort, tmp_path / "out"), on_round=heard.append)
     trained = read_trained(tmp_path / "out")
     assert list(trained.rounds) == heard
     assert [(told.kind, told.round) for told in heard] == [("train", 1), ("train", 2), ("evaluate", 3)]
@@ -102,7 +102,7 @@ def test_a_pooled_site_alone_trains_on_everyones_patients(small_cohort: SmallCoh
     agreement = write_agreement(
         agreement_of_one(load(cohort / FILE_NAME), "pooled"), cohort, tmp_path / "agreement"
     )
-    train(Job(agreement.path, (pooled,), 0, 0, tmp_path / "out"))
+    train_federation(Job(agreement.path, (pooled,), 0, 0, tmp_path / "out"))
     held = sum((pd.read_csv(site / "outcomes.csv")["fold"] == 0).sum() for site in find_sites(cohort))
     reported = read_trained(tmp_path / "out").rounds[0].sites["pooled"].patients["patients"]
     assert reported == round((90 - held) * 0.85)
@@ -120,19 +120,19 @@ def test_jobs_side_by_side_are_the_jobs_one_by_one_and_a_failed_one_stops_no_oth
     assert told == {"hospital-1": False, "hospital-2": True, "hospital-3": True}
 
     one = own_job(cohort, "hospital-3", tmp_path / "one")
-    train(one)
+    train_federation(one)
     ours, theirs = read_trained(one.out).result.weights, read_trained(jobs[2].out).result.weights
     assert ours.keys() == theirs.keys()
     assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
     with pytest.raises((RunFailed, InputError)):
-        train(own_job(cohort, "hospital-1", tmp_path / "two"))
+        train_federation(own_job(cohort, "hospital-1", tmp_path / "two"))
 
 
 def test_the_seed_decides_the_weights(small_cohort: SmallCohort, tmp_path: Path) -> None:
     cohort = small_cohort(tasks=["survival"], training__rounds="1")
     weights = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        train(job(cohort, tmp_path / name, seed))
+        train_federation(job(cohort, tmp_path / name, seed))
         flat = [
             torch.from_numpy(array).flatten()
             for array in read_trained(tmp_path / name).result.weights.values()
@@ -146,15 +146,15 @@ def test_a_simulation_trains_where_it_is_told_to_whatever_the_site_files_say(
     small_cohort: SmallCohort, tmp_path: Path
 ) -> None:
     cohort = small_cohort(tasks=["survival"], training__rounds="1")
-    train(job(cohort, tmp_path / "as-it-is"))
+    train_federation(job(cohort, tmp_path / "as-it-is"))
     for site in find_sites(cohort):
         file = site / "site.toml"
         file.write_text('device = "cuda:999"\n' + file.read_text())
     with pytest.raises(RunFailed):
-        train(job(cohort, tmp_path / "elsewhere"))
+        train_federation(job(cohort, tmp_path / "elsewhere"))
     told = (tmp_path / "elsewhere" / "journal.jsonl").read_text()
     assert RefusalCode.DEVICE_UNAVAILABLE in told
-    train(replace(job(cohort, tmp_path / "here"), device="cpu"))
+    train_federation(replace(job(cohort, tmp_path / "here"), device="cpu"))
     here, before = (read_trained(tmp_path / name).result.weights for name in ("here", "as-it-is"))
     assert all(np.array_equal(here[name], array) for name, array in before.items())
 
@@ -169,7 +169,7 @@ def test_sites_share_a_gpu_on_every_engine(
     engines: dict[str, Engine] = {"cpu": "serial", "cuda:0": "serial", "cuda": "processes"}
     for device, engine in engines.items():
         one = replace(job(cohort, tmp_path / device), device=device)
-        train(one, engine)
+        train_federation(one, engine)
         losses[device] = [told.validation_loss for told in read_trained(one.out).rounds]
     assert losses["cuda:0"] == pytest.approx(losses["cpu"], rel=1e-2)
     assert losses["cuda"] == pytest.approx(losses["cpu"], rel=1e-2)

@@ -16,12 +16,12 @@ from server.records.journal import RoundRecord
 from simulations.cohorts.folders import find_sites
 from simulations.cohorts.folds import with_folds
 from simulations.experiment.arms import read_trained
-from simulations.experiment.experiment import Experiment, FoldOutcome, Plan
+from simulations.experiment.experiment import Experiment, ExperimentPlan, FoldOutcome
 from simulations.experiment.summary import evidence, summarise_experiment
-from simulations.results.schema import Result
+from simulations.results.schema import SimulationResult
 
 SmallCohort = Callable[..., Path]
-Trial = tuple[Experiment, list[FoldOutcome], Result]
+Trial = tuple[Experiment, list[FoldOutcome], SimulationResult]
 
 
 class Listener:
@@ -38,10 +38,10 @@ class Listener:
         self.rounds.append((fold, record.round))
 
 
-def plan(cohort: Path, work: Path, folds: tuple[int, ...] = (0,), seed: int = 0) -> Plan:
+def plan(cohort: Path, work: Path, folds: tuple[int, ...] = (0,), seed: int = 0) -> ExperimentPlan:
     federation = load(cohort / FILE_NAME).changed({"training.seed": str(seed)})
     sites, _ = with_folds(find_sites(cohort), federation, work / "folds", 5, seed)
-    return Plan("small", cohort, sites, federation, folds, "serial", work)
+    return ExperimentPlan("small", cohort, sites, federation, folds, "serial", work)
 
 
 def conduct(

@@ -11,9 +11,9 @@ from client.data.cohort import passport
 from client.data.inspection import read_cohort
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality, Plausible
-from simulations.cohorts.patients import FOLD, Patients, hold_out, write_patients
+from simulations.cohorts.patients import FOLD, SourcePatients, hold_out, write_patients
 from simulations.report.page import render
-from simulations.results.schema import Result
+from simulations.results.schema import SimulationResult
 from tests.common.tasks.regression_kind import RegressionTask
 
 SITES, PATIENTS, GENES = 2, 60, 6
@@ -37,7 +37,7 @@ def federation(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Federati
     task = RegressionTask(name="extent", target="cm", low=0, high=40, unit="cm")
     folder = tmp_path_factory.mktemp("regression")
     agreed = write_patients(
-        folder / "cohort", "extent", Patients(site, outcomes, {"rna": genes}), [rna], [task]
+        folder / "cohort", "extent", SourcePatients(site, outcomes, {"rna": genes}), [rna], [task]
     )
     return folder / "cohort", agreed
 
@@ -91,7 +91,7 @@ def test_tables_and_report_show_it(result: consilium.Result, tmp_path: Path) -> 
     assert "Mean squared error" in page
     assert "calibration" not in page.lower()
     result.to_json(tmp_path / "result.json")
-    assert Result.read(tmp_path / "result.json") == result.record
+    assert SimulationResult.read(tmp_path / "result.json") == result.record
 
 
 def test_its_row_in_the_passport_counts_labelled_patients(federation: tuple[Path, Federation]) -> None:

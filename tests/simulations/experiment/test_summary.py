@@ -10,15 +10,15 @@ from common.agreement.federation import FILE_NAME, load
 from server.records.journal import RoundRecord, RunRecord
 from simulations.cohorts.folders import find_sites
 from simulations.experiment.summary import peak_memory_mb
-from simulations.results.schema import Result
+from simulations.results.schema import SimulationResult
 
 
 @pytest.fixture
-def result(full_run: Any) -> Result:
-    return Result.read(full_run.out / "result.json")
+def result(full_run: Any) -> SimulationResult:
+    return SimulationResult.read(full_run.out / "result.json")
 
 
-def test_hospitals_are_counted_as_in_their_tables(full_run: Any, result: Result) -> None:
+def test_hospitals_are_counted_as_in_their_tables(full_run: Any, result: SimulationResult) -> None:
     for site in find_sites(full_run.cohort):
         told = result.hospitals[site.name.replace("-", " ")]
         outcomes = pd.read_csv(site / "outcomes.csv")
@@ -35,7 +35,7 @@ def test_hospitals_are_counted_as_in_their_tables(full_run: Any, result: Result)
     assert result.hospitals["hospital 2"].modalities["rna"] == 0
 
 
-def test_outcomes_tell_what_is_predicted(result: Result) -> None:
+def test_outcomes_tell_what_is_predicted(result: SimulationResult) -> None:
     assert {name: (told.kind, told.metric) for name, told in result.outcomes.items()} == {
         "survival": ("survival", "c_index"),
         "response": ("response", "auroc"),
@@ -46,7 +46,7 @@ def test_outcomes_tell_what_is_predicted(result: Result) -> None:
     assert result.outcomes["toxicity"].names == ("skin", "gut", "blood")
 
 
-def test_history_and_folds_are_the_journals(full_run: Any, result: Result) -> None:
+def test_history_and_folds_are_the_journals(full_run: Any, result: SimulationResult) -> None:
     lines = (full_run.out / "journal-fold0.jsonl").read_text().splitlines()
     rounds = [
         RoundRecord.model_validate_json(line) for line in lines if json.loads(line)["record"] == "round"
@@ -62,7 +62,7 @@ def test_history_and_folds_are_the_journals(full_run: Any, result: Result) -> No
     assert fold.seconds_per_round == pytest.approx(sum(seconds) / len(seconds))
 
 
-def test_each_hospital_stands_beside_models_all_share(result: Result) -> None:
+def test_each_hospital_stands_beside_models_all_share(result: SimulationResult) -> None:
     for task, sites in result.sites.items():
         assert {told.federated for told in sites.values()} == {result.headline(task, "federated").mean}  # type: ignore[union-attr]
         assert {told.pooled for told in sites.values()} == {result.headline(task, "pooled").mean}  # type: ignore[union-attr]
@@ -72,7 +72,7 @@ def test_each_hospital_stands_beside_models_all_share(result: Result) -> None:
         assert all(0 < told.labelled <= told.patients == 30 for told in sites.values())
 
 
-def test_differences_are_federated_minus_the_arm(result: Result) -> None:
+def test_differences_are_federated_minus_the_arm(result: SimulationResult) -> None:
     for task, arms in result.paired.items():
         federated = result.headline(task, "federated")
         for arm, told in arms.items():
@@ -81,7 +81,9 @@ def test_differences_are_federated_minus_the_arm(result: Result) -> None:
             assert told.low <= told.high  # type: ignore[operator]
 
 
-def test_what_a_hospital_withheld_is_told_where_it_withheld_anything(full_run: Any, result: Result) -> None:
+def test_what_a_hospital_withheld_is_told_where_it_withheld_anything(
+    full_run: Any, result: SimulationResult
+) -> None:
     federation = load(full_run.cohort / FILE_NAME)
     nodes = len(federation.modality("rna").nodes)
     assert result.withheld["hospital 2"]["modality:rna"] == nodes

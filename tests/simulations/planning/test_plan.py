@@ -11,7 +11,7 @@ from common.agreement.settings import Privacy
 from common.errors import InputError
 from common.privacy.accounting import Release, spend
 from common.privacy.planning import planned_releases
-from simulations.planning.plan import Question, answer, epsilon_after, rounded_up, suggested_delta
+from simulations.planning.plan import Question, epsilon_after, privacy_plans, rounded_up, suggested_delta
 
 Consilium = Callable[..., Ended]
 # With everyone in every step the accountants are quick.
@@ -34,7 +34,7 @@ def question(**changes: Any) -> Question:
 
 @pytest.mark.parametrize(("statistics", "rate"), [("declared", 0.1), ("noised", 1.0)])
 def test_plan_costs_what_the_accountants_say_and_hardly_less_than_asked(statistics: str, rate: float) -> None:
-    (plan,) = answer(question(statistics=statistics, sampling_rate=rate))
+    (plan,) = privacy_plans(question(statistics=statistics, sampling_rate=rate))
     releases = [
         Release(
             mechanism="training", noise_multiplier=plan.privacy.noise_multiplier, sampling_rate=rate, steps=20
@@ -48,17 +48,17 @@ def test_plan_costs_what_the_accountants_say_and_hardly_less_than_asked(statisti
 
 
 def test_noise_on_the_mean_gradient_falls_with_patients_and_hospitals() -> None:
-    (plan,) = answer(question())
+    (plan,) = privacy_plans(question())
     assert plan.privacy.expected_batch_size == 400
     assert plan.noise == pytest.approx(plan.privacy.noise_multiplier * plan.privacy.clip_norm / 400)
     assert plan.averaged_noise == pytest.approx(plan.noise / 2)
-    (larger,) = answer(question(patients=1600, hospitals=1))
+    (larger,) = privacy_plans(question(patients=1600, hospitals=1))
     assert larger.noise == pytest.approx(plan.noise / 4)
     assert larger.averaged_noise == larger.noise
 
 
 def test_curve_is_epsilon_so_far_and_what_lies_between_is_close() -> None:
-    (plan,) = answer(question(rounds=40))
+    (plan,) = privacy_plans(question(rounds=40))
     assert plan.curve[0][0] == 1
     assert plan.curve[-1] == (40, plan.spent.epsilon)
     for rounds in (1, 7, 13, 25, 33, 40):
@@ -67,13 +67,13 @@ def test_curve_is_epsilon_so_far_and_what_lies_between_is_close() -> None:
 
 
 def test_a_single_round_is_a_plan_too() -> None:
-    (plan,) = answer(question(rounds=1))
+    (plan,) = privacy_plans(question(rounds=1))
     assert plan.curve == ((1, plan.spent.epsilon),)
     assert epsilon_after(plan, 1) == plan.spent.epsilon
 
 
 def test_plans_come_in_order_and_once() -> None:
-    plans = answer(question(epsilons=(8.0, 1.0, 8.0)))
+    plans = privacy_plans(question(epsilons=(8.0, 1.0, 8.0)))
     assert [plan.target for plan in plans] == [1.0, 8.0]
     assert plans[0].privacy.noise_multiplier > plans[1].privacy.noise_multiplier
 
@@ -108,14 +108,14 @@ def test_suggested_delta_is_a_tenth_of_one_in_all_patients_or_less(patients: int
 )
 def test_facts_that_do_not_go_together_are_refused_by_option(changes: dict[str, Any], where: str) -> None:
     with pytest.raises(InputError) as refused:
-        answer(question(**changes))
+        privacy_plans(question(**changes))
     assert refused.value.where == where
 
 
 def test_command_prints_figures_and_lines_that_a_federation_file_takes(consilium: Consilium) -> None:
     ended = consilium("privacy", "plan", *QUICK, "--delta", 1e-4, "--hospitals", 4)
     assert ended.exit_code == 0, ended.output
-    plans = answer(question(epsilons=(1.0, 3.0, 8.0)))
+    plans = privacy_plans(question(epsilons=(1.0, 3.0, 8.0)))
     for plan in plans:
         row = next(line for line in ended.stdout.splitlines() if line.split()[:1] == [f"{plan.target:g}"])
         figures = [f"{plan.privacy.noise_multiplier:g}", f"{plan.spent.rdp:.3f}", f"{plan.spent.prv:.3f}"]
@@ -138,7 +138,7 @@ def test_a_weak_delta_is_called_weak(consilium: Consilium, patients: int, weak: 
 def test_json_holds_the_same_plans(consilium: Consilium) -> None:
     ended = consilium("privacy", "plan", *QUICK, "--delta", 1e-4, "--epsilon", 2, "--json")
     found = json.loads(ended.stdout)
-    (plan,) = answer(question())
+    (plan,) = privacy_plans(question())
     (printed,) = found["plans"]
     assert Privacy.model_validate(printed["privacy"]) == plan.privacy
     assert printed["epsilon_prv"] == plan.spent.prv

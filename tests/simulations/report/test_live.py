@@ -6,11 +6,11 @@ from rich.console import Console
 
 from server.records.dropped import Dropped, DropReason
 from server.records.journal import RoundRecord, SiteRecord
-from simulations.report.live import Progress
+from simulations.report.live import LiveDisplay
 from simulations.report.terminal import print_results
-from simulations.results.schema import Result
+from simulations.results.schema import SimulationResult
 
-MakeResult = Callable[..., Result]
+MakeResult = Callable[..., SimulationResult]
 
 
 def record(
@@ -44,7 +44,7 @@ def terminal() -> Console:
 
 def test_without_a_terminal_one_line_is_printed_in_ten_rounds_and_no_control_codes() -> None:
     console = plain()
-    with Progress(30, console) as progress:
+    with LiveDisplay(30, console) as progress:
         progress.stage("fold 1/2, federated")
         for number in range(1, 31):
             progress.stage("fold 1/2, federated")
@@ -60,14 +60,14 @@ def test_without_a_terminal_one_line_is_printed_in_ten_rounds_and_no_control_cod
 
 def test_square_brackets_in_a_stage_are_not_taken_for_markup() -> None:
     console = plain()
-    with Progress(3, console) as progress:
+    with LiveDisplay(3, console) as progress:
         progress.stage("local models, [east wing]")
     assert "[east wing]" in printed(console)
 
 
 def test_a_round_without_quorum_or_without_a_loss_is_said_and_never_the_lowest() -> None:
     console = plain()
-    with Progress(10, console) as progress:
+    with LiveDisplay(10, console) as progress:
         progress.round(1, record(1, 1.5))
         progress.round(1, record(10, float("nan"), replied=1, lost=2, applied=False))
     last = printed(console).splitlines()[-1]
@@ -78,7 +78,7 @@ def test_a_round_without_quorum_or_without_a_loss_is_said_and_never_the_lowest()
 
 def test_the_lowest_loss_starts_anew_with_each_fold() -> None:
     console = plain()
-    with Progress(10, console) as progress:
+    with LiveDisplay(10, console) as progress:
         progress.round(1, record(1, 0.5))
         progress.round(2, record(1, 0.9))
     assert printed(console).splitlines()[-1].endswith("lowest in round 1")
@@ -87,7 +87,7 @@ def test_the_lowest_loss_starts_anew_with_each_fold() -> None:
 
 def test_a_terminal_shows_latest_rounds_replies_and_the_lowest_loss() -> None:
     console = terminal()
-    with Progress(60, console) as progress:
+    with LiveDisplay(60, console) as progress:
         progress.stage("fold 1/2, federated")
         for number in range(1, 13):
             progress.round(1, record(number, abs(number - 9) + 1.0, lost=number == 12))
@@ -104,7 +104,7 @@ def test_a_terminal_shows_latest_rounds_replies_and_the_lowest_loss() -> None:
 
 def test_the_display_stops_when_a_run_fails() -> None:
     console = terminal()
-    with pytest.raises(RuntimeError), Progress(5, console):
+    with pytest.raises(RuntimeError), LiveDisplay(5, console):
         raise RuntimeError("stopped")
     assert "\x1b[?25h" in printed(console), "the cursor is shown again"
 
@@ -115,12 +115,12 @@ def private_record(number: int) -> RoundRecord:
 
 def test_a_private_round_has_no_loss_to_show() -> None:
     console = plain()
-    with Progress(10, console) as progress:
+    with LiveDisplay(10, console) as progress:
         progress.round(1, record(1, 0.5))
         progress.round(1, private_record(1))
     assert printed(console).splitlines()[-1] == "fold 1, round 1/10: 3/3 sites, 1.2 s"
     console = terminal()
-    with Progress(10, console) as progress:
+    with LiveDisplay(10, console) as progress:
         progress.round(1, record(1, 0.5))
         progress.round(1, private_record(1))
         progress.round(1, private_record(2))

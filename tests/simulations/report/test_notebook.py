@@ -8,7 +8,7 @@ import pytest
 
 from server.records.journal import RoundRecord
 from simulations.report.audience import Silence, display_for
-from simulations.report.live import Progress
+from simulations.report.live import LiveDisplay
 from simulations.report.notebook import NotebookProgress, in_notebook
 
 
@@ -46,5 +46,5 @@ def test_a_notebook_is_recognised_by_its_kernel(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_outside_a_terminal_progress_is_shown_if_it_is_asked_for() -> None:
-    assert display_for(True) is Progress
+    assert display_for(True) is LiveDisplay
     assert display_for("auto") is Silence

@@ -11,9 +11,9 @@ from common.evaluation.predictions import SurvivalPrediction
 from simulations.experiment.evidence import Evidence, TaskEvidence
 from simulations.report.page import render
 from simulations.report.text import caveats, findings
-from simulations.results.schema import Difference, Fold, Result, summarise
+from simulations.results.schema import Difference, Fold, SimulationResult, summarise
 
-MakeResult = Callable[..., Result]
+MakeResult = Callable[..., SimulationResult]
 MakeEvidence = Callable[..., Evidence]
 VOID = {"meta", "br", "link", "img", "hr", "input"}
 

@@ -23,9 +23,9 @@ from simulations.report.outcome_plots import (
 from simulations.report.plots import arm_plot, learning_curves, site_plot
 from simulations.report.style import Plot
 from simulations.report.survival_curves import risk_curves
-from simulations.results.schema import Result, Round, summarise
+from simulations.results.schema import RoundScores, SimulationResult, summarise
 
-MakeResult = Callable[..., Result]
+MakeResult = Callable[..., SimulationResult]
 MakeEvidence = Callable[..., Evidence]
 
 
@@ -70,7 +70,7 @@ def test_learning_curves_show_losses_and_each_task(make_result: MakeResult, fold
 
 
 def test_rounds_without_a_loss_have_no_learning_curves(make_result: MakeResult) -> None:
-    rounds = tuple(Round(round=number) for number in range(1, 5))
+    rounds = tuple(RoundScores(round=number) for number in range(1, 5))
     assert learning_curves(make_result(sites=1).model_copy(update={"history": (rounds, rounds)})) is None
 
 

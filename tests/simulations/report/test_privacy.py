@@ -10,9 +10,9 @@ from simulations.report.page import render
 from simulations.report.privacy import price, promise, spent_text, terms_table
 from simulations.report.privacy_plots import epsilon_plot
 from simulations.report.style import Plot
-from simulations.results.schema import Difference, Result, Round, summarise
+from simulations.results.schema import Difference, RoundScores, SimulationResult, summarise
 
-MakeResult = Callable[..., Result]
+MakeResult = Callable[..., SimulationResult]
 
 
 def texts(plot: Plot | None) -> list[str]:
@@ -118,14 +118,14 @@ def test_terms_and_cost_are_in_the_table_and_in_a_line(make_private: MakeResult)
 def test_the_page_of_a_private_federation_copes_without_losses(
     make_private: MakeResult, tmp_path: Path
 ) -> None:
-    rounds = tuple(Round(round=number) for number in range(1, 5))
+    rounds = tuple(RoundScores(round=number) for number in range(1, 5))
     result = make_private(None).model_copy(update={"history": (rounds, rounds)})
     page = render(result, Evidence({}))
     assert "round by round" not in page
     assert "the mean over the second half of the rounds" in page
     assert "nan" not in re.findall(r"\b\w+\b", page.lower())
     result.write(tmp_path / "result.json")
-    assert Result.read(tmp_path / "result.json") == result
+    assert SimulationResult.read(tmp_path / "result.json") == result
 
 
 def test_an_undefined_private_figure_is_a_dash(make_private: MakeResult) -> None:

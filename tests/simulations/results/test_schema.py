@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from simulations.results.machine import machine
-from simulations.results.schema import MetricSummary, Result, interval_text, summarise
+from simulations.results.schema import MetricSummary, SimulationResult, interval_text, summarise
 
-MakeResult = Callable[..., Result]
+MakeResult = Callable[..., SimulationResult]
 figures = st.one_of(st.none(), st.just(math.nan), st.floats(0, 1))
 
 
@@ -50,7 +50,7 @@ def test_a_summary_never_holds_nan_and_its_mean_lies_between_its_folds(per_fold:
 def test_a_result_comes_back_from_its_file(make_result: MakeResult, tmp_path: Path) -> None:
     result = make_result()
     result.write(tmp_path / "result.json")
-    assert Result.read(tmp_path / "result.json") == result
+    assert SimulationResult.read(tmp_path / "result.json") == result
     assert [file.name for file in tmp_path.iterdir()] == ["result.json"]
 
 
@@ -93,7 +93,7 @@ def test_another_schema_version_is_refused(make_result: MakeResult, tmp_path: Pa
     make_result(sites=1).write(path)
     path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 2'))
     with pytest.raises(ValidationError) as refused:
-        Result.read(path)
+        SimulationResult.read(path)
     assert [error["loc"] for error in refused.value.errors()] == [("schema_version",)]
 
 

@@ -15,7 +15,7 @@ def write(request: CohortRequest, out: Path) -> None:
     from common.plugins.distribution import described, find
     from mylab.plain_mlp import PlainMLPConfig
     from mylab.regression_kind import RegressionTask
-    from simulations.cohorts.patients import FOLD, Patients, hold_out, write_patients
+    from simulations.cohorts.patients import FOLD, SourcePatients, hold_out, write_patients
 
     rng = np.random.default_rng(request.seed)
     index = pd.Index([f"p{number}" for number in range(120)])
@@ -26,7 +26,7 @@ def write(request: CohortRequest, out: Path) -> None:
     usual = Plausible(unit="standard units", low=-8, high=8, typical=(-1, 1))
     rna = Modality(name="rna", node="gene", columns=tuple(genes), plausible=usual)
     task = RegressionTask(name="extent", target="cm", low=0, high=40, unit="cm")
-    agreed = write_patients(out, "extent", Patients(site, outcomes, {"rna": genes}), [rna], [task])
+    agreed = write_patients(out, "extent", SourcePatients(site, outcomes, {"rna": genes}), [rna], [task])
     training = agreed.training.model_copy(update={"strategy": "trimmed-mean", "learning_rate": 0.02})
     changes = {"model": PlainMLPConfig(), "training": training, "plugins": (described(find("mylab")),)}
     save(agreed.model_copy(update=changes), out / FILE_NAME)

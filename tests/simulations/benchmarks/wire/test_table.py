@@ -7,7 +7,7 @@ from scipy.stats import ttest_1samp
 
 from simulations.benchmarks.wire.accuracy import WIRES, EncodingRun
 from simulations.benchmarks.wire.bench import EncodingCost, WireFigures
-from simulations.benchmarks.wire.table import accuracy, interval, wire_table
+from simulations.benchmarks.wire.table import accuracy, paired_interval, wire_table
 from simulations.results.machine import Machine
 
 MACHINE = Machine(platform="p", processor="a processor", cores=2, python="3.11", torch="2")
@@ -32,8 +32,8 @@ def run(place: int, metric: float, within: float | None, seed: int = 0) -> Encod
 def test_the_interval_is_that_of_a_paired_t_test() -> None:
     differences = [0.01, -0.02, 0.005, 0.031]
     low, high = ttest_1samp(differences, 0).confidence_interval(0.95)
-    assert interval(differences) == f"+0.0065 ({low:+.4f} to {high:+.4f})"
-    assert interval([-0.5]) == "-0.5000"
+    assert paired_interval(differences) == f"+0.0065 ({low:+.4f} to {high:+.4f})"
+    assert paired_interval([-0.5]) == "-0.5000"
 
 
 def test_only_pairs_that_float32_has_too_are_compared() -> None:
@@ -47,8 +47,8 @@ def test_only_pairs_that_float32_has_too_are_compared() -> None:
     _, plain, small = accuracy(runs)
     assert plain == ["c", "os", "float32", "2", "4,000", "1.0x", "0.6250", "", "0.5000", ""]
     assert small[:7] == ["c", "os", "int8", "2", "1,000", "4.0x", "0.7500"]
-    assert small[7] == interval([0.0, 0.25])
-    assert small[8:] == ["0.4000", interval([-0.1, -0.1])]
+    assert small[7] == paired_interval([0.0, 0.25])
+    assert small[8:] == ["0.4000", paired_interval([-0.1, -0.1])]
 
 
 def test_what_is_undefined_has_no_figure() -> None:
