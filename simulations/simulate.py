@@ -23,7 +23,7 @@ from simulations.cohorts.cohort_folder import CohortFolder
 from simulations.engines.environment import unchanged_environment
 from simulations.engines.names import Engine
 from simulations.experiment.arms import write_agreement
-from simulations.experiment.checkpoint import begin, find_description, reopen
+from simulations.experiment.checkpoint import abandon, begin, find_description, reopen
 from simulations.experiment.evidence import Evidence
 from simulations.experiment.experiment import Experiment, ExperimentPlan, FoldOutcome
 from simulations.experiment.options import Options
@@ -103,7 +103,10 @@ def _simulated(cohort: CohortFolder, options: Options, work: Path) -> Simulated:
             audience.stage("comparing the arms")
             result = summarise_experiment(experiment, folds, time.perf_counter() - started)
     except RunFailed as error:
-        raise RunFailed("\n".join([str(error), *_missing(plan)])) from None
+        told = _missing(plan)
+        if options.out is not None and not options.resume:
+            abandon(options.out)
+        raise RunFailed("\n".join([str(error), *told])) from None
     seen = evidence(experiment, folds)
     if options.out is not None and description is not None:
         page = render(result, seen)

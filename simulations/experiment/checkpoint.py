@@ -109,6 +109,13 @@ def begin(plan: ExperimentPlan, cohort: CohortFolder, out: Path) -> ExperimentFi
     return now
 
 
+def abandon(out: Path) -> None:
+    """Remove the checkpoint of an experiment that cannot be run, and `out` if nothing else is in it."""
+    shutil.rmtree(out / CHECKPOINT, ignore_errors=True)
+    if not any(out.iterdir()):
+        out.rmdir()
+
+
 def find_description(out: Path) -> ExperimentFile | None:
     """The description of the experiment in `out`; None if there is none.
 
