@@ -172,7 +172,7 @@ def test_a_second_message_is_answered_from_what_the_first_kept(
     node.run("train", request)
     first = node.reply()
     close_sites()  # as in a new process
-    monkeypatch.setattr("client.data.cache.read_cohort", lambda *_: pytest.fail("the tables were read"))
+    monkeypatch.setattr("client.data.reader.read_folder", lambda *_: pytest.fail("the tables were read"))
     node.run("train", request)
     assert node.reply() == first
     (kept,) = node.home.cache.iterdir()
