@@ -14,6 +14,7 @@ from simulations.report.outcome_drawings import Drawing, outcome_drawings
 from simulations.report.plots import arm_plot, learning_curves, site_plot
 from simulations.report.privacy import price, promise, terms_table
 from simulations.report.privacy_plots import epsilon_plot
+from simulations.report.statement import Statement
 from simulations.report.style import readable
 from simulations.report.tables import TextTable, cohort_table, fold_table, group_table, results_table
 from simulations.report.text import caveats, count_text, findings, withheld_sentences
@@ -24,13 +25,14 @@ from simulations.results.schema import MISSING, SimulationResult
 class Section:
     """Findings, tables and figures of one task."""
 
+    task: str
     title: str
     subtitle: str
-    findings: list[str]
+    findings: list[Statement]
     results: TextTable
     groups: TextTable | None
     drawings: list[Drawing]
-    price: list[str]
+    price: list[Statement]
     private: Drawing | None
 
 
@@ -68,6 +70,7 @@ def _section(result: SimulationResult, task: str, evidence: TaskEvidence | None)
     labelled = sum(site.labelled for site in result.sites.get(task, {}).values())
     size = f", {labelled:,} labelled patients" if labelled else ""
     return Section(
+        task=task,
         title=readable(task).capitalize(),
         subtitle=f"{outcome.kind.capitalize()}{size}, {count_text(len(result.folds), 'fold')}",
         findings=findings(result, task),

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Iterator
 
+from simulations.report.statement import Statement
 from simulations.report.tables import TextTable
 from simulations.report.text import count_text, paired_text
 from simulations.results.metrics import metric_name
-from simulations.results.schema import MISSING, PrivateRun, SimulationResult, interval_text
+from simulations.results.schema import MISSING, PrivateRun, SimulationResult, Verdict, interval_text
 
 _STATISTICS = {
     "declared": "declared in the federation file; nothing leaves",
@@ -32,34 +33,36 @@ def _epsilon(epsilon: float | None) -> str:
     return MISSING if epsilon is None else f"{epsilon:.2f}"
 
 
-def price(result: SimulationResult, task: str) -> list[str]:
-    """Headline score of each private run, and its distance from the run without privacy."""
+def price(result: SimulationResult, task: str) -> list[Statement]:
+    """Headline score of each private run, and its distance from the run without privacy.
+
+    A statement's code is the verdict on the run without privacy, or `no-score`.
+    """
     metric = metric_name(result.outcomes[task].metric)
     return [_price(result, task, run, metric) for run in result.privacy]
 
 
-def _price(result: SimulationResult, task: str, run: PrivateRun, metric: str) -> str:
+def _price(result: SimulationResult, task: str, run: PrivateRun, metric: str) -> Statement:
     summary = result.private_headline(task, run)
     terms = f"epsilon {_epsilon(run.spent)}" if run.epsilon is None else f"epsilon {run.epsilon:g}"
     if summary is None or summary.mean is None:
-        return f"At {terms} there is no score on held-out patients."
+        return Statement("no-score", f"At {terms} there is no score on held-out patients.")
     said = f"At {terms}, {metric} {interval_text(summary.mean, summary.interval)}"
     paired = run.paired.get(task)
-    if paired is None or paired.difference is None or paired.low is None or paired.high is None:
-        return f"{said}."
-    if paired.low > 0:
-        judged = "privacy costs"
-    elif paired.high < 0:
-        judged = "no price: better than without privacy, by"
-        paired = paired.model_copy(
-            update={"difference": -paired.difference, "low": -paired.high, "high": -paired.low}
-        )
-    else:
-        judged = "no difference to training without privacy shown,"
-    return f"{said}; {judged} {paired_text(paired)}."
+    if paired is None or paired.verdict is Verdict.UNKNOWN:
+        return Statement(Verdict.UNKNOWN, f"{said}.")
+    shown = paired.reversed if paired.verdict is Verdict.WORSE else paired
+    return Statement(paired.verdict, f"{said}; {_JUDGEMENTS[paired.verdict]} {paired_text(shown)}.")
 
 
-def promise(result: SimulationResult) -> list[str]:
+_JUDGEMENTS = {
+    Verdict.BETTER: "privacy costs",
+    Verdict.WORSE: "no price: better than without privacy, by",
+    Verdict.UNDECIDED: "no difference to training without privacy shown,",
+}
+
+
+def promise(result: SimulationResult) -> list[Statement]:
     """Meaning of the guarantee, for the person who answers for the data.
 
     There is none without private runs.
@@ -67,38 +70,47 @@ def promise(result: SimulationResult) -> list[str]:
     return list(_promise(result)) if result.privacy else []
 
 
-def _promise(result: SimulationResult) -> Iterator[str]:
+def _promise(result: SimulationResult) -> Iterator[Statement]:
     epsilons = [epsilon for run in result.privacy if (epsilon := run.epsilon or run.spent) is not None]
     factors = "; ".join(f"epsilon {epsilon:.3g}: {_factor(epsilon)}" for epsilon in epsilons)
     deltas = sorted({run.delta for run in result.privacy})
-    yield (
+    yield Statement(
+        "factors",
         "Take any one patient of any hospital, and somebody who sees all that left the hospital in a run: every weight "
         "of every round. Any conclusion about the patient that this leads to is at most e to the power of epsilon "
         "times as likely, plus delta, as it would have been had the patient never been in the data. "
-        f"As a factor: {factors}. Delta: {', '.join(f'{delta:g}' for delta in deltas)}."
+        f"As a factor: {factors}. Delta: {', '.join(f'{delta:g}' for delta in deltas)}.",
     )
-    yield (
+    yield Statement(
+        "attacker",
         "This bound holds against an attacker who knows everything else. A factor of a few is a strong promise; one "
-        "in the thousands promises little by itself, and what an attack would learn then has to be measured."
+        "in the thousands promises little by itself, and what an attack would learn then has to be measured.",
     )
-    yield (
+    yield Statement(
+        "unit",
         "It is about one patient's row at one hospital: for a patient of two hospitals the epsilons add up. That a "
-        "hospital takes part, and which tables it has, is not hidden."
+        "hospital takes part, and which tables it has, is not hidden.",
     )
     if any(run.statistics == "public" for run in result.privacy):
-        yield "Exact sums for scaling were disclosed as public statistics; the guarantee does not cover them."
-    yield (
+        text = (
+            "Exact sums for scaling were disclosed as public statistics; the guarantee does not cover them."
+        )
+        yield Statement("public-statistics", text)
+    yield Statement(
+        "rest-of-the-page",
         "It is a property of the private runs and of nothing else on this page: the other arms were trained without "
-        "noise, and scores were computed from held-out patients exactly."
+        "noise, and scores were computed from held-out patients exactly.",
     )
-    yield (
+    yield Statement(
+        "randomness",
         "Noise and samples are drawn from the operating system and cannot be repeated: another run with the same seed "
-        "gives somewhat other private figures."
+        "gives somewhat other private figures.",
     )
     if len(result.folds) > 1:
-        yield (
+        yield Statement(
+            "folds",
             "Every fold was a run of its own, with ledgers of its own. At a hospital all runs on a cohort add up in "
-            "one ledger."
+            "one ledger.",
         )
 
 

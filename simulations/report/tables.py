@@ -122,11 +122,14 @@ def fold_table(result: SimulationResult) -> TextTable:
         for number, fold in enumerate(result.folds, 1)
     )
     heads = ("Fold", "Status", "Rounds", "Round kept", "Seconds per round")
-    kept = "the latest round within one standard error of the lowest validation loss"
-    if result.agreed:
-        kept = "the mean over the second half of the rounds, as no loss leaves a hospital under differential privacy"
-    caption = f"Status and rounds of the folds. The round kept is {kept}."
+    caption = f"Status and rounds of the folds. The round kept is {_KEPT[result.kept]}."
     return TextTable(heads, tuple(rows), caption)
+
+
+_KEPT = {
+    "latest": "the latest round within one standard error of the lowest validation loss",
+    "mean": "the mean over the second half of the rounds, as no loss leaves a hospital under differential privacy",
+}
 
 
 def _share(part: int, whole: int) -> str:

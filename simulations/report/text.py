@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from simulations.report.statement import Statement
 from simulations.results.metrics import metric_name
 from simulations.results.schema import (
     ARM_NAMES,
@@ -10,6 +11,7 @@ from simulations.results.schema import (
     Difference,
     MetricSummary,
     SimulationResult,
+    Verdict,
     interval_text,
 )
 
@@ -54,18 +56,21 @@ def signed_text(difference: float) -> str:
     return f"{difference:+.3f}".replace("-0.000", "+0.000").replace("-", MINUS)
 
 
-def findings(result: SimulationResult, task: str) -> list[str]:
-    """Sentences about the federated model, hospitals alone, pooled data and the best baseline."""
+def findings(result: SimulationResult, task: str) -> list[Statement]:
+    """List what is found about the federated model, hospitals alone, pooled data and the best baseline."""
     federated = result.headline(task, "federated")
     if federated is None or federated.mean is None:
-        return ["The federated model has no score on held-out patients, so nothing can be said about it."]
+        text = "The federated model has no score on held-out patients, so nothing can be said about it."
+        return [Statement("no-score", text)]
     return list(_findings(result, task, federated.mean, federated))
 
 
-def _findings(result: SimulationResult, task: str, mean: float, federated: MetricSummary) -> Iterator[str]:
+def _findings(
+    result: SimulationResult, task: str, mean: float, federated: MetricSummary
+) -> Iterator[Statement]:
     metric = metric_name(result.outcomes[task].metric)
     text = interval_text(mean, federated.interval).replace("(", "(95% interval ")
-    yield f"{metric} of the federated model on held-out patients: {text}."
+    yield Statement("federated", f"{metric} of the federated model on held-out patients: {text}.")
     local = result.headline(task, "local")
     if local and local.mean is not None:
         pairs = [
@@ -79,10 +84,11 @@ def _findings(result: SimulationResult, task: str, mean: float, federated: Metri
             sentence += (
                 f", and the federated model was ahead of {ahead} of {len(pairs)} hospitals' own models"
             )
-        yield f"{sentence}{_judged(result, task, 'local')}."
+        yield Statement("local", f"{sentence}{_judged(result, task, 'local')}.")
     pooled = result.headline(task, "pooled")
     if pooled and pooled.mean is not None:
-        yield f"The same network on pooled data: {pooled.mean:.3f}{_judged(result, task, 'pooled')}."
+        text = f"The same network on pooled data: {pooled.mean:.3f}{_judged(result, task, 'pooled')}."
+        yield Statement("pooled", text)
     baselines = {
         arm: summary.mean
         for arm in result.arms(task)
@@ -93,51 +99,57 @@ def _findings(result: SimulationResult, task: str, mean: float, federated: Metri
     if baselines:
         best = max(baselines, key=lambda arm: baselines[arm])
         name = ARM_NAMES[best].removesuffix(", pooled")
-        yield f"Best baseline on pooled data: {name}, {baselines[best]:.3f}{_judged(result, task, best)}."
+        text = f"Best baseline on pooled data: {name}, {baselines[best]:.3f}{_judged(result, task, best)}."
+        yield Statement("baseline", text)
 
 
 def _judged(result: SimulationResult, task: str, arm: Arm) -> str:
     """Judgement that the interval of the paired difference allows."""
     paired = result.paired.get(task, {}).get(arm)
-    if paired is None or paired.low is None or paired.high is None:
+    if paired is None or paired.verdict is Verdict.UNKNOWN:
         return ""
-    if paired.low > 0:
-        judgement = "federated is better"
-    elif paired.high < 0:
-        judgement = "federated is worse"
-    else:
-        judgement = "no difference shown"
-    return f"; {judgement}, {paired_text(paired)}"
+    return f"; {_JUDGEMENTS[paired.verdict]}, {paired_text(paired)}"
 
 
-def caveats(result: SimulationResult) -> list[str]:
-    """Limits of a result, in plain language."""
+_JUDGEMENTS = {
+    Verdict.BETTER: "federated is better",
+    Verdict.WORSE: "federated is worse",
+    Verdict.UNDECIDED: "no difference shown",
+}
+
+
+def caveats(result: SimulationResult) -> list[Statement]:
+    """List the limits of a result, in plain language."""
     return list(_caveats(result))
 
 
-def _caveats(result: SimulationResult) -> Iterator[str]:
-    yield (
+def _caveats(result: SimulationResult) -> Iterator[Statement]:
+    yield Statement(
+        "simulated",
         "All hospitals were simulated on one machine. The training is that of a real federation, but its "
-        "network, its people and its hospitals' own policies were not part of it."
+        "network, its people and its hospitals' own policies were not part of it.",
     )
-    yield (
+    yield Statement(
+        "intervals",
         "Intervals resample held-out patients, not hospitals or training seeds: they do not cover the choice of "
-        "hospitals and training patients; repeat the run with other seeds before claiming a small difference."
+        "hospitals and training patients; repeat the run with other seeds before claiming a small difference.",
     )
     if len(result.folds) == 1:
-        yield "Only one fold was run, so there is no deviation between folds."
+        yield Statement("one-fold", "Only one fold was run, so there is no deviation between folds.")
     for number, fold in enumerate(result.folds, 1):
         if fold.status == "partial":
-            yield f"In fold {number} some round lacked a quorum of hospitals and does not count."
+            text = f"In fold {number} some round lacked a quorum of hospitals and does not count."
+            yield Statement("no-quorum", text)
     arms = {arm for task in result.tasks for arm in result.arms(task)} - {
         "federated",
         "local",
         "local_linear",
     }
     if arms:
-        yield (
+        yield Statement(
+            "pooled",
             "Pooled arms need every patient's row in one place, which is what federated learning avoids; "
-            "they are a yardstick, not an alternative."
+            "they are a yardstick, not an alternative.",
         )
     undefined = [
         f"{ARM_NAMES[arm]} ({task.replace('_', ' ')})"
@@ -146,10 +158,11 @@ def _caveats(result: SimulationResult) -> Iterator[str]:
         if (summary := result.headline(task, arm)) is None or summary.mean is None
     ]
     if undefined:
-        yield f"No score could be computed for: {', '.join(undefined)}."
-    yield (
+        yield Statement("undefined", f"No score could be computed for: {', '.join(undefined)}.")
+    yield Statement(
+        "no-medical-device",
         "Good ranking of past patients is not evidence that a decision based on it would help a patient. "
-        "This is research software and not a medical device."
+        "This is research software and not a medical device.",
     )
 
 

@@ -6,6 +6,7 @@ The schema is described field by field in `docs/result-schema.md`.
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Literal, Self, TypeGuard, get_args
 
@@ -71,12 +72,39 @@ class SiteScores(Record):
     pooled: Score = None
 
 
+class Verdict(StrEnum):
+    """Judgement on a difference that its 95% interval allows."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    UNDECIDED = "undecided"
+    UNKNOWN = "unknown"
+
+
 class Difference(Record):
     """Federated minus another arm in the headline metric, over the same patients."""
 
     difference: Score
     low: Score
     high: Score
+
+    @property
+    def verdict(self) -> Verdict:
+        """Judgement on the federated arm: better or worse only if 0 is outside the interval."""
+        if self.difference is None or self.low is None or self.high is None:
+            return Verdict.UNKNOWN
+        if self.low > 0:
+            return Verdict.BETTER
+        return Verdict.WORSE if self.high < 0 else Verdict.UNDECIDED
+
+    @property
+    def reversed(self) -> "Difference":
+        """The other arm minus the federated one."""
+        return Difference(difference=_minus(self.difference), low=_minus(self.high), high=_minus(self.low))
+
+
+def _minus(figure: Score) -> Score:
+    return None if figure is None else -figure
 
 
 class PrivateRun(Record):
@@ -202,6 +230,14 @@ class SimulationResult(Record):
     def agreed(self) -> PrivateRun | None:
         """Terms and cost of the federated arm itself, if its federation file has privacy."""
         return next((run for run in self.privacy if run.epsilon is None), None)
+
+    @property
+    def kept(self) -> Literal["latest", "mean"]:
+        """Weights that a fold keeps: of the latest round near the lowest loss, or the mean of the later rounds.
+
+        The mean is kept under the federation file's privacy, as no loss leaves a hospital then.
+        """
+        return "mean" if self.agreed else "latest"
 
     def write(self, path: Path) -> None:
         """Write the result as JSON, whole or not at all."""

@@ -10,8 +10,8 @@ import pytest
 from common.evaluation.predictions import SurvivalPrediction
 from simulations.experiment.evidence import Evidence, TaskEvidence
 from simulations.report.page import render
-from simulations.report.text import caveats, findings
-from simulations.results.schema import Difference, Fold, SimulationResult, summarise
+from simulations.report.text import caveats, findings, paired_text
+from simulations.results.schema import ARM_NAMES, Difference, Fold, SimulationResult, Verdict, summarise
 
 MakeResult = Callable[..., SimulationResult]
 MakeEvidence = Callable[..., Evidence]
@@ -19,7 +19,7 @@ VOID = {"meta", "br", "link", "img", "hr", "input"}
 
 
 class Page(HTMLParser):
-    """Collects text, attributes and whether every element is closed."""
+    """Text, attributes and statements of a page, and elements that are not closed."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -28,6 +28,8 @@ class Page(HTMLParser):
         self.links: list[str] = []
         self.ids: list[str] = []
         self.tags: list[str] = []
+        self.attributes: set[tuple[str, str]] = set()
+        self.statements: dict[str, str] = {}
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -35,6 +37,8 @@ class Page(HTMLParser):
         if tag not in VOID:
             self.open.append(tag)
         found = {name: value or "" for name, value in attrs}
+        self.attributes |= set(found.items())
+        self.statements |= {found["data-statement"]: ""} if "data-statement" in found else {}
         self.links += [value for name, value in found.items() if name in ("src", "href", "xlink:href")]
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -47,6 +51,8 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.words.append(data)
+        if self.open[-1:] == ["li"] and self.statements:
+            self.statements[next(reversed(self.statements))] += data
 
 
 def test_the_page_is_whole_and_loads_nothing(make_result: MakeResult, make_evidence: MakeEvidence) -> None:
@@ -61,7 +67,8 @@ def test_the_page_is_whole_and_loads_nothing(make_result: MakeResult, make_evide
 
 def test_the_page_shows_what_was_run_and_found(make_result: MakeResult, make_evidence: MakeEvidence) -> None:
     result = make_result()
-    words = " ".join(Page(render(result, make_evidence())).words)
+    page = Page(render(result, make_evidence()))
+    words = " ".join(page.words)
     for text in (
         result.federation.digest,
         "consilium simulate five-cancers --folds 2 --seed 7",
@@ -71,11 +78,12 @@ def test_the_page_shows_what_was_run_and_found(make_result: MakeResult, make_evi
         "Department of Oncology <east wing>",
         "log-rank",
         "hepatotoxicity",
-        "was left out of expression mean (12), proteome mean (40)",
-        "needs consilium[baselines]",
-        "not a medical device",
     ):
         assert text in words, text
+    for count in ("(12)", "(40)", *result.withheld):
+        assert count in page.statements["withheld"]
+    assert page.statements["note"].strip() == result.notes[0]
+    assert "no-medical-device" in page.statements
     assert "nan" not in re.findall(r"\b\w+\b", words.lower())
 
 
@@ -138,55 +146,63 @@ def test_any_number_of_hospitals_and_folds(
     words = " ".join(page.words)
     assert page.open == []
     assert f"{sites} hospital{'s' if sites > 1 else ''}" in words
-    assert ("Only one fold" in words) == (folds == 1)
+    assert ("one-fold" in page.statements) == (folds == 1)
     assert ("±" in words) == (folds > 1)
 
 
 def test_without_evidence_history_or_sites_the_tables_remain(make_result: MakeResult) -> None:
     bare = make_result(sites=1, tasks=("toxicity",)).model_copy(update={"history": (), "sites": {}})
-    words = " ".join(Page(render(bare, Evidence({}))).words)
-    assert "Each hospital alone" in words
-    assert "round by round" not in words
+    page = Page(render(bare, Evidence({})))
+    assert ARM_NAMES["local"] in " ".join(page.words)
+    assert ("id", "training") in page.attributes
+    assert ("id", "learning") not in page.attributes
 
 
 def test_an_undefined_metric_is_a_dash_and_is_said(make_result: MakeResult) -> None:
     result = make_result(sites=2, tasks=("response",))
     arms = {**result.tasks["response"], "forest": {"auroc": summarise([None, None])}}
     result = result.model_copy(update={"tasks": {"response": arms}})
-    assert "No score could be computed for: Random forest, pooled (response)." in caveats(result)
+    (undefined,) = [limit.text for limit in caveats(result) if limit.code == "undefined"]
+    assert f"{ARM_NAMES['forest']} (response)" in undefined
+    assert not any(name in undefined for arm, name in ARM_NAMES.items() if arm != "forest")
     nothing = {"federated": {"auroc": summarise([None])}}
-    assert (
-        "nothing can be said"
-        in findings(result.model_copy(update={"tasks": {"response": nothing}}), "response")[0]
-    )
+    (said,) = findings(result.model_copy(update={"tasks": {"response": nothing}}), "response")
+    assert said.code == "no-score"
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "said"),
+    ("low", "high", "verdict"),
     [
-        (0.01, 0.03, "federated is better"),
-        (-0.03, -0.01, "federated is worse"),
-        (-0.01, 0.03, "no difference"),
+        (0.01, 0.03, Verdict.BETTER),
+        (-0.03, -0.01, Verdict.WORSE),
+        (-0.01, 0.03, Verdict.UNDECIDED),
+        (None, 0.03, Verdict.UNKNOWN),
     ],
 )
 def test_a_difference_is_claimed_only_outside_its_interval(
-    make_result: MakeResult, low: float, high: float, said: str
+    make_result: MakeResult, low: float | None, high: float, verdict: Verdict
 ) -> None:
     result = make_result(sites=2, tasks=("response",))
-    paired = {"response": {"pooled": Difference(difference=(low + high) / 2, low=low, high=high)}}
-    sentences = findings(result.model_copy(update={"paired": paired}), "response")
-    assert sum(said in sentence for sentence in sentences) == 1
+    difference = Difference(difference=0.02, low=low, high=high)
+    assert difference.verdict is verdict
+    said = {}
+    for name, paired in (("plain", {}), ("judged", {"response": {"pooled": difference}})):
+        found = findings(result.model_copy(update={"paired": paired}), "response")
+        said[name] = {statement.code: statement.text for statement in found}
+    changed = {code for code, text in said["judged"].items() if text != said["plain"][code]}
+    assert changed == (set() if verdict is Verdict.UNKNOWN else {"pooled"})
+    assert verdict is Verdict.UNKNOWN or paired_text(difference) in said["judged"]["pooled"]
 
 
 def test_a_fold_that_lacked_a_quorum_is_said(make_result: MakeResult) -> None:
     result = make_result(sites=1, folds=1)
-    said = "In fold 1 some round lacked a quorum of hospitals and does not count."
-    assert said not in caveats(result)
+    assert "no-quorum" not in [limit.code for limit in caveats(result)]
     lacking = result.model_copy(update={"folds": (Fold(status="partial", rounds=12),)})
-    assert said in caveats(lacking)
+    (said,) = [limit.text for limit in caveats(lacking) if limit.code == "no-quorum"]
+    assert "fold 1 " in said
 
 
 def test_what_intervals_do_not_cover_and_which_round_is_kept_are_said(make_result: MakeResult) -> None:
-    words = " ".join(Page(render(make_result(), Evidence({}))).words)
-    assert "Intervals resample held-out patients, not hospitals or training seeds" in words
-    assert "kept is the latest round within one standard error of the lowest validation loss" in words
+    page = Page(render(make_result(), Evidence({})))
+    assert "intervals" in page.statements
+    assert ("data-kept", "latest") in page.attributes
