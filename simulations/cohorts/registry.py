@@ -69,7 +69,8 @@ class CohortSource:
         return name == self.name if self.pattern is None else self.pattern.fullmatch(name) is not None
 
 
-_SOURCES: dict[str, CohortSource] = {}
+SOURCES: dict[str, CohortSource] = {}
+"""All sources by name, in the order of their registration."""
 
 
 def register_source(
@@ -94,16 +95,16 @@ def register_source(
     Raises:
         ValueError: if the name is taken.
     """
-    if name in _SOURCES:
+    if name in SOURCES:
         raise ValueError(f"there is a cohort source {name} already")
     compiled = None if pattern is None else re.compile(pattern)
-    _SOURCES[name] = CohortSource(name, write, summary, needs_data, is_sizable, compiled)
-    return _SOURCES[name]
+    SOURCES[name] = CohortSource(name, write, summary, needs_data, is_sizable, compiled)
+    return SOURCES[name]
 
 
 def sources() -> tuple[CohortSource, ...]:
     """List all cohort sources, in the order of their registration."""
-    return tuple(_SOURCES.values())
+    return tuple(SOURCES.values())
 
 
 def source_of(name: str) -> CohortSource:
@@ -112,8 +113,8 @@ def source_of(name: str) -> CohortSource:
     Raises:
         InputError: if there is none.
     """
-    for source in _SOURCES.values():
+    for source in SOURCES.values():
         if source.has(name):
             return source
-    names = ", ".join(source.name for source in _SOURCES.values())
+    names = ", ".join(source.name for source in SOURCES.values())
     raise OptionError(f"cohort {name}", "is not known", f"use one of {names}, or a folder")

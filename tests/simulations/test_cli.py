@@ -1,14 +1,21 @@
+import errno
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import click
 import pytest
 import typer
 from click.testing import Result as Ended
+from typer.testing import CliRunner
 
+from common.console import INTERRUPTED
 from consilium.command import app
+from simulations.cohorts.registry import SOURCES, CohortRequest, CohortSource
+from simulations.commands.options import with_options
 from simulations.experiment.options import Options
 
 Consilium = Callable[..., Ended]
@@ -90,63 +97,59 @@ def test_a_mistyped_command_ends_with_2(consilium: Consilium, arguments: tuple[s
     assert ended.stdout == ""
 
 
-def test_options_reach_the_simulation(consilium: Consilium, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[object, ...]] = []
+def test_options_reach_the_command() -> None:
+    asked: list[tuple[Options, str]] = []
+    program = typer.Typer()
 
-    def remember(*given: object) -> int:
-        asked.append(given)
-        return 3
+    @program.command()
+    @with_options
+    def command(options: Options, cohort: str) -> None:
+        asked.append((options, cohort))
 
-    monkeypatch.setattr("simulations.commands.simulate.simulate", remember)
-    monkeypatch.setattr("sys.argv", ["consilium", "simulate", "my cohort"])
-    arguments = ("my cohort", "--rounds", 4, "--fold", 2, "--seed", 5, "--set", "a.b=1", "--set", "c.d=x=y")
-    assert consilium("simulate", *arguments, "--epsilon", 8, "--hospitals", 3).exit_code == 3
-    options = Options(
-        rounds=4,
-        fold=2,
-        seed=5,
-        settings={"a.b": "1", "c.d": "x=y"},
-        epsilons=(8.0,),
-        command="consilium simulate 'my cohort'",
-    )
-    assert asked == [("my cohort", None, 3, None, options)]
+    arguments = ("--rounds", "4", "--fold", "2", "--seed", "5", "--set", "a.b=1", "--set", "c.d=x=y")
+    ended = CliRunner().invoke(program, ["my cohort", *arguments, "--epsilon", "8"])
+    assert ended.exit_code == 0, ended.output
+    settings = {"a.b": "1", "c.d": "x=y"}
+    assert asked == [(Options(rounds=4, fold=2, seed=5, settings=settings, epsilons=(8.0,)), "my cohort")]
 
 
-@pytest.mark.parametrize(
-    ("error", "told"),
-    [
-        (
-            OSError(28, "No space left on device", "out/result.json"),
-            "out/result.json: No space left on device",
-        ),
-        (OSError(28, "No space left on device"), "a file: No space left on device"),
-    ],
-)
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], str]:
+    """Name of a cohort whose source ends with an error."""
+
+    def source(error: BaseException) -> str:
+        def write(request: CohortRequest, out: Path) -> None:
+            raise error
+
+        monkeypatch.setitem(SOURCES, "failing", CohortSource("failing", write, "fails"))
+        return "failing"
+
+    return source
+
+
+@pytest.mark.parametrize("file", ["out/result.json", None])
 def test_a_file_that_cannot_be_used_is_one_sentence(
-    consilium: Consilium, monkeypatch: pytest.MonkeyPatch, error: OSError, told: str
+    consilium: Consilium, failing: Callable[[BaseException], str], file: str | None
 ) -> None:
-    def fails(*given: object) -> int:
-        raise error
-
-    monkeypatch.setattr("simulations.commands.simulate.simulate", fails)
-    ended = consilium("simulate")
+    error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), *([file] if file else []))
+    ended = consilium("simulate", failing(error))
     assert ended.exit_code == 2
-    assert ended.stderr == f"consilium: {told}; check its name, its permissions and the space left.\n"
+    assert file is None or ended.stderr.startswith(f"consilium: {file}: ")
+    assert os.strerror(errno.ENOSPC) in ended.stderr
+    assert ended.stderr.count("\n") == 1
 
 
 def test_a_name_too_long_for_a_folder_is_one_sentence(consilium: Consilium) -> None:
     ended = consilium("simulate", "x" * 300)
     assert ended.exit_code == 2
-    assert ended.stderr.startswith(f"consilium: {'x' * 300}: File name too long; check its name")
+    assert ended.stderr.startswith(f"consilium: {'x' * 300}: {os.strerror(errno.ENAMETOOLONG)}")
+    assert ended.stderr.count("\n") == 1
 
 
-def test_an_interrupted_run_says_that_nothing_was_written(
-    consilium: Consilium, monkeypatch: pytest.MonkeyPatch
+def test_an_interrupted_run_has_the_code_of_an_interrupt(
+    consilium: Consilium, failing: Callable[[BaseException], str], tmp_path: Path
 ) -> None:
-    def interrupted(*given: object) -> int:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("simulations.commands.simulate.simulate", interrupted)
-    ended = consilium("simulate")
-    assert ended.exit_code == 130
-    assert ended.stderr == "consilium: interrupted; nothing was written.\n"
+    ended = consilium("simulate", failing(KeyboardInterrupt()), "--out", tmp_path / "out")
+    assert ended.exit_code == INTERRUPTED
+    assert ended.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()

@@ -11,6 +11,16 @@ from click.testing import Result as Ended
 
 from client.site_folder.site_file import SITE_FILE
 from common.agreement.federation import FILE_NAME
+from common.errors import (
+    ApprovalError,
+    InputError,
+    IntegrityError,
+    InvalidContentError,
+    MissingFileError,
+    UnreadableFileError,
+)
+from simulations.commands.simulate import simulate
+from simulations.experiment.options import Options
 from tests.simulations.cohort_files import contents, without_folds
 
 SmallCohort = Callable[..., Path]
@@ -63,39 +73,28 @@ def lose_sites(cohort: Path) -> None:
         shutil.rmtree(site.parent)
 
 
-BAD_COHORTS = {
-    "no federation file": (
-        remove_agreement,
-        rf"holds no {FILE_NAME}; name a cohort, or a folder that has one\.",
-    ),
-    "broken table": (
-        break_table,
-        r"clinical\.csv, column clinical_2: has cells that are not numbers; leave ",
-    ),
-    "broken table, no folds": (
-        break_unfolded_table,
-        r"column clinical_2: has cells that are not numbers; leave ",
-    ),
-    "broken site file": (
-        break_site_file,
-        r"site\.toml: cannot be read as TOML \(TOMLDecodeError\); correct it\.",
-    ),
-    "another hash": (
-        approve_another,
-        r"is not the one this hospital approved; review the new federation file",
-    ),
-    "another prior": (change_prior, r"is not the file agreed on; copy it from the coordinator again\."),
-    "no participant": (rename_site, r"is not among the participants of .*; correct the name, or add"),
-    "two of a name": (repeat_site, r"another site has the same name; give each its own\."),
-    "no folder": (lose_site, r"participant hospital 2 has no site folder; add its folder, or remove"),
-    "no sites": (lose_sites, r"holds no site folder; name a folder whose sub-folders have a site\.toml\."),
+TABLE = "/hospital-2/clinical.csv, column clinical_2"
+
+
+BAD_COHORTS: dict[str, tuple[Callable[[Path], None], type[InputError], str]] = {
+    "no federation file": (remove_agreement, MissingFileError, ""),
+    "broken table": (break_table, InvalidContentError, TABLE),
+    "broken table, no folds": (break_unfolded_table, InvalidContentError, TABLE),
+    "broken site file": (break_site_file, UnreadableFileError, f"/hospital-2/{SITE_FILE}"),
+    "another hash": (approve_another, ApprovalError, f"/hospital-2/{SITE_FILE}, approved"),
+    "another prior": (change_prior, IntegrityError, "/prior/pathways.csv"),
+    "no participant": (rename_site, InvalidContentError, f"/hospital-2/{SITE_FILE}"),
+    "two of a name": (repeat_site, InvalidContentError, f"/hospital-2/{SITE_FILE}"),
+    "no folder": (lose_site, MissingFileError, f"/{FILE_NAME}"),
+    "no sites": (lose_sites, MissingFileError, ""),
 }
 
 
-def assert_refused(ended: Ended, sentence: str, out: Path) -> None:
+def assert_refused(ended: Ended, where: str, out: Path) -> None:
+    """Hold that a command ended in a sentence about `where`, with a remedy, and wrote nothing."""
     assert ended.exit_code == 2, ended.output
     assert re.fullmatch(r"consilium: [^\n]+; [^\n;]+\.\n", ended.stderr), ended.stderr
-    assert re.search(sentence, ended.stderr), ended.stderr
+    assert ended.stderr.startswith(f"consilium: {where}: "), ended.stderr
     assert "CANARY" not in ended.output
     assert not out.exists()
 
@@ -105,36 +104,27 @@ def test_a_bad_cohort_is_one_sentence_and_no_file(
     consilium: Consilium, small_cohort: SmallCohort, tmp_path: Path, what: str
 ) -> None:
     cohort, out = small_cohort(), tmp_path / "out"
-    spoil, sentence = BAD_COHORTS[what]
+    spoil, kind, where = BAD_COHORTS[what]
     spoil(cohort)
-    assert_refused(consilium("simulate", cohort, "--out", out), sentence, out)
+    with pytest.raises(kind) as refused:
+        simulate(str(cohort), None, None, None, Options(out=out))
+    assert refused.value.where == f"{cohort}{where}"
+    assert_refused(consilium("simulate", cohort, "--out", out), f"{cohort}{where}", out)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "sentence"),
+    ("arguments", "where", "facts"),
     [
-        (("--engine", "spark"), r"--engine spark: is not an engine; use serial, processes, ray\."),
-        (("--device", "gpu"), r"--device gpu: is not a device; use auto, cpu, cuda or cuda:N\."),
-        (
-            ("--device", "cuda:999"),
-            r"--device cuda:999: asks for cuda:999, and .*; .* or ask for \"auto\" or",
-        ),
-        (("--fold", 0, "--folds", 1), r"--fold and --folds: exclude each other; give one of them\."),
-        (("--folds", 6), r"--folds 6: the cohort has 5 folds; ask for fewer\."),
-        (("--fold", 9), r"--fold 9: no patient is held out in that fold; choose another fold\."),
-        (
-            ("--set", "rounds"),
-            r"--set rounds: is not KEY=VALUE; write for instance --set training\.rounds=20\.",
-        ),
-        (
-            ("--set", "training.epochs=1"),
-            r"--set training\.epochs: is not a setting of .*; use minimum_patients, or a key of \[model\]",
-        ),
-        (
-            ("--set", "training.rounds=many"),
-            r"--set, training\.rounds: Input should be a valid integer.*; correct",
-        ),
-        (("--set", "model.heads=3"), r"--set, model: .*heads must divide width.*; correct it\."),
+        (("--engine", "spark"), "--engine spark", ("serial", "processes", "ray")),
+        (("--device", "gpu"), "--device gpu", ("auto", "cpu", "cuda", "cuda:N")),
+        (("--device", "cuda:999"), "--device cuda:999", ("auto", "cpu")),
+        (("--fold", 0, "--folds", 1), "--fold and --folds", ()),
+        (("--folds", 6), "--folds 6", ("5 folds",)),
+        (("--fold", 9), "--fold 9", ()),
+        (("--set", "rounds"), "--set rounds", ("KEY=VALUE", "--set training.rounds=20")),
+        (("--set", "training.epochs=1"), "--set training.epochs", ("minimum_patients", "[model]")),
+        (("--set", "training.rounds=many"), "--set, training.rounds", ("integer",)),
+        (("--set", "model.heads=3"), "--set, model", ("heads", "width")),
     ],
 )
 def test_a_bad_option_is_one_sentence_and_no_file(
@@ -142,23 +132,24 @@ def test_a_bad_option_is_one_sentence_and_no_file(
     small_cohort: SmallCohort,
     tmp_path: Path,
     arguments: tuple[object, ...],
-    sentence: str,
+    where: str,
+    facts: tuple[str, ...],
 ) -> None:
     out = tmp_path / "out"
-    assert_refused(consilium("simulate", small_cohort(), *arguments, "--out", out), sentence, out)
+    ended = consilium("simulate", small_cohort(), *arguments, "--out", out)
+    assert_refused(ended, where, out)
+    assert all(fact in ended.stderr for fact in facts), ended.stderr
 
 
 @pytest.mark.parametrize(
-    ("arguments", "sentence"),
+    ("arguments", "where", "facts"),
     [
-        (("mnist",), r"cohort mnist: is not known; use one of synthetic, lung, .*, or a folder\."),
-        (
-            ("tcga-brca", "--data", "nowhere"),
-            r"nowhere: there is no such folder; correct --data or CONSILIUM_DATA\.",
-        ),
+        (("mnist",), "cohort mnist", ("synthetic", "lung")),
+        (("tcga-brca", "--data", "nowhere"), "nowhere", ("--data", "CONSILIUM_DATA")),
         (
             ("fed-heart", "--data", "."),
-            r"heart.*; name the folder of public data with --data or CONSILIUM_DATA\.",
+            "flamby_heart/fed_heart_disease.csv",
+            ("--data", "CONSILIUM_DATA"),
         ),
     ],
 )
@@ -167,10 +158,13 @@ def test_data_that_are_not_there_are_one_sentence_and_no_file(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     arguments: tuple[object, ...],
-    sentence: str,
+    where: str,
+    facts: tuple[str, ...],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert_refused(consilium("simulate", *arguments, "--out", "out"), sentence, tmp_path / "out")
+    ended = consilium("simulate", *arguments, "--out", "out")
+    assert_refused(ended, where, tmp_path / "out")
+    assert all(fact in ended.stderr for fact in facts), ended.stderr
 
 
 def test_where_results_cannot_go_is_said_before_training(
@@ -186,47 +180,43 @@ def test_where_results_cannot_go_is_said_before_training(
     (other / FILE_NAME).unlink()
     (tmp_path / "agreed").mkdir()
     shutil.copy(cohort / FILE_NAME, tmp_path / "agreed")
-    for out, sentence in (
-        (other, "holds the site folders of a cohort; name another folder."),
-        (tmp_path / "agreed", "holds a federation.toml that no result.json belongs to; name another folder."),
-        (tmp_path / "nothing", "nothing is a link to nothing; name another folder."),
-        (tmp_path / "nothing" / "below", "nothing is a link to nothing; name another folder."),
-        (tmp_path / "loop", "loop is a link to nothing; name another folder."),
-        (tmp_path / "odd", "its result.json is a folder; remove it, or name another folder."),
-        (cohort, "is a folder of the cohort; name another folder."),
-        (cohort / "hospital-1", "is a folder of the cohort; name another folder."),
-        (tmp_path / "file", "file is not a folder; name a folder."),
-        (tmp_path / "file" / "below", "file is not a folder; name a folder."),
+    for out, fact in (
+        (other, ""),
+        (tmp_path / "agreed", FILE_NAME),
+        (tmp_path / "nothing", str(tmp_path / "nothing")),
+        (tmp_path / "nothing" / "below", f"{tmp_path / 'nothing'} "),
+        (tmp_path / "loop", str(tmp_path / "loop")),
+        (tmp_path / "odd", "result.json"),
+        (cohort, ""),
+        (cohort / "hospital-1", ""),
+        (tmp_path / "file", str(tmp_path / "file")),
+        (tmp_path / "file" / "below", f"{tmp_path / 'file'} "),
     ):
         ended = consilium("simulate", cohort, "--out", out)
         assert ended.exit_code == 2, ended.output
-        assert ended.stderr.endswith(f"{sentence}\n")
-        assert "reading" not in ended.stdout
+        option, what = ended.stderr.split(": ")[1:]
+        assert option == f"--out {out}"
+        assert fact in what
+        assert ended.stdout == ""
     assert contents(cohort) == before
 
 
 @pytest.mark.parametrize(
-    ("options", "sentence"),
+    ("options", "where"),
     [
-        (
-            ("lung", "--hospitals", 5),
-            "--hospitals and --patients",
-        ),
-        (
-            ("lung", "--ray-address", "127.0.0.1:1"),
-            "--ray-address: needs --engine ray",
-        ),
+        (("lung", "--hospitals", 5), "--hospitals and --patients"),
+        (("lung", "--ray-address", "127.0.0.1:1"), "--ray-address"),
     ],
 )
 def test_an_option_that_would_do_nothing_is_refused(
-    consilium: Consilium, tmp_path: Path, options: tuple[object, ...], sentence: str
+    consilium: Consilium, tmp_path: Path, options: tuple[object, ...], where: str
 ) -> None:
     ended = consilium("simulate", *options, "--out", tmp_path / "out")
-    assert_refused(ended, sentence, tmp_path / "out")
+    assert_refused(ended, where, tmp_path / "out")
 
 
 def test_numbers_of_hospitals_do_not_go_with_a_folder(
     consilium: Consilium, small_cohort: SmallCohort, tmp_path: Path
 ) -> None:
     ended = consilium("simulate", small_cohort(), "--patients", 30, "--out", tmp_path / "out")
-    assert_refused(ended, "are numbers of synthetic hospitals", tmp_path / "out")
+    assert_refused(ended, "--hospitals and --patients", tmp_path / "out")

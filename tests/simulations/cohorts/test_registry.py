@@ -1,18 +1,21 @@
 """Cohort sources are looked up by name or by the form of a name."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from common.errors import InputError
-from simulations.cohorts import registry
-from simulations.cohorts.registry import CohortRequest, register_source, source_of, sources
+from simulations.cohorts.registry import SOURCES, CohortRequest, register_source, source_of, sources
 from simulations.cohorts.sources import cohort_sources, write_cohort
 
 
 @pytest.fixture(autouse=True)
-def _no_source_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_SOURCES", dict(registry._SOURCES))
+def _no_source_stays() -> Iterator[None]:
+    before = dict(SOURCES)
+    yield
+    SOURCES.clear()
+    SOURCES.update(before)
 
 
 def test_a_registered_source_writes_the_cohorts_of_its_name_or_pattern(tmp_path: Path) -> None:
