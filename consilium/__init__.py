@@ -12,6 +12,7 @@ pin()
 
 if TYPE_CHECKING:
     from common.agreement.federation import Federation
+    from common.agreement.node_kinds import NodeKind, register_node_kind
     from common.errors import InputError
     from common.models.layer_kinds import register_layer
     from common.models.registry import register_model
@@ -34,6 +35,7 @@ _HOMES = {
     "Federation": "common.agreement.federation",
     "InputError": "common.errors",
     "LoadedModel": "consilium.model",
+    "NodeKind": "common.agreement.node_kinds",
     "Options": "simulations.experiment.options",
     "Result": "consilium.result",
     "RunFailed": "server.runs.coordination",
@@ -44,6 +46,7 @@ _HOMES = {
     "plan_privacy": "consilium.privacy",
     "register_layer": "common.models.layer_kinds",
     "register_model": "common.models.registry",
+    "register_node_kind": "common.agreement.node_kinds",
     "register_source": "simulations.cohorts.registry",
     "register_strategy": "server.aggregation.registry",
     "register_task": "common.tasks.registry",
@@ -64,6 +67,7 @@ __all__ = [
     "Federation",
     "InputError",
     "LoadedModel",
+    "NodeKind",
     "Options",
     "Result",
     "RunFailed",
@@ -74,6 +78,7 @@ __all__ = [
     "plan_privacy",
     "register_layer",
     "register_model",
+    "register_node_kind",
     "register_source",
     "register_strategy",
     "register_task",

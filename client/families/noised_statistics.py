@@ -51,7 +51,7 @@ def contributions(batch: PatientBatch, federation: Federation) -> Tensor:
             seen = batch.observed[modality.name][:, columns].double()
             z = _scaled(batch.values[modality.name][:, columns], low, high) * seen
             triples = torch.stack([seen, z, z.square()], dim=1)
-            parts.append(triples if modality.node == "clinical" else _mean_over(triples))
+            parts.append(triples if modality.node_kind.scaled_alone else _mean_over(triples))
     for task in tasks_with_moments(federation):
         values, has_value = task.moment_values(batch.labels[task.name], batch.labelled[task.name])
         seen = has_value.double()
@@ -111,7 +111,7 @@ def _summed(modality: Modality) -> tuple[NDArray[np.intp], Array, Array]:
 def _width(modality: Modality) -> int:
     """Return the number of triples of a modality."""
     columns = len(_summed(modality)[0])
-    return columns if modality.node == "clinical" else min(columns, 1)
+    return columns if modality.node_kind.scaled_alone else min(columns, 1)
 
 
 def _triples(federation: Federation) -> int:

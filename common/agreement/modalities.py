@@ -1,10 +1,15 @@
 """Modalities of the federation file: tables with columns, units and ranges."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from common.agreed import Agreed, Name, distinct
+from common.agreement.node_kinds import NodeKind, node_kind
+
+
+def _registered(name: str) -> str:
+    return node_kind(name).name
 
 
 class Plausible(Agreed):
@@ -35,7 +40,7 @@ class Modality(Agreed):
     """
 
     name: Name
-    node: Literal["clinical", "gene", "protein", "imaging"]
+    node: Annotated[str, AfterValidator(_registered)]
     columns: tuple[str, ...] = ()
     categories: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     plausible: Plausible = Plausible()
@@ -58,6 +63,11 @@ class Modality(Agreed):
                 raise ValueError(f"categories.{column} needs two or more levels")
             distinct(f"categories.{column}", levels)
         return self
+
+    @property
+    def node_kind(self) -> NodeKind:
+        """Kind of the nodes: how they are joined, pooled and scaled."""
+        return node_kind(self.node)
 
     @property
     def nodes(self) -> tuple[str, ...]:

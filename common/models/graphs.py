@@ -161,7 +161,7 @@ def load_prior(federation: Federation, folder: Path) -> Prior:
     result = Prior({}, {}, {})
     for modality in federation.modalities:
         result.topology[modality.name] = _node_topology(modality, edges)
-        members = membership(modality.nodes, pathways) if modality.node in ("gene", "protein") else None
+        members = membership(modality.nodes, pathways) if modality.node_kind.has_pathways else None
         if members is not None:
             result.membership[modality.name] = members
             result.hierarchy[modality.name] = topology(
@@ -172,11 +172,13 @@ def load_prior(federation: Federation, folder: Path) -> Prior:
 
 def _node_topology(modality: Modality, edges: list[tuple[str, str]]) -> Topology:
     count = len(modality.nodes)
-    if modality.node == "clinical":
-        return topology(count, ((i, j) for i in range(count) for j in range(i)))
-    if modality.node == "imaging":
-        return topology(count, ())
-    return topology(count, _located(modality.nodes, edges))
+    match modality.node_kind.edges:
+        case "all":
+            return topology(count, ((i, j) for i in range(count) for j in range(i)))
+        case "none":
+            return topology(count, ())
+        case "prior":
+            return topology(count, _located(modality.nodes, edges))
 
 
 def _located(names: Sequence[str], pairs: list[tuple[str, str]]) -> list[tuple[int, int]]:

@@ -53,7 +53,9 @@ class HierarchicalMultimodalGNN(FederatedModel):
         super().__init__(federation, prior)
         config = HierarchicalConfig.of(federation.model)
         self.modalities = tuple(modality.name for modality in federation.modalities)
-        self.demographic = next((m.name for m in federation.modalities if m.node == "clinical"), None)
+        self.demographic = next(
+            (m.name for m in federation.modalities if m.node_kind.describes_patient), None
+        )
         self.dropout, self.modality_dropout = config.dropout, config.modality_dropout
         nodes = len(federation.modality(self.demographic).nodes) if self.demographic else 0
         self.patient = nn.Linear(2 * nodes + 1, config.width)

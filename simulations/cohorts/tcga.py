@@ -118,7 +118,7 @@ def write_tcga(data: Path, out: Path, name: str) -> None:
     symbols = {
         column
         for modality in modalities
-        if modality.node in ("gene", "protein")
+        if modality.node_kind.edges == "prior"
         for column in modality.columns
     }
     tasks, outcomes = _outcomes(data, patients, None if many else name)

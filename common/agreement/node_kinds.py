@@ -1,0 +1,56 @@
+"""Kinds of nodes of a modality, by name: how they are joined, pooled and scaled."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class NodeKind:
+    """Kind of node that the columns of a modality are.
+
+    Attributes:
+        name: as `node` of a modality gives it.
+        edges: pairs of nodes that are joined: those of the federation's file of edges, all, or none.
+        has_pathways: whether nodes are pooled into the pathways of the federation's file.
+        describes_patient: whether the first modality of such a kind is the query of the cross-attention.
+        scaled_alone: whether noised sums scale every column by itself; else one scale serves the modality, because
+            noise on the sums of a thousand columns would drown them.
+    """
+
+    name: str
+    edges: Literal["prior", "all", "none"] = "none"
+    has_pathways: bool = False
+    describes_patient: bool = False
+    scaled_alone: bool = False
+
+
+_KINDS: dict[str, NodeKind] = {}
+
+
+def register_node_kind(kind: NodeKind) -> NodeKind:
+    """Let modalities of a federation file be of this kind, and return it.
+
+    Raises:
+        ValueError: if the name is taken.
+    """
+    if kind.name in _KINDS:
+        raise ValueError(f"there is a node kind {kind.name} already")
+    _KINDS[kind.name] = kind
+    return kind
+
+
+def node_kind(name: str) -> NodeKind:
+    """Return the kind of that name.
+
+    Raises:
+        ValueError: for an unknown name, with the names that are registered.
+    """
+    if name not in _KINDS:
+        raise ValueError(f"there is no node kind {name}; use one of {', '.join(sorted(_KINDS))}")
+    return _KINDS[name]
+
+
+register_node_kind(NodeKind("clinical", edges="all", describes_patient=True, scaled_alone=True))
+register_node_kind(NodeKind("gene", edges="prior", has_pathways=True))
+register_node_kind(NodeKind("protein", edges="prior", has_pathways=True))
+register_node_kind(NodeKind("imaging"))
