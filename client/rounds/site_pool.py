@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from client.training.device import Device
-from client.training.memory import free_bytes
 
 SHARE = 0.5
 """Share of the memory that is free when the first site is opened, for the sites of all processes together."""
@@ -73,7 +72,7 @@ class SitePool(Generic[Site]):
 
     def _fits(self, entry: _Entry[Site]) -> bool:
         if self._room is None:
-            self._room = int(SHARE * free_bytes(Device(sharing=_cores())))
+            self._room = int(SHARE * Device(sharing=_cores()).free_bytes())
         return sum(other.size for other in self._entries.values()) + entry.size <= self._room
 
 

@@ -15,6 +15,7 @@ from functools import lru_cache
 import torch
 
 from client.site_folder.site_file import ASKED, Precision
+from client.training.free_memory import free_memory
 from common.errors import MachineError
 
 log = logging.getLogger("consilium.device")
@@ -70,6 +71,15 @@ class Device:
     precision: Precision = "float32"
     deterministic: bool = False
     sharing: int = 1
+
+    def free_bytes(self) -> int:
+        """Return the memory that this process may still take on the device."""
+        if self.torch_device.type != "cuda":
+            return free_memory() // self.sharing
+        free, total = torch.cuda.mem_get_info(self.torch_device)
+        allocated = torch.cuda.memory_allocated(self.torch_device)
+        free += torch.cuda.memory_reserved(self.torch_device) - allocated
+        return min(free, int(SHARED * total / self.sharing) - allocated) if self.sharing > 1 else free
 
     def autocast(self) -> AbstractContextManager[object]:
         """Return the context for a forward pass and its loss."""

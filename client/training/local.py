@@ -1,7 +1,6 @@
 """Local training at one hospital: epochs over the hospital's patients, without privacy."""
 
 import logging
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -12,6 +11,7 @@ from client.training.adamw import AdamW
 from client.training.device import Device
 from client.training.finite import are_finite
 from client.training.memory import patients_at_once, placed
+from client.training.minibatches import divide, draw_minibatches
 from client.training.round import Round
 from common.errors import Refusal, RefusalCode
 from common.models.shared import SharedModel
@@ -67,15 +67,15 @@ def train(
     model.train()
     with device.drawing(round_.seed), device.repeatable():
         for _ in range(settings.local_epochs):
-            minibatches = _minibatches(len(batch), settings.batch_size)
-            parts = [_divided(chosen, at_once) for chosen in minibatches]
-            total = _epoch(model, batch, parts, loss, pull, optimiser, device)
+            minibatches = draw_minibatches(len(batch), settings.batch_size)
+            parts = [divide(chosen, at_once) for chosen in minibatches]
+            total = train_epoch(model, batch, parts, loss, pull, optimiser, device)
     if not are_finite([total, *model.parameters()]):
         raise Refusal(RefusalCode.TRAINING_DIVERGED)
     return float(total) / len(batch)
 
 
-def _epoch(
+def train_epoch(
     model: SharedModel,
     batch: Records,
     minibatches: Sequence[Sequence[Tensor]],
@@ -85,6 +85,15 @@ def _epoch(
     device: Device,
 ) -> Tensor:
     """Take a step per minibatch, computed part by part, without asking a GPU for a number.
+
+    Args:
+        model: on the device.
+        batch: on the device, or on the CPU if it has no room there.
+        minibatches: indices of the patients of a minibatch, in parts that fit in memory.
+        loss: gives one value per patient of a batch [B], from this model.
+        pull: term of the objective without patients, once per minibatch.
+        optimiser: of the model's parameters.
+        device: where to compute.
 
     Returns:
         [] float64 on the device: the sum of the patients' losses.
@@ -105,16 +114,6 @@ def _epoch(
         torch.nn.utils.clip_grad_norm_(model.parameters(), LONGEST_STEP)
         optimiser.step()
     return total
-
-
-def _minibatches(patients: int, size: int) -> list[Tensor]:
-    """Return a random partition into parts as equal as can be, none above `size`."""
-    return _divided(torch.randperm(patients), size)
-
-
-def _divided(patients: Tensor, size: int) -> list[Tensor]:
-    """Split indices in their order into parts as equal as can be, none above `size`."""
-    return list(patients.tensor_split(math.ceil(len(patients) / size)))
 
 
 def _pull(model: torch.nn.Module, anchor: list[Tensor], weight: float) -> Tensor:

@@ -10,8 +10,8 @@ import torch
 from scipy.stats import kstest
 from torch import Tensor
 
-from client.privacy import dp_sgd as private
-from client.privacy.dp_sgd import train_privately
+from client.privacy.dp_sgd import take_private_steps, train_privately
+from client.training.device import CPU, Device
 from client.training.round import Round
 from common.agreement.federation import Federation
 from common.agreement.model_config import HierarchicalConfig
@@ -25,6 +25,7 @@ from common.patients.guarantee import check_agreement
 from common.privacy.guarantee import check_model
 from common.privacy.planning import with_privacy
 from tests.client.cuts import with_cuts
+from tests.client.small_device import SmallDevice, room_for
 
 MakeBatch = Callable[..., PatientBatch]
 NOBODY, SILENT = 1e-12, 1e-9
@@ -65,6 +66,7 @@ class Site:
         absent: frozenset[str] = frozenset(),
         training: dict[str, Any] | None = None,
         model: HierarchicalMultimodalGNN | None = None,
+        device: Device = CPU,
         **terms: object,
     ) -> HierarchicalMultimodalGNN:
         federation = self.federation(training, **terms)
@@ -73,11 +75,29 @@ class Site:
         train_privately(
             model,
             batch,
-            Round(federation, with_cuts(self.cuts), round_),
+            Round(federation, with_cuts(self.cuts), round_, device=device),
             federation.privacy,
             absent,
         )
         return model
+
+    def samples(self, batch: PatientBatch, **terms: Any) -> list[list[float]]:
+        """The first values of the patients who are drawn, step after step; the weights move by noise alone."""
+        federation, seen = self.federation(**terms), []
+        assert federation.privacy is not None
+
+        def loss(part: PatientBatch) -> Tensor:
+            seen.append(part.values["rna"][:, 0].tolist())
+            return torch.zeros(len(part))
+
+        round_ = Round(federation, with_cuts(self.cuts))
+        take_private_steps(self.model(federation), batch, round_, federation.privacy, loss)
+        return seen
+
+    def small(self, patients: int) -> SmallDevice:
+        """A device with room for the gradients of so many patients."""
+        model = self.model(self.federation())
+        return SmallDevice(room=room_for(model, patients + 0.5, private=True))
 
     def moved(self, batch: PatientBatch, **how: Any) -> Tensor:
         """How far every single weight moves, as one vector."""
@@ -136,21 +156,19 @@ def test_noise_is_added_to_the_sum_of_those_drawn_too(site: Site, make_batch: Ma
 
 
 def test_two_sites_with_the_same_seed_share_neither_noise_nor_sampling(
-    site: Site, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
+    site: Site, make_batch: MakeBatch
 ) -> None:
     batch, seen = make_batch(60), []
-
-    def watched(model: Any, part: PatientBatch, *rest: Any) -> Tensor:
-        seen.append(tuple(part.values["rna"].sum(1).tolist()))
-        return patient_loss(model, part, *rest)
-
-    monkeypatch.setattr("common.families.patients.patient_loss", watched)
     moves = []
     for _ in range(2):
         torch.manual_seed(5)
         np.random.seed(5)
         random.seed(5)
         moves.append(site.moved(batch, sampling_rate=0.5))
+        torch.manual_seed(5)
+        np.random.seed(5)
+        random.seed(5)
+        seen.append(site.samples(batch, sampling_rate=0.5))
     assert seen[0] != seen[1]
     noise = [move / move.norm() for move in moves]
     assert abs(float(noise[0] @ noise[1])) < 0.2
@@ -167,21 +185,14 @@ def test_the_process_wide_generators_are_left_alone(site: Site, make_batch: Make
     assert before[1:] == after[1:]
 
 
-def test_every_patient_is_drawn_for_themself_at_the_agreed_rate(
-    site: Site, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_patient_is_drawn_for_themself_at_the_agreed_rate(site: Site, make_batch: MakeBatch) -> None:
     batch, steps, rate = make_batch(40), 400, 0.3
     batch.values["rna"][:, 0] = torch.arange(40.0)
-    seen: list[list[int]] = []
-
-    def watched(model: object, part: PatientBatch, *rest: object) -> Tensor:
-        seen.append([int(own) for own in part.values["rna"][:, 0]])
-        return torch.zeros(len(part))
-
-    monkeypatch.setattr("common.families.patients.patient_loss", watched)
-    site.train(batch, sampling_rate=rate, steps=steps)
+    seen = site.samples(batch, sampling_rate=rate, steps=steps)
+    assert len(seen) == steps
     drawn = torch.zeros(steps, 40)
-    for step, patients in enumerate(seen):
+    for step, values in enumerate(seen):
+        patients = [int(value) for value in values]
         assert len(set(patients)) == len(patients)
         drawn[step, patients] = 1
     spread = (rate * (1 - rate)) ** 0.5
@@ -201,21 +212,17 @@ def test_the_number_drawn_never_divides(site: Site, make_batch: MakeBatch) -> No
 
 
 @pytest.mark.parametrize("at_once", [1, 4, 5, 13])
-def test_a_sample_in_parts_takes_the_same_step(
-    site: Site, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch, at_once: int
-) -> None:
+def test_a_sample_in_parts_takes_the_same_step(site: Site, make_batch: MakeBatch, at_once: int) -> None:
     batch = make_batch(13)
     whole = site.moved(batch, noise_multiplier=SILENT, steps=2)
-    monkeypatch.setattr(private, "AT_ONCE", at_once)
-    parts = site.moved(batch, noise_multiplier=SILENT, steps=2)
+    parts = site.moved(batch, noise_multiplier=SILENT, steps=2, device=site.small(at_once))
     assert float(whole.norm()) > 0.1
     torch.testing.assert_close(parts, whole, atol=1e-6, rtol=0)
 
 
-def test_parts_are_noised_once(site: Site, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch) -> None:
-    batch = make_batch(13)
-    monkeypatch.setattr(private, "AT_ONCE", 2)
-    noise = site.moved(batch) - site.moved(batch, noise_multiplier=SILENT)
+def test_parts_are_noised_once(site: Site, make_batch: MakeBatch) -> None:
+    batch, two = make_batch(13), site.small(2)
+    noise = site.moved(batch, device=two) - site.moved(batch, noise_multiplier=SILENT, device=two)
     assert float(noise.std()) == pytest.approx(0.125, rel=0.08)
 
 

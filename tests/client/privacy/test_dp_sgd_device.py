@@ -2,16 +2,16 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.optim import SGD
 
-from client.privacy import dp_sgd
-from client.privacy.clipping import PatientGradients
-from client.privacy.dp_sgd import take_private_steps, train_privately
-from client.training import memory
+from client.privacy.clipping import patient_gradients
+from client.privacy.dp_sgd import noisy_step, take_private_steps, train_privately
+from client.privacy.noise import NoisyOptimiser
+from client.privacy.randomness import SecretRandom
 from client.training.device import CPU, Device
 from client.training.round import Round
 from common.agreement.federation import Federation
@@ -24,6 +24,8 @@ from common.patients.batch import PatientBatch
 from common.privacy.planning import with_privacy
 from common.records import moved
 from tests.client.cuts import with_cuts
+from tests.client.privacy.watched_steps import watching_steps
+from tests.client.small_device import SmallDevice, room_for
 
 MakeBatch = Callable[..., PatientBatch]
 SILENT = 1e-9
@@ -62,30 +64,40 @@ class Trainer:
         )
         return torch.cat([own.detach().flatten().cpu() for own in model.parameters()])
 
+    def steps(self, batch: PatientBatch, device: Device, note: Callable[[int], None]) -> None:
+        """Take the steps, and note the number of patients of every part."""
+        federation = self.federation()
+        assert federation.privacy is not None
+        model, cuts = self.model(federation), self.cuts
+
+        def loss(part: PatientBatch) -> Tensor:
+            note(len(part))
+            return patient_loss(model, part, federation, cuts)
+
+        round_ = Round(federation, with_cuts(cuts), device=device)
+        take_private_steps(model, batch, round_, federation.privacy, loss)
+
 
 @pytest.fixture
 def trainer(make_federation: Callable[..., Federation], prior: Prior, cuts: dict[str, Tensor]) -> Trainer:
     return Trainer(make_federation, prior, cuts)
 
 
+@pytest.mark.parametrize(("patients", "parts"), [(3.5, 7), (7.5, 3), (100.0, 1)])
 def test_no_more_gradients_than_memory_has_room_for_are_computed_at_once(
-    trainer: Trainer, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
+    trainer: Trainer, make_batch: MakeBatch, patients: float, parts: int
 ) -> None:
     batch, model = make_batch(20), trainer.model(trainer.federation())
     whole = trainer.weights(batch)
-    each = memory.PASSES * memory.kept_per_patient(model) + 3 * sum(own.nbytes for own in model.parameters())
-    monkeypatch.setattr(memory, "free_bytes", lambda device: int(3.5 * each / memory.USED))
+    small = SmallDevice(room=room_for(model, patients, private=True))
+    with watching_steps() as steps:
+        weights = trainer.weights(batch, small)
+    assert len(steps) == 2
+    torch.testing.assert_close(weights, whole, atol=1e-6, rtol=0)
     seen: list[int] = []
-    clipped_sum = PatientGradients.clipped_sum
-
-    def watched(self: PatientGradients, loss: Any, patients: int, clip_norm: float) -> list[Tensor]:
-        seen.append(patients)
-        return clipped_sum(self, loss, patients, clip_norm)
-
-    monkeypatch.setattr(PatientGradients, "clipped_sum", watched)
-    parts = trainer.weights(batch)
-    assert seen == [3, 3, 3, 3, 3, 3, 2] * 2
-    torch.testing.assert_close(parts, whole, atol=1e-6, rtol=0)
+    trainer.steps(batch, small, seen.append)
+    assert len(seen) == 2 * parts
+    assert max(seen) == min(20, int(patients))
 
 
 def test_a_private_step_asks_the_device_for_no_number(trainer: Trainer, make_batch: MakeBatch) -> None:
@@ -131,43 +143,36 @@ def test_a_gpu_leaves_out_a_patient_whose_gradient_is_not_finite(
 
 @pytest.mark.cuda
 def test_a_private_step_on_a_gpu_waits_for_nothing(
-    trainer: Trainer, make_batch: MakeBatch, gpu: torch.device, monkeypatch: pytest.MonkeyPatch
+    trainer: Trainer, make_batch: MakeBatch, gpu: torch.device
 ) -> None:
-    step = dp_sgd.noisy_step
-
-    def watched(*arguments: Any) -> None:
-        torch.cuda.set_sync_debug_mode("error")
-        try:
-            step(*arguments)
-        finally:
-            torch.cuda.set_sync_debug_mode("default")
-
-    monkeypatch.setattr(dp_sgd, "noisy_step", watched)
-    trainer.weights(make_batch(20), Device(gpu))
+    federation, batch = trainer.federation(), make_batch(20)
+    privacy = federation.privacy
+    assert privacy is not None
+    model = trainer.model(federation).to(gpu).train()
+    cuts = {name: moved(ends, gpu) for name, ends in trainer.cuts.items()}
+    loss = partial(patient_loss, model, federation=federation, cuts=cuts)
+    with patient_gradients(model) as gradients:
+        optimiser = NoisyOptimiser(SGD(gradients.parameters, lr=0.5), privacy, SecretRandom())
+        for mode in ("default", "error"):
+            torch.cuda.set_sync_debug_mode(mode)
+            try:
+                noisy_step(optimiser, gradients, batch, loss, 6)
+            finally:
+                torch.cuda.set_sync_debug_mode("default")
 
 
 @pytest.mark.cuda
 @pytest.mark.parametrize("steepness", [1.0, 10.0, 1e3, 1e6, 1e20])
 def test_no_patient_moves_the_sum_by_more_than_the_clip_norm_on_a_gpu(
-    trainer: Trainer,
-    make_batch: MakeBatch,
-    gpu: torch.device,
-    monkeypatch: pytest.MonkeyPatch,
-    steepness: float,
+    trainer: Trainer, make_batch: MakeBatch, gpu: torch.device, steepness: float
 ) -> None:
-    sums: list[Tensor] = []
-
-    def step(
-        optimiser: Any, gradients: PatientGradients, drawn: PatientBatch, loss: Any, at_once: int
-    ) -> None:
-        found = gradients.clipped_sum(lambda: loss(drawn), len(drawn), 1.0)
-        sums.append(torch.cat([own.double().flatten() for own in found]))
-
-    monkeypatch.setattr(dp_sgd, "noisy_step", step)
     batch = make_batch(12, 5)
     batch.values["rna"][4] *= 50
+    sums: list[Tensor] = []
     for patient in range(-1, 12):
-        others = torch.tensor([place for place in range(12) if place != patient])
-        trainer.weights(batch.select(others), Device(gpu), steepness)
-    whole, *without = sums[::2]  # of two steps that move nothing
-    assert all(float((whole - one).norm()) <= 1 + 1e-4 for one in without)
+        others = torch.tensor([index for index in range(12) if index != patient])
+        with watching_steps() as steps:
+            trainer.weights(batch.select(others), Device(gpu), steepness)
+        sums.append(steps[0] * 4)  # the expected batch size; the second step begins from moved weights
+    whole, *without = sums
+    assert all(float((whole - other).norm()) <= 1 + 1e-4 for other in without)

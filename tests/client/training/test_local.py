@@ -6,13 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor
 
 from client.rounds.split import split
 from client.training.evaluation import evaluate, logits
-from client.training.local import _minibatches, train
+from client.training.local import train
 from client.training.round import Round
 from common.agreement.federation import Federation
 from common.agreement.model_config import HierarchicalConfig
@@ -161,31 +159,17 @@ def test_a_branch_nobody_here_has_comes_back_as_it_came(bench: Bench, learnable:
         assert torch.equal(start[name], end[name]) == name.startswith("branches.imaging.")
 
 
-@given(patients=st.integers(1, 70), size=st.integers(1, 40))
-@settings(deadline=None, max_examples=200)
-def test_minibatches_share_the_patients_out_evenly(patients: int, size: int) -> None:
-    parts = _minibatches(patients, size)
-    sizes = [len(part) for part in parts]
-    assert torch.cat(parts).sort().values.tolist() == list(range(patients))
-    assert max(sizes) <= size
-    assert max(sizes) - min(sizes) <= 1
-    if patients > 1 and size > 2:
-        assert min(sizes) > 1
-
-
-def test_every_patient_is_seen_once_an_epoch(
-    bench: Bench, learnable: PatientBatch, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_patient_is_seen_once_an_epoch(bench: Bench, learnable: PatientBatch) -> None:
     seen: list[float] = []
-    select = PatientBatch.select
 
-    def watch(self: PatientBatch, patients: Tensor) -> PatientBatch:
-        part = select(self, patients)
-        seen.extend(part.values["rna"][:, 0].tolist())
-        return part
+    class Watched(PatientBatch):
+        def select(self, patients: Tensor) -> PatientBatch:
+            part = super().select(patients)
+            seen.extend(part.values["rna"][:, 0].tolist())
+            return part
 
-    monkeypatch.setattr(PatientBatch, "select", watch)
-    bench.train(learnable, local_epochs=3)
+    watched = Watched(learnable.values, learnable.observed, learnable.labels, learnable.labelled)
+    bench.train(watched, local_epochs=3)
     assert sorted(seen) == sorted(3 * learnable.values["rna"][:, 0].tolist())
     assert seen[:60] != seen[60:120]
 

@@ -2,18 +2,19 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from client.training import local as training
-from client.training import memory
+from client.site_folder.site_file import Precision
 from client.training.adamw import AdamW
 from client.training.device import CPU, Device, open_device
 from client.training.evaluation import evaluate, logits
-from client.training.local import train
+from client.training.local import train, train_epoch
+from client.training.memory import kept_per_patient
+from client.training.minibatches import divide, draw_minibatches
 from client.training.round import Round
 from common.agreement.federation import Federation
 from common.agreement.model_config import HierarchicalConfig
@@ -24,6 +25,7 @@ from common.models.hierarchical import Encoding, HierarchicalMultimodalGNN
 from common.patients.batch import PatientBatch
 from common.records import moved
 from tests.client.cuts import with_cuts
+from tests.client.small_device import SmallDevice, room_for
 
 Make = Callable[..., Federation]
 MakeBatch = Callable[..., PatientBatch]
@@ -57,71 +59,65 @@ class Trainer:
         loss = train(model, batch, Round(federation, with_cuts(self.cuts), seed=seed, device=device))
         return {name: own.cpu() for name, own in model.state_dict().items()}, loss
 
+    def gradient(
+        self, batch: PatientBatch, device: Device = CPU, seed: int = 0, **settings: Any
+    ) -> tuple[Tensor, float]:
+        """The gradient of a round's last step, clipped, where no step before has moved a weight."""
+        federation = self.federation(**{"learning_rate": STILL, **settings})
+        model = self.model(federation).to(device.torch_device)
+        loss = train(model, batch, Round(federation, with_cuts(self.cuts), seed=seed, device=device))
+        found = [own.grad.flatten() for own in model.parameters() if own.grad is not None]
+        return torch.cat(found).cpu(), loss
+
 
 @pytest.fixture
 def trainer(make_federation: Make, prior: Prior, cuts: State) -> Trainer:
     return Trainer(make_federation, prior, cuts)
 
 
-class Gradients(AdamW):
-    """An optimiser that moves nothing, and keeps the gradients of every step."""
-
-    seen: ClassVar[list[Tensor]]
-
-    def step(self) -> None:
-        self.seen.append(torch.cat([own.grad.flatten() for own in self._parameters if own.grad is not None]))
-
-
-@pytest.fixture
-def gradients(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
-    """The gradients of every step from here on."""
-    Gradients.seen = []
-    monkeypatch.setattr(training, "AdamW", Gradients)
-    return Gradients.seen
+STILL = 1e-30
+"""A learning rate at which no step moves a weight, so that the last step's gradient is that of the first weights."""
 
 
 @pytest.mark.parametrize("at_once", [1, 3, 15])
 @pytest.mark.parametrize(
     "settings", [{}, {"strategy": "fedprox", "proximal_mu": 5.0}, {"contrastive_weight": 0.5}]
 )
+@pytest.mark.parametrize("seed", [0, 1])
 def test_a_minibatch_in_parts_takes_the_same_steps(
-    trainer: Trainer,
-    make_batch: MakeBatch,
-    monkeypatch: pytest.MonkeyPatch,
-    gradients: list[Tensor],
-    at_once: int,
-    settings: dict[str, Any],
+    trainer: Trainer, make_batch: MakeBatch, at_once: int, settings: dict[str, Any], seed: int
 ) -> None:
     batch = make_batch(30)
-    _, loss = trainer.train(batch, **settings)
-    monkeypatch.setattr(training, "patients_at_once", lambda *_: at_once)
-    _, again = trainer.train(batch, **settings)
-    whole, parts = gradients[:2], gradients[2:]
+    small = SmallDevice(room=room_for(trainer.model(trainer.federation()), at_once + 0.5))
+    whole, loss = trainer.gradient(batch, seed=seed, **settings)
+    parts, again = trainer.gradient(batch, small, seed=seed, **settings)
     torch.testing.assert_close(parts, whole, atol=1e-6, rtol=1e-4)
-    assert float(whole[0].norm()) > 0.1
+    assert float(whole.norm()) > 0.1
     assert again == pytest.approx(loss, rel=1e-5)
 
 
+class Watched(HierarchicalMultimodalGNN):
+    """A model that notes how many patients it encodes at once."""
+
+    seen: list[int]
+
+    def encode(self, part: PatientBatch) -> Encoding:
+        self.seen.append(len(part))
+        return super().encode(part)
+
+
 def test_no_more_patients_than_memory_has_room_for_are_computed_at_once(
-    trainer: Trainer, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch, gradients: list[Tensor]
+    trainer: Trainer, make_batch: MakeBatch
 ) -> None:
     batch, federation = make_batch(30), trainer.federation()
-    trainer.train(batch)
     expected = logits(trainer.model(federation), batch)
-    room = int(5.5 * memory.PASSES / memory.USED * memory.kept_per_patient(trainer.model(federation)))
-    seen: list[int] = []
-    encode = HierarchicalMultimodalGNN.encode
-
-    def watched(model: HierarchicalMultimodalGNN, part: PatientBatch) -> Encoding:
-        seen.append(len(part))
-        return encode(model, part)
-
-    monkeypatch.setattr(memory, "free_bytes", lambda device: room)
-    monkeypatch.setattr(HierarchicalMultimodalGNN, "encode", watched)
-    trainer.train(batch)
-    outputs = logits(trainer.model(federation), batch)
-    assert max(seen) == 5
-    torch.testing.assert_close(gradients[2:], gradients[:2], atol=1e-6, rtol=1e-4)
+    small = SmallDevice(room=room_for(trainer.model(federation), 5.5))
+    torch.manual_seed(0)
+    model = Watched(federation, trainer.prior)
+    model.seen = []
+    outputs = logits(model, batch, device=small)
+    train(model, batch, Round(federation, with_cuts(trainer.cuts), device=small))
+    assert max(model.seen) == 5
     for name, own in outputs.items():
         torch.testing.assert_close(own, expected[name])
 
@@ -148,22 +144,26 @@ def test_bfloat16_is_for_products_alone_and_learns_the_same(trainer: Trainer, ma
     assert told[0] == told[1], "evaluation is exact in any case"
 
 
-def on_no_device(trainer: Trainer, federation: Federation, batch: PatientBatch) -> Tensor:
-    """An epoch on torch's device without numbers, where whatever asks for one fails."""
-    nowhere = Device(torch.device("meta"))
-    model = trainer.model(federation).to(nowhere.torch_device)
-    cuts = {name: moved(ends, nowhere.torch_device) for name, ends in trainer.cuts.items()}
+def epoch_on(
+    device: Device, trainer: Trainer, federation: Federation, batch: PatientBatch
+) -> Callable[[], Tensor]:
+    """Prepare everything on the device, and return the epoch alone; the batch stays where it is."""
+    model = trainer.model(federation).to(device.torch_device).train()
+    cuts = {name: moved(ends, device.torch_device) for name, ends in trainer.cuts.items()}
     loss = partial(patient_loss, model, federation=federation, cuts=cuts)
-    parts = [training._divided(chosen, 4) for chosen in training._minibatches(len(batch), 8)]
+    parts = [divide(chosen, 4) for chosen in draw_minibatches(len(batch), 8)]
     optimiser = AdamW(model.parameters(), lr=0.1, weight_decay=0.1)
-    return training._epoch(model, batch.to(nowhere.torch_device), parts, loss, None, optimiser, nowhere)
+    return lambda: train_epoch(model, batch, parts, loss, None, optimiser, device)
 
 
 def test_a_step_asks_the_device_for_no_number(trainer: Trainer, make_batch: MakeBatch) -> None:
     without_edges = {"gat_layers": 0, "pathway_gat_layers": 0}  # torch has no such products for that device
     model = without_edges | {"dropout": 0.2, "node_dropout": 0.2, "modality_dropout": 0.2}
     federation = trainer.federation(model, contrastive_weight=0.5, learn_task_weights=True)
-    total = on_no_device(trainer, federation, make_batch(20))
+    nowhere = Device(
+        torch.device("meta")
+    )  # torch's device without numbers, where whatever asks for one fails
+    total = epoch_on(nowhere, trainer, federation, make_batch(20).to(nowhere.torch_device))()
     assert total.device.type == "meta"
     with pytest.raises(RuntimeError):
         float(total)
@@ -179,12 +179,11 @@ def test_attention_asks_the_device_for_no_number(trainer: Trainer, make_batch: M
 
 @pytest.mark.cuda
 def test_a_gpu_gives_the_gradients_of_the_cpu(
-    trainer: Trainer, make_batch: MakeBatch, gpu: torch.device, gradients: list[Tensor]
+    trainer: Trainer, make_batch: MakeBatch, gpu: torch.device
 ) -> None:
     batch, model = make_batch(40), {"gat_layers": 1}
-    _, loss = trainer.train(batch, model=model)
-    _, own_loss = trainer.train(batch, Device(gpu), model=model)
-    on_cpu, on_gpu = gradients[:3], [own.cpu() for own in gradients[3:]]
+    on_cpu, loss = trainer.gradient(batch, model=model)
+    on_gpu, own_loss = trainer.gradient(batch, Device(gpu), model=model)
     torch.testing.assert_close(on_gpu, on_cpu, atol=1e-5, rtol=1e-3)
     assert own_loss == pytest.approx(loss, rel=1e-4)
     federation = trainer.federation()
@@ -201,28 +200,20 @@ def test_a_gpu_gives_the_gradients_of_the_cpu(
 
 @pytest.mark.cuda
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-@pytest.mark.parametrize("resident", [memory.RESIDENT, 0.0])
+@pytest.mark.parametrize("resident", [True, False])
 def test_a_step_on_a_gpu_waits_for_nothing(
-    trainer: Trainer,
-    make_batch: MakeBatch,
-    gpu: torch.device,
-    monkeypatch: pytest.MonkeyPatch,
-    precision: Any,
-    resident: float,
+    trainer: Trainer, make_batch: MakeBatch, gpu: torch.device, precision: Precision, resident: bool
 ) -> None:
-    epoch = training._epoch
-
-    def watched(*arguments: Any) -> Tensor:
-        torch.cuda.set_sync_debug_mode("error")
-        try:
-            return epoch(*arguments)
-        finally:
-            torch.cuda.set_sync_debug_mode("default")
-
-    monkeypatch.setattr(memory, "RESIDENT", resident)
-    monkeypatch.setattr(training, "_epoch", watched)
     model = {"gat_layers": 1, "dropout": 0.2, "node_dropout": 0.2, "modality_dropout": 0.2}
-    trainer.train(make_batch(40), Device(gpu, precision), model=model, local_epochs=2, contrastive_weight=0.5)
+    federation = trainer.federation(model, contrastive_weight=0.5)
+    batch = make_batch(40).to(gpu) if resident else make_batch(40)
+    epoch = epoch_on(Device(gpu, precision), trainer, federation, batch)
+    epoch()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        epoch()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
 
 
 @pytest.mark.cuda
@@ -239,7 +230,7 @@ def test_a_gpu_repeats_itself_if_asked_to(trainer: Trainer, make_batch: MakeBatc
 
 @pytest.mark.cuda
 def test_a_step_on_a_gpu_stays_within_what_is_free(
-    trainer: Trainer, make_batch: MakeBatch, gpu: torch.device, monkeypatch: pytest.MonkeyPatch
+    trainer: Trainer, make_batch: MakeBatch, gpu: torch.device
 ) -> None:
     batch = make_batch(2000)
     federation = trainer.federation({"gat_layers": 1, "node_width": 64}, batch_size=2000)
@@ -249,9 +240,9 @@ def test_a_step_on_a_gpu_stays_within_what_is_free(
         batch.select(torch.arange(4)),
         Round(federation, with_cuts(trainer.cuts), device=Device(gpu)),
     )
-    room = 300 * memory.kept_per_patient(model)
-    monkeypatch.setattr(memory, "free_bytes", lambda device: room)
+    room = 300 * kept_per_patient(model)
     torch.cuda.reset_peak_memory_stats(gpu)
     before = torch.cuda.memory_allocated(gpu)
-    train(model, batch, Round(federation, with_cuts(trainer.cuts), device=Device(gpu)))
+    small = SmallDevice(gpu, room=room)
+    train(model, batch, Round(federation, with_cuts(trainer.cuts), device=small))
     assert torch.cuda.max_memory_allocated(gpu) - before < room

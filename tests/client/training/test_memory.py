@@ -13,7 +13,7 @@ import torch
 from client.training import memory
 from client.training.device import CPU
 from client.training.local import train
-from client.training.memory import free_bytes, patients_at_once, placed
+from client.training.memory import patients_at_once, placed
 from client.training.round import Round
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality
@@ -24,6 +24,7 @@ from common.models.hierarchical import HierarchicalMultimodalGNN
 from common.patients.batch import PatientBatch
 from common.tasks.survival import SurvivalTask
 from tests.client.cuts import with_cuts
+from tests.client.small_device import SmallDevice, room_for
 
 MakeBatch = Callable[..., PatientBatch]
 MIB = 2**20
@@ -34,17 +35,13 @@ def model(federation: Federation, prior: Prior) -> HierarchicalMultimodalGNN:
     return HierarchicalMultimodalGNN(federation, prior)
 
 
-def test_a_step_gets_the_patients_that_there_is_room_for(
-    model: HierarchicalMultimodalGNN, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    each = memory.PASSES * memory.kept_per_patient(model) / memory.USED
-    counts = []
-    for room in (0, each * 0.5, each * 7.5, each * 1e6):
-        monkeypatch.setattr(memory, "free_bytes", lambda device, room=room: int(room))
-        counts.append(patients_at_once(model, CPU))
+def test_a_step_gets_the_patients_that_there_is_room_for(model: HierarchicalMultimodalGNN) -> None:
+    devices = [SmallDevice(room=room_for(model, patients)) for patients in (0, 0.5, 7.5, 1e6)]
+    counts = [patients_at_once(model, device) for device in devices]
     assert counts == [1, 1, 7, pytest.approx(1e6, rel=1e-3)]
-    monkeypatch.setattr(memory, "free_bytes", lambda device: int(each * 100))
-    assert patients_at_once(model, CPU, private=True) < patients_at_once(model, CPU), "gradients per patient"
+    device = SmallDevice(room=room_for(model, 100))
+    at_once = [patients_at_once(model, device, private=private) for private in (True, False)]
+    assert at_once[0] < at_once[1], "gradients per patient"
 
 
 def test_looking_at_a_model_leaves_no_trace(model: HierarchicalMultimodalGNN) -> None:
@@ -71,69 +68,16 @@ def test_a_patient_of_a_wider_model_in_float64_takes_more(
 
 
 def test_processes_share_what_is_free() -> None:
-    alone = free_bytes(CPU)
+    alone = CPU.free_bytes()
     assert alone > 10 * MIB
-    assert free_bytes(replace(CPU, sharing=4)) == pytest.approx(alone / 4, rel=0.1)
+    assert replace(CPU, sharing=4).free_bytes() == pytest.approx(alone / 4, rel=0.1)
 
 
-def test_a_cohort_stays_where_it_is_if_its_device_has_no_room(
-    make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    batch, nowhere = make_batch(6), replace(CPU, torch_device=torch.device("meta"))
-    monkeypatch.setattr(memory, "free_bytes", lambda device: int(batch.size / memory.RESIDENT) + 1)
-    assert placed(batch, nowhere).device == nowhere.torch_device
-    monkeypatch.setattr(memory, "free_bytes", lambda device: int(batch.size / memory.RESIDENT) - 4)
-    assert placed(batch, nowhere) is batch
-
-
-@pytest.mark.parametrize(
-    ("membership", "files", "left"),
-    [
-        ("0::/site\n", {"site/memory.max": "1000", "site/memory.current": "900"}, 150),
-        ("0::/site\n", {"site/memory.max": "max", "site/memory.current": "900"}, None),
-        ("0::/of/the/host\n", {"memory.max": "1000", "memory.current": "400"}, 650),
-        (
-            "0::/a/b\n",
-            {
-                "a/b/memory.max": "5000",
-                "a/b/memory.current": "100",
-                "a/memory.max": "700",
-                "a/memory.current": "600",
-            },
-            150,
-        ),
-        (
-            "4:memory:/x\n1:cpu:/x\n",
-            {"memory/x/memory.limit_in_bytes": "800", "memory/x/memory.usage_in_bytes": "200"},
-            650,
-        ),
-    ],
-)
-def test_the_limits_of_a_container_count(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, membership: str, files: dict[str, str], left: int | None
-) -> None:
-    groups, own = tmp_path / "groups", tmp_path / "cgroup"
-    own.write_text(membership)
-    for name, content in files.items():
-        (groups / name).parent.mkdir(parents=True, exist_ok=True)
-        (groups / name).write_text(content + "\n")
-        (groups / name).with_name("memory.stat").write_text(
-            "anon 1\ninactive_file 50\ntotal_inactive_file 50\n"
-        )
-    monkeypatch.setattr(memory, "_CGROUPS", groups)
-    monkeypatch.setattr(memory, "_MEMBERSHIP", own)
-    found = list(memory._within_limits())
-    assert (min(found) if found else None) == left
-    if left is not None:
-        assert free_bytes(CPU) == left
-
-
-def test_a_system_without_such_files_is_asked_otherwise(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "none")
-    monkeypatch.setattr(memory, "_MEMBERSHIP", tmp_path / "none")
-    assert free_bytes(CPU) > 10 * MIB
+def test_a_cohort_stays_where_it_is_if_its_device_has_no_room(make_batch: MakeBatch) -> None:
+    batch, nowhere = make_batch(6), torch.device("meta")
+    room = int(batch.size / memory.RESIDENT)
+    assert placed(batch, SmallDevice(nowhere, room=room + 1)).device == nowhere
+    assert placed(batch, SmallDevice(nowhere, room=room - 4)) is batch
 
 
 def large() -> tuple[Federation, Prior]:
@@ -181,12 +125,11 @@ def measure(pipe: "Connection[object, object]", room: int | None) -> None:
     )
     batch = patients(federation, 128)
     train(model, batch.select(torch.arange(2)), Round(federation, with_cuts(cuts)))
-    if room is not None:
-        memory.free_bytes = lambda device: room
+    device = CPU if room is None else SmallDevice(room=room)
     gc.collect()
     Path("/proc/self/clear_refs").write_text("5")  # the most is counted from here
     before = resident("VmRSS")
-    train(model, batch, Round(federation, with_cuts(cuts)))
+    train(model, batch, Round(federation, with_cuts(cuts), device=device))
     pipe.send(resident("VmHWM") - before)
 
 
@@ -214,9 +157,9 @@ def test_a_large_minibatch_stays_within_the_memory_that_is_free() -> None:
 @pytest.mark.cuda
 def test_a_gpu_tells_what_it_has_left(gpu: torch.device) -> None:
     device = replace(CPU, torch_device=gpu)
-    free = free_bytes(device)
+    free = device.free_bytes()
     held = torch.empty(256 * MIB, dtype=torch.uint8, device=gpu)
-    assert free_bytes(device) <= free - 200 * MIB
+    assert device.free_bytes() <= free - 200 * MIB
     del held
-    assert free_bytes(device) >= free - 56 * MIB, "what torch keeps for this process is free to it"
-    assert free_bytes(replace(device, sharing=8)) <= torch.cuda.get_device_properties(gpu).total_memory / 8
+    assert device.free_bytes() >= free - 56 * MIB, "what torch keeps for this process is free to it"
+    assert replace(device, sharing=8).free_bytes() <= torch.cuda.get_device_properties(gpu).total_memory / 8

@@ -3,7 +3,6 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from client.training import threads
 from client.training.threads import BYTES_PER_THREAD as THREAD
 from client.training.threads import use_threads, worthwhile
 from common.agreement.federation import Federation
@@ -47,7 +46,6 @@ def test_a_small_model_has_one_and_the_environment_the_last_word(
 
 def test_a_large_step_has_all(federation: Federation, prior: Prior, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(threads, "BYTES_PER_THREAD", 1)
     torch.set_num_threads(2)
-    use_threads(HierarchicalMultimodalGNN(federation, prior), 16)
+    use_threads(HierarchicalMultimodalGNN(federation, prior), THREAD)  # more than a byte per patient
     assert torch.get_num_threads() == 2
