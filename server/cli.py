@@ -97,8 +97,8 @@ def status(folder: HomeArgument, as_json: JsonOption = False) -> None:
     from server.commands.status import status_of, text
     from server.home.places import open_home
 
-    found = status_of(open_home(folder))
-    typer.echo(found.model_dump_json(indent=2) if as_json else text(found))
+    state = status_of(open_home(folder))
+    typer.echo(state.model_dump_json(indent=2) if as_json else text(state))
 
 
 @coordinator_app.command()
@@ -122,12 +122,15 @@ def logs(
     names = (SUPERLINK, SUPEREXEC, PROXY)
     if service is not None and service not in names:
         raise OptionError(service, "is no service", f"name one of {', '.join(names)}")
-    found = open_home(folder).logs
-    told = {name: _last(found / f"{name}.log", lines) for name in (names if service is None else (service,))}
+    folder_of_logs = open_home(folder).logs
+    last_lines = {
+        name: _last(folder_of_logs / f"{name}.log", lines)
+        for name in (names if service is None else (service,))
+    }
     if as_json:
-        _print(told)
+        _print(last_lines)
         return
-    for name, last in told.items():
+    for name, last in last_lines.items():
         typer.echo("\n".join([f"== {name}", *last] if service is None else last))
 
 
@@ -209,8 +212,8 @@ def receipts(
     from server.commands.receipts import receipts_of, text
     from server.home.places import open_home
 
-    found = receipts_of(open_home(folder), run)
-    typer.echo(found.model_dump_json(indent=2) if as_json else text(found))
+    contributions = receipts_of(open_home(folder), run)
+    typer.echo(contributions.model_dump_json(indent=2) if as_json else text(contributions))
 
 
 @coordinator_app.command()
@@ -253,8 +256,8 @@ def _require_strategy(agreement: Path, draft: bool = False) -> None:
 
 def _last(log: Path, lines: int) -> list[str]:
     """The last lines of a log, none before it is there."""
-    told = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
-    return told[-lines:]
+    log_lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
+    return log_lines[-lines:]
 
 
 def _print(data: Mapping[str, object]) -> None:

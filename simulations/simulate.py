@@ -103,10 +103,10 @@ def _simulated(cohort: CohortFolder, options: Options, work: Path) -> Simulated:
             audience.stage("comparing the arms")
             result = summarise_experiment(experiment, folds, time.perf_counter() - started)
     except RunFailed as error:
-        told = _missing(plan)
+        missing = _missing(plan)
         if options.out is not None and not options.resume:
             abandon(options.out)
-        raise RunFailed("\n".join([str(error), *told])) from None
+        raise RunFailed("\n".join([str(error), *missing])) from None
     seen = evidence(experiment, folds)
     if options.out is not None and description is not None:
         page = render(result, seen)

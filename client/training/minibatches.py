@@ -1,4 +1,4 @@
-"""Partition of a site's records into minibatches, and of a minibatch into parts that fit in memory."""
+"""Partition of records into minibatches, and of minibatches into parts that fit in memory."""
 
 import math
 

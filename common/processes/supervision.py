@@ -117,7 +117,7 @@ class _Watched:
 
     @property
     def group(self) -> int | None:
-        """Its process group, if it has one now."""
+        """Process group of the service; None if no process runs."""
         return None if self._process is None else self._process.pid
 
     def ended(self) -> bool:

@@ -125,15 +125,17 @@ class Collected(Generic[Scored]):
             try:
                 reply = read(form, message)
                 if reply.site != site:
-                    known = reply.site in sites.values()
-                    raise UnusableReplyError(DropReason.WRONG_SITE if known else DropReason.UNKNOWN_SITE)
+                    is_participant = reply.site in sites.values()
+                    raise UnusableReplyError(
+                        DropReason.WRONG_SITE if is_participant else DropReason.UNKNOWN_SITE
+                    )
                 if reply.round != server_round:
                     raise UnusableReplyError(DropReason.WRONG_ROUND)
                 usable.setdefault(site, []).append(take(reply))
                 sha256[site] = message.content.object_id
             except UnusableReplyError as bad:
                 dropped.append(Dropped(site=site, reason=bad.reason, code=bad.code))
-        heard = {*usable, *(one.site for one in dropped)}
+        heard = {*usable, *(reply_dropped.site for reply_dropped in dropped)}
         silent = [site for site in sites.values() if site not in heard]
         repeated = [site for site in usable if len(usable[site]) > 1]
         dropped += [Dropped(site=site, reason=DropReason.NO_REPLY) for site in silent]

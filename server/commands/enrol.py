@@ -59,25 +59,25 @@ def withdraw_site(home: Home, site: str) -> Withdrawal:
         if site not in enrolled:
             raise _not_enrolled(home, site, withdrawn)
         require_running(home)
-        one = enrolled[site]
-        begun = [each for each in withdrawn if each.fingerprint == one.fingerprint]
+        enrolment = enrolled[site]
+        begun = [earlier for earlier in withdrawn if earlier.fingerprint == enrolment.fingerprint]
         until = datetime.now(UTC).isoformat(timespec="seconds")
-        withdrawal = begun[0] if begun else Withdrawal(site=site, **one.model_dump(), until=until)
+        withdrawal = begun[0] if begun else Withdrawal(site=site, **enrolment.model_dump(), until=until)
         if not begun:
             write_withdrawn(home.withdrawn, (*withdrawn, withdrawal))
-        node = known_keys(home).get(one.fingerprint)
+        node = known_keys(home).get(enrolment.fingerprint)
         if node is not None and not node.unregistered:
             unregister(home, node.number)
-        write_enrolled(home.enrolled, {name: each for name, each in enrolled.items() if name != site})
+        write_enrolled(home.enrolled, {name: kept for name, kept in enrolled.items() if name != site})
     return withdrawal
 
 
 def _require_free(
     home: Home, site: str, public_key: Path, print_: str, enrolled: Enrolled, withdrawn: Withdrawn
 ) -> None:
-    for one in withdrawn:
-        if one.fingerprint == print_:
-            what = f"is the key of {one.site} that was withdrawn at {one.until}, and stays so"
+    for withdrawal in withdrawn:
+        if withdrawal.fingerprint == print_:
+            what = f"is the key of {withdrawal.site} that was withdrawn at {withdrawal.until}, and stays so"
             raise StateError(str(public_key), what, _NEW_KEY)
     if site in enrolled and enrolled[site].fingerprint != print_:
         what = f"{site} is enrolled since {enrolled[site].since} with another key"
@@ -104,7 +104,7 @@ def _node(home: Home, public_key: Path, print_: str) -> int:
 
 
 def _not_enrolled(home: Home, site: str, withdrawn: Withdrawn) -> InputError:
-    ended = [one.until for one in withdrawn if one.site == site]
+    ended = [withdrawal.until for withdrawal in withdrawn if withdrawal.site == site]
     since = f" any more, since {ended[-1]}" if ended else ""
     names = f"`consilium coordinator status {home.folder}` names those who are"
     return StateError(str(home.enrolled), f"{site} is not enrolled{since}", names)

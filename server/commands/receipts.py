@@ -86,16 +86,16 @@ def receipts_of(home: Home, run: str | None) -> RunContributions:
     """
     out = _folder(home, run)
     records = read_journal(out) if (out / JOURNAL).is_file() else []
-    told = [record for record in records if isinstance(record, RunRecord)]
-    if not told:
+    run_records = [record for record in records if isinstance(record, RunRecord)]
+    if not run_records:
         raise StateError(str(out), "the run has no journal yet", "wait until the hospitals have answered")
     rounds = [record for record in records if isinstance(record, RoundRecord)]
     return RunContributions(
         run=out.name,
-        status=told[-1].status,
-        left_out=_reasons(told[-1].left_out),
-        statistics=told[-1].statistics,
-        receipts=tuple(each for record in rounds for each in contributions_of_round(record)),
+        status=run_records[-1].status,
+        left_out=_reasons(run_records[-1].left_out),
+        statistics=run_records[-1].statistics,
+        receipts=tuple(contribution for record in rounds for contribution in contributions_of_round(record)),
     )
 
 
@@ -114,7 +114,7 @@ def contributions_of_round(record: RoundRecord) -> tuple[Contribution, ...]:
         "seconds": record.seconds,
         "applied": record.applied,
     }
-    found = [
+    contributions = [
         Contribution(
             **common,
             hospital=name,
@@ -124,18 +124,19 @@ def contributions_of_round(record: RoundRecord) -> tuple[Contribution, ...]:
         )
         for name, site in record.sites.items()
     ]
-    found += [
-        Contribution(**common, hospital=name, reason=told) for name, told in _reasons(record.dropped).items()
+    contributions += [
+        Contribution(**common, hospital=name, reason=reason)
+        for name, reason in _reasons(record.dropped).items()
     ]
-    return tuple(sorted(found, key=lambda one: one.hospital))
+    return tuple(sorted(contributions, key=lambda contribution: contribution.hospital))
 
 
 def text(run: RunContributions) -> str:
     """Lay out contributions as a table; the shares of branches and heads as least and largest."""
-    rows = [_COLUMNS, *(_row(one) for one in run.receipts)]
+    rows = [_COLUMNS, *(_row(contribution) for contribution in run.receipts)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
     lines = [f"run {run.run}: {run.status}"]
-    lines += [f"  no part in any round: {name} {told}" for name, told in run.left_out.items()]
+    lines += [f"  no part in any round: {name} {reasons}" for name, reasons in run.left_out.items()]
     lines += [f"  statistics of {name}: SHA-256 {digest[:12]}" for name, digest in run.statistics.items()]
     lines += [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
@@ -143,29 +144,29 @@ def text(run: RunContributions) -> str:
     return "\n".join(lines)
 
 
-def _row(one: Contribution) -> tuple[str, ...]:
-    number, shared = one.patients.get(SHARED), one.shares.get(SHARED)
-    others = [share for group, share in one.shares.items() if group != SHARED]
+def _row(contribution: Contribution) -> tuple[str, ...]:
+    number, shared = contribution.patients.get(SHARED), contribution.shares.get(SHARED)
+    others = [share for group, share in contribution.shares.items() if group != SHARED]
     span = f"{min(others):.1%} to {max(others):.1%}" if others else ""
-    in_vain = "" if one.applied else "replied, but the round lacked a quorum and does not count"
+    in_vain = "" if contribution.applied else "replied, but the round lacked a quorum and does not count"
     return (
-        str(one.round) if one.kind == "train" else "evaluation",
-        one.hospital,
+        str(contribution.round) if contribution.kind == "train" else "evaluation",
+        contribution.hospital,
         "" if number is None else f"{number:g}",
         "" if shared is None else f"{shared:.1%}",
         span,
-        f"{one.seconds:.1f}",
-        one.sha256[:12],
-        one.reason or in_vain,
+        f"{contribution.seconds:.1f}",
+        contribution.sha256[:12],
+        contribution.reason or in_vain,
     )
 
 
 def _reasons(dropped: tuple[Dropped, ...]) -> dict[str, str]:
     """Hospital, or node -> its reasons, in the words that `run` has for them."""
-    found: dict[str, list[str]] = {}
-    for one in dropped:
-        found.setdefault(who(one), []).append(why(one))
-    return {name: " ".join(dict.fromkeys(reasons)) for name, reasons in found.items()}
+    by_name: dict[str, list[str]] = {}
+    for hospital in dropped:
+        by_name.setdefault(who(hospital), []).append(why(hospital))
+    return {name: " ".join(dict.fromkeys(reasons)) for name, reasons in by_name.items()}
 
 
 def _folder(home: Home, run: str | None) -> Path:

@@ -64,11 +64,11 @@ def expiry(home: Home) -> Expiry:
     certificate = read_certificate(home.certificate, renew)
     server = certificate.not_valid_after_utc
     authority = read_certificate(home.authority, "put it back from a backup").not_valid_after_utc
-    told = (
+    expiries = (
         ("certificate authority", authority, NEW_AUTHORITY),
         ("certificate", server, renew if server < authority else NEW_AUTHORITY),
     )
-    warnings = [_warning(what, until, remedy) for what, until, remedy in told if _left(until) < WARN_DAYS]
+    warnings = [_warning(what, until, remedy) for what, until, remedy in expiries if _left(until) < WARN_DAYS]
     if read_state(home.services) is not None and {*served(home)} - {None, _der(certificate)}:
         warnings.append(f"the services serve another certificate than the one in place; {_RESTART}")
     return Expiry(

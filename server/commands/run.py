@@ -193,8 +193,8 @@ def _tell_who_is_there(home: Home, federation: Agreement) -> None:
     typer.echo(
         f"{there} of {len(federation.participants)} hospitals are connected, {federation.quorum} are needed."
     )
-    for one in named.left_out:
-        typer.echo(f"  {left_out(one)}")
+    for hospital in named.left_out:
+        typer.echo(f"  {left_out(hospital)}")
     if away:
         typer.echo(f"  {_wait(there, federation)} for {', '.join(away)}.")
 

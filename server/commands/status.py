@@ -106,15 +106,15 @@ def status_of(home: Home) -> Status:
     sites = tuple(
         SiteStatus(
             name=name,
-            fingerprint=one.fingerprint,
-            node_id=one.node_id,
-            since=one.since,
-            connected=None if online is None else one.node_id in online,
-            connected_since=None if online is None else online.get(one.node_id),
+            fingerprint=enrolment.fingerprint,
+            node_id=enrolment.node_id,
+            since=enrolment.since,
+            connected=None if online is None else enrolment.node_id in online,
+            connected_since=None if online is None else online.get(enrolment.node_id),
             approved=_approved(name, records),
             **_doing(name, last, run),
         )
-        for name, one in sorted(read_enrolled(home.enrolled).items())
+        for name, enrolment in sorted(read_enrolled(home.enrolled).items())
     )
     return Status(
         address=f"{settings.host}:{settings.port}",
@@ -185,7 +185,11 @@ def _approved(site: str, records: Sequence[RunRecord | RoundRecord]) -> bool | N
         return None
     if site in runs[-1].sites:
         return True
-    codes = {one.code for one in runs[-1].left_out if one.site == site and one.reason == DropReason.REFUSED}
+    codes = {
+        hospital.code
+        for hospital in runs[-1].left_out
+        if hospital.site == site and hospital.reason == DropReason.REFUSED
+    }
     if not codes:
         return None
     return not codes & NOT_APPROVED

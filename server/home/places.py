@@ -68,7 +68,7 @@ class Home:
 
     @property
     def authority_key(self) -> Path:
-        """Its private key, which signs the certificate of this coordinator's address."""
+        """Private key of the authority, which signs the certificate of the coordinator's address."""
         return self.secrets / "ca.key"
 
     @property
@@ -232,7 +232,7 @@ def write_proxy(home: Home, settings: Settings) -> Path:
     path = home.proxy / "nginx.conf"
     # paths from here: nginx would read a meaning into some characters of an absolute one
     certificate, authority = (
-        os.path.relpath(each, home.proxy) for each in (home.certificate, home.authority)
+        os.path.relpath(file, home.proxy) for file in (home.certificate, home.authority)
     )
     text = nginx_configuration(settings.port, settings.internal_port, certificate, authority)
     path.write_text(text, encoding="utf-8")

@@ -75,8 +75,8 @@ def in_force(enrolled: Enrolled, withdrawn: Withdrawn) -> Enrolled:
 
     A withdrawal that was cut short holds all the same.
     """
-    dead = {one.fingerprint for one in withdrawn}
-    return {site: one for site, one in enrolled.items() if one.fingerprint not in dead}
+    dead = {enrolment.fingerprint for enrolment in withdrawn}
+    return {site: enrolment for site, enrolment in enrolled.items() if enrolment.fingerprint not in dead}
 
 
 def read_withdrawn(path: Path) -> Withdrawn:

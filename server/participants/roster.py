@@ -47,11 +47,13 @@ def name_nodes(federation: Agreement, enrolled: Enrolled) -> Named:
     """Name the participants' nodes; a key that the federation file does not name is nobody's."""
     sites, left_out = {}, []
     for participant in federation.participants:
-        one = enrolled.get(participant.name)
-        if one is None:
+        enrolment = enrolled.get(participant.name)
+        if enrolment is None:
             left_out.append(Dropped(site=participant.name, reason=DropReason.NOT_ENROLLED))
-        elif participant.key_fingerprint not in (None, one.fingerprint):
-            left_out.append(Dropped(site=participant.name, node=one.node_id, reason=DropReason.KEY_MISMATCH))
+        elif participant.key_fingerprint not in (None, enrolment.fingerprint):
+            left_out.append(
+                Dropped(site=participant.name, node=enrolment.node_id, reason=DropReason.KEY_MISMATCH)
+            )
         else:
-            sites[one.node_id] = participant.name
+            sites[enrolment.node_id] = participant.name
     return Named(sites, tuple(left_out))

@@ -72,5 +72,18 @@ class Dropped(BaseModel):
 
 
 def ordered(dropped: Iterable[Dropped]) -> tuple[Dropped, ...]:
-    """By site, node and reason, so that a journal does not depend on the order of arrival."""
-    return tuple(sorted(dropped, key=lambda one: (one.site or "", one.node or 0, one.reason, one.code or "")))
+    """Sort by site, node and reason.
+
+    A journal then does not depend on the order of arrival.
+    """
+    return tuple(
+        sorted(
+            dropped,
+            key=lambda hospital: (
+                hospital.site or "",
+                hospital.node or 0,
+                hospital.reason,
+                hospital.code or "",
+            ),
+        )
+    )

@@ -18,7 +18,7 @@ def round_line(record: RoundRecord, federation: Agreement) -> str:
     parts += [f"{task} {score:.3f}" for task, score in record.scores.items()]
     if not record.applied:
         parts.append(f"not counted, {federation.quorum} hospitals are needed")
-    parts += [left_out(one) for one in record.dropped]
+    parts += [left_out(hospital) for hospital in record.dropped]
     return f"{head}: {'; '.join(parts)}"
 
 
@@ -41,9 +41,11 @@ def missing(record: RunRecord, federation: Agreement) -> list[str]:
     """Name the hospitals that are missing at the start of a run, with their reasons."""
     if record.status != "started" or not record.left_out:
         return []
-    absent = [each.name for each in federation.participants if each.name not in record.sites]
+    absent = [
+        participant.name for participant in federation.participants if participant.name not in record.sites
+    ]
     head = [f"{len(absent)} of {len(federation.participants)} hospitals are missing:"] if absent else []
-    return head + [f"  {left_out(one)}" for one in record.left_out]
+    return head + [f"  {left_out(hospital)}" for hospital in record.left_out]
 
 
 def left_out(dropped: Dropped) -> str:
@@ -57,7 +59,7 @@ def who(dropped: Dropped) -> str:
 
 
 def why(dropped: Dropped) -> str:
-    """In the words of the reason or of the hospital's own refusal."""
+    """Say why a hospital was left out: the reason, or the hospital's refusal."""
     if dropped.reason is DropReason.REFUSED and dropped.code in {code.value for code in RefusalCode}:
         return f"refused ({dropped.code}): {REFUSALS[RefusalCode(dropped.code)]}"
     code = "" if dropped.code is None else f" {dropped.code}"

@@ -106,7 +106,7 @@ def build_roster(
             left_out.append(Dropped(site=sites.get(node), node=node, reason=bad.reason, code=bad.code))
     silent = asked - heard
     left_out += [Dropped(site=sites.get(node), node=node, reason=DropReason.NO_REPLY) for node in silent]
-    explained = {one.site for one in left_out}
+    explained = {hospital.site for hospital in left_out}
     members: dict[str, tuple[int, StatisticsReply]] = {}
     for site in sorted(participants):
         claimants = claims.get(site, [])

@@ -199,7 +199,7 @@ def _written(state: RunState, arrays: str, sha256: str) -> _StateFile:
 
 def _read(file: _StateFile, arrays: Mapping[str, NDArray[Any]]) -> RunState:
     def part(name: str) -> dict[str, NDArray[Any]]:
-        return {each: arrays[f"{name}/{each}"] for each in file.names}
+        return {parameter: arrays[f"{name}/{parameter}"] for parameter in file.names}
 
     last = part("last")
     is_apart = f"kept/{file.names[0]}" in arrays

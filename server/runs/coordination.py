@@ -148,7 +148,7 @@ def coordinate(
 
 
 def _preprocessing(roster: Roster, federation: Agreement) -> Arrays:
-    """From the sites' sums, or from the federation file alone."""
+    """Return preprocessing from the sites' sums, or from the federation file alone."""
     family = family_of(federation)
     if federation.privacy is not None and federation.privacy.statistics == "declared":
         return family.packed(family.declared(federation))

@@ -144,9 +144,9 @@ def _nginx(home: Home, env: Mapping[str, str]) -> tuple[str, ...]:
     command = (nginx, "-p", str(home.proxy), "-c", str(path), "-e", "stderr")
     tested = subprocess.run((*command, "-t", "-q"), capture_output=True, text=True, check=False)
     if tested.returncode:
-        told = tested.stderr.strip().splitlines()[0] if tested.stderr.strip() else "no reason given"
+        reason = tested.stderr.strip().splitlines()[0] if tested.stderr.strip() else "no reason given"
         raise InvalidContentError(
-            str(path), f"nginx does not take it ({told})", f"correct {home.folder / SETTINGS}"
+            str(path), f"nginx does not take it ({reason})", f"correct {home.folder / SETTINGS}"
         )
     return command
 

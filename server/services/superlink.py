@@ -49,12 +49,12 @@ def known_keys(home: Home) -> dict[str, Node]:
             nodes = ListNodesResponse.FromString(reply.read()).nodes_info
     except OSError:
         raise UnreachableError("the SuperLink", "does not answer", _look(home)) from None
-    known = {}
+    nodes_by_key = {}
     for node in nodes:
         key = serialization.load_pem_public_key(node.public_key)
         if isinstance(key, ec.EllipticCurvePublicKey):
-            known[fingerprint_of(key)] = Node(node.node_id, node.status == "unregistered")
-    return known
+            nodes_by_key[fingerprint_of(key)] = Node(node.node_id, node.status == "unregistered")
+    return nodes_by_key
 
 
 def register(home: Home, public_key: Path) -> int:
@@ -177,5 +177,5 @@ def _look(home: Home) -> str:
 
 def _last_line(text: str) -> str:
     lines = [line.strip(" │╭╰─╮╯") for line in text.splitlines()]
-    told = [line for line in lines if line]
-    return told[-1].rstrip(".") if told else "answered nothing"
+    nonempty = [line for line in lines if line]
+    return nonempty[-1].rstrip(".") if nonempty else "answered nothing"

@@ -110,7 +110,7 @@ def begin(plan: ExperimentPlan, cohort: CohortFolder, out: Path) -> ExperimentFi
 
 
 def abandon(out: Path) -> None:
-    """Remove the checkpoint of an experiment that cannot be run, and `out` if nothing else is in it."""
+    """Remove the checkpoint of an experiment that cannot run, and `out` if it is then empty."""
     shutil.rmtree(out / CHECKPOINT, ignore_errors=True)
     if not any(out.iterdir()):
         out.rmdir()

@@ -57,7 +57,7 @@ def signed_text(difference: float) -> str:
 
 
 def findings(result: SimulationResult, task: str) -> list[Statement]:
-    """List what is found about the federated model, hospitals alone, pooled data and the best baseline."""
+    """List findings on the federated model, hospitals alone, pooled data and best baseline."""
     federated = result.headline(task, "federated")
     if federated is None or federated.mean is None:
         text = "The federated model has no score on held-out patients, so nothing can be said about it."

@@ -233,7 +233,7 @@ class SimulationResult(Record):
 
     @property
     def kept(self) -> Literal["latest", "mean"]:
-        """Weights that a fold keeps: of the latest round near the lowest loss, or the mean of the later rounds.
+        """Weights that a fold keeps: of a round near the lowest loss, or a mean of rounds.
 
         The mean is kept under the federation file's privacy, as no loss leaves a hospital then.
         """
