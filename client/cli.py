@@ -192,7 +192,7 @@ def receipts(
     as_json: JsonOption = False,
 ) -> None:
     """Verify and print the signed record of every message that left."""
-    from client.receipts.page import as_data, as_lines, page, read_receipts, verdict
+    from client.receipts.page import as_data, as_lines, page, read_receipts, verification_text
     from client.site_folder.places import Home
     from common.files import write_whole
 
@@ -205,7 +205,7 @@ def receipts(
         return
     for line in as_lines(verified.receipts):
         typer.echo(line)
-    summary = verdict(verified)
+    summary = verification_text(verified)
     typer.echo(summary if html is None else f"{summary} Written to {html}.")
 
 
@@ -243,12 +243,12 @@ def verify(
     key: Annotated[Path, typer.Option(help="File node_key.pub of the hospital.")],
 ) -> None:
     """Verify all receipts with the public key alone: none was changed, moved or cut off."""
-    from client.receipts.page import verdict
+    from client.receipts.page import verification_text
     from client.receipts.verification import verify
     from client.site_folder.keys import fingerprint, read_public_key
 
     public = read_public_key(key)
-    typer.echo(f"{verdict(verify(file, public))} Signed by {fingerprint(public)}.")
+    typer.echo(f"{verification_text(verify(file, public))} Signed by {fingerprint(public)}.")
 
 
 @site_app.command()

@@ -35,11 +35,11 @@ def init(
     as_json: JsonOption = False,
 ) -> None:
     """Make a coordinator's folder with its own certificate authority; nothing is written over."""
-    from server.home.places import create
+    from server.home.places import create_home
 
     if federation is not None:
         _require_strategy(federation)
-    home = create(folder, host, port, federation)
+    home = create_home(folder, host, port, federation)
     if as_json:
         places = {"home": home.folder, "authority": home.authority, "federation": home.agreement}
         _print({**places, "address": f"{host}:{port}"})
@@ -94,11 +94,11 @@ def stop(folder: HomeArgument, as_json: JsonOption = False) -> None:
 @explained
 def status(folder: HomeArgument, as_json: JsonOption = False) -> None:
     """Print which processes run, which hospitals are connected and how the last run went."""
-    from server.commands.status import status_of, text
+    from server.commands.status import status_of, status_text
     from server.home.places import open_home
 
     state = status_of(open_home(folder))
-    typer.echo(state.model_dump_json(indent=2) if as_json else text(state))
+    typer.echo(state.model_dump_json(indent=2) if as_json else status_text(state))
 
 
 @coordinator_app.command()
@@ -209,11 +209,11 @@ def receipts(
     as_json: JsonOption = False,
 ) -> None:
     """Print every hospital's share in the rounds of a run, and why a hospital had none."""
-    from server.commands.receipts import receipts_of, text
+    from server.commands.receipts import contributions_text, receipts_of
     from server.home.places import open_home
 
     contributions = receipts_of(open_home(folder), run)
-    typer.echo(contributions.model_dump_json(indent=2) if as_json else text(contributions))
+    typer.echo(contributions.model_dump_json(indent=2) if as_json else contributions_text(contributions))
 
 
 @coordinator_app.command()

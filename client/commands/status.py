@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pydantic import BaseModel, ConfigDict
 
 from client.receipts.page import read_receipts
-from client.runtime.loopback import answers
+from client.runtime.loopback import supernode_answers
 from client.runtime.services import SUPERNODE, state_file
 from client.site_folder.keys import fingerprint, read_public_key
 from client.site_folder.places import Home, read_approval, read_connection
@@ -46,7 +46,7 @@ class SiteStatus(BaseModel):
     last_message: str | None
 
 
-def status(home: Home, answers: Callable[[Home, int], bool] = answers) -> SiteStatus:
+def status(home: Home, answers: Callable[[Home, int], bool] = supernode_answers) -> SiteStatus:
     """Read the state of a site without asking the coordinator.
 
     Args:

@@ -8,7 +8,7 @@ from client.doctor import connection, machine
 from client.doctor.finding import Check, Finding, FindingCode, fail, ok, run_checks, warn
 from client.doctor.port import port
 from client.ledger.account import read_account
-from client.receipts.page import read_receipts, verdict
+from client.receipts.page import read_receipts, verification_text
 from client.runtime.services import state_file
 from client.site_folder.keys import fingerprint, read_key, read_public_key
 from client.site_folder.places import Home, read_approval
@@ -78,9 +78,9 @@ def _receipts(home: Home) -> Iterator[Finding]:
             "on a new machine, or with receipts from a backup, compare their last number with your records; "
             "otherwise find out who removed the count"
         )
-        yield warn("receipts", FindingCode.RECEIPTS_UNCOUNTED, verdict(receipts), remedy)
+        yield warn("receipts", FindingCode.RECEIPTS_UNCOUNTED, verification_text(receipts), remedy)
     else:
-        yield ok("receipts", verdict(receipts))
+        yield ok("receipts", verification_text(receipts))
 
 
 def _leftovers(home: Home) -> Iterator[Finding]:

@@ -90,7 +90,7 @@ class Expected:
         return family_of(self.federation).groups(self.federation, self.weights)
 
 
-def require(held: bool, reason: BlockReason) -> None:
+def block_unless(held: bool, reason: BlockReason) -> None:
     """Block unless something holds."""
     if not held:
         raise BlockedError(reason)
@@ -100,26 +100,26 @@ def fit_statistics(reply: StatisticsReply, expected: Expected) -> StatisticsRepl
     """Check names and shapes, which the family says, and the number of units behind every sum."""
     federation, privacy = expected.federation, expected.terms.privacy
     least = expected.terms.minimum_count
-    require(reply.site == expected.site, BlockReason.WRONG_SITE)
+    block_unless(reply.site == expected.site, BlockReason.WRONG_SITE)
     shapes = sums_of(family_of(federation), federation)
     moments = _in_order(reply.moments, shapes, np.dtype(np.float64))
     exact = privacy is None or privacy.statistics == "public"
     if privacy is None:
-        require(reply.patients >= least, BlockReason.COUNT)
+        block_unless(reply.patients >= least, BlockReason.COUNT)
     else:
-        require(reply.patients == 1, BlockReason.COUNT)
-    require(set(reply.withheld) == set(shapes), BlockReason.METRICS)
+        block_unless(reply.patients == 1, BlockReason.COUNT)
+    block_unless(set(reply.withheld) == set(shapes), BlockReason.METRICS)
     withheld = {name: float(reply.withheld[name]) for name in shapes}
     for name, sums in moments.items():
         count, _, squares = sums
-        require(bool((count >= 0).all() and (squares >= 0).all()), BlockReason.COUNT)
-        require(not sums[:, count == 0].any(), BlockReason.COUNT)
+        block_unless(bool((count >= 0).all() and (squares >= 0).all()), BlockReason.COUNT)
+        block_unless(not sums[:, count == 0].any(), BlockReason.COUNT)
         if exact:
             _enough_behind(sums, least)
-            require(privacy is not None or bool((count <= reply.patients).all()), BlockReason.COUNT)
-            require(withheld[name] == float((count == 0).sum()), BlockReason.METRICS)
+            block_unless(privacy is not None or bool((count <= reply.patients).all()), BlockReason.COUNT)
+            block_unless(withheld[name] == float((count == 0).sum()), BlockReason.METRICS)
         else:
-            require(withheld[name] == 0, BlockReason.METRICS)
+            block_unless(withheld[name] == 0, BlockReason.METRICS)
     return StatisticsReply(site=expected.site, patients=reply.patients, moments=moments, withheld=withheld)
 
 
@@ -130,12 +130,12 @@ def _enough_behind(sums: np.ndarray, least: int) -> None:
     """
     count, total, squares = sums
     shown = count > 0
-    require(bool((count[shown] >= least).all()), BlockReason.COUNT)
-    require(bool((count == np.floor(count)).all()), BlockReason.COUNT)
+    block_unless(bool((count[shown] >= least).all()), BlockReason.COUNT)
+    block_unless(bool((count == np.floor(count)).all()), BlockReason.COUNT)
     two_valued = shown & (total == squares) & (total == np.floor(total))
     ones, zeros = total[two_valued], (count - total)[two_valued]
     both = (ones > 0) & (zeros > 0)
-    require(bool((np.minimum(ones, zeros)[both] >= least).all()), BlockReason.COUNT)
+    block_unless(bool((np.minimum(ones, zeros)[both] >= least).all()), BlockReason.COUNT)
 
 
 def fit_training(
@@ -145,15 +145,15 @@ def fit_training(
 
     Returns (the reply, L2 norm of its update, tasks whose sums were suppressed).
     """
-    require(reply.site == expected.site, BlockReason.WRONG_SITE)
-    require(reply.round == request.round, BlockReason.WRONG_ROUND)
+    block_unless(reply.site == expected.site, BlockReason.WRONG_SITE)
+    block_unless(reply.round == request.round, BlockReason.WRONG_ROUND)
     weights = _in_order(reply.weights, expected.weights, np.dtype(np.float32))
     before = _in_order(request.weights, expected.weights, np.dtype(np.float32))
     behind = _averaging_weights(reply.patients, expected)
     trainable = _trainable(behind, expected)
     for name, array in weights.items():
         if name not in trainable:
-            require(array.tobytes() == before[name].tobytes(), BlockReason.UNTRAINED_CHANGED)
+            block_unless(array.tobytes() == before[name].tobytes(), BlockReason.UNTRAINED_CHANGED)
     norm = _update_norm(
         (array.astype(np.float64) - before[name] for name, array in weights.items()), expected
     )
@@ -171,8 +171,8 @@ def fit_update(
 
     It leaves in the one form that its values have.
     """
-    require(reply.site == expected.site, BlockReason.WRONG_SITE)
-    require(reply.round == request.round, BlockReason.WRONG_ROUND)
+    block_unless(reply.site == expected.site, BlockReason.WRONG_SITE)
+    block_unless(reply.round == request.round, BlockReason.WRONG_ROUND)
     wire, shapes = expected.federation.wire, expected.weights
     try:
         update = decode(reply.update, wire, shapes)
@@ -180,15 +180,15 @@ def fit_update(
         raise BlockedError(BlockReason.ENCODING) from None
     canonical = encode(update, wire, shapes)
     for name, array in canonical.items():
-        require(array.tobytes() == reply.update[name].tobytes(), BlockReason.ENCODING)
+        block_unless(array.tobytes() == reply.update[name].tobytes(), BlockReason.ENCODING)
     before = _in_order(request.weights, shapes, np.dtype(np.float32))
     behind = _averaging_weights(reply.patients, expected)
     trainable = _trainable(behind, expected)
     changes = unflatten(update, shapes)
     for name, change in changes.items():
-        require(name in trainable or not change.any(), BlockReason.UNTRAINED_CHANGED)
+        block_unless(name in trainable or not change.any(), BlockReason.UNTRAINED_CHANGED)
         with np.errstate(over="ignore"):
-            require(bool(np.isfinite(before[name] + change).all()), BlockReason.NOT_FINITE)
+            block_unless(bool(np.isfinite(before[name] + change).all()), BlockReason.NOT_FINITE)
     norm = _update_norm((change.astype(np.float64) for change in changes.values()), expected)
     metrics, suppressed = _metrics(reply.metrics, expected, (TRAINING_LOSS,))
     fitted = UpdateReply(
@@ -207,7 +207,7 @@ def _update_norm(changes: Iterable[NDArray[np.float64]], expected: Expected) -> 
     """L2 norm over all parameters, within the policy's limit."""
     norm = math.sqrt(math.fsum(float(np.square(change).sum()) for change in changes))
     limit = expected.maximum_update_norm
-    require(math.isfinite(norm) and (limit is None or norm <= limit), BlockReason.UPDATE_NORM)
+    block_unless(math.isfinite(norm) and (limit is None or norm <= limit), BlockReason.UPDATE_NORM)
     return norm
 
 
@@ -218,19 +218,19 @@ def fit_evaluation(
 
     Returns (the reply, tasks whose sums were suppressed).
     """
-    require(reply.site == expected.site, BlockReason.WRONG_SITE)
-    require(reply.round == request.round, BlockReason.WRONG_ROUND)
+    block_unless(reply.site == expected.site, BlockReason.WRONG_SITE)
+    block_unless(reply.round == request.round, BlockReason.WRONG_ROUND)
     metrics, suppressed = _metrics(reply.metrics, expected, ())
     return EvaluateReply(site=expected.site, round=reply.round, metrics=metrics), suppressed
 
 
 def _in_order(arrays: Arrays, shapes: Shapes, dtype: "np.dtype[Any]") -> Arrays:
     """Copy arrays in plain layout and in the agreement's order."""
-    require(set(arrays) == set(shapes), BlockReason.ARRAY_NAMES)
+    block_unless(set(arrays) == set(shapes), BlockReason.ARRAY_NAMES)
     for name, shape in shapes.items():
         array = arrays[name]
-        require(array.dtype == dtype and array.shape == tuple(shape), BlockReason.ARRAY_FORM)
-        require(bool(np.isfinite(array).all()), BlockReason.NOT_FINITE)
+        block_unless(array.dtype == dtype and array.shape == tuple(shape), BlockReason.ARRAY_FORM)
+        block_unless(bool(np.isfinite(array).all()), BlockReason.NOT_FINITE)
     return {name: arrays[name].copy(order="C") for name in shapes}
 
 
@@ -240,16 +240,16 @@ def _averaging_weights(patients: Numbers, expected: Expected) -> AveragingWeight
     With privacy they count hospitals, 0 or 1.
     """
     groups = expected.groups.groups
-    require(set(patients) == {group.name for group in groups}, BlockReason.METRICS)
+    block_unless(set(patients) == {group.name for group in groups}, BlockReason.METRICS)
     least = 1 if expected.terms.privacy is not None else expected.terms.minimum_count
     for count in patients.values():
-        require(count == 0 or (math.isfinite(count) and count >= least), BlockReason.COUNT)
-        require(count == math.floor(count), BlockReason.COUNT)
-        require(expected.terms.privacy is None or count <= 1, BlockReason.COUNT)
+        block_unless(count == 0 or (math.isfinite(count) and count >= least), BlockReason.COUNT)
+        block_unless(count == math.floor(count), BlockReason.COUNT)
+        block_unless(expected.terms.privacy is None or count <= 1, BlockReason.COUNT)
     numbers = {group.name: float(patients[group.name]) for group in groups}
     weights = AveragingWeights.from_numbers(numbers, groups, counted(expected.terms.privacy))
-    require(weights.shared > 0, BlockReason.COUNT)
-    require(max(weights.by_group.values()) == weights.shared, BlockReason.COUNT)
+    block_unless(weights.shared > 0, BlockReason.COUNT)
+    block_unless(max(weights.by_group.values()) == weights.shared, BlockReason.COUNT)
     return weights
 
 
@@ -263,15 +263,15 @@ def _metrics(
     A task's pairs that are fewer than the family's fewest are about few patients: both of its sums become 0.
     """
     if expected.terms.privacy is not None:
-        require(not metrics, BlockReason.METRICS)
+        block_unless(not metrics, BlockReason.METRICS)
         return {}, ()
-    require(all(math.isfinite(number) for number in metrics.values()), BlockReason.NOT_FINITE)
-    require(set(always) <= set(metrics), BlockReason.METRICS)
+    block_unless(all(math.isfinite(number) for number in metrics.values()), BlockReason.NOT_FINITE)
+    block_unless(set(always) <= set(metrics), BlockReason.METRICS)
     fitted = {name: float(metrics[name]) for name in always}
     if set(metrics) == set(always):
         return fitted, ()
     tasks = [score.name for score in family_of(expected.federation).scores(expected.federation)]
-    require(set(metrics) == {*always, *SUMS, *pair_names(tasks)}, BlockReason.METRICS)
+    block_unless(set(metrics) == {*always, *SUMS, *pair_names(tasks)}, BlockReason.METRICS)
     sums, suppressed = _suppressed(ValidationSums.of(metrics, tasks), expected)
     return fitted | sums.named(), suppressed
 
@@ -283,13 +283,13 @@ def _is_whole(number: float) -> bool:
 def _suppressed(sums: ValidationSums, expected: Expected) -> tuple[ValidationSums, tuple[str, ...]]:
     """Return sums over enough patients, and the tasks whose pairs were too few and became none."""
     least = expected.terms.minimum_count
-    require(sums.patients >= least and _is_whole(sums.patients), BlockReason.COUNT)
+    block_unless(sums.patients >= least and _is_whole(sums.patients), BlockReason.COUNT)
     pairs = dict(sums.pairs)
     suppressed = []
     for score in family_of(expected.federation).scores(expected.federation):
         counted = pairs[score.name]
-        require(0 <= counted.concordant <= counted.comparable, BlockReason.METRICS)
-        require(_is_whole(counted.comparable), BlockReason.METRICS)
+        block_unless(0 <= counted.concordant <= counted.comparable, BlockReason.METRICS)
+        block_unless(_is_whole(counted.comparable), BlockReason.METRICS)
         if 0 < counted.comparable < score.fewest(least):
             pairs[score.name] = Pairs.none()
             suppressed.append(score.name)

@@ -19,11 +19,11 @@ from client.egress.checks import (
     BlockReason,
     Expected,
     Shapes,
+    block_unless,
     fit_evaluation,
     fit_statistics,
     fit_training,
     fit_update,
-    require,
 )
 from client.ledger.entries import Entry
 from client.site_folder.policy import Policy, Terms, agree
@@ -148,12 +148,12 @@ class Gate:
     def _checked(self, request: Message, reply: Message) -> Verdict:
         _same_envelope(request, reply)
         if reply.has_error():
-            return failed(request)
+            return failure_reply(request)
         content = reply.content
         if is_refusal(content):
             return self._refused(request, content)
         kind = request.metadata.message_type
-        require(kind in APPROVED_TYPES, BlockReason.MESSAGE_TYPE)
+        block_unless(kind in APPROVED_TYPES, BlockReason.MESSAGE_TYPE)
         if (unfit := self._unfit(request)) is not None:
             raise BlockedError(unfit)
         expected = Expected(
@@ -163,7 +163,7 @@ class Gate:
             if kind == STATISTICS:
                 return self._statistics(request, content, expected)
             asked = ModelRequest.from_record(request.content)
-            require(asked.federation == self._federation.digest, BlockReason.MESSAGE_TYPE)
+            block_unless(asked.federation == self._federation.digest, BlockReason.MESSAGE_TYPE)
             if kind == "train":
                 training, norm, fewer = self._trained(content, asked, expected)
                 number = self._reserved(expected.terms.round_releases(), asked.round)
@@ -193,12 +193,12 @@ class Gate:
         except InvalidMessageError as error:
             log.warning("%s: %s", error, error.reason)
             raise BlockedError(BlockReason.NOT_A_MESSAGE) from None
-        require(reply.site in ("", self._site), BlockReason.WRONG_SITE)
+        block_unless(reply.site in ("", self._site), BlockReason.WRONG_SITE)
         return Verdict("refused", refusal(request, self._site, reply.code), reply.code)
 
     def _statistics(self, request: Message, content: RecordDict, expected: Expected) -> Verdict:
         asked = StatisticsRequest.from_record(request.content)
-        require(asked.federation == self._federation.digest, BlockReason.MESSAGE_TYPE)
+        block_unless(asked.federation == self._federation.digest, BlockReason.MESSAGE_TYPE)
         reply = fit_statistics(StatisticsReply.from_record(content), expected)
         number = self._reserved(expected.terms.statistics_releases(), None)
         return Verdict("passed", _reply(request, reply.to_record()), reservation=number)
@@ -228,7 +228,7 @@ def refusal(request: Message, site: str, code: RefusalCode) -> Message:
     return _reply(request, RefusalReply(site=site, code=code).to_record())
 
 
-def failed(request: Message) -> Verdict:
+def failure_reply(request: Message) -> Verdict:
     """An error in answer to a request: a code and a fixed sentence, whatever the error was."""
     return Verdict("failed", Message(Error(ERROR_CODE, ERROR_SENTENCE), reply_to=request))
 
@@ -241,7 +241,9 @@ def _same_envelope(request: Message, reply: Message) -> None:
     """Block a reply whose metadata is not what any reply to this request has."""
     plain = Message(RecordDict(), reply_to=request).metadata
     for field in _ENVELOPE:
-        require(getattr(reply.metadata, field) == getattr(plain, field), BlockReason.ENVELOPE)
+        block_unless(getattr(reply.metadata, field) == getattr(plain, field), BlockReason.ENVELOPE)
     ttl = reply.metadata.ttl
-    require(math.isfinite(ttl) and 0 < ttl <= request.metadata.ttl + _TTL_TOLERANCE_S, BlockReason.ENVELOPE)
-    require(math.isfinite(reply.metadata.created_at), BlockReason.ENVELOPE)
+    block_unless(
+        math.isfinite(ttl) and 0 < ttl <= request.metadata.ttl + _TTL_TOLERANCE_S, BlockReason.ENVELOPE
+    )
+    block_unless(math.isfinite(reply.metadata.created_at), BlockReason.ENVELOPE)

@@ -35,7 +35,7 @@ REPLACED = {
 
 
 @dataclass(frozen=True)
-class Task:
+class AppTask:
     """Task that a SuperNode hands to an app's process.
 
     Attributes:
@@ -54,7 +54,7 @@ class Task:
 class Doorkeeper(Protocol):
     """Stands between Flower and the app."""
 
-    def admit(self, task: Task) -> None:
+    def admit(self, task: AppTask) -> None:
         """See a task before anything is done with it."""
 
     def answer(self, message: Message, context: Context) -> Message:
@@ -124,7 +124,7 @@ def _replacements(runtime: Any, doorkeeper: Doorkeeper) -> dict[str, Callable[..
         except Exception:  # its text may quote what was pulled
             held_back = True
             raise NothingLeavesError from None
-        doorkeeper.admit(Task(message, fab.content, fab.hash_str, run.fab_version))
+        doorkeeper.admit(AppTask(message, fab.content, fab.hash_str, run.fab_version))
         return message, context, run, fab
 
     def install_from_fab(*_: object, **__: object) -> None:

@@ -69,14 +69,14 @@ def now() -> str:
     return datetime.now(UTC).isoformat()
 
 
-def create(database: sqlite3.Connection, first: Entry) -> Entry:
+def create_table(database: sqlite3.Connection, first: Entry) -> Entry:
     """Make the table with its first entry, within the caller's transaction."""
     for statement in TABLE:
         database.execute(statement)
-    return append(database, first, NO_ENTRIES)
+    return append_entry(database, first, NO_ENTRIES)
 
 
-def append(database: sqlite3.Connection, entry: Entry, end: ChainEnd) -> Entry:
+def append_entry(database: sqlite3.Connection, entry: Entry, end: ChainEnd) -> Entry:
     """Add an entry to the chain that ends there, within the caller's transaction."""
     text = entry.model_dump_json(exclude={"hash"})
     sealed = entry.model_copy(update={"hash": end.followed_by(text).hash})

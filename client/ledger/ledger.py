@@ -15,7 +15,7 @@ from typing import Any, Self
 from pydantic import ValidationError
 
 from client.chained_log.lock import PATIENCE_S, exclusive
-from client.ledger.entries import PATIENT, Entry, append, create, end_of, now, read_on, unit_of
+from client.ledger.entries import PATIENT, Entry, append_entry, create_table, end_of, now, read_on, unit_of
 from client.ledger.heads import follows, head_of, head_paths, read_head, write_head
 from client.ledger.recovery import known_releases, known_unit, replace_damaged
 from client.site_folder.policy import Limit
@@ -162,7 +162,7 @@ class Ledger:
             if any(path.exists() for path in self._head_paths):
                 raise Refusal(RefusalCode.LEDGER_MISSING)
             sync_folder(site)
-            create(self._database, Entry(number=1, at=now(), kind="opened"))
+            create_table(self._database, Entry(number=1, at=now(), kind="opened"))
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -208,7 +208,7 @@ class Ledger:
     def _append(self, **content: Any) -> int:
         """Add an entry to the file; `_entries` is read from the file in the next transaction."""
         entry = Entry(number=len(self._entries) + 1, at=now(), **content)
-        append(self._database, entry, end_of(self._entries))
+        append_entry(self._database, entry, end_of(self._entries))
         return entry.number
 
     def _update_heads(self) -> None:

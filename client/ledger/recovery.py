@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from client.ledger.entries import PATIENT, Entry, create, unit_of
+from client.ledger.entries import PATIENT, Entry, create_table, unit_of
 from client.ledger.heads import Head, head_of, read_head, write_head
 from common.files import sync_folder
 from common.privacy.accounting import Release, merged, most_steps
@@ -43,7 +43,7 @@ def replace_damaged(path: Path, first: Entry, head_paths: tuple[Path, Path]) -> 
         database.execute("PRAGMA synchronous = EXTRA")
         with database:
             database.execute("BEGIN IMMEDIATE")
-            sealed = create(database, first)
+            sealed = create_table(database, first)
     finally:
         database.close()
     aside = path.with_name(f"damaged-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.sqlite")

@@ -26,7 +26,7 @@ from common.errors import IntegrityError
 log = logging.getLogger("consilium.receipts")
 
 
-def append(path: Path, receipt: Receipt, key: PrivateKey) -> Receipt:
+def append_receipt(path: Path, receipt: Receipt, key: PrivateKey) -> Receipt:
     """Add a receipt and its head to the disk; when this returns, both outlast a power cut.
 
     Any number of processes may append. The last receipts are checked, not all of them: `verify` does that. The count

@@ -55,11 +55,11 @@ def page(home: Home, verified: VerifiedReceipts) -> str:
         counts=Counter(receipt.verdict for receipt in verified.receipts),
         total=sum(receipt.size_bytes for receipt in verified.receipts),
         fingerprint=fingerprint(read_public_key(home.public_key)),
-        state=verdict(verified),
+        state=verification_text(verified),
     )
 
 
-def verdict(verified: VerifiedReceipts) -> str:
+def verification_text(verified: VerifiedReceipts) -> str:
     """Write the outcome of verification in sentences."""
     count = f"{len(verified.receipts)} receipt{'' if len(verified.receipts) == 1 else 's'}"
     if not verified.receipts:

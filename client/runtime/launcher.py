@@ -16,12 +16,12 @@ from pathlib import Path
 
 from flwr.app import Context, Message, RecordDict
 
-from client.egress.gate import APPROVED_TYPES, Gate, Verdict, failed, refusal
-from client.flower.internals import Task, run_client_app
+from client.egress.gate import APPROVED_TYPES, Gate, Verdict, failure_reply, refusal
+from client.flower.internals import AppTask, run_client_app
 from client.flower.process_exit import end_after
 from client.ledger.entries import Entry
 from client.ledger.ledger import LEDGER, Ledger
-from client.receipts.book import append
+from client.receipts.book import append_receipt
 from client.receipts.from_verdict import receipt_of
 from client.site_folder.keys import read_key
 from client.site_folder.places import Approval, Home, read_approval
@@ -48,7 +48,7 @@ class Launcher:
         self._agreed: tuple[Agreement, Approval] | None = None
         self._gate: Gate | None = None
 
-    def admit(self, task: Task) -> None:
+    def admit(self, task: AppTask) -> None:
         """Decide whether the task may run at all; never raises."""
         self._request = task.message
         try:
@@ -56,7 +56,7 @@ class Launcher:
         except Exception as error:
             self._refusal = _code_of(error)
 
-    def _objection(self, task: Task) -> RefusalCode | None:
+    def _objection(self, task: AppTask) -> RefusalCode | None:
         try:
             federation, approval = load_agreement(self.home.agreement), read_approval(self.home)
         except InputError as error:
@@ -127,7 +127,7 @@ class Launcher:
             entries, delta = (), None
         receipt = receipt_of(self._request, verdict, digest, entries, delta)
         try:
-            append(self.home.receipts, receipt, read_key(self.home.key))
+            append_receipt(self.home.receipts, receipt, read_key(self.home.key))
         except (InputError, OSError) as error:
             log.error("nothing leaves without a receipt: %s", error)
             raise
@@ -137,7 +137,7 @@ class Launcher:
         if self._gate is not None and self._refusal is None:
             return self._gate.check(request, reply)
         if reply.has_error():
-            return failed(request)
+            return failure_reply(request)
         code = self._refusal or RefusalCode.INTERNAL  # whatever the message says, this is what leaves
         return Verdict("refused", refusal(request, self._name(), code), code)
 

@@ -81,7 +81,7 @@ def _usage() -> x509.KeyUsage:
     )
 
 
-def answers(home: Home, port: int) -> bool:
+def supernode_answers(home: Home, port: int) -> bool:
     """Whether this site's own SuperNode answers on the local port within two seconds."""
     try:
         trusted = ssl.create_default_context(cafile=str(pair_of(home).certificate))

@@ -66,7 +66,7 @@ def services(home: Home) -> tuple[Service, ...]:
     (home.state / "flower").mkdir(exist_ok=True)
     shared = ("--superexec-auth-secret-file", str(secret))
     pair = loopback.make(home)
-    env, healthy = environment(home), partial(loopback.answers, home, connection.port)
+    env, healthy = environment(home), partial(loopback.supernode_answers, home, connection.port)
     return (
         Service(SUPERNODE, _supernode(home, connection, pair, shared), env, LIVENESS_S, healthy),
         Service(

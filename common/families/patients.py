@@ -23,7 +23,7 @@ from common.patients.objective import multitask_loss
 from common.patients.preprocessing import Preprocessing
 
 
-class Patients:
+class PatientFamily:
     """Patients as a family; see `common.families.family.Family`."""
 
     def words(self, agreement: Federation) -> Words:
@@ -127,4 +127,4 @@ class Patients:
         check_agreement(agreement)
 
 
-FAMILY: Family[Federation, FederatedModel, PatientBatch, Preprocessing, Prior] = Patients()
+FAMILY: Family[Federation, FederatedModel, PatientBatch, Preprocessing, Prior] = PatientFamily()

@@ -28,16 +28,16 @@ def installed_plugins() -> Iterator[Plugin]:
     """Return the plug-ins of all installed distributions, sorted by name.
 
     Raises:
-        InputError: as `described`.
+        InputError: as `plugin_of`.
     """
     named = {
         installed.metadata["Name"]: installed for installed in distributions() if _entry_points(installed)
     }
     for name in sorted(named):
-        yield described(named[name])
+        yield plugin_of(named[name])
 
 
-def find(package: str) -> Distribution:
+def find_plugin(package: str) -> Distribution:
     """The installed distribution of that name.
 
     Raises:
@@ -69,7 +69,7 @@ def roots(installed: Distribution) -> frozenset[str]:
     return frozenset(point.module.partition(".")[0] for point in _entry_points(installed))
 
 
-def described(installed: Distribution) -> Plugin:
+def plugin_of(installed: Distribution) -> Plugin:
     """The distribution as a federation file names it.
 
     Raises:
@@ -84,7 +84,7 @@ def files_hash(installed: Distribution) -> str:
     It is taken over their sorted paths, every path followed by the SHA-256 of the file's content.
 
     Raises:
-        InputError: as `described`.
+        InputError: as `plugin_of`.
     """
     whole = hashlib.sha256()
     for name, path in sorted(files(installed).items()):
@@ -97,7 +97,7 @@ def files(installed: Distribution) -> dict[str, Path]:
     """Return a distribution's files by recorded path, without bytecode and installer's records.
 
     Raises:
-        InputError: as `described`.
+        InputError: as `plugin_of`.
     """
     recorded = {PurePosixPath(entry) for entry in installed.files or ()}
     counted = {path: Path(str(installed.locate_file(path))) for path in recorded if _counts(path)}

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from common.errors import IntegrityError
-from common.plugins.distribution import described, entry_points, files, find, roots
+from common.plugins.distribution import entry_points, files, find_plugin, plugin_of, roots
 from common.plugins.plugin import Plugin
 
 _registered: dict[str, Plugin] = {}
@@ -67,7 +67,7 @@ def package_of(module: str) -> str | None:
 
 
 def _verified(plugin: Plugin) -> Distribution:
-    installed = find(plugin.package)
+    installed = find_plugin(plugin.package)
     where = f"plug-in {plugin.package}"
     if installed.version != plugin.version:
         what = f"is installed in version {installed.version}, and agreed on is {plugin.version}"
@@ -93,7 +93,7 @@ def _described(installed: Distribution) -> Plugin:
     )
     name = installed.metadata["Name"]
     if name not in _hashed or _hashed[name][0] != (installed.version, *state):
-        _hashed[name] = (installed.version, *state), described(installed)
+        _hashed[name] = (installed.version, *state), plugin_of(installed)
     return _hashed[name][1]
 
 

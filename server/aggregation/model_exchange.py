@@ -61,7 +61,7 @@ class RunContext:
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainingResult:
     """Result of a training exchange: the next weights, None without a quorum, and its record."""
 
     arrays: ArrayRecord | None
@@ -152,7 +152,7 @@ class TrainExchange(ModelExchange):
     ) -> None:
         super().__init__(run, "train", number, arrays, clock)
 
-    def close(self, replies: Iterable[Message], strategy: Strategy) -> Trained:
+    def close(self, replies: Iterable[Message], strategy: Strategy) -> TrainingResult:
         """Make the next weights, float32, of the replies that count, read one at a time.
 
         Raises:
@@ -178,9 +178,9 @@ class TrainExchange(ModelExchange):
             weights = {reply.site: behind(reply) for reply in collected.accepted}
             record = self._record(collected, weights)
             if not record.applied:
-                return Trained(None, record)
+                return TrainingResult(None, record)
             contributions = Contributions(self._number, self._weights, weights, average)
-            return Trained(packed(self._checked(strategy.next_weights(contributions))), record)
+            return TrainingResult(packed(self._checked(strategy.next_weights(contributions))), record)
 
     def _checked(self, weights: Weights) -> Weights:
         if {name: array.shape for name, array in weights.items()} != {

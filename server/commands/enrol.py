@@ -16,7 +16,7 @@ from server.participants.enrolment import (
     write_enrolled,
     write_withdrawn,
 )
-from server.services.superlink import known_keys, register, require_running, unregister
+from server.services.superlink import known_keys, register_node, require_running, unregister
 
 _NEW_KEY = "ask the hospital for a new key"
 
@@ -97,7 +97,7 @@ def _node(home: Home, public_key: Path, print_: str) -> int:
     """The node of a key, which the SuperLink may know from an enrolment that was cut short."""
     node = known_keys(home).get(print_)
     if node is None:
-        return register(home, public_key)
+        return register_node(home, public_key)
     if node.unregistered:
         raise StateError(str(public_key), "was unregistered at the SuperLink, which is for ever", _NEW_KEY)
     return node.number

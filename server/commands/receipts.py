@@ -131,7 +131,7 @@ def contributions_of_round(record: RoundRecord) -> tuple[Contribution, ...]:
     return tuple(sorted(contributions, key=lambda contribution: contribution.hospital))
 
 
-def text(run: RunContributions) -> str:
+def contributions_text(run: RunContributions) -> str:
     """Lay out contributions as a table; the shares of branches and heads as least and largest."""
     rows = [_COLUMNS, *(_row(contribution) for contribution in run.receipts)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]

@@ -16,7 +16,7 @@ from server.records.dropped import DropReason
 from server.records.journal import FILE_NAME as JOURNAL
 from server.records.journal import RoundRecord, RunRecord, read_journal
 from server.records.progress import read_progress
-from server.services.processes import answers
+from server.services.processes import is_healthy
 from server.services.superlink import connected
 
 NOT_APPROVED = frozenset(
@@ -33,7 +33,7 @@ NOT_APPROVED = frozenset(
 _WORDS = {"statistics": "statistics", "train": "training", "evaluate": "evaluation"}
 
 
-class SiteStatus(BaseModel):
+class HospitalStatus(BaseModel):
     """An enrolled hospital.
 
     Attributes:
@@ -86,7 +86,7 @@ class Status(Expiry):
     healthy: bool
     services: dict[str, ServiceState]
     leftovers: dict[str, int]
-    sites: tuple[SiteStatus, ...]
+    sites: tuple[HospitalStatus, ...]
     last_run: RunStatus | None
 
 
@@ -98,13 +98,13 @@ def status_of(home: Home) -> Status:
     """
     settings = home.settings()
     state = read_state(home.services)
-    healthy = state is not None and answers(home, settings.port)
+    healthy = state is not None and is_healthy(home, settings.port)
     online = connected(home) if healthy else None
     last = last_folder(home.runs)
     records = [] if last is None or not (last / JOURNAL).is_file() else read_journal(last)
     run = None if last is None else _run_status(last, records)
     sites = tuple(
-        SiteStatus(
+        HospitalStatus(
             name=name,
             fingerprint=enrolment.fingerprint,
             node_id=enrolment.node_id,
@@ -128,7 +128,7 @@ def status_of(home: Home) -> Status:
     )
 
 
-def text(status: Status) -> str:
+def status_text(status: Status) -> str:
     """The status for a person."""
     state = "healthy" if status.healthy else "not healthy" if status.running else "not running"
     lines = [
@@ -154,7 +154,7 @@ def text(status: Status) -> str:
     return "\n".join(lines)
 
 
-def _told(site: SiteStatus) -> str:
+def _told(site: HospitalStatus) -> str:
     """Describe a hospital in a line."""
     words = {None: "unknown", True: "connected", False: "not connected"}
     parts = [words[site.connected] + (f" since {site.connected_since}" if site.connected_since else "")]

@@ -179,7 +179,7 @@ def alone(home: Home) -> Iterator[None]:
         yield
 
 
-def create(folder: Path, host: str, port: int, federation: Path | None) -> Home:
+def create_home(folder: Path, host: str, port: int, federation: Path | None) -> Home:
     """Make a coordinator's folder, whole or not at all.
 
     Without a federation folder it gets a first draft of a federation file.

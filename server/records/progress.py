@@ -16,7 +16,7 @@ FILE_NAME = "progress.json"
 Kind = Literal["statistics", "train", "evaluate"]
 
 
-class Progress(BaseModel):
+class ExchangeProgress(BaseModel):
     """An exchange that is under way.
 
     Attributes:
@@ -48,7 +48,7 @@ class ProgressFile:
     def begin(self, kind: Kind, number: int, sites: Mapping[int, str]) -> None:
         """Nodes were asked; `sites` says for which site each speaks."""
         self._sites = dict(sites)
-        self._now = Progress(
+        self._now = ExchangeProgress(
             kind=kind, round=number, asked=_time(), reported=dict.fromkeys(sorted(sites.values()))
         )
         self._write()
@@ -65,11 +65,11 @@ class ProgressFile:
         write_whole(self._path, self._now.model_dump_json(indent=2).encode() + b"\n", durable=False)
 
 
-def read_progress(out: Path) -> Progress | None:
+def read_progress(out: Path) -> ExchangeProgress | None:
     """The latest exchange of a run; None before its first, or where a power cut spoilt the file."""
     path = out / FILE_NAME
     try:
-        return Progress.model_validate_json(path.read_bytes())
+        return ExchangeProgress.model_validate_json(path.read_bytes())
     except (FileNotFoundError, ValidationError):
         return None
 

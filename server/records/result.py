@@ -21,26 +21,26 @@ PREPROCESSING = "preprocessing.safetensors"
 
 
 @dataclass(frozen=True)
-class Result:
+class TrainedModel:
     """A trained model as float32 arrays by parameter, and its preprocessing as in a request."""
 
     weights: dict[str, NDArray[np.float32]]
     preprocessing: Arrays
 
 
-def save_result(out: Path, result: Result) -> None:
+def save_result(out: Path, result: TrainedModel) -> None:
     """Write both files into a folder, each whole or not at all."""
     _save(out / WEIGHTS, result.weights)
     _save(out / PREPROCESSING, result.preprocessing)
 
 
-def load_result(out: Path) -> Result:
+def load_result(out: Path) -> TrainedModel:
     """Read back what `save_result` wrote.
 
     Raises:
         InputError: if a file is missing or damaged.
     """
-    return Result(_load(out / WEIGHTS), dict(_load(out / PREPROCESSING)))
+    return TrainedModel(_load(out / WEIGHTS), dict(_load(out / PREPROCESSING)))
 
 
 def _save(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -6,7 +6,7 @@ from server.records.dropped import REASONS, Dropped, DropReason
 from server.records.journal import RoundRecord, RunRecord
 
 
-def round_line(record: RoundRecord, federation: Agreement) -> str:
+def exchange_line(record: RoundRecord, federation: Agreement) -> str:
     """One exchange: who replied, what the model is like, and who is missing and why."""
     of = f" of {federation.training.rounds}" if record.kind == "train" else ""
     head = f"round {record.round}{of}" if record.kind == "train" else "evaluation"

@@ -29,7 +29,7 @@ from server.participants.enrolment import Enrolled
 from server.participants.roster import Roster, name_nodes
 from server.records.journal import Journal, RoundRecord, RunRecord
 from server.records.progress import ProgressFile
-from server.records.result import Result, save_result
+from server.records.result import TrainedModel, save_result
 from server.runs.assembly import assemble
 from server.runs.checkpoint import Checkpoint
 from server.runs.clock import Clock
@@ -131,7 +131,7 @@ def coordinate(
             loop = _Rounds(grid, run_context, strategy, state, note, progress, clock, checkpoint)
             loop.train()
             kept = state.kept
-            save_result(out, Result(unpacked(kept.arrays), state.preprocessing))
+            save_result(out, TrainedModel(unpacked(kept.arrays), state.preprocessing))
         except Exception:
             journal.write(run.model_copy(update={"status": "failed"}))
             raise

@@ -103,13 +103,13 @@ def prepare(home: Home) -> tuple[Service, ...]:
     superexec = superexec_command(settings.internal_port, home.authority, home.superexec_secret)
     launching = {**env, **launcher.environment(), HOME_VARIABLE: str(home.folder)}
     return (
-        Service(SUPERLINK, superlink, env, 1.0, lambda: answers(home, settings.internal_port)),
+        Service(SUPERLINK, superlink, env, 1.0, lambda: is_healthy(home, settings.internal_port)),
         Service(SUPEREXEC, superexec, launching, 1.0),
         Service(PROXY, _nginx(home, env), env, 1.0),
     )
 
 
-def answers(home: Home, port: int) -> bool:
+def is_healthy(home: Home, port: int) -> bool:
     """Whether the coordinator's health is well on this port of the loopback interface."""
     try:
         with direct(home).open(f"https://{LOOPBACK}:{port}/health", timeout=5) as reply:
@@ -170,7 +170,7 @@ def _announce(home: Home, ready: Callable[[], None], stopping: threading.Event) 
         settings.port,
     ]  # in this order, or the proxy would log what it cannot reach
     while not stopping.wait(0.2):
-        if answers(home, waiting[0]):
+        if is_healthy(home, waiting[0]):
             waiting.pop(0)
         if not waiting:
             ready()

@@ -57,7 +57,7 @@ def known_keys(home: Home) -> dict[str, Node]:
     return nodes_by_key
 
 
-def register(home: Home, public_key: Path) -> int:
+def register_node(home: Home, public_key: Path) -> int:
     """Have the SuperLink accept this key; the number of the node that it will be.
 
     Raises:

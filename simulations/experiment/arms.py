@@ -27,7 +27,7 @@ from common.patients.batch import PatientBatch
 from common.patients.preprocessing import Preprocessing, unpack_preprocessing
 from server.app import server_app
 from server.records.journal import RoundRecord, RunRecord, read_journal
-from server.records.result import Result, load_result
+from server.records.result import TrainedModel, load_result
 from server.runs.coordination import RunFailed
 from simulations.engines.in_process import run_in_process
 from simulations.engines.names import Engine
@@ -50,7 +50,7 @@ class AgreementFile:
 class TrainedFederation:
     """Result of a federation: kept weights and preprocessing, and the journal."""
 
-    result: Result
+    result: TrainedModel
     run: RunRecord
     rounds: Sequence[RoundRecord]
 

@@ -14,7 +14,7 @@ from click.testing import Result as Ended
 from cryptography.hazmat.primitives.serialization import load_ssh_private_key, load_ssh_public_key
 from typer.testing import CliRunner
 
-from client.receipts.book import append
+from client.receipts.book import append_receipt
 from client.receipts.receipt import Receipt
 from client.runtime.local_port import DEFAULT, LOOPBACK
 from client.runtime.services import state_file
@@ -203,7 +203,7 @@ def sent(site: Path, count: int) -> None:
             epsilon_before=0.1 * (number - 1),
             epsilon_after=0.1 * number,
         )
-        append(home.receipts, receipt, read_key(home.key))
+        append_receipt(home.receipts, receipt, read_key(home.key))
 
 
 def test_receipts_are_printed_verified_and_written_as_a_page(site: Path, tmp_path: Path) -> None:

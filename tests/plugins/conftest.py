@@ -9,7 +9,7 @@ import pytest
 
 from common.agreement import kinds
 from common.plugins import loading
-from common.plugins.distribution import described, find
+from common.plugins.distribution import find_plugin, plugin_of
 from common.plugins.plugin import Plugin
 from tests.common.plugins.installed import install
 
@@ -40,7 +40,7 @@ def numberslab(site_packages: Path) -> Plugin:
     """The toy family, installed and not yet imported."""
     source = (PACKAGES / "numberslab" / "__init__.py").read_text(encoding="utf-8")
     install(site_packages, "numberslab", {"numberslab/__init__.py": source}, "numberslab:register")
-    return described(find("numberslab"))
+    return plugin_of(find_plugin("numberslab"))
 
 
 BORROWED = (
@@ -58,4 +58,4 @@ def mylab(site_packages: Path) -> Plugin:
     sources = [*sorted((PACKAGES / "mylab").glob("*.py")), *(tests / path for path in BORROWED)]
     modules = {f"mylab/{path.name}": path.read_text(encoding="utf-8") for path in sources}
     install(site_packages, "mylab", modules, "mylab:register")
-    return described(find("mylab"))
+    return plugin_of(find_plugin("mylab"))

@@ -17,7 +17,7 @@ from flwr.cli.build import build_fab_from_files
 from client.commands.approve import approve, read_proposal
 from client.commands.approve_text import in_words
 from client.commands.check import check, check_lines
-from client.flower.internals import Task
+from client.flower.internals import AppTask
 from client.ledger.account import read_account
 from client.receipts.verification import verify
 from client.rounds.assembly import close_sites
@@ -147,7 +147,7 @@ class Hospital:
         bundle, _ = build_fab_from_files(dict(bundle_files(agreement)))
         with acting_as(self.run.run_id, 41, 1):
             request = Message(content, 41, "train")
-            task = Task(request, bundle, hashlib.sha256(bundle).hexdigest(), version(PACKAGE))
+            task = AppTask(request, bundle, hashlib.sha256(bundle).hexdigest(), version(PACKAGE))
             launcher = Launcher(self.home.folder)
             launcher.admit(task)
             reply = launcher.answer(request, Context(self.run.run_id, 41, {}, RecordDict(), {}))

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 from common.errors import InputError
 from common.processes.supervision_state import birth_of
 from server.cli import coordinator_app
-from server.home.places import Home, create, open_home
+from server.home.places import Home, create_home, open_home
 from server.participants.enrolment import Enrolment, Withdrawal
 from server.records.journal import Journal, RoundRecord, RunRecord, SiteRecord
 from tests.leftover import left_running
@@ -15,7 +15,7 @@ from tests.leftover import left_running
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    return create(tmp_path / "home", "localhost", 9443, None)
+    return create_home(tmp_path / "home", "localhost", 9443, None)
 
 
 def told(*arguments: object, code: int = 0) -> str:

@@ -124,7 +124,7 @@ def main(site: Path, request: Path, begun: float) -> dict[str, float]:
         objects = {name: (request / name).read_bytes() for name in index["objects"]}
         message = inflate((index["message"], index["root"], objects))
         bundle = (request / BUNDLE).read_bytes()
-        task = flower.Task(message, bundle, index["bundle"], index["version"])
+        task = flower.AppTask(message, bundle, index["bundle"], index["version"])
         context = Context(message.metadata.run_id, message.metadata.dst_node_id, {}, RecordDict(), {})
     print(ASIDE, file=sys.stderr, flush=True)
     clock.seconds[UNTIMED_CPU] = time.process_time() - before

@@ -5,7 +5,7 @@ import pytest
 
 from client.commands import rekey as rekeying
 from client.commands.rekey import rekey
-from client.receipts.book import append
+from client.receipts.book import append_receipt
 from client.receipts.page import read_receipts
 from client.receipts.receipt import Receipt
 from client.receipts.verification import verify
@@ -40,7 +40,7 @@ def sent(home: Home, count: int) -> None:
             size_bytes=1,
             sha256="ab" * 32,
         )
-        append(home.receipts, receipt, read_key(home.key))
+        append_receipt(home.receipts, receipt, read_key(home.key))
 
 
 def test_a_new_key_begins_new_receipts_and_the_old_ones_stay_whole(home: Home) -> None:

@@ -309,5 +309,5 @@ def test_only_damage_is_called_damage(
         raise error
 
     with Ledger(site) as ledger:
-        monkeypatch.setattr("client.ledger.ledger.append", fail)
+        monkeypatch.setattr("client.ledger.ledger.append_entry", fail)
         assert declined(lambda: ledger.reserve("run", 1, [ROUND], NO_LIMIT)) == refused

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from client.receipts.book import append
+from client.receipts.book import append_receipt
 from client.receipts.receipt import Receipt
 from client.site_folder.keys import PublicKey, new_key, read_key, read_public_key
 
@@ -44,7 +44,7 @@ def receipt(number: int = 1) -> Receipt:
 
 def write(path: Path, keys: Path, count: int = COUNT) -> Path:
     for number in range(1, count + 1):
-        assert append(path, receipt(number), read_key(keys / "own")).number == number
+        assert append_receipt(path, receipt(number), read_key(keys / "own")).number == number
     return path
 
 

@@ -11,7 +11,7 @@ from client.chained_log import chain, end_copies, lock
 from client.chained_log import lines as log_lines
 from client.receipts import book, head, outside_count, verification
 from client.receipts import line as receipt_line
-from client.receipts.book import append
+from client.receipts.book import append_receipt
 from client.receipts.head import head_path
 from client.receipts.verification import verify, verify_at_site
 from client.site_folder.keys import PublicKey, read_key
@@ -26,18 +26,18 @@ MODULES = (book, head, receipt_line, outside_count, verification, chain, end_cop
 def test_nothing_is_added_to_receipts_that_were_cut(path: Path, keys: Path) -> None:
     path.write_bytes(b"".join(lines(path)[:-1]))
     with pytest.raises(IntegrityError):
-        append(path, receipt(), read_key(keys / "own"))
+        append_receipt(path, receipt(), read_key(keys / "own"))
     path.unlink()
     with pytest.raises(IntegrityError):
-        append(path, receipt(), read_key(keys / "own"))
+        append_receipt(path, receipt(), read_key(keys / "own"))
 
 
 def test_a_crash_between_receipt_and_head_is_no_loss(path: Path, public: PublicKey, keys: Path) -> None:
     head = head_path(path).read_bytes()
-    append(path, receipt(6), read_key(keys / "own"))
+    append_receipt(path, receipt(6), read_key(keys / "own"))
     head_path(path).write_bytes(head)
     assert verify(path, public).beyond_head == 1
-    assert append(path, receipt(7), read_key(keys / "own")).number == 7
+    assert append_receipt(path, receipt(7), read_key(keys / "own")).number == 7
     assert verify(path, public).beyond_head == 0
 
 
@@ -46,14 +46,14 @@ def test_a_line_that_a_crash_left_unfinished_is_cut_off(path: Path, public: Publ
     path.write_bytes(whole + lines(path)[-1][:40])
     with pytest.raises(IntegrityError):
         verify(path, public)
-    append(path, receipt(6), read_key(keys / "own"))
+    append_receipt(path, receipt(6), read_key(keys / "own"))
     assert path.read_bytes().startswith(whole)
     assert len(verify(path, public).receipts) == 6
 
 
 def _append_many(path: Path, key: Path, times: int) -> None:
     for number in range(times):
-        append(path, receipt(number), read_key(key))
+        append_receipt(path, receipt(number), read_key(key))
 
 
 def test_processes_that_write_at_once_make_one_chain(tmp_path: Path, keys: Path, public: PublicKey) -> None:
@@ -74,8 +74,8 @@ def test_a_kill_at_any_line_leaves_receipts_that_can_be_added_to(
     files = [inspect.getsourcefile(module) for module in MODULES]
     key, line = read_key(keys / "own"), 0
     path = memory / "0" / "receipts.jsonl"
-    while killed_at(line, files, partial(append, write(path, keys, 2), receipt(3), key)):
-        append(path, receipt(4), key)
+    while killed_at(line, files, partial(append_receipt, write(path, keys, 2), receipt(3), key)):
+        append_receipt(path, receipt(4), key)
         found = verify_at_site(path, public)
         assert [kept.round for kept in found.receipts] in ([1, 2, 4], [1, 2, 3, 4])
         assert found.outside == len(found.receipts)

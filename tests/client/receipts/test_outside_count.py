@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from client.receipts.book import append
+from client.receipts.book import append_receipt
 from client.receipts.outside_count import outside_count_path
 from client.receipts.verification import verify_at_site
 from client.site_folder.keys import PublicKey, read_key
@@ -17,17 +17,17 @@ def test_on_a_new_machine_the_count_outside_begins_with_the_next_receipt(
 ) -> None:
     outside_count_path(path).unlink()
     assert verify_at_site(path, public).outside is None
-    append(path, receipt(6), read_key(keys / "own"))
+    append_receipt(path, receipt(6), read_key(keys / "own"))
     assert verify_at_site(path, public).outside == 6
 
 
 def test_a_crash_before_the_count_outside_is_no_loss(path: Path, keys: Path, public: PublicKey) -> None:
     before = outside_count_path(path).read_bytes()
-    append(path, receipt(6), read_key(keys / "own"))
+    append_receipt(path, receipt(6), read_key(keys / "own"))
     outside_count_path(path).write_bytes(before)
     found = verify_at_site(path, public)
     assert (len(found.receipts), found.outside) == (6, 5)
-    append(path, receipt(7), read_key(keys / "own"))
+    append_receipt(path, receipt(7), read_key(keys / "own"))
     assert verify_at_site(path, public).outside == 7
 
 
@@ -39,7 +39,7 @@ def test_where_nothing_can_be_kept_outside_messages_leave_and_the_log_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("CONSILIUM_STATE", str(path))
-    assert append(path, receipt(6), read_key(keys / "own")).number == 6
+    assert append_receipt(path, receipt(6), read_key(keys / "own")).number == 6
     assert "not counted outside the site folder" in caplog.text
     assert verify_at_site(path, public).outside is None
 
@@ -49,4 +49,4 @@ def test_a_spoilt_count_outside_is_said(path: Path, keys: Path, public: PublicKe
     with pytest.raises(IntegrityError):
         verify_at_site(path, public)
     with pytest.raises(IntegrityError):
-        append(path, receipt(), read_key(keys / "own"))
+        append_receipt(path, receipt(), read_key(keys / "own"))

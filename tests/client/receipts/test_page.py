@@ -3,9 +3,16 @@ from typing import Any
 
 import pytest
 
-from client.receipts.book import append
+from client.receipts.book import append_receipt
 from client.receipts.outside_count import outside_count_path
-from client.receipts.page import NOT_COUNTED_OUTSIDE, as_data, as_lines, page, read_receipts, verdict
+from client.receipts.page import (
+    NOT_COUNTED_OUTSIDE,
+    as_data,
+    as_lines,
+    page,
+    read_receipts,
+    verification_text,
+)
 from client.receipts.receipt import Receipt, VerifiedReceipts
 from client.site_folder.keys import new_key, read_key
 from client.site_folder.places import Home
@@ -38,7 +45,7 @@ def home(tmp_path: Path) -> Home:
 
 def written(home: Home, *changes: dict[str, Any]) -> VerifiedReceipts:
     for number, change in enumerate(changes, start=1):
-        append(home.receipts, Receipt(**{**PASSED, "round": number, **change}), read_key(home.key))
+        append_receipt(home.receipts, Receipt(**{**PASSED, "round": number, **change}), read_key(home.key))
     return read_receipts(home)
 
 
@@ -47,7 +54,7 @@ def test_before_the_first_message_there_is_nothing_and_nothing_wrong(home: Home)
     assert found.receipts == ()
     assert not home.receipts.parent.exists()
     assert (found.beyond_head, found.outside) == (0, None)
-    assert verdict(found).startswith("0 receipts")
+    assert verification_text(found).startswith("0 receipts")
     assert "0 messages, 0 bytes" in page(home, found)
 
 
@@ -103,17 +110,21 @@ def test_lines_and_data_tell_the_same(home: Home) -> None:
 
 def test_receipts_the_head_does_not_count_are_said(home: Home) -> None:
     found = VerifiedReceipts(written(home, {}).receipts, 1)
-    assert verdict(found).endswith("The last 1 came before a crash and are not yet counted in the head file.")
+    assert verification_text(found).endswith(
+        "The last 1 came before a crash and are not yet counted in the head file."
+    )
 
 
 def test_receipts_that_are_not_counted_outside_the_folder_are_named(home: Home) -> None:
-    assert "outside" not in verdict(written(home, {}, {}))
+    assert "outside" not in verification_text(written(home, {}, {}))
     behind = outside_count_path(home.receipts).read_bytes()
     written(home, {})
     outside_count_path(home.receipts).write_bytes(behind)
-    assert verdict(read_receipts(home)).endswith("The last 1 are not yet counted outside the folder.")
+    assert verification_text(read_receipts(home)).endswith(
+        "The last 1 are not yet counted outside the folder."
+    )
     outside_count_path(home.receipts).unlink()
-    assert NOT_COUNTED_OUTSIDE in verdict(read_receipts(home))
+    assert NOT_COUNTED_OUTSIDE in verification_text(read_receipts(home))
     assert NOT_COUNTED_OUTSIDE in page(home, read_receipts(home))
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from client.receipts.book import append
+from client.receipts.book import append_receipt
 from client.receipts.head import head_path
 from client.receipts.verification import verify, verify_at_site
 from client.site_folder.keys import PublicKey, read_key
@@ -49,7 +49,7 @@ def test_any_changed_byte_is_noticed(path: Path, public: PublicKey, data: st.Dat
 def test_a_chain_rewritten_without_the_key_is_noticed(path: Path, public: PublicKey, keys: Path) -> None:
     forged = path.with_name("forged.jsonl")
     for number in range(1, COUNT + 1):
-        append(forged, receipt(number), read_key(keys / "other"))
+        append_receipt(forged, receipt(number), read_key(keys / "other"))
     path.write_bytes(forged.read_bytes())
     with pytest.raises(IntegrityError):
         verify(path, public)
@@ -68,7 +68,7 @@ def test_a_head_file_is_needed_and_signed(path: Path, public: PublicKey, keys: P
     with pytest.raises(IntegrityError):
         verify(path, public)
     with pytest.raises(IntegrityError):
-        append(path, receipt(), read_key(keys / "own"))
+        append_receipt(path, receipt(), read_key(keys / "own"))
 
 
 @pytest.mark.parametrize("kept", [0, 2, 4])
@@ -80,7 +80,7 @@ def test_an_older_copy_is_missed_where_the_receipts_were_written(
     write(path, keys, kept)
     copies = {place: place.read_bytes() for place in (path, head_path(path)) if place.exists()}
     for number in range(kept, COUNT):
-        append(path, receipt(number), read_key(keys / "own"))
+        append_receipt(path, receipt(number), read_key(keys / "own"))
     assert verify_at_site(path, public).outside == COUNT
     for place in (path, head_path(path)):
         place.unlink()
@@ -89,7 +89,7 @@ def test_an_older_copy_is_missed_where_the_receipts_were_written(
     with pytest.raises(IntegrityError):
         verify_at_site(path, public)
     with pytest.raises(IntegrityError):
-        append(path, receipt(), read_key(keys / "own"))
+        append_receipt(path, receipt(), read_key(keys / "own"))
     assert {place: place.read_bytes() for place in (path, head_path(path)) if place.exists()} == copies
     if kept:
         assert len(verify(path, public).receipts) == kept
@@ -103,4 +103,4 @@ def test_another_history_of_the_same_length_is_missed(path: Path, keys: Path, pu
     with pytest.raises(IntegrityError):
         verify_at_site(path, public)
     with pytest.raises(IntegrityError):
-        append(path, receipt(), read_key(keys / "own"))
+        append_receipt(path, receipt(), read_key(keys / "own"))

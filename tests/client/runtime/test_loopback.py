@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from client.runtime.local_port import LOOPBACK
-from client.runtime.loopback import Pair, answers, make, pair_of
+from client.runtime.loopback import Pair, make, pair_of, supernode_answers
 from client.site_folder.places import Home
 
 
@@ -47,17 +47,17 @@ def home(tmp_path: Path) -> Home:
 def test_only_the_sites_own_process_is_believed(home: Home, tmp_path: Path) -> None:
     pair = make(home)
     with listening(pair) as port:
-        assert answers(home, port)
+        assert supernode_answers(home, port)
     with listening(make(Home(tmp_path / "other"))) as port:
-        assert not answers(home, port)
+        assert not supernode_answers(home, port)
     with listening(None) as port:
-        assert not answers(home, port)
-    assert not answers(home, port)
+        assert not supernode_answers(home, port)
+    assert not supernode_answers(home, port)
 
 
 def test_before_the_first_start_nobody_is_believed(home: Home) -> None:
     with listening(None) as port:
-        assert not answers(home, port)
+        assert not supernode_answers(home, port)
 
 
 def test_each_start_has_a_key_of_its_own_for_this_user_alone(home: Home) -> None:

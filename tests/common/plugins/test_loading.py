@@ -14,7 +14,7 @@ from common.agreement.federation import Federation, save
 from common.agreement.loading import load_agreement
 from common.errors import InputCode, InputError
 from common.plugins import loading
-from common.plugins.distribution import described, find, installed_plugins
+from common.plugins.distribution import find_plugin, installed_plugins, plugin_of
 from common.plugins.plugin import Plugin
 from consilium.command import app
 from tests.common.plugins.installed import install
@@ -44,7 +44,7 @@ def mylab(site_packages: Path) -> Plugin:
     install(
         site_packages, "mylab", {"mylab/__init__.py": "", "mylab/kinds.py": SOURCE}, "mylab.kinds:register"
     )
-    return described(find("mylab"))
+    return plugin_of(find_plugin("mylab"))
 
 
 def test_a_named_plug_in_registers_once(mylab: Plugin) -> None:
@@ -70,7 +70,7 @@ def test_what_the_installer_and_the_interpreter_add_does_not_count(
     (site_packages / cached).parent.mkdir()
     (site_packages / cached).write_bytes(b"x")
     (metadata / "RECORD").write_text(f"{record}{cached},,\n")
-    assert described(find("mylab")) == mylab
+    assert plugin_of(find_plugin("mylab")) == mylab
 
 
 def change_a_file(folder: Path) -> None:
@@ -141,7 +141,7 @@ def test_what_differs_is_refused_before_anything_of_it_is_imported(
 
 def test_all_are_verified_before_one_is_imported(mylab: Plugin, site_packages: Path) -> None:
     install(site_packages, "otherlab", {"otherlab.py": ""}, "otherlab")
-    other = described(find("otherlab"))
+    other = plugin_of(find_plugin("otherlab"))
     (site_packages / "otherlab.py").write_text("changed = True\n")
     with pytest.raises(InputError):
         loading.load_plugins([mylab, other])
@@ -152,7 +152,7 @@ def test_a_change_after_the_import_needs_a_new_process(mylab: Plugin, site_packa
     loading.load_plugins([mylab])
     change_a_file(site_packages)
     with pytest.raises(InputError) as refused:
-        loading.load_plugins([described(find("mylab"))])
+        loading.load_plugins([plugin_of(find_plugin("mylab"))])
     assert refused.value.remedy == "start again"
 
 

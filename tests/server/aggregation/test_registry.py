@@ -21,7 +21,7 @@ from server.aggregation.registry import (
 )
 from server.aggregation.strategies import FedAdam, FedAvg, FedYogi
 from server.cli import coordinator_app
-from server.home.places import create
+from server.home.places import create_home
 from server.records.result import WEIGHTS
 from tests.server.aggregation import trimmed_mean
 
@@ -150,7 +150,7 @@ def test_a_coordinator_does_not_start_for_a_strategy_that_is_not_registered(
     make_federation: Callable[..., Federation], tmp_path: Path
 ) -> None:
     add_strategy_name("named-elsewhere")
-    home = create(tmp_path / "home", "localhost", 9443, None)
+    home = create_home(tmp_path / "home", "localhost", 9443, None)
     save(make_federation().changed({"training.strategy": "named-elsewhere"}), home.agreement / FILE_NAME)
     ended = CliRunner().invoke(coordinator_app, ("start", str(home.folder)))
     assert ended.exit_code == BAD_INPUT

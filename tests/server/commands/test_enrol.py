@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from common.errors import InputError
 from server.commands import enrol as admission
 from server.commands.enrol import enrol_site, withdraw_site
-from server.home.places import Home, create
+from server.home.places import Home, create_home
 from server.participants.enrolment import fingerprint, read_enrolled, read_withdrawn
 from server.services.superlink import Node
 
@@ -43,7 +43,7 @@ class SuperLink:
 def superlink(monkeypatch: pytest.MonkeyPatch) -> SuperLink:
     fake = SuperLink()
     monkeypatch.setattr(admission, "require_running", lambda home: None)
-    monkeypatch.setattr(admission, "register", fake.register)
+    monkeypatch.setattr(admission, "register_node", fake.register)
     monkeypatch.setattr(admission, "unregister", fake.unregister)
     monkeypatch.setattr(admission, "known_keys", lambda home: dict(fake.known))
     return fake
@@ -51,7 +51,7 @@ def superlink(monkeypatch: pytest.MonkeyPatch) -> SuperLink:
 
 @pytest.fixture
 def home(tmp_path: Path, superlink: SuperLink) -> Home:
-    return create(tmp_path / "home", "localhost", 9443, None)
+    return create_home(tmp_path / "home", "localhost", 9443, None)
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import pytest
 
 from common.agreement.federation import Federation
 from common.errors import InputError
-from server.commands.receipts import contributions_of_round, receipts_of, text
-from server.home.places import Home, create
+from server.commands.receipts import contributions_of_round, contributions_text, receipts_of
+from server.home.places import Home, create_home
 from server.records.dropped import Dropped, DropReason
 from server.records.journal import Journal, RoundRecord, RunRecord, SiteRecord
 
@@ -29,7 +29,7 @@ ROUND = RoundRecord(
 @pytest.fixture
 def home(make_federation: Callable[..., Federation], tmp_path: Path) -> Home:
     """A home with two runs: one that has just begun, and one of a round and its evaluation."""
-    home, federation = create(tmp_path / "home", "localhost", 9443, None), make_federation()
+    home, federation = create_home(tmp_path / "home", "localhost", 9443, None), make_federation()
     run = RunRecord(
         status="started",
         federation=federation.name,
@@ -67,7 +67,7 @@ def test_a_round_without_a_quorum_gave_nobody_a_share() -> None:
 
 
 def test_the_last_run_is_told_as_a_table(home: Home) -> None:
-    lines = text(receipts_of(home, None)).splitlines()
+    lines = contributions_text(receipts_of(home, None)).splitlines()
     assert lines[0] == "run 20261121-101500: completed"
     assert lines[1].startswith("  no part in any round: south (not-enrolled)")
     assert lines[2].split()[:4] == ["round", "hospital", "patients", "share"]
@@ -80,7 +80,7 @@ def test_the_last_run_is_told_as_a_table(home: Home) -> None:
 def test_a_round_that_does_not_count_says_so(home: Home) -> None:
     with Journal(home.runs / "20261121-101500") as journal:
         journal.write(ROUND.model_copy(update={"round": 3, "applied": False}))
-    assert "lacked a quorum and does not count" in text(receipts_of(home, "20261121-101500"))
+    assert "lacked a quorum and does not count" in contributions_text(receipts_of(home, "20261121-101500"))
 
 
 def test_runs_that_are_not_there_or_have_no_journal_are_told(home: Home, tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_runs_that_are_not_there_or_have_no_journal_are_told(home: Home, tmp_pat
         with pytest.raises(InputError, match=r"there is no run .*; the last ones are 20261121-090000, 2026"):
             receipts_of(home, name)
     with pytest.raises(InputError, match="there is no run yet"):
-        receipts_of(create(tmp_path / "new", "localhost", 9443, None), None)
+        receipts_of(create_home(tmp_path / "new", "localhost", 9443, None), None)
 
 
 def test_the_statistics_are_told_with_their_hash(home: Home) -> None:
@@ -99,4 +99,4 @@ def test_the_statistics_are_told_with_their_hash(home: Home) -> None:
         journal.write(run.model_copy(update={"statistics": {"east": "ab" * 32}}))
     found = receipts_of(home, "20261121-120000")
     assert found.statistics == {"east": "ab" * 32}
-    assert f"  statistics of east: SHA-256 {'ab' * 6}" in text(found).splitlines()
+    assert f"  statistics of east: SHA-256 {'ab' * 6}" in contributions_text(found).splitlines()

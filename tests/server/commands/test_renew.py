@@ -23,13 +23,13 @@ from server.home.certificates import (
     read_certificate,
     read_signer,
 )
-from server.home.places import Home, create
+from server.home.places import Home, create_home
 from server.services.processes import PROXY, SUPERLINK
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    return create(tmp_path / "home", "hub.example.org", 9443, None)
+    return create_home(tmp_path / "home", "hub.example.org", 9443, None)
 
 
 def is_a_pair(home: Home) -> bool:

@@ -11,7 +11,7 @@ from common.agreement.federation import FILE_NAME, Federation, load, save
 from common.errors import InputError
 from server.commands import run as submission
 from server.commands.run import FAILED, PARTIAL, follow, run_federation
-from server.home.places import Home, create
+from server.home.places import Home, create_home
 from server.participants.enrolment import (
     Enrolment,
     Withdrawal,
@@ -69,7 +69,7 @@ def flower(monkeypatch: pytest.MonkeyPatch) -> Flower:
 def home(make_federation: Callable[..., Federation], tmp_path: Path) -> Home:
     (tmp_path / "federation").mkdir()
     save(make_federation(), tmp_path / "federation" / FILE_NAME)
-    return create(tmp_path / "home", "localhost", 9443, tmp_path / "federation")
+    return create_home(tmp_path / "home", "localhost", 9443, tmp_path / "federation")
 
 
 @pytest.mark.parametrize(("status", "code"), [("completed", 0), ("partial", PARTIAL), ("failed", FAILED)])

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from common.agreement.federation import Federation
-from server.commands.status import status_of, text
-from server.home.places import Home, create
+from server.commands.status import status_of, status_text
+from server.home.places import Home, create_home
 from server.participants.enrolment import Enrolment, write_enrolled
 from server.records.dropped import Dropped, DropReason
 from server.records.journal import Journal, RoundRecord, RunRecord
@@ -15,7 +15,7 @@ from server.records.journal import Journal, RoundRecord, RunRecord
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    home = create(tmp_path / "home", "hub.example.org", 9443, None)
+    home = create_home(tmp_path / "home", "hub.example.org", 9443, None)
     sites = {
         name: Enrolment(fingerprint=f"SHA256:{name}", node_id=node, since="now")
         for node, name in enumerate("ba")
@@ -28,7 +28,7 @@ def test_a_coordinator_that_does_not_run_says_what_it_can(home: Home) -> None:
     found = status_of(home)
     assert (found.running, found.healthy, found.services, found.last_run) == (False, False, {}, None)
     assert [(site.name, site.connected) for site in found.sites] == [("a", None), ("b", None)]
-    told = text(found).splitlines()
+    told = status_text(found).splitlines()
     assert told[0].startswith("hub.example.org:9443: not running; certificate until 20")
     assert re.search(r"certificate until 20\d\d-.*, its authority until 20\d\d-", told[0])
     assert told[1] == "2 hospitals enrolled"
@@ -43,7 +43,7 @@ def test_a_certificate_that_ends_soon_is_a_warning_with_what_to_do(
     (warning,) = status_of(home).warnings
     assert warning.startswith("the certificate ends on 20")
     assert warning.endswith(f"consilium coordinator renew {home.folder}`")
-    assert f"  WARNING: {warning}." in text(status_of(home)).splitlines()
+    assert f"  WARNING: {warning}." in status_text(status_of(home)).splitlines()
     assert json.loads(status_of(home).model_dump_json())["warnings"] == [warning]
 
 
@@ -77,7 +77,7 @@ def test_the_last_run_is_told_as_its_journal_and_its_end_say(
         "ended": "interrupted",
     }
     (out / "run.json").write_text(json.dumps(told))
-    assert text(status_of(home)).endswith("last run 2: interrupted, 1 rounds")
+    assert status_text(status_of(home)).endswith("last run 2: interrupted, 1 rounds")
 
 
 def dropped(site: str, code: str | None, reason: DropReason = DropReason.REFUSED) -> Dropped:
@@ -127,7 +127,7 @@ def test_approval_is_told_by_a_hospitals_first_answer(
     started(home, make_federation(), sites, left_out)
     first, _ = status_of(home).sites
     assert first.approved is approved
-    assert ("approved" in text(status_of(home)).splitlines()[2]) == (approved is not None)
+    assert ("approved" in status_text(status_of(home)).splitlines()[2]) == (approved is not None)
 
 
 def test_who_trains_and_who_has_reported_is_told_while_the_run_goes_on(
@@ -141,7 +141,7 @@ def test_who_trains_and_who_has_reported_is_told_while_the_run_goes_on(
         ("reported", "10:01"),
         ("training", "10:00"),
     ]
-    lines = text(found).splitlines()
+    lines = status_text(found).splitlines()
     assert "  a: unknown, has approved the last run's federation file, reported since 10:01" in lines
     assert "  b: unknown, has approved the last run's federation file, training since 10:00" in lines
     (out / "run.json").write_text(

@@ -8,7 +8,7 @@ from common.agreement.federation import FILE_NAME, Federation, load, save
 from common.agreement.folder import copy_agreement
 from common.agreement.settings import PriorGraph, PublicFile
 from common.errors import InputError
-from server.home.places import SETTINGS, alone, create, open_home
+from server.home.places import SETTINGS, alone, create_home, open_home
 
 
 def everything(folder: Path) -> dict[str, bytes]:
@@ -16,7 +16,7 @@ def everything(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_new_home_has_keys_for_its_owner_alone_and_a_draft_of_the_agreement(tmp_path: Path) -> None:
-    home = create(tmp_path / "a" / "home", "hub.example.org", 9443, None)
+    home = create_home(tmp_path / "a" / "home", "hub.example.org", 9443, None)
     private = list(home.secrets.iterdir())
     assert {path.name for path in private} == {"ca.key", "server.pem", "superexec.secret"}
     assert {stat.S_IMODE(path.stat().st_mode) for path in private} == {0o600}
@@ -29,7 +29,7 @@ def test_a_new_home_has_keys_for_its_owner_alone_and_a_draft_of_the_agreement(tm
 
 
 def test_a_new_home_has_its_proxys_configuration(tmp_path: Path) -> None:
-    home = create(tmp_path / "home", "localhost", 9443, None)
+    home = create_home(tmp_path / "home", "localhost", 9443, None)
     text = (home.proxy / "nginx.conf").read_text()
     assert "listen 9443 ssl;" in text
     assert f"server 127.0.0.1:{home.settings().internal_port};" in text
@@ -37,7 +37,7 @@ def test_a_new_home_has_its_proxys_configuration(tmp_path: Path) -> None:
 
 
 def test_two_homes_share_no_secret(tmp_path: Path) -> None:
-    one, other = (create(tmp_path / name, "localhost", 9443, None) for name in "ab")
+    one, other = (create_home(tmp_path / name, "localhost", 9443, None) for name in "ab")
     for name in ("ca.key", "server.pem", "superexec.secret"):
         assert (one.secrets / name).read_bytes() != (other.secrets / name).read_bytes()
 
@@ -51,7 +51,7 @@ def test_an_agreement_is_copied_with_its_public_files(
     (source / "notes.txt").write_text("mine")
     prior = PriorGraph(edges=PublicFile.of(source, "prior/edges.csv"))
     save(make_federation(prior=prior), source / FILE_NAME)
-    home = create(tmp_path / "home", "localhost", 9443, source)
+    home = create_home(tmp_path / "home", "localhost", 9443, source)
     assert everything(home.agreement).keys() == {FILE_NAME, "prior/edges.csv"}
     assert load(home.agreement / FILE_NAME).digest == load(source / FILE_NAME).digest
     (source / "prior" / "edges.csv").write_text("a,b\nGENE0,GENE2\n")
@@ -60,15 +60,15 @@ def test_an_agreement_is_copied_with_its_public_files(
 
 
 def test_nothing_is_written_over(tmp_path: Path) -> None:
-    home = create(tmp_path / "home", "localhost", 9443, None)
+    home = create_home(tmp_path / "home", "localhost", 9443, None)
     before = everything(home.folder)
     with pytest.raises(InputError, match="is there already"):
-        create(tmp_path / "home", "localhost", 9443, None)
+        create_home(tmp_path / "home", "localhost", 9443, None)
     assert everything(home.folder) == before
 
 
 def test_one_command_at_a_time_changes_a_home(tmp_path: Path) -> None:
-    home = create(tmp_path / "home", "localhost", 9443, None)
+    home = create_home(tmp_path / "home", "localhost", 9443, None)
     with alone(home), pytest.raises(InputError, match="another command is changing"), alone(home):
         pass
     with alone(home):
@@ -84,7 +84,7 @@ def test_what_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     if fails == "midway":
         monkeypatch.setattr("server.home.places.certificate_bytes", broken)
     with pytest.raises((InputError, OSError)):
-        create(tmp_path / "home", host, 9443, tmp_path / "none" if fails == "federation" else None)
+        create_home(tmp_path / "home", host, 9443, tmp_path / "none" if fails == "federation" else None)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -7,21 +7,21 @@ import pytest
 
 from common.errors import InputError
 from common.messages.packing import Arrays
-from server.records.result import PREPROCESSING, WEIGHTS, Result, load_result, save_result
+from server.records.result import PREPROCESSING, WEIGHTS, TrainedModel, load_result, save_result
 
 
 @pytest.fixture
-def result() -> Result:
+def result() -> TrainedModel:
     preprocessing: Arrays = {
         "center:rna": np.array([0.5, -2.0], np.float32),
         "spread:rna": np.array([1.0, 3.0], np.float32),
         "cuts:os": np.array([10.0, 20.0], np.float32),
     }
     transposed = np.arange(6, dtype=np.float32).reshape(2, 3).T  # not contiguous
-    return Result({"heads.os.weight": transposed}, preprocessing)
+    return TrainedModel({"heads.os.weight": transposed}, preprocessing)
 
 
-def test_a_result_reads_back_bit_for_bit(result: Result, tmp_path: Path) -> None:
+def test_a_result_reads_back_bit_for_bit(result: TrainedModel, tmp_path: Path) -> None:
     save_result(tmp_path, result)
     read = load_result(tmp_path)
     assert np.array_equal(read.weights["heads.os.weight"], result.weights["heads.os.weight"])
@@ -31,7 +31,7 @@ def test_a_result_reads_back_bit_for_bit(result: Result, tmp_path: Path) -> None
 
 
 def test_a_failed_write_leaves_the_earlier_file(
-    result: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    result: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save_result(tmp_path, result)
     before = (tmp_path / WEIGHTS).read_bytes()
@@ -47,7 +47,7 @@ def test_a_failed_write_leaves_the_earlier_file(
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted((WEIGHTS, PREPROCESSING))
 
 
-def test_missing_and_damaged_files_are_told_apart(result: Result, tmp_path: Path) -> None:
+def test_missing_and_damaged_files_are_told_apart(result: TrainedModel, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         load_result(tmp_path)
     save_result(tmp_path, result)

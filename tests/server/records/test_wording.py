@@ -8,7 +8,7 @@ from common.agreement.federation import Federation
 from common.errors import REFUSALS, RefusalCode
 from server.records.dropped import REASONS, Dropped, DropReason
 from server.records.journal import RoundRecord, RunRecord, SiteRecord
-from server.records.wording import left_out, missing, round_line, run_line, why
+from server.records.wording import exchange_line, left_out, missing, run_line, why
 
 if TYPE_CHECKING:
     from tests.server.conftest import Bench
@@ -35,23 +35,25 @@ def run_of(**changes: Any) -> RunRecord:
 
 def test_a_round_says_who_replied_and_how_the_model_is(federation: Federation) -> None:
     record = round_of(training_loss=0.123456, validation_loss=2.0, scores={"os": 0.61234})
-    assert round_line(record, federation) == (
+    assert exchange_line(record, federation) == (
         "round 3 of 30: 3 hospitals in 12.3 s; training loss 0.1235; validation loss 2; os 0.612"
     )
 
 
 def test_a_loss_of_zero_is_a_loss_and_an_unknown_one_is_not_told(federation: Federation) -> None:
-    assert "training loss 0;" in round_line(round_of(training_loss=0.0, validation_loss=1.0), federation)
-    assert round_line(round_of(), federation) == "round 3 of 30: 3 hospitals in 12.3 s"
+    assert "training loss 0;" in exchange_line(round_of(training_loss=0.0, validation_loss=1.0), federation)
+    assert exchange_line(round_of(), federation) == "round 3 of 30: 3 hospitals in 12.3 s"
 
 
 def test_an_evaluation_is_no_round(federation: Federation) -> None:
-    assert round_line(round_of(kind="evaluate", round=31), federation).startswith("evaluation: 3 hospitals")
+    assert exchange_line(round_of(kind="evaluate", round=31), federation).startswith(
+        "evaluation: 3 hospitals"
+    )
 
 
 def test_a_round_that_does_not_count_says_how_many_would_have_been_needed(federation: Federation) -> None:
     record = round_of(sites={}, applied=False, dropped=(EAST, STRANGER))
-    assert round_line(record, federation) == (
+    assert exchange_line(record, federation) == (
         "round 3 of 30: 0 hospitals in 12.3 s; not counted, 2 hospitals are needed; "
         f"east (no-reply): {REASONS[DropReason.NO_REPLY]}; "
         f"node 4711 (not-enrolled): {REASONS[DropReason.NOT_ENROLLED]}"

@@ -15,7 +15,7 @@ from common.agreement.bundle import write_bundle
 from common.agreement.federation import FILE_NAME, Federation, save
 from common.errors import InputError
 from common.processes.task_launcher import TASK_COMMANDS
-from server.home.places import HOME_VARIABLE, Home, create
+from server.home.places import HOME_VARIABLE, Home, create_home
 from server.services.launcher import COMMAND, REPLACED, RUNTIME, replacements
 from server.services.processes import SUPEREXEC, prepare
 
@@ -46,7 +46,7 @@ def test_flowers_own_command_does_the_work_of_that_module() -> None:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    return create(tmp_path / "a $home; with spaces", "localhost", 9443, None)
+    return create_home(tmp_path / "a $home; with spaces", "localhost", 9443, None)
 
 
 @pytest.mark.usefixtures("nginx")

@@ -8,14 +8,14 @@ import tomli_w
 
 from common.errors import InputError
 from server.home.certificates import certificate_bytes, key_bytes, new_server, read_certificate, read_signer
-from server.home.places import HOME_VARIABLE, SETTINGS, Home, create
-from server.services.processes import CONNECTION, answers, environment, prepare, start
+from server.home.places import HOME_VARIABLE, SETTINGS, Home, create_home
+from server.services.processes import CONNECTION, environment, is_healthy, prepare, start
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     """A home at a path whose characters mean something to shells and to nginx."""
-    return create(tmp_path / "a $home; with spaces", "localhost", 9443, None)
+    return create_home(tmp_path / "a $home; with spaces", "localhost", 9443, None)
 
 
 def option(command: tuple[str, ...], name: str) -> str:
@@ -112,4 +112,4 @@ def test_a_configuration_that_nginx_rejects_is_told(
 
 
 def test_nobody_answers_where_nobody_listens(home: Home) -> None:
-    assert not answers(home, home.settings().internal_port)
+    assert not is_healthy(home, home.settings().internal_port)

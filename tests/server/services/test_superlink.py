@@ -12,14 +12,14 @@ from flwr.proto.control_pb2 import ListNodesResponse
 from flwr.proto.node_pb2 import NodeInfo
 
 from common.errors import InputError
-from server.home.places import Home, create
+from server.home.places import Home, create_home
 from server.participants.enrolment import fingerprint_of
 from server.services import superlink as control
 from server.services.superlink import (
     Node,
     connected,
     known_keys,
-    register,
+    register_node,
     run_log,
     run_status,
     runs_in_progress,
@@ -32,7 +32,7 @@ Says = Callable[[str], None]
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    return create(tmp_path / "home", "localhost", 9443, None)
+    return create_home(tmp_path / "home", "localhost", 9443, None)
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def flwr_says(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sa
 
 def test_numbers_of_nodes_and_runs_are_read_whole(home: Home, flwr_says: Says, tmp_path: Path) -> None:
     flwr_says(json.dumps({"success": True, "node-id": 2**64 - 1}))
-    assert register(home, Path("key.pub")) == 2**64 - 1
+    assert register_node(home, Path("key.pub")) == 2**64 - 1
     asked = (tmp_path / "asked").read_text().splitlines()
     assert asked == ["supernode", "register", str(Path.cwd() / "key.pub"), "coordinator", "--format", "json"]
     flwr_says(json.dumps({"success": True, "run-id": str(2**63 + 1)}))

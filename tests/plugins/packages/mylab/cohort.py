@@ -12,7 +12,7 @@ def write(request: CohortRequest, out: Path) -> None:
 
     from common.agreement.agreement import FILE_NAME, save
     from common.agreement.modalities import Modality, Plausible
-    from common.plugins.distribution import described, find
+    from common.plugins.distribution import find_plugin, plugin_of
     from mylab.plain_mlp import PlainMLPConfig
     from mylab.regression_kind import RegressionTask
     from simulations.cohorts.patients import FOLD, SourcePatients, hold_out, write_patients
@@ -28,7 +28,7 @@ def write(request: CohortRequest, out: Path) -> None:
     task = RegressionTask(name="extent", target="cm", low=0, high=40, unit="cm")
     agreed = write_patients(out, "extent", SourcePatients(site, outcomes, {"rna": genes}), [rna], [task])
     training = agreed.training.model_copy(update={"strategy": "trimmed-mean", "learning_rate": 0.02})
-    changes = {"model": PlainMLPConfig(), "training": training, "plugins": (described(find("mylab")),)}
+    changes = {"model": PlainMLPConfig(), "training": training, "plugins": (plugin_of(find_plugin("mylab")),)}
     save(agreed.model_copy(update=changes), out / FILE_NAME)
 
 
