@@ -25,7 +25,7 @@ receipts_app = typer.Typer(
 SiteArgument = Annotated[Path, typer.Argument(metavar="SITE", help="Site folder, which holds site.toml.")]
 
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
 @site_app.command()

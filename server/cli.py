@@ -13,7 +13,7 @@ from common.console import explained
 coordinator_app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="Run the meeting point of a federation: no patient's data ever comes here.",
+    help="Run the coordinator of a federation, which never receives patient data.",
 )
 
 
@@ -27,10 +27,10 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @explained
 def init(
     folder: HomeArgument,
-    host: Annotated[str, typer.Option(help="The name or IP address that hospitals dial.")],
-    port: Annotated[int, typer.Option(min=1, max=65535, help="The port that hospitals dial.")] = 9443,
+    host: Annotated[str, typer.Option(help="Host name or IP address to which hospitals connect.")],
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to which hospitals connect.")] = 9443,
     federation: Annotated[
-        Path | None, typer.Option(help="A folder with federation.toml, to be copied; else a draft to edit.")
+        Path | None, typer.Option(help="Folder with federation.toml to copy; without it, a draft is written.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -111,7 +111,7 @@ def logs(
             help="Service whose log is printed: superlink, superexec or proxy; without it, all of them."
         ),
     ] = None,
-    lines: Annotated[int, typer.Option(min=1, help="How many of the last lines.")] = 50,
+    lines: Annotated[int, typer.Option(min=1, help="Number of last lines to print.")] = 50,
     as_json: JsonOption = False,
 ) -> None:
     """Print the last lines of the services' logs."""
@@ -140,7 +140,8 @@ def enrol(
     folder: HomeArgument,
     site: Annotated[str, typer.Argument(help="The hospital's name, as in the federation file.")],
     public_key: Annotated[
-        Path, typer.Argument(help="Its node_key.pub, after a call to compare fingerprints.")
+        Path,
+        typer.Argument(help="File node_key.pub of the hospital; first compare fingerprints by telephone."),
     ],
     as_json: JsonOption = False,
 ) -> None:
@@ -162,7 +163,7 @@ def withdraw(
     site: Annotated[str, typer.Argument(help="The hospital's name, as it was enrolled.")],
     as_json: JsonOption = False,
 ) -> None:
-    """End a hospital's enrolment for ever: it leaves, or its key was lost or stolen."""
+    """Withdraw a hospital and its key for ever, when it leaves or the key was lost or stolen."""
     from server.commands.enrol import withdraw_site
     from server.home.places import open_home
     from server.services.superlink import runs_in_progress
@@ -204,7 +205,7 @@ def renew(folder: HomeArgument, as_json: JsonOption = False) -> None:
 def receipts(
     folder: HomeArgument,
     run: Annotated[
-        str | None, typer.Argument(metavar="RUN", help="Its folder's name; else the last.")
+        str | None, typer.Argument(metavar="RUN", help="Name of the run's folder; without it, the last run.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -222,7 +223,9 @@ def run(
     folder: HomeArgument,
     federation: Annotated[
         Path | None,
-        typer.Argument(metavar="FEDERATION_FOLDER", help="Holds federation.toml; else HOME/federation."),
+        typer.Argument(
+            metavar="FEDERATION_FOLDER", help="Folder with federation.toml; without it, HOME/federation."
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

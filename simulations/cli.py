@@ -20,7 +20,7 @@ simulate_app = typer.Typer(add_completion=False)
 cohort_app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="Look at the cohort of a hospital as the federation will see it.",
+    help="Check a hospital's cohort as the federation reads it.",
 )
 
 
@@ -63,8 +63,8 @@ def simulate(
         Path | None,
         typer.Option(
             metavar="OUT",
-            help="Go on with the interrupted simulation in this folder, or a finished one with more --rounds; beside "
-            "it, only --engine and --device may be given.",
+            help="Folder of an interrupted simulation to continue, or of a finished one to continue with more "
+            "--rounds. Beside it, only --engine and --device may be given.",
         ),
     ] = None,
 ) -> None:

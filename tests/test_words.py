@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from common.plugins.distribution import GROUP
 from docs.rooms import ROOT, tree
 
 PACKAGES = ("client", "common", "consilium", "server", "simulations")
@@ -65,7 +66,7 @@ def named(path: Path) -> Iterator[str]:
 def exists(name: str) -> bool:
     """Whether a name is that of a file, a folder, a module, or something that a module speaks of."""
     path = ROOT / name
-    if path.exists() or path.with_suffix(".py").exists():
+    if path.exists() or path.with_suffix(".py").exists() or name == GROUP:
         return True
     if "/" in name:
         return False

@@ -93,7 +93,7 @@ def _require_the_same_records(home: Home, federation: Agreement, unit: str) -> N
     remedy = "make a second site folder by `consilium site init`, and approve this file there"
     counted = read_account(home.folder).unit
     if counted not in (None, unit):
-        what = f"counts the privacy of each {counted}, and the federation file that of each {unit}"
+        what = f"counts privacy by {counted}, and the federation file counts it by {unit}"
         raise StateError(str(home.folder / LEDGER), what, remedy)
     try:
         before = read_approval(home)
@@ -101,7 +101,8 @@ def _require_the_same_records(home: Home, federation: Agreement, unit: str) -> N
         return
     if (before.kind, before.unit) != (federation.kind, unit):
         what = (
-            f"is of {before.kind}, by {before.unit}, and the federation file of {federation.kind}, by {unit}"
+            f"was approved for records of kind {before.kind} (unit {before.unit}), and the federation file has "
+            f"kind {federation.kind} (unit {unit})"
         )
         raise StateError(str(home.folder), what, remedy)
 
@@ -132,7 +133,7 @@ def approve(home: Home, proposal: Proposal) -> Approval:
     try:
         new.chmod(0o755)
         if copy_agreement(proposal.source, new).digest != federation.digest:
-            raise ApprovalError(str(proposal.source), "changed meanwhile", "approve it again")
+            raise ApprovalError(str(proposal.source), "changed while it was shown", "approve it again")
         write_whole(new / APPROVAL_FILE, approval.model_dump_json(indent=2).encode() + b"\n")
         old = home.folder / BEFORE
         if target.exists():

@@ -80,7 +80,9 @@ def initialise(
     except ValidationError:
         raise OptionError("--coordinator", "is not HOST:PORT", "write it like fl.example.org:9092") from None
     if not 0 < connection.coordinator_port < 65536:
-        raise OptionError("--coordinator", "has no such port", "write it like fl.example.org:9092")
+        raise OptionError(
+            "--coordinator", "has a port outside 1 to 65535", "write it like fl.example.org:9092"
+        )
     certificate = _certificate(authority)
     if not name or len(name) > 120 or not name.isprintable():
         raise OptionError("--name", "is empty, too long or not printable", "use the hospital's name")
@@ -107,7 +109,9 @@ def initialise(
             new_files.append(path)
     if fingerprint(read_public_key(home.public_key)) != fingerprint(public):
         raise IntegrityError(
-            str(home.public_key), "does not belong to the node key", "remove it and run this again"
+            str(home.public_key),
+            "does not belong to the node key",
+            "remove this file and run `consilium site init` again",
         )
     return InitReport(tuple(new_files), tuple(kept_files), fingerprint(public), connection.port)
 
@@ -134,11 +138,11 @@ def _certificate(path: Path) -> bytes:
 def _require_no_contradiction(home: Home, name: str, connection: Connection, certificate: bytes) -> None:
     remedy = "change or remove it yourself; nothing is overwritten"
     if (home.folder / SITE_FILE).exists() and parse_site_file(home.folder).name != name:
-        raise StateError(str(home.folder / SITE_FILE), "has another name", remedy)
+        raise StateError(str(home.folder / SITE_FILE), "names another hospital already", remedy)
     if home.connection.exists() and read_connection(home).coordinator != connection.coordinator:
-        raise StateError(str(home.connection), "names another coordinator", remedy)
+        raise StateError(str(home.connection), "names another coordinator already", remedy)
     if home.connection.exists() and read_connection(home).port != connection.port:
-        what = f"names another local port, {read_connection(home).port}"
+        what = f"names another local port already, {read_connection(home).port}"
         raise StateError(str(home.connection), what, remedy)
     if home.authority.exists() and home.authority.read_bytes() != certificate:
-        raise StateError(str(home.authority), "is another certificate", remedy)
+        raise StateError(str(home.authority), "is another certificate than the given one", remedy)

@@ -107,16 +107,16 @@ def _is_usable(cache: Path) -> bool:
         parent = cache.parent.lstat()
         ours = parent.st_uid == os.geteuid() and stat.S_ISDIR(parent.st_mode)
         if not ours or stat.S_IMODE(parent.st_mode) & 0o022:
-            log.warning("cache not used: the folder around it is not this user's alone")
+            log.warning("the cache is not used: other users can write the folder around it")
             return False
         cache.mkdir(mode=0o700, exist_ok=True)
         if not is_private(cache):
-            log.warning("cache not used: other users can read or write its folder")
+            log.warning("the cache is not used: other users can read or write its folder")
             return False
     except FileNotFoundError:  # a site that was never started
         return False
     except OSError as error:
-        log.warning("cache not used: %s", type(error).__name__)
+        log.warning("the cache is not used: %s", type(error).__name__)
         return False
     return True
 
@@ -148,14 +148,14 @@ def _read(cache: Path, key: str, site: SiteFile, federation: Agreement) -> SiteD
         try:
             content = read_private(path)
             if content is None:
-                log.warning("cache not used: the file is not this user's alone")
+                log.warning("the cache is not used: other users can read or write its file")
                 continue
             if path.name != _name(key, content):
-                log.warning("cache spoilt, and built anew")
+                log.warning("the cache file is damaged and is built again")
                 continue
             return SiteData(*reader_of(federation).unpack(load(content), site, federation))
         except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-            log.warning("cache not usable (%s), and built anew", type(error).__name__)
+            log.warning("the cache cannot be read (%s) and is built again", type(error).__name__)
     return None
 
 
@@ -169,7 +169,7 @@ def _write(cache: Path, key: str, data: SiteData, federation: Agreement) -> None
             if other.name != path.name and not other.is_dir():
                 other.unlink(missing_ok=True)
     except OSError as error:
-        log.warning("cache not written: %s", type(error).__name__)
+        log.warning("the cache cannot be written: %s", type(error).__name__)
 
 
 def _name(key: str, content: bytes) -> str:

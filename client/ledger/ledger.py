@@ -237,7 +237,7 @@ def acknowledge(site: Path, note: str, patience_s: float = PATIENCE_S) -> None:
     """
     path = site / LEDGER
     if not note.strip():
-        raise OptionError(str(path), "the acknowledgement says nothing", "write what happened to the ledger")
+        raise OptionError(str(path), "the acknowledgement is empty", "write what happened to the ledger")
     try:
         Ledger(site, patience_s).close()
     except Refusal as refusal:

@@ -148,8 +148,10 @@ def assemble_site(sources: SiteSources, agreement: SharedAgreement) -> Site:
 
 def _require_no_folds_with_privacy(file: SiteFile, folder: Path) -> None:
     if file.policy.demands_privacy and file.fold is not None:
-        what = "lets a coordinator choose patients, which the policy's demand for privacy does not go with"
-        raise InvalidContentError(f"{folder / SITE_FILE}, fold", what, "remove it: folds are for simulations")
+        what = "names a column of folds, by which a coordinator could choose patients, and the policy demands privacy"
+        raise InvalidContentError(
+            f"{folder / SITE_FILE}, fold", what, "remove the key fold, which is for simulations"
+        )
 
 
 def _device(file: SiteFile, sources: SiteSources) -> Device:

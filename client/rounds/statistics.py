@@ -29,7 +29,7 @@ def statistics_request(site: Site, content: RecordDict) -> RecordDict:
         )
     for name, count in sums.withheld.items():
         if count:
-            log.info("%s: %d entries withheld, too few are behind them", name, count)
+            log.info("%s: %d statistics are withheld, because too few records are behind them", name, count)
     return StatisticsReply(
         site=site.cohort.site,
         patients=len(training) if terms.privacy is None else 1,

@@ -74,7 +74,9 @@ def read_public_key(path: Path) -> PublicKey:
 
 def _unusable(path: Path) -> InputError:
     return UnreadableFileError(
-        str(path), "is not an unencrypted ECDSA key on P-384 in OpenSSH form", "put the right key back"
+        str(path),
+        "is not an unencrypted ECDSA key on P-384 in OpenSSH form",
+        "put the right key back from a backup",
     )
 
 

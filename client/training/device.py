@@ -165,9 +165,9 @@ def find_device(asked: str, where: str) -> torch.device:
         return torch_device
     if asked == "auto":
         extra = {"code": DeviceFault.DOES_NOT_COMPUTE}
-        log.warning("%s is there but does not compute; training on the CPU", torch_device, extra=extra)
+        log.warning("%s fails a test computation; training uses the CPU", torch_device, extra=extra)
         return _PROCESSOR
-    what = f"asks for {asked}, which is there but does not compute"
+    what = f"asks for {asked}, which fails a test computation"
     raise DeviceError(
         where, DeviceFault.DOES_NOT_COMPUTE, what, f"restart the driver or the machine, {instead}"
     )

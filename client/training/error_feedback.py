@@ -103,7 +103,7 @@ def _residual(path: Path, series: Series, round_: int, size: int) -> Update:
     try:
         content = read_private(path)
         if content is None:
-            log.warning("the residual is not used: its file is not this user's alone")
+            log.warning("the residual is not used: other users can read or write its file")
             return nothing
         kept = load(content)
         header = json.loads(kept["told"].tobytes())
@@ -111,7 +111,7 @@ def _residual(path: Path, series: Series, round_: int, size: int) -> Update:
             return nothing
         is_again = header["round"] == round_
         if header["sha256"] != _hash(kept["before"], kept["after"]):
-            log.warning("the residual is not used: its file is spoilt")
+            log.warning("the residual is not used: its file is damaged")
             return nothing
         residual = kept["before" if is_again else "after"]
         fits = residual.dtype == np.float32 and residual.shape == (size,) and np.isfinite(residual).all()
@@ -132,7 +132,9 @@ def _keep(path: Path, series: Series, round_: int, before: Update, after: Update
         write_whole(path, save({"before": before, "after": after, "told": encoded}), 0o600)
     except OSError as error:
         what = f"cannot be written ({type(error).__name__})"
-        raise MachineError(str(path), what, "make room and give this user the folder") from None
+        raise MachineError(
+            str(path), what, "free space on the disk, and let this user write to the folder"
+        ) from None
 
 
 def _hash(before: Update, after: Update) -> str:

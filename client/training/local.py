@@ -62,7 +62,8 @@ def train(
     at_once = patients_at_once(model, device)
     if at_once < min(settings.batch_size, len(batch)):
         log.warning(
-            "memory is short: %d patients at once, so dropout is drawn otherwise than elsewhere", at_once
+            "little memory is free: %d patients are computed at once, which changes the random numbers of dropout",
+            at_once,
         )
     model.train()
     with device.drawing(round_.seed), device.repeatable():

@@ -77,7 +77,7 @@ def _require_free(
 ) -> None:
     for withdrawal in withdrawn:
         if withdrawal.fingerprint == print_:
-            what = f"is the key of {withdrawal.site} that was withdrawn at {withdrawal.until}, and stays so"
+            what = f"is the key of {withdrawal.site} that was withdrawn at {withdrawal.until} for ever"
             raise StateError(str(public_key), what, _NEW_KEY)
     if site in enrolled and enrolled[site].fingerprint != print_:
         what = f"{site} is enrolled since {enrolled[site].since} with another key"
@@ -99,7 +99,9 @@ def _node(home: Home, public_key: Path, print_: str) -> int:
     if node is None:
         return register_node(home, public_key)
     if node.unregistered:
-        raise StateError(str(public_key), "was unregistered at the SuperLink, which is for ever", _NEW_KEY)
+        raise StateError(
+            str(public_key), "was unregistered at the SuperLink, which never accepts it again", _NEW_KEY
+        )
     return node.number
 
 

@@ -91,7 +91,7 @@ def renew(home: Home) -> bool:
         backup = "put it back from a backup"
         authority, signer = read_certificate(home.authority, backup), read_signer(home.authority_key)
         if _left(authority.not_valid_after_utc) <= 0:
-            raise StateError(str(home.authority), "the authority itself has ended", NEW_AUTHORITY)
+            raise StateError(str(home.authority), "the certificate authority has expired", NEW_AUTHORITY)
         if authority.public_key() != signer.public_key():
             raise IntegrityError(str(home.authority_key), f"is not the key of {home.authority}", backup)
         certificate, key = new_server(authority, signer, [home.settings().host])

@@ -142,7 +142,7 @@ class Home:
             return Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError:
             raise MissingFileError(
-                str(self.folder), f"has no {SETTINGS}", "make it by `consilium coordinator init`"
+                str(self.folder), f"has no {SETTINGS}", "make the folder with `consilium coordinator init`"
             ) from None
         except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise UnreadableFileError(
@@ -194,7 +194,7 @@ def create_home(folder: Path, host: str, port: int, federation: Path | None) -> 
     except ValidationError as error:
         key, _ = first_problem(error)
         what = "is no host name, IP address or port"
-        raise OptionError(f"--{key}", what, "give what hospitals dial") from None
+        raise OptionError(f"--{key}", what, "give the address to which hospitals connect") from None
     if federation is not None:
         load_agreement(federation / FILE_NAME)
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -88,7 +88,9 @@ class RunState:
         if (fold, seed) != (self.fold, self.seed) or before.digest != self.digest:
             what = "is of another federation file, fold or seed"
             raise StateError(
-                "the checkpoint", what, "resume with what the run began with, or begin a new run"
+                "the checkpoint",
+                what,
+                "resume with the federation file, fold and seed of the run, or begin a new run",
             )
         if not self.finished or more <= self.rounds:
             what = f"is of {'a finished' if self.finished else 'an unfinished'} run of {self.rounds} rounds"

@@ -100,7 +100,7 @@ def require_ours(bundle: bytes, config: UserConfig) -> None:
 
     out = run_folder(config, os.environ)
     if hashlib.sha256(bundle).hexdigest() != bundle_hash(load_agreement(out / FILE_NAME)):
-        what = f"is not the one of run {out.name}, and does not run here"
+        what = f"is not the bundle of run {out.name}, and is not started"
         raise IntegrityError("the bundle", what, "start runs by `consilium coordinator run` alone")
 
 

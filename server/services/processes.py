@@ -146,7 +146,7 @@ def _nginx(home: Home, env: Mapping[str, str]) -> tuple[str, ...]:
     if tested.returncode:
         reason = tested.stderr.strip().splitlines()[0] if tested.stderr.strip() else "no reason given"
         raise InvalidContentError(
-            str(path), f"nginx does not take it ({reason})", f"correct {home.folder / SETTINGS}"
+            str(path), f"nginx rejects it ({reason})", f"correct {home.folder / SETTINGS}"
         )
     return command
 

@@ -49,7 +49,7 @@ def figures(
 def privacy(
     out: Annotated[
         Path,
-        typer.Argument(help="Folder for the results; a run whose result is already there is not done again."),
+        typer.Argument(help="Folder for the results; a run whose result is already there is not repeated."),
     ],
     cohorts: Annotated[
         list[str] | None, typer.Argument(help="Cohorts to simulate; without any, all of the table.")

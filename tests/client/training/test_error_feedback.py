@@ -155,7 +155,7 @@ def test_the_residual_is_its_users_alone(tmp_path: Path, caplog: pytest.LogCaptu
     expected = fresh.sent(change(2), request(2))
     hospital.path.chmod(0o644)
     np.testing.assert_array_equal(hospital.sent(change(2), request(2)), expected)
-    assert "not this user's alone" in caplog.text
+    assert "the residual is not used: other users" in caplog.text
 
 
 def spoilt(content: bytes) -> dict[str, bytes]:

@@ -107,7 +107,7 @@ def test_a_name_has_one_key_and_a_key_one_name(home: Home, write_key: WriteKey) 
     assert home.enrolled.read_bytes() == before
 
 
-@pytest.mark.parametrize("function", ["register", "write_enrolled"])
+@pytest.mark.parametrize("function", ["register_node", "write_enrolled"])
 def test_an_enrolment_that_was_killed_is_repeated(
     home: Home, superlink: SuperLink, write_key: WriteKey, function: str
 ) -> None:
@@ -143,9 +143,7 @@ def test_a_withdrawn_key_stays_dead_and_the_name_can_have_another(
     assert (withdrawal.site, withdrawal.since) == ("hospital 1", enrolment.since)
     assert superlink.known[fingerprint(lost)] == Node(enrolment.node_id, True)
     for name in ("hospital 1", "hospital 2"):
-        with pytest.raises(
-            InputError, match=r"is the key of hospital 1 that was withdrawn at .*, and stays so"
-        ):
+        with pytest.raises(InputError, match=r"hospital 1 .*withdrawn"):
             enrol_site(home, name, lost)
     enrol_site(home, "hospital 1", new)
     assert withdraw_site(home, "hospital 1").fingerprint == fingerprint(new)
@@ -186,7 +184,7 @@ def test_a_key_that_was_unregistered_by_hand_is_told(
 ) -> None:
     key = write_key("first")
     superlink.known[fingerprint(key)] = Node(5, True)
-    with pytest.raises(InputError, match="was unregistered at the SuperLink, which is for ever; ask"):
+    with pytest.raises(InputError, match="unregistered"):
         enrol_site(home, "hospital 1", key)
 
 

@@ -13,7 +13,7 @@ from flwr.cli.build import build_fab_from_disk
 
 from common.agreement.bundle import write_bundle
 from common.agreement.federation import FILE_NAME, Federation, save
-from common.errors import InputError
+from common.errors import InputError, IntegrityError
 from common.processes.task_launcher import TASK_COMMANDS
 from server.home.places import HOME_VARIABLE, Home, create_home
 from server.services.launcher import COMMAND, REPLACED, RUNTIME, replacements
@@ -95,10 +95,10 @@ def test_the_bundle_of_a_run_starts_the_installed_app(bundle: bytes, monkeypatch
 
 
 def test_no_other_bundle_starts_anything(bundle: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InputError, match=f"is not the one of run {RUN}, and does not run here"):
+    with pytest.raises(IntegrityError, match=RUN):
         served(bundle + b"\0", {"run": RUN}, monkeypatch)
     for config in ({}, {"run": "20261121-000000"}, {"run": "../runs"}):
         with pytest.raises(InputError, match="start runs by `consilium coordinator run` alone"):
             served(bundle, config, monkeypatch)
-    with pytest.raises(InputError, match="is not the one of run"):
+    with pytest.raises(IntegrityError, match=RUN):
         replacements()["get_fused_config_from_dir"](Path("nowhere"), {"run": RUN})
