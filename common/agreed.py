@@ -1,5 +1,7 @@
 """Base class and names of all parts of a federation file."""
 
+from collections.abc import Iterator
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -29,10 +31,22 @@ def _not_reserved(name: str) -> str:
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40), AfterValidator(_not_reserved)]
 
 
+class NameOf(StrEnum):
+    """Part of a federation file that is named by a registered name."""
+
+    STRATEGY = "strategy"
+    LAYER = "layer"
+    NODE_KIND = "node kind"
+
+
 class Agreed(BaseModel):
     """A part of the agreement: fixed once made, without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def registered_names(self) -> Iterator[tuple[NameOf, str]]:
+        """Names in this part, and no part inside it, that a plug-in may have brought."""
+        yield from ()
 
 
 def distinct(what: str, names: tuple[str, ...]) -> None:

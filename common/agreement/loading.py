@@ -11,7 +11,6 @@ from common.agreed import Agreed
 from common.agreement.agreement import FILE_NAME, PATIENTS, Agreement, validated
 from common.agreement.kinds import agreement_class
 from common.agreement.settings import PublicFile
-from common.agreement.strategy_names import strategy_package
 from common.errors import (
     IntegrityError,
     InvalidContentError,
@@ -20,6 +19,7 @@ from common.errors import (
     invalid_content,
 )
 from common.plugins.loading import load_plugins, package_of
+from common.plugins.names import package_of_name
 from common.plugins.plugin import Plugin
 
 
@@ -74,14 +74,14 @@ _PLUGINS = TypeAdapter(tuple[Plugin, ...])
 def _require_named(agreement: Agreement, where: str) -> None:
     """Refuse a kind from a plug-in that is imported here but missing in the file."""
     named = {plugin.package for plugin in agreement.plugins}
-    used = {
-        type(part).__name__: package_of(type(part).__module__) for part in (agreement, *_parts(agreement))
-    }
-    strategy = agreement.training.strategy
-    used[f"the strategy {strategy}"] = strategy_package(strategy)
-    for part, package in used.items():
+    used: dict[str, str | None] = {}
+    for section in (agreement, *_parts(agreement)):
+        used[type(section).__name__] = package_of(type(section).__module__)
+        for part, name in section.registered_names():
+            used[f"the {part} {name}"] = package_of_name(part, name)
+    for used_part, package in used.items():
         if package is not None and package not in named:
-            what = f"uses {part} of the plug-in {package} without naming it"
+            what = f"uses {used_part} of the plug-in {package} without naming it"
             remedy = "add the lines that `consilium plugins` prints, and have every hospital approve the file"
             raise InvalidContentError(where, what, remedy)
 

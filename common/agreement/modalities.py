@@ -1,10 +1,11 @@
 """Modalities of the federation file: tables with columns, units and ranges."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from common.agreed import Agreed, Name, distinct
+from common.agreed import Agreed, Name, NameOf, distinct
 from common.agreement.node_kinds import NodeKind, node_kind
 
 
@@ -63,6 +64,10 @@ class Modality(Agreed):
                 raise ValueError(f"categories.{column} needs two or more levels")
             distinct(f"categories.{column}", levels)
         return self
+
+    def registered_names(self) -> Iterator[tuple[NameOf, str]]:
+        """The kind of the nodes."""
+        yield NameOf.NODE_KIND, self.node
 
     @property
     def node_kind(self) -> NodeKind:

@@ -4,6 +4,7 @@ A kind that another package brings registers its settings here, so that a federa
 model is built.
 """
 
+from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
@@ -15,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from common.agreed import Agreed
+from common.agreed import Agreed, NameOf
 from common.errors import OptionError
 
 DEFAULT = "hierarchical"
@@ -93,6 +94,10 @@ class HierarchicalConfig(ModelConfig):
         if self.layers is not None and {"gcn_layers", "gat_layers"} & self.model_fields_set:
             raise ValueError("layers names the layers between nodes: leave out gcn_layers and gat_layers")
         return self
+
+    def registered_names(self) -> Iterator[tuple[NameOf, str]]:
+        """The layers between nodes."""
+        return ((NameOf.LAYER, layer) for layer in self.node_layers)
 
     @property
     def node_layers(self) -> tuple[str, ...]:

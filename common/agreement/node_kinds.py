@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from common.agreed import NameOf
+from common.plugins.names import note_name
+
 
 @dataclass(frozen=True)
 class NodeKind:
@@ -24,7 +27,15 @@ class NodeKind:
     scaled_alone: bool = False
 
 
-_KINDS: dict[str, NodeKind] = {}
+_KINDS = {
+    kind.name: kind
+    for kind in (
+        NodeKind("clinical", edges="all", describes_patient=True, scaled_alone=True),
+        NodeKind("gene", edges="prior", has_pathways=True),
+        NodeKind("protein", edges="prior", has_pathways=True),
+        NodeKind("imaging"),
+    )
+}
 
 
 def register_node_kind(kind: NodeKind) -> NodeKind:
@@ -36,6 +47,7 @@ def register_node_kind(kind: NodeKind) -> NodeKind:
     if kind.name in _KINDS:
         raise ValueError(f"there is a node kind {kind.name} already")
     _KINDS[kind.name] = kind
+    note_name(NameOf.NODE_KIND, kind.name)
     return kind
 
 
@@ -48,9 +60,3 @@ def node_kind(name: str) -> NodeKind:
     if name not in _KINDS:
         raise ValueError(f"there is no node kind {name}; use one of {', '.join(sorted(_KINDS))}")
     return _KINDS[name]
-
-
-register_node_kind(NodeKind("clinical", edges="all", describes_patient=True, scaled_alone=True))
-register_node_kind(NodeKind("gene", edges="prior", has_pathways=True))
-register_node_kind(NodeKind("protein", edges="prior", has_pathways=True))
-register_node_kind(NodeKind("imaging"))

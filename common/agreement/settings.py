@@ -2,12 +2,13 @@
 
 import hashlib
 import math
+from collections.abc import Iterator
 from pathlib import Path, PureWindowsPath
 from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from common.agreed import Agreed
+from common.agreed import Agreed, NameOf
 from common.agreement.strategy_names import PATTERN
 
 
@@ -78,6 +79,10 @@ class Training(Agreed):
     def decay(self, round_: int) -> float:
         """Return the factor of the learning rate in a round, half a cosine from 1."""
         return 0.5 * (1 + math.cos(math.pi * (round_ - 1) / self.rounds))
+
+    def registered_names(self) -> Iterator[tuple[NameOf, str]]:
+        """The strategy."""
+        yield NameOf.STRATEGY, self.strategy
 
 
 class Statistics(Agreed):

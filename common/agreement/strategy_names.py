@@ -2,7 +2,8 @@
 
 import re
 
-from common.plugins.loading import package_registering
+from common.agreed import NameOf
+from common.plugins.names import note_name
 
 STRATEGIES = ("fedavg", "fedprox", "fedadam", "fedyogi")
 """The strategies of the product."""
@@ -11,8 +12,8 @@ STRATEGIES = ("fedavg", "fedprox", "fedadam", "fedyogi")
 PATTERN = r"^[a-z][a-z0-9_-]{0,39}$"
 
 
-_names: dict[str, str | None] = dict.fromkeys(STRATEGIES)
-"""Name -> the plug-in that brought it; None for those of the product."""
+_names: dict[str, None] = dict.fromkeys(STRATEGIES)
+"""The names in the order of their registration."""
 
 
 def add_strategy_name(name: str) -> None:
@@ -23,14 +24,11 @@ def add_strategy_name(name: str) -> None:
     """
     if not re.fullmatch(PATTERN, name):
         raise ValueError("a strategy's name is lower case, with digits, _ and - after its first letter")
-    _names.setdefault(name, package_registering())
+    if name not in _names:
+        _names[name] = None
+        note_name(NameOf.STRATEGY, name)
 
 
 def strategy_names() -> tuple[str, ...]:
     """The names known in this process, those of the product first."""
     return tuple(_names)
-
-
-def strategy_package(name: str) -> str | None:
-    """The plug-in that brought a strategy; None for those of the product."""
-    return _names.get(name)

@@ -4,9 +4,11 @@ from typing import Protocol
 
 from torch import nn
 
+from common.agreed import NameOf
 from common.errors import InvalidContentError, OptionError
 from common.models.graphs import Topology
 from common.models.layers import GAT, GCN
+from common.plugins.names import note_name
 
 
 class LayerFactory(Protocol):
@@ -19,7 +21,11 @@ class LayerFactory(Protocol):
         """Build the layer over a graph of N nodes."""
 
 
-_LAYERS: dict[str, LayerFactory] = {}
+def _gcn(graph: Topology, width_in: int, width_out: int, heads: int) -> nn.Module:
+    return GCN(graph, width_in, width_out)
+
+
+_LAYERS: dict[str, LayerFactory] = {"gcn": _gcn, "gat": GAT}
 
 
 def register_layer(kind: str, factory: LayerFactory) -> None:
@@ -31,6 +37,7 @@ def register_layer(kind: str, factory: LayerFactory) -> None:
     if kind in _LAYERS:
         raise OptionError(f"layer {kind}", "is registered already", "choose another name")
     _LAYERS[kind] = factory
+    note_name(NameOf.LAYER, kind)
 
 
 def layer_between_nodes(kind: str, graph: Topology, width_in: int, width_out: int, heads: int) -> nn.Module:
@@ -44,11 +51,3 @@ def layer_between_nodes(kind: str, graph: Topology, width_in: int, width_out: in
             "model.layers", f"names an unknown layer, {kind}", f"use {', '.join(sorted(_LAYERS))}"
         )
     return _LAYERS[kind](graph, width_in, width_out, heads)
-
-
-def _gcn(graph: Topology, width_in: int, width_out: int, heads: int) -> nn.Module:
-    return GCN(graph, width_in, width_out)
-
-
-register_layer("gcn", _gcn)
-register_layer("gat", GAT)

@@ -10,10 +10,14 @@ import pytest
 import typer
 from click.testing import CliRunner
 
+from common.agreement import node_kinds
 from common.agreement.federation import Federation, save
 from common.agreement.loading import load_agreement
+from common.agreement.modalities import Modality
+from common.agreement.model_config import HierarchicalConfig
 from common.errors import InputCode, InputError
-from common.plugins import loading
+from common.models import layer_kinds
+from common.plugins import loading, names
 from common.plugins.distribution import find_plugin, installed_plugins, plugin_of
 from common.plugins.plugin import Plugin
 from consilium.command import app
@@ -204,3 +208,63 @@ def test_the_command_prints_what_a_federation_file_takes(mylab: Plugin) -> None:
     ended = CliRunner().invoke(typer.main.get_command(app), ["plugins"])
     lines = tomllib.loads(ended.stdout)["plugins"]
     assert mylab.model_dump() in lines
+
+
+LAYER = """
+from common.agreement.node_kinds import NodeKind, register_node_kind
+from common.models.layer_kinds import register_layer
+from common.models.layers import GCN
+
+
+def register() -> None:
+    register_node_kind(NodeKind("cpg"))
+    register_layer("mylab_gcn", lambda graph, width_in, width_out, heads: GCN(graph, width_in, width_out))
+"""
+
+
+@pytest.fixture
+def layerlab(site_packages: Path, monkeypatch: pytest.MonkeyPatch) -> Plugin:
+    """A plug-in that brings a layer and a kind of nodes."""
+    monkeypatch.setattr(node_kinds, "_KINDS", dict(node_kinds._KINDS))
+    monkeypatch.setattr(layer_kinds, "_LAYERS", dict(layer_kinds._LAYERS))
+    monkeypatch.setattr(names, "_packages", {})
+    install(site_packages, "mylab", {"mylab/__init__.py": LAYER}, "mylab:register")
+    return plugin_of(find_plugin("mylab"))
+
+
+def with_layer(federation: Federation) -> Federation:
+    return federation.model_copy(update={"model": HierarchicalConfig(layers=("gcn", "mylab_gcn"))})
+
+
+def with_node_kind(federation: Federation) -> Federation:
+    first, *rest = federation.modalities
+    changed = Modality.model_validate({**first.model_dump(), "node": "cpg"})
+    return federation.model_copy(update={"modalities": (changed, *rest)})
+
+
+@pytest.mark.parametrize(
+    ("changed", "part"), [(with_layer, "layer mylab_gcn"), (with_node_kind, "node kind cpg")]
+)
+def test_a_name_of_a_plug_in_needs_the_plug_in_to_be_named(
+    layerlab: Plugin,
+    make_federation: Make,
+    tmp_path: Path,
+    changed: Callable[[Federation], Federation],
+    part: str,
+) -> None:
+    loading.load_plugins([layerlab])
+    save(changed(make_federation(plugins=(layerlab,))), tmp_path / "named.toml")
+    assert load_agreement(tmp_path / "named.toml").plugins == (layerlab,)
+    save(changed(make_federation()), tmp_path / "unnamed.toml")
+    with pytest.raises(InputError) as refused:
+        load_agreement(tmp_path / "unnamed.toml")
+    assert refused.value.code is InputCode.CONTENT_INVALID
+    assert part in refused.value.what
+
+
+def test_names_of_the_product_need_no_plug_in(
+    layerlab: Plugin, make_federation: Make, tmp_path: Path
+) -> None:
+    loading.load_plugins([layerlab])
+    save(make_federation(model=HierarchicalConfig(layers=("gat",))), tmp_path / "federation.toml")
+    assert not load_agreement(tmp_path / "federation.toml").plugins
