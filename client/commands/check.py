@@ -10,7 +10,9 @@ from common.errors import ApprovalError, InputError, Refusal, refusal_text
 
 
 def check(home: Home) -> dict[str, Any]:
-    """Make the data passport of the cohort under the approved federation file, with `problems`.
+    """Make the data passport of the cohort under the approved federation file.
+
+    Its `problems` are sentences, and `codes` their kinds, in the same order.
 
     Raises:
         InputError: if nothing is approved.
@@ -19,21 +21,28 @@ def check(home: Home) -> dict[str, Any]:
     if approval.federation != federation.digest:
         raise ApprovalError(str(home.agreement), "is not the file that was approved", "approve it again")
     reader = reader_of(federation)
-    problems: list[str] = []
+    problems: list[InputError | Refusal] = []
     try:
         holding, faults = reader.read(home.folder, read_site_file(home.folder, federation), federation)
-        problems = [str(problem) for problem in faults]
+        problems += faults
     except InputError as error:
-        holding, problems = None, [str(error)]
+        holding, problems = None, [error]
     passport: dict[str, Any] = {"federation": federation.digest, "kind": federation.kind}
     if holding is not None:
         passport |= reader.passport(holding, federation)
     if not problems:
         problems += _objections(home)
-    return passport | {"problems": problems}
+    return passport | {
+        "problems": [_sentence(problem) for problem in problems],
+        "codes": [problem.code for problem in problems],
+    }
 
 
-def _objections(home: Home) -> list[str]:
+def _sentence(problem: InputError | Refusal) -> str:
+    return refusal_text(problem.code) if isinstance(problem, Refusal) else str(problem)
+
+
+def _objections(home: Home) -> list[InputError | Refusal]:
     """Reason for which the app would refuse to train on sound tables; at most one."""
     # imports everything that training needs, which a status does without
     from client.rounds.assembly import SharedAgreement, SiteSources, assemble_site
@@ -42,10 +51,8 @@ def _objections(home: Home) -> list[str]:
         site = assemble_site(SiteSources(home.folder, home.agreement), SharedAgreement(home.agreement))
         _ = site.terms
         site.split_records(-1)
-    except InputError as error:
-        return [str(error)]
-    except Refusal as refusal:
-        return [refusal_text(refusal.code)]
+    except (InputError, Refusal) as objection:
+        return [objection]
     return []
 
 

@@ -18,6 +18,7 @@ import os
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
 
@@ -43,6 +44,17 @@ BUILDERS = (PACKAGE, "torch", "numpy", "pandas", "pyarrow")
 
 
 _SUFFIX = ".safetensors"
+
+
+class CacheFault(StrEnum):
+    """Code in the log of why the cache is not used, or not written."""
+
+    FOLDER_EXPOSED = "cache-folder-exposed"
+    FOLDER_UNUSABLE = "cache-folder-unusable"
+    FILE_EXPOSED = "cache-file-exposed"
+    SPOILT = "cache-spoilt"
+    UNREADABLE = "cache-unreadable"
+    NOT_WRITTEN = "cache-not-written"
 
 
 @dataclass(frozen=True)
@@ -107,16 +119,16 @@ def _is_usable(cache: Path) -> bool:
         parent = cache.parent.lstat()
         ours = parent.st_uid == os.geteuid() and stat.S_ISDIR(parent.st_mode)
         if not ours or stat.S_IMODE(parent.st_mode) & 0o022:
-            log.warning("the cache is not used: other users can write the folder around it")
+            _warn(CacheFault.FOLDER_EXPOSED, "is not used: other users can write the folder around it")
             return False
         cache.mkdir(mode=0o700, exist_ok=True)
         if not is_private(cache):
-            log.warning("the cache is not used: other users can read or write its folder")
+            _warn(CacheFault.FOLDER_EXPOSED, "is not used: other users can read or write its folder")
             return False
     except FileNotFoundError:  # a site that was never started
         return False
     except OSError as error:
-        log.warning("the cache is not used: %s", type(error).__name__)
+        _warn(CacheFault.FOLDER_UNUSABLE, f"is not used: {type(error).__name__}")
         return False
     return True
 
@@ -148,14 +160,14 @@ def _read(cache: Path, key: str, site: SiteFile, federation: Agreement) -> SiteD
         try:
             content = read_private(path)
             if content is None:
-                log.warning("the cache is not used: other users can read or write its file")
+                _warn(CacheFault.FILE_EXPOSED, "is not used: other users can read or write its file")
                 continue
-            if path.name != _name(key, content):
-                log.warning("the cache file is damaged and is built again")
+            if path.name != file_name(key, content):
+                _warn(CacheFault.SPOILT, "is damaged and is built again")
                 continue
             return SiteData(*reader_of(federation).unpack(load(content), site, federation))
         except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-            log.warning("the cache cannot be read (%s) and is built again", type(error).__name__)
+            _warn(CacheFault.UNREADABLE, f"cannot be read ({type(error).__name__}) and is built again")
     return None
 
 
@@ -163,14 +175,19 @@ def _write(cache: Path, key: str, data: SiteData, federation: Agreement) -> None
     """Write the data, whole or not at all, and remove every other file of the cache."""
     try:
         content = save(reader_of(federation).pack(data.public, data.holding))
-        path = cache / _name(key, content)
+        path = cache / file_name(key, content)
         write_whole(path, content, 0o600)
         for other in cache.iterdir():
             if other.name != path.name and not other.is_dir():
                 other.unlink(missing_ok=True)
     except OSError as error:
-        log.warning("the cache cannot be written: %s", type(error).__name__)
+        _warn(CacheFault.NOT_WRITTEN, f"cannot be written: {type(error).__name__}")
 
 
-def _name(key: str, content: bytes) -> str:
+def _warn(fault: CacheFault, what: str) -> None:
+    log.warning("the cache %s", what, extra={"code": fault})
+
+
+def file_name(key: str, content: bytes) -> str:
+    """Return the name of a cache's file: the hash of its inputs, and that of its content."""
     return f"{key}.{hashlib.sha256(content).hexdigest()}{_SUFFIX}"

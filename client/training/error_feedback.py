@@ -18,6 +18,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Collection
+from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,6 +38,14 @@ log = logging.getLogger("consilium.error_feedback")
 
 SHORTENED = 0.98
 """Share of the limit to which an update is shortened, since encoding rounds once more."""
+
+
+class ResidualFault(StrEnum):
+    """Code in the log of why a residual is not used."""
+
+    EXPOSED = "residual-exposed"
+    SPOILT = "residual-spoilt"
+    UNREADABLE = "residual-unreadable"
 
 
 class Series(NamedTuple):
@@ -103,7 +112,7 @@ def _residual(path: Path, series: Series, round_: int, size: int) -> Update:
     try:
         content = read_private(path)
         if content is None:
-            log.warning("the residual is not used: other users can read or write its file")
+            _warn(ResidualFault.EXPOSED, "other users can read or write its file")
             return nothing
         kept = load(content)
         header = json.loads(kept["told"].tobytes())
@@ -111,7 +120,7 @@ def _residual(path: Path, series: Series, round_: int, size: int) -> Update:
             return nothing
         is_again = header["round"] == round_
         if header["sha256"] != _hash(kept["before"], kept["after"]):
-            log.warning("the residual is not used: its file is damaged")
+            _warn(ResidualFault.SPOILT, "its file is damaged")
             return nothing
         residual = kept["before" if is_again else "after"]
         fits = residual.dtype == np.float32 and residual.shape == (size,) and np.isfinite(residual).all()
@@ -119,8 +128,12 @@ def _residual(path: Path, series: Series, round_: int, size: int) -> Update:
     except FileNotFoundError:
         return nothing
     except (OSError, SafetensorError, ValueError, LookupError, TypeError, RecursionError) as error:
-        log.warning("the residual is not used: %s", type(error).__name__)
+        _warn(ResidualFault.UNREADABLE, type(error).__name__)
         return nothing
+
+
+def _warn(fault: ResidualFault, why: str) -> None:
+    log.warning("the residual is not used: %s", why, extra={"code": fault})
 
 
 def _keep(path: Path, series: Series, round_: int, before: Update, after: Update) -> None:

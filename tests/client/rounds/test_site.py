@@ -13,9 +13,10 @@ from client.rounds.assembly import SharedAgreement, SiteSources, assemble_site, 
 from client.rounds.requests import load_weights, requested_preprocessing
 from client.rounds.site import Site
 from client.site_folder.policy import Limit
+from client.training.device import DeviceError
 from common.agreement.federation import save
 from common.agreement.settings import Privacy
-from common.errors import InputError, Refusal, RefusalCode
+from common.errors import InputError, InvalidContentError, Refusal, RefusalCode
 from common.patients.preprocessing import Preprocessing
 from common.privacy.planning import with_privacy
 from tests.client.held import cohort_of
@@ -126,10 +127,9 @@ def test_the_terms_are_those_of_the_policy_for_this_cohort(private: "Hospital") 
 def test_a_demand_for_privacy_does_not_go_with_folds(private: "Hospital") -> None:
     private.site.site["policy"] = {"require_dp": True}
     private.write()
-    with pytest.raises(
-        InputError, match=r"site\.toml, fold: lets a coordinator choose patients.*; remove it"
-    ):
+    with pytest.raises(InvalidContentError) as raised:
         site_of(private)
+    assert raised.value.where == f"{private.folder / 'site.toml'}, fold"
 
 
 def test_an_agreement_that_breaks_its_guarantee_is_refused(private: "Hospital") -> None:
@@ -235,7 +235,10 @@ def test_a_device_that_is_not_there_is_a_refusal_that_keeps_its_cause(hospital: 
     with pytest.raises(Refusal) as raised:
         open_site(hospital.context)
     assert raised.value.code is RefusalCode.DEVICE_UNAVAILABLE
-    assert "site.toml, device: asks for cuda:999, and" in str(raised.value.__cause__)
+    cause = raised.value.__cause__
+    assert isinstance(cause, DeviceError)
+    assert cause.where == f"{hospital.folder / 'site.toml'}, device"
+    assert "cuda:999" in cause.what
 
 
 @pytest.mark.cuda

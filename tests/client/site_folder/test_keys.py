@@ -19,7 +19,7 @@ from client.site_folder.keys import (
     read_public_key,
     sign,
 )
-from common.errors import InputError
+from common.errors import MissingFileError, UnreadableFileError
 
 KNOWN = (
     b"ecdsa-sha2-nistp384 AAAAE2VjZHNhLXNoYTItbmlzdHAzODQAAAAIbmlzdHAzODQAAABhBMFlb7UtL9qb/zREuHkJbX3Ar6i9nJJkylLT"
@@ -90,25 +90,25 @@ def test_what_is_no_node_key_is_one_sentence(tmp_path: Path, case: str) -> None:
     for read in (read_key, read_public_key):
         if case == "its public half" and read is read_public_key:
             continue
-        with pytest.raises(
-            InputError, match="is not an unencrypted ECDSA key on P-384 in OpenSSH form; put"
-        ) as raised:
+        with pytest.raises(UnreadableFileError) as raised:
             read(written(tmp_path / "node_key", WRONG[case]))
+        assert raised.value.where == str(tmp_path / "node_key")
         assert "CANARY" not in str(raised.value)
 
 
 def test_a_key_behind_a_password_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is not an unencrypted ECDSA key"):
+    with pytest.raises(UnreadableFileError):
         read_key(written(tmp_path / "node_key", protected()))
 
 
 def test_a_missing_key_says_where_it_comes_from(tmp_path: Path) -> None:
-    with pytest.raises(
-        InputError, match=r"node_key: there is no node key; run `consilium site init` first\."
-    ):
+    with pytest.raises(MissingFileError) as private:
         read_key(tmp_path / "node_key")
-    with pytest.raises(InputError, match=r"name the hospital's node_key\.pub"):
+    assert private.value.where == str(tmp_path / "node_key")
+    assert "consilium site init" in private.value.remedy
+    with pytest.raises(MissingFileError) as public:
         read_public_key(tmp_path / "node_key.pub")
+    assert public.value.where == str(tmp_path / "node_key.pub")
 
 
 def test_a_new_keys_fingerprint_is_the_one_of_ssh_keygen(tmp_path: Path) -> None:
@@ -118,10 +118,10 @@ def test_a_new_keys_fingerprint_is_the_one_of_ssh_keygen(tmp_path: Path) -> None
 
 
 def test_no_key_and_no_keys_text_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError):
+    with pytest.raises(MissingFileError):
         read_key(tmp_path / "none")
     path = written(tmp_path / "key", b"no key")
-    with pytest.raises(InputError):
+    with pytest.raises(UnreadableFileError):
         read_key(path)
-    with pytest.raises(InputError):
+    with pytest.raises(UnreadableFileError):
         read_public_key(path)

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from client.site_folder.places import Connection, Home, read_approval, read_connection
-from common.errors import InputError
+from common.errors import InvalidContentError, MissingFileError
 from common.files import write_whole
 
 
@@ -83,20 +83,20 @@ def test_what_was_kept_is_read_again(home: Home) -> None:
 )
 def test_a_spoilt_file_is_named_and_not_quoted(home: Home, content: bytes) -> None:
     write_whole(home.approval, content)
-    with pytest.raises(
-        InputError, match=r"approval\.json, .*; run `consilium site approve` first\."
-    ) as raised:
+    with pytest.raises(InvalidContentError) as raised:
         read_approval(home)
+    assert raised.value.where.startswith(f"{home.approval}, ")
+    assert "consilium site approve" in raised.value.remedy
     assert "\n" not in str(raised.value)
     assert "CANARY" not in str(raised.value)
 
 
 def test_a_missing_file_says_what_makes_it(home: Home) -> None:
-    with pytest.raises(
-        InputError, match=r"connection\.json: there is no such file; run `consilium site init`"
-    ):
+    with pytest.raises(MissingFileError) as connection:
         read_connection(home)
-    with pytest.raises(
-        InputError, match=r"approval\.json: there is no such file; run `consilium site approve`"
-    ):
+    assert connection.value.where == str(home.connection)
+    assert "consilium site init" in connection.value.remedy
+    with pytest.raises(MissingFileError) as approval:
         read_approval(home)
+    assert approval.value.where == str(home.approval)
+    assert "consilium site approve" in approval.value.remedy

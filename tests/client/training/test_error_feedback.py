@@ -10,12 +10,13 @@ import pytest
 from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
-from client.training.error_feedback import encoded_update
+from client.training.error_feedback import ResidualFault, encoded_update
 from common.agreement.settings import Wire
-from common.errors import InputError, Refusal, RefusalCode
+from common.errors import MachineError, Refusal, RefusalCode
 from common.messages.compression import decode, flatten, unflatten
 from common.messages.exchange import ModelRequest
 from common.messages.packing import Arrays
+from tests.client.logged import codes
 
 SHAPES = {"heads.a.weight": (4, 8), "patient.bias": (8,)}
 SIZE, HEAD = 40, slice(0, 32)
@@ -155,7 +156,7 @@ def test_the_residual_is_its_users_alone(tmp_path: Path, caplog: pytest.LogCaptu
     expected = fresh.sent(change(2), request(2))
     hospital.path.chmod(0o644)
     np.testing.assert_array_equal(hospital.sent(change(2), request(2)), expected)
-    assert "the residual is not used: other users" in caplog.text
+    assert codes(caplog) == [ResidualFault.EXPOSED]
 
 
 def spoilt(content: bytes) -> dict[str, bytes]:
@@ -188,7 +189,7 @@ def test_a_spoilt_residual_is_none_and_says_so_without_a_word_of_it(
         caplog.clear()
         hospital.path.write_bytes(content)
         np.testing.assert_array_equal(hospital.sent(change(2), request(2)), expected, what)
-        assert "the residual is not used" in caplog.text, what
+        assert codes(caplog) in ([ResidualFault.SPOILT], [ResidualFault.UNREADABLE]), what
         assert CANARY not in caplog.text
     hospital.path.unlink()
     hospital.path.symlink_to(fresh.path)
@@ -203,8 +204,11 @@ def test_the_first_round_says_nothing_of_a_residual(tmp_path: Path, caplog: pyte
 
 def test_no_update_leaves_whose_rest_could_not_be_kept(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("")
-    with pytest.raises(InputError, match=r"residual\.safetensors: cannot be written \(FileExistsError\)"):
-        Hospital(tmp_path, HALF).encoded(change(1), request(1))
+    hospital = Hospital(tmp_path, HALF)
+    with pytest.raises(MachineError) as raised:
+        hospital.encoded(change(1), request(1))
+    assert raised.value.where == str(hospital.path)
+    assert FileExistsError.__name__ in raised.value.what
 
 
 def test_a_change_beyond_all_numbers_is_no_update(tmp_path: Path) -> None:
