@@ -12,7 +12,7 @@ from typing import Literal
 
 import torch
 
-from common.errors import REFUSALS, RefusalCode
+from common.errors import REFUSALS, InputError, RefusalCode
 from common.files import write_whole
 from server.records.dropped import REASONS, Dropped, DropReason
 from server.records.journal import FILE_NAME as JOURNAL
@@ -102,6 +102,10 @@ def _simulated(cohort: CohortFolder, options: Options, work: Path) -> Simulated:
             folds = experiment.run()
             audience.stage("comparing the arms")
             result = summarise_experiment(experiment, folds, time.perf_counter() - started)
+    except InputError:
+        if options.out is not None and not options.resume:
+            abandon(options.out)
+        raise
     except RunFailed as error:
         missing = _missing(plan)
         if options.out is not None and not options.resume:

@@ -17,9 +17,9 @@ from common.patients.batch import PatientBatch
 from common.patients.preprocessing import combine, site_statistics
 from simulations.audit.membership import FEWEST, Targets, lira_scores, loss_scores, mean_losses, train_targets
 from simulations.audit.one_run import audit_one_run
-from simulations.audit.report import Attack, Audit, Row
+from simulations.audit.report import Attack, Audit, CanaryRun, Row
 from simulations.audit.roc import auc, curve, over_targets, true_positives
-from simulations.audit.training_setups import TrainingSetup, compared
+from simulations.audit.training_setups import SAMPLING_RATE, TrainingSetup, compared
 from simulations.cohorts.synthetic import write_synthetic
 from simulations.results.machine import machine
 
@@ -36,9 +36,13 @@ FEWEST_CANARIES, FEWEST_PATIENTS = 40, 20
 _POINTS = 400
 
 
+OneRun = Callable[..., CanaryRun]
+"""Function such as `audit_one_run`."""
+
+
 @dataclass(frozen=True)
 class Request:
-    """Settings of an audit: numbers of patients, models, rounds and canaries, and epsilons."""
+    """Settings of an audit: numbers of patients, models, rounds and canaries, epsilons, and sampling rate."""
 
     epsilons: tuple[float, ...] = (8.0, 1.0)
     delta: float = 1e-3
@@ -48,6 +52,7 @@ class Request:
     canaries: int = 200
     seed: int = 0
     command: str = "consilium privacy audit"
+    sampling_rate: float = SAMPLING_RATE
 
     def check(self) -> None:
         """Refuse settings that give no figures.
@@ -76,8 +81,12 @@ class _Hospital:
     cuts: dict[str, torch.Tensor]
 
 
-def run_audit(request: Request, say: Callable[[str], None] = lambda text: None) -> Audit:
-    """Train and attack models; `say` is called with the progress.
+def run_audit(
+    request: Request,
+    say: Callable[[str], None] = lambda text: None,
+    one_run: OneRun = audit_one_run,
+) -> Audit:
+    """Train and attack models; `say` is called with the progress, and `one_run` audits each setup by canaries.
 
     Raises:
         InputError: for a request that gives no figures.
@@ -87,8 +96,10 @@ def run_audit(request: Request, say: Callable[[str], None] = lambda text: None) 
     with tempfile.TemporaryDirectory() as folder:
         hospital = _hospital(Path(folder) / "cohort", request)
         members = max(1, request.patients // 2)
-        setups = compared(hospital.federation, request.epsilons, request.delta, members)
-        rows = tuple(_row(hospital, setup, request, say) for setup in setups)
+        setups = compared(
+            hospital.federation, request.epsilons, request.delta, members, request.sampling_rate
+        )
+        rows = tuple(_row(hospital, setup, request, say, one_run) for setup in setups)
     return Audit(
         command=request.command,
         machine=machine(),
@@ -126,7 +137,9 @@ def _hospital(folder: Path, request: Request) -> _Hospital:
     )
 
 
-def _row(hospital: _Hospital, setup: TrainingSetup, request: Request, say: Callable[[str], None]) -> Row:
+def _row(
+    hospital: _Hospital, setup: TrainingSetup, request: Request, say: Callable[[str], None], one_run: OneRun
+) -> Row:
     started = time.monotonic()
     trained = 0
 
@@ -146,7 +159,7 @@ def _row(hospital: _Hospital, setup: TrainingSetup, request: Request, say: Calla
         count_model,
     )
     say(f"{setup.name}: one run with {request.canaries} canaries")
-    one_run = audit_one_run(
+    canaries = one_run(
         setup,
         hospital.folder,
         hospital.patients,
@@ -163,7 +176,7 @@ def _row(hospital: _Hospital, setup: TrainingSetup, request: Request, say: Calla
         noise_multiplier=None if privacy is None else privacy.noise_multiplier,
         loss=_attack(targets, loss_scores(targets), request.seed),
         lira=_attack(targets, lira_scores(targets), request.seed),
-        one_run=one_run,
+        one_run=canaries,
         scores={
             task: (float(score.mean()), float(score.std(ddof=1))) for task, score in targets.scores.items()
         },

@@ -1,16 +1,25 @@
 """Command `consilium privacy audit`: run, print, write and judge an audit."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from rich.console import Console
 
 from simulations.audit.audit import Request, run_audit
+from simulations.audit.report import Audit
 from simulations.audit.table import print_audit
 
 
-def write_audit(request: Request, out: Path | None, console: Console | None = None) -> bool:
+def write_audit(
+    request: Request,
+    out: Path | None,
+    console: Console | None = None,
+    run: Callable[[Request, Callable[[str], None]], Audit] = run_audit,
+) -> bool:
     """Print an audit, write `audit.json` and `roc.svg`, and return whether every claim stands.
+
+    `run` makes the audit and is called with its progress.
 
     Raises:
         InputError: for a request that gives no figures.
@@ -22,9 +31,9 @@ def write_audit(request: Request, out: Path | None, console: Console | None = No
         out.mkdir(parents=True, exist_ok=True)
     if console.is_terminal:
         with console.status("starting") as status:
-            measured = run_audit(request, status.update)
+            measured = run(request, status.update)
     else:
-        measured = run_audit(request)
+        measured = run(request, lambda text: None)
     print_audit(measured, console)
     if out is not None:
         from simulations.audit.roc_plot import write_roc

@@ -44,7 +44,9 @@ def without_privacy(federation: Federation) -> TrainingSetup:
     return TrainingSetup(federation.model_copy(update={"privacy": None}), math.inf)
 
 
-def with_epsilon(federation: Federation, epsilon: float, delta: float, members: int) -> TrainingSetup:
+def with_epsilon(
+    federation: Federation, epsilon: float, delta: float, members: int, sampling_rate: float = SAMPLING_RATE
+) -> TrainingSetup:
     """Private training whose rounds together cost `epsilon` at `delta`.
 
     Steps are scaled for about `members` patients.
@@ -54,8 +56,8 @@ def with_epsilon(federation: Federation, epsilon: float, delta: float, members: 
     """
     proposed = Privacy(
         noise_multiplier=1.0,
-        sampling_rate=SAMPLING_RATE,
-        expected_batch_size=SAMPLING_RATE * members,
+        sampling_rate=sampling_rate,
+        expected_batch_size=sampling_rate * members,
         learning_rate=LEARNING_RATE,
         statistics="public",
         delta=delta,
@@ -78,10 +80,14 @@ def claimed(federation: Federation) -> float:
 
 
 def compared(
-    federation: Federation, epsilons: Sequence[float], delta: float, members: int
+    federation: Federation,
+    epsilons: Sequence[float],
+    delta: float,
+    members: int,
+    sampling_rate: float = SAMPLING_RATE,
 ) -> list[TrainingSetup]:
     """List training without privacy, then at every epsilon."""
-    private = [with_epsilon(federation, epsilon, delta, members) for epsilon in epsilons]
+    private = [with_epsilon(federation, epsilon, delta, members, sampling_rate) for epsilon in epsilons]
     return [without_privacy(federation), *private]
 
 

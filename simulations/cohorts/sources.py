@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 
 from common.errors import MissingFileError, OptionError
-from common.plugins.loading import load_installed
 from simulations.cohorts.registry import CohortRequest, CohortSource, register_source, source_of, sources
 
 DATA_VARIABLE = "CONSILIUM_DATA"
@@ -35,6 +34,8 @@ def is_known(cohort: str) -> bool:
         InputError: if an installed plug-in is not whole.
     """
     if not any(source.has(cohort) for source in sources()) and not Path(cohort).exists():
+        from common.plugins.loading import load_installed
+
         load_installed()
     return any(source.has(cohort) for source in sources())
 

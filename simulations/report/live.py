@@ -58,6 +58,11 @@ class LiveDisplay:
         """Remove the display, also after an error."""
         self._live.stop()
 
+    @property
+    def lowest(self) -> "RoundRecord | None":
+        """Round with the lowest validation loss of the present run."""
+        return self._lowest
+
     def stage(self, text: str) -> None:
         """Say what happens now; `local models, 3 of 21` after `local models` is no line of its own."""
         self._bars.update(self._bar, description=text)

@@ -1,30 +1,18 @@
 import math
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from rich.console import Console
 
 from common.errors import OptionError
-from simulations.audit import audit as audit_module
-from simulations.audit import command
-from simulations.audit import training_setups as audit_setting
 from simulations.audit.audit import Request, run_audit
-from simulations.audit.membership import Targets
+from simulations.audit.command import write_audit
 from simulations.audit.report import Audit, CanaryRun
 
-SMALL = Request(epsilons=(2.0,), patients=40, models=4, rounds=1, canaries=40)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _everyone_in_every_step() -> Iterator[None]:
-    """Planning takes seconds otherwise."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(audit_setting, "SAMPLING_RATE", 1.0)
-        yield
+# With everyone in every step planning takes no time.
+SMALL = Request(epsilons=(2.0,), patients=40, models=4, rounds=1, canaries=40, sampling_rate=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -47,12 +35,9 @@ def test_every_way_of_training_has_its_figures(found: Audit) -> None:
         assert row.one_run.bound <= row.one_run.ceiling
 
 
-def test_what_is_written_can_be_read_and_drawn(
-    found: Audit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(command, "run_audit", lambda request: found)
+def test_what_is_written_can_be_read_and_drawn(found: Audit, tmp_path: Path) -> None:
     with (tmp_path / "seen.txt").open("w") as file:
-        assert command.write_audit(SMALL, tmp_path / "out", Console(file=file, width=80))
+        assert write_audit(SMALL, tmp_path / "out", Console(file=file, width=80), lambda request, say: found)
     assert Audit.model_validate_json((tmp_path / "out" / "audit.json").read_text()) == found
     drawing = (tmp_path / "out" / "roc.svg").read_text()
     assert all(name in drawing for name in ("LiRA", "Loss attack", "epsilon 2", "no DP"))
@@ -61,26 +46,20 @@ def test_what_is_written_can_be_read_and_drawn(
     assert re.search(rf"no DP .* {found.rows[0].one_run.bound:.2f}", printed)
 
 
-def test_a_refuted_claim_is_said_and_fails(
-    found: Audit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_refuted_claim_is_said_and_fails(found: Audit, tmp_path: Path) -> None:
     private = found.rows[1]
     assert not private.refuted
     worse = private.model_copy(update={"one_run": private.one_run.model_copy(update={"bound": 2.7})})
     refuted = found.model_copy(update={"rows": (found.rows[0], worse)})
-    monkeypatch.setattr(command, "run_audit", lambda request: refuted)
     with (tmp_path / "seen.txt").open("w") as file:
-        assert not command.write_audit(SMALL, None, Console(file=file, width=200))
-    assert "epsilon is above 2.70 with 95% confidence" in (tmp_path / "seen.txt").read_text()
+        assert not write_audit(SMALL, None, Console(file=file, width=200), lambda request, say: refuted)
+    lines = (tmp_path / "seen.txt").read_text().splitlines()
+    assert any("2.70" in line and "95%" in line for line in lines)
 
 
-def test_a_bound_above_the_claim_reaches_the_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bound_above_the_claim_reaches_the_verdict() -> None:
     shown = CanaryRun(canaries=40, guesses=20, correct=20, bound=2.5, ceiling=2.5)
-    members = np.random.default_rng(0).random((4, 40)) < 0.5
-    targets = Targets(members, np.ones(members.shape), {"survival": np.full(4, 0.5)})
-    monkeypatch.setattr(audit_module, "audit_one_run", lambda *given: shown)
-    monkeypatch.setattr(audit_module, "train_targets", lambda *given: targets)
-    rows = run_audit(SMALL).rows
+    rows = run_audit(SMALL, one_run=lambda *given: shown).rows
     assert [row.refuted for row in rows] == [False, True]
 
 

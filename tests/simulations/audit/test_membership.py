@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from simulations.audit import training_setups as audit_setting
 from simulations.audit.membership import (
     Targets,
     confidence,
@@ -58,15 +57,12 @@ def test_lira_says_nothing_of_a_patient_whom_no_shadow_has_seen(members: np.ndar
     assert (scores != 0).mean() > 0.99
 
 
-def test_a_model_without_privacy_remembers_and_one_at_epsilon_1_does_not(
-    hospital: Hospital, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(audit_setting, "SAMPLING_RATE", 1.0)  # planning takes seconds otherwise
+def test_a_model_without_privacy_remembers_and_one_at_epsilon_1_does_not(hospital: Hospital) -> None:
     everyone = hospital.patients
     settings = {"training.rounds": "8", "training.learning_rate": "0.03", "training.batch_size": "16"}
     federation = hospital.federation.changed(settings)
     areas, ratios = [], []
-    for setting in (without_privacy(federation), with_epsilon(federation, 1.0, 1e-3, 30)):
+    for setting in (without_privacy(federation), with_epsilon(federation, 1.0, 1e-3, 30, sampling_rate=1.0)):
         targets = train_targets(setting, hospital.folder, everyone, everyone, hospital.cuts, 3, seed=0)
         member, other = mean_losses(targets)
         areas.append(auc(targets.members.ravel(), loss_scores(targets).ravel()))

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from client.privacy.clipping import PatientGradients
 from client.privacy.noise import NoisyOptimiser
-from simulations.audit import training_setups as audit_setting
 from simulations.audit.one_run import audit_one_run, guess
 from simulations.audit.report import CanaryRun
 from simulations.audit.training_setups import with_epsilon, without_privacy
@@ -28,8 +27,7 @@ def audited(
     hospital: Hospital, monkeypatch: pytest.MonkeyPatch, broken: Break | None = None
 ) -> tuple[CanaryRun, float]:
     """A run that claims epsilon 1, perhaps broken once the claim was made; all patients are in every step."""
-    monkeypatch.setattr(audit_setting, "SAMPLING_RATE", 1.0)
-    setting = with_epsilon(hospital.federation, 1.0, DELTA, members=100)
+    setting = with_epsilon(hospital.federation, 1.0, DELTA, members=100, sampling_rate=1.0)
     if broken is not None:
         broken(monkeypatch)
     found = audit_one_run(setting, hospital.folder, hospital.patients, hospital.cuts, CANARIES, DELTA, seed=0)

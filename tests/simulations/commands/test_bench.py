@@ -15,23 +15,23 @@ def test_every_benchmark_says_what_it_prints(consilium: Consilium) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "what"),
+    ("arguments", "where"),
     [
-        (("rounds", "--engine", "steam"), "--engine steam: is not an engine"),
-        (("scale", "--engine", "ray"), "--engine ray: is not one that is measured here"),
-        (("train", "--device", "abacus"), "--device: is not a device"),
+        (("rounds", "--engine", "steam"), "--engine steam"),
+        (("scale", "--engine", "ray"), "--engine ray"),
+        (("train", "--device", "abacus"), "--device"),
         pytest.param(
             ("train", "--device", "cuda"),
-            "--device: asks for cuda",
+            "--device",
             marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here"),
         ),
     ],
 )
 def test_what_cannot_be_measured_is_one_sentence_and_leaves_no_file(
-    consilium: Consilium, tmp_path: Path, arguments: tuple[str, ...], what: str
+    consilium: Consilium, tmp_path: Path, arguments: tuple[str, ...], where: str
 ) -> None:
     ended = consilium("bench", *arguments, "--out", tmp_path / "figures.json")
     assert ended.exit_code == 2
-    assert what in ended.stderr
+    assert ended.stderr.startswith(f"consilium: {where}: ")
     assert ended.stderr.count("\n") == 1
     assert not list(tmp_path.iterdir())

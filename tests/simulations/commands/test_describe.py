@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ def test_a_sound_cohort_is_told_in_counts(consilium: Consilium, small_cohort: Sm
     outcomes = pd.read_csv(cohort / "hospital-2" / "outcomes.csv")
     deaths = [f"{outcomes['died'].notna().sum()}", f"{int(outcomes['died'].sum())}"]
     assert ["hospital", "2", *deaths] in lines
-    assert lines[-1] == ["synthetic:", "3", "sites,", "90", "patients,", "no", "problems."]
+    assert {"synthetic:", "3", "90", "no"} <= set(lines[-1])
     assert all(len(line) <= 100 for line in ended.stdout.splitlines())
 
 
@@ -88,22 +89,25 @@ def test_every_problem_of_every_site_is_listed_and_no_value(
     ended = consilium("cohort", "describe", cohort)
     assert ended.exit_code == 2
     lines = ended.stdout.splitlines()
-    for site, problem in (
-        ("hospital 1", "clinical.csv, column clinical_1: 1 cells are outside the plausible range"),
-        ("hospital 1", "protein.csv, column G1: has cells that are not numbers"),
-        ("hospital 1", "outcomes.csv, column died: has cells other than 0 and 1"),
-        ("hospital-2", "site.toml: cannot be read as TOML"),
-        ("hospital 3", "imaging.csv: there is no such file"),
+    for site, where in (
+        ("hospital 1", cohort / "hospital-1" / "clinical.csv, column clinical_1"),
+        ("hospital 1", cohort / "hospital-1" / "protein.csv, column G1"),
+        ("hospital 1", cohort / "hospital-1" / "outcomes.csv, column died"),
+        ("hospital-2", cohort / "hospital-2" / "site.toml"),
+        ("hospital 3", cohort / "hospital-3" / "imaging.csv"),
     ):
-        (line,) = [line for line in lines if line.startswith(f"{site}: ") and problem in line]
+        (line,) = [line for line in lines if line.startswith(f"{site}: {where}: ")]
         assert line.endswith(".")
-    assert "unreadable" in ended.stdout
-    assert lines[-1] == "synthetic: 3 sites, 60 patients, 5 problems."
+    (row,) = [line.split() for line in lines if line.split()[:1] == ["hospital-2"]]
+    assert not any(cell.isdigit() for cell in row)
+    assert re.findall(r"\d+", lines[-1]) == ["3", "60", "5"]
     assert not canary.seen_in(ended.output)
 
     told = consilium("cohort", "describe", cohort, "--json")
     assert told.exit_code == 2
-    assert [len(site["problems"]) for site in json.loads(told.stdout)] == [3, 1, 1]
+    sites = json.loads(told.stdout)
+    assert [len(site["problems"]) for site in sites] == [3, 1, 1]
+    assert sites[2]["problems"][0].startswith(f"{cohort / 'hospital-3' / 'imaging.csv'}: ")
     assert not canary.seen_in(told.output)
 
 
@@ -115,7 +119,8 @@ def test_a_cohort_nobody_can_read_is_told_without_tables(
         site.write_text("")
     ended = consilium("cohort", "describe", cohort)
     assert ended.exit_code == 2
-    assert "synthetic: 3 sites, no patients, 3 problems." in ended.stdout
+    last = ended.stdout.splitlines()[-1]
+    assert "3 sites, no patients, 3 problems" in last
 
 
 def test_rows_of_strangers_are_counted(consilium: Consilium, small_cohort: SmallCohort, canary: Any) -> None:
@@ -125,7 +130,10 @@ def test_rows_of_strangers_are_counted(consilium: Consilium, small_cohort: Small
     pd.concat([rna, stranger]).to_csv(cohort / "hospital-1" / "rna.csv", index=False)
     ended = consilium("cohort", "describe", cohort)
     assert ended.exit_code == 0
-    assert "hospital 1: rna has 1 row without outcomes, left out." in ended.stdout
+    (line,) = [line for line in ended.stdout.splitlines() if line.startswith("hospital 1: rna ")]
+    assert " 1 " in line
+    (first, *_) = json.loads(consilium("cohort", "describe", cohort, "--json").stdout)
+    assert first["modalities"]["rna"]["unmatched"] == 1
     assert not canary.seen_in(ended.output)
 
 
@@ -135,4 +143,4 @@ def test_a_folder_without_sites_is_bad_input(
     cohort = small_cohort()
     ended = consilium("cohort", "describe", tmp_path / "nothing", "--federation", cohort / FILE_NAME)
     assert ended.exit_code == 2
-    assert "holds no site folder; name a folder whose sub-folders have a site.toml" in ended.stderr
+    assert ended.stderr.startswith(f"consilium: {tmp_path / 'nothing'}: ")

@@ -18,7 +18,7 @@ from simulations.cohorts.folds import with_folds
 from simulations.experiment.arms import read_trained
 from simulations.experiment.experiment import Experiment, ExperimentPlan, FoldOutcome
 from simulations.experiment.summary import evidence, summarise_experiment
-from simulations.results.schema import SimulationResult
+from simulations.results.schema import ARM_NAMES, SimulationResult
 
 SmallCohort = Callable[..., Path]
 Trial = tuple[Experiment, list[FoldOutcome], SimulationResult]
@@ -61,9 +61,10 @@ def test_everyone_hears_what_is_done_fold_by_fold(small_cohort: SmallCohort, tmp
     heard = Listener()
     experiment, outcomes, _ = conduct(small_cohort(tasks=["survival"]), tmp_path / "work", (0, 3), heard)
     assert heard.rounds == [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3)]
-    assert heard.stages[0] == "reading the hospitals' tables"
-    assert "fold 1 of 2: 3 hospitals together" in heard.stages
-    assert "fold 2 of 2: pooled, and each hospital alone, 4 of 4" in heard.stages
+    for fold in (1, 2):
+        together = [stage for stage in heard.stages if stage.startswith(f"fold {fold} of 2: ")]
+        assert "3 hospitals" in together[0]
+        assert any(stage.endswith("4 of 4") for stage in together)
     for place, fold in enumerate((0, 3)):
         held = outcomes[place].tasks["survival"]
         expected = experiment.hospitals.everyone.select(experiment.hospitals.held_out_in == fold)
@@ -90,10 +91,7 @@ def test_a_hospital_without_events_has_no_model_of_its_own_and_a_note(
     assert result.sites["survival"]["hospital 3"].local is None
     assert result.sites["survival"]["hospital 3"].federated is not None
     assert result.tasks["survival"]["local"]["c_index"].mean is not None
-    assert [note for note in result.notes if "hospital 3" in note] == [
-        "hospital 3 could not train a network of its own, for lack of patients or events; "
-        "it has no part in the mean over hospitals alone."
-    ]
+    assert sum("hospital 3" in note for note in result.notes) == 1
 
 
 @pytest.mark.usefixtures("networks_only")
@@ -151,7 +149,8 @@ def test_baselines_that_cannot_be_fitted_are_left_out_with_a_note(
         assign(site / "outcomes.csv", blood=None)
     _, _, result = conduct(cohort, tmp_path / "work")
     assert set(result.tasks["toxicity"]) == {"federated", "local", "pooled"}
-    assert "MLP, pooled: could not be fitted for toxicity." in result.notes
+    (note,) = [note for note in result.notes if ARM_NAMES["mlp"] in note]
+    assert "toxicity" in note
 
 
 def test_a_fold_that_holds_nobody_out_is_refused(small_cohort: SmallCohort, tmp_path: Path) -> None:

@@ -116,10 +116,9 @@ def test_a_delta_of_one_patient_or_more_is_called_weak() -> None:
     hospitals = {"north": 400, "south": 50}
     assert notes(OWN.model_copy(update={"delta": 0.019}), True, hospitals) == []
     (said,) = notes(OWN.model_copy(update={"delta": 0.02}), True, hospitals)
-    assert said.startswith("Delta 0.02 is weak for south: with 50 patients")
+    assert all(fact in said for fact in ("0.02", "south", "50 patients"))
     (said,) = notes(OWN, False, hospitals)
-    assert "expected batch size of private training, 32, was taken" in said
-    assert "in a real federation the coordinator declares it" in said
+    assert " 32," in said
 
 
 def test_spent_is_what_the_ledger_of_the_hospital_that_spent_most_says(tmp_path: Path) -> None:

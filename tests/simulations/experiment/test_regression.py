@@ -11,6 +11,7 @@ from client.data.cohort import passport
 from client.data.inspection import read_cohort
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality, Plausible
+from common.tasks.registry import metrics
 from simulations.cohorts.patients import FOLD, SourcePatients, hold_out, write_patients
 from simulations.report.page import render
 from simulations.results.schema import SimulationResult
@@ -88,7 +89,7 @@ def test_tables_and_report_show_it(result: consilium.Result, tmp_path: Path) -> 
     assert {"arms", "hospitals", "learning"} <= set(result.figures())
     assert result._evidence is not None
     page = render(result.record, result._evidence)
-    assert "Mean squared error" in page
+    assert metrics()["mse"].title in page
     assert "calibration" not in page.lower()
     result.to_json(tmp_path / "result.json")
     assert SimulationResult.read(tmp_path / "result.json") == result.record
