@@ -13,7 +13,7 @@ from common.agreement.agreement import FILE_NAME
 from common.agreement.bundle import RUN
 from common.agreement.loading import load_agreement
 from common.errors import OptionError, StateError, invalid_content
-from server.home.places import ENROLLED, HOME_VARIABLE, Home
+from server.home.places import ENROLLED, HOME_VARIABLE, CoordinatorHome
 from server.participants.enrolment import read_enrolled
 from server.runs.checkpoint import Checkpoint
 from server.runs.coordination import OnRound, coordinate
@@ -66,7 +66,7 @@ def run_folder(config: UserConfig, environ: Mapping[str, str]) -> Path:
     name = config.get(RUN)
     if not isinstance(name, str) or not _RUN_NAME.fullmatch(name):
         raise OptionError(f"{_WHERE}, {RUN}", "is not the name of a run", remedy)
-    out = Home(Path(home)).runs / name
+    out = CoordinatorHome(Path(home)).runs / name
     if out.is_symlink() or not out.is_dir():
         raise OptionError(f"{_WHERE}, {RUN}", "there is no such run", remedy)
     return out

@@ -233,11 +233,11 @@ def run(
 
     Exits with 0 if every round had its quorum, 3 if not, and 1 if there is no model.
     """
-    from server.commands.run import run_federation
+    from server.commands.run import run_on_hospitals
     from server.home.places import open_home
 
     home = open_home(folder)
-    if (code := run_federation(home, federation or home.agreement, as_json)) != 0:
+    if (code := run_on_hospitals(home, federation or home.agreement, as_json)) != 0:
         raise typer.Exit(code)
 
 

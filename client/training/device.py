@@ -100,7 +100,7 @@ class Device:
             torch.set_deterministic_debug_mode(before)
 
     @contextmanager
-    def drawing(self, seed: int) -> Iterator[None]:
+    def seeded(self, seed: int) -> Iterator[None]:
         """Seed torch's generators inside, and put them back afterwards."""
         with torch.random.fork_rng(devices=[self.torch_device] if self.torch_device.type == "cuda" else []):
             torch.manual_seed(seed)

@@ -66,7 +66,7 @@ def train(
             at_once,
         )
     model.train()
-    with device.drawing(round_.seed), device.repeatable():
+    with device.seeded(round_.seed), device.repeatable():
         for _ in range(settings.local_epochs):
             minibatches = draw_minibatches(len(batch), settings.batch_size)
             parts = [divide(chosen, at_once) for chosen in minibatches]

@@ -238,7 +238,7 @@ def declared(federation: Federation) -> Preprocessing:
 
 def _declared_columns(modality: Modality) -> tuple[Array, Array]:
     """Center and spread [columns] that the federation file declares."""
-    low, high = reach(modality)
+    low, high = transformed_range(modality)
     bounded = np.isfinite(low) & np.isfinite(high)
     scaled = bounded & (np.maximum(-low, high) > LARGEST)
     low, high = np.where(scaled, (low, high), 0.0)
@@ -247,7 +247,7 @@ def _declared_columns(modality: Modality) -> tuple[Array, Array]:
     return _typical(modality, (low + high) / 2, spread)
 
 
-def reach(modality: Modality) -> tuple[Array, Array]:
+def transformed_range(modality: Modality) -> tuple[Array, Array]:
     """Lowest and highest value [columns] after transform and clip; infinite without a limit."""
     ranges = [modality.plausible_for(column) for column in modality.columns]
     low = np.array([-np.inf if plausible.low is None else plausible.low for plausible in ranges])
@@ -258,9 +258,9 @@ def reach(modality: Modality) -> tuple[Array, Array]:
 def bounds(modality: Modality) -> tuple[Array, Array]:
     """Lowest and highest value [columns], at most three typical deviations from the mean.
 
-    They lie within `reach`, and the mean is the typical one.
+    They lie within `transformed_range`, and the mean is the typical one.
     """
-    low, high = reach(modality)
+    low, high = transformed_range(modality)
     center, spread = _typical(modality, np.full(len(low), np.nan), np.full(len(low), np.nan))
     return np.fmax(low, center - 3 * spread), np.fmin(high, center + 3 * spread)
 

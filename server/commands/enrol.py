@@ -4,14 +4,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from common.errors import InputError, OptionError, StateError
-from server.home.places import Home, alone
+from server.home.places import CoordinatorHome, exclusive
 from server.participants.enrolment import (
     Enrolled,
     Enrolment,
     Withdrawal,
     Withdrawn,
-    fingerprint,
     read_enrolled,
+    read_fingerprint,
     read_withdrawn,
     write_enrolled,
     write_withdrawn,
@@ -21,7 +21,7 @@ from server.services.superlink import known_keys, register_node, require_running
 _NEW_KEY = "ask the hospital for a new key"
 
 
-def enrol_site(home: Home, site: str, public_key: Path) -> Enrolment:
+def enrol_site(home: CoordinatorHome, site: str, public_key: Path) -> Enrolment:
     """Have a hospital's key accepted, for this name alone.
 
     The SuperLink learns of the key before `enrolled.json` does: a command that was cut short in between is repeated,
@@ -33,9 +33,9 @@ def enrol_site(home: Home, site: str, public_key: Path) -> Enrolment:
     """
     if not (0 < len(site) <= 120 and site.isprintable() and site == site.strip()):
         raise OptionError("the site's name", "is no name", "use that of the federation file's participants")
-    with alone(home):
+    with exclusive(home):
         enrolled = read_enrolled(home.enrolled)
-        print_ = fingerprint(public_key)
+        print_ = read_fingerprint(public_key)
         _require_free(home, site, public_key, print_, enrolled, read_withdrawn(home.withdrawn))
         require_running(home)
         node = _node(home, public_key, print_)
@@ -46,7 +46,7 @@ def enrol_site(home: Home, site: str, public_key: Path) -> Enrolment:
     return enrolment
 
 
-def withdraw_site(home: Home, site: str) -> Withdrawal:
+def withdraw_site(home: CoordinatorHome, site: str) -> Withdrawal:
     """Have a hospital's key refused from now on, under this and every other name.
 
     The withdrawal is written down first: a command that was cut short is repeated, and ends what it began.
@@ -54,7 +54,7 @@ def withdraw_site(home: Home, site: str) -> Withdrawal:
     Raises:
         InputError: if the hospital is not enrolled or the coordinator does not run.
     """
-    with alone(home):
+    with exclusive(home):
         enrolled, withdrawn = read_enrolled(home.enrolled), read_withdrawn(home.withdrawn)
         if site not in enrolled:
             raise _not_enrolled(home, site, withdrawn)
@@ -73,7 +73,7 @@ def withdraw_site(home: Home, site: str) -> Withdrawal:
 
 
 def _require_free(
-    home: Home, site: str, public_key: Path, print_: str, enrolled: Enrolled, withdrawn: Withdrawn
+    home: CoordinatorHome, site: str, public_key: Path, print_: str, enrolled: Enrolled, withdrawn: Withdrawn
 ) -> None:
     for withdrawal in withdrawn:
         if withdrawal.fingerprint == print_:
@@ -93,7 +93,7 @@ def _require_free(
             )
 
 
-def _node(home: Home, public_key: Path, print_: str) -> int:
+def _node(home: CoordinatorHome, public_key: Path, print_: str) -> int:
     """The node of a key, which the SuperLink may know from an enrolment that was cut short."""
     node = known_keys(home).get(print_)
     if node is None:
@@ -105,7 +105,7 @@ def _node(home: Home, public_key: Path, print_: str) -> int:
     return node.number
 
 
-def _not_enrolled(home: Home, site: str, withdrawn: Withdrawn) -> InputError:
+def _not_enrolled(home: CoordinatorHome, site: str, withdrawn: Withdrawn) -> InputError:
     ended = [withdrawal.until for withdrawal in withdrawn if withdrawal.site == site]
     since = f" any more, since {ended[-1]}" if ended else ""
     names = f"`consilium coordinator status {home.folder}` names those who are"

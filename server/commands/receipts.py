@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from common.errors import OptionError, StateError
 from common.models.parameter_groups import ParameterGroup
 from server.commands.run import last_folder
-from server.home.places import Home
+from server.home.places import CoordinatorHome
 from server.records.dropped import Dropped
 from server.records.journal import FILE_NAME as JOURNAL
 from server.records.journal import RoundRecord, RunRecord, read_journal
@@ -78,7 +78,7 @@ class RunContributions(BaseModel):
     receipts: tuple[Contribution, ...]
 
 
-def receipts_of(home: Home, run: str | None) -> RunContributions:
+def receipts_of(home: CoordinatorHome, run: str | None) -> RunContributions:
     """The receipts of a run, or of the last one.
 
     Raises:
@@ -169,7 +169,7 @@ def _reasons(dropped: tuple[Dropped, ...]) -> dict[str, str]:
     return {name: " ".join(dict.fromkeys(reasons)) for name, reasons in by_name.items()}
 
 
-def _folder(home: Home, run: str | None) -> Path:
+def _folder(home: CoordinatorHome, run: str | None) -> Path:
     if run is None:
         if (last := last_folder(home.runs)) is None:
             raise StateError(

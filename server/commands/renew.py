@@ -26,7 +26,7 @@ from server.home.certificates import (
     read_certificate,
     read_signer,
 )
-from server.home.places import Home, alone
+from server.home.places import CoordinatorHome, exclusive
 from server.services.processes import PROXY, SUPERLINK
 
 WARN_DAYS = 30
@@ -52,7 +52,7 @@ class Expiry(BaseModel):
     warnings: tuple[str, ...]
 
 
-def expiry(home: Home) -> Expiry:
+def expiry(home: CoordinatorHome) -> Expiry:
     """Return the dates on which the certificates end.
 
     A warning comes from `WARN_DAYS` before, or if services that run serve another certificate.
@@ -78,7 +78,7 @@ def expiry(home: Home) -> Expiry:
     )
 
 
-def renew(home: Home) -> bool:
+def renew(home: CoordinatorHome) -> bool:
     """Replace the coordinator's key and certificate, and have its services serve the new one.
 
     Returns:
@@ -87,7 +87,7 @@ def renew(home: Home) -> bool:
     Raises:
         InputError: if the authority's certificate has ended or its key is missing, or the services do not take it.
     """
-    with alone(home):
+    with exclusive(home):
         backup = "put it back from a backup"
         authority, signer = read_certificate(home.authority, backup), read_signer(home.authority_key)
         if _left(authority.not_valid_after_utc) <= 0:
@@ -99,7 +99,7 @@ def renew(home: Home) -> bool:
         return _serve(home, certificate)
 
 
-def _serve(home: Home, certificate: x509.Certificate) -> bool:
+def _serve(home: CoordinatorHome, certificate: x509.Certificate) -> bool:
     if (state := read_state(home.services)) is None:
         return False
     for name, number in ((PROXY, signal.SIGHUP), (SUPERLINK, signal.SIGTERM)):
@@ -114,7 +114,7 @@ def _serve(home: Home, certificate: x509.Certificate) -> bool:
     return True
 
 
-def served(home: Home) -> tuple[bytes | None, bytes | None]:
+def served(home: CoordinatorHome) -> tuple[bytes | None, bytes | None]:
     """Certificates in DER that the proxy and the SuperLink serve; None where none answers."""
     settings = home.settings()
     return _served(settings.port), _served(settings.internal_port)

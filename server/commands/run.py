@@ -17,7 +17,7 @@ from common.agreement.folder import copy_agreement
 from common.errors import InputError
 from common.files import write_whole
 from server.aggregation.registry import require_registered
-from server.home.places import ENROLLED, Home
+from server.home.places import ENROLLED, CoordinatorHome
 from server.participants.enrolment import Enrolled, in_force, read_enrolled, read_withdrawn, write_enrolled
 from server.participants.roster import name_nodes
 from server.records.journal import FILE_NAME as JOURNAL
@@ -65,7 +65,7 @@ def read_submission(out: Path) -> Submission | None:
     return Submission.model_validate_json(path.read_bytes()) if path.is_file() else None
 
 
-def run_federation(home: Home, agreement: Path, as_json: bool) -> int:
+def run_on_hospitals(home: CoordinatorHome, agreement: Path, as_json: bool) -> int:
     """Run a federation to its end, and say how it goes.
 
     Args:
@@ -120,7 +120,7 @@ def last_folder(runs: Path) -> Path | None:
     return max(folders, key=lambda path: path.stat().st_ctime_ns) if folders else None
 
 
-def follow(home: Home, out: Path, flower_run: int) -> Iterator[RunRecord | RoundRecord]:
+def follow(home: CoordinatorHome, out: Path, flower_run: int) -> Iterator[RunRecord | RoundRecord]:
     """The records of a run's journal as they are written, until the run has ended."""
     read, asked, over = 0, time.monotonic(), False
     while True:
@@ -136,7 +136,7 @@ def follow(home: Home, out: Path, flower_run: int) -> Iterator[RunRecord | Round
             over, asked = _over(home, flower_run), time.monotonic()
 
 
-def _over(home: Home, flower_run: int) -> bool:
+def _over(home: CoordinatorHome, flower_run: int) -> bool:
     """Whether Flower has ended the run; False while the SuperLink is being restarted."""
     try:
         return run_status(home, flower_run).startswith("finished")
@@ -167,7 +167,7 @@ def _new_folder(runs: Path) -> Path:
             return out
 
 
-def _submit(home: Home, out: Path, federation: Agreement) -> Submission:
+def _submit(home: CoordinatorHome, out: Path, federation: Agreement) -> Submission:
     """Write what the run needs into its folder, and hand it to Flower."""
     config = out / "run-config.toml"
     write_enrolled(out / ENROLLED, _enrolled(home))
@@ -184,7 +184,7 @@ def _submit(home: Home, out: Path, federation: Agreement) -> Submission:
     return submission
 
 
-def _tell_who_is_there(home: Home, federation: Agreement) -> None:
+def _tell_who_is_there(home: CoordinatorHome, federation: Agreement) -> None:
     """Say which participants the run will wait for."""
     named = name_nodes(federation, _enrolled(home))
     online = connected(home)
@@ -199,7 +199,7 @@ def _tell_who_is_there(home: Home, federation: Agreement) -> None:
         typer.echo(f"  {_wait(there, federation)} for {', '.join(away)}.")
 
 
-def _enrolled(home: Home) -> Enrolled:
+def _enrolled(home: CoordinatorHome) -> Enrolled:
     return in_force(read_enrolled(home.enrolled), read_withdrawn(home.withdrawn))
 
 

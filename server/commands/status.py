@@ -10,7 +10,7 @@ from common.errors import RefusalCode
 from common.processes.supervision_state import ServiceState, leftovers, leftovers_text, read_state
 from server.commands.renew import Expiry, expiry
 from server.commands.run import last_folder, read_submission
-from server.home.places import Home
+from server.home.places import CoordinatorHome
 from server.participants.enrolment import read_enrolled
 from server.records.dropped import DropReason
 from server.records.journal import FILE_NAME as JOURNAL
@@ -90,7 +90,7 @@ class Status(Expiry):
     last_run: RunStatus | None
 
 
-def status_of(home: Home) -> Status:
+def status_of(home: CoordinatorHome) -> Status:
     """Ask the supervisor, the coordinator's own address and the SuperLink.
 
     Raises:

@@ -51,7 +51,7 @@ class Settings(BaseModel):
 
 
 @dataclass(frozen=True)
-class Home:
+class CoordinatorHome:
     """The places in a coordinator's folder."""
 
     folder: Path
@@ -152,19 +152,19 @@ class Home:
             raise invalid_content(str(path), error) from None
 
 
-def open_home(folder: Path) -> Home:
+def open_home(folder: Path) -> CoordinatorHome:
     """The coordinator's folder, checked to be one, with an absolute path.
 
     Raises:
         InputError: if it is not one.
     """
-    home = Home(folder.absolute())
+    home = CoordinatorHome(folder.absolute())
     home.settings()
     return home
 
 
 @contextmanager
-def alone(home: Home) -> Iterator[None]:
+def exclusive(home: CoordinatorHome) -> Iterator[None]:
     """Keep other commands from changing who is enrolled, or the certificate, meanwhile.
 
     Raises:
@@ -179,7 +179,7 @@ def alone(home: Home) -> Iterator[None]:
         yield
 
 
-def create_home(folder: Path, host: str, port: int, federation: Path | None) -> Home:
+def create_home(folder: Path, host: str, port: int, federation: Path | None) -> CoordinatorHome:
     """Make a coordinator's folder, whole or not at all.
 
     Without a federation folder it gets a first draft of a federation file.
@@ -200,7 +200,7 @@ def create_home(folder: Path, host: str, port: int, federation: Path | None) -> 
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        _fill(Home(draft), settings, federation)
+        _fill(CoordinatorHome(draft), settings, federation)
         draft.replace(folder)
     except BaseException:
         shutil.rmtree(draft)
@@ -208,7 +208,7 @@ def create_home(folder: Path, host: str, port: int, federation: Path | None) -> 
     return open_home(folder)
 
 
-def _fill(home: Home, settings: Settings, federation: Path | None) -> None:
+def _fill(home: CoordinatorHome, settings: Settings, federation: Path | None) -> None:
     for path in (home.secrets, home.agreement, home.runs, home.logs, home.flower, home.proxy):
         path.mkdir(parents=True, mode=0o700)
     authority, signer = new_authority(f"Consilium coordinator {settings.host}"[:64])
@@ -227,7 +227,7 @@ def _fill(home: Home, settings: Settings, federation: Path | None) -> None:
     write_proxy(home, settings)
 
 
-def write_proxy(home: Home, settings: Settings) -> Path:
+def write_proxy(home: CoordinatorHome, settings: Settings) -> Path:
     """Write nginx's configuration, as it is made anew at each start; its file."""
     path = home.proxy / "nginx.conf"
     # paths from here: nginx would read a meaning into some characters of an absolute one

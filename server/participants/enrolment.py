@@ -98,7 +98,7 @@ def write_withdrawn(path: Path, withdrawn: Withdrawn) -> None:
     write_whole(path, _WITHDRAWN.dump_json(withdrawn, indent=2) + b"\n")
 
 
-def fingerprint(public_key: Path) -> str:
+def read_fingerprint(public_key: Path) -> str:
     """The fingerprint of a node's public key, SHA256 and base64 as `ssh-keygen -l` prints it.
 
     Raises:

@@ -29,7 +29,7 @@ from common.processes.task_launcher import (
     superexec_command,
 )
 from server.home.certificates import read_certificate
-from server.home.places import HOME_VARIABLE, SETTINGS, Home, write_proxy
+from server.home.places import HOME_VARIABLE, SETTINGS, CoordinatorHome, write_proxy
 from server.services.launcher import COMMAND
 
 CONNECTION = "coordinator"
@@ -42,7 +42,7 @@ SUPERLINK, SUPEREXEC, PROXY = "superlink", "superexec", "proxy"
 _SYSTEM = ("/usr/sbin", "/usr/local/sbin")  # where nginx is, on the path of nobody but root
 
 
-def environment(home: Home) -> dict[str, str]:
+def environment(home: CoordinatorHome) -> dict[str, str]:
     """Environment that Flower's processes have beside that of this process."""
     scripts = str(Path(sys.executable).parent)  # beside the interpreter, also where PATH does not lead there
     return {
@@ -56,7 +56,7 @@ def script(name: str) -> str:
     return str(Path(sys.executable).with_name(name))
 
 
-def start(home: Home, ready: Callable[[], None]) -> None:
+def start(home: CoordinatorHome, ready: Callable[[], None]) -> None:
     """Run the services until SIGTERM or SIGINT; call `ready` once the coordinator answers.
 
     Raises:
@@ -78,7 +78,7 @@ def start(home: Home, ready: Callable[[], None]) -> None:
     supervise(services, home.services, home.logs, stopping)
 
 
-def prepare(home: Home) -> tuple[Service, ...]:
+def prepare(home: CoordinatorHome) -> tuple[Service, ...]:
     """Write what the services read, and describe them.
 
     Raises:
@@ -109,7 +109,7 @@ def prepare(home: Home) -> tuple[Service, ...]:
     )
 
 
-def is_healthy(home: Home, port: int) -> bool:
+def is_healthy(home: CoordinatorHome, port: int) -> bool:
     """Whether the coordinator's health is well on this port of the loopback interface."""
     try:
         with direct(home).open(f"https://{LOOPBACK}:{port}/health", timeout=5) as reply:
@@ -118,7 +118,7 @@ def is_healthy(home: Home, port: int) -> bool:
         return False
 
 
-def direct(home: Home) -> urllib.request.OpenerDirector:
+def direct(home: CoordinatorHome) -> urllib.request.OpenerDirector:
     """Opener of the coordinator's addresses, without a proxy, that trusts its authority alone."""
     context = ssl.create_default_context(cafile=str(home.authority))
     return urllib.request.build_opener(
@@ -126,14 +126,14 @@ def direct(home: Home) -> urllib.request.OpenerDirector:
     )
 
 
-def _require_valid(home: Home) -> None:
+def _require_valid(home: CoordinatorHome) -> None:
     renew = f"make a new one by `consilium coordinator renew {home.folder}`"
     until = read_certificate(home.certificate, renew).not_valid_after_utc
     if until <= datetime.now(UTC):
         raise StateError(str(home.certificate), f"its certificate ended on {until.date()}", renew)
 
 
-def _nginx(home: Home, env: Mapping[str, str]) -> tuple[str, ...]:
+def _nginx(home: CoordinatorHome, env: Mapping[str, str]) -> tuple[str, ...]:
     nginx = shutil.which("nginx", path=os.pathsep.join([env["PATH"], *_SYSTEM]))
     if nginx is None:
         raise MachineError(
@@ -163,7 +163,7 @@ def _taken(host: str, port: int) -> bool:
     return False
 
 
-def _announce(home: Home, ready: Callable[[], None], stopping: threading.Event) -> None:
+def _announce(home: CoordinatorHome, ready: Callable[[], None], stopping: threading.Event) -> None:
     settings = home.settings()
     waiting = [
         settings.internal_port,

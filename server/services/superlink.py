@@ -15,7 +15,7 @@ from flwr.proto.control_pb2 import ListNodesRequest, ListNodesResponse
 from common.errors import StateError, UnreachableError
 from common.processes.supervision_state import read_state
 from common.processes.task_launcher import LOOPBACK
-from server.home.places import Home
+from server.home.places import CoordinatorHome
 from server.participants.enrolment import fingerprint_of
 from server.services.processes import CONNECTION, direct, environment, script
 
@@ -30,7 +30,7 @@ class Node:
     unregistered: bool
 
 
-def known_keys(home: Home) -> dict[str, Node]:
+def known_keys(home: CoordinatorHome) -> dict[str, Node]:
     """Fingerprint -> node, of every key the SuperLink was ever given.
 
     The list of `flwr supernode list` names no keys.
@@ -57,7 +57,7 @@ def known_keys(home: Home) -> dict[str, Node]:
     return nodes_by_key
 
 
-def register_node(home: Home, public_key: Path) -> int:
+def register_node(home: CoordinatorHome, public_key: Path) -> int:
     """Have the SuperLink accept this key; the number of the node that it will be.
 
     Raises:
@@ -66,7 +66,7 @@ def register_node(home: Home, public_key: Path) -> int:
     return int(_ask(home, "supernode", "register", str(public_key.absolute()), CONNECTION)["node-id"])
 
 
-def unregister(home: Home, node: int) -> None:
+def unregister(home: CoordinatorHome, node: int) -> None:
     """Have the SuperLink refuse this node's key from now on.
 
     Raises:
@@ -75,7 +75,7 @@ def unregister(home: Home, node: int) -> None:
     _ask(home, "supernode", "unregister", str(node), CONNECTION)
 
 
-def connected(home: Home) -> dict[int, str]:
+def connected(home: CoordinatorHome) -> dict[int, str]:
     """The nodes that are connected now, and since when, ISO 8601 in UTC.
 
     Raises:
@@ -85,7 +85,7 @@ def connected(home: Home) -> dict[int, str]:
     return {int(node["node-id"]): str(node["online-at"]) for node in nodes if node["status"] == "online"}
 
 
-def submit(home: Home, bundle: Path, run_config: Path) -> int:
+def submit(home: CoordinatorHome, bundle: Path, run_config: Path) -> int:
     """Start a run of a bundle and return Flower's number of it.
 
     Raises:
@@ -94,7 +94,7 @@ def submit(home: Home, bundle: Path, run_config: Path) -> int:
     return int(_ask(home, "run", str(bundle), CONNECTION, "--run-config", str(run_config))["run-id"])
 
 
-def run_status(home: Home, run: int) -> str:
+def run_status(home: CoordinatorHome, run: int) -> str:
     """Flower's word for how far a run is, such as `running` or `finished:failed`.
 
     Raises:
@@ -103,7 +103,7 @@ def run_status(home: Home, run: int) -> str:
     return str(_ask(home, "list", CONNECTION, "--run-id", str(run))["runs"][0]["status"])
 
 
-def runs_in_progress(home: Home) -> tuple[int, ...]:
+def runs_in_progress(home: CoordinatorHome) -> tuple[int, ...]:
     """Flower's numbers of the runs that have not ended.
 
     Raises:
@@ -113,7 +113,7 @@ def runs_in_progress(home: Home) -> tuple[int, ...]:
     return tuple(int(run["run-id"]) for run in runs if not str(run["status"]).startswith("finished"))
 
 
-def stop_run(home: Home, run: int) -> None:
+def stop_run(home: CoordinatorHome, run: int) -> None:
     """End a run.
 
     Raises:
@@ -122,7 +122,7 @@ def stop_run(home: Home, run: int) -> None:
     _ask(home, "stop", str(run), CONNECTION)
 
 
-def run_log(home: Home, run: int) -> str:
+def run_log(home: CoordinatorHome, run: int) -> str:
     """Log of the coordinator's part of a run.
 
     Raises:
@@ -131,7 +131,7 @@ def run_log(home: Home, run: int) -> str:
     return _flwr(home, "log", str(run), CONNECTION, "--show").stdout
 
 
-def require_running(home: Home) -> None:
+def require_running(home: CoordinatorHome) -> None:
     """The coordinator has to run.
 
     Raises:
@@ -143,7 +143,7 @@ def require_running(home: Home) -> None:
         )
 
 
-def _ask(home: Home, *arguments: str) -> dict[str, Any]:
+def _ask(home: CoordinatorHome, *arguments: str) -> dict[str, Any]:
     done = _flwr(home, *arguments, "--format", "json")
     try:
         answer: dict[str, Any] = json.loads(done.stdout)
@@ -154,7 +154,7 @@ def _ask(home: Home, *arguments: str) -> dict[str, Any]:
     return answer
 
 
-def _flwr(home: Home, *arguments: str) -> "subprocess.CompletedProcess[str]":
+def _flwr(home: CoordinatorHome, *arguments: str) -> "subprocess.CompletedProcess[str]":
     require_running(home)
     try:
         return subprocess.run(
@@ -171,7 +171,7 @@ def _flwr(home: Home, *arguments: str) -> "subprocess.CompletedProcess[str]":
         raise UnreachableError("the SuperLink", "does not answer", _look(home)) from None
 
 
-def _look(home: Home) -> str:
+def _look(home: CoordinatorHome) -> str:
     return f"look at `consilium coordinator logs {home.folder} superlink`"
 
 

@@ -7,7 +7,7 @@ from simulations.report.statement import Statement
 from simulations.report.tables import TextTable
 from simulations.report.text import count_text, paired_text
 from simulations.results.metrics import metric_name
-from simulations.results.schema import MISSING, PrivateRun, SimulationResult, Verdict, interval_text
+from simulations.results.schema import MISSING, Judgement, PrivateRun, SimulationResult, interval_text
 
 _STATISTICS = {
     "declared": "declared in the federation file; nothing leaves",
@@ -49,16 +49,16 @@ def _price(result: SimulationResult, task: str, run: PrivateRun, metric: str) ->
         return Statement("no-score", f"At {terms} there is no score on held-out patients.")
     said = f"At {terms}, {metric} {interval_text(summary.mean, summary.interval)}"
     paired = run.paired.get(task)
-    if paired is None or paired.verdict is Verdict.UNKNOWN:
-        return Statement(Verdict.UNKNOWN, f"{said}.")
-    shown = paired.reversed if paired.verdict is Verdict.WORSE else paired
+    if paired is None or paired.verdict is Judgement.UNKNOWN:
+        return Statement(Judgement.UNKNOWN, f"{said}.")
+    shown = paired.reversed if paired.verdict is Judgement.WORSE else paired
     return Statement(paired.verdict, f"{said}; {_JUDGEMENTS[paired.verdict]} {paired_text(shown)}.")
 
 
 _JUDGEMENTS = {
-    Verdict.BETTER: "privacy costs",
-    Verdict.WORSE: "no price: better than without privacy, by",
-    Verdict.UNDECIDED: "no difference to training without privacy shown,",
+    Judgement.BETTER: "privacy costs",
+    Judgement.WORSE: "no price: better than without privacy, by",
+    Judgement.UNDECIDED: "no difference to training without privacy shown,",
 }
 
 

@@ -9,9 +9,9 @@ from simulations.results.schema import (
     MISSING,
     Arm,
     Difference,
+    Judgement,
     MetricSummary,
     SimulationResult,
-    Verdict,
     interval_text,
 )
 
@@ -106,15 +106,15 @@ def _findings(
 def _judged(result: SimulationResult, task: str, arm: Arm) -> str:
     """Judgement that the interval of the paired difference allows."""
     paired = result.paired.get(task, {}).get(arm)
-    if paired is None or paired.verdict is Verdict.UNKNOWN:
+    if paired is None or paired.verdict is Judgement.UNKNOWN:
         return ""
     return f"; {_JUDGEMENTS[paired.verdict]}, {paired_text(paired)}"
 
 
 _JUDGEMENTS = {
-    Verdict.BETTER: "federated is better",
-    Verdict.WORSE: "federated is worse",
-    Verdict.UNDECIDED: "no difference shown",
+    Judgement.BETTER: "federated is better",
+    Judgement.WORSE: "federated is worse",
+    Judgement.UNDECIDED: "no difference shown",
 }
 
 

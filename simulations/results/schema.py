@@ -72,7 +72,7 @@ class SiteScores(Record):
     pooled: Score = None
 
 
-class Verdict(StrEnum):
+class Judgement(StrEnum):
     """Judgement on a difference that its 95% interval allows."""
 
     BETTER = "better"
@@ -89,13 +89,13 @@ class Difference(Record):
     high: Score
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> Judgement:
         """Judgement on the federated arm: better or worse only if 0 is outside the interval."""
         if self.difference is None or self.low is None or self.high is None:
-            return Verdict.UNKNOWN
+            return Judgement.UNKNOWN
         if self.low > 0:
-            return Verdict.BETTER
-        return Verdict.WORSE if self.high < 0 else Verdict.UNDECIDED
+            return Judgement.BETTER
+        return Judgement.WORSE if self.high < 0 else Judgement.UNDECIDED
 
     @property
     def reversed(self) -> "Difference":

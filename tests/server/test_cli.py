@@ -7,14 +7,14 @@ from typer.testing import CliRunner
 from common.errors import InputError
 from common.processes.supervision_state import birth_of
 from server.cli import coordinator_app
-from server.home.places import Home, create_home, open_home
+from server.home.places import CoordinatorHome, create_home, open_home
 from server.participants.enrolment import Enrolment, Withdrawal
 from server.records.journal import Journal, RoundRecord, RunRecord, SiteRecord
 from tests.leftover import left_running
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
+def home(tmp_path: Path) -> CoordinatorHome:
     return create_home(tmp_path / "home", "localhost", 9443, None)
 
 
@@ -26,7 +26,7 @@ def told(*arguments: object, code: int = 0) -> str:
 
 @pytest.mark.parametrize("running", [(), (41,)])
 def test_a_withdrawal_says_what_becomes_of_a_run_in_progress(
-    home: Home, monkeypatch: pytest.MonkeyPatch, running: tuple[int, ...]
+    home: CoordinatorHome, monkeypatch: pytest.MonkeyPatch, running: tuple[int, ...]
 ) -> None:
     ended = Withdrawal(site="one", fingerprint="SHA256:x", node_id=5, since="then", until="now")
     monkeypatch.setattr("server.commands.enrol.withdraw_site", lambda home, site: ended)
@@ -40,13 +40,13 @@ def test_a_withdrawal_says_what_becomes_of_a_run_in_progress(
     }
 
 
-def test_a_renewal_says_until_when_and_whether_it_is_served(home: Home) -> None:
+def test_a_renewal_says_until_when_and_whether_it_is_served(home: CoordinatorHome) -> None:
     text = told("renew", home.folder)
     assert text.startswith("The new certificate holds until 20")
     assert "will be served once the coordinator is started" in text
 
 
-def test_receipts_are_a_table_or_json(home: Home) -> None:
+def test_receipts_are_a_table_or_json(home: CoordinatorHome) -> None:
     run = RunRecord(status="started", federation="f", digest="d", strategy="fedavg", fold=-1, seed=0)
     sites = {"one": SiteRecord(patients={"patients": 3.0}, metrics={})}
     with Journal(home.runs / "20261121-101500") as journal:
@@ -77,7 +77,7 @@ def test_init_refuses_what_nobody_could_dial(tmp_path: Path, wrong: tuple[str, o
     assert not (tmp_path / "new").exists()
 
 
-def test_a_coordinator_that_does_not_run_is_said_by_every_command(home: Home) -> None:
+def test_a_coordinator_that_does_not_run_is_said_by_every_command(home: CoordinatorHome) -> None:
     assert told("stop", home.folder) == "It does not run.\n"
     assert json.loads(told("stop", home.folder, "--json")) == {"stopped": False, "leftovers": []}
     assert "not running" in told("status", home.folder)
@@ -93,7 +93,7 @@ def test_a_folder_that_is_no_home_is_one_sentence(tmp_path: Path, command: str) 
     assert text.startswith(f"consilium: {tmp_path}")
 
 
-def test_the_last_lines_of_the_logs_are_shown(home: Home) -> None:
+def test_the_last_lines_of_the_logs_are_shown(home: CoordinatorHome) -> None:
     home.logs.mkdir(exist_ok=True)
     (home.logs / "superlink.log").write_bytes(
         b"".join(b"line %d\n" % number for number in range(99)) + b"\xff\n"
@@ -108,7 +108,7 @@ def test_the_last_lines_of_the_logs_are_shown(home: Home) -> None:
 
 
 def test_an_enrolment_tells_the_fingerprint_that_is_compared_by_telephone(
-    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    home: CoordinatorHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     enrolment = Enrolment(fingerprint="SHA256:x", node_id=5, since="now")
     monkeypatch.setattr("server.commands.enrol.enrol_site", lambda home, site, key: enrolment)
@@ -118,30 +118,34 @@ def test_an_enrolment_tells_the_fingerprint_that_is_compared_by_telephone(
 
 
 @pytest.mark.parametrize("code", [0, 1, 3, 130])
-def test_a_run_ends_with_its_own_exit_code(home: Home, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+def test_a_run_ends_with_its_own_exit_code(
+    home: CoordinatorHome, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
     asked: list[tuple[Path, bool]] = []
 
-    def follow(home: Home, agreement: Path, as_json: bool) -> int:
+    def follow(home: CoordinatorHome, agreement: Path, as_json: bool) -> int:
         asked.append((agreement, as_json))
         return code
 
-    monkeypatch.setattr("server.commands.run.run_federation", follow)
+    monkeypatch.setattr("server.commands.run.run_on_hospitals", follow)
     told("run", home.folder, code=code)
     told("run", home.folder, home.folder / "other", "--json", code=code)
     assert asked == [(home.agreement, False), (home.folder / "other", True)]
 
 
-def test_what_is_wrong_is_one_sentence_and_exit_code_2(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_wrong_is_one_sentence_and_exit_code_2(
+    home: CoordinatorHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert told("withdraw", home.folder, "one", code=2).count("\n") == 1
 
-    def refused(home: Home) -> bool:
+    def refused(home: CoordinatorHome) -> bool:
         raise InputError("the certificate", "is not taken", "try again")
 
     monkeypatch.setattr("server.commands.renew.renew", refused)
     assert told("renew", home.folder, code=2) == "consilium: the certificate: is not taken; try again.\n"
 
 
-def test_what_a_killed_supervisor_left_running_is_told_and_ended(home: Home) -> None:
+def test_what_a_killed_supervisor_left_running_is_told_and_ended(home: CoordinatorHome) -> None:
     with left_running(home.services, "superexec") as pid:
         still = f"still run (superexec as process {pid}): `consilium coordinator stop` ends them"
         assert still in told("status", home.folder)

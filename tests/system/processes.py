@@ -82,7 +82,7 @@ def process(*command: object, log: Path, **env: str) -> Iterator["subprocess.Pop
 
 
 @contextmanager
-def coordinator(folder: Path, *options: object) -> Iterator[coordinator_home.Home]:
+def coordinator(folder: Path, *options: object) -> Iterator[coordinator_home.CoordinatorHome]:
     """A coordinator that is ready."""
     port = coordinator_home.free_port()
     consilium("coordinator", "init", folder, "--host", "localhost", "--port", port, *options)
@@ -93,7 +93,7 @@ def coordinator(folder: Path, *options: object) -> Iterator[coordinator_home.Hom
 
 
 @contextmanager
-def ready(home: coordinator_home.Home) -> Iterator[None]:
+def ready(home: coordinator_home.CoordinatorHome) -> Iterator[None]:
     """Run a coordinator until it is stopped, unless it was killed."""
     log = home.folder.parent / f"{home.folder.name}.log"
     with process(CONSILIUM, "coordinator", "start", home.folder, log=log) as started:
@@ -106,7 +106,7 @@ def ready(home: coordinator_home.Home) -> Iterator[None]:
 
 
 def ask(
-    home: coordinator_home.Home,
+    home: coordinator_home.CoordinatorHome,
     method: str,
     path: str,
     body: bytes = b"",
@@ -150,7 +150,7 @@ exec {theirs} --token "$token" "$@"
 
 
 @contextmanager
-def running_any_bundle(home: coordinator_home.Home) -> Iterator[None]:
+def running_any_bundle(home: coordinator_home.CoordinatorHome) -> Iterator[None]:
     """A coordinator that runs whatever it is handed, as Flower does: ours would stop before a hospital is asked."""
     launcher = home.launcher / "flwr-serverapp"
     kept = launcher.read_bytes()
@@ -159,7 +159,7 @@ def running_any_bundle(home: coordinator_home.Home) -> Iterator[None]:
     launcher.write_bytes(kept)
 
 
-def supernode(home: coordinator_home.Home, key: Path, *more: object) -> tuple[object, ...]:
+def supernode(home: coordinator_home.CoordinatorHome, key: Path, *more: object) -> tuple[object, ...]:
     """The command of a bare SuperNode that dials a coordinator with a key."""
     return (
         *(flower("flower-supernode"), "--root-certificates", home.authority),
@@ -189,7 +189,11 @@ def lay_out(written: Path, root: Path, folders: Mapping[int, str], rounds: int, 
 
 
 def join(
-    home: coordinator_home.Home, name: str, folder: Path, enrolled: str = "", port: int | None = None
+    home: coordinator_home.CoordinatorHome,
+    name: str,
+    folder: Path,
+    enrolled: str = "",
+    port: int | None = None,
 ) -> site_home.Home:
     """A hospital with its tables in `folder` that is enrolled and has approved the federation.
 
@@ -252,7 +256,7 @@ def receipts(site: site_home.Home) -> list[dict[str, Any]]:
     return told
 
 
-def connected(home: coordinator_home.Home) -> set[str]:
+def connected(home: coordinator_home.CoordinatorHome) -> set[str]:
     """Names of the hospitals that are connected."""
     sites = json.loads(consilium("coordinator", "status", home.folder, "--json"))["sites"]
     return {site["name"] for site in sites if site["connected"]}

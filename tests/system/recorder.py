@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from server.home.places import Home
+from server.home.places import CoordinatorHome
 
 CHUNK = 65536
 
@@ -23,7 +23,7 @@ class Recorder:
         folder: where to write; it is made.
     """
 
-    def __init__(self, home: Home, folder: Path) -> None:
+    def __init__(self, home: CoordinatorHome, folder: Path) -> None:
         folder.mkdir()
         self.folder, self.connections, self.port = folder, 0, 0
         self._there = home.settings().port
@@ -77,7 +77,7 @@ async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter, path: 
 
 
 @contextmanager
-def recording(home: Home, folder: Path) -> Iterator[Recorder]:
+def recording(home: CoordinatorHome, folder: Path) -> Iterator[Recorder]:
     """A recorder in front of a coordinator, on a port of its own."""
     recorder, listening, ending = Recorder(home, folder), threading.Event(), threading.Event()
     thread = threading.Thread(target=lambda: asyncio.run(recorder.run(listening, ending)))

@@ -130,7 +130,7 @@ class Watched:
         calls: what `strace` wrote of its processes' calls that name an address; not there without `strace`.
     """
 
-    coordinator: coordinator_home.Home
+    coordinator: coordinator_home.CoordinatorHome
     site: site_home.Home
     user: Path
     recorder: Recorder

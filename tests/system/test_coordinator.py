@@ -15,7 +15,7 @@ import pytest
 from common.agreement.federation import FILE_NAME, load, save
 from common.processes.supervision_state import birth_of, read_state
 from server.app import server_app
-from server.home.places import Home
+from server.home.places import CoordinatorHome
 from server.records.journal import RoundRecord, read_journal
 from server.records.result import load_result
 from server.services.processes import environment
@@ -38,12 +38,12 @@ SmallCohort = Callable[..., Path]
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CoordinatorHome]:
     with coordinator(tmp_path_factory.mktemp("system") / "home") as running:
         yield running
 
 
-def test_health_is_open_to_those_who_trust_the_authority(home: Home) -> None:
+def test_health_is_open_to_those_who_trust_the_authority(home: CoordinatorHome) -> None:
     assert ask(home, "GET", "/health") == 200
     stranger = http.client.HTTPSConnection(
         "localhost", home.settings().port, context=ssl.create_default_context(), timeout=20
@@ -71,12 +71,12 @@ def test_health_is_open_to_those_who_trust_the_authority(home: Home) -> None:
         "/openapi.json",
     ],
 )
-def test_nothing_else_is_reached_through_the_proxy(home: Home, path: str) -> None:
+def test_nothing_else_is_reached_through_the_proxy(home: CoordinatorHome, path: str) -> None:
     assert ask(home, "POST", path) == 403
     assert ask(home, "GET", path) == 403
 
 
-def test_what_is_handed_on_is_the_path_that_was_matched(home: Home) -> None:
+def test_what_is_handed_on_is_the_path_that_was_matched(home: CoordinatorHome) -> None:
     def seen() -> int:
         return (home.logs / "superlink.log").read_text().count(" /v1/control/")
 
@@ -86,14 +86,14 @@ def test_what_is_handed_on_is_the_path_that_was_matched(home: Home) -> None:
     assert seen() == before
 
 
-def test_the_fleet_asks_who_is_calling(home: Home) -> None:
+def test_the_fleet_asks_who_is_calling(home: CoordinatorHome) -> None:
     for verb in ("register-node", "pull-messages", "get-fab", "push-object"):
         assert 400 <= ask(home, "POST", f"/v1/fleet/{verb}") < 500
     assert ask(home, "GET", "/v1/fleet/pull-messages") == 403
     assert ask(home, "POST", "/v1/fleet/push-object", b"0" * 17_000_000) == 413
 
 
-def test_only_the_proxy_listens_beyond_loopback(home: Home) -> None:
+def test_only_the_proxy_listens_beyond_loopback(home: CoordinatorHome) -> None:
     settings = home.settings()
     listening = {
         int(fields[1].split(":")[1], 16): fields[1].split(":")[0]
@@ -104,7 +104,7 @@ def test_only_the_proxy_listens_beyond_loopback(home: Home) -> None:
     assert listening[settings.port] == "00000000"
 
 
-def test_status_tells_of_the_services(home: Home) -> None:
+def test_status_tells_of_the_services(home: CoordinatorHome) -> None:
     told: dict[str, Any] = json.loads(consilium("coordinator", "status", home.folder, "--json"))
     assert (told["running"], told["healthy"], told["sites"], told["last_run"]) == (True, True, [], None)
     assert set(told["services"]) == {"superlink", "superexec", "proxy"}
@@ -112,13 +112,15 @@ def test_status_tells_of_the_services(home: Home) -> None:
     until(lambda: "Super" in consilium("coordinator", "logs", home.folder, "superlink"), "there is no log")
 
 
-def test_a_second_start_is_refused_in_a_sentence(home: Home) -> None:
+def test_a_second_start_is_refused_in_a_sentence(home: CoordinatorHome) -> None:
     told = consilium("coordinator", "start", home.folder, code=2)
     assert "this coordinator runs already" in told
     assert len(told.splitlines()) == 1
 
 
-def test_a_killed_superlink_comes_back_with_the_hospitals_it_knew(home: Home, tmp_path: Path) -> None:
+def test_a_killed_superlink_comes_back_with_the_hospitals_it_knew(
+    home: CoordinatorHome, tmp_path: Path
+) -> None:
     public = write_key(tmp_path / "key")
     consilium("coordinator", "enrol", home.folder, "hospital 1", public)
     state = read_state(home.services)
@@ -157,7 +159,7 @@ def test_a_coordinator_that_was_killed_is_started_again_over_what_it_left(tmp_pa
 
 
 @contextmanager
-def hospital(home: Home, number: int, cohort: Path, folder: Path) -> Iterator[None]:
+def hospital(home: CoordinatorHome, number: int, cohort: Path, folder: Path) -> Iterator[None]:
     """A bare SuperNode for one site of a cohort, enrolled under its name."""
     folder.mkdir()
     public = write_key(folder / "key")

@@ -42,7 +42,7 @@ NAME = "hospital 1"
 class Place:
     """One hospital that takes part."""
 
-    home: coordinator_home.Home
+    home: coordinator_home.CoordinatorHome
     site: site_home.Home
     root: Path
     supervisor: int

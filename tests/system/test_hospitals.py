@@ -119,7 +119,7 @@ class Deployment:
         marker: what that code would have written.
     """
 
-    home: coordinator_home.Home
+    home: coordinator_home.CoordinatorHome
     hospitals: dict[str, Hospital]
     told: str
     out: Path
@@ -128,7 +128,7 @@ class Deployment:
     marker: Path
 
 
-def intrude(home: coordinator_home.Home, folder: Path) -> tuple[int, list[Any], Path]:
+def intrude(home: coordinator_home.CoordinatorHome, folder: Path) -> tuple[int, list[Any], Path]:
     """Submit a bundle that calls itself ours and has code; (Flower's number of the run, answers, marker).
 
     The coordinator itself runs none of it, so that its launcher is put aside to get as far as the hospitals.

@@ -74,7 +74,7 @@ class Place:
     """
 
     root: Path
-    home: coordinator_home.Home
+    home: coordinator_home.CoordinatorHome
     earlier: Path
 
 
@@ -96,7 +96,7 @@ def test_a_key_that_is_not_enrolled_never_connects(place: Place, tmp_path: Path)
     assert control.connected(place.home) == {}
 
 
-def turned_away(home: coordinator_home.Home, folder: Path) -> str:
+def turned_away(home: coordinator_home.CoordinatorHome, folder: Path) -> str:
     """Dial with the key in a folder, and be refused; what the SuperNode said."""
     log = folder / "supernode.log"
     with process(*supernode(home, folder / "key"), log=log, FLWR_HOME=str(folder), **QUIET) as node:

@@ -15,7 +15,7 @@ from client.site_folder.places import Home as SiteHome
 from client.site_folder.site_file import SITE_FILE
 from common.agreement.federation import FILE_NAME, load, save
 from common.models.registry import build_model
-from server.home.places import Home, free_port, open_home
+from server.home.places import CoordinatorHome, free_port, open_home
 from server.records.journal import RoundRecord, read_journal
 from server.services.processes import script
 from simulations.benchmarks.deployment.bare_flower import bare_rounds, running, wait_for
@@ -127,7 +127,7 @@ def _run(folder: Path, cohort: Path, sites: list[SiteHome]) -> tuple[float, floa
         return ready_s, first_s, [record for record in read_journal(out) if isinstance(record, RoundRecord)]
 
 
-def _join(home: Home, site: SiteHome, name: str) -> None:
+def _join(home: CoordinatorHome, site: SiteHome, name: str) -> None:
     """Prepare a hospital for a run, without folds, which are for simulations."""
     settings = site.folder / SITE_FILE
     settings.write_text(re.sub(r"(?m)^fold = .*\n", "", settings.read_text()))

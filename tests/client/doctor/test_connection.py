@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from client.doctor import connection as reach
+from client.doctor import connection
 from client.doctor.finding import Check, Finding, FindingCode
 from client.site_folder.places import Connection, Home
 from common.files import write_whole
@@ -16,7 +16,7 @@ from tests.client.coordinator_stub import Authority, dial, free_port, serving
 
 @pytest.fixture(autouse=True)
 def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in reach.PROXY_VARIABLES:
+    for name in connection.PROXY_VARIABLES:
         monkeypatch.delenv(name, raising=False)
 
 
@@ -42,17 +42,17 @@ def asked(home: Home, authority: Authority, host: str = "127.0.0.1", **how: Any)
     """What a site finds that dials a coordinator under this name."""
     with serving(authority, **how) as port:
         dial(home, host, port)
-        return one(reach.coordinator, home)
+        return one(connection.coordinator, home)
 
 
 def test_a_coordinator_that_does_not_answer(home: Home) -> None:
     dial(home, "127.0.0.1", free_port())
-    assert one(reach.coordinator, home)["coordinator"].level == "fail"
+    assert one(connection.coordinator, home)["coordinator"].level == "fail"
 
 
 def test_a_name_without_an_address(home: Home) -> None:
     dial(home, "no-such-host.invalid", 443)
-    found = one(reach.dns, home)["dns"]
+    found = one(connection.dns, home)["dns"]
     assert (found.level, found.code) == ("fail", FindingCode.NAME_UNKNOWN)
 
 
@@ -100,12 +100,12 @@ def test_a_clock_that_is_wrong(
 
 def test_a_proxy_is_seen_as_flower_sees_it(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     dial(home, "fl.example.org", 9443)
-    assert one(reach.proxies, home)["proxy"].level == "ok"
+    assert one(connection.proxies, home)["proxy"].level == "ok"
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.intranet:8080")
-    assert "proxy.intranet:8080" in one(reach.proxies, home)["proxy"].message
-    assert one(reach.dns, home)["dns"].level == "ok"
+    assert "proxy.intranet:8080" in one(connection.proxies, home)["proxy"].message
+    assert one(connection.dns, home)["dns"].level == "ok"
     monkeypatch.setenv("NO_PROXY", "fl.example.org")
-    assert "proxy.intranet" not in one(reach.proxies, home)["proxy"].message
+    assert "proxy.intranet" not in one(connection.proxies, home)["proxy"].message
 
 
 @pytest.mark.parametrize(
@@ -123,13 +123,13 @@ def test_a_proxys_address_may_be_written_as_flower_takes_it(
     monkeypatch: pytest.MonkeyPatch, address: str, leads_to: tuple[str, int] | None
 ) -> None:
     monkeypatch.setenv("https_proxy", address)
-    assert reach.proxy_for(Connection(coordinator="fl.example.org:9443")) == leads_to
+    assert connection.proxy_for(Connection(coordinator="fl.example.org:9443")) == leads_to
 
 
 def test_a_proxys_password_is_not_told(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://CANARY:secret@proxy.intranet:8080")
     dial(home, "fl.example.org", 9443)
-    told = " ".join(finding.message for finding in (*reach.proxies(home), *reach.dns(home)))
+    told = " ".join(finding.message for finding in (*connection.proxies(home), *connection.dns(home)))
     assert "proxy.intranet:8080" in told
     assert "CANARY" not in told
     assert "secret" not in told
@@ -151,7 +151,7 @@ def test_a_coordinator_behind_a_proxy_is_asked_for_by_its_name(
 
         refusing = threading.Thread(target=refuse)
         refusing.start()
-        found = one(reach.coordinator, home)["coordinator"]
+        found = one(connection.coordinator, home)["coordinator"]
         refusing.join()
     assert heard[0].startswith(b"CONNECT fl.example.org:9443 ")
     assert (found.level, found.code) == ("fail", FindingCode.COORDINATOR_SILENT)
@@ -169,7 +169,7 @@ def test_what_does_not_speak_tls_is_no_coordinator(home: Home) -> None:
 
         greeting = threading.Thread(target=greet)
         greeting.start()
-        found = one(reach.coordinator, home)
+        found = one(connection.coordinator, home)
         greeting.join()
     assert {finding.level for finding in found.values()} == {"fail"}
     assert "mail.example.org" not in found["coordinator"].message
@@ -178,17 +178,17 @@ def test_what_does_not_speak_tls_is_no_coordinator(home: Home) -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_a_name_that_leads_somewhere(home: Home, host: str) -> None:
     dial(home, host, 9443)
-    found = one(reach.dns, home)["dns"]
+    found = one(connection.dns, home)["dns"]
     assert (found.level, host in found.message) == ("ok", True)
 
 
 def test_an_authority_that_runs_out_is_told_before_it_does(
     home: Home, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    assert one(reach.authority, home)["authority"].level == "ok"
-    ending = Authority(tmp_path_factory.mktemp("ending"), days=reach.EXPIRY_WARNS_D - 1)
+    assert one(connection.authority, home)["authority"].level == "ok"
+    ending = Authority(tmp_path_factory.mktemp("ending"), days=connection.EXPIRY_WARNS_D - 1)
     home.authority.write_bytes(ending.certificate.read_bytes())
-    found = one(reach.authority, home)["authority"]
+    found = one(connection.authority, home)["authority"]
     assert (found.level, found.code) == ("warn", FindingCode.CERTIFICATE_EXPIRING)
 
 
@@ -199,7 +199,7 @@ def test_an_authority_that_cannot_be_used_is_told_with_what_to_put_there(
     home.authority.unlink()
     if content is not None:
         home.authority.write_bytes(content)
-    for check, name in ((reach.authority, "authority"), (reach.coordinator, "coordinator")):
+    for check, name in ((connection.authority, "authority"), (connection.coordinator, "coordinator")):
         found = one(check, home)[name]
         assert (found.level, found.code) == ("fail", FindingCode.AUTHORITY_UNUSABLE)
         assert str(home.authority) in found.message

@@ -132,7 +132,7 @@ def test_draws_follow_the_seed_and_leave_the_generator_as_it_was() -> None:
     before = torch.get_rng_state()
     drawn = []
     for seed in (1, 2, 1):
-        with CPU.drawing(seed):
+        with CPU.seeded(seed):
             drawn.append(float(torch.rand(())))
     assert drawn[0] == drawn[2] != drawn[1]
     assert torch.equal(torch.get_rng_state(), before)
@@ -142,7 +142,7 @@ def test_draws_follow_the_seed_and_leave_the_generator_as_it_was() -> None:
 def test_a_gpu_draws_by_the_seed_too(gpu: torch.device) -> None:
     before, drawn = torch.cuda.get_rng_state(gpu), []
     for seed in (1, 2, 1):
-        with Device(gpu).drawing(seed):
+        with Device(gpu).seeded(seed):
             drawn.append(float(torch.rand((), device=gpu)))
     assert drawn[0] == drawn[2] != drawn[1]
     assert torch.equal(torch.cuda.get_rng_state(gpu), before)

@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from common.errors import InputError
 from server.commands import enrol as admission
 from server.commands.enrol import enrol_site, withdraw_site
-from server.home.places import Home, create_home
-from server.participants.enrolment import fingerprint, read_enrolled, read_withdrawn
+from server.home.places import CoordinatorHome, create_home
+from server.participants.enrolment import read_enrolled, read_fingerprint, read_withdrawn
 from server.services.superlink import Node
 
 WriteKey = Callable[..., Path]
@@ -27,14 +27,14 @@ class SuperLink:
     def __init__(self) -> None:
         self.known: dict[str, Node] = {}
 
-    def register(self, home: Home, public_key: Path) -> int:
-        print_ = fingerprint(public_key)
+    def register(self, home: CoordinatorHome, public_key: Path) -> int:
+        print_ = read_fingerprint(public_key)
         if print_ in self.known:
             raise InputError("the SuperLink", "Public key already in use", "look at its log")
         self.known[print_] = Node(100 + len(self.known), False)
         return self.known[print_].number
 
-    def unregister(self, home: Home, number: int) -> None:
+    def unregister(self, home: CoordinatorHome, number: int) -> None:
         (print_,) = (key for key, node in self.known.items() if node == Node(number, False))
         self.known[print_] = Node(number, True)
 
@@ -50,7 +50,7 @@ def superlink(monkeypatch: pytest.MonkeyPatch) -> SuperLink:
 
 
 @pytest.fixture
-def home(tmp_path: Path, superlink: SuperLink) -> Home:
+def home(tmp_path: Path, superlink: SuperLink) -> CoordinatorHome:
     return create_home(tmp_path / "home", "localhost", 9443, None)
 
 
@@ -84,17 +84,17 @@ def killed_at(function: str) -> Iterator[None]:
         yield
 
 
-def test_a_key_speaks_for_one_hospital(home: Home, write_key: WriteKey) -> None:
+def test_a_key_speaks_for_one_hospital(home: CoordinatorHome, write_key: WriteKey) -> None:
     first, second = write_key("first"), write_key("second")
     enrolment = enrol_site(home, "hospital 1", first)
     enrol_site(home, "hospital 2", second)
     enrolled = read_enrolled(home.enrolled)
     assert enrolled["hospital 1"] == enrolment
     assert {site: one.node_id for site, one in enrolled.items()} == {"hospital 1": 100, "hospital 2": 101}
-    assert enrolled["hospital 2"].fingerprint == fingerprint(second) != enrolment.fingerprint
+    assert enrolled["hospital 2"].fingerprint == read_fingerprint(second) != enrolment.fingerprint
 
 
-def test_a_name_has_one_key_and_a_key_one_name(home: Home, write_key: WriteKey) -> None:
+def test_a_name_has_one_key_and_a_key_one_name(home: CoordinatorHome, write_key: WriteKey) -> None:
     first, second = write_key("first"), write_key("second")
     enrol_site(home, "hospital 1", first)
     before = home.enrolled.read_bytes()
@@ -109,7 +109,7 @@ def test_a_name_has_one_key_and_a_key_one_name(home: Home, write_key: WriteKey) 
 
 @pytest.mark.parametrize("function", ["register_node", "write_enrolled"])
 def test_an_enrolment_that_was_killed_is_repeated(
-    home: Home, superlink: SuperLink, write_key: WriteKey, function: str
+    home: CoordinatorHome, superlink: SuperLink, write_key: WriteKey, function: str
 ) -> None:
     key = write_key("first")
     with killed_at(function), pytest.raises(Killed):
@@ -122,7 +122,7 @@ def test_an_enrolment_that_was_killed_is_repeated(
 
 
 def test_an_enrolment_is_repaired_after_the_superlink_lost_its_database(
-    home: Home, superlink: SuperLink, write_key: WriteKey
+    home: CoordinatorHome, superlink: SuperLink, write_key: WriteKey
 ) -> None:
     other, key = write_key("other"), write_key("first")
     since = enrol_site(home, "hospital 1", key).since
@@ -133,7 +133,7 @@ def test_an_enrolment_is_repaired_after_the_superlink_lost_its_database(
 
 
 def test_a_withdrawn_key_stays_dead_and_the_name_can_have_another(
-    home: Home, superlink: SuperLink, write_key: WriteKey
+    home: CoordinatorHome, superlink: SuperLink, write_key: WriteKey
 ) -> None:
     lost, new = write_key("lost"), write_key("new")
     enrolment = enrol_site(home, "hospital 1", lost)
@@ -141,21 +141,21 @@ def test_a_withdrawn_key_stays_dead_and_the_name_can_have_another(
     assert read_enrolled(home.enrolled) == {}
     assert read_withdrawn(home.withdrawn) == (withdrawal,)
     assert (withdrawal.site, withdrawal.since) == ("hospital 1", enrolment.since)
-    assert superlink.known[fingerprint(lost)] == Node(enrolment.node_id, True)
+    assert superlink.known[read_fingerprint(lost)] == Node(enrolment.node_id, True)
     for name in ("hospital 1", "hospital 2"):
         with pytest.raises(InputError, match=r"hospital 1 .*withdrawn"):
             enrol_site(home, name, lost)
     enrol_site(home, "hospital 1", new)
-    assert withdraw_site(home, "hospital 1").fingerprint == fingerprint(new)
+    assert withdraw_site(home, "hospital 1").fingerprint == read_fingerprint(new)
     assert [one.fingerprint for one in read_withdrawn(home.withdrawn)] == [
-        fingerprint(lost),
-        fingerprint(new),
+        read_fingerprint(lost),
+        read_fingerprint(new),
     ]
 
 
 @pytest.mark.parametrize("function", ["unregister", "write_enrolled"])
 def test_a_withdrawal_that_was_killed_holds_and_is_repeated(
-    home: Home, superlink: SuperLink, write_key: WriteKey, function: str
+    home: CoordinatorHome, superlink: SuperLink, write_key: WriteKey, function: str
 ) -> None:
     key = write_key("lost")
     enrol_site(home, "hospital 1", key)
@@ -165,11 +165,11 @@ def test_a_withdrawal_that_was_killed_holds_and_is_repeated(
         enrol_site(home, "hospital 1", key)
     (begun,) = read_withdrawn(home.withdrawn)
     assert withdraw_site(home, "hospital 1") == begun
-    assert superlink.known[fingerprint(key)].unregistered
+    assert superlink.known[read_fingerprint(key)].unregistered
     assert (read_enrolled(home.enrolled), read_withdrawn(home.withdrawn)) == ({}, (begun,))
 
 
-def test_who_is_not_enrolled_cannot_be_withdrawn(home: Home, write_key: WriteKey) -> None:
+def test_who_is_not_enrolled_cannot_be_withdrawn(home: CoordinatorHome, write_key: WriteKey) -> None:
     with pytest.raises(InputError, match="hospital 1 is not enrolled; `consilium coordinator status"):
         withdraw_site(home, "hospital 1")
     enrol_site(home, "hospital 1", write_key("first"))
@@ -180,16 +180,16 @@ def test_who_is_not_enrolled_cannot_be_withdrawn(home: Home, write_key: WriteKey
 
 
 def test_a_key_that_was_unregistered_by_hand_is_told(
-    home: Home, superlink: SuperLink, write_key: WriteKey
+    home: CoordinatorHome, superlink: SuperLink, write_key: WriteKey
 ) -> None:
     key = write_key("first")
-    superlink.known[fingerprint(key)] = Node(5, True)
+    superlink.known[read_fingerprint(key)] = Node(5, True)
     with pytest.raises(InputError, match="unregistered"):
         enrol_site(home, "hospital 1", key)
 
 
 def test_nothing_changes_while_the_coordinator_does_not_run(
-    home: Home, write_key: WriteKey, monkeypatch: pytest.MonkeyPatch
+    home: CoordinatorHome, write_key: WriteKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     enrol_site(home, "hospital 1", write_key("first"))
     monkeypatch.undo()
@@ -200,7 +200,7 @@ def test_nothing_changes_while_the_coordinator_does_not_run(
     assert not home.withdrawn.exists()
 
 
-def test_a_private_key_is_refused_and_not_repeated(home: Home, write_key: WriteKey) -> None:
+def test_a_private_key_is_refused_and_not_repeated(home: CoordinatorHome, write_key: WriteKey) -> None:
     private = write_key("first").with_suffix("")
     with pytest.raises(InputError, match="is a private key") as refused:
         enrol_site(home, "hospital 1", private)
@@ -208,7 +208,9 @@ def test_a_private_key_is_refused_and_not_repeated(home: Home, write_key: WriteK
 
 
 @pytest.mark.parametrize("kind", ["ed25519", "P-256", "text", "missing"])
-def test_only_ecdsa_on_p384_is_taken(home: Home, write_key: WriteKey, tmp_path: Path, kind: str) -> None:
+def test_only_ecdsa_on_p384_is_taken(
+    home: CoordinatorHome, write_key: WriteKey, tmp_path: Path, kind: str
+) -> None:
     keys = {"ed25519": ed25519.Ed25519PrivateKey.generate(), "P-256": ec.generate_private_key(ec.SECP256R1())}
     path = write_key("key", keys[kind]) if kind in keys else tmp_path / "key.pub"
     if kind == "text":

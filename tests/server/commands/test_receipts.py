@@ -6,7 +6,7 @@ import pytest
 from common.agreement.federation import Federation
 from common.errors import InputError
 from server.commands.receipts import contributions_of_round, contributions_text, receipts_of
-from server.home.places import Home, create_home
+from server.home.places import CoordinatorHome, create_home
 from server.records.dropped import Dropped, DropReason
 from server.records.journal import Journal, RoundRecord, RunRecord, SiteRecord
 
@@ -27,7 +27,7 @@ ROUND = RoundRecord(
 
 
 @pytest.fixture
-def home(make_federation: Callable[..., Federation], tmp_path: Path) -> Home:
+def home(make_federation: Callable[..., Federation], tmp_path: Path) -> CoordinatorHome:
     """A home with two runs: one that has just begun, and one of a round and its evaluation."""
     home, federation = create_home(tmp_path / "home", "localhost", 9443, None), make_federation()
     run = RunRecord(
@@ -50,7 +50,7 @@ def home(make_federation: Callable[..., Federation], tmp_path: Path) -> Home:
     return home
 
 
-def test_each_share_is_that_of_the_average(home: Home) -> None:
+def test_each_share_is_that_of_the_average(home: CoordinatorHome) -> None:
     east, node, north, west = contributions_of_round(ROUND)
     assert east.shares == {"patients": 0.25, "branches.rna": 0.0, "heads.os": 0.75}
     assert west.shares == {"patients": 0.75, "branches.rna": 1.0, "heads.os": 0.25}
@@ -66,7 +66,7 @@ def test_a_round_without_a_quorum_gave_nobody_a_share() -> None:
     assert all(one.shares == {} and not one.applied for one in receipts)
 
 
-def test_the_last_run_is_told_as_a_table(home: Home) -> None:
+def test_the_last_run_is_told_as_a_table(home: CoordinatorHome) -> None:
     lines = contributions_text(receipts_of(home, None)).splitlines()
     assert lines[0] == "run 20261121-101500: completed"
     assert lines[1].startswith("  no part in any round: south (not-enrolled)")
@@ -77,13 +77,13 @@ def test_the_last_run_is_told_as_a_table(home: Home) -> None:
     assert [line.split()[:2] for line in lines[7:]] == [["evaluation", "east"], ["evaluation", "west"]]
 
 
-def test_a_round_that_does_not_count_says_so(home: Home) -> None:
+def test_a_round_that_does_not_count_says_so(home: CoordinatorHome) -> None:
     with Journal(home.runs / "20261121-101500") as journal:
         journal.write(ROUND.model_copy(update={"round": 3, "applied": False}))
     assert "lacked a quorum and does not count" in contributions_text(receipts_of(home, "20261121-101500"))
 
 
-def test_runs_that_are_not_there_or_have_no_journal_are_told(home: Home, tmp_path: Path) -> None:
+def test_runs_that_are_not_there_or_have_no_journal_are_told(home: CoordinatorHome, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has no journal yet"):
         receipts_of(home, "20261121-090000")
     for name in ("20261121", "..", "../runs/20261121-101500"):
@@ -93,7 +93,7 @@ def test_runs_that_are_not_there_or_have_no_journal_are_told(home: Home, tmp_pat
         receipts_of(create_home(tmp_path / "new", "localhost", 9443, None), None)
 
 
-def test_the_statistics_are_told_with_their_hash(home: Home) -> None:
+def test_the_statistics_are_told_with_their_hash(home: CoordinatorHome) -> None:
     with Journal(home.runs / "20261121-120000") as journal:
         run = RunRecord(status="started", federation="f", digest="d", strategy="fedavg", fold=-1, seed=0)
         journal.write(run.model_copy(update={"statistics": {"east": "ab" * 32}}))

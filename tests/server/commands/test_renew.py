@@ -23,27 +23,29 @@ from server.home.certificates import (
     read_certificate,
     read_signer,
 )
-from server.home.places import Home, create_home
+from server.home.places import CoordinatorHome, create_home
 from server.services.processes import PROXY, SUPERLINK
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
+def home(tmp_path: Path) -> CoordinatorHome:
     return create_home(tmp_path / "home", "hub.example.org", 9443, None)
 
 
-def is_a_pair(home: Home) -> bool:
+def is_a_pair(home: CoordinatorHome) -> bool:
     """Whether a server could serve with the file, as key and as certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(home.certificate, home.certificate)
     return stat.S_IMODE(home.certificate.stat().st_mode) == 0o600
 
 
-def served_by(home: Home) -> bytes:
+def served_by(home: CoordinatorHome) -> bytes:
     return ssl.PEM_cert_to_DER_cert(certificate_bytes(read_certificate(home.certificate, "")).decode())
 
 
-def age(home: Home, server_days: float, authority_days: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def age(
+    home: CoordinatorHome, server_days: float, authority_days: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Put an authority and a certificate in place that end in so many days."""
     monkeypatch.setattr("server.home.certificates.AUTHORITY_YEARS", authority_days / 365)
     monkeypatch.setattr("server.home.certificates.SERVER_YEARS", server_days / 365)
@@ -55,7 +57,7 @@ def age(home: Home, server_days: float, authority_days: float, monkeypatch: pyte
     monkeypatch.setattr("server.home.certificates.SERVER_YEARS", 5)
 
 
-def test_the_new_pair_is_of_the_same_authority_and_names(home: Home) -> None:
+def test_the_new_pair_is_of_the_same_authority_and_names(home: CoordinatorHome) -> None:
     before, authority = read_certificate(home.certificate, ""), home.authority.read_bytes()
     assert renew(home) is False
     after = read_certificate(home.certificate, "")
@@ -92,7 +94,9 @@ def killed_at(function: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("function", ["new_server", "write_whole", "_serve"])
-def test_who_is_killed_meanwhile_leaves_a_pair_and_can_try_again(home: Home, function: str) -> None:
+def test_who_is_killed_meanwhile_leaves_a_pair_and_can_try_again(
+    home: CoordinatorHome, function: str
+) -> None:
     before = home.certificate.read_bytes()
 
     with killed_at(function), pytest.raises(Killed):
@@ -107,7 +111,7 @@ def test_who_is_killed_meanwhile_leaves_a_pair_and_can_try_again(home: Home, fun
 class Services:
     """A supervisor's state, the signals its services get, and what they serve from then on."""
 
-    def __init__(self, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, home: CoordinatorHome, monkeypatch: pytest.MonkeyPatch) -> None:
         mine = os.getpid()
         one = ServiceState(pid=mine, birth=birth_of(mine))
         services = {SUPERLINK: one, PROXY: one}
@@ -131,7 +135,7 @@ class Services:
 
 
 def test_the_proxy_reads_it_again_and_the_superlink_is_started_again(
-    home: Home, monkeypatch: pytest.MonkeyPatch
+    home: CoordinatorHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     services = Services(home, monkeypatch)
     before = set(services.serving.values())
@@ -140,7 +144,9 @@ def test_the_proxy_reads_it_again_and_the_superlink_is_started_again(
     assert set(services.serving.values()) == {served_by(home)} != before
 
 
-def test_services_that_do_not_take_it_are_told(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_services_that_do_not_take_it_are_told(
+    home: CoordinatorHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
     Services(home, monkeypatch).stubborn = True
     monkeypatch.setattr(renewal, "PATIENCE_S", 0.0)
     with pytest.raises(InputError, match=r"is in place, but .*; stop the coordinator and start it again"):
@@ -149,7 +155,7 @@ def test_services_that_do_not_take_it_are_told(home: Home, monkeypatch: pytest.M
 
 
 def test_a_certificate_in_place_that_is_not_served_is_a_warning(
-    home: Home, monkeypatch: pytest.MonkeyPatch
+    home: CoordinatorHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     services = Services(home, monkeypatch)
     assert expiry(home).warnings == ()
@@ -165,7 +171,7 @@ def test_a_certificate_in_place_that_is_not_served_is_a_warning(
 
 
 def test_no_other_process_is_signalled_in_place_of_a_service(
-    home: Home, monkeypatch: pytest.MonkeyPatch
+    home: CoordinatorHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     services = Services(home, monkeypatch)
     state = State.model_validate_json(home.services.read_bytes())
@@ -194,7 +200,7 @@ def test_no_other_process_is_signalled_in_place_of_a_service(
     ],
 )
 def test_what_ends_soon_is_told_with_what_to_do(
-    home: Home, monkeypatch: pytest.MonkeyPatch, server: float, authority: float, told: list[str]
+    home: CoordinatorHome, monkeypatch: pytest.MonkeyPatch, server: float, authority: float, told: list[str]
 ) -> None:
     age(home, server, authority, monkeypatch)
     found = expiry(home)
@@ -204,7 +210,9 @@ def test_what_ends_soon_is_told_with_what_to_do(
         assert re.match(expected, warning)
 
 
-def test_an_authority_that_has_ended_signs_nothing(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_authority_that_has_ended_signs_nothing(
+    home: CoordinatorHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
     age(home, -0.5, -0.25, monkeypatch)
     before = home.certificate.read_bytes()
     with pytest.raises(StateError, match=r"ca\.crt"):
@@ -212,7 +220,7 @@ def test_an_authority_that_has_ended_signs_nothing(home: Home, monkeypatch: pyte
     assert home.certificate.read_bytes() == before
 
 
-def test_a_key_of_another_authority_or_none_signs_nothing(home: Home) -> None:
+def test_a_key_of_another_authority_or_none_signs_nothing(home: CoordinatorHome) -> None:
     mine = read_signer(home.authority_key)
     home.authority_key.write_bytes(key_bytes(ec.generate_private_key(ec.SECP384R1())))
     with pytest.raises(InputError, match=r"is not the key of .*; put it back"):

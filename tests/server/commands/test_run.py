@@ -10,8 +10,8 @@ from common.agreement.bundle import bundle_hash
 from common.agreement.federation import FILE_NAME, Federation, load, save
 from common.errors import InputError
 from server.commands import run as submission
-from server.commands.run import FAILED, PARTIAL, follow, run_federation
-from server.home.places import Home, create_home
+from server.commands.run import FAILED, PARTIAL, follow, run_on_hospitals
+from server.home.places import CoordinatorHome, create_home
 from server.participants.enrolment import (
     Enrolment,
     Withdrawal,
@@ -51,7 +51,7 @@ class Flower:
         monkeypatch.setattr(submission, "run_status", lambda home, run: self.status)
         monkeypatch.setattr(submission, "stop_run", lambda home, run: self.stopped.append(run))
 
-    def submit(self, home: Home, bundle: Path, run_config: Path) -> int:
+    def submit(self, home: CoordinatorHome, bundle: Path, run_config: Path) -> int:
         self.config = tomllib.loads(run_config.read_text())
         assert {path.name for path in bundle.iterdir()} == {"pyproject.toml", "README.md"}
         with Journal(home.runs / str(self.config["run"])) as journal:
@@ -66,7 +66,7 @@ def flower(monkeypatch: pytest.MonkeyPatch) -> Flower:
 
 
 @pytest.fixture
-def home(make_federation: Callable[..., Federation], tmp_path: Path) -> Home:
+def home(make_federation: Callable[..., Federation], tmp_path: Path) -> CoordinatorHome:
     (tmp_path / "federation").mkdir()
     save(make_federation(), tmp_path / "federation" / FILE_NAME)
     return create_home(tmp_path / "home", "localhost", 9443, tmp_path / "federation")
@@ -74,7 +74,7 @@ def home(make_federation: Callable[..., Federation], tmp_path: Path) -> Home:
 
 @pytest.mark.parametrize(("status", "code"), [("completed", 0), ("partial", PARTIAL), ("failed", FAILED)])
 def test_the_exit_code_is_how_the_run_ended(
-    flower: Flower, home: Home, capsys: pytest.CaptureFixture[str], status: str, code: int
+    flower: Flower, home: CoordinatorHome, capsys: pytest.CaptureFixture[str], status: str, code: int
 ) -> None:
     federation = load(home.agreement / FILE_NAME)
     missing = Dropped(site="two", node=7, reason=DropReason.REFUSED, code="federation-mismatch")
@@ -83,7 +83,7 @@ def test_the_exit_code_is_how_the_run_ended(
         round_record(1),
         run_record(federation, status, sites=("one",), rounds=1, best_round=1),
     ]
-    assert run_federation(home, home.agreement, as_json=False) == code
+    assert run_on_hospitals(home, home.agreement, as_json=False) == code
     told = capsys.readouterr().out
     assert "1 of 2 hospitals are missing" in told
     assert "two refused (federation-mismatch): The site approved a federation file with another hash." in told
@@ -91,10 +91,10 @@ def test_the_exit_code_is_how_the_run_ended(
     assert told.count("are missing") == 1
 
 
-def test_a_run_keeps_what_it_was_run_on(flower: Flower, home: Home) -> None:
+def test_a_run_keeps_what_it_was_run_on(flower: Flower, home: CoordinatorHome) -> None:
     federation = load(home.agreement / FILE_NAME)
     flower.records = [run_record(federation, "completed")]
-    run_federation(home, home.agreement, as_json=False)
+    run_on_hospitals(home, home.agreement, as_json=False)
     (out,) = home.runs.iterdir()
     assert load(out / FILE_NAME).digest == federation.digest
     told = json.loads((out / "run.json").read_text())
@@ -103,15 +103,15 @@ def test_a_run_keeps_what_it_was_run_on(flower: Flower, home: Home) -> None:
     assert (out / "enrolled.json").read_bytes() == home.enrolled.read_bytes()
 
 
-def test_no_path_of_the_coordinator_travels(flower: Flower, home: Home) -> None:
+def test_no_path_of_the_coordinator_travels(flower: Flower, home: CoordinatorHome) -> None:
     flower.records = [run_record(load(home.agreement / FILE_NAME), "completed")]
-    run_federation(home, home.agreement, as_json=False)
+    run_on_hospitals(home, home.agreement, as_json=False)
     (out,) = home.runs.iterdir()
     assert flower.config == {"run": out.name}
     assert not any(str(home.folder).encode() in path.read_bytes() for path in (out / "bundle").iterdir())
 
 
-def enrol(home: Home, **nodes: int) -> dict[str, Enrolment]:
+def enrol(home: CoordinatorHome, **nodes: int) -> dict[str, Enrolment]:
     enrolled = {
         site: Enrolment(fingerprint=f"SHA256:{site}", node_id=node, since="then")
         for site, node in nodes.items()
@@ -121,12 +121,12 @@ def enrol(home: Home, **nodes: int) -> dict[str, Enrolment]:
 
 
 def test_a_key_that_was_withdrawn_has_no_part_even_if_the_withdrawal_was_cut_short(
-    flower: Flower, home: Home, capsys: pytest.CaptureFixture[str]
+    flower: Flower, home: CoordinatorHome, capsys: pytest.CaptureFixture[str]
 ) -> None:
     two = enrol(home, one=1, two=2)["two"]
     write_withdrawn(home.withdrawn, (Withdrawal(site="two", **two.model_dump(), until="now"),))
     flower.records = [run_record(load(home.agreement / FILE_NAME), "completed")]
-    run_federation(home, home.agreement, as_json=False)
+    run_on_hospitals(home, home.agreement, as_json=False)
     (out,) = home.runs.iterdir()
     assert set(read_enrolled(out / "enrolled.json")) == {"one"}
     assert "two (not-enrolled)" in capsys.readouterr().out
@@ -145,7 +145,7 @@ def test_a_key_that_was_withdrawn_has_no_part_even_if_the_withdrawal_was_cut_sho
 )
 def test_how_long_a_run_waits_for_whom_is_told(
     flower: Flower,
-    home: Home,
+    home: CoordinatorHome,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     there: frozenset[int],
@@ -154,39 +154,41 @@ def test_how_long_a_run_waits_for_whom_is_told(
     enrol(home, one=1, two=2)
     monkeypatch.setattr(submission, "connected", lambda home: there)
     flower.records = [run_record(load(home.agreement / FILE_NAME), "completed")]
-    run_federation(home, home.agreement, as_json=False)
+    run_on_hospitals(home, home.agreement, as_json=False)
     out = capsys.readouterr().out
     assert told in out if told is not None else "Waiting" not in out
 
 
-def test_runs_of_the_same_second_have_folders_of_their_own(flower: Flower, home: Home) -> None:
+def test_runs_of_the_same_second_have_folders_of_their_own(flower: Flower, home: CoordinatorHome) -> None:
     flower.records = [run_record(load(home.agreement / FILE_NAME), "completed")]
     for _ in range(3):
-        run_federation(home, home.agreement, as_json=True)
+        run_on_hospitals(home, home.agreement, as_json=True)
     assert len(list(home.runs.iterdir())) == 3
 
 
-def test_json_is_the_journal(flower: Flower, home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_is_the_journal(
+    flower: Flower, home: CoordinatorHome, capsys: pytest.CaptureFixture[str]
+) -> None:
     federation = load(home.agreement / FILE_NAME)
     flower.records = [run_record(federation, "started"), round_record(1), run_record(federation, "completed")]
-    run_federation(home, home.agreement, as_json=True)
+    run_on_hospitals(home, home.agreement, as_json=True)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["record"] for line in lines] == ["run", "round", "run"]
 
 
 def test_a_run_that_flower_ended_without_a_result_has_failed(
-    flower: Flower, home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    flower: Flower, home: CoordinatorHome, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(submission, "STATUS_EVERY_S", 0.0)
     flower.records, flower.status = [], "finished:failed"
-    assert run_federation(home, home.agreement, as_json=False) == FAILED
+    assert run_on_hospitals(home, home.agreement, as_json=False) == FAILED
     (out,) = home.runs.iterdir()
     assert (out / "run.log").read_text() == "ServerApp raised"
     assert str(out / "run.log") in capsys.readouterr().err
 
 
 def test_records_are_told_as_they_come_and_a_torn_line_waits(
-    flower: Flower, home: Home, federation: Federation, tmp_path: Path
+    flower: Flower, home: CoordinatorHome, federation: Federation, tmp_path: Path
 ) -> None:
     out, seen, first = tmp_path / "out", list[str](), threading.Event()
 
@@ -210,20 +212,20 @@ def test_records_are_told_as_they_come_and_a_torn_line_waits(
 
 
 def test_an_interrupt_ends_the_run(
-    flower: Flower, home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    flower: Flower, home: CoordinatorHome, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupted(_: float) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("server.commands.run.time.sleep", interrupted)
-    assert run_federation(home, home.agreement, as_json=False) == 130
+    assert run_on_hospitals(home, home.agreement, as_json=False) == 130
     assert flower.stopped == [41]
     (out,) = home.runs.iterdir()
     assert json.loads((out / "run.json").read_text())["ended"] == "interrupted"
     assert "interrupted" in capsys.readouterr().err
 
 
-def test_without_a_running_coordinator_nothing_is_written(home: Home) -> None:
+def test_without_a_running_coordinator_nothing_is_written(home: CoordinatorHome) -> None:
     with pytest.raises(InputError, match="does not run"):
-        run_federation(home, home.agreement, as_json=False)
+        run_on_hospitals(home, home.agreement, as_json=False)
     assert list(home.runs.iterdir()) == []

@@ -7,14 +7,14 @@ import pytest
 
 from common.agreement.federation import Federation
 from server.commands.status import status_of, status_text
-from server.home.places import Home, create_home
+from server.home.places import CoordinatorHome, create_home
 from server.participants.enrolment import Enrolment, write_enrolled
 from server.records.dropped import Dropped, DropReason
 from server.records.journal import Journal, RoundRecord, RunRecord
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
+def home(tmp_path: Path) -> CoordinatorHome:
     home = create_home(tmp_path / "home", "hub.example.org", 9443, None)
     sites = {
         name: Enrolment(fingerprint=f"SHA256:{name}", node_id=node, since="now")
@@ -24,7 +24,7 @@ def home(tmp_path: Path) -> Home:
     return home
 
 
-def test_a_coordinator_that_does_not_run_says_what_it_can(home: Home) -> None:
+def test_a_coordinator_that_does_not_run_says_what_it_can(home: CoordinatorHome) -> None:
     found = status_of(home)
     assert (found.running, found.healthy, found.services, found.last_run) == (False, False, {}, None)
     assert [(site.name, site.connected) for site in found.sites] == [("a", None), ("b", None)]
@@ -36,7 +36,7 @@ def test_a_coordinator_that_does_not_run_says_what_it_can(home: Home) -> None:
 
 
 def test_a_certificate_that_ends_soon_is_a_warning_with_what_to_do(
-    home: Home, monkeypatch: pytest.MonkeyPatch
+    home: CoordinatorHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert status_of(home).warnings == ()
     monkeypatch.setattr("server.commands.renew.WARN_DAYS", 6 * 365)
@@ -48,7 +48,7 @@ def test_a_certificate_that_ends_soon_is_a_warning_with_what_to_do(
 
 
 def test_the_last_run_is_told_as_its_journal_and_its_end_say(
-    home: Home, make_federation: Callable[..., Federation]
+    home: CoordinatorHome, make_federation: Callable[..., Federation]
 ) -> None:
     federation = make_federation()
     (home.runs / "1").mkdir()
@@ -85,7 +85,7 @@ def dropped(site: str, code: str | None, reason: DropReason = DropReason.REFUSED
 
 
 def started(
-    home: Home, federation: Federation, sites: tuple[str, ...], left_out: tuple[Dropped, ...]
+    home: CoordinatorHome, federation: Federation, sites: tuple[str, ...], left_out: tuple[Dropped, ...]
 ) -> Path:
     """A run that goes on, with these hospitals."""
     out = home.runs / "1"
@@ -117,7 +117,7 @@ def started(
     ],
 )
 def test_approval_is_told_by_a_hospitals_first_answer(
-    home: Home,
+    home: CoordinatorHome,
     make_federation: Callable[..., Federation],
     sites: tuple[str, ...],
     left_out: tuple[Dropped, ...],
@@ -131,7 +131,7 @@ def test_approval_is_told_by_a_hospitals_first_answer(
 
 
 def test_who_trains_and_who_has_reported_is_told_while_the_run_goes_on(
-    home: Home, make_federation: Callable[..., Federation]
+    home: CoordinatorHome, make_federation: Callable[..., Federation]
 ) -> None:
     out = started(home, make_federation(), ("a", "b"), ())
     told = {"kind": "train", "round": 3, "asked": "10:00", "reported": {"a": "10:01", "b": None}}

@@ -8,7 +8,7 @@ from common.agreement.federation import FILE_NAME, Federation, load, save
 from common.agreement.folder import copy_agreement
 from common.agreement.settings import PriorGraph, PublicFile
 from common.errors import InputError
-from server.home.places import SETTINGS, alone, create_home, open_home
+from server.home.places import SETTINGS, create_home, exclusive, open_home
 
 
 def everything(folder: Path) -> dict[str, bytes]:
@@ -69,9 +69,9 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
 
 def test_one_command_at_a_time_changes_a_home(tmp_path: Path) -> None:
     home = create_home(tmp_path / "home", "localhost", 9443, None)
-    with alone(home), pytest.raises(InputError, match="another command is changing"), alone(home):
+    with exclusive(home), pytest.raises(InputError, match="another command is changing"), exclusive(home):
         pass
-    with alone(home):
+    with exclusive(home):
         pass
 
 

@@ -15,7 +15,7 @@ from common.agreement.bundle import write_bundle
 from common.agreement.federation import FILE_NAME, Federation, save
 from common.errors import InputError, IntegrityError
 from common.processes.task_launcher import TASK_COMMANDS
-from server.home.places import HOME_VARIABLE, Home, create_home
+from server.home.places import HOME_VARIABLE, CoordinatorHome, create_home
 from server.services.launcher import COMMAND, REPLACED, RUNTIME, replacements
 from server.services.processes import SUPEREXEC, prepare
 
@@ -45,12 +45,12 @@ def test_flowers_own_command_does_the_work_of_that_module() -> None:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
+def home(tmp_path: Path) -> CoordinatorHome:
     return create_home(tmp_path / "a $home; with spaces", "localhost", 9443, None)
 
 
 @pytest.mark.usefixtures("nginx")
-def test_the_superexec_finds_no_command_but_ours(home: Home) -> None:
+def test_the_superexec_finds_no_command_but_ours(home: CoordinatorHome) -> None:
     (superexec,) = (service for service in prepare(home) if service.name == SUPEREXEC)
     assert superexec.env["PATH"] == str(home.launcher)
     assert {path.name for path in home.launcher.iterdir()} == {*TASK_COMMANDS}
@@ -65,7 +65,10 @@ def test_the_superexec_finds_no_command_but_ours(home: Home) -> None:
 
 @pytest.fixture
 def bundle(
-    home: Home, make_federation: Callable[..., Federation], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    home: CoordinatorHome,
+    make_federation: Callable[..., Federation],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> bytes:
     """The bundle of a run, which is in the coordinator's folder."""
     federation = make_federation()

@@ -8,12 +8,12 @@ import tomli_w
 
 from common.errors import InputError
 from server.home.certificates import certificate_bytes, key_bytes, new_server, read_certificate, read_signer
-from server.home.places import HOME_VARIABLE, SETTINGS, Home, create_home
+from server.home.places import HOME_VARIABLE, SETTINGS, CoordinatorHome, create_home
 from server.services.processes import CONNECTION, environment, is_healthy, prepare, start
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
+def home(tmp_path: Path) -> CoordinatorHome:
     """A home at a path whose characters mean something to shells and to nginx."""
     return create_home(tmp_path / "a $home; with spaces", "localhost", 9443, None)
 
@@ -23,7 +23,7 @@ def option(command: tuple[str, ...], name: str) -> str:
 
 
 @pytest.mark.usefixtures("nginx")
-def test_the_superlink_is_on_loopback_asks_for_keys_and_leaves_work_to_others(home: Home) -> None:
+def test_the_superlink_is_on_loopback_asks_for_keys_and_leaves_work_to_others(home: CoordinatorHome) -> None:
     superlink, superexec, proxy = (service.command for service in prepare(home))
     assert option(superlink, "--host") == "127.0.0.1"
     assert option(superlink, "--isolation") == "process"
@@ -36,7 +36,9 @@ def test_the_superlink_is_on_loopback_asks_for_keys_and_leaves_work_to_others(ho
 
 
 @pytest.mark.usefixtures("nginx")
-def test_flower_keeps_to_the_home_and_phones_nobody(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flower_keeps_to_the_home_and_phones_nobody(
+    home: CoordinatorHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("NO_PROXY", "intranet.example.org")
     env = environment(home)
     assert env["FLWR_HOME"].startswith(str(home.folder))
@@ -49,7 +51,7 @@ def test_flower_keeps_to_the_home_and_phones_nobody(home: Home, monkeypatch: pyt
 
 
 @pytest.mark.usefixtures("nginx")
-def test_only_the_process_that_does_a_runs_work_is_told_where_the_folder_is(home: Home) -> None:
+def test_only_the_process_that_does_a_runs_work_is_told_where_the_folder_is(home: CoordinatorHome) -> None:
     superlink, superexec, proxy = (service.env for service in prepare(home))
     assert superexec[HOME_VARIABLE] == str(home.folder)
     assert HOME_VARIABLE not in superlink
@@ -57,7 +59,7 @@ def test_only_the_process_that_does_a_runs_work_is_told_where_the_folder_is(home
 
 
 def test_a_certificate_that_has_ended_or_is_missing_is_told_before_anything_starts(
-    home: Home, monkeypatch: pytest.MonkeyPatch
+    home: CoordinatorHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     authority, signer = (
         read_certificate(home.authority, "make it"),
@@ -74,7 +76,7 @@ def test_a_certificate_that_has_ended_or_is_missing_is_told_before_anything_star
 
 
 @pytest.mark.usefixtures("nginx")
-def test_the_proxy_follows_the_settings(home: Home) -> None:
+def test_the_proxy_follows_the_settings(home: CoordinatorHome) -> None:
     settings = home.settings().model_copy(update={"port": 10443, "internal_port": 10444})
     (home.folder / SETTINGS).write_text(tomli_w.dumps(settings.model_dump()))
     prepare(home)
@@ -85,7 +87,7 @@ def test_the_proxy_follows_the_settings(home: Home) -> None:
 
 
 @pytest.mark.parametrize("key", ["port", "internal_port"])
-def test_a_port_in_use_is_told_before_anything_starts(home: Home, key: str) -> None:
+def test_a_port_in_use_is_told_before_anything_starts(home: CoordinatorHome, key: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         settings = home.settings().model_copy(update={key: taken.getsockname()[1]})
         (home.folder / SETTINGS).write_text(tomli_w.dumps(settings.model_dump()))
@@ -94,14 +96,14 @@ def test_a_port_in_use_is_told_before_anything_starts(home: Home, key: str) -> N
     assert list(home.logs.iterdir()) == []
 
 
-def test_a_missing_nginx_is_told(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_nginx_is_told(home: CoordinatorHome, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("server.services.processes.shutil.which", lambda *_, **__: None)
     with pytest.raises(InputError, match="nginx: is not installed"):
         prepare(home)
 
 
 def test_a_configuration_that_nginx_rejects_is_told(
-    home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    home: CoordinatorHome, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     fake = tmp_path / "nginx"
     fake.write_text("#!/bin/sh\necho 'nginx: [emerg] no such directive' >&2\nexit 1\n")
@@ -111,5 +113,5 @@ def test_a_configuration_that_nginx_rejects_is_told(
         prepare(home)
 
 
-def test_nobody_answers_where_nobody_listens(home: Home) -> None:
+def test_nobody_answers_where_nobody_listens(home: CoordinatorHome) -> None:
     assert not is_healthy(home, home.settings().internal_port)

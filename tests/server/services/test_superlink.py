@@ -12,7 +12,7 @@ from flwr.proto.control_pb2 import ListNodesResponse
 from flwr.proto.node_pb2 import NodeInfo
 
 from common.errors import InputError
-from server.home.places import Home, create_home
+from server.home.places import CoordinatorHome, create_home
 from server.participants.enrolment import fingerprint_of
 from server.services import superlink as control
 from server.services.superlink import (
@@ -31,12 +31,12 @@ Says = Callable[[str], None]
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
+def home(tmp_path: Path) -> CoordinatorHome:
     return create_home(tmp_path / "home", "localhost", 9443, None)
 
 
 @pytest.fixture
-def flwr_says(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Says:
+def flwr_says(home: CoordinatorHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Says:
     """Has a program print this in place of `flwr`, and write down its arguments."""
     program, answer = tmp_path / "flwr", tmp_path / "answer"
     program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > "{tmp_path}/asked"\ncat "{answer}"\n')
@@ -50,7 +50,9 @@ def flwr_says(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sa
     return says
 
 
-def test_numbers_of_nodes_and_runs_are_read_whole(home: Home, flwr_says: Says, tmp_path: Path) -> None:
+def test_numbers_of_nodes_and_runs_are_read_whole(
+    home: CoordinatorHome, flwr_says: Says, tmp_path: Path
+) -> None:
     flwr_says(json.dumps({"success": True, "node-id": 2**64 - 1}))
     assert register_node(home, Path("key.pub")) == 2**64 - 1
     asked = (tmp_path / "asked").read_text().splitlines()
@@ -81,7 +83,7 @@ def test_numbers_of_nodes_and_runs_are_read_whole(home: Home, flwr_says: Says, t
     ],
 )
 def test_what_the_superlink_says_against_it_is_one_sentence(
-    home: Home, flwr_says: Says, text: str, told: str
+    home: CoordinatorHome, flwr_says: Says, text: str, told: str
 ) -> None:
     flwr_says(text)
     with pytest.raises(InputError) as refused:
@@ -110,7 +112,7 @@ def pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.public_key().public_bytes(serialization.Encoding.PEM, form)
 
 
-def test_nodes_are_found_by_their_keys(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nodes_are_found_by_their_keys(home: CoordinatorHome, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control, "require_running", lambda home: None)
     one, other = (ec.generate_private_key(ec.SECP384R1()) for _ in range(2))
     nodes = [
@@ -131,7 +133,7 @@ def test_nodes_are_found_by_their_keys(home: Home, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_node_is_unregistered_and_runs_that_have_not_ended_are_found(
-    home: Home, flwr_says: Says, tmp_path: Path
+    home: CoordinatorHome, flwr_says: Says, tmp_path: Path
 ) -> None:
     flwr_says(json.dumps({"success": True, "node-id": 5}))
     unregister(home, 5)
@@ -142,6 +144,6 @@ def test_a_node_is_unregistered_and_runs_that_have_not_ended_are_found(
     assert runs_in_progress(home) == (2**64 - 1,)
 
 
-def test_a_coordinator_that_does_not_run_is_told(home: Home) -> None:
+def test_a_coordinator_that_does_not_run_is_told(home: CoordinatorHome) -> None:
     with pytest.raises(InputError, match="does not run; start it by `consilium coordinator start`"):
         connected(home)

@@ -11,7 +11,7 @@ from common.evaluation.predictions import SurvivalPrediction
 from simulations.experiment.evidence import Evidence, TaskEvidence
 from simulations.report.page import render
 from simulations.report.text import caveats, findings, paired_text
-from simulations.results.schema import ARM_NAMES, Difference, Fold, SimulationResult, Verdict, summarise
+from simulations.results.schema import ARM_NAMES, Difference, Fold, Judgement, SimulationResult, summarise
 
 MakeResult = Callable[..., SimulationResult]
 MakeEvidence = Callable[..., Evidence]
@@ -173,14 +173,14 @@ def test_an_undefined_metric_is_a_dash_and_is_said(make_result: MakeResult) -> N
 @pytest.mark.parametrize(
     ("low", "high", "verdict"),
     [
-        (0.01, 0.03, Verdict.BETTER),
-        (-0.03, -0.01, Verdict.WORSE),
-        (-0.01, 0.03, Verdict.UNDECIDED),
-        (None, 0.03, Verdict.UNKNOWN),
+        (0.01, 0.03, Judgement.BETTER),
+        (-0.03, -0.01, Judgement.WORSE),
+        (-0.01, 0.03, Judgement.UNDECIDED),
+        (None, 0.03, Judgement.UNKNOWN),
     ],
 )
 def test_a_difference_is_claimed_only_outside_its_interval(
-    make_result: MakeResult, low: float | None, high: float, verdict: Verdict
+    make_result: MakeResult, low: float | None, high: float, verdict: Judgement
 ) -> None:
     result = make_result(sites=2, tasks=("response",))
     difference = Difference(difference=0.02, low=low, high=high)
@@ -190,8 +190,8 @@ def test_a_difference_is_claimed_only_outside_its_interval(
         found = findings(result.model_copy(update={"paired": paired}), "response")
         said[name] = {statement.code: statement.text for statement in found}
     changed = {code for code, text in said["judged"].items() if text != said["plain"][code]}
-    assert changed == (set() if verdict is Verdict.UNKNOWN else {"pooled"})
-    assert verdict is Verdict.UNKNOWN or paired_text(difference) in said["judged"]["pooled"]
+    assert changed == (set() if verdict is Judgement.UNKNOWN else {"pooled"})
+    assert verdict is Judgement.UNKNOWN or paired_text(difference) in said["judged"]["pooled"]
 
 
 def test_a_fold_that_lacked_a_quorum_is_said(make_result: MakeResult) -> None:

@@ -14,9 +14,9 @@ from simulations.results.schema import (
     ARM_NAMES,
     Arm,
     Difference,
+    Judgement,
     RoundScores,
     SimulationResult,
-    Verdict,
     summarise,
 )
 
@@ -77,13 +77,13 @@ def test_without_private_runs_or_figures_there_is_nothing_to_draw(
 @pytest.mark.parametrize(
     ("low", "high", "verdict", "figures"),
     [
-        (0.01, 0.05, Verdict.BETTER, "+0.030 (+0.010 to +0.050)"),
-        (-0.01, 0.05, Verdict.UNDECIDED, "+0.030 (\N{MINUS SIGN}0.010 to +0.050)"),
-        (-0.05, -0.01, Verdict.WORSE, "+0.030 (+0.010 to +0.050)"),
+        (0.01, 0.05, Judgement.BETTER, "+0.030 (+0.010 to +0.050)"),
+        (-0.01, 0.05, Judgement.UNDECIDED, "+0.030 (\N{MINUS SIGN}0.010 to +0.050)"),
+        (-0.05, -0.01, Judgement.WORSE, "+0.030 (+0.010 to +0.050)"),
     ],
 )
 def test_a_price_is_claimed_only_outside_its_interval(
-    make_private: MakeResult, low: float, high: float, verdict: Verdict, figures: str
+    make_private: MakeResult, low: float, high: float, verdict: Judgement, figures: str
 ) -> None:
     result = make_private(8.0)
     (run,) = result.privacy
