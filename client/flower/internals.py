@@ -71,14 +71,21 @@ class NothingLeavesError(Exception):
         super().__init__(FAILED)
 
 
-def run_client_app(arguments: Sequence[str], doorkeeper: Doorkeeper) -> None:
+def run_client_app(
+    arguments: Sequence[str], doorkeeper: Doorkeeper, end: Callable[[int], object] = end_now
+) -> None:
     """Run as `flwr-clientapp` for one task with these command line arguments.
 
     The process ends as Flower's does.
+
+    Args:
+        arguments: of the command line.
+        doorkeeper: stands between Flower and the app.
+        end: ends the process with an exit code, at once.
     """
     os.environ.update(QUIET)
     runtime = importlib.import_module(RUNTIME)
-    for name, replacement in _replacements(runtime, doorkeeper).items():
+    for name, replacement in _replacements(runtime, doorkeeper, end).items():
         setattr(runtime, name, replacement)
     runtime.run_clientapp(**read_options(arguments))
 
@@ -113,7 +120,9 @@ def read_options(arguments: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _replacements(runtime: Any, doorkeeper: Doorkeeper) -> dict[str, Callable[..., Any]]:
+def _replacements(
+    runtime: Any, doorkeeper: Doorkeeper, end: Callable[[int], object]
+) -> dict[str, Callable[..., Any]]:
     pull, push, finish = runtime.pull_task_input, runtime.push_message, runtime.push_task_output
     held_back = False
 
@@ -155,7 +164,7 @@ def _replacements(runtime: Any, doorkeeper: Doorkeeper) -> dict[str, Callable[..
         if held_back:
             # a SuperNode that is told of an end waits for the reply for ever, and with it every later message; a
             # process that is gone it reports by itself after a minute, in fixed words
-            end_now(1)
+            end(1)
         finish(client=client, context=None, sub_status=sub_status, details=FAILED if details else "")
 
     replaced: dict[str, Callable[..., Any]] = {

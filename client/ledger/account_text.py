@@ -19,6 +19,14 @@ SHORT = 10
 NO_GUARANTEE = "no guarantee"
 
 
+ACCOUNTED_TOGETHER = "Runs are accounted for together: epsilons alone do not add up to what was spent."
+
+
+COUNTED_THOUGH_INTERRUPTED = (
+    "Interrupted, counted: reserved and never committed, as after a crash or while a round is running."
+)
+
+
 def show(folder: Path, note: str | None, as_json: bool) -> None:
     """Print the account of a site folder.
 
@@ -32,9 +40,14 @@ def show(folder: Path, note: str | None, as_json: bool) -> None:
     account = read_account(folder)
     if as_json:
         print(json.dumps(account.as_json(), indent=2))
-        return
+    else:
+        print_account(account, begun=note is not None)
+
+
+def print_account(account: Account, begun: bool = False) -> None:
+    """Print an account in words, `begun` if its ledger has just been begun after a loss."""
     console = Console(highlight=False, markup=False)
-    if note is not None:
+    if begun:
         console.print(_acknowledged(account), soft_wrap=True)
     _print(account, console)
 
@@ -60,14 +73,9 @@ def _print(account: Account, console: Console) -> None:
         if run.note:
             console.print(f"Acknowledged on {run.first[:10]}: {run.note}", soft_wrap=True)
     if len(account.runs) > 1 and math.isfinite(account.total.epsilon):
-        console.print(
-            "Runs are accounted for together: epsilons alone do not add up to what was spent.", soft_wrap=True
-        )
+        console.print(ACCOUNTED_TOGETHER, soft_wrap=True)
     if any(run.uncommitted for run in account.runs):
-        console.print(
-            "Interrupted, counted: reserved and never committed, as after a crash or while a round is running.",
-            soft_wrap=True,
-        )
+        console.print(COUNTED_THOUGH_INTERRUPTED, soft_wrap=True)
 
 
 def _per(account: Account) -> str:

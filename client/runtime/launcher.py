@@ -85,7 +85,6 @@ class Launcher:
         return refusal(message, "", self._refusal)
 
     def _answered(self, message: Message, context: Context) -> Message:
-        from client.app import app  # after all checks
         from client.rounds.assembly import open_site
         from client.training.threads import use_threads
 
@@ -100,7 +99,13 @@ class Launcher:
         site_context = Context(context.run_id, context.node_id, {**node_config}, RecordDict(), {})
         with suppress(Exception):  # the app meets it too, and says in the log what it is
             use_threads(open_site(site_context).model, federation.training.batch_size)
-        return app(message, site_context)
+        return self.ask_app(message, site_context)
+
+    def ask_app(self, message: Message, context: Context) -> Message:
+        """Ask the installed app, which is imported only after all checks."""
+        from client.app import app
+
+        return app(message, context)
 
     def release(self, message: Message) -> Message:
         """Return the message that leaves in place of a reply, once its receipt is on disk.

@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 
-from client.ledger import account as spending
 from client.ledger.account import Account, acknowledge_loss, read_account
 from client.ledger.heads import head_paths
 from client.ledger.ledger import LEDGER, Ledger
 from client.site_folder.outside import STATE_VARIABLE
 from client.site_folder.policy import Limit, Policy
-from common.errors import InputError, Refusal, RefusalCode
+from common.errors import MachineError, Refusal, RefusalCode, StateError
 from common.privacy.accounting import Release, Spend, epsilon_within, spend
 
 DELTA = 1e-3
@@ -146,8 +145,9 @@ def test_a_ledger_that_was_there_is_missed_until_its_loss_is_acknowledged(
 
 
 def test_a_site_that_never_released_anything_has_nothing_to_acknowledge(folder: Path) -> None:
-    with pytest.raises(InputError, match="no trace of an earlier one; there is nothing to acknowledge"):
+    with pytest.raises(StateError) as raised:
         acknowledge_loss(folder, "x")
+    assert raised.value.where == str(folder / LEDGER)
     assert (read_account(folder).entries, read_account(folder).total.epsilon) == (None, 0)
     assert not (folder / LEDGER).exists()
     assert not any(place.exists() for place in head_paths(folder))
@@ -161,23 +161,30 @@ def test_an_empty_file_is_no_ledger_and_reading_makes_none_of_it(folder: Path) -
     assert not any(place.exists() for place in head_paths(folder))
 
 
+def locked() -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError("database is locked")
+    error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+    return error
+
+
 @pytest.mark.parametrize(
     ("cause", "told"),
     [
         (PermissionError(13, "Permission denied"), "Permission denied"),
         (OSError("CANARY"), "OSError"),
-        (sqlite3.OperationalError("database is locked"), "database is locked"),
-        (ValueError("CANARY"), "ValueError"),
+        (locked(), "database is locked"),
     ],
 )
 def test_what_keeps_a_ledger_from_being_read_is_told(
     folder: Path, monkeypatch: pytest.MonkeyPatch, cause: Exception, told: str
 ) -> None:
-    def broken(folder: Path) -> Ledger:
-        raise Refusal(RefusalCode.LEDGER_UNAVAILABLE) from cause
+    def broken(*_: object, **__: object) -> None:
+        raise cause
 
     spent(folder, (FIRST, 1, ROUND))
-    monkeypatch.setattr(spending, "Ledger", broken)
-    with pytest.raises(InputError, match=rf"cannot be used just now \({told}\); see to the disk") as raised:
+    monkeypatch.setattr(sqlite3, "connect", broken)
+    with pytest.raises(MachineError) as raised:
         read_account(folder)
+    assert raised.value.where == str(folder / LEDGER)
+    assert told in raised.value.what
     assert "CANARY" not in str(raised.value)

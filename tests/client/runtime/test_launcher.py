@@ -14,11 +14,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import pandas
 import pytest
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 
 from client.commands.approve import approve, read_proposal
-from client.flower import internals as flower_internals
 from client.flower.internals import FAILED, REPLACED, RUNTIME, run_client_app, weigh
 from client.receipts.receipt import Receipt
 from client.receipts.verification import verify
@@ -103,10 +103,9 @@ class Node:
                 runtime, "register_signal_handlers", lambda **given: handlers.extend(given["exit_handlers"])
             )
             patch.setattr(runtime, "flwr_exit", lambda **_: [handler() for handler in handlers])
-            patch.setattr(flower_internals, "end_now", lambda code: self.ended.append(code))
             arguments = ["--token", "t", "--insecure", "--allow-runtime-dependency-installation"]
             with acting_as(self.hospital.run.run_id, 41, 1):
-                run_client_app(arguments, launcher or Launcher(self.home.folder))
+                run_client_app(arguments, launcher or Launcher(self.home.folder), self.ended.append)
 
     def reply(self) -> RecordDict:
         (message,) = self.pushed
@@ -172,7 +171,8 @@ def test_a_second_message_is_answered_from_what_the_first_kept(
     node.run("train", request)
     first = node.reply()
     close_sites()  # as in a new process
-    monkeypatch.setattr("client.data.reader.read_folder", lambda *_: pytest.fail("the tables were read"))
+    for name in ("read_csv", "read_parquet"):
+        monkeypatch.setattr(pandas, name, lambda *_, **__: pytest.fail("a table was read"))
     node.run("train", request)
     assert node.reply() == first
     (kept,) = node.home.cache.iterdir()
@@ -280,30 +280,32 @@ def test_a_message_of_another_type_is_refused(node: Node, kind: str) -> None:
     assert node.refusal() is RefusalCode.REQUEST_INVALID
 
 
-def test_what_the_gate_holds_back_leaves_as_a_refusal(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    import client.app
+class Leaking(Launcher):
+    """A launcher whose app answers with more than it may."""
 
-    def leaking(message: Message, context: Context) -> Message:
+    def ask_app(self, message: Message, context: Context) -> Message:
         return Message(RecordDict({CANARY: ConfigRecord({"patient": CANARY})}), reply_to=message)
 
-    monkeypatch.setattr(client.app, "app", leaking)
+
+class Failing(Launcher):
+    """A launcher whose app fails."""
+
+    def ask_app(self, message: Message, context: Context) -> Message:
+        raise KeyError(CANARY)
+
+
+def test_what_the_gate_holds_back_leaves_as_a_refusal(node: Node) -> None:
     node.home.residual.parent.mkdir(exist_ok=True)
     node.home.residual.write_bytes(b"what is left of the update that is held back")
-    node.run("train", node.hospital.request().to_record())
+    node.run("train", node.hospital.request().to_record(), Leaking(node.home.folder))
     assert node.refusal() is RefusalCode.GATE_BLOCKED
     assert not node.home.residual.exists()
     assert node.receipts()[-1].verdict == "blocked"
     assert CANARY not in repr(deflate(node.pushed[0]))
 
 
-def test_an_exception_leaves_as_a_code(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    import client.app
-
-    def failing(message: Message, context: Context) -> Message:
-        raise KeyError(CANARY)
-
-    monkeypatch.setattr(client.app, "app", failing)
-    node.run("train", node.hospital.request().to_record())
+def test_an_exception_leaves_as_a_code(node: Node) -> None:
+    node.run("train", node.hospital.request().to_record(), Failing(node.home.folder))
     assert node.refusal() is RefusalCode.INTERNAL
     assert CANARY not in repr(node.told)
 
@@ -357,7 +359,7 @@ def test_an_approval_that_names_other_shapes_lets_no_weights_leave(node: Node) -
     approval = json.loads(node.home.approval.read_text())
     approval["weights"]["heads.response.bias"] = [3]
     node.home.approval.write_text(json.dumps(approval))
-    node.run("train", node.hospital.request().to_record())
+    node.run("train", node.hospital.request().to_record(), Leaking(node.home.folder))
     assert node.refusal() is RefusalCode.GATE_BLOCKED
     with pytest.raises(InputError):
         verify(node.home.folder / "none.jsonl", read_public_key(node.home.public_key))
