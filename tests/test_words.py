@@ -52,6 +52,13 @@ def assigned(path: Path) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.arg
 
 
+def public_classes(path: Path) -> Iterator[str]:
+    """Names of the classes at the top of a file, without those for the file alone."""
+    for node in tree(path).body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield node.name
+
+
 def named(path: Path) -> Iterator[str]:
     """Modules and files of ours that a document, or a docstring of a source file, names in backticks."""
     text = path.read_text(encoding="utf-8")
@@ -114,3 +121,12 @@ def test_variables_are_called_by_nouns() -> None:
         if name in RIDDLES
     ]
     assert not riddles, f"{len(riddles)} names:\n" + "\n".join(riddles)
+
+
+def test_no_two_classes_share_a_name() -> None:
+    files: dict[str, list[str]] = {}
+    for path in FILES:
+        for name in public_classes(path):
+            files.setdefault(name, []).append(str(path.relative_to(ROOT)))
+    homonyms = [f"{name}: {', '.join(paths)}" for name, paths in files.items() if len(paths) > 1]
+    assert not homonyms, "\n".join(homonyms)

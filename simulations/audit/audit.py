@@ -42,7 +42,7 @@ OneRun = Callable[..., CanaryRun]
 
 @dataclass(frozen=True)
 class Request:
-    """Settings of an audit: numbers of patients, models, rounds and canaries, epsilons, and sampling rate."""
+    """Settings of an audit: numbers of patients, models, rounds and canaries, and epsilons."""
 
     epsilons: tuple[float, ...] = (8.0, 1.0)
     delta: float = 1e-3
@@ -86,7 +86,9 @@ def run_audit(
     say: Callable[[str], None] = lambda text: None,
     one_run: OneRun = audit_one_run,
 ) -> Audit:
-    """Train and attack models; `say` is called with the progress, and `one_run` audits each setup by canaries.
+    """Train and attack models, and report progress by `say`.
+
+    `one_run` audits every setup by canaries.
 
     Raises:
         InputError: for a request that gives no figures.
