@@ -34,7 +34,7 @@ def init(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a coordinator's folder with its own certificate authority; nothing is written over."""
+    """Make a coordinator's folder with a new certificate authority; no file is overwritten."""
     from server.home.places import create_home
 
     if federation is not None:
@@ -145,7 +145,7 @@ def enrol(
     ],
     as_json: JsonOption = False,
 ) -> None:
-    """Let a hospital's key speak for it, and for nobody else."""
+    """Register a hospital's public key under its name."""
     from server.commands.enrol import enrol_site
     from server.home.places import open_home
 
