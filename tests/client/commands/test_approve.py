@@ -4,13 +4,13 @@ import json
 import math
 import os
 import shutil
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from client.commands import approve as approving
 from client.commands.approve import BEFORE, Proposal, approve, read_proposal
 from client.commands.approve_text import in_words
 from client.ledger.ledger import Ledger
@@ -18,7 +18,16 @@ from client.site_folder.places import Home, read_approval
 from client.site_folder.policy import Limit, Policy, agree
 from common.agreement.federation import FILE_NAME, Federation, load, save
 from common.agreement.settings import Privacy
-from common.errors import ApprovalError, InputError, Refusal, RefusalCode, StateError
+from common.errors import (
+    ApprovalError,
+    GuaranteeError,
+    InputError,
+    InvalidContentError,
+    MissingFileError,
+    Refusal,
+    RefusalCode,
+    StateError,
+)
 from common.models.registry import build_model
 from common.privacy import accounting
 from common.privacy.accounting import Release, spend
@@ -79,7 +88,7 @@ def test_a_new_approval_takes_the_place_of_the_last(approved: Home, proposal: Pa
     assert before != read_approval(approved).federation == changed.digest == load(approved.agreement).digest
 
 
-@pytest.mark.parametrize("fails", ["disk", "version", "copy"])
+@pytest.mark.parametrize("fails", ["disk", "folder", "copy"])
 def test_an_approval_that_fails_leaves_the_last_one(
     approved: Home, proposal: Path, monkeypatch: pytest.MonkeyPatch, fails: str
 ) -> None:
@@ -87,7 +96,7 @@ def test_an_approval_that_fails_leaves_the_last_one(
     save(load(proposal / FILE_NAME).changed({"training.rounds": "7"}), proposal / FILE_NAME)
     found = read_proposal(approved, proposal)
 
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     if fails == "copy":
@@ -95,7 +104,7 @@ def test_an_approval_that_fails_leaves_the_last_one(
     elif fails == "disk":
         monkeypatch.setattr(os, "fsync", broken)
     else:
-        monkeypatch.setattr(approving, fails, broken)
+        monkeypatch.setattr(tempfile, "mkdtemp", broken)
     with pytest.raises((OSError, InputError)):
         approve(approved, found)
     assert {path: path.read_bytes() for path in approved.folder.rglob("*") if path.is_file()} == before
@@ -115,8 +124,10 @@ def test_a_federation_without_this_hospital_is_not_read(
 ) -> None:
     hospital.site.site["name"] = "south"
     hospital.write()
-    with pytest.raises(InputError, match="does not name south among its participants; ask the coordinator"):
+    with pytest.raises(InvalidContentError) as raised:
         read_proposal(prepared, proposal)
+    assert raised.value.where == str(proposal / FILE_NAME)
+    assert "south" in raised.value.what
 
 
 def test_a_site_file_that_names_another_hash_stands_in_the_way(
@@ -124,8 +135,9 @@ def test_a_site_file_that_names_another_hash_stands_in_the_way(
 ) -> None:
     hospital.site.site["approved"] = "0" * 64
     hospital.write()
-    with pytest.raises(InputError, match=r"site\.toml, approved: is the hash of another federation file"):
+    with pytest.raises(ApprovalError) as raised:
         read_proposal(prepared, proposal)
+    assert raised.value.where == f"{prepared.folder / 'site.toml'}, approved"
     hospital.site.site["approved"] = load(proposal / FILE_NAME).digest
     hospital.write()
     assert read_proposal(prepared, proposal).site == "north"
@@ -141,8 +153,9 @@ def test_what_the_policy_or_the_guarantee_forbids_is_not_read(
     propose(proposal)
     assert read_proposal(prepared, proposal).terms.privacy == PRIVACY
     save(load(proposal / FILE_NAME).changed({"model.dropout": "0.5"}), proposal / FILE_NAME)
-    with pytest.raises(InputError, match="dropout"):
+    with pytest.raises(GuaranteeError) as broken:
         read_proposal(prepared, proposal)
+    assert "dropout" in str(broken.value)
 
 
 def test_a_proposal_says_what_leaves(prepared: Home, proposal: Path) -> None:
@@ -303,8 +316,9 @@ def test_after_a_kill_between_the_renames_nothing_is_approved_until_it_is_again(
     approved: Home, proposal: Path
 ) -> None:
     approved.agreement.parent.replace(approved.folder / BEFORE)
-    with pytest.raises(InputError, match="run `consilium site approve` first"):
+    with pytest.raises(MissingFileError) as raised:
         read_approval(approved)
+    assert "consilium site approve" in raised.value.remedy
     approve(approved, read_proposal(approved, proposal))
     assert load(approved.agreement) == load(proposal / FILE_NAME)
     assert not list(approved.folder.glob(".agreement*"))

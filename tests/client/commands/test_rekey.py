@@ -3,7 +3,6 @@ from pathlib import Path
 
 import pytest
 
-from client.commands import rekey as rekeying
 from client.commands.rekey import rekey
 from client.receipts.book import append_receipt
 from client.receipts.page import read_receipts
@@ -11,9 +10,9 @@ from client.receipts.receipt import Receipt
 from client.receipts.verification import verify
 from client.runtime.services import state_file
 from client.site_folder.keys import fingerprint, new_key, read_key, read_public_key
+from client.site_folder.outside import STATE_VARIABLE
 from client.site_folder.places import Home
-from common.errors import InputError
-from common.files import write_whole
+from common.errors import IntegrityError, MissingFileError, StateError
 from common.processes.supervision_state import State, birth_of
 from tests.leftover import left_running
 
@@ -69,26 +68,29 @@ def test_a_running_site_keeps_its_key(home: Home) -> None:
     running = State(pid=mine, birth=birth_of(mine) or "", services={})
     state_file(home).parent.mkdir()
     state_file(home).write_text(running.model_dump_json())
-    with pytest.raises(InputError, match=f"this site runs, as process {os.getpid()}; end it by"):
+    with pytest.raises(StateError) as raised:
         rekey(home)
+    assert str(mine) in raised.value.what
+    assert "consilium site stop" in raised.value.remedy
     assert home.key.read_bytes() == before
 
 
 def test_without_a_key_there_is_nothing_to_replace(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="there is no node key; run `consilium site init` first"):
+    with pytest.raises(MissingFileError) as raised:
         rekey(Home(tmp_path))
+    assert raised.value.where == str(Home(tmp_path).key)
 
 
 def test_a_crash_before_the_new_key_loses_no_receipt(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     sent(home, 2)
-    write = write_whole
+    replace = Path.replace
 
-    def dies(path: Path, content: bytes, mode: int = 0o644) -> None:
-        if path == home.key:
+    def dies(self: Path, target: Path) -> Path:
+        if target == home.key:
             raise KeyboardInterrupt
-        write(path, content, mode)
+        return replace(self, target)
 
-    monkeypatch.setattr(rekeying, "write_whole", dies)
+    monkeypatch.setattr(Path, "replace", dies)
     with pytest.raises(KeyboardInterrupt):
         rekey(home)
     monkeypatch.undo()
@@ -119,17 +121,20 @@ def test_receipts_that_were_archived_are_not_missed_after_a_crash(
     """Killed after the archive, or unable to tell the count outside: the archive has what is known there."""
     sent(home, 3)
 
-    def dies(*_: object) -> None:
-        raise OSError("no room")
-
+    (home.folder / "no-folder").touch()
     with monkeypatch.context() as patch:
-        patch.setattr(rekeying, "restart_outside_count", dies)
+        patch.setenv(STATE_VARIABLE, str(home.folder / "no-folder" / "state"))
         done = rekey(home)
     assert done.archive is not None
     assert read_receipts(home).receipts == ()
     away = done.archive.rename(home.folder / "elsewhere")
-    with pytest.raises(InputError, match="rolled back or removed: there are 0, and outside this folder 3"):
+    with pytest.raises(IntegrityError) as raised:
         sent(home, 1)
+    assert raised.value.where == str(home.receipts)
+    assert [number for number in raised.value.what.replace(",", " ").split() if number.isdigit()] == [
+        "0",
+        "3",
+    ]
     away.rename(done.archive)
     sent(home, 1)
     assert read_receipts(home).outside == 1
@@ -139,7 +144,8 @@ def test_services_that_were_left_running_keep_their_key(home: Home) -> None:
     before = home.key.read_bytes()
     with (
         left_running(state_file(home), "supernode"),
-        pytest.raises(InputError, match="supernode of this site still run; end them"),
+        pytest.raises(StateError) as raised,
     ):
         rekey(home)
+    assert "supernode" in raised.value.what
     assert home.key.read_bytes() == before
