@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 
+from client.rounds.assembly import open_site
 from common.agreement.federation import save
 from common.errors import Refusal, RefusalCode
 from common.messages.exchange import PACKED, ModelRequest, RefusalReply, StatisticsRequest, is_refusal
@@ -164,13 +165,13 @@ def test_a_cohort_that_does_not_hold_is_a_refusal_until_it_is_mended(
 
 
 def test_an_exception_inside_becomes_a_code(
-    hospital: "Hospital", everything_logged: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+    hospital: "Hospital", everything_logged: Callable[[], str]
 ) -> None:
     def explode(*_: object) -> None:
         raise RuntimeError("patient CANARY-8371 has 98765.4321")
 
     request = hospital.request().to_record()
-    monkeypatch.setattr("client.rounds.evaluate.evaluate", explode)
+    open_site(hospital.context).model.register_forward_pre_hook(explode)
     assert hospital.refusal("train", request) is RefusalCode.INTERNAL
     assert hospital.refusal("evaluate", request) is RefusalCode.INTERNAL
     hospital.assert_quiet(everything_logged())
@@ -183,7 +184,6 @@ def test_the_sites_own_log_says_why_it_refused_and_no_value(
     hospital: "Hospital",
     everything_logged: Callable[[], str],
     caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def explode(*_: object) -> None:
         try:
@@ -195,8 +195,8 @@ def test_the_sites_own_log_says_why_it_refused_and_no_value(
             raise failed from error
 
     request = hospital.request()
+    open_site(hospital.context).model.register_forward_pre_hook(explode)
     caplog.clear()
-    monkeypatch.setattr("client.rounds.evaluate.evaluate", explode)
     code = RefusalCode.TRAINING_DIVERGED if refused else RefusalCode.INTERNAL
     assert hospital.refusal("train", request.to_record()) is code
     hospital.refusal("train", RecordDict())
@@ -299,7 +299,7 @@ def test_no_canary_leaves_a_broken_cohort(
 
 
 def test_an_unknown_question_is_not_answered(hospital: "Hospital") -> None:
-    with pytest.raises(ValueError, match="query"):
+    with pytest.raises(ValueError):
         hospital.ask("query.patients", RecordDict())
 
 
