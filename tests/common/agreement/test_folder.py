@@ -1,5 +1,7 @@
 """A copy of an agreement: every public file at its place, and nothing else of the folder."""
 
+import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import pytest
 from common.agreement.federation import FILE_NAME, Federation, load, save
 from common.agreement.folder import copy_agreement, copy_public_files
 from common.agreement.settings import PriorGraph, PublicFile
-from common.errors import InputError
+from common.errors import InputError, IntegrityError, MissingFileError, UnreadableFileError
 
 FILES = {
     "edges": ("prior/edges.csv", "a,b\nGENE0,GENE1\n"),
@@ -75,23 +77,21 @@ def change_file(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("spoil", "kind", "where"),
     [
-        (
-            lose_agreement,
-            r"federation\.toml: there is no such file; name a folder that holds federation\.toml\.",
-        ),
-        (garble, r"federation\.toml: cannot be read as TOML \(UnicodeDecodeError\); correct it\."),
-        (lose_file, r"hierarchy\.csv: is missing; copy it from the coordinator\."),
-        (change_file, r"pathways\.csv: is not the file agreed on; copy it from the coordinator again\."),
+        (lose_agreement, MissingFileError, FILE_NAME),
+        (garble, UnreadableFileError, FILE_NAME),
+        (lose_file, MissingFileError, "hierarchy.csv"),
+        (change_file, IntegrityError, "prior/sets/pathways.csv"),
     ],
 )
 def test_an_agreement_that_is_not_whole_is_not_copied_by_half(
-    source: Path, target: Path, spoil: Callable[[Path], None], told: str
+    source: Path, target: Path, spoil: Callable[[Path], None], kind: type[InputError], where: str
 ) -> None:
     spoil(source)
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(kind) as refused:
         copy_agreement(source / FILE_NAME, target)
+    assert refused.value.where == str(source / where)
     assert contents(target) == {}
 
 
@@ -103,12 +103,13 @@ def test_a_disk_that_fails_leaves_no_copy_that_could_be_taken_for_whole(
 
     def dies(path: Path, to: Path) -> Path:
         if to.name == FILE_NAME:
-            raise OSError(28, "No space left on device")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return replace(path, to)
 
     monkeypatch.setattr(Path, "replace", dies)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OSError) as failed:
         copy_agreement(source / FILE_NAME, target)
+    assert failed.value.errno == errno.ENOSPC
     assert set(contents(target)) == {path for path, _ in FILES.values()}
 
 

@@ -14,7 +14,7 @@ def test_reserved_are_the_attributes_of_a_module_dict_and_the_table_of_outcomes(
 
 @pytest.mark.parametrize("name", sorted(RESERVED))
 def test_a_reserved_name_is_refused(name: str) -> None:
-    with pytest.raises(ValidationError, match=f"{name} is a reserved name"):
+    with pytest.raises(ValidationError):
         TypeAdapter(Name).validate_python(name)
 
 

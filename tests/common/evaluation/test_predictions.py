@@ -30,9 +30,9 @@ def test_predictions_are_put_together_and_taken_apart() -> None:
     assert np.array_equal(again.risk, prediction.risk)
     assert np.array_equal(again.survival, prediction.survival)
     other = SurvivalPrediction(np.zeros(1), np.array([1.0]), np.ones((1, 1)))
-    with pytest.raises(ValueError, match="same times"):
+    with pytest.raises(ValueError):
         concatenate([prediction, other])
-    with pytest.raises(ValueError, match="same kind"):
+    with pytest.raises(ValueError):
         concatenate([LabelPrediction(np.ones((1, 2))), ClassPrediction(np.ones((1, 2)))])
     together = concatenate([LabelPrediction(np.ones((1, 2))), LabelPrediction(np.zeros((2, 2)))])
     assert isinstance(together, LabelPrediction)

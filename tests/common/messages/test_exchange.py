@@ -195,7 +195,8 @@ def test_a_spoilt_record_is_refused_without_a_word_of_its_content(case: str) -> 
     SPOILT[case](record)
     with pytest.raises(InvalidMessageError) as raised:
         TrainReply.from_record(record)
-    assert str(raised.value) == "this is not a valid TrainReply"
+    assert "TrainReply" in str(raised.value)
+    assert not any(canary in str(raised.value) for canary in (CANARY, "98765", raised.value.reason))
     assert raised.value.reason
     assert not any(canary in raised.value.reason for canary in (CANARY, "98765", "traceback"))
     assert raised.value.__cause__ is None
@@ -238,8 +239,10 @@ def test_the_readers_own_log_learns_which_field_does_not_fit(case: str, field: s
 def test_header_values_outside_their_range(kind: str, changes: dict[str, Any]) -> None:
     record = MESSAGES[kind].to_record()
     record.config_records["header"].update(changes)
-    with pytest.raises(InvalidMessageError, match=f"^this is not a valid {kind}$"):
+    with pytest.raises(InvalidMessageError) as refused:
         type(MESSAGES[kind]).from_record(record)
+    assert kind in str(refused.value)
+    assert "4711" not in str(refused.value)
 
 
 def test_a_refusal_carries_its_site_and_code_and_nothing_else() -> None:
@@ -321,10 +324,11 @@ def test_only_the_agreements_form_of_a_trained_model_is_read() -> None:
             if name == agreed.update:
                 assert read_training(record, before, agreed).site == "one"
             else:
-                with pytest.raises(InvalidMessageError, match=r"^this (is not a|update is not encoded as)"):
+                with pytest.raises(InvalidMessageError):
                     read_training(record, before, agreed)
-    with pytest.raises(InvalidMessageError, match="not encoded as int8"):  # of another model
+    with pytest.raises(InvalidMessageError) as refused:  # of another model
         read_training(records["int8"], {"a": np.ones(5, np.float32)}, INTEGERS)
+    assert INTEGERS.update in str(refused.value)
 
 
 def test_an_update_beyond_all_numbers_is_told_from_its_weights(recwarn: pytest.WarningsRecorder) -> None:

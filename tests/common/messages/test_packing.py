@@ -90,7 +90,7 @@ def test_the_manifest_of_a_model_is_small() -> None:
     ids=["integers", "another byte order", "a name within a name", "a name around a name"],
 )
 def test_what_cannot_travel_is_not_packed(arrays: Any) -> None:
-    with pytest.raises(ValueError, match=r"^an array"):
+    with pytest.raises(ValueError):
         pack({"weights": arrays})
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from common.agreement.federation import FILE_NAME, Federation, load, save
@@ -120,8 +121,9 @@ class Fresh(ModelConfig):
 )
 def test_a_model_that_misses_a_part_is_not_registered(config: Any, model: Any, make_federation: Make) -> None:
     assert code_of(lambda: register_model(config, model)) is InputCode.OPTION_INVALID
-    with pytest.raises(ValueError, match="kind"):
+    with pytest.raises(ValidationError) as refused:
         make_federation(model={"kind": "fresh"})
+    assert refused.value.errors()[0]["loc"][0] == "model"
 
 
 def test_registering_the_same_model_again_changes_nothing() -> None:

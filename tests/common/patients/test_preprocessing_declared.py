@@ -10,7 +10,7 @@ from scipy.stats import lognorm
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality, Plausible
 from common.agreement.settings import Privacy
-from common.errors import InputError
+from common.errors import InvalidContentError
 from common.messages.statistics import SiteStatistics
 from common.patients.batch import PatientBatch
 from common.patients.preprocessing import LARGEST, combine, declared
@@ -90,8 +90,9 @@ def test_only_under_noise_what_no_site_could_report_is_as_declared(
         held = privacy.model_copy(update={"statistics": statistics})
         federation = make_federation(modalities=(blood,), tasks=(task,), privacy=held)
         if statistics != "noised":
-            with pytest.raises(InputError, match="no site has enough events"):
+            with pytest.raises(InvalidContentError) as refused:
                 combine([nothing], federation)
+            assert refused.value.where == "task survival"
             continue
         found = combine([nothing], federation)
         assert found.center["clinical"].tolist() == [60, 2]

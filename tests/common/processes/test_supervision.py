@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import InputError
+from common.errors import StateError
 from common.processes import supervision
 from common.processes.supervision import Service, end_leftovers, supervise
 from common.processes.supervision_state import State, birth_of, end_supervisor, leftovers, read_state
@@ -171,8 +171,9 @@ supervise([service], pathlib.Path({str(state)!r}), pathlib.Path({str(logs)!r}), 
     first = subprocess.Popen([sys.executable, "-c", code])
     try:
         until(lambda: read_state(state) is not None)
-        with pytest.raises(InputError, match=f"process {first.pid} runs these services"):
+        with pytest.raises(StateError) as refused:
             supervise([], state, logs, threading.Event())
+        assert str(first.pid) in refused.value.what
         orphan = State.model_validate_json(state.read_bytes()).services["one"].pid
         assert orphan is not None
     finally:
@@ -230,7 +231,8 @@ def test_a_removed_log_ends_nothing_and_is_told_once(
     for _ in range(20):
         threading.Event().wait(0.02)
         told += capfd.readouterr().err
-    assert told.count("one.log could not be kept below its size (No such file or directory)") == 1
+    (line,) = [line for line in told.splitlines() if "one.log" in line]
+    assert os.strerror(errno.ENOENT) in line
     assert (supervised.pid("one"), gone(pid)) == (pid, False)
 
 
@@ -259,7 +261,8 @@ def test_a_full_disk_ends_nothing_and_the_state_is_written_later(
     until(lambda: len(tries) > 5)
     monkeypatch.setattr(supervision, "_write", write)
     until(lambda: supervised.now().services["one"].pid not in (None, first))
-    assert capfd.readouterr().err.count("services.json could not be written (No space left on device)") == 1
+    (line,) = [line for line in capfd.readouterr().err.splitlines() if "services.json" in line]
+    assert os.strerror(errno.ENOSPC) in line
 
 
 def test_a_rotation_that_fails_costs_no_older_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,7 +276,7 @@ def test_a_rotation_that_fails_costs_no_older_log(tmp_path: Path, monkeypatch: p
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_bytes", full)
-        with pytest.raises(OSError, match="No space"):
+        with pytest.raises(OSError):
             supervision._rotate(log)
     assert [(tmp_path / f"one.log{end}").read_text()[-1] for end in ("", ".1", ".2", ".3")] == list("0123")
     supervision._rotate(log)

@@ -44,16 +44,18 @@ def test_a_kind_without_a_name_or_a_metric_is_refused() -> None:
         form: ClassVar = OutcomeForm.CLASSES
         metrics: ClassVar[dict[str, Metric]] = {}
 
-    with pytest.raises(TypeError, match="metrics, kind"):
+    with pytest.raises(TypeError) as refused:
         register(Nameless)
+    assert all(part in str(refused.value) for part in ("metrics", "kind"))
 
 
 def test_a_name_belongs_to_one_kind() -> None:
     class Another(ResponseTask):
         pass
 
-    with pytest.raises(ValueError, match="ResponseTask already"):
+    with pytest.raises(ValueError) as refused:
         register(Another)
+    assert "ResponseTask" in str(refused.value)
     assert register(ResponseTask) is ResponseTask
     assert registered()["response"] is ResponseTask
 
