@@ -35,7 +35,7 @@ def init(
     name: Annotated[str, typer.Option(help="Name of the hospital, as the federation file spells it.")],
     coordinator: Annotated[
         str,
-        typer.Option(metavar="HOST:PORT", help="Address of the coordinator, such as fl.example.org:9092."),
+        typer.Option(metavar="HOST:PORT", help="Address of the coordinator, such as fl.example.org:9443."),
     ],
     ca: Annotated[Path, typer.Option(help="File ca.crt that the coordinator sent.")],
     port: Annotated[
@@ -245,7 +245,8 @@ def verify(
     """Verify all receipts with the public key alone: none was changed, moved or cut off."""
     from client.receipts.page import verification_text
     from client.receipts.verification import verify
-    from client.site_folder.keys import fingerprint, read_public_key
+    from client.site_folder.keys import read_public_key
+    from common.node_keys import fingerprint
 
     public = read_public_key(key)
     typer.echo(f"{verification_text(verify(file, public))} Signed by {fingerprint(public)}.")

@@ -18,7 +18,7 @@ FLOORS = {
     " | ledger, training, data | flower, chained_log | site_folder",
     "server": "cli | commands | services | app | runs | aggregation | participants | home, records",
     "common": "families | privacy | models | patients | messages | agreement, processes, console | tasks"
-    " | evaluation, plugins | agreed, errors, files, records",
+    " | evaluation, plugins | agreed, errors, files, node_keys, records",
     "simulations": "cli | commands | benchmarks | simulate, planning, audit | report | experiment | baselines"
     " | engines, cohorts, results | extras",
 }

@@ -8,11 +8,12 @@ import tomli_w
 from pydantic import ValidationError
 
 from client.runtime.local_port import choose_port, require_usable
-from client.site_folder.keys import fingerprint, new_key, public_text, read_key, read_public_key
+from client.site_folder.keys import new_key, read_key, read_public_key
 from client.site_folder.places import Connection, Home, read_connection
 from client.site_folder.site_file import SITE_FILE, parse_site_file
 from common.errors import IntegrityError, OptionError, StateError, UnreadableFileError
 from common.files import write_whole
+from common.node_keys import fingerprint, public_text
 
 SKELETON = """\
 {name}
@@ -78,10 +79,10 @@ def initialise(
     try:
         connection = Connection(coordinator=coordinator, port=_port(home, port))
     except ValidationError:
-        raise OptionError("--coordinator", "is not HOST:PORT", "write it like fl.example.org:9092") from None
+        raise OptionError("--coordinator", "is not HOST:PORT", "write it like fl.example.org:9443") from None
     if not 0 < connection.coordinator_port < 65536:
         raise OptionError(
-            "--coordinator", "has a port outside 1 to 65535", "write it like fl.example.org:9092"
+            "--coordinator", "has a port outside 1 to 65535", "write it like fl.example.org:9443"
         )
     certificate = _certificate(authority)
     if not name or len(name) > 120 or not name.isprintable():

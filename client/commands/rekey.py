@@ -12,10 +12,11 @@ from pathlib import Path
 from client.receipts.outside_count import restart_outside_count
 from client.receipts.verification import ARCHIVED
 from client.runtime.services import state_file
-from client.site_folder.keys import fingerprint, new_key, public_text, read_key, read_public_key
+from client.site_folder.keys import new_key, read_key, read_public_key
 from client.site_folder.places import Home
 from common.errors import StateError
 from common.files import write_whole
+from common.node_keys import fingerprint, public_text
 from common.processes.supervision_state import leftovers, read_state
 
 

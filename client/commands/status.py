@@ -7,10 +7,11 @@ from pydantic import BaseModel, ConfigDict
 from client.receipts.page import read_receipts
 from client.runtime.loopback import supernode_answers
 from client.runtime.services import SUPERNODE, state_file
-from client.site_folder.keys import fingerprint, read_public_key
+from client.site_folder.keys import read_public_key
 from client.site_folder.places import Home, read_approval, read_connection
 from client.site_folder.site_file import parse_site_file
 from common.errors import InputError
+from common.node_keys import fingerprint
 from common.processes.supervision_state import ServiceState, leftovers, leftovers_text, read_state
 
 

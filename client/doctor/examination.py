@@ -10,11 +10,12 @@ from client.doctor.port import port
 from client.ledger.account import read_account
 from client.receipts.page import read_receipts, verification_text
 from client.runtime.services import state_file
-from client.site_folder.keys import fingerprint, read_key, read_public_key
+from client.site_folder.keys import read_key, read_public_key
 from client.site_folder.places import Home, read_approval
 from client.site_folder.site_file import parse_site_file
 from common.agreement.bundle import PACKAGE, bundle_hash
 from common.agreement.loading import load_agreement
+from common.node_keys import fingerprint
 from common.processes.supervision_state import leftovers, leftovers_text
 
 

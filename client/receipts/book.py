@@ -20,8 +20,9 @@ from client.receipts.line import NO_RECEIPTS, REMEDY, hash_in, read_line, signed
 from client.receipts.outside_count import read_outside_count, write_outside_count
 from client.receipts.receipt import Receipt
 from client.receipts.verification import require_counted
-from client.site_folder.keys import PrivateKey, PublicKey
+from client.site_folder.keys import PrivateKey
 from common.errors import IntegrityError
+from common.node_keys import PublicKey
 
 log = logging.getLogger("consilium.receipts")
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from client.chained_log.chain import ChainEnd
 from client.receipts.line import REMEDY, canonical
-from client.site_folder.keys import PrivateKey, PublicKey, is_signed, sign
+from client.site_folder.keys import PrivateKey, is_signed, sign
 from common.errors import IntegrityError
 from common.files import write_whole
+from common.node_keys import PublicKey
 
 
 def head_path(receipts: Path) -> Path:

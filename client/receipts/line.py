@@ -8,8 +8,9 @@ from pydantic import ValidationError
 
 from client.chained_log.chain import ChainEnd
 from client.receipts.receipt import Receipt
-from client.site_folder.keys import PrivateKey, PublicKey, is_signed, sign
+from client.site_folder.keys import PrivateKey, is_signed, sign
 from common.errors import IntegrityError
+from common.node_keys import PublicKey
 
 NO_RECEIPTS = ChainEnd(0, "0" * 64)
 

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from client.chained_log.chain import ChainEnd
 from client.chained_log.end_copies import outside_path, read_copy, write_copy
 from client.receipts.line import NO_RECEIPTS
-from client.site_folder.keys import PublicKey, fingerprint
 from common.errors import IntegrityError
+from common.node_keys import PublicKey, fingerprint
 
 
 class OutsideCount(BaseModel):

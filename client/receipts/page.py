@@ -8,9 +8,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from client.receipts.receipt import Receipt, VerifiedReceipts
 from client.receipts.verification import verify_at_site
-from client.site_folder.keys import fingerprint, read_public_key
+from client.site_folder.keys import read_public_key
 from client.site_folder.places import Home
 from client.site_folder.site_file import parse_site_file
+from common.node_keys import fingerprint
 
 KINDS = {
     "StatisticsReply": "sums over training patients",

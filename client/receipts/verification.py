@@ -9,8 +9,9 @@ from client.receipts.head import head_path, read_head
 from client.receipts.line import NO_RECEIPTS, REMEDY, read_line
 from client.receipts.outside_count import OutsideCount, outside_count_path, read_outside_count
 from client.receipts.receipt import Receipt, VerifiedReceipts
-from client.site_folder.keys import PublicKey, fingerprint, read_public_key
+from client.site_folder.keys import read_public_key
 from common.errors import InputError, IntegrityError, MissingFileError
+from common.node_keys import PublicKey, fingerprint
 
 ARCHIVED = "-until-"
 """Text between the folder's name and the time in the name of a folder to which an old key's receipts move."""

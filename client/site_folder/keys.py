@@ -4,7 +4,6 @@ The same key by which a hospital's node is known to the coordinator signs its re
 """
 
 import base64
-import hashlib
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -12,11 +11,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from common.errors import InputError, MissingFileError, UnreadableFileError
+from common.node_keys import PublicKey, public_text
 
 PrivateKey = ec.EllipticCurvePrivateKey
-
-
-PublicKey = ec.EllipticCurvePublicKey
 
 
 _ALGORITHM = ec.ECDSA(hashes.SHA384())
@@ -29,11 +26,6 @@ def new_key() -> tuple[bytes, bytes]:
         serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
     )
     return private, public_text(key.public_key())
-
-
-def public_text(key: PublicKey) -> bytes:
-    """Write a public key in OpenSSH form."""
-    return key.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH) + b"\n"
 
 
 def read_key(path: Path) -> PrivateKey:
@@ -78,12 +70,6 @@ def _unusable(path: Path) -> InputError:
         "is not an unencrypted ECDSA key on P-384 in OpenSSH form",
         "put the right key back from a backup",
     )
-
-
-def fingerprint(key: PublicKey) -> str:
-    """Fingerprint of a key as `ssh-keygen -l` prints it: SHA256 and unpadded base64."""
-    blob = base64.b64decode(public_text(key).split()[1])
-    return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
 
 
 def sign(key: PrivateKey, content: bytes) -> str:

@@ -1,7 +1,5 @@
 """Keys of hospitals, enrolled (`enrolled.json`) and withdrawn (`withdrawn.json`)."""
 
-import base64
-import hashlib
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -11,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from common.errors import MissingFileError, UnreadableFileError
 from common.files import write_whole
+from common.node_keys import fingerprint
 
 _REMEDY = "put it back from a copy"
 
@@ -122,11 +121,4 @@ def read_fingerprint(public_key: Path) -> str:
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP384R1):
         what = "is no ECDSA key on P-384 in OpenSSH form"
         raise UnreadableFileError(str(public_key), what, "ask the hospital for its node_key.pub")
-    return fingerprint_of(key)
-
-
-def fingerprint_of(key: ec.EllipticCurvePublicKey) -> str:
-    """The fingerprint of a key, SHA256 and base64 as `ssh-keygen -l` prints it."""
-    text = key.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
-    digest = hashlib.sha256(base64.b64decode(text.split()[1])).digest()
-    return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
+    return fingerprint(key)

@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from flwr.proto.control_pb2 import ListNodesRequest, ListNodesResponse
 
 from common.errors import StateError, UnreachableError
+from common.node_keys import fingerprint
 from common.processes.supervision_state import read_state
 from common.processes.task_launcher import LOOPBACK
 from server.home.places import CoordinatorHome
-from server.participants.enrolment import fingerprint_of
 from server.services.processes import CONNECTION, direct, environment, script
 
 TIMEOUT_S = 120
@@ -53,7 +53,7 @@ def known_keys(home: CoordinatorHome) -> dict[str, Node]:
     for node in nodes:
         key = serialization.load_pem_public_key(node.public_key)
         if isinstance(key, ec.EllipticCurvePublicKey):
-            nodes_by_key[fingerprint_of(key)] = Node(node.node_id, node.status == "unregistered")
+            nodes_by_key[fingerprint(key)] = Node(node.node_id, node.status == "unregistered")
     return nodes_by_key
 
 

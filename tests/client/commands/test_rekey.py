@@ -9,10 +9,11 @@ from client.receipts.page import read_receipts
 from client.receipts.receipt import Receipt
 from client.receipts.verification import verify
 from client.runtime.services import state_file
-from client.site_folder.keys import fingerprint, new_key, read_key, read_public_key
+from client.site_folder.keys import new_key, read_key, read_public_key
 from client.site_folder.outside import STATE_VARIABLE
 from client.site_folder.places import Home
 from common.errors import IntegrityError, MissingFileError, StateError
+from common.node_keys import fingerprint
 from common.processes.supervision_state import State, birth_of
 from tests.leftover import left_running
 

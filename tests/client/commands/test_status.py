@@ -6,10 +6,11 @@ import pytest
 
 from client.commands.status import SiteStatus, status, status_lines
 from client.runtime.services import SUPEREXEC, SUPERNODE, state_file
-from client.site_folder.keys import fingerprint, read_public_key
+from client.site_folder.keys import read_public_key
 from client.site_folder.places import Home
 from common.agreement.federation import load
 from common.files import write_whole
+from common.node_keys import fingerprint
 from common.processes.supervision_state import ServiceState, State, birth_of
 
 

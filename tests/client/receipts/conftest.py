@@ -6,7 +6,8 @@ import pytest
 
 from client.receipts.book import append_receipt
 from client.receipts.receipt import Receipt
-from client.site_folder.keys import PublicKey, new_key, read_key, read_public_key
+from client.site_folder.keys import new_key, read_key, read_public_key
+from common.node_keys import PublicKey
 
 COUNT = 5
 

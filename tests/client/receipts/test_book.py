@@ -14,9 +14,10 @@ from client.receipts import line as receipt_line
 from client.receipts.book import append_receipt
 from client.receipts.head import head_path
 from client.receipts.verification import verify, verify_at_site
-from client.site_folder.keys import PublicKey, read_key
+from client.site_folder.keys import read_key
 from common import files
 from common.errors import IntegrityError
+from common.node_keys import PublicKey
 from tests.client.conftest import killed_at
 from tests.client.receipts.conftest import lines, receipt, write
 

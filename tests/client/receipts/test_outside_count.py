@@ -7,8 +7,9 @@ import pytest
 from client.receipts.book import append_receipt
 from client.receipts.outside_count import outside_count_path
 from client.receipts.verification import verify_at_site
-from client.site_folder.keys import PublicKey, read_key
+from client.site_folder.keys import read_key
 from common.errors import IntegrityError
+from common.node_keys import PublicKey
 from tests.client.receipts.conftest import receipt
 
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from client.receipts.book import append_receipt
 from client.receipts.head import head_path
 from client.receipts.verification import verify, verify_at_site
-from client.site_folder.keys import PublicKey, read_key
+from client.site_folder.keys import read_key
 from common.errors import InputError, IntegrityError
+from common.node_keys import PublicKey
 from tests.client.receipts.conftest import COUNT, lines, receipt, write
 
 

@@ -11,15 +11,14 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import PrivateFormat
 
 from client.site_folder.keys import (
-    fingerprint,
     is_signed,
     new_key,
-    public_text,
     read_key,
     read_public_key,
     sign,
 )
 from common.errors import MissingFileError, UnreadableFileError
+from common.node_keys import fingerprint, public_text
 
 KNOWN = (
     b"ecdsa-sha2-nistp384 AAAAE2VjZHNhLXNoYTItbmlzdHAzODQAAAAIbmlzdHAzODQAAABhBMFlb7UtL9qb/zREuHkJbX3Ar6i9nJJkylLT"

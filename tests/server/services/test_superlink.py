@@ -12,8 +12,8 @@ from flwr.proto.control_pb2 import ListNodesResponse
 from flwr.proto.node_pb2 import NodeInfo
 
 from common.errors import InputError
+from common.node_keys import fingerprint
 from server.home.places import CoordinatorHome, create_home
-from server.participants.enrolment import fingerprint_of
 from server.services import superlink as control
 from server.services.superlink import (
     Node,
@@ -122,8 +122,8 @@ def test_nodes_are_found_by_their_keys(home: CoordinatorHome, monkeypatch: pytes
     answers = Answers(ListNodesResponse(nodes_info=nodes).SerializeToString())
     monkeypatch.setattr(control, "direct", lambda home: answers)
     assert known_keys(home) == {
-        fingerprint_of(one.public_key()): Node(2**64 - 1, False),
-        fingerprint_of(other.public_key()): Node(6, True),
+        fingerprint(one.public_key()): Node(2**64 - 1, False),
+        fingerprint(other.public_key()): Node(6, True),
     }
     (asked,) = answers.asked
     assert asked == f"https://127.0.0.1:{home.settings().internal_port}/v1/control/list-nodes"
