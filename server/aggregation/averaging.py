@@ -30,11 +30,12 @@ class WeightSpill:
 
     Args:
         folder: where the file is, once there is one; the system's temporary folder by default.
+        in_memory: bytes up to which no file is written.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, in_memory: int = IN_MEMORY_BYTES) -> None:
         where = None if folder is None else str(folder)
-        self._file = SpooledTemporaryFile(IN_MEMORY_BYTES, dir=where)  # noqa: SIM115 (open as long as this is)
+        self._file = SpooledTemporaryFile(in_memory, dir=where)  # noqa: SIM115 (open as long as this is)
         self._places: dict[str, tuple[int, int]] = {}
 
     def put(self, name: str, array: NDArray[np.float32]) -> None:

@@ -78,7 +78,7 @@ def expiry(home: CoordinatorHome) -> Expiry:
     )
 
 
-def renew(home: CoordinatorHome) -> bool:
+def renew(home: CoordinatorHome, patience_s: float = PATIENCE_S) -> bool:
     """Replace the coordinator's key and certificate, and have its services serve the new one.
 
     Returns:
@@ -96,16 +96,16 @@ def renew(home: CoordinatorHome) -> bool:
             raise IntegrityError(str(home.authority_key), f"is not the key of {home.authority}", backup)
         certificate, key = new_server(authority, signer, [home.settings().host])
         write_whole(home.certificate, key_bytes(key) + certificate_bytes(certificate), 0o600)
-        return _serve(home, certificate)
+        return _serve(home, certificate, patience_s)
 
 
-def _serve(home: CoordinatorHome, certificate: x509.Certificate) -> bool:
+def _serve(home: CoordinatorHome, certificate: x509.Certificate, patience_s: float) -> bool:
     if (state := read_state(home.services)) is None:
         return False
     for name, number in ((PROXY, signal.SIGHUP), (SUPERLINK, signal.SIGTERM)):
         if name in state.services:
             _signal(state.services[name], number)
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + patience_s
     while {*served(home)} != {_der(certificate)}:
         if time.monotonic() > end:
             what = "the new certificate is in place, but the services do not serve it"

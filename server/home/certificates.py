@@ -33,13 +33,15 @@ def write_secret(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def new_authority(name: str) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
-    """Make a root certificate, and its key on P-384, that may sign no other authority."""
+def new_authority(
+    name: str, years: float = AUTHORITY_YEARS
+) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    """Make a root certificate, and its key on P-384, that may sign no other authority and ends after `years`."""
     key = ec.generate_private_key(ec.SECP384R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     public = key.public_key()
     certificate = (
-        _certificate(subject, subject, public, datetime.now(UTC) + AUTHORITY_YEARS * _YEAR)
+        _certificate(subject, subject, public, datetime.now(UTC) + years * _YEAR)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(signs_certificates=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
@@ -49,16 +51,19 @@ def new_authority(name: str) -> tuple[x509.Certificate, ec.EllipticCurvePrivateK
 
 
 def new_server(
-    authority: x509.Certificate, signer: ec.EllipticCurvePrivateKey, hosts: Iterable[str]
+    authority: x509.Certificate,
+    signer: ec.EllipticCurvePrivateKey,
+    hosts: Iterable[str],
+    years: float = SERVER_YEARS,
 ) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
     """Make a certificate, and its key on P-256, for a server of these names or on loopback.
 
-    It ends no later than the authority's own: nobody would trust it beyond.
+    It ends after `years`, and no later than the authority's own: nobody would trust it beyond.
     """
     names = list(dict.fromkeys([*hosts, *LOOPBACK]))
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
-    until = min(datetime.now(UTC) + SERVER_YEARS * _YEAR, authority.not_valid_after_utc)
+    until = min(datetime.now(UTC) + years * _YEAR, authority.not_valid_after_utc)
     certificate = (
         _certificate(subject, authority.subject, key.public_key(), until)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)

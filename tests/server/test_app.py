@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from flwr.app import UserConfig
 
-from common.errors import InputError
+from common.errors import OptionError, StateError
 from server.app import RunConfig, run_folder
 from server.home.places import HOME_VARIABLE
 
@@ -41,15 +41,16 @@ def test_a_run_is_found_by_its_name_alone(home: Path) -> None:
     ],
 )
 def test_no_other_name_leads_anywhere(home: Path, config: UserConfig) -> None:
-    with pytest.raises(
-        InputError, match=r"run configuration, run: .*start runs by `consilium coordinator run`"
-    ):
+    with pytest.raises(OptionError) as refused:
         run_folder(config, {HOME_VARIABLE: str(home)})
+    assert refused.value.where.endswith(", run")
+    assert "`consilium coordinator run`" in refused.value.remedy
 
 
 def test_a_service_that_was_started_otherwise_says_so() -> None:
-    with pytest.raises(InputError, match="CONSILIUM_COORDINATOR_HOME: is not set"):
+    with pytest.raises(StateError) as refused:
         run_folder({"run": "20261121-101500"}, {})
+    assert refused.value.where == HOME_VARIABLE
 
 
 def test_a_run_on_one_machine_has_defaults() -> None:

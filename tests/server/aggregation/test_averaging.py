@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from common.models.parameter_groups import AveragingWeights, Counted, ModelGroups, ParameterGroup
-from server.aggregation import averaging
 from server.aggregation.averaging import Average, Weights, WeightSpill
 
 CURRENT: Weights = {
@@ -23,9 +22,8 @@ def moved(by: float) -> Weights:
 
 @pytest.mark.parametrize("in_memory", [0, 1 << 20])
 def test_every_group_is_averaged_over_the_hospitals_with_patients_in_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_memory: int
+    tmp_path: Path, in_memory: int
 ) -> None:
-    monkeypatch.setattr(averaging, "IN_MEMORY_BYTES", in_memory)
     rna, head = ParameterGroup("branches.rna", "rna"), ParameterGroup("heads.os", None, "os")
     groups = ModelGroups(
         {
@@ -39,7 +37,7 @@ def test_every_group_is_averaged_over_the_hospitals_with_patients_in_it(
         site: AveragingWeights({ParameterGroup.SHARED: shared, rna: branch, head: 0.0}, Counted.PATIENTS)
         for site, shared, branch in (("west", 30.0, 0.0), ("east", 10.0, 5.0))
     }
-    with WeightSpill(tmp_path) as spill:
+    with WeightSpill(tmp_path, in_memory) as spill:
         average = Average(CURRENT, groups, spill)
         assert average.groups == {
             ParameterGroup.SHARED: ["shared.weight", "shared.bias"],
@@ -60,11 +58,10 @@ def test_every_group_is_averaged_over_the_hospitals_with_patients_in_it(
 
 @pytest.mark.parametrize("in_memory", [0, 1 << 20])
 def test_what_is_put_spill_comes_back_as_it_was_and_the_first_of_a_name_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_memory: int
+    tmp_path: Path, in_memory: int
 ) -> None:
-    monkeypatch.setattr(averaging, "IN_MEMORY_BYTES", in_memory)
     one, two = np.linspace(0, 1, 7, dtype=np.float32), np.linspace(2, 3, 5, dtype=np.float32)
-    with WeightSpill(tmp_path) as spill:
+    with WeightSpill(tmp_path, in_memory) as spill:
         spill.put("one", one)
         spill.put("two", two)
         spill.get("one")

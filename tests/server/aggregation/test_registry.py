@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
+from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from common.agreement.federation import FILE_NAME, Federation, load, save
@@ -70,17 +71,18 @@ def test_a_file_with_a_typo_is_refused_wherever_it_is_read(
 
 @pytest.mark.parametrize("name", ["", "FedAvg", "../fedavg", "fed avg", "x" * 41, "1st"])
 def test_a_name_of_another_form_is_neither_registered_nor_read(name: str) -> None:
-    with pytest.raises(ValueError, match="lower case"):
+    with pytest.raises(ValueError):
         register_strategy(name, lambda training: FedAvg())
-    with pytest.raises(ValueError, match="strategy"):
+    with pytest.raises(ValidationError) as refused:
         Training(strategy=name)
+    assert [error["loc"] for error in refused.value.errors()] == [("strategy",)]
 
 
 def test_a_name_has_one_factory(trimmed: str) -> None:
     trimmed_mean.register()
-    with pytest.raises(ValueError, match="already"):
+    with pytest.raises(ValueError):
         register_strategy(trimmed, lambda training: FedAvg())
-    with pytest.raises(ValueError, match="already"):
+    with pytest.raises(ValueError):
         register_strategy("fedavg", trimmed_mean.make)
 
 
@@ -128,8 +130,9 @@ def test_a_hospital_leaves_the_strategies_of_a_plug_in_to_the_coordinator(
 ) -> None:
     data = make_federation().data()
     data["training"]["strategy"] = "fedmedian"
-    with pytest.raises(ValueError, match="is none of fedavg"):
+    with pytest.raises(ValidationError) as refused:
         Federation.model_validate(data)
+    assert "training.strategy" in str(refused.value)
     data["plugins"] = [{"package": "medians", "version": "1.0", "sha256": "0" * 64}]
     assert Federation.model_validate(data).training.strategy == "fedmedian"
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from common.agreement.federation import Federation
-from common.errors import InputError
+from common.errors import OptionError, StateError
 from server.commands.receipts import contributions_of_round, contributions_text, receipts_of
 from server.home.places import CoordinatorHome, create_home
 from server.records.dropped import Dropped, DropReason
@@ -84,12 +84,14 @@ def test_a_round_that_does_not_count_says_so(home: CoordinatorHome) -> None:
 
 
 def test_runs_that_are_not_there_or_have_no_journal_are_told(home: CoordinatorHome, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="has no journal yet"):
+    with pytest.raises(StateError) as waiting:
         receipts_of(home, "20261121-090000")
+    assert waiting.value.where == str(home.runs / "20261121-090000")
     for name in ("20261121", "..", "../runs/20261121-101500"):
-        with pytest.raises(InputError, match=r"there is no run .*; the last ones are 20261121-090000, 2026"):
+        with pytest.raises(OptionError) as unknown:
             receipts_of(home, name)
-    with pytest.raises(InputError, match="there is no run yet"):
+        assert "20261121-090000, 20261121-101500" in unknown.value.remedy
+    with pytest.raises(StateError):
         receipts_of(create_home(tmp_path / "new", "localhost", 9443, None), None)
 
 

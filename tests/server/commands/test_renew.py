@@ -1,5 +1,4 @@
 import os
-import re
 import signal
 import ssl
 import stat
@@ -11,7 +10,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from common.errors import InputError, StateError
+from common.errors import IntegrityError, MissingFileError, StateError
 from common.processes.supervision_state import ServiceState, State, birth_of
 from server.commands import renew as renewal
 from server.commands.renew import NEW_AUTHORITY, expiry, renew
@@ -43,18 +42,13 @@ def served_by(home: CoordinatorHome) -> bytes:
     return ssl.PEM_cert_to_DER_cert(certificate_bytes(read_certificate(home.certificate, "")).decode())
 
 
-def age(
-    home: CoordinatorHome, server_days: float, authority_days: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def age(home: CoordinatorHome, server_days: float, authority_days: float) -> None:
     """Put an authority and a certificate in place that end in so many days."""
-    monkeypatch.setattr("server.home.certificates.AUTHORITY_YEARS", authority_days / 365)
-    monkeypatch.setattr("server.home.certificates.SERVER_YEARS", server_days / 365)
-    authority, signer = new_authority("old")
-    server, key = new_server(authority, signer, ["hub.example.org"])
+    authority, signer = new_authority("old", years=authority_days / 365)
+    server, key = new_server(authority, signer, ["hub.example.org"], years=server_days / 365)
     home.authority.write_bytes(certificate_bytes(authority))
     home.authority_key.write_bytes(key_bytes(signer))
     home.certificate.write_bytes(key_bytes(key) + certificate_bytes(server))
-    monkeypatch.setattr("server.home.certificates.SERVER_YEARS", 5)
 
 
 def test_the_new_pair_is_of_the_same_authority_and_names(home: CoordinatorHome) -> None:
@@ -148,9 +142,9 @@ def test_services_that_do_not_take_it_are_told(
     home: CoordinatorHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Services(home, monkeypatch).stubborn = True
-    monkeypatch.setattr(renewal, "PATIENCE_S", 0.0)
-    with pytest.raises(InputError, match=r"is in place, but .*; stop the coordinator and start it again"):
-        renew(home)
+    with pytest.raises(StateError) as refused:
+        renew(home, patience_s=0.0)
+    assert refused.value.where == str(home.folder)
     assert is_a_pair(home)
 
 
@@ -162,7 +156,7 @@ def test_a_certificate_in_place_that_is_not_served_is_a_warning(
     with killed_at("_serve"), pytest.raises(Killed):
         renew(home)
     (warning,) = expiry(home).warnings
-    assert warning.startswith("the services serve another certificate than the one in place; stop")
+    assert "certificate" in warning
     assert services.signals == []
     services.serving = dict.fromkeys(services.serving)  # none of them answers
     assert expiry(home).warnings == ()
@@ -177,56 +171,50 @@ def test_no_other_process_is_signalled_in_place_of_a_service(
     state = State.model_validate_json(home.services.read_bytes())
     gone = {SUPERLINK: ServiceState(pid=os.getpid(), birth="earlier"), PROXY: ServiceState()}
     home.services.write_text(state.model_copy(update={"services": gone}).model_dump_json())
-    monkeypatch.setattr(renewal, "PATIENCE_S", 0.0)
-    with pytest.raises(InputError, match="do not serve it"):
-        renew(home)
+    with pytest.raises(StateError):
+        renew(home, patience_s=0.0)
     assert services.signals == []
 
 
 @pytest.mark.parametrize(
-    ("server", "authority", "told"),
+    ("server", "authority", "remedies"),
     [
         (31.5, 400, []),
-        (29.5, 400, ["the certificate ends on .*coordinator renew"]),
-        (-0.5, 400, ["the certificate ended on .*coordinator renew"]),
-        (
-            400,
-            29.5,
-            [
-                f"the certificate authority ends on .*{NEW_AUTHORITY}",
-                f"the certificate ends.*{NEW_AUTHORITY}",
-            ],
-        ),
+        (29.5, 400, ["coordinator renew"]),
+        (-0.5, 400, ["coordinator renew"]),
+        (400, 29.5, [NEW_AUTHORITY, NEW_AUTHORITY]),
     ],
 )
 def test_what_ends_soon_is_told_with_what_to_do(
-    home: CoordinatorHome, monkeypatch: pytest.MonkeyPatch, server: float, authority: float, told: list[str]
+    home: CoordinatorHome, server: float, authority: float, remedies: list[str]
 ) -> None:
-    age(home, server, authority, monkeypatch)
+    age(home, server, authority)
     found = expiry(home)
     assert found.certificate_until <= found.authority_until
-    assert len(found.warnings) == len(told)
-    for warning, expected in zip(found.warnings, told, strict=True):
-        assert re.match(expected, warning)
+    assert len(found.warnings) == len(remedies)
+    for warning, remedy in zip(found.warnings, remedies, strict=True):
+        assert remedy in warning
+    if server < authority and found.warnings:
+        assert str(found.certificate_until)[:10] in found.warnings[0]
 
 
-def test_an_authority_that_has_ended_signs_nothing(
-    home: CoordinatorHome, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    age(home, -0.5, -0.25, monkeypatch)
+def test_an_authority_that_has_ended_signs_nothing(home: CoordinatorHome) -> None:
+    age(home, -0.5, -0.25)
     before = home.certificate.read_bytes()
-    with pytest.raises(StateError, match=r"ca\.crt"):
+    with pytest.raises(StateError) as refused:
         renew(home)
+    assert refused.value.where == str(home.authority)
     assert home.certificate.read_bytes() == before
 
 
 def test_a_key_of_another_authority_or_none_signs_nothing(home: CoordinatorHome) -> None:
     mine = read_signer(home.authority_key)
     home.authority_key.write_bytes(key_bytes(ec.generate_private_key(ec.SECP384R1())))
-    with pytest.raises(InputError, match=r"is not the key of .*; put it back"):
+    with pytest.raises(IntegrityError) as other:
         renew(home)
     home.authority_key.unlink()
-    with pytest.raises(InputError, match="there is no such file; put it back"):
+    with pytest.raises(MissingFileError) as missing:
         renew(home)
+    assert other.value.where == missing.value.where == str(home.authority_key)
     home.authority_key.write_bytes(key_bytes(mine))
     assert renew(home) is False

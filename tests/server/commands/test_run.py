@@ -8,7 +8,7 @@ import pytest
 
 from common.agreement.bundle import bundle_hash
 from common.agreement.federation import FILE_NAME, Federation, load, save
-from common.errors import InputError
+from common.errors import StateError
 from server.commands import run as submission
 from server.commands.run import FAILED, PARTIAL, follow, run_on_hospitals
 from server.home.places import CoordinatorHome, create_home
@@ -226,6 +226,7 @@ def test_an_interrupt_ends_the_run(
 
 
 def test_without_a_running_coordinator_nothing_is_written(home: CoordinatorHome) -> None:
-    with pytest.raises(InputError, match="does not run"):
+    with pytest.raises(StateError) as refused:
         run_on_hospitals(home, home.agreement, as_json=False)
+    assert refused.value.where == str(home.folder)
     assert list(home.runs.iterdir()) == []

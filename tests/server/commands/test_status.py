@@ -7,6 +7,7 @@ import pytest
 
 from common.agreement.federation import Federation
 from server.commands.status import status_of, status_text
+from server.home.certificates import certificate_bytes, key_bytes, new_server, read_certificate, read_signer
 from server.home.places import CoordinatorHome, create_home
 from server.participants.enrolment import Enrolment, write_enrolled
 from server.records.dropped import Dropped, DropReason
@@ -35,13 +36,13 @@ def test_a_coordinator_that_does_not_run_says_what_it_can(home: CoordinatorHome)
     assert told[2:4] == ["  a: unknown", "    key SHA256:a, enrolled since now"]
 
 
-def test_a_certificate_that_ends_soon_is_a_warning_with_what_to_do(
-    home: CoordinatorHome, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_certificate_that_ends_soon_is_a_warning_with_what_to_do(home: CoordinatorHome) -> None:
     assert status_of(home).warnings == ()
-    monkeypatch.setattr("server.commands.renew.WARN_DAYS", 6 * 365)
+    authority, signer = read_certificate(home.authority, ""), read_signer(home.authority_key)
+    certificate, key = new_server(authority, signer, ["hub.example.org"], years=20 / 365)
+    home.certificate.write_bytes(key_bytes(key) + certificate_bytes(certificate))
     (warning,) = status_of(home).warnings
-    assert warning.startswith("the certificate ends on 20")
+    assert str(certificate.not_valid_after_utc.date()) in warning
     assert warning.endswith(f"consilium coordinator renew {home.folder}`")
     assert f"  WARNING: {warning}." in status_text(status_of(home)).splitlines()
     assert json.loads(status_of(home).model_dump_json())["warnings"] == [warning]

@@ -7,7 +7,14 @@ import pytest
 from common.agreement.federation import FILE_NAME, Federation, load, save
 from common.agreement.folder import copy_agreement
 from common.agreement.settings import PriorGraph, PublicFile
-from common.errors import InputError
+from common.errors import (
+    InputError,
+    IntegrityError,
+    InvalidContentError,
+    MissingFileError,
+    StateError,
+    UnreadableFileError,
+)
 from server.home.places import SETTINGS, create_home, exclusive, open_home
 
 
@@ -55,21 +62,22 @@ def test_an_agreement_is_copied_with_its_public_files(
     assert everything(home.agreement).keys() == {FILE_NAME, "prior/edges.csv"}
     assert load(home.agreement / FILE_NAME).digest == load(source / FILE_NAME).digest
     (source / "prior" / "edges.csv").write_text("a,b\nGENE0,GENE2\n")
-    with pytest.raises(InputError, match="not the file agreed on"):
+    with pytest.raises(IntegrityError) as changed:
         copy_agreement(source / FILE_NAME, tmp_path / "copy")
+    assert changed.value.where == str(source / "prior" / "edges.csv")
 
 
 def test_nothing_is_written_over(tmp_path: Path) -> None:
     home = create_home(tmp_path / "home", "localhost", 9443, None)
     before = everything(home.folder)
-    with pytest.raises(InputError, match="is there already"):
+    with pytest.raises(StateError):
         create_home(tmp_path / "home", "localhost", 9443, None)
     assert everything(home.folder) == before
 
 
 def test_one_command_at_a_time_changes_a_home(tmp_path: Path) -> None:
     home = create_home(tmp_path / "home", "localhost", 9443, None)
-    with exclusive(home), pytest.raises(InputError, match="another command is changing"), exclusive(home):
+    with exclusive(home), pytest.raises(StateError), exclusive(home):
         pass
     with exclusive(home):
         pass
@@ -89,15 +97,18 @@ def test_what_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "kind", "where"),
     [
-        (None, "has no coordinator.toml"),
-        ("host =", "cannot be read as TOML"),
-        ("host = 'a'", "internal_port"),
+        (None, MissingFileError, ""),
+        ("host =", UnreadableFileError, f"/{SETTINGS}"),
+        ("host = 'a'", InvalidContentError, f"/{SETTINGS}, internal_port"),
     ],
 )
-def test_a_folder_that_is_no_home_is_told_in_a_sentence(tmp_path: Path, text: str | None, told: str) -> None:
+def test_a_folder_that_is_no_home_is_told_in_a_sentence(
+    tmp_path: Path, text: str | None, kind: type[InputError], where: str
+) -> None:
     if text is not None:
         (tmp_path / SETTINGS).write_text(text)
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(kind) as refused:
         open_home(tmp_path)
+    assert refused.value.where == f"{tmp_path}{where}"

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import InputError
+from common.errors import MissingFileError, UnreadableFileError
 from server.participants.enrolment import (
     Enrolment,
     Withdrawal,
@@ -29,13 +29,14 @@ def test_the_fingerprint_is_the_one_that_ssh_keygen_prints(tmp_path: Path) -> No
 
 def test_a_damaged_file_is_told(tmp_path: Path) -> None:
     path = tmp_path / "enrolled.json"
-    with pytest.raises(InputError, match="there is no such file"):
+    with pytest.raises(MissingFileError):
         read_enrolled(path)
     write_enrolled(path, {"one": Enrolment(fingerprint="SHA256:x", node_id=2**63 + 5, since="now")})
     assert read_enrolled(path)["one"].node_id == 2**63 + 5
     path.write_text('{"one": {"node_id": "x"}}')
-    with pytest.raises(InputError, match="is damaged"):
+    with pytest.raises(UnreadableFileError) as damaged:
         read_enrolled(path)
+    assert damaged.value.where == str(path)
 
 
 def test_a_withdrawal_is_kept_and_outweighs_an_enrolment(tmp_path: Path) -> None:
@@ -50,5 +51,6 @@ def test_a_withdrawal_is_kept_and_outweighs_an_enrolment(tmp_path: Path) -> None
     }
     assert set(in_force(enrolled, read_withdrawn(path))) == {"two"}
     path.write_text("[{}]")
-    with pytest.raises(InputError, match="is damaged"):
+    with pytest.raises(UnreadableFileError) as damaged:
         read_withdrawn(path)
+    assert damaged.value.where == str(path)

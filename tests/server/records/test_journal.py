@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import InputError
+from common.errors import UnreadableFileError
 from server.records.dropped import Dropped, DropReason
 from server.records.journal import Journal, RoundRecord, RunRecord, SiteRecord, read_journal
 
@@ -35,8 +35,9 @@ def test_a_line_that_is_being_written_is_no_record_yet_and_a_damaged_one_is_told
     path.write_text(whole + ROUND.model_dump_json()[:40])
     assert len(read_journal(tmp_path)) == 1
     path.write_text(whole[:40] + "\n" + whole)
-    with pytest.raises(InputError, match="is damaged"):
+    with pytest.raises(UnreadableFileError) as damaged:
         read_journal(tmp_path)
+    assert damaged.value.where.startswith(str(path))
 
 
 def test_a_second_run_in_the_folder_appends(tmp_path: Path) -> None:

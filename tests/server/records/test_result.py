@@ -1,3 +1,4 @@
+import errno
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -5,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common.errors import InputError
+from common.errors import MissingFileError, UnreadableFileError
 from common.messages.packing import Arrays
 from server.records.result import PREPROCESSING, WEIGHTS, TrainedModel, load_result, save_result
 
@@ -37,20 +38,22 @@ def test_a_failed_write_leaves_the_earlier_file(
     before = (tmp_path / WEIGHTS).read_bytes()
 
     def full(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     changed = {name: array + 1 for name, array in result.weights.items()}
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OSError) as failed:
         save_result(tmp_path, replace(result, weights=changed))
+    assert failed.value.errno == errno.ENOSPC
     assert (tmp_path / WEIGHTS).read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted((WEIGHTS, PREPROCESSING))
 
 
 def test_missing_and_damaged_files_are_told_apart(result: TrainedModel, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no such file"):
+    with pytest.raises(MissingFileError):
         load_result(tmp_path)
     save_result(tmp_path, result)
     (tmp_path / WEIGHTS).write_bytes(b"half a file")
-    with pytest.raises(InputError, match="damaged"):
+    with pytest.raises(UnreadableFileError) as damaged:
         load_result(tmp_path)
+    assert damaged.value.where == str(tmp_path / WEIGHTS)

@@ -1,4 +1,5 @@
 import os
+import shutil
 import socket
 import stat
 from pathlib import Path
@@ -6,7 +7,7 @@ from pathlib import Path
 import pytest
 import tomli_w
 
-from common.errors import InputError
+from common.errors import InvalidContentError, MachineError, MissingFileError, StateError
 from server.home.certificates import certificate_bytes, key_bytes, new_server, read_certificate, read_signer
 from server.home.places import HOME_VARIABLE, SETTINGS, CoordinatorHome, create_home
 from server.services.processes import CONNECTION, environment, is_healthy, prepare, start
@@ -59,20 +60,22 @@ def test_only_the_process_that_does_a_runs_work_is_told_where_the_folder_is(home
 
 
 def test_a_certificate_that_has_ended_or_is_missing_is_told_before_anything_starts(
-    home: CoordinatorHome, monkeypatch: pytest.MonkeyPatch
+    home: CoordinatorHome,
 ) -> None:
     authority, signer = (
         read_certificate(home.authority, "make it"),
         read_signer(home.authority_key),
     )
-    monkeypatch.setattr("server.home.certificates.SERVER_YEARS", 0)
-    old, key = new_server(authority, signer, ["localhost"])
+    old, key = new_server(authority, signer, ["localhost"], years=0)
     home.certificate.write_bytes(key_bytes(key) + certificate_bytes(old))
-    with pytest.raises(InputError, match=r"its certificate ended on 20.*coordinator renew"):
+    with pytest.raises(StateError) as ended:
         prepare(home)
     home.certificate.unlink()
-    with pytest.raises(InputError, match=r"there is no such file.*coordinator renew"):
+    with pytest.raises(MissingFileError) as missing:
         prepare(home)
+    for error in (ended.value, missing.value):
+        assert error.where == str(home.certificate)
+        assert "consilium coordinator renew" in error.remedy
 
 
 @pytest.mark.usefixtures("nginx")
@@ -91,15 +94,18 @@ def test_a_port_in_use_is_told_before_anything_starts(home: CoordinatorHome, key
     with socket.create_server(("127.0.0.1", 0)) as taken:
         settings = home.settings().model_copy(update={key: taken.getsockname()[1]})
         (home.folder / SETTINGS).write_text(tomli_w.dumps(settings.model_dump()))
-        with pytest.raises(InputError, match=f"{key}: port .* is in use"):
+        with pytest.raises(MachineError) as refused:
             start(home, lambda: None)
+        assert refused.value.where == f"{home.folder / SETTINGS}, {key}"
+        assert str(taken.getsockname()[1]) in refused.value.what
     assert list(home.logs.iterdir()) == []
 
 
 def test_a_missing_nginx_is_told(home: CoordinatorHome, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.services.processes.shutil.which", lambda *_, **__: None)
-    with pytest.raises(InputError, match="nginx: is not installed"):
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
+    with pytest.raises(MachineError) as refused:
         prepare(home)
+    assert refused.value.where == "nginx"
 
 
 def test_a_configuration_that_nginx_rejects_is_told(
@@ -108,9 +114,11 @@ def test_a_configuration_that_nginx_rejects_is_told(
     fake = tmp_path / "nginx"
     fake.write_text("#!/bin/sh\necho 'nginx: [emerg] no such directive' >&2\nexit 1\n")
     fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setattr("server.services.processes.shutil.which", lambda *_, **__: os.fspath(fake))
-    with pytest.raises(InputError, match="no such directive"):
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: os.fspath(fake))
+    with pytest.raises(InvalidContentError) as refused:
         prepare(home)
+    assert refused.value.where == str(home.proxy / "nginx.conf")
+    assert "no such directive" in refused.value.what, "nginx's own words"
 
 
 def test_nobody_answers_where_nobody_listens(home: CoordinatorHome) -> None:
