@@ -36,7 +36,10 @@ def write_secret(path: Path, content: bytes) -> None:
 def new_authority(
     name: str, years: float = AUTHORITY_YEARS
 ) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
-    """Make a root certificate, and its key on P-384, that may sign no other authority and ends after `years`."""
+    """Make a root certificate, and its key on P-384, that may sign no other authority.
+
+    It ends after `years`.
+    """
     key = ec.generate_private_key(ec.SECP384R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     public = key.public_key()
