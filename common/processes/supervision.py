@@ -20,34 +20,33 @@ from common.errors import StateError
 from common.files import write_whole
 from common.processes.supervision_state import ServiceState, State, birth_of, leftovers, read_state
 
-POLL_S = 0.2
-"""Seconds between two looks at the services."""
-
-
-HEALTH_EVERY_S = 5.0
-"""Seconds between two questions to `healthy`."""
-
-
-UNHEALTHY_S = 60.0
-"""Seconds without a yes, from the start or the last one, after which a service is killed."""
-
-
-SETTLED_S = 60.0
-"""A service that ran for so many seconds is restarted without back-off; also the longest delay of a back-off."""
-
-
-GRACE_S = 10.0
-"""Seconds between SIGTERM and SIGKILL."""
-
-
-ROTATION_RETRY_S = 60.0
-"""Seconds after a log could not be rotated until it is tried again."""
-
-
-LOG_BYTES = 10_000_000
-
-
 LOGS_KEPT = 3
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Intervals and sizes of a supervision.
+
+    Attributes:
+        poll_s: seconds between two looks at the services.
+        health_every_s: seconds between two questions to `healthy`.
+        unhealthy_s: seconds without a yes, from the start or the last one, after which a service is killed.
+        settled_s: seconds after which a service is restarted without back-off; also the longest delay of a back-off.
+        grace_s: seconds between SIGTERM and SIGKILL.
+        rotation_retry_s: seconds after a log could not be rotated until it is tried again.
+        log_bytes: size at which a log is rotated.
+    """
+
+    poll_s: float = 0.2
+    health_every_s: float = 5.0
+    unhealthy_s: float = 60.0
+    settled_s: float = 60.0
+    grace_s: float = 10.0
+    rotation_retry_s: float = 60.0
+    log_bytes: int = 10_000_000
+
+
+USUAL = Pace()
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Service:
         name: of its log and its entry in the state file.
         command: absolute path or name on PATH, and arguments.
         env: added to the supervisor's own environment.
-        restart_delay_s: seconds from its end to its restart; doubled while it keeps ending within `SETTLED_S`.
+        restart_delay_s: seconds from its end to its restart; doubled while it keeps ending within `Pace.settled_s`.
         healthy: whether it does its work, answered within seconds; without it, running is enough.
     """
 
@@ -69,7 +68,9 @@ class Service:
     healthy: Callable[[], bool] | None = None
 
 
-def supervise(services: Sequence[Service], state: Path, logs: Path, stopping: threading.Event) -> None:
+def supervise(
+    services: Sequence[Service], state: Path, logs: Path, stopping: threading.Event, pace: Pace = USUAL
+) -> None:
     """Keep services running until `stopping` is set; the state file tells of each change.
 
     Once they run, a log that cannot be rotated or a state that cannot be written is told of on stderr and tried again:
@@ -83,13 +84,13 @@ def supervise(services: Sequence[Service], state: Path, logs: Path, stopping: th
         raise StateError(str(state), f"process {running.pid} runs these services", "stop it first")
     end_leftovers(state)
     logs.mkdir(parents=True, exist_ok=True)
-    watched = [_Watched(service, logs / f"{service.name}.log") for service in services]
+    watched = [_Watched(service, logs / f"{service.name}.log", pace) for service in services]
     try:
         for process in watched:
             process.start()
         _write(state, watched)
         troubles, written = _Troubles(), True
-        while not stopping.wait(POLL_S):
+        while not stopping.wait(pace.poll_s):
             for process in watched:
                 written &= not process.look()
             if not written:
@@ -100,6 +101,7 @@ def supervise(services: Sequence[Service], state: Path, logs: Path, stopping: th
         _end(
             [process.group for process in watched if process.group is not None],
             [process.ended for process in watched],
+            pace,
         )
         state.unlink(missing_ok=True)
 
@@ -107,9 +109,9 @@ def supervise(services: Sequence[Service], state: Path, logs: Path, stopping: th
 class _Watched:
     """A service, its process if it has one, and when what is due."""
 
-    def __init__(self, service: Service, log: Path) -> None:
+    def __init__(self, service: Service, log: Path, pace: Pace) -> None:
         self.service, self.state = service, ServiceState()
-        self._log = log
+        self._log, self._pace = log, pace
         self._process: subprocess.Popen[bytes] | None = None
         self._began = self._asked = self._last_yes = self._due = self._rotation_due = 0.0
         self._quick = 0
@@ -150,9 +152,9 @@ class _Watched:
         """Do what is due; whether the state changed."""
         now = time.monotonic()
         if now >= self._rotation_due:
-            self._rotation_due = now + ROTATION_RETRY_S
+            self._rotation_due = now + self._pace.rotation_retry_s
             with self._troubles.told(f"{self._log} could not be kept below its size"):
-                _rotate(self._log)
+                rotate(self._log, self._pace.log_bytes)
                 self._rotation_due = now
         if self._process is None:
             return self._restart(now)
@@ -176,21 +178,21 @@ class _Watched:
         if self._process is not None:
             _signal(self._process.pid, signal.SIGKILL)
         self._process = None
-        self._quick = self._quick + 1 if now - self._began < SETTLED_S else 0
+        self._quick = self._quick + 1 if now - self._began < self._pace.settled_s else 0
         delay = self.service.restart_delay_s
-        self._due = now + max(delay, min(delay * 2 ** max(self._quick - 1, 0), SETTLED_S))
+        self._due = now + max(delay, min(delay * 2 ** max(self._quick - 1, 0), self._pace.settled_s))
         self.state = self.state.model_copy(
             update={"pid": None, "birth": None, "last_exit": code, "healthy": None}
         )
 
     def _ask(self, now: float) -> bool:
-        if self.service.healthy is None or now - self._asked < HEALTH_EVERY_S:
+        if self.service.healthy is None or now - self._asked < self._pace.health_every_s:
             return False
         healthy = self.service.healthy()
         self._asked = time.monotonic()
         if healthy:
             self._last_yes = self._asked
-        elif self._asked - self._last_yes >= UNHEALTHY_S and self._process is not None:
+        elif self._asked - self._last_yes >= self._pace.unhealthy_s and self._process is not None:
             _signal(self._process.pid, signal.SIGKILL)
         changed = healthy != self.state.healthy
         self.state = self.state.model_copy(update={"healthy": healthy})
@@ -217,20 +219,20 @@ class _Troubles:
             self._known.discard(what)
 
 
-def _end(groups: Sequence[int], ended: Sequence[Callable[[], bool]]) -> None:
+def _end(groups: Sequence[int], ended: Sequence[Callable[[], bool]], pace: Pace = USUAL) -> None:
     """SIGTERM to every group, and SIGKILL to what is left of them after the grace."""
     for group in groups:
         _signal(group, signal.SIGTERM)
-    end = time.monotonic() + GRACE_S
+    end = time.monotonic() + pace.grace_s
     while time.monotonic() < end:
         running = sum(not leader() for leader in ended)  # asks, and so reaps, each
         if not running and not any(_signal(group, 0) for group in groups):
             return
-        time.sleep(POLL_S / 4)
+        time.sleep(pace.poll_s / 4)
     for group in groups:
         _signal(group, signal.SIGKILL)
     while sum(not leader() for leader in ended):
-        time.sleep(POLL_S / 4)
+        time.sleep(pace.poll_s / 4)
 
 
 def end_leftovers(state: Path) -> tuple[str, ...]:
@@ -261,12 +263,12 @@ def _write(state: Path, watched: Sequence[_Watched]) -> None:
     write_whole(state, content.model_dump_json(indent=2).encode() + b"\n")
 
 
-def _rotate(log: Path) -> None:
-    """Keep a log below its size by copying it aside and emptying it.
+def rotate(log: Path, size: int) -> None:
+    """Keep a log below a size in bytes by copying it aside and emptying it.
 
     Its writers append, and need not know.
     """
-    if log.stat().st_size < LOG_BYTES:
+    if log.stat().st_size < size:
         return
     kept = [log, *(log.with_name(f"{log.name}.{number}") for number in range(1, LOGS_KEPT + 1))]
     aside = log.with_name(f"{log.name}.tmp")  # whole before any older one is moved: the disk may be full

@@ -6,14 +6,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from common.errors import StateError
-from common.processes import supervision
-from common.processes.supervision import Service, end_leftovers, supervise
+from common.processes.supervision import Pace, Service, end_leftovers, rotate, supervise
 from common.processes.supervision_state import State, birth_of, end_supervisor, leftovers, read_state
 from tests.leftover import left_running
 
@@ -41,13 +41,14 @@ class Supervised:
     """A supervisor in a thread of the test."""
 
     def __init__(self, folder: Path) -> None:
+        self.pace = Pace(poll_s=0.02, health_every_s=0.02)
         self.state, self.logs = folder / "services.json", folder / "logs"
         self.stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
     def run(self, *services: Service) -> "Supervised":
         self._thread = threading.Thread(
-            target=supervise, args=(services, self.state, self.logs, self.stopping)
+            target=supervise, args=(services, self.state, self.logs, self.stopping, self.pace)
         )
         self._thread.start()
         until(lambda: read_state(self.state) is not None)
@@ -72,9 +73,7 @@ class Supervised:
 
 
 @pytest.fixture
-def supervised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Supervised]:
-    monkeypatch.setattr(supervision, "POLL_S", 0.02)
-    monkeypatch.setattr(supervision, "HEALTH_EVERY_S", 0.02)
+def supervised(tmp_path: Path) -> Iterator[Supervised]:
     running = Supervised(tmp_path)
     yield running
     running.stop()
@@ -108,10 +107,8 @@ pathlib.Path({str(tmp_path / "grandchild")!r}).write_text(str(child.pid))
     assert not supervised.state.exists()
 
 
-def test_what_does_not_heed_sigterm_is_killed(
-    supervised: Supervised, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(supervision, "GRACE_S", 0.3)
+def test_what_does_not_heed_sigterm_is_killed(supervised: Supervised) -> None:
+    supervised.pace = replace(supervised.pace, grace_s=0.3)
     deaf = (
         f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True)\n{FOREVER}"
     )
@@ -122,8 +119,8 @@ def test_what_does_not_heed_sigterm_is_killed(
     assert gone(pid)
 
 
-def test_a_zombie_is_killed_and_restarted(supervised: Supervised, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervision, "UNHEALTHY_S", 0.2)
+def test_a_zombie_is_killed_and_restarted(supervised: Supervised) -> None:
+    supervised.pace = replace(supervised.pace, unhealthy_s=0.2)
     answers = {"healthy": True}
     supervised.run(python("node", FOREVER, healthy=lambda: answers["healthy"]))
     until(lambda: supervised.now().services["node"].healthy is True)
@@ -149,9 +146,9 @@ def test_a_service_that_keeps_ending_is_restarted_more_and_more_slowly(supervise
 
 
 def test_output_goes_to_a_log_that_stays_below_its_size(
-    supervised: Supervised, monkeypatch: pytest.MonkeyPatch
+    supervised: Supervised,
 ) -> None:
-    monkeypatch.setattr(supervision, "LOG_BYTES", 1000)
+    supervised.pace = replace(supervised.pace, log_bytes=1000)
     talk = "import os, time\nwhile True: print(os.environ['SERVICE'] * 20, flush=True); time.sleep(0.001)"
     supervised.run(python("talk", talk))
     logs = supervised.logs
@@ -221,9 +218,9 @@ def test_what_a_killed_supervisor_left_running_is_ended_and_named(tmp_path: Path
 
 
 def test_a_removed_log_ends_nothing_and_is_told_once(
-    supervised: Supervised, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    supervised: Supervised, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(supervision, "ROTATION_RETRY_S", 0.01)
+    supervised.pace = replace(supervised.pace, rotation_retry_s=0.01)
     supervised.run(python("one", FOREVER))
     pid = supervised.pid("one")
     (supervised.logs / "one.log").unlink()
@@ -250,23 +247,22 @@ def test_a_full_disk_ends_nothing_and_the_state_is_written_later(
     supervised: Supervised, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     supervised.run(python("one", FOREVER))
-    first, write, tries = supervised.pid("one"), supervision._write, []
+    first, tries = supervised.pid("one"), []
 
-    def full(*_: object) -> None:
+    def full(_: int) -> None:
         tries.append(1)
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(supervision, "_write", full)
-    os.killpg(first, signal.SIGKILL)
-    until(lambda: len(tries) > 5)
-    monkeypatch.setattr(supervision, "_write", write)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        os.killpg(first, signal.SIGKILL)
+        until(lambda: len(tries) > 5)
     until(lambda: supervised.now().services["one"].pid not in (None, first))
     (line,) = [line for line in capfd.readouterr().err.splitlines() if "services.json" in line]
     assert os.strerror(errno.ENOSPC) in line
 
 
 def test_a_rotation_that_fails_costs_no_older_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervision, "LOG_BYTES", 3)
     log = tmp_path / "one.log"
     for number, place in enumerate([log, *(tmp_path / f"one.log.{number}" for number in (1, 2, 3))]):
         place.write_text(f"log {number}")
@@ -277,8 +273,8 @@ def test_a_rotation_that_fails_costs_no_older_log(tmp_path: Path, monkeypatch: p
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_bytes", full)
         with pytest.raises(OSError):
-            supervision._rotate(log)
+            rotate(log, 3)
     assert [(tmp_path / f"one.log{end}").read_text()[-1] for end in ("", ".1", ".2", ".3")] == list("0123")
-    supervision._rotate(log)
+    rotate(log, 3)
     assert [(tmp_path / f"one.log.{number}").read_text()[-1] for number in (1, 2, 3)] == list("012")
     assert log.read_text() == ""
