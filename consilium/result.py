@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from consilium.comparison import Comparison
-    from simulations.experiment.evidence import Evidence, TaskEvidence
+    from simulations.report.drawing import Evidence
     from simulations.report.style import Plot
 
 
@@ -141,10 +141,7 @@ class Result:
             "hospitals": lambda: site_plot(record, task),
             "epsilon": lambda: epsilon_plot(record, task),
         }
-        seen = None if self._evidence is None else self._evidence.tasks.get(task)
-        if seen is not None:
-            plots["calibration"] = lambda: _calibration(seen)
-        return plots
+        return plots if self._evidence is None else {**plots, **self._evidence.plots(task)}
 
     def compare(self, other: "Result") -> "Comparison":
         """Compare with another result; differences are paired where both hold out the same patients.
@@ -175,11 +172,3 @@ class Result:
     def _repr_html_(self) -> str:
         """The table of arms, for a notebook."""
         return str(self.table().to_html(float_format="{:.3f}".format, na_rep="—"))
-
-
-def _calibration(evidence: "TaskEvidence") -> "Plot | None":
-    from simulations.report.curves import calibration_curve
-    from simulations.report.outcome_plots import calibration_plot
-
-    curve = calibration_curve(evidence)
-    return None if curve is None else calibration_plot(curve)

@@ -19,8 +19,8 @@ FLOORS = {
     "server": "cli | commands | services | app | runs | aggregation | participants | home, records",
     "common": "families | privacy | models | patients | messages | agreement, processes, console | tasks"
     " | evaluation, plugins | agreed, errors, files, node_keys, records",
-    "simulations": "cli | commands | benchmarks | simulate, planning, audit | report | experiment | baselines"
-    " | engines, cohorts, results | extras",
+    "simulations": "cli | commands | benchmarks | simulate, planning, audit | experiment | families | report"
+    " | baselines | engines, cohorts, results | extras",
 }
 """Rooms of a package from the top floor down: a room imports rooms of lower floors only."""
 SOURCES = sorted(path for package in MAY_IMPORT for path in (ROOT / package).rglob("*.py"))

@@ -24,12 +24,12 @@ from simulations.engines.environment import unchanged_environment
 from simulations.engines.names import Engine
 from simulations.experiment.arms import write_agreement
 from simulations.experiment.checkpoint import abandon, begin, find_description, reopen
-from simulations.experiment.evidence import Evidence
 from simulations.experiment.experiment import Experiment, ExperimentPlan, FoldOutcome
 from simulations.experiment.options import Options
 from simulations.experiment.preparing import REPORT, RESULT, make_plan, state_in
-from simulations.experiment.summary import evidence, summarise_experiment
+from simulations.experiment.summary import summarise_experiment
 from simulations.report.audience import display_for
+from simulations.report.drawing import Evidence
 from simulations.report.page import render
 from simulations.results.schema import SimulationResult
 
@@ -40,7 +40,7 @@ class Simulated:
 
     Attributes:
         result: the figures.
-        evidence: predictions of held-out patients for curves, in memory only.
+        evidence: curves on held-out units, whose data stay in memory.
     """
 
     result: SimulationResult
@@ -111,7 +111,7 @@ def _simulated(cohort: CohortFolder, options: Options, work: Path) -> Simulated:
         if options.out is not None and not options.resume:
             abandon(options.out)
         raise RunFailed("\n".join([str(error), *missing])) from None
-    seen = evidence(experiment, folds)
+    seen = experiment.cohorts.evidence([fold.tasks for fold in folds])
     if options.out is not None and description is not None:
         page = render(result, seen)
         _write(experiment, folds, options.out)

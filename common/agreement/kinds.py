@@ -1,7 +1,7 @@
 """Kinds of record that a federation file can name, and where the code of a kind is.
 
-A kind is three objects, named as `module:object` and imported when first asked for: a hospital's process imports
-nothing of another kind.
+A kind is objects that are named as `module:object` and imported when first asked for: a hospital's process imports
+nothing of another kind, and nothing of a study.
 """
 
 from dataclasses import dataclass
@@ -20,11 +20,13 @@ class Kind:
         agreement: subclass of `common.agreement.agreement.Agreement`.
         family: `common.families.family.Family`.
         reader: `client.families.reader.Reader`.
+        study: `simulations.families.study.Study`; None for a kind that is not simulated.
     """
 
     agreement: str
     family: str
     reader: str
+    study: str | None = None
 
 
 _KINDS = {
@@ -32,6 +34,7 @@ _KINDS = {
         agreement="common.agreement.federation:Federation",
         family="common.families.patients:FAMILY",
         reader="client.families.patients:READER",
+        study="simulations.families.patients.study:STUDY",
     )
 }
 

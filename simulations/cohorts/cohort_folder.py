@@ -14,7 +14,7 @@ from simulations.cohorts.sources import default_data, is_known, write_cohort
 if TYPE_CHECKING:
     import pandas as pd
 
-    from common.agreement.federation import Federation
+    from common.agreement.agreement import Agreement
 
 
 @dataclass(frozen=True)
@@ -70,15 +70,16 @@ class CohortFolder:
         self.close()
 
     @property
-    def federation(self) -> "Federation":
+    def federation(self) -> "Agreement":
         """The federation file.
 
         Raises:
             InputError: if it is missing or not valid.
         """
-        from common.agreement.federation import FILE_NAME, load
+        from common.agreement.agreement import FILE_NAME
+        from common.agreement.loading import load_agreement
 
-        return load(self.folder / FILE_NAME)
+        return load_agreement(self.folder / FILE_NAME)
 
     def table(self) -> "pd.DataFrame":
         """Counts of every hospital, as in its data passport: patients, modalities, outcomes.
@@ -88,14 +89,19 @@ class CohortFolder:
         """
         import pandas as pd
 
-        from client.data.cohort import passport
-        from client.data.inspection import read_cohort
+        from client.families.registry import reader_of
+        from client.site_folder.site_file import read_site_file
         from simulations.cohorts.folders import find_sites
 
         federation = self.federation
+        reader = reader_of(federation)
         rows = {}
         for site in find_sites(self.folder):
-            seen = passport(read_cohort(site, federation), federation)
+            holding, problems = reader.read(site, read_site_file(site, federation), federation)
+            if problems:
+                raise problems[0]
+            assert holding is not None
+            seen = reader.passport(holding, federation)
             rows[seen["site"]] = _counts(seen)
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("hospital")
 
@@ -112,7 +118,7 @@ class CohortFolder:
 def _counts(seen: dict[str, object]) -> dict[str, object]:
     """The counts of a passport in one row."""
     row: dict[str, object] = {"patients": seen["patients"]}
-    modalities, tasks = seen["modalities"], seen["tasks"]
+    modalities, tasks = seen.get("modalities", {}), seen.get("tasks", {})
     assert isinstance(modalities, dict)
     assert isinstance(tasks, dict)
     row |= {name: counts["patients"] for name, counts in modalities.items()}
@@ -164,7 +170,7 @@ def open_cohort(
 
 
 def _opened(folder: Path, sized: bool, out: Path | str | None) -> CohortFolder:
-    from common.agreement.federation import FILE_NAME
+    from common.agreement.agreement import FILE_NAME
 
     if sized or out is not None:
         what = "is a folder, whose cohort is as it is"

@@ -16,15 +16,10 @@ from pathlib import Path
 import torch
 
 from client.rounds.assembly import close_sites
-from client.training.evaluation import logits
-from common.agreement.federation import FILE_NAME, Federation, load, save
+from common.agreement.agreement import FILE_NAME, Agreement, save
 from common.agreement.folder import copy_public_files
-from common.agreement.settings import Participant, Wire
+from common.agreement.loading import load_agreement
 from common.errors import InputError
-from common.evaluation.predictions import Prediction
-from common.models.federated import FederatedModel
-from common.patients.batch import PatientBatch
-from common.patients.preprocessing import Preprocessing, unpack_preprocessing
 from server.app import server_app
 from server.records.journal import RoundRecord, RunRecord, read_journal
 from server.records.result import TrainedModel, load_result
@@ -42,7 +37,7 @@ CLIENT_APP = "client.app:app"
 class AgreementFile:
     """Federation file on disk with its public files beside it."""
 
-    federation: Federation
+    federation: Agreement
     path: Path
 
 
@@ -54,38 +49,12 @@ class TrainedFederation:
     run: RunRecord
     rounds: Sequence[RoundRecord]
 
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """Scaling and hazard intervals that the weights expect."""
-        return unpack_preprocessing(self.result.preprocessing)
 
-    def predict(
-        self, model: FederatedModel, federation: Federation, patients: PatientBatch
-    ) -> dict[str, Prediction]:
-        """Predict raw patients by task, with `model` as the body for these weights."""
-        model.load_state_dict({name: torch.from_numpy(array) for name, array in self.result.weights.items()})
-        preprocessing = self.preprocessing
-        outputs = logits(model, preprocessing.apply(patients))
-        return {
-            task.name: task.predict(outputs[task.name], preprocessing.cuts.get(task.name))
-            for task in federation.tasks
-        }
-
-
-def write_agreement(federation: Federation, public: Path, folder: Path) -> AgreementFile:
+def write_agreement(federation: Agreement, public: Path, folder: Path) -> AgreementFile:
     """Write a federation file into `folder`, with its public files copied from `public`."""
     copy_public_files(federation, public, folder)
     save(federation, folder / FILE_NAME)
     return AgreementFile(federation, folder / FILE_NAME)
-
-
-def agreement_of_one(federation: Federation, name: str) -> Federation:
-    """Agreement of one participant with itself: no withholding, no noise, no compression."""
-    statistics = federation.statistics.model_copy(update={"minimum_count": 1})
-    participants = (Participant(name=name),)
-    return federation.model_copy(
-        update={"participants": participants, "statistics": statistics, "privacy": None, "wire": Wire()}
-    )
 
 
 @dataclass(frozen=True)
@@ -152,13 +121,13 @@ def _run_id(job: Job) -> int:
 
     Sites keep their residuals under this id.
     """
-    identity = f"{load(job.agreement).digest} {job.fold} {job.seed}"
+    identity = f"{load_agreement(job.agreement).digest} {job.fold} {job.seed}"
     return int.from_bytes(hashlib.sha256(identity.encode()).digest()[:7]) + 1
 
 
 def _checkpoint(job: Job, folder: Path) -> SimulationCheckpoint:
     """The job's checkpoint, with the sites whose files the run depends on."""
-    federation = load(job.agreement)
+    federation = load_agreement(job.agreement)
     depends = federation.privacy is not None or federation.wire.update != "float32"
     return SimulationCheckpoint(folder, job.sites if depends else ())
 
@@ -172,7 +141,7 @@ def is_trained(job: Job) -> bool:
         InputError: if the checkpoint is damaged.
     """
     state = None if job.checkpoint is None else _checkpoint(job, job.checkpoint).read()
-    if state is None or not state.finished or state.digest != load(job.agreement).digest:
+    if state is None or not state.finished or state.digest != load_agreement(job.agreement).digest:
         return False
     *_, last = read_journal(job.out)
     return isinstance(last, RunRecord) and last.status in ("completed", "partial")

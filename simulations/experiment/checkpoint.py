@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from client.site_folder.site_file import SITE_FILE
-from common.agreement.federation import FILE_NAME, Federation
+from common.agreement.agreement import FILE_NAME, Agreement
 from common.errors import IntegrityError, MissingFileError, OptionError, StateError
 from common.files import write_whole
 from simulations.cohorts.cohort_folder import CohortFolder, Origin, open_cohort
@@ -191,7 +191,7 @@ def _check_rounds(before: ExperimentFile, rounds: int, where: str) -> None:
         raise OptionError(where, f"had {before.rounds} rounds", "ask for more")
 
 
-def _digest(federation: Federation) -> str:
+def _digest(federation: Agreement) -> str:
     """The digest of an agreement, its number of rounds left out."""
     training = federation.training.model_copy(update={"rounds": 1})
     return federation.model_copy(update={"training": training}).digest

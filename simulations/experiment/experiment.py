@@ -1,21 +1,16 @@
 """Experiment that compares training together, alone and pooled, fold by fold."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
-from common.agreement.federation import Federation
+from common.agreement.agreement import Agreement
 from common.errors import InputError, OptionError
-from common.evaluation.predictions import Prediction
-from common.models.federated import FederatedModel
-from common.models.registry import build_model
-from common.patients.batch import PatientBatch
-from common.tasks.task import Task
-from server.records.journal import RoundRecord
+from common.families.registry import family_of
+from common.models.shared import SharedModel
 from server.runs.coordination import RunFailed
-from simulations.cohorts.folders import pool_sites, twin
+from simulations.cohorts.folders import twin
 from simulations.engines.names import Engine
 from simulations.engines.process_pool import available_cores
 from simulations.experiment import private_arms
@@ -23,18 +18,18 @@ from simulations.experiment.arms import (
     AgreementFile,
     Job,
     TrainedFederation,
-    agreement_of_one,
     is_trained,
     read_trained,
     train_federation,
     train_side_by_side,
     write_agreement,
 )
-from simulations.experiment.classical_arms import ClassicalArms, restricted
-from simulations.experiment.hospitals import Hospitals
 from simulations.experiment.options import Options
 from simulations.experiment.private_arms import Target
-from simulations.experiment.scoring import HeldOutTask
+from simulations.families.registry import study_of
+from simulations.families.single_site import agreement_of_one
+from simulations.families.study import HeldOut
+from simulations.report.audience import Audience
 
 _ALONE = (
     "Only the federated arm was run: nothing here says what hospitals gain over training alone, or lose "
@@ -67,7 +62,7 @@ class ExperimentPlan:
     cohort: str
     folder: Path
     sites: Sequence[Path]
-    federation: Federation
+    federation: Agreement
     folds: tuple[int, ...]
     engine: Engine
     work: Path
@@ -85,27 +80,22 @@ class ExperimentPlan:
         return self.federation.training.seed
 
 
-class Audience(Protocol):
-    """Audience of an experiment: the live display, or nobody."""
-
-    def stage(self, text: str) -> None:
-        """Show the current step."""
-
-    def round(self, fold: int, record: RoundRecord) -> None:
-        """Show that a round of a federated arm, private or not, is over."""
+Predictions = dict[str, object]
+"""Question -> predictions of one model for the held-out units."""
 
 
 @dataclass(frozen=True)
 class FoldOutcome:
-    """Federated model, predictions for held-out patients, and hospitals' models of one fold.
+    """Federated model, judged predictions, and hospitals' models of one fold.
 
-    `local` has the predictions of each hospital's own model by hospital. `spent` is the epsilon of the private runs by
+    `tasks` has the held-out units of every question. `local` has the predictions of each hospital's own model.
+    `spent` is the epsilon of the private runs by
     target; None is the federated arm under its own privacy.
     """
 
     federated: TrainedFederation
-    tasks: dict[str, HeldOutTask]
-    local: dict[str, dict[str, Prediction]]
+    tasks: Mapping[str, HeldOut[object]]
+    local: dict[str, Predictions]
     spent: dict[float | None, float] = field(default_factory=dict)
 
 
@@ -121,22 +111,25 @@ class Experiment:
         self.federation = plan.federation
         audience.stage("reading the hospitals' tables")
         sites = self._twins(plan.sites, plan.work / "read")
-        self.hospitals = Hospitals(sites, self.federation, plan.folds, plan.options.federated_only)
+        self.study = study_of(self.federation)
+        self.cohorts = self.study.cohorts(sites, self.federation, plan.folds, plan.options.federated_only)
         self.agreement = write_agreement(self.federation, plan.folder, plan.work / "federated")
-        self.model: FederatedModel = build_model(self.federation, plan.folder, plan.seed)
+        self.model = self._model(self.federation)
         self.notes: list[str] = [_ALONE] if plan.options.federated_only else []
-        self.targets = tuple(
-            target.sized(self.hospitals.training_sizes(plan.folds)) for target in plan.targets
-        )
+        self.targets = tuple(target.sized(self.cohorts.training_sizes(plan.folds)) for target in plan.targets)
         self._note_privacy()
         for fold in plan.folds:
-            if not (self.hospitals.held_out_in == fold).any():
+            if not self.cohorts.held_out(fold):
                 raise OptionError(
                     f"--fold {fold}", "no patient is held out in that fold", "choose another fold"
                 )
 
+    def _model(self, agreement: Agreement) -> SharedModel:
+        family = family_of(agreement)
+        return family.model(agreement, family.public(agreement, self.plan.folder), self.plan.seed)
+
     def _note_privacy(self) -> None:
-        hospitals = {name: hospital.patients for name, hospital in self.hospitals.described.items()}
+        hospitals = {name: hospital.patients for name, hospital in self.cohorts.described.items()}
         if self.federation.privacy is not None:
             self.notes += private_arms.notes(self.federation.privacy, True, hospitals)
         for target in self.targets[:1]:  # the targets differ in noise alone
@@ -149,56 +142,54 @@ class Experiment:
     def _fold(self, index: int) -> FoldOutcome:
         fold = self.plan.folds[index]
         label = f"fold {index + 1} of {len(self.plan.folds)}"
-        training, test = self.hospitals.split(fold)
 
-        self.audience.stage(f"{label}: {len(self.hospitals.names)} hospitals together")
+        self.audience.stage(f"{label}: {len(self.cohorts.described)} hospitals together")
         job = self._job(self.agreement, self.plan.sites, "federated", fold)
         federated = self._together(job, index, label)
         spent: dict[float | None, float] = {}
         if self.federation.privacy is not None:
             spent[None] = private_arms.spent(job.sites, self.federation.privacy.delta)
-        networks: dict[str, list[dict[str, Prediction]]] = {
-            "federated": [federated.predict(self.model, self.federation, test)]
+        networks: dict[str, list[Predictions]] = {
+            "federated": [self._predict(self.model, federated, self.federation, fold)]
         }
         for target in self.targets:
-            networks[target.arm], spent[target.epsilon] = self._privately(target, index, label, test)
-        local: dict[str, dict[str, Prediction]] = {}
+            networks[target.arm], spent[target.epsilon] = self._privately(target, index, label)
+        local: dict[str, Predictions] = {}
         if not self.plan.options.federated_only:
-            local, pooled = self._alone_and_pooled(label, fold, test)
+            local, pooled = self._alone_and_pooled(label, fold)
             networks |= {"local": list(local.values()), "pooled": pooled}
-        tasks = {}
-        for task in self.federation.tasks:
-            arms: dict[str, Sequence[Prediction]] = {
-                arm: [model[task.name] for model in models] for arm, models in networks.items()
-            }
-            if not self.plan.options.federated_only:
-                arms |= self._classical(task, label, fold, federated, training, test)
-            labels, labelled = self.hospitals.training_labels(task.name, fold)
-            tasks[task.name] = HeldOutTask(
-                labels=test.labels[task.name].double().numpy(),
-                labelled=test.labelled[task.name].numpy(),
-                train_labels=labels.double().numpy(),
-                train_labelled=labelled.numpy(),
-                groups=tuple(self.hospitals.groups[(self.hospitals.held_out_in == fold).numpy()]),
-                arms=arms,
-            )
-        return FoldOutcome(federated, tasks, local, spent)
+        arms: dict[str, dict[str, Sequence[object]]] = {
+            question: {arm: [model[question] for model in models] for arm, models in networks.items()}
+            for question in self.cohorts.outcomes
+        }
+        if not self.plan.options.federated_only:
+            self._add_classical(arms, fold, federated, label)
+        return FoldOutcome(federated, self.cohorts.judged(fold, arms), local, spent)
 
-    def _classical(
+    def _predict(
         self,
-        task: Task,
-        label: str,
+        model: SharedModel,
+        trained: TrainedFederation,
+        agreement: Agreement,
+        fold: int,
+        site: str | None = None,
+    ) -> Predictions:
+        return self.cohorts.predict(model, trained.result, agreement, fold, site)
+
+    def _add_classical(
+        self,
+        arms: Mapping[str, dict[str, Sequence[object]]],
         fold: int,
         federated: TrainedFederation,
-        training: PatientBatch,
-        test: PatientBatch,
-    ) -> dict[str, Sequence[Prediction]]:
-        """Predict held-out patients by the classical arms, with hospitals' own models among them."""
-        classical = ClassicalArms(task, self.plan.seed, lambda text: self.audience.stage(f"{label}: {text}"))
-        alone = classical.alone(self.hospitals.cohorts, self.federation, fold, test)
-        pooled = classical.pooled(federated.preprocessing, training, test)
+        label: str,
+    ) -> None:
+        """Add the arms that are no federation, and note those that could not be fitted."""
+        classical = self.cohorts.classical(
+            fold, federated.result, self.plan.seed, lambda text: self.audience.stage(f"{label}: {text}")
+        )
+        for question, predictions in classical.arms.items():
+            arms[question].update(predictions)
         self.notes += classical.notes
-        return {"local_linear": alone, **pooled}
 
     def _together(self, job: Job, index: int, label: str) -> TrainedFederation:
         """Train all hospitals together, and note those without a part."""
@@ -207,16 +198,14 @@ class Experiment:
             report = partial(self.audience.round, index + 1)
             train_federation(job, plan.engine, report, plan.options.ray_address)
         trained = read_trained(job.out)
-        if missing := sorted(set(self.hospitals.names) - set(trained.run.sites)):
+        if missing := sorted(set(self.cohorts.described) - set(trained.run.sites)):
             self.notes.append(f"Too few training patients to take part in {label}: {', '.join(missing)}.")
         return trained
 
-    def _privately(
-        self, target: Target, index: int, label: str, test: PatientBatch
-    ) -> tuple[list[dict[str, Prediction]], float]:
+    def _privately(self, target: Target, index: int, label: str) -> tuple[list[Predictions], float]:
         """Predictions of one private run, none if it could not be trained, and the spent epsilon."""
         label = f"{label}, epsilon {target.epsilon:g}"
-        self.audience.stage(f"{label}: {len(self.hospitals.names)} hospitals together")
+        self.audience.stage(f"{label}: {len(self.cohorts.described)} hospitals together")
         work = self.plan.work / target.folder
         agreement = write_agreement(target.federation, self.plan.folder, work)
         job = self._job(agreement, self.plan.sites, target.folder, self.plan.folds[index])
@@ -227,8 +216,8 @@ class Experiment:
             return [], private_arms.spent(job.sites, target.privacy.delta)
         if trained.run.status == "partial":
             self.notes.append(f"{label}: some round lacked a quorum of hospitals and does not count.")
-        model = build_model(target.federation, self.plan.folder, self.plan.seed)
-        predicted = trained.predict(model, target.federation, test)
+        model = self._model(target.federation)
+        predicted = self._predict(model, trained, target.federation, self.plan.folds[index])
         return [predicted], private_arms.spent(job.sites, target.privacy.delta)
 
     def _twins(self, sites: Sequence[Path], folder: Path) -> list[Path]:
@@ -249,21 +238,19 @@ class Experiment:
             checkpoint=None if self.plan.runs is None else out / "state",
         )
 
-    def _alone_and_pooled(
-        self, label: str, fold: int, test: PatientBatch
-    ) -> tuple[dict[str, dict[str, Prediction]], list[dict[str, Prediction]]]:
+    def _alone_and_pooled(self, label: str, fold: int) -> tuple[dict[str, Predictions], list[Predictions]]:
         """Predictions of each hospital's own model, and of the same network on pooled data.
 
-        All are for the held-out patients of all hospitals. Modalities that a hospital's model never saw are masked.
+        All are for the held-out units of all hospitals. What a hospital's model never saw is masked.
         """
         pooled_job = self._job(self._pooled_agreement(), [self._pooled_site()], POOLED, fold)
         own_jobs = {}
-        for number, (cohort, site) in enumerate(zip(self.hospitals.cohorts, self.plan.sites, strict=True)):
+        for number, (name, site) in enumerate(zip(self.cohorts.described, self.plan.sites, strict=True)):
             arm = f"alone-{number}"
             agreement = write_agreement(
-                agreement_of_one(self.federation, cohort.site), self.plan.folder, self.plan.work / arm
+                agreement_of_one(self.federation, name), self.plan.folder, self.plan.work / arm
             )
-            own_jobs[cohort.site] = self._job(agreement, [site], arm, fold)
+            own_jobs[name] = self._job(agreement, [site], arm, fold)
         jobs = [pooled_job, *own_jobs.values()]
         trained: set[Path] = set()
         seen = 0
@@ -279,20 +266,19 @@ class Experiment:
         processes = min(available_cores(), len(jobs)) if self.plan.engine == "processes" else 1
         train_side_by_side(jobs, processes, done)
         local = {}
-        for cohort in self.hospitals.cohorts:
-            if own_jobs[cohort.site].out not in trained:
+        for name, job in own_jobs.items():
+            if job.out not in trained:
                 self.notes.append(
-                    f"{cohort.site} could not train a network of its own, for lack of patients or events; "
+                    f"{name} could not train a network of its own, for lack of patients or events; "
                     "it has no part in the mean over hospitals alone."
                 )
                 continue
-            restricted_test = restricted(test, cohort.batch.select(cohort.fold != fold))
-            model = read_trained(own_jobs[cohort.site].out)
-            local[cohort.site] = model.predict(self.model, self.federation, restricted_test)
+            local[name] = self._predict(self.model, read_trained(job.out), self.federation, fold, name)
         if pooled_job.out not in trained:
             self.notes.append("The network could not be trained on the pooled data.")
             return local, []
-        return local, [read_trained(pooled_job.out).predict(self.model, self.federation, test)]
+        pooled = read_trained(pooled_job.out)
+        return local, [self._predict(self.model, pooled, self.federation, fold)]
 
     def _pooled_agreement(self) -> AgreementFile:
         return write_agreement(
@@ -300,6 +286,6 @@ class Experiment:
         )
 
     def _pooled_site(self) -> Path:
-        """Write all patients as one site folder, once."""
+        """Write the units of all hospitals as one site folder, once."""
         folder = self.plan.work / POOLED / POOLED
-        return folder if folder.is_dir() else pool_sites(self.plan.sites, folder.parent, POOLED)
+        return folder if folder.is_dir() else self.study.pooled(self.plan.sites, folder.parent, POOLED)

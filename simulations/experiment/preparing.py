@@ -8,19 +8,19 @@ from pathlib import Path
 from client.site_folder.outside import STATE_VARIABLE
 from client.site_folder.site_file import SITE_FILE, read_site_file
 from client.training.device import find_device
-from common.agreement.federation import FILE_NAME, Federation
+from common.agreement.agreement import FILE_NAME, Agreement
 from common.errors import InvalidContentError, MissingFileError, OptionError
 from server.aggregation.registry import require_registered
 from server.records.result import WEIGHTS
 from simulations.cohorts.cohort_folder import CohortFolder
 from simulations.cohorts.folders import find_sites
-from simulations.cohorts.folds import with_folds
 from simulations.engines.environment import environment_set
 from simulations.engines.names import Engine
 from simulations.engines.process_pool import available_cores
 from simulations.experiment.experiment import ExperimentPlan
 from simulations.experiment.options import Options
 from simulations.experiment.private_arms import settled
+from simulations.families.registry import study_of
 
 MADE_FOLDS = 5
 
@@ -47,6 +47,7 @@ def make_plan(cohort: CohortFolder, options: Options, work: Path) -> ExperimentP
         find_device(options.device, f"--device {options.device}")
     folder = cohort.folder
     agreed = cohort.federation
+    study = study_of(agreed)
     federation, targets = settled(agreed, options.changes, options.epsilons, options.delta)
     require_registered(federation.training)
     sites = find_sites(folder)
@@ -55,7 +56,7 @@ def make_plan(cohort: CohortFolder, options: Options, work: Path) -> ExperimentP
     # hospitals approve the file as it is, not the settings of a simulation
     agreed = agreed.model_copy(update={"minimum_patients": federation.minimum_patients})
     _check_participants(folder, sites, agreed)
-    sites, held = with_folds(sites, agreed, work / "folds", MADE_FOLDS, federation.training.seed)
+    sites, held = study.with_folds(sites, agreed, work / "folds", MADE_FOLDS, federation.training.seed)
     return ExperimentPlan(
         cohort=cohort.name,
         folder=folder,
@@ -103,7 +104,7 @@ def _check_out(out: Path, cohort: Set[Path]) -> None:
         raise OptionError(f"--out {out}", what, "name another folder")
 
 
-def _check_participants(folder: Path, sites: Sequence[Path], federation: Federation) -> None:
+def _check_participants(folder: Path, sites: Sequence[Path], federation: Agreement) -> None:
     """Check that participants and site folders are the same.
 
     A missing participant would be waited for.

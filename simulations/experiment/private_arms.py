@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from client.ledger.ledger import LEDGER, Ledger
-from common.agreement.federation import Federation
+from common.agreement.agreement import Agreement
 from common.agreement.settings import Privacy
 from common.errors import OptionError
-from common.patients.guarantee import check_agreement
+from common.families.registry import family_of
 from common.privacy.accounting import merged, spend
-from common.privacy.planning import plan_noise, with_privacy
+from common.privacy.planning import plan_noise
+from simulations.families.registry import study_of
 
 _PROPOSED = Privacy(noise_multiplier=1.0, sampling_rate=1.0, expected_batch_size=10.0)
 """Terms where the federation file proposes none; noise and batch size are then chosen."""
@@ -35,7 +36,7 @@ class Target:
     """
 
     epsilon: float
-    federation: Federation
+    federation: Agreement
     declared: bool
 
     @property
@@ -68,8 +69,8 @@ class Target:
 
 
 def settled(
-    agreed: Federation, settings: Mapping[str, str], epsilons: Sequence[float], delta: float | None
-) -> tuple[Federation, tuple[Target, ...]]:
+    agreed: Agreement, settings: Mapping[str, str], epsilons: Sequence[float], delta: float | None
+) -> tuple[Agreement, tuple[Target, ...]]:
     """Apply the settings: (agreement of all arms but the private ones, targets per epsilon).
 
     Without an epsilon the federation file's own privacy, if it has any, stays; otherwise it proposes the terms.
@@ -82,7 +83,7 @@ def settled(
         if delta is not None:
             raise OptionError("--delta", "needs --epsilon", "give a target, such as --epsilon 8")
         federation = agreed.changed(dict(settings))
-        check_agreement(federation)
+        family_of(federation).refuse(federation)
         return federation, ()
     _check(epsilons, delta)
     if "privacy.noise_multiplier" in settings:
@@ -106,15 +107,15 @@ def _check(epsilons: Sequence[float], delta: float | None) -> None:
         raise OptionError(f"--delta {delta:g}", what, "give for instance --delta 0.001")
 
 
-def _target(epsilon: float, changed: Federation, declared: bool) -> Target:
+def _target(epsilon: float, changed: Agreement, declared: bool) -> Target:
     assert changed.privacy is not None
     try:
         privacy = plan_noise(epsilon, changed.training.rounds, changed.privacy)
     except ValueError as error:
         remedy = "raise it, or plan fewer rounds, fewer steps or less costly statistics"
         raise OptionError(f"--epsilon {epsilon:g}", str(error), remedy) from None
-    federation = with_privacy(changed, privacy)
-    check_agreement(federation)
+    federation = study_of(changed).under(changed, privacy)
+    family_of(federation).refuse(federation)
     return Target(epsilon, federation, declared)
 
 

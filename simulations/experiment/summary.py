@@ -3,19 +3,15 @@
 import resource
 import sys
 
-from client.data.cohort import Cohort
-from common.agreement.federation import Federation
-from common.tasks.task import Task
-from simulations.experiment.evidence import Evidence, HeldOut, TaskEvidence
+from common.agreement.agreement import Agreement
 from simulations.experiment.experiment import Experiment, FoldOutcome
-from simulations.experiment.scoring import HeldOutTask, compare_arms
+from simulations.experiment.scoring import compare_arms
 from simulations.results.machine import machine
 from simulations.results.schema import (
     Difference,
     FederationName,
     Fold,
     MetricSummary,
-    Outcome,
     PrivateRun,
     RoundScores,
     SimulationResult,
@@ -31,8 +27,8 @@ def summarise_experiment(
     """Summarise an experiment that took `seconds`."""
     plan, federation = experiment.plan, experiment.federation
     compared = {
-        task.name: compare_arms(task, [fold.tasks[task.name] for fold in folds], plan.seed)
-        for task in federation.tasks
+        name: compare_arms(outcome.metric, [fold.tasks[name] for fold in folds], plan.seed)
+        for name, outcome in experiment.cohorts.outcomes.items()
     }
     return SimulationResult(
         cohort=plan.cohort,
@@ -44,8 +40,8 @@ def summarise_experiment(
         seconds=seconds,
         peak_memory_mb=peak_memory_mb(),
         folds=tuple(_fold(fold) for fold in folds),
-        outcomes={task.name: _outcome(task) for task in federation.tasks},
-        hospitals=experiment.hospitals.described,
+        outcomes=dict(experiment.cohorts.outcomes),
+        hospitals=dict(experiment.cohorts.described),
         tasks={
             name: {arm: metrics for arm, metrics in summaries.items() if is_arm(arm)}
             for name, (summaries, _) in compared.items()
@@ -56,8 +52,8 @@ def summarise_experiment(
         },
         privacy=_private_runs(experiment, folds, compared),
         sites={
-            task.name: {cohort.site: _site(task, cohort, folds) for cohort in experiment.hospitals.cohorts}
-            for task in federation.tasks
+            name: _sites(experiment, name, folds)
+            for name in experiment.cohorts.outcomes
             if not plan.options.federated_only
         },
         history=tuple(
@@ -88,7 +84,7 @@ def _private_runs(
     experiment: Experiment, folds: list[FoldOutcome], compared: Compared
 ) -> tuple[PrivateRun, ...]:
     """Records of the private runs, and of a federated arm whose file has privacy."""
-    terms: list[tuple[float | None, Federation, str]] = [
+    terms: list[tuple[float | None, Agreement, str]] = [
         (target.epsilon, target.federation, target.arm) for target in experiment.targets
     ]
     if experiment.federation.privacy is not None:
@@ -114,20 +110,6 @@ def _private_runs(
 _TERMS = ("delta", "noise_multiplier", "clip_norm", "sampling_rate", "steps", "learn", "statistics")
 
 
-def evidence(experiment: Experiment, folds: list[FoldOutcome]) -> Evidence:
-    """Data of the report's curves: the federated model's predictions for held-out patients."""
-    return Evidence(
-        {
-            task.name: TaskEvidence(task, [_held_out(fold.tasks[task.name]) for fold in folds])
-            for task in experiment.federation.tasks
-        }
-    )
-
-
-def _held_out(fold: HeldOutTask) -> HeldOut:
-    return HeldOut(fold.labels, fold.labelled, fold.arms["federated"][0], fold.groups)
-
-
 def _fold(outcome: FoldOutcome) -> Fold:
     trained = outcome.federated
     training = [record.seconds for record in trained.rounds if record.kind == "train"]
@@ -139,27 +121,30 @@ def _fold(outcome: FoldOutcome) -> Fold:
     )
 
 
-def _outcome(task: Task) -> Outcome:
-    return Outcome(
-        kind=task.kind, metric=task.headline_metric, unit=task.outcome_unit, names=task.outcome_names
-    )
+def _sites(experiment: Experiment, question: str, folds: list[FoldOutcome]) -> dict[str, SiteScores]:
+    """Hospital -> scores of its own model beside the federated and the pooled one."""
+    labelled = experiment.cohorts.labelled(question)
+    return {
+        site: SiteScores(
+            patients=hospital.patients, labelled=labelled[site], **_site_scores(question, site, folds)
+        )
+        for site, hospital in experiment.cohorts.described.items()
+    }
 
 
-def _site(task: Task, cohort: Cohort, folds: list[FoldOutcome]) -> SiteScores:
-    """Scores of a hospital's own, the federated and the pooled model, on all held-out patients."""
+def _site_scores(question: str, site: str, folds: list[FoldOutcome]) -> dict[str, float | None]:
+    """Scores of a hospital's own, the federated and the pooled model, on all held-out units."""
     scores: dict[str, float | None] = {}
     for arm in ("federated", "pooled", "local"):
         figures = []
         for fold in folds:
-            held = fold.tasks[task.name]
-            if arm == "local":
-                models = [fold.local[cohort.site][task.name]] if cohort.site in fold.local else []
-            else:
-                models = list(held.arms["federated" if arm == "federated" else "pooled"])
-            figures.append(task.headline(models[0], held.labels, held.labelled) if models else None)
+            held = fold.tasks[question]
+            models = list(held.arms[arm]) if arm != "local" else []
+            if arm == "local" and site in fold.local:
+                models = [fold.local[site][question]]
+            figures.append(held.headline(models[0]) if models else None)
         scores[arm] = summarise(figures).mean
-    labelled = int(cohort.batch.labelled[task.name].any(1).sum())
-    return SiteScores(patients=len(cohort.batch), labelled=labelled, **scores)
+    return scores
 
 
 def peak_memory_mb() -> float:

@@ -4,12 +4,22 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, Protocol, Self
 
 from server.records.journal import RoundRecord
-from simulations.experiment.experiment import Audience
 from simulations.report.live import LiveDisplay
 from simulations.report.notebook import NotebookProgress, in_notebook
+
+
+class Audience(Protocol):
+    """Audience of an experiment: the live display, or nobody."""
+
+    def stage(self, text: str) -> None:
+        """Show the current step."""
+
+    def round(self, fold: int, record: RoundRecord) -> None:
+        """Show that a round of a federated arm, private or not, is over."""
+
 
 Display = Callable[[int], AbstractContextManager[Audience]]
 """Takes the planned rounds per fold, and gives a display that lasts as long as a `with` block."""

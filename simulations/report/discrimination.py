@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from common.evaluation.predictions import ClassPrediction, LabelPrediction
 from common.tasks.task import OutcomeForm
-from simulations.experiment.evidence import Array, HeldOut, TaskEvidence
 from simulations.report.curves import MINIMUM
+from simulations.report.evidence import Array, HeldOutPatients, TaskEvidence
 
 FALSE_POSITIVES: Array = np.linspace(0, 1, 51)
 
@@ -60,13 +60,13 @@ def _outcomes(evidence: TaskEvidence) -> Iterator[tuple[str, list[tuple[NDArray[
             yield name, [_of_label(fold, index) for fold in evidence.folds]
 
 
-def _of_class(fold: HeldOut, index: int) -> tuple[NDArray[np.bool_], Array]:
+def _of_class(fold: HeldOutPatients, index: int) -> tuple[NDArray[np.bool_], Array]:
     assert isinstance(fold.prediction, ClassPrediction)
     labelled = np.asarray(fold.labelled)[:, 0]
     return np.asarray(fold.labels)[labelled, 0] == index, fold.prediction.probability[labelled, index]
 
 
-def _of_label(fold: HeldOut, index: int) -> tuple[NDArray[np.bool_], Array]:
+def _of_label(fold: HeldOutPatients, index: int) -> tuple[NDArray[np.bool_], Array]:
     assert isinstance(fold.prediction, LabelPrediction)
     labelled = np.asarray(fold.labelled)[:, index]
     return np.asarray(fold.labels)[labelled, index] > 0, fold.prediction.probability[labelled, index]
@@ -90,6 +90,6 @@ def score_shares(evidence: TaskEvidence) -> dict[str, Array]:
     return shares
 
 
-def _own(fold: HeldOut, index: int) -> Array:
+def _own(fold: HeldOutPatients, index: int) -> Array:
     has, probability = _of_class(fold, index)
     return probability[has]

@@ -1,15 +1,15 @@
 """Curves of the federated model on held-out patients, by the form of a task's outcome."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import assert_never
 
 from markupsafe import Markup
 
 from common.tasks.task import OutcomeForm
-from simulations.experiment.evidence import TaskEvidence
 from simulations.report.curves import calibration_curve
 from simulations.report.discrimination import discrimination, score_shares
+from simulations.report.drawing import Drawing
+from simulations.report.evidence import TaskEvidence
 from simulations.report.outcome_plots import (
     BESIDE,
     calibration_plot,
@@ -20,14 +20,6 @@ from simulations.report.outcome_plots import (
 )
 from simulations.report.style import Plot
 from simulations.report.survival_curves import risk_curves
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """Figures side by side and the sentences under them."""
-
-    figures: tuple[Markup, ...]
-    caption: str
 
 
 def outcome_drawings(evidence: TaskEvidence) -> Iterator[Drawing]:

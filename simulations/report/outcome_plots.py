@@ -5,9 +5,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from simulations.experiment.evidence import Array
 from simulations.report.curves import MINIMUM, CalibrationCurve
 from simulations.report.discrimination import FALSE_POSITIVES, SCORE_EDGES, Discrimination
+from simulations.report.evidence import Array
 from simulations.report.frame import CHANCE, name_rows, text_beside
 from simulations.report.style import (
     BLUE,

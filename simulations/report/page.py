@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from simulations.experiment.evidence import Evidence, TaskEvidence
-from simulations.report.outcome_drawings import Drawing, outcome_drawings
+from simulations.report.drawing import Drawing, Evidence
 from simulations.report.plots import arm_plot, learning_curves, site_plot
 from simulations.report.privacy import price, promise, terms_table
 from simulations.report.privacy_plots import epsilon_plot
@@ -41,7 +40,7 @@ def render(result: SimulationResult, evidence: Evidence) -> str:
 
     Args:
         result: the figures.
-        evidence: held-out labels and predictions by task, drawn as curves only; a task may be missing.
+        evidence: curves of the held-out units.
     """
     pages = Environment(
         loader=PackageLoader("simulations.report"),
@@ -53,7 +52,7 @@ def render(result: SimulationResult, evidence: Evidence) -> str:
     learning = learning_curves(result)
     return pages.get_template("report.html.j2").render(
         result=result,
-        sections=[_section(result, task, evidence.tasks.get(task)) for task in result.tasks],
+        sections=[_section(result, task, evidence) for task in result.tasks],
         learning=Markup(learning.svg) if learning else None,
         cohort=cohort_table(result),
         folds=fold_table(result),
@@ -65,7 +64,7 @@ def render(result: SimulationResult, evidence: Evidence) -> str:
     )
 
 
-def _section(result: SimulationResult, task: str, evidence: TaskEvidence | None) -> Section:
+def _section(result: SimulationResult, task: str, evidence: Evidence) -> Section:
     outcome = result.outcomes[task]
     labelled = sum(site.labelled for site in result.sites.get(task, {}).values())
     size = f", {labelled:,} labelled patients" if labelled else ""
@@ -76,7 +75,7 @@ def _section(result: SimulationResult, task: str, evidence: TaskEvidence | None)
         findings=findings(result, task),
         results=results_table(result, task),
         groups=group_table(result, task),
-        drawings=[*_comparisons(result, task), *(outcome_drawings(evidence) if evidence else ())],
+        drawings=[*_comparisons(result, task), *evidence.drawings(task)],
         price=price(result, task),
         private=_private(result, task),
     )

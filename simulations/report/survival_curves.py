@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from common.evaluation.predictions import SurvivalPrediction
 from common.evaluation.survival import survival_labels
-from simulations.experiment.evidence import Array, HeldOut, TaskEvidence
 from simulations.report.curves import MINIMUM, time_axis
+from simulations.report.evidence import Array, HeldOutPatients, TaskEvidence
 
 TERTILES = ("lower third", "middle third", "upper third")
 
@@ -80,7 +80,7 @@ def risk_curves(evidence: TaskEvidence) -> RiskCurves | None:
     return RiskCurves(axis.unit, grid, axis.ticks, tuple(curves), p_value, within)
 
 
-def _ranked(number: int, fold: HeldOut) -> pd.DataFrame:
+def _ranked(number: int, fold: HeldOutPatients) -> pd.DataFrame:
     """Time, event, group and third of predicted risk of a fold's labelled patients."""
     labelled = np.asarray(fold.labelled).all(axis=1)
     time, event = survival_labels(fold.labels, fold.labelled)

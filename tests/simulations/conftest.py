@@ -21,7 +21,8 @@ from common.tasks.response import ResponseTask
 from common.tasks.survival import SurvivalTask
 from common.tasks.task import Task
 from common.tasks.toxicity import ToxicityTask
-from simulations.experiment.evidence import Evidence, HeldOut, TaskEvidence
+from simulations.families.patients.evidence import PatientEvidence
+from simulations.report.evidence import HeldOutPatients, TaskEvidence
 from simulations.results.machine import Machine
 from simulations.results.schema import (
     Arm,
@@ -39,7 +40,7 @@ from simulations.results.schema import (
 )
 
 MakeResult = Callable[..., SimulationResult]
-MakeEvidence = Callable[..., Evidence]
+MakeEvidence = Callable[..., PatientEvidence]
 
 TASKS: dict[str, Task] = {
     "overall_survival": SurvivalTask(
@@ -305,9 +306,11 @@ def _history(tasks: tuple[str, ...], rounds: int, generator: np.random.Generator
     )
 
 
-def made_up_evidence(patients: int = 300, folds: int = 2, tasks: tuple[str, ...] = tuple(TASKS)) -> Evidence:
+def made_up_evidence(
+    patients: int = 300, folds: int = 2, tasks: tuple[str, ...] = tuple(TASKS)
+) -> PatientEvidence:
     generator = np.random.default_rng(11)
-    return Evidence(
+    return PatientEvidence(
         {
             task: TaskEvidence(
                 TASKS[task], [_held_out(TASKS[task], patients, generator) for _ in range(folds)]
@@ -317,11 +320,11 @@ def made_up_evidence(patients: int = 300, folds: int = 2, tasks: tuple[str, ...]
     )
 
 
-def _held_out(task: Task, patients: int, generator: np.random.Generator) -> HeldOut:
+def _held_out(task: Task, patients: int, generator: np.random.Generator) -> HeldOutPatients:
     risk = generator.normal(size=patients)
     labels, prediction = _outcome(task, risk, generator)
     labelled = np.broadcast_to(generator.random((patients, 1)) > 0.05, labels.shape)
-    return HeldOut(labels, labelled, prediction, generator.choice(CANCERS, patients).tolist())
+    return HeldOutPatients(labels, labelled, prediction, generator.choice(CANCERS, patients).tolist())
 
 
 def _outcome(task: Task, risk: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, Prediction]:

@@ -12,6 +12,7 @@ import torch
 from common.agreement.federation import FILE_NAME, load, save
 from common.errors import RefusalCode
 from common.models.registry import build_model
+from common.patients.preprocessing import unpack_preprocessing
 from server.app import server_app
 from server.records.dropped import Dropped, DropReason
 from simulations.cohorts.folders import find_sites
@@ -53,7 +54,10 @@ def assert_same(one: TrainedFederation, other: TrainedFederation) -> None:
     for name, array in one.result.weights.items():
         assert array.tobytes() == other.result.weights[name].tobytes(), name
     for part in ("center", "spread", "cuts"):
-        mine, theirs = getattr(one.preprocessing, part), getattr(other.preprocessing, part)
+        mine, theirs = (
+            getattr(unpack_preprocessing(one.result.preprocessing), part),
+            getattr(unpack_preprocessing(other.result.preprocessing), part),
+        )
         assert mine.keys() == theirs.keys()
         assert all(torch.equal(mine[name], theirs[name]) for name in mine)
     assert [told.model_copy(update={"seconds": 0.0}) for told in one.rounds] == [

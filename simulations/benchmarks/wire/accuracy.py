@@ -28,7 +28,9 @@ from simulations.engines.in_process import run_in_process
 from simulations.engines.pass_through_grid import PassThroughGrid
 from simulations.experiment.arms import CLIENT_APP, read_trained, write_agreement
 from simulations.experiment.preparing import MADE_FOLDS, state_in
-from simulations.experiment.scoring import SMALLEST_GROUP, HeldOutTask
+from simulations.experiment.scoring import SMALLEST_GROUP
+from simulations.families.patients.held_out import HeldOutTask
+from simulations.families.patients.prediction import predict
 from simulations.results.machine import Machine, Record, Score, machine
 
 WIRES = (
@@ -151,7 +153,7 @@ class FoldedCohort:
         trained = read_trained(folder / "out")
         held = self.held_out_in == fold
         model = build_model(agreed, self._public, self.seed)
-        predicted = trained.predict(model, agreed, self.everyone.select(held))
+        predicted = predict(trained.result, model, agreed, self.everyone.select(held))
         scores = self._held_out(agreed, held, predicted)
         return EncodingRun(
             cohort=self.name,
@@ -176,19 +178,19 @@ class FoldedCohort:
         names = () if {*self.groups} <= self.hospitals else sorted({*groups})
         scores: dict[str, tuple[float, float | None]] = {}
         for task in federation.tasks:
+            prediction = predicted[task.name]
             held_out_task = HeldOutTask(
+                task=task,
                 labels=test.labels[task.name].double().numpy(),
                 labelled=test.labelled[task.name].numpy(),
                 train_labels=training.labels[task.name].double().numpy(),
                 train_labelled=training.labelled[task.name].numpy(),
                 groups=tuple(groups),
-                arms={"federated": [predicted[task.name]]},
+                arms={"federated": [prediction]},
             )
             rows = [np.flatnonzero(groups == name) for name in names]
-            within = [
-                held_out_task.headline(task, "federated", row) for row in rows if len(row) >= SMALLEST_GROUP
-            ]
-            whole = held_out_task.headline(task, "federated", np.arange(len(test)))
+            within = [held_out_task.headline(prediction, row) for row in rows if len(row) >= SMALLEST_GROUP]
+            whole = held_out_task.headline(prediction)
             scores[task.name] = whole, float(np.nanmean(within)) if within else None
         return scores
 

@@ -13,18 +13,20 @@ from common.agreement.settings import Privacy
 from common.errors import InputError, RefusalCode
 from common.evaluation.predictions import ClassPrediction, LabelPrediction, SurvivalPrediction
 from common.models.registry import build_model
+from common.patients.preprocessing import unpack_preprocessing
 from server.records.journal import RoundRecord
 from server.runs.coordination import RunFailed
 from simulations.cohorts.folders import find_sites, pool_sites
 from simulations.engines.names import Engine
 from simulations.experiment.arms import (
     Job,
-    agreement_of_one,
     read_trained,
     train_federation,
     train_side_by_side,
     write_agreement,
 )
+from simulations.families.patients.prediction import predict
+from simulations.families.single_site import agreement_of_one
 
 SmallCohort = Callable[..., Path]
 
@@ -81,17 +83,19 @@ def test_a_trained_federation_is_read_back_and_predicts_every_task(
     federation = load(cohort / FILE_NAME)
     patients = read_cohort(cohort / "hospital-2", federation).batch
     model = build_model(federation, cohort, seed=99)
-    predicted = trained.predict(model, federation, patients)
+    predicted = predict(trained.result, model, federation, patients)
     survival, response, toxicity = (predicted[task.name] for task in federation.tasks)
     assert isinstance(survival, SurvivalPrediction)
     assert isinstance(response, ClassPrediction)
     assert isinstance(toxicity, LabelPrediction)
     assert survival.survival.shape == (30, 12)
     assert (np.diff(survival.survival, axis=1) <= 0).all()
-    np.testing.assert_array_equal(survival.times, trained.preprocessing.cuts["survival"].numpy())
+    np.testing.assert_array_equal(
+        survival.times, unpack_preprocessing(trained.result.preprocessing).cuts["survival"].numpy()
+    )
     np.testing.assert_allclose(response.probability.sum(1), 1, rtol=1e-6)
     assert toxicity.probability.shape == (30, 3)
-    again = trained.predict(build_model(federation, cohort, seed=5), federation, patients)["survival"]
+    again = predict(trained.result, build_model(federation, cohort, seed=5), federation, patients)["survival"]
     assert isinstance(again, SurvivalPrediction)
     np.testing.assert_array_equal(again.risk, survival.risk)
 

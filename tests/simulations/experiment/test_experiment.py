@@ -2,22 +2,27 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from common.agreement.federation import FILE_NAME, load
+from common.agreement.federation import FILE_NAME, Federation, load
 from common.errors import InvalidContentError, OptionError
 from common.evaluation.predictions import SurvivalPrediction
+from common.models.federated import FederatedModel
 from common.patients.batch import PatientBatch
 from server.records.journal import RoundRecord
 from simulations.cohorts.folders import find_sites
 from simulations.cohorts.folds import with_folds
 from simulations.experiment.arms import read_trained
 from simulations.experiment.experiment import Experiment, ExperimentPlan, FoldOutcome
-from simulations.experiment.summary import evidence, summarise_experiment
+from simulations.experiment.summary import summarise_experiment
+from simulations.families.patients.evidence import PatientEvidence
+from simulations.families.patients.hospitals import Hospitals
+from simulations.families.patients.prediction import predict
 from simulations.results.schema import ARM_NAMES, SimulationResult
 
 SmallCohort = Callable[..., Path]
@@ -52,6 +57,13 @@ def conduct(
     return experiment, outcomes, summarise_experiment(experiment, outcomes, 1.0)
 
 
+def hospitals_of(experiment: Experiment) -> Hospitals:
+    cohorts: Any = experiment.cohorts
+    hospitals = cohorts.hospitals
+    assert isinstance(hospitals, Hospitals)
+    return hospitals
+
+
 def assign(table: Path, **columns: str | None) -> None:
     pd.read_csv(table, dtype=str).assign(**columns).to_csv(table, index=False)
 
@@ -66,14 +78,16 @@ def test_everyone_hears_what_is_done_fold_by_fold(small_cohort: SmallCohort, tmp
         assert "3 hospitals" in together[0]
         assert any(stage.endswith("4 of 4") for stage in together)
     for place, fold in enumerate((0, 3)):
-        held = outcomes[place].tasks["survival"]
-        expected = experiment.hospitals.everyone.select(experiment.hospitals.held_out_in == fold)
+        held: Any = outcomes[place].tasks["survival"]
+        expected = hospitals_of(experiment).everyone.select(hospitals_of(experiment).held_out_in == fold)
         np.testing.assert_array_equal(held.labels, expected.labels["survival"].double().numpy())
         assert len(held.labels) + len(held.train_labels) == 90
         assert held.groups == tuple(
-            experiment.hospitals.groups[(experiment.hospitals.held_out_in == fold).numpy()]
+            hospitals_of(experiment).groups[(hospitals_of(experiment).held_out_in == fold).numpy()]
         )
-    drawn = evidence(experiment, outcomes).tasks["survival"].folds
+    seen = experiment.cohorts.evidence([outcome.tasks for outcome in outcomes])
+    assert isinstance(seen, PatientEvidence)
+    drawn = seen.tasks["survival"].folds
     assert [fold.prediction for fold in drawn] == [
         outcome.tasks["survival"].arms["federated"][0] for outcome in outcomes
     ]
@@ -124,11 +138,15 @@ def test_a_hospitals_own_model_is_not_shown_what_it_never_saw(
 ) -> None:
     cohort = small_cohort(tasks=["survival"])
     experiment, (outcome,), _ = conduct(cohort, tmp_path / "work")
-    test = experiment.hospitals.everyone.select(experiment.hospitals.held_out_in == 0)
+    test = hospitals_of(experiment).everyone.select(hospitals_of(experiment).held_out_in == 0)
     own = read_trained(tmp_path / "work" / "alone-1" / "fold0")
 
+    model, federation = experiment.model, experiment.federation
+    assert isinstance(model, FederatedModel)
+    assert isinstance(federation, Federation)
+
     def risk(patients: PatientBatch) -> np.ndarray:
-        prediction = own.predict(experiment.model, experiment.federation, patients)["survival"]
+        prediction = predict(own.result, model, federation, patients)["survival"]
         assert isinstance(prediction, SurvivalPrediction)
         return prediction.risk
 

@@ -37,6 +37,7 @@ def test_a_federation_without_privacy_gets_default_terms_and_the_least_noise(fed
         assert spend(planned_releases(target.privacy, 5), 1e-3).epsilon <= target.epsilon
         less = target.privacy.model_copy(update={"noise_multiplier": 0.99 * target.privacy.noise_multiplier})
         assert spend(planned_releases(less, 5), 1e-3).epsilon > target.epsilon
+        assert isinstance(target.federation, Federation)
         assert HierarchicalConfig.of(target.federation.model).dropout == 0
         assert not target.federation.training.learn_task_weights
 

@@ -10,7 +10,8 @@ from common.evaluation.predictions import ClassPrediction, LabelPrediction, Pred
 from common.tasks.response import ResponseTask
 from common.tasks.survival import SurvivalTask
 from common.tasks.toxicity import ToxicityTask
-from simulations.experiment.scoring import HeldOutTask, compare_arms
+from simulations.experiment.scoring import compare_arms
+from simulations.families.patients.held_out import HeldOutTask
 
 RESPONSE = ResponseTask(name="response", label="response", classes=("no", "yes"))
 SURVIVAL = SurvivalTask(name="survival", time="t", event="e", unit="months", longest=100)
@@ -35,12 +36,14 @@ def fold(
     labels = np.array(truth, dtype=np.float64)[:, None]
     labelled: NDArray[np.bool_] = np.ones_like(labels, dtype=np.bool_)
     labelled[list(unknown)] = False
-    return HeldOutTask(labels, labelled, labels, labelled, tuple(groups or ["all"] * len(truth)), arms)
+    return HeldOutTask(
+        RESPONSE, labels, labelled, labels, labelled, tuple(groups or ["all"] * len(truth)), arms
+    )
 
 
 def test_mean_and_deviation_are_over_folds() -> None:
     arms, _ = compare_arms(
-        RESPONSE, [fold({"federated": [yes(*p)]}) for p in (THREE_OF_FOUR, PERFECT, REVERSED)], seed=0
+        "auroc", [fold({"federated": [yes(*p)]}) for p in (THREE_OF_FOUR, PERFECT, REVERSED)], seed=0
     )
     auroc = arms["federated"]["auroc"]
     assert auroc.per_fold == pytest.approx((0.75, 1.0, 0.0))
@@ -56,7 +59,7 @@ def test_folds_are_never_ranked_against_one_another() -> None:
     # together the eight patients would be ranked wrongly: the second fold's model gives everyone more
     low = fold({"federated": [yes(0.01, 0.02, 0.03, 0.04)]})
     high = fold({"federated": [yes(0.91, 0.92, 0.93, 0.94)]})
-    arms, _ = compare_arms(RESPONSE, [low, high], seed=0)
+    arms, _ = compare_arms("auroc", [low, high], seed=0)
     assert arms["federated"]["auroc"].mean == 1.0
     assert arms["federated"]["auroc"].interval == (1.0, 1.0)
 
@@ -64,7 +67,7 @@ def test_folds_are_never_ranked_against_one_another() -> None:
 def test_a_subgroup_of_few_held_out_patients_has_no_figure() -> None:
     truth, groups = [0, 1] * 5, ["a"] * 4 + ["b"] * 6
     held = fold({"federated": [yes(*(float(outcome) for outcome in truth))]}, groups=groups, truth=truth)
-    assert compare_arms(RESPONSE, [held], seed=0)[0]["federated"]["auroc"].groups == {"b": 1.0}
+    assert compare_arms("auroc", [held], seed=0)[0]["federated"]["auroc"].groups == {"b": 1.0}
 
 
 def test_subgroups_are_scored_alone_and_averaged_over_folds_that_have_them(
@@ -73,14 +76,14 @@ def test_subgroups_are_scored_alone_and_averaged_over_folds_that_have_them(
     monkeypatch.setattr("simulations.experiment.scoring.SMALLEST_GROUP", 1)
     first = fold({"federated": [yes(0.3, 0.4, 0.2, 0.8)]}, groups=("a", "b", "a", "b"))
     second = fold({"federated": [yes(*PERFECT)]}, groups=("a", "c", "a", "c"))
-    arms, _ = compare_arms(RESPONSE, [first, second], seed=0)
+    arms, _ = compare_arms("auroc", [first, second], seed=0)
     # in the first fold: a has 0.3 (no) above 0.2 (yes); b has 0.4 (no) below 0.8 (yes)
     assert arms["federated"]["auroc"].groups == {"a": 0.5, "b": 1.0, "c": 1.0}
 
 
 def test_hospitals_alone_are_the_mean_over_their_models() -> None:
     held = fold({"federated": [yes(*PERFECT)], "local": [yes(*PERFECT), yes(*THREE_OF_FOUR), yes(*REVERSED)]})
-    arms, differences = compare_arms(RESPONSE, [held], seed=0)
+    arms, differences = compare_arms("auroc", [held], seed=0)
     assert arms["local"]["auroc"].per_fold == pytest.approx(((1.0 + 0.75 + 0.0) / 3,))
     assert differences["local"].difference == pytest.approx(1.0 - 1.75 / 3)
 
@@ -91,7 +94,7 @@ def test_a_fold_without_two_outcomes_is_left_out_of_the_mean() -> None:
         fold({"federated": [yes(*PERFECT)]}, truth=(0, 0, 0, 0)),
         fold({"federated": [yes(*PERFECT)]}),
     ]
-    arms, _ = compare_arms(RESPONSE, folds, seed=0)
+    arms, _ = compare_arms("auroc", folds, seed=0)
     auroc = arms["federated"]["auroc"]
     assert auroc.per_fold == (0.75, None, 1.0)
     assert auroc.mean == pytest.approx(0.875)
@@ -100,7 +103,7 @@ def test_a_fold_without_two_outcomes_is_left_out_of_the_mean() -> None:
 
 def test_a_model_without_a_score_is_left_out_of_its_arm() -> None:
     everywhere = fold({"federated": [yes(*PERFECT)]}, truth=(1, 1, 1, 1))
-    arms, differences = compare_arms(RESPONSE, [everywhere], seed=0)
+    arms, differences = compare_arms("auroc", [everywhere], seed=0)
     assert arms["federated"]["auroc"].mean is None
     assert arms["federated"]["auroc"].interval == (None, None)
     assert differences == {}
@@ -108,13 +111,13 @@ def test_a_model_without_a_score_is_left_out_of_its_arm() -> None:
 
 def test_an_unlabelled_patient_does_not_count() -> None:
     held = fold({"federated": [yes(*THREE_OF_FOUR)]}, unknown=[1])
-    assert compare_arms(RESPONSE, [held], seed=0)[0]["federated"]["auroc"].mean == 1.0
+    assert compare_arms("auroc", [held], seed=0)[0]["federated"]["auroc"].mean == 1.0
 
 
 def test_an_arm_missing_in_one_fold_is_not_compared() -> None:
     first = fold({"federated": [yes(*PERFECT)], "local": [yes(*PERFECT)], "pooled": [yes(*PERFECT)]})
     second = fold({"federated": [yes(*PERFECT)], "local": [], "pooled": [yes(*REVERSED)]})
-    arms, differences = compare_arms(RESPONSE, [first, second], seed=0)
+    arms, differences = compare_arms("auroc", [first, second], seed=0)
     assert set(arms) == {"federated", "pooled"}
     assert set(differences) == {"pooled"}
     assert differences["pooled"].difference == pytest.approx(0.5)
@@ -132,7 +135,7 @@ def random_folds(folds: int, patients: int) -> list[HeldOutTask]:
 
 
 def test_differences_are_taken_over_the_same_drawn_patients() -> None:
-    arms, differences = compare_arms(RESPONSE, random_folds(2, 30), seed=3)
+    arms, differences = compare_arms("auroc", random_folds(2, 30), seed=3)
     alike = differences["pooled"]
     assert (alike.difference, alike.low, alike.high) == (0.0, 0.0, 0.0)
     local = differences["local"]
@@ -143,19 +146,19 @@ def test_differences_are_taken_over_the_same_drawn_patients() -> None:
 
 def test_an_interval_holds_the_middle_of_redrawn_means_over_folds() -> None:
     folds = random_folds(2, 30)
-    low, high = compare_arms(RESPONSE, folds, seed=3)[0]["local"]["auroc"].interval
+    low, high = compare_arms("auroc", folds, seed=3)[0]["local"]["auroc"].interval
     means = []
     draw = np.random.default_rng(3)
     for _ in range(200):
         rows = draw.integers(60, size=60)
-        scores = [folds[0].headline(RESPONSE, "local", rows[rows < 30])]
-        scores.append(folds[1].headline(RESPONSE, "local", rows[rows >= 30] - 30))
+        scores = [folds[0].headline(folds[0].arms["local"][0], rows[rows < 30])]
+        scores.append(folds[1].headline(folds[1].arms["local"][0], rows[rows >= 30] - 30))
         means.append(np.mean(scores))
     assert (low, high) == pytest.approx(tuple(np.quantile(means, [0.025, 0.975])))
 
 
 def test_the_same_seed_draws_the_same_patients() -> None:
-    one, same, other = (compare_arms(RESPONSE, random_folds(1, 30), seed) for seed in (3, 3, 4))
+    one, same, other = (compare_arms("auroc", random_folds(1, 30), seed) for seed in (3, 3, 4))
     assert one == same
     assert one != other
 
@@ -166,8 +169,8 @@ def test_survival_is_scored_by_concordance() -> None:
     curves = np.array([[0.1, 0.0], [0.9, 0.8], [0.8, 0.4], [0.9, 0.6]])
     prediction = SurvivalPrediction(np.array([4.0, 1.0, 2.0, 3.0]), times, curves)
     known = np.ones_like(labels, dtype=np.bool_)
-    held = HeldOutTask(labels, known, labels, known, ("all",) * 4, {"federated": [prediction]})
-    arms, _ = compare_arms(SURVIVAL, [held], seed=0)
+    held = HeldOutTask(SURVIVAL, labels, known, labels, known, ("all",) * 4, {"federated": [prediction]})
+    arms, _ = compare_arms("c_index", [held], seed=0)
     # comparable: (0,1) (0,2) (0,3) (2,3); the last is the wrong way round
     assert arms["federated"]["c_index"].mean == 0.75
     brier = arms["federated"]["integrated_brier"].mean
@@ -179,7 +182,7 @@ def test_toxicity_is_the_mean_over_adverse_events() -> None:
     labels = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
     known = np.ones_like(labels, dtype=np.bool_)
     prediction = LabelPrediction(np.stack([THREE_OF_FOUR, (0.1, 0.9, 0.2, 0.8)], axis=1))
-    held = HeldOutTask(labels, known, labels, known, ("all",) * 4, {"federated": [prediction]})
-    assert compare_arms(TOXICITY, [held], seed=0)[0]["federated"]["auroc"].mean == pytest.approx(
+    held = HeldOutTask(TOXICITY, labels, known, labels, known, ("all",) * 4, {"federated": [prediction]})
+    assert compare_arms("auroc", [held], seed=0)[0]["federated"]["auroc"].mean == pytest.approx(
         (0.75 + 1) / 2
     )

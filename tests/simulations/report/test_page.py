@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from common.evaluation.predictions import SurvivalPrediction
-from simulations.experiment.evidence import Evidence, TaskEvidence
+from simulations.families.patients.evidence import PatientEvidence
+from simulations.report.evidence import TaskEvidence
 from simulations.report.page import render
 from simulations.report.text import caveats, findings, paired_text
 from simulations.results.schema import ARM_NAMES, Difference, Fold, Judgement, SimulationResult, summarise
 
 MakeResult = Callable[..., SimulationResult]
-MakeEvidence = Callable[..., Evidence]
+MakeEvidence = Callable[..., PatientEvidence]
 VOID = {"meta", "br", "link", "img", "hr", "input"}
 
 
@@ -109,7 +110,7 @@ def test_no_patient_is_in_either_file(
         marked.append(
             replace(fold, labels=labels, labelled=labelled, prediction=replace(fold.prediction, risk=risk))
         )
-    evidence = Evidence({**evidence.tasks, "overall_survival": TaskEvidence(survival.task, marked)})
+    evidence = PatientEvidence({**evidence.tasks, "overall_survival": TaskEvidence(survival.task, marked)})
     result = make_result()
     (tmp_path / "report.html").write_text(render(result, evidence), encoding="utf-8")
     result.write(tmp_path / "result.json")
@@ -131,7 +132,8 @@ def test_curves_do_not_move_with_a_time_between_two_points_of_the_grid(
     nudged[patient, 0] += 0.01
     pages = [
         render(
-            result, Evidence({"overall_survival": TaskEvidence(survival.task, [replace(fold, labels=each)])})
+            result,
+            PatientEvidence({"overall_survival": TaskEvidence(survival.task, [replace(fold, labels=each)])}),
         )
         for each in (fold.labels, nudged)
     ]
@@ -152,7 +154,7 @@ def test_any_number_of_hospitals_and_folds(
 
 def test_without_evidence_history_or_sites_the_tables_remain(make_result: MakeResult) -> None:
     bare = make_result(sites=1, tasks=("toxicity",)).model_copy(update={"history": (), "sites": {}})
-    page = Page(render(bare, Evidence({})))
+    page = Page(render(bare, PatientEvidence({})))
     assert ARM_NAMES["local"] in " ".join(page.words)
     assert ("id", "training") in page.attributes
     assert ("id", "learning") not in page.attributes
@@ -203,6 +205,6 @@ def test_a_fold_that_lacked_a_quorum_is_said(make_result: MakeResult) -> None:
 
 
 def test_what_intervals_do_not_cover_and_which_round_is_kept_are_said(make_result: MakeResult) -> None:
-    page = Page(render(make_result(), Evidence({})))
+    page = Page(render(make_result(), PatientEvidence({})))
     assert "intervals" in page.statements
     assert ("data-kept", "latest") in page.attributes

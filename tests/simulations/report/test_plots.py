@@ -9,9 +9,10 @@ from lifelines import KaplanMeierFitter
 from sklearn.metrics import roc_auc_score
 
 from common.evaluation.predictions import ClassPrediction, LabelPrediction, SurvivalPrediction
-from simulations.experiment.evidence import Evidence, HeldOut, TaskEvidence
+from simulations.families.patients.evidence import PatientEvidence
 from simulations.report.curves import calibration_curve, time_axis
 from simulations.report.discrimination import discrimination, score_shares
+from simulations.report.evidence import HeldOutPatients, TaskEvidence
 from simulations.report.outcome_plots import (
     calibration_plot,
     label_plot,
@@ -26,7 +27,7 @@ from simulations.report.survival_curves import risk_curves
 from simulations.results.schema import ARM_NAMES, RoundScores, SimulationResult, summarise
 
 MakeResult = Callable[..., SimulationResult]
-MakeEvidence = Callable[..., Evidence]
+MakeEvidence = Callable[..., PatientEvidence]
 
 
 def texts(plot: Plot | None) -> list[str]:
@@ -180,7 +181,9 @@ def test_adverse_events_are_named_with_their_cases(make_evidence: MakeEvidence, 
     generator = np.random.default_rng(1)
     labels = (generator.random((200, len(names))) < 0.3).astype(float)
     labels[:, 0] = 0
-    fold = HeldOut(labels, labels >= 0, LabelPrediction(generator.random(labels.shape)), ["all"] * 200)
+    fold = HeldOutPatients(
+        labels, labels >= 0, LabelPrediction(generator.random(labels.shape)), ["all"] * 200
+    )
     found = discrimination(TaskEvidence(task, [fold]))
     assert np.isnan(found[0].auroc)
     if len(names) == 1:

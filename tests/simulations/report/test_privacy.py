@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from simulations.experiment.evidence import Evidence
+from simulations.families.patients.evidence import PatientEvidence
 from simulations.report.page import render
 from simulations.report.privacy import price, promise, spent_text, terms_table
 from simulations.report.privacy_plots import epsilon_plot
@@ -61,7 +61,7 @@ def test_without_private_runs_or_figures_there_is_nothing_to_draw(
     plain = make_result(sites=2, tasks=("response",))
     assert epsilon_plot(plain, "response") is None
     assert (price(plain, "response"), promise(plain), terms_table(plain)) == ([], [], None)
-    page = render(plain, Evidence({}))
+    page = render(plain, PatientEvidence({}))
     assert "rivacy" not in page.partition("</style>")[2]
     assert "epsilon" not in page
     failed = make_private(2.0)
@@ -71,7 +71,7 @@ def test_without_private_runs_or_figures_there_is_nothing_to_draw(
     (said,) = price(failed, "response")
     assert said.code == "no-score"
     assert "epsilon 2 " in said.text
-    assert f'<li data-statement="no-score">{said.text}</li>' in render(failed, Evidence({}))
+    assert f'<li data-statement="no-score">{said.text}</li>' in render(failed, PatientEvidence({}))
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_the_page_of_a_private_federation_copes_without_losses(
 ) -> None:
     rounds = tuple(RoundScores(round=number) for number in range(1, 5))
     result = make_private(None).model_copy(update={"history": (rounds, rounds)})
-    page = render(result, Evidence({}))
+    page = render(result, PatientEvidence({}))
     assert 'id="learning"' not in page
     assert 'data-kept="mean"' in page
     assert "nan" not in re.findall(r"\b\w+\b", page.lower())

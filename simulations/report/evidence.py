@@ -1,6 +1,6 @@
 """Predictions for held-out patients, kept for the report's curves."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class HeldOutPatients:
     """Held-out patients of one fold: labels and masks [P, columns], predictions and groups [P]."""
 
     labels: Array
@@ -27,11 +27,4 @@ class TaskEvidence:
     """Held-out patients of one task, fold by fold, with the federated model's predictions."""
 
     task: Task
-    folds: Sequence[HeldOut]
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """Data behind the curves of the report, by task; it stays in memory."""
-
-    tasks: Mapping[str, TaskEvidence]
+    folds: Sequence[HeldOutPatients]

@@ -12,7 +12,7 @@ from common.patients.batch import PatientBatch
 from common.patients.preprocessing import Preprocessing, combine, site_statistics
 from common.tasks.task import OutcomeForm, Task
 from simulations.baselines import registry as baselines
-from simulations.experiment.arms import agreement_of_one
+from simulations.families.single_site import agreement_of_one
 from simulations.results.schema import ARM_NAMES, Arm
 
 

@@ -8,7 +8,7 @@ import torch
 
 from common.agreement.federation import FILE_NAME, load
 from simulations.cohorts.folders import find_sites
-from simulations.experiment.hospitals import Hospitals
+from simulations.families.patients.hospitals import Hospitals
 
 SmallCohort = Callable[..., Path]
 

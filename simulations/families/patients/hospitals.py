@@ -73,10 +73,13 @@ class Hospitals:
         training = self._all_folds != fold
         return self._labels[task][training], self._labelled[task][training]
 
+    def held_out(self, fold: int) -> PatientBatch:
+        """Patients of `everyone` whom a fold holds out."""
+        return self.everyone.select(self.held_out_in == fold)
+
     def split(self, fold: int) -> tuple[PatientBatch, PatientBatch]:
         """(training, held-out) patients among `everyone`."""
-        held = self.held_out_in == fold
-        return self.everyone.select(~held), self.everyone.select(held)
+        return self.everyone.select(self.held_out_in != fold), self.held_out(fold)
 
 
 def _held_out(cohort: Cohort, folds: Sequence[int]) -> Cohort:

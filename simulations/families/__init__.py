@@ -1,0 +1,1 @@
+"""Studies of the kinds of record that can be simulated; start with study.py."""

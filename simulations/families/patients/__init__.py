@@ -1,0 +1,1 @@
+"""Study of patients: hospitals, classical arms, scores and curves; start with study.py."""

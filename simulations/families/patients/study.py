@@ -1,0 +1,160 @@
+"""Study of patients: hospitals with folds, their predictions, classical arms and curves."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from common.agreement.federation import Federation
+from common.agreement.settings import Privacy
+from common.evaluation.predictions import Prediction
+from common.models.federated import FederatedModel
+from common.models.shared import SharedModel
+from common.patients.preprocessing import unpack_preprocessing
+from common.privacy.planning import with_privacy
+from server.records.result import TrainedModel
+from simulations.cohorts.folders import pool_sites
+from simulations.cohorts.folds import with_folds
+from simulations.families.patients.classical_arms import ClassicalArms, restricted
+from simulations.families.patients.evidence import PatientEvidence
+from simulations.families.patients.held_out import HeldOutTask
+from simulations.families.patients.hospitals import Hospitals
+from simulations.families.patients.prediction import predict
+from simulations.families.study import ClassicalPredictions, HeldOut, Study
+from simulations.report.evidence import HeldOutPatients, TaskEvidence
+from simulations.results.schema import Hospital, Outcome
+
+
+class PatientCohorts:
+    """Patients of an experiment's hospitals.
+
+    Attributes:
+        hospitals: the patients in memory.
+    """
+
+    def __init__(self, hospitals: Hospitals, federation: Federation) -> None:
+        self.hospitals = hospitals
+        self._federation = federation
+
+    @property
+    def described(self) -> Mapping[str, Hospital]:
+        """Hospital -> size of its whole cohort."""
+        return self.hospitals.described
+
+    @property
+    def outcomes(self) -> Mapping[str, Outcome]:
+        """Task -> its kind, metric, unit and names of outcomes."""
+        return {
+            task.name: Outcome(
+                kind=task.kind, metric=task.headline_metric, unit=task.outcome_unit, names=task.outcome_names
+            )
+            for task in self._federation.tasks
+        }
+
+    def labelled(self, question: str) -> Mapping[str, int]:
+        """Hospital -> patients with a label of the task."""
+        return {
+            cohort.site: int(cohort.batch.labelled[question].any(1).sum())
+            for cohort in self.hospitals.cohorts
+        }
+
+    def training_sizes(self, folds: Sequence[int]) -> list[int]:
+        """Training patients of every hospital in every fold."""
+        return self.hospitals.training_sizes(folds)
+
+    def held_out(self, fold: int) -> int:
+        """Number of patients whom a fold holds out."""
+        return int((self.hospitals.held_out_in == fold).sum())
+
+    def predict(
+        self,
+        model: SharedModel,
+        trained: TrainedModel,
+        agreement: Federation,
+        fold: int,
+        site: str | None = None,
+    ) -> dict[str, Prediction]:
+        """Predict the held-out patients of all hospitals.
+
+        Modalities that a hospital's own model never saw are masked.
+        """
+        assert isinstance(model, FederatedModel)
+        patients = self.hospitals.held_out(fold)
+        if site is not None:
+            cohort = next(cohort for cohort in self.hospitals.cohorts if cohort.site == site)
+            patients = restricted(patients, cohort.batch.select(cohort.fold != fold))
+        return predict(trained, model, agreement, patients)
+
+    def classical(
+        self, fold: int, federated: TrainedModel, seed: int, stage: Callable[[str], None]
+    ) -> ClassicalPredictions[Prediction]:
+        """Fit the classical models of every task, with hospitals' own linear models among them."""
+        training, test = self.hospitals.split(fold)
+        preprocessing = unpack_preprocessing(federated.preprocessing)
+        arms: dict[str, dict[str, Sequence[Prediction]]] = {}
+        notes: list[str] = []
+        for task in self._federation.tasks:
+            classical = ClassicalArms(task, seed, stage)
+            alone = classical.alone(self.hospitals.cohorts, self._federation, fold, test)
+            arms[task.name] = {"local_linear": alone, **classical.pooled(preprocessing, training, test)}
+            notes += classical.notes
+        return ClassicalPredictions(arms, notes)
+
+    def judged(
+        self, fold: int, arms: Mapping[str, Mapping[str, Sequence[Prediction]]]
+    ) -> dict[str, HeldOut[Prediction]]:
+        """Held-out patients by task, with their labels and all predictions."""
+        test = self.hospitals.held_out(fold)
+        groups = tuple(self.hospitals.groups[(self.hospitals.held_out_in == fold).numpy()])
+        held: dict[str, HeldOut[Prediction]] = {}
+        for task in self._federation.tasks:
+            labels, labelled = self.hospitals.training_labels(task.name, fold)
+            held[task.name] = HeldOutTask(
+                task=task,
+                labels=test.labels[task.name].double().numpy(),
+                labelled=test.labelled[task.name].numpy(),
+                train_labels=labels.double().numpy(),
+                train_labelled=labelled.numpy(),
+                groups=groups,
+                arms=dict(arms[task.name]),
+            )
+        return held
+
+    def evidence(self, folds: Sequence[Mapping[str, HeldOut[Prediction]]]) -> PatientEvidence:
+        """Curves of every task: the federated model's predictions for held-out patients."""
+        return PatientEvidence(
+            {
+                task.name: TaskEvidence(task, [_curve_data(fold[task.name]) for fold in folds])
+                for task in self._federation.tasks
+            }
+        )
+
+
+def _curve_data(fold: HeldOut[Prediction]) -> HeldOutPatients:
+    assert isinstance(fold, HeldOutTask)
+    return HeldOutPatients(fold.labels, fold.labelled, fold.arms["federated"][0], fold.groups)
+
+
+class PatientStudy:
+    """Patients as a kind of record to simulate."""
+
+    def with_folds(
+        self, sites: Sequence[Path], agreement: Federation, out: Path, count: int, seed: int
+    ) -> tuple[list[Path], tuple[int, ...]]:
+        """Read the folds of the outcome tables, or draw them stratified by outcome."""
+        return with_folds(sites, agreement, out, count, seed)
+
+    def pooled(self, sites: Sequence[Path], out: Path, name: str) -> Path:
+        """Write all patients as one site folder."""
+        return pool_sites(sites, out, name)
+
+    def under(self, agreement: Federation, privacy: Privacy) -> Federation:
+        """Return the agreement without random masks and learnt task weights."""
+        return with_privacy(agreement, privacy)
+
+    def cohorts(
+        self, sites: Sequence[Path], agreement: Federation, folds: Sequence[int], held_out_alone: bool
+    ) -> PatientCohorts:
+        """Read the hospitals' tables."""
+        return PatientCohorts(Hospitals(sites, agreement, folds, held_out_alone), agreement)
+
+
+STUDY: Study[Federation, Prediction] = PatientStudy()

@@ -1,0 +1,17 @@
+"""Agreement of one participant with itself, for a site alone and for pooled data."""
+
+from typing import TypeVar
+
+from common.agreement.agreement import Agreement
+from common.agreement.settings import Participant, Wire
+
+A = TypeVar("A", bound=Agreement)
+
+
+def agreement_of_one(agreement: A, name: str) -> A:
+    """Agreement of one participant with itself: no withholding, no noise, no compression."""
+    statistics = agreement.statistics.model_copy(update={"minimum_count": 1})
+    participants = (Participant(name=name),)
+    return agreement.model_copy(
+        update={"participants": participants, "statistics": statistics, "privacy": None, "wire": Wire()}
+    )

@@ -1,0 +1,170 @@
+"""Protocol of a study: all that an experiment asks of the kind of record on which it trains.
+
+An experiment trains together, alone and pooled, and knows records by a `Study` alone, chosen by `kind` in the
+federation file (`simulations.families.registry`).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.agreement.agreement import Agreement
+from common.agreement.settings import Privacy
+from common.models.shared import SharedModel
+from server.records.result import TrainedModel
+from simulations.report.drawing import Evidence
+from simulations.results.schema import Hospital, Outcome
+
+Rows = NDArray[np.intp]
+"""Numbers of held-out units."""
+
+Q = TypeVar("Q")
+A = TypeVar("A", bound=Agreement)
+C = TypeVar("C", bound=Agreement, contravariant=True)
+
+
+class HeldOut(Protocol[Q]):
+    """Held-out units of one fold for one question, with the predictions of every arm.
+
+    Type parameter: predictions of one model for all these units.
+    """
+
+    @property
+    def arms(self) -> Mapping[str, Sequence[Q]]:
+        """Arm -> predictions of its models; `local` has one model per site, the others one."""
+        ...
+
+    @property
+    def groups(self) -> Sequence[str]:
+        """Subgroup of every unit."""
+        ...
+
+    def __len__(self) -> int:
+        """Number of held-out units."""
+        ...
+
+    def scores(self, prediction: Q, rows: Rows | None = None, /) -> dict[str, float]:
+        """Score one model by every metric over the units at `rows`, or over all."""
+        ...
+
+    def headline(self, prediction: Q, rows: Rows | None = None, /) -> float:
+        """Score one model by the metric that compares the arms; more is better."""
+        ...
+
+
+@dataclass(frozen=True)
+class ClassicalPredictions(Generic[Q]):
+    """Predictions of models that are no federation, for one fold.
+
+    Attributes:
+        arms: question -> arm -> predictions of its models.
+        notes: models that could not be fitted, with reasons.
+    """
+
+    arms: Mapping[str, Mapping[str, Sequence[Q]]]
+    notes: Sequence[str] = ()
+
+
+class Cohorts(Protocol[C, Q]):
+    """Records of all sites of an experiment, read once through the sites' own reader."""
+
+    @property
+    def described(self) -> Mapping[str, Hospital]:
+        """Site -> its size, in the order of the site folders."""
+        ...
+
+    @property
+    def outcomes(self) -> Mapping[str, Outcome]:
+        """Question -> its kind and headline metric."""
+        ...
+
+    def labelled(self, question: str, /) -> Mapping[str, int]:
+        """Site -> number of units for which the answer to a question is known."""
+        ...
+
+    def training_sizes(self, folds: Sequence[int], /) -> list[int]:
+        """Training units of every site in every fold."""
+        ...
+
+    def held_out(self, fold: int, /) -> int:
+        """Number of units that a fold holds out."""
+        ...
+
+    def predict(
+        self, model: SharedModel, trained: TrainedModel, agreement: C, fold: int, site: str | None = None, /
+    ) -> dict[str, Q]:
+        """Predict the held-out units of all sites by question.
+
+        Args:
+            model: the body for the trained weights.
+            trained: weights and preprocessing.
+            agreement: under which they were trained.
+            fold: fold that was held out.
+            site: the only site that trained; what it never saw is masked.
+        """
+        ...
+
+    def classical(
+        self, fold: int, federated: TrainedModel, seed: int, stage: Callable[[str], None], /
+    ) -> ClassicalPredictions[Q]:
+        """Fit what the kind of record is usually modelled with; `stage` is called with what is fitted."""
+        ...
+
+    def judged(self, fold: int, arms: Mapping[str, Mapping[str, Sequence[Q]]], /) -> dict[str, HeldOut[Q]]:
+        """Held-out units of a fold by question, with the predictions of every arm."""
+        ...
+
+    def evidence(self, folds: Sequence[Mapping[str, HeldOut[Q]]], /) -> Evidence:
+        """Curves of the federated model on held-out units, for the report."""
+        ...
+
+
+class Study(Protocol[A, Q]):
+    """Simulation of one kind of record.
+
+    Type parameters: the agreement's schema, and predictions of one model for one question.
+    """
+
+    def with_folds(
+        self, sites: Sequence[Path], agreement: A, out: Path, count: int, seed: int, /
+    ) -> tuple[list[Path], tuple[int, ...]]:
+        """Return site folders that name a fold, and the folds there are.
+
+        Folds that no site names are drawn, and the site folders copied into `out` with them.
+
+        Raises:
+            InputError: if folds cannot be read or drawn.
+        """
+        ...
+
+    def pooled(self, sites: Sequence[Path], out: Path, name: str, /) -> Path:
+        """Write one site folder with the units of several below `out`, and return it."""
+        ...
+
+    def under(self, agreement: A, privacy: Privacy, /) -> A:
+        """Return the agreement under terms of privacy, without settings that contradict them."""
+        ...
+
+    def cohorts(
+        self, sites: Sequence[Path], agreement: A, folds: Sequence[int], held_out_alone: bool, /
+    ) -> Cohorts[A, Q]:
+        """Read the site folders.
+
+        Args:
+            sites: site folders that name a fold.
+            agreement: the agreement of the sites.
+            folds: folds that are held out in turn.
+            held_out_alone: keep no values of units outside these folds.
+
+        Raises:
+            InputError: if a site's tables are not valid.
+        """
+        ...
+
+
+AnyStudy = Study[Agreement, object]
+"""A study as an experiment, which does not know its records, sees it."""

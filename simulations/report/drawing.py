@@ -1,0 +1,41 @@
+"""Figures with captions that a kind of record adds to the report of its results."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from markupsafe import Markup
+
+from simulations.report.style import Plot
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Figures side by side and the sentences under them."""
+
+    figures: tuple[Markup, ...]
+    caption: str
+
+
+class Evidence(Protocol):
+    """Curves of the federated model on held-out units, whose data stay in memory."""
+
+    def drawings(self, question: str, /) -> Iterable[Drawing]:
+        """Draw the curves of a question for the report; none where there is nothing to show."""
+        ...
+
+    def plots(self, question: str, /) -> Mapping[str, Callable[[], Plot | None]]:
+        """Name -> a curve of a question as a single figure."""
+        ...
+
+
+class NoEvidence:
+    """Evidence without curves, for a kind of record that draws none."""
+
+    def drawings(self, question: str, /) -> Iterable[Drawing]:
+        """Draw nothing."""
+        return ()
+
+    def plots(self, question: str, /) -> Mapping[str, Callable[[], Plot | None]]:
+        """No curve."""
+        return {}
