@@ -111,7 +111,10 @@ class Cohorts(Protocol[C, Q]):
     def classical(
         self, fold: int, federated: TrainedModel, seed: int, stage: Callable[[str], None], /
     ) -> ClassicalPredictions[Q]:
-        """Fit what the kind of record is usually modelled with; `stage` is called with what is fitted."""
+        """Fit the models that are usual for the kind of record.
+
+        `stage` is called with the model that is fitted.
+        """
         ...
 
     def judged(self, fold: int, arms: Mapping[str, Mapping[str, Sequence[Q]]], /) -> dict[str, HeldOut[Q]]:
