@@ -232,7 +232,7 @@ def test_the_noise_of_statistics_is_what_is_booked(
         computed.append(noise)
         return noised_statistics(batch, federation, noise, secret)
 
-    monkeypatch.setattr("client.rounds.statistics.noised_statistics", spy)
+    monkeypatch.setattr("client.families.patients.noised_statistics", spy)
     hospital.statistics()
     assert computed == [7.0]
     assert ledger(hospital) == [Release(mechanism="statistics", noise_multiplier=7.0)]

@@ -32,7 +32,7 @@ ASIDE = "aside"
 PARTS = {
     "agreement": (
         "client.runtime.launcher.load_agreement",
-        "client.rounds.assembly.load",
+        "client.rounds.assembly.load_agreement",
         "client.rounds.assembly.checked_model",
     ),
     "tables": ("client.rounds.assembly.read_or_restore",),

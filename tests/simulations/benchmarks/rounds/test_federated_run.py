@@ -20,7 +20,8 @@ def test_every_round_is_measured_with_the_apps_time_in_it(small_cohort: SmallCoh
     assert run.peak_mib > 100
     for each in run.rounds:
         assert 0 < each.app_processor_s < 2 * each.app_s
-        assert 0 < each.server_s + each.app_s < each.seconds + 0.1
+        assert each.server_s > 0  # of the first round with imports, so it can be longer than the round
+        assert 0 < each.app_s < each.seconds + 0.1
 
 
 def test_a_run_that_ends_early_is_an_error_and_no_figure(
