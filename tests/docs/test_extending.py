@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.common.plugins.installed import install
-from tests.plugins.test_mylab import consilium
+from tests.plugins.fresh_process import consilium
 
 PAGE = Path(__file__).parents[2] / "docs" / "extending.md"
 LONGEST = 60

@@ -2,12 +2,16 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import tomli_w
 
 from common.agreement import kinds
+from common.agreement.agreement import FILE_NAME
 from common.plugins import loading
 from common.plugins.distribution import find_plugin, plugin_of
 from common.plugins.plugin import Plugin
@@ -38,9 +42,40 @@ def site_packages(
 @pytest.fixture
 def numberslab(site_packages: Path) -> Plugin:
     """The toy family, installed and not yet imported."""
-    source = (PACKAGES / "numberslab" / "__init__.py").read_text(encoding="utf-8")
-    install(site_packages, "numberslab", {"numberslab/__init__.py": source}, "numberslab:register")
+    sources = sorted((PACKAGES / "numberslab").glob("*.py"))
+    modules = {f"numberslab/{path.name}": path.read_text(encoding="utf-8") for path in sources}
+    install(site_packages, "numberslab", modules, "numberslab:register")
     return plugin_of(find_plugin("numberslab"))
+
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(numberslab: Plugin, tmp_path: Path) -> Write:
+    """Writes three sites with y = 2 x + 1 + noise and their federation file; returns the folder."""
+
+    def written(**changes: Any) -> Path:
+        rng = np.random.default_rng(0)
+        names = ("north", "south", "west")
+        for name in names:
+            folder = tmp_path / "cohort" / name
+            folder.mkdir(parents=True)
+            x = rng.normal(size=40)
+            table = np.stack([x, 2 * x + 1 + rng.normal(scale=0.1, size=40)], axis=1)
+            np.savetxt(folder / "numbers.csv", table, delimiter=",", header="x,y", comments="")
+            (folder / "site.toml").write_text(f'name = "{name}"\n[tables]\nnumbers = "numbers.csv"\n')
+        data = {
+            "name": "lines",
+            "kind": "numbers",
+            "training": {"rounds": 4, "learning_rate": 0.05, "local_epochs": 3},
+            "participants": [{"name": name} for name in names],
+            "plugins": [numberslab.model_dump()],
+        }
+        (tmp_path / "cohort" / FILE_NAME).write_text(tomli_w.dumps(data | changes))
+        return tmp_path / "cohort"
+
+    return written
 
 
 BORROWED = (

@@ -1,21 +1,12 @@
 """A laboratory's task, model, strategy and cohort: simulated together, with no file of the packages touched."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from common.plugins.plugin import Plugin
-
-
-def consilium(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    """The command in a fresh process: what it registers is forgotten with it."""
-    program = "from consilium.command import main; main()"
-    return subprocess.run(
-        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False
-    )
+from tests.plugins.fresh_process import consilium
 
 
 @pytest.mark.parametrize("engine", ["serial", "processes"])

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tomli_w
 from flwr.app import Context, Message, RecordDict
 from flwr.cli.build import build_fab_from_files
 
@@ -56,33 +55,6 @@ Write = Callable[..., Path]
 @pytest.fixture(autouse=True)
 def _opened_anew() -> None:
     close_sites()
-
-
-@pytest.fixture
-def write(numberslab: Plugin, tmp_path: Path) -> Write:
-    """Writes three sites with y = 2 x + 1 + noise and their federation file; returns the folder."""
-
-    def written(**changes: Any) -> Path:
-        rng = np.random.default_rng(0)
-        names = ("north", "south", "west")
-        for name in names:
-            folder = tmp_path / "cohort" / name
-            folder.mkdir(parents=True)
-            x = rng.normal(size=40)
-            table = np.stack([x, 2 * x + 1 + rng.normal(scale=0.1, size=40)], axis=1)
-            np.savetxt(folder / "numbers.csv", table, delimiter=",", header="x,y", comments="")
-            (folder / "site.toml").write_text(f'name = "{name}"\n[tables]\nnumbers = "numbers.csv"\n')
-        data = {
-            "name": "lines",
-            "kind": "numbers",
-            "training": {"rounds": 4, "learning_rate": 0.05, "local_epochs": 3},
-            "participants": [{"name": name} for name in names],
-            "plugins": [numberslab.model_dump()],
-        }
-        (tmp_path / "cohort" / FILE_NAME).write_text(tomli_w.dumps(data | changes))
-        return tmp_path / "cohort"
-
-    return written
 
 
 def federate(cohort: Path, out: Path, engine: Any) -> dict[str, np.ndarray]:

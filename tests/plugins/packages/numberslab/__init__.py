@@ -180,14 +180,11 @@ class NumbersFamily:
 
 @dataclass(frozen=True)
 class Holding:
-    """Readings of a site; none is held out."""
+    """Readings of a site, with the fold that holds a reading out, or -1."""
 
     site: str
     records: Numbers
-
-    @property
-    def fold(self) -> Tensor:
-        return torch.full((len(self.records),), -1)
+    fold: Tensor
 
 
 class NumbersReader:
@@ -201,7 +198,9 @@ class NumbersReader:
             table = np.loadtxt(path, delimiter=",", skiprows=1, dtype=np.float32, ndmin=2)
         except ValueError:
             return None, [InvalidContentError(str(path), "has cells that are no numbers", "correct them")]
-        return Holding(site.name, Numbers(torch.from_numpy(table))), []
+        readings = torch.from_numpy(table)
+        fold = torch.full((len(readings),), -1) if site.fold is None else readings[:, 2].long()
+        return Holding(site.name, Numbers(readings[:, :2]), fold), []
 
     def absent(self, holding: Holding, agreement: NumbersAgreement) -> frozenset[str]:
         return frozenset()
@@ -212,12 +211,12 @@ class NumbersReader:
         raise GuaranteeError("privacy.statistics", "numbers have no limits", "use declared")
 
     def pack(self, public: None, holding: Holding) -> dict[str, Tensor]:
-        return {TABLE: holding.records.table}
+        return {TABLE: holding.records.table, "fold": holding.fold}
 
     def unpack(
         self, tensors: dict[str, Tensor], site: SiteFile, agreement: NumbersAgreement
     ) -> tuple[None, Holding]:
-        return None, Holding(site.name, Numbers(tensors[TABLE]))
+        return None, Holding(site.name, Numbers(tensors[TABLE]), tensors["fold"])
 
     def passport(self, holding: Holding, agreement: NumbersAgreement) -> dict[str, Any]:
         return {"site": holding.site, "patients": len(holding.records)}
@@ -235,4 +234,12 @@ READER: Reader[NumbersAgreement, Holding, Numbers, None] = NumbersReader()
 
 def register() -> None:
     """Let federation files name `kind = "numbers"`."""
-    register_kind("numbers", Kind("numberslab:NumbersAgreement", "numberslab:FAMILY", "numberslab:READER"))
+    register_kind(
+        "numbers",
+        Kind(
+            "numberslab:NumbersAgreement",
+            "numberslab:FAMILY",
+            "numberslab:READER",
+            study="numberslab.study:STUDY",
+        ),
+    )

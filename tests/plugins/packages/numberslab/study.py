@@ -1,0 +1,151 @@
+"""Study of numbers: readings are held out at random, and lines judged by their explained variance."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from client.site_folder.site_file import parse_site_file
+from common.agreement.settings import Privacy
+from common.models.shared import SharedModel
+from server.records.result import TrainedModel
+from simulations.families.study import ClassicalPredictions, HeldOut, Rows, Study
+from simulations.report.drawing import NoEvidence
+from simulations.results.schema import Hospital, Outcome
+
+from . import FAMILY, READER, TABLE, Holding, Line, Numbers, NumbersAgreement
+
+Array = NDArray[np.float64]
+FOLD = "held_out"
+
+
+@dataclass(frozen=True)
+class HeldOutReadings:
+    """Held-out y of one fold [H], and every arm's predictions of them."""
+
+    y: Array
+    arms: Mapping[str, Sequence[Array]]
+
+    @property
+    def groups(self) -> Sequence[str]:
+        return ("all",) * len(self.y)
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def scores(self, prediction: Array, rows: Rows | None = None) -> dict[str, float]:
+        rows = np.arange(len(self.y)) if rows is None else rows
+        y = self.y[rows]
+        mse = float(np.mean((prediction[rows] - y) ** 2))
+        return {"r2": 1 - mse / float(np.var(y)), "mse": mse}
+
+    def headline(self, prediction: Array, rows: Rows | None = None) -> float:
+        return self.scores(prediction, rows)["r2"]
+
+
+class NumbersCohorts:
+    """Readings of all sites in memory."""
+
+    def __init__(self, holdings: Sequence[Holding]) -> None:
+        self._holdings = holdings
+        self._readings = torch.cat([holding.records.table for holding in holdings])
+        self._fold = torch.cat([holding.fold for holding in holdings])
+
+    @property
+    def described(self) -> Mapping[str, Hospital]:
+        return {holding.site: Hospital(patients=len(holding.records)) for holding in self._holdings}
+
+    @property
+    def outcomes(self) -> Mapping[str, Outcome]:
+        return {"y": Outcome(kind="number", metric="r2")}
+
+    def labelled(self, question: str) -> Mapping[str, int]:
+        return {holding.site: len(holding.records) for holding in self._holdings}
+
+    def training_sizes(self, folds: Sequence[int]) -> list[int]:
+        return [int((holding.fold != fold).sum()) for holding in self._holdings for fold in folds]
+
+    def held_out(self, fold: int) -> int:
+        return int((self._fold == fold).sum())
+
+    def predict(
+        self,
+        model: SharedModel,
+        trained: TrainedModel,
+        agreement: NumbersAgreement,
+        fold: int,
+        site: str | None = None,
+    ) -> dict[str, Array]:
+        assert isinstance(model, Line)
+        model.load_state_dict({name: torch.from_numpy(array) for name, array in trained.weights.items()})
+        scale = FAMILY.unpacked(trained.preprocessing)
+        with torch.no_grad():
+            y = model(FAMILY.apply(Numbers(self._readings[self._fold == fold]), scale))["y"][:, 0]
+        return {"y": (y * scale.spread[1] + scale.center[1]).double().numpy()}
+
+    def classical(
+        self, fold: int, federated: TrainedModel, seed: int, stage: Callable[[str], None]
+    ) -> ClassicalPredictions[Array]:
+        return ClassicalPredictions({})
+
+    def judged(
+        self, fold: int, arms: Mapping[str, Mapping[str, Sequence[Array]]]
+    ) -> dict[str, HeldOut[Array]]:
+        y = self._readings[self._fold == fold, 1].double().numpy()
+        return {"y": HeldOutReadings(y, arms["y"])}
+
+    def evidence(self, folds: Sequence[Mapping[str, HeldOut[Array]]]) -> NoEvidence:
+        return NoEvidence()
+
+
+class NumbersStudy:
+    """Numbers as a kind of record to simulate."""
+
+    def with_folds(
+        self, sites: Sequence[Path], agreement: NumbersAgreement, out: Path, count: int, seed: int
+    ) -> tuple[list[Path], tuple[int, ...]]:
+        rng = np.random.default_rng(seed)
+        copies = []
+        for site in sites:
+            name, table = _read(site)
+            fold = rng.permutation(len(table)) % count
+            copies.append(_write(out / site.name, name, np.column_stack([table[:, :2], fold])))
+        return copies, tuple(range(count))
+
+    def pooled(self, sites: Sequence[Path], out: Path, name: str) -> Path:
+        return _write(out / name, name, np.concatenate([_read(site)[1] for site in sites]))
+
+    def under(self, agreement: NumbersAgreement, privacy: Privacy) -> NumbersAgreement:
+        return agreement.model_copy(update={"privacy": privacy.model_copy(update={"learn": "all"})})
+
+    def cohorts(
+        self, sites: Sequence[Path], agreement: NumbersAgreement, folds: Sequence[int], held_out_alone: bool
+    ) -> NumbersCohorts:
+        holdings = []
+        for site in sites:
+            holding, problems = READER.read(site, parse_site_file(site), agreement)
+            if problems:
+                raise problems[0]
+            assert holding is not None
+            holdings.append(holding)
+        return NumbersCohorts(holdings)
+
+
+def _read(site: Path) -> tuple[str, Array]:
+    file = parse_site_file(site)
+    return file.name, np.loadtxt(site / file.tables[TABLE], delimiter=",", skiprows=1, ndmin=2)
+
+
+def _write(folder: Path, name: str, table: Array) -> Path:
+    folder.mkdir(parents=True)
+    np.savetxt(folder / "numbers.csv", table, delimiter=",", header=f"x,y,{FOLD}", comments="")
+    (folder / "site.toml").write_text(
+        f'name = "{name}"\nfold = "{FOLD}"\n[tables]\n{TABLE} = "numbers.csv"\n'
+    )
+    return folder
+
+
+STUDY: Study[NumbersAgreement, Array] = NumbersStudy()
