@@ -1,1 +1,1 @@
-"""Answers of the app to the coordinator's requests; start with assembly.py and train.py."""
+"""Answers of the app to the coordinator's requests; start with assembly.py, then train.py."""
