@@ -120,7 +120,9 @@ def first_problem(error: "ValidationError") -> tuple[str, str]:
     """
     first = error.errors(include_input=False, include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"]) or "the whole file"
-    return _escaped(key), _escaped(first["msg"])
+    # pydantic puts the name of the Python exception before the sentence of a validator of this product
+    message = first["msg"].removeprefix("Value error, ") if first["type"] == "value_error" else first["msg"]
+    return _escaped(key), _escaped(message)
 
 
 def invalid_content(where: str, error: "ValidationError", remedy: str = "correct it") -> InvalidContentError:

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from common.models.registry import register_model
     from common.tasks.registry import register as register_task
     from consilium.agreement import load_federation
+    from consilium.attacks import audit
     from consilium.comparison import Comparison
     from consilium.model import LoadedModel, load_model
-    from consilium.privacy import audit, plan_privacy
+    from consilium.planning import plan_privacy
     from consilium.result import Result
     from consilium.simulation import cohort, resume, simulate
     from server.aggregation.registry import register_strategy
@@ -39,11 +40,11 @@ _HOMES = {
     "Options": "simulations.experiment.options",
     "Result": "consilium.result",
     "RunFailed": "server.runs.coordination",
-    "audit": "consilium.privacy",
+    "audit": "consilium.attacks",
     "cohort": "consilium.simulation",
     "load_federation": "consilium.agreement",
     "load_model": "consilium.model",
-    "plan_privacy": "consilium.privacy",
+    "plan_privacy": "consilium.planning",
     "register_layer": "common.models.layer_kinds",
     "register_model": "common.models.registry",
     "register_node_kind": "common.agreement.node_kinds",
@@ -58,7 +59,7 @@ _HOMES = {
 _NAMES = {"register_task": "register"}
 """Public name -> the name in its module, where that is another."""
 
-_SIMULATING = {"consilium.comparison", "consilium.privacy", "consilium.result", "consilium.simulation"}
+_SIMULATING = {"consilium.attacks", "consilium.comparison", "consilium.result", "consilium.simulation"}
 """Modules that need the extra `simulate`."""
 
 __all__ = [

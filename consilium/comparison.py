@@ -14,13 +14,19 @@ class Comparison:
     """Two results side by side.
 
     Attributes:
-        table: per task, arm and metric that both have: the two means, and their difference (this minus other); where
-            folds match also `paired_sd`, the deviation of the difference over folds, and `folds`, their number.
         reasons: why folds do not match; empty if they do.
     """
 
-    table: pd.DataFrame
+    _table: pd.DataFrame
     reasons: tuple[str, ...]
+
+    def table(self) -> pd.DataFrame:
+        """Differences of all metrics that both results have, indexed by task, arm and metric.
+
+        Columns: the two means, and their difference (this minus other); where folds match also `paired_sd`, the
+        deviation of the difference over folds, and `folds`, their number.
+        """
+        return self._table
 
     @property
     def is_paired(self) -> bool:
@@ -30,7 +36,7 @@ class Comparison:
     def _repr_html_(self) -> str:
         """The table, for a notebook."""
         note = "".join(f"<p>Not paired: {reason}.</p>" for reason in self.reasons)
-        return f"{self.table.to_html(float_format='{:.3f}'.format)}{note}"
+        return f"{self._table.to_html(float_format='{:.3f}'.format)}{note}"
 
 
 def compare(this: SimulationResult, other: SimulationResult) -> Comparison:

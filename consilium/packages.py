@@ -47,4 +47,5 @@ def _is_installed(module: ModuleType) -> bool:
 
 
 def _origin(module: ModuleType) -> str:
-    return str(module.__file__ or next(iter(getattr(module, "__path__", ())), "another module"))
+    folders = getattr(module, "__path__", ())
+    return str(getattr(module, "__file__", None) or next(iter(folders), "another module"))

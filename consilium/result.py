@@ -154,7 +154,7 @@ class Result:
 
         Example:
             >>> short, long = (consilium.simulate("lung", fold=0, rounds=n) for n in (5, 20))
-            >>> long.compare(short).table
+            >>> long.compare(short).table()
         """
         from consilium.comparison import compare
 

@@ -11,6 +11,7 @@ import signal
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from types import TracebackType
 from typing import Any, Self
@@ -179,6 +180,8 @@ def _work(
 @contextmanager
 def uninterrupted() -> Iterator[None]:
     """Let child processes ignore Ctrl-C, because this process ends them."""
+    # Python starts its resource tracker with the first child and unblocks the signal then, before that child begins.
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError, field_validator
 
 from common import errors
 from common.errors import (
@@ -93,6 +93,25 @@ def test_the_first_objection_of_a_schema_names_its_key_and_no_value() -> None:
 def test_an_objection_to_the_whole_file_says_so_and_cannot_move_a_cursor() -> None:
     assert first_problem(objection([]))[0] == "the whole file"
     assert first_problem(objection({"ages": {"\x1b[2J": "x"}}))[0] == r"ages.\x1b[2J"
+
+
+class Even(BaseModel):
+    """A schema with a validator that words its objection."""
+
+    number: int
+
+    @field_validator("number")
+    @classmethod
+    def _even(cls, number: int) -> int:
+        if number % 2:
+            raise ValueError("is odd")
+        return number
+
+
+def test_the_sentence_of_a_validator_is_handed_on_as_it_is() -> None:
+    with pytest.raises(ValidationError) as raised:
+        Even.model_validate({"number": 3})
+    assert first_problem(raised.value) == ("number", "is odd")
 
 
 @pytest.mark.parametrize("code", RefusalCode)

@@ -15,11 +15,11 @@ def test_differences_are_paired_where_the_same_patients_are_held_out() -> None:
     arms = record.tasks["response"] | {"federated": record.tasks["response"]["federated"] | {"auroc": higher}}
     other = record.model_copy(update={"tasks": record.tasks | {"response": arms}})
     comparison = consilium.Result(other).compare(consilium.Result(record))
-    row = comparison.table.xs(("response", "federated", "auroc"))
+    row = comparison.table().xs(("response", "federated", "auroc"))
     assert comparison.is_paired
     assert row["difference"] == pytest.approx(0.1)
     assert (row["paired_sd"], row["folds"]) == (pytest.approx(0.1), 3)
-    same = comparison.table.drop(index=("response", "federated", "auroc"))
+    same = comparison.table().drop(index=("response", "federated", "auroc"))
     assert (same["difference"] == 0).all()
 
 
@@ -37,5 +37,5 @@ def test_other_patients_are_not_paired_and_the_reason_is_given(change: dict[str,
     comparison = consilium.Result(record).compare(consilium.Result(record.model_copy(update=change)))
     assert not comparison.is_paired
     assert len(comparison.reasons) == 1
-    assert "paired_sd" not in comparison.table
+    assert "paired_sd" not in comparison.table()
     assert "Not paired" in comparison._repr_html_()

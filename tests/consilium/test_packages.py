@@ -4,11 +4,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import consilium
-from consilium.packages import PACKAGES
+from consilium.packages import PACKAGES, pin
 
 HOSTILE = "raise SystemExit('a folder of the user was imported')"
 WORKER = """
@@ -93,3 +94,9 @@ def test_a_foreign_module_that_is_imported_already_is_named(tmp_path: Path, name
     last = ended.stderr.strip().splitlines()[-1]
     assert last.startswith("ImportError: ")
     assert str(tmp_path / f"{name}.py") in last
+
+
+def test_a_foreign_module_without_a_file_is_refused_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "common", ModuleType("common"))
+    with pytest.raises(ImportError, match="common"):
+        pin()

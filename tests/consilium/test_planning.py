@@ -1,9 +1,10 @@
-"""Plans of noise and the audit, called from Python."""
+"""Plans of noise, made from Python."""
 
 import pytest
 
 import consilium
 from common.errors import InputError
+from simulations import extras
 
 
 def test_plans_come_in_order_and_keep_to_their_epsilon() -> None:
@@ -15,6 +16,10 @@ def test_plans_come_in_order_and_keep_to_their_epsilon() -> None:
         consilium.plan_privacy(delta=2)
 
 
-def test_an_audit_too_small_for_figures_is_refused() -> None:
-    with pytest.raises(InputError):
-        consilium.audit(models=1)
+def test_a_plan_needs_no_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(extras.EXTRAS, "simulate", ("no_such_module",))
+    monkeypatch.delitem(vars(consilium), "plan_privacy", raising=False)
+    monkeypatch.delitem(vars(consilium), "audit", raising=False)
+    assert consilium.plan_privacy(epsilons=[8])
+    with pytest.raises(extras.MissingExtra):
+        _ = consilium.audit

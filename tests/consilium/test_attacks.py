@@ -1,0 +1,11 @@
+"""The audit, called from Python."""
+
+import pytest
+
+import consilium
+from common.errors import InputError
+
+
+def test_an_audit_too_small_for_figures_is_refused() -> None:
+    with pytest.raises(InputError):
+        consilium.audit(models=1)
