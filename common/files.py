@@ -60,6 +60,15 @@ def write_whole(
         sync_folder(path.parent)
 
 
+def copy_whole(source: Path, target: Path) -> None:
+    """Copy a file with its permissions, whole and durably.
+
+    Raises:
+        OSError: if it cannot be read or written; an older target is then still there.
+    """
+    write_whole(target, source.read_bytes(), stat.S_IMODE(source.stat().st_mode))
+
+
 def sync_folder(folder: Path) -> None:
     """Make what was made or renamed in a folder outlast a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)

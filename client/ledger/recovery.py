@@ -1,6 +1,5 @@
 """Recovery of a lost or damaged privacy ledger: known releases, and a new ledger."""
 
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -10,7 +9,7 @@ from pydantic import ValidationError
 
 from client.ledger.entries import PATIENT, Entry, create_table, unit_of
 from client.ledger.heads import Head, head_of, read_head, write_head
-from common.files import sync_folder
+from common.files import copy_whole, sync_folder
 from common.privacy.accounting import Release, merged, most_steps
 
 _COMPANIONS = ("-journal", "-wal", "-shm")
@@ -48,11 +47,11 @@ def replace_damaged(path: Path, first: Entry, head_paths: tuple[Path, Path]) -> 
         database.close()
     aside = path.with_name(f"damaged-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.sqlite")
     if path.exists() and path.stat().st_size:
-        shutil.copy2(path, aside)
+        copy_whole(path, aside)
     for suffix in _COMPANIONS:
         if _beside(path, suffix).exists():
             # left where it is, SQLite would apply the damaged ledger's journal to the new one
-            shutil.copy2(_beside(path, suffix), _beside(aside, suffix))
+            copy_whole(_beside(path, suffix), _beside(aside, suffix))
             _beside(path, suffix).unlink()
     new.replace(path)
     sync_folder(path.parent)

@@ -109,7 +109,7 @@ def run_on_hospitals(home: CoordinatorHome, agreement: Path, as_json: bool) -> i
     submission.model_copy(update={"ended": status}).write(out)
     if status in ("completed", "partial"):
         return 0 if status == "completed" else PARTIAL
-    (out / LOG).write_text(run_log(home, submission.flower_run), encoding="utf-8")
+    write_whole(out / LOG, run_log(home, submission.flower_run).encode())
     typer.echo(f"consilium: the run gave no model; {out / LOG} says more.", err=True)
     return FAILED
 
@@ -171,7 +171,7 @@ def _submit(home: CoordinatorHome, out: Path, federation: Agreement) -> Submissi
     """Write what the run needs into its folder, and hand it to Flower."""
     config = out / "run-config.toml"
     write_enrolled(out / ENROLLED, _enrolled(home))
-    config.write_text(tomli_w.dumps({RUN_KEY: out.name}), encoding="utf-8")
+    write_whole(config, tomli_w.dumps({RUN_KEY: out.name}).encode())
     write_bundle(out / "bundle", federation)
     submission = Submission(
         id=out.name,

@@ -4,7 +4,6 @@ Hospitals are given `ca.crt` and trust nothing else. All keys are ECDSA; private
 """
 
 import ipaddress
-import os
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from common.errors import MissingFileError, UnreadableFileError
+from common.files import write_whole
 
 AUTHORITY_YEARS, SERVER_YEARS = 10, 5
 
@@ -26,11 +26,14 @@ _DAY, _YEAR = timedelta(days=1), timedelta(days=365)
 
 
 def write_secret(path: Path, content: bytes) -> None:
-    """Write a new file that nobody else may read, to the disk itself."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    """Write a new file that nobody else may read, whole and durably.
+
+    Raises:
+        FileExistsError: if there is such a file; a secret in use is never written over.
+    """
+    if path.exists():
+        raise FileExistsError(str(path))
+    write_whole(path, content, 0o600)
 
 
 def new_authority(

@@ -26,6 +26,7 @@ from common.errors import (
     first_problem,
     invalid_content,
 )
+from common.files import sync_folder, write_whole
 from server.home.certificates import certificate_bytes, key_bytes, new_authority, new_server, write_secret
 from server.home.first_draft import FIRST_DRAFT
 from server.home.nginx import nginx_configuration
@@ -202,6 +203,7 @@ def create_home(folder: Path, host: str, port: int, federation: Path | None) -> 
     try:
         _fill(CoordinatorHome(draft), settings, federation)
         draft.replace(folder)
+        sync_folder(folder.parent)
     except BaseException:
         shutil.rmtree(draft)
         raise
@@ -213,29 +215,28 @@ def _fill(home: CoordinatorHome, settings: Settings, federation: Path | None) ->
         path.mkdir(parents=True, mode=0o700)
     authority, signer = new_authority(f"Consilium coordinator {settings.host}"[:64])
     server, key = new_server(authority, signer, [settings.host])
-    home.authority.write_bytes(certificate_bytes(authority))
+    write_whole(home.authority, certificate_bytes(authority))
     write_secret(home.authority_key, key_bytes(signer))
     write_secret(home.certificate, key_bytes(key) + certificate_bytes(server))
     write_secret(home.superexec_secret, secrets.token_hex(32).encode())
-    home.enrolled.write_text("{}\n", encoding="utf-8")
+    write_whole(home.enrolled, b"{}\n")
     if federation is None:
-        (home.agreement / FILE_NAME).write_text(FIRST_DRAFT, encoding="utf-8")
+        write_whole(home.agreement / FILE_NAME, FIRST_DRAFT.encode())
     else:
         copy_agreement(federation / FILE_NAME, home.agreement)
-    text = tomli_w.dumps(settings.model_dump())
-    (home.folder / SETTINGS).write_text(text, encoding="utf-8")
+    write_whole(home.folder / SETTINGS, tomli_w.dumps(settings.model_dump()).encode())
     write_proxy(home, settings)
 
 
 def write_proxy(home: CoordinatorHome, settings: Settings) -> Path:
-    """Write nginx's configuration, as it is made anew at each start; its file."""
+    """Write nginx's configuration, made anew at each start, and return its file."""
     path = home.proxy / "nginx.conf"
     # paths from here: nginx would read a meaning into some characters of an absolute one
     certificate, authority = (
         os.path.relpath(file, home.proxy) for file in (home.certificate, home.authority)
     )
     text = nginx_configuration(settings.port, settings.internal_port, certificate, authority)
-    path.write_text(text, encoding="utf-8")
+    write_whole(path, text.encode())
     return path
 
 

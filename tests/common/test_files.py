@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from common.files import is_private, read_private, write_whole
+from common.files import copy_whole, is_private, read_private, write_whole
 
 MEGABYTE = 1 << 20
 
@@ -179,3 +179,13 @@ def test_a_private_file_is_read_and_no_other(tmp_path: Path, monkeypatch: pytest
     stranger = os.geteuid() + 1
     monkeypatch.setattr(os, "geteuid", lambda: stranger)
     assert read_private(place) is None
+
+
+def test_a_copy_is_durable_and_as_private_as_its_source(synced: list[Path], tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "copies" / "target"
+    source.write_bytes(b"content")
+    source.chmod(0o600)
+    copy_whole(source, target)
+    assert target.read_bytes() == b"content"
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    assert target.parent in synced

@@ -112,3 +112,16 @@ def test_a_folder_that_is_no_home_is_told_in_a_sentence(
     with pytest.raises(kind) as refused:
         open_home(tmp_path)
     assert refused.value.where == f"{tmp_path}{where}"
+
+
+def test_every_file_of_a_new_home_is_written_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    replaced: set[str] = set()
+    replace = Path.replace
+
+    def noted(self: Path, target: Path) -> Path:
+        replaced.add(Path(target).name)
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", noted)
+    home = create_home(tmp_path / "home", "localhost", 9443, None)
+    assert {path.name for path in home.folder.rglob("*") if path.is_file()} <= replaced
