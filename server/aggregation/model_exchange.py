@@ -9,7 +9,7 @@ A reply of the right form with finite but ill-meant weights is beyond these chec
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ import numpy as np
 from flwr.app import Array, ArrayRecord, Message, MessageType, Metadata
 
 from common.agreement.agreement import Agreement
+from common.errors import InvalidContentError
 from common.families.registry import family_of
 from common.messages.exchange import (
     EvaluateReply,
@@ -156,7 +157,7 @@ class TrainExchange(ModelExchange):
         """Make the next weights, float32, of the replies that count, read one at a time.
 
         Raises:
-            ValueError: if the strategy returns weights of another form.
+            InvalidContentError: if the strategy returns weights of another form.
         """
         run = self._run
         groups = family_of(run.federation).groups(run.federation, self._weights)
@@ -183,10 +184,15 @@ class TrainExchange(ModelExchange):
             return TrainingResult(packed(self._checked(strategy.next_weights(contributions))), record)
 
     def _checked(self, weights: Weights) -> Weights:
-        if {name: array.shape for name, array in weights.items()} != {
-            name: array.shape for name, array in self._weights.items()
-        }:
-            raise ValueError("the strategy returned weights of other names or shapes than it was given")
+        shapes = {name: array.shape for name, array in self._weights.items()}
+        if (
+            not isinstance(weights, Mapping)
+            or {name: getattr(array, "shape", None) for name, array in weights.items()} != shapes
+        ):
+            strategy = self._run.federation.training.strategy
+            what = f"next_weights of {strategy} returned other names or shapes than those it was given"
+            remedy = "correct the strategy: it must return an array for every name in contributions.sent"
+            raise InvalidContentError("training.strategy", what, remedy)
         return {name: weights[name].astype(np.float32, copy=False) for name in self._weights}
 
 

@@ -19,6 +19,10 @@ _FACTORIES: dict[str, StrategyFactory] = {
 }
 
 
+_MEMORY = ("memory", "remember")
+"""Methods of a strategy that keeps state from round to round."""
+
+
 def register_strategy(name: str, factory: StrategyFactory) -> None:
     """Let federation files name a strategy.
 
@@ -28,7 +32,12 @@ def register_strategy(name: str, factory: StrategyFactory) -> None:
 
     Raises:
         ValueError: if the name has another form, or is that of another factory.
+        TypeError: if the factory cannot be called, or is a class without the methods of a strategy.
     """
+    if not callable(factory):
+        raise TypeError(f"the factory of strategy {name} cannot be called")
+    if isinstance(factory, type) and (lacking := _lacking(factory)):
+        raise TypeError(f"strategy {name} has no method {lacking}")
     if _FACTORIES.get(name, factory) is not factory:
         raise ValueError(f"there is a strategy {name} already")
     add_strategy_name(name)
@@ -44,10 +53,22 @@ def make_strategy(training: Training) -> Strategy:
     """The strategy that a federation file names, for one run.
 
     Raises:
-        InvalidContentError: if no strategy of that name is registered here.
+        InvalidContentError: if no strategy of that name is registered here, or its factory makes no strategy.
     """
     require_registered(training)
-    return _FACTORIES[training.strategy](training)
+    strategy = _FACTORIES[training.strategy](training)
+    if lacking := _lacking(strategy):
+        what = f"the strategy {training.strategy} has no method {lacking}"
+        raise InvalidContentError("training.strategy", what, "correct the strategy, or use another")
+    return strategy
+
+
+def _lacking(strategy: object) -> str | None:
+    """The first method that a strategy lacks; half a memory would be lost when a run is resumed."""
+    methods = ["next_weights"]
+    if any(hasattr(strategy, name) for name in _MEMORY):
+        methods += _MEMORY
+    return next((name for name in methods if not callable(getattr(strategy, name, None))), None)
 
 
 def require_registered(training: Training) -> None:

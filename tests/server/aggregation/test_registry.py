@@ -14,6 +14,8 @@ from common.agreement.strategy_names import STRATEGIES, add_strategy_name
 from common.console import BAD_INPUT
 from common.errors import InputCode, InputError, InvalidContentError
 from consilium.command import app
+from server.aggregation import registry
+from server.aggregation.averaging import Weights
 from server.aggregation.registry import (
     make_strategy,
     register_strategy,
@@ -158,3 +160,33 @@ def test_a_coordinator_does_not_start_for_a_strategy_that_is_not_registered(
     ended = CliRunner().invoke(coordinator_app, ("start", str(home.folder)))
     assert ended.exit_code == BAD_INPUT
     assert "training.strategy" in ended.output
+
+
+class Wordless:
+    """A class without the method of a strategy."""
+
+
+class Forgetful(FedAvg):
+    """A strategy that gives its memory away and never takes it back."""
+
+    def memory(self) -> dict[str, Weights]:
+        return {}
+
+
+@pytest.mark.parametrize("kind", [Wordless, Forgetful])
+def test_a_class_without_a_strategys_methods_is_refused_when_it_is_registered(kind: type) -> None:
+    with pytest.raises(TypeError):
+        register_strategy("half-made", kind)
+    assert "half-made" not in registered_strategies()
+
+
+@pytest.mark.parametrize(("kind", "lacking"), [(Wordless, "next_weights"), (Forgetful, "remember")])
+def test_a_factory_that_makes_no_strategy_is_refused_before_a_round(
+    kind: type, lacking: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(registry._FACTORIES, "fedavg", lambda training: kind())
+    with pytest.raises(InvalidContentError) as raised:
+        make_strategy(Training(strategy="fedavg"))
+    assert raised.value.where == "training.strategy"
+    assert "fedavg" in raised.value.what
+    assert lacking in raised.value.what

@@ -14,6 +14,7 @@ from common.errors import InvalidContentError
 from common.messages.exchange import STATISTICS, ModelRequest, StatisticsReply
 from common.patients.preprocessing import declared, unpack_preprocessing
 from common.privacy.planning import with_privacy
+from server.aggregation.strategies import FedAvg
 from server.app import app, server_app
 from server.home.places import ENROLLED, HOME_VARIABLE
 from server.participants.enrolment import Enrolment, write_enrolled
@@ -307,3 +308,15 @@ def test_with_privacy_the_mean_of_the_second_half_is_kept_and_nothing_is_asked_b
     assert all(record.training_loss is None and record.scores == {} for record in rounds(tmp_path / "out"))
     preprocessing = unpack_preprocessing(load_result(tmp_path / "out").preprocessing)
     assert preprocessing.cuts["os"].equal(declared(federation).cuts["os"])
+
+
+@pytest.mark.parametrize("weights", [{}, {"other": np.zeros(2)}, None, [1.0]])
+def test_a_strategy_that_returns_other_weights_is_named(
+    bench: "Bench", tmp_path: Path, weights: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FedAvg, "next_weights", lambda self, contributions: weights)
+    grid = federation_grid(bench, lambda weight: 1.0)
+    with pytest.raises(InvalidContentError) as raised:
+        bench.coordinate(grid, bench.federation(), tmp_path, tmp_path)
+    assert raised.value.where == "training.strategy"
+    assert "fedavg" in raised.value.what
