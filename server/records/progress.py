@@ -44,25 +44,25 @@ class ProgressFile:
     def __init__(self, out: Path) -> None:
         self._path = out / FILE_NAME
         self._sites: dict[int, str] = {}
+        self._now: ExchangeProgress | None = None
 
     def begin(self, kind: Kind, number: int, sites: Mapping[int, str]) -> None:
         """Nodes were asked; `sites` says for which site each speaks."""
         self._sites = dict(sites)
-        self._now = ExchangeProgress(
-            kind=kind, round=number, asked=_time(), reported=dict.fromkeys(sorted(sites.values()))
-        )
-        self._write()
+        reported = dict.fromkeys(sorted(sites.values()))
+        self._replace(ExchangeProgress(kind=kind, round=number, asked=_time(), reported=reported))
 
     def heard(self, reply: Message) -> None:
         """A node has answered; an error that Flower made up in its place counts for nobody."""
         site = self._sites.get(reply.metadata.src_node_id)
-        if site is not None:
-            self._now = self._now.model_copy(update={"reported": {**self._now.reported, site: _time()}})
-            self._write()
+        if site is not None and self._now is not None:
+            reported = {**self._now.reported, site: _time()}
+            self._replace(self._now.model_copy(update={"reported": reported}))
 
-    def _write(self) -> None:
+    def _replace(self, exchange: ExchangeProgress) -> None:
+        self._now = exchange
         # not durable: one is written per reply, and a power cut ends the run anyway
-        write_whole(self._path, self._now.model_dump_json(indent=2).encode() + b"\n", durable=False)
+        write_whole(self._path, exchange.model_dump_json(indent=2).encode() + b"\n", durable=False)
 
 
 def read_progress(out: Path) -> ExchangeProgress | None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerProcess
 from types import TracebackType
 from typing import Any, Self
 
@@ -100,26 +101,15 @@ class _Worker:
     def __init__(self, client_app: str, sites: dict[int, Context]) -> None:
         self.sites = sites
         self._client_app = client_app
-        self._start()
-
-    def _start(self) -> None:
-        # Workers are forks of one process that has imported the app and done nothing else: they share what it read.
-        forks = multiprocessing.get_context("forkserver")
-        forks.set_forkserver_preload(["consilium", self._client_app.partition(":")[0], *_USED_LATER])
-        self._connection, theirs = forks.Pipe()
-        # thread counts are read when libraries load
-        with environment_set(ONE_THREAD), uninterrupted():
-            given = (theirs, self._client_app, self.sites, dict(os.environ))
-            self._process = forks.Process(target=_work, args=given, name="consilium-site", daemon=True)
-            self._process.start()
-        theirs.close()
+        self._process, self._connection = _start(client_app, sites)
         self._ready = False
 
     def send(self, message: Message) -> "Connection[Any, Any]":
         """Send a message to the process, or to a fresh one, and return the reply's connection."""
         if not self._process.is_alive():
             self.end()
-            self._start()
+            self._process, self._connection = _start(self._client_app, self.sites)
+            self._ready = False
         if not self._ready:
             try:
                 self._connection.recv()
@@ -156,6 +146,21 @@ class _Worker:
         if self._process.is_alive():
             self.kill()
             self._process.join()
+
+
+def _start(client_app: str, sites: dict[int, Context]) -> tuple[ForkServerProcess, "Connection[Any, Any]"]:
+    """Start a process that answers for the sites, and return it with this end of its pipe."""
+    # Workers are forks of one process that has imported the app and done nothing else: they share what it read.
+    forks = multiprocessing.get_context("forkserver")
+    forks.set_forkserver_preload(["consilium", client_app.partition(":")[0], *_USED_LATER])
+    ours, theirs = forks.Pipe()
+    # thread counts are read when libraries load
+    with environment_set(ONE_THREAD), uninterrupted():
+        given = (theirs, client_app, sites, dict(os.environ))
+        process = forks.Process(target=_work, args=given, name="consilium-site", daemon=True)
+        process.start()
+    theirs.close()
+    return process, ours
 
 
 def _work(

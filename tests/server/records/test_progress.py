@@ -61,3 +61,8 @@ def test_an_error_made_up_by_flower_counts_for_nobody(bench: "Bench", tmp_path: 
     told = read_progress(tmp_path)
     assert told is not None
     assert told.reported == {"north": None}
+
+
+def test_an_answer_before_anything_was_asked_counts_for_nobody(bench: "Bench", tmp_path: Path) -> None:
+    ProgressFile(tmp_path).heard(reply_from(7))
+    assert read_progress(tmp_path) is None
