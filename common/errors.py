@@ -25,6 +25,7 @@ class InputCode(StrEnum):
     GUARANTEE_BROKEN = "guarantee-broken"
     MACHINE_UNFIT = "machine-unfit"
     DEPENDENCY_MISSING = "dependency-missing"
+    REGISTRATION_INVALID = "registration-invalid"
     SERVICE_UNREACHABLE = "service-unreachable"
 
 
@@ -105,6 +106,12 @@ class MissingDependencyError(MachineError):
     """A Python package that is not installed."""
 
     code = InputCode.DEPENDENCY_MISSING
+
+
+class RegistrationError(InputError):
+    """A part that a registry refuses: unfit, or of a name that is taken."""
+
+    code = InputCode.REGISTRATION_INVALID
 
 
 class UnreachableError(InputError):

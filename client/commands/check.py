@@ -12,7 +12,8 @@ from common.errors import ApprovalError, InputError, Refusal, refusal_text
 def check(home: Home) -> dict[str, Any]:
     """Make the data passport of the cohort under the approved federation file.
 
-    Its `problems` are sentences, and `codes` their kinds, in the same order.
+    Its `units` are the units of privacy, missing where the tables cannot be read; its `problems` are sentences, and
+    `codes` their kinds, in the same order.
 
     Raises:
         InputError: if nothing is approved.
@@ -29,7 +30,7 @@ def check(home: Home) -> dict[str, Any]:
         holding, problems = None, [error]
     passport: dict[str, Any] = {"federation": federation.digest, "kind": federation.kind}
     if holding is not None:
-        passport |= reader.passport(holding, federation)
+        passport |= reader.passport(holding, federation) | {"units": len(holding.records)}
     if not problems:
         problems += _objections(home)
     return passport | {
@@ -58,7 +59,7 @@ def _objections(home: Home) -> list[InputError | Refusal]:
 
 def check_lines(passport: dict[str, Any]) -> list[str]:
     """Write a passport as lines, of counts only."""
-    lines = reader_named(passport["kind"]).passport_lines(passport) if "patients" in passport else []
+    lines = reader_named(passport["kind"]).passport_lines(passport) if "units" in passport else []
     lines += [f"PROBLEM {problem}" for problem in passport["problems"]]
     if not passport["problems"]:
         lines.append("The tables satisfy the approved federation file, and the policy permits it.")

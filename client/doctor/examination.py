@@ -15,6 +15,7 @@ from client.site_folder.places import Home, read_approval
 from client.site_folder.site_file import parse_site_file
 from common.agreement.bundle import PACKAGE, bundle_hash
 from common.agreement.loading import load_agreement
+from common.families.registry import family_of
 from common.node_keys import fingerprint
 from common.processes.supervision_state import leftovers, leftovers_text
 
@@ -63,7 +64,9 @@ def _data(home: Home) -> Iterator[Finding]:
     for problem in passport["problems"]:
         yield fail("data", FindingCode.DATA_UNFIT, problem, "correct it, then `consilium site check`")
     if not passport["problems"]:
-        yield ok("data", f"{passport['patients']:,} patients satisfy the federation file")
+        federation = load_agreement(home.agreement)
+        units = family_of(federation).words(federation).counted(passport["units"])
+        yield ok("data", f"{units}, in tables that satisfy the federation file")
 
 
 def _ledger(home: Home) -> Iterator[Finding]:

@@ -78,7 +78,7 @@ class Reader(Protocol[A, H, R, G]):
         ...
 
     def passport(self, holding: H, agreement: A, /) -> dict[str, Any]:
-        """Counts of a hospital's data, `site` and `patients` among them; no value of a record."""
+        """Counts of a hospital's data, `site` among them; no value of a record."""
         ...
 
     def passport_lines(self, passport: dict[str, Any], /) -> list[str]:

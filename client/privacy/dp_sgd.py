@@ -19,7 +19,7 @@ from torch.optim import SGD
 from client.privacy.clipping import PatientGradients, patient_gradients
 from client.privacy.randomness import SecretRandom
 from client.training.finite import are_finite
-from client.training.memory import patients_at_once, placed
+from client.training.memory import placed, units_at_once
 from client.training.round import Round
 from common.agreement.settings import Privacy
 from common.errors import Refusal, RefusalCode
@@ -121,7 +121,7 @@ def take_private_steps(
     from client.privacy.noise import NoisyOptimiser  # brings Opacus, which a round without privacy is spared
 
     training, secret = round_.federation.training, SecretRandom()
-    at_once = min(AT_ONCE, patients_at_once(model, round_.device, private=True))
+    at_once = min(AT_ONCE, units_at_once(model, round_.device, private=True))
     with patient_gradients(model) as gradients:
         rate = privacy.learning_rate * training.decay(round_.number)
         optimiser = NoisyOptimiser(SGD(gradients.parameters, lr=rate), privacy, secret)

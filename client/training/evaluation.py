@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from client.training.device import CPU, Device
-from client.training.memory import patients_at_once
+from client.training.memory import units_at_once
 from client.training.round import Round
 from common.messages.validation import ValidationSums
 from common.models.shared import SharedModel
@@ -18,7 +18,7 @@ def logits(model: SharedModel, records: Records, size: int = 256, device: Device
     They are computed for `size` units at once, fewer if the device has no room.
     """
     model.eval()
-    size = min(size, patients_at_once(model, device))
+    size = min(size, units_at_once(model, device))
     with device.repeatable():
         parts = [
             model(records.select(rows).to(device.torch_device))

@@ -10,7 +10,7 @@ from torch import Tensor
 from client.training.adamw import AdamW
 from client.training.device import Device
 from client.training.finite import are_finite
-from client.training.memory import patients_at_once, placed
+from client.training.memory import placed, units_at_once
 from client.training.minibatches import divide, draw_minibatches
 from client.training.round import Round
 from common.errors import Refusal, RefusalCode
@@ -59,7 +59,7 @@ def train(
     def loss(part: Records) -> Tensor:
         return round_.family.loss(model, part, round_.federation, prepared)
 
-    at_once = patients_at_once(model, device)
+    at_once = units_at_once(model, device)
     if at_once < min(settings.batch_size, len(batch)):
         log.warning(
             "little memory is free: %d patients are computed at once, which changes the random numbers of dropout",

@@ -1,6 +1,6 @@
-"""Choice of how many patients fit in one step on a device.
+"""Number of units that fit in one step on a device.
 
-The memory of one patient is measured on the model, so that it follows whatever the layers keep.
+The memory of one unit is measured on the model, so that it follows whatever the layers keep.
 """
 
 from typing import TypeVar
@@ -34,20 +34,18 @@ R = TypeVar("R", bound=Records)
 _measured: WeakKeyDictionary[nn.Module, dict[tuple[torch.dtype, int], int]] = WeakKeyDictionary()
 
 
-def patients_at_once(model: SharedModel, device: Device, private: bool = False) -> int:
-    """Return how many patients a step has room for; at least one, which is then tried.
+def units_at_once(model: SharedModel, device: Device, private: bool = False) -> int:
+    """Return the number of units that a step has room for; at least one, which is then tried.
 
     Args:
         model: on the device.
         device: where, and shared with how many.
-        private: whether gradients are kept per patient.
+        private: whether gradients are kept per unit.
     """
-    per_patient = PASSES * kept_per_patient(model)
+    per_unit = PASSES * kept_per_unit(model)
     if private:  # as computed, side by side, and weighted
-        per_patient += 3 * sum(
-            parameter.nbytes for parameter in model.parameters() if parameter.requires_grad
-        )
-    return max(1, int(USED * device.free_bytes() / per_patient))
+        per_unit += 3 * sum(parameter.nbytes for parameter in model.parameters() if parameter.requires_grad)
+    return max(1, int(USED * device.free_bytes() / per_unit))
 
 
 def placed(batch: R, device: Device) -> R:
@@ -55,8 +53,8 @@ def placed(batch: R, device: Device) -> R:
     return batch.to(device.torch_device) if batch.size <= RESIDENT * device.free_bytes() else batch
 
 
-def kept_per_patient(model: SharedModel) -> int:
-    """Return the bytes that autograd keeps for one made-up patient with every modality.
+def kept_per_unit(model: SharedModel) -> int:
+    """Return the bytes that autograd keeps for the model's example of a unit.
 
     Measured once per model, without a draw from any generator, and in a fraction of a step's time.
     """
@@ -69,7 +67,7 @@ def kept_per_patient(model: SharedModel) -> int:
 
 
 def _measure(model: SharedModel) -> int:
-    patient, training = model.example(), model.training
+    unit, training = model.example(), model.training
     shared = {tensor.untyped_storage().data_ptr() for tensor in (*model.parameters(), *model.buffers())}
     kept: dict[int, int] = {}
 
@@ -82,7 +80,7 @@ def _measure(model: SharedModel) -> int:
     model.eval()  # dropout would draw
     try:
         with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-            model(patient)
+            model(unit)
     finally:
         model.train(training)
-    return patient.size + sum(kept.values())
+    return unit.size + sum(kept.values())

@@ -4,12 +4,13 @@ A kind is objects that are named as `module:object` and imported when first aske
 nothing of another kind, and nothing of a study.
 """
 
+import re
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 from common.agreement.agreement import PATIENTS, Agreement
-from common.errors import InvalidContentError
+from common.errors import InvalidContentError, RegistrationError
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,13 @@ def register_kind(name: str, kind: Kind) -> None:
     """Add a kind of record.
 
     Raises:
-        ValueError: if the name is taken by another kind.
+        RegistrationError: if the name has another form, or is that of another kind.
     """
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name):
+        form = "lower case, with digits and _ after its first letter"
+        raise RegistrationError(f"kind of record {name!r}", "has not the form of a name", f"make it {form}")
     if _KINDS.setdefault(name, kind) != kind:
-        raise ValueError(f"there is a kind of record called {name} already")
+        raise RegistrationError(f"kind of record {name}", "is registered already", "choose another name")
 
 
 def kind_named(name: str, where: str = "the federation file") -> Kind:

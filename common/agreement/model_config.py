@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from common.agreed import Agreed, NameOf
-from common.errors import OptionError
+from common.errors import OptionError, RegistrationError
 
 DEFAULT = "hierarchical"
 """The kind that a federation file means without naming one; it has no `kind` in the canonical form either."""
@@ -123,10 +123,10 @@ def register_config(config: type[ModelConfig]) -> None:
     """Accept a kind of model in federation files.
 
     Raises:
-        OptionError: if another class has that kind.
+        RegistrationError: if another class has that kind.
     """
     if _CONFIGS.setdefault(config.kind, config) is not config:
-        raise OptionError(f"model kind {config.kind}", "is registered already", "choose another name")
+        raise RegistrationError(f"model kind {config.kind}", "is registered already", "choose another name")
 
 
 def default_settings(kind: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from common.agreed import NameOf
+from common.errors import RegistrationError
 from common.plugins.names import note_name
 
 
@@ -42,10 +43,10 @@ def register_node_kind(kind: NodeKind) -> NodeKind:
     """Let modalities of a federation file be of this kind, and return it.
 
     Raises:
-        ValueError: if the name is taken.
+        RegistrationError: if the name is taken.
     """
     if kind.name in _KINDS:
-        raise ValueError(f"there is a node kind {kind.name} already")
+        raise RegistrationError(f"node kind {kind.name}", "is registered already", "choose another name")
     _KINDS[kind.name] = kind
     note_name(NameOf.NODE_KIND, kind.name)
     return kind

@@ -3,6 +3,7 @@
 import re
 
 from common.agreed import NameOf
+from common.errors import RegistrationError
 from common.plugins.names import note_name
 
 STRATEGIES = ("fedavg", "fedprox", "fedadam", "fedyogi")
@@ -20,10 +21,11 @@ def add_strategy_name(name: str) -> None:
     """Let federation files that are read in this process name a strategy.
 
     Raises:
-        ValueError: if the name has not the form of one.
+        RegistrationError: if the name has not the form of one.
     """
     if not re.fullmatch(PATTERN, name):
-        raise ValueError("a strategy's name is lower case, with digits, _ and - after its first letter")
+        form = "lower case, with digits, _ and - after its first letter"
+        raise RegistrationError(f"strategy {name!r}", "has not the form of a name", f"make it {form}")
     if name not in _names:
         _names[name] = None
         note_name(NameOf.STRATEGY, name)

@@ -34,6 +34,12 @@ class Words:
     singular: str
     plural: str
 
+    def counted(self, number: int) -> str:
+        """Return a number of units in words, such as `1 patient` or `no patients`."""
+        return (
+            f"{number:,} {self.singular if number == 1 else self.plural}" if number else f"no {self.plural}"
+        )
+
 
 @dataclass(frozen=True)
 class Score:

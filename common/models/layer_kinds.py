@@ -1,11 +1,13 @@
 """Registry of layers between the nodes of a graph, by their names in a federation file."""
 
+import re
+from inspect import signature
 from typing import Protocol
 
 from torch import nn
 
 from common.agreed import NameOf
-from common.errors import InvalidContentError, OptionError
+from common.errors import InvalidContentError, RegistrationError
 from common.models.graphs import Topology
 from common.models.layers import GAT, GCN
 from common.plugins.names import note_name
@@ -32,10 +34,19 @@ def register_layer(kind: str, factory: LayerFactory) -> None:
     """Give a kind of layer a name for `model.layers`.
 
     Raises:
-        OptionError: if the name is taken.
+        RegistrationError: if the name is taken or of another form, or the factory does not take a graph, two widths
+            and a number of heads.
     """
+    if not re.fullmatch(r"[a-z][a-z0-9_-]{0,39}", kind):
+        form = "lower case, with digits, _ and - after its first letter"
+        raise RegistrationError(f"layer {kind!r}", "has not the form of a name", f"make it {form}")
     if kind in _LAYERS:
-        raise OptionError(f"layer {kind}", "is registered already", "choose another name")
+        raise RegistrationError(f"layer {kind}", "is registered already", "choose another name")
+    try:
+        signature(factory).bind(None, 1, 1, 1)
+    except (TypeError, ValueError):  # no function, or one of other arguments
+        what = "is not built from a graph, two widths and a number of heads"
+        raise RegistrationError(f"layer {kind}", what, "see common.models.layer_kinds") from None
     _LAYERS[kind] = factory
     note_name(NameOf.LAYER, kind)
 

@@ -33,7 +33,8 @@ ParameterGroup.SHARED = ParameterGroup("patients")
 class Counted(StrEnum):
     """The unit in which a hospital's weight in an average is counted."""
 
-    PATIENTS = "patients"
+    UNITS = "patients"
+    """Units of privacy; the value was given when the only unit was a patient, and stays for what is written."""
     HOSPITALS = "hospitals"
 
 
@@ -80,7 +81,7 @@ class AveragingWeights:
 
 def counted(privacy: Privacy | None) -> Counted:
     """The unit of averaging weights under an agreement."""
-    return Counted.PATIENTS if privacy is None else Counted.HOSPITALS
+    return Counted.UNITS if privacy is None else Counted.HOSPITALS
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ class ModelGroups:
                 return len(batch)
             return int((having[0] & having[-1]).sum())
 
-        return AveragingWeights({group: float(patients(group)) for group in self.groups}, Counted.PATIENTS)
+        return AveragingWeights({group: float(patients(group)) for group in self.groups}, Counted.UNITS)
 
     def hospitals_behind(self, absent: frozenset[str]) -> AveragingWeights:
         """Return weight 1 for every group, but 0 for groups of the `absent` modalities.

@@ -8,7 +8,7 @@ import torch
 
 from common.agreement.federation import Federation
 from common.agreement.model_config import HierarchicalConfig, ModelConfig, register_config
-from common.errors import InvalidContentError, OptionError
+from common.errors import InvalidContentError, RegistrationError
 from common.models.federated import FederatedModel
 from common.models.graphs import Prior, load_prior
 from common.models.hierarchical import HierarchicalMultimodalGNN
@@ -25,25 +25,29 @@ def register_model(config: type[ModelConfig], model: type[FederatedModel]) -> No
         model: is built as `model(federation, prior)`.
 
     Raises:
-        OptionError: if a part is missing, or the kind is registered already.
+        RegistrationError: if a part is missing, or the kind is registered already.
     """
     kind = getattr(config, "kind", None)
     if not (isinstance(config, type) and issubclass(config, ModelConfig) and isinstance(kind, str)):
-        raise OptionError(f"model {model}", "has no settings class with a kind", "derive it from ModelConfig")
+        raise RegistrationError(
+            f"model {model}", "has no settings class with a kind", "derive it from ModelConfig"
+        )
     if not (isinstance(model, type) and issubclass(model, FederatedModel)):
-        raise OptionError(
+        raise RegistrationError(
             f"model kind {kind}", "is not a FederatedModel", "derive its class from FederatedModel"
         )
     if missing := sorted(model.__abstractmethods__):
         what = f"does not define {', '.join(missing)}"
-        raise OptionError(f"model kind {kind}", what, "see common.models.federated")
+        raise RegistrationError(f"model kind {kind}", what, "see common.models.federated")
     try:
         signature(model).bind(None, None)
     except TypeError:
         what = "is not built from a federation and its graphs"
-        raise OptionError(f"model kind {kind}", what, "give it __init__(self, federation, prior)") from None
+        raise RegistrationError(
+            f"model kind {kind}", what, "give it __init__(self, federation, prior)"
+        ) from None
     if _MODELS.get(kind, model) is not model:
-        raise OptionError(f"model kind {kind}", "is registered already", "choose another name")
+        raise RegistrationError(f"model kind {kind}", "is registered already", "choose another name")
     register_config(config)
     _MODELS[kind] = model
 

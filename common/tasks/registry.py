@@ -4,6 +4,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import BeforeValidator, SerializeAsAny
 
+from common.errors import RegistrationError
 from common.tasks.response import ResponseTask
 from common.tasks.survival import SurvivalTask
 from common.tasks.task import Metric, Task
@@ -17,18 +18,28 @@ def register(kind: type[Kind]) -> type[Kind]:
     """Add a kind of task; usable as a class decorator.
 
     Raises:
-        TypeError: naming every part of `common.tasks.task.Task` that the kind misses.
-        ValueError: if another class has its name.
+        RegistrationError: naming every part of `common.tasks.task.Task` that the kind misses; or if less of its
+            headline is better, or another class has its name.
     """
+    if not (isinstance(kind, type) and issubclass(kind, Task)):
+        raise RegistrationError(
+            f"task {kind!r}", "is no subclass of Task", "derive it from common.tasks.task.Task"
+        )
     missing = sorted(kind.__abstractmethods__)
     missing += [part for part in ("form", "metrics") if not getattr(kind, part, None)]
     name = kind.model_fields["kind"].default
     if not isinstance(name, str):
         missing.append("kind")
     if missing:
-        raise TypeError(f"{kind.__name__} is no kind of task: it misses {', '.join(missing)}")
+        what = f"is no kind of task: it misses {', '.join(missing)}"
+        raise RegistrationError(f"task {kind.__name__}", what, "see common.tasks.task")
+    headline = next(iter(kind.metrics))
+    if kind.metrics[headline].lower_is_better:
+        what = f"has the headline {headline}, of which less is better"
+        raise RegistrationError(f"task {kind.__name__}", what, "put first a metric of which more is better")
     if _kinds.setdefault(name, kind) is not kind:
-        raise ValueError(f"{kind.__name__}: {name} is the kind of {_kinds[name].__name__} already")
+        what = f"is of the kind {name}, which is {_kinds[name].__name__} already"
+        raise RegistrationError(f"task {kind.__name__}", what, "choose another name")
     return kind
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from common.agreement.settings import Training
 from common.agreement.strategy_names import STRATEGIES, add_strategy_name
-from common.errors import InvalidContentError
+from common.errors import InvalidContentError, RegistrationError
 from server.aggregation.strategies import FedAdam, FedAvg, FedYogi, Strategy
 
 StrategyFactory = Callable[[Training], Strategy]
@@ -31,15 +31,16 @@ def register_strategy(name: str, factory: StrategyFactory) -> None:
         factory: called once a run.
 
     Raises:
-        ValueError: if the name has another form, or is that of another factory.
-        TypeError: if the factory cannot be called, or is a class without the methods of a strategy.
+        RegistrationError: if the name has another form, or is that of another factory; if the factory cannot be
+            called, or is a class without the methods of a strategy.
     """
+    where = f"strategy {name}"
     if not callable(factory):
-        raise TypeError(f"the factory of strategy {name} cannot be called")
+        raise RegistrationError(where, "has a factory that cannot be called", "give a function of `Training`")
     if isinstance(factory, type) and (lacking := _lacking(factory)):
-        raise TypeError(f"strategy {name} has no method {lacking}")
+        raise RegistrationError(where, f"has no method {lacking}", "add it")
     if _FACTORIES.get(name, factory) is not factory:
-        raise ValueError(f"there is a strategy {name} already")
+        raise RegistrationError(where, "is registered already", "choose another name")
     add_strategy_name(name)
     _FACTORIES[name] = factory
 

@@ -31,7 +31,7 @@ class Roster:
 
 
 @dataclass(frozen=True)
-class Named:
+class NodeDirectory:
     """Nodes that speak for participants, by the keys enrolled.
 
     Attributes:
@@ -43,7 +43,7 @@ class Named:
     left_out: tuple[Dropped, ...]
 
 
-def name_nodes(federation: Agreement, enrolled: Enrolled) -> Named:
+def name_nodes(federation: Agreement, enrolled: Enrolled) -> NodeDirectory:
     """Name the participants' nodes; a key that the federation file does not name is nobody's."""
     sites, left_out = {}, []
     for participant in federation.participants:
@@ -56,4 +56,4 @@ def name_nodes(federation: Agreement, enrolled: Enrolled) -> Named:
             )
         else:
             sites[enrolment.node_id] = participant.name
-    return Named(sites, tuple(left_out))
+    return NodeDirectory(sites, tuple(left_out))

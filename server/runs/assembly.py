@@ -13,7 +13,7 @@ from common.families.family import sums_of
 from common.families.registry import family_of
 from common.messages.exchange import STATISTICS, StatisticsReply, StatisticsRequest
 from server.aggregation.replies import UnusableReplyError, read, sender
-from server.participants.roster import Named, Roster
+from server.participants.roster import NodeDirectory, Roster
 from server.records.dropped import Dropped, DropReason, ordered
 from server.records.progress import ProgressFile
 from server.runs.clock import Clock
@@ -27,7 +27,7 @@ def assemble(
     grid: Grid,
     federation: Agreement,
     fold: int,
-    named: Named | None = None,
+    directory: NodeDirectory | None = None,
     progress: ProgressFile | None = None,
     clock: Clock = time,
 ) -> Roster:
@@ -37,27 +37,32 @@ def assemble(
         grid: the way to the nodes.
         federation: the agreement.
         fold: patients of this fold are held out; -1 holds out none.
-        named: the nodes of enrolled hospitals; no other node then counts or is asked anything.
+        directory: the nodes of enrolled hospitals; no other node then counts or is asked anything.
         progress: notes which hospitals have answered.
         clock: measures the seconds.
     """
-    nodes = _connected_nodes(grid, federation, named, clock)
+    nodes = _connected_nodes(grid, federation, directory, clock)
     content = StatisticsRequest(federation=federation.digest, fold=fold).to_record()
     deadline_s = federation.rounds.deadline_s
     requests = [Message(content, node, STATISTICS, ttl=deadline_s) for node in nodes]
     sent = [request.metadata for request in requests]
-    if progress is not None and named is not None:
-        progress.begin("statistics", 0, {node: named.sites[node] for node in nodes})
+    if progress is not None and directory is not None:
+        progress.begin("statistics", 0, {node: directory.sites[node] for node in nodes})
     replies = exchange(grid, requests, deadline_s, None if progress is None else progress.heard, clock)
-    return build_roster(replies, sent, federation, named)
+    return build_roster(replies, sent, federation, directory)
 
 
-def _connected_nodes(grid: Grid, federation: Agreement, named: Named | None, clock: Clock) -> list[int]:
+def _connected_nodes(
+    grid: Grid, federation: Agreement, directory: NodeDirectory | None, clock: Clock
+) -> list[int]:
     """Wait until all nodes are connected, `assembly_s` after a quorum was, or for the deadline."""
     rounds, began = federation.rounds, clock.monotonic()
-    expected, needed = len(federation.participants if named is None else named.sites), federation.quorum
+    expected, needed = (
+        len(federation.participants if directory is None else directory.sites),
+        federation.quorum,
+    )
     since: float | None = None  # when the quorum that is there now was first seen
-    while len(nodes := _connected(grid, named)) < expected:
+    while len(nodes := _connected(grid, directory)) < expected:
         now = clock.monotonic()
         since = (now if since is None else since) if len(nodes) >= needed else None
         end = began + rounds.deadline_s
@@ -69,26 +74,26 @@ def _connected_nodes(grid: Grid, federation: Agreement, named: Named | None, clo
     return nodes
 
 
-def _connected(grid: Grid, named: Named | None) -> list[int]:
-    return sorted(node for node in grid.get_node_ids() if named is None or node in named.sites)
+def _connected(grid: Grid, directory: NodeDirectory | None) -> list[int]:
+    return sorted(node for node in grid.get_node_ids() if directory is None or node in directory.sites)
 
 
 def build_roster(
     replies: Iterable[Message],
     sent: Sequence[Metadata],
     federation: Agreement,
-    named: Named | None = None,
+    directory: NodeDirectory | None = None,
 ) -> Roster:
     """The roster from the nodes' answers; a name claimed by two nodes belongs to neither.
 
-    Where nodes are `named`, one that answers with another name has no part.
+    Where nodes are in the `directory`, one that answers with another name has no part.
     """
-    sites = {} if named is None else named.sites
+    sites = {} if directory is None else directory.sites
     participants = {participant.name for participant in federation.participants}
     asked = {request.dst_node_id for request in sent}
     claims: dict[str, list[tuple[int, StatisticsReply]]] = {}
     digests: dict[int, str] = {}
-    left_out, heard = [] if named is None else list(named.left_out), set()
+    left_out, heard = [] if directory is None else list(directory.left_out), set()
     for message in replies:
         node = sender(message, sent)
         heard.add(node)

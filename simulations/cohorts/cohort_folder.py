@@ -91,10 +91,12 @@ class CohortFolder:
 
         from client.families.registry import reader_of
         from client.site_folder.site_file import read_site_file
+        from common.families.registry import family_of
         from simulations.cohorts.folders import find_sites
 
         federation = self.federation
         reader = reader_of(federation)
+        units = family_of(federation).words(federation).plural
         rows = {}
         for site in find_sites(self.folder):
             holding, problems = reader.read(site, read_site_file(site, federation), federation)
@@ -102,7 +104,7 @@ class CohortFolder:
                 raise problems[0]
             assert holding is not None
             seen = reader.passport(holding, federation)
-            rows[seen["site"]] = _counts(seen)
+            rows[seen["site"]] = {units: len(holding.records)} | _counts(seen)
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("hospital")
 
     def __repr__(self) -> str:
@@ -116,8 +118,8 @@ class CohortFolder:
 
 
 def _counts(seen: dict[str, object]) -> dict[str, object]:
-    """The counts of a passport in one row."""
-    row: dict[str, object] = {"patients": seen["patients"]}
+    """The counts of a passport's modalities and tasks in one row, of a family that has them."""
+    row: dict[str, object] = {}
     modalities, tasks = seen.get("modalities", {}), seen.get("tasks", {})
     assert isinstance(modalities, dict)
     assert isinstance(tasks, dict)

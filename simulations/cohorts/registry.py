@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from common.errors import OptionError
+from common.errors import OptionError, RegistrationError
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,10 @@ class CohortSource:
         return name == self.name if self.pattern is None else self.pattern.fullmatch(name) is not None
 
 
+NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}"
+"""Form of a source's name; a slash would make it a folder's."""
+
+
 SOURCES: dict[str, CohortSource] = {}
 """All sources by name, in the order of their registration."""
 
@@ -93,11 +97,24 @@ def register_source(
         pattern: regular expression of all names of a family of cohorts.
 
     Raises:
-        ValueError: if the name is taken.
+        RegistrationError: if the name is taken or has another form, the pattern is no regular expression or fits a
+            source's name, or what writes cannot be called.
     """
-    if name in SOURCES:
-        raise ValueError(f"there is a cohort source {name} already")
-    compiled = None if pattern is None else re.compile(pattern)
+    where = f"cohort source {name!r}"
+    if not re.fullmatch(NAME, name):
+        form = "letters, digits, _, . and -, with a letter or digit first"
+        raise RegistrationError(where, "has not the form of a name", f"make it of {form}")
+    if not callable(write):
+        raise RegistrationError(where, "is not written by a function", "give one of a request and a folder")
+    try:
+        compiled = None if pattern is None else re.compile(pattern)
+    except re.error:
+        raise RegistrationError(where, "has a pattern that is no regular expression", "correct it") from None
+    for source in SOURCES.values():
+        if source.has(name) or (compiled is not None and compiled.fullmatch(source.name)):
+            raise RegistrationError(
+                where, f"has a name that is taken by {source.name}", "choose another name"
+            )
     SOURCES[name] = CohortSource(name, write, summary, needs_data, is_sizable, compiled)
     return SOURCES[name]
 

@@ -2,24 +2,21 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from client.data.cohort import passport
-from client.data.inspection import inspect_cohort
-from client.site_folder.site_file import SITE_FILE
-from common.agreement.federation import FILE_NAME, Federation, load
+from client.families.registry import reader_of
+from client.site_folder.site_file import SITE_FILE, read_site_file
+from common.agreement.agreement import FILE_NAME, Agreement
+from common.agreement.loading import load_agreement
 from common.errors import InputError, MissingFileError
-from common.tasks.task import Task
+from common.families.family import Words
+from common.families.registry import family_of
 from simulations.cohorts.folders import find_sites
-from simulations.results.schema import MISSING
+from simulations.commands.cohort_tables import Report, tables
 
-Report = dict[str, Any]
-"""Passport of a site (`client.data.cohort.passport`), or only its name if it is not readable, and its problems."""
+SITES, ROWS, PROBLEMS = Words("site", "sites"), Words("row", "rows"), Words("problem", "problems")
 
 
 def describe(folder: Path, federation_file: Path | None, as_json: bool) -> bool:
@@ -28,7 +25,7 @@ def describe(folder: Path, federation_file: Path | None, as_json: bool) -> bool:
     Raises:
         InputError: if there is no federation file or no site folder.
     """
-    federation = load(federation_file or _federation_file(folder))
+    federation = load_agreement(federation_file or _federation_file(folder))
     sites = [folder] if (folder / SITE_FILE).is_file() else find_sites(folder)
     reports = [_report(site, federation) for site in sites]
     if as_json:
@@ -47,73 +44,39 @@ def _federation_file(folder: Path) -> Path:
     )
 
 
-def _report(site: Path, federation: Federation) -> Report:
+def _report(site: Path, federation: Agreement) -> Report:
+    reader = reader_of(federation)
     try:
-        cohort, problems = inspect_cohort(site, federation)
+        holding, problems = reader.read(site, read_site_file(site, federation), federation)
     except InputError as error:
-        cohort, problems = None, [error]
-    seen: Report = {"site": site.resolve().name} if cohort is None else passport(cohort, federation)
-    return seen | {"problems": [str(problem) for problem in problems]}
+        holding, problems = None, [error]
+    report: Report = {"site": site.resolve().name}
+    if holding is not None:
+        report |= reader.passport(holding, federation) | {"units": len(holding.records)}
+    return report | {"problems": [str(problem) for problem in problems]}
 
 
-def _print(reports: list[Report], federation: Federation) -> None:
+def _print(reports: list[Report], federation: Agreement) -> None:
+    """Print tables for a family that counts modalities, and the reader's lines for any other."""
     console = Console(highlight=False, markup=False)
-    console.print(
-        "Number of patients, and of patients with each modality (share of their cells that is missing):"
-    )
-    console.print(_modalities_table(reports, federation))
-    if any("patients" in report for report in reports):
-        for task in federation.tasks:
-            console.print(_task_table(reports, task))
+    words = family_of(federation).words(federation)
+    readable = [report for report in reports if "units" in report]
+    if any("modalities" in report for report in readable):
+        for part in tables(reports, words):
+            console.print(part)
+    else:
+        for report in readable:
+            for line in reader_of(federation).passport_lines(report):
+                console.print(Text(line), soft_wrap=True)
     for report in reports:
         for name, seen in report.get("modalities", {}).items():
             if seen["unmatched"]:
-                rows = _counted(seen["unmatched"], "row")
+                rows = ROWS.counted(seen["unmatched"])
                 console.print(
                     f"{report['site']}: {name} has {rows} without outcomes, left out.", soft_wrap=True
                 )
         for problem in report["problems"]:
             console.print(Text(f"{report['site']}: {problem}", style="red"), soft_wrap=True)
-    patients = sum(report.get("patients", 0) for report in reports)
-    problems = sum(len(report["problems"]) for report in reports)
-    counts = (_counted(len(reports), "site"), _counted(patients, "patient"))
-    console.print(f"{federation.name}: {', '.join(counts)}, {_counted(problems, 'problem')}.")
-
-
-def _modalities_table(reports: list[Report], federation: Federation) -> Table:
-    """Patients of every site by modality, with the share of missing cells."""
-    table = _table("site", "patients", *(modality.name for modality in federation.modalities))
-    for report in reports:
-        if "patients" in report:
-            cells = [_coverage(seen) for seen in report["modalities"].values()]
-            table.add_row(Text(report["site"]), f"{report['patients']:,}", *cells)
-        else:
-            table.add_row(Text(report["site"]), "unreadable", style="red")
-    return table
-
-
-def _task_table(reports: list[Report], task: Task) -> Table:
-    """Labelled patients of every site for a task, and counts of each event, class or label."""
-    readable = [report for report in reports if "patients" in report]
-    outcomes = [name for name in readable[0]["tasks"][task.name] if name != "labelled"]
-    table = _table(task.name, "labelled", *outcomes)
-    for report in readable:
-        counts = report["tasks"][task.name].values()
-        table.add_row(Text(report["site"]), *(f"{count:,}" for count in counts))
-    return table
-
-
-def _table(first: str, *others: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True)
-    table.add_column(Text(first), overflow="ellipsis", no_wrap=True, max_width=40)
-    for head in others:
-        table.add_column(Text(head), justify="right", overflow="fold", vertical="bottom")
-    return table
-
-
-def _coverage(seen: dict[str, Any]) -> str:
-    return f"{seen['patients']:,} ({seen['missing']:.0%})" if seen["patients"] else MISSING
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count or 'no'} {what}{'' if count == 1 else 's'}"
+    units = words.counted(sum(report["units"] for report in readable))
+    problems = PROBLEMS.counted(sum(len(report["problems"]) for report in reports))
+    console.print(f"{federation.name}: {SITES.counted(len(reports))}, {units}, {problems}.")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from client.training.device import Device
-from client.training.memory import PASSES, USED, kept_per_patient
+from client.training.memory import PASSES, USED, kept_per_unit
 from common.models.shared import SharedModel
 
 
@@ -19,7 +19,7 @@ class SmallDevice(Device):
 
 def room_for(model: SharedModel, patients: float, private: bool = False) -> int:
     """Bytes that a step with so many patients at once needs."""
-    per_patient = PASSES * kept_per_patient(model)
+    per_patient = PASSES * kept_per_unit(model)
     if private:
         per_patient += 3 * sum(own.nbytes for own in model.parameters() if own.requires_grad)
     return int(patients * per_patient / USED)

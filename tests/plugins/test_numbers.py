@@ -16,6 +16,7 @@ from flwr.cli.build import build_fab_from_files
 from client.commands.approve import approve, read_proposal
 from client.commands.approve_text import in_words
 from client.commands.check import check, check_lines
+from client.doctor.examination import examine
 from client.flower.internals import AppTask
 from client.ledger.account import read_account
 from client.receipts.verification import verify
@@ -33,8 +34,10 @@ from common.plugins.plugin import Plugin
 from server.app import server_app
 from server.records.journal import RunRecord, read_journal
 from server.records.result import load_result
+from simulations.cohorts.cohort_folder import CohortFolder, Origin
 from simulations.engines.flower_internals import acting_as, new_run
 from simulations.engines.in_process import run_in_process
+from tests.plugins.fresh_process import consilium
 
 PRIVACY = {
     "noise_multiplier": 1.0,
@@ -154,9 +157,36 @@ def test_the_approval_shows_the_plug_in_and_the_unit(write: Write, numberslab: P
 
 def test_the_passport_is_the_familys(write: Write) -> None:
     seen = check(Hospital(write()).home)
-    assert (seen["kind"], seen["patients"], seen["problems"]) == ("numbers", 40, [])
+    assert (seen["kind"], seen["units"], seen["problems"]) == ("numbers", 40, [])
     assert "north: 40 readings" in check_lines(seen)
     assert json.dumps(seen)
+
+
+def test_the_cohort_is_described_in_the_familys_words(write: Write) -> None:
+    cohort = write()
+    ended = consilium("cohort", "describe", str(cohort))
+    assert ended.returncode == 0, ended.stderr
+    assert "north: 40 readings" in ended.stdout
+    assert "3 sites, 120 readings, no problems" in ended.stdout
+    assert "patient" not in ended.stdout
+    told = consilium("cohort", "describe", str(cohort / "north"), "--json")
+    assert [(site["site"], site["units"], site["problems"]) for site in json.loads(told.stdout)] == [
+        ("north", 40, [])
+    ]
+
+
+def test_the_doctor_counts_in_the_familys_words(write: Write) -> None:
+    (data,) = [finding for finding in examine(Hospital(write()).home) if finding.check == "data"]
+    assert data.level == "ok"
+    assert "40 readings" in data.message
+    assert "patient" not in data.message
+
+
+def test_a_table_of_the_cohort_counts_its_units(write: Write) -> None:
+    cohort = write()
+    table = CohortFolder("lines", cohort, Origin(str(cohort))).table()
+    assert list(table.columns) == ["readings"]
+    assert table["readings"].sum() == 120
 
 
 def test_a_policy_that_names_tasks_of_another_family_declines(write: Write) -> None:

@@ -13,7 +13,7 @@ from client.training.adamw import AdamW
 from client.training.device import CPU, Device, open_device
 from client.training.evaluation import evaluate, logits
 from client.training.local import train, train_epoch
-from client.training.memory import kept_per_patient
+from client.training.memory import kept_per_unit
 from client.training.minibatches import divide, draw_minibatches
 from client.training.round import Round
 from common.agreement.federation import Federation
@@ -240,7 +240,7 @@ def test_a_step_on_a_gpu_stays_within_what_is_free(
         batch.select(torch.arange(4)),
         Round(federation, with_cuts(trainer.cuts), device=Device(gpu)),
     )
-    room = 300 * kept_per_patient(model)
+    room = 300 * kept_per_unit(model)
     torch.cuda.reset_peak_memory_stats(gpu)
     before = torch.cuda.memory_allocated(gpu)
     small = SmallDevice(gpu, room=room)

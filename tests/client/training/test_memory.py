@@ -13,7 +13,7 @@ import torch
 from client.training import memory
 from client.training.device import CPU
 from client.training.local import train
-from client.training.memory import patients_at_once, placed
+from client.training.memory import placed, units_at_once
 from client.training.round import Round
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality
@@ -37,10 +37,10 @@ def model(federation: Federation, prior: Prior) -> HierarchicalMultimodalGNN:
 
 def test_a_step_gets_the_patients_that_there_is_room_for(model: HierarchicalMultimodalGNN) -> None:
     devices = [SmallDevice(room=room_for(model, patients)) for patients in (0, 0.5, 7.5, 1e6)]
-    counts = [patients_at_once(model, device) for device in devices]
+    counts = [units_at_once(model, device) for device in devices]
     assert counts == [1, 1, 7, pytest.approx(1e6, rel=1e-3)]
     device = SmallDevice(room=room_for(model, 100))
-    at_once = [patients_at_once(model, device, private=private) for private in (True, False)]
+    at_once = [units_at_once(model, device, private=private) for private in (True, False)]
     assert at_once[0] < at_once[1], "gradients per patient"
 
 
@@ -48,7 +48,7 @@ def test_looking_at_a_model_leaves_no_trace(model: HierarchicalMultimodalGNN) ->
     model.train()
     before, weights = torch.get_rng_state(), {n: own.clone() for n, own in model.state_dict().items()}
     with torch.no_grad():
-        assert patients_at_once(model, CPU) > 1
+        assert units_at_once(model, CPU) > 1
     assert model.training
     assert torch.equal(torch.get_rng_state(), before)
     assert all(torch.equal(own, weights[name]) for name, own in model.state_dict().items())
@@ -58,13 +58,13 @@ def test_looking_at_a_model_leaves_no_trace(model: HierarchicalMultimodalGNN) ->
 def test_a_patient_of_a_wider_model_in_float64_takes_more(
     federation: Federation, prior: Prior, model: HierarchicalMultimodalGNN
 ) -> None:
-    single = memory.kept_per_patient(model)
+    single = memory.kept_per_unit(model)
     wide = federation.model_copy(
         update={"model": HierarchicalConfig(node_width=32, pathway_width=32, width=32)}
     )
-    assert memory.kept_per_patient(HierarchicalMultimodalGNN(wide, prior)) > 2 * single
-    assert memory.kept_per_patient(model.double()) > 1.5 * single
-    assert memory.kept_per_patient(model.float()) == single
+    assert memory.kept_per_unit(HierarchicalMultimodalGNN(wide, prior)) > 2 * single
+    assert memory.kept_per_unit(model.double()) > 1.5 * single
+    assert memory.kept_per_unit(model.float()) == single
 
 
 def test_processes_share_what_is_free() -> None:

@@ -4,6 +4,7 @@ from pydantic import ValidationError
 from common.agreement import node_kinds
 from common.agreement.modalities import Modality
 from common.agreement.node_kinds import NodeKind, node_kind, register_node_kind
+from common.errors import RegistrationError
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +20,7 @@ def test_a_modality_is_of_a_registered_kind_alone() -> None:
 
 
 def test_a_name_is_taken_once() -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(RegistrationError):
         register_node_kind(NodeKind("gene"))
     assert node_kind("gene").has_pathways
 

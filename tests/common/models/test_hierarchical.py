@@ -247,7 +247,7 @@ def test_every_part_is_averaged_by_the_patients_who_train_it(
     }
     batch = make_batch(30)
     behind = groups.patients_behind(batch)
-    assert behind.counts is Counted.PATIENTS
+    assert behind.counts is Counted.UNITS
     assert behind.shared == 30
     counts = behind.to_numbers()
     assert set(counts) == names

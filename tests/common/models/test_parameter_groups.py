@@ -38,7 +38,7 @@ def test_patients_count_for_a_group_if_they_have_its_modality_and_a_label_of_its
     batch = make_batch(40)
     has, known = batch.observed["rna"].any(1), batch.labelled["response"].any(1)
     behind = GROUPS.patients_behind(batch)
-    assert behind.counts is Counted.PATIENTS
+    assert behind.counts is Counted.UNITS
     assert list(behind.by_group) == [SHARED, HEAD, RNA, SCORE]
     assert [behind[group] for group in GROUPS.groups] == [
         40,
@@ -78,8 +78,8 @@ def test_private_training_learns_what_the_terms_and_the_tables_allow(
 
 
 def test_groups_of_few_patients_weigh_nothing() -> None:
-    weights = AveragingWeights({SHARED: 12.0, RNA: 4.0, HEAD: 5.0}, Counted.PATIENTS).without_few(5)
-    assert weights == AveragingWeights({SHARED: 12.0, RNA: 0.0, HEAD: 5.0}, Counted.PATIENTS)
+    weights = AveragingWeights({SHARED: 12.0, RNA: 4.0, HEAD: 5.0}, Counted.UNITS).without_few(5)
+    assert weights == AveragingWeights({SHARED: 12.0, RNA: 0.0, HEAD: 5.0}, Counted.UNITS)
 
 
 @pytest.mark.parametrize("terms", [None, privacy("all")])
@@ -88,4 +88,4 @@ def test_numbers_of_a_message_are_read_back_in_the_order_of_the_groups(terms: Pr
     assert weights.to_numbers() == {"patients": 12.0, "branches.rna": 4.0}
     again = AveragingWeights.from_numbers(weights.to_numbers(), (RNA, SHARED, HEAD), counted(terms))
     assert list(again.by_group.items()) == [(RNA, 4.0), (SHARED, 12.0), (HEAD, 0.0)]
-    assert again.counts is (Counted.PATIENTS if terms is None else Counted.HOSPITALS)
+    assert again.counts is (Counted.UNITS if terms is None else Counted.HOSPITALS)

@@ -120,7 +120,7 @@ class Fresh(ModelConfig):
     ],
 )
 def test_a_model_that_misses_a_part_is_not_registered(config: Any, model: Any, make_federation: Make) -> None:
-    assert code_of(lambda: register_model(config, model)) is InputCode.OPTION_INVALID
+    assert code_of(lambda: register_model(config, model)) is InputCode.REGISTRATION_INVALID
     with pytest.raises(ValidationError) as refused:
         make_federation(model={"kind": "fresh"})
     assert refused.value.errors()[0]["loc"][0] == "model"
@@ -166,6 +166,6 @@ def test_a_registered_layer_is_built_by_its_name(
     assert sum(isinstance(module, Mean) for module in model.modules()) == 3  # imaging has no edges
     logits: Logits = model.eval()(make_batch(4))
     assert all(tensor.isfinite().all() for tensor in logits.values())
-    assert code_of(lambda: register_layer("gat", GAT)) is InputCode.OPTION_INVALID
+    assert code_of(lambda: register_layer("gat", GAT)) is InputCode.REGISTRATION_INVALID
     unknown = make_federation(model=HierarchicalConfig(layers=("no-such",)))
     assert code_of(lambda: initial_model(unknown, prior, 0)) is InputCode.CONTENT_INVALID

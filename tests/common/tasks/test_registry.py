@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from common.agreement.agreement import validated
 from common.agreement.federation import Federation
-from common.errors import InputError
+from common.errors import InputError, RegistrationError
 from common.tasks.registry import metrics, register, registered
 from common.tasks.response import ResponseTask
 from common.tasks.survival import SurvivalTask
@@ -29,7 +29,7 @@ def test_a_kind_that_misses_a_part_is_refused_at_registration() -> None:
     class Half(UnpreparedTask):
         kind: Literal["half"] = "half"
 
-    with pytest.raises(TypeError) as caught:
+    with pytest.raises(RegistrationError) as caught:
         register(Half)  # type: ignore[type-abstract]
     missed = str(caught.value)
     parts = [*Half.__abstractmethods__, "form", "metrics"]
@@ -44,16 +44,36 @@ def test_a_kind_without_a_name_or_a_metric_is_refused() -> None:
         form: ClassVar = OutcomeForm.CLASSES
         metrics: ClassVar[dict[str, Metric]] = {}
 
-    with pytest.raises(TypeError) as refused:
+    with pytest.raises(RegistrationError) as refused:
         register(Nameless)
     assert all(part in str(refused.value) for part in ("metrics", "kind"))
+
+
+def test_a_headline_of_which_less_is_better_is_refused() -> None:
+    class Upside(ResponseTask):
+        kind: Literal["upside"] = "upside"  # type: ignore[assignment]
+        metrics: ClassVar[dict[str, Metric]] = {
+            "brier": Metric("Brier score", lower_is_better=True),
+            "auroc": Metric("AUROC"),
+        }
+
+    with pytest.raises(RegistrationError) as refused:
+        register(Upside)
+    assert "brier" in refused.value.what
+    assert "upside" not in registered()
+
+
+def test_a_class_that_is_no_task_is_refused() -> None:
+    stranger: Any = object
+    with pytest.raises(RegistrationError):
+        register(stranger)
 
 
 def test_a_name_belongs_to_one_kind() -> None:
     class Another(ResponseTask):
         pass
 
-    with pytest.raises(ValueError) as refused:
+    with pytest.raises(RegistrationError) as refused:
         register(Another)
     assert "ResponseTask" in str(refused.value)
     assert register(ResponseTask) is ResponseTask

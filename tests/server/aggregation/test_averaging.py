@@ -34,7 +34,7 @@ def test_every_group_is_averaged_over_the_hospitals_with_patients_in_it(
         }
     )
     behind = {
-        site: AveragingWeights({ParameterGroup.SHARED: shared, rna: branch, head: 0.0}, Counted.PATIENTS)
+        site: AveragingWeights({ParameterGroup.SHARED: shared, rna: branch, head: 0.0}, Counted.UNITS)
         for site, shared, branch in (("west", 30.0, 0.0), ("east", 10.0, 5.0))
     }
     with WeightSpill(tmp_path, in_memory) as spill:

@@ -12,7 +12,7 @@ from common.agreement.federation import FILE_NAME, Federation, load, save
 from common.agreement.settings import Training
 from common.agreement.strategy_names import STRATEGIES, add_strategy_name
 from common.console import BAD_INPUT
-from common.errors import InputCode, InputError, InvalidContentError
+from common.errors import InputCode, InputError, InvalidContentError, RegistrationError
 from consilium.command import app
 from server.aggregation import registry
 from server.aggregation.averaging import Weights
@@ -73,7 +73,7 @@ def test_a_file_with_a_typo_is_refused_wherever_it_is_read(
 
 @pytest.mark.parametrize("name", ["", "FedAvg", "../fedavg", "fed avg", "x" * 41, "1st"])
 def test_a_name_of_another_form_is_neither_registered_nor_read(name: str) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(RegistrationError):
         register_strategy(name, lambda training: FedAvg())
     with pytest.raises(ValidationError) as refused:
         Training(strategy=name)
@@ -82,9 +82,9 @@ def test_a_name_of_another_form_is_neither_registered_nor_read(name: str) -> Non
 
 def test_a_name_has_one_factory(trimmed: str) -> None:
     trimmed_mean.register()
-    with pytest.raises(ValueError):
+    with pytest.raises(RegistrationError):
         register_strategy(trimmed, lambda training: FedAvg())
-    with pytest.raises(ValueError):
+    with pytest.raises(RegistrationError):
         register_strategy("fedavg", trimmed_mean.make)
 
 
@@ -175,7 +175,7 @@ class Forgetful(FedAvg):
 
 @pytest.mark.parametrize("kind", [Wordless, Forgetful])
 def test_a_class_without_a_strategys_methods_is_refused_when_it_is_registered(kind: type) -> None:
-    with pytest.raises(TypeError):
+    with pytest.raises(RegistrationError):
         register_strategy("half-made", kind)
     assert "half-made" not in registered_strategies()
 

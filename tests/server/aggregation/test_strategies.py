@@ -25,7 +25,7 @@ GROUPS = ModelGroups(
 
 
 def counts(shared: float, rna: float, head: float) -> AveragingWeights:
-    return AveragingWeights({ParameterGroup.SHARED: shared, RNA: rna, HEAD: head}, Counted.PATIENTS)
+    return AveragingWeights({ParameterGroup.SHARED: shared, RNA: rna, HEAD: head}, Counted.UNITS)
 
 
 def step(

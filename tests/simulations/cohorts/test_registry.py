@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from common.errors import InputError
+from common.errors import InputError, RegistrationError
 from simulations.cohorts.registry import SOURCES, CohortRequest, register_source, source_of, sources
 from simulations.cohorts.sources import cohort_sources, write_cohort
 
@@ -31,9 +32,26 @@ def test_a_registered_source_writes_the_cohorts_of_its_name_or_pattern(tmp_path:
 
 def test_a_name_is_taken_once() -> None:
     taken = source_of("lung")
-    with pytest.raises(ValueError):
+    with pytest.raises(RegistrationError):
         register_source("lung", lambda request, out: None, summary="another")
     assert source_of("lung") is taken
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "../lung", "-lung", "two words", "tcga-brca"])
+def test_a_name_that_would_be_a_folder_s_or_another_source_s_is_refused(name: str) -> None:
+    before = sources()
+    with pytest.raises(RegistrationError):
+        register_source(name, lambda request, out: None, summary="")
+    assert sources() == before
+
+
+def test_an_unfit_pattern_or_writer_is_refused() -> None:
+    for pattern in ("(", "l.*"):
+        with pytest.raises(RegistrationError):
+            register_source("mine", lambda request, out: None, summary="", pattern=pattern)
+    writer: Any = None
+    with pytest.raises(RegistrationError):
+        register_source("mine", writer, summary="")
 
 
 def test_only_a_source_that_can_be_made_to_measure_takes_a_size(tmp_path: Path) -> None:

@@ -168,7 +168,7 @@ class NumbersFamily:
         return ValidationSums(float(loss.sum()), float(loss.square().sum()), float(len(records)), {})
 
     def behind(self, records: Numbers, groups: ModelGroups) -> AveragingWeights:
-        return AveragingWeights({ParameterGroup.SHARED: float(len(records))}, Counted.PATIENTS)
+        return AveragingWeights({ParameterGroup.SHARED: float(len(records))}, Counted.UNITS)
 
     def probe(self, agreement: NumbersAgreement, units: int) -> Numbers:
         return Numbers(torch.randn(units, 2, generator=torch.Generator().manual_seed(0)))
@@ -219,10 +219,10 @@ class NumbersReader:
         return None, Holding(site.name, Numbers(tensors[TABLE]), tensors["fold"])
 
     def passport(self, holding: Holding, agreement: NumbersAgreement) -> dict[str, Any]:
-        return {"site": holding.site, "patients": len(holding.records)}
+        return {"site": holding.site, "readings": len(holding.records)}
 
     def passport_lines(self, passport: dict[str, Any]) -> list[str]:
-        return [f"{passport['site']}: {passport['patients']} readings"]
+        return [f"{passport['site']}: {passport['readings']} readings"]
 
     def said(self, agreement: NumbersAgreement, file: Path) -> Iterator[str]:
         yield f"  - a line through the readings of the table {TABLE}"
