@@ -1,1 +1,1 @@
-"""Part of Consilium that runs inside a hospital."""
+"""Part of Consilium that runs inside a hospital; start with app.py."""

@@ -1,1 +1,1 @@
-"""Federation file, models, tasks and messages, shared by hospitals and coordinator."""
+"""Federation file, models, tasks and messages; start with agreement/agreement.py."""

@@ -1,7 +1,7 @@
 """Picture and table of the rooms, made from the imports: `python -m docs.draw_rooms` writes both.
 
-The picture is docs/rooms.svg, the table stands in docs/architecture.md. Inside a package an arrow that follows from
-others is left out; between packages one arrow stands for all imports.
+The picture is docs/rooms.svg, the table stands in docs/architecture.md. An arrow that follows from others is left
+out; between packages one arrow stands for all imports.
 """
 
 from collections.abc import Iterable
@@ -15,8 +15,14 @@ BEGIN, END = "<!-- rooms: made by docs/draw_rooms.py -->", "<!-- end of rooms --
 BOX, HEIGHT, GAP, STEP, LANE = 104, 30, 14, 62, 16
 """Width and height of a box, space between boxes, distance of floors, width of an arrow that passes a floor; pixels."""
 PAD, HEAD, MARGIN = 22, 40, 24
-COLOURS = {"simulations": "#7a4fa3", "client": "#0b6e99", "server": "#b3541e", "common": "#3f7d3f"}
-ORDER = ("simulations", "client", "server", "common")
+COLOURS = {
+    "consilium": "#8a6d00",
+    "simulations": "#7a4fa3",
+    "client": "#0b6e99",
+    "server": "#b3541e",
+    "common": "#3f7d3f",
+}
+ORDER = ("consilium", "simulations", "client", "server", "common")
 
 
 def reduced(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -155,7 +161,7 @@ text { font-family: system-ui, "Segoe UI", Helvetica, Arial, sans-serif; stroke:
 
 
 def picture() -> str:
-    """Draw all packages: simulations, client and server beside each other, and common below them."""
+    """Draw all packages: the face, below it simulations, client and server side by side, and common at the bottom."""
     pairs = room_imports()
     inside = {
         package: Drawing(package, [(a[1], b[1]) for a, b in pairs if a[0] == b[0] == package])
@@ -165,14 +171,15 @@ def picture() -> str:
     space = 70
     row = max(drawing.height for drawing in upper)
     width = sum(drawing.width for drawing in upper) + 2 * space + 2 * MARGIN
-    places, x = {}, MARGIN
+    face, common = inside["consilium"], inside["common"]
+    places, x = {"consilium": ((width - face.width) // 2, MARGIN + 30)}, MARGIN
+    floor = MARGIN + 30 + face.height + space + row
     for drawing in upper:
-        places[drawing.package] = (x, MARGIN + 30 + row - drawing.height)
+        places[drawing.package] = (x, floor - drawing.height)
         x += drawing.width + space
-    common = inside["common"]
-    places["common"] = ((width - common.width) // 2, MARGIN + 30 + row + space)
+    places["common"] = ((width - common.width) // 2, floor + space)
     height = places["common"][1] + common.height + MARGIN
-    between = {(a[0], b[0]) for a, b in pairs if a[0] != b[0]}
+    between = reduced({(a[0], b[0]) for a, b in pairs if a[0] != b[0]})
     markers = "".join(
         f'<marker id="{name}" viewBox="0 0 8 8" refX="4" refY="4" markerWidth="6" markerHeight="6" orient="auto">'
         f'<path d="M0 0L8 4L0 8z" fill="{colour}"/></marker>'
@@ -186,17 +193,17 @@ def picture() -> str:
         f'<text class="note" x="{MARGIN}" y="{MARGIN + 6}">An arrow points to what is imported. Arrows that follow '
         "from others are left out; an arrow between packages stands for all imports.</text>",
         *(inside[package].svg(*places[package]) for package in ORDER),
-        *(_between(inside, places, pair) for pair in sorted(between)),
+        *(_between(inside, places, pair) for pair in between),
         "</svg>\n",
     ]
     return "\n".join(lines)
 
 
 def _between(inside: dict[str, Drawing], places: dict[str, tuple[int, int]], pair: tuple[str, str]) -> str:
-    """Draw the arrow between two packages: sideways on the upper row, down to `common`."""
+    """Draw the arrow between two packages: sideways on a row, else down."""
     (x, y), (to_x, to_y) = places[pair[0]], places[pair[1]]
     start, end = inside[pair[0]], inside[pair[1]]
-    if pair[1] == "common":
+    if to_y > y + start.height:
         middle = x + start.width // 2
         landing = min(max(middle, to_x + 40), to_x + end.width - 40)
         bottom = y + start.height

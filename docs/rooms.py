@@ -12,8 +12,11 @@ MAY_IMPORT = {
     "client": {"client", "common"},
     "server": {"server", "common"},
     "simulations": {"simulations", "client", "server", "common"},
+    "consilium": {"consilium", "simulations", "client", "server", "common"},
 }
 FLOORS = {
+    "consilium": "program, __main__ | command, plugins_cli, simulation, planning, attacks | result | comparison"
+    " | frames | agreement, model, packages",
     "client": "cli | doctor | commands | runtime | app | receipts, rounds | families | egress, privacy"
     " | ledger, training, data | flower, chained_log | site_folder",
     "server": "cli | commands | services | app | runs | aggregation | participants | home, records",

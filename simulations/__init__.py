@@ -1,1 +1,1 @@
-"""Many hospitals played on one machine: cohorts, engines, experiments."""
+"""Many hospitals on one machine: cohorts, engines, experiments; start with simulate.py."""

@@ -96,10 +96,3 @@ def describe(
 
     if not describe(folder, federation, as_json):
         raise typer.Exit(BAD_INPUT)
-
-
-def main() -> None:
-    """Run the whole console command, for installations made before it had a package of its own."""
-    from consilium.command import main
-
-    main()

@@ -1,1 +1,1 @@
-"""Commands that measure: each prints a table that anyone can make again."""
+"""Commands that measure and print a table; start with rounds/bench.py."""

@@ -1,1 +1,1 @@
-"""Cohort sources: each writes ordinary site folders and a federation file."""
+"""Cohort sources, which write site folders and a federation file; start with registry.py."""
