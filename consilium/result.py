@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from consilium.comparison import Comparison
-    from simulations.report.drawing import Evidence
-    from simulations.report.style import Plot
+    from simulations.report.plots.drawing import Evidence
+    from simulations.report.plots.style import Plot
 
 
 class Result:
@@ -131,8 +131,8 @@ class Result:
         return self.tasks[0] if task is None else task
 
     def _plots(self, task: str) -> dict[str, Callable[[], "Plot | None"]]:
-        from simulations.report.plots import arm_plot, learning_curves, site_plot
-        from simulations.report.privacy_plots import epsilon_plot
+        from simulations.report.plots.arm_plots import arm_plot, learning_curves, site_plot
+        from simulations.report.plots.privacy_plots import epsilon_plot
 
         record = self.record
         plots: dict[str, Callable[[], Plot | None]] = {

@@ -26,6 +26,8 @@ FLOORS = {
     " | baselines | engines, cohorts, results | extras",
 }
 """Rooms of a package from the top floor down: a room imports rooms of lower floors only."""
+FLOORS_WITHIN = {"simulations.report": "page | screen | words | plots | outcomes"}
+"""Rooms within a room, by the same rule."""
 SOURCES = sorted(path for package in MAY_IMPORT for path in (ROOT / package).rglob("*.py"))
 
 
@@ -46,7 +48,9 @@ class Room:
 
 def floors(package: str) -> list[list[str]]:
     """List the rooms of a package, floor by floor from the top."""
-    return [[room.strip() for room in floor.split(",")] for floor in FLOORS[package].split("|")]
+    return [
+        [room.strip() for room in floor.split(",")] for floor in (FLOORS | FLOORS_WITHIN)[package].split("|")
+    ]
 
 
 @cache

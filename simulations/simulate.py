@@ -28,9 +28,9 @@ from simulations.experiment.experiment import Experiment, ExperimentPlan, FoldOu
 from simulations.experiment.options import Options
 from simulations.experiment.preparing import REPORT, RESULT, make_plan, state_in
 from simulations.experiment.summary import summarise_experiment
-from simulations.report.audience import display_for
-from simulations.report.drawing import Evidence
 from simulations.report.page import render
+from simulations.report.plots.drawing import Evidence
+from simulations.report.screen.audience import display_for
 from simulations.results.schema import SimulationResult
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from docs.rooms import FLOORS, MAY_IMPORT, ROOT, SOURCES, dotted, floors, imported, tree
+from docs.rooms import FLOORS, FLOORS_WITHIN, MAY_IMPORT, ROOT, SOURCES, dotted, floors, imported, tree
 
 CALLS_THE_FACE = "simulations/commands/simulate.py"
 """The one file below the face that calls it: the command line takes the same way as a program."""
@@ -39,14 +39,15 @@ def test_only_the_command_line_calls_the_face() -> None:
     assert callers == {CALLS_THE_FACE}
 
 
-@pytest.mark.parametrize("package", FLOORS)
+@pytest.mark.parametrize("package", [*FLOORS, *FLOORS_WITHIN])
 def test_every_room_has_a_floor_and_imports_only_rooms_below_it(package: str) -> None:
     floor_of = {room: number for number, rooms in enumerate(floors(package)) for room in rooms}
     upward = []
-    for path in (path for path in SOURCES if path.relative_to(ROOT).parts[0] == package):
-        room = dotted(path).partition(".")[2].partition(".")[0]
-        for module in imported(path) if room else ():
-            other = module.split(".")[1] if module.startswith(f"{package}.") else room
+    for path in (path for path in SOURCES if dotted(path).startswith(f"{package}.")):
+        room = dotted(path).removeprefix(f"{package}.").partition(".")[0]
+        for module in imported(path):
+            inside = module.startswith(f"{package}.")
+            other = module.removeprefix(f"{package}.").partition(".")[0] if inside else room
             if other != room and floor_of[other] <= floor_of[room]:
                 upward.append((name(path), module))
     assert not upward

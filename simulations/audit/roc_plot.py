@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter
 from common.files import write_whole
 from simulations.audit.report import Attack, Audit
 from simulations.audit.roc import FALSE_POSITIVES
-from simulations.report.style import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, WIDE, style
+from simulations.report.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, WIDE, style
 
 FILE = "roc.svg"
 
@@ -30,7 +30,7 @@ def write_roc(audit: Audit, folder: Path) -> None:
 
 
 def draw_roc(audit: Audit) -> Figure:
-    """Draw the figure; call it inside `simulations.report.style.style`."""
+    """Draw the figure; call it inside `simulations.report.plots.style.style`."""
     figure = Figure(figsize=(WIDE, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2, sharex=True, sharey=True)
     _panel(left, "LiRA, shadow models", [(row.name, row.lira) for row in audit.rows])

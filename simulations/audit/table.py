@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from simulations.audit.report import Audit, Estimate, Row
-from simulations.report.style import readable
+from simulations.report.plots.style import readable
 from simulations.results.metrics import metric_name
 
 

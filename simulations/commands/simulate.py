@@ -14,7 +14,7 @@ from server.records.result import WEIGHTS
 from simulations.engines.allocator import keep_freed_memory
 from simulations.experiment.options import Options
 from simulations.experiment.preparing import REPORT, RESULT
-from simulations.report.terminal import print_results
+from simulations.report.screen.terminal import print_results
 
 FAILED, PARTIAL = 1, 3
 

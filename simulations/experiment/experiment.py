@@ -29,7 +29,7 @@ from simulations.experiment.private_arms import Target
 from simulations.families.registry import study_of
 from simulations.families.single_site import agreement_of_one
 from simulations.families.study import HeldOut
-from simulations.report.audience import Audience
+from simulations.report.screen.audience import Audience
 
 _ALONE = (
     "Only the federated arm was run: nothing here says what hospitals gain over training alone, or lose "

@@ -16,7 +16,7 @@ from common.agreement.agreement import Agreement
 from common.agreement.settings import Privacy
 from common.models.shared import SharedModel
 from server.records.result import TrainedModel
-from simulations.report.drawing import Evidence
+from simulations.report.plots.drawing import Evidence
 from simulations.results.schema import Hospital, Outcome
 
 Rows = NDArray[np.intp]

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from simulations.planning.plan import PrivacyPlan, Question, epsilon_after
-from simulations.report.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY, VERMILION, WIDE, style
+from simulations.report.plots.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY, VERMILION, WIDE, style
 
 COLOURS = (BLUE, GREEN, VERMILION, ORANGE, PURPLE, SKY, GREY)
 

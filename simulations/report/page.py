@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from simulations.report.drawing import Drawing, Evidence
-from simulations.report.plots import arm_plot, learning_curves, site_plot
-from simulations.report.privacy import price, promise, terms_table
-from simulations.report.privacy_plots import epsilon_plot
-from simulations.report.statement import Statement
-from simulations.report.style import readable
-from simulations.report.tables import TextTable, cohort_table, fold_table, group_table, results_table
-from simulations.report.text import caveats, count_text, findings, withheld_sentences
+from simulations.report.plots.arm_plots import arm_plot, learning_curves, site_plot
+from simulations.report.plots.drawing import Drawing, Evidence
+from simulations.report.plots.privacy_plots import epsilon_plot
+from simulations.report.plots.style import readable
+from simulations.report.words.privacy import price, promise, terms_table
+from simulations.report.words.statement import Statement
+from simulations.report.words.tables import TextTable, cohort_table, fold_table, group_table, results_table
+from simulations.report.words.text import caveats, count_text, findings, withheld_sentences
 from simulations.results.schema import MISSING, SimulationResult
 
 

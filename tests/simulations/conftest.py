@@ -22,7 +22,7 @@ from common.tasks.survival import SurvivalTask
 from common.tasks.task import Task
 from common.tasks.toxicity import ToxicityTask
 from simulations.families.patients.evidence import PatientEvidence
-from simulations.report.evidence import HeldOutPatients, TaskEvidence
+from simulations.report.outcomes.evidence import HeldOutPatients, TaskEvidence
 from simulations.results.machine import Machine
 from simulations.results.schema import (
     Arm,

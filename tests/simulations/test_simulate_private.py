@@ -21,7 +21,7 @@ from server.records.result import WEIGHTS
 from simulations.cohorts.folders import find_sites
 from simulations.experiment.experiment import Experiment, ExperimentPlan, FoldOutcome
 from simulations.experiment.summary import summarise_experiment
-from simulations.report.privacy import spent_text
+from simulations.report.words.privacy import spent_text
 from simulations.results.schema import SimulationResult
 
 SmallCohort = Callable[..., Path]

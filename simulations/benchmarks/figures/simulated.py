@@ -8,7 +8,7 @@ from rich.console import Console
 from simulations.cohorts.cohort_folder import open_cohort
 from simulations.engines.allocator import keep_freed_memory
 from simulations.experiment.options import Options
-from simulations.report.terminal import print_results
+from simulations.report.screen.terminal import print_results
 from simulations.simulate import simulate
 
 

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from simulations.report.curves import calibration_curve
-from simulations.report.drawing import Drawing
-from simulations.report.evidence import TaskEvidence
-from simulations.report.outcome_drawings import outcome_drawings
-from simulations.report.outcome_plots import calibration_plot
-from simulations.report.style import Plot
+from simulations.report.outcomes.curves import calibration_curve
+from simulations.report.outcomes.evidence import TaskEvidence
+from simulations.report.plots.drawing import Drawing
+from simulations.report.plots.outcome_drawings import outcome_drawings
+from simulations.report.plots.outcome_plots import calibration_plot
+from simulations.report.plots.style import Plot
 
 
 @dataclass(frozen=True)

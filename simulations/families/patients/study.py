@@ -19,7 +19,7 @@ from simulations.families.patients.held_out import HeldOutTask
 from simulations.families.patients.hospitals import Hospitals
 from simulations.families.patients.prediction import predict
 from simulations.families.study import ClassicalPredictions, HeldOut, Study
-from simulations.report.evidence import HeldOutPatients, TaskEvidence
+from simulations.report.outcomes.evidence import HeldOutPatients, TaskEvidence
 from simulations.results.schema import Hospital, Outcome
 
 

@@ -17,7 +17,7 @@ from common.tasks.task import Task
 from common.tasks.toxicity import ToxicityTask
 from simulations.baselines.registry import ARMS, applicable, fit_predict
 from simulations.baselines.tabular import design, reduced_design
-from simulations.report.calibration import kaplan_meier
+from simulations.report.outcomes.calibration import kaplan_meier
 from simulations.results.schema import Arm
 
 SURVIVAL = SurvivalTask(name="os", time="months", event="died", unit="months", longest=300, bins=6)

@@ -9,9 +9,9 @@ import pytest
 
 from common.evaluation.predictions import SurvivalPrediction
 from simulations.families.patients.evidence import PatientEvidence
-from simulations.report.evidence import TaskEvidence
+from simulations.report.outcomes.evidence import TaskEvidence
 from simulations.report.page import render
-from simulations.report.text import caveats, findings, paired_text
+from simulations.report.words.text import caveats, findings, paired_text
 from simulations.results.schema import ARM_NAMES, Difference, Fold, Judgement, SimulationResult, summarise
 
 MakeResult = Callable[..., SimulationResult]

@@ -13,7 +13,7 @@ from common.agreement.settings import Privacy
 from common.models.shared import SharedModel
 from server.records.result import TrainedModel
 from simulations.families.study import ClassicalPredictions, HeldOut, Rows, Study
-from simulations.report.drawing import NoEvidence
+from simulations.report.plots.drawing import NoEvidence
 from simulations.results.schema import Hospital, Outcome
 
 from . import FAMILY, READER, TABLE, Holding, Line, Numbers, NumbersAgreement

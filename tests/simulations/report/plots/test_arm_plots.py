@@ -10,10 +10,12 @@ from sklearn.metrics import roc_auc_score
 
 from common.evaluation.predictions import ClassPrediction, LabelPrediction, SurvivalPrediction
 from simulations.families.patients.evidence import PatientEvidence
-from simulations.report.curves import calibration_curve, time_axis
-from simulations.report.discrimination import discrimination, score_shares
-from simulations.report.evidence import HeldOutPatients, TaskEvidence
-from simulations.report.outcome_plots import (
+from simulations.report.outcomes.curves import calibration_curve, time_axis
+from simulations.report.outcomes.discrimination import discrimination, score_shares
+from simulations.report.outcomes.evidence import HeldOutPatients, TaskEvidence
+from simulations.report.outcomes.survival_curves import risk_curves
+from simulations.report.plots.arm_plots import arm_plot, learning_curves, site_plot
+from simulations.report.plots.outcome_plots import (
     calibration_plot,
     label_plot,
     p_text,
@@ -21,9 +23,7 @@ from simulations.report.outcome_plots import (
     roc_plot,
     score_plot,
 )
-from simulations.report.plots import arm_plot, learning_curves, site_plot
-from simulations.report.style import Plot
-from simulations.report.survival_curves import risk_curves
+from simulations.report.plots.style import Plot
 from simulations.results.schema import ARM_NAMES, RoundScores, SimulationResult, summarise
 
 MakeResult = Callable[..., SimulationResult]

@@ -6,11 +6,12 @@ from typing import assert_never
 from markupsafe import Markup
 
 from common.tasks.task import OutcomeForm
-from simulations.report.curves import calibration_curve
-from simulations.report.discrimination import discrimination, score_shares
-from simulations.report.drawing import Drawing
-from simulations.report.evidence import TaskEvidence
-from simulations.report.outcome_plots import (
+from simulations.report.outcomes.curves import calibration_curve
+from simulations.report.outcomes.discrimination import discrimination, score_shares
+from simulations.report.outcomes.evidence import TaskEvidence
+from simulations.report.outcomes.survival_curves import risk_curves
+from simulations.report.plots.drawing import Drawing
+from simulations.report.plots.outcome_plots import (
     BESIDE,
     calibration_plot,
     label_plot,
@@ -18,8 +19,7 @@ from simulations.report.outcome_plots import (
     roc_plot,
     score_plot,
 )
-from simulations.report.style import Plot
-from simulations.report.survival_curves import risk_curves
+from simulations.report.plots.style import Plot
 
 
 def outcome_drawings(evidence: TaskEvidence) -> Iterator[Drawing]:

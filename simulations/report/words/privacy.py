@@ -3,9 +3,9 @@
 import math
 from collections.abc import Iterator
 
-from simulations.report.statement import Statement
-from simulations.report.tables import TextTable
-from simulations.report.text import count_text, paired_text
+from simulations.report.words.statement import Statement
+from simulations.report.words.tables import TextTable
+from simulations.report.words.text import count_text, paired_text
 from simulations.results.metrics import metric_name
 from simulations.results.schema import MISSING, Judgement, PrivateRun, SimulationResult, interval_text
 

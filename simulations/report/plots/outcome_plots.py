@@ -5,11 +5,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from simulations.report.curves import MINIMUM, CalibrationCurve
-from simulations.report.discrimination import FALSE_POSITIVES, SCORE_EDGES, Discrimination
-from simulations.report.evidence import Array
-from simulations.report.frame import CHANCE, name_rows, text_beside
-from simulations.report.style import (
+from simulations.report.outcomes.curves import MINIMUM, CalibrationCurve
+from simulations.report.outcomes.discrimination import FALSE_POSITIVES, SCORE_EDGES, Discrimination
+from simulations.report.outcomes.evidence import Array
+from simulations.report.outcomes.survival_curves import RiskCurves
+from simulations.report.plots.frame import CHANCE, name_rows, text_beside
+from simulations.report.plots.style import (
     BLUE,
     GREEN,
     GREY,
@@ -25,7 +26,6 @@ from simulations.report.style import (
     shortened,
     style,
 )
-from simulations.report.survival_curves import RiskCurves
 
 CLASS_COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, INK, GREY)
 

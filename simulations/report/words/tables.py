@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from simulations.report.style import readable
-from simulations.report.text import (
+from simulations.report.plots.style import readable
+from simulations.report.words.text import (
     MINUS,
     count_text,
     difference_text,

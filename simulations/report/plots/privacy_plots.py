@@ -3,9 +3,9 @@
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
-from simulations.report.frame import CHANCE, mark_summary, score_limits, summary_scores, wide_figure
-from simulations.report.plots import ARM_COLOURS
-from simulations.report.style import BLUE, GREY, Plot, style
+from simulations.report.plots.arm_plots import ARM_COLOURS
+from simulations.report.plots.frame import CHANCE, mark_summary, score_limits, summary_scores, wide_figure
+from simulations.report.plots.style import BLUE, GREY, Plot, style
 from simulations.results.metrics import metric_name
 from simulations.results.schema import ARM_NAMES, Arm, PrivateRun, SimulationResult
 

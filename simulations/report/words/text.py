@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from simulations.report.statement import Statement
+from simulations.report.words.statement import Statement
 from simulations.results.metrics import metric_name
 from simulations.results.schema import (
     ARM_NAMES,

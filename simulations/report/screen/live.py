@@ -13,7 +13,7 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from server.records.journal import RoundRecord
-from simulations.report.terminal import score_text
+from simulations.report.screen.terminal import score_text
 
 ROWS = 8
 

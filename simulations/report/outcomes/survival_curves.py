@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from common.evaluation.predictions import SurvivalPrediction
 from common.evaluation.survival import survival_labels
-from simulations.report.curves import MINIMUM, time_axis
-from simulations.report.evidence import Array, HeldOutPatients, TaskEvidence
+from simulations.report.outcomes.curves import MINIMUM, time_axis
+from simulations.report.outcomes.evidence import Array, HeldOutPatients, TaskEvidence
 
 TERTILES = ("lower third", "middle third", "upper third")
 

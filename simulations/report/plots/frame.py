@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from simulations.report.style import BLUE, GREY, INK, WIDE
+from simulations.report.plots.style import BLUE, GREY, INK, WIDE
 from simulations.results.schema import MetricSummary
 
 CHANCE = 0.5

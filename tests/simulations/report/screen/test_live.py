@@ -7,8 +7,8 @@ from rich.console import Console
 
 from server.records.dropped import Dropped, DropReason
 from server.records.journal import RoundRecord, SiteRecord
-from simulations.report.live import LiveDisplay, losses_line
-from simulations.report.terminal import print_results
+from simulations.report.screen.live import LiveDisplay, losses_line
+from simulations.report.screen.terminal import print_results
 from simulations.results.schema import ARM_NAMES, MISSING, SimulationResult
 
 MakeResult = Callable[..., SimulationResult]

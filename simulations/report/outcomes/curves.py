@@ -10,8 +10,8 @@ import numpy as np
 from common.evaluation.predictions import Prediction, SurvivalPrediction, concatenate
 from common.evaluation.survival import survival_labels
 from common.tasks.task import OutcomeForm
-from simulations.report.calibration import Calibration, calibration
-from simulations.report.evidence import Array, TaskEvidence
+from simulations.report.outcomes.calibration import Calibration, calibration
+from simulations.report.outcomes.evidence import Array, TaskEvidence
 
 MINIMUM = 5
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from common.evaluation.predictions import ClassPrediction, LabelPrediction
 from common.tasks.task import OutcomeForm
-from simulations.report.curves import MINIMUM
-from simulations.report.evidence import Array, HeldOutPatients, TaskEvidence
+from simulations.report.outcomes.curves import MINIMUM
+from simulations.report.outcomes.evidence import Array, HeldOutPatients, TaskEvidence
 
 FALSE_POSITIVES: Array = np.linspace(0, 1, 51)
 

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from markupsafe import Markup
 
-from simulations.report.style import Plot
+from simulations.report.plots.style import Plot
 
 
 @dataclass(frozen=True)

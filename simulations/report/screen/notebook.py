@@ -6,7 +6,7 @@ from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from simulations.report.live import losses_line
+from simulations.report.screen.live import losses_line
 
 if TYPE_CHECKING:
     from server.records.journal import RoundRecord

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from server.records.journal import RoundRecord
-from simulations.report.audience import Silence, display_for
-from simulations.report.live import LiveDisplay
-from simulations.report.notebook import NotebookProgress, in_notebook
+from simulations.report.screen.audience import Silence, display_for
+from simulations.report.screen.live import LiveDisplay
+from simulations.report.screen.notebook import NotebookProgress, in_notebook
 
 
 class Shown:

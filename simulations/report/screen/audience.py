@@ -7,8 +7,8 @@ from types import TracebackType
 from typing import Literal, Protocol, Self
 
 from server.records.journal import RoundRecord
-from simulations.report.live import LiveDisplay
-from simulations.report.notebook import NotebookProgress, in_notebook
+from simulations.report.screen.live import LiveDisplay
+from simulations.report.screen.notebook import NotebookProgress, in_notebook
 
 
 class Audience(Protocol):

@@ -7,9 +7,9 @@ import pytest
 
 from simulations.families.patients.evidence import PatientEvidence
 from simulations.report.page import render
-from simulations.report.privacy import price, promise, spent_text, terms_table
-from simulations.report.privacy_plots import epsilon_plot
-from simulations.report.style import Plot
+from simulations.report.plots.privacy_plots import epsilon_plot
+from simulations.report.plots.style import Plot
+from simulations.report.words.privacy import price, promise, spent_text, terms_table
 from simulations.results.schema import (
     ARM_NAMES,
     Arm,

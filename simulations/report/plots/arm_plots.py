@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from simulations.report.frame import (
+from simulations.report.plots.frame import (
     frame_rows,
     mark_federated,
     mark_summary,
@@ -16,7 +16,7 @@ from simulations.report.frame import (
     text_beside,
     wide_figure,
 )
-from simulations.report.style import (
+from simulations.report.plots.style import (
     BLUE,
     GREEN,
     GREY,

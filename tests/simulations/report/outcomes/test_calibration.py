@@ -6,7 +6,7 @@ from common.tasks.response import ResponseTask
 from common.tasks.survival import SurvivalTask
 from common.tasks.task import PredictionMismatch
 from common.tasks.toxicity import ToxicityTask
-from simulations.report.calibration import calibration, kaplan_meier
+from simulations.report.outcomes.calibration import calibration, kaplan_meier
 
 SURVIVAL = SurvivalTask(name="os", time="months", event="died", unit="months", longest=300)
 RESPONSE = ResponseTask(name="response", label="response", classes=("no", "yes"))

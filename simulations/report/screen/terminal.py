@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from simulations.report.privacy import spent_text
-from simulations.report.text import (
+from simulations.report.words.privacy import spent_text
+from simulations.report.words.text import (
     difference_text,
     paired_text,
     range_text,

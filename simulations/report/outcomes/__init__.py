@@ -1,0 +1,1 @@
+"""Curves of outcomes, computed from predictions; start with evidence.py."""

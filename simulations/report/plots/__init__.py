@@ -1,0 +1,1 @@
+"""Plots of an experiment in one style; start with arm_plots.py."""

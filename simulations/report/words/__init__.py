@@ -1,0 +1,1 @@
+"""Sentences and tables on an experiment; start with text.py."""
