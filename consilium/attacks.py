@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
+from consilium.wording import in_python_words
 from simulations.audit.audit import Request, run_audit
 from simulations.audit.report import Audit
+from simulations.experiment.options import check_numbers
 from simulations.simulate import one_thread
 
 
@@ -38,6 +40,8 @@ def audit(
         >>> audit = consilium.audit(epsilons=[8], models=4, canaries=40)
         >>> [row.one_run.bound for row in audit.rows]
     """
-    asked = Request(tuple(epsilons), delta, patients, models, rounds, canaries, seed, "consilium.audit")
-    with one_thread():
-        return run_audit(asked)
+    with in_python_words(), one_thread():
+        check_numbers("--epsilon", epsilons)
+        return run_audit(
+            Request(tuple(epsilons), delta, patients, models, rounds, canaries, seed, "consilium.audit")
+        )

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from consilium.wording import in_python_words
+from simulations.experiment.options import check_numbers
 from simulations.planning.plan import PrivacyPlan, Question, privacy_plans
 
 
@@ -38,6 +40,8 @@ def plan_privacy(
         >>> plan, *_ = consilium.plan_privacy(patients=200, epsilons=[3])
         >>> plan.privacy.noise_multiplier
     """
-    return privacy_plans(
-        Question(patients, hospitals, rounds, tuple(epsilons), delta, sampling_rate, steps, statistics)
-    )
+    with in_python_words():
+        check_numbers("--epsilon", epsilons)
+        return privacy_plans(
+            Question(patients, hospitals, rounds, tuple(epsilons), delta, sampling_rate, steps, statistics)
+        )

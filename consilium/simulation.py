@@ -1,15 +1,16 @@
 """Simulation of a federation on this machine, called from Python."""
 
 import inspect
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Concatenate, Literal, ParamSpec, get_type_hints
 
 from consilium.result import Result
+from consilium.wording import in_python_words
 from simulations.cohorts.cohort_folder import CohortFolder, open_cohort
 from simulations.engines.names import Engine
-from simulations.experiment.options import Options, option_fields
+from simulations.experiment.options import ExperimentOptions, Options, python_help
 from simulations.simulate import resume as run_again
 from simulations.simulate import simulate as run
 
@@ -45,7 +46,10 @@ def cohort(
         >>> cohort = consilium.cohort("synthetic", hospitals=4, patients=60)
         >>> cohort.table()
     """
-    return open_cohort(name_or_folder, data=data, seed=seed, hospitals=hospitals, patients=patients, out=out)
+    with in_python_words():
+        return open_cohort(
+            name_or_folder, data=data, seed=seed, hospitals=hospitals, patients=patients, out=out
+        )
 
 
 def _with_options(
@@ -60,7 +64,9 @@ def _with_options(
         function: Callable[[CohortFolder | str | Path, Options], Result],
     ) -> Callable[Concatenate[CohortFolder | str | Path, P], Result]:
         def call(cohort: CohortFolder | str | Path, /, *args: P.args, **kwargs: P.kwargs) -> Result:
-            return function(cohort, options(*args, **kwargs))
+            _check_names(function.__name__, len(args), kwargs, options)
+            with in_python_words():
+                return function(cohort, options(*args, **kwargs))
 
         call.__name__ = call.__qualname__ = function.__name__
         call.__module__ = function.__module__
@@ -69,6 +75,20 @@ def _with_options(
         return call
 
     return decorate
+
+
+def _check_names(
+    function: str, positional: int, given: Mapping[str, object], options: Callable[..., Options]
+) -> None:
+    """Refuse an unknown keyword, and options without one, as Python does, in the function's name."""
+    if positional:
+        raise TypeError(f"{function}() takes the cohort alone without a keyword: name the options")
+    known = list(inspect.signature(options).parameters)
+    for name in given:
+        if name not in known:
+            close = get_close_matches(name, known, 1)
+            hint = f"did you mean {close[0]!r}?" if close else f"the options are {', '.join(known)}"
+            raise TypeError(f"{function}() has no option {name!r}: {hint}")
 
 
 def _signature(function: Callable[..., Result], options: Callable[..., Options]) -> inspect.Signature:
@@ -83,12 +103,10 @@ def _signature(function: Callable[..., Result], options: Callable[..., Options])
 
 def _documented() -> str:
     """The options as lines of a docstring."""
-    lines = [f"        {name}: {option.help}" for name, option in option_fields()]
-    lines += [
-        '        progress: True, False, or "auto", which shows progress in a notebook or a terminal alone.',
-        "        command: the command for `result.json`; without it, the one that asks for the same.",
-        "        resume: go on with the experiment in `out`, if there is one, or a finished one with more rounds.",
-    ]
+    lines = [f"        {name}: {sentence}" for name, sentence in python_help()]
+    lines.append(
+        '        progress: True, False, or "auto", which shows progress in a notebook or a terminal alone.'
+    )
     return "\n".join(lines) + "\n"
 
 
@@ -96,7 +114,8 @@ def _documented() -> str:
 def simulate(cohort: CohortFolder | str | Path, options: Options) -> Result:
     """Train hospitals together, alone and pooled, beside classical models, and compare them.
 
-    Nothing is written without `out`. Threads of torch and the environment are afterwards as they were.
+    Nothing is written without `out`. Threads of torch and the environment are afterwards as they
+    were before the call.
 
     Args:
         cohort: an opened cohort, a cohort's name, or a folder.
@@ -120,8 +139,8 @@ def simulate(cohort: CohortFolder | str | Path, options: Options) -> Result:
 
 
 def _simulated(cohort: CohortFolder, options: Options) -> Result:
-    command = options.command or options.command_line(cohort.origin.cohort)
-    done = run(cohort, replace(options, command=command))
+    command = options.command_line(cohort.origin.cohort)
+    done = run(cohort, ExperimentOptions.completed(options, command))
     return Result(done.result, done.evidence)
 
 
@@ -157,5 +176,6 @@ def resume(
         >>> consilium.resume("out")
         >>> consilium.resume("out", rounds=60)
     """
-    done = run_again(Path(out), rounds, engine, device, progress)
+    with in_python_words():
+        done = run_again(Path(out), rounds, engine, device, progress)
     return Result(done.result, done.evidence)

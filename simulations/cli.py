@@ -2,7 +2,6 @@
 
 import shlex
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -77,7 +76,7 @@ def simulate(
             raise typer.Exit(code)
         return
     command = shlex.join(["consilium", *sys.argv[1:]])
-    if (code := simulate(cohort, data, hospitals, patients, replace(options, command=command))) != 0:
+    if (code := simulate(cohort, data, hospitals, patients, options, command)) != 0:
         raise typer.Exit(code)
 
 

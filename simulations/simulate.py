@@ -25,7 +25,7 @@ from simulations.engines.names import Engine
 from simulations.experiment.arms import write_agreement
 from simulations.experiment.checkpoint import abandon, begin, find_description, reopen
 from simulations.experiment.experiment import Experiment, ExperimentPlan, FoldOutcome
-from simulations.experiment.options import Options
+from simulations.experiment.options import ExperimentOptions
 from simulations.experiment.preparing import REPORT, RESULT, make_plan, state_in
 from simulations.experiment.summary import summarise_experiment
 from simulations.report.page import render
@@ -47,10 +47,10 @@ class Simulated:
     evidence: Evidence
 
 
-def simulate(cohort: CohortFolder, options: Options) -> Simulated:
+def simulate(cohort: CohortFolder, options: ExperimentOptions) -> Simulated:
     """Run the experiment, and write its files if an `out` is named.
 
-    Threads of torch and the environment are afterwards as they were.
+    Threads of torch and the environment are afterwards as they were before the call.
 
     Raises:
         InputError: for anything the person can mend; nothing is written then.
@@ -91,7 +91,7 @@ def resume(
         return simulate(cohort, options)
 
 
-def _simulated(cohort: CohortFolder, options: Options, work: Path) -> Simulated:
+def _simulated(cohort: CohortFolder, options: ExperimentOptions, work: Path) -> Simulated:
     """Run the experiment in an empty folder, and write its files if an `out` is named."""
     plan = make_plan(cohort, options, work)
     description = None if options.out is None else begin(plan, cohort, options.out)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from inspect import Parameter, signature
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from common.errors import OptionError
@@ -42,8 +43,10 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
 def _typed(hint: Any) -> Any:
     """Return a field's type for the command line.
 
-    A sequence or a mapping becomes an option that can be repeated.
+    A sequence or a mapping becomes an option that can be repeated, and a path is never text.
     """
+    if Path in get_args(hint):
+        return Path | None
     if get_origin(hint) is Sequence:
         return list[float] | None
     if get_origin(hint) is Mapping:

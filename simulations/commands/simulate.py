@@ -1,4 +1,4 @@
-"""Command `consilium simulate`: the call from Python, its answer printed, and an exit code."""
+"""Command `consilium simulate`: a simulation, its answer printed, and an exit code."""
 
 import sys
 from collections.abc import Callable
@@ -7,35 +7,49 @@ from pathlib import Path
 
 from rich.console import Console
 
-import consilium
 from common.agreement.federation import FILE_NAME
 from common.errors import OptionError
+from consilium.result import Result
 from server.records.result import WEIGHTS
+from server.runs.coordination import RunFailed
+from simulations.cohorts.cohort_folder import open_cohort
 from simulations.engines.allocator import keep_freed_memory
-from simulations.experiment.options import Options
+from simulations.experiment.options import ExperimentOptions, Options
 from simulations.experiment.preparing import REPORT, RESULT
 from simulations.report.screen.terminal import print_results
+from simulations.simulate import Simulated, resume
+from simulations.simulate import simulate as run_experiment
 
 FAILED, PARTIAL = 1, 3
 
 
 def simulate(
-    cohort: str, data: Path | None, hospitals: int | None, patients: int | None, options: Options
+    cohort: str,
+    data: Path | None,
+    hospitals: int | None,
+    patients: int | None,
+    options: Options,
+    command: str | None = None,
 ) -> int:
     """Simulate a cohort and print the answer; returns the exit code.
+
+    Without a `command`, the result names the command that asks for the same.
 
     Raises:
         InputError: for anything the person can mend; nothing is written then.
     """
     keep_freed_memory()
 
-    def run() -> consilium.Result:
-        with consilium.cohort(
+    shown = replace(options, progress=True)
+    asked = ExperimentOptions.completed(shown, command or options.command_line(cohort))
+
+    def run() -> Simulated:
+        with open_cohort(
             cohort, data=data, seed=options.seed or 0, hospitals=hospitals, patients=patients
         ) as opened:
-            return consilium.simulate(opened, **vars(replace(options, progress=True)))
+            return run_experiment(opened, asked)
 
-    return _shown(run, options.out)
+    return _shown(run, asked.out)
 
 
 def resume_simulation(out: Path, has_cohort: bool, options: Options) -> int:
@@ -49,20 +63,15 @@ def resume_simulation(out: Path, has_cohort: bool, options: Options) -> int:
         what = "goes on with the cohort and settings that it began with"
         raise OptionError(f"--resume {out}", what, "leave all but --rounds, --engine and --device out")
     keep_freed_memory()
-    return _shown(
-        lambda: consilium.resume(
-            out, rounds=options.rounds, engine=options.engine, device=options.device, progress=True
-        ),
-        out,
-    )
+    return _shown(lambda: resume(out, options.rounds, options.engine, options.device, progress=True), out)
 
 
-def _shown(run: Callable[[], consilium.Result], out: Path | None) -> int:
+def _shown(run: Callable[[], Simulated], out: Path | None) -> int:
     """Print what a simulation comes to; the exit code."""
     console = Console()
     try:
-        result = run()
-    except consilium.RunFailed as error:
+        result = Result(run().result)
+    except RunFailed as error:
         print(f"consilium: {error}", file=sys.stderr)
         return FAILED
     print_results(result.record, console)

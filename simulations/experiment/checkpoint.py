@@ -21,7 +21,7 @@ from common.files import write_whole
 from simulations.cohorts.cohort_folder import CohortFolder, Origin, open_cohort
 from simulations.cohorts.folders import find_sites, site_file
 from simulations.experiment.experiment import ExperimentPlan
-from simulations.experiment.options import Options
+from simulations.experiment.options import ExperimentOptions
 from simulations.experiment.preparing import CHECKPOINT
 
 DESCRIPTION = "experiment.json"
@@ -131,7 +131,7 @@ def find_description(out: Path) -> ExperimentFile | None:
         raise IntegrityError(str(path), "is damaged", f"remove {out / CHECKPOINT} and begin again") from None
 
 
-def reopen(out: Path, changes: dict[str, Any]) -> tuple[CohortFolder, Options]:
+def reopen(out: Path, changes: dict[str, Any]) -> tuple[CohortFolder, ExperimentOptions]:
     """Return cohort and options of the experiment in `out`.
 
     Options that do not change its weights may be replaced.
@@ -144,7 +144,7 @@ def reopen(out: Path, changes: dict[str, Any]) -> tuple[CohortFolder, Options]:
         remedy = "name the folder that `consilium simulate --out` was given"
         raise MissingFileError(str(out), "holds no experiment to resume", remedy)
     kept = {name: tuple(value) if isinstance(value, list) else value for name, value in file.options.items()}
-    options = Options(**{**kept, **changes, "out": out, "resume": True})
+    options = ExperimentOptions(**{**kept, **changes, "out": out, "resume": True})
     origin = Origin(**file.origin.model_dump())
     if Path(origin.cohort).is_absolute():
         return open_cohort(Path(origin.cohort)), options

@@ -24,7 +24,7 @@ from simulations.experiment.arms import (
     train_side_by_side,
     write_agreement,
 )
-from simulations.experiment.options import Options
+from simulations.experiment.options import ExperimentOptions
 from simulations.experiment.private_arms import Target
 from simulations.families.registry import study_of
 from simulations.families.single_site import agreement_of_one
@@ -66,7 +66,7 @@ class ExperimentPlan:
     folds: tuple[int, ...]
     engine: Engine
     work: Path
-    options: Options = field(default_factory=Options)
+    options: ExperimentOptions = field(default_factory=ExperimentOptions)
     targets: tuple[Target, ...] = ()
     runs: Path | None = None
 

@@ -4,10 +4,12 @@ The command line and the Python face both fill this class, so that an option is 
 """
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from numbers import Real
+from os import PathLike
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Literal, Self, get_args, get_type_hints
 
 import typer
 from typer.models import OptionInfo
@@ -19,6 +21,13 @@ Setting = str | int | float | bool
 """Value of a setting of the federation file."""
 
 
+@dataclass(frozen=True)
+class PythonHelp:
+    """Help of an option for a call from Python, where the command line needs other words."""
+
+    text: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """Options of a simulation beside its cohort.
@@ -28,8 +37,6 @@ class Options:
     Attributes:
         progress: what is shown of the rounds: True for lines or a live display, False for nothing, "auto" for a
             display in a notebook or a terminal alone.
-        command: the command line for `result.json`; None for a call from Python.
-        resume: go on with the experiment in `out`, if there is one: the same one, or a finished one with more rounds.
 
     Raises:
         InputError: for a value out of bounds, an unknown engine, or options that exclude each other.
@@ -48,6 +55,7 @@ class Options:
             min=0,
             help="Number of the only fold to hold out for testing, from 0; without it, --folds decides.",
         ),
+        PythonHelp("Number of the only fold to hold out for testing, from 0; without it, `folds` decides."),
     ] = None
     folds: Annotated[
         int | None,
@@ -74,12 +82,19 @@ class Options:
             "--epsilon",
             help="Train also under patient-level differential privacy with this epsilon; repeat it for several.",
         ),
+        PythonHelp(
+            "Train also under patient-level differential privacy with each of these epsilons, as in [8, 1]."
+        ),
     ] = ()
     delta: Annotated[
         float | None,
         typer.Option(
             help="Delta of the privacy guarantee of every --epsilon; without it, privacy.delta of the federation "
             "file, or 0.001 where the file has no privacy section."
+        ),
+        PythonHelp(
+            "Delta of the privacy guarantee of all `epsilons`; without it, privacy.delta of the federation file, or "
+            "0.001 where the file has no privacy section."
         ),
     ] = None
     settings: Annotated[
@@ -89,6 +104,7 @@ class Options:
             metavar="KEY=VALUE",
             help="Change a setting of the federation file, such as training.rounds=5; repeat it for several.",
         ),
+        PythonHelp('Settings of the federation file to change, as in {"training.rounds": 5}.'),
     ] = field(default_factory=dict)
     federated_only: Annotated[
         bool,
@@ -104,6 +120,10 @@ class Options:
             help="Address of your own Ray cluster, for --engine ray; its machines must see the same folders. "
             "Never use one between hospitals: anyone who reaches the ports of Ray can run code there.",
         ),
+        PythonHelp(
+            'Address of your own Ray cluster, as in "host:6379", with engine="ray"; its machines must see the same '
+            "folders. Never use one between hospitals: anyone who reaches the ports of Ray can run code there."
+        ),
     ] = None
     device: Annotated[
         str | None,
@@ -112,19 +132,19 @@ class Options:
         ),
     ] = None
     out: Annotated[
-        Path | None,
+        Path | str | None,
         typer.Option(
             help="Folder to write result.json, report.html, weights and journals to; without it, no file is written."
         ),
     ] = None
     progress: bool | Literal["auto"] = "auto"
-    command: str | None = None
-    resume: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what no simulation can be made of; a path may be given as text."""
         if self.out is not None:
-            object.__setattr__(self, "out", Path(self.out))
+            object.__setattr__(self, "out", as_path("--out", self.out))
+        check_numbers("--epsilon", self.epsilons)
+        check_mapping("--set", self.settings)
         for name, option in option_fields():
             check_bounds(name, getattr(self, name), option)
         if self.engine not in (None, *get_args(Engine)):
@@ -162,6 +182,26 @@ class Options:
         return shlex.join(words)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ExperimentOptions(Options):
+    """Options of a simulation with what its caller adds, and no person gives.
+
+    Attributes:
+        out: the folder to write to, as a path.
+        command: the command line for `result.json`.
+        resume: go on with the experiment in `out`, if there is one: the same one, or a finished one with more rounds.
+    """
+
+    out: Path | None = None
+    command: str | None = None
+    resume: bool = False
+
+    @classmethod
+    def completed(cls, options: Options, command: str) -> Self:
+        """Add the command line to a person's options."""
+        return cls(**vars(options), command=command)
+
+
 def option_fields() -> Iterator[tuple[str, OptionInfo]]:
     """(field, option of the command line) of `Options`, in order."""
     hints = get_type_hints(Options, include_extras=True)
@@ -169,6 +209,50 @@ def option_fields() -> Iterator[tuple[str, OptionInfo]]:
         for extra in getattr(hints[option.name], "__metadata__", ()):
             if isinstance(extra, OptionInfo):
                 yield option.name, extra
+
+
+def python_help() -> Iterator[tuple[str, str]]:
+    """(field, help for a call from Python) of `Options`, in order."""
+    hints = get_type_hints(Options, include_extras=True)
+    for name, option in option_fields():
+        others = [extra.text for extra in hints[name].__metadata__ if isinstance(extra, PythonHelp)]
+        yield name, next(iter(others), option.help or "")
+
+
+def check_numbers(where: str, values: Any) -> None:
+    """Refuse what is not a sequence of numbers.
+
+    Raises:
+        InputError: naming the option.
+    """
+    if isinstance(values, Real):
+        raise OptionError(f"{where} {values}", "is a number alone", f"give a sequence, such as [{values}]")
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise OptionError(where, "is not a sequence of numbers", "give one such as [8, 1]")
+    if not all(isinstance(value, Real) and not isinstance(value, bool) for value in values):
+        raise OptionError(where, "holds something else than numbers", "give numbers, such as [8, 1]")
+
+
+def check_mapping(where: str, values: Any) -> None:
+    """Refuse what is not a mapping.
+
+    Raises:
+        InputError: naming the option.
+    """
+    if not isinstance(values, Mapping):
+        what = "is not a mapping from names of settings to values"
+        raise OptionError(where, what, 'give one such as {"training.rounds": 20}')
+
+
+def as_path(where: str, value: Any) -> Path:
+    """Return a path that may be given as text.
+
+    Raises:
+        InputError: naming the option, for anything else.
+    """
+    if not isinstance(value, str | PathLike):
+        raise OptionError(f"{where} {value}", "is not the path of a folder", "name a folder")
+    return Path(value)
 
 
 def check_bounds(name: str, value: Any, option: OptionInfo) -> None:

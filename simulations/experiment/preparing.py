@@ -18,7 +18,7 @@ from simulations.engines.environment import environment_set
 from simulations.engines.names import Engine
 from simulations.engines.process_pool import available_cores
 from simulations.experiment.experiment import ExperimentPlan
-from simulations.experiment.options import Options
+from simulations.experiment.options import ExperimentOptions
 from simulations.experiment.private_arms import settled
 from simulations.families.registry import study_of
 
@@ -36,7 +36,7 @@ def state_in(work: Path) -> AbstractContextManager[None]:
     return environment_set({STATE_VARIABLE: str(work / "state"), "FLWR_HOME": str(work / "flower")})
 
 
-def make_plan(cohort: CohortFolder, options: Options, work: Path) -> ExperimentPlan:
+def make_plan(cohort: CohortFolder, options: ExperimentOptions, work: Path) -> ExperimentPlan:
     """Prepare the experiment that was asked for, on a cohort.
 
     Raises:
@@ -71,7 +71,7 @@ def make_plan(cohort: CohortFolder, options: Options, work: Path) -> ExperimentP
     )
 
 
-def _chosen(held: tuple[int, ...], options: Options) -> tuple[int, ...]:
+def _chosen(held: tuple[int, ...], options: ExperimentOptions) -> tuple[int, ...]:
     """The folds to hold out, of those there are."""
     if options.fold is not None:
         return (options.fold,)

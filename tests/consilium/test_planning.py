@@ -1,5 +1,7 @@
 """Plans of noise, made from Python."""
 
+from typing import Any
+
 import pytest
 
 import consilium
@@ -14,6 +16,16 @@ def test_plans_come_in_order_and_keep_to_their_epsilon() -> None:
     assert plans[0].privacy.noise_multiplier > plans[1].privacy.noise_multiplier
     with pytest.raises(InputError):
         consilium.plan_privacy(delta=2)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "where"),
+    [({"epsilons": 8}, "epsilons=[8]"), ({"sampling_rate": 2}, "sampling_rate=2"), ({"delta": 2}, "delta=2")],
+)
+def test_an_error_names_the_keyword(wrong: dict[str, Any], where: str) -> None:
+    with pytest.raises(InputError) as refused:
+        consilium.plan_privacy(**wrong)
+    assert refused.value.where == where
 
 
 def test_a_plan_needs_no_extra(monkeypatch: pytest.MonkeyPatch) -> None:

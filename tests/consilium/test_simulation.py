@@ -2,6 +2,9 @@
 
 import inspect
 import os
+import re
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -43,6 +46,18 @@ def test_a_call_is_quiet_and_leaves_threads_and_environment_as_they_were(
     assert first.table().equals(second.table())
 
 
+def test_variables_that_an_import_sets_are_documented() -> None:
+    code = "import os, consilium; old = {*os.environ}; from consilium import *; print(*({*os.environ} - old))"
+    outside = {name: value for name, value in os.environ.items() if not name.startswith(("GRPC_", "KMP_"))}
+    root = Path(consilium.__file__).parents[1]
+    outside["PYTHONPATH"] = str(root)
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=outside
+    )
+    page = (root / "docs" / "python.md").read_text()
+    assert not [name for name in ended.stdout.split() if f"`{name}`" not in page]
+
+
 def test_progress_is_shown_where_it_is_asked_for(
     written_cohort: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -55,6 +70,54 @@ def test_the_signature_shows_every_option() -> None:
     assert list(parameters) == ["cohort", *(field.name for field in fields(consilium.Options))]
     documentation = consilium.simulate.__doc__ or ""
     assert not [name for name in parameters if f"{name}: " not in documentation]
+
+
+@pytest.mark.parametrize("name", ["simulate", "resume", "cohort", "plan_privacy", "audit"])
+def test_the_documentation_names_keywords_and_no_option_of_a_command(name: str) -> None:
+    assert not re.findall(r"(?<!\w)--\w+|KEY=VALUE|repeat it", getattr(consilium, name).__doc__)
+
+
+def test_what_a_command_alone_may_say_is_no_keyword(written_cohort: Path) -> None:
+    for hidden in ("command", "resume"):
+        assert hidden not in inspect.signature(consilium.simulate).parameters
+        options: dict[str, Any] = {hidden: "x"}
+        with pytest.raises(TypeError):
+            consilium.simulate(written_cohort, **options)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "close"), [("epsilon", "epsilons"), ("Rounds", "rounds"), ("qqq", "engine")]
+)
+def test_an_unknown_keyword_is_refused_in_the_functions_name(wrong: str, close: str) -> None:
+    options: dict[str, Any] = {wrong: 1}
+    with pytest.raises(TypeError, match=rf"^simulate\(\).*{wrong}.*{close}"):
+        consilium.simulate("synthetic", **options)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "where"),
+    [
+        ({"rounds": 0}, "rounds=0"),
+        ({"engine": "gpu"}, "engine=gpu"),
+        ({"fold": 0, "folds": 1}, "fold and folds"),
+        ({"fold": 99}, "fold=99"),
+        ({"device": "gpu"}, "device=gpu"),
+        ({"epsilons": 8}, "epsilons=[8]"),
+        ({"epsilons": "8"}, "epsilons"),
+        ({"epsilons": (-1.0,)}, "epsilons=[-1]"),
+        ({"delta": 0.1}, "delta"),
+        ({"settings": {"training.nope": 1}}, 'settings["training.nope"]'),
+        ({"settings": ["training.rounds=5"]}, "settings"),
+        ({"out": 5}, "out=5"),
+        ({"ray_address": "x:1"}, "ray_address"),
+    ],
+)
+def test_an_error_names_the_keyword(written_cohort: Path, wrong: dict[str, Any], where: str) -> None:
+    with pytest.raises(InputError) as refused:
+        consilium.simulate(written_cohort, **wrong)
+    assert refused.value.where == where
+    assert "--" not in str(refused.value)
+    assert str(refused.value).startswith(f"{where}: ")
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,12 @@
 """Simulation of a public cohort for a table of figures, its answer printed as it comes."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
 from simulations.cohorts.cohort_folder import open_cohort
 from simulations.engines.allocator import keep_freed_memory
-from simulations.experiment.options import Options
+from simulations.experiment.options import ExperimentOptions, Options
 from simulations.report.screen.terminal import print_results
 from simulations.simulate import simulate
 
@@ -20,5 +19,5 @@ def run_cohort(cohort: str, data: Path | None, options: Options) -> None:
     """
     keep_freed_memory()
     with open_cohort(cohort, data=data, seed=options.seed or 0) as opened:
-        named = replace(options, command=options.command_line(cohort))
+        named = ExperimentOptions.completed(options, options.command_line(cohort))
         print_results(simulate(opened, named).result, Console())

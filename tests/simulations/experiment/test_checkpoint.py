@@ -12,9 +12,12 @@ import consilium
 from common.errors import InputError
 from server.records.result import WEIGHTS
 from server.runs.state import RunState
+from simulations.cohorts.cohort_folder import open_cohort
 from simulations.experiment.checkpoint import DESCRIPTION
+from simulations.experiment.options import ExperimentOptions
 from simulations.experiment.preparing import CHECKPOINT
 from simulations.experiment.site_snapshots import SimulationCheckpoint
+from simulations.simulate import simulate
 
 SmallCohort = Callable[..., Path]
 
@@ -41,6 +44,12 @@ def cut_off(cohort: Path, out: Path, states: int, **options: Any) -> str:
             consilium.simulate(cohort, out=out, **options)
     assert {path.name for path in out.iterdir()} == {CHECKPOINT}
     return str(interruption.value)
+
+
+def go_on(cohort: Path, **options: Any) -> None:
+    """Resume an experiment with options that are given anew."""
+    with open_cohort(cohort) as opened:
+        simulate(opened, ExperimentOptions(resume=True, **options))
 
 
 def figures(result: consilium.Result) -> dict[str, Any]:
@@ -147,7 +156,7 @@ def test_changed_tables_and_other_settings_are_refused(finished: Path, tmp_path:
     described = json.loads(path.read_text())
     described["origin"]["cohort"] = str(cohort)
     path.write_text(json.dumps(described))
-    asked: dict[str, Any] = {"out": out, "fold": 0, "federated_only": True, "resume": True}
+    asked: dict[str, Any] = {"out": out, "fold": 0, "federated_only": True}
     for other in (
         {"seed": 7},
         {"fold": 1},
@@ -155,7 +164,7 @@ def test_changed_tables_and_other_settings_are_refused(finished: Path, tmp_path:
         {"settings": {"training.patience": 1}},
     ):
         with pytest.raises(InputError):
-            consilium.simulate(cohort, **(asked | other))
+            go_on(cohort, **(asked | other))
     table = cohort / "hospital-1" / "clinical.csv"
     table.write_text(table.read_text() + "\n")
     with pytest.raises(InputError):
@@ -170,5 +179,5 @@ def test_an_unfinished_simulation_is_not_overwritten(small_cohort: SmallCohort, 
         consilium.simulate(cohort, out=tmp_path / "out", **asked)
     with pytest.raises(InputError):
         consilium.resume(tmp_path / "out", rounds=9)
-    consilium.simulate(cohort, out=tmp_path / "out", resume=True, **asked)
+    go_on(cohort, out=tmp_path / "out", **asked)
     assert (tmp_path / "out" / "result.json").is_file()
