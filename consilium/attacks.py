@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from consilium.wording import in_python_words
 from simulations.audit.audit import Request, run_audit
 from simulations.audit.report import Audit
-from simulations.experiment.options import check_numbers
+from simulations.experiment.option_checks import check_numbers
 from simulations.simulate import one_thread
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from consilium.wording import in_python_words
-from simulations.experiment.options import check_numbers
+from simulations.experiment.option_checks import check_numbers
 from simulations.planning.plan import PrivacyPlan, Question, privacy_plans
 
 

@@ -80,14 +80,14 @@ def _with_options(
 def _check_names(
     function: str, positional: int, given: Mapping[str, object], options: Callable[..., Options]
 ) -> None:
-    """Refuse an unknown keyword, and options without one, as Python does, in the function's name."""
+    """Refuse an unknown keyword and a second positional argument, in the function's name."""
     if positional:
         raise TypeError(f"{function}() takes the cohort alone without a keyword: name the options")
-    known = list(inspect.signature(options).parameters)
+    keywords = list(inspect.signature(options).parameters)
     for name in given:
-        if name not in known:
-            close = get_close_matches(name, known, 1)
-            hint = f"did you mean {close[0]!r}?" if close else f"the options are {', '.join(known)}"
+        if name not in keywords:
+            close = get_close_matches(name, keywords, 1)
+            hint = f"did you mean {close[0]!r}?" if close else f"the options are {', '.join(keywords)}"
             raise TypeError(f"{function}() has no option {name!r}: {hint}")
 
 

@@ -1,4 +1,4 @@
-"""Errors of a call from Python, which name its keywords where a command's errors name options.
+"""Errors of a call from Python, in its keywords instead of the options of a command.
 
 Simulations are checked by the same code for both, which speaks of `--rounds 0`; from Python this is `rounds=0`.
 """

@@ -16,7 +16,7 @@ MAY_IMPORT = {
 }
 FLOORS = {
     "consilium": "program, __main__ | command, plugins_cli, simulation, planning, attacks | result | comparison"
-    " | frames | agreement, model, packages",
+    " | frames | agreement, model, packages, wording",
     "client": "cli | doctor | commands | runtime | app | receipts, rounds | families | egress, privacy"
     " | ledger, training, data | flower, chained_log | site_folder",
     "server": "cli | commands | services | app | runs | aggregation | participants | home, records",

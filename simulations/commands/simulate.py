@@ -7,9 +7,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+import consilium
 from common.agreement.federation import FILE_NAME
 from common.errors import OptionError
-from consilium.result import Result
 from server.records.result import WEIGHTS
 from server.runs.coordination import RunFailed
 from simulations.cohorts.cohort_folder import open_cohort
@@ -70,7 +70,7 @@ def _shown(run: Callable[[], Simulated], out: Path | None) -> int:
     """Print what a simulation comes to; the exit code."""
     console = Console()
     try:
-        result = Result(run().result)
+        result = consilium.Result(run().result)
     except RunFailed as error:
         print(f"consilium: {error}", file=sys.stderr)
         return FAILED

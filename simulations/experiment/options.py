@@ -4,18 +4,17 @@ The command line and the Python face both fill this class, so that an option is 
 """
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from numbers import Real
-from os import PathLike
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args, get_type_hints
+from typing import Annotated, Literal, Self, get_args, get_type_hints
 
 import typer
 from typer.models import OptionInfo
 
 from common.errors import OptionError
 from simulations.engines.names import Engine
+from simulations.experiment.option_checks import as_path, check_bounds, check_mapping, check_numbers
 
 Setting = str | int | float | bool
 """Value of a setting of the federation file."""
@@ -217,56 +216,3 @@ def python_help() -> Iterator[tuple[str, str]]:
     for name, option in option_fields():
         others = [extra.text for extra in hints[name].__metadata__ if isinstance(extra, PythonHelp)]
         yield name, next(iter(others), option.help or "")
-
-
-def check_numbers(where: str, values: Any) -> None:
-    """Refuse what is not a sequence of numbers.
-
-    Raises:
-        InputError: naming the option.
-    """
-    if isinstance(values, Real):
-        raise OptionError(f"{where} {values}", "is a number alone", f"give a sequence, such as [{values}]")
-    if isinstance(values, str) or not isinstance(values, Iterable):
-        raise OptionError(where, "is not a sequence of numbers", "give one such as [8, 1]")
-    if not all(isinstance(value, Real) and not isinstance(value, bool) for value in values):
-        raise OptionError(where, "holds something else than numbers", "give numbers, such as [8, 1]")
-
-
-def check_mapping(where: str, values: Any) -> None:
-    """Refuse what is not a mapping.
-
-    Raises:
-        InputError: naming the option.
-    """
-    if not isinstance(values, Mapping):
-        what = "is not a mapping from names of settings to values"
-        raise OptionError(where, what, 'give one such as {"training.rounds": 20}')
-
-
-def as_path(where: str, value: Any) -> Path:
-    """Return a path that may be given as text.
-
-    Raises:
-        InputError: naming the option, for anything else.
-    """
-    if not isinstance(value, str | PathLike):
-        raise OptionError(f"{where} {value}", "is not the path of a folder", "name a folder")
-    return Path(value)
-
-
-def check_bounds(name: str, value: Any, option: OptionInfo) -> None:
-    """Refuse a number beyond an option's bounds.
-
-    Raises:
-        InputError: naming the option.
-    """
-    if value is None or (option.min is None and option.max is None):
-        return
-    where = f"--{name} {value}"
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise OptionError(where, "is not a whole number", "give one")
-    if option.min is not None and value < option.min:
-        raise OptionError(where, f"is below {option.min:g}", "give a larger number")
-    if option.max is not None and value > option.max:
-        raise OptionError(where, f"is above {option.max:g}", "give a smaller number")
