@@ -1,5 +1,7 @@
 """Journal of a run: a JSON object a line, written as things happen and never changed."""
 
+import hashlib
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -7,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from common.errors import UnreadableFileError
+from common.errors import IntegrityError, UnreadableFileError
 from common.messages.exchange import Numbers
 from server.records.dropped import Dropped
 
@@ -93,6 +95,13 @@ class RunRecord(_Record):
     best_loss: float | None = None
 
 
+class JournalMark(_Record):
+    """Length and SHA-256 of a journal at a moment, by which the lines until then are known again."""
+
+    size: int = 0
+    sha256: str = hashlib.sha256().hexdigest()
+
+
 _LINE: TypeAdapter[RunRecord | RoundRecord] = TypeAdapter(
     Annotated[RunRecord | RoundRecord, Field(discriminator="record")]
 )
@@ -109,6 +118,8 @@ class Journal:
         self._out = out
         _cut_unfinished_line(out / FILE_NAME)
         self._file = (out / FILE_NAME).open("a", encoding="utf-8")
+        content = (out / FILE_NAME).read_bytes()
+        self._size, self._hash = len(content), hashlib.sha256(content)
 
     def complete(self, record: RoundRecord | None) -> None:
         """Append a resumed run's last exchange, if the interrupted process did not."""
@@ -120,8 +131,16 @@ class Journal:
         """Append one record; a run's record gets the time."""
         if isinstance(record, RunRecord):
             record = record.model_copy(update={"at": datetime.now(UTC).isoformat(timespec="seconds")})
-        self._file.write(record.model_dump_json() + "\n")
+        line = record.model_dump_json() + "\n"
+        self._file.write(line)
         self._file.flush()
+        self._size += len(line.encode())
+        self._hash.update(line.encode())
+
+    def mark(self) -> JournalMark:
+        """Mark the end of what was written, which then outlasts a power cut."""
+        os.fsync(self._file.fileno())
+        return JournalMark(size=self._size, sha256=self._hash.hexdigest())
 
     def __enter__(self) -> Self:
         """The journal itself."""
@@ -130,8 +149,35 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the file."""
+        """Close the file, which then outlasts a power cut."""
+        os.fsync(self._file.fileno())
         self._file.close()
+
+
+def check_journal(out: Path, mark: JournalMark, record: RoundRecord | None) -> None:
+    """Check that a journal in a folder is the marked one, and what was written after the mark.
+
+    That is the record of the exchange that the mark was made in, and records of the run's start and end.
+
+    Raises:
+        IntegrityError: if any byte differs.
+    """
+    path = out / FILE_NAME
+    content = path.read_bytes() if path.is_file() else b""
+    lines = content[mark.size :].split(b"\n")[:-1]  # the last is empty, or was still being written
+    is_marked = hashlib.sha256(content[: mark.size]).hexdigest() == mark.sha256
+    if not is_marked or not all(_may_follow(line, record) for line in lines):
+        what = "is not the journal that belongs to the checkpoint"
+        raise IntegrityError(str(path), what, "put it back from a backup, or begin the run again")
+
+
+def _may_follow(line: bytes, record: RoundRecord | None) -> bool:
+    try:
+        written = read_record(line.decode())
+    except ValueError:
+        return False
+    is_expected = isinstance(written, RunRecord) or written == record
+    return is_expected and written.model_dump_json().encode() == line
 
 
 def _cut_unfinished_line(path: Path) -> None:

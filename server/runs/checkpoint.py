@@ -2,12 +2,13 @@
 
 Another process continues the run from there.
 
-The arrays are written first, under a new name, and the JSON that names them and their hash replaces the older one in
-one step: a reader sees one state or the next, never a mixture.
+The arrays are written first, under a new name, and the JSON that names them replaces the older one in one step: a
+reader sees one state or the next, never a mixture. That JSON is sealed, and holds the SHA-256 of every other file and
+of the journal so far: a checkpoint of which any byte differs is refused.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -21,10 +22,11 @@ from safetensors.numpy import load, save
 from common.errors import IntegrityError
 from common.files import write_whole
 from common.messages.exchange import StatisticsReply
+from common.sealed_json import BrokenSealError, digests, sealed, unsealed
 from server.aggregation.model_exchange import packed, unpacked
 from server.participants.roster import Roster
 from server.records.dropped import Dropped
-from server.records.journal import RoundRecord
+from server.records.journal import JournalMark, RoundRecord
 from server.runs.model_selection import Selection, TailMean
 from server.runs.state import RunState
 
@@ -68,12 +70,14 @@ class _RosterFile(_File):
 class _StateFile(_File):
     """JSON part of a checkpoint.
 
-    `names` and `prepared` keep the order of arrays, which safetensors does not.
+    `files` has the SHA-256 of every other file of the checkpoint; `names` and `prepared` keep the order of arrays,
+    which safetensors does not.
     """
 
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     arrays: str = Field(pattern=r"^arrays-[0-9]+\.safetensors$")
-    sha256: str
+    files: dict[str, str]
+    journal: JournalMark
     digest: str
     rounds: int
     fold: int
@@ -108,8 +112,8 @@ class CheckpointFolder:
         name = f"arrays-{state.steps}.safetensors"
         content = save(_arrays(state))
         write_whole(self.folder / name, content)
-        file = _written(state, name, hashlib.sha256(content).hexdigest())
-        write_whole(self.folder / STATE, file.model_dump_json().encode())
+        file = _written(state, name, self._digests(name, content, state.steps))
+        write_whole(self.folder / STATE, sealed(file.model_dump_json().encode()))
         for other in self.folder.glob("arrays-*.safetensors"):
             if other.name != name:
                 other.unlink()
@@ -122,17 +126,27 @@ class CheckpointFolder:
         """
         path = self.folder / STATE
         try:
-            file = _StateFile.model_validate_json(path.read_bytes())
+            file = _StateFile.model_validate_json(unsealed(path.read_bytes()))
             content = (self.folder / file.arrays).read_bytes()
-            if hashlib.sha256(content).hexdigest() != file.sha256:
+            if self._digests(file.arrays, content, file.steps) != file.files:
                 raise _damaged(self.folder)
             return _read(file, load(content))
         except FileNotFoundError:
             if not path.exists():
                 return None
             raise _damaged(self.folder) from None
-        except (ValidationError, SafetensorError, KeyError):
+        except (BrokenSealError, ValidationError, SafetensorError, KeyError):
             raise _damaged(self.folder) from None
+
+    def _beside(self, steps: int) -> Iterable[Path]:
+        """The files that belong to a state beside its arrays, written before it."""
+        return ()
+
+    def _digests(self, arrays: str, content: bytes, steps: int) -> dict[str, str]:
+        return {
+            arrays: hashlib.sha256(content).hexdigest(),
+            **digests(self.folder, self._beside(steps)),
+        }
 
 
 def _damaged(folder: Path) -> IntegrityError:
@@ -164,11 +178,12 @@ def _kept_is_last(state: RunState) -> bool:
     return all(array.tobytes() == state.arrays[name].tobytes() for name, array in kept.items())
 
 
-def _written(state: RunState, arrays: str, sha256: str) -> _StateFile:
+def _written(state: RunState, arrays: str, files: dict[str, str]) -> _StateFile:
     kept, roster = state.kept, state.roster
     return _StateFile(
         arrays=arrays,
-        sha256=sha256,
+        files=files,
+        journal=state.journal,
         digest=state.digest,
         rounds=state.rounds,
         fold=state.fold,
@@ -233,4 +248,5 @@ def _read(file: _StateFile, arrays: Mapping[str, NDArray[Any]]) -> RunState:
         missed=file.missed,
         finished=file.finished,
         record=file.record,
+        journal=file.journal,
     )

@@ -27,7 +27,7 @@ from server.aggregation.registry import make_strategy
 from server.aggregation.strategies import Remembering, Strategy
 from server.participants.enrolment import Enrolled
 from server.participants.roster import Roster, name_nodes
-from server.records.journal import Journal, RoundRecord, RunRecord
+from server.records.journal import Journal, RoundRecord, RunRecord, check_journal
 from server.records.progress import ProgressFile
 from server.records.result import TrainedModel, save_result
 from server.runs.assembly import assemble
@@ -84,6 +84,7 @@ def coordinate(
     strategy = make_strategy(federation.training)
     state = None if checkpoint is None else checkpoint.read()
     if state is not None:
+        check_journal(out, state.journal, state.record)
         state.resume(federation, fold, seed)
     run = RunRecord(
         status="started",
@@ -128,7 +129,7 @@ def coordinate(
                 prepared = _preprocessing(roster, federation)
                 state = RunState.initial(federation, roster, prepared, weights, fold, seed)
             run_context = RunContext(federation, roster, state.preprocessing, fold, seed, out)
-            loop = _Rounds(grid, run_context, strategy, state, note, progress, clock, checkpoint)
+            loop = _Rounds(grid, run_context, strategy, state, note, progress, clock, checkpoint, journal)
             loop.train()
             kept = state.kept
             save_result(out, TrainedModel(unpacked(kept.arrays), state.preprocessing))
@@ -176,6 +177,7 @@ class _Rounds:
     progress: ProgressFile | None
     clock: Clock
     checkpoint: Checkpoint | None
+    journal: Journal
 
     def train(self) -> None:
         """All rounds that are left, and the closing evaluation."""
@@ -247,6 +249,7 @@ class _Rounds:
         if isinstance(self.strategy, Remembering):
             self.state.memory = self.strategy.memory()
         if self.checkpoint is not None:
+            self.state.journal = self.journal.mark()
             self.checkpoint.write(self.state)
 
     def _replies(

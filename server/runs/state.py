@@ -8,7 +8,7 @@ from common.messages.packing import Arrays
 from server.aggregation.averaging import Weights
 from server.aggregation.model_exchange import packed
 from server.participants.roster import Roster
-from server.records.journal import RoundRecord
+from server.records.journal import JournalMark, RoundRecord
 from server.runs.model_selection import Selection, TailMean
 
 
@@ -34,6 +34,7 @@ class RunState:
         missed: whether any exchange lacked a quorum.
         finished: whether nothing is left to be asked for.
         record: of the last exchange.
+        journal: end of the journal before that record.
     """
 
     digest: str
@@ -53,6 +54,7 @@ class RunState:
     missed: bool = False
     finished: bool = False
     record: RoundRecord | None = None
+    journal: JournalMark = field(default_factory=JournalMark)
 
     @classmethod
     def initial(

@@ -21,13 +21,14 @@ from common.agreement.folder import copy_public_files
 from common.agreement.loading import load_agreement
 from common.errors import InputError
 from server.app import server_app
-from server.records.journal import RoundRecord, RunRecord, read_journal
+from server.records.journal import JournalMark, RoundRecord, RunRecord, check_journal, read_journal
 from server.records.result import TrainedModel, load_result
 from server.runs.coordination import RunFailed
 from simulations.engines.in_process import run_in_process
 from simulations.engines.names import Engine
 from simulations.engines.node import NodeConfig
 from simulations.engines.process_pool import available_cores, uninterrupted
+from simulations.experiment.finished_runs import is_sealed, open_run, seal_run
 from simulations.experiment.site_snapshots import SimulationCheckpoint
 
 CLIENT_APP = "client.app:app"
@@ -102,6 +103,7 @@ def train_federation(
         "seed": job.seed,
     }
     checkpoint = None if job.checkpoint is None else _checkpoint(job, job.checkpoint)
+    open_run(job.out)
     try:
         run_in_process(
             server_app(on_round, checkpoint),
@@ -114,6 +116,8 @@ def train_federation(
         )
     finally:
         close_sites()  # another run has other folders
+    if checkpoint is not None:
+        seal_run(job.out)
 
 
 def _run_id(job: Job) -> int:
@@ -138,13 +142,16 @@ def is_trained(job: Job) -> bool:
     The ledgers of its sites are then as that run left them.
 
     Raises:
-        InputError: if the checkpoint is damaged.
+        IntegrityError: if the checkpoint or a file of the run is damaged.
     """
-    state = None if job.checkpoint is None else _checkpoint(job, job.checkpoint).read()
-    if state is None or not state.finished or state.digest != load_agreement(job.agreement).digest:
+    if job.checkpoint is None:
         return False
-    *_, last = read_journal(job.out)
-    return isinstance(last, RunRecord) and last.status in ("completed", "partial")
+    is_over, state = is_sealed(job.out), _checkpoint(job, job.checkpoint).read()
+    if state is None:
+        check_journal(job.out, JournalMark(), None)
+        return False
+    check_journal(job.out, state.journal, state.record)
+    return is_over and state.finished and state.digest == load_agreement(job.agreement).digest
 
 
 def read_trained(out: Path) -> TrainedFederation:
@@ -160,16 +167,25 @@ def train_side_by_side(jobs: Sequence[Job], processes: int, on_done: Callable[[J
     """Train independent federations, in worker processes if `processes` is above 1.
 
     `on_done` is called with a job and whether it could be trained.
+
+    Raises:
+        IntegrityError: if the checkpoint of a job is damaged.
     """
+    left = []
+    for job in jobs:
+        if is_trained(job):
+            on_done(job, True)
+        else:
+            left.append(job)
     if processes == 1:
-        for job in jobs:
+        for job in left:
             on_done(job, _attempt(job))
         return
     earlier = set(active_children())
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         try:
             with uninterrupted():
-                futures = {pool.submit(_attempt, replace(job, sharing=processes)): job for job in jobs}
+                futures = {pool.submit(_attempt, replace(job, sharing=processes)): job for job in left}
             for future in as_completed(futures):
                 on_done(futures[future], future.result())
         except BaseException:
@@ -186,8 +202,7 @@ def _attempt(job: Job) -> bool:
     """
     torch.set_num_threads(1)
     try:
-        if not is_trained(job):
-            train_federation(job)
+        train_federation(job)
     except (RunFailed, InputError):
         return False
     return True

@@ -1,7 +1,7 @@
 """Checkpoint of an experiment: its description and the state of every run.
 
-`OUT/checkpoint/experiment.json` describes the experiment; `OUT/checkpoint/ARM/foldN` holds a run's journal, its
-state and, once it is finished, its weights. Cohorts and settings are checked by their hashes before anything goes on.
+`OUT/checkpoint/experiment.json`, which is sealed, describes the experiment; `OUT/checkpoint/ARM/foldN` holds a run's
+journal, its state and, once it is finished, its weights and the seal of these files. Cohorts and settings are checked by their hashes before anything goes on.
 """
 
 import hashlib
@@ -18,6 +18,7 @@ from client.site_folder.site_file import SITE_FILE
 from common.agreement.agreement import FILE_NAME, Agreement
 from common.errors import IntegrityError, MissingFileError, OptionError, StateError
 from common.files import write_whole
+from common.sealed_json import BrokenSealError, sealed, unsealed
 from simulations.cohorts.cohort_folder import CohortFolder, Origin, open_cohort
 from simulations.cohorts.folders import find_sites, site_file
 from simulations.experiment.experiment import ExperimentPlan
@@ -59,7 +60,7 @@ class ExperimentFile(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     package: str
     origin: OriginFile
     options: dict[str, Any]
@@ -71,7 +72,7 @@ class ExperimentFile(BaseModel):
 
     def write(self, out: Path) -> None:
         """Write the description, whole and durably."""
-        write_whole(out / CHECKPOINT / DESCRIPTION, self.model_dump_json(indent=2).encode())
+        write_whole(out / CHECKPOINT / DESCRIPTION, sealed(self.model_dump_json(indent=2).encode()))
 
 
 def new_description(plan: ExperimentPlan, cohort: CohortFolder) -> ExperimentFile:
@@ -124,10 +125,10 @@ def find_description(out: Path) -> ExperimentFile | None:
     """
     path = out / CHECKPOINT / DESCRIPTION
     try:
-        return ExperimentFile.model_validate_json(path.read_bytes())
+        return ExperimentFile.model_validate_json(unsealed(path.read_bytes()))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except ValidationError:
+    except (BrokenSealError, ValidationError):
         raise IntegrityError(str(path), "is damaged", f"remove {out / CHECKPOINT} and begin again") from None
 
 

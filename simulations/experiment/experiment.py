@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from common.agreement.agreement import Agreement
-from common.errors import InputError, OptionError
+from common.errors import InputError, IntegrityError, OptionError
 from common.families.registry import family_of
 from common.models.shared import SharedModel
 from server.runs.coordination import RunFailed
@@ -211,6 +211,8 @@ class Experiment:
         job = self._job(agreement, self.plan.sites, target.folder, self.plan.folds[index])
         try:
             trained = self._together(job, index, label)
+        except IntegrityError:  # a damaged checkpoint is no outcome of the experiment
+            raise
         except (RunFailed, InputError) as error:
             self.notes.append(f"Federated, {label}, could not be trained and has no figures. {error}")
             return [], private_arms.spent(job.sites, target.privacy.delta)

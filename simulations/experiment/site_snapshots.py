@@ -6,7 +6,7 @@ left no trace in a ledger, and is paid for once.
 """
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from client.ledger.ledger import LEDGER
@@ -30,7 +30,7 @@ class SimulationCheckpoint(CheckpointFolder):
 
     def write(self, state: RunState) -> None:
         """Keep a state, and the hospitals' files as they are now."""
-        snapshot = self._snapshot(state)
+        snapshot = self._snapshot(state.steps)
         shutil.rmtree(snapshot, ignore_errors=True)
         for site in self._sites:
             for file in _files(site):
@@ -47,11 +47,15 @@ class SimulationCheckpoint(CheckpointFolder):
         if state is not None:
             for site in self._sites:
                 for file in _files(site):
-                    self._put_back(site, file, self._snapshot(state) / site.name / file)
+                    self._put_back(site, file, self._snapshot(state.steps) / site.name / file)
         return state
 
-    def _snapshot(self, state: RunState) -> Path:
-        return self.folder / f"sites-{state.steps}"
+    def _beside(self, steps: int) -> Iterable[Path]:
+        """The copies of the hospitals' files; a file too many or too few is noticed too."""
+        return (path for path in self._snapshot(steps).rglob("*") if path.is_file())
+
+    def _snapshot(self, steps: int) -> Path:
+        return self.folder / f"sites-{steps}"
 
     def _put_back(self, site: Path, file: Path, copy: Path) -> None:
         if copy.is_file():

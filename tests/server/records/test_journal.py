@@ -2,9 +2,18 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import UnreadableFileError
+from common.errors import IntegrityError, UnreadableFileError
 from server.records.dropped import Dropped, DropReason
-from server.records.journal import Journal, RoundRecord, RunRecord, SiteRecord, read_journal
+from server.records.journal import (
+    FILE_NAME,
+    Journal,
+    JournalMark,
+    RoundRecord,
+    RunRecord,
+    SiteRecord,
+    check_journal,
+    read_journal,
+)
 
 RUN = RunRecord(status="started", federation="four", digest="ab" * 32, strategy="fedavg", fold=-1, seed=0)
 ROUND = RoundRecord(
@@ -49,3 +58,39 @@ def test_a_second_run_in_the_folder_appends(tmp_path: Path) -> None:
     assert isinstance(second, RunRecord)
     assert (first.status, second.status) == ("completed", "failed")
     assert first.at.endswith("+00:00")
+
+
+def test_a_journal_is_known_by_its_mark_and_the_records_that_may_follow(tmp_path: Path) -> None:
+    check_journal(tmp_path, JournalMark(), None)
+    with Journal(tmp_path) as journal:
+        journal.write(RUN)
+        mark = journal.mark()
+        check_journal(tmp_path, mark, ROUND)
+        journal.write(ROUND)
+        check_journal(tmp_path, mark, ROUND)
+        journal.write(RUN.model_copy(update={"status": "failed"}))
+    check_journal(tmp_path, mark, ROUND)
+    with Journal(tmp_path) as journal:
+        assert journal.mark().size == (tmp_path / FILE_NAME).stat().st_size
+        check_journal(tmp_path, journal.mark(), None)
+    for other in (None, ROUND.model_copy(update={"round": 2})):
+        with pytest.raises(IntegrityError):
+            check_journal(tmp_path, mark, other)
+
+
+def test_a_marked_journal_of_which_a_byte_differs_is_refused(tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        journal.write(RUN)
+        mark = journal.mark()
+        journal.write(ROUND)
+    path = tmp_path / FILE_NAME
+    whole = path.read_bytes()
+    for position in range(len(whole) - 1):  # without its end, the last line is one that was being written
+        changed = bytearray(whole)
+        changed[position] ^= 1
+        path.write_bytes(changed)
+        with pytest.raises(IntegrityError):
+            check_journal(tmp_path, mark, ROUND)
+    path.unlink()
+    with pytest.raises(IntegrityError):
+        check_journal(tmp_path, mark, ROUND)

@@ -11,8 +11,9 @@ import pytest
 import torch
 from flwr.app import Message, MessageType
 
-from common.errors import InputError
+from common.errors import InputError, IntegrityError
 from common.messages.exchange import STATISTICS, ModelRequest
+from common.sealed_json import sealed, unsealed
 from server.records.journal import RoundRecord, read_journal
 from server.records.result import WEIGHTS, load_result
 from server.runs.checkpoint import STATE, CheckpointFolder
@@ -198,24 +199,55 @@ def _flip(path: Path) -> None:
     path.write_bytes(content)
 
 
+def _change(path: Path, keys: dict[str, Any]) -> None:
+    """Change keys of a state, and seal it anew."""
+    path.write_bytes(sealed(json.dumps(json.loads(unsealed(path.read_bytes())) | keys).encode()))
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
         lambda folder: _flip(folder / "arrays-2.safetensors"),
         lambda folder: (folder / "arrays-2.safetensors").unlink(),
         lambda folder: (folder / STATE).write_text("{"),
-        lambda folder: (folder / STATE).write_text(
-            json.dumps(json.loads((folder / STATE).read_text()) | {"arrays": "../weights.safetensors"})
-        ),
-        lambda folder: (folder / STATE).write_text(
-            json.dumps(json.loads((folder / STATE).read_text()) | {"names": ["shared", "other"]})
-        ),
+        lambda folder: _change(folder / STATE, {"arrays": "../weights.safetensors"}),
+        lambda folder: _change(folder / STATE, {"names": ["shared", "other"]}),
     ],
 )
 def test_a_damaged_checkpoint_is_refused(written: Path, spoil: Callable[[Path], object]) -> None:
     spoil(written)
     with pytest.raises(InputError):
         CheckpointFolder(written).read()
+
+
+def test_a_checkpoint_of_which_any_byte_differs_is_refused(written: Path) -> None:
+    names = {path.name for path in written.iterdir()}
+    assert names == {STATE, "arrays-2.safetensors"}
+    for name in names:
+        whole = (written / name).read_bytes()
+        for position in range(len(whole)):
+            changed = bytearray(whole)
+            changed[position] ^= 1
+            (written / name).write_bytes(changed)
+            with pytest.raises(IntegrityError):
+                CheckpointFolder(written).read()
+        (written / name).write_bytes(whole)
+
+
+def test_a_run_whose_journal_was_changed_does_not_go_on(
+    bench: "Bench", written: Path, tmp_path: Path
+) -> None:
+    whole = (tmp_path / "journal.jsonl").read_bytes()
+    federation = bench.federation(rounds=4, patience=9, strategy="fedadam")
+    for position in range(0, len(whole), 97):
+        changed = bytearray(whole)
+        changed[position] ^= 1
+        (tmp_path / "journal.jsonl").write_bytes(changed)
+        with pytest.raises(IntegrityError):
+            bench.coordinate(
+                sites(bench, []), federation, tmp_path, tmp_path, checkpoint=CheckpointFolder(written)
+            )
+        assert (tmp_path / "journal.jsonl").read_bytes() == changed
 
 
 def test_before_the_first_state_there_is_none(tmp_path: Path) -> None:

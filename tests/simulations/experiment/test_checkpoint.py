@@ -9,11 +9,16 @@ from typing import Any
 import pytest
 
 import consilium
-from common.errors import InputError
-from server.records.result import WEIGHTS
+from client.ledger.ledger import LEDGER
+from common.errors import InputError, IntegrityError
+from common.sealed_json import sealed, unsealed
+from server.records.journal import FILE_NAME
+from server.records.result import PREPROCESSING, WEIGHTS
+from server.runs.checkpoint import STATE
 from server.runs.state import RunState
 from simulations.cohorts.cohort_folder import open_cohort
 from simulations.experiment.checkpoint import DESCRIPTION
+from simulations.experiment.finished_runs import FINISHED
 from simulations.experiment.options import ExperimentOptions
 from simulations.experiment.preparing import CHECKPOINT
 from simulations.experiment.site_snapshots import SimulationCheckpoint
@@ -134,7 +139,9 @@ def _cut_description(out: Path) -> None:
 
 def _other_version(out: Path) -> None:
     path = out / CHECKPOINT / DESCRIPTION
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"package": "0.0.1"}))
+    path.write_bytes(
+        sealed(json.dumps(json.loads(unsealed(path.read_bytes())) | {"package": "0.0.1"}).encode())
+    )
 
 
 def _nothing(out: Path) -> None:
@@ -149,13 +156,33 @@ def test_what_cannot_go_on_is_refused(finished: Path, tmp_path: Path, spoil: Cal
         consilium.resume(tmp_path / "out")
 
 
+@pytest.mark.usefixtures("networks_only")
+def test_any_changed_file_of_a_checkpoint_is_refused(small_cohort: SmallCohort, tmp_path: Path) -> None:
+    asked: dict[str, Any] = {"fold": 0, "epsilons": (8.0,), "delta": 0.05, "engine": "serial"}
+    out = tmp_path / "out"
+    consilium.simulate(small_cohort(tasks=["survival"]), out=out, **asked)
+    files = [path for path in (out / CHECKPOINT).rglob("*") if path.is_file()]
+    kinds = {path.name for path in files}
+    assert {DESCRIPTION, STATE, FINISHED, FILE_NAME, WEIGHTS, PREPROCESSING, LEDGER.name} <= kinds
+    for path in sorted(files):
+        before = path.read_bytes()
+        changed = bytearray(before)
+        changed[len(changed) // 2] ^= 1
+        path.write_bytes(changed)
+        with pytest.raises(IntegrityError):
+            consilium.resume(out)
+        assert path.read_bytes() == changed
+        path.write_bytes(before)
+    consilium.resume(out)
+
+
 def test_changed_tables_and_other_settings_are_refused(finished: Path, tmp_path: Path) -> None:
     shutil.copytree(finished.parent, tmp_path / "all")
     cohort, out = tmp_path / "all" / "cohort", tmp_path / "all" / "out"
     path = out / CHECKPOINT / DESCRIPTION
-    described = json.loads(path.read_text())
+    described = json.loads(unsealed(path.read_bytes()))
     described["origin"]["cohort"] = str(cohort)
-    path.write_text(json.dumps(described))
+    path.write_bytes(sealed(json.dumps(described).encode()))
     asked: dict[str, Any] = {"out": out, "fold": 0, "federated_only": True}
     for other in (
         {"seed": 7},
