@@ -1,7 +1,8 @@
 """Checkpoint of an experiment: its description and the state of every run.
 
 `OUT/checkpoint/experiment.json`, which is sealed, describes the experiment; `OUT/checkpoint/ARM/foldN` holds a run's
-journal, its state and, once it is finished, its weights and the seal of these files. Cohorts and settings are checked by their hashes before anything goes on.
+journal, its state and, once it is finished, its weights and the seal of these files. Cohorts and
+settings are checked by their hashes before anything goes on.
 """
 
 import hashlib
