@@ -96,7 +96,7 @@ class RunRecord(_Record):
 
 
 class JournalMark(_Record):
-    """Length and SHA-256 of a journal at a moment, by which the lines until then are known again."""
+    """Length and SHA-256 of a journal at a moment, to know its lines again."""
 
     size: int = 0
     sha256: str = hashlib.sha256().hexdigest()
