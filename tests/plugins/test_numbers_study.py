@@ -38,7 +38,7 @@ def test_it_is_simulated_together_alone_and_pooled(write: Write, tmp_path: Path,
     assert page.count("<svg") >= 2  # learning curves, and arms beside each other
 
 
-def test_it_is_simulated_with_privacy_and_resumed(write: Write, tmp_path: Path) -> None:
+def test_it_is_simulated_with_privacy(write: Write, tmp_path: Path) -> None:
     out, cohort = tmp_path / "out", str(write())
     ended = consilium(
         *("simulate", cohort, "--fold", "0", "--epsilon", "8", "--set", "privacy.learning_rate=0.5"),
