@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,11 @@ def test_a_childs_memory_and_time_count_and_its_time_also_when_it_has_ended() ->
         with Watch(parent.pid) as watch:
             child = int(parent.stdout.readline())
             held = memory(parent.pid)
+            end = time.monotonic() + 60
+            while (
+                watch.peak <= 64 * MIB and time.monotonic() < end
+            ):  # the child holds it until it is told to end
+                time.sleep(0.01)
             parent.stdin.write("\n")
             parent.stdin.flush()
             parent.stdout.readline()
