@@ -34,7 +34,7 @@ def documented(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def objection(line: str) -> str | None:
-    """What is wrong with the first line of a docstring; None for nothing."""
+    """Name the fault of a docstring's first line; None for none."""
     word = re.match(r"[A-Za-z]+", line)
     if word and word[0].lower() in FIRST_WORDS:
         return f"begins with {word[0]}"
@@ -130,3 +130,14 @@ def test_no_two_classes_share_a_name() -> None:
             files.setdefault(name, []).append(str(path.relative_to(ROOT)))
     homonyms = [f"{name}: {', '.join(paths)}" for name, paths in files.items() if len(paths) > 1]
     assert not homonyms, "\n".join(homonyms)
+
+
+def test_docstrings_of_tests_begin_with_no_riddle() -> None:
+    first = {"what", "who", "whose", "which", "as", "of", "that", "where", "how"}
+    offenders = [
+        f"{path.relative_to(ROOT)}:{number} {line}"
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for number, line in documented(path)
+        if line.partition(" ")[0].lower() in first
+    ]
+    assert not offenders, "\n".join(offenders)

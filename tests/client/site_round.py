@@ -36,7 +36,7 @@ def run(*arguments: str) -> int:
 
 
 def answers(folder: Path) -> dict[str, Any]:
-    """What a site answers to a request for statistics and to one for training."""
+    """Answers of a site to a statistics request and to a training request."""
     from flwr.app import Context, Message, RecordDict
     from flwr.common.constant import SUPERLINK_NODE_ID
     from flwr.supercore.task_identity import TaskIdentity

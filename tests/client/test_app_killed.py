@@ -61,7 +61,7 @@ def answer(hospital: Hospital) -> Callable[[], bool]:
 
 
 def forget(hospital: Hospital) -> None:
-    """As if this cohort had never trained."""
+    """Remove every trace of training of this cohort."""
     shutil.rmtree(hospital.folder / LEDGER.parent, ignore_errors=True)
     shutil.rmtree(hospital.state, ignore_errors=True)
     (hospital.folder / HEAD_FILE).unlink(missing_ok=True)

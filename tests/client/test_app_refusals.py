@@ -1,4 +1,4 @@
-"""What the hospital's app does not answer, and what never leaves with what it says instead."""
+"""Refusals of the hospital's app, and the values that never leave with a refusal."""
 
 import re
 from collections.abc import Callable

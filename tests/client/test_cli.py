@@ -1,4 +1,4 @@
-"""What a hospital reads of its privacy budget, and that reading changes nothing."""
+"""Account of a hospital's privacy budget, which reading does not change."""
 
 import errno
 import json

@@ -1,4 +1,4 @@
-"""What a hospital's engineer does: make a site, approve a federation, check the tables, look at what left."""
+"""Commands of a hospital's engineer: make a site, approve, check tables, look at receipts."""
 
 import json
 import shutil

@@ -22,7 +22,7 @@ NOT_INSTALLED = sorted({module for modules in EXTRAS.values() for module in modu
 
 
 def answered(python: str | Path, folder: Path, *missing: str, **environment: str) -> dict[str, Any]:
-    """What the program printed last, run by an interpreter that has nothing of the checkout on its path."""
+    """Last line of a program, run by an interpreter without the checkout on its path."""
     ended = subprocess.run(
         [str(python), "-P", str(PROGRAM), str(folder), *missing],
         env={**os.environ, **environment},

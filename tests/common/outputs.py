@@ -1,4 +1,4 @@
-"""What tests of the model ask of its outputs."""
+"""Comparisons of a model's outputs."""
 
 import torch
 from torch import Tensor

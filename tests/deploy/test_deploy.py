@@ -1,4 +1,4 @@
-"""What is in `deploy/` against the program it deploys: its commands, its refusal codes, its files' syntax."""
+"""Files of `deploy/` against the program: commands, refusal codes, syntax."""
 
 import re
 import tomllib
@@ -121,7 +121,7 @@ def parsed(text: str) -> Any:
 
 
 def rendered(template: str, values: dict[str, Any]) -> str:
-    """What Helm makes of a template that uses nothing but values, the release's name, `if` and `eq` with a string."""
+    """Render a Helm template of values, the release's name, `if` and `eq` with a string."""
     lines, kept = [], [True]
     for line in template.splitlines():
         if asked := re.fullmatch(r'\{\{- if (?:eq )?\.Values\.([\w.]+)(?: "(\w+)")? \}\}', line):

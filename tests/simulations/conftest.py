@@ -64,7 +64,7 @@ Consilium = Callable[..., Ended]
 
 @dataclass(frozen=True)
 class Run:
-    """What `consilium simulate COHORT --out OUT` printed, logged and wrote; `before` is a copy of COHORT."""
+    """Output, log and files of `consilium simulate COHORT --out OUT`; `before` is a copy of COHORT."""
 
     out: Path
     cohort: Path

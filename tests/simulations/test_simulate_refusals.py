@@ -1,4 +1,4 @@
-"""What `consilium simulate` cannot do ends in one sentence, before anything is written."""
+"""Refusals of `consilium simulate`, in one sentence and before anything is written."""
 
 import re
 import shutil

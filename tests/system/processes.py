@@ -245,13 +245,13 @@ def stop(site: site_home.Home, started: "subprocess.Popen[bytes]") -> int:
 
 
 def status(site: site_home.Home) -> dict[str, Any]:
-    """What `site status` tells."""
+    """Output of `site status`."""
     told: dict[str, Any] = json.loads(consilium("site", "status", site.folder, "--json"))
     return told
 
 
 def receipts(site: site_home.Home) -> list[dict[str, Any]]:
-    """What left, as the hospital prints it."""
+    """Receipts, as the hospital prints them."""
     told: list[dict[str, Any]] = json.loads(consilium("site", "receipts", site.folder, "--json"))
     return told
 

@@ -16,7 +16,7 @@ CHUNK = 65536
 
 
 class Recorder:
-    """What went through, in one file per connection and direction.
+    """Recorded bytes, in one file per connection and direction.
 
     Args:
         home: the coordinator's folder.
@@ -32,11 +32,11 @@ class Recorder:
         self._client = ssl.create_default_context(cafile=str(home.authority))
 
     def sent(self) -> list[bytes]:
-        """What the hospital sent, a connection each."""
+        """Bytes that the hospital sent, by connection."""
         return self._read("sent")
 
     def received(self) -> list[bytes]:
-        """What it was answered, a connection each."""
+        """Bytes that the hospital received, by connection."""
         return self._read("received")
 
     def _read(self, direction: str) -> list[bytes]:

@@ -69,7 +69,7 @@ def _apart(form: bytes, content: bytes) -> bool:
 
 
 def _base64(raw: bytes) -> Iterator[bytes]:
-    """What base64 makes of some bytes wherever they stand in a text, without the digits that neighbours share."""
+    """Base64 of some bytes at every offset, without the digits that neighbours share."""
     for before in range(3):
         digits = base64.b64encode(bytes(before) + raw).rstrip(b"=")
         whole = digits[(0, 2, 3)[before] : len(digits) - bool((before + len(raw)) % 3)]

@@ -106,7 +106,7 @@ def planted(folder: Path) -> None:
 
 
 def signs(preprocessing: Preprocessing | None = None) -> Signs:
-    """How each mark could be seen; numbers also on a log scale and, where it is known how, as the model sees them."""
+    """Forms of every mark; numbers also on a log scale and as the model sees them."""
     found = {name: text_sign(text) for name, text in {**TEXTS, "bad cell": BAD_CELL}.items()}
     for name, number in NUMBERS.items():
         found[name] = number_sign(number)

@@ -1,4 +1,4 @@
-"""What keeps a hospital in charge of its own machine: tokens, the local port, its receipts, and its processes."""
+"""Custody of a hospital's machine: tokens, the local port, receipts, and processes."""
 
 import json
 import os

@@ -80,7 +80,7 @@ def main(grid, context):
 
 @dataclass(frozen=True)
 class Hospital:
-    """What is known of a hospital after everything was stopped.
+    """Record of a hospital after everything was stopped.
 
     Attributes:
         home: its folder.
@@ -101,13 +101,13 @@ class Hospital:
     ended: int | None
 
     def receipts(self) -> list[dict[str, Any]]:
-        """What left, as the hospital prints it."""
+        """Receipts, as the hospital prints them."""
         return receipts(self.home)
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """What is left of it.
+    """Files of a deployment after its run.
 
     Attributes:
         home: the coordinator's folder.

@@ -1,4 +1,4 @@
-"""What is refused: strange keys, strange bundles, and peers that would take over work; and that the run is unharmed."""
+"""Refusals of strange keys, bundles, and peers that would take over work, in a run that stays unharmed."""
 
 import http.client
 import re
@@ -127,7 +127,7 @@ def superexec(address: str, folder: Path, secret: str | None, *more: object) -> 
 
 
 def unauthorised(log: Path) -> int:
-    """How often somebody was refused a task."""
+    """Number of refusals of a task."""
     return log.read_bytes().count(b"SuperExec authentication failed for /flwr.proto.Runtime/AcquireTask")
 
 
@@ -155,7 +155,7 @@ def test_a_peer_without_a_task_may_do_nothing_of_it(place: Place, verb: str) -> 
 
 @dataclass(frozen=True)
 class Aftermath:
-    """What is known after a run with much beside it, everything stopped.
+    """Record of a run with much beside it, after everything was stopped.
 
     Attributes:
         sites: the hospitals' folders by the name each key is enrolled under; hospital 3 calls itself hospital 2.
@@ -262,7 +262,7 @@ def pose_as(site: Path, name: str) -> None:
 
 
 def own_name(site: Path) -> str:
-    """What a site calls itself."""
+    """Name that a site gives itself."""
     return parse_site_file(site).name
 
 

@@ -1,4 +1,4 @@
-"""What a recorder wrote, read again: HTTP requests and answers, and Flower's messages in them."""
+"""HTTP requests and answers that a recorder wrote, and Flower's messages in them."""
 
 import hashlib
 import zlib
@@ -27,7 +27,7 @@ class Part:
 
     @property
     def path(self) -> str:
-        """Of a request."""
+        """Path of a request."""
         return self.head.split(b" ", 2)[1].decode()
 
 
@@ -111,7 +111,7 @@ def pushed_objects(sent: Iterable[Part]) -> dict[str, bytes]:
 
 
 def pulled_objects(received: Iterable[Part]) -> dict[str, bytes]:
-    """What came in and can be read as an object; an object that the coordinator has is not sent to it again."""
+    """Objects that came in; an object that the coordinator has is not sent to it again."""
     return objects(_pulled(part.body) for part in received)
 
 

@@ -1,4 +1,4 @@
-"""What is wrong on the way to the coordinator is told apart, each with a remedy of its own."""
+"""Faults on the way to the coordinator, told apart, with a remedy for every fault."""
 
 import socket
 import threading
@@ -39,7 +39,7 @@ def one(check: Check, home: Home) -> dict[str, Finding]:
 
 
 def asked(home: Home, authority: Authority, host: str = "127.0.0.1", **how: Any) -> dict[str, Finding]:
-    """What a site finds that dials a coordinator under this name."""
+    """Findings of a site that dials a coordinator under this name."""
     with serving(authority, **how) as port:
         dial(home, host, port)
         return one(connection.coordinator, home)

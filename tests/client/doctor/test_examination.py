@@ -1,4 +1,4 @@
-"""What could keep a site from taking part is found, told in a sentence and comes with a remedy."""
+"""Findings about whatever could keep a site from taking part, with remedies."""
 
 import json
 from typing import TYPE_CHECKING

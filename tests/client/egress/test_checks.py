@@ -1,4 +1,4 @@
-"""What a reply may hold, down to its last array and count: replies made by hand, held against an agreement."""
+"""Checks of replies made by hand, down to the last array and count."""
 
 import math
 from collections.abc import Callable
@@ -29,7 +29,7 @@ SHAPES = {"patient.bias": (4,), "branches.rna.token.bias": (2, 3), "heads.respon
 
 
 def held(federation: Federation, least: int = 3, **changes: Any) -> Expected:
-    """What a reply of the small federation is held against, its model made of three parameters."""
+    """Expectation of a reply of the small federation, whose model has three parameters."""
     agreed = federation.changed({"statistics.minimum_count": str(least)})
     if (privacy := changes.pop("privacy", None)) is not None:
         agreed = with_privacy(agreed, privacy)

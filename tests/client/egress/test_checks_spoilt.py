@@ -1,4 +1,4 @@
-"""What a reply may hold, down to its last array and count: the app's own replies, spoilt on their way to the gate."""
+"""Checks of the app's own replies, spoilt on their way to the gate."""
 
 import math
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""What an encoded update may hold: the app's own, spoilt on their way to the gate, and crafted ones."""
+"""Checks of encoded updates: the app's own, spoilt on their way to the gate, and crafted ones."""
 
 import zlib
 from collections.abc import Callable
@@ -36,7 +36,7 @@ SIZE = 4 + 6 + 2
 
 
 def agreed(hospital: "Hospital", wire: Wire) -> Exchange:
-    """What a hospital's app answers under an agreement with this encoding."""
+    """Answer of a hospital's app under an agreement with this encoding."""
     hospital.federation = hospital.federation.model_copy(update={"wire": wire})
     save(hospital.federation, hospital.folder / "federation.toml")
     return exchange(hospital, "train")
@@ -51,7 +51,7 @@ def inflated(array: NDArray[Any]) -> bytes:
 
 
 def deflated(plain: bytes) -> NDArray[np.uint8]:
-    """As `common.messages.compression` does it."""
+    """Encode as `common.messages.compression` does."""
     coder = zlib.compressobj(level=1, strategy=zlib.Z_RLE)
     return np.frombuffer(coder.compress(plain) + coder.flush(), np.uint8)
 

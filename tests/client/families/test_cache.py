@@ -81,7 +81,7 @@ def kept(home: Home) -> list[Path]:
 
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How often tables were read for a site with a cache; a comparison without one is not counted."""
+    """Number of readings of tables for a site with a cache; a comparison without cache is not counted."""
     times = [0]
 
     def reading(path: Path, **how: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What a private round does to the weights: sampling, noise, steps in parts, and what it must leave alone."""
+"""Effects of a private round on the weights: sampling, noise, steps in parts, untouched parameters."""
 
 import random
 from collections.abc import Callable
@@ -100,7 +100,7 @@ class Site:
         return SmallDevice(room=room_for(model, patients + 0.5, private=True))
 
     def moved(self, batch: PatientBatch, **how: Any) -> Tensor:
-        """How far every single weight moves, as one vector."""
+        """Moves of all weights as a single vector."""
         federation = self.federation(how.get("training"))
         start = torch.cat([own.detach().flatten() for own in self.model(federation).parameters()])
         end = torch.cat([own.detach().flatten() for own in self.train(batch, **how).parameters()])
@@ -264,7 +264,7 @@ def test_a_branch_that_the_hospital_has_no_table_of_stays_as_it_is(site: Site, m
 def test_a_branch_that_only_today_s_patients_lack_is_noised_as_any_other(
     site: Site, make_batch: MakeBatch
 ) -> None:
-    """That a hospital has the table is known to all; who has an image is not."""
+    """Hold that only the presence of a table is public, and not which patient has an image."""
     batch = make_batch(8)
     batch.observed["imaging"][:] = False
     start, end = site.model(site.federation()).state_dict(), site.train(batch).state_dict()

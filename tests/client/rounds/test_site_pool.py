@@ -1,4 +1,4 @@
-"""Which sites a process keeps open: played by texts, whose size is their length."""
+"""Sites that a process keeps open, played by texts whose size is their length."""
 
 import pytest
 
@@ -13,7 +13,7 @@ class Sites:
         self.read: list[str] = []
 
     def visit(self, *names: str, version: int = 1) -> int:
-        """How many of these sites had to be read."""
+        """Number of these sites that had to be read."""
         before = len(self.read)
         for name in names:
             assert self.pool.get((name[0],), (version,), lambda name=name: self._read(name)) == name  # type: ignore[misc]

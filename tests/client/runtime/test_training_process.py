@@ -1,4 +1,4 @@
-"""What the training process would find is found by computing, in a process of its own."""
+"""Report of the training process, computed in a process of its own."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Where a site keeps what, and that what it keeps is read whole, written whole, and open to nobody else."""
+"""Paths of a site, whose files are read whole, written whole, and open to nobody else."""
 
 import json
 from pathlib import Path

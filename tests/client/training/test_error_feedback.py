@@ -1,4 +1,4 @@
-"""What an encoding loses arrives later, once, in its own run alone."""
+"""Error feedback: the loss of an encoding arrives later, once, in the same run alone."""
 
 import logging
 import stat

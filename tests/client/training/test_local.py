@@ -58,7 +58,7 @@ class Bench:
         return model, train(model, batch, Round(federation, with_cuts(self.cuts), round_, seed))
 
     def distance(self, batch: PatientBatch, round_: int = 1, **training: Any) -> float:
-        """How far training moves the weights."""
+        """Distance that training moves the weights."""
         start = self.model(self.federation(**training)).state_dict()
         end = self.train(batch, round_, **training)[0].state_dict()
         return float(torch.stack([(end[name] - start[name]).square().sum() for name in start]).sum().sqrt())

@@ -1,4 +1,4 @@
-"""As many patients are computed at once as there is memory for, and a step then stays within it."""
+"""Number of patients computed at once within the memory there is."""
 
 import gc
 from collections.abc import Callable
@@ -110,13 +110,13 @@ def patients(federation: Federation, count: int) -> PatientBatch:
 
 
 def resident(line: str) -> int:
-    """Of this process: `VmRSS`, what it has in memory, or `VmHWM`, what it had at most."""
+    """Memory of this process: `VmRSS` at present, or `VmHWM` at most."""
     told = Path("/proc/self/status").read_text().split(f"{line}:")[1]
     return int(told.split()[0]) * 1024
 
 
 def measure(pipe: "Connection[object, object]", room: int | None) -> None:
-    """How much more memory training on one large minibatch takes than the patients themselves."""
+    """Memory of training on a large minibatch beyond that of the patients."""
     torch.set_num_threads(1)
     federation, prior = large()
     cuts, model = (

@@ -1,4 +1,4 @@
-"""What the model says of a patient: from their own values alone, whatever is missing."""
+"""Outputs of the model for a patient, from that patient's values alone, whatever is missing."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -221,7 +221,7 @@ def test_before_training_the_linear_model_says_nothing(
 
 
 def test_missing_and_zero_are_different(federation: Federation, prior: Prior) -> None:
-    """Of several initialisations, since in one the units that tell may all be inactive."""
+    """Try several initialisations, because in a single one all sensitive units may be inactive."""
     values, observed = torch.zeros(2, 12), torch.ones(2, 12, dtype=torch.bool)
     observed[1, :6] = False
     told = []

@@ -177,7 +177,7 @@ def test_nodes_without_edges_are_those_of_pyg(kind: str) -> None:
 
 @pytest.mark.parametrize("scale", [1.0, 1000.0])
 def test_a_patient_is_the_same_to_the_bit_in_any_company(graph: Topology, scale: float) -> None:
-    """Of the attention itself; matrix products before and after it are the library's."""
+    """Measure the attention itself; matrix products before and after it are the library's."""
     layer = GAT(graph, INPUTS, OUTPUTS, HEADS)
     scores, value = scale * torch.randn(5, NODES, 2 * HEADS), torch.randn(5, NODES, OUTPUTS)
     scores[3] *= 1e6

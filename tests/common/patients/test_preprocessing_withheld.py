@@ -37,7 +37,7 @@ def test_a_level_is_withheld_when_few_have_it_or_few_lack_it(
 
 @pytest.mark.parametrize(("having", "reported"), FEW_OR_NOT)
 def test_a_column_of_zeros_and_ones_is_withheld_when_few_have_either(having: int, reported: int) -> None:
-    """As a gene that is mutated or not; six patients more were not measured, and their 0 counts for nothing."""
+    """Make a gene that is mutated or not, with six further patients who were not measured."""
     batch = numbers([float(place < having) for place in range(20)] + [0.0] * 6)
     batch.observed["rna"][20:] = False
     reply = site_statistics(batch, one_number())

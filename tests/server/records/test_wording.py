@@ -1,4 +1,4 @@
-"""What a person who follows a run is told: numbers that count, and for whoever is missing the reason and no other."""
+"""Lines for a person who follows a run: numbers, and the reason of every missing hospital."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -81,7 +81,7 @@ def bundle(
 
 
 def served(bundle: bytes, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Any:
-    """What Flower would do with a bundle and a run's configuration; the context that `server.app` saw."""
+    """Context that `server.app` sees for a bundle and a run's configuration."""
     seen: list[Any] = []
     monkeypatch.setattr("server.app.app", lambda grid, context: seen.append(context))
     ours = replacements()

@@ -1,4 +1,4 @@
-"""What engines add to messages, measured on real runs, and printed."""
+"""Overhead of engines per message, measured on real runs, and printed."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What federations of several sizes cost, measured on real runs, and printed."""
+"""Cost of federations of several sizes, measured on real runs, and printed."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What an experiment keeps of its hospitals' patients."""
+"""Patients of the hospitals that an experiment keeps."""
 
 from collections.abc import Callable
 from pathlib import Path
