@@ -21,6 +21,7 @@ from common.patients.preprocessing import Preprocessing
 from common.tasks.response import ResponseTask
 from common.tasks.survival import SurvivalTask
 from common.tasks.toxicity import ToxicityTask
+from tests.attacks.attack_table import ROWS, AttackRow, lines, row_of
 
 # Several threads on matrices this small wait for one another, on a busy machine for minutes.
 torch.set_num_threads(1)
@@ -61,6 +62,22 @@ def _state_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CONSILIUM_STATE", str(tmp_path_factory.mktemp("state")))
         yield
+
+
+@pytest.fixture
+def attack_row(request: pytest.FixtureRequest) -> AttackRow:
+    """Records a row of the table that `make attack` prints: finding, promised, measured."""
+    return row_of(request)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the table of attacks where a run asked for them."""
+    reports = [report for outcome in ("passed", "failed") for report in terminalreporter.getreports(outcome)]
+    rows = [row for report in reports for name, row in report.user_properties if name == ROWS]
+    if rows and config.option.markexpr == "attack":
+        terminalreporter.section("attacks")
+        for line in lines(sorted(tuple(row) for row in rows)):
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,24 @@
+"""Table of attacks: finding, what is promised, what was measured."""
+
+from collections.abc import Callable
+
+import pytest
+
+AttackRow = Callable[[str, str, str], None]
+ROWS = "attack-rows"
+
+
+def row_of(request: pytest.FixtureRequest) -> AttackRow:
+    """Return the function by which a test records its row."""
+
+    def record(finding: str, promised: str, measured: str) -> None:
+        request.node.user_properties.append((ROWS, (finding, promised, measured)))
+
+    return record
+
+
+def lines(rows: list[tuple[str, str, str]]) -> list[str]:
+    """Lay the rows out in three columns under a heading."""
+    table = [("finding", "promised", "measured"), *rows]
+    widths = [max(len(row[column]) for row in table) for column in range(3)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in table]
