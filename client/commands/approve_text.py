@@ -18,6 +18,7 @@ def in_words(proposal: Proposal) -> Iterator[str]:
     names = ", ".join(shown(participant.name) for participant in federation.participants)
     yield f"Federation {federation.name}, hash {federation.digest}."
     yield f"Participants: {names}."
+    yield _size(proposal)
     yield ""
     yield "Computed here, from your tables, which stay where they are:"
     yield from reader_of(federation).said(federation, proposal.source)
@@ -40,6 +41,15 @@ def in_words(proposal: Proposal) -> Iterator[str]:
     if terms.privacy is None:
         yield ""
         yield f"This federation has no differential privacy: weights can tell of single {_words(proposal).plural}."
+
+
+def _size(proposal: Proposal) -> str:
+    """Sentence on the declared size."""
+    declared = proposal.federation.declared_patients
+    if declared is None:
+        return "It declares no sizes of hospitals."
+    most = _words(proposal).counted(declared[proposal.site])
+    return f"It declares at most {most} of yours, and tables with more are refused."
 
 
 def _rounds(proposal: Proposal) -> str:

@@ -38,6 +38,11 @@ def read_folder(
         what = f"has {len(patients)} patients where the federation asks for {federation.minimum_patients}"
         remedy = "pool this site with another or do not take part"
         problems.append(InvalidContentError(str(outcomes.path), what, remedy))
+    declared = (federation.declared_patients or {}).get(site.name)
+    if declared is not None and len(patients) > declared:
+        what = f"has {len(patients)} patients where the federation file declares {declared} for {site.name}"
+        remedy = "ask the coordinator to declare more, and approve the new federation file"
+        problems.append(InvalidContentError(str(outcomes.path), what, remedy))
     values, observed = {}, {}
     unmatched: dict[str, int] = {}
     for modality in federation.modalities:

@@ -75,6 +75,12 @@ class Agreement(Agreed):
         return self
 
     @model_validator(mode="after")
+    def _all_sizes_or_none_are_declared(self) -> Self:
+        if len({participant.patients is None for participant in self.participants}) > 1:
+            raise ValueError("participants have patients in part: declare them for all hospitals or for none")
+        return self
+
+    @model_validator(mode="after")
     def _names_a_strategy(self) -> Self:
         # a plug-in registers its strategies at the coordinator, which refuses the others before anything runs
         if not self.plugins and self.training.strategy not in strategy_names():
@@ -91,8 +97,11 @@ class Agreement(Agreed):
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def data(self, exclude_none: bool = False) -> dict[str, Any]:
-        """The agreement as plain data; a kind and plug-ins that a file need not name are left out."""
+        """The agreement as plain data, without a kind, plug-ins and sizes that a file need not name."""
         data = self.model_dump(mode="json", exclude_none=exclude_none)
+        for participant in data["participants"]:
+            if participant.get("patients") is None:
+                participant.pop("patients", None)
         if self.kind == PATIENTS:
             del data["kind"]
         if not self.plugins:
@@ -119,6 +128,13 @@ class Agreement(Agreed):
     def required_tables(self) -> tuple[str, ...]:
         """Tables that no site folder can do without."""
         return ()
+
+    @property
+    def declared_patients(self) -> dict[str, int] | None:
+        """Participant -> the most patients it takes part with; None where the file declares none."""
+        sizes = {participant.name: participant.patients for participant in self.participants}
+        declared = {name: patients for name, patients in sizes.items() if patients is not None}
+        return declared or None
 
     @property
     def quorum(self) -> int:

@@ -127,11 +127,21 @@ class Privacy(Agreed):
     delta: float = Field(default=1e-3, gt=0, lt=1)
 
 
+LARGEST_COHORT = 10**9
+"""Patients of one hospital that a federation file can declare."""
+
+
 class Participant(Agreed):
-    """One hospital by name, and the fingerprint of its node key once it is enrolled."""
+    """One hospital by name.
+
+    Attributes:
+        key_fingerprint: of its node key, once it is enrolled.
+        patients: the most patients that it takes part with, which bound its weight in every average.
+    """
 
     name: str = Field(min_length=1, max_length=120)
     key_fingerprint: str | None = None
+    patients: int | None = Field(default=None, ge=1, le=LARGEST_COHORT)
 
 
 class Rounds(Agreed):

@@ -52,17 +52,17 @@ def write_patients(
         InputError: if `out` already holds a federation.
     """
     sites = sorted(set(patients.site))
+    outcomes = _by_site(patients.outcomes, patients.site)
     federation = Federation(
         name=name,
         minimum_patients=minimum_patients,
         modalities=tuple(modalities),
         tasks=tuple(tasks),
         prior=prior or PriorGraph(),
-        participants=tuple(Participant(name=site) for site in sites),
+        participants=tuple(Participant(name=site, patients=len(outcomes[site])) for site in sites),
     )
     refuse_occupied(out)
     out.mkdir(parents=True, exist_ok=True)
-    outcomes = _by_site(patients.outcomes, patients.site)
     tables = {
         modality.name: _by_site(patients.tables[modality.name][_columns(modality)], patients.site)
         for modality in modalities

@@ -292,6 +292,14 @@ def test_it_says_how_often_a_model_is_trained(prepared: Home, proposal: Path, ho
     )
 
 
+def test_it_tells_the_declared_size(prepared: Home, proposal: Path) -> None:
+    assert "declares no sizes of hospitals" in said(read_proposal(prepared, proposal))
+    federation = load(proposal / FILE_NAME)
+    sized = (federation.participants[0].model_copy(update={"patients": 40}),)
+    save(federation.model_copy(update={"participants": sized}), proposal / FILE_NAME)
+    assert "declares at most 40 patients of yours" in said(read_proposal(prepared, proposal))
+
+
 def test_the_hospitals_own_minimum_count_is_told(
     prepared: Home, proposal: Path, hospital: "Hospital"
 ) -> None:

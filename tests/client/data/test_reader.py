@@ -12,6 +12,7 @@ from client.data.inspection import read_cohort
 from client.data.reader import read_folder
 from client.site_folder.site_file import read_site_file
 from common.agreement.federation import Federation
+from common.agreement.settings import Participant
 from common.errors import InputError
 
 PATIENTS = 12
@@ -111,6 +112,15 @@ def test_problems_of_all_tables_come_at_once_and_quote_nothing(
         assert sum(part in line for line in told) == 1, part
     assert not any(canary in line for canary in CANARIES for line in told)
     assert all(problem.remedy for problem in problems)
+
+
+@pytest.mark.parametrize(("declared", "refused"), [(12, 0), (11, 1)])
+def test_more_patients_than_the_federation_file_declares_are_refused(
+    site_folder: Any, small_federation: Federation, declared: int, refused: int
+) -> None:
+    sized = (Participant(name="north", patients=declared),)
+    _, problems = read(site_folder, small_federation.model_copy(update={"participants": sized}))
+    assert [f"declares {declared} for north" in problem.what for problem in problems] == [True] * refused
 
 
 def test_without_outcomes_there_is_no_cohort(site_folder: Any, small_federation: Federation) -> None:

@@ -54,8 +54,8 @@ def full(make_federation: Make, tmp_path: Path) -> Federation:
             **{n: PublicFile.of(tmp_path, f"{n}.csv") for n in ("edges", "pathways", "hierarchy")}
         ),
         participants=(
-            Participant(name="Spital Köniz, Süd", key_fingerprint="ab:cd"),
-            Participant(name="two"),
+            Participant(name="Spital Köniz, Süd", key_fingerprint="ab:cd", patients=120),
+            Participant(name="two", patients=80),
         ),
     )
 
@@ -92,6 +92,20 @@ def test_a_file_of_patients_has_the_digest_of_the_schema_before_there_were_kinds
     canonical = json.dumps({name: data[name] for name in earlier}, separators=(",", ":"))
     assert full.digest == hashlib.sha256(canonical.encode()).hexdigest()
     assert set(data) - set(earlier) == {"kind", "plugins"}
+
+
+def test_a_file_without_sizes_has_the_digest_of_the_schema_before_there_were_sizes(
+    federation: Federation,
+) -> None:
+    data = federation.data()
+    assert [set(participant) for participant in data["participants"]] == [{"name", "key_fingerprint"}] * 2
+    assert federation.declared_patients is None
+    sized = tuple(each.model_copy(update={"patients": 9}) for each in federation.participants)
+    assert federation.model_copy(update={"participants": sized}).digest != federation.digest
+
+
+def test_declared_sizes(full: Federation) -> None:
+    assert full.declared_patients == {"Spital Köniz, Süd": 120, "two": 80}
 
 
 @pytest.mark.parametrize("kind", ["molecules", "", 3])
@@ -278,6 +292,14 @@ BAD: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     ),
     "an unknown kind of task": (lambda data: data["tasks"][0].update(kind="death"), "tasks.0"),
     "no tasks": (lambda data: data.update(tasks=[]), "tasks"),
+    "sizes of some hospitals": (
+        lambda data: data["participants"][0].update(patients=20),
+        "participants have patients in part",
+    ),
+    "a hospital of nobody": (
+        lambda data: [each.update(patients=0) for each in data["participants"]],
+        "participants.0.patients",
+    ),
     "nobody": (lambda data: data.update(participants=[]), "participants"),
     "a name that is no identifier": (lambda data: data["tasks"][0].update(name="heads.0"), "tasks.0"),
     "another version": (lambda data: data.update(version=2), "version"),

@@ -54,6 +54,7 @@ def test_sites_named_alike_get_folders_of_their_own(tmp_path: Path) -> None:
     federation = write_patients(tmp_path, "alike", SourcePatients(site, outcomes, tables), [clinical], [task])
     cohorts = [read_cohort(folder, federation) for folder in find_sites(tmp_path)]
     assert {cohort.site for cohort in cohorts} == {"Prior", "A-B", "A: B", "a b"}
+    assert federation.declared_patients == {cohort.site: len(cohort.batch) for cohort in cohorts}
     with pytest.raises(StateError) as refused:
         write_patients(tmp_path, "again", SourcePatients(site, outcomes, tables), [clinical], [task])
     assert refused.value.where == str(tmp_path)
