@@ -159,7 +159,10 @@ class RefusalCode(StrEnum):
     GUARANTEE_BROKEN = "guarantee-broken"
     LEDGER_MISSING = "ledger-missing"
     LEDGER_INVALID = "ledger-invalid"
+    LEDGER_UNCONFIRMED = "ledger-unconfirmed"
     LEDGER_UNAVAILABLE = "ledger-unavailable"
+    RECORD_INVALID = "record-invalid"
+    RECORD_UNAVAILABLE = "record-unavailable"
     NOT_APPROVED = "not-approved"
     BUNDLE_FOREIGN = "bundle-foreign"
     VERSION_MISMATCH = "version-mismatch"
@@ -183,7 +186,10 @@ REFUSALS: dict[RefusalCode, str] = {
     RefusalCode.GUARANTEE_BROKEN: "The federation file asks for privacy with something that breaks it.",
     RefusalCode.LEDGER_MISSING: "The privacy ledger of a cohort that has trained before is missing.",
     RefusalCode.LEDGER_INVALID: "The privacy ledger has been changed or damaged.",
+    RefusalCode.LEDGER_UNCONFIRMED: "Nothing outside the site folder confirms that the privacy ledger is the latest.",
     RefusalCode.LEDGER_UNAVAILABLE: "The privacy ledger cannot be used just now.",
+    RefusalCode.RECORD_INVALID: "A lasting record of the hospital was changed, set back or lost.",
+    RefusalCode.RECORD_UNAVAILABLE: "A lasting record of the hospital cannot be used just now.",
     RefusalCode.NOT_APPROVED: "The hospital has not approved a federation file for this site.",
     RefusalCode.BUNDLE_FOREIGN: "The run brings another bundle than the one that names the installed package.",
     RefusalCode.VERSION_MISMATCH: "The run, or the hospital's approval, is for another version of consilium.",
@@ -207,6 +213,9 @@ class Refusal(Exception):
 _KNOWN = "go on with what is still known to be spent by `consilium site ledger FOLDER --acknowledge NOTE`"
 
 
+_MACHINE = "see to the disk, the permissions and other processes, then try again"
+
+
 _POLICY = "change the federation file, or [policy] in site.toml if the hospital agrees"
 
 
@@ -225,7 +234,10 @@ REMEDIES: dict[RefusalCode, str] = {
     RefusalCode.GUARANTEE_BROKEN: "remove what breaks it, or [privacy]",
     RefusalCode.LEDGER_MISSING: f"put it back, or {_KNOWN}",
     RefusalCode.LEDGER_INVALID: f"undo the change, or {_KNOWN}",
-    RefusalCode.LEDGER_UNAVAILABLE: "see to the disk, the permissions and other processes, then try again",
+    RefusalCode.LEDGER_UNCONFIRMED: f"use the service's user and CONSILIUM_STATE; after a restore, {_KNOWN}",
+    RefusalCode.LEDGER_UNAVAILABLE: _MACHINE,
+    RefusalCode.RECORD_INVALID: f"put it back, or {_KNOWN}",
+    RefusalCode.RECORD_UNAVAILABLE: _MACHINE,
     RefusalCode.NOT_APPROVED: "review it and approve it by `consilium site approve SITE FOLDER`",
     RefusalCode.BUNDLE_FOREIGN: "start the run by `consilium coordinator run` with the file that was approved",
     RefusalCode.VERSION_MISMATCH: "install the same version on both sides and approve the federation file again",

@@ -16,5 +16,10 @@ def public_text(key: PublicKey) -> bytes:
 
 def fingerprint(key: PublicKey) -> str:
     """Fingerprint of a key as `ssh-keygen -l` prints it: SHA256 and unpadded base64."""
-    blob = base64.b64decode(public_text(key).split()[1])
+    return text_fingerprint(public_text(key))
+
+
+def text_fingerprint(public: bytes) -> str:
+    """Fingerprint of a public key in OpenSSH form."""
+    blob = base64.b64decode(public.split()[1])
     return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")

@@ -1,1 +1,1 @@
-"""Hash chain, lock and durable files of ledger and receipts; start with chain.py."""
+"""Hash chain, lock and outside copies of a site's lasting logs; start with chain.py."""

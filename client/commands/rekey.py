@@ -1,7 +1,8 @@
 """Command `consilium site rekey`: a new node key, and an archive of the old one's receipts.
 
 Receipts are signed with the node key and chained: receipts of another key cannot follow them. The receipts of the old
-key move to an archive with the public key that verifies them, and the count outside the site folder starts again.
+key move to an archive with the public key that verifies them, and the count outside the site folder starts again. The
+privacy ledger and the other records go on: what is known of their ends outside the site folder passes to the new key.
 """
 
 from contextlib import suppress
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from client.chained_log.end_copies import carry_over
 from client.receipts.outside_count import restart_outside_count
 from client.receipts.verification import ARCHIVED
 from client.runtime.services import state_file
@@ -16,7 +18,7 @@ from client.site_folder.keys import new_key, read_key, read_public_key
 from client.site_folder.places import Home
 from common.errors import StateError
 from common.files import write_whole
-from common.node_keys import fingerprint, public_text
+from common.node_keys import fingerprint, public_text, text_fingerprint
 from common.processes.supervision_state import leftovers, read_state
 
 
@@ -42,6 +44,7 @@ def rekey(home: Home) -> KeyChange:
 
     Raises:
         InputError: if there is no key, or the site or anything of it runs.
+        OSError: if the state folder cannot be written; the old key is then still there.
     """
     if (running := read_state(state_file(home))) is not None:
         what = f"this site runs, as process {running.pid}"
@@ -52,6 +55,7 @@ def rekey(home: Home) -> KeyChange:
     public = read_key(home.key).public_key()
     archive = _archive(home, public_text(public))
     private, new = new_key()
+    carry_over(fingerprint(public), text_fingerprint(new))
     write_whole(home.key, private, 0o600)
     write_whole(home.public_key, new)
     with suppress(OSError):  # until the new key's first receipt the archive is as good

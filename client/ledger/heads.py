@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from client.chained_log.chain import ChainEnd
 from client.chained_log.end_copies import outside_path, read_copy, write_copy
 from client.ledger.entries import PATIENT, Entry, unit_of
+from client.site_folder.outside import node_key_of
 from common.privacy.accounting import Release, merged
 
 HEAD_FILE = "ledger-head.json"
@@ -57,7 +58,7 @@ def head_paths(site: Path) -> tuple[Path, Path]:
     Raises:
         OSError: if there is no home folder to fall back on.
     """
-    return site / HEAD_FILE, outside_path("ledgers", site)
+    return site / HEAD_FILE, outside_path("ledgers", site, node_key_of(site))
 
 
 def read_head(path: Path) -> Head | None:

@@ -44,7 +44,7 @@ def append_receipt(path: Path, receipt: Receipt, key: PrivateKey) -> Receipt:
         public = key.public_key()
         is_new = not path.exists() and not head_path(path).exists()
         end = NO_RECEIPTS if is_new else _checked_end(path, public)
-        count = read_outside_count(path)
+        count = read_outside_count(path, public)
         if count is not None:
             lines, _ = whole_lines(path)
             require_counted(path, public, count, [hash_in(line) for line in lines])

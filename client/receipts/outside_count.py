@@ -31,23 +31,23 @@ class OutsideCount(BaseModel):
         return ChainEnd(self.count, self.hash)
 
 
-def outside_count_path(receipts: Path) -> Path:
-    """Path of the count, under a hash of the receipts' path.
+def outside_count_path(receipts: Path, key: PublicKey) -> Path:
+    """Path of the count, under a hash of the node key.
 
     Raises:
         OSError: if there is no home folder to fall back on.
     """
-    return outside_path("receipts", receipts)
+    return outside_path("receipts", receipts, fingerprint(key))
 
 
-def read_outside_count(receipts: Path) -> OutsideCount | None:
+def read_outside_count(receipts: Path, key: PublicKey) -> OutsideCount | None:
     """Read the count; None if there is none, as on a new machine, or if it cannot be reached.
 
     Raises:
         IntegrityError: if it was spoilt.
     """
     try:
-        path = outside_count_path(receipts)
+        path = outside_count_path(receipts, key)
         return read_copy(path, OutsideCount)
     except OSError:
         return None
@@ -63,7 +63,7 @@ def write_outside_count(receipts: Path, end: ChainEnd, key: PublicKey) -> None:
         OSError: if it cannot be written; an older one is then still there.
     """
     count = OutsideCount(count=end.count, hash=end.hash, key=fingerprint(key))
-    write_copy(outside_count_path(receipts), count, 0o600)
+    write_copy(outside_count_path(receipts, key), count, 0o600)
 
 
 def restart_outside_count(receipts: Path, key: PublicKey) -> None:

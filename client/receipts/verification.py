@@ -57,7 +57,7 @@ def verify_at_site(path: Path, key: PublicKey) -> VerifiedReceipts:
     """
     empty = not path.exists() and not head_path(path).exists()
     verified = VerifiedReceipts((), 0) if empty else verify(path, key)
-    count = read_outside_count(path)
+    count = read_outside_count(path, key)
     if count is None:
         return verified
     require_counted(path, key, count, verified.hashes)
@@ -78,7 +78,7 @@ def require_counted(path: Path, key: PublicKey, count: OutsideCount, hashes: Seq
     what = f"there are {len(hashes)}, and outside this folder {count.count} are counted"
     if len(hashes) >= count.count:
         what = f"number {count.count} is not the one that is counted outside this folder"
-    outside = outside_count_path(path)
+    outside = outside_count_path(path, key)
     remedy = (
         f"put the latest ones back from a backup; if they are lost, keep a note of it and remove {outside}"
     )

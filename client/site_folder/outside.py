@@ -1,7 +1,11 @@
-"""State folder outside the site folder, with second copies of counts."""
+"""State folder outside the site folder, and the node key by which a site's files lie there."""
 
 import os
 from pathlib import Path
+
+from client.site_folder.keys import read_public_key
+from client.site_folder.places import Home
+from common.node_keys import fingerprint
 
 STATE_VARIABLE = "CONSILIUM_STATE"
 
@@ -20,3 +24,15 @@ def state_folder() -> Path:
         return Path.home() / ".local" / "state" / "consilium"
     except RuntimeError as error:
         raise FileNotFoundError(f"there is no home folder; set {STATE_VARIABLE}") from error
+
+
+def node_key_of(site: Path) -> str | None:
+    """Fingerprint of a site's node key; None without one.
+
+    A simulated hospital has none. Nothing can leave a folder without a key, for no receipt can be signed.
+
+    Raises:
+        InputError: if the public key was spoilt.
+    """
+    path = Home(site).public_key
+    return fingerprint(read_public_key(path)) if path.exists() else None

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from client.chained_log.end_copies import outside_path
 from client.ledger.heads import head_paths, read_head
 from client.ledger.ledger import LEDGER, Ledger
-from client.receipts.outside_count import outside_count_path
 from client.receipts.verification import verify, verify_at_site
 from client.site_folder.keys import read_public_key
 from common.errors import IntegrityError, Refusal, RefusalCode
@@ -22,7 +22,8 @@ STATISTICS = Release(mechanism="statistics", noise_multiplier=20.0)
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Path:
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CONSILIUM_STATE", str(tmp_path / "state"))
     folder = tmp_path / "site"
     for path in (folder / LEDGER, folder / "receipts" / "receipts.jsonl"):
         path.parent.mkdir(parents=True)
@@ -32,10 +33,13 @@ def site(tmp_path: Path) -> Path:
     for name in ("receipts.jsonl", "receipts.head.json"):
         shutil.copy(FILES / name, folder / "receipts" / name)
     copies = dict.fromkeys(head_paths(folder), "ledger-head.json")
-    copies[outside_count_path(folder / "receipts" / "receipts.jsonl")] = "receipts-outside.json"
+    by_path = outside_path("receipts", folder / "receipts" / "receipts.jsonl", None)
+    copies[by_path] = "receipts-outside.json"
     for path, name in copies.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(FILES / name, path)
+    (folder / "keys").mkdir()
+    shutil.copy(FILES / "node_key.pub", folder / "keys")
     return folder
 
 

@@ -1,9 +1,12 @@
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
+from client.commands import rekey as rekeying
 from client.commands.rekey import rekey
+from client.ledger.ledger import Ledger
 from client.receipts.book import append_receipt
 from client.receipts.page import read_receipts
 from client.receipts.receipt import Receipt
@@ -12,9 +15,10 @@ from client.runtime.services import state_file
 from client.site_folder.keys import new_key, read_key, read_public_key
 from client.site_folder.outside import STATE_VARIABLE
 from client.site_folder.places import Home
-from common.errors import IntegrityError, MissingFileError, StateError
+from common.errors import IntegrityError, MissingFileError, Refusal, RefusalCode, StateError
 from common.node_keys import fingerprint
 from common.processes.supervision_state import State, birth_of
+from tests.client.conftest import NO_LIMIT, ROUND
 from tests.leftover import left_running
 
 
@@ -122,9 +126,11 @@ def test_receipts_that_were_archived_are_not_missed_after_a_crash(
     """Killed after the archive, or unable to tell the count outside: the archive has what is known there."""
     sent(home, 3)
 
-    (home.folder / "no-folder").touch()
+    def full(*_: object) -> None:
+        raise OSError
+
     with monkeypatch.context() as patch:
-        patch.setenv(STATE_VARIABLE, str(home.folder / "no-folder" / "state"))
+        patch.setattr(rekeying, "restart_outside_count", full)
         done = rekey(home)
     assert done.archive is not None
     assert read_receipts(home).receipts == ()
@@ -139,6 +145,34 @@ def test_receipts_that_were_archived_are_not_missed_after_a_crash(
     away.rename(done.archive)
     sent(home, 1)
     assert read_receipts(home).outside == 1
+
+
+def test_the_ledger_goes_on_with_the_new_key_and_an_older_folder_with_the_old_one_is_refused(
+    home: Home, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with Ledger(home.folder) as ledger:
+        ledger.reserve("run", 1, [ROUND], NO_LIMIT)
+    older = shutil.copytree(home.folder, tmp_path_factory.mktemp("backup") / "site")
+    rekey(home)
+    with Ledger(home.folder) as ledger:
+        ledger.reserve("run", 2, [ROUND], NO_LIMIT)
+    rekey(home)
+    with Ledger(home.folder) as ledger:
+        assert ledger.releases() == [ROUND, ROUND]
+    with pytest.raises(Refusal) as raised:
+        Ledger(older)
+    assert raised.value.code == RefusalCode.LEDGER_INVALID
+
+
+def test_a_state_folder_that_cannot_be_written_keeps_the_old_key(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = home.key.read_bytes()
+    (home.folder / "no-folder").touch()
+    monkeypatch.setenv(STATE_VARIABLE, str(home.folder / "no-folder" / "state"))
+    with pytest.raises(OSError):
+        rekey(home)
+    assert home.key.read_bytes() == before
 
 
 def test_services_that_were_left_running_keep_their_key(home: Home) -> None:

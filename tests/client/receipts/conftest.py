@@ -23,6 +23,12 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def _state_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The keys are shared, and what is counted outside is counted by key."""
+    monkeypatch.setenv("CONSILIUM_STATE", str(tmp_path_factory.mktemp("state")))
+
+
 @pytest.fixture
 def public(keys: Path) -> PublicKey:
     return read_public_key(keys / "own.pub")

@@ -70,7 +70,7 @@ def test_processes_that_write_at_once_make_one_chain(tmp_path: Path, keys: Path,
 
 
 def test_a_kill_at_any_line_leaves_receipts_that_can_be_added_to(
-    memory: Path, keys: Path, public: PublicKey
+    memory: Path, keys: Path, public: PublicKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = [inspect.getsourcefile(module) for module in MODULES]
     key, line = read_key(keys / "own"), 0
@@ -82,4 +82,5 @@ def test_a_kill_at_any_line_leaves_receipts_that_can_be_added_to(
         assert found.outside == len(found.receipts)
         line += 1
         path = memory / str(line) / "receipts.jsonl"
+        monkeypatch.setenv("CONSILIUM_STATE", str(memory / f"state-{line}"))
     assert line > 40

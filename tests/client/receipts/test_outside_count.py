@@ -16,16 +16,16 @@ from tests.client.receipts.conftest import receipt
 def test_on_a_new_machine_the_count_outside_begins_with_the_next_receipt(
     path: Path, keys: Path, public: PublicKey
 ) -> None:
-    outside_count_path(path).unlink()
+    outside_count_path(path, public).unlink()
     assert verify_at_site(path, public).outside is None
     append_receipt(path, receipt(6), read_key(keys / "own"))
     assert verify_at_site(path, public).outside == 6
 
 
 def test_a_crash_before_the_count_outside_is_no_loss(path: Path, keys: Path, public: PublicKey) -> None:
-    before = outside_count_path(path).read_bytes()
+    before = outside_count_path(path, public).read_bytes()
     append_receipt(path, receipt(6), read_key(keys / "own"))
-    outside_count_path(path).write_bytes(before)
+    outside_count_path(path, public).write_bytes(before)
     found = verify_at_site(path, public)
     assert (len(found.receipts), found.outside) == (6, 5)
     append_receipt(path, receipt(7), read_key(keys / "own"))
@@ -46,7 +46,7 @@ def test_where_nothing_can_be_kept_outside_messages_leave_and_the_log_says_so(
 
 
 def test_a_spoilt_count_outside_is_said(path: Path, keys: Path, public: PublicKey) -> None:
-    outside_count_path(path).write_text("{}")
+    outside_count_path(path, public).write_text("{}")
     with pytest.raises(IntegrityError):
         verify_at_site(path, public)
     with pytest.raises(IntegrityError):

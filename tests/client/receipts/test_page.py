@@ -14,7 +14,7 @@ from client.receipts.page import (
     verification_text,
 )
 from client.receipts.receipt import Receipt, VerifiedReceipts
-from client.site_folder.keys import new_key, read_key
+from client.site_folder.keys import new_key, read_key, read_public_key
 from client.site_folder.places import Home
 from client.site_folder.site_file import SITE_FILE
 
@@ -117,13 +117,13 @@ def test_receipts_the_head_does_not_count_are_said(home: Home) -> None:
 
 def test_receipts_that_are_not_counted_outside_the_folder_are_named(home: Home) -> None:
     assert "outside" not in verification_text(written(home, {}, {}))
-    behind = outside_count_path(home.receipts).read_bytes()
+    behind = outside_count_path(home.receipts, read_public_key(home.public_key)).read_bytes()
     written(home, {})
-    outside_count_path(home.receipts).write_bytes(behind)
+    outside_count_path(home.receipts, read_public_key(home.public_key)).write_bytes(behind)
     assert verification_text(read_receipts(home)).endswith(
         "The last 1 are not yet counted outside the folder."
     )
-    outside_count_path(home.receipts).unlink()
+    outside_count_path(home.receipts, read_public_key(home.public_key)).unlink()
     assert NOT_COUNTED_OUTSIDE in verification_text(read_receipts(home))
     assert NOT_COUNTED_OUTSIDE in page(home, read_receipts(home))
 

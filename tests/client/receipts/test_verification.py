@@ -96,8 +96,12 @@ def test_an_older_copy_is_missed_where_the_receipts_were_written(
         assert len(verify(path, public).receipts) == kept
 
 
-def test_another_history_of_the_same_length_is_missed(path: Path, keys: Path, public: PublicKey) -> None:
-    other = write(path.with_name("other.jsonl"), keys, COUNT + 1)
+def test_another_history_of_the_same_length_is_missed(
+    path: Path, keys: Path, public: PublicKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("CONSILIUM_STATE", str(tmp_path / "elsewhere"))
+        other = write(path.with_name("other.jsonl"), keys, COUNT + 1)
     path.write_bytes(other.read_bytes())
     head_path(path).write_bytes(head_path(other).read_bytes())
     assert len(verify(path, public).receipts) == COUNT + 1
