@@ -166,6 +166,7 @@ class RefusalCode(StrEnum):
     NOT_APPROVED = "not-approved"
     BUNDLE_FOREIGN = "bundle-foreign"
     VERSION_MISMATCH = "version-mismatch"
+    CODE_CHANGED = "code-changed"
     DEVICE_UNAVAILABLE = "device-unavailable"
     GATE_BLOCKED = "gate-blocked"
     INTERNAL = "internal"
@@ -193,6 +194,7 @@ REFUSALS: dict[RefusalCode, str] = {
     RefusalCode.NOT_APPROVED: "The hospital has not approved a federation file for this site.",
     RefusalCode.BUNDLE_FOREIGN: "The run brings another bundle than the one that names the installed package.",
     RefusalCode.VERSION_MISMATCH: "The run, or the hospital's approval, is for another version of consilium.",
+    RefusalCode.CODE_CHANGED: "The installed files of consilium are not those that the hospital approved.",
     RefusalCode.DEVICE_UNAVAILABLE: "The GPU that the site is set to train on is not there, or does not compute.",
     RefusalCode.GATE_BLOCKED: "The hospital's gate held the answer back.",
     RefusalCode.INTERNAL: "Something failed at the site; its own log says what.",
@@ -241,6 +243,7 @@ REMEDIES: dict[RefusalCode, str] = {
     RefusalCode.NOT_APPROVED: "review it and approve it by `consilium site approve SITE FOLDER`",
     RefusalCode.BUNDLE_FOREIGN: "start the run by `consilium coordinator run` with the file that was approved",
     RefusalCode.VERSION_MISMATCH: "install the same version on both sides and approve the federation file again",
+    RefusalCode.CODE_CHANGED: "install the release again, or review what changed and approve the federation file again",
     RefusalCode.DEVICE_UNAVAILABLE: "`consilium site doctor SITE` says what is there; else set device to auto",
     RefusalCode.GATE_BLOCKED: "`consilium site receipts SITE` says why",
     RefusalCode.INTERNAL: "look there",

@@ -19,6 +19,7 @@ from common.agreement.loading import load_agreement
 from common.errors import ApprovalError, InputError, InvalidContentError, StateError
 from common.families.registry import family_of
 from common.files import sync_folder, write_whole
+from common.installed_code import code_hash
 from common.privacy.accounting import Release
 
 BEFORE = ".agreement-before"
@@ -120,6 +121,7 @@ def approve(home: Home, proposal: Proposal) -> Approval:
     approval = Approval(
         federation=federation.digest,
         version=version(PACKAGE),
+        code=code_hash(),
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         kind=federation.kind,
         unit=family_of(federation).words(federation).singular,

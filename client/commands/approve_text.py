@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Iterator
+from importlib.metadata import version
 
 from client.commands.approve import Proposal
 from client.families.registry import reader_of
 from client.families.wording import shown
+from common.agreement.bundle import PACKAGE
 from common.agreement.settings import Wire
 from common.families.family import Words
 from common.families.registry import family_of
+from common.installed_code import code_hash
 from common.privacy.accounting import spend
 
 
@@ -23,6 +26,7 @@ def in_words(proposal: Proposal) -> Iterator[str]:
     yield "Computed here, from your tables, which stay where they are:"
     yield from reader_of(federation).said(federation, proposal.source)
     yield f"  - {_rounds(proposal)}"
+    yield f"  - by consilium {version(PACKAGE)} as it is installed now, files with SHA-256 {code_hash()}"
     yield ""
     if federation.plugins:
         yield "Code from outside, which runs here as you have installed it; review it as you review consilium:"

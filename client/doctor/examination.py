@@ -16,6 +16,7 @@ from client.site_folder.site_file import parse_site_file
 from common.agreement.bundle import PACKAGE, bundle_hash
 from common.agreement.loading import load_agreement
 from common.families.registry import family_of
+from common.installed_code import code_hash
 from common.node_keys import fingerprint
 from common.processes.supervision_state import leftovers, leftovers_text
 
@@ -42,8 +43,12 @@ def _agreement(home: Home) -> Iterator[Finding]:
         message = f"approved for consilium {approval.version}, installed is {installed}"
         remedy = "review what changed, then approve the federation file again"
         yield fail("version", FindingCode.VERSION_DIFFERS, message, remedy)
+    elif approval.code != (code := code_hash()):
+        message = f"the files of consilium {installed} are not those that were approved"
+        remedy = "install the release again, or review what changed and approve the federation file again"
+        yield fail("version", FindingCode.CODE_CHANGED, message, remedy)
     else:
-        yield ok("version", installed)
+        yield ok("version", f"{installed}, files with SHA-256 {code}")
     listed = parse_site_file(home.folder).approved
     if approval.federation != federation.digest:
         message = "the copy is not the file that was approved"

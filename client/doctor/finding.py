@@ -40,6 +40,7 @@ class FindingCode(StrEnum):
     CLOCK_UNKNOWN = "clock-unknown"
     CLOCK_OFF = "clock-off"
     VERSION_DIFFERS = "version-differs"
+    CODE_CHANGED = "code-changed"
     AGREEMENT_CHANGED = "agreement-changed"
     APPROVAL_DIFFERS = "approval-differs"
     DATA_UNFIT = "data-unfit"

@@ -30,6 +30,7 @@ from common.agreement.agreement import Agreement
 from common.agreement.bundle import PACKAGE, bundle_hash
 from common.agreement.loading import load_agreement
 from common.errors import InputError, Refusal, RefusalCode
+from common.installed_code import code_hash
 
 log = logging.getLogger("consilium.launcher")
 
@@ -68,6 +69,8 @@ class Launcher:
         installed = version(PACKAGE)
         if approval.version != installed or task.bundle_version != installed:
             return RefusalCode.VERSION_MISMATCH
+        if approval.code != code_hash():
+            return RefusalCode.CODE_CHANGED
         if not hashlib.sha256(task.bundle).hexdigest() == task.bundle_hash == bundle_hash(federation):
             return RefusalCode.BUNDLE_FOREIGN
         if task.message.metadata.message_type not in APPROVED_TYPES:

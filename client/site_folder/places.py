@@ -107,6 +107,7 @@ class Approval(BaseModel):
     Attributes:
         federation: the file's digest.
         version: of the installed package, which was reviewed.
+        code: SHA-256 of its files. An approval from before it was noted is for no code, and has to be given again.
         at: when, ISO 8601 in UTC.
         kind: of record; an approval from before there were others does not name it.
         unit: of privacy.
@@ -117,6 +118,7 @@ class Approval(BaseModel):
 
     federation: str = Field(pattern=r"^[0-9a-f]{64}$")
     version: str
+    code: str = ""
     at: str
     kind: str = PATIENTS
     unit: str = "patient"

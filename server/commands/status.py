@@ -25,6 +25,7 @@ NOT_APPROVED = frozenset(
         RefusalCode.FEDERATION_MISMATCH,
         RefusalCode.BUNDLE_FOREIGN,
         RefusalCode.VERSION_MISMATCH,
+        RefusalCode.CODE_CHANGED,
     }
 )
 """Codes of a hospital that has approved something else, or with another version of the package, or nothing."""

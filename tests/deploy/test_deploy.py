@@ -110,7 +110,7 @@ def test_versions_are_those_of_the_program() -> None:
             assert found == version, name(path)
     torch = re.search(r'"(torch==[\d.]+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert torch
-    assert torch[1] in (DEPLOY / "README.md").read_text(encoding="utf-8")
+    assert torch[1] in (DEPLOY / "lock/torch-cpu.txt").read_text(encoding="utf-8")
     for chart in CHARTS:
         assert f'appVersion: "{version}"' in (chart / "Chart.yaml").read_text(encoding="utf-8")
 

@@ -83,6 +83,12 @@ def test_every_failure_has_a_remedy(home: Home) -> None:
     assert {finding.remedy for finding in failed} <= {line.removeprefix("      -> ") for line in lines}
 
 
+def test_other_files_than_those_approved(home: Home) -> None:
+    approval = json.loads(home.approval.read_text())
+    home.approval.write_text(json.dumps(approval | {"code": "0" * 64}))
+    assert codes(run_checks([("federation", dict(CHECKS)["federation"])], home))["version"] == "code-changed"
+
+
 def test_another_version_than_the_one_approved(home: Home) -> None:
     approval = json.loads(home.approval.read_text())
     home.approval.write_text(json.dumps(approval | {"version": "0.0.1"}))

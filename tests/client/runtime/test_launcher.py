@@ -260,6 +260,14 @@ def test_an_approval_of_another_version_does_not_count(node: Node) -> None:
     assert node.refusal() is RefusalCode.VERSION_MISMATCH
 
 
+@pytest.mark.parametrize("noted", [{"code": "0" * 64}, {"code": ""}])
+def test_an_approval_of_other_files_does_not_count(node: Node, noted: dict[str, str]) -> None:
+    approval = json.loads(node.home.approval.read_text())
+    node.home.approval.write_text(json.dumps(approval | noted))
+    node.run("query.statistics", statistics(node))
+    assert node.refusal() is RefusalCode.CODE_CHANGED
+
+
 def test_without_an_approval_nothing_runs(node: Node) -> None:
     node.home.approval.unlink()
     node.run("query.statistics", statistics(node))

@@ -1,0 +1,27 @@
+"""Identity of the installed code: a hash of its files, and no string that the code itself could state."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+PACKAGES = ("client", "common", "consilium", "server", "simulations")
+"""Packages of the wheel."""
+
+
+def code_hash(folder: Path = Path(__file__).parents[1]) -> str:
+    """Return the SHA-256 of the files of all packages in a folder.
+
+    It is taken over their sorted paths, every path followed by the SHA-256 of the file's content; bytecode is left out.
+    """
+    whole = hashlib.sha256()
+    for path in sorted(_files(folder)):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        whole.update(f"{path.relative_to(folder).as_posix()}\n{content}\n".encode())
+    return whole.hexdigest()
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for package in PACKAGES:
+        for path in (folder / package).rglob("*"):
+            if "__pycache__" not in path.parts and path.is_file():
+                yield path
