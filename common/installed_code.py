@@ -1,4 +1,7 @@
-"""Identity of the installed code: a hash of its files, and no string that the code itself could state."""
+"""Identity of the installed code, by a hash over its files.
+
+A version is a string that the code states of itself; the hash is taken from outside.
+"""
 
 import hashlib
 from collections.abc import Iterator
