@@ -35,7 +35,10 @@ def init(
     as_json: JsonOption = False,
 ) -> None:
     """Make a coordinator's folder with a new certificate authority; no file is overwritten."""
+    from common.agreement.agreement import FILE_NAME
+    from common.agreement.loading import load_agreement
     from server.home.places import create_home
+    from server.records.wording import weights_line
 
     if federation is not None:
         _require_strategy(federation)
@@ -48,6 +51,7 @@ def init(
     typer.echo(
         f"Every hospital needs {home.authority} and the folder {home.agreement}, and the address {host}:{port}."
     )
+    typer.echo(weights_line(load_agreement(home.agreement / FILE_NAME)))
     typer.echo(f"Next: consilium coordinator start {folder}")
 
 

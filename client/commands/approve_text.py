@@ -48,12 +48,13 @@ def in_words(proposal: Proposal) -> Iterator[str]:
 
 
 def _size(proposal: Proposal) -> str:
-    """Sentence on the declared size."""
+    """Sentence on the declared size, and on the weight in averages that follows from it."""
     declared = proposal.federation.declared_patients
     if declared is None:
-        return "It declares no sizes of hospitals."
+        return "It declares no sizes: every hospital weighs alike in averages."
     most = _words(proposal).counted(declared[proposal.site])
-    return f"It declares at most {most} of yours, and tables with more are refused."
+    alike = "; every hospital weighs alike in averages" if proposal.terms.privacy is not None else ""
+    return f"It declares at most {most} of yours, and tables with more are refused{alike}."
 
 
 def _rounds(proposal: Proposal) -> str:

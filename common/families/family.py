@@ -48,10 +48,12 @@ class Score:
     Attributes:
         name: of the task or relation, by which its pairs are reported.
         fewest: the fewest pairs that so many units on either side make; fewer do not leave a site.
+        most: the most pairs that so many units make.
     """
 
     name: str
     fewest: Callable[[int], int]
+    most: Callable[[int], int]
 
 
 A = TypeVar("A", bound=Agreement, contravariant=True)

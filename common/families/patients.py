@@ -72,7 +72,7 @@ class PatientFamily:
 
     def scores(self, agreement: Federation) -> tuple[Score, ...]:
         """Concordance of every task."""
-        return tuple(Score(task.name, task.fewest_pairs) for task in agreement.tasks)
+        return tuple(Score(task.name, task.fewest_pairs, task.most_pairs) for task in agreement.tasks)
 
     def apply(self, records: PatientBatch, prepared: Preprocessing) -> PatientBatch:
         """Patients with standardised values."""

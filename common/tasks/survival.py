@@ -215,6 +215,10 @@ class SurvivalTask(Task):
         """Return the fewest pairs that leave no side with fewer than `least` patients."""
         return max(least, least * (least - 1) // 2)
 
+    def most_pairs(self, patients: int) -> int:
+        """Return all pairs: one risk orders them, whatever the number of intervals."""
+        return patients * (patients - 1) // 2
+
     def scores(
         self, prediction: Prediction, labels: Array, labelled: Mask, train_labels: Array, train_labelled: Mask
     ) -> dict[str, float]:

@@ -171,6 +171,10 @@ class Task(Agreed):
     def fewest_pairs(self, least: int) -> int:
         """Return the fewest comparable pairs that `least` patients on each side make."""
 
+    def most_pairs(self, patients: int) -> int:
+        """Return the most comparable pairs that so many patients make, for every output anew."""
+        return max(self.outputs, 1) * patients * (patients - 1) // 2
+
     # Metrics, in simulations alone
 
     @abstractmethod

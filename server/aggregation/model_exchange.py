@@ -1,16 +1,14 @@
 """One sending of a model to every hospital of a run, and the replies that count.
 
 An exchange is made with its requests and closed with the replies to them; nothing of it is kept for the next one. An
-accepted reply has parameters p_k and, for every averaging group g of the model, the hospital's number of training
-patients n_k(g) >= 0; a strategy makes the next weights of them (`server.aggregation.strategies`). With fewer usable
-replies than the quorum nothing changes. The result does not depend on the order of arrival.
-
-A reply of the right form with finite but ill-meant weights is beyond these checks.
+accepted reply has parameters p_k and, for every averaging group g of the model, a weight n_k(g) >= 0
+(`server.aggregation.hospital_weights`); a strategy makes the next weights of them (`server.aggregation.strategies`).
+With fewer usable replies than the quorum nothing changes. The result does not depend on the order of arrival.
 """
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -28,14 +26,19 @@ from common.messages.exchange import (
     read_training,
 )
 from common.messages.packing import Arrays
-from common.models.parameter_groups import AveragingWeights, ParameterGroup, counted
+from common.models.parameter_groups import AveragingWeights, ParameterGroup
 from server.aggregation.averaging import Average, Weights, WeightSpill
 from server.aggregation.contributions import Contributions
-from server.aggregation.replies import Collected, check_weights
+from server.aggregation.figures_check import check_figures
+from server.aggregation.hospital_weights import FirstNumbers, HospitalWeights
+from server.aggregation.replies import Collected, Scored, check_weights
 from server.aggregation.scores import (
-    SiteFigures,
+    Losses,
     concordance,
     known_metrics,
+    levelled,
+    site_figures,
+    site_losses,
     training_loss,
     validation_error,
     validation_loss,
@@ -51,6 +54,7 @@ class RunContext:
 
     Attributes:
         folder: where weights wait to be averaged; the system's temporary folder by default.
+        first: numbers of patients by which hospitals weigh, which grow as hospitals reply for the first time.
     """
 
     federation: Agreement
@@ -59,14 +63,30 @@ class RunContext:
     fold: int
     seed: int
     folder: Path | None = None
+    first: FirstNumbers = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """Result of a training exchange: the next weights, None without a quorum, and its record."""
+    """Result of a training exchange.
+
+    Attributes:
+        arrays: the next weights; None without a quorum.
+        record: of the exchange.
+        losses: of the weights that were sent.
+    """
 
     arrays: ArrayRecord | None
     record: RoundRecord
+    losses: Losses
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """Result of an evaluation: its record, and the losses of the weights that were sent."""
+
+    record: RoundRecord
+    losses: Losses
 
 
 class ModelExchange:
@@ -114,13 +134,13 @@ class ModelExchange:
         self,
         collected: Collected[TrainReply] | Collected[EvaluateReply],
         behind: dict[str, AveragingWeights],
-    ) -> RoundRecord:
+    ) -> tuple[RoundRecord, Losses]:
         federation = self._run.federation
         tasks = federation.task_names
         sites = {reply.site: known_metrics(reply.metrics, tasks) for reply in collected.accepted}
-        figures = {site: SiteFigures.of(metrics, tasks) for site, metrics in sites.items()}
+        figures = levelled(site_figures(sites, tasks, federation.declared_patients is not None))
         shared = {site: weights.shared for site, weights in behind.items()}
-        return RoundRecord(
+        record = RoundRecord(
             kind=self._kind,
             round=self._number,
             seconds=round(self._clock() - self._began, 3),
@@ -139,6 +159,19 @@ class ModelExchange:
             dropped=collected.dropped,
             applied=len(collected.accepted) >= federation.quorum,
         )
+        return record, site_losses(figures)
+
+    def _check_figures(self, reply: Scored) -> Scored:
+        """Return a reply whose figures patients can have.
+
+        Raises:
+            UnusableReplyError: if they cannot.
+        """
+        federation = self._run.federation
+        enrolled = self._run.roster.statistics[reply.site].patients
+        most = (federation.declared_patients or {}).get(reply.site, enrolled)
+        check_figures(reply.metrics, family_of(federation).scores(federation), most)
+        return reply
 
 
 class TrainExchange(ModelExchange):
@@ -165,23 +198,26 @@ class TrainExchange(ModelExchange):
             average = Average(self._weights, groups, spill)
             named = sorted({*average.groups, ParameterGroup.SHARED}, key=lambda group: group.name)
 
-            def behind(reply: TrainReply) -> AveragingWeights:
-                return AveragingWeights.from_numbers(reply.patients, named, counted(run.federation.privacy))
+            hospitals = HospitalWeights(run.federation, run.first)
 
             def take(reply: TrainReply) -> TrainReply:
-                enrolled = run.roster.statistics[reply.site].patients
-                check_weights(reply, self._weights, behind(reply), enrolled)
+                self._check_figures(reply)
+                hospitals.check(reply.patients, named, run.roster.statistics[reply.site].patients)
+                check_weights(reply, self._weights)
                 average.put(reply.site, reply.weights)
                 return reply.model_copy(update={"weights": {}})
 
             form = partial(read_training, before=self._weights, wire=run.federation.wire)
             collected = Collected.of(form, replies, run.roster.sites, self._sent, self._number, take)
-            weights = {reply.site: behind(reply) for reply in collected.accepted}
-            record = self._record(collected, weights)
+            weights = {
+                reply.site: hospitals.of(reply.site, reply.patients, named) for reply in collected.accepted
+            }
+            record, losses = self._record(collected, weights)
             if not record.applied:
-                return TrainingResult(None, record)
+                return TrainingResult(None, record, losses)
             contributions = Contributions(self._number, self._weights, weights, average)
-            return TrainingResult(packed(self._checked(strategy.next_weights(contributions))), record)
+            following = packed(self._checked(strategy.next_weights(contributions)))
+            return TrainingResult(following, record, losses)
 
     def _checked(self, weights: Weights) -> Weights:
         shapes = {name: array.shape for name, array in self._weights.items()}
@@ -208,15 +244,13 @@ class EvaluateExchange(ModelExchange):
     ) -> None:
         super().__init__(run, "evaluate", number, arrays, clock)
 
-    def close(self, replies: Iterable[Message]) -> RoundRecord:
+    def close(self, replies: Iterable[Message]) -> EvaluationResult:
         """Read the replies, and pool the figures of the weights that were sent."""
         sites = self._run.roster.sites
-        return self._record(
-            Collected.of(
-                EvaluateReply.from_record, replies, sites, self._sent, self._number, lambda reply: reply
-            ),
-            {},
+        collected = Collected.of(
+            EvaluateReply.from_record, replies, sites, self._sent, self._number, self._check_figures
         )
+        return EvaluationResult(*self._record(collected, {}))
 
 
 def packed(weights: Weights) -> ArrayRecord:

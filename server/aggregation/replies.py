@@ -9,7 +9,6 @@ from flwr.app import Message, Metadata, RecordDict
 from numpy.typing import NDArray
 
 from common.messages.exchange import EvaluateReply, RefusalReply, StatisticsReply, TrainReply, is_refusal
-from common.models.parameter_groups import AveragingWeights
 from server.records.dropped import REASONS, Dropped, DropReason, ordered
 
 
@@ -56,16 +55,11 @@ def read(form: Callable[[RecordDict], Read], reply: Message) -> Read:
     raise UnusableReplyError(DropReason.REFUSED, code)
 
 
-def check_weights(
-    reply: TrainReply, model: dict[str, NDArray[np.float32]], behind: AveragingWeights, enrolled: int
-) -> None:
-    """Compare a reply's weights and averaging weights with the model that was sent.
-
-    The shared group must have a weight; no group has more than the `enrolled` training patients that the site gave
-    with its statistics.
+def check_weights(reply: TrainReply, model: dict[str, NDArray[np.float32]]) -> None:
+    """Compare a reply's weights with the model that was sent.
 
     Raises:
-        UnusableReplyError: if anything differs or is not finite.
+        UnusableReplyError: if a name, shape or type differs, or a weight is not finite.
     """
     if set(reply.weights) != set(model):
         raise UnusableReplyError(DropReason.ARRAY_NAMES)
@@ -76,8 +70,6 @@ def check_weights(
             raise UnusableReplyError(DropReason.ARRAY_SHAPE)
         if not np.isfinite(array).all():
             raise UnusableReplyError(DropReason.NOT_FINITE)
-    if not behind.shared > 0 or not all(0 <= weight <= enrolled for weight in behind.by_group.values()):
-        raise UnusableReplyError(DropReason.WEIGHT_INVALID)
 
 
 @dataclass(frozen=True)

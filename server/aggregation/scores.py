@@ -1,9 +1,14 @@
-"""Figures of a model over all sites, from the sites' sums: patients count, not hospitals."""
+"""Figures of a model over all sites, from the sites' sums: patients count, not hospitals.
+
+No hospital's sums move the figures of all as it likes: its mean loss and variance count within reach of the others'.
+"""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
+
+import numpy as np
 
 from common.evaluation.pairs import Pairs
 from common.messages.exchange import Numbers
@@ -17,6 +22,17 @@ from common.messages.validation import (
     concordant,
     pair_names,
 )
+from server.aggregation.robust import limits, most_undeclared
+
+LEVEL_REACH = 10.0
+"""Robust deviations from the median within which a hospital's mean loss and variance count."""
+
+CHANGE_REACH = 2.0
+"""Robust deviations, or standard errors, within which a hospital's change of loss counts.
+
+A hospital of K alike then moves the change of all by 2 / K of its standard error: less than the error of all, which is
+1 / sqrt(K) of it and which the choice of weights allows for.
+"""
 
 
 def known_metrics(metrics: Numbers, tasks: Iterable[str]) -> Numbers:
@@ -58,9 +74,106 @@ class SiteFigures:
             pairs={task: counted for task, counted in pairs.items() if 0 <= counted[0] <= counted[1]},
         )
 
+    def of_fewer(self, most: float) -> "SiteFigures":
+        """Return the same means over at most so many patients."""
+        if self.patients <= most:
+            return self
+        share = most / self.patients
+        return replace(
+            self,
+            loss=None if self.loss is None else self.loss * share,
+            squares=None if self.squares is None else self.squares * share,
+            patients=most,
+            pairs={task: Pairs(*(number * share for number in pairs)) for task, pairs in self.pairs.items()},
+        )
+
 
 Figures = Mapping[str, SiteFigures]
 """Site -> the figures of its reply."""
+
+
+def site_figures(sites: Mapping[str, Numbers], tasks: Sequence[str], sized: bool) -> Figures:
+    """Read the known metrics of all sites.
+
+    Args:
+        sites: site -> its metrics.
+        tasks: whose pairs are read.
+        sized: whether the federation file declares sizes; else no site counts for many times the median site.
+    """
+    figures = {site: SiteFigures.of(metrics, tasks) for site, metrics in sites.items()}
+    if sized:
+        return figures
+    most = most_undeclared([site.patients for site in figures.values() if site.patients > 0])
+    return {name: site.of_fewer(most) for name, site in figures.items()}
+
+
+@dataclass(frozen=True)
+class SiteLoss:
+    """Mean loss of a model over a site's validation patients.
+
+    Attributes:
+        mean: per patient.
+        error: its standard error; 0 where the site does not tell.
+        patients: by which it weighs.
+    """
+
+    mean: float
+    error: float
+    patients: float
+
+
+Losses = Mapping[str, SiteLoss]
+"""Site -> its validation loss."""
+
+
+def site_losses(sites: Figures) -> Losses:
+    """Return the validation losses of all sites that have one."""
+    losses = {}
+    for name, site in sites.items():
+        if site.patients > 0 and site.loss is not None:
+            mean = site.loss / site.patients
+            variance = 0.0 if site.squares is None else max(site.squares / site.patients - mean**2, 0.0)
+            losses[name] = SiteLoss(mean, math.sqrt(variance / site.patients), site.patients)
+    return losses
+
+
+def change(now: Losses, before: Losses) -> float:
+    """Return the change of the mean loss per patient, over the sites that told it both times.
+
+    A site's change counts within reach of the others' changes. Where no site told both, it is the difference of means.
+    """
+    sites = sorted(set(now) & set(before))
+    if not sites:
+        means = [
+            math.fsum(site.mean * site.patients for site in losses.values())
+            / math.fsum(site.patients for site in losses.values())
+            for losses in (now, before)
+        ]
+        return means[0] - means[1]
+    changes = np.array([now[site].mean - before[site].mean for site in sites])
+    error = float(np.median([max(now[site].error, before[site].error) for site in sites]))
+    patients = np.array([now[site].patients for site in sites])
+    return float(np.average(changes.clip(*limits(changes, CHANGE_REACH, error)), weights=patients))
+
+
+def levelled(sites: Figures) -> Figures:
+    """Return figures with every site's mean loss and variance within reach of the others'."""
+    losses = site_losses(sites)
+    if not losses:
+        return sites
+    means = np.array([loss.mean for loss in losses.values()])
+    variances = np.array([loss.error**2 * loss.patients for loss in losses.values()])
+    error = float(np.median([loss.error for loss in losses.values()]))
+    lowest, highest = limits(means, LEVEL_REACH, error)
+    widest = limits(variances, LEVEL_REACH, float(np.median(variances)))[1]
+    within = dict(sites)
+    for name, mean, variance in zip(losses, means, variances, strict=True):
+        if lowest <= mean <= highest and variance <= widest:
+            continue  # its sums stay as they came, to the bit
+        site, kept = sites[name], float(mean.clip(lowest, highest))
+        squares = None if site.squares is None else site.patients * (min(variance, widest) + kept**2)
+        within[name] = replace(site, loss=site.patients * kept, squares=squares)
+    return within
 
 
 def validation_loss(sites: Figures) -> float | None:

@@ -22,7 +22,7 @@ from server.participants.enrolment import Enrolled, in_force, read_enrolled, rea
 from server.participants.roster import name_nodes
 from server.records.journal import FILE_NAME as JOURNAL
 from server.records.journal import RoundRecord, RunRecord, read_record
-from server.records.wording import exchange_line, left_out, missing, run_line
+from server.records.wording import exchange_line, left_out, missing, run_line, weights_line
 from server.services.superlink import connected, require_running, run_log, run_status, stop_run, submit
 
 RUN, LOG = "run.json", "run.log"
@@ -193,6 +193,7 @@ def _tell_who_is_there(home: CoordinatorHome, federation: Agreement) -> None:
     typer.echo(
         f"{there} of {len(federation.participants)} hospitals are connected, {federation.quorum} are needed."
     )
+    typer.echo(weights_line(federation))
     for hospital in named.left_out:
         typer.echo(f"  {left_out(hospital)}")
     if away:

@@ -27,9 +27,13 @@ quorum = 0.5
 deadline_s = 3600
 assembly_s = 60
 
+# `patients`: the most patients that a hospital takes part with. It bounds the hospital's weight in averages, and a
+# hospital with more refuses to take part; without it, for all hospitals, every hospital weighs alike.
 [[participants]]
 name = "hospital 1"
+patients = 500
 
 [[participants]]
 name = "hospital 2"
+patients = 500
 """

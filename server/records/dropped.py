@@ -29,6 +29,8 @@ class DropReason(StrEnum):
     ARRAY_SHAPE = "array-shape"
     NOT_FINITE = "not-finite"
     WEIGHT_INVALID = "weight-invalid"
+    METRICS_UNKNOWN = "metrics-unknown"
+    FIGURES_IMPLAUSIBLE = "figures-implausible"
 
 
 REASONS: dict[DropReason, str] = {
@@ -52,8 +54,10 @@ REASONS: dict[DropReason, str] = {
     DropReason.ARRAY_SHAPE: "A parameter does not have the model's shape.",
     DropReason.NOT_FINITE: "A parameter is not finite.",
     DropReason.WEIGHT_INVALID: (
-        "A number of training patients is missing, negative, not finite or above what the site enrolled."
+        "A number of training patients is missing, negative, not whole or above what the site enrolled."
     ),
+    DropReason.METRICS_UNKNOWN: "It holds a figure that nothing asked for.",
+    DropReason.FIGURES_IMPLAUSIBLE: "Its losses or pairs are none that its patients can have.",
 }
 
 

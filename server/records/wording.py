@@ -37,6 +37,18 @@ def run_line(record: RunRecord, federation: Agreement) -> str:
     return f"The run is {record.status}: {how}; kept are the weights of round {record.best_round}{loss}."
 
 
+def weights_line(federation: Agreement) -> str:
+    """Say by what hospitals weigh in averages."""
+    if federation.privacy is not None:
+        return "Hospitals weigh alike in averages, as privacy demands."
+    if federation.declared_patients is None:
+        return (
+            "Hospitals weigh alike in averages, because the federation file declares no sizes; "
+            "give every participant its patients to weigh them by their numbers."
+        )
+    return "Hospitals weigh by their training patients in averages, up to the declared sizes."
+
+
 def missing(record: RunRecord, federation: Agreement) -> list[str]:
     """Name the hospitals that are missing at the start of a run, with their reasons."""
     if record.status != "started" or not record.left_out:

@@ -23,7 +23,9 @@ from common.errors import IntegrityError
 from common.files import write_whole
 from common.messages.exchange import StatisticsReply
 from common.sealed_json import BrokenSealError, digests, sealed, unsealed
+from server.aggregation.hospital_weights import FirstNumbers
 from server.aggregation.model_exchange import packed, unpacked
+from server.aggregation.scores import SiteLoss
 from server.participants.roster import Roster
 from server.records.dropped import Dropped
 from server.records.journal import JournalMark, RoundRecord
@@ -52,7 +54,7 @@ class _File(BaseModel):
 class _KeptFile(_File):
     round: int
     loss: float | None
-    lowest: float | None
+    lowest: dict[str, SiteLoss]
     margin: float
     waited: int
 
@@ -74,7 +76,7 @@ class _StateFile(_File):
     which safetensors does not.
     """
 
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     arrays: str = Field(pattern=r"^arrays-[0-9]+\.safetensors$")
     files: dict[str, str]
     journal: JournalMark
@@ -90,6 +92,7 @@ class _StateFile(_File):
     finished: bool
     kept: _KeptFile
     tail: int
+    first_numbers: FirstNumbers
     names: tuple[str, ...]
     prepared: tuple[str, ...]
     memory: tuple[str, ...]
@@ -195,9 +198,10 @@ def _written(state: RunState, arrays: str, files: dict[str, str]) -> _StateFile:
         missed=state.missed,
         finished=state.finished,
         kept=_KeptFile(
-            round=kept.round, loss=kept.loss, lowest=kept.lowest, margin=kept.margin, waited=kept.waited
+            round=kept.round, loss=kept.loss, lowest=dict(kept.lowest), margin=kept.margin, waited=kept.waited
         ),
         tail=state.tail.count,
+        first_numbers=state.first_numbers,
         names=tuple(state.arrays),
         prepared=tuple(state.preprocessing),
         memory=tuple(state.memory),
@@ -238,8 +242,9 @@ def _read(file: _StateFile, arrays: Mapping[str, NDArray[Any]]) -> RunState:
         ),
         preprocessing={name: arrays[f"prepared/{name}"] for name in file.prepared},
         arrays=last,
-        kept=Selection(kept, **file.kept.model_dump()),
+        kept=Selection(kept, **dict(file.kept)),
         tail=TailMean(file.rounds, part("tail") if file.tail else {}, file.tail),
+        first_numbers=file.first_numbers,
         memory={name: part(f"memory:{name}") for name in file.memory},
         steps=file.steps,
         number=file.number,

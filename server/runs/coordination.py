@@ -128,7 +128,9 @@ def coordinate(
                 weights = _initial(federation, folder, seed)
                 prepared = _preprocessing(roster, federation)
                 state = RunState.initial(federation, roster, prepared, weights, fold, seed)
-            run_context = RunContext(federation, roster, state.preprocessing, fold, seed, out)
+            run_context = RunContext(
+                federation, roster, state.preprocessing, fold, seed, out, state.first_numbers
+            )
             loop = _Rounds(grid, run_context, strategy, state, note, progress, clock, checkpoint, journal)
             loop.train()
             kept = state.kept
@@ -209,7 +211,8 @@ class _Rounds:
             state.misses, state.missed = state.misses + 1, True
         else:
             state.misses = 0
-            state.kept.offer(sent, state.trained, record.validation_loss, record.validation_error)
+            loss, error = record.validation_loss, record.validation_error
+            state.kept.offer(sent, state.trained, loss, error, result.losses)
             state.arrays, state.trained = unpacked(result.arrays), number
             state.tail.add(result.arrays, number)
         self._done(record)
@@ -223,15 +226,16 @@ class _Rounds:
         last = packed(state.arrays)
         state.finished = True
         if self.run.federation.privacy is not None:
-            state.kept.offer(state.tail.mean() or last, state.trained, None, None)
+            state.kept.offer(state.tail.mean() or last, state.trained)
             state.steps += 1
             self._keep()
             return
         number = state.number + 1
         closing = EvaluateExchange(self.run, number, last, self.clock.monotonic)
-        record = closing.close(self._replies("evaluate", state.number, closing.requests))
-        loss = record.validation_loss if record.applied else None
-        state.kept.offer(last, state.trained, loss, record.validation_error)
+        evaluated = closing.close(self._replies("evaluate", state.number, closing.requests))
+        record = evaluated.record
+        loss, losses = (record.validation_loss, evaluated.losses) if record.applied else (None, None)
+        state.kept.offer(last, state.trained, loss, record.validation_error, losses)
         state.missed = state.missed or not record.applied
         self._done(record)
 

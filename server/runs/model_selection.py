@@ -7,6 +7,7 @@ from flwr.app import Array, ArrayRecord
 from numpy.typing import NDArray
 
 from server.aggregation.model_exchange import unpacked
+from server.aggregation.scores import Losses, change
 
 
 @dataclass
@@ -17,27 +18,46 @@ class Selection:
     mostly luck, and of models that cannot be told apart the later ranks patients better. As long as no loss is known,
     the last weights are kept.
 
+    Two rounds are compared hospital by hospital (`server.aggregation.scores.change`): a hospital's losses choose no
+    round by themselves.
+
     Attributes:
         arrays: the weights.
         round: the round of training they come from.
         loss: their validation loss, None while unknown.
-        lowest: the lowest validation loss of any round.
-        margin: its standard error.
+        lowest: the hospitals' losses in the round of the lowest loss; empty while none is known.
+        margin: the standard error of that round's loss.
         waited: rounds since without one that could be kept.
     """
 
     arrays: ArrayRecord
     round: int = 0
     loss: float | None = None
-    lowest: float | None = None
+    lowest: Losses = field(default_factory=dict)
     margin: float = 0.0
     waited: int = 0
 
-    def offer(self, arrays: ArrayRecord, number: int, loss: float | None, error: float | None) -> None:
-        """Weigh the weights of a round against those kept."""
-        if loss is not None and (self.lowest is None or loss < self.lowest):
-            self.lowest, self.margin = loss, error or 0.0
-        if self.lowest is None or (loss is not None and loss <= self.lowest + self.margin):
+    def offer(
+        self,
+        arrays: ArrayRecord,
+        number: int,
+        loss: float | None = None,
+        error: float | None = None,
+        losses: Losses | None = None,
+    ) -> None:
+        """Weigh the weights of a round against those kept.
+
+        Args:
+            arrays: the weights.
+            number: the round of training they come from.
+            loss: their validation loss; None if no hospital could tell.
+            error: its standard error.
+            losses: the hospitals' own.
+        """
+        above = change(losses, self.lowest) if losses and self.lowest else None
+        if losses and (above is None or above < 0):
+            self.lowest, self.margin, above = losses, error or 0.0, 0.0
+        if not self.lowest or (above is not None and above <= self.margin):
             self.arrays, self.round, self.loss, self.waited = arrays, number, loss, 0
         else:
             self.waited += 1

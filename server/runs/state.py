@@ -6,6 +6,7 @@ from common.agreement.agreement import Agreement
 from common.errors import StateError
 from common.messages.packing import Arrays
 from server.aggregation.averaging import Weights
+from server.aggregation.hospital_weights import FirstNumbers
 from server.aggregation.model_exchange import packed
 from server.participants.roster import Roster
 from server.records.journal import JournalMark, RoundRecord
@@ -26,6 +27,7 @@ class RunState:
         arrays: the last weights.
         kept: the weights to keep, and their loss.
         tail: sum of the weights of the second half of the rounds.
+        first_numbers: numbers of patients by which hospitals weigh.
         memory: what the strategy keeps from round to round, such as moments: name -> parameter -> array.
         steps: exchanges since that of statistics, and the choice that ends a private run.
         number: rounds of training asked for so far.
@@ -46,6 +48,7 @@ class RunState:
     arrays: Weights
     kept: Selection
     tail: TailMean
+    first_numbers: FirstNumbers = field(default_factory=dict)
     memory: dict[str, Weights] = field(default_factory=dict)
     steps: int = 0
     number: int = 0

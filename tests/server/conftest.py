@@ -151,7 +151,7 @@ class Bench:
                 ],
                 "training": training,
                 "rounds": {"quorum": quorum, "deadline_s": deadline_s},
-                "participants": [{"name": site} for site in NODES],
+                "participants": [{"name": site, "patients": 400} for site in NODES],
             }
         )
 
@@ -242,7 +242,7 @@ class Rounds:
 
     def close_evaluation(self, replies: Iterable[Message]) -> None:
         """Read the replies to an evaluation."""
-        self.record = self._evaluation.close(replies)
+        self.record = self._evaluation.close(replies).record
 
     def _arrays(self, weights: Weights | None) -> ArrayRecord:
         return packed(self._bench.weights if weights is None else weights)

@@ -293,7 +293,7 @@ def test_it_says_how_often_a_model_is_trained(prepared: Home, proposal: Path, ho
 
 
 def test_it_tells_the_declared_size(prepared: Home, proposal: Path) -> None:
-    assert "declares no sizes of hospitals" in said(read_proposal(prepared, proposal))
+    assert "declares no sizes: every hospital weighs alike" in said(read_proposal(prepared, proposal))
     federation = load(proposal / FILE_NAME)
     sized = (federation.participants[0].model_copy(update={"patients": 40}),)
     save(federation.model_copy(update={"participants": sized}), proposal / FILE_NAME)

@@ -69,7 +69,7 @@ def test_sums_are_exact_to_the_last_bit_of_float32(bench: "Bench") -> None:
         bench.reply(
             requests[site],
             site,
-            patients={"patients": 1.0, "heads.os": 7.0},
+            patients={"patients": 7.0, "heads.os": 7.0},
             weights={name: np.full_like(array, add) for name, array in bench.weights.items()},
         )
         for site, add in adds.items()
@@ -176,6 +176,7 @@ def test_adaptive_strategies_equal_flowers_own(
     reference = flowers(eta=0.03, min_train_nodes=4, min_available_nodes=4)
     generator = np.random.default_rng(5)
     mine, theirs = dict(bench.weights), dict(bench.weights)
+    sizes = {site: float(generator.integers(1, 99)) for site in bench.nodes}
     for number in range(1, 6):
         requests = ours.ask(number, mine)
         record = ArrayRecord({key: Array(value) for key, value in theirs.items()})
@@ -187,7 +188,7 @@ def test_adaptive_strategies_equal_flowers_own(
             local = {
                 k: (v + generator.normal(size=v.shape)).astype(np.float32) for k, v in bench.weights.items()
             }
-            patients = float(generator.integers(1, 99))
+            patients = sizes[site]
             groups = dict.fromkeys(("patients", "branches.rna", "heads.os"), patients)
             replies.append(bench.reply(requests[site], site, weights=local, patients=groups))
             their_replies.append(flower_reply(by_node[node], local, patients))
@@ -234,7 +235,7 @@ def test_pooled_figures_weigh_patients_not_sites(bench: "Bench") -> None:
     metrics = {
         "east": bench.metrics(1.0, patients=10),
         "north": bench.metrics(4.0, patients=30),
-        "south": {**bench.metrics(float("nan")), "free text": 3.0},
+        "south": bench.metrics(float("nan")),
     }
     replies = [bench.reply(requests[site], site, metrics=metrics[site]) for site in metrics]
     _ = rounds.close(replies)

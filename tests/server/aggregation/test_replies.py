@@ -38,6 +38,13 @@ def weighing(number: float) -> Spoil:
     return fields(patients={"patients": 30.0, "branches.rna": number})
 
 
+def telling(**metrics: float) -> Spoil:
+    return lambda bench, request: bench.reply(request, "south", metrics=bench.metrics(0.5) | metrics)
+
+
+MANY = {f"metric {number}": 1.0 for number in range(1000)}
+
+
 def raw_array(data: bytes) -> Spoil:
     """A reply with bytes that only claim to be an array."""
 
@@ -101,6 +108,15 @@ BAD: list[tuple[str, Spoil, DropReason, str | None]] = [
     ("a huge weight", fields(patients={"patients": 1e300}), DropReason.WEIGHT_INVALID, None),
     ("a group of more than enrolled", weighing(401.0), DropReason.WEIGHT_INVALID, None),
     ("a huge group", weighing(1e300), DropReason.WEIGHT_INVALID, None),
+    ("a group of more than all", weighing(31.0), DropReason.WEIGHT_INVALID, None),
+    ("half a patient", fields(patients={"patients": 0.5}), DropReason.WEIGHT_INVALID, None),
+    ("a tiny weight", fields(patients={"patients": 1e-308}), DropReason.WEIGHT_INVALID, None),
+    ("a part of a patient", weighing(1.5), DropReason.WEIGHT_INVALID, None),
+    ("an unknown metric", telling(**{CANARY: 1.0}), DropReason.METRICS_UNKNOWN, None),
+    ("metrics without end", telling(**MANY), DropReason.METRICS_UNKNOWN, None),
+    ("a negative loss", telling(validation_loss=-0.1), DropReason.FIGURES_IMPLAUSIBLE, None),
+    ("a huge training loss", telling(training_loss=1e300), DropReason.FIGURES_IMPLAUSIBLE, None),
+    ("patients from nowhere", telling(validation_patients=1e15), DropReason.FIGURES_IMPLAUSIBLE, None),
     ("no content", lambda b, r: b.content(r, RecordDict()), DropReason.INVALID_MESSAGE, None),
     ("another message", lambda b, r: b.evaluation(r, "south", 1.0), DropReason.INVALID_MESSAGE, None),
     ("refusal", refusal, DropReason.REFUSED, "cohort-invalid"),

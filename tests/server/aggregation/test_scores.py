@@ -4,9 +4,15 @@ from statistics import pstdev
 import pytest
 
 from server.aggregation.scores import (
+    Losses,
     SiteFigures,
+    SiteLoss,
+    change,
     concordance,
     known_metrics,
+    levelled,
+    site_figures,
+    site_losses,
     training_loss,
     validation_error,
     validation_loss,
@@ -74,3 +80,64 @@ def test_the_standard_error_is_that_of_all_sites_patients_together() -> None:
     assert validation_error({}) is None
     huge = {"validation_loss": HUGE, "validation_squares": HUGE, "validation_patients": 1.0}
     assert validation_error(figures({"a": huge, "b": huge})) is None
+
+
+def validated(loss: float, patients: float = 10.0, variance: float = 0.25) -> dict[str, float]:
+    """Metrics of validation patients of a mean loss and a variance."""
+    squares = (loss**2 + variance) * patients
+    return {
+        "validation_loss": loss * patients,
+        "validation_squares": squares,
+        "validation_patients": patients,
+    }
+
+
+def test_losses_of_sites_with_their_standard_errors() -> None:
+    losses = site_losses(figures({"a": validated(1.0), "b": {}, "c": {"validation_patients": 3.0}}))
+    assert set(losses) == {"a"}
+    assert (losses["a"].mean, losses["a"].patients) == (1.0, 10.0)
+    assert losses["a"].error == pytest.approx((0.25 / 10) ** 0.5)
+
+
+def losses_of(*means: float, error: float = 0.1) -> Losses:
+    return {str(number): SiteLoss(mean, error, 10.0) for number, mean in enumerate(means)}
+
+
+def test_a_change_is_the_difference_of_means_where_sites_agree() -> None:
+    assert change(losses_of(0.9, 1.1, 2.0), losses_of(1.0, 1.3, 2.05)) == pytest.approx(-0.35 / 3)
+
+
+@pytest.mark.parametrize("lie", [-1e6, 0.0, 1e6])
+def test_a_site_moves_the_change_by_less_than_its_own_error(lie: float) -> None:
+    honest = change(losses_of(*[0.9] * 20), losses_of(*[1.0] * 20))
+    told = change(losses_of(*[0.9] * 20, lie), losses_of(*[1.0] * 20, 5.0))
+    assert told == pytest.approx(honest, abs=2.001 * 0.1 / 21)
+
+
+def test_sites_that_told_one_of_two_losses_have_no_part_in_the_change() -> None:
+    now, before = losses_of(0.9, 0.8, 0.7, 99.0), losses_of(1.0, 0.9, 0.8)
+    assert change(now, before) == pytest.approx(-0.1)
+    later = {"x": SiteLoss(0.4, 0.1, 10.0)}
+    assert change(later, before) == pytest.approx(0.4 - 0.9)
+
+
+def test_a_wild_loss_neither_moves_the_mean_nor_widens_its_error() -> None:
+    honest = {str(number): validated(1.0 + number / 100) for number in range(20)}
+    for lie in (validated(9e5), validated(0.5, variance=1e9)):
+        told = levelled(figures(honest | {"liar": lie}))
+        mean, error = validation_loss(told), validation_error(told)
+        assert mean == pytest.approx(validation_loss(figures(honest)), abs=0.1)
+        assert error is not None
+        assert error < 2 * (validation_error(figures(honest)) or 0)
+
+
+def test_figures_within_reach_stay_as_they_came() -> None:
+    sites = figures({"a": validated(0.3), "b": validated(0.4), "c": validated(0.5), "d": validated(1.5)})
+    assert levelled(sites) == sites
+
+
+def test_a_site_of_undeclared_size_weighs_little_more_than_the_median() -> None:
+    metrics = {"a": validated(1.0), "b": validated(1.0), "c": validated(4.0, patients=1e6)}
+    sites = site_figures(metrics, [], sized=False)
+    assert validation_loss(sites) == pytest.approx((10 + 10 + 30 * 4) / 50)
+    assert site_figures(metrics, [], sized=True)["c"].patients == 1e6

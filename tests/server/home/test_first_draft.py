@@ -9,6 +9,6 @@ from server.home.first_draft import FIRST_DRAFT
 def test_the_first_draft_can_be_read_as_it_is(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_text(FIRST_DRAFT)
     draft = load(tmp_path / FILE_NAME)
-    assert [participant.name for participant in draft.participants] == ["hospital 1", "hospital 2"]
+    assert draft.declared_patients == {"hospital 1": 500, "hospital 2": 500}
     assert [task.name for task in draft.tasks] == ["survival"]
     assert draft.privacy is None

@@ -53,7 +53,10 @@ class Dying(CheckpointFolder):
 
 
 def sites(bench: "Bench", asked: list[str], silent: tuple[int, ...] = ()) -> "FakeGrid":
-    """Sites that move weights by what the round and the weights say, and none of which answers in `silent` rounds."""
+    """Sites that move weights by what the round and the weights say, and none of which answers in `silent` rounds.
+
+    They tell other numbers of patients in every round, of which the first hold.
+    """
 
     def site(name: str) -> Callable[[Message], Message | None]:
         def answer(message: Message) -> Message | None:
@@ -68,7 +71,8 @@ def sites(bench: "Bench", asked: list[str], silent: tuple[int, ...] = ()) -> "Fa
             if kind == MessageType.EVALUATE:
                 return bench.evaluation(message, name, now)
             add = 0.1 * request.round + 0.3 * len(name)
-            return bench.reply(message, name, add=add, metrics=bench.metrics(now))
+            told = dict.fromkeys(("patients", "heads.os"), 5.0 ** len(name) / 9 // request.round)
+            return bench.reply(message, name, add=add, patients=told, metrics=bench.metrics(now))
 
         return answer
 
