@@ -9,7 +9,7 @@ from pathlib import Path
 
 from client.ledger.account import read_account
 from client.ledger.ledger import LEDGER
-from client.site_folder.places import APPROVAL_FILE, Approval, Home, read_approval
+from client.site_folder.places import APPROVAL_FILE, Approval, Home, approved_groups, read_approval
 from client.site_folder.policy import Policy, Terms, agree
 from client.site_folder.site_file import parse_site_file
 from common.agreement.agreement import FILE_NAME, Agreement
@@ -20,6 +20,7 @@ from common.errors import ApprovalError, InputError, InvalidContentError, StateE
 from common.families.registry import family_of
 from common.files import sync_folder, write_whole
 from common.installed_code import code_hash
+from common.models.parameter_groups import ModelGroups
 from common.privacy.accounting import Release
 
 BEFORE = ".agreement-before"
@@ -37,6 +38,7 @@ class Proposal:
         policy: what the hospital allows.
         terms: what would hold.
         weights: parameter -> shape of the model.
+        groups: averaging groups of its parameters.
         spent: everything this cohort ever released.
     """
 
@@ -46,6 +48,7 @@ class Proposal:
     policy: Policy
     terms: Terms
     weights: dict[str, tuple[int, ...]]
+    groups: ModelGroups
     spent: tuple[Release, ...]
 
 
@@ -80,7 +83,7 @@ def read_proposal(home: Home, source: Path) -> Proposal:
     weights = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     account = read_account(home.folder)
     releases = tuple(release for run in account.runs for release in run.releases)
-    return Proposal(file, federation, site.name, site.policy, terms, weights, releases)
+    return Proposal(file, federation, site.name, site.policy, terms, weights, model.groups(), releases)
 
 
 def _require_the_same_records(home: Home, federation: Agreement, unit: str) -> None:
@@ -126,6 +129,8 @@ def approve(home: Home, proposal: Proposal) -> Approval:
         kind=federation.kind,
         unit=family_of(federation).words(federation).singular,
         weights=proposal.weights,
+        groups=approved_groups(proposal.groups),
+        linear=tuple(sorted(proposal.groups.linear)),
     )
     target = home.agreement.parent
     home.residual.unlink(

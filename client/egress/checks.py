@@ -9,7 +9,6 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -75,6 +74,7 @@ class Expected:
         federation: its own copy of the agreement.
         terms: what holds under its policy.
         weights: parameter -> shape; all are float32.
+        groups: averaging groups of the approved model's parameters.
         maximum_update_norm: over all parameters; None is no limit.
     """
 
@@ -82,12 +82,8 @@ class Expected:
     federation: Agreement
     terms: Terms
     weights: Shapes
+    groups: ModelGroups
     maximum_update_norm: float | None
-
-    @cached_property
-    def groups(self) -> ModelGroups:
-        """Averaging groups of the approved model's parameters."""
-        return family_of(self.federation).groups(self.federation, self.weights)
 
 
 def block_unless(held: bool, reason: BlockReason) -> None:

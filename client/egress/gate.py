@@ -41,6 +41,7 @@ from common.messages.exchange import (
     UpdateReply,
     is_refusal,
 )
+from common.models.parameter_groups import ModelGroups
 from common.privacy.accounting import Release
 
 log = logging.getLogger("consilium.gate")
@@ -100,6 +101,7 @@ class Gate:
         policy: what the hospital allows.
         site: the hospital's name.
         weights: parameter -> shape of the approved model.
+        groups: averaging groups of its parameters.
         ledger: reads the entries of the hospital's ledger; called now and when a reply is to leave. A reply under
             privacy needs a reservation made in between, so that none is ever used for two messages of a process.
     """
@@ -110,9 +112,11 @@ class Gate:
         policy: Policy,
         site: str,
         weights: Shapes,
+        groups: ModelGroups,
         ledger: Callable[[], Sequence[Entry]],
     ) -> None:
-        self._federation, self._policy, self._site, self._weights = federation, policy, site, weights
+        self._federation, self._policy, self._site = federation, policy, site
+        self._weights, self._groups = weights, groups
         self._ledger = ledger
         self._known = len(ledger())
 
@@ -157,7 +161,12 @@ class Gate:
         if (unfit := self._unfit(request)) is not None:
             raise BlockedError(unfit)
         expected = Expected(
-            self._site, self._federation, self._terms(), self._weights, self._policy.maximum_update_norm
+            self._site,
+            self._federation,
+            self._terms(),
+            self._weights,
+            self._groups,
+            self._policy.maximum_update_norm,
         )
         try:
             if kind == STATISTICS:

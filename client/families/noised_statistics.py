@@ -1,7 +1,7 @@
 """Sums over patients with normal noise, for preprocessing; they cost a part of epsilon.
 
 A patient adds (1, z, z^2) to a triple of sums, with z the value scaled to [-1, 1] by the ends that the federation file
-gives (`common.patients.preprocessing.bounds`, `Task.moment_ends`), or (0, 0, 0) where the value is missing. Three such
+gives (`common.patients.declared_sums.bounds`, `Task.moment_ends`), or (0, 0, 0) where the value is missing. Three such
 numbers have a Euclidean norm of at most sqrt(3), so all G triples change by at most sqrt(3 G) when a patient comes or
 goes, whatever the patient's table holds. G is one for each numeric column of a clinical table, one for each other table
 and one for each quantity of a task, such as the time of a survival task. A table of thousands of genes as thousands of
@@ -23,7 +23,7 @@ from common.agreement.federation import Federation
 from common.agreement.modalities import Modality
 from common.messages.statistics import SiteStatistics
 from common.patients.batch import PatientBatch
-from common.patients.preprocessing import Array, bounds, moments_name, tasks_with_moments
+from common.patients.declared_sums import Array, bounds, moments_name, tasks_with_moments
 
 TOO_FEW = 5.0
 """Standard deviations of noise below which a count is taken for 0.

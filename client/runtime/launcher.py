@@ -94,7 +94,9 @@ class Launcher:
         assert self._agreed is not None
         federation, approval = self._agreed
         site = parse_site_file(self.home.folder)
-        self._gate = Gate(federation, site.policy, site.name, approval.weights, self._entries)
+        self._gate = Gate(
+            federation, site.policy, site.name, approval.weights, approval.model_groups, self._entries
+        )
         if (code := self._gate.objection(message)) is not None:
             raise Refusal(code)
         paths = {"site": self.home.folder, "federation": self.home.agreement, "cache": self.home.cache}

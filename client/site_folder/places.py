@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.agreement.agreement import FILE_NAME, PATIENTS
 from common.errors import MissingFileError, invalid_content
+from common.models.parameter_groups import ModelGroups, ParameterGroup
 
 APPROVAL_FILE = "approval.json"
 
@@ -101,6 +102,22 @@ class Connection(BaseModel):
         return int(self.coordinator.rpartition(":")[2])
 
 
+class ApprovedGroup(BaseModel):
+    """Parameters of the approved model that are averaged together.
+
+    Attributes:
+        modality: whose patients train them; None for all.
+        task: whose labelled patients train them; None for all.
+        parameters: their names.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    modality: str | None
+    task: str | None
+    parameters: tuple[str, ...]
+
+
 class Approval(BaseModel):
     """Approval of a federation file by a hospital.
 
@@ -112,6 +129,8 @@ class Approval(BaseModel):
         kind: of record; an approval from before there were others does not name it.
         unit: of privacy.
         weights: parameter -> shape of the model that was approved; the gate lets no other leave.
+        groups: averaging groups of its parameters by name, in the order of a message.
+        linear: parameters of its additive linear part.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -123,6 +142,29 @@ class Approval(BaseModel):
     kind: str = PATIENTS
     unit: str = "patient"
     weights: dict[str, tuple[int, ...]]
+    groups: dict[str, ApprovedGroup]
+    linear: tuple[str, ...]
+
+    @property
+    def model_groups(self) -> ModelGroups:
+        """Averaging groups as they were approved, without a model."""
+        groups = {name: ParameterGroup(name, part.modality, part.task) for name, part in self.groups.items()}
+        by_parameter = {
+            parameter: groups[name] for name, part in self.groups.items() for parameter in part.parameters
+        }
+        return ModelGroups(by_parameter, frozenset(self.linear), tuple(groups.values()))
+
+
+def approved_groups(groups: ModelGroups) -> dict[str, ApprovedGroup]:
+    """Averaging groups in the form of an approval."""
+    return {
+        group.name: ApprovedGroup(
+            modality=group.modality,
+            task=group.task,
+            parameters=tuple(name for name, other in groups.by_parameter.items() if other == group),
+        )
+        for group in groups.groups
+    }
 
 
 def read_connection(home: Home) -> Connection:

@@ -4,20 +4,24 @@ Launcher, gate, ledger, receipts, rounds, aggregation and engines know records a
 `Family`. One is chosen by `kind` in the federation file (`common.families.registry`).
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 from common.agreement.agreement import Agreement
 from common.messages.packing import Arrays
 from common.messages.statistics import SiteStatistics
 from common.messages.validation import ValidationSums
 from common.models.parameter_groups import AveragingWeights, ModelGroups
-from common.models.shared import SharedModel
-from common.records import Prepared, Records
+
+if TYPE_CHECKING:  # the egress gate asks a family for names and shapes, and is spared torch
+    from torch import Tensor
+
+    from common.models.shared import SharedModel
+    from common.records import Prepared, Records
 
 Shapes = dict[str, tuple[int, ...]]
 """Name -> shape of an array."""
@@ -57,9 +61,9 @@ class Score:
 
 
 A = TypeVar("A", bound=Agreement, contravariant=True)
-M = TypeVar("M", bound=SharedModel)
-R = TypeVar("R", bound=Records)
-P = TypeVar("P", bound=Prepared)
+M = TypeVar("M", bound="SharedModel")
+R = TypeVar("R", bound="Records")
+P = TypeVar("P", bound="Prepared")
 G = TypeVar("G", bound=Public)
 
 
@@ -165,7 +169,7 @@ class Family(Protocol[A, M, R, P, G]):
         ...
 
 
-AnyFamily = Family[Agreement, SharedModel, Records, Prepared, Public]
+AnyFamily: TypeAlias = "Family[Agreement, SharedModel, Records, Prepared, Public]"
 """A family as whoever does not know its records sees it."""
 
 

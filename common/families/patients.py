@@ -1,26 +1,31 @@
-"""The patients' family of records: tables with a row per patient."""
+"""The patients' family of records: tables with a row per patient.
+
+What needs torch is imported inside the methods, because the egress gate asks for names and shapes alone.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from common.agreement.federation import Federation
-from common.families.family import Family, Score, Shapes, Words
-from common.families.patient_loss import linear_loss, patient_loss
+from common.families.family import Score, Shapes, Words
 from common.messages.packing import Arrays
 from common.messages.statistics import SiteStatistics
 from common.messages.validation import ValidationSums
-from common.models.federated import FederatedModel
-from common.models.graphs import Prior, load_prior
 from common.models.parameter_groups import AveragingWeights, ModelGroups
-from common.models.registry import initial_model, model_groups
-from common.patients import preprocessing
-from common.patients.batch import PatientBatch
-from common.patients.guarantee import check_agreement, made_up_patients
-from common.patients.objective import multitask_loss
-from common.patients.preprocessing import Preprocessing
+from common.patients import declared_sums
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from common.families.family import Family
+    from common.models.federated import FederatedModel
+    from common.models.graphs import Prior
+    from common.patients.batch import PatientBatch
+    from common.patients.preprocessing import Preprocessing
 
 
 class PatientFamily:
@@ -32,42 +37,58 @@ class PatientFamily:
 
     def public(self, agreement: Federation, folder: Path) -> Prior:
         """Graphs between nodes and pathways."""
+        from common.models.graphs import load_prior
+
         return load_prior(agreement, folder)
 
     def model(self, agreement: Federation, public: Prior, seed: int) -> FederatedModel:
         """The network that the federation file describes."""
+        from common.models.registry import initial_model
+
         return initial_model(agreement, public, seed)
 
     def sums(self, agreement: Federation) -> Shapes:
         """Moments of every modality's nodes, and of the quantities of every task that shares any."""
-        return preprocessing.sums(agreement)
+        return declared_sums.sums(agreement)
 
     def statistics(self, records: PatientBatch, agreement: Federation, least: int) -> SiteStatistics:
         """Moments over patients."""
+        from common.patients import preprocessing
+
         return preprocessing.site_statistics(records, agreement, least)
 
     def preparation(self, agreement: Federation) -> Shapes:
         """Center and spread of every modality's nodes, and what every task's loss needs."""
-        return preprocessing.preparation(agreement)
+        return declared_sums.preparation(agreement)
 
     def combine(self, sites: Sequence[SiteStatistics], agreement: Federation) -> Preprocessing:
         """Scaling and hazard intervals of the pooled patients."""
+        from common.patients import preprocessing
+
         return preprocessing.combine(sites, agreement)
 
     def declared(self, agreement: Federation) -> Preprocessing:
         """Scaling and hazard intervals by typical ranges."""
+        from common.patients import preprocessing
+
         return preprocessing.declared(agreement)
 
     def packed(self, prepared: Preprocessing) -> Arrays:
         """Scaling and hazard intervals as arrays."""
+        from common.patients import preprocessing
+
         return preprocessing.pack_preprocessing(prepared)
 
     def unpacked(self, arrays: Arrays) -> Preprocessing:
         """The inverse of `packed`."""
+        from common.patients import preprocessing
+
         return preprocessing.unpack_preprocessing(arrays)
 
     def groups(self, agreement: Federation, parameters: Iterable[str]) -> ModelGroups:
         """Averaging groups of the model that the federation file names."""
+        from common.models.registry import model_groups
+
         return model_groups(agreement, parameters)
 
     def scores(self, agreement: Federation) -> tuple[Score, ...]:
@@ -82,12 +103,16 @@ class PatientFamily:
         self, model: FederatedModel, records: PatientBatch, agreement: Federation, prepared: Preprocessing
     ) -> Tensor:
         """Loss per patient over all tasks."""
+        from common.families.patient_loss import patient_loss
+
         return patient_loss(model, records, agreement, prepared.cuts)
 
     def linear_loss(
         self, model: FederatedModel, agreement: Federation, prepared: Preprocessing
     ) -> Callable[[PatientBatch], Tensor] | None:
         """Loss per patient by the additive scores alone."""
+        from common.families.patient_loss import linear_loss
+
         linear = model.linear_forward()
         return (
             None if linear is None else partial(linear_loss, linear, federation=agreement, cuts=prepared.cuts)
@@ -105,6 +130,8 @@ class PatientFamily:
 
         One event among nine patients makes eight pairs, which all depend on that patient.
         """
+        from common.patients.objective import multitask_loss
+
         loss = multitask_loss(agreement.tasks, outputs, records, prepared.cuts, None)
         pairs = {
             task.name: task.pairs(
@@ -120,10 +147,14 @@ class PatientFamily:
 
     def probe(self, agreement: Federation, units: int) -> PatientBatch:
         """Made-up patients."""
+        from common.patients.guarantee import made_up_patients
+
         return made_up_patients(agreement, units)
 
     def refuse(self, agreement: Federation) -> None:
         """Refuse dropout, learnt task weights, and columns without limits under noised sums."""
+        from common.patients.guarantee import check_agreement
+
         check_agreement(agreement)
 
 

@@ -1,12 +1,16 @@
 """Averaging groups of a model's parameters, and the hospitals' weights in their averages."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from common.agreement.settings import Privacy
-from common.patients.batch import PatientBatch
+
+if TYPE_CHECKING:  # the egress gate reads groups, and is spared torch
+    from common.patients.batch import PatientBatch
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,7 @@ class ParameterGroup:
     modality: str | None = None
     task: str | None = None
 
-    SHARED: ClassVar["ParameterGroup"]
+    SHARED: ClassVar[ParameterGroup]
     """The parameters that every patient trains, called `patients` in messages since their first version."""
 
 

@@ -9,7 +9,7 @@ import torch
 from common.agreement.federation import Federation
 from common.errors import GuaranteeError
 from common.patients.batch import PatientBatch
-from common.patients.preprocessing import bounds
+from common.patients.declared_sums import bounds
 
 
 def check_agreement(federation: Federation) -> None:

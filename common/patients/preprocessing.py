@@ -20,11 +20,16 @@ from common.evaluation.moments import mean_and_deviation
 from common.messages.packing import Arrays
 from common.messages.statistics import SiteStatistics
 from common.patients.batch import PatientBatch
+from common.patients.declared_sums import (
+    Array,
+    moments_name,
+    prepared_tasks,
+    tasks_with_moments,
+    transformed_range,
+    typical,
+)
 from common.records import moved
 from common.tasks.task import Task
-
-Array = NDArray[np.float64]
-
 
 LARGEST = 8.0
 """Limit of standardised values, in standard deviations: one wild assay must not rule a gradient."""
@@ -67,38 +72,6 @@ class Preprocessing:
             for name, raw in batch.values.items()
         }
         return PatientBatch(values, observed, batch.labels, batch.labelled)
-
-
-def sums(federation: Federation) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of a site's sums: `modality:M`, and `KIND:T` of a task with moments."""
-    nodes = {m.name: len(m.nodes) for m in federation.modalities if m.scale != "none"}
-    shapes: dict[str, tuple[int, ...]] = {f"modality:{name}": (3, size) for name, size in nodes.items()}
-    return shapes | {moments_name(task): (3, task.moment_columns) for task in tasks_with_moments(federation)}
-
-
-def tasks_with_moments(federation: Federation) -> list[Task]:
-    """Tasks of which sites share moments."""
-    return [task for task in federation.tasks if task.moment_columns]
-
-
-def moments_name(task: Task) -> str:
-    """Name of a task's moments in a message."""
-    return f"{task.kind}:{task.name}"
-
-
-def preparation(federation: Federation) -> dict[str, tuple[int, ...]]:
-    """Return names and shapes of preprocessing as arrays: `center:M`, `spread:M`, `cuts:T`.
-
-    Only tasks that prepare their loss have `cuts`.
-    """
-    sizes = {f"{kind}:{m.name}": len(m.nodes) for kind in ("center", "spread") for m in federation.modalities}
-    sizes |= {f"cuts:{task.name}": task.prepared_size for task in _prepared_tasks(federation)}
-    return {name: (size,) for name, size in sizes.items()}
-
-
-def _prepared_tasks(federation: Federation) -> list[Task]:
-    """Tasks whose loss needs something prepared."""
-    return [task for task in federation.tasks if task.prepared_size]
 
 
 def pack_preprocessing(preprocessing: Preprocessing) -> Arrays:
@@ -203,10 +176,12 @@ def combine(sites: Sequence[SiteStatistics], federation: Federation) -> Preproce
         spread[modality.name] = torch.from_numpy(deviation).float()
         if fallback is not None:
             unknown = torch.from_numpy(sums[0] == 0)
-            for joint, typical in ((center, fallback.center), (spread, fallback.spread)):
-                joint[modality.name] = torch.where(unknown, typical[modality.name], joint[modality.name])
+            for joint, declared_part in ((center, fallback.center), (spread, fallback.spread)):
+                joint[modality.name] = torch.where(
+                    unknown, declared_part[modality.name], joint[modality.name]
+                )
     cuts = {}
-    for task in _prepared_tasks(federation):
+    for task in prepared_tasks(federation):
         sums = total.get(moments_name(task), np.zeros((3, 0)))
         if fallback is not None and not sums[0].all():
             cuts[task.name] = fallback.cuts[task.name]
@@ -232,7 +207,7 @@ def declared(federation: Federation) -> Preprocessing:
             middle[:columns], deviation[:columns] = _declared_columns(modality)
         center[modality.name] = torch.from_numpy(middle).float()
         spread[modality.name] = torch.from_numpy(deviation).float()
-    cuts = {task.name: task.declared() for task in _prepared_tasks(federation)}
+    cuts = {task.name: task.declared() for task in prepared_tasks(federation)}
     return Preprocessing(center, spread, cuts)
 
 
@@ -244,40 +219,7 @@ def _declared_columns(modality: Modality) -> tuple[Array, Array]:
     low, high = np.where(scaled, (low, high), 0.0)
     unused = ~bounded & _wide(modality)[: len(low)]
     spread = np.where(unused, np.inf, np.where(scaled, (high - low) / 6, 1.0))
-    return _typical(modality, (low + high) / 2, spread)
-
-
-def transformed_range(modality: Modality) -> tuple[Array, Array]:
-    """Lowest and highest value [columns] after transform and clip; infinite without a limit."""
-    ranges = [modality.plausible_for(column) for column in modality.columns]
-    low = np.array([-np.inf if plausible.low is None else plausible.low for plausible in ranges])
-    high = np.array([np.inf if plausible.high is None else plausible.high for plausible in ranges])
-    return _transformed(modality, low), _transformed(modality, high)
-
-
-def bounds(modality: Modality) -> tuple[Array, Array]:
-    """Lowest and highest value [columns], at most three typical deviations from the mean.
-
-    They lie within `transformed_range`, and the mean is the typical one.
-    """
-    low, high = transformed_range(modality)
-    center, spread = _typical(modality, np.full(len(low), np.nan), np.full(len(low), np.nan))
-    return np.fmax(low, center - 3 * spread), np.fmin(high, center + 3 * spread)
-
-
-def _typical(modality: Modality, center: Array, spread: Array) -> tuple[Array, Array]:
-    """Center and spread [columns], replaced where clipping leaves a typical range a width."""
-    ranges = [modality.plausible_for(column).typical or (np.nan, np.nan) for column in modality.columns]
-    low, high = _transformed(modality, np.array(ranges, dtype=np.float64).reshape(-1, 2).T)
-    has_width = high > low
-    return np.where(has_width, (low + high) / 2, center), np.where(has_width, (high - low) / 2, spread)
-
-
-def _transformed(modality: Modality, values: Array) -> Array:
-    """Values [..., columns] after the transform and clip of a hospital's reader."""
-    if modality.transform == "signed_log":
-        values = np.sign(values) * np.log1p(np.abs(values))
-    return values if modality.clip is None else values.clip(*modality.clip)
+    return typical(modality, (low + high) / 2, spread)
 
 
 def _wide(modality: Modality) -> NDArray[np.bool_]:

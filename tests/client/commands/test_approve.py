@@ -28,6 +28,7 @@ from common.errors import (
     RefusalCode,
     StateError,
 )
+from common.families.registry import family_of
 from common.models.registry import build_model
 from common.privacy import accounting
 from common.privacy.accounting import Release, spend
@@ -70,6 +71,7 @@ def test_approving_keeps_a_copy_of_everything_that_counts(prepared: Home, propos
     state = build_model(federation, proposal, seed=1).state_dict()
     assert done.weights == {name: tuple(tensor.shape) for name, tensor in state.items()}
     assert list(done.weights) == list(state)
+    assert done.model_groups == family_of(federation).groups(federation, state)
     assert not list(prepared.folder.glob(".agreement*"))
 
 

@@ -69,9 +69,10 @@ def entries_of(hospital: "Hospital") -> Callable[[], tuple[Entry, ...]]:
 
 
 def gate_of(hospital: "Hospital", **policy: Any) -> Gate:
-    state = build_model(hospital.federation, hospital.folder, seed=0).state_dict()
-    shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
-    return Gate(hospital.federation, Policy(**policy), "north", shapes, entries_of(hospital))
+    model = build_model(hospital.federation, hospital.folder, seed=0)
+    shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    entries = entries_of(hospital)
+    return Gate(hospital.federation, Policy(**policy), "north", shapes, model.groups(), entries)
 
 
 def exchange(hospital: "Hospital", kind: str, **policy: Any) -> Exchange:

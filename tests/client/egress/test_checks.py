@@ -14,12 +14,14 @@ from client.egress.checks import (
     BlockedError,
     BlockReason,
     Expected,
+    Shapes,
     fit_evaluation,
     fit_statistics,
     fit_training,
 )
 from client.site_folder.policy import Policy, agree
 from common.agreement.federation import Federation
+from common.families.registry import family_of
 from common.messages.exchange import EvaluateReply, ModelRequest, StatisticsReply, TrainReply
 from common.privacy.planning import with_privacy
 from tests.client.egress.gate_case import CANARY, NUMBER, PRIVACY
@@ -28,12 +30,19 @@ from tests.common.columns import one_number
 SHAPES = {"patient.bias": (4,), "branches.rna.token.bias": (2, 3), "heads.response.bias": (2,)}
 
 
+def expecting(federation: Federation, shapes: Shapes, least: int = 1, norm: float | None = None) -> Expected:
+    """What a gate expects of a reply, whose model has parameters of these shapes."""
+    groups = family_of(federation).groups(federation, shapes)
+    terms = agree(Policy(minimum_count=least), federation, 12)
+    return Expected("north", federation, terms, shapes, groups, norm)
+
+
 def held(federation: Federation, least: int = 3, **changes: Any) -> Expected:
     """Expectation of a reply of the small federation, whose model has three parameters."""
     agreed = federation.changed({"statistics.minimum_count": str(least)})
     if (privacy := changes.pop("privacy", None)) is not None:
         agreed = with_privacy(agreed, privacy)
-    return Expected("north", agreed, agree(Policy(), agreed, 12), SHAPES, changes.pop("norm", None))
+    return expecting(agreed, SHAPES, norm=changes.pop("norm", None))
 
 
 def request_of(**weights: Any) -> ModelRequest:
@@ -125,11 +134,11 @@ def test_exact_sums_of_zeros_and_ones_pass_only_with_enough_of_either(
     count: int, ones: int, least: int
 ) -> None:
     federation = one_number().changed({"statistics.minimum_count": str(least)})
-    expected = Expected("a", federation, agree(Policy(), federation, 12), {}, None)
+    expected = expecting(federation, {})
     ones = min(ones, count)
     sums = np.array([[float(count)], [float(ones)], [float(ones)]])
     reply = StatisticsReply(
-        site="a",
+        site="north",
         patients=12,
         moments={"modality:rna": sums},
         withheld={"modality:rna": float(count == 0)},
@@ -159,10 +168,10 @@ def test_noised_sums_need_no_minimum_and_no_number_of_patients(
 ) -> None:
     privacy = PRIVACY.model_copy(update={"statistics": "noised"})
     federation = with_privacy(one_number(), privacy)
-    expected = Expected("a", federation, agree(Policy(), federation, 12), {}, None)
+    expected = expecting(federation, {})
     given_ = {"count": 1.25, "squares": 3.5, "withheld": 0.0, "patients": 1, **changes}
     reply = StatisticsReply(
-        site="a",
+        site="north",
         patients=int(given_["patients"]),
         moments={"modality:rna": np.array([[given_["count"]], [-2.5], [given_["squares"]]])},
         withheld={"modality:rna": given_["withheld"]},
@@ -237,10 +246,10 @@ def test_pairs_are_told_if_enough_patients_of_each_kind_can_make_them(
 
 def test_the_hospitals_own_minimum_count_holds_at_the_gate(small_federation: Federation) -> None:
     agreed = small_federation.changed({"statistics.minimum_count": "1"})
-    expected = Expected("north", agreed, agree(Policy(minimum_count=9), agreed, 12), SHAPES, None)
+    expected = expecting(agreed, SHAPES, least=9)
     reply = training_of(expected)  # eight patients behind each group
     assert reason_of(lambda: fit_training(reply, request_of(), expected)) is BlockReason.COUNT
     sums = StatisticsReply(site="north", patients=8, moments={}, withheld={})
     bare = agreed.model_copy(update={"modalities": (), "tasks": ()})
-    expected = Expected("north", bare, agree(Policy(minimum_count=9), bare, 12), {}, None)
+    expected = expecting(bare, {}, least=9)
     assert reason_of(lambda: fit_statistics(sums, expected)) is BlockReason.COUNT

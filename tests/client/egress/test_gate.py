@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -228,7 +230,8 @@ def test_under_privacy_nothing_leaves_without_a_reservation_of_its_own(hospital:
 def test_without_privacy_the_ledger_must_say_so(hospital: "Hospital") -> None:
     asked = exchange(hospital, "train")
     assert asked.check().outcome == "passed"
-    asked.gate = Gate(hospital.federation, Policy(), "north", asked.gate._weights, lambda: ())
+    gate = asked.gate
+    asked.gate = Gate(hospital.federation, Policy(), "north", gate._weights, gate._groups, lambda: ())
     assert asked.blocked() == BlockReason.LEDGER
 
 
@@ -355,3 +358,8 @@ def test_an_answer_that_was_given_all_the_same_is_held_back(
     if field == "round":
         content.config_records["header"]["round"] = value
     assert asked.blocked(content) == reason
+
+
+def test_the_gate_starts_without_torch() -> None:
+    code = "import sys, client.egress.gate; sys.exit('torch' in sys.modules or 'pandas' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

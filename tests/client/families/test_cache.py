@@ -372,7 +372,9 @@ def test_what_a_killed_process_left_is_removed(home: Home) -> None:
 
 def test_a_check_reads_the_tables_themselves(home: Home) -> None:
     site = opened(home)
-    approval = Approval(federation=site.federation.digest, version="0", at="2026", weights={})
+    approval = Approval(
+        federation=site.federation.digest, version="0", at="2026", weights={}, groups={}, linear=()
+    )
     write_whole(home.approval, approval.model_dump_json().encode())
     before = kept(home)
     for path in before:

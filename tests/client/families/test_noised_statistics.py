@@ -15,8 +15,9 @@ from common.agreement.federation import Federation
 from common.agreement.modalities import Modality, Plausible
 from common.agreement.settings import Privacy
 from common.patients.batch import PatientBatch
+from common.patients.declared_sums import bounds
 from common.patients.guarantee import check_agreement
-from common.patients.preprocessing import bounds, combine, declared, site_statistics
+from common.patients.preprocessing import combine, declared, site_statistics
 from common.tasks.survival import SurvivalTask
 
 CLINICAL = Modality(

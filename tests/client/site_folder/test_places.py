@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from client.site_folder.places import Connection, Home, read_approval, read_connection
 from common.errors import InvalidContentError, MissingFileError
 from common.files import write_whole
+from common.models.parameter_groups import ModelGroups, ParameterGroup
 
 
 @pytest.fixture
@@ -60,13 +61,17 @@ APPROVAL = {
     "version": "0.1.0",
     "at": "2026-11-21T12:00:00+00:00",
     "weights": {"a": [2, 3]},
+    "groups": {"patients": {"modality": None, "task": None, "parameters": ["a"]}},
+    "linear": ["a"],
 }
 
 
 def test_what_was_kept_is_read_again(home: Home) -> None:
     write_whole(home.approval, json.dumps(APPROVAL).encode())
     write_whole(home.connection, b'{"coordinator": "fl.example.org:9443", "port": 9100}')
-    assert read_approval(home).weights == {"a": (2, 3)}
+    approval = read_approval(home)
+    assert approval.weights == {"a": (2, 3)}
+    assert approval.model_groups == ModelGroups({"a": ParameterGroup.SHARED}, frozenset({"a"}))
     assert read_connection(home) == Connection(coordinator="fl.example.org:9443", port=9100)
 
 
