@@ -13,8 +13,10 @@ from torch import Tensor
 from torch.nn import Parameter
 from torch.optim.adamw import adamw
 
-BETAS, EPSILON = (0.9, 0.999), 1e-8
-"""The defaults of `torch.optim.AdamW`."""
+from common.agreement.reach import BETAS
+
+EPSILON = 1e-8
+"""The default of `torch.optim.AdamW`."""
 
 
 class AdamW:
