@@ -127,10 +127,12 @@ def check(folder: SiteArgument, as_json: JsonOption = False) -> None:
 @explained
 def start(folder: SiteArgument) -> None:
     """Take part in the approved federation, in the foreground, until the site is stopped."""
-    from client.runtime.services import start
+    from client.runtime.services import ROOT_REMEDY, ROOT_WARNING, runs_as_root, start
     from client.site_folder.places import Home, read_connection
 
     home = Home(folder.resolve())
+    if runs_as_root():
+        typer.echo(f"WARNING: {ROOT_WARNING}; {ROOT_REMEDY}.", err=True)
     typer.echo(f"Dialling {read_connection(home).coordinator}; logs are in {home.logs}.")
     start(home)
 

@@ -35,7 +35,7 @@ class InputError(Exception):
     Args:
         where: the file, and the column or key in it.
         what: what is wrong, without any value from a patient's row.
-        remedy: what to do next.
+        remedy: what to do next. What is not printable in these texts is escaped: a file must not move a cursor.
 
     Attributes:
         code: the kind of error, the same for all errors of a class and in every version.
@@ -44,8 +44,8 @@ class InputError(Exception):
     code: ClassVar[InputCode] = InputCode.INPUT_INVALID
 
     def __init__(self, where: str, what: str, remedy: str) -> None:
-        super().__init__(f"{where}: {what}; {remedy}.")
-        self.where, self.what, self.remedy = where, what, remedy
+        self.where, self.what, self.remedy = escaped(where), escaped(what), escaped(remedy)
+        super().__init__(f"{self.where}: {self.what}; {self.remedy}.")
 
 
 class MissingFileError(InputError):
@@ -123,13 +123,13 @@ class UnreachableError(InputError):
 def first_problem(error: "ValidationError") -> tuple[str, str]:
     """Key and message of the first thing a schema objects to.
 
-    Both are without the value, and escaped where they are not printable: a file must not move a terminal's cursor.
+    Both are without the value, and escaped where they are not printable.
     """
     first = error.errors(include_input=False, include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"]) or "the whole file"
     # pydantic puts the name of the Python exception before the sentence of a validator of this product
     message = first["msg"].removeprefix("Value error, ") if first["type"] == "value_error" else first["msg"]
-    return _escaped(key), _escaped(message)
+    return escaped(key), escaped(message)
 
 
 def invalid_content(where: str, error: "ValidationError", remedy: str = "correct it") -> InvalidContentError:
@@ -138,7 +138,8 @@ def invalid_content(where: str, error: "ValidationError", remedy: str = "correct
     return InvalidContentError(f"{where}, {key}", message, remedy)
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """Text of another party or a file as a terminal may show it, which it must not command."""
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 

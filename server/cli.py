@@ -119,7 +119,7 @@ def logs(
     as_json: JsonOption = False,
 ) -> None:
     """Print the last lines of the services' logs."""
-    from common.errors import OptionError
+    from common.errors import OptionError, escaped
     from server.home.places import open_home
     from server.services.processes import PROXY, SUPEREXEC, SUPERLINK
 
@@ -135,7 +135,8 @@ def logs(
         _print(last_lines)
         return
     for name, last in last_lines.items():
-        typer.echo("\n".join([f"== {name}", *last] if service is None else last))
+        shown = [escaped(line) for line in last]
+        typer.echo("\n".join([f"== {name}", *shown] if service is None else shown))
 
 
 @coordinator_app.command()

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+_BLOCK = 4096
+
 
 def append_line(path: Path, line: bytes) -> None:
     """Append a line; when this returns, the line outlasts a power cut.
@@ -16,10 +18,28 @@ def append_line(path: Path, line: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def whole_lines(path: Path) -> tuple[list[bytes], bytes]:
-    """Read (whole lines, unfinished rest); both are empty if there is no file."""
-    *lines, rest = (path.read_bytes() if path.exists() else b"").split(b"\n")
+def whole_lines(path: Path, start: int = 0) -> tuple[list[bytes], bytes]:
+    """Read (whole lines, unfinished rest) from a byte on; both are empty if there is no file."""
+    if not path.exists():
+        return [], b""
+    with path.open("rb") as file:
+        file.seek(start)
+        *lines, rest = file.read().split(b"\n")
     return lines, rest
+
+
+def start_of_line(path: Path, end: int) -> int:
+    """Find the first byte of the line that ends just before the byte `end`."""
+    with path.open("rb") as file:
+        start = end - 1  # the line's own end
+        while start > 0:
+            block = min(_BLOCK, start)
+            file.seek(start - block)
+            before = file.read(block).rfind(b"\n")
+            if before >= 0:
+                return start - block + before + 1
+            start -= block
+    return 0
 
 
 def cut_unfinished(path: Path) -> None:

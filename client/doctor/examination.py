@@ -105,6 +105,7 @@ CHECKS: Sequence[tuple[str, Check]] = (
     ("disk", machine.disk),
     ("shared memory", machine.shared_memory),
     ("permissions", machine.permissions),
+    ("user", machine.user),
     ("other users", machine.other_users),
     ("outside", machine.outside_copies),
     ("cache", machine.cache),

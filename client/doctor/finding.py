@@ -23,6 +23,7 @@ class FindingCode(StrEnum):
     FOLDER_CLOSED = "folder-closed"
     KEY_EXPOSED = "key-exposed"
     FILES_EXPOSED = "files-exposed"
+    RUNS_AS_ROOT = "runs-as-root"
     STATE_FOLDER_UNKNOWN = "state-folder-unknown"
     STATE_FOLDER_CLOSED = "state-folder-closed"
     STATE_FOLDER_INSIDE = "state-folder-inside"

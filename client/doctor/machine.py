@@ -11,7 +11,7 @@ from pathlib import Path
 
 from client.doctor.finding import Finding, FindingCode, fail, ok, warn
 from client.runtime import training_process
-from client.runtime.services import inherited
+from client.runtime.services import ROOT_REMEDY, ROOT_WARNING, inherited, runs_as_root
 from client.site_folder.outside import STATE_VARIABLE, state_folder
 from client.site_folder.places import Home
 from client.site_folder.site_file import parse_site_file
@@ -144,6 +144,14 @@ def other_users(home: Home) -> Iterator[Finding]:
     message = f"they can read or change {', '.join(map(str, exposed))}"
     remedy = f"chmod o-rwx {' '.join(shlex.quote(str(path)) for path in exposed)}"
     yield warn("other users", FindingCode.FILES_EXPOSED, message, remedy)
+
+
+def user(home: Home) -> Iterator[Finding]:
+    """Check that the site does not run as root, to whom no permission on the machine is a limit."""
+    if runs_as_root():
+        yield warn("user", FindingCode.RUNS_AS_ROOT, ROOT_WARNING, ROOT_REMEDY)
+    else:
+        yield ok("user", "the site runs as a user without root's privileges")
 
 
 def _for_all(path: Path) -> int:

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from client.ledger.account import MOST_ROUNDS, Account, Run, acknowledge_loss, read_account
+from common.errors import escaped
 from common.privacy.accounting import BEYOND_BUDGETS, Release, Spend
 
 SHORT = 10
@@ -71,7 +72,7 @@ def _print(account: Account, console: Console) -> None:
     console.print(_table(account))
     for run in account.runs:
         if run.note:
-            console.print(f"Acknowledged on {run.first[:10]}: {run.note}", soft_wrap=True)
+            console.print(f"Acknowledged on {run.first[:10]}: {escaped(run.note)}", soft_wrap=True)
     if len(account.runs) > 1 and math.isfinite(account.total.epsilon):
         console.print(ACCOUNTED_TOGETHER, soft_wrap=True)
     if any(run.uncommitted for run in account.runs):

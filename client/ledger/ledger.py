@@ -256,7 +256,7 @@ def acknowledge(site: Path, note: str, patience_s: float = PATIENCE_S) -> None:
 def _refusing() -> Iterator[None]:
     try:
         yield
-    except (sqlite3.Error, OSError, ValidationError) as error:
+    except (sqlite3.Error, OSError, ValidationError, UnicodeError) as error:
         code = RefusalCode.LEDGER_UNAVAILABLE if _is_unavailable(error) else RefusalCode.LEDGER_INVALID
         raise Refusal(code) from error
 

@@ -70,7 +70,7 @@ def _salvage(path: Path) -> Iterator[Entry]:
                 yield Entry.model_validate_json(text)
             except ValidationError:
                 continue
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeError):
         return
     finally:
         database.close()

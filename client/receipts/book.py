@@ -10,10 +10,11 @@ that it accepted, and of no others.
 """
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 from client.chained_log.chain import ChainEnd
-from client.chained_log.lines import append_line, cut_unfinished, whole_lines
+from client.chained_log.lines import append_line, cut_unfinished, start_of_line, whole_lines
 from client.chained_log.lock import exclusive
 from client.receipts.head import head_path, read_head, write_head
 from client.receipts.line import NO_RECEIPTS, REMEDY, hash_in, read_line, signed_line
@@ -22,16 +23,30 @@ from client.receipts.receipt import Receipt
 from client.receipts.verification import require_counted
 from client.site_folder.keys import PrivateKey
 from common.errors import IntegrityError
-from common.node_keys import PublicKey
+from common.node_keys import PublicKey, fingerprint
 
 log = logging.getLogger("consilium.receipts")
+
+
+@dataclass(frozen=True)
+class _Tail:
+    """Receipts from the last one that the head file counts.
+
+    Attributes:
+        ends: of the chain after each of them; where there are none, its beginning.
+        size: bytes of the file up to the last one's end.
+    """
+
+    ends: tuple[ChainEnd, ...]
+    size: int
 
 
 def append_receipt(path: Path, receipt: Receipt, key: PrivateKey) -> Receipt:
     """Add a receipt and its head to the disk; when this returns, both outlast a power cut.
 
-    Any number of processes may append. The last receipts are checked, not all of them: `verify` does that. The count
-    outside the site folder comes last; where it cannot be written, that is logged, and it stays behind.
+    Any number of processes may append. The last receipts are checked, not all of them: `verify` does that, and an
+    append costs the same after any number of receipts. The count outside the site folder comes last; where it cannot
+    be written, that is logged, and it stays behind.
 
     Returns:
         The receipt with its number.
@@ -43,17 +58,15 @@ def append_receipt(path: Path, receipt: Receipt, key: PrivateKey) -> Receipt:
     with exclusive(path):
         public = key.public_key()
         is_new = not path.exists() and not head_path(path).exists()
-        end = NO_RECEIPTS if is_new else _checked_end(path, public)
-        count = read_outside_count(path, public)
-        if count is not None:
-            lines, _ = whole_lines(path)
-            require_counted(path, public, count, [hash_in(line) for line in lines])
+        tail = _Tail((NO_RECEIPTS,), 0) if is_new else _checked_tail(path, public)
+        _require_counted(path, public, tail)
         if is_new:
-            write_head(path, NO_RECEIPTS, key)
+            write_head(path, NO_RECEIPTS, 0, key)
+        end = tail.ends[-1]
         numbered = receipt.model_copy(update={"number": end.count + 1})
         line, end = signed_line(numbered, end, key)
         append_line(path, line)
-        write_head(path, end, key)
+        write_head(path, end, tail.size + len(line) + 1, key)
         try:
             write_outside_count(path, end, public)
         except OSError as error:
@@ -61,7 +74,7 @@ def append_receipt(path: Path, receipt: Receipt, key: PrivateKey) -> Receipt:
     return numbered
 
 
-def _checked_end(path: Path, key: PublicKey) -> ChainEnd:
+def _checked_tail(path: Path, key: PublicKey) -> _Tail:
     """Check the end of the receipts, and cut off a line that a crash left unfinished.
 
     The message of such a line never left.
@@ -72,18 +85,49 @@ def _checked_end(path: Path, key: PublicKey) -> ChainEnd:
     head = read_head(path, key)
     if head is None and path.exists():
         raise IntegrityError(str(head_path(path)), "the head file is missing", REMEDY)
-    end = head or NO_RECEIPTS
-    lines, unfinished = whole_lines(path)
-    if end.count > len(lines):
+    end = head.end if head is not None else NO_RECEIPTS
+    size = _size(path, end) if head is None or head.size is None else head.size
+    if size > (path.stat().st_size if path.exists() else 0):
         raise IntegrityError(str(path), "receipts are missing at the end", REMEDY)
+    start = start_of_line(path, size) if end.count else 0
+    lines, unfinished = whole_lines(path, start)
+    ends = [end]
     if end.count:
-        _, last = read_line(path, end.count, lines[end.count - 1], None, key)
-        if last != end:
-            raise IntegrityError(
-                str(path), "the last receipt is not the one that the head file names", REMEDY
-            )
-    for number, line in enumerate(lines[end.count :], start=end.count + 1):
+        last, *lines = lines or [b""]
+        if start + len(last) + 1 != size or read_line(path, end.count, last, None, key)[1] != end:
+            what = "the last receipt is not the one that the head file names"
+            raise IntegrityError(str(path), what, REMEDY)
+    for number, line in enumerate(lines, start=end.count + 1):
         _, end = read_line(path, number, line, end, key)
+        ends.append(end)
+        size += len(line) + 1
     if unfinished:
         cut_unfinished(path)
-    return end
+    return _Tail(tuple(ends), size)
+
+
+def _size(path: Path, end: ChainEnd) -> int:
+    """Bytes up to an end of the chain that an earlier version wrote, which kept no size.
+
+    Raises:
+        IntegrityError: if there are fewer receipts.
+    """
+    lines, _ = whole_lines(path)
+    if end.count > len(lines):
+        raise IntegrityError(str(path), "receipts are missing at the end", REMEDY)
+    return sum(len(line) + 1 for line in lines[: end.count])
+
+
+def _require_counted(path: Path, key: PublicKey, tail: _Tail) -> None:
+    """Require that the receipts are those counted outside.
+
+    All of them are read only if the last ones are not.
+
+    Raises:
+        IntegrityError: if they were rolled back, removed or replaced.
+    """
+    count = read_outside_count(path, key)
+    if count is None or (count.key == fingerprint(key) and count.end in tail.ends):
+        return
+    lines, _ = whole_lines(path)
+    require_counted(path, key, count, [hash_in(line) for line in lines])

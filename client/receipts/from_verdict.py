@@ -15,6 +15,10 @@ from common.privacy.accounting import spend
 ERROR = "Error"
 
 
+LONGEST = 100
+"""Characters of a text of the coordinator's that a receipt keeps."""
+
+
 def receipt_of(
     request: Message, verdict: Verdict, federation: str, entries: Sequence[Entry], delta: float | None
 ) -> Receipt:
@@ -35,10 +39,10 @@ def receipt_of(
     before, after = (None, None) if delta is None else _epsilon(entries, verdict.reservation, delta)
     return Receipt(
         run=str(request.metadata.run_id),
-        request=request.metadata.message_id,
+        request=_cut(request.metadata.message_id),
         round=round_ if isinstance(round_, int) else None,
         federation=federation,
-        asked=request.metadata.message_type,
+        asked=_cut(request.metadata.message_type),
         message=str(header.get("message", ERROR)),
         verdict=verdict.outcome,
         reason=verdict.reason,
@@ -57,6 +61,10 @@ def receipt_of(
         unit=None if after is None else unit_of(entries),
         reservation=verdict.reservation,
     )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def _arrays(header: ConfigRecord) -> Iterator[tuple[str, str, tuple[int, ...]]]:

@@ -1,6 +1,10 @@
-"""Signed head file beside the receipts: their number and the hash of the last one."""
+"""Signed head file beside the receipts: number, hash of the last one, and size.
+
+By the size an append finds the last receipt without reading those before. A head file of an earlier version has none.
+"""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from client.chained_log.chain import ChainEnd
@@ -16,18 +20,26 @@ def head_path(receipts: Path) -> Path:
     return receipts.with_suffix(".head.json")
 
 
-def write_head(receipts: Path, end: ChainEnd, key: PrivateKey) -> None:
+@dataclass(frozen=True)
+class SignedEnd:
+    """End of the receipts, and their bytes up to it; None in a head file that does not say."""
+
+    end: ChainEnd
+    size: int | None
+
+
+def write_head(receipts: Path, end: ChainEnd, size: int, key: PrivateKey) -> None:
     """Sign and write the end of the receipts, whole or not at all.
 
     Raises:
         OSError: if it cannot be written; an older one is then still there.
     """
-    signature = sign(key, _signed_text(end))
-    content = {"count": end.count, "hash": end.hash, "signature": signature}
+    signature = sign(key, _signed_text(SignedEnd(end, size)))
+    content = {"count": end.count, "hash": end.hash, "size": size, "signature": signature}
     write_whole(head_path(receipts), canonical(content).encode())
 
 
-def read_head(receipts: Path, key: PublicKey) -> ChainEnd | None:
+def read_head(receipts: Path, key: PublicKey) -> SignedEnd | None:
     """Read the end of the receipts; None if there is no head file.
 
     Raises:
@@ -37,14 +49,16 @@ def read_head(receipts: Path, key: PublicKey) -> ChainEnd | None:
     try:
         head = json.loads(path.read_bytes())
         end, signature = ChainEnd(int(head["count"]), str(head["hash"])), str(head["signature"])
+        signed = SignedEnd(end, int(head["size"]) if "size" in head else None)
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, KeyError):
         raise IntegrityError(str(path), "is not a head file", REMEDY) from None
-    if not is_signed(key, _signed_text(end), signature):
+    if not is_signed(key, _signed_text(signed), signature):
         raise IntegrityError(str(path), "is not signed by this key", REMEDY)
-    return end
+    return signed
 
 
-def _signed_text(end: ChainEnd) -> bytes:
-    return f"{end.count} {end.hash}".encode()
+def _signed_text(head: SignedEnd) -> bytes:
+    size = "" if head.size is None else f" {head.size}"
+    return f"{head.end.count} {head.end.hash}{size}".encode()

@@ -11,6 +11,7 @@ from client.receipts.verification import verify_at_site
 from client.site_folder.keys import read_public_key
 from client.site_folder.places import Home
 from client.site_folder.site_file import parse_site_file
+from common.errors import escaped
 from common.node_keys import fingerprint
 
 KINDS = {
@@ -88,9 +89,9 @@ def as_lines(receipts: Sequence[Receipt]) -> list[str]:
 
 
 def _line(receipt: Receipt) -> str:
-    parts = [f"{receipt.number:>5}", receipt.at[:19], receipt.verdict, receipt.message]
+    parts = [f"{receipt.number:>5}", receipt.at[:19], receipt.verdict, escaped(receipt.message)]
     parts += [] if receipt.round is None else [f"round {receipt.round}"]
-    parts += [receipt.reason] if receipt.reason else []
+    parts += [escaped(receipt.reason)] if receipt.reason else []
     parts.append(f"{receipt.size_bytes:,} bytes")
     if receipt.update_norm is not None:
         parts.append(f"update norm {receipt.update_norm:.4g}")

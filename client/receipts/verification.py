@@ -36,15 +36,15 @@ def verify(path: Path, key: PublicKey) -> VerifiedReceipts:
         receipt, end = read_line(path, number, line, end, key)
         receipts.append(receipt)
         hashes.append(end.hash)
-        if head is not None and head.count == number and head != end:
+        if head is not None and head.end.count == number and head.end != end:
             what = f"receipt {number} is not the one that the head file names"
             raise IntegrityError(str(path), what, REMEDY)
     if head is None:
         raise IntegrityError(str(head_path(path)), "the head file is missing", REMEDY)
-    if head.count > len(receipts):
-        missing = head.count - len(receipts)
+    if head.end.count > len(receipts):
+        missing = head.end.count - len(receipts)
         raise IntegrityError(str(path), f"{missing} receipts are missing at the end", REMEDY)
-    return VerifiedReceipts(tuple(receipts), len(receipts) - head.count, tuple(hashes))
+    return VerifiedReceipts(tuple(receipts), len(receipts) - head.end.count, tuple(hashes))
 
 
 def verify_at_site(path: Path, key: PublicKey) -> VerifiedReceipts:

@@ -38,6 +38,17 @@ ALLOCATOR = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "68719476736"}
 SYSTEM_PATH = os.pathsep.join(("/usr/local/bin", "/usr/bin", "/bin"))
 
 
+ROOT_WARNING = "the site runs as root, and a fault in any of its packages would have the whole machine"
+
+
+ROOT_REMEDY = "give the site folder to a user of its own, and run every command of the site as that user"
+
+
+def runs_as_root() -> bool:
+    """Whether this process has root's privileges."""
+    return os.geteuid() == 0
+
+
 def environment(home: Home) -> dict[str, str]:
     """Environment of the services beside that of `site start`, without any path of a person."""
     return {

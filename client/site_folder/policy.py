@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from common.agreement.agreement import Agreement
-from common.agreement.settings import Privacy
+from common.agreement.settings import MOST_NOISE, Privacy
 from common.errors import Refusal, RefusalCode
 from common.privacy.accounting import Release
 
@@ -40,7 +40,7 @@ class Policy(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     require_dp: bool = False
-    minimum_noise_multiplier: float = Field(default=0.0, ge=0)
+    minimum_noise_multiplier: float = Field(default=0.0, ge=0, le=MOST_NOISE)
     maximum_clip_norm: float | None = Field(default=None, gt=0)
     maximum_epsilon: float | None = Field(default=None, gt=0)
     delta: float = Field(default=1e-3, gt=0, lt=1)

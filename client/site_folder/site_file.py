@@ -1,10 +1,12 @@
 """`site.toml`, validated against the federation file."""
 
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
+from unicodedata import category
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from client.site_folder.policy import Policy
 from common.agreement.agreement import Agreement
@@ -49,6 +51,30 @@ class SiteFile(BaseModel):
     device: str = Field(default="auto", pattern=ASKED)
     deterministic: bool = False
     precision: Precision = "float32"
+
+    @model_validator(mode="after")
+    def _commands_no_terminal(self) -> Self:
+        for path, text in _texts(self.model_dump()):
+            if any(category(sign) in _INVISIBLE for sign in text):
+                raise ValueError(f"{path} has a control or format character")
+        return self
+
+
+_INVISIBLE = ("Cc", "Cf", "Zl", "Zp")
+"""Categories of characters that a terminal obeys or hides. A no-break space, as tables have it, is none."""
+
+
+def _texts(data: object, path: str = "") -> Iterator[tuple[str, str]]:
+    """Pairs (key, text) of all texts and keys."""
+    if isinstance(data, str):
+        yield path, data
+    elif isinstance(data, dict):
+        for key, value in data.items():
+            yield path or "a key", key
+            yield from _texts(value, path or key)
+    elif isinstance(data, tuple):
+        for value in data:
+            yield from _texts(value, path)
 
 
 def parse_site_file(folder: Path) -> SiteFile:

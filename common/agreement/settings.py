@@ -11,6 +11,9 @@ from pydantic import Field, field_validator, model_validator
 from common.agreed import Agreed, NameOf
 from common.agreement.strategy_names import PATTERN
 
+LEAST_NOISE, MOST_NOISE = 0.01, 1e6
+"""Noise multipliers that are accounted for: below is hardly any noise, above is nothing but noise."""
+
 
 class PublicFile(Agreed):
     """A file beside the federation file or in a folder below, fixed by its content."""
@@ -115,15 +118,15 @@ class Privacy(Agreed):
         delta: at which this federation's own plan is stated; a hospital's policy has its own.
     """
 
-    noise_multiplier: float = Field(gt=0)
+    noise_multiplier: float = Field(ge=LEAST_NOISE, le=MOST_NOISE)
     clip_norm: float = Field(default=1.0, gt=0)
-    sampling_rate: float = Field(gt=0, le=1)
+    sampling_rate: float = Field(ge=1e-6, le=1)
     expected_batch_size: float = Field(gt=0)
-    steps: int = Field(default=1, ge=1)
+    steps: int = Field(default=1, ge=1, le=100_000)
     learning_rate: float = Field(default=4.0, gt=0)
     learn: Literal["all", "linear"] = "linear"
     statistics: Literal["declared", "noised", "public"] = "declared"
-    statistics_noise_multiplier: float = Field(default=10.0, gt=0)
+    statistics_noise_multiplier: float = Field(default=10.0, ge=LEAST_NOISE, le=MOST_NOISE)
     delta: float = Field(default=1e-3, gt=0, lt=1)
 
 

@@ -17,12 +17,21 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from common.agreement.settings import LEAST_NOISE
+
 ORDERS = [1 + x / 10 for x in range(1, 100)] + list(range(11, 64)) + [2.0**k for k in range(6, 15)]
 """Orders of the moments; a large noise multiplier needs large ones."""
 
 
 BEYOND_BUDGETS = 100.0
 """Epsilon above which only the moments are computed: discretised loss distributions would take gigabytes."""
+
+
+LARGEST_GRID = 2_000.0
+"""Size of the grid of loss distributions above which only the moments are computed.
+
+It is epsilon times the root of the number of steps, for every mechanism: 2,000 is a second or two.
+"""
 
 
 class Release(BaseModel):
@@ -46,7 +55,7 @@ class Release(BaseModel):
 
 @dataclass(frozen=True)
 class Spend:
-    """Epsilon of releases at a delta by two accountants; infinite if a release had no noise."""
+    """Epsilon of releases at a delta by two accountants; infinite without noise."""
 
     rdp: float
     prv: float
@@ -113,7 +122,7 @@ def noise_for(
 
 
 def _is_unbounded(releases: Sequence[Release]) -> bool:
-    return any(_counts(release) and release.noise_multiplier == 0 for release in releases)
+    return any(_counts(release) and release.noise_multiplier < LEAST_NOISE for release in releases)
 
 
 def _counts(release: Release) -> bool:
@@ -141,13 +150,14 @@ def _rdp(history: list[tuple[float, float, int]], delta: float) -> float:
 
 
 def _prv(history: list[tuple[float, float, int]], delta: float, rdp: float) -> float:
-    """Epsilon by privacy loss distributions; infinite where they cannot be discretised.
+    """Epsilon by privacy loss distributions; infinite where that takes long.
 
     The epsilon of the other accountant, `rdp`, holds then.
     """
     if not history:
         return 0.0
-    if rdp > BEYOND_BUDGETS:
+    steps = sum(number for _, _, number in history)
+    if rdp > BEYOND_BUDGETS or rdp * math.sqrt(steps) * len(history) > LARGEST_GRID:
         return math.inf
     from opacus.accountants import PRVAccountant
 

@@ -31,7 +31,7 @@ SHAPES = {"patient.bias": (4,), "branches.rna.token.bias": (2, 3), "heads.respon
 
 
 def expecting(federation: Federation, shapes: Shapes, least: int = 1, norm: float | None = None) -> Expected:
-    """What a gate expects of a reply, whose model has parameters of these shapes."""
+    """Expectation of a reply, whose model has parameters of these shapes."""
     groups = family_of(federation).groups(federation, shapes)
     terms = agree(Policy(minimum_count=least), federation, 12)
     return Expected("north", federation, terms, shapes, groups, norm)
