@@ -59,6 +59,8 @@ def init(
 @explained
 def start(folder: HomeArgument, as_json: JsonOption = False) -> None:
     """Run the coordinator in the foreground until it is stopped."""
+    from common.errors import InputError
+    from server.commands.enrol import keep_public_keys
     from server.home.places import open_home
     from server.services.processes import start
 
@@ -67,6 +69,12 @@ def start(folder: HomeArgument, as_json: JsonOption = False) -> None:
     settings = home.settings()
 
     def ready() -> None:
+        try:
+            keep_public_keys(home)
+        except InputError as error:
+            typer.echo(
+                f"WARNING: hospitals that an earlier version enrolled are not let in: {error}", err=True
+            )
         seconds, address = round(time.monotonic() - began, 1), f"{settings.host}:{settings.port}"
         if as_json:
             _print({"ready_after_s": seconds, "address": address})
@@ -121,7 +129,8 @@ def logs(
     """Print the last lines of the services' logs."""
     from common.errors import OptionError, escaped
     from server.home.places import open_home
-    from server.services.processes import PROXY, SUPEREXEC, SUPERLINK
+    from server.services.door import PROXY
+    from server.services.processes import SUPEREXEC, SUPERLINK
 
     names = (SUPERLINK, SUPEREXEC, PROXY)
     if service is not None and service not in names:
@@ -156,7 +165,7 @@ def enrol(
 
     enrolment = enrol_site(open_home(folder), site, public_key)
     if as_json:
-        _print({"site": site, **enrolment.model_dump()})
+        _print({"site": site, **enrolment.model_dump(exclude={"public_key"})})
     else:
         typer.echo(f"Enrolled {site} with the key {enrolment.fingerprint}.")
 

@@ -10,11 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from cryptography import x509
 
 from client.doctor.finding import Finding, FindingCode, fail, ok, warn
+from client.site_folder.certificate import show_certificate
+from client.site_folder.keys import read_key
 from client.site_folder.places import Connection, Home, read_connection
 
 TIMEOUT_S = 10.0
@@ -102,6 +105,8 @@ def coordinator(home: Home) -> Iterator[Finding]:
         message = f"{where} was not asked: {home.authority} cannot be used"
         yield fail("coordinator", FindingCode.AUTHORITY_UNUSABLE, message, _NEW_AUTHORITY)
         return
+    if home.key.exists():
+        show_certificate(context, read_key(home.key))
     try:
         contact = ask_health(connection, context)
     except ssl.SSLCertVerificationError as error:
@@ -117,7 +122,14 @@ def coordinator(home: Home) -> Iterator[Finding]:
         remedy = "ask whether it runs, and your network department to let this machine dial out to it"
         yield fail("coordinator", FindingCode.COORDINATOR_SILENT, message, remedy)
         return
-    yield ok("coordinator", f"{where} answers with status {contact.status}")
+    if contact.status == HTTPStatus.BAD_REQUEST:  # nginx' answer to a certificate that it cannot verify
+        message = f"{where} does not accept this site's key"
+        remedy = (
+            "have the coordinator enrol keys/node_key.pub; if it did, compare its fingerprint and the clocks"
+        )
+        yield fail("coordinator", FindingCode.NOT_ENROLLED, message, remedy)
+    else:
+        yield ok("coordinator", f"{where} answers with status {contact.status}")
     yield _expiry("certificate", contact.expires, "ask the coordinator to renew it")
     if contact.date is None:
         message = "the coordinator does not say what time it has"

@@ -36,6 +36,7 @@ class FindingCode(StrEnum):
     NAME_UNKNOWN = "name-unknown"
     AUTHORITY_UNUSABLE = "authority-unusable"
     COORDINATOR_SILENT = "coordinator-silent"
+    NOT_ENROLLED = "not-enrolled"
     CERTIFICATE_REFUSED = "certificate-refused"
     CERTIFICATE_EXPIRING = "certificate-expiring"
     CLOCK_UNKNOWN = "clock-unknown"

@@ -1,12 +1,14 @@
-"""The one module of the hospital that touches what Flower does not promise to keep.
+"""The module of the hospital that touches what Flower does not promise to keep, with to_coordinator.py.
 
-Written against flwr 1.41. The function behind Flower's own `flwr-clientapp` runs as it is, with six names of its module
-replaced: nothing is installed, no bundle is asked for its app, and what is pulled and pushed goes through a
-`Doorkeeper`. A contract test compares the names and their parameters with the installed Flower.
+Written against flwr 1.41. The function behind Flower's own `flwr-clientapp` runs as it is, with seven names of its
+module replaced: nothing is installed, no bundle is asked for its app, and what is pulled and pushed goes through a
+`Doorkeeper`, a request that is larger than the agreement allows without its content. A contract test compares the names
+and their parameters with the installed Flower.
 """
 
 import argparse
 import importlib
+import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +17,11 @@ from typing import Any, Protocol
 from flwr.app import Context, Message, RecordDict
 
 from client.flower.process_exit import end_now
+from common.messages.inflating import TooLargeError, inflate_within, pull_within, without_content
 from common.processes.quiet import QUIET
+
+log = logging.getLogger("consilium.task")
+
 
 FAILED = "The task failed; the site's own log says why."
 
@@ -25,6 +31,10 @@ RUNTIME = "flwr.supernode.runtime.run_clientapp"
 
 REPLACED = {
     "pull_task_input": ("client",),
+    "pull_and_inflate_object_from_tree": (
+        *("object_tree", "pull_object_fn", "confirm_object_received_fn", "return_type"),
+        *("max_concurrent_pulls", "max_time", "max_tries_per_object", "initial_backoff", "backoff_cap"),
+    ),
     "install_from_fab": ("fab_file", "install_dir", "skip_prompt"),
     "install_app_dependencies": ("project_dir", "launch_id", "run_id", "index_context"),
     "get_load_client_app_fn": ("default_app_ref", "app_path", "multi_app"),
@@ -53,6 +63,9 @@ class AppTask:
 
 class Doorkeeper(Protocol):
     """Stands between Flower and the app."""
+
+    def allowed(self) -> int:
+        """Most bytes that a request may take."""
 
     def admit(self, task: AppTask) -> None:
         """See a task before anything is done with it."""
@@ -136,6 +149,24 @@ def _replacements(
         doorkeeper.admit(AppTask(message, fab.content, fab.hash_str, run.fab_version))
         return message, context, run, fab
 
+    def pull_and_inflate_object_from_tree(
+        object_tree: Any,
+        pull_object_fn: Callable[[str], bytes],
+        confirm_object_received_fn: Callable[[str], None],
+        **_: object,
+    ) -> Message:
+        from flwr.supercore.inflatable.inflatable_object import iterate_object_tree
+
+        name, names = object_tree.object_id, [part.object_id for part in iterate_object_tree(object_tree)]
+        most = doorkeeper.allowed()
+        try:
+            message = inflate_within(name, pull_within(names, pull_object_fn, most), most)
+        except TooLargeError as error:
+            log.warning("a request is read without its content: %s", error)
+            message = without_content(pull_object_fn(name))
+        confirm_object_received_fn(name)
+        return message
+
     def install_from_fab(*_: object, **__: object) -> None:
         """Nothing of a bundle is installed."""
 
@@ -171,6 +202,7 @@ def _replacements(
         function.__name__: function
         for function in (
             pull_task_input,
+            pull_and_inflate_object_from_tree,
             install_from_fab,
             install_app_dependencies,
             get_load_client_app_fn,

@@ -4,18 +4,26 @@ When a pull fails with an HTTP error, the SuperNode's main loop ends, but its ot
 its port says that all is well. Here the process ends with the loop, and the supervisor starts it anew.
 """
 
+import sys
+from pathlib import Path
+
 from client.flower.process_exit import end_after
-
-
-def _work() -> None:
-    from flwr.supernode.cli import flower_supernode
-
-    flower_supernode()
+from client.flower.to_coordinator import guard
+from client.site_folder.places import Home
 
 
 def main() -> None:
-    """Be `flower-supernode`, with its command line."""
-    end_after(_work, "SuperNode", returned=1)
+    """Be `flower-supernode` for the site folder in the first argument, with the rest of its command line."""
+    program, folder, *rest = sys.argv
+    sys.argv = [program, *rest]
+
+    def work() -> None:
+        guard(Home(Path(folder)))
+        from flwr.supernode.cli import flower_supernode
+
+        flower_supernode()
+
+    end_after(work, "SuperNode", returned=1)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from flwr.app import Context, Message, RecordDict
 from client.egress.gate import APPROVED_TYPES, Gate, Verdict, failure_reply, refusal
 from client.flower.internals import AppTask, run_client_app
 from client.flower.process_exit import end_after
+from client.flower.to_coordinator import largest_request
 from client.ledger.entries import Entry
 from client.ledger.ledger import LEDGER, Ledger
 from client.receipts.book import append_receipt
@@ -48,6 +49,10 @@ class Launcher:
         self._request: Message | None = None
         self._agreed: tuple[Agreement, Approval] | None = None
         self._gate: Gate | None = None
+
+    def allowed(self) -> int:
+        """Most bytes that a request may take, by the model that was approved."""
+        return largest_request(self.home)
 
     def admit(self, task: AppTask) -> None:
         """Decide whether the task may run at all; never raises."""

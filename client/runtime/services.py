@@ -94,7 +94,7 @@ def _supernode(
 ) -> tuple[str, ...]:
     paths = {"site": home.folder, "federation": home.agreement}
     return (
-        *(*PROGRAM, "client.flower.supernode"),
+        *(*PROGRAM, "client.flower.supernode", str(home.folder)),
         *("--superlink", connection.coordinator),
         *("--root-certificates", str(home.authority)),
         *("--auth-supernode-private-key", str(home.key)),

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from common.errors import InputError, OptionError, StateError
+from common.node_keys import fingerprint, public_text
 from server.home.places import CoordinatorHome, exclusive
 from server.participants.enrolment import (
     Enrolled,
@@ -11,12 +12,13 @@ from server.participants.enrolment import (
     Withdrawal,
     Withdrawn,
     read_enrolled,
-    read_fingerprint,
+    read_node_key,
     read_withdrawn,
     write_enrolled,
     write_withdrawn,
 )
-from server.services.superlink import known_keys, register_node, require_running, unregister
+from server.services.door import open_to_enrolled
+from server.services.superlink import known_keys, public_keys, register_node, require_running, unregister
 
 _NEW_KEY = "ask the hospital for a new key"
 
@@ -35,14 +37,17 @@ def enrol_site(home: CoordinatorHome, site: str, public_key: Path) -> Enrolment:
         raise OptionError("the site's name", "is no name", "use that of the federation file's participants")
     with exclusive(home):
         enrolled = read_enrolled(home.enrolled)
-        print_ = read_fingerprint(public_key)
+        key = read_node_key(public_key)
+        print_ = fingerprint(key)
         _require_free(home, site, public_key, print_, enrolled, read_withdrawn(home.withdrawn))
         require_running(home)
         node = _node(home, public_key, print_)
         before = enrolled.get(site)
         since = datetime.now(UTC).isoformat(timespec="seconds") if before is None else before.since
-        enrolment = Enrolment(fingerprint=print_, node_id=node, since=since)
+        text = public_text(key).decode().strip()
+        enrolment = Enrolment(fingerprint=print_, node_id=node, since=since, public_key=text)
         write_enrolled(home.enrolled, {**enrolled, site: enrolment})
+        open_to_enrolled(home)
     return enrolment
 
 
@@ -62,14 +67,37 @@ def withdraw_site(home: CoordinatorHome, site: str) -> Withdrawal:
         enrolment = enrolled[site]
         begun = [earlier for earlier in withdrawn if earlier.fingerprint == enrolment.fingerprint]
         until = datetime.now(UTC).isoformat(timespec="seconds")
-        withdrawal = begun[0] if begun else Withdrawal(site=site, **enrolment.model_dump(), until=until)
+        ended = enrolment.model_dump(exclude={"public_key"})
+        withdrawal = begun[0] if begun else Withdrawal(site=site, **ended, until=until)
         if not begun:
             write_withdrawn(home.withdrawn, (*withdrawn, withdrawal))
+        open_to_enrolled(home)
         node = known_keys(home).get(enrolment.fingerprint)
         if node is not None and not node.unregistered:
             unregister(home, node.number)
         write_enrolled(home.enrolled, {name: kept for name, kept in enrolled.items() if name != site})
     return withdrawal
+
+
+def keep_public_keys(home: CoordinatorHome) -> tuple[str, ...]:
+    """Keep the keys of hospitals that an earlier version enrolled without, and let them in; the hospitals' names.
+
+    Raises:
+        InputError: if the SuperLink does not answer.
+    """
+    with exclusive(home):
+        enrolled = read_enrolled(home.enrolled)
+        if all(enrolment.public_key for enrolment in enrolled.values()):
+            return ()
+        keys = public_keys(home)
+        kept = {
+            site: enrolment.model_copy(update={"public_key": keys[enrolment.fingerprint]})
+            for site, enrolment in enrolled.items()
+            if not enrolment.public_key and enrolment.fingerprint in keys
+        }
+        write_enrolled(home.enrolled, {**enrolled, **kept})
+        open_to_enrolled(home)
+    return tuple(kept)
 
 
 def _require_free(

@@ -5,7 +5,6 @@ the new one. nginx reads it again when asked to; the SuperLink cannot: it is end
 Hospitals try again by themselves, and a run goes on.
 """
 
-import os
 import signal
 import ssl
 import time
@@ -17,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from common.errors import IntegrityError, StateError
 from common.files import write_whole
-from common.processes.supervision_state import ServiceState, birth_of, read_state
+from common.processes.supervision_state import read_state
 from common.processes.task_launcher import LOOPBACK
 from server.home.certificates import (
     certificate_bytes,
@@ -27,7 +26,8 @@ from server.home.certificates import (
     read_signer,
 )
 from server.home.places import CoordinatorHome, exclusive
-from server.services.processes import PROXY, SUPERLINK
+from server.services.door import PROXY, signal_service, write_trusted
+from server.services.processes import SUPERLINK
 
 WARN_DAYS = 30
 
@@ -100,11 +100,12 @@ def renew(home: CoordinatorHome, patience_s: float = PATIENCE_S) -> bool:
 
 
 def _serve(home: CoordinatorHome, certificate: x509.Certificate, patience_s: float) -> bool:
+    write_trusted(home)
     if (state := read_state(home.services)) is None:
         return False
     for name, number in ((PROXY, signal.SIGHUP), (SUPERLINK, signal.SIGTERM)):
         if name in state.services:
-            _signal(state.services[name], number)
+            signal_service(state.services[name], number)
     end = time.monotonic() + patience_s
     while {*served(home)} != {_der(certificate)}:
         if time.monotonic() > end:
@@ -125,26 +126,6 @@ def _served(port: int) -> bytes | None:
         return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate((LOOPBACK, port), timeout=5))
     except OSError:
         return None
-
-
-def _signal(service: ServiceState, number: int) -> None:
-    """Signal a service's process, and no other that has the number of the process by now.
-
-    A service that is being restarted needs no signal.
-    """
-    if service.pid is None:
-        return
-    try:
-        process = os.pidfd_open(service.pid)
-    except ProcessLookupError:
-        return
-    try:
-        if birth_of(service.pid) == service.birth:
-            signal.pidfd_send_signal(process, number)
-    except ProcessLookupError:
-        return
-    finally:
-        os.close(process)
 
 
 def _der(certificate: x509.Certificate) -> bytes:

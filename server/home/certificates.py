@@ -4,7 +4,7 @@ Hospitals are given `ca.crt` and trust nothing else. All keys are ECDSA; private
 """
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -83,6 +83,33 @@ def new_server(
         .sign(signer, hashes.SHA384())
     )
     return certificate, key
+
+
+def new_trust_list(keys: Mapping[str, ec.EllipticCurvePublicKey]) -> bytes:
+    """Make the certificates, as PEM, by which a server knows the holders of these keys (fingerprint -> key).
+
+    Each key may sign certificates for those who connect, and a hospital signs one for itself, so that nothing has to
+    be sent to it. The root above them is made for this list alone, and its private key is kept nowhere.
+    """
+    signer = ec.generate_private_key(ec.SECP384R1())
+    root = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Consilium enrolled keys")])
+    until = datetime.now(UTC) + AUTHORITY_YEARS * _YEAR
+    certificates = [
+        _certificate(root, root, signer.public_key(), until)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=1), critical=True)
+        .add_extension(_usage(signs_certificates=True), critical=True)
+        .sign(signer, hashes.SHA384())
+    ]
+    for fingerprint, key in keys.items():
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, fingerprint)])
+        certificates.append(
+            _certificate(name, root, key, until)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_usage(signs_certificates=True), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+            .sign(signer, hashes.SHA384())
+        )
+    return b"".join(certificate_bytes(certificate) for certificate in certificates)
 
 
 def certificate_bytes(certificate: x509.Certificate) -> bytes:

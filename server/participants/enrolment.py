@@ -7,21 +7,29 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from common.errors import MissingFileError, UnreadableFileError
+from common.errors import IntegrityError, MissingFileError, UnreadableFileError
 from common.files import write_whole
-from common.node_keys import fingerprint
+from common.node_keys import PublicKey, fingerprint
 
 _REMEDY = "put it back from a copy"
 
 
 class Enrolment(BaseModel):
-    """Fingerprint of a hospital's node key, as `ssh-keygen -l` prints it, and the node's number."""
+    """Enrolment of a hospital's node key.
+
+    Attributes:
+        fingerprint: of the key, as `ssh-keygen -l` prints it.
+        node_id: number of the node at the SuperLink.
+        since: ISO 8601 in UTC.
+        public_key: in OpenSSH form; empty in an enrolment by a version that did not keep it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     fingerprint: str
     node_id: int
     since: str
+    public_key: str = ""
 
 
 class Withdrawal(BaseModel):
@@ -97,8 +105,27 @@ def write_withdrawn(path: Path, withdrawn: Withdrawn) -> None:
     write_whole(path, _WITHDRAWN.dump_json(withdrawn, indent=2) + b"\n")
 
 
-def read_fingerprint(public_key: Path) -> str:
-    """The fingerprint of a node's public key, SHA256 and base64 as `ssh-keygen -l` prints it.
+def trusted_keys(enrolled: Enrolled) -> dict[str, PublicKey]:
+    """Fingerprint -> key of the hospitals whose key was kept.
+
+    Raises:
+        InputError: if what was kept is not the key of the fingerprint.
+    """
+    keys = {}
+    for site, enrolment in enrolled.items():
+        if not enrolment.public_key:
+            continue
+        key = _parsed(enrolment.public_key.encode())
+        if key is None or fingerprint(key) != enrolment.fingerprint:
+            raise IntegrityError(
+                "enrolled.json", f"holds another key of {site} than its fingerprint says", _REMEDY
+            )
+        keys[enrolment.fingerprint] = key
+    return keys
+
+
+def read_node_key(public_key: Path) -> PublicKey:
+    """Read a node's public key.
 
     Raises:
         InputError: if the file is missing, a private key, or no ECDSA key on P-384 in OpenSSH form.
@@ -114,11 +141,16 @@ def read_fingerprint(public_key: Path) -> str:
         raise UnreadableFileError(
             str(public_key), what, "delete it here, and have the hospital make a new key"
         )
+    if (key := _parsed(content)) is None:
+        what = "is no ECDSA key on P-384 in OpenSSH form"
+        raise UnreadableFileError(str(public_key), what, "ask the hospital for its node_key.pub")
+    return key
+
+
+def _parsed(content: bytes) -> PublicKey | None:
+    """An ECDSA key on P-384 in OpenSSH form; None if this is none."""
     try:
         key = serialization.load_ssh_public_key(content)
     except (ValueError, UnsupportedAlgorithm):
-        key = None
-    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP384R1):
-        what = "is no ECDSA key on P-384 in OpenSSH form"
-        raise UnreadableFileError(str(public_key), what, "ask the hospital for its node_key.pub")
-    return fingerprint(key)
+        return None
+    return key if isinstance(key, PublicKey) and isinstance(key.curve, ec.SECP384R1) else None

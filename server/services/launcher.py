@@ -4,7 +4,7 @@ Flower's SuperLink takes runs from any process of this machine, and Flower's `fl
 code in their bundles. Here nothing of a bundle is installed or imported, and a run goes on only if its bundle is the
 one that follows from the federation file in its folder, as `consilium coordinator run` makes it.
 
-Written against flwr 1.41: the function behind `flwr-serverapp` runs as it is, with five names of its module replaced. A
+Written against flwr 1.41: the function behind `flwr-serverapp` runs as it is, with six names of its module replaced. A
 contract test compares them with the installed Flower.
 """
 
@@ -13,16 +13,19 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from flwr.app import Context, UserConfig
-from flwr.serverapp import Grid
 
 from common.agreement.agreement import FILE_NAME
 from common.agreement.bundle import PACKAGE, RUN, bundle_hash
 from common.agreement.loading import load_agreement
 from common.errors import IntegrityError
+from common.families.registry import family_of
+from common.messages.inflating import largest_message
 from common.processes.superexec import with_token
+from server.app import run_folder
 
 COMMAND = "flwr-serverapp"
 
@@ -31,6 +34,7 @@ RUNTIME = "flwr.superlink.runtime.run_serverapp"
 
 
 REPLACED = {
+    "HttpGrid": ("runtime_api_address", "insecure", "root_certificates", "token"),
     "install_from_fab": ("fab_file", "install_dir", "skip_prompt"),
     "install_app_dependencies": ("project_dir", "launch_id", "run_id", "index_context"),
     "get_project_config": ("project_dir",),
@@ -51,6 +55,8 @@ def run_server_app(arguments: Sequence[str]) -> None:
 
 def replacements() -> dict[str, Callable[..., Any]]:
     """Functions in place of Flower's own, for one run."""
+    from server.services.grid import BoundedGrid
+
     bundle = b""
 
     def install_from_fab(fab_file: bytes, *_: object, **__: object) -> None:
@@ -69,14 +75,15 @@ def replacements() -> dict[str, Callable[..., Any]]:
         require_ours(bundle, config)
         return config
 
-    def run_(grid: Grid, context: Context, **_: object) -> Context:
+    def run_(grid: BoundedGrid, context: Context, **_: object) -> Context:
         require_ours(bundle, context.run_config)
         from server.app import app
 
+        grid.allowed = largest_reply(run_folder(context.run_config, os.environ))
         app(grid=grid, context=context)
         return context
 
-    replaced: dict[str, Callable[..., Any]] = {
+    replaced: dict[str, Callable[..., Any]] = {"HttpGrid": BoundedGrid} | {
         function.__name__: function
         for function in (
             install_from_fab,
@@ -90,14 +97,20 @@ def replacements() -> dict[str, Callable[..., Any]]:
     return replaced
 
 
+def largest_reply(out: Path) -> int:
+    """Most bytes of a hospital's reply in the run of a folder, by the model that was agreed."""
+    federation = load_agreement(out / FILE_NAME)
+    family = family_of(federation)
+    model = family.model(federation, family.public(federation, out), 0)
+    return largest_message({name: tuple(tensor.shape) for name, tensor in model.state_dict().items()})
+
+
 def require_ours(bundle: bytes, config: UserConfig) -> None:
     """Make sure that a bundle is the one of the run that the configuration names.
 
     Raises:
         InputError: if there is no such run, or its federation file gives another bundle.
     """
-    from server.app import run_folder
-
     out = run_folder(config, os.environ)
     if hashlib.sha256(bundle).hexdigest() != bundle_hash(load_agreement(out / FILE_NAME)):
         what = f"is not the bundle of run {out.name}, and is not started"

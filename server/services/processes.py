@@ -30,13 +30,14 @@ from common.processes.task_launcher import (
 )
 from server.home.certificates import read_certificate
 from server.home.places import HOME_VARIABLE, SETTINGS, CoordinatorHome, write_proxy
+from server.services.door import PROXY, write_trusted
 from server.services.launcher import COMMAND
 
 CONNECTION = "coordinator"
 """Flower's name for this SuperLink."""
 
 
-SUPERLINK, SUPEREXEC, PROXY = "superlink", "superexec", "proxy"
+SUPERLINK, SUPEREXEC = "superlink", "superexec"
 
 
 _SYSTEM = ("/usr/sbin", "/usr/local/sbin")  # where nginx is, on the path of nobody but root
@@ -141,6 +142,7 @@ def _nginx(home: CoordinatorHome, env: Mapping[str, str]) -> tuple[str, ...]:
         )
     home.proxy.mkdir(parents=True, exist_ok=True)
     path = write_proxy(home, home.settings())
+    write_trusted(home)
     command = (nginx, "-p", str(home.proxy), "-c", str(path), "-e", "stderr")
     tested = subprocess.run((*command, "-t", "-q"), capture_output=True, text=True, check=False)
     if tested.returncode:

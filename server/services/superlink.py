@@ -4,16 +4,17 @@ import json
 import os
 import subprocess
 import urllib.request
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from flwr.proto.control_pb2 import ListNodesRequest, ListNodesResponse
+from flwr.proto.node_pb2 import NodeInfo
 
 from common.errors import StateError, UnreachableError
-from common.node_keys import fingerprint
+from common.node_keys import PublicKey, fingerprint, public_text
 from common.processes.supervision_state import read_state
 from common.processes.task_launcher import LOOPBACK
 from server.home.places import CoordinatorHome
@@ -38,6 +39,19 @@ def known_keys(home: CoordinatorHome) -> dict[str, Node]:
     Raises:
         InputError: if the coordinator does not run or the SuperLink does not answer.
     """
+    return {fingerprint(key): Node(node.node_id, node.status == "unregistered") for node, key in _nodes(home)}
+
+
+def public_keys(home: CoordinatorHome) -> dict[str, str]:
+    """Fingerprint -> key in OpenSSH form, of every key the SuperLink was ever given.
+
+    Raises:
+        InputError: if the coordinator does not run or the SuperLink does not answer.
+    """
+    return {fingerprint(key): public_text(key).decode().strip() for _, key in _nodes(home)}
+
+
+def _nodes(home: CoordinatorHome) -> Iterator[tuple[NodeInfo, PublicKey]]:
     require_running(home)
     request = urllib.request.Request(
         f"https://{LOOPBACK}:{home.settings().internal_port}/v1/control/list-nodes",
@@ -49,12 +63,10 @@ def known_keys(home: CoordinatorHome) -> dict[str, Node]:
             nodes = ListNodesResponse.FromString(reply.read()).nodes_info
     except OSError:
         raise UnreachableError("the SuperLink", "does not answer", _look(home)) from None
-    nodes_by_key = {}
     for node in nodes:
         key = serialization.load_pem_public_key(node.public_key)
-        if isinstance(key, ec.EllipticCurvePublicKey):
-            nodes_by_key[fingerprint(key)] = Node(node.node_id, node.status == "unregistered")
-    return nodes_by_key
+        if isinstance(key, PublicKey):
+            yield node, key
 
 
 def register_node(home: CoordinatorHome, public_key: Path) -> int:

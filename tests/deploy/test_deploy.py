@@ -190,6 +190,13 @@ def test_a_site_takes_nobody_in_and_a_coordinator_dials_nobody() -> None:
 
 
 @pytest.mark.parametrize("side", ["site", "coordinator"])
+def test_memory_is_limited_everywhere(side: str) -> None:
+    assert "\nMemoryMax=80%\n" in (DEPLOY / f"systemd/consilium-{side}.service").read_text()
+    assert parsed((DEPLOY / f"compose.{side}.yaml").read_text())["services"][side]["mem_limit"]
+    assert parsed((DEPLOY / f"helm/consilium-{side}/values.yaml").read_text())["memory"]
+
+
+@pytest.mark.parametrize("side", ["site", "coordinator"])
 def test_compose_confines(side: str) -> None:
     service = parsed((DEPLOY / f"compose.{side}.yaml").read_text(encoding="utf-8"))["services"][side]
     assert service["read_only"] is True

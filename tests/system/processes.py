@@ -20,7 +20,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from client.site_folder import places as site_home
+from client.site_folder.certificate import show_certificate
+from client.site_folder.keys import read_key
 from common.agreement.federation import FILE_NAME, load, save
+from common.processes.task_launcher import PROGRAM
 from server.home import places as coordinator_home
 
 DEADLINE_S = 60
@@ -112,9 +115,15 @@ def ask(
     body: bytes = b"",
     port: int | None = None,
     headers: Mapping[str, str] | None = None,
+    key: Path | None = None,
 ) -> int:
-    """The status of a request at the coordinator's address or another port of it, its path sent as it is."""
+    """The status of a request at the coordinator's address or another port of it, its path sent as it is.
+
+    With a node key the request shows its certificate.
+    """
     context = ssl.create_default_context(cafile=str(home.authority))
+    if key is not None:
+        show_certificate(context, read_key(key))
     port = home.settings().port if port is None else port
     connection = http.client.HTTPSConnection("localhost", port, context=context, timeout=20)
     try:
@@ -126,6 +135,7 @@ def ask(
 
 def write_key(path: Path) -> Path:
     """A node's key pair as a hospital makes it; the path of the public one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     key = ec.generate_private_key(ec.SECP384R1())
     ssh = serialization.PrivateFormat.OpenSSH
     path.write_bytes(key.private_bytes(serialization.Encoding.PEM, ssh, serialization.NoEncryption()))
@@ -159,11 +169,13 @@ def running_any_bundle(home: coordinator_home.CoordinatorHome) -> Iterator[None]
     launcher.write_bytes(kept)
 
 
-def supernode(home: coordinator_home.CoordinatorHome, key: Path, *more: object) -> tuple[object, ...]:
-    """The command of a bare SuperNode that dials a coordinator with a key."""
+def supernode(
+    home: coordinator_home.CoordinatorHome, site: site_home.Home, *more: object
+) -> tuple[object, ...]:
+    """The command of a bare SuperNode that dials a coordinator with a site's key."""
     return (
-        *(flower("flower-supernode"), "--root-certificates", home.authority),
-        *("--superlink", f"localhost:{home.settings().port}", "--auth-supernode-private-key", key),
+        *(*PROGRAM, "client.flower.supernode", site.folder, "--root-certificates", home.authority),
+        *("--superlink", f"localhost:{home.settings().port}", "--auth-supernode-private-key", site.key),
         *(
             "--host",
             "127.0.0.1",

@@ -1,6 +1,7 @@
 """Stands between a hospital and its coordinator, and writes down every byte of either direction.
 
-It presents the coordinator's own certificate, ends the hospital's TLS and begins its own towards the coordinator.
+It presents the coordinator's own certificate, ends the hospital's TLS and begins its own towards the coordinator, with
+the certificate of the hospital's key.
 """
 
 import asyncio
@@ -10,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from client.site_folder.certificate import show_certificate
+from client.site_folder.keys import read_key
 from server.home.places import CoordinatorHome
 
 CHUNK = 65536
@@ -30,6 +33,10 @@ class Recorder:
         self._server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self._server.load_cert_chain(home.certificate)
         self._client = ssl.create_default_context(cafile=str(home.authority))
+
+    def speak_for(self, key: Path) -> None:
+        """Show the coordinator the certificate of a node key from now on."""
+        show_certificate(self._client, read_key(key))
 
     def sent(self) -> list[bytes]:
         """Bytes that the hospital sent, by connection."""

@@ -160,6 +160,7 @@ def watched(written: Path, root: Path, rounds: int, **settings: str) -> Iterator
         recording(home, root / "recorded") as recorder,
     ):
         site = join(home, HOSPITAL, root / name, port=recorder.port)
+        recorder.speak_for(site.key)
         with taking_part(site, user, tracer(calls)) as started:
             yield Watched(home, site, user, recorder, calls)
             assert stop(site, started) == 0
@@ -204,6 +205,7 @@ def captured(written_cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         told = consilium("coordinator", "run", one.coordinator.folder)
         requests = disguises(TEXTS["patient"], IMAGING)
         with recording(one.coordinator, root / "planted") as other:
+            other.speak_for(one.site.key)
             for headers, body in requests.values():
                 assert ask(one.coordinator, "POST", "/v1/fleet/get-run", body, other.port, headers) >= 400
     planted = dict(zip(requests, other.sent(), strict=True))

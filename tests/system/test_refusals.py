@@ -91,15 +91,15 @@ def place(written_cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 def test_a_key_that_is_not_enrolled_never_connects(place: Place, tmp_path: Path) -> None:
-    write_key(tmp_path / "key")
-    assert NOT_ACTIVATED in turned_away(place.home, tmp_path)
+    write_key(site_home.Home(tmp_path).key)
+    assert "400 Bad Request" in turned_away(place.home, tmp_path)
     assert control.connected(place.home) == {}
 
 
 def turned_away(home: coordinator_home.CoordinatorHome, folder: Path) -> str:
     """Dial with the key in a folder, and be refused; what the SuperNode said."""
     log = folder / "supernode.log"
-    with process(*supernode(home, folder / "key"), log=log, FLWR_HOME=str(folder), **QUIET) as node:
+    with process(*supernode(home, site_home.Home(folder)), log=log, FLWR_HOME=str(folder), **QUIET) as node:
         assert node.wait(DEADLINE_S) != 0
     assert b"SuperNode ID" not in log.read_bytes()
     return " ".join(re.sub(r"\x1b\[\d+m", "", log.read_text()).split())

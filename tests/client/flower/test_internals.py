@@ -8,13 +8,16 @@ import sys
 from io import BufferedReader, BytesIO, TextIOWrapper
 from pathlib import Path
 from types import CodeType
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import pytest
-from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
+from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
+from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects, get_object_tree
+from flwr.supercore.task_identity import TaskIdentity
 
 import client
-from client.flower.internals import REPLACED, RUNTIME, parser, read_options, weigh
+from client.flower.internals import REPLACED, RUNTIME, _replacements, parser, read_options, weigh
 
 
 @pytest.mark.parametrize("name", REPLACED)
@@ -115,3 +118,57 @@ def test_no_other_module_of_the_hospital_knows_flowers_internals() -> None:
             assert not [name for name in names if name.startswith("flwr") and not name.startswith(public)], (
                 path
             )
+
+
+class Doorkeeper:
+    """Allows so many bytes."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+
+    def allowed(self) -> int:
+        return self.most
+
+
+def pulled(most: int, size: int, monkeypatch: pytest.MonkeyPatch) -> tuple[Message, list[str]]:
+    """A request with an array of so many bytes as it is pulled, and what was asked for and confirmed, in order."""
+    monkeypatch.setattr(TaskIdentity, "_run_id", 5)
+    monkeypatch.setattr(TaskIdentity, "_node_id", 1)
+    monkeypatch.setattr(TaskIdentity, "_task_id", 9)
+    arrays = ArrayRecord({"arrays": Array(np.zeros(size, np.uint8))})
+    request = Message(RecordDict({"arrays": arrays}), dst_node_id=41, message_type="train")
+    objects = {name: part.deflate() for name, part in get_all_nested_objects(request).items()}
+    steps: list[str] = []
+
+    def pull(name: str) -> bytes:
+        steps.append(objects[name].split(b" ")[0].decode())
+        return objects[name]
+
+    replaced = _replacements(importlib.import_module(RUNTIME), cast(Any, Doorkeeper(most)), lambda _: None)
+    message = replaced["pull_and_inflate_object_from_tree"](
+        get_object_tree(request), pull, lambda name: steps.append("confirmed"), return_type=Message
+    )
+    assert isinstance(message, Message)
+    return message, steps
+
+
+def test_a_request_within_the_bound_comes_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    message, steps = pulled(1 << 20, 1000, monkeypatch)
+    arrays = message.content["arrays"]
+    assert isinstance(arrays, ArrayRecord)
+    assert arrays["arrays"].numpy().size == 1000
+    assert steps.count("confirmed") == 1
+    assert steps[-1] == "confirmed"
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize(("most", "size"), [(1000, 1000), (12 << 20, 40 << 20)])
+def test_a_request_beyond_it_comes_without_content_and_can_be_refused(
+    most: int, size: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Pulled bytes and bytes that equal parts would inflate to; `train` without content is no valid request."""
+    message, steps = pulled(most, size, monkeypatch)
+    assert list(message.content) == []
+    assert (message.metadata.dst_node_id, message.metadata.message_type) == (41, "train")
+    assert steps[-2:] == ["Message", "confirmed"]
+    assert str(most) in caplog.text

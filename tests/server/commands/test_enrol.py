@@ -4,15 +4,32 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.x509.oid import NameOID
 
-from common.errors import InputError, MissingFileError, OptionError, StateError, UnreadableFileError
+from common.errors import (
+    InputError,
+    IntegrityError,
+    MissingFileError,
+    OptionError,
+    StateError,
+    UnreadableFileError,
+)
+from common.node_keys import fingerprint, public_text
 from server.commands import enrol as admission
-from server.commands.enrol import enrol_site, withdraw_site
+from server.commands.enrol import enrol_site, keep_public_keys, withdraw_site
+from server.home.nginx import TRUSTED
 from server.home.places import CoordinatorHome, create_home
-from server.participants.enrolment import read_enrolled, read_fingerprint, read_withdrawn
+from server.participants.enrolment import read_enrolled, read_node_key, read_withdrawn
+from server.services.door import open_to_enrolled
 from server.services.superlink import Node
+
+
+def fingerprint_of(public_key: Path) -> str:
+    return fingerprint(read_node_key(public_key))
+
 
 WriteKey = Callable[..., Path]
 
@@ -26,12 +43,14 @@ class SuperLink:
 
     def __init__(self) -> None:
         self.known: dict[str, Node] = {}
+        self.keys: dict[str, str] = {}
 
     def register(self, home: CoordinatorHome, public_key: Path) -> int:
-        print_ = read_fingerprint(public_key)
+        print_ = fingerprint_of(public_key)
         if print_ in self.known:
             raise InputError("the SuperLink", "Public key already in use", "look at its log")
         self.known[print_] = Node(100 + len(self.known), False)
+        self.keys[print_] = public_text(read_node_key(public_key)).decode().strip()
         return self.known[print_].number
 
     def unregister(self, home: CoordinatorHome, number: int) -> None:
@@ -46,6 +65,7 @@ def superlink(monkeypatch: pytest.MonkeyPatch) -> SuperLink:
     monkeypatch.setattr(admission, "register_node", fake.register)
     monkeypatch.setattr(admission, "unregister", fake.unregister)
     monkeypatch.setattr(admission, "known_keys", lambda home: dict(fake.known))
+    monkeypatch.setattr(admission, "public_keys", lambda home: dict(fake.keys))
     return fake
 
 
@@ -91,7 +111,49 @@ def test_a_key_speaks_for_one_hospital(home: CoordinatorHome, write_key: WriteKe
     enrolled = read_enrolled(home.enrolled)
     assert enrolled["hospital 1"] == enrolment
     assert {site: one.node_id for site, one in enrolled.items()} == {"hospital 1": 100, "hospital 2": 101}
-    assert enrolled["hospital 2"].fingerprint == read_fingerprint(second) != enrolment.fingerprint
+    assert enrolled["hospital 2"].fingerprint == fingerprint_of(second) != enrolment.fingerprint
+
+
+def let_in(home: CoordinatorHome) -> set[str]:
+    """Names in the certificates that nginx is told to trust, its own root's aside."""
+    certificates = x509.load_pem_x509_certificates((home.proxy / TRUSTED).read_bytes())
+    names = {str(one.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value) for one in certificates}
+    return names - {"Consilium enrolled keys"}
+
+
+def test_the_door_knows_who_is_enrolled_and_nobody_else(home: CoordinatorHome, write_key: WriteKey) -> None:
+    first, second = write_key("first"), write_key("second")
+    enrol_site(home, "hospital 1", first)
+    enrol_site(home, "hospital 2", second)
+    assert let_in(home) == {fingerprint_of(first), fingerprint_of(second)}
+    withdraw_site(home, "hospital 1")
+    assert let_in(home) == {fingerprint_of(second)}
+
+
+def test_a_key_that_an_earlier_version_enrolled_is_let_in_without_the_hospital(
+    home: CoordinatorHome, write_key: WriteKey
+) -> None:
+    key = write_key("first")
+    enrolment = enrol_site(home, "hospital 1", key)
+    earlier = enrolment.model_dump(exclude={"public_key"})
+    home.enrolled.write_text(json.dumps({"hospital 1": earlier}))
+    open_to_enrolled(home)
+    assert let_in(home) == set()
+    assert keep_public_keys(home) == ("hospital 1",)
+    assert read_enrolled(home.enrolled)["hospital 1"] == enrolment
+    assert let_in(home) == {fingerprint_of(key)}
+    assert keep_public_keys(home) == ()
+
+
+def test_a_key_that_is_not_the_one_of_its_fingerprint_is_let_in_by_nobody(
+    home: CoordinatorHome, write_key: WriteKey
+) -> None:
+    enrolment = enrol_site(home, "hospital 1", write_key("first"))
+    other = read_node_key(write_key("other"))
+    changed = {**enrolment.model_dump(), "public_key": public_text(other).decode()}
+    home.enrolled.write_text(json.dumps({"hospital 1": changed}))
+    with pytest.raises(IntegrityError):
+        open_to_enrolled(home)
 
 
 def test_a_name_has_one_key_and_a_key_one_name(home: CoordinatorHome, write_key: WriteKey) -> None:
@@ -145,17 +207,17 @@ def test_a_withdrawn_key_stays_dead_and_the_name_can_have_another(
     assert read_enrolled(home.enrolled) == {}
     assert read_withdrawn(home.withdrawn) == (withdrawal,)
     assert (withdrawal.site, withdrawal.since) == ("hospital 1", enrolment.since)
-    assert superlink.known[read_fingerprint(lost)] == Node(enrolment.node_id, True)
+    assert superlink.known[fingerprint_of(lost)] == Node(enrolment.node_id, True)
     for name in ("hospital 1", "hospital 2"):
         with pytest.raises(StateError) as dead:
             enrol_site(home, name, lost)
         assert dead.value.where == str(lost)
         assert all(fact in dead.value.what for fact in ("hospital 1", withdrawal.until))
     enrol_site(home, "hospital 1", new)
-    assert withdraw_site(home, "hospital 1").fingerprint == read_fingerprint(new)
+    assert withdraw_site(home, "hospital 1").fingerprint == fingerprint_of(new)
     assert [one.fingerprint for one in read_withdrawn(home.withdrawn)] == [
-        read_fingerprint(lost),
-        read_fingerprint(new),
+        fingerprint_of(lost),
+        fingerprint_of(new),
     ]
 
 
@@ -172,7 +234,7 @@ def test_a_withdrawal_that_was_killed_holds_and_is_repeated(
         enrol_site(home, "hospital 1", key)
     assert begun.until in dead.value.what
     assert withdraw_site(home, "hospital 1") == begun
-    assert superlink.known[read_fingerprint(key)].unregistered
+    assert superlink.known[fingerprint_of(key)].unregistered
     assert (read_enrolled(home.enrolled), read_withdrawn(home.withdrawn)) == ({}, (begun,))
 
 
@@ -192,7 +254,7 @@ def test_a_key_that_was_unregistered_by_hand_is_told(
     home: CoordinatorHome, superlink: SuperLink, write_key: WriteKey
 ) -> None:
     key = write_key("first")
-    superlink.known[read_fingerprint(key)] = Node(5, True)
+    superlink.known[fingerprint_of(key)] = Node(5, True)
     with pytest.raises(StateError) as refused:
         enrol_site(home, "hospital 1", key)
     assert refused.value.where == str(key)

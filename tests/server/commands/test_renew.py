@@ -23,7 +23,8 @@ from server.home.certificates import (
     read_signer,
 )
 from server.home.places import CoordinatorHome, create_home
-from server.services.processes import PROXY, SUPERLINK
+from server.services.door import PROXY
+from server.services.processes import SUPERLINK
 
 
 @pytest.fixture

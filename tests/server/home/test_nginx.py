@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from server.home.certificates import certificate_bytes, key_bytes, new_authority, new_server
-from server.home.nginx import BODY_MEGABYTES, nginx_configuration
+from server.home.certificates import certificate_bytes, key_bytes, new_authority, new_server, new_trust_list
+from server.home.nginx import MESSAGE_BODY, SMALL_PATHS, TRUSTED, nginx_configuration
 
 
 @pytest.fixture
@@ -22,16 +22,19 @@ def locations(told: str) -> dict[str, str]:
     return {block.partition(" {")[0]: block.partition(" {")[2] for block in blocks}
 
 
-def test_hospitals_reach_the_fleet_and_its_health_and_nothing_else(told: str) -> None:
+def test_hospitals_reach_their_paths_of_the_fleet_and_its_health_and_nothing_else(told: str) -> None:
     """The interfaces that start runs and hand out their work would ask nobody who is calling."""
     found = locations(told)
-    assert set(found) == {"/v1/fleet/", "= /health", "/"}
-    assert "limit_except POST" in found["/v1/fleet/"]
+    fleet = {path for path in found if "/v1/" in path}
+    assert fleet == {f"= /v1/fleet/{path}" for path in (*SMALL_PATHS, "push-messages", "push-object")}
+    assert set(found) == {*fleet, "= /health", "/"}
+    for path in fleet:
+        assert "limit_except POST" in found[path]
+        assert found[path].index("return 403;") < found[path].index("proxy_pass")
+        assert f"proxy_pass https://superlink{path[2:]};" in found[path]
     assert "limit_except GET" in found["= /health"]
     assert "return 403;" in found["/"]
     assert "proxy_pass" not in found["/"]
-    passed = re.findall(r"proxy_pass (\S+);", told)
-    assert passed == ["https://superlink/v1/fleet/", "https://superlink/health"]
 
 
 def test_it_listens_with_tls_and_asks_the_superlink_on_loopback_for_its_certificate(told: str) -> None:
@@ -48,10 +51,13 @@ def test_it_listens_with_tls_and_asks_the_superlink_on_loopback_for_its_certific
 
 
 def test_no_message_is_kept_and_none_of_flowers_parts_is_too_large(told: str) -> None:
-    for setting in ("access_log off", "proxy_request_buffering off", "proxy_buffering off"):
+    found = locations(told)
+    for setting in ("access_log off", "proxy_buffering off"):
         assert f"{setting};" in told
-    assert BODY_MEGABYTES > 5
-    assert f"client_max_body_size {BODY_MEGABYTES}m;" in told
+    assert "proxy_request_buffering off;" in found["= /v1/fleet/push-object"]
+    assert "client_max_body_size 6m;" in found["= /v1/fleet/push-object"]
+    assert found["= /v1/fleet/push-messages"].count(f"client_max_body_size {MESSAGE_BODY};") == 1
+    assert f"client_body_buffer_size {MESSAGE_BODY};" in told, "a body that is read whole is never on a disk"
 
 
 @pytest.mark.parametrize(("user", "named"), [(0, True), (1000, False)])
@@ -67,6 +73,7 @@ def test_nginx_takes_it_as_it_is(nginx: str, told: str, tmp_path: Path) -> None:
     certificate, key = new_server(authority, signer, ["localhost"])
     (tmp_path / "ca.crt").write_bytes(certificate_bytes(authority))
     (tmp_path / "server.pem").write_bytes(key_bytes(key) + certificate_bytes(certificate))
+    (tmp_path / TRUSTED).write_bytes(new_trust_list({}))
     (tmp_path / "nginx.conf").write_text(told)
     command = [nginx, "-t", "-p", str(tmp_path), "-c", "nginx.conf", "-e", "stderr"]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)

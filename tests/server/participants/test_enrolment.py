@@ -3,12 +3,13 @@ from pathlib import Path
 import pytest
 
 from common.errors import MissingFileError, UnreadableFileError
+from common.node_keys import fingerprint
 from server.participants.enrolment import (
     Enrolment,
     Withdrawal,
     in_force,
     read_enrolled,
-    read_fingerprint,
+    read_node_key,
     read_withdrawn,
     write_enrolled,
     write_withdrawn,
@@ -24,7 +25,7 @@ PRINTED = "SHA256:gP/qbfidjLo/3hp6IsxAhgvkeWCSivhw/LNdg1/n8sA"  # by ssh-keygen 
 
 def test_the_fingerprint_is_the_one_that_ssh_keygen_prints(tmp_path: Path) -> None:
     (tmp_path / "key.pub").write_text(f"ecdsa-sha2-nistp384 {KEY} a comment\n")
-    assert read_fingerprint(tmp_path / "key.pub") == PRINTED
+    assert fingerprint(read_node_key(tmp_path / "key.pub")) == PRINTED
 
 
 def test_a_damaged_file_is_told(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from flwr.cli.build import build_fab_from_disk
 from common.agreement.bundle import write_bundle
 from common.agreement.federation import FILE_NAME, Federation, save
 from common.errors import InputError, IntegrityError
+from common.messages.inflating import ROOM
 from common.processes.task_launcher import TASK_COMMANDS
 from server.home.places import HOME_VARIABLE, CoordinatorHome, create_home
 from server.services.launcher import COMMAND, REPLACED, RUNTIME, replacements
@@ -88,7 +89,9 @@ def served(bundle: bytes, config: dict[str, Any], monkeypatch: pytest.MonkeyPatc
     ours["install_from_fab"](bundle, skip_prompt=True)
     ours["get_project_config"]("nowhere")["tool"]["flwr"]["app"]["components"]["serverapp"]
     context = SimpleNamespace(run_config=ours["get_fused_config_from_dir"](Path("nowhere"), config))
-    ours["run_"](grid=None, server_app_dir="nowhere", server_app_attr="evil.server:app", context=context)
+    grid = SimpleNamespace(allowed=0)
+    ours["run_"](grid=grid, server_app_dir="nowhere", server_app_attr="evil.server:app", context=context)
+    assert grid.allowed > ROOM, "a reply may have the model's size"
     return seen
 
 
