@@ -1,4 +1,4 @@
-"""The module of the hospital that touches what Flower does not promise to keep, with to_coordinator.py.
+"""The hospital's use of what Flower does not promise to keep, with to_coordinator.py.
 
 Written against flwr 1.41. The function behind Flower's own `flwr-clientapp` runs as it is, with seven names of its
 module replaced: nothing is installed, no bundle is asked for its app, and what is pulled and pushed goes through a

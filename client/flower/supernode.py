@@ -13,7 +13,7 @@ from client.site_folder.places import Home
 
 
 def main() -> None:
-    """Be `flower-supernode` for the site folder in the first argument, with the rest of its command line."""
+    """Be `flower-supernode` for the site folder that is the first argument."""
     program, folder, *rest = sys.argv
     sys.argv = [program, *rest]
 

@@ -1,4 +1,4 @@
-"""The SuperNode's connection to the coordinator: the node key's certificate, and bounds of what comes back.
+"""Connection of the SuperNode: the node key's certificate, and bounds of what comes back.
 
 Written against flwr 1.41, with two names of its modules replaced; a contract test compares them with the installed
 Flower.
@@ -46,7 +46,7 @@ ANSWER_BYTES = 256 << 10
 
 
 def guard(home: Home) -> None:
-    """Have the SuperNode that runs in this process show the site's key, and take no more than it can use."""
+    """Have this process' SuperNode show the site's key and take no more than it can use."""
     connection: Any = importlib.import_module(CONNECTION)
     loop: Any = importlib.import_module(LOOP)
     connection.FleetHttpClient = client_class(connection.FleetHttpClient, read_key(home.key))
@@ -117,7 +117,7 @@ class _Bounded(httpx.SyncByteStream):
 
 
 def bounded_pull(home: Home) -> Callable[..., dict[str, bytes]]:
-    """Function in place of Flower's `pull_objects`, bounded by the model that the hospital approved."""
+    """Function in place of Flower's `pull_objects`, bounded by the approved model."""
 
     def pull_objects(object_ids: list[str], pull_object_fn: Callable[[str], bytes]) -> dict[str, bytes]:
         return pull_within(object_ids, pull_object_fn, largest_request(home))
@@ -126,7 +126,10 @@ def bounded_pull(home: Home) -> Callable[..., dict[str, bytes]]:
 
 
 def largest_request(home: Home) -> int:
-    """Most bytes of a message to this hospital; without an approval it can only be refused, and needs little."""
+    """Most bytes of a message to this hospital.
+
+    Without an approval a message can only be refused, and needs little.
+    """
     try:
         return largest_message(read_approval(home).weights)
     except InputError as error:

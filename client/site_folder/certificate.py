@@ -34,7 +34,10 @@ def show_certificate(context: ssl.SSLContext, key: PrivateKey) -> None:
 
 
 def new_certificate(key: PrivateKey) -> x509.Certificate:
-    """Make a certificate for a key, issued in the name of its fingerprint, by which a coordinator finds the key."""
+    """Make a certificate for a key.
+
+    It is issued in the name of the key's fingerprint, by which a coordinator finds the key.
+    """
     issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, fingerprint(key.public_key()))])
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Consilium site")])
     now = datetime.now(UTC)

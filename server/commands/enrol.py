@@ -80,7 +80,10 @@ def withdraw_site(home: CoordinatorHome, site: str) -> Withdrawal:
 
 
 def keep_public_keys(home: CoordinatorHome) -> tuple[str, ...]:
-    """Keep the keys of hospitals that an earlier version enrolled without, and let them in; the hospitals' names.
+    """Keep and let in the keys of hospitals that an earlier version enrolled without.
+
+    Returns:
+        The hospitals' names.
 
     Raises:
         InputError: if the SuperLink does not answer.

@@ -86,10 +86,13 @@ def new_server(
 
 
 def new_trust_list(keys: Mapping[str, ec.EllipticCurvePublicKey]) -> bytes:
-    """Make the certificates, as PEM, by which a server knows the holders of these keys (fingerprint -> key).
+    """Make the certificates, as PEM, by which a server knows the holders of these keys.
 
     Each key may sign certificates for those who connect, and a hospital signs one for itself, so that nothing has to
     be sent to it. The root above them is made for this list alone, and its private key is kept nowhere.
+
+    Args:
+        keys: fingerprint -> key.
     """
     signer = ec.generate_private_key(ec.SECP384R1())
     root = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Consilium enrolled keys")])

@@ -24,7 +24,9 @@ def write_trusted(home: CoordinatorHome) -> None:
 
 
 def open_to_enrolled(home: CoordinatorHome) -> None:
-    """Have nginx let in those who are enrolled now, and nobody else; a stopped one reads them when it starts.
+    """Have nginx let in those who are enrolled now, and nobody else.
+
+    A stopped nginx reads them when it starts.
 
     Raises:
         InputError: if a file of enrolments is missing or damaged.

@@ -1,4 +1,4 @@
-"""What a message takes is counted before it is made whole."""
+"""Bytes that a message takes, counted before it is made whole."""
 
 import json
 import resource

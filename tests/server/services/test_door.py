@@ -1,4 +1,4 @@
-"""Who gets through a real nginx to what stands behind it, and what it costs those who do not."""
+"""Requests at a real nginx: those that get through, and the cost of those that do not."""
 
 import http.client
 import signal
