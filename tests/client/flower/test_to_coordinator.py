@@ -164,7 +164,9 @@ def home(tmp_path: Path) -> Home:
 
 
 def approve(home: Home, *shape: int) -> None:
-    approval = Approval(federation="0" * 64, version="0", at="now", weights={"a": shape})
+    approval = Approval(
+        federation="0" * 64, version="0", at="now", weights={"a": shape}, groups={}, linear=()
+    )
     write_whole(home.approval, approval.model_dump_json().encode())
 
 
