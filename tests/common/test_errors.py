@@ -132,3 +132,9 @@ def test_a_refusal_keeps_its_cause_for_the_sites_log_and_out_of_its_text() -> No
     assert isinstance(raised.value.__cause__, ValueError)
     assert "4711" not in str(raised.value)
     assert "4711" not in repr(raised.value)
+
+
+def test_no_error_commands_a_terminal() -> None:
+    error = InvalidContentError("a\x1b[2J", "b\x9b1m", "c\rd")
+    assert str(error) == r"a\x1b[2J: b\x9b1m; c\rd."
+    assert (error.where, error.what, error.remedy) == (r"a\x1b[2J", r"b\x9b1m", r"c\rd")

@@ -266,3 +266,13 @@ def test_tables_that_every_user_can_read_are_named(home: Home, tmp_path: Path) -
     assert one(machine.other_users, home)["other users"].level == "ok"
     home.folder.chmod(0o755)
     assert one(machine.other_users, home)["other users"].remedy == f"chmod o-rwx {home.folder}"
+
+
+def test_a_site_that_runs_as_root_is_warned(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert (one(machine.user, home)["user"].level, one(machine.user, home)["user"].code) == (
+        "warn",
+        FindingCode.RUNS_AS_ROOT,
+    )
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert one(machine.user, home)["user"].level == "ok"

@@ -1,5 +1,6 @@
 """After a loss the hospital goes on with what was spent: the budget is never reset."""
 
+import random
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from client.ledger.recovery import replace_damaged
 from client.site_folder.policy import Limit
 from common.errors import OptionError, Refusal, RefusalCode, StateError
 from common.privacy.accounting import merged, spend
+from tests.attacks.attack_table import AttackRow
 from tests.client.conftest import NO_LIMIT, ROUND, STATISTICS, killed_at
 
 SPENT = [STATISTICS, *[ROUND] * 209]
@@ -175,3 +177,41 @@ def test_a_kill_at_any_line_of_an_acknowledgement_resets_nothing(memory: Path) -
             assert sum(release.steps for release in ledger.releases()) == len(SPENT)
         at += 1
     assert at > 30
+
+
+@pytest.mark.attack
+def test_a_flipped_bit_is_refused_with_a_code_or_changes_nothing(memory: Path, attack_row: AttackRow) -> None:
+    site = memory / "site"
+    site.mkdir()
+    fill(site)
+    with Ledger(site) as ledger:
+        entries = ledger.entries()
+    whole = (site / LEDGER).read_bytes()
+    schema = whole.index(b"CREATE TABLE")  # a message about it cannot be decoded
+    draw = random.Random(0)
+    places = [(schema + byte, 7) for byte in range(0, 600, 60)]
+    places += [(draw.randrange(len(whole)), draw.randrange(8)) for _ in range(90)]
+    codes = []
+    for byte, bit in places:
+        flipped = bytearray(whole)
+        flipped[byte] ^= 1 << bit
+        (site / LEDGER).write_bytes(flipped)
+        try:
+            with Ledger(site) as ledger:
+                assert ledger.entries() == entries
+        except Refusal as refusal:
+            codes.append(refusal.code)
+    measured = f"{len(codes)} refused of {len(places)}, 0 other"
+    attack_row("10 bits of the ledger flipped", "0 other than refused", measured)
+    assert set(codes) == {RefusalCode.LEDGER_INVALID}
+    assert len(codes) >= 10
+
+
+def test_a_ledger_with_bytes_that_are_no_text_is_acknowledged(site: Path) -> None:
+    content = bytearray((site / LEDGER).read_bytes())
+    for byte in range(0, 600, 60):
+        content[content.index(b"CREATE TABLE") + 12 + byte] |= 0x80
+    (site / LEDGER).write_bytes(content)
+    acknowledge(site, "the disk was damaged")
+    with Ledger(site) as ledger:
+        assert merged(ledger.releases()) == merged(SPENT)

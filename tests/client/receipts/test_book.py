@@ -4,6 +4,7 @@ import inspect
 import multiprocessing
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from client.site_folder.keys import read_key
 from common import files
 from common.errors import IntegrityError
 from common.node_keys import PublicKey
+from tests.attacks.attack_table import AttackRow
 from tests.client.conftest import killed_at
 from tests.client.receipts.conftest import lines, receipt, write
 
@@ -84,3 +86,37 @@ def test_a_kill_at_any_line_leaves_receipts_that_can_be_added_to(
         path = memory / str(line) / "receipts.jsonl"
         monkeypatch.setenv("CONSILIUM_STATE", str(memory / f"state-{line}"))
     assert line > 40
+
+
+@pytest.mark.attack
+def test_an_append_reads_the_last_receipts_alone(
+    path: Path, keys: Path, monkeypatch: pytest.MonkeyPatch, attack_row: AttackRow
+) -> None:
+    write_more(path, keys, 60)
+    read: list[int] = []
+
+    def counted(*place: Any) -> tuple[list[bytes], bytes]:
+        found = log_lines.whole_lines(*place)
+        read.append(len(found[0]))
+        return found
+
+    monkeypatch.setattr(book, "whole_lines", counted)
+    assert append_receipt(path, receipt(), read_key(keys / "own")).number == 66
+    attack_row("10 receipts read at each append", "1 of 65", f"{sum(read)} of 65")
+    assert sum(read) == 1
+
+
+def write_more(path: Path, keys: Path, count: int) -> None:
+    for number in range(count):
+        append_receipt(path, receipt(number), read_key(keys / "own"))
+
+
+def test_an_earlier_receipt_that_is_gone_is_noticed_at_an_append(path: Path, keys: Path) -> None:
+    first, second, *others = lines(path)
+    path.write_bytes(b"".join([first, *others]))
+    with pytest.raises(IntegrityError):
+        append_receipt(path, receipt(), read_key(keys / "own"))
+    path.write_bytes(b"".join([first, b"x" * (len(second) - 1) + b"\n", *others]))
+    append_receipt(path, receipt(), read_key(keys / "own"))
+    with pytest.raises(IntegrityError):
+        verify(path, read_key(keys / "own").public_key())

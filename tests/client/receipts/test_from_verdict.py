@@ -13,6 +13,7 @@ from common.errors import RefusalCode
 from common.messages.exchange import RefusalReply, StatisticsRequest, TrainReply
 from common.privacy.accounting import Release
 from simulations.engines.flower_internals import acting_as_coordinator, name_message, new_run
+from tests.attacks.attack_table import AttackRow
 
 REPLY = TrainReply(
     site="north",
@@ -82,3 +83,16 @@ def test_where_nothing_bounds_epsilon_none_is_told() -> None:
     open_ = Release(mechanism="without-privacy", steps=1)
     receipt = receipt_of(request, verdict, "", (entry(1, open_),), 1e-3)
     assert (receipt.delta, receipt.epsilon_after) == (1e-3, None)
+
+
+@pytest.mark.attack
+def test_a_long_message_type_is_cut(attack_row: AttackRow) -> None:
+    request = asked()
+    request.metadata.__dict__["_message_type"] = "train." + "A" * 1_000_000
+    request.metadata.__dict__["_message_id"] = "B" * 1_000_000
+    verdict = Verdict("refused", Message(REPLY.to_record(), reply_to=request))
+    receipt = receipt_of(request, verdict, "f" * 64, (), None)
+    size = len(receipt.model_dump_json())
+    attack_row("10 message type of 1 MB", "receipt < 2 kB", f"receipt of {size} bytes")
+    assert receipt.asked.startswith("train.AAA")
+    assert size < 2_000

@@ -136,3 +136,8 @@ def test_a_page_claims_no_more_than_a_copy_can_show(home: Home) -> None:
 def test_an_empty_folder_is_no_failure(home: Home) -> None:
     home.receipts.parent.mkdir()
     assert read_receipts(home).receipts == ()
+
+
+def test_no_receipt_commands_a_terminal() -> None:
+    (line,) = as_lines([Receipt(**PASSED | {"message": "\x1b[2J", "reason": "\x9b"})])
+    assert line.isprintable()

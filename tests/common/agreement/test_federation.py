@@ -1,5 +1,6 @@
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from common.errors import (
     UnreadableFileError,
 )
 from common.tasks.survival import SurvivalTask
+from tests.attacks.attack_table import AttackRow
 
 Make = Callable[..., Federation]
 Leaf = tuple[str | int, ...]
@@ -471,3 +473,18 @@ def test_an_unknown_key_is_named_without_moving_the_cursor(full: Federation, tmp
         load(path)
     assert str(raised.value).isprintable()
     assert r"\x1b[2J" in str(raised.value)
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("field", ["noise_multiplier", "statistics_noise_multiplier"])
+@pytest.mark.parametrize("noise", [1e-300, 1e-3, 1e7, math.inf, math.nan])
+def test_noise_that_cannot_be_accounted_for_is_refused_when_the_file_is_read(
+    full: Federation, tmp_path: Path, field: str, noise: float, attack_row: AttackRow
+) -> None:
+    assert full.privacy is not None
+    privacy = full.privacy.model_copy(update={field: noise})
+    save(full.model_copy(update={"privacy": privacy}), tmp_path / "federation.toml")
+    with pytest.raises(InvalidContentError) as raised:
+        load(tmp_path / "federation.toml")
+    attack_row(f"10 {field} = {noise:g}", "refused when read", "refused when read")
+    assert raised.value.where.endswith(f"privacy.{field}")

@@ -1,6 +1,7 @@
 """Against dp_accounting (Google), closed forms and numerical integration."""
 
 import math
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -23,6 +24,7 @@ from scipy.special import logsumexp
 from scipy.stats import norm
 
 from common.privacy.accounting import ORDERS, Release, epsilon_within, noise_for, spend
+from tests.attacks.attack_table import AttackRow
 
 RELATION = NeighboringRelation.ADD_OR_REMOVE_ONE
 DISCRETISATION = 0.012
@@ -223,3 +225,31 @@ def test_more_steps_or_less_noise_never_cost_less(noise: float, rate: float, ste
 def test_a_release_that_cannot_be_is_refused(changes: dict[str, float]) -> None:
     with pytest.raises(ValidationError):
         Release.model_validate({"mechanism": "training", "noise_multiplier": 1.0} | changes)
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize(
+    ("noise", "rate", "steps"), [(300.0, 1.0, 10**6), (10.0, 1.0, 10**4), (1.0, 1e-4, 10**8)]
+)
+def test_no_number_of_steps_makes_accounting_slow(
+    noise: float, rate: float, steps: int, attack_row: AttackRow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from opacus.accountants import PRVAccountant
+
+    def slow(*_: object, **__: object) -> float:
+        raise AssertionError("the slow accountant was asked")
+
+    monkeypatch.setattr(PRVAccountant, "get_epsilon", slow)
+    began = time.process_time()
+    spent = spend(
+        [Release(mechanism="training", noise_multiplier=noise, sampling_rate=rate, steps=steps)], 1e-3
+    )
+    seconds = time.process_time() - began
+    attack_row(f"10 accounting of {steps:,} steps at noise {noise:g}", "< 2 s", f"{seconds:.2f} s")
+    assert math.isfinite(spent.epsilon)
+
+
+def test_hardly_any_noise_is_none() -> None:
+    release = Release(mechanism="training", noise_multiplier=1e-300, sampling_rate=0.5)
+    assert spend([release], 1e-3).epsilon == math.inf
+    assert not epsilon_within([release], 1e-3, 1e9)
