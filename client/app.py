@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from traceback import extract_tb
 
-from flwr.app import Context, Message
+from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
 from client.rounds.assembly import open_site
@@ -17,17 +17,19 @@ from client.rounds.requests import Handler, log
 from client.rounds.statistics import statistics_request
 from client.rounds.train import train_request
 from common.errors import InputError, Refusal, RefusalCode
-from common.messages.exchange import InvalidMessageError, RefusalReply
+from common.messages.exchange import STATISTICS, InvalidMessageError, RefusalReply
 
 app = ClientApp()
 
 
-def _answer(message: Message, context: Context, handler: Handler) -> Message:
+def answered(kind: str, content: RecordDict, context: Context) -> RecordDict:
+    """Answer a request of this type; whatever goes wrong becomes a refusal."""
     name = ""
     try:
+        handler = _handlers(context.run_id)[kind]
         site = open_site(context)
         name = site.cohort.site
-        return Message(handler(site, message.content), reply_to=message)
+        return handler(site, content)
     except Refusal as refusal:
         code, cause = refusal.code, refusal.__cause__
     except InvalidMessageError as error:
@@ -38,7 +40,21 @@ def _answer(message: Message, context: Context, handler: Handler) -> Message:
         log.info("refused: %s", code)
     else:
         log.warning("refused: %s (%s)", code, _log_text(cause))
-    return Message(RefusalReply(site=name, code=code).to_record(), reply_to=message)
+    return RefusalReply(site=name, code=code).to_record()
+
+
+def _handlers(run: int) -> dict[str, Handler]:
+    """Functions that answer, by the type of the request."""
+    return {
+        STATISTICS: statistics_request,
+        "train": partial(train_request, run),
+        "evaluate": evaluate_request,
+    }
+
+
+def _answer(message: Message, context: Context) -> Message:
+    reply = answered(message.metadata.message_type, message.content, context)
+    return Message(reply, reply_to=message)
 
 
 def _log_text(cause: BaseException) -> str:
@@ -59,16 +75,16 @@ def _log_text(cause: BaseException) -> str:
 @app.query("statistics")
 def statistics(message: Message, context: Context) -> Message:
     """Answer `StatisticsRequest` with the site's sums."""
-    return _answer(message, context, statistics_request)
+    return _answer(message, context)
 
 
 @app.train()
 def train_round(message: Message, context: Context) -> Message:
     """Answer `ModelRequest` with weights trained at the site."""
-    return _answer(message, context, partial(train_request, context.run_id))
+    return _answer(message, context)
 
 
 @app.evaluate()
 def evaluate_round(message: Message, context: Context) -> Message:
     """Answer `ModelRequest` with sums of its model's loss at the site."""
-    return _answer(message, context, evaluate_request)
+    return _answer(message, context)

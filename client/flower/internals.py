@@ -225,3 +225,26 @@ def weigh(content: RecordDict) -> tuple[int, str]:
     with no_object_id_recompute():
         parts = {key: len(part.deflate()) for key, part in get_all_nested_objects(content).items()}
         return sum(parts.values()), content.object_id
+
+
+def content_bytes(content: RecordDict) -> bytes:
+    """Serialise a message's content."""
+    from flwr.common.serde import recorddict_to_proto
+
+    serialised: bytes = recorddict_to_proto(content).SerializeToString()
+    return serialised
+
+
+def read_content(body: bytes) -> RecordDict:
+    """Read what `content_bytes` wrote.
+
+    Raises:
+        ValueError: if it is something else.
+    """
+    from flwr.common.serde import recorddict_from_proto
+    from flwr.proto.recorddict_pb2 import RecordDict as Serialised
+
+    try:
+        return recorddict_from_proto(Serialised.FromString(body))
+    except Exception as error:  # bytes of another process fail to parse in nearly any way
+        raise ValueError("this is no content of a message") from error

@@ -1,4 +1,4 @@
-"""A process that ends when its work ends, whatever else is still in it."""
+"""A process that ends when its work ends, whatever else is still in it, and logs to the site's log."""
 
 import logging
 import os
@@ -35,3 +35,11 @@ def end_now(code: int) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def log_to_site() -> None:
+    """Log to the site's own log, which standard error is."""
+    line = "%(asctime)s %(name)s %(levelname)s %(message)s"
+    logging.basicConfig(level=logging.WARNING, format=line, force=True)  # a library may have set it up before
+    logging.getLogger("consilium").setLevel(logging.INFO)
+    logging.getLogger("flwr").propagate = False  # it has a handler of its own

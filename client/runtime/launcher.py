@@ -1,191 +1,34 @@
-"""Process that a site starts in place of Flower's `flwr-clientapp`, for one message.
+"""Gate's process, which a site starts in place of Flower's `flwr-clientapp` for one message.
 
-Before anything runs, the task is held against what the hospital approved: its copy of the federation file, the hash of
-the only bundle that goes with it, and the installed package. Nothing of a bundle is ever installed or imported; the app
-is the installed `client.app`, told where the site folder is by this process and by nobody else. What the app answers
-passes the gate, and leaves only after its receipt is on disk. Whatever fails leaves as a code.
+It alone reads the SuperNode's token and the node key. The app runs in a process of its own, started before anything
+else, so that both import what they need at the same time.
 """
 
-import hashlib
-import logging
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
-from importlib.metadata import version
 from pathlib import Path
 
-from flwr.app import Context, Message, RecordDict
-
-from client.egress.gate import APPROVED_TYPES, Gate, Verdict, failure_reply, refusal
-from client.flower.internals import AppTask, run_client_app
-from client.flower.process_exit import end_after
-from client.flower.to_coordinator import largest_request
-from client.ledger.entries import Entry
-from client.ledger.ledger import LEDGER, Ledger
-from client.receipts.book import append_receipt
-from client.receipts.from_verdict import receipt_of
-from client.site_folder.keys import read_key
-from client.site_folder.places import Approval, Home, read_approval
-from client.site_folder.site_file import parse_site_file
-from common.agreement.agreement import Agreement
-from common.agreement.bundle import PACKAGE, bundle_hash
-from common.agreement.loading import load_agreement
-from common.errors import InputError, Refusal, RefusalCode
-from common.installed_code import code_hash
-
-log = logging.getLogger("consilium.launcher")
-
-
-class Launcher:
-    """Stands between Flower and the hospital's app for one task.
-
-    Args:
-        folder: the site folder.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.home = Home(folder.resolve())
-        self._refusal: RefusalCode | None = RefusalCode.INTERNAL  # until a task was admitted
-        self._request: Message | None = None
-        self._agreed: tuple[Agreement, Approval] | None = None
-        self._gate: Gate | None = None
-
-    def allowed(self) -> int:
-        """Most bytes that a request may take, by the model that was approved."""
-        return largest_request(self.home)
-
-    def admit(self, task: AppTask) -> None:
-        """Decide whether the task may run at all; never raises."""
-        self._request = task.message
-        try:
-            self._refusal = self._objection(task)
-        except Exception as error:
-            self._refusal = _code_of(error)
-
-    def _objection(self, task: AppTask) -> RefusalCode | None:
-        try:
-            federation, approval = load_agreement(self.home.agreement), read_approval(self.home)
-        except InputError as error:
-            log.warning("%s", error)
-            return RefusalCode.NOT_APPROVED
-        if federation.digest != approval.federation:
-            return RefusalCode.NOT_APPROVED
-        self._agreed = federation, approval
-        installed = version(PACKAGE)
-        if approval.version != installed or task.bundle_version != installed:
-            return RefusalCode.VERSION_MISMATCH
-        if approval.code != code_hash():
-            return RefusalCode.CODE_CHANGED
-        if not hashlib.sha256(task.bundle).hexdigest() == task.bundle_hash == bundle_hash(federation):
-            return RefusalCode.BUNDLE_FOREIGN
-        if task.message.metadata.message_type not in APPROVED_TYPES:
-            return RefusalCode.REQUEST_INVALID
-        return None
-
-    def answer(self, message: Message, context: Context) -> Message:
-        """Answer an admitted task by the app; refuse any other, and if anything fails."""
-        if self._refusal is None:
-            try:
-                return self._answered(message, context)
-            except Exception as error:
-                self._refusal = _code_of(error)
-        log.warning("refused: %s", self._refusal)
-        return refusal(message, "", self._refusal)
-
-    def _answered(self, message: Message, context: Context) -> Message:
-        from client.rounds.assembly import open_site
-        from client.training.threads import use_threads
-
-        assert self._agreed is not None
-        federation, approval = self._agreed
-        site = parse_site_file(self.home.folder)
-        self._gate = Gate(
-            federation, site.policy, site.name, approval.weights, approval.model_groups, self._entries
-        )
-        if (code := self._gate.objection(message)) is not None:
-            raise Refusal(code)
-        paths = {"site": self.home.folder, "federation": self.home.agreement, "cache": self.home.cache}
-        node_config = {name: str(path) for name, path in paths.items()}
-        site_context = Context(context.run_id, context.node_id, {**node_config}, RecordDict(), {})
-        with suppress(Exception):  # the app meets it too, and says in the log what it is
-            use_threads(open_site(site_context).model, federation.training.batch_size)
-        return self.ask_app(message, site_context)
-
-    def ask_app(self, message: Message, context: Context) -> Message:
-        """Ask the installed app, which is imported only after all checks."""
-        from client.app import app
-
-        return app(message, context)
-
-    def release(self, message: Message) -> Message:
-        """Return the message that leaves in place of a reply, once its receipt is on disk.
-
-        Raises:
-            Exception: if no receipt can be written; nothing may leave then.
-        """
-        assert self._request is not None
-        verdict = self._verdict(self._request, message)
-        if verdict.outcome == "blocked":
-            log.error("the gate held a message back: %s", verdict.reason)
-            self.home.residual.unlink(
-                missing_ok=True
-            )  # what was held back does not leave with a later update either
-        digest, delta = "", None
-        if self._agreed is not None:
-            federation, _ = self._agreed
-            digest = federation.digest
-            if self._gate is not None and federation.privacy is not None:
-                delta = parse_site_file(self.home.folder).policy.delta
-        try:
-            entries = () if delta is None else self._entries()
-        except Refusal:  # the gate has seen that too, and has held back what needs the ledger
-            entries, delta = (), None
-        receipt = receipt_of(self._request, verdict, digest, entries, delta)
-        try:
-            append_receipt(self.home.receipts, receipt, read_key(self.home.key))
-        except (InputError, OSError) as error:
-            log.error("nothing leaves without a receipt: %s", error)
-            raise
-        return verdict.message
-
-    def _verdict(self, request: Message, reply: Message) -> Verdict:
-        if self._gate is not None and self._refusal is None:
-            return self._gate.check(request, reply)
-        if reply.has_error():
-            return failure_reply(request)
-        code = self._refusal or RefusalCode.INTERNAL  # whatever the message says, this is what leaves
-        return Verdict("refused", refusal(request, self._name(), code), code)
-
-    def _name(self) -> str:
-        try:
-            return parse_site_file(self.home.folder).name
-        except InputError:
-            return ""
-
-    def _entries(self) -> Sequence[Entry]:
-        """Read the ledger's entries; none where there is no ledger yet."""
-        path = self.home.folder / LEDGER
-        if not path.exists() or not path.stat().st_size:
-            return ()
-        with Ledger(self.home.folder) as ledger:
-            return ledger.entries()
-
-
-def _code_of(error: Exception) -> RefusalCode:
-    if isinstance(error, Refusal):
-        return error.code
-    log.warning("%s", error if isinstance(error, InputError) else type(error).__name__)
-    return RefusalCode.COHORT_INVALID if isinstance(error, InputError) else RefusalCode.INTERNAL
+from client.flower.process_exit import end_after, log_to_site
+from client.runtime.app_link import AppProcess
 
 
 def main(arguments: Sequence[str]) -> None:
     """Run for the site folder in the first argument, with the rest of Flower's command line."""
     folder, *rest = arguments
-    line = "%(asctime)s %(name)s %(levelname)s %(message)s"
-    logging.basicConfig(level=logging.WARNING, format=line, force=True)  # a library may have set it up before
-    logging.getLogger("consilium").setLevel(logging.INFO)
-    logging.getLogger("flwr").propagate = False  # it has a handler of its own
-    end_after(lambda: run_client_app(rest, Launcher(Path(folder))), "task", returned=0)
+    home = Path(folder)
+    app = AppProcess(home)
+
+    def work() -> None:
+        from client.flower.internals import run_client_app
+        from client.runtime.gatekeeper import Gatekeeper
+
+        log_to_site()
+        try:
+            run_client_app(rest, Gatekeeper(home, app))
+        finally:
+            app.close()
+
+    end_after(work, "task", returned=0)
 
 
 if __name__ == "__main__":

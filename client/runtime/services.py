@@ -13,10 +13,10 @@ from client.runtime.training_process import require_device
 from client.site_folder.keys import read_key
 from client.site_folder.places import Connection, Home, read_approval, read_connection
 from common.files import write_whole
+from common.processes.program import PROGRAM
 from common.processes.supervision import Service, supervise
 from common.processes.task_launcher import (
     LOOPBACK,
-    PROGRAM,
     TaskLauncher,
     flower_environment,
     require_stopped,

@@ -8,13 +8,13 @@ commands of Flower would run code that travels with a run.
 import os
 import shlex
 import signal
-import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import MachineError, StateError
 from common.files import write_whole
+from common.processes.program import PROGRAM
 from common.processes.quiet import QUIET
 from common.processes.supervision import end_leftovers
 from common.processes.supervision_state import read_state
@@ -27,10 +27,6 @@ TASK_COMMANDS = (
 
 
 LOOPBACK = "127.0.0.1"
-
-
-PROGRAM = (sys.executable, "-P", "-m", "consilium.program")
-"""Start of the command line of a module of ours, run as a program wherever the process stands."""
 
 
 @dataclass(frozen=True)

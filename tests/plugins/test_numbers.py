@@ -21,7 +21,7 @@ from client.flower.internals import AppTask
 from client.ledger.account import read_account
 from client.receipts.verification import verify
 from client.rounds.assembly import close_sites
-from client.runtime.launcher import Launcher
+from client.runtime.gatekeeper import Gatekeeper
 from client.site_folder.keys import new_key, read_public_key
 from client.site_folder.places import Home
 from common.agreement.agreement import FILE_NAME
@@ -37,6 +37,7 @@ from server.records.result import load_result
 from simulations.cohorts.cohort_folder import CohortFolder, Origin
 from simulations.engines.flower_internals import acting_as, new_run
 from simulations.engines.in_process import run_in_process
+from tests.client.runtime.linked import AppInThread
 from tests.plugins.fresh_process import consilium
 
 PRIVACY = {
@@ -123,10 +124,10 @@ class Hospital:
         with acting_as(self.run.run_id, 41, 1):
             request = Message(content, 41, "train")
             task = AppTask(request, bundle, hashlib.sha256(bundle).hexdigest(), version(PACKAGE))
-            launcher = Launcher(self.home.folder)
-            launcher.admit(task)
-            reply = launcher.answer(request, Context(self.run.run_id, 41, {}, RecordDict(), {}))
-            return launcher.release(reply).content
+            gatekeeper = Gatekeeper(self.home.folder, AppInThread(self.home))
+            gatekeeper.admit(task)
+            reply = gatekeeper.answer(request, Context(self.run.run_id, 41, {}, RecordDict(), {}))
+            return gatekeeper.release(reply).content
 
 
 def test_it_passes_approval_gate_ledger_and_receipts(write: Write) -> None:

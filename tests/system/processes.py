@@ -23,7 +23,7 @@ from client.site_folder import places as site_home
 from client.site_folder.certificate import show_certificate
 from client.site_folder.keys import read_key
 from common.agreement.federation import FILE_NAME, load, save
-from common.processes.task_launcher import PROGRAM
+from common.processes.program import PROGRAM
 from server.home import places as coordinator_home
 
 DEADLINE_S = 60

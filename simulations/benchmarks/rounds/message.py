@@ -10,7 +10,6 @@ import re
 import resource
 import shutil
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -36,14 +35,17 @@ from common.messages.exchange import ModelRequest
 from common.models.registry import build_model
 from common.patients.preprocessing import combine, declared, pack_preprocessing, site_statistics
 from common.privacy.planning import with_privacy
+from common.processes.program import PROGRAM
 from simulations.benchmarks.measuring.record import Figures, markdown
 from simulations.benchmarks.rounds.message_process import (
-    ASIDE,
+    APP_IMPORTS,
+    APP_PARTS,
     BUNDLE,
     IMPORTS,
     INDEX,
     OTHER,
     PARTS,
+    SECONDS,
     START,
     UNTIMED,
     UNTIMED_CPU,
@@ -59,7 +61,7 @@ from simulations.engines.flower_internals import (
 )
 from simulations.results.machine import Record
 
-COLUMNS = (START, IMPORTS, *PARTS, OTHER)
+COLUMNS = (START, IMPORTS, *PARTS, OTHER, APP_IMPORTS, *APP_PARTS)
 
 
 PRIVACY = Privacy(noise_multiplier=1.1, sampling_rate=0.1, expected_batch_size=32)
@@ -80,9 +82,9 @@ class MessageCost(Record):
         patients: number of patients of that hospital.
         private: whether the message is under differential privacy.
         kept: whether the process of an earlier message has left its cache.
-        seconds: part -> median wall-clock seconds.
+        seconds: part -> median wall-clock seconds; the app's parts pass beside those of the gate's process.
         total: seconds from the start of the process to its end.
-        cpu: processor seconds of the process, which other work on the machine changes less.
+        cpu: processor seconds of both processes, which other work on the machine changes less.
     """
 
     cohort: str
@@ -208,23 +210,23 @@ class AskedHospital:
         )
 
     def packages(self) -> dict[str, float]:
-        """Package -> seconds in its own modules while they were imported."""
-        before, _, after = self._answer("-X", "importtime").stderr.split(f"{ASIDE}\n")
+        """Package -> seconds in its own modules while the app's process imported them."""
         spent: Counter[str] = Counter()
+        answer = self._answer(PYTHONPROFILEIMPORTTIME="1")
         for microseconds, module in re.findall(
-            r"^import time: +(\d+) \| +\d+ \| +([^.\n]+)", before + after, re.MULTILINE
+            r"^import time: +(\d+) \| +\d+ \| +([^.\n]+)", answer.stderr, re.MULTILINE
         ):
             spent[module] += int(microseconds)
         return {name: microseconds / 1e6 for name, microseconds in spent.items()}
 
-    def _answer(self, *options: str) -> "MeasuredMessage":
-        """Answer the request by one process with a new ledger."""
+    def _answer(self, **variables: str) -> "MeasuredMessage":
+        """Answer the request by the two processes of a message, with a new ledger."""
         shutil.rmtree(self.home.folder / "ledger", ignore_errors=True)
         (self.home.folder / HEAD_FILE).unlink(missing_ok=True)
         with TemporaryDirectory(dir=self._folder) as state:
-            environment = {**inherited(self.home), STATE_VARIABLE: state}
+            environment = {**inherited(self.home), **variables, STATE_VARIABLE: state}
             module = "simulations.benchmarks.rounds.message_process"
-            command = [sys.executable, "-P", *options, "-m", "consilium.program", module]
+            command = [*PROGRAM, module]
             begun, before = time.monotonic(), _children_cpu()
             ended = subprocess.run(
                 [*command, str(self.home.folder), str(self._folder / "request"), str(begun)],
@@ -237,6 +239,9 @@ class AskedHospital:
         if ended.returncode:
             raise RuntimeError(f"the message's process failed: {ended.stderr.strip()[-2000:]}")
         seconds: dict[str, float] = json.loads(ended.stdout.splitlines()[-1])
+        app = next(line for line in ended.stderr.splitlines() if line.startswith(SECONDS))
+        parts: dict[str, float] = json.loads(app.removeprefix(SECONDS))
+        seconds |= {part: parts[part] for part in (APP_IMPORTS, *APP_PARTS) if part in parts}
         return MeasuredMessage(
             seconds, total - seconds.pop(UNTIMED), cpu - seconds.pop(UNTIMED_CPU), ended.stderr
         )

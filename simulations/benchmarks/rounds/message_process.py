@@ -1,4 +1,4 @@
-"""Process that answers one message at a hospital, timed; prints JSON.
+"""Gate's process of one message at a hospital, timed, with the app in a process of its own; prints JSON.
 
 Flower's own network calls are left out, and so is reading the request from the benchmark's file.
 """
@@ -9,7 +9,7 @@ import json
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
@@ -25,25 +25,38 @@ START, IMPORTS, OTHER = "start", "imports", "other"
 UNTIMED, UNTIMED_CPU = "untimed", "untimed CPU"
 
 
-ASIDE = "aside"
-"""Line on stderr before and after the part that is not timed."""
+APP = "app"
+"""Part in which the gate waits for the app; the app's own parts are within."""
 
 
 PARTS = {
-    "agreement": (
-        "client.runtime.launcher.load_agreement",
+    "agreement": ("client.runtime.gatekeeper.load_agreement",),
+    APP: ("client.runtime.app_link.ask_over",),
+    "gate, receipt": ("client.runtime.gatekeeper.Gatekeeper.release",),
+}
+"""Part of the gate's process -> its functions, less the imports and other parts within."""
+
+
+APP_PARTS = {
+    "app's agreement": (
         "client.rounds.assembly.load_agreement",
         "client.rounds.assembly.checked_model",
     ),
-    "tables": ("client.rounds.assembly.read_or_restore",),
-    "training": (
+    "app's tables": ("client.rounds.assembly.read_or_restore",),
+    "app's training": (
         "client.rounds.train.train",
         "client.rounds.train.train_privately",
         "client.rounds.train.validation_metrics",
     ),
-    "gate, receipt": ("client.runtime.launcher.Launcher.release",),
 }
-"""Part -> its functions, less the imports and other parts within; `tables` has the graphs, if they are cached."""
+"""Part of the app's process -> its functions; `tables` has the graphs, if they are cached."""
+
+
+APP_IMPORTS = "app's imports"
+
+
+SECONDS = "seconds of the app:"
+"""Beginning of the line on standard error with the app's parts."""
 
 
 class Stopwatch:
@@ -86,9 +99,9 @@ class Stopwatch:
         return timed
 
 
-def _watch(clock: Stopwatch, module: str) -> None:
-    """Time the functions of a module that make up a part."""
-    for part, functions in PARTS.items():
+def watch(clock: Stopwatch, parts: Mapping[str, Sequence[str]], module: str) -> None:
+    """Time the functions of a module that make up parts."""
+    for part, functions in parts.items():
         for path in functions:
             if not path.startswith(f"{module}."):
                 continue
@@ -99,6 +112,12 @@ def _watch(clock: Stopwatch, module: str) -> None:
             setattr(owner, function, clock.watched(part, getattr(owner, function)))
 
 
+def watch_imports(clock: Stopwatch, part: str) -> None:
+    """Time what is imported from now on."""
+    builtins.__import__ = clock.watched(part, builtins.__import__)
+    importlib.import_module = clock.watched(part, importlib.import_module)
+
+
 def main(site: Path, request: Path, begun: float) -> dict[str, float]:
     """Answer one request and return the seconds by part.
 
@@ -106,15 +125,16 @@ def main(site: Path, request: Path, begun: float) -> dict[str, float]:
     """
     clock = Stopwatch()
     clock.seconds[START] = time.monotonic() - begun
-    builtins.__import__ = clock.watched(IMPORTS, builtins.__import__)
-    importlib.import_module = clock.watched(IMPORTS, importlib.import_module)
+    from client.runtime.app_link import AppProcess
+
+    app = AppProcess(site, ("simulations.benchmarks.rounds.message_app",))
+    watch_imports(clock, IMPORTS)
 
     import client.flower.internals as flower
-    from client.runtime.launcher import Launcher
+    from client.runtime.gatekeeper import Gatekeeper
 
     importlib.import_module(flower.RUNTIME)
     before = time.process_time()
-    print(ASIDE, file=sys.stderr, flush=True)
     with clock.part(UNTIMED):
         from flwr.app import Context, RecordDict
 
@@ -126,18 +146,14 @@ def main(site: Path, request: Path, begun: float) -> dict[str, float]:
         bundle = (request / BUNDLE).read_bytes()
         task = flower.AppTask(message, bundle, index["bundle"], index["version"])
         context = Context(message.metadata.run_id, message.metadata.dst_node_id, {}, RecordDict(), {})
-    print(ASIDE, file=sys.stderr, flush=True)
     clock.seconds[UNTIMED_CPU] = time.process_time() - before
-    _watch(clock, "client.runtime.launcher")
-    launcher = Launcher(site)
+    for module in ("client.runtime.gatekeeper", "client.runtime.app_link"):
+        watch(clock, PARTS, module)
+    gatekeeper = Gatekeeper(site, app)
     with acting_as(context.run_id, context.node_id, 1):
-        launcher.admit(task)
-        import client.rounds.assembly
-        import client.rounds.train  # noqa: F401
-
-        _watch(clock, "client.rounds.train")
-        _watch(clock, "client.rounds.assembly")
-        left = launcher.release(launcher.answer(message, context))
+        gatekeeper.admit(task)
+        left = gatekeeper.release(gatekeeper.answer(message, context))
+    app.close()
     if left.has_error() or left.content.config_records["header"]["message"] != "TrainReply":
         raise SystemExit("the hospital did not train")
     clock.stop()

@@ -60,7 +60,7 @@ def test_noise_is_of_the_size_agreed_and_never_repeats() -> None:
 
 def test_a_process_that_trains_without_privacy_is_spared_opacus() -> None:
     program = (
-        "import sys, client.app, client.runtime.launcher;"
+        "import sys, client.app, client.runtime.gatekeeper;"
         "print(sorted({'opacus', 'scipy', 'pandas'} & {*sys.modules}))"
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

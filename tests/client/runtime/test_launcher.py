@@ -1,359 +1,13 @@
-"""One task, through Flower's own code: only the approved bundle's runs, only what the gate lets pass leaves."""
+"""The launcher's command line, and what the app's process gets of it."""
 
-import hashlib
-import importlib
-import json
-import stat
+import os
+import socket
 import subprocess
 import sys
-import zipfile
-from collections.abc import Callable
-from importlib.metadata import version
-from io import BytesIO
 from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
 
-import pandas
-import pytest
-from flwr.app import ConfigRecord, Context, Message, RecordDict
-
-from client.commands.approve import approve, read_proposal
-from client.flower.internals import FAILED, REPLACED, RUNTIME, run_client_app, weigh
-from client.receipts.receipt import Receipt
-from client.receipts.verification import verify
-from client.rounds.assembly import close_sites
-from client.runtime.launcher import Launcher
-from client.site_folder.keys import new_key, read_public_key
-from client.site_folder.places import Home
-from common.agreement.bundle import PACKAGE, bundle_files, bundle_hash
-from common.agreement.federation import Federation, save
-from common.agreement.settings import Privacy
-from common.errors import InputError, RefusalCode
-from common.messages.exchange import (
-    EvaluateReply,
-    RefusalReply,
-    StatisticsReply,
-    StatisticsRequest,
-    TrainReply,
-    UpdateReply,
-)
-from common.privacy.planning import with_privacy
-from simulations.engines.flower_internals import acting_as, deflate
-from tests.packed import arrays_of
-
-if TYPE_CHECKING:
-    from tests.client.conftest import Hospital
-
-CANARY = "CANARY-8371"
-PRIVACY = Privacy(noise_multiplier=8.0, sampling_rate=0.5, expected_batch_size=6)
-
-
-def bundle(federation: Federation) -> bytes:
-    build = importlib.import_module("flwr.cli.build").build_fab_from_files
-    content, _ = build(dict(bundle_files(federation)))
-    assert isinstance(content, bytes)
-    return content
-
-
-class Node:
-    """A SuperNode that hands one task to Flower's `flwr-clientapp`, and sees what comes back."""
-
-    def __init__(self, hospital: "Hospital", monkeypatch: pytest.MonkeyPatch) -> None:
-        self.hospital, self.patch = hospital, monkeypatch
-        self.home = Home(hospital.folder)
-        private, public = new_key()
-        self.home.key.parent.mkdir()
-        self.home.key.write_bytes(private)
-        self.home.public_key.write_bytes(public)
-        self.approve()
-        self.bundle, self.version = bundle(hospital.federation), version(PACKAGE)
-        self.pushed: list[Message] = []
-        self.told: dict[str, Any] = {}
-        self.ended: list[int] = []
-
-    def approve(self) -> None:
-        approve(self.home, read_proposal(self.home, self.hospital.folder))
-
-    def run(self, kind: str, content: RecordDict, launcher: Launcher | None = None) -> None:
-        runtime = importlib.import_module(RUNTIME)
-        message = self.hospital.message(kind, content)
-        node_config = {"site": "/elsewhere", "federation": CANARY}
-        context = Context(self.hospital.run.run_id, 41, {**node_config}, RecordDict(), {"fold": 3})
-        run = SimpleNamespace(run_id=8, fab_id="consilium/consilium", fab_version=self.version)
-        fab = SimpleNamespace(content=self.bundle, hash_str=hashlib.sha256(self.bundle).hexdigest())
-        self.pushed, self.told, self.ended = [], {}, []
-        with self.patch.context() as patch:
-            for name in REPLACED:
-                patch.setattr(runtime, name, getattr(runtime, name))  # put back afterwards
-            patch.setattr(sys, "argv", sys.argv)
-            patch.setattr(runtime, "pull_task_input", lambda client: (message, context, run, fab))
-            patch.setattr(
-                runtime, "push_message", lambda client, message, context: self.pushed.append(message)
-            )
-            patch.setattr(runtime, "push_task_output", lambda **told: self.told.update(told))
-            patch.setattr(runtime, "install_from_fab", lambda *_, **__: pytest.fail("a bundle was installed"))
-            patch.setattr(runtime, "RuntimeHttpClient", _NoNetwork)
-            patch.setattr(
-                runtime, "HeartbeatSender", lambda _: SimpleNamespace(start=lambda: 0, is_running=False)
-            )
-            patch.setattr(runtime, "start_parent_process_monitor", lambda _: None)
-            handlers: list[Callable[[], None]] = []
-            patch.setattr(
-                runtime, "register_signal_handlers", lambda **given: handlers.extend(given["exit_handlers"])
-            )
-            patch.setattr(runtime, "flwr_exit", lambda **_: [handler() for handler in handlers])
-            arguments = ["--token", "t", "--insecure", "--allow-runtime-dependency-installation"]
-            with acting_as(self.hospital.run.run_id, 41, 1):
-                run_client_app(arguments, launcher or Launcher(self.home.folder), self.ended.append)
-
-    def reply(self) -> RecordDict:
-        (message,) = self.pushed
-        return message.content
-
-    def refusal(self) -> RefusalCode:
-        said = RefusalReply.from_record(self.reply())
-        assert said.site == "north"
-        return said.code
-
-    def receipts(self) -> tuple[Receipt, ...]:
-        return verify(self.home.receipts, read_public_key(self.home.public_key)).receipts
-
-
-class _NoNetwork:
-    @classmethod
-    def from_server_address(cls, **_: object) -> "_NoNetwork":
-        return cls()
-
-    def close(self) -> None:
-        pass
-
-
-@pytest.fixture
-def node(hospital: "Hospital", monkeypatch: pytest.MonkeyPatch) -> Node:
-    return Node(hospital, monkeypatch)
-
-
-def statistics(node: Node) -> RecordDict:
-    return StatisticsRequest(federation=node.hospital.federation.digest, fold=-1).to_record()
-
-
-def test_an_approved_task_is_answered_and_recorded(node: Node) -> None:
-    node.run("query.statistics", statistics(node))
-    StatisticsReply.from_record(node.reply())
-    request = node.hospital.request().to_record()
-    node.run("train", request)
-    TrainReply.from_record(node.reply())
-    assert (node.told["details"], node.told["context"]) == ("", None)
-    sent = node.reply()
-    node.run("evaluate", request)
-    EvaluateReply.from_record(node.reply())
-    first, second, third = node.receipts()
-    assert [first.message, second.message, third.message] == [
-        "StatisticsReply",
-        "TrainReply",
-        "EvaluateReply",
-    ]
-    assert second.federation == node.hospital.federation.digest
-    assert (second.verdict, second.round, second.sha256) == ("passed", 1, sent.object_id)
-    assert second.size_bytes > 4 * sum(array.size for array in arrays_of(sent)["weights"].values())
-    assert second.arrays["weights/heads.response.bias"] == (2,)
-    assert second.numbers["metrics"]["training_loss"] > 0
-    assert second.update_norm is not None
-    assert (second.epsilon_before, second.epsilon_after) == (None, None)
-
-
-def test_a_second_message_is_answered_from_what_the_first_kept(
-    node: Node, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    node.home.state.mkdir(mode=0o700)
-    request = node.hospital.request().to_record()
-    node.run("train", request)
-    first = node.reply()
-    close_sites()  # as in a new process
-    for name in ("read_csv", "read_parquet"):
-        monkeypatch.setattr(pandas, name, lambda *_, **__: pytest.fail("a table was read"))
-    node.run("train", request)
-    assert node.reply() == first
-    (kept,) = node.home.cache.iterdir()
-    assert CANARY.encode() not in kept.read_bytes()
-
-
-def test_a_private_round_tells_what_it_cost(node: Node) -> None:
-    node.hospital.federation = with_privacy(node.hospital.federation, PRIVACY)
-    save(node.hospital.federation, node.hospital.folder / "federation.toml")
-    node.approve()
-    node.bundle = bundle(node.hospital.federation)
-    for round_ in (1, 2):
-        node.run("train", node.hospital.request(round=round_).to_record())
-        TrainReply.from_record(node.reply())
-    first, second = node.receipts()
-    assert first.delta == second.delta == 1e-3
-    assert first.epsilon_before == 0
-    assert first.epsilon_after == second.epsilon_before
-    assert 0 < (first.epsilon_after or 0) < (second.epsilon_after or 0)
-    assert first.reservation != second.reservation
-    assert first.numbers == {
-        "metrics": {},
-        "patients": dict.fromkeys(first.numbers["patients"], 1.0),
-    }
-
-
-def test_an_encoded_update_is_recorded_as_it_left(node: Node) -> None:
-    node.hospital.change(wire__update="int8")
-    node.approve()
-    node.bundle = bundle(node.hospital.federation)
-    for round_ in (1, 2):
-        node.run("train", node.hospital.request(round=round_).to_record())
-        sent = node.reply()
-        UpdateReply.from_record(sent)
-        receipt = node.receipts()[-1]
-        assert (receipt.message, receipt.verdict, receipt.round) == ("UpdateReply", "passed", round_)
-        assert (receipt.sha256, receipt.size_bytes) == (weigh(sent)[1], weigh(sent)[0])
-        levels = arrays_of(sent)["update"]["levels"]
-        assert receipt.arrays == {"update/levels": levels.shape}
-        assert 0 < receipt.size_bytes - levels.nbytes < 3000
-        assert receipt.update_norm is not None
-    assert stat.S_IMODE(node.home.residual.stat().st_mode) == 0o600
-
-
-def foreign(code: str) -> bytes:
-    """A bundle that would run code."""
-    buffer = BytesIO()
-    with zipfile.ZipFile(buffer, "w") as file:
-        file.writestr("pyproject.toml", '[tool.flwr.app.components]\nclientapp = "evil:app"')
-        file.writestr("evil.py", code)
-    return buffer.getvalue()
-
-
-def test_a_foreign_bundle_is_neither_installed_nor_imported(node: Node, tmp_path: Path) -> None:
-    mark = tmp_path / "ran"
-    node.bundle = foreign(f"open({str(mark)!r}, 'w')")
-    before = set(sys.modules)
-    node.run("query.statistics", statistics(node))
-    assert node.refusal() is RefusalCode.BUNDLE_FOREIGN
-    assert not mark.exists()
-    assert "evil" not in set(sys.modules) - before
-    assert not (node.hospital.folder / "ledger").exists()
-    (receipt,) = node.receipts()
-    assert (receipt.verdict, receipt.reason) == ("refused", "bundle-foreign")
-
-
-def test_the_bundle_of_another_agreement_is_foreign(node: Node) -> None:
-    other = node.hospital.federation.changed({"training.rounds": "7"})
-    assert bundle_hash(other) != bundle_hash(node.hospital.federation)
-    node.bundle = bundle(other)
-    node.run("query.statistics", statistics(node))
-    assert node.refusal() is RefusalCode.BUNDLE_FOREIGN
-
-
-def test_a_run_of_another_version_is_refused(node: Node) -> None:
-    node.version = "9.9.9"
-    node.run("query.statistics", statistics(node))
-    assert node.refusal() is RefusalCode.VERSION_MISMATCH
-
-
-def test_an_approval_of_another_version_does_not_count(node: Node) -> None:
-    approval = json.loads(node.home.approval.read_text())
-    node.home.approval.write_text(json.dumps(approval | {"version": "0.0.1"}))
-    node.run("query.statistics", statistics(node))
-    assert node.refusal() is RefusalCode.VERSION_MISMATCH
-
-
-@pytest.mark.parametrize("noted", [{"code": "0" * 64}, {"code": ""}])
-def test_an_approval_of_other_files_does_not_count(node: Node, noted: dict[str, str]) -> None:
-    approval = json.loads(node.home.approval.read_text())
-    node.home.approval.write_text(json.dumps(approval | noted))
-    node.run("query.statistics", statistics(node))
-    assert node.refusal() is RefusalCode.CODE_CHANGED
-
-
-def test_without_an_approval_nothing_runs(node: Node) -> None:
-    node.home.approval.unlink()
-    node.run("query.statistics", statistics(node))
-    assert node.refusal() is RefusalCode.NOT_APPROVED
-
-
-def test_a_copy_that_was_changed_after_approval_is_not_approved(node: Node) -> None:
-    save(node.hospital.federation.changed({"training.rounds": "7"}), node.home.agreement)
-    node.run("query.statistics", statistics(node))
-    assert node.refusal() is RefusalCode.NOT_APPROVED
-
-
-@pytest.mark.parametrize(
-    "kind", ["query", "query.canary", "train.canary", "evaluate.more", "system", "reconnect"]
-)
-def test_a_message_of_another_type_is_refused(node: Node, kind: str) -> None:
-    node.run(kind, node.hospital.request().to_record())
-    assert node.refusal() is RefusalCode.REQUEST_INVALID
-
-
-class Leaking(Launcher):
-    """A launcher whose app answers with more than it may."""
-
-    def ask_app(self, message: Message, context: Context) -> Message:
-        return Message(RecordDict({CANARY: ConfigRecord({"patient": CANARY})}), reply_to=message)
-
-
-class Failing(Launcher):
-    """A launcher whose app fails."""
-
-    def ask_app(self, message: Message, context: Context) -> Message:
-        raise KeyError(CANARY)
-
-
-def test_what_the_gate_holds_back_leaves_as_a_refusal(node: Node) -> None:
-    node.home.residual.parent.mkdir(exist_ok=True)
-    node.home.residual.write_bytes(b"what is left of the update that is held back")
-    node.run("train", node.hospital.request().to_record(), Leaking(node.home.folder))
-    assert node.refusal() is RefusalCode.GATE_BLOCKED
-    assert not node.home.residual.exists()
-    assert node.receipts()[-1].verdict == "blocked"
-    assert CANARY not in repr(deflate(node.pushed[0]))
-
-
-def test_an_exception_leaves_as_a_code(node: Node) -> None:
-    node.run("train", node.hospital.request().to_record(), Failing(node.home.folder))
-    assert node.refusal() is RefusalCode.INTERNAL
-    assert CANARY not in repr(node.told)
-
-
-def test_without_a_receipt_nothing_leaves(node: Node) -> None:
-    node.home.receipts.parent.mkdir()
-    node.home.receipts.mkdir()  # not a file
-    node.run("query.statistics", statistics(node))
-    assert node.pushed == []
-    assert node.ended[0] == 1  # before Flower is told of an end: it would wait for the reply for ever
-
-
-def test_without_a_key_nothing_leaves(node: Node) -> None:
-    node.home.key.unlink()
-    node.run("query.statistics", statistics(node))
-    assert node.pushed == []
-    assert node.ended[0] == 1
-
-
-def test_flower_is_told_a_fixed_sentence(node: Node) -> None:
-    class Broken(Launcher):
-        def answer(self, message: Message, context: Context) -> Message:
-            raise ValueError(CANARY)
-
-    node.run("query.statistics", statistics(node), Broken(node.home.folder))
-    (reply,) = node.pushed
-    assert reply.has_error()
-    assert CANARY not in repr(reply)
-    assert node.told["details"] == FAILED
-    assert node.receipts()[-1].verdict == "failed"
-
-
-def test_a_site_without_tables_says_so_by_a_code(node: Node) -> None:
-    (node.hospital.folder / "clinical.csv").unlink()
-    node.run("query.statistics", statistics(node))
-    assert node.refusal() is RefusalCode.COHORT_INVALID
-    (node.hospital.folder / "site.toml").write_text("name = 3")
-    node.run("query.statistics", statistics(node))
-    (message,) = node.pushed
-    assert RefusalReply.from_record(message.content).code is RefusalCode.COHORT_INVALID
+from common.processes.program import PROGRAM
+from tests.system.processes import until
 
 
 def test_the_command_has_flowers_own_command_line(tmp_path: Path) -> None:
@@ -363,11 +17,63 @@ def test_the_command_has_flowers_own_command_line(tmp_path: Path) -> None:
         assert option in printed
 
 
-def test_an_approval_that_names_other_shapes_lets_no_weights_leave(node: Node) -> None:
-    approval = json.loads(node.home.approval.read_text())
-    approval["weights"]["heads.response.bias"] = [3]
-    node.home.approval.write_text(json.dumps(approval))
-    node.run("train", node.hospital.request().to_record(), Leaking(node.home.folder))
-    assert node.refusal() is RefusalCode.GATE_BLOCKED
-    with pytest.raises(InputError):
-        verify(node.home.folder / "none.jsonl", read_public_key(node.home.public_key))
+class Started:
+    """A launcher that waits for its SuperNode, and the app's process that it has started.
+
+    Args:
+        folder: the site folder.
+        secrets: variables of its environment.
+        token: of its task.
+    """
+
+    def __init__(self, folder: Path, secrets: dict[str, str], token: str) -> None:
+        self.supernode = socket.create_server(("127.0.0.1", 0))  # takes the connection, and never answers
+        address = f"127.0.0.1:{self.supernode.getsockname()[1]}"
+        command = [*PROGRAM, "client.runtime.launcher", str(folder)]
+        flower = ["--runtime-api-address", address, "--token-stdin", "--insecure"]
+        self.gate = subprocess.Popen(
+            [*command, *flower],
+            env={**os.environ, **secrets},
+            stdin=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        assert self.gate.stdin is not None
+        self.gate.stdin.write(token.encode() + b"\n")
+        self.gate.stdin.flush()
+        children = Path(f"/proc/{self.gate.pid}/task/{self.gate.pid}/children")
+        until(lambda: bool(children.read_text()), "it starts no app")
+        self.app = Path("/proc", children.read_text().split()[0])
+        until(lambda: "libtorch" in (self.app / "maps").read_text(), "the app imports nothing")
+
+    def end(self) -> None:
+        self.gate.kill()
+        self.gate.wait()
+        self.supernode.close()
+
+
+def test_the_apps_process_holds_neither_token_nor_key_and_ends_with_the_gate(tmp_path: Path) -> None:
+    token, password = "TOKEN-5f2e", "PASSWORD-77"
+    key = tmp_path / "keys" / "node_key"
+    key.parent.mkdir()
+    key.write_text("KEY-31")
+    started = Started(
+        tmp_path, {"HTTPS_PROXY": f"http://me:{password}@proxy:1", "NO_PROXY": "127.0.0.1"}, token
+    )
+    try:
+        held = (started.app / "environ").read_bytes() + (started.app / "cmdline").read_bytes()
+        for secret in (token, password, "PROXY"):
+            assert secret.encode() not in held
+        files = {int(link.name): os.readlink(link) for link in (started.app / "fd").iterdir()}
+        assert [files.pop(number) for number in (0, 1, 2)] == ["/dev/null"] * 3
+        assert [name.partition(":")[0] for name in files.values()] == ["socket"]
+    finally:
+        started.end()
+    until(lambda: is_over(started.app), "the app is left")
+
+
+def is_over(process: Path) -> bool:
+    """Whether a process is gone, or has ended and is not yet waited for."""
+    try:
+        return (process / "cmdline").read_bytes() == b""
+    except OSError:
+        return True

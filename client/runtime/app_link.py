@@ -1,0 +1,120 @@
+"""Link from the gate to the app, which is another process."""
+
+import os
+import socket
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from client.runtime.channel import Channel, ChannelError, Kind, Question
+from common.processes.program import PROGRAM
+
+if TYPE_CHECKING:
+    from flwr.app import Message, RecordDict
+
+APP = ("client.runtime.app_process",)
+
+
+ENDS_S = 10.0
+"""Seconds for the app to close its end once it has answered."""
+
+
+PASSED_ON = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "CONSILIUM_STATE", "XDG_STATE_HOME")
+PREFIXES = (
+    "LC_",
+    "PYTHON",
+    "OMP_",
+    "MKL_",
+    "OPENBLAS_",
+    "MALLOC_",
+    "CUDA_",
+    "CUBLAS_",
+    "NVIDIA_",
+    "TORCH",
+    "FLWR_",
+)
+"""Variables of the environment that the app's process gets, by name and by how their names begin; no proxy's password
+and no token is among them."""
+
+
+class Link(Protocol):
+    """Way to the app for one message."""
+
+    def ask(self, run: int, request: "Message", longest: int, longest_s: float) -> "RecordDict":
+        """Ask for the content of a reply.
+
+        Args:
+            run: Flower's id of the run.
+            request: the message.
+            longest: bytes that the reply may have.
+            longest_s: seconds that it may take.
+
+        Raises:
+            ChannelError: if the app sends anything else than one such reply.
+            SilentError: if it ends before, or takes too long.
+        """
+        ...
+
+    def close(self) -> None:
+        """End whatever the app still does for this message."""
+        ...
+
+
+def ask_over(
+    connection: socket.socket, run: int, request: "Message", longest: int, longest_s: float
+) -> "RecordDict":
+    """Ask the app at the other end of a socket; see `Link.ask`."""
+    from client.flower.internals import content_bytes, read_content
+
+    channel = Channel(connection, longest_s)
+    question = Question(run, request.metadata.message_type, content_bytes(request.content))
+    channel.send(Kind.REQUEST, question.to_bytes())
+    _, body = channel.receive({Kind.REPLY: longest})
+    Channel(connection, ENDS_S).expect_end()
+    try:
+        return read_content(body)
+    except ValueError as error:
+        raise ChannelError from error
+
+
+class AppProcess:
+    """App in a process of its own, started at once so that it imports while the gate looks at the request.
+
+    Its output goes where this process' errors go, which is the site's own log.
+
+    Args:
+        folder: the site folder.
+        program: our module and its first arguments; the number of the socket follows.
+    """
+
+    def __init__(self, folder: Path, program: tuple[str, ...] = APP) -> None:
+        self._connection, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [*PROGRAM, *program, str(folder), str(theirs.fileno())],
+                env=environment(os.environ),
+                stdin=subprocess.DEVNULL,
+                stdout=2,
+                pass_fds=[theirs.fileno()],
+            )
+
+    @property
+    def pid(self) -> int:
+        """Number of the process."""
+        return self._process.pid
+
+    def ask(self, run: int, request: "Message", longest: int, longest_s: float) -> "RecordDict":
+        """See `Link.ask`."""
+        return ask_over(self._connection, run, request, longest, longest_s)
+
+    def close(self) -> None:
+        """Kill the process if it has not ended, and wait for its end."""
+        self._connection.close()
+        self._process.kill()
+        self._process.wait()
+
+
+def environment(whole: Mapping[str, str]) -> dict[str, str]:
+    """Part of an environment that the app's process gets."""
+    return {name: value for name, value in whole.items() if name in PASSED_ON or name.startswith(PREFIXES)}
