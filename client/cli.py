@@ -263,8 +263,8 @@ def ledger(
         typer.Option(
             "--acknowledge",
             metavar="NOTE",
-            help="Begin a new ledger after the last one was lost or damaged: it carries over everything that is still "
-            "known to be spent, and stores NOTE, which says what happened.",
+            help="Go on after ledger, records or receipts were lost, damaged or restored from a backup: everything "
+            "that is still known to be spent is carried over, and NOTE, which says what happened, is kept.",
         ),
     ] = None,
     as_json: JsonOption = False,
@@ -273,6 +273,12 @@ def ledger(
 
     No patient's data is read.
     """
+    from client.commands.acknowledge import acknowledge_site
     from client.ledger.account_text import show
+    from client.site_folder.places import Home
 
-    show(folder, note, as_json)
+    acknowledged = None if note is None else acknowledge_site(Home(folder.resolve()), note)
+    if acknowledged is not None and not as_json:
+        for line in acknowledged.lines():
+            typer.echo(line)
+    show(folder, acknowledged is not None and acknowledged.ledger_begun, as_json)

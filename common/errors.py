@@ -162,6 +162,7 @@ class RefusalCode(StrEnum):
     LEDGER_INVALID = "ledger-invalid"
     LEDGER_UNCONFIRMED = "ledger-unconfirmed"
     LEDGER_UNAVAILABLE = "ledger-unavailable"
+    RECEIPTS_BEHIND = "receipts-behind"
     RECORD_INVALID = "record-invalid"
     RECORD_UNAVAILABLE = "record-unavailable"
     NOT_APPROVED = "not-approved"
@@ -190,6 +191,7 @@ REFUSALS: dict[RefusalCode, str] = {
     RefusalCode.LEDGER_INVALID: "The privacy ledger has been changed or damaged.",
     RefusalCode.LEDGER_UNCONFIRMED: "Nothing outside the site folder confirms that the privacy ledger is the latest.",
     RefusalCode.LEDGER_UNAVAILABLE: "The privacy ledger cannot be used just now.",
+    RefusalCode.RECEIPTS_BEHIND: "The coordinator has messages that the hospital's receipts lack.",
     RefusalCode.RECORD_INVALID: "A lasting record of the hospital was changed, set back or lost.",
     RefusalCode.RECORD_UNAVAILABLE: "A lasting record of the hospital cannot be used just now.",
     RefusalCode.NOT_APPROVED: "The hospital has not approved a federation file for this site.",
@@ -239,6 +241,7 @@ REMEDIES: dict[RefusalCode, str] = {
     RefusalCode.LEDGER_INVALID: f"undo the change, or {_KNOWN}",
     RefusalCode.LEDGER_UNCONFIRMED: f"use the service's user and CONSILIUM_STATE; after a restore, {_KNOWN}",
     RefusalCode.LEDGER_UNAVAILABLE: _MACHINE,
+    RefusalCode.RECEIPTS_BEHIND: f"put the latest receipts, ledger and records back, or {_KNOWN}",
     RefusalCode.RECORD_INVALID: f"put it back, or {_KNOWN}",
     RefusalCode.RECORD_UNAVAILABLE: _MACHINE,
     RefusalCode.NOT_APPROVED: "review it and approve it by `consilium site approve SITE FOLDER`",

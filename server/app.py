@@ -14,6 +14,7 @@ from common.agreement.bundle import RUN
 from common.agreement.loading import load_agreement
 from common.errors import OptionError, StateError, invalid_content
 from server.home.places import ENROLLED, HOME_VARIABLE, CoordinatorHome
+from server.participants.countersignatures import read_countersignatures
 from server.participants.enrolment import read_enrolled
 from server.runs.checkpoint import Checkpoint
 from server.runs.coordination import OnRound, coordinate
@@ -106,4 +107,12 @@ def main(grid: Grid, context: Context) -> None:
     """A run of a coordinator, with the nodes of the hospitals that were enrolled as it began."""
     out = run_folder(context.run_config, os.environ)
     federation, enrolled = load_agreement(out / FILE_NAME), read_enrolled(out / ENROLLED)
-    coordinate(grid, federation, out, out, seed=federation.training.seed, enrolled=enrolled)
+    coordinate(
+        grid,
+        federation,
+        out,
+        out,
+        seed=federation.training.seed,
+        enrolled=enrolled,
+        countersignatures=read_countersignatures(out),
+    )

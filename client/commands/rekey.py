@@ -7,18 +7,17 @@ privacy ledger and the other records go on: what is known of their ends outside 
 
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from client.chained_log.end_copies import carry_over
+from client.receipts.acknowledgement import archive
 from client.receipts.outside_count import restart_outside_count
-from client.receipts.verification import ARCHIVED
 from client.runtime.services import state_file
 from client.site_folder.keys import new_key, read_key, read_public_key
 from client.site_folder.places import Home
 from common.errors import StateError
 from common.files import write_whole
-from common.node_keys import fingerprint, public_text, text_fingerprint
+from common.node_keys import fingerprint, text_fingerprint
 from common.processes.supervision_state import leftovers, read_state
 
 
@@ -53,22 +52,11 @@ def rekey(home: Home) -> KeyChange:
         what = f"the supervisor was killed, but {', '.join(left)} of this site still run"
         raise StateError(str(home.folder), what, "end them by `consilium site stop` first")
     public = read_key(home.key).public_key()
-    archive = _archive(home, public_text(public))
+    archived = archive(home.receipts, public) if home.receipts.parent.is_dir() else None
     private, new = new_key()
     carry_over(fingerprint(public), text_fingerprint(new))
     write_whole(home.key, private, 0o600)
     write_whole(home.public_key, new)
     with suppress(OSError):  # until the new key's first receipt the archive is as good
         restart_outside_count(home.receipts, read_public_key(home.public_key))
-    return KeyChange(fingerprint(public), fingerprint(read_key(home.key).public_key()), archive)
-
-
-def _archive(home: Home, public: bytes) -> Path | None:
-    """Move the receipts to a folder with the key that verifies them."""
-    receipts = home.receipts.parent
-    if not receipts.is_dir():
-        return None
-    archive = receipts.with_name(f"{receipts.name}{ARCHIVED}{datetime.now(UTC):%Y%m%d-%H%M%S-%f}")
-    write_whole(receipts / home.public_key.name, public)
-    receipts.rename(archive)
-    return archive
+    return KeyChange(fingerprint(public), fingerprint(read_key(home.key).public_key()), archived)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from client.ledger.entries import Entry, unit_of
-from client.ledger.heads import head_paths
+from client.ledger.heads import has_trace
 from client.ledger.ledger import LEDGER, Ledger, acknowledge
 from client.site_folder.policy import Policy
 from client.site_folder.site_file import parse_site_file
@@ -140,27 +140,31 @@ def read_account(folder: Path) -> Account:
     )
 
 
-def acknowledge_loss(folder: Path, note: str) -> None:
-    """Begin a new ledger after a loss, if there are traces of one.
+def acknowledge_loss(folder: Path, note: str) -> bool:
+    """Go on after the loss of a ledger, if there are traces of one.
+
+    Returns:
+        Whether a new ledger was begun; otherwise the ledger goes on with the note.
 
     Raises:
         InputError: if there is nothing to acknowledge, or the ledger cannot be read or written.
     """
     parse_site_file(folder)
-    if _is_absent(folder) and not _has_trace(folder):
-        what = "there is no privacy ledger yet, and no trace of an earlier one"
-        raise StateError(str(folder / LEDGER), what, "there is nothing to acknowledge")
     with _explaining(folder):
-        acknowledge(folder, note)
+        if _is_absent(folder) and not has_trace(folder):
+            what = "there is no privacy ledger yet, and no trace of an earlier one"
+            raise StateError(str(folder / LEDGER), what, "there is nothing to acknowledge")
+        return acknowledge(folder, note)
 
 
 def _entries(folder: Path) -> tuple[Entry, ...] | None:
-    if _is_absent(folder):
-        if _has_trace(folder):
-            raise Refusal(RefusalCode.LEDGER_MISSING)
-        return None
-    with _explaining(folder), Ledger(folder) as ledger:
-        return ledger.entries()
+    with _explaining(folder):
+        if _is_absent(folder):
+            if has_trace(folder):
+                raise Refusal(RefusalCode.LEDGER_MISSING)
+            return None
+        with Ledger(folder) as ledger:
+            return ledger.entries()
 
 
 @contextmanager
@@ -171,19 +175,19 @@ def _explaining(folder: Path) -> Iterator[None]:
     except Refusal as refusal:
         if refusal.code != RefusalCode.LEDGER_UNAVAILABLE:
             raise
-        what = f"the privacy ledger cannot be used just now ({_reason(refusal.__cause__)})"
-        raise MachineError(str(folder / LEDGER), what, REMEDIES[refusal.code]) from None
+        cause = refusal.__cause__
+    except OSError as error:
+        cause = error
+    else:
+        return
+    what = f"the privacy ledger cannot be used just now ({_reason(cause)})"
+    raise MachineError(str(folder / LEDGER), what, REMEDIES[RefusalCode.LEDGER_UNAVAILABLE]) from None
 
 
 def _is_absent(folder: Path) -> bool:
     """Whether there is no ledger, or a file in which nothing was ever written."""
     path = folder / LEDGER
     return not path.exists() or path.stat().st_size == 0
-
-
-def _has_trace(folder: Path) -> bool:
-    """Whether a head copy knows of a ledger."""
-    return any(path.exists() for path in head_paths(folder))
 
 
 def _reason(error: BaseException | None) -> str:

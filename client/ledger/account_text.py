@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from client.ledger.account import MOST_ROUNDS, Account, Run, acknowledge_loss, read_account
+from client.ledger.account import MOST_ROUNDS, Account, Run, read_account
 from common.errors import escaped
 from common.privacy.accounting import BEYOND_BUDGETS, Release, Spend
 
@@ -28,21 +28,17 @@ COUNTED_THOUGH_INTERRUPTED = (
 )
 
 
-def show(folder: Path, note: str | None, as_json: bool) -> None:
-    """Print the account of a site folder.
-
-    With a note, a new ledger is begun first, after the loss of the last one.
+def show(folder: Path, begun: bool, as_json: bool) -> None:
+    """Print the account of a site folder, `begun` if its ledger has just been begun after a loss.
 
     Raises:
         InputError, Refusal: as `client.ledger.account` does.
     """
-    if note is not None:
-        acknowledge_loss(folder, note)
     account = read_account(folder)
     if as_json:
         print(json.dumps(account.as_json(), indent=2))
     else:
-        print_account(account, begun=note is not None)
+        print_account(account, begun)
 
 
 def print_account(account: Account, begun: bool = False) -> None:
@@ -116,6 +112,8 @@ def _table(account: Account) -> Table:
     table.add_column("Epsilon alone", justify="right")
     table.add_column("Dates (UTC)")
     for run in account.runs:
+        if not run.digest and not run.releases:  # a note alone
+            continue
         released = [release_text(release) for release in run.releases]
         if run.uncommitted:
             released.append(f"{run.uncommitted} of these interrupted, counted")

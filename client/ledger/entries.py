@@ -40,13 +40,13 @@ class Entry(BaseModel):
         number: 1 for the first entry.
         at: when, ISO 8601 in UTC.
         kind: `opened` or `acknowledged` is the first entry; `reserved` comes before a release is computed, `committed`
-            after.
+            after. A later `acknowledged` accepts a sound ledger that nothing outside the site folder confirmed.
         run: digest of the federation file a reservation is for; empty otherwise.
         round: of the reservation; None for statistics.
         unit: of privacy, to which the releases' epsilon refers.
         releases: what was reserved, or what an acknowledgement carried over from a lost ledger.
         reservation: number of the entry that is committed.
-        note: what the hospital wrote when it acknowledged the loss of a ledger.
+        note: what the hospital wrote in an acknowledgement.
         hash: SHA-256 in hex, over the previous entry's hash and this entry.
     """
 

@@ -6,11 +6,11 @@ A head copy holds nothing about patients, no name and no path. If the ledger is 
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from client.chained_log.chain import ChainEnd
 from client.chained_log.end_copies import outside_path, read_copy, write_copy
-from client.ledger.entries import PATIENT, Entry, unit_of
+from client.ledger.entries import NO_ENTRIES, PATIENT, Entry, unit_of
 from client.site_folder.outside import node_key_of
 from common.privacy.accounting import Release, merged
 
@@ -26,7 +26,7 @@ class Head(BaseModel):
     """End of a ledger.
 
     Attributes:
-        entries: number of entries.
+        entries: number of entries; 0 just before the first one is written.
         hash: of the last entry.
         releases: everything the ledger counts, equal mechanisms merged.
         unit: of privacy, to which the releases refer.
@@ -34,10 +34,13 @@ class Head(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    entries: int = Field(ge=1)
+    entries: int = Field(ge=0)
     hash: str
     releases: tuple[Release, ...]
     unit: str = PATIENT
+
+
+NO_HEAD = Head(entries=0, hash=NO_ENTRIES.hash, releases=())
 
 
 def head_of(entries: Sequence[Entry]) -> Head:
@@ -53,12 +56,24 @@ def follows(entries: Sequence[Entry], head: Head) -> bool:
 
 
 def head_paths(site: Path) -> tuple[Path, Path]:
-    """Paths of a ledger's head copies: in the site folder and in the state folder outside.
+    """Paths of a ledger's head copies: in the site folder and, by the node key, outside.
 
     Raises:
         OSError: if there is no home folder to fall back on.
     """
     return site / HEAD_FILE, outside_path("ledgers", site, node_key_of(site))
+
+
+def has_trace(site: Path) -> bool:
+    """Whether a head copy knows of entries, or cannot be read.
+
+    Raises:
+        OSError: if there is no home folder to fall back on, or a copy cannot be reached.
+    """
+    try:
+        return any(read_head(path) not in (None, NO_HEAD) for path in head_paths(site))
+    except ValidationError:
+        return True
 
 
 def read_head(path: Path) -> Head | None:

@@ -2,8 +2,9 @@
 
 A release is reserved before it is computed and committed after. Reservations count whether committed or not, so a
 crash over-counts and never under-counts. The ledger is an SQLite file in a folder below the site folder;
-`client.ledger.entries` chains its entries, and by `client.ledger.heads` a lost or older ledger is noticed. Whoever can
-rewrite the ledger and both head copies can rewrite history; nobody else can unnoticed.
+`client.ledger.entries` chains its entries, and by `client.ledger.heads` a lost or older ledger is noticed. A ledger
+that no head copy outside the site folder confirms is not used until the hospital acknowledges it. Whoever can rewrite
+the ledger and both head copies can rewrite history; nobody else can unnoticed.
 """
 
 import sqlite3
@@ -16,8 +17,8 @@ from pydantic import ValidationError
 
 from client.chained_log.lock import PATIENCE_S, exclusive
 from client.ledger.entries import PATIENT, Entry, append_entry, create_table, end_of, now, read_on, unit_of
-from client.ledger.heads import follows, head_of, head_paths, read_head, write_head
-from client.ledger.recovery import known_releases, known_unit, replace_damaged
+from client.ledger.heads import NO_HEAD, follows, has_trace, head_of, head_paths, read_head, write_head
+from client.ledger.recovery import confirm, known_releases, known_unit, replace_damaged
 from client.site_folder.policy import Limit
 from common.errors import OptionError, Refusal, RefusalCode, StateError
 from common.files import sync_folder
@@ -46,8 +47,8 @@ class Ledger:
     Every entry is verified on opening, and later whatever this or another process appended. Any number of processes
     may open it; an open ledger belongs to the thread and the process that opened it.
 
-    Head copies that are missing or behind are written anew: the chain itself is intact, and a crash, a new home
-    folder or a site folder that moved all look like that.
+    Head copies that are behind, as after a crash, are written anew, and so is a missing one in the site folder. Without
+    the copy outside a ledger may be any older one that was restored elsewhere.
 
     Args:
         site: the site folder.
@@ -55,8 +56,9 @@ class Ledger:
 
     Raises:
         Refusal: LEDGER_MISSING if head copies know of a ledger that is not there, LEDGER_INVALID if it was changed,
-            damaged or replaced by an older one, LEDGER_UNAVAILABLE if it is locked, not permitted or on a full disk.
-            Every method may raise the latter two.
+            damaged or replaced by an older one, LEDGER_UNCONFIRMED if there is no head copy outside the site folder,
+            LEDGER_UNAVAILABLE if it is locked, not permitted or on a full disk. Every method may raise the latter
+            three.
     """
 
     def __init__(self, site: Path, patience_s: float = PATIENCE_S) -> None:
@@ -159,9 +161,10 @@ class Ledger:
             self._database.execute("BEGIN IMMEDIATE")
             if self._database.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
                 return
-            if any(path.exists() for path in self._head_paths):
+            if has_trace(site):
                 raise Refusal(RefusalCode.LEDGER_MISSING)
             sync_folder(site)
+            write_head(NO_HEAD, self._head_paths[1])  # before the first entry: without it, that is refused
             create_table(self._database, Entry(number=1, at=now(), kind="opened"))
 
     @contextmanager
@@ -170,10 +173,11 @@ class Ledger:
         with exclusive(self._path, self._patience_s), self._database:
             self._database.execute("BEGIN IMMEDIATE")
             read_on(self._database, self._entries)
-            for path in self._head_paths:
-                head = read_head(path)
-                if head is not None and not follows(self._entries, head):
-                    raise Refusal(RefusalCode.LEDGER_INVALID)
+            heads = [read_head(path) for path in self._head_paths]
+            if not all(head is None or follows(self._entries, head) for head in heads):
+                raise Refusal(RefusalCode.LEDGER_INVALID)
+            if heads[1] is None:
+                raise Refusal(RefusalCode.LEDGER_UNCONFIRMED)
             yield
 
     def _require_unit(self, unit: str) -> None:
@@ -220,19 +224,23 @@ class Ledger:
                     write_head(head, path)
 
 
-def acknowledge(site: Path, note: str, patience_s: float = PATIENCE_S) -> None:
-    """Begin a new ledger after the last one was lost or damaged, with all known releases.
+def acknowledge(site: Path, note: str, patience_s: float = PATIENCE_S) -> bool:
+    """Go on after a ledger was lost, damaged or restored, with all known releases.
 
-    The damaged file is kept aside. A new ledger carries over, for every mechanism, the most steps that a head copy or
-    what can still be read of the damaged ledger knows of: the budget is not reset.
+    A damaged file is kept aside. The new ledger carries over, for every mechanism, the most steps that a head copy or
+    what can still be read of the damaged ledger knows of: the budget is not reset. A sound ledger that only lacks its
+    copy outside goes on with the note.
 
     Args:
         site: the site folder.
         note: what happened, for the hospital's own record.
         patience_s: time to wait for another process that writes the ledger.
 
+    Returns:
+        Whether a new ledger was begun.
+
     Raises:
-        InputError: if the note is empty, or the ledger is sound.
+        InputError: if the note is empty, or the ledger is sound and confirmed.
         Refusal: LEDGER_UNAVAILABLE if it cannot be read or written for another reason than damage.
     """
     path = site / LEDGER
@@ -243,13 +251,18 @@ def acknowledge(site: Path, note: str, patience_s: float = PATIENCE_S) -> None:
     except Refusal as refusal:
         if refusal.code == RefusalCode.LEDGER_UNAVAILABLE:
             raise
+        unconfirmed = refusal.code == RefusalCode.LEDGER_UNCONFIRMED
     else:
         raise StateError(str(path), "the privacy ledger is sound", "there is nothing to acknowledge")
     with _refusing(), exclusive(path, patience_s):
         heads = head_paths(site)
-        carried, unit = known_releases(path, heads), known_unit(path, heads)
-        first = Entry(number=1, at=now(), kind="acknowledged", releases=carried, unit=unit, note=note)
-        replace_damaged(path, first, heads)
+        if unconfirmed:
+            confirm(path, note, heads)
+        else:
+            carried, unit = known_releases(path, heads), known_unit(path, heads)
+            first = Entry(number=1, at=now(), kind="acknowledged", releases=carried, unit=unit, note=note)
+            replace_damaged(path, first, heads)
+    return not unconfirmed
 
 
 @contextmanager

@@ -1,13 +1,14 @@
-"""Recovery of a lost or damaged privacy ledger: known releases, and a new ledger."""
+"""Recovery of a lost, damaged or restored privacy ledger: known releases, and a new ledger."""
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from client.ledger.entries import PATIENT, Entry, create_table, unit_of
+from client.ledger.entries import PATIENT, Entry, append_entry, create_table, end_of, now, read_on, unit_of
 from client.ledger.heads import Head, head_of, read_head, write_head
 from common.files import copy_whole, sync_folder
 from common.privacy.accounting import Release, merged, most_steps
@@ -26,6 +27,25 @@ def known_unit(path: Path, head_paths: tuple[Path, Path]) -> str:
     """Unit of privacy that a head copy or a readable entry of the ledger knows of."""
     heads = [head.unit for head in map(_readable_head, head_paths) if head is not None and head.releases]
     return next(iter(heads), None) or unit_of(_salvage(path)) or PATIENT
+
+
+def confirm(path: Path, note: str, head_paths: tuple[Path, Path]) -> None:
+    """Add a note to a sound ledger, and write its head copies.
+
+    Raises:
+        Refusal: if an entry was changed or taken away.
+        OSError: if a file cannot be written, and `sqlite3.Error` likewise; a second attempt mends it.
+    """
+    entries: list[Entry] = []
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("PRAGMA synchronous = EXTRA")
+        with database:
+            database.execute("BEGIN IMMEDIATE")
+            read_on(database, entries)
+            entry = Entry(number=len(entries) + 1, at=now(), kind="acknowledged", note=note)
+            entries.append(append_entry(database, entry, end_of(entries)))
+    for head_path in head_paths:
+        write_head(head_of(entries), head_path)
 
 
 def replace_damaged(path: Path, first: Entry, head_paths: tuple[Path, Path]) -> None:

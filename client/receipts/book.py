@@ -4,9 +4,9 @@ A receipt is one line of JSON: the receipt, the SHA-256 of the previous hash and
 node key's signature of that hash. A signed head file beside names the number of receipts and the hash of the last one:
 whoever has the public key notices a receipt that was changed, taken out, moved or cut off while its head stayed. An
 older copy of both files is sound in itself, and so are none at all: only the count outside the site folder
-(`client.receipts.outside_count`) shows those, to the site itself. Whoever has the private key and can write that count
-can write another history; the coordinator's journal has the hashes of the statistics, training and evaluation replies
-that it accepted, and of no others.
+(`client.receipts.outside_count`) shows those, to the site itself, and the coordinator's countersignature
+(`client.receipts.countersigned`), which counts the statistics, training and evaluation replies that it accepted.
+Whoever has the private key, can write that count and deceives the coordinator too can write another history.
 """
 
 import logging
@@ -18,7 +18,7 @@ from client.chained_log.lines import append_line, cut_unfinished, start_of_line,
 from client.chained_log.lock import exclusive
 from client.receipts.head import head_path, read_head, write_head
 from client.receipts.line import NO_RECEIPTS, REMEDY, hash_in, read_line, signed_line
-from client.receipts.outside_count import read_outside_count, write_outside_count
+from client.receipts.outside_count import OutsideCount, read_outside_count, write_outside_count
 from client.receipts.receipt import Receipt
 from client.receipts.verification import require_counted
 from client.site_folder.keys import PrivateKey
@@ -46,21 +46,27 @@ def append_receipt(path: Path, receipt: Receipt, key: PrivateKey) -> Receipt:
 
     Any number of processes may append. The last receipts are checked, not all of them: `verify` does that, and an
     append costs the same after any number of receipts. The count outside the site folder comes last; where it cannot
-    be written, that is logged, and it stays behind.
+    be written, that is logged, and it stays behind. Receipts of which nothing is counted outside may be any older ones,
+    and none is added to them.
 
     Returns:
         The receipt with its number.
 
     Raises:
-        InputError: if the receipts end otherwise than the head says, or are behind the count outside.
+        InputError: if the receipts end otherwise than the head says, are behind the count outside or not counted
+            there, or the count cannot be reached.
         OSError: if they cannot be written, or another process does not finish writing them.
     """
     with exclusive(path):
         public = key.public_key()
         is_new = not path.exists() and not head_path(path).exists()
         tail = _Tail((NO_RECEIPTS,), 0) if is_new else _checked_tail(path, public)
-        _require_counted(path, public, tail)
+        count = read_outside_count(path, public)
+        if not is_new or count is not None:
+            _require_counted(path, public, count, tail)
         if is_new:
+            if count is None:  # before the first receipt: receipts that are not counted are refused
+                write_outside_count(path, NO_RECEIPTS, public)
             write_head(path, NO_RECEIPTS, 0, key)
         end = tail.ends[-1]
         numbered = receipt.model_copy(update={"number": end.count + 1})
@@ -118,16 +124,15 @@ def _size(path: Path, end: ChainEnd) -> int:
     return sum(len(line) + 1 for line in lines[: end.count])
 
 
-def _require_counted(path: Path, key: PublicKey, tail: _Tail) -> None:
+def _require_counted(path: Path, key: PublicKey, count: OutsideCount | None, tail: _Tail) -> None:
     """Require that the receipts are those counted outside.
 
     All of them are read only if the last ones are not.
 
     Raises:
-        IntegrityError: if they were rolled back, removed or replaced.
+        IntegrityError: if they were rolled back, removed or replaced, or nothing counts them.
     """
-    count = read_outside_count(path, key)
-    if count is None or (count.key == fingerprint(key) and count.end in tail.ends):
+    if count is not None and count.key == fingerprint(key) and count.end in tail.ends:
         return
     lines, _ = whole_lines(path)
     require_counted(path, key, count, [hash_in(line) for line in lines])

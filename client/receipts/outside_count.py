@@ -12,8 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from client.chained_log.chain import ChainEnd
 from client.chained_log.end_copies import outside_path, read_copy, write_copy
 from client.receipts.line import NO_RECEIPTS
-from common.errors import IntegrityError
+from client.site_folder.outside import STATE_VARIABLE
+from common.errors import IntegrityError, MachineError
 from common.node_keys import PublicKey, fingerprint
+
+_REMEDY = f"see to the disk and the permissions, or set {STATE_VARIABLE} to the right folder"
 
 
 class OutsideCount(BaseModel):
@@ -41,18 +44,19 @@ def outside_count_path(receipts: Path, key: PublicKey) -> Path:
 
 
 def read_outside_count(receipts: Path, key: PublicKey) -> OutsideCount | None:
-    """Read the count; None if there is none, as on a new machine, or if it cannot be reached.
+    """Read the count; None if there is none, as on a new machine.
 
     Raises:
-        IntegrityError: if it was spoilt.
+        InputError: if it was spoilt, or cannot be reached.
     """
     try:
         path = outside_count_path(receipts, key)
         return read_copy(path, OutsideCount)
-    except OSError:
-        return None
+    except OSError as error:
+        what = f"the count of the receipts outside the site folder cannot be read ({error.strerror or error})"
+        raise MachineError(str(error.filename or receipts), what, _REMEDY) from None
     except ValidationError:
-        remedy = "find out why; once the receipts are known to be whole, remove it"
+        remedy = "find out why, then acknowledge it by `consilium site ledger SITE --acknowledge NOTE`"
         raise IntegrityError(str(path), "is not the count of receipts that was written", remedy) from None
 
 

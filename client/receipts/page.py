@@ -2,12 +2,14 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from client.receipts.countersigned import last_comparison
 from client.receipts.receipt import Receipt, VerifiedReceipts
-from client.receipts.verification import verify_at_site
+from client.receipts.verification import NOT_CONFIRMED, verify_at_site
 from client.site_folder.keys import read_public_key
 from client.site_folder.places import Home
 from client.site_folder.site_file import parse_site_file
@@ -32,7 +34,7 @@ VERDICTS = {
 }
 
 
-NOT_COUNTED_OUTSIDE = "They are not counted outside the folder: an older copy would look the same."
+NOT_COUNTED_OUTSIDE = f"But {NOT_CONFIRMED}: an older copy would look the same."
 
 
 def read_receipts(home: Home) -> VerifiedReceipts:
@@ -40,8 +42,13 @@ def read_receipts(home: Home) -> VerifiedReceipts:
 
     Raises:
         InputError: if they are not as they were written, or behind the count outside the site folder.
+        Refusal: if the record of countersignatures is not as it should be.
     """
-    return verify_at_site(home.receipts, read_public_key(home.public_key))
+    verified = verify_at_site(home.receipts, read_public_key(home.public_key))
+    comparison = last_comparison(home)
+    if comparison is None:
+        return verified
+    return replace(verified, countersigned=comparison.number, missing=comparison.missing)
 
 
 def page(home: Home, verified: VerifiedReceipts) -> str:
@@ -64,7 +71,7 @@ def page(home: Home, verified: VerifiedReceipts) -> str:
 def verification_text(verified: VerifiedReceipts) -> str:
     """Write the outcome of verification in sentences."""
     count = f"{len(verified.receipts)} receipt{'' if len(verified.receipts) == 1 else 's'}"
-    if not verified.receipts:
+    if not verified.receipts and not verified.missing:
         return f"{count}, and none is counted outside the folder."
     sentences = [f"{count}: chain, signatures and end are whole."]
     if verified.outside is None:
@@ -75,6 +82,12 @@ def verification_text(verified: VerifiedReceipts) -> str:
     if verified.beyond_head:
         last = verified.beyond_head
         sentences.append(f"The last {last} came before a crash and are not yet counted in the head file.")
+    if verified.countersigned is not None:
+        sentences.append(f"The coordinator has countersigned them up to number {verified.countersigned}.")
+    if verified.missing:
+        sentences.append(
+            f"The coordinator has messages that they lack, {verified.missing} at the least: they were set back."
+        )
     return " ".join(sentences)
 
 

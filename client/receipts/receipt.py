@@ -66,9 +66,14 @@ class VerifiedReceipts:
         beyond_head: number at the end that the head file does not count yet, as after a crash between the two files.
         hashes: of the receipts.
         outside: number that the count outside the site folder knows; None if it was not read, or does not exist.
+        countersigned: number of the last one that the coordinator has countersigned; None if it was not read, or the
+            coordinator has countersigned none.
+        missing: number of messages that the coordinator has and they lack.
     """
 
     receipts: tuple[Receipt, ...]
     beyond_head: int
     hashes: tuple[str, ...] = ()
     outside: int | None = None
+    countersigned: int | None = None
+    missing: int = 0

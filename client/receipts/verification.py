@@ -7,7 +7,7 @@ from pathlib import Path
 from client.chained_log.lines import whole_lines
 from client.receipts.head import head_path, read_head
 from client.receipts.line import NO_RECEIPTS, REMEDY, read_line
-from client.receipts.outside_count import OutsideCount, outside_count_path, read_outside_count
+from client.receipts.outside_count import OutsideCount, read_outside_count
 from client.receipts.receipt import Receipt, VerifiedReceipts
 from client.site_folder.keys import read_public_key
 from common.errors import InputError, IntegrityError, MissingFileError
@@ -15,6 +15,15 @@ from common.node_keys import PublicKey, fingerprint
 
 ARCHIVED = "-until-"
 """Text between the folder's name and the time in the name of a folder to which an old key's receipts move."""
+
+
+NOT_CONFIRMED = "nothing outside the site folder confirms that these receipts are the latest"
+
+
+_ACKNOWLEDGE = (
+    "put the latest ones back from a backup, and use the service's user and CONSILIUM_STATE; if they are lost, "
+    "acknowledge it by `consilium site ledger SITE --acknowledge NOTE`"
+)
 
 
 def verify(path: Path, key: PublicKey) -> VerifiedReceipts:
@@ -50,7 +59,8 @@ def verify(path: Path, key: PublicKey) -> VerifiedReceipts:
 def verify_at_site(path: Path, key: PublicKey) -> VerifiedReceipts:
     """Check receipts where they were written: with the count outside the site folder too.
 
-    No files at all are no receipts, if nothing outside counts any.
+    No files at all are no receipts, if nothing outside counts any. Receipts that nothing outside counts can be read, as
+    in a copy for an auditor, and `outside` is then None.
 
     Raises:
         InputError: with the first thing that is not as it should be.
@@ -65,12 +75,14 @@ def verify_at_site(path: Path, key: PublicKey) -> VerifiedReceipts:
     return replace(verified, outside=count.count if is_current else 0)  # else it counts archived receipts
 
 
-def require_counted(path: Path, key: PublicKey, count: OutsideCount, hashes: Sequence[str]) -> None:
+def require_counted(path: Path, key: PublicKey, count: OutsideCount | None, hashes: Sequence[str]) -> None:
     """Require that receipts with these hashes are those that were counted outside.
 
     Raises:
-        IntegrityError: if they were rolled back, removed or replaced.
+        IntegrityError: if they were rolled back, removed or replaced, or nothing counts them.
     """
+    if count is None:
+        raise IntegrityError(str(path), NOT_CONFIRMED, _ACKNOWLEDGE)
     if count.key == fingerprint(key) and count.end.is_in(hashes):
         return
     if count.count == 0 or _is_archived(path, count):  # before a new key's first receipt
@@ -78,11 +90,7 @@ def require_counted(path: Path, key: PublicKey, count: OutsideCount, hashes: Seq
     what = f"there are {len(hashes)}, and outside this folder {count.count} are counted"
     if len(hashes) >= count.count:
         what = f"number {count.count} is not the one that is counted outside this folder"
-    outside = outside_count_path(path, key)
-    remedy = (
-        f"put the latest ones back from a backup; if they are lost, keep a note of it and remove {outside}"
-    )
-    raise IntegrityError(str(path), f"receipts were rolled back or removed: {what}", remedy)
+    raise IntegrityError(str(path), f"receipts were rolled back or removed: {what}", _ACKNOWLEDGE)
 
 
 def _is_archived(path: Path, count: OutsideCount) -> bool:

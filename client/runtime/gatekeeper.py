@@ -22,6 +22,7 @@ from client.flower.to_coordinator import largest_request
 from client.ledger.entries import Entry
 from client.ledger.ledger import LEDGER, Ledger
 from client.receipts.book import append_receipt
+from client.receipts.countersigned import check_countersignature
 from client.receipts.from_verdict import receipt_of
 from client.runtime.app_link import Link
 from client.runtime.channel import ChannelError, SilentError
@@ -33,6 +34,7 @@ from common.agreement.bundle import PACKAGE, bundle_hash
 from common.agreement.loading import load_agreement
 from common.errors import InputError, Refusal, RefusalCode
 from common.installed_code import code_hash
+from common.messages.exchange import STATISTICS
 from common.messages.inflating import largest_message
 
 log = logging.getLogger("consilium.gatekeeper")
@@ -105,6 +107,8 @@ class Gatekeeper:
         )
         if (code := self._gate.objection(message)) is not None:
             raise Refusal(code)
+        if message.metadata.message_type == STATISTICS:
+            check_countersignature(self.home, message.content["header"].get("countersignature"))
         longest, longest_s = largest_message(approval.weights), federation.rounds.deadline_s
         try:
             content = self._app.ask(context.run_id, message, longest, longest_s)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.agreement.settings import Wire
+from common.countersignature import LONGEST
 from common.errors import RefusalCode
 from common.messages.compression import DecodeError, decode, unflatten
 from common.messages.packing import Arrays, UnpackError, pack, unpack
@@ -148,10 +149,14 @@ def _unpacked(content: RecordDict, manifest: object) -> dict[str, Arrays]:
 
 
 class StatisticsRequest(_Message):
-    """Request for a site's sufficient statistics; `fold` -1 holds no patient out."""
+    """Request for a site's sufficient statistics; `fold` -1 holds no patient out.
+
+    `countersignature` is the coordinator's signed count of the site's messages so far (`common.countersignature`).
+    """
 
     federation: str
     fold: int = Field(ge=-1)
+    countersignature: str = Field(default="", max_length=LONGEST)
 
 
 class StatisticsReply(_Message):

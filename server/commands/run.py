@@ -18,6 +18,7 @@ from common.errors import InputError
 from common.files import write_whole
 from server.aggregation.registry import require_registered
 from server.home.places import ENROLLED, CoordinatorHome
+from server.participants.countersignatures import write_countersignatures
 from server.participants.enrolment import Enrolled, in_force, read_enrolled, read_withdrawn, write_enrolled
 from server.participants.roster import name_nodes
 from server.records.journal import FILE_NAME as JOURNAL
@@ -170,7 +171,9 @@ def _new_folder(runs: Path) -> Path:
 def _submit(home: CoordinatorHome, out: Path, federation: Agreement) -> Submission:
     """Write what the run needs into its folder, and hand it to Flower."""
     config = out / "run-config.toml"
-    write_enrolled(out / ENROLLED, _enrolled(home))
+    enrolled = _enrolled(home)
+    write_enrolled(out / ENROLLED, enrolled)
+    write_countersignatures(home, out, enrolled, _earlier(home.runs))
     write_whole(config, tomli_w.dumps({RUN_KEY: out.name}).encode())
     write_bundle(out / "bundle", federation)
     submission = Submission(
@@ -182,6 +185,13 @@ def _submit(home: CoordinatorHome, out: Path, federation: Agreement) -> Submissi
     )
     submission.write(out)
     return submission
+
+
+def _earlier(runs: Path) -> list[tuple[int, Path]]:
+    """List (Flower's number, folder) of the runs that were handed to Flower, in their order."""
+    submitted = [(read_submission(folder), folder) for folder in runs.iterdir() if folder.is_dir()]
+    in_order = sorted((one.submitted, folder.name, one.flower_run) for one, folder in submitted if one)
+    return [(number, runs / name) for _, name, number in in_order]
 
 
 def _tell_who_is_there(home: CoordinatorHome, federation: Agreement) -> None:

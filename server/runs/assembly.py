@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 from flwr.app import Message, Metadata
@@ -23,6 +24,9 @@ POLL_S = 1.0
 """Seconds between two looks at which nodes are connected."""
 
 
+NO_COUNTERSIGNATURES: Mapping[str, str] = MappingProxyType({})
+
+
 def assemble(
     grid: Grid,
     federation: Agreement,
@@ -30,6 +34,7 @@ def assemble(
     directory: NodeDirectory | None = None,
     progress: ProgressFile | None = None,
     clock: Clock = time,
+    countersignatures: Mapping[str, str] = NO_COUNTERSIGNATURES,
 ) -> Roster:
     """Wait for the participants' nodes, and ask every node for its site's name and statistics.
 
@@ -40,11 +45,19 @@ def assemble(
         directory: the nodes of enrolled hospitals; no other node then counts or is asked anything.
         progress: notes which hospitals have answered.
         clock: measures the seconds.
+        countersignatures: site -> signed statement of what was received of it before, for a site in the `directory`.
     """
     nodes = _connected_nodes(grid, federation, directory, clock)
-    content = StatisticsRequest(federation=federation.digest, fold=fold).to_record()
+    request = StatisticsRequest(federation=federation.digest, fold=fold)
+    sites = {} if directory is None else directory.sites
+    contents = {
+        node: request.model_copy(
+            update={"countersignature": countersignatures.get(sites.get(node, ""), "")}
+        ).to_record()
+        for node in nodes
+    }
     deadline_s = federation.rounds.deadline_s
-    requests = [Message(content, node, STATISTICS, ttl=deadline_s) for node in nodes]
+    requests = [Message(contents[node], node, STATISTICS, ttl=deadline_s) for node in nodes]
     sent = [request.metadata for request in requests]
     if progress is not None and directory is not None:
         progress.begin("statistics", 0, {node: directory.sites[node] for node in nodes})

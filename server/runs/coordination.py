@@ -4,7 +4,7 @@ Flower's own `Strategy.start` can neither stop early nor tell what each round wa
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -30,7 +30,7 @@ from server.participants.roster import Roster, name_nodes
 from server.records.journal import Journal, RoundRecord, RunRecord, check_journal
 from server.records.progress import ProgressFile
 from server.records.result import TrainedModel, save_result
-from server.runs.assembly import assemble
+from server.runs.assembly import NO_COUNTERSIGNATURES, assemble
 from server.runs.checkpoint import Checkpoint
 from server.runs.clock import Clock
 from server.runs.dispatch import exchange
@@ -58,6 +58,7 @@ def coordinate(
     enrolled: Enrolled | None = None,
     clock: Clock = time,
     checkpoint: Checkpoint | None = None,
+    countersignatures: Mapping[str, str] = NO_COUNTERSIGNATURES,
 ) -> RunRecord:
     """Run a federation and write journal, weights and preprocessing.
 
@@ -71,6 +72,7 @@ def coordinate(
         on_round: called with each exchange's record, the closing evaluation included.
         enrolled: which node speaks for which site; without it every node is asked who it is.
         clock: measures the seconds waited for nodes and replies.
+        countersignatures: site -> signed statement of what was received of it before.
         checkpoint: keeps the run's state after every exchange; a run that it holds a state of goes on from there.
 
     Returns:
@@ -105,7 +107,7 @@ def coordinate(
             named = None if enrolled is None else name_nodes(federation, enrolled)
             progress = None if named is None else ProgressFile(out)
             if state is None:
-                roster = assemble(grid, federation, fold, named, progress, clock)
+                roster = assemble(grid, federation, fold, named, progress, clock, countersignatures)
             else:
                 journal.complete(state.record)
                 roster = state.roster

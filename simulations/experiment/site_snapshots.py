@@ -6,9 +6,13 @@ left no trace in a ledger, and is paid for once.
 """
 
 import shutil
+import sqlite3
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 
+from client.ledger.entries import Entry, read_on
+from client.ledger.heads import head_of, head_paths, write_head
 from client.ledger.ledger import LEDGER
 from client.site_folder.places import Home
 from common.files import write_whole
@@ -48,6 +52,8 @@ class SimulationCheckpoint(CheckpointFolder):
             for site in self._sites:
                 for file in _files(site):
                     self._put_back(site, file, self._snapshot(state.steps) / site.name / file)
+                if (site / LEDGER).is_file():
+                    _confirm(site)
         return state
 
     def _beside(self, steps: int) -> Iterable[Path]:
@@ -60,6 +66,15 @@ class SimulationCheckpoint(CheckpointFolder):
     def _put_back(self, site: Path, file: Path, copy: Path) -> None:
         if copy.is_file():
             write_whole(site / file, copy.read_bytes(), 0o600)
+
+
+def _confirm(site: Path) -> None:
+    """Write the head copies of a ledger that was put back here, by nobody else."""
+    entries: list[Entry] = []
+    with closing(sqlite3.connect(site / LEDGER)) as database:
+        read_on(database, entries)
+    for path in head_paths(site):
+        write_head(head_of(entries), path)
 
 
 def _files(site: Path) -> tuple[Path, ...]:

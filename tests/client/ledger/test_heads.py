@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from client.ledger.heads import HEAD_FILE, Head, head_paths, read_head
-from client.ledger.ledger import LEDGER, Ledger
+from client.ledger.ledger import LEDGER, Ledger, acknowledge
+from client.site_folder.keys import new_key
 from common.errors import Refusal, RefusalCode
 from common.privacy.accounting import Release, merged, most_steps
 from tests.client.conftest import NO_LIMIT, ROUND, STATISTICS
@@ -94,14 +95,34 @@ def test_the_same_folder_by_another_path_has_the_same_head(site: Path, tmp_path:
     assert head_paths(tmp_path / "link")[1] == head_paths(site)[1]
 
 
-@pytest.mark.parametrize("lost", [(0,), (1,), (0, 1)])
-def test_lost_heads_of_a_sound_ledger_are_written_anew(site: Path, lost: tuple[int, ...]) -> None:
+def test_a_head_that_was_lost_in_the_site_folder_is_written_anew(site: Path) -> None:
+    inner = head_paths(site)[0]
+    before = inner.read_bytes()
+    inner.unlink()
+    Ledger(site).close()
+    assert inner.read_bytes() == before
+
+
+@pytest.mark.parametrize("lost", [(1,), (0, 1)])
+def test_a_ledger_that_nothing_outside_confirms_waits_for_the_hospital(
+    site: Path, lost: tuple[int, ...]
+) -> None:
     places = head_paths(site)
-    before = [place.read_bytes() for place in places]
     for place in lost:
         places[place].unlink()
-    Ledger(site).close()
-    assert [place.read_bytes() for place in places] == before
+    for _ in range(2):
+        assert refused(site) == RefusalCode.LEDGER_UNCONFIRMED
+        assert not any(places[place].exists() for place in lost)
+    assert not acknowledge(site, "moved to a new machine")
+    with Ledger(site) as ledger:
+        assert ledger.releases() == [STATISTICS, ROUND, ROUND]
+        assert ledger.entries()[-1].note == "moved to a new machine"
+
+
+def refused(site: Path) -> RefusalCode:
+    with pytest.raises(Refusal) as raised:
+        Ledger(site)
+    return raised.value.code
 
 
 def test_heads_that_are_behind_catch_up(site: Path) -> None:
@@ -124,21 +145,27 @@ def test_a_head_of_something_else_is_refused(site: Path, place: int, content: st
     assert raised.value.code == RefusalCode.LEDGER_INVALID
 
 
-def test_a_site_folder_that_moved_takes_its_ledger_along(site: Path, tmp_path: Path) -> None:
+def test_a_site_folder_with_a_node_key_moves_with_its_ledger(site: Path, tmp_path: Path) -> None:
+    (site / "keys").mkdir()
+    (site / "keys" / "node_key.pub").write_bytes(new_key()[1])
+    Ledger(site).close()
     moved = site.rename(tmp_path / "moved")
     with Ledger(moved) as ledger:
         assert ledger.releases() == [STATISTICS, ROUND, ROUND]
-    assert (moved / LEDGER).is_file()
     assert head_paths(moved)[1].is_file()
+
+
+def test_without_a_node_key_a_moved_folder_is_confirmed_by_nothing(site: Path, tmp_path: Path) -> None:
+    moved = site.rename(tmp_path / "moved")
+    assert (moved / LEDGER).is_file()
+    assert refused(moved) == RefusalCode.LEDGER_UNCONFIRMED
 
 
 def test_a_site_folder_that_moved_and_lost_its_ledger_folder_is_noticed(site: Path, tmp_path: Path) -> None:
     moved = site.rename(tmp_path / "moved")
     assert (moved / HEAD_FILE).is_file()
     shutil.rmtree(moved / LEDGER.parent)
-    with pytest.raises(Refusal) as raised:
-        Ledger(moved)
-    assert raised.value.code == RefusalCode.LEDGER_MISSING
+    assert refused(moved) == RefusalCode.LEDGER_MISSING
 
 
 def test_no_file_but_the_head_is_ever_made_in_the_site_folder_itself(

@@ -72,6 +72,7 @@ def test_a_ledger_from_before_there_were_units_is_sound_and_counts_patients(site
             end = end.followed_by(text)
             database.execute("INSERT INTO entries VALUES (?, ?, ?)", (end.count, text, end.hash))
     database.close()
+    acknowledge(site, "its copies are not here")
     assert read_account(site).unit == "patient"
     spend_on(site, "patient")
     with Ledger(site) as ledger, pytest.raises(Refusal):

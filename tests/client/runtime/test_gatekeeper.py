@@ -30,6 +30,7 @@ from client.site_folder.places import Home
 from common.agreement.bundle import PACKAGE, bundle_files, bundle_hash
 from common.agreement.federation import Federation, save
 from common.agreement.settings import Privacy
+from common.countersignature import Received, countersigned
 from common.errors import InputError, RefusalCode
 from common.messages.exchange import (
     EvaluateReply,
@@ -39,7 +40,9 @@ from common.messages.exchange import (
     TrainReply,
     UpdateReply,
 )
+from common.node_keys import fingerprint
 from common.privacy.planning import with_privacy
+from server.home.certificates import certificate_bytes, new_authority
 from simulations.engines.flower_internals import acting_as, deflate
 from tests.client.runtime.linked import AppInThread
 from tests.packed import arrays_of
@@ -167,6 +170,31 @@ def test_an_approved_task_is_answered_and_recorded(node: Node) -> None:
     assert second.numbers["metrics"]["training_loss"] > 0
     assert second.update_norm is not None
     assert (second.epsilon_before, second.epsilon_after) == (None, None)
+
+
+def test_a_run_that_does_not_say_what_the_coordinator_has_is_refused(node: Node) -> None:
+    certificate, key = new_authority("coordinator")
+    node.home.authority.write_bytes(certificate_bytes(certificate))
+    name = fingerprint(read_public_key(node.home.public_key))
+    messages: list[tuple[str, str]] = []
+
+    def ask() -> RecordDict:
+        statement = countersigned(Received.of(name, messages), key)
+        request = StatisticsRequest(
+            federation=node.hospital.federation.digest, fold=-1, countersignature=statement
+        )
+        node.run("query.statistics", request.to_record())
+        return node.reply()
+
+    node.run("query.statistics", statistics(node))
+    assert node.refusal() == RefusalCode.REQUEST_INVALID
+    StatisticsReply.from_record(ask())
+    messages.append((node.receipts()[-1].run, node.reply().object_id))
+    StatisticsReply.from_record(ask())
+    messages.append(("8", "ab" * 32))
+    ask()
+    assert node.refusal() == RefusalCode.RECEIPTS_BEHIND
+    assert [receipt.verdict for receipt in node.receipts()] == ["refused", "passed", "passed", "refused"]
 
 
 def test_a_second_message_is_answered_from_what_the_first_kept(

@@ -240,3 +240,16 @@ def test_what_a_site_sent_first_is_named_by_the_hash_that_its_own_receipt_has(be
     answers: dict[int, Answer] = {1: says(bench.statistics("north")), 5: refuses}
     roster = bench.assemble(bench.grid(answers), bench.federation(), -1)
     assert roster.sha256 == {"north": bench.statistics("north").to_record().object_id}
+
+
+def test_each_hospital_is_sent_its_own_countersignature(bench: "Bench") -> None:
+    grid = bench.grid({node: says(bench.statistics(site)) for site, node in bench.nodes.items()})
+    named = name_nodes(bench.federation(), enrolments(**bench.nodes))
+    signed = {site: f"signed for {site}" for site in bench.nodes if site != "south"}
+    bench.assemble(grid, bench.federation(), -1, named, countersignatures=signed)
+    sites = {node: site for site, node in bench.nodes.items()}
+    sent = {
+        sites[message.metadata.dst_node_id]: StatisticsRequest.from_record(message.content).countersignature
+        for message in grid.sent
+    }
+    assert sent == signed | {"south": ""}
