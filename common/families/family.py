@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from common.agreement.agreement import Agreement
 from common.messages.packing import Arrays
 from common.messages.statistics import SiteStatistics
@@ -25,6 +28,9 @@ if TYPE_CHECKING:  # the egress gate asks a family for names and shapes, and is 
 
 Shapes = dict[str, tuple[int, ...]]
 """Name -> shape of an array."""
+
+Ends = dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
+"""Name -> lowest and highest value [N] of a unit in the sums [3, N] of that name; infinite without a limit."""
 
 
 class Public(Protocol):
@@ -87,6 +93,10 @@ class Family(Protocol[A, M, R, P, G]):
 
     def sums(self, agreement: A, /) -> Shapes:
         """Names and shapes [3, N] of a site's sums: number, sum and sum of squares over units."""
+        ...
+
+    def ends(self, agreement: A, /) -> Ends:
+        """Limits of the values behind a site's sums, by the names of `sums`."""
         ...
 
     def statistics(self, records: R, agreement: A, least: int, /) -> SiteStatistics:

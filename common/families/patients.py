@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from common.agreement.federation import Federation
-from common.families.family import Score, Shapes, Words
+from common.families.family import Ends, Score, Shapes, Words
 from common.messages.packing import Arrays
 from common.messages.statistics import SiteStatistics
 from common.messages.validation import ValidationSums
@@ -50,6 +50,10 @@ class PatientFamily:
     def sums(self, agreement: Federation) -> Shapes:
         """Moments of every modality's nodes, and of the quantities of every task that shares any."""
         return declared_sums.sums(agreement)
+
+    def ends(self, agreement: Federation) -> Ends:
+        """Plausible ranges of columns and tasks; levels of categories are 0 or 1."""
+        return declared_sums.ends(agreement)
 
     def statistics(self, records: PatientBatch, agreement: Federation, least: int) -> SiteStatistics:
         """Moments over patients."""

@@ -20,6 +20,17 @@ def sums(federation: Federation) -> dict[str, tuple[int, ...]]:
     return shapes | {moments_name(task): (3, task.moment_columns) for task in tasks_with_moments(federation)}
 
 
+def ends(federation: Federation) -> dict[str, tuple[Array, Array]]:
+    """Lowest and highest value [N] behind the sums of every name; infinite without a limit."""
+    limits = {}
+    for modality in federation.modalities:
+        if modality.scale != "none":
+            levels = np.zeros(len(modality.nodes) - len(modality.columns))
+            low, high = transformed_range(modality)
+            limits[f"modality:{modality.name}"] = (np.append(low, levels), np.append(high, levels + 1))
+    return limits | {moments_name(task): task.moment_limits() for task in tasks_with_moments(federation)}
+
+
 def tasks_with_moments(federation: Federation) -> list[Task]:
     """Tasks of which sites share moments."""
     return [task for task in federation.tasks if task.moment_columns]

@@ -169,6 +169,12 @@ class SurvivalTask(Task):
             low, high = max(low, center - 3 * spread), min(high, center + 3 * spread)
         return np.array([low]), np.array([high])
 
+    def moment_limits(self) -> tuple[Array, Array]:
+        """Return the logarithms of 1 + time of the shortest and the longest follow-up."""
+        import numpy as np
+
+        return np.zeros(1), np.array([math.log1p(self.longest)])
+
     @property
     def prepared_size(self) -> int:
         """End of each hazard interval."""

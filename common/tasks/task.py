@@ -142,6 +142,13 @@ class Task(Agreed):
     def moment_ends(self) -> tuple[Array, Array]:
         """Return low and high ends [moment_columns], by which noised sums limit what a patient adds."""
 
+    def moment_limits(self) -> tuple[Array, Array]:
+        """Return the lowest and highest value [moment_columns] that a quantity can have."""
+        import numpy as np
+
+        infinite = np.full(self.moment_columns, np.inf)
+        return -infinite, infinite
+
     @property
     @abstractmethod
     def prepared_size(self) -> int:

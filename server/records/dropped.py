@@ -19,6 +19,7 @@ class DropReason(StrEnum):
     NOT_A_PARTICIPANT = "not-a-participant"
     CLAIMED_TWICE = "claimed-twice"
     STATISTICS_INVALID = "statistics-invalid"
+    STATISTICS_IMPLAUSIBLE = "statistics-implausible"
     UNKNOWN_NODE = "unknown-node"
     UNKNOWN_SITE = "unknown-site"
     WRONG_SITE = "wrong-site"
@@ -44,6 +45,9 @@ REASONS: dict[DropReason, str] = {
     DropReason.NOT_A_PARTICIPANT: "The site's name is not among the federation's participants.",
     DropReason.CLAIMED_TWICE: "Two nodes claim to be this site.",
     DropReason.STATISTICS_INVALID: "The site's sums do not fit the federation file.",
+    DropReason.STATISTICS_IMPLAUSIBLE: (
+        "The site's sums are none that its patients can have, or far from those of all other sites."
+    ),
     DropReason.UNKNOWN_NODE: "The reply comes from a node that is not in this run's roster.",
     DropReason.UNKNOWN_SITE: "The reply names a site that is not in this run's roster.",
     DropReason.WRONG_SITE: "The reply carries the name of another site.",

@@ -14,6 +14,7 @@ from common.families.family import sums_of
 from common.families.registry import family_of
 from common.messages.exchange import STATISTICS, StatisticsReply, StatisticsRequest
 from server.aggregation.replies import UnusableReplyError, read, sender
+from server.aggregation.site_sums import can_be_sums, outliers
 from server.participants.roster import NodeDirectory, Roster
 from server.records.dropped import Dropped, DropReason, ordered
 from server.records.progress import ProgressFile
@@ -139,8 +140,15 @@ def build_roster(
             left_out.append(Dropped(site=site, node=claimants[0][0], reason=DropReason.DUPLICATE))
         elif not _fits(claimants[0][1], federation):
             left_out.append(Dropped(site=site, node=claimants[0][0], reason=DropReason.STATISTICS_INVALID))
+        elif not can_be_sums(claimants[0][1], federation):
+            left_out.append(
+                Dropped(site=site, node=claimants[0][0], reason=DropReason.STATISTICS_IMPLAUSIBLE)
+            )
         else:
             members[site] = claimants[0]
+    for site in outliers({site: reply.statistics for site, (_, reply) in members.items()}):
+        node = members.pop(site)[0]
+        left_out.append(Dropped(site=site, node=node, reason=DropReason.STATISTICS_IMPLAUSIBLE))
     nodes = [node for node, _ in members.values()]
     for site in [site for site, (node, _) in members.items() if nodes.count(node) > 1]:
         left_out.append(Dropped(site=site, node=members.pop(site)[0], reason=DropReason.DUPLICATE))
@@ -153,7 +161,7 @@ def build_roster(
 
 
 def _fits(reply: StatisticsReply, federation: Agreement) -> bool:
-    """Whether the sums have the names and shapes of the family, and could be sums at all."""
+    """Whether the sums have the names and shapes of the family, and are finite numbers."""
     shapes = sums_of(family_of(federation), federation)
     if {name: array.shape for name, array in reply.moments.items()} != shapes:
         return False
@@ -161,10 +169,4 @@ def _fits(reply: StatisticsReply, federation: Agreement) -> bool:
         return False
     if not all(math.isfinite(number) and number >= 0 for number in reply.withheld.values()):
         return False
-    return all(
-        array.dtype.kind == "f"
-        and bool(np.isfinite(array).all())
-        and bool((array[0] >= 0).all() and (array[2] >= 0).all())
-        and (federation.privacy is not None or bool((array[0] <= reply.patients).all()))
-        for array in reply.moments.values()
-    )
+    return all(array.dtype.kind == "f" and bool(np.isfinite(array).all()) for array in reply.moments.values())

@@ -24,6 +24,7 @@ from server.aggregation.model_exchange import (
     unpacked,
 )
 from server.aggregation.registry import make_strategy
+from server.aggregation.site_sums import moderated
 from server.aggregation.strategies import Remembering, Strategy
 from server.participants.enrolment import Enrolled
 from server.participants.roster import Roster, name_nodes
@@ -157,9 +158,9 @@ def _preprocessing(roster: Roster, federation: Agreement) -> Arrays:
     family = family_of(federation)
     if federation.privacy is not None and federation.privacy.statistics == "declared":
         return family.packed(family.declared(federation))
-    return family.packed(
-        family.combine([reply.statistics for reply in roster.statistics.values()], federation)
-    )
+    sums = {site: reply.statistics for site, reply in roster.statistics.items()}
+    sized = federation.declared_patients is not None
+    return family.packed(family.combine(moderated(sums, sized), federation))
 
 
 def _initial(federation: Agreement, folder: Path, seed: int) -> Weights:

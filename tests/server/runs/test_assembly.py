@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from flwr.app import Message
 
+from common.agreement.settings import Privacy
 from common.errors import RefusalCode
 from common.messages.exchange import STATISTICS, RefusalReply, StatisticsReply, StatisticsRequest
+from common.privacy.planning import with_privacy
 from server.participants.enrolment import Enrolment
 from server.participants.roster import name_nodes
 from server.records.dropped import DropReason
@@ -80,28 +82,72 @@ def test_a_node_that_claims_two_sites_speaks_for_neither(bench: "Bench") -> None
     assert roster.nodes == {"west": 2}
 
 
+INVALID, IMPLAUSIBLE = DropReason.STATISTICS_INVALID, DropReason.STATISTICS_IMPLAUSIBLE
+
+
+def survival(*sums: float) -> dict[str, Any]:
+    return {"survival:os": np.array(sums)[:, None]}
+
+
 @pytest.mark.parametrize(
-    "moments",
+    ("moments", "reason"),
     [
-        {"survival:os": None},
-        {"modality:extra": np.zeros((3, 1))},
-        {"modality:rna": np.zeros((3, 5))},
-        {"modality:rna": np.full((3, 2), np.nan)},
-        {"modality:rna": np.full((3, 2), -1.0)},
-        {"modality:rna": np.full((3, 2), 1e6)},
+        ({"survival:os": None}, INVALID),
+        ({"modality:extra": np.zeros((3, 1))}, INVALID),
+        ({"modality:rna": np.zeros((3, 5))}, INVALID),
+        ({"modality:rna": np.full((3, 2), np.nan)}, INVALID),
+        ({"modality:rna": np.full((3, 2), -1.0)}, IMPLAUSIBLE),
+        ({"modality:rna": np.full((3, 2), 1e6)}, IMPLAUSIBLE),
+        (survival(20.5, 120.0, 740.0), IMPLAUSIBLE),
+        (survival(20.0, 120.0, 700.0), IMPLAUSIBLE),
+        (survival(20.0, 190.0, 1900.0), IMPLAUSIBLE),
+        (survival(20.0, -1.0, 740.0), IMPLAUSIBLE),
+        (survival(20.0, 120.0, 1e5), IMPLAUSIBLE),
+        (survival(0.0, 120.0, 740.0), IMPLAUSIBLE),
     ],
-    ids=["missing", "extra", "wrong width", "NaN", "negative", "more than its patients"],
+    ids=[
+        *("missing", "extra", "wrong width", "NaN", "negative", "more than its patients", "half a patient"),
+        *("squares too small", "times too long", "times below 0", "spread too wide", "sums of nobody"),
+    ],
 )
-def test_sums_that_do_not_fit_leave_the_site_out(bench: "Bench", moments: dict[str, Any]) -> None:
+def test_sums_that_do_not_fit_leave_the_site_out(
+    bench: "Bench", moments: dict[str, Any], reason: DropReason
+) -> None:
     good = bench.statistics("north")
     changed = {name: array for name, array in {**good.moments, **moments}.items() if array is not None}
     bad = good.model_copy(update={"moments": changed})
     grid = bench.grid({1: says(bad), 2: says(bench.statistics("west"))})
     roster = bench.assemble(grid, bench.federation(deadline_s=0.01), -1)
     assert roster.nodes == {"west": 2}
-    assert ("north", 1, DropReason.STATISTICS_INVALID) in {
-        (o.site, o.node, o.reason) for o in roster.left_out
-    }
+    assert ("north", 1, reason) in {(o.site, o.node, o.reason) for o in roster.left_out}
+
+
+def test_a_site_with_more_patients_than_declared_is_left_out(bench: "Bench") -> None:
+    many = bench.statistics("north").model_copy(update={"patients": 401})
+    grid = bench.grid({1: says(many), 2: says(bench.statistics("west"))})
+    roster = bench.assemble(grid, bench.federation(deadline_s=0.01), -1)
+    assert ("north", 1, IMPLAUSIBLE) in {(o.site, o.node, o.reason) for o in roster.left_out}
+
+
+def test_a_site_whose_sums_are_far_from_all_others_is_left_out(bench: "Bench") -> None:
+    far = bench.statistics("north")
+    rna = np.array([[40.0] * 2, [80e20] * 2, [200e40] * 2])
+    answers = {node: says(bench.statistics(site)) for site, node in bench.nodes.items()}
+    answers[bench.nodes["north"]] = says(
+        far.model_copy(update={"moments": {**far.moments, "modality:rna": rna}})
+    )
+    roster = bench.assemble(bench.grid(answers), bench.federation(), -1)
+    assert set(roster.nodes) == {"east", "south", "west"}
+    assert [(o.site, o.reason) for o in roster.left_out] == [("north", IMPLAUSIBLE)]
+
+
+@pytest.mark.parametrize(("patients", "taken"), [(1, True), (400, False)])
+def test_with_privacy_a_site_tells_no_number_of_patients(bench: "Bench", patients: int, taken: bool) -> None:
+    privacy = Privacy(noise_multiplier=1.0, sampling_rate=0.5, expected_batch_size=10)
+    federation = with_privacy(bench.federation(deadline_s=0.01), privacy)
+    reply = StatisticsReply(site="north", patients=patients, moments={}, withheld={})
+    roster = bench.assemble(bench.grid({1: says(reply)}), federation, -1)
+    assert ("north" in roster.nodes) is taken
 
 
 def test_waits_for_late_nodes_and_not_beyond_the_deadline(bench: "Bench") -> None:

@@ -15,7 +15,7 @@ from client.site_folder.site_file import SiteFile
 from common.agreement.agreement import Agreement
 from common.agreement.kinds import Kind, register_kind
 from common.errors import GuaranteeError, InputError, InvalidContentError
-from common.families.family import Family, Score, Shapes, Words
+from common.families.family import Ends, Family, Score, Shapes, Words
 from common.messages.packing import Arrays
 from common.messages.statistics import SiteStatistics
 from common.messages.validation import ValidationSums
@@ -112,6 +112,9 @@ class NumbersFamily:
 
     def sums(self, agreement: NumbersAgreement) -> Shapes:
         return {TABLE: (3, 2)}
+
+    def ends(self, agreement: NumbersAgreement) -> Ends:
+        return {TABLE: (np.full(2, -np.inf), np.full(2, np.inf))}
 
     def statistics(self, records: Numbers, agreement: NumbersAgreement, least: int) -> SiteStatistics:
         table = records.table.double()
