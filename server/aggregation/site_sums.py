@@ -38,7 +38,7 @@ Sites = Mapping[str, SiteStatistics]
 
 
 def can_be_sums(reply: StatisticsReply, federation: Agreement) -> bool:
-    """Whether patients of the federation file can have the sums of a reply, which have its names and shapes."""
+    """Whether patients can have the sums of a reply, whose names and shapes were checked."""
     privacy, family = federation.privacy, family_of(federation)
     size = (federation.declared_patients or {}).get(reply.site)
     if privacy is not None and reply.patients != 1:
@@ -82,10 +82,10 @@ def moderated(sites: Sites, sized: bool) -> list[SiteStatistics]:
     moments: dict[str, dict[str, Array]] = {site: dict(sums.moments) for site, sums in sites.items()}
     for name in next(iter(sites.values())).moments if sites else ():
         middle, scale, means, deviations = _measures(sites, name)
-        for place, site in enumerate(sites):
-            mean = np.clip(means[place], middle - REACH * scale, middle + REACH * scale)
-            deviation = np.minimum(deviations[place], WIDEST * scale)
-            beyond = (scale > 0) & ((mean != means[place]) | (deviation != deviations[place]))
+        for number, site in enumerate(sites):
+            mean = np.clip(means[number], middle - REACH * scale, middle + REACH * scale)
+            deviation = np.minimum(deviations[number], WIDEST * scale)
+            beyond = (scale > 0) & ((mean != means[number]) | (deviation != deviations[number]))
             beyond &= moments[site][name][0] > 0
             count = moments[site][name][0]
             within = np.stack([count, count * mean, count * (deviation**2 + mean**2)])
@@ -103,7 +103,7 @@ def moderated(sites: Sites, sized: bool) -> list[SiteStatistics]:
 
 
 def _measures(sites: Sites, name: str) -> tuple[Array, Array, Array, Array]:
-    """Return middle [N] and scale [N] of a column over hospitals, and their means and deviations [K, N].
+    """Return middle [N] and scale [N] over hospitals, and their means and deviations [K, N].
 
     Means and deviations are not-a-number where a hospital has no patients. The scale is the hospitals' median standard
     deviation, or that of their means if it is larger, and no smaller than the median scale of the sums of that name: a
@@ -114,12 +114,12 @@ def _measures(sites: Sites, name: str) -> tuple[Array, Array, Array, Array]:
     present = np.stack([site.moments[name][0] > 0 for site in sites.values()])
     means = np.where(present, np.stack([mean for mean, _ in figures]), np.nan)
     deviations = np.where(present, np.stack([deviation for _, deviation in figures]), np.nan)
-    told = present.sum(axis=0) >= FEWEST
+    enough = present.sum(axis=0) >= FEWEST
     middle, scale = np.zeros(means.shape[1]), np.zeros(means.shape[1])
-    if told.any():
-        middle[told] = np.nanmedian(means[:, told], axis=0)
-        between = DEVIATION_OF_MEDIAN * np.nanmedian(np.abs(means[:, told] - middle[told]), axis=0)
-        scale[told] = np.maximum(np.nanmedian(deviations[:, told], axis=0), between)
+    if enough.any():
+        middle[enough] = np.nanmedian(means[:, enough], axis=0)
+        between = DEVIATION_OF_MEDIAN * np.nanmedian(np.abs(means[:, enough] - middle[enough]), axis=0)
+        scale[enough] = np.maximum(np.nanmedian(deviations[:, enough], axis=0), between)
         if (scale > 0).any():
-            scale[told] = np.maximum(scale[told], np.median(scale[scale > 0]))
+            scale[enough] = np.maximum(scale[enough], np.median(scale[scale > 0]))
     return middle, scale, means, deviations

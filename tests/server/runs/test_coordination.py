@@ -41,7 +41,7 @@ class Model(torch.nn.Module):
 
 @pytest.fixture(autouse=True)
 def _small_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("common.families.patients.initial_model", lambda federation, prior, seed: Model(seed))
+    monkeypatch.setattr("common.models.registry.initial_model", lambda federation, prior, seed: Model(seed))
 
 
 def federation_grid(
