@@ -32,4 +32,5 @@ def are_possible(moments: Array, low: Array, high: Array, noised: bool = False) 
         highest = np.where(noised, 2 * size**2 * count, (low + high) * total - low * high * count)
         bounded = np.isinf(size) | (squares <= highest + size * room * count)
     present = (count > 0) & within & spread & bounded & (noised | (count == np.floor(count)))
-    return np.isfinite(moments).all(axis=0) & (present | ~moments.any(axis=0))
+    possible: Mask = np.isfinite(moments).all(axis=0) & (present | ~moments.any(axis=0))
+    return possible

@@ -44,6 +44,7 @@ from server.aggregation.scores import (
     validation_loss,
 )
 from server.aggregation.strategies import Strategy
+from server.aggregation.update_limit import UpdateLimit
 from server.participants.roster import Roster
 from server.records.journal import RoundRecord, SiteRecord
 
@@ -199,11 +200,14 @@ class TrainExchange(ModelExchange):
             named = sorted({*average.groups, ParameterGroup.SHARED}, key=lambda group: group.name)
 
             hospitals = HospitalWeights(run.federation, run.first)
+            enrolled = {site: answer.patients for site, answer in run.roster.statistics.items()}
+            limit = UpdateLimit(run.federation, self._number, self._weights, enrolled)
 
             def take(reply: TrainReply) -> TrainReply:
                 self._check_figures(reply)
-                hospitals.check(reply.patients, named, run.roster.statistics[reply.site].patients)
+                hospitals.check(reply.patients, named, enrolled[reply.site])
                 check_weights(reply, self._weights)
+                limit.check(reply.site, reply.weights)
                 average.put(reply.site, reply.weights)
                 return reply.model_copy(update={"weights": {}})
 

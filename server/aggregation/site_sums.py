@@ -66,9 +66,7 @@ def outliers(sites: Sites) -> set[str]:
         middle, scale, means, deviations = _measures(sites, name)
         with np.errstate(invalid="ignore"):
             beyond = (np.abs(means - middle) > FAR * scale) | (deviations > FAR * scale)
-        far |= {
-            site for site, is_far in zip(sites, (beyond & (scale > 0)).any(axis=1), strict=True) if is_far
-        }
+        far |= {site for number, site in enumerate(sites) if np.any(beyond[number] & (scale > 0))}
     return far
 
 

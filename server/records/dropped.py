@@ -30,6 +30,7 @@ class DropReason(StrEnum):
     ARRAY_SHAPE = "array-shape"
     NOT_FINITE = "not-finite"
     WEIGHT_INVALID = "weight-invalid"
+    UPDATE_IMPLAUSIBLE = "update-implausible"
     METRICS_UNKNOWN = "metrics-unknown"
     FIGURES_IMPLAUSIBLE = "figures-implausible"
 
@@ -60,6 +61,7 @@ REASONS: dict[DropReason, str] = {
     DropReason.WEIGHT_INVALID: (
         "A number of training patients is missing, negative, not whole or above what the site enrolled."
     ),
+    DropReason.UPDATE_IMPLAUSIBLE: "A parameter moved further than a round of training can move it.",
     DropReason.METRICS_UNKNOWN: "It holds a figure that nothing asked for.",
     DropReason.FIGURES_IMPLAUSIBLE: "Its losses or pairs are none that its patients can have.",
 }

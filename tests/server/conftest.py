@@ -149,7 +149,7 @@ class Bench:
                         "longest": 9000,
                     }
                 ],
-                "training": training,
+                "training": {"learning_rate": 1000.0, **training},  # by which sites may move a weight far
                 "rounds": {"quorum": quorum, "deadline_s": deadline_s},
                 "participants": [{"name": site, "patients": 400} for site in NODES],
             }

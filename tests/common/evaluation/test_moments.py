@@ -29,7 +29,7 @@ def test_sums_of_values_within_their_ends_are_possible(ends: tuple[float, float]
         }[kind].astype(np.float32)
         values = values.astype(np.float64)
         sums = np.array([[len(values)], [values.sum()], [(values**2).sum()]])
-        assert are_possible(sums, *(np.array([end]) for end in ends)).all()
+        assert are_possible(sums, np.array([ends[0]]), np.array([ends[1]])).all()
 
 
 @pytest.mark.parametrize(

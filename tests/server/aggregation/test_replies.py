@@ -95,6 +95,8 @@ BAD: list[tuple[str, Spoil, DropReason, str | None]] = [
     ("float64", arrays(shared_weight=np.zeros((2, 2))), DropReason.ARRAY_DTYPE, None),
     ("no bytes", raw_array(b""), DropReason.INVALID_MESSAGE, None),
     ("bytes of a zip", raw_array(b"PK\x03\x04" + CANARY.encode()), DropReason.INVALID_MESSAGE, None),
+    ("3e38", fields(add=3e38), DropReason.UPDATE_IMPLAUSIBLE, None),
+    ("further than training", fields(add=-2e5), DropReason.UPDATE_IMPLAUSIBLE, None),
     ("wrong round", fields(round=7), DropReason.WRONG_ROUND, None),
     ("unknown site", fields(site="atlantis " + CANARY), DropReason.UNKNOWN_SITE, None),
     ("another site's name", fields(site="north"), DropReason.WRONG_SITE, None),
