@@ -34,6 +34,13 @@ class Records(Protocol):
         """Return the same records on a device."""
         ...
 
+    def padded(self, units: int, /) -> Self:
+        """Return the same units and after them nobody, up to so many units in all.
+
+        Nobody is a unit of the others' shape without values or labels.
+        """
+        ...
+
     def double(self) -> Self:
         """Return the same records with numbers in float64."""
         ...

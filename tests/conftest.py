@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
+from client.privacy.kernels import choose_kernels
 from common.agreement.federation import FILE_NAME, Federation, load, save
 from common.agreement.modalities import Modality
 from common.agreement.model_config import HierarchicalConfig
@@ -22,6 +23,8 @@ from common.tasks.response import ResponseTask
 from common.tasks.survival import SurvivalTask
 from common.tasks.toxicity import ToxicityTask
 from tests.attacks.attack_table import ROWS, AttackRow, lines, row_of
+
+choose_kernels()  # before the first product of any test
 
 # Several threads on matrices this small wait for one another, on a busy machine for minutes.
 torch.set_num_threads(1)

@@ -8,19 +8,30 @@ formed; otherwise it is formed per patient, [R, outputs, inputs], which is small
 sum is sum_i c_i G_i with c_i = min(1, C / |all gradients of i|) (Abadi et al. 2016; "book-keeping" after Bu et al.
 2023). The parameters' ordinary gradients are never computed, and a layer's g and a are let go as soon as used.
 
+Norms, weights and sums over patients are float64 whatever the model computes in, so that a sum over thousands of
+patients is rounded by nothing that counts beside one patient's share.
+
 Opacus' per-sample hooks give the same on the same model; tests compare the two.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from common.models.shared import PartialModule
+
+BLOCK = 1 << 17
+"""Numbers in float64 that are worked on at a time."""
+
+
+SMALL = 4096
+"""Numbers of a parameter up to which its gradients are summed beside those of others."""
+
 
 ROUNDING = 1e-6
 """Share by which a clipped gradient is shorter than the limit, so that rounding never leaves it longer."""
@@ -33,7 +44,8 @@ Layer = nn.Linear | nn.LayerNorm
 class PerPatient:
     """Gradients of one parameter per patient [R, *shape], or their factors [R, O] and [R, I].
 
-    They are those of the patients at `rows` [R] of the batch, or of all if None; the others' are 0.
+    They are those of the patients at `rows` [R] of the batch of B, or of all if None; the others' are 0. A row B is of
+    nobody.
     """
 
     parameter: Tensor
@@ -47,24 +59,32 @@ class PerPatient:
         return norms if self.factor is None else norms * _norms(self.factor)
 
     def formed(self, patients: int) -> Tensor:
-        """Return gradients [B, *shape], 0 for patients that the layer did not see."""
+        """Return gradients [B, *shape], 0 for patients that the layer did not see, for each use of it."""
         formed = self.gradients
         if self.factor is not None:
             formed = formed[:, :, None] * self.factor[:, None, :]
         if self.rows is None:
             return formed
-        return formed.new_zeros(patients, *formed.shape[1:]).index_copy_(0, self.rows, formed)
+        return formed.new_zeros(patients + 1, *formed.shape[1:]).index_copy_(0, self.rows, formed)[:-1]
 
     def weighted_sum(self, weight: Tensor, spoilt: bool) -> Tensor:
-        """Sum weight [B] times gradient over patients; with `spoilt`, those of weight 0 add nothing."""
-        weights = weight if self.rows is None else weight[self.rows]
+        """Sum weight [B + 1] float64 times gradient over patients, in float64.
+
+        With `spoilt`, those of weight 0 add nothing, whatever their gradients are. The last weight is nobody's.
+        """
+        weights = weight[:-1] if self.rows is None else weight[self.rows]
         gradients, factor = self.gradients, self.factor
         if spoilt:  # 0 times infinity is not 0
             gradients = _without(gradients, weights)
             factor = None if factor is None else _without(factor, weights)
         if factor is not None:
-            return ((gradients * weights[:, None]).t() @ factor).flatten()
-        return weights @ gradients.flatten(1)
+            return ((gradients.double() * weights[:, None]).t() @ factor.double()).flatten()
+        total = weights.new_zeros(gradients[0].numel())
+        done = 0
+        for block in _blocks(gradients):
+            total += weights[done : done + len(block)] @ block.double()
+            done += len(block)
+        return total
 
 
 class PatientGradients:
@@ -76,10 +96,12 @@ class PatientGradients:
     """
 
     def __init__(self, model: nn.Module) -> None:
-        self._gradients: dict[Tensor, list[PerPatient]] = {}
+        self._gradients: dict[Tensor, dict[int, dict[int, PerPatient]]] = {}
         self._first_outputs: list[Tensor] = []
-        self._rows: Tensor | None = None
+        self._visit = self._use = 0
+        self._part: PartialModule | None = None
         self._handles = []
+        self.model = model
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         for module in model.modules():
             if isinstance(module, PartialModule):
@@ -98,21 +120,25 @@ class PatientGradients:
             handle.remove()
 
     def _enter(self, part: PartialModule, inputs: tuple[Any, ...]) -> None:
-        self._rows = part.rows(*inputs)
+        self._part, self._visit = part, self._visit + 1
 
     def _leave(self, part: PartialModule, inputs: tuple[Any, ...], output: object) -> None:
-        self._rows = None
+        self._part = None
 
     def _keep_input(self, layer: Layer, inputs: tuple[Tensor], output: Tensor) -> None:
         """Keep a layer's input until the gradient of its output [R, ..., F] arrives."""
         if not output.requires_grad:
             return
+        if self._part is None:
+            self._visit += 1
+        self._use += 1
+        visit, use = self._visit, self._use
         moments = _moments(output) if isinstance(layer, nn.LayerNorm) else None
-        waiting = [(inputs[0].detach(), moments, self._rows)]
+        waiting = [(inputs[0].detach(), moments, self._part.rows if self._part is not None else None)]
 
         def arrived(grad: Tensor) -> None:
             for part in _parts(layer, grad, *waiting.pop()):
-                self._gradients.setdefault(part.parameter, []).append(part)
+                self._gradients.setdefault(part.parameter, {}).setdefault(visit, {})[use] = part
 
         output.register_hook(arrived)
         if not inputs[0].requires_grad:
@@ -120,22 +146,33 @@ class PatientGradients:
 
     def per_patient(self, loss: Callable[[], Tensor], patients: int) -> dict[Tensor, PerPatient]:
         """Return gradients per patient of every parameter in `loss` [B]."""
+        computed = self._compute(loss, patients)
+        return {parameter: _joined(slots) for parameter, slots in computed.items()}
+
+    def _compute(self, loss: Callable[[], Tensor], patients: int) -> dict[Tensor, Sequence[PerPatient]]:
+        """Return gradients per patient of every parameter, slot by slot where its part computes in slots."""
         self._gradients, self._first_outputs = {}, []
         try:
             total = loss().sum()
             if self._first_outputs and total.requires_grad:
                 # No gradient is wanted beyond the layers that see the patients' values first.
                 torch.autograd.grad(total, self._first_outputs, allow_unused=True)
-            # A layer used twice has one gradient, the sum.
-            return {
-                parameter: uses[0] if len(uses) == 1 else _added(uses, patients)
-                for parameter, uses in self._gradients.items()
-            }
+            computed: dict[Tensor, Sequence[PerPatient]] = {}
+            for parameter, visits in self._gradients.items():
+                slots = [[uses[use] for use in sorted(uses)] for uses in visits.values()]
+                # A layer that sees a patient twice has one gradient, the sum.
+                if len(slots) > 1:
+                    computed[parameter] = [_added(map(_joined, slots), patients)]
+                else:
+                    computed[parameter] = slots[0] if slots[0][0].factor is None else [_joined(slots[0])]
+            return computed
         finally:
             self._gradients, self._first_outputs = {}, []
 
-    def clipped_sum(self, loss: Callable[[], Tensor], patients: int, clip_norm: float) -> list[Tensor]:
-        """Sum per-patient gradients, clipped to `clip_norm`, for every trained parameter.
+    def clipped_sum(
+        self, loss: Callable[[], Tensor], patients: int, clip_norm: float, counted: Tensor | None = None
+    ) -> list[Tensor]:
+        """Sum per-patient gradients in float64, clipped to `clip_norm`, for every trained parameter.
 
         A patient whose gradient is not finite adds nothing: a failure would tell of that patient.
 
@@ -143,25 +180,24 @@ class PatientGradients:
             loss: gives one value per patient [B], from this model.
             patients: B.
             clip_norm: largest norm of one patient's gradient over all parameters.
+            counted: [B] bool, the patients who add to the sum; all of them if None.
         """
-        parts = self.per_patient(loss, patients) if patients else {}
-        joined = _joined(parts.values())
-        norm = _whole_norms((part for part, _ in joined), patients, self.parameters[0].device)
-        scale = (clip_norm / (norm * (1 + ROUNDING))).clamp(max=1.0)
-        single = self.parameters[0].dtype
-        # Below the smallest normal number a weight would be rounded coarsely; not-a-number is not above it either.
-        weight = torch.where(scale >= torch.finfo(single).tiny, scale, 0.0).to(single)
+        computed = self._compute(loss, patients) if patients else {}
+        parts = _gathered(part for slots in computed.values() for part in slots)
+        norm = _whole_norms((part for part, _ in parts), patients, self.parameters[0].device)
+        weight = (clip_norm / (norm * (1 + ROUNDING))).clamp(max=1.0)
+        weight = torch.where(norm.isfinite() if counted is None else norm.isfinite() & counted, weight, 0.0)
+        weight = pad(weight, (0, 1))
         # A GPU is not asked, since that would be to wait for it: there a patient's gradient may be spoilt at any time.
-        spoilt = weight.device.type != "cpu" or not bool((weight > 0).all())
+        spoilt = weight.device.type != "cpu" or not bool(norm.isfinite().all())
         sums: dict[Tensor, Tensor] = {}
-        for part, parameters in joined:
+        for part, parameters in parts:
             pieces = part.weighted_sum(weight, spoilt).split([parameter.numel() for parameter in parameters])
-            sums |= {
-                parameter: piece.view_as(parameter)
-                for parameter, piece in zip(parameters, pieces, strict=True)
-            }
+            for parameter, piece in zip(parameters, pieces, strict=True):
+                added = piece.view_as(parameter)
+                sums[parameter] = sums[parameter] + added if parameter in sums else added
         return [
-            sums[parameter] if parameter in sums else torch.zeros_like(parameter)
+            sums[parameter] if parameter in sums else torch.zeros_like(parameter, dtype=torch.float64)
             for parameter in self.parameters
         ]
 
@@ -181,41 +217,64 @@ def _without(gradients: Tensor, weight: Tensor) -> Tensor:
     return gradients.masked_fill((weight == 0).view(-1, *[1] * (gradients.dim() - 1)), 0.0)
 
 
-def _added(uses: list[PerPatient], patients: int) -> PerPatient:
-    total = torch.stack([use.formed(patients) for use in uses]).sum(0)
-    return PerPatient(uses[0].parameter, None, total)
+def _added(uses: Iterable[PerPatient], patients: int) -> PerPatient:
+    """Add up the gradients of a layer that was used for the same patients more than once."""
+    first, *others = uses
+    if not others:
+        return first
+    total = torch.stack([use.formed(patients) for use in (first, *others)]).sum(0)
+    return PerPatient(first.parameter, None, total)
 
 
-def _joined(parts: Iterable[PerPatient]) -> list[tuple[PerPatient, list[Tensor]]]:
-    """Concatenate formed gradients of the same patients, with their parameters.
+def _joined(slots: Sequence[PerPatient]) -> PerPatient:
+    """Put the slots of a layer together, in their order."""
+    if len(slots) == 1:
+        return slots[0]
+    factors = [slot.factor for slot in slots if slot.factor is not None]
+    return PerPatient(
+        slots[0].parameter,
+        torch.cat([slot.rows for slot in slots if slot.rows is not None]),
+        torch.cat([slot.gradients for slot in slots]),
+        torch.cat(factors) if factors else None,
+    )
 
-    A single product then takes them all.
-    """
-    single, formed = [], defaultdict(list)
+
+def _gathered(parts: Iterable[PerPatient]) -> list[tuple[PerPatient, list[Tensor]]]:
+    """Put small gradients of the same patients side by side, with their parameters; one operation takes them all."""
+    gathered: list[tuple[PerPatient, list[Tensor]]] = []
+    small: dict[int, list[PerPatient]] = {}
     for part in parts:
-        if part.factor is None:
-            formed[id(part.rows)].append(part)
+        if part.factor is None and part.parameter.numel() <= SMALL:
+            small.setdefault(id(part.rows), []).append(part)
         else:
-            single.append((part, [part.parameter]))
-    together = []
-    for group in formed.values():
+            gathered.append((part, [part.parameter]))
+    for group in small.values():
         flat = torch.cat([part.gradients.flatten(1) for part in group], dim=1)
-        together.append((PerPatient(flat[0], group[0].rows, flat), [part.parameter for part in group]))
-    return single + together
+        gathered.append((PerPatient(flat[0], group[0].rows, flat), [part.parameter for part in group]))
+    return gathered
 
 
 def _norms(gradients: Tensor) -> Tensor:
-    norms: Tensor = torch.linalg.vector_norm(gradients.flatten(1), dim=1, dtype=torch.float64)
-    return norms
+    blocks = [torch.linalg.vector_norm(block, dim=1, dtype=torch.float64) for block in _blocks(gradients)]
+    return torch.cat(blocks)
+
+
+def _blocks(gradients: Tensor) -> Sequence[Tensor]:
+    """Split gradients [R, ...] into blocks [r, P] of which a copy in float64 stays in the processor's cache."""
+    flat = gradients.flatten(1)
+    rows = max(1, BLOCK // flat.shape[1]) if flat.device.type == "cpu" else len(flat)
+    return torch.split(flat, rows)
 
 
 def _whole_norms(parts: Iterable[PerPatient], patients: int, device: torch.device) -> Tensor:
     """Return norms [B] in float64 of a patient's gradient over all parameters."""
-    squares = torch.zeros(patients, dtype=torch.float64, device=device)
+    squares = torch.zeros(patients + 1, dtype=torch.float64, device=device)
     for part in parts:
         squared = part.norms().square()
-        squares = squares + squared if part.rows is None else squares.index_add(0, part.rows, squared)
-    return squares.sqrt()
+        squares = (
+            squares + pad(squared, (0, 1)) if part.rows is None else squares.index_add(0, part.rows, squared)
+        )
+    return squares[:-1].sqrt()
 
 
 def _moments(output: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,44 +7,34 @@ noise are constants of the agreement; nothing is derived from the cohort. Sampli
 system, never from a seed that the coordinator or another site knows.
 """
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-import torch
 from torch import Tensor
 from torch.nn import Parameter
 from torch.optim import SGD
 
-from client.privacy.clipping import PatientGradients, patient_gradients
+from client.privacy.arithmetic import LARGEST, steady_slot
+from client.privacy.clipping import patient_gradients
 from client.privacy.randomness import SecretRandom
+from client.privacy.slots import Slot, clipped_sums
 from client.training.finite import are_finite
 from client.training.memory import placed, units_at_once
 from client.training.round import Round
 from common.agreement.settings import Privacy
 from common.errors import Refusal, RefusalCode
 from common.models.shared import SharedModel
-from common.records import Prepared, Records
+from common.records import Records
 
 if TYPE_CHECKING:
     from opacus.optimizers import DPOptimizer
-
-    from client.privacy.noise import NoisyOptimiser
-
-
-STEEP = 10.0
-"""Weight beyond which training computes in float64.
-
-A product over a batch is rounded otherwise when a patient is gone, and steep weights make much of that: with random
-weights of size 1,000 the others' clipped gradients moved by 3.7 times the clip norm in float32, by nothing in float64.
-"""
 
 
 R = TypeVar("R", bound=Records)
 
 
-AT_ONCE = 64
-"""Most patients whose gradients are computed together; larger Poisson samples are added up in parts."""
+Descent = Callable[[Sequence[Tensor]], None]
+"""Step along the clipped sums of a sample, in float64 for every trained parameter; adding noise is its part."""
 
 
 def train_privately(
@@ -61,43 +51,34 @@ def train_privately(
     Args:
         model: on the round's device, without dropout (`common.patients.guarantee.check_agreement`).
         batch: all of the site's training patients, on the CPU.
-        round_: agreement and device, on which everything is float32 or more: clipping must be exact.
+        round_: agreement and device.
         privacy: the terms at this site, the federation's or stricter ones.
         absent: modalities that the hospital has no table of; their parameters stay as they are.
 
     Raises:
         Refusal: if the weights are no longer finite.
     """
-    device, prepared = round_.device, round_.prepared
-    # Both decided by the weights received, in which no patient has a part.
-    linear = privacy.learn == "linear"
-    precise = bool(
-        torch.stack([parameter.detach().abs().max() for parameter in model.parameters()]).max() > STEEP
-    )
+    family, federation, device = round_.family, round_.federation, round_.device
     learnable = model.groups().learnable(privacy, absent)
     frozen = [parameter for name, parameter in model.named_parameters() if name not in learnable]
     for parameter in frozen:
         parameter.requires_grad_(False)
+    prepared = round_.prepared.to(device.torch_device)
+    # Decided by the weights received, in which no patient has a part.
+    linear = family.linear_loss(model, federation, prepared) if privacy.learn == "linear" else None
+    loss = linear or (lambda records: family.loss(model, records, federation, prepared))
     try:
-        if precise:
-            model.double()
-            batch, prepared = batch.double(), prepared.double()
-        loss = _loss(model, round_, prepared.to(device.torch_device), linear)
+        model.train()
         with device.repeatable():
-            take_private_steps(model, placed(batch, device), round_, privacy, loss)
+            most = units_at_once(model, device, private=True)
+            made_up = family.probe(federation, LARGEST)
+            slot = steady_slot(model, loss, linear is not None, made_up, most)
+            take_private_steps(model, placed(batch, device), round_, privacy, loss, slot)
     finally:
-        model.float()
         for parameter in frozen:
             parameter.requires_grad_(True)
     if not are_finite(list(model.parameters())):
         raise Refusal(RefusalCode.TRAINING_DIVERGED)
-
-
-def _loss(model: SharedModel, round_: Round, prepared: Prepared, linear: bool) -> Callable[[Records], Tensor]:
-    """Loss per unit, by the model's linear part alone where that gives the same."""
-    family, federation = round_.family, round_.federation
-    cheaper = family.linear_loss(model, federation, prepared) if linear else None
-    return cheaper or (lambda records: family.loss(model, records, federation, prepared))
 
 
 def take_private_steps(
@@ -106,6 +87,7 @@ def take_private_steps(
     round_: Round,
     privacy: Privacy,
     loss: Callable[[R], Tensor],
+    slot: Slot,
 ) -> None:
     """Take a round's steps on Poisson samples of the batch.
 
@@ -117,47 +99,30 @@ def take_private_steps(
         round_: agreement and device.
         privacy: the terms at this site.
         loss: gives one value per patient of a batch [B], from this model.
+        slot: numbers of rows in which gradients are computed.
     """
-    from client.privacy.noise import NoisyOptimiser  # brings Opacus, which a round without privacy is spared
-
-    training, secret = round_.federation.training, SecretRandom()
-    at_once = min(AT_ONCE, units_at_once(model, round_.device, private=True))
+    secret = SecretRandom()
+    model.train()
     with patient_gradients(model) as gradients:
-        rate = privacy.learning_rate * training.decay(round_.number)
-        optimiser = NoisyOptimiser(SGD(gradients.parameters, lr=rate), privacy, secret)
-        if training.strategy == "fedprox":
-            optimiser.attach_step_hook(_proximal(gradients.parameters, training.proximal_mu))
-        model.train()
+        descend = noisy_descent(gradients.parameters, round_, privacy, secret)
         for _ in range(privacy.steps):
             drawn = (secret.uniform(len(batch)) < privacy.sampling_rate).nonzero().squeeze(1)
-            noisy_step(optimiser, gradients, batch.select(drawn), loss, at_once)
+            descend(clipped_sums(gradients, batch.select(drawn), loss, slot, privacy.clip_norm))
 
 
-def noisy_step(
-    optimiser: "NoisyOptimiser",
-    gradients: PatientGradients,
-    drawn: R,
-    loss: Callable[[R], Tensor],
-    at_once: int = AT_ONCE,
-) -> None:
-    """Take one step on the patients drawn; with nobody drawn it is noise alone.
+def noisy_descent(
+    parameters: list[Parameter], round_: Round, privacy: Privacy, secret: SecretRandom
+) -> Descent:
+    """Return the step of noised gradient descent, with FedProx's pull where the agreement has it."""
+    from client.privacy.noise import NoisyOptimiser  # brings Opacus, which a round without privacy is spared
 
-    Args:
-        optimiser: of the parameters that `gradients` watches.
-        gradients: watches the model that `loss` uses.
-        drawn: a Poisson sample.
-        loss: gives one value per patient of a batch [B].
-        at_once: patients whose gradients are computed together.
-    """
-    parts = torch.arange(len(drawn)).split(at_once)  # of nobody: one part without patients
-    for number, rows in enumerate(parts, start=1):
-        part = drawn.select(rows).to(gradients.parameters[0].device)
-        sums = gradients.clipped_sum(partial(loss, part), len(part), optimiser.max_grad_norm)
-        for parameter, total in zip(gradients.parameters, sums, strict=True):
-            parameter.grad = total
-        optimiser.signal_skip_step(number < len(parts))
-        optimiser.step()
-        optimiser.zero_grad()
+    training = round_.federation.training
+    optimiser = NoisyOptimiser(
+        SGD(parameters, lr=privacy.learning_rate * training.decay(round_.number)), privacy, secret
+    )
+    if training.strategy == "fedprox":
+        optimiser.attach_step_hook(_proximal(parameters, training.proximal_mu))
+    return optimiser.descend
 
 
 def _proximal(parameters: list[Parameter], weight: float) -> Callable[["DPOptimizer"], None]:

@@ -3,6 +3,8 @@
 Only private training imports this module, since Opacus takes longer to import than all else in a hospital's process.
 """
 
+from collections.abc import Sequence
+
 import torch
 from opacus.optimizers.optimizer_fast_gradient_clipping import DPOptimizerFastGradientClipping
 from torch import Tensor
@@ -31,16 +33,19 @@ class NoisyOptimiser(DPOptimizerFastGradientClipping):  # type: ignore[misc]
         )
         self._secret = secret
 
-    def accumulate(self) -> None:
-        """Move `p.grad`, a clipped sum over part of a sample, to `p.summed_grad`.
+    def descend(self, sums: Sequence[Tensor]) -> None:
+        """Take a step along the noised mean of a sample.
 
-        Opacus would copy it.
+        Args:
+            sums: clipped sum over the sample in float64, for every parameter in their order.
         """
-        for parameter in self.params:
-            parameter.summed_grad = (
-                parameter.grad if parameter.summed_grad is None else parameter.summed_grad + parameter.grad
-            )
-            parameter.grad = None  # or zero_grad would empty the sum too
+        for parameter, total in zip(self.params, sums, strict=True):
+            parameter.summed_grad = total
+        self.step()
+        self.zero_grad()
+
+    def accumulate(self) -> None:
+        """Add nothing up: `descend` is given the sum over a whole sample."""
 
     def add_noise(self) -> None:
         """Set `p.grad` to the clipped sum plus normal noise.

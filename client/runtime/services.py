@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from threading import Event
 
+from client.privacy.kernels import KERNELS
 from client.runtime import loopback
 from client.runtime.local_port import require_free
 from client.runtime.training_process import require_device
@@ -54,6 +55,7 @@ def environment(home: Home) -> dict[str, str]:
     return {
         **flower_environment(home.state / "flower"),
         **ALLOCATOR,
+        **KERNELS,
         "PATH": os.pathsep.join((str(home.launcher), SYSTEM_PATH)),
         "PYTHONPATH": "",
         "PYTHONSAFEPATH": "1",

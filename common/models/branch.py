@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout, relu
+from torch.nn.functional import dropout, pad, relu
 
 from common.agreement.modalities import Modality
 from common.agreement.model_config import HierarchicalConfig
@@ -17,6 +17,10 @@ from common.models.layers import Pathways
 from common.models.shared import PartialModule
 from common.records import moved
 from common.tasks.task import Task
+
+VALUES_AT_ONCE = 8192
+"""Node values in a slot from which on larger slots are no quicker."""
+
 
 SQUEEZED = 2
 """Numbers per node or pathway that reach the modality token."""
@@ -73,6 +77,7 @@ class Branch(PartialModule):
         config: HierarchicalConfig,
     ) -> None:
         super().__init__()
+        self.worthwhile = max(1, VALUES_AT_ONCE // graph.nodes)
         self.node_dropout = config.node_dropout
         self.embed = nn.Linear(2 + IDENTITY, config.node_width)
         # By columns autograd takes the weight's gradient as x^T g, for so few inputs a product eight times as fast.
@@ -91,13 +96,9 @@ class Branch(PartialModule):
         self.token = nn.Linear(SQUEEZED * summarised, config.width)
         self.direct = nn.Linear(graph.nodes, config.width)
         self.norm = nn.LayerNorm(config.width)
+        self.score_widths = {task.name: task.score_width for task in tasks}
         self.scores = nn.ModuleDict({task.name: _untrained(graph.nodes, task.score_width) for task in tasks})
         self.codes = _Codes(identity(modality.nodes))
-
-    def rows(self, *inputs: Tensor) -> Tensor | None:
-        """Return indices [R] of the patients who have the modality; None where all are computed."""
-        values, _, here = inputs
-        return None if self.dense else moved(here.nonzero().squeeze(1), values.device)
 
     def forward(self, values: Tensor, observed: Tensor, here: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute token [B, width] and scores by task [B, 1 or outputs] from values [B, N].
@@ -105,18 +106,36 @@ class Branch(PartialModule):
         Both are 0 for the patients that are not `here` [B] bool; unless `dense`, nothing is computed for them. `here`
         is on the CPU: which rows there are is no question to ask a GPU, which would have to finish first.
         """
-        rows = self.rows(values, observed, here)
-        if rows is None:
+        self.rows = None
+        if self.dense:
             token, scores = self._present(values, observed)
             having = moved(here[:, None], values.device)
             return token * having, {name: score * having for name, score in scores.items()}
-        if not len(rows):
-            nothing = values.new_zeros(len(here), 1)
-            return nothing.expand(-1, self.token.out_features), dict.fromkeys(self.scores, nothing)
-        token, scores = self._present(values[rows], observed[rows])
-        return _spread(token, rows, here), {
-            name: _spread(score, rows, here) for name, score in scores.items()
+        parts = [moved(rows, values.device) for rows in self._parts(here)]
+        if not parts:
+            token = values.new_zeros(len(here), self.token.out_features)
+            return token, {
+                name: values.new_zeros(len(here), width) for name, width in self.score_widths.items()
+            }
+        if self.slot:  # a last row for nobody
+            values, observed = pad(values, (0, 0, 0, 1)), pad(observed, (0, 0, 0, 1))
+        tokens, additive = [], []
+        for self.rows in parts:
+            token, scores = self._present(values[self.rows], observed[self.rows])
+            tokens.append(token)
+            additive.append(scores)
+        self.rows = None
+        rows = torch.cat(parts)
+        return _spread(tokens, rows, here), {
+            name: _spread([scores[name] for scores in additive], rows, here) for name in self.scores
         }
+
+    def _parts(self, here: Tensor) -> Sequence[Tensor]:
+        """Return indices of the patients who are computed together: all, or a slot of them."""
+        rows = here.nonzero().squeeze(1)
+        if self.slot:
+            rows = pad(rows, (0, -len(rows) % self.slot), value=len(here))
+        return rows.split(self.slot or len(rows)) if len(rows) else ()
 
     def _present(self, values: Tensor, observed: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         seen = dropout(observed.float(), self.node_dropout, self.training)
@@ -130,9 +149,11 @@ class Branch(PartialModule):
         return token, {name: score(scaled) for name, score in self.scores.items()}
 
 
-def _spread(present: Tensor, rows: Tensor, here: Tensor) -> Tensor:
-    """Spread features [R, F] of the patients at `rows` over the batch [B, F], 0 for the others."""
-    return present.new_zeros(len(here), present.shape[1]).index_copy(0, rows, present)
+def _spread(present: Sequence[Tensor], rows: Tensor, here: Tensor) -> Tensor:
+    """Spread parts of the features [R, F] of the patients at `rows` over the batch [B, F], 0 for the others."""
+    features = torch.cat(list(present))
+    spread = features.new_zeros(len(here) + 1, features.shape[1])  # a last row for nobody
+    return spread.index_copy(0, rows, features)[:-1]
 
 
 def _untrained(inputs: int, outputs: int) -> nn.Linear:

@@ -170,7 +170,7 @@ class HierarchicalMultimodalGNN(FederatedModel):
         return self.predict(self.encode(batch))
 
     def _patient(self, batch: PatientBatch) -> Tensor:
-        ones = torch.ones(len(batch), 1, device=self.patient.weight.device)
+        ones = self.patient.weight.new_ones(len(batch), 1)
         if self.demographic is None:
             inputs = ones
         else:

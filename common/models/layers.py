@@ -215,6 +215,11 @@ class _Edges(nn.Module):
 
     def add_up(self, x: Tensor, ends: Tensor) -> Tensor:
         """Sum x [K, E] over the edges at every node -> [K, N]; `ends` is `sender` or `receiver`."""
+        if x.device.type == "cuda":  # where scatter_add_ adds in whatever order the threads come
+            receiving = ends is self.receiver
+            pattern = self.pattern if receiving else self.transposed
+            weight = x if receiving else x.index_select(1, self.transpose)
+            return pattern.sums(weight, x.new_ones(1, 1, 1).expand(len(x), pattern.nodes, 1)).squeeze(2)
         sums = x.new_zeros(len(x), self.pattern.nodes)
         return sums.scatter_add_(1, ends.expand_as(x), x)
 

@@ -1,7 +1,6 @@
 """The base class of all models that hospitals train together, whatever their records are."""
 
 from abc import ABC, abstractmethod
-from typing import Any
 
 from torch import Tensor, nn
 
@@ -17,9 +16,12 @@ class SharedModel(nn.Module, ABC):
 
     Attributes:
         views: forward passes of a unit in a training step.
+        ragged: whether the shape of a unit's records differs from unit to unit; under privacy each is then computed
+            alone.
     """
 
     views = 1
+    ragged = False
 
     def groups(self) -> ModelGroups:
         """Averaging groups of the parameters; by default every unit trains every parameter."""
@@ -30,17 +32,20 @@ class SharedModel(nn.Module, ABC):
         """A made-up unit with everything, on the model's device and in its precision."""
 
 
-class PartialModule(nn.Module, ABC):
+class PartialModule(nn.Module):
     """Part of a model for a subset of a batch, such as the patients with a modality.
 
-    Per-patient clipping asks which ones, to bring the gradients inside back to their patients.
+    Per-patient clipping brings the gradients inside back to their patients by `rows`.
 
     Attributes:
         dense: compute all patients and mask, for per-sample hooks that want every patient in every layer.
+        slot: compute so many patients at a time, filled up with nobody; 0 for all at once. Under privacy the shape of
+            a patient's computation must not follow from how many others take part.
+        worthwhile: patients at a time from which on more at a time are no quicker.
+        rows: indices [R] in the batch [B] of the patients that are being computed, B for nobody; None for all.
     """
 
     dense = False
-
-    @abstractmethod
-    def rows(self, *inputs: Any) -> Tensor | None:
-        """Return indices [R] of the patients that `forward` computes for these inputs; None for all."""
+    slot = 0
+    worthwhile = 1
+    rows: Tensor | None = None

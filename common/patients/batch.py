@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from common.records import moved
 
@@ -75,6 +76,15 @@ class PatientBatch:
         )
         copy._present.update({name: self.present(name) for name in self.observed})
         return copy
+
+    def padded(self, units: int) -> "PatientBatch":
+        """Add patients with nothing observed and no label, up to so many patients in all."""
+        more = (0, 0, 0, units - len(self))
+        padded = PatientBatch(
+            *({name: pad(tensor, more) for name, tensor in getattr(self, part).items()} for part in _PARTS)
+        )
+        padded._present.update({name: pad(mask, more[2:]) for name, mask in self._present.items()})
+        return padded
 
     def double(self) -> "PatientBatch":
         """Return the same patients with values and labels in float64."""

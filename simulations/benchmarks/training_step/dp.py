@@ -13,13 +13,15 @@ from opacus.optimizers import DPOptimizer
 from torch import Tensor
 from torch.optim import SGD, AdamW
 
+from client.privacy.arithmetic import LARGEST, steady_slot
 from client.privacy.clipping import patient_gradients
-from client.privacy.dp_sgd import noisy_step
 from client.privacy.noise import NoisyOptimiser
 from client.privacy.randomness import SecretRandom
+from client.privacy.slots import clipped_sums
 from common.families.patient_loss import patient_loss
 from common.models.federated import FederatedModel
 from common.patients.batch import PatientBatch
+from common.patients.guarantee import made_up_patients
 from simulations.benchmarks.measuring.record import Figures, markdown
 from simulations.benchmarks.measuring.reference import Workload, of_cohort, reference
 from simulations.benchmarks.measuring.stopwatch import peak, seconds
@@ -99,10 +101,16 @@ def _linear(model: FederatedModel, work: Workload, loss: Loss, stack: ExitStack)
 
 
 def _private(model: FederatedModel, work: Workload, loss: Loss, stack: ExitStack) -> Step:
+    privacy = work.federation.privacy
+    assert privacy is not None
+    slot = steady_slot(model, loss, False, made_up_patients(work.federation, LARGEST), LARGEST)
     gradients = stack.enter_context(patient_gradients(model))
-    assert work.federation.privacy is not None
-    optimiser = NoisyOptimiser(SGD(gradients.parameters, lr=RATE), work.federation.privacy, SecretRandom())
-    return lambda: noisy_step(optimiser, gradients, work.batch, loss)
+    optimiser = NoisyOptimiser(SGD(gradients.parameters, lr=RATE), privacy, SecretRandom())
+
+    def step() -> None:
+        optimiser.descend(clipped_sums(gradients, work.batch, loss, slot, privacy.clip_norm))
+
+    return step
 
 
 def _hooks(model: FederatedModel, work: Workload, loss: Loss, stack: ExitStack) -> Step:

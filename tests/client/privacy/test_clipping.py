@@ -186,6 +186,7 @@ def test_nobody_s_sum_is_zero_and_the_loss_is_not_asked(make_case: MakeCase) -> 
     with patient_gradients(case.model) as gradients:
         sums = gradients.clipped_sum(lambda: pytest.fail("asked"), 0, 1.0)
     assert [own.shape for own in sums] == [own.shape for own in case.model.parameters()]
+    assert {own.dtype for own in sums} == {torch.float64}
     assert all(float(own.abs().sum()) == 0 for own in sums)
 
 

@@ -6,12 +6,12 @@ from functools import partial
 import pytest
 import torch
 from torch import Tensor
-from torch.optim import SGD
 
+from client.privacy.arithmetic import LARGEST
 from client.privacy.clipping import patient_gradients
-from client.privacy.dp_sgd import noisy_step, take_private_steps, train_privately
-from client.privacy.noise import NoisyOptimiser
+from client.privacy.dp_sgd import noisy_descent, take_private_steps, train_privately
 from client.privacy.randomness import SecretRandom
+from client.privacy.slots import Slot, clipped_sums
 from client.training.device import CPU, Device
 from client.training.round import Round
 from common.agreement.federation import Federation
@@ -64,18 +64,17 @@ class Trainer:
         )
         return torch.cat([own.detach().flatten().cpu() for own in model.parameters()])
 
-    def steps(self, batch: PatientBatch, device: Device, note: Callable[[int], None]) -> None:
-        """Take the steps, and note the number of patients of every part."""
-        federation = self.federation()
+    def computed(self, batch: PatientBatch, device: Device) -> list[int]:
+        """Number of rows of every pass of the model in a round that is not its search for a slot."""
+        federation, seen = self.federation(), list[int]()
         assert federation.privacy is not None
         model, cuts = self.model(federation), self.cuts
-
-        def loss(part: PatientBatch) -> Tensor:
-            note(len(part))
-            return patient_loss(model, part, federation, cuts)
-
         round_ = Round(federation, with_cuts(cuts), device=device)
-        take_private_steps(model, batch, round_, federation.privacy, loss)
+        train_privately(model, batch, round_, federation.privacy)  # the search is done
+        noting = model.cross.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+        train_privately(model, batch, round_, federation.privacy)
+        noting.remove()
+        return seen
 
 
 @pytest.fixture
@@ -83,9 +82,9 @@ def trainer(make_federation: Callable[..., Federation], prior: Prior, cuts: dict
     return Trainer(make_federation, prior, cuts)
 
 
-@pytest.mark.parametrize(("patients", "parts"), [(3.5, 7), (7.5, 3), (100.0, 1)])
+@pytest.mark.parametrize(("patients", "slots"), [(1.5, 20), (3.5, 10), (7.5, 5), (100.0, 1)])
 def test_no_more_gradients_than_memory_has_room_for_are_computed_at_once(
-    trainer: Trainer, make_batch: MakeBatch, patients: float, parts: int
+    trainer: Trainer, make_batch: MakeBatch, patients: float, slots: int
 ) -> None:
     batch, model = make_batch(20), trainer.model(trainer.federation())
     whole = trainer.weights(batch)
@@ -94,10 +93,9 @@ def test_no_more_gradients_than_memory_has_room_for_are_computed_at_once(
         weights = trainer.weights(batch, small)
     assert len(steps) == 2
     torch.testing.assert_close(weights, whole, atol=1e-6, rtol=0)
-    seen: list[int] = []
-    trainer.steps(batch, small, seen.append)
-    assert len(seen) == 2 * parts
-    assert max(seen) == min(20, int(patients))
+    seen = trainer.computed(batch, small)
+    assert len(seen) == 2 * slots
+    assert set(seen) == {LARGEST if slots == 1 else 20 // slots}
 
 
 def test_a_private_step_asks_the_device_for_no_number(trainer: Trainer, make_batch: MakeBatch) -> None:
@@ -112,7 +110,7 @@ def test_a_private_step_asks_the_device_for_no_number(trainer: Trainer, make_bat
         make_batch(20).to(nowhere.torch_device),
         Round(federation, with_cuts(cuts), device=nowhere),
     )
-    take_private_steps(model, batch, round_, federation.privacy, loss)
+    take_private_steps(model, batch, round_, federation.privacy, loss, Slot(8, 4))
     with pytest.raises(RuntimeError):
         float(next(model.parameters()).detach().sum())
 
@@ -151,12 +149,13 @@ def test_a_private_step_on_a_gpu_waits_for_nothing(
     model = trainer.model(federation).to(gpu).train()
     cuts = {name: moved(ends, gpu) for name, ends in trainer.cuts.items()}
     loss = partial(patient_loss, model, federation=federation, cuts=cuts)
+    round_ = Round(federation, with_cuts(cuts), device=Device(gpu))
     with patient_gradients(model) as gradients:
-        optimiser = NoisyOptimiser(SGD(gradients.parameters, lr=0.5), privacy, SecretRandom())
+        descend = noisy_descent(gradients.parameters, round_, privacy, SecretRandom())
         for mode in ("default", "error"):
             torch.cuda.set_sync_debug_mode(mode)
             try:
-                noisy_step(optimiser, gradients, batch, loss, 6)
+                descend(clipped_sums(gradients, batch, loss, Slot(8, 4), privacy.clip_norm))
             finally:
                 torch.cuda.set_sync_debug_mode("default")
 

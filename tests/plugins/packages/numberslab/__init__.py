@@ -64,6 +64,9 @@ class Numbers:
     def to(self, device: torch.device) -> "Numbers":
         return Numbers(self.table.to(device))
 
+    def padded(self, units: int) -> "Numbers":
+        return Numbers(nn.functional.pad(self.table, (0, 0, 0, units - len(self))))
+
     def double(self) -> "Numbers":
         return Numbers(self.table.double())
 

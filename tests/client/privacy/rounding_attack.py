@@ -1,0 +1,153 @@
+"""Weights by which a coordinator makes the rounding of one sum decide where all patients' gradients point.
+
+All patients enter the branch of the genes with the same values. Its linear map adds up to nearly 0, a layer
+normalisation and weights of 10 turn the sign of what is left into a saturated logit, and the sign follows from the
+order of summation.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from client.privacy.arithmetic import LARGEST, steady_slot
+from client.privacy.clipping import patient_gradients
+from client.privacy.slots import clipped_sums
+from common.agreement.federation import Federation
+from common.agreement.modalities import Modality
+from common.agreement.model_config import HierarchicalConfig
+from common.agreement.settings import Participant, Privacy, Training
+from common.families.patient_loss import patient_loss
+from common.models.federated import FederatedModel
+from common.models.graphs import load_prior
+from common.models.registry import initial_model
+from common.patients.batch import PatientBatch
+from common.patients.guarantee import made_up_patients
+from common.privacy.planning import with_privacy
+from common.tasks.response import ResponseTask
+
+SMALL = HierarchicalConfig(
+    width=32,
+    heads=1,
+    node_width=1,
+    node_heads=1,
+    pathway_width=1,
+    gcn_layers=0,
+    gat_layers=0,
+    pathway_gat_layers=0,
+    fusion_layers=0,
+)
+
+
+def agreement(genes: int, learn: str = "linear", noise: float = 14.22, rounds: int = 30) -> Federation:
+    """An ordinary federation file about genes and a response."""
+    whole = Federation(
+        name="ordinary",
+        modalities=(Modality(name="rna", node="gene", columns=tuple(f"G{i}" for i in range(genes))),),
+        tasks=(ResponseTask(name="response", label="response", classes=("no", "yes")),),
+        model=SMALL,
+        training=Training(rounds=rounds),
+        participants=(Participant(name="one"),),
+    )
+    terms = {"noise_multiplier": noise, "sampling_rate": 1.0, "expected_batch_size": 1.0, "learn": learn}
+    return with_privacy(whole, Privacy.model_validate(terms))
+
+
+def constants(genes: int) -> Tensor:
+    """The values with which every patient enters."""
+    return torch.rand(genes, generator=torch.Generator().manual_seed(0)) * 4 + 4
+
+
+def alike(federation: Federation, patients: int) -> PatientBatch:
+    """Patients whom a spread without end has made equal; all responded, so that gradients add up."""
+    genes = len(federation.modality("rna").nodes)
+    return PatientBatch(
+        {"rna": constants(genes).repeat(patients, 1)},
+        {"rna": torch.ones(patients, genes, dtype=torch.bool)},
+        {"response": torch.ones(patients, 1)},
+        {"response": torch.ones(patients, 1, dtype=torch.bool)},
+    )
+
+
+@dataclass
+class Attack:
+    """A model with crafted weights."""
+
+    federation: Federation
+    model: FederatedModel
+
+    def summed(self, patients: int, in_slots: bool) -> Tensor:
+        """The clipped sum over so many patients, in the precision of the model."""
+        federation = self.federation
+        assert federation.privacy is not None
+        batch, made_up = alike(federation, patients), made_up_patients(federation, LARGEST)
+        if next(self.model.parameters()).dtype == torch.float64:
+            batch, made_up = batch.double(), made_up.double()
+
+        def loss(records: PatientBatch) -> Tensor:
+            return patient_loss(self.model, records, federation, {})
+
+        learnable = self.model.groups().learnable(federation.privacy)
+        for name, parameter in self.model.named_parameters():
+            parameter.requires_grad_(name in learnable)
+        slot = steady_slot(self.model, loss, False, made_up, LARGEST)
+        with patient_gradients(self.model) as gradients:
+            if in_slots:
+                sums = clipped_sums(gradients, batch, loss, slot, 1.0)
+            else:
+                sums = gradients.clipped_sum(lambda: loss(batch), patients, 1.0)
+        return torch.cat([total.flatten() for total in sums])
+
+    def sensitivity(self, patients: int, in_slots: bool = True) -> float:
+        """How far the sum moves when one of so many patients leaves, in clip norms."""
+        return float((self.summed(patients, in_slots) - self.summed(patients - 1, in_slots)).norm())
+
+
+def rounded(layer: nn.Linear, given: Tensor, patients: int) -> Tensor:
+    """What a layer computes for the first of so many equal patients, all in one product."""
+    with torch.no_grad():
+        first: Tensor = layer(given.expand(patients, -1).contiguous())[0]
+    return first
+
+
+def thresholds(genes: int, dtype: torch.dtype, most: int) -> list[int]:
+    """Numbers of rows at which this machine begins to round the first one otherwise, found by trying."""
+    draw = torch.Generator().manual_seed(1)
+    layer = nn.Linear(genes, SMALL.width).to(dtype)
+    given = constants(genes).to(dtype)[None]
+    with torch.no_grad():
+        layer.weight.copy_(torch.rand(layer.weight.shape, generator=draw, dtype=dtype) - 0.5)
+    first = [rounded(layer, given, rows) for rows in range(1, most + 1)]
+    return [rows for rows in range(2, most + 1) if not torch.equal(first[rows - 1], first[rows - 2])]
+
+
+def craft(federation: Federation, rows: int, dtype: torch.dtype, tries: int = 400) -> Attack | None:
+    """Weights under which the sign of a sum is another one in a product of one row less; None if none is found."""
+    genes = len(federation.modality("rna").nodes)
+    given = (constants(genes).to(dtype) * genes**-0.5)[None]
+    layer = nn.Linear(genes, SMALL.width).to(dtype)
+    for seed in range(tries):
+        draw = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            layer.weight.copy_((torch.rand(layer.weight.shape, generator=draw, dtype=dtype) - 0.5) / 2)
+            layer.bias.zero_()
+            layer.bias.copy_(-(rounded(layer, given, rows) + rounded(layer, given, rows - 1)) / 2)
+            many, few = rounded(layer, given, rows), rounded(layer, given, rows - 1)
+        turning = (many * few < 0).nonzero().flatten().tolist()
+        if turning:
+            model = initial_model(federation, load_prior(federation, Path()), 0).to(dtype)
+            _fill(model, layer, turning[0], 10.0 if dtype == torch.float32 else 1e5)
+            return Attack(federation, model)
+    return None
+
+
+def _fill(model: FederatedModel, layer: nn.Linear, unit: int, steep: float) -> None:
+    weights = {name: torch.zeros_like(tensor) for name, tensor in model.state_dict().items()}
+    weights["branches.rna.direct.weight"][unit] = layer.weight[unit].detach()
+    weights["branches.rna.direct.bias"][unit] = layer.bias[unit].detach()
+    for name in ("branches.rna.norm.weight", "cross_norm.weight"):
+        weights[name][:] = steep
+    weights["cross.value.weight"][0, unit] = weights["cross.out.weight"][0, 0] = steep
+    weights["heads.response.weight"][0, 0], weights["heads.response.weight"][1, 0] = steep, -steep
+    model.load_state_dict(weights)
