@@ -46,9 +46,9 @@ def answered(kind: str, content: RecordDict, context: Context) -> RecordDict:
 def _handlers(run: int) -> dict[str, Handler]:
     """Functions that answer, by the type of the request."""
     return {
-        STATISTICS: statistics_request,
+        STATISTICS: partial(statistics_request, run),
         "train": partial(train_request, run),
-        "evaluate": evaluate_request,
+        "evaluate": partial(evaluate_request, run),
     }
 
 

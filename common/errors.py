@@ -149,6 +149,8 @@ class RefusalCode(StrEnum):
     COHORT_INVALID = "cohort-invalid"
     FEDERATION_MISMATCH = "federation-mismatch"
     REQUEST_INVALID = "request-invalid"
+    INPUT_UNAPPROVED = "input-unapproved"
+    QUESTION_REPEATED = "question-repeated"
     NO_TRAINING_PATIENTS = "no-training-patients"
     TRAINING_DIVERGED = "training-diverged"
     DECLINED_WITHOUT_PRIVACY = "declined-without-privacy"
@@ -156,6 +158,7 @@ class RefusalCode(StrEnum):
     DECLINED_COHORT = "declined-cohort"
     DECLINED_TASK = "declined-task"
     DECLINED_UNIT = "declined-unit"
+    DECLINED_RUNS = "declined-runs"
     DECLINED_STATISTICS = "declined-statistics"
     GUARANTEE_BROKEN = "guarantee-broken"
     LEDGER_MISSING = "ledger-missing"
@@ -178,6 +181,8 @@ REFUSALS: dict[RefusalCode, str] = {
     RefusalCode.COHORT_INVALID: "The site's tables do not satisfy the federation file.",
     RefusalCode.FEDERATION_MISMATCH: "The site approved a federation file with another hash.",
     RefusalCode.REQUEST_INVALID: "The request is not one the site understands.",
+    RefusalCode.INPUT_UNAPPROVED: "The request has weights, scaling or a seed that the approved file cannot lead to.",
+    RefusalCode.QUESTION_REPEATED: "The site has answered this question, or a later one, of the run already.",
     RefusalCode.NO_TRAINING_PATIENTS: "The site has too few patients to train on.",
     RefusalCode.TRAINING_DIVERGED: "Training at the site gave weights that are not finite.",
     RefusalCode.DECLINED_WITHOUT_PRIVACY: "The hospital's policy asks for differential privacy.",
@@ -185,6 +190,7 @@ REFUSALS: dict[RefusalCode, str] = {
     RefusalCode.DECLINED_COHORT: "The cohort is smaller than the hospital's policy asks for.",
     RefusalCode.DECLINED_TASK: "The hospital's policy does not permit a task of the federation file.",
     RefusalCode.DECLINED_UNIT: "The site's privacy ledger counts another unit of privacy than the federation file.",
+    RefusalCode.DECLINED_RUNS: "The site has taken part in as many runs as its approval of the file allows.",
     RefusalCode.DECLINED_STATISTICS: "The hospital's policy does not permit the statistics asked for.",
     RefusalCode.GUARANTEE_BROKEN: "The federation file asks for privacy with something that breaks it.",
     RefusalCode.LEDGER_MISSING: "The privacy ledger of a cohort that has trained before is missing.",
@@ -228,6 +234,8 @@ REMEDIES: dict[RefusalCode, str] = {
     RefusalCode.COHORT_INVALID: "`consilium site check SITE` lists what to correct",
     RefusalCode.FEDERATION_MISMATCH: "review the new federation file and approve its hash",
     RefusalCode.REQUEST_INVALID: "install the same version of consilium on both sides",
+    RefusalCode.INPUT_UNAPPROVED: "ask the coordinator how it made them; the site's own log names the part",
+    RefusalCode.QUESTION_REPEATED: "go on with the next round, or begin a new run",
     RefusalCode.NO_TRAINING_PATIENTS: "pool this site with another or do not take part",
     RefusalCode.TRAINING_DIVERGED: "lower the learning rate in the federation file",
     RefusalCode.DECLINED_WITHOUT_PRIVACY: "add [privacy] to the federation file",
@@ -235,6 +243,7 @@ REMEDIES: dict[RefusalCode, str] = {
     RefusalCode.DECLINED_COHORT: _POLICY,
     RefusalCode.DECLINED_TASK: _POLICY,
     RefusalCode.DECLINED_UNIT: "take part with a second site folder: `consilium site init` makes it",
+    RefusalCode.DECLINED_RUNS: "approve the file again by `consilium site approve`, or raise policy.maximum_runs",
     RefusalCode.DECLINED_STATISTICS: _POLICY,
     RefusalCode.GUARANTEE_BROKEN: "remove what breaks it, or [privacy]",
     RefusalCode.LEDGER_MISSING: f"put it back, or {_KNOWN}",

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from client.ledger.account import read_account
-from client.ledger.ledger import LEDGER
+from client.ledger.ledger import LEDGER, Ledger
 from client.site_folder.places import APPROVAL_FILE, Approval, Home, approved_groups, read_approval
 from client.site_folder.policy import Policy, Terms, agree
 from client.site_folder.site_file import parse_site_file
@@ -112,13 +112,14 @@ def _require_the_same_records(home: Home, federation: Agreement, unit: str) -> N
 
 
 def approve(home: Home, proposal: Proposal) -> Approval:
-    """Keep the hospital's own copy, never half of one.
+    """Keep the hospital's own copy, never half of one, and count the runs of the file anew.
 
     A process that is killed just between the two renames leaves the earlier copy under `BEFORE`: nothing is approved
     then, the site takes part in nothing, and approving again mends it.
 
     Raises:
         OSError: if it cannot be written; an earlier copy is then still there.
+        Refusal: if the ledger cannot be written; runs are then counted on from the last approval.
     """
     federation = proposal.federation
     approval = Approval(
@@ -156,4 +157,7 @@ def approve(home: Home, proposal: Proposal) -> Approval:
         shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(new, ignore_errors=True)
+    with Ledger(home.folder) as ledger:
+        ledger.approve(federation.digest)
+    shutil.rmtree(home.asked, ignore_errors=True)
     return approval

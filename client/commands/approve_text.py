@@ -58,18 +58,12 @@ def _size(proposal: Proposal) -> str:
 
 
 def _rounds(proposal: Proposal) -> str:
-    """Lines on the number of rounds that app, gate and ledger allow."""
-    rounds, terms = proposal.federation.training.rounds, proposal.terms
-    if terms.privacy is None:
-        return (
-            f"trained in rounds 1 to {rounds} in each run; a coordinator can ask for a round again, and start more "
-            "runs of this file, as long as this approval stands and the site is started"
-        )
-    if terms.limit.epsilon is None:
-        return f"trained in {rounds} rounds at most, all runs of this file together"
+    """Lines on the numbers of runs and rounds that app, gate and ledger allow."""
+    rounds, runs = proposal.federation.training.rounds, proposal.policy.maximum_runs
+    counted = "one run" if runs == 1 else f"{runs} runs"
     return (
-        f"trained in rounds 1 to {rounds} in each run; a coordinator can start more runs of this file, as long as your "
-        "policy's epsilon covers them"
+        f"trained in rounds 1 to {rounds}, each asked once, in {counted} of this file (policy.maximum_runs); "
+        "approving it again allows as many once more"
     )
 
 
@@ -88,7 +82,7 @@ def _leaving(proposal: Proposal) -> Iterator[str]:
     yield f"no number of {units}, no loss, no metric"
     yield {
         "declared": "no statistics: scaling is declared in the file",
-        "noised": "sums per column with noise, anew and at a price whenever asked",
+        "noised": "sums per column with noise, once in each run and at a price",
         "public": f"exact sums per column over {least} or more {units}, outside the guarantee",
     }[privacy.statistics]
 

@@ -4,13 +4,15 @@ from collections.abc import Callable
 
 from pydantic import BaseModel, ConfigDict
 
+from client.ledger.account import read_entries
+from client.ledger.asked import runs_since_approval
 from client.receipts.page import read_receipts
 from client.runtime.loopback import supernode_answers
 from client.runtime.services import SUPERNODE, state_file
 from client.site_folder.keys import read_public_key
-from client.site_folder.places import Home, read_approval, read_connection
+from client.site_folder.places import Approval, Home, read_approval, read_connection
 from client.site_folder.site_file import parse_site_file
-from common.errors import InputError
+from common.errors import InputError, Refusal
 from common.node_keys import fingerprint
 from common.processes.supervision_state import ServiceState, leftovers, leftovers_text, read_state
 
@@ -24,6 +26,8 @@ class SiteStatus(BaseModel):
         coordinator: HOST:PORT.
         federation: digest of what is approved; None if nothing is.
         approved_at: ISO 8601 in UTC.
+        runs: of the file since it was approved; None if the ledger cannot be read.
+        maximum_runs: of the file per approval.
         running: whether the supervisor runs.
         answering: whether the SuperNode's local port answers.
         services: of the supervisor.
@@ -39,6 +43,8 @@ class SiteStatus(BaseModel):
     coordinator: str
     federation: str | None
     approved_at: str | None
+    runs: int | None
+    maximum_runs: int
     running: bool
     answering: bool
     services: dict[str, ServiceState]
@@ -69,12 +75,15 @@ def status(home: Home, answers: Callable[[Home, int], bool] = supernode_answers)
     except InputError:
         receipts, count = (), None
     last = receipts[-1] if receipts else None
+    site = parse_site_file(home.folder)
     return SiteStatus(
-        site=parse_site_file(home.folder).name,
+        site=site.name,
         fingerprint=fingerprint(read_public_key(home.public_key)),
         coordinator=connection.coordinator,
         federation=None if approval is None else approval.federation,
         approved_at=None if approval is None else approval.at,
+        runs=_runs(home, approval),
+        maximum_runs=site.policy.maximum_runs,
         running=state is not None,
         answering=state is not None and answers(home, connection.port),
         services={} if state is None else state.services,
@@ -82,6 +91,20 @@ def status(home: Home, answers: Callable[[Home, int], bool] = supernode_answers)
         receipts=count,
         last_message=None if last is None else f"{last.at[:19]} {last.message} {last.verdict}",
     )
+
+
+def _runs(home: Home, approval: Approval | None) -> int | None:
+    try:
+        entries = read_entries(home.folder)
+    except (InputError, Refusal):
+        return None
+    return 0 if approval is None else len(runs_since_approval(entries, approval.federation))
+
+
+def _counted_runs(status: SiteStatus) -> str:
+    if status.runs is None:
+        return "NOT KNOWN; `consilium site ledger` says what is wrong"
+    return f"{status.runs} of {status.maximum_runs} that policy.maximum_runs allows per approval"
 
 
 def status_lines(status: SiteStatus) -> list[str]:
@@ -96,6 +119,8 @@ def status_lines(status: SiteStatus) -> list[str]:
         f"  coordinator {status.coordinator}",
         f"  federation {approved}",
     ]
+    if status.federation:
+        lines.append(f"  runs of it: {_counted_runs(status)}")
     for name, service in status.services.items():
         state = (
             f"process {service.pid}" if service.pid else f"ended with {service.last_exit}, starts again soon"

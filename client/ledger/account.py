@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from client.ledger.asked import runs_since_approval
 from client.ledger.entries import Entry, unit_of
 from client.ledger.heads import has_trace
 from client.ledger.ledger import LEDGER, Ledger, acknowledge
@@ -34,6 +35,7 @@ class Run:
         uncommitted: reservations that count although nothing says that the release was computed.
         first, last: when the first and the last reservation was made, ISO 8601 in UTC.
         note: what the hospital wrote when it acknowledged the loss of a ledger.
+        since_approval: Flower's runs that count since the file was approved last.
     """
 
     digest: str
@@ -44,6 +46,7 @@ class Run:
     first: str
     last: str
     note: str = ""
+    since_approval: int = 0
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,7 @@ class Account:
                     "releases": [release.model_dump() for release in run.releases],
                     "alone": _spend_json(run.alone),
                     "uncommitted": run.uncommitted,
+                    "runs_since_approval": run.since_approval,
                     "note": run.note or None,
                 }
                 for run in self.runs
@@ -138,6 +142,16 @@ def read_account(folder: Path) -> Account:
         last_round=_last_round(entries or ()),
         unit=unit_of(entries or ()),
     )
+
+
+def read_entries(folder: Path) -> tuple[Entry, ...]:
+    """Verify the ledger of a site folder and read its entries; none where there is no ledger yet.
+
+    Raises:
+        InputError: if the ledger cannot be opened for another reason than damage.
+        Refusal: LEDGER_MISSING or LEDGER_INVALID if it was lost, changed or damaged.
+    """
+    return _entries(folder) or ()
 
 
 def acknowledge_loss(folder: Path, note: str) -> bool:
@@ -234,10 +248,15 @@ def _runs(entries: Sequence[Entry], delta: float) -> list[Run]:
     for entry in entries:
         if entry.kind == "reserved" or entry.releases or entry.note:
             by_run.setdefault(entry.run, []).append(entry)
-    return [_run(digest, mine, committed, delta) for digest, mine in by_run.items()]
+    return [
+        _run(digest, mine, committed, len(runs_since_approval(entries, digest)), delta)
+        for digest, mine in by_run.items()
+    ]
 
 
-def _run(digest: str, entries: Sequence[Entry], committed: set[int | None], delta: float) -> Run:
+def _run(
+    digest: str, entries: Sequence[Entry], committed: set[int | None], since_approval: int, delta: float
+) -> Run:
     releases = merged(release for entry in entries for release in entry.releases)
     unbounded = any(release.mechanism == "without-privacy" for release in releases)
     return Run(
@@ -246,6 +265,7 @@ def _run(digest: str, entries: Sequence[Entry], committed: set[int | None], delt
         releases=releases,
         alone=spend(releases, delta),
         uncommitted=sum(entry.kind == "reserved" and entry.number not in committed for entry in entries),
+        since_approval=since_approval,
         first=entries[0].at,
         last=entries[-1].at,
         note=" ".join(entry.note for entry in entries if entry.note),

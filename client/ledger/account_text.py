@@ -107,6 +107,7 @@ def _limit(account: Account) -> str:
 def _table(account: Account) -> Table:
     table = Table(box=box.SIMPLE_HEAD, collapse_padding=True)
     table.add_column("Federation", no_wrap=True)
+    table.add_column("Runs since approval", justify="right")
     table.add_column("Rounds", justify="right")
     table.add_column("Released")
     table.add_column("Epsilon alone", justify="right")
@@ -119,6 +120,7 @@ def _table(account: Account) -> Table:
             released.append(f"{run.uncommitted} of these interrupted, counted")
         table.add_row(
             Text(run.digest[:SHORT] or "carried over"),
+            str(run.since_approval) if run.digest else "",
             "" if run.rounds is None or not run.digest else str(run.rounds),
             Text("\n".join(released)),
             f"{run.alone.epsilon:.3f}" if math.isfinite(run.alone.epsilon) else NO_GUARANTEE,

@@ -33,6 +33,30 @@ PATIENT = "patient"
 NO_ENTRIES = ChainEnd(0, "")
 
 
+class Question(BaseModel):
+    """Question of a coordinator that a hospital answered, or began to answer.
+
+    Attributes:
+        run_id: Flower's id of the run.
+        kind: the message's type.
+        round: 0 for statistics.
+        fold: that is held out.
+        costs: whether the answer is another one each time, at a price.
+        scaling: SHA-256 of the request's preprocessing; empty for statistics.
+        weights: SHA-256 of the request's weights; empty for statistics.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run_id: int
+    kind: Literal["statistics", "train", "evaluate"]
+    round: int
+    fold: int
+    costs: bool = True
+    scaling: str = ""
+    weights: str = ""
+
+
 class Entry(BaseModel):
     """Event in the history of a cohort's budget.
 
@@ -40,12 +64,14 @@ class Entry(BaseModel):
         number: 1 for the first entry.
         at: when, ISO 8601 in UTC.
         kind: `opened` or `acknowledged` is the first entry; `reserved` comes before a release is computed, `committed`
-            after. A later `acknowledged` accepts a sound ledger that nothing outside the site folder confirmed.
-        run: digest of the federation file a reservation is for; empty otherwise.
+            after; `asked` comes before a question is answered; `approved` when a hospital approves a federation file. A
+            later `acknowledged` accepts a sound ledger that nothing outside the site folder confirmed.
+        run: digest of the federation file that a reservation, a question or an approval is about; empty otherwise.
         round: of the reservation; None for statistics.
         unit: of privacy, to which the releases' epsilon refers.
         releases: what was reserved, or what an acknowledgement carried over from a lost ledger.
         reservation: number of the entry that is committed.
+        question: that was asked.
         note: what the hospital wrote in an acknowledgement.
         hash: SHA-256 in hex, over the previous entry's hash and this entry.
     """
@@ -54,12 +80,13 @@ class Entry(BaseModel):
 
     number: int = Field(ge=1)
     at: str
-    kind: Literal["opened", "reserved", "committed", "acknowledged"]
+    kind: Literal["opened", "reserved", "committed", "acknowledged", "asked", "approved"]
     run: str = ""
     round: int | None = None
     unit: str = PATIENT
     releases: tuple[Release, ...] = ()
     reservation: int | None = None
+    question: Question | None = None
     note: str = ""
     hash: str = ""
 

@@ -8,7 +8,7 @@ the ledger and both head copies can rewrite history; nobody else can unnoticed.
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -16,7 +16,17 @@ from typing import Any, Self
 from pydantic import ValidationError
 
 from client.chained_log.lock import PATIENCE_S, exclusive
-from client.ledger.entries import PATIENT, Entry, append_entry, create_table, end_of, now, read_on, unit_of
+from client.ledger.entries import (
+    PATIENT,
+    Entry,
+    Question,
+    append_entry,
+    create_table,
+    end_of,
+    now,
+    read_on,
+    unit_of,
+)
 from client.ledger.heads import NO_HEAD, follows, has_trace, head_of, head_paths, read_head, write_head
 from client.ledger.recovery import confirm, known_releases, known_unit, replace_damaged
 from client.site_folder.policy import Limit
@@ -154,6 +164,26 @@ class Ledger:
                 if reservation in (entry.reservation for entry in self._entries):
                     return
                 self._append(kind="committed", reservation=reservation)
+            self._update_heads()
+
+    def ask(self, run: str, decide: Callable[[Sequence[Entry]], Question]) -> None:
+        """Record a question before it is answered, unless `decide` refuses it by the entries so far.
+
+        No other process records one in between.
+
+        Raises:
+            Refusal: that of `decide`; nothing is recorded then.
+        """
+        with _refusing():
+            with self._transaction():
+                self._append(kind="asked", run=run, question=decide(tuple(self._entries)))
+            self._update_heads()
+
+    def approve(self, run: str) -> None:
+        """Note that the hospital approved a federation file, from when its runs are counted anew."""
+        with _refusing():
+            with self._transaction():
+                self._append(kind="approved", run=run)
             self._update_heads()
 
     def _begin(self, site: Path) -> None:

@@ -1,8 +1,9 @@
 """Entry of a release in the privacy ledger, before it is computed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from client.ledger.entries import Entry, Question
 from client.ledger.ledger import Ledger
 from client.rounds.site import Site
 from client.site_folder.policy import Terms
@@ -16,8 +17,16 @@ def _costs(releases: tuple[Release, ...]) -> bool:
 
 
 @contextmanager
-def accounted(site: Site, terms: Terms, round_: int | None) -> Iterator[None]:
-    """Reserve the releases of an answer in the ledger, and commit them once it is computed.
+def accounted(
+    site: Site, terms: Terms, round_: int | None, decide: Callable[[Sequence[Entry]], Question]
+) -> Iterator[None]:
+    """Record a question and reserve the releases of its answer, and commit them once it is computed.
+
+    Args:
+        site: that is asked.
+        terms: on which it answers.
+        round_: of training; None for statistics.
+        decide: makes the question to be recorded of the ledger's entries, or refuses it.
 
     Raises:
         Refusal: if the budget does not cover it, or the ledger is not as it should be.
@@ -37,6 +46,7 @@ def accounted(site: Site, terms: Terms, round_: int | None) -> Iterator[None]:
             # what was approved, where the policy has no limit of its own: statistics once, and each round once
             if had >= (1 if round_ is None else rounds) and _costs(releases):
                 raise Refusal(RefusalCode.DECLINED_BUDGET)
+        ledger.ask(run, decide)
         number = ledger.reserve(run, round_, releases, terms.limit, unit) if releases else None
         yield
         if number is not None:

@@ -19,6 +19,7 @@ from common.agreement.loading import load_agreement
 from common.errors import InputError, InvalidContentError, Refusal, RefusalCode
 from common.families.family import Public
 from common.families.registry import family_of
+from common.messages.packing import Arrays
 from common.models.shared import SharedModel
 from common.privacy.guarantee import check_model, check_objective
 from common.records import Records
@@ -87,32 +88,34 @@ class SharedAgreement:
         self.federation: Agreement = load_agreement(path)
         self.digest: str = self.federation.digest
         self._folder = path.parent
-        self._models: dict[torch.device, SharedModel] = {}
+        self._models: dict[torch.device, tuple[SharedModel, Arrays]] = {}
 
     @cached_property
     def public(self) -> Public:
         """Public knowledge, read from the public files."""
         return family_of(self.federation).public(self.federation, self._folder)
 
-    def model(self, public: Public, device: torch.device) -> SharedModel:
-        """Return the model on a device, built and checked on first use.
+    def model(self, public: Public, device: torch.device) -> tuple[SharedModel, Arrays]:
+        """Return the model on a device and its initial weights, built and checked on first use.
 
         Raises:
             Refusal: under privacy, if the guarantee does not hold for it.
         """
         if device not in self._models:
-            self._models[device] = checked_model(self.federation, public).to(device)
+            model = checked_model(self.federation, public)
+            initial = {name: tensor.numpy().copy() for name, tensor in model.state_dict().items()}
+            self._models[device] = model.to(device), initial
         return self._models[device]
 
 
 def checked_model(federation: Agreement, public: Public) -> SharedModel:
-    """Build the model; under privacy hold it against everything that the guarantee rests on.
+    """Build the model of the agreement's seed; under privacy hold it against what the guarantee rests on.
 
     Raises:
         Refusal: GUARANTEE_BROKEN.
     """
     family = family_of(federation)
-    model = family.model(federation, public, 0)
+    model = family.model(federation, public, federation.training.seed)
     if federation.privacy is not None:
         prepared = family.declared(federation)
 
@@ -142,8 +145,10 @@ def assemble_site(sources: SiteSources, agreement: SharedAgreement) -> Site:
     data = read_or_restore(
         sources.folder, sources.agreement, file, federation, lambda: agreement.public, sources.cache
     )
-    model = agreement.model(data.public, device.torch_device)
-    return Site(sources.folder, federation, agreement.digest, file.policy, device, data.holding, model)
+    model, initial = agreement.model(data.public, device.torch_device)
+    return Site(
+        sources.folder, federation, agreement.digest, file.policy, device, data.holding, model, initial
+    )
 
 
 def _require_no_folds_with_privacy(file: SiteFile, folder: Path) -> None:

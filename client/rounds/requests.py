@@ -1,14 +1,26 @@
 """Checks that every request passes before the cohort is touched."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 import torch
 from flwr.app import RecordDict
 from torch import nn
 
+from client.ledger.entries import Entry, Question
+from client.rounds.inputs import (
+    SCALING,
+    keep_weights,
+    require_approved_inputs,
+    require_no_jump,
+    unapproved,
+)
+from client.rounds.questions import digest_of, earlier_question
+from client.rounds.reach import patients_in_all
 from client.rounds.site import Site
+from client.site_folder.places import Home
 from client.training.round import Round
 from common.agreement.agreement import Agreement
 from common.errors import Refusal, RefusalCode
@@ -39,10 +51,86 @@ def model_request(site: Site, content: RecordDict, last: int) -> ModelRequest:
 
 
 def take_over(site: Site, request: ModelRequest) -> Prepared:
-    """Load a request's weights into the site's model, and return the request's preprocessing."""
+    """Load a request's weights into the site's model, and return the request's preprocessing.
+
+    What is not trained is loaded as the hospital itself has drawn it.
+
+    Raises:
+        Refusal: if the inputs are not of the agreement's form, or not approved.
+    """
     preprocessing = requested_preprocessing(request.preprocessing, site.federation)
     load_weights(site.model, request.weights)
+    require_approved_inputs(request, site.federation, site.initial, site.untrained)
+    load_weights(site.model, request.weights | {name: site.initial[name] for name in site.untrained})
     return preprocessing
+
+
+def asks_for_round(
+    run_id: int, site: Site, kind: Literal["train", "evaluate"], request: ModelRequest
+) -> Callable[[Sequence[Entry]], Question]:
+    """Return what decides on a request with a model, given the ledger's entries.
+
+    It raises a refusal for a question that was asked, a run too many, scaling that changed or that honest sums do not
+    give, and weights that jumped.
+    """
+    question = Question(
+        run_id=run_id,
+        kind=kind,
+        round=request.round,
+        fold=request.fold,
+        scaling=digest_of(request.preprocessing),
+        weights=digest_of(request.weights),
+    )
+
+    def decide(entries: Sequence[Entry]) -> Question:
+        folder = Home(site.folder).asked
+        last = earlier_question(entries, site.digest, question, site.policy.maximum_runs)
+        if last is None:
+            require_honest_scaling(site, request)
+        else:
+            require_no_jump(request, site.federation, site.initial, last, folder)
+        keep_weights(request, run_id, folder)
+        return question
+
+    return decide
+
+
+def asks_for_statistics(
+    run_id: int, site: Site, fold: int, costs: bool
+) -> Callable[[Sequence[Entry]], Question]:
+    """Return what decides on a request for statistics, given the ledger's entries.
+
+    It raises a refusal for a question that was asked, and a run too many.
+    """
+    question = Question(run_id=run_id, kind="statistics", round=0, fold=fold, costs=costs)
+
+    def decide(entries: Sequence[Entry]) -> Question:
+        earlier_question(entries, site.digest, question, site.policy.maximum_runs)
+        return question
+
+    return decide
+
+
+def require_honest_scaling(site: Site, request: ModelRequest) -> None:
+    """Refuse preprocessing that is not the file's where it is declared, nor one that honest sums give.
+
+    Under privacy no patient has a part in the answer, unless the hospital's exact sums are public anyway.
+
+    Raises:
+        Refusal: INPUT_UNAPPROVED.
+    """
+    federation, family, privacy = site.federation, site.family, site.federation.privacy
+    if privacy is not None and privacy.statistics == "declared":
+        if digest_of(request.preprocessing) != digest_of(family.packed(family.declared(federation))):
+            raise unapproved(SCALING)
+        return
+    sums = None
+    if privacy is None or privacy.statistics == "public":
+        training, _ = site.split_records(request.fold)
+        sums = family.statistics(training, federation, site.terms.minimum_count)
+    prepared = family.unpacked(request.preprocessing)
+    if not family.is_plausible(prepared, federation, sums, patients_in_all(federation)):
+        raise unapproved(SCALING)
 
 
 def requested_preprocessing(arrays: Arrays, federation: Agreement) -> Prepared:

@@ -14,6 +14,7 @@ from common.agreement.agreement import Agreement
 from common.errors import Refusal, RefusalCode
 from common.families.family import AnyFamily
 from common.families.registry import family_of
+from common.messages.packing import Arrays
 from common.models.shared import SharedModel
 from common.records import Records
 
@@ -30,6 +31,7 @@ class Site:
         device: where the hospital trains.
         cohort: the records, on the CPU.
         model: on the device. Sites of one process share it: every request brings all weights anew.
+        initial: weights that a run begins with, drawn from the agreement's seed.
     """
 
     folder: Path
@@ -39,6 +41,13 @@ class Site:
     device: Device
     cohort: Holding
     model: SharedModel
+    initial: Arrays
+
+    @property
+    def untrained(self) -> frozenset[str]:
+        """Parameters and buffers that no participant trains under the agreement."""
+        learnable = self.model.groups().learnable(self.federation.privacy)
+        return frozenset(self.initial) - (learnable & {name for name, _ in self.model.named_parameters()})
 
     @property
     def terms(self) -> Terms:

@@ -5,7 +5,7 @@ from flwr.app import RecordDict
 from client.families.registry import reader_of
 from client.privacy.randomness import SecretRandom
 from client.rounds.accounts import accounted
-from client.rounds.requests import log, require_approved
+from client.rounds.requests import asks_for_statistics, log, require_approved
 from client.rounds.site import Site
 from client.site_folder.policy import Terms
 from common.messages.exchange import StatisticsReply, StatisticsRequest
@@ -13,13 +13,14 @@ from common.messages.statistics import SiteStatistics
 from common.records import Records
 
 
-def statistics_request(site: Site, content: RecordDict) -> RecordDict:
+def statistics_request(run: int, site: Site, content: RecordDict) -> RecordDict:
     """Answer a statistics request with sums over training records."""
     request = StatisticsRequest.from_record(content)
     require_approved(site, request.federation)
     terms = site.terms
     training, _ = site.split_records(request.fold)
-    with accounted(site, terms, None):
+    costs = terms.privacy is not None and terms.privacy.statistics == "noised"
+    with accounted(site, terms, None, asks_for_statistics(run, site, request.fold, costs)):
         sums = _sums(site, terms, training)
     if terms.privacy is not None and terms.limit.delta * len(site.cohort.records) >= 1:
         log.warning(

@@ -5,7 +5,7 @@ from flwr.app import RecordDict
 from client.privacy.dp_sgd import train_privately
 from client.rounds.accounts import accounted
 from client.rounds.evaluate import validation_metrics
-from client.rounds.requests import model_request, round_records, site_round, take_over
+from client.rounds.requests import asks_for_round, model_request, round_records, site_round, take_over
 from client.rounds.site import Site
 from client.site_folder.places import Home
 from client.training.error_feedback import encoded_update
@@ -21,15 +21,16 @@ def train_request(run: int, site: Site, content: RecordDict) -> RecordDict:
     terms = site.terms
     preprocessing = take_over(site, request)  # before anything is paid for: it looks at no record
     round_ = site_round(site, request, preprocessing)
+    decide = asks_for_round(run, site, "train", request)
     if terms.privacy is None:
-        with accounted(site, terms, request.round):
+        with accounted(site, terms, request.round, decide):
             training, validation = round_records(site, request, preprocessing)
             metrics = validation_metrics(site, terms, validation, round_)
             loss = train(site.model, training, round_)
         # The shared group is never below the minimum count, or the site would have refused.
         behind = site.family.behind(training, site.model.groups()).without_few(terms.minimum_count)
         return _reply(run, site, request, behind, {TRAINING_LOSS: loss, **metrics})
-    with accounted(site, terms, request.round):
+    with accounted(site, terms, request.round, decide):
         training, _ = round_records(site, request, preprocessing)
         train_privately(site.model, training, round_, terms.privacy, site.absent)
     # Neither a loss nor a number of patients leaves: either would be another release.
@@ -43,9 +44,11 @@ def _reply(
 
     Encoding comes last of all, so that under privacy it sees the noised update alone.
     """
-    groups = site.model.groups()
+    groups, untrained = site.model.groups(), site.untrained
     weights = {
-        name: tensor.cpu().numpy().copy() if behind[groups[name]] else request.weights[name]
+        name: tensor.cpu().numpy().copy()
+        if behind[groups[name]] and name not in untrained
+        else request.weights[name]
         for name, tensor in site.model.state_dict().items()
     }
     name, wire, patients = site.cohort.site, site.federation.wire, behind.to_numbers()

@@ -73,6 +73,11 @@ class Home:
         return self.state / "residual.safetensors"
 
     @property
+    def asked(self) -> Path:
+        """Folder with the weights that every run sent last; it can be removed at any time."""
+        return self.state / "asked"
+
+    @property
     def logs(self) -> Path:
         """Logs of the running services, which may never leave the hospital."""
         return self.state / "logs"

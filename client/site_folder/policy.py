@@ -33,6 +33,7 @@ class Policy(BaseModel):
         tasks: names of the permitted tasks; all if left out.
         statistics: permitted kinds. If left out, `public` ones, which are outside the guarantee, are permitted where
             the policy does not demand privacy; a federation without privacy needs them.
+        maximum_runs: runs of a federation file in which this hospital takes part per approval of the file.
         maximum_update_norm: the most that a round's weights may differ from those received, as a Euclidean norm over
             all parameters; an update beyond it stays at the hospital.
     """
@@ -48,6 +49,7 @@ class Policy(BaseModel):
     minimum_count: int = Field(default=1, ge=1)
     tasks: tuple[str, ...] | None = None
     statistics: tuple[Literal["declared", "noised", "public"], ...] | None = None
+    maximum_runs: int = Field(default=1, ge=1)
     maximum_update_norm: float | None = Field(default=None, gt=0)
 
     @property

@@ -119,6 +119,13 @@ class Family(Protocol[A, M, R, P, G]):
         """Preprocessing from the federation file alone."""
         ...
 
+    def is_plausible(self, prepared: P, agreement: A, sums: SiteStatistics | None, units: int, /) -> bool:
+        """Whether honest sums can combine to a preprocessing, as seen by one site.
+
+        `sums` are those that the site sent; None where they say nothing exact. All sites have at most so many units.
+        """
+        ...
+
     def packed(self, prepared: P, /) -> Arrays:
         """Preprocessing as arrays with the names and shapes of `preparation`."""
         ...

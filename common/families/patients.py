@@ -77,6 +77,14 @@ class PatientFamily:
 
         return preprocessing.declared(agreement)
 
+    def is_plausible(
+        self, prepared: Preprocessing, agreement: Federation, sums: SiteStatistics | None, units: int
+    ) -> bool:
+        """Whether scaling and hazard intervals lie within what the federation file and a site's sums allow."""
+        from common.patients import plausibility
+
+        return plausibility.is_plausible(prepared, agreement, sums, units)
+
     def packed(self, prepared: Preprocessing) -> Arrays:
         """Scaling and hazard intervals as arrays."""
         from common.patients import preprocessing

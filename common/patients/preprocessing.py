@@ -171,7 +171,7 @@ def combine(sites: Sequence[SiteStatistics], federation: Federation) -> Preproce
         constant = deviation <= 1e-6 * np.abs(mean)  # below what the sums resolve, whatever the unit
         deviation = np.where(constant, 1.0, deviation)
         if modality.scale == "standard":
-            deviation[(sums[0] == 0) & _wide(modality)] = np.inf
+            deviation[(sums[0] == 0) & is_wide(modality)] = np.inf
         center[modality.name] = torch.from_numpy(mean).float()
         spread[modality.name] = torch.from_numpy(deviation).float()
         if fallback is not None:
@@ -217,12 +217,12 @@ def _declared_columns(modality: Modality) -> tuple[Array, Array]:
     bounded = np.isfinite(low) & np.isfinite(high)
     scaled = bounded & (np.maximum(-low, high) > LARGEST)
     low, high = np.where(scaled, (low, high), 0.0)
-    unused = ~bounded & _wide(modality)[: len(low)]
+    unused = ~bounded & is_wide(modality)[: len(low)]
     spread = np.where(unused, np.inf, np.where(scaled, (high - low) / 6, 1.0))
     return typical(modality, (low + high) / 2, spread)
 
 
-def _wide(modality: Modality) -> NDArray[np.bool_]:
+def is_wide(modality: Modality) -> NDArray[np.bool_]:
     """[nodes] whether transformed and clipped values may lie beyond `LARGEST`."""
     wide = []
     for column in modality.columns:

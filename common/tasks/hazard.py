@@ -4,8 +4,15 @@ from statistics import NormalDist
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import logsigmoid
+
+Array = NDArray[np.float64]
+
+
+SMALLEST_DEVIATION = 1e-3
+"""Smallest standard deviation of log(1 + time), for events that all happen at once."""
 
 
 def hazard_loss(logits: Tensor, cuts: Tensor, time: Tensor, event: Tensor) -> Tensor:
@@ -43,8 +50,33 @@ def hazard_cuts(mean: float, deviation: float, bins: int, longest: float) -> Ten
 
     They hold equal shares of the events; the last one is cut at half a share.
     """
-    fitted = NormalDist(mean, max(deviation, 1e-3))
-    shares = [*(i / bins for i in range(1, bins)), (bins - 0.5) / bins]
-    ends = np.expm1([fitted.inv_cdf(share) for share in shares])
-    first = longest * 1e-6 * np.arange(1, bins + 1)  # cuts beyond either end stay increasing
-    return torch.from_numpy(ends.clip(first, longest + first - first[-1])).float()
+    fitted = NormalDist(mean, max(deviation, SMALLEST_DEVIATION))
+    ends = np.expm1([fitted.inv_cdf(share) for share in _shares(bins)])
+    earliest, latest = _limits(bins, longest)
+    return torch.from_numpy(ends.clip(earliest, latest)).float()
+
+
+def fitted_moments(cuts: Tensor, longest: float) -> tuple[float, float] | None:
+    """Return (mean, deviation) of log(1 + time) of which these are the intervals' ends.
+
+    None with fewer than two ends within the follow-up, which tell no deviation.
+    """
+    ends = cuts.double().numpy()
+    earliest, latest = _limits(len(ends), longest)
+    inner = (ends > 1.5 * earliest) & (ends < latest - earliest[0] / 2)
+    if inner.sum() < 2:
+        return None
+    quantiles = np.array([NormalDist().inv_cdf(share) for share in _shares(len(ends))])[inner]
+    slope, mean = np.polyfit(quantiles, np.log1p(ends[inner]), 1)
+    return float(mean), float(slope)
+
+
+def _shares(bins: int) -> list[float]:
+    return [*(i / bins for i in range(1, bins)), (bins - 0.5) / bins]
+
+
+def _limits(bins: int, longest: float) -> tuple[Array, Array]:
+    """Earliest and latest ends [bins], beyond which cuts stay increasing."""
+    earliest: Array = longest * 1e-6 * np.arange(1, bins + 1, dtype=np.float64)
+    latest: Array = longest + earliest - earliest[-1]
+    return earliest, latest

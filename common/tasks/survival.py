@@ -22,6 +22,14 @@ if TYPE_CHECKING:
     from common.tasks.task import Array, Mask
 
 
+LEAST_NOISED_DEVIATION = 0.1
+"""Least standard deviation that a hospital reports of a noised sum, in half ranges."""
+
+
+ROUNDING = 1e-3
+"""Share by which rounding to float32 may move an end or a moment."""
+
+
 class SurvivalTask(Task):
     """Time to an event with right censoring, modelled as a hazard in `bins` intervals.
 
@@ -190,6 +198,36 @@ class SurvivalTask(Task):
             raise InvalidContentError(f"task {self.name}", what, "lower statistics.minimum_count")
         mean, deviation = mean_and_deviation(moments)
         return hazard_cuts(float(mean[0]), float(deviation[0]), self.bins, self.longest)
+
+    def is_plausible(self, prepared: Tensor, moments: Array | None, share: Array | None) -> bool:
+        """Whether the ends are those of a normal distribution that log(1 + time) can have."""
+        import numpy as np
+
+        from common.evaluation.moments import mean_and_deviation
+        from common.tasks.hazard import fitted_moments, hazard_cuts
+
+        ends = prepared.double().numpy()
+        if not (np.isfinite(ends).all() and ends[0] > 0 and (np.diff(ends) > 0).all()):
+            return False
+        if ends[-1] > self.longest * (1 + ROUNDING):
+            return False
+        fitted = fitted_moments(prepared, self.longest)
+        if fitted is None:  # beyond either end they tell nobody from another
+            return True
+        mean, deviation = fitted
+        honest = hazard_cuts(mean, deviation, self.bins, self.longest).double().numpy()
+        low, high, least = 0.0, math.log1p(self.longest), 0.0
+        if moments is None:
+            (low,), (high,) = self.moment_ends()
+            least = LEAST_NOISED_DEVIATION * (high - low) / 2
+        elif share is not None:
+            least = float(mean_and_deviation(moments)[1][0] * share[0])
+        margin = ROUNDING * (high - low)
+        return bool(
+            np.allclose(ends, honest, rtol=ROUNDING)
+            and low - margin <= mean <= high + margin
+            and deviation >= least * (1 - ROUNDING)
+        )
 
     def declared(self) -> Tensor:
         """Return the hazard intervals of event times of which two thirds lie in `typical`.

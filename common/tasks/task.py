@@ -168,6 +168,16 @@ class Task(Agreed):
     def declared(self) -> Tensor:
         """Return what the loss needs, [prepared_size] float32, from the federation file alone."""
 
+    def is_plausible(self, prepared: Tensor, moments: Array | None, share: Array | None) -> bool:
+        """Whether honest moments give these constants of the loss, as one site sees it.
+
+        Args:
+            prepared: [prepared_size] float32.
+            moments: of this site [3, M]; None where they are not exact.
+            share: least ratio [M] of the federation's standard deviation to the site's.
+        """
+        return bool(prepared.isfinite().all())
+
     # Validation within a hospital
 
     @abstractmethod

@@ -131,9 +131,7 @@ def _run_id(job: Job) -> int:
 
 def _checkpoint(job: Job, folder: Path) -> SimulationCheckpoint:
     """The job's checkpoint, with the sites whose files the run depends on."""
-    federation = load_agreement(job.agreement)
-    depends = federation.privacy is not None or federation.wire.update != "float32"
-    return SimulationCheckpoint(folder, job.sites if depends else ())
+    return SimulationCheckpoint(folder, job.sites)
 
 
 def is_trained(job: Job) -> bool:

@@ -2,7 +2,7 @@
 
 A real hospital keeps its ledger and residual across all that happens to a coordinator. A simulated one ends with
 its run, so that its files are copied when the run's state is kept, and put back with it: a round that was cut off has
-left no trace in a ledger, and is paid for once.
+left no trace in a ledger: it is paid for once, and can be asked again.
 """
 
 import shutil
@@ -78,8 +78,5 @@ def _confirm(site: Path) -> None:
 
 
 def _files(site: Path) -> tuple[Path, ...]:
-    """Return the files, relative to the site folder, that a run changes.
-
-    They change under privacy or with an encoding of updates.
-    """
+    """Return the files, relative to the site folder, that a run changes and needs again."""
     return LEDGER, Home(site).residual.relative_to(site)

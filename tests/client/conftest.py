@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tomli_w
-from flwr.app import Context, Message, RecordDict, UserConfig
+from flwr.app import ConfigRecord, Context, Message, RecordDict, UserConfig
 from torch import Tensor
 
 from client.app import app
@@ -164,7 +164,8 @@ class Site:
         self.outcomes.to_csv(self.folder / "outcomes.csv", index=False)
         self.clinical.to_csv(self.folder / "clinical.csv", index=False)
         self.rna.to_parquet(self.folder / "rna.parquet", index=False)
-        (self.folder / "site.toml").write_text(tomli_w.dumps(self.site))
+        policy = {"maximum_runs": 1000} | self.site.get("policy", {})
+        (self.folder / "site.toml").write_text(tomli_w.dumps(self.site | {"policy": policy}))
         return self.folder
 
 
@@ -189,6 +190,7 @@ class Hospital:
         self.context = Context(self.run.run_id, NODE, node_config, RecordDict(), {})
         self.state = Path(os.environ["CONSILIUM_STATE"])
         self.sent: list[Message] = []
+        self.asked: list[tuple[bool, Any]] = []
         self.wire = b""
 
     def write(self) -> None:
@@ -200,8 +202,21 @@ class Hospital:
         name_message(message, "1")
         return inflate(deflate(message))
 
-    def ask(self, kind: str, content: RecordDict) -> RecordDict:
-        """The content of the app's reply, both messages over Flower's wire format."""
+    def begin_run(self) -> None:
+        """Ask from now on as another run."""
+        self.run, self.asked = new_run({}), []
+        self.context.run_id = self.run.run_id
+
+    def ask(self, kind: str, content: RecordDict, same_run: bool = False) -> RecordDict:
+        """The content of the app's reply, both messages over Flower's wire format.
+
+        A question that this run can no longer ask begins another, unless it is to be of the same.
+        """
+        header = content.config_records.get("header", ConfigRecord())
+        place = (kind == "evaluate", header.get("round", 0))
+        if not same_run and any(place <= before for before in self.asked):
+            self.begin_run()
+        self.asked.append(place)
         message = self.message(kind, content)
         with acting_as(self.run.run_id, NODE, 1):
             reply = app(message=message, context=self.context)
@@ -229,12 +244,13 @@ class Hospital:
             preprocessing = combine([statistics], self.federation)
         else:
             preprocessing = declared(self.federation)
-        state = build_model(self.federation, self.folder, seed=3).state_dict()
+        seed = self.federation.training.seed
+        state = build_model(self.federation, self.folder, seed).state_dict()
         fields: dict[str, Any] = {
             "federation": self.federation.digest,
             "round": 1,
             "fold": -1,
-            "seed": 0,
+            "seed": seed,
             "weights": {name: tensor.numpy() for name, tensor in state.items()},
             "preprocessing": pack_preprocessing(preprocessing),
         }
@@ -253,8 +269,8 @@ class Hospital:
             assert canary.encode() not in self.wire
             assert canary not in logged
 
-    def refusal(self, kind: str, content: RecordDict) -> RefusalCode:
-        return RefusalReply.from_record(self.ask(kind, content)).code
+    def refusal(self, kind: str, content: RecordDict, same_run: bool = False) -> RefusalCode:
+        return RefusalReply.from_record(self.ask(kind, content, same_run)).code
 
 
 @pytest.fixture

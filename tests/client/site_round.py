@@ -70,13 +70,14 @@ def answers(folder: Path) -> dict[str, Any]:
     request = StatisticsRequest(federation=federation.digest, fold=-1)
     statistics = StatisticsReply.from_record(ask("query.statistics", request.to_record())).statistics
     before = {
-        name: tensor.numpy() for name, tensor in build_model(federation, folder, seed=3).state_dict().items()
+        name: tensor.numpy()
+        for name, tensor in build_model(federation, folder, federation.training.seed).state_dict().items()
     }
     asked = ModelRequest(
         federation=federation.digest,
         round=1,
         fold=-1,
-        seed=0,
+        seed=federation.training.seed,
         weights=before,
         preprocessing=pack_preprocessing(combine([statistics], federation)),
     )

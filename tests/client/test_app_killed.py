@@ -13,7 +13,7 @@ from client.ledger import heads as ledger_heads
 from client.ledger import ledger
 from client.ledger.heads import HEAD_FILE
 from client.ledger.ledger import LEDGER, Ledger
-from client.rounds import accounts, requests, train
+from client.rounds import accounts, questions, requests, train
 from client.site_folder.policy import Limit
 from common.agreement.federation import save
 from common.agreement.settings import Privacy
@@ -26,7 +26,7 @@ from tests.client.conftest import NODE, Hospital, Site, killed_at
 
 FILES = {
     module.__file__
-    for module in (client.app, accounts, requests, train, ledger, ledger_entries, ledger_heads)
+    for module in (client.app, accounts, questions, requests, train, ledger, ledger_entries, ledger_heads)
 }
 PRIVACY = Privacy(noise_multiplier=2.0, sampling_rate=0.5, expected_batch_size=6, steps=2)
 PAID = Release(mechanism="training", noise_multiplier=2.0, sampling_rate=0.5, steps=2)
@@ -102,6 +102,8 @@ def test_a_kill_at_any_line_of_an_answer_never_loses_what_was_trained(
         outcomes.add((PAID in counted, began.exists(), replied.exists()))
         line += stride
     assert outcomes == {(False, False, False), (True, False, False), (True, True, False), (True, True, True)}
-    assert answer()  # what was interrupted can be done again, and is counted again
+    assert not answer()  # what was interrupted is not asked again in this run
+    hospital.begin_run()
+    assert answer()
     with Ledger(hospital.folder) as book:
         assert book.releases() == [*[EARLIER] * earlier, PAID, PAID]

@@ -52,6 +52,7 @@ from simulations.benchmarks.rounds.message_process import (
 )
 from simulations.cohorts.folders import find_sites
 from simulations.cohorts.sources import default_data, write_cohort
+from simulations.engines.environment import environment_set
 from simulations.engines.flower_internals import (
     acting_as_coordinator,
     build_bundle,
@@ -153,7 +154,8 @@ class AskedHospital:
         sites = {site: read_cohort(site, federation) for site in find_sites(proposal)}
         site = max(sites, key=lambda folder: len(sites[folder].batch))
         self.patients = len(sites[site].batch)
-        self.home = _made_ready(site, proposal)
+        with environment_set({STATE_VARIABLE: str(folder / "state")}):
+            self.home = _made_ready(site, proposal)
         batch = sites[site].batch
         preprocessing = (
             declared(federation) if private else combine([site_statistics(batch, federation)], federation)

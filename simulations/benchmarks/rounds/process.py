@@ -19,7 +19,7 @@ from common.agreement.federation import FILE_NAME
 from server.app import server_app
 from server.records.journal import RoundRecord
 from simulations.benchmarks.rounds.timed_app import NOTES
-from simulations.cohorts.folders import find_sites
+from simulations.cohorts.folders import find_sites, twin
 from simulations.engines.allocator import keep_freed_memory
 from simulations.engines.in_process import run_in_process
 from simulations.engines.pass_through_grid import PassThroughGrid
@@ -60,7 +60,8 @@ class _TimedGrid(PassThroughGrid):
 def main(cohort: Path, engine: Any, out: Path) -> None:
     """Train all hospitals of a cohort folder together; results and notes are written to `out`."""
     (out / NOTES).mkdir(parents=True)
-    nodes = [{"site": str(site), "federation": str(cohort / FILE_NAME)} for site in find_sites(cohort)]
+    sites = [twin(site, out / "sites" / site.name) for site in find_sites(cohort)]  # which have run nothing
+    nodes = [{"site": str(site), "federation": str(cohort / FILE_NAME)} for site in sites]
     grids: list[_TimedGrid] = []
     before = time.thread_time(), 0.0, time.perf_counter()
 

@@ -13,6 +13,8 @@ import pytest
 
 from client.commands.approve import BEFORE, Proposal, approve, read_proposal
 from client.commands.approve_text import in_words
+from client.ledger.asked import runs_since_approval
+from client.ledger.entries import Question
 from client.ledger.ledger import Ledger
 from client.site_folder.places import Home, read_approval
 from client.site_folder.policy import Limit, Policy, agree
@@ -283,15 +285,25 @@ def test_a_file_cannot_write_a_text_of_its_own_into_the_approval(
 
 
 def test_it_says_how_often_a_model_is_trained(prepared: Home, proposal: Path, hospital: "Hospital") -> None:
-    told = said(read_proposal(prepared, proposal))
-    assert "rounds 1 to 30 in each run; a coordinator can ask for a round again, and start more runs" in told
-    propose(proposal)
-    assert "in 30 rounds at most, all runs of this file together" in said(read_proposal(prepared, proposal))
-    allow(hospital, maximum_epsilon=9.0)
-    told = said(read_proposal(prepared, proposal))
-    assert (
-        "rounds 1 to 30 in each run; a coordinator can start more runs of this file, as long as your " in told
+    allow(hospital, maximum_runs=1)
+    assert "rounds 1 to 30, each asked once, in one run of this file" in said(
+        read_proposal(prepared, proposal)
     )
+    allow(hospital, maximum_runs=3)
+    propose(proposal)
+    assert "rounds 1 to 30, each asked once, in 3 runs of this file" in said(
+        read_proposal(prepared, proposal)
+    )
+
+
+def test_approving_again_allows_as_many_runs_once_more(prepared: Home, proposal: Path) -> None:
+    question = Question(run_id=7, kind="train", round=1, fold=-1)
+    for _ in range(2):
+        digest = approve(prepared, read_proposal(prepared, proposal)).federation
+        with Ledger(prepared.folder) as ledger:
+            assert not runs_since_approval(ledger.entries(), digest)
+            ledger.ask(digest, lambda _: question)
+            assert runs_since_approval(ledger.entries(), digest) == {7}
 
 
 def test_it_tells_the_declared_size(prepared: Home, proposal: Path) -> None:

@@ -48,9 +48,11 @@ def test_services_are_told_apart(approved: Home, answering: bool) -> None:
     found = status(approved, answers=lambda *_: answering)
     assert SiteStatus.model_validate_json(found.model_dump_json()) == found
     assert (found.running, found.answering) == (True, answering)
-    head, _, federation, node, executor, _ = status_lines(found)
+    head, _, federation, runs, node, executor, _ = status_lines(found)
     assert ": running, node key SHA256:" in head
     assert load(approved.agreement).digest[:10] in federation
+    assert (found.runs, found.maximum_runs) == (0, 1000)
+    assert "0 of 1000" in runs
     silent = "" if answering else ", its port does not answer yet"
     assert node == f"  supernode: process 4711, 2 restarts{silent}"
     assert executor == "  superexec: ended with -9, starts again soon, 3 restarts"

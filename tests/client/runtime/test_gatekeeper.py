@@ -20,6 +20,8 @@ from flwr.app import ConfigRecord, Context, Message, RecordDict
 import tests
 from client.commands.approve import approve, read_proposal
 from client.flower.internals import FAILED, REPLACED, RUNTIME, run_client_app, weigh
+from client.ledger.entries import Question
+from client.ledger.ledger import Ledger
 from client.receipts.receipt import Receipt
 from client.receipts.verification import verify
 from client.rounds.assembly import close_sites
@@ -81,6 +83,8 @@ class Node:
         approve(self.home, read_proposal(self.home, self.hospital.folder))
 
     def run(self, kind: str, content: RecordDict, gatekeeper: Gatekeeper | None = None) -> None:
+        """Hand over a task, each of a run of its own."""
+        self.hospital.begin_run()
         runtime = importlib.import_module(RUNTIME)
         message = self.hospital.message(kind, content)
         node_config = {"site": "/elsewhere", "federation": CANARY}
@@ -115,6 +119,7 @@ class Node:
                     gatekeeper or Gatekeeper(self.home.folder, AppInThread(self.home)),
                     self.ended.append,
                 )
+        self.hospital.begin_run()
 
     def reply(self) -> RecordDict:
         (message,) = self.pushed
@@ -251,6 +256,12 @@ def test_an_encoded_update_is_recorded_as_it_left(node: Node) -> None:
     assert stat.S_IMODE(node.home.residual.stat().st_mode) == 0o600
 
 
+def asked(node: Node) -> list[Question]:
+    """All questions in the ledger."""
+    with Ledger(node.home.folder) as ledger:
+        return [entry.question for entry in ledger.entries() if entry.question is not None]
+
+
 def foreign(code: str) -> bytes:
     """A bundle that would run code."""
     buffer = BytesIO()
@@ -268,7 +279,7 @@ def test_a_foreign_bundle_is_neither_installed_nor_imported(node: Node, tmp_path
     assert node.refusal() is RefusalCode.BUNDLE_FOREIGN
     assert not mark.exists()
     assert "evil" not in set(sys.modules) - before
-    assert not (node.hospital.folder / "ledger").exists()
+    assert not asked(node)
     (receipt,) = node.receipts()
     assert (receipt.verdict, receipt.reason) == ("refused", "bundle-foreign")
 

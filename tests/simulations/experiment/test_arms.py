@@ -16,7 +16,7 @@ from common.models.registry import build_model
 from common.patients.preprocessing import unpack_preprocessing
 from server.records.journal import RoundRecord
 from server.runs.coordination import RunFailed
-from simulations.cohorts.folders import find_sites, pool_sites
+from simulations.cohorts.folders import find_sites, pool_sites, twin
 from simulations.engines.names import Engine
 from simulations.experiment.arms import (
     Job,
@@ -32,14 +32,15 @@ SmallCohort = Callable[..., Path]
 
 
 def job(cohort: Path, out: Path, seed: int = 0) -> Job:
-    return Job(cohort / FILE_NAME, tuple(find_sites(cohort)), 0, seed, out)
+    sites = tuple(twin(site, out.parent / f"{out.name}-sites" / site.name) for site in find_sites(cohort))
+    return Job(cohort / FILE_NAME, sites, 0, seed, out)
 
 
 def own_job(cohort: Path, site: str, work: Path) -> Job:
     """One hospital's federation with itself."""
     federation = agreement_of_one(load(cohort / FILE_NAME), site.replace("-", " "))
     agreement = write_agreement(federation, cohort, work / f"agreement-{site}")
-    return Job(agreement.path, (cohort / site,), 0, 0, work / site)
+    return Job(agreement.path, (twin(cohort / site, work / "sites" / site),), 0, 0, work / site)
 
 
 def test_an_agreement_comes_with_its_public_files(small_cohort: SmallCohort, tmp_path: Path) -> None:
@@ -133,9 +134,10 @@ def test_jobs_side_by_side_are_the_jobs_one_by_one_and_a_failed_one_stops_no_oth
 
 
 def test_the_seed_decides_the_weights(small_cohort: SmallCohort, tmp_path: Path) -> None:
-    cohort = small_cohort(tasks=["survival"], training__rounds="1")
     weights = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        settings = {"training__rounds": "1", "training__seed": str(seed)}
+        cohort = small_cohort(f"cohort-{name}", tasks=["survival"], **settings)
         train_federation(job(cohort, tmp_path / name, seed))
         flat = [
             torch.from_numpy(array).flatten()

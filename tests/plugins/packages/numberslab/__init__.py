@@ -137,6 +137,11 @@ class NumbersFamily:
     def declared(self, agreement: NumbersAgreement) -> Scale:
         return Scale(torch.zeros(2), torch.ones(2))
 
+    def is_plausible(
+        self, prepared: Scale, agreement: NumbersAgreement, sums: SiteStatistics | None, units: int
+    ) -> bool:
+        return bool((prepared.spread > 0).all())
+
     def packed(self, prepared: Scale) -> Arrays:
         return {"center": prepared.center.numpy(), "spread": prepared.spread.numpy()}
 

@@ -1,0 +1,77 @@
+"""Questions of a run: each is answered once, in order, on one scaling and in as many runs as were approved.
+
+What was asked lies in the privacy ledger, whose chain and copies show a record that was taken away or put back from an
+older copy. An approval is noted there too, and begins the count of runs anew. A run is what the coordinator's Flower
+calls one: whichever number it has, it counts.
+
+A run asks for statistics, then for rounds in rising order, and last for one evaluation. A question that was asked
+before, or that comes before one that was, is refused: answers of different models to one round, or of fresh noise,
+would tell more than was approved. A reply that is lost on its way is lost: the hospital goes on with the next round.
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+from client.ledger.asked import asked_since_approval, runs_since_approval
+from client.ledger.entries import Entry, Question
+from common.errors import Refusal, RefusalCode
+from common.messages.packing import Arrays
+
+
+def earlier_question(
+    entries: Sequence[Entry], federation: str, question: Question, most_runs: int
+) -> Question | None:
+    """Return the question with weights that the run asked before this one; None if this is the first.
+
+    Args:
+        entries: of the ledger.
+        federation: digest of the federation file.
+        question: to be answered.
+        most_runs: of the file, per approval.
+
+    Raises:
+        Refusal: QUESTION_REPEATED if it or a later one was answered, INPUT_UNAPPROVED if fold or scaling are not those
+            of the run, DECLINED_RUNS if the run is one too many.
+    """
+    if not _is_approved_since_loss(entries, federation):
+        raise Refusal(RefusalCode.DECLINED_RUNS)
+    mine = [
+        before for before in asked_since_approval(entries, federation) if before.run_id == question.run_id
+    ]
+    if any(before.fold != question.fold for before in mine):
+        raise Refusal(RefusalCode.INPUT_UNAPPROVED)
+    if mine and _place(question) <= _place(mine[-1]):
+        raise Refusal(RefusalCode.QUESTION_REPEATED)
+    runs = runs_since_approval(entries, federation)
+    if question.run_id not in runs and len(runs) >= most_runs:
+        raise Refusal(RefusalCode.DECLINED_RUNS)
+    last = mine[-1] if mine and mine[-1].kind != "statistics" else None
+    if last is not None and last.scaling != question.scaling:
+        raise Refusal(RefusalCode.INPUT_UNAPPROVED)
+    return last
+
+
+def _place(question: Question) -> tuple[bool, int]:
+    """Place in a run; all evaluations have one, the last."""
+    is_last = question.kind == "evaluate"
+    return is_last, 0 if is_last else question.round
+
+
+def _is_approved_since_loss(entries: Sequence[Entry], federation: str) -> bool:
+    """Whether no loss was acknowledged after the last approval, since which runs are not known."""
+    for entry in reversed(entries):
+        if entry.kind == "acknowledged":
+            return False
+        if entry.kind == "approved" and entry.run == federation:
+            return True
+    return True
+
+
+def digest_of(arrays: Arrays) -> str:
+    """SHA-256 of arrays with their names, shapes and types, in whatever order they come."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = arrays[name]
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()

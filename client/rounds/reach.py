@@ -1,0 +1,52 @@
+"""Reach of honest training over rounds: how far a run can have moved a weight by a round.
+
+A round of a hospital is bounded by `common.agreement.reach`, for the largest cohort of the federation. What the
+coordinator makes of the hospitals' changes is bounded by its strategy (`common.agreement.strategy_names`); a mean is no
+further than its furthest part. An encoding of updates holds back a part for later rounds
+(`client.training.error_feedback`), so that a round may bring that of all rounds before.
+"""
+
+from common.agreement.agreement import Agreement
+from common.agreement.reach import ROUNDING, local_reach
+from common.agreement.strategy_names import largest_step
+
+UNDECLARED_PATIENTS = 10_000
+"""Patients of a participant for which the federation file declares no number."""
+
+
+STRICTER = 10.0
+"""Times the noise of the federation file that a participant's own policy may ask for."""
+
+
+def patients_in_all(federation: Agreement) -> int:
+    """Return the most patients of all participants together."""
+    return sum(participant.patients or UNDECLARED_PATIENTS for participant in federation.participants)
+
+
+def reach(federation: Agreement, largest: float, last: int, first: int = 1) -> float:
+    """Return the most that honest training moves one weight from the request of one round to that of another.
+
+    Args:
+        federation: the agreement.
+        largest: size of the largest initial weight.
+        last: round of the later request.
+        first: round of the earlier one; 1 is that of the initial weights.
+    """
+    moved = before = 0.0
+    for number in range(1, last):
+        if number == first:
+            before = moved
+        moved += _round_move(federation, number, largest + moved)
+    if federation.wire.update != "float32":
+        return 2 * moved * (1 + ROUNDING)
+    return (moved - before) * (1 + ROUNDING)
+
+
+def _round_move(federation: Agreement, number: int, largest: float) -> float:
+    """Return the most that a round moves a weight no larger than `largest`."""
+    training, privacy = federation.training, federation.privacy
+    patients = max(participant.patients or UNDECLARED_PATIENTS for participant in federation.participants)
+    if privacy is not None:
+        privacy = privacy.model_copy(update={"noise_multiplier": STRICTER * privacy.noise_multiplier})
+    change = local_reach(federation, number, patients, largest, privacy)
+    return largest_step(training.strategy, training.server_learning_rate, change)
