@@ -40,12 +40,15 @@ NOT_COUNTED_OUTSIDE = f"But {NOT_CONFIRMED}: an older copy would look the same."
 def read_receipts(home: Home) -> VerifiedReceipts:
     """Read and verify the site's receipts; none before the first message.
 
+    Where nothing outside counts them, as for another user, the record of countersignatures is not read either.
+
     Raises:
         InputError: if they are not as they were written, or behind the count outside the site folder.
         Refusal: if the record of countersignatures is not as it should be.
     """
     verified = verify_at_site(home.receipts, read_public_key(home.public_key))
-    comparison = last_comparison(home)
+    unconfirmed = verified.outside is None and verified.receipts
+    comparison = None if unconfirmed else last_comparison(home)
     if comparison is None:
         return verified
     return replace(verified, countersigned=comparison.number, missing=comparison.missing)

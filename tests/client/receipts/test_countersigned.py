@@ -88,6 +88,16 @@ def test_what_arrived_is_countersigned_and_what_was_lost_on_the_way_is_no_alarm(
     assert len(statements) == 2  # the same one is kept once
 
 
+def test_another_user_can_read_receipts_and_sees_that_nothing_confirms_them(
+    home: Home, coordinator: Coordinator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(home, coordinator, True)
+    check_countersignature(home, coordinator.states())
+    monkeypatch.setenv("CONSILIUM_STATE", str(tmp_path / "another-user"))
+    verified = read_receipts(home)
+    assert (len(verified.receipts), verified.outside, verified.countersigned) == (1, None, None)
+
+
 def test_receipts_that_were_set_back_are_told_until_that_is_accepted(
     home: Home, coordinator: Coordinator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
