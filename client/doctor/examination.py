@@ -5,7 +5,7 @@ from importlib.metadata import version
 
 from client.commands.check import check
 from client.doctor import connection, machine
-from client.doctor.finding import Check, Finding, FindingCode, fail, ok, run_checks, warn
+from client.doctor.finding import Check, Finding, FindingCode, fail, ok, run_checks
 from client.doctor.port import port
 from client.ledger.account import read_account
 from client.receipts.page import read_receipts, verification_text
@@ -84,10 +84,13 @@ def _receipts(home: Home) -> Iterator[Finding]:
     receipts = read_receipts(home)
     if receipts.receipts and receipts.outside is None:
         remedy = (
-            "on a new machine, or with receipts from a backup, compare their last number with your records; "
-            "otherwise find out who removed the count"
+            "use the service's user and CONSILIUM_STATE; on a new machine, or with receipts from a backup, make sure "
+            "that they are the latest, then consilium site ledger SITE --acknowledge NOTE"
         )
-        yield warn("receipts", FindingCode.RECEIPTS_UNCOUNTED, verification_text(receipts), remedy)
+        yield fail("receipts", FindingCode.RECEIPTS_UNCOUNTED, verification_text(receipts), remedy)
+    elif receipts.missing:
+        remedy = "put the latest ones back, or consilium site ledger SITE --acknowledge NOTE"
+        yield fail("receipts", FindingCode.RECEIPTS_BEHIND, verification_text(receipts), remedy)
     else:
         yield ok("receipts", verification_text(receipts))
 

@@ -47,6 +47,7 @@ class FindingCode(StrEnum):
     APPROVAL_DIFFERS = "approval-differs"
     DATA_UNFIT = "data-unfit"
     RECEIPTS_UNCOUNTED = "receipts-uncounted"
+    RECEIPTS_BEHIND = "receipts-behind"
     CHECK_FAILED = "check-failed"
 
 

@@ -235,8 +235,8 @@ def taking_part(
     What it prints lies in `user/output`.
     """
     (user / "output").mkdir(parents=True)
-    env = {"HOME": str(user), "CONSILIUM_STATE": str(user / "state"), "OMP_NUM_THREADS": "1"}
-    env["FLWR_LOG_LEVEL"] = "INFO"  # a simulation in this process has made it quieter
+    # the state folder is that in which the hospital approved; a simulation in this process has made the log quieter
+    env = {"HOME": str(user), "OMP_NUM_THREADS": "1", "FLWR_LOG_LEVEL": "INFO"}
     command, log = (*tracer, CONSILIUM, "site", "start", site.folder), user / "output" / "start.log"
     with process(*command, log=log, **env) as started:
         until(lambda: connects(site) or started.poll() is not None, "it is not connected")

@@ -21,6 +21,7 @@ from server.services.processes import script
 from simulations.benchmarks.deployment.bare_flower import bare_rounds, running, wait_for
 from simulations.benchmarks.measuring.record import Figures, markdown
 from simulations.cohorts.synthetic import write_synthetic
+from simulations.engines.environment import environment_set
 
 PATIENTS = 30
 """Patients of a hospital, so few that a round is spent on everything but training."""
@@ -57,7 +58,7 @@ class DeploymentFigures(Figures):
 
 def run_deployment(sites: int, rounds: int, out: Path | None) -> DeploymentFigures:
     """Measure a run of synthetic hospitals, and as many rounds of bare Flower."""
-    with TemporaryDirectory() as name:
+    with TemporaryDirectory() as name, environment_set({STATE_VARIABLE: f"{name}/state"}):
         folder = Path(name).resolve()
         cohort = folder / "cohort"
         write_synthetic(cohort, sites=sites, patients=PATIENTS, lacking=0, seed=0)
@@ -99,7 +100,7 @@ def _run(folder: Path, cohort: Path, sites: list[SiteHome]) -> tuple[float, floa
         cohort,
     )
     home = open_home(folder / "home")
-    environment = {**os.environ, STATE_VARIABLE: str(folder / "state")}
+    environment = dict(os.environ)
     with ExitStack() as started:
         log, begun = folder / "coordinator.log", time.monotonic()
         command = [script("consilium"), "coordinator", "start", str(home.folder)]

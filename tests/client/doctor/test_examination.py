@@ -1,19 +1,23 @@
 """Findings about whatever could keep a site from taking part, with remedies."""
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from client.doctor import connection as reach
 from client.doctor.examination import CHECKS, examine, findings_lines
-from client.doctor.finding import Finding, run_checks
+from client.doctor.finding import Finding, FindingCode, run_checks
+from client.receipts.book import append_receipt
+from client.site_folder.keys import read_key
 from client.site_folder.places import Home
 from common.files import write_whole
 
 if TYPE_CHECKING:
     from tests.client.conftest import Hospital
 from tests.client.coordinator_stub import Authority, dial, serving
+from tests.client.receipts.conftest import receipt
 
 
 @pytest.fixture(autouse=True)
@@ -104,3 +108,12 @@ def test_a_site_file_that_approves_another_hash(home: Home, hospital: "Hospital"
         codes(run_checks([("federation", dict(CHECKS)["federation"])], home))["federation"]
         == "approval-differs"
     )
+
+
+def test_receipts_that_nothing_outside_confirms_keep_a_site_from_taking_part(
+    approved: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append_receipt(approved.receipts, receipt(), read_key(approved.key))
+    monkeypatch.setenv("CONSILIUM_STATE", str(tmp_path / "another-user"))
+    (found,) = [finding for finding in examine(approved) if finding.check == "receipts"]
+    assert (found.level, found.code) == ("fail", FindingCode.RECEIPTS_UNCOUNTED)
