@@ -3,6 +3,7 @@
 A head copy holds nothing about patients, no name and no path. If the ledger is lost, the releases are still known.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,10 +13,14 @@ from client.chained_log.chain import ChainEnd
 from client.chained_log.end_copies import outside_path, read_copy, write_copy
 from client.ledger.entries import NO_ENTRIES, PATIENT, Entry, unit_of
 from client.site_folder.outside import node_key_of
+from client.site_folder.places import Home
 from common.privacy.accounting import Release, merged
 
 HEAD_FILE = "ledger-head.json"
 """Directly in the site folder, so that it outlives the loss of the ledger's own folder."""
+
+
+_RESERVATION = re.compile(rb'"reservation":[0-9]')
 
 
 _SCRATCH = "ledger"
@@ -65,15 +70,23 @@ def head_paths(site: Path) -> tuple[Path, Path]:
 
 
 def has_trace(site: Path) -> bool:
-    """Whether a head copy knows of entries, or cannot be read.
+    """Whether a head copy knows of entries or cannot be read, or a receipt names an entry.
 
     Raises:
         OSError: if there is no home folder to fall back on, or a copy cannot be reached.
     """
     try:
-        return any(read_head(path) not in (None, NO_HEAD) for path in head_paths(site))
+        copies = [read_head(path) for path in head_paths(site)]
     except ValidationError:
         return True
+    return any(copy not in (None, NO_HEAD) for copy in copies) or _is_receipted(site)
+
+
+def _is_receipted(site: Path) -> bool:
+    """Whether a receipt, an archived one included, names an entry of the ledger."""
+    receipts = Home(site).receipts
+    files = site.glob(f"{receipts.parent.name}*/{receipts.name}")
+    return any(_RESERVATION.search(path.read_bytes()) is not None for path in files)
 
 
 def read_head(path: Path) -> Head | None:
