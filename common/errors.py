@@ -160,6 +160,7 @@ class RefusalCode(StrEnum):
     DECLINED_UNIT = "declined-unit"
     DECLINED_RUNS = "declined-runs"
     DECLINED_STATISTICS = "declined-statistics"
+    DISCLOSURE_DIFFERS = "disclosure-differs"
     GUARANTEE_BROKEN = "guarantee-broken"
     LEDGER_MISSING = "ledger-missing"
     LEDGER_INVALID = "ledger-invalid"
@@ -192,6 +193,7 @@ REFUSALS: dict[RefusalCode, str] = {
     RefusalCode.DECLINED_UNIT: "The site's privacy ledger counts another unit of privacy than the federation file.",
     RefusalCode.DECLINED_RUNS: "The site has taken part in as many runs as its approval of the file allows.",
     RefusalCode.DECLINED_STATISTICS: "The hospital's policy does not permit the statistics asked for.",
+    RefusalCode.DISCLOSURE_DIFFERS: "With what the site disclosed before, exact numbers would tell of few patients.",
     RefusalCode.GUARANTEE_BROKEN: "The federation file asks for privacy with something that breaks it.",
     RefusalCode.LEDGER_MISSING: "The privacy ledger of a cohort that has trained before is missing.",
     RefusalCode.LEDGER_INVALID: "The privacy ledger has been changed or damaged.",
@@ -245,6 +247,10 @@ REMEDIES: dict[RefusalCode, str] = {
     RefusalCode.DECLINED_UNIT: "take part with a second site folder: `consilium site init` makes it",
     RefusalCode.DECLINED_RUNS: "approve the file again by `consilium site approve`, or raise policy.maximum_runs",
     RefusalCode.DECLINED_STATISTICS: _POLICY,
+    RefusalCode.DISCLOSURE_DIFFERS: (
+        "use the tables and the split of the earlier run, wait for more patients, or add [privacy] with declared "
+        "statistics; `consilium site approve` names the numbers"
+    ),
     RefusalCode.GUARANTEE_BROKEN: "remove what breaks it, or [privacy]",
     RefusalCode.LEDGER_MISSING: f"put it back, or {_KNOWN}",
     RefusalCode.LEDGER_INVALID: f"undo the change, or {_KNOWN}",

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 
 from client.commands.approve import Proposal
+from client.disclosures.losses import bits_per_answer
 from client.families.registry import reader_of
 from client.families.wording import shown
 from common.agreement.bundle import PACKAGE
@@ -17,7 +18,7 @@ from common.privacy.accounting import spend
 
 def in_words(proposal: Proposal) -> Iterator[str]:
     """Write the terms that the hospital would agree to, a sentence per line."""
-    federation, terms = proposal.federation, proposal.terms
+    federation = proposal.federation
     names = ", ".join(shown(participant.name) for participant in federation.participants)
     yield f"Federation {federation.name}, hash {federation.digest}."
     yield f"Participants: {names}."
@@ -42,9 +43,6 @@ def in_words(proposal: Proposal) -> Iterator[str]:
         yield ""
         yield "Your policy is stricter than the file, and holds:"
         yield from (f"  - {sentence}" for sentence in stricter)
-    if terms.privacy is None:
-        yield ""
-        yield f"This federation has no differential privacy: weights can tell of single {_words(proposal).plural}."
 
 
 def _size(proposal: Proposal) -> str:
@@ -72,12 +70,17 @@ def _words(proposal: Proposal) -> Words:
 
 
 def _leaving(proposal: Proposal) -> Iterator[str]:
-    privacy, least, units = proposal.terms.privacy, proposal.terms.minimum_count, _words(proposal).plural
+    terms, singular, units = proposal.terms, _words(proposal).singular, _words(proposal).plural
+    privacy, least = terms.privacy, terms.minimum_count
     numbers = sum(math.prod(shape) for shape in proposal.weights.values())
     yield f"every round {_update(proposal.federation.wire)}, {len(proposal.weights)} arrays with {numbers:,} numbers"
     if privacy is None:
         yield f"counts and sums per column, the same whenever asked; none over fewer than {least} {units}"
-        yield f"every round numbers of {units}, sums of losses over {least} or more, pairs with as many on either side"
+        yield f"every round numbers of {units}"
+        yield (
+            f"every round rounded sums of losses over {least} {units} or more, and pairs with as many on either side, "
+            f"with noise of {terms.loss_noise:g} times what one {singular} adds at most: {_bits(proposal)}"
+        )
         return
     yield f"no number of {units}, no loss, no metric"
     yield {
@@ -85,6 +88,12 @@ def _leaving(proposal: Proposal) -> Iterator[str]:
         "noised": "sums per column with noise, once in each run and at a price",
         "public": f"exact sums per column over {least} or more {units}, outside the guarantee",
     }[privacy.statistics]
+
+
+def _bits(proposal: Proposal) -> str:
+    """Size of what all losses of a run tell about one patient, to somebody who knows all others."""
+    bits = (proposal.federation.training.rounds + 1) * bits_per_answer(proposal.terms.loss_noise)
+    return f"at most {bits:.1f} bits about one of them in a run" if math.isfinite(bits) else "EXACT SUMS"
 
 
 def _update(wire: Wire) -> str:

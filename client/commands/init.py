@@ -38,6 +38,7 @@ maximum_epsilon = 3.0            # over everything this cohort ever releases ...
 delta = 1e-3                     # ... at this delta; choose less than 1 / patients
 minimum_cohort = 20
 minimum_count = 5                # no exact number about fewer patients leaves, even where the file allows it
+minimum_loss_noise = 2.0         # noise on sums of losses where there is no [privacy], in units of one patient's most
 statistics = ["declared"]        # what preprocessing may be told: declared (nothing), noised, public
 # tasks = ["survival"]           # only these
 # maximum_update_norm = 10.0     # a round's weights that differ by more stay here

@@ -20,6 +20,7 @@ class Cohort:
         batch: P patients in the order of the outcomes table.
         fold: [P] long, the fold in which a patient is held out; -1 where none is given.
         group: subgroup of each patient; the site's name where none is given.
+        marks: [P, 16] uint8, keyed hashes of the patients' identifiers.
         unmatched: modality -> rows whose patient has no outcomes row; they are left out.
     """
 
@@ -28,6 +29,7 @@ class Cohort:
     fold: Tensor
     group: tuple[str, ...]
     unmatched: dict[str, int]
+    marks: Tensor
 
     @property
     def records(self) -> PatientBatch:

@@ -21,7 +21,7 @@ _MATRICES = ("matrix", "transposed")
 
 def pack_site(prior: Prior, cohort: Cohort) -> dict[str, Tensor]:
     """Name the tensors of graphs and cohort; what is no tensor is JSON under `_METADATA`."""
-    tensors = {"fold": cohort.fold}
+    tensors = {"fold": cohort.fold, "marks": cohort.marks}
     for field in fields(PatientBatch):
         for name, tensor in getattr(cohort.batch, field.name).items():
             tensors[f"{field.name} {name}"] = tensor
@@ -72,7 +72,8 @@ def unpack_site(tensors: dict[str, Tensor], site: SiteFile, federation: Federati
         members,
         {name: graph("hierarchy", name) for name in members},
     )
-    cohort = Cohort(site.name, batch, tensors["fold"], (site.name,) * len(batch), dict(metadata["unmatched"]))
+    group, unmatched = (site.name,) * len(batch), dict(metadata["unmatched"])
+    cohort = Cohort(site.name, batch, tensors["fold"], group, unmatched, tensors["marks"])
     return prior, cohort
 
 

@@ -17,6 +17,7 @@ from client.data.cohort import Cohort
 from client.data.outcomes import folds, groups, read_labels
 from client.data.tables import Array, Table, codes, numbers, range_problems, read_table
 from client.site_folder.site_file import SITE_FILE, SiteFile
+from client.site_folder.site_key import MARK, marks_of, read_key
 from common.agreement.federation import OUTCOMES, Federation
 from common.agreement.modalities import Modality
 from common.errors import InputError, InvalidContentError
@@ -61,7 +62,15 @@ def read_folder(
     batch = PatientBatch(values, observed, labels, labelled)
     fold = folds(outcomes, site.fold)
     group = groups(outcomes, site.group, site.name)
-    cohort = Cohort(site.name, batch, fold.value, group.value, unmatched)
+    marks = marks_of(patients, read_key(folder))
+    cohort = Cohort(
+        site.name,
+        batch,
+        fold.value,
+        group.value,
+        unmatched,
+        torch.frombuffer(bytearray(marks), dtype=torch.uint8).view(-1, MARK),
+    )
     return cohort, [*problems, *fold.problems, *group.problems]
 
 

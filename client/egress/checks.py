@@ -29,7 +29,14 @@ from common.messages.exchange import (
     UpdateReply,
 )
 from common.messages.packing import Arrays
-from common.messages.validation import SUMS, TRAINING_LOSS, ValidationSums, pair_names
+from common.messages.validation import (
+    MEAN_STEP,
+    SUMS,
+    TRAINING_LOSS,
+    ValidationSums,
+    on_grid,
+    pair_names,
+)
 from common.models.parameter_groups import AveragingWeights, ModelGroups, counted
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -153,7 +160,7 @@ def fit_training(
     norm = _update_norm(
         (array.astype(np.float64) - before[name] for name, array in weights.items()), expected
     )
-    metrics, suppressed = _metrics(reply.metrics, expected, (TRAINING_LOSS,))
+    metrics, suppressed = _metrics(reply.metrics, expected, training=True)
     fitted = TrainReply(
         site=expected.site, round=reply.round, weights=weights, patients=behind.to_numbers(), metrics=metrics
     )
@@ -186,7 +193,7 @@ def fit_update(
         with np.errstate(over="ignore"):
             block_unless(bool(np.isfinite(before[name] + change).all()), BlockReason.NOT_FINITE)
     norm = _update_norm((change.astype(np.float64) for change in changes.values()), expected)
-    metrics, suppressed = _metrics(reply.metrics, expected, (TRAINING_LOSS,))
+    metrics, suppressed = _metrics(reply.metrics, expected, training=True)
     fitted = UpdateReply(
         site=expected.site, round=reply.round, update=canonical, patients=behind.to_numbers(), metrics=metrics
     )
@@ -216,7 +223,7 @@ def fit_evaluation(
     """
     block_unless(reply.site == expected.site, BlockReason.WRONG_SITE)
     block_unless(reply.round == request.round, BlockReason.WRONG_ROUND)
-    metrics, suppressed = _metrics(reply.metrics, expected, ())
+    metrics, suppressed = _metrics(reply.metrics, expected, training=False)
     return EvaluateReply(site=expected.site, round=reply.round, metrics=metrics), suppressed
 
 
@@ -249,12 +256,11 @@ def _averaging_weights(patients: Numbers, expected: Expected) -> AveragingWeight
     return weights
 
 
-def _metrics(
-    metrics: Numbers, expected: Expected, always: tuple[str, ...]
-) -> tuple[Numbers, tuple[str, ...]]:
+def _metrics(metrics: Numbers, expected: Expected, training: bool) -> tuple[Numbers, tuple[str, ...]]:
     """Return (metrics, tasks whose sums were set to 0).
 
-    With privacy there are no metrics; else those of `always`, with all or none of the validation sums.
+    With privacy there are no metrics; else perhaps the training loss of a `training` round, and all or none of the
+    validation sums. A number off the grid of `common.messages.validation` is an exact one, and is blocked.
 
     A task's pairs that are fewer than the family's fewest are about few patients: both of its sums become 0.
     """
@@ -262,31 +268,32 @@ def _metrics(
         block_unless(not metrics, BlockReason.METRICS)
         return {}, ()
     block_unless(all(math.isfinite(number) for number in metrics.values()), BlockReason.NOT_FINITE)
-    block_unless(set(always) <= set(metrics), BlockReason.METRICS)
-    fitted = {name: float(metrics[name]) for name in always}
-    if set(metrics) == set(always):
+    family, federation = family_of(expected.federation), expected.federation
+    ceiling = family.ceiling(federation)
+    fitted: Numbers = {}
+    if training and TRAINING_LOSS in metrics:
+        fitted = {TRAINING_LOSS: on_grid(metrics[TRAINING_LOSS], 0.0, ceiling, MEAN_STEP)}
+        block_unless(fitted[TRAINING_LOSS] == metrics[TRAINING_LOSS], BlockReason.METRICS)
+    if set(metrics) == set(fitted):
         return fitted, ()
-    tasks = [score.name for score in family_of(expected.federation).scores(expected.federation)]
-    block_unless(set(metrics) == {*always, *SUMS, *pair_names(tasks)}, BlockReason.METRICS)
+    tasks = [score.name for score in family.scores(federation)]
+    block_unless(set(metrics) == {*fitted, *SUMS, *pair_names(tasks)}, BlockReason.METRICS)
     sums, suppressed = _suppressed(ValidationSums.of(metrics, tasks), expected)
     return fitted | sums.named(), suppressed
 
 
-def _is_whole(number: float) -> bool:
-    return number == math.floor(number)
-
-
 def _suppressed(sums: ValidationSums, expected: Expected) -> tuple[ValidationSums, tuple[str, ...]]:
     """Return sums over enough patients, and the tasks whose pairs were too few and became none."""
-    least = expected.terms.minimum_count
-    block_unless(sums.patients >= least and _is_whole(sums.patients), BlockReason.COUNT)
-    pairs = dict(sums.pairs)
+    least, family = expected.terms.minimum_count, family_of(expected.federation)
+    block_unless(sums.patients >= least and sums.patients == math.floor(sums.patients), BlockReason.COUNT)
+    for pair in sums.pairs.values():
+        block_unless(0 <= pair.comparable == math.floor(pair.comparable), BlockReason.METRICS)
+    rounded = sums.rounded(family.ceiling(expected.federation))
+    block_unless(sums.named() == rounded.named(), BlockReason.METRICS)
+    pairs = dict(rounded.pairs)
     suppressed = []
-    for score in family_of(expected.federation).scores(expected.federation):
-        counted = pairs[score.name]
-        block_unless(0 <= counted.concordant <= counted.comparable, BlockReason.METRICS)
-        block_unless(_is_whole(counted.comparable), BlockReason.METRICS)
-        if 0 < counted.comparable < score.fewest(least):
+    for score in family.scores(expected.federation):
+        if 0 < pairs[score.name].comparable < score.fewest(least):
             pairs[score.name] = Pairs.none()
             suppressed.append(score.name)
-    return replace(sums, pairs=pairs), tuple(suppressed)
+    return replace(rounded, pairs=pairs), tuple(suppressed)

@@ -7,8 +7,8 @@ back, gives another hash, and the file is no longer found. Hashing a table costs
 or size stands in for the content. CONTENT is the hash of the file itself. A file that is spoilt, foreign or readable
 by other users is not used, and nothing fails because of it: the tables are parsed, as without a cache.
 
-The file holds patients' values and labels. It holds no identifier, and no subgroup either, which hospitals name
-themselves and training does not ask for.
+The file holds patients' values and labels. It holds no identifier but its keyed hash, and no subgroup either, which
+hospitals name themselves and training does not ask for.
 """
 
 import hashlib
@@ -28,6 +28,7 @@ from safetensors.torch import load, save
 from client.families.reader import Holding
 from client.families.registry import reader_of
 from client.site_folder.site_file import SITE_FILE, SiteFile
+from client.site_folder.site_key import KEY
 from common.agreement.agreement import Agreement
 from common.agreement.bundle import PACKAGE
 from common.families.family import Public
@@ -36,7 +37,7 @@ from common.files import is_private, read_private, write_whole
 log = logging.getLogger("consilium.cache")
 
 
-FORMAT = 2
+FORMAT = 3
 """Version of the file's format; a file of another version is not found."""
 
 
@@ -139,6 +140,7 @@ def _hash(folder: Path, agreement: Path, site: SiteFile, federation: Agreement) 
         SITE_FILE: folder / SITE_FILE,
         "agreement": agreement,
         **{f"table {name}": folder / site.tables[name] for name in federation.tables if name in site.tables},
+        **({"key": folder / KEY} if (folder / KEY).exists() else {}),
         **{f"public {file.path}": agreement.parent / file.path for file in federation.public_files},
     }
     try:

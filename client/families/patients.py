@@ -1,13 +1,15 @@
 """Patients at a hospital: reading of tables, data passport, and words of the approval."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from client.data.cohort import Cohort, passport
 from client.data.packing import pack_site, unpack_site
+from client.families.cells import Cells
 from client.families.noised_statistics import noised_statistics
 from client.families.reader import Reader
 from client.families.wording import listed, shown
@@ -18,7 +20,9 @@ from common.agreement.modalities import Modality
 from common.errors import InputError
 from common.messages.statistics import SiteStatistics
 from common.models.graphs import Prior
+from common.models.parameter_groups import ModelGroups
 from common.patients.batch import PatientBatch
+from common.patients.declared_sums import moments_name, tasks_with_moments
 
 SHOWN = 40
 """Columns of a modality that are named one by one."""
@@ -46,6 +50,25 @@ class PatientReader:
     ) -> SiteStatistics:
         """Noised moments over patients."""
         return noised_statistics(records, agreement, noise_multiplier, secret)
+
+    def cells(self, records: PatientBatch, agreement: Federation, groups: ModelGroups) -> Sequence[Cells]:
+        """Moments of nodes and tasks, patients of the averaging groups, and labels."""
+        found = []
+        for modality in agreement.modalities:
+            if modality.scale != "none":
+                seen, values = records.observed[modality.name], records.values[modality.name]
+                found.append(_cells(f"modality:{modality.name}", modality.name, modality.nodes, seen, values))
+        for task in tasks_with_moments(agreement):
+            values, seen = task.moment_values(records.labels[task.name], records.labelled[task.name])
+            names = map(str, range(task.moment_columns))
+            found.append(_cells(moments_name(task), f"moments of {task.name}", names, seen, values * seen))
+        for task in agreement.tasks:
+            seen, values = records.labelled[task.name], records.labels[task.name]
+            found.append(_cells("", f"labels of {task.name}", task.columns, seen, values))
+        members = groups.patients_in(records)
+        for group, seen in members.items():
+            found.append(_cells("", "patients", [group.name], seen[:, None], torch.zeros(len(records), 1)))
+        return found
 
     def pack(self, public: Prior, holding: Cohort) -> dict[str, Tensor]:
         """Graphs and patients, without subgroups."""
@@ -83,6 +106,10 @@ class PatientReader:
         yield f"  - a model for {', '.join(task.name for task in agreement.tasks)}"
         for task in agreement.tasks:
             yield from listed(f"{task.name}, columns of {OUTCOMES}", map(shown, task.columns))
+
+
+def _cells(sums: str, of: str, names: Iterable[str], seen: Tensor, values: Tensor) -> Cells:
+    return Cells(sums, tuple(f"{of}: {name}" for name in names), seen.numpy(), values.double().numpy())
 
 
 def _columns(modality: Modality, file: Path) -> Iterator[str]:

@@ -1,17 +1,19 @@
 """Protocol of a family of records at a hospital: tables, passport and words."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from torch import Tensor
 
+from client.families.cells import Cells
 from client.privacy.randomness import SecretRandom
 from client.site_folder.site_file import SiteFile
 from common.agreement.agreement import Agreement
 from common.errors import InputError
 from common.families.family import Public
 from common.messages.statistics import SiteStatistics
+from common.models.parameter_groups import ModelGroups
 from common.records import Records
 
 
@@ -21,6 +23,7 @@ class Holding(Protocol):
     Attributes:
         site: the site's name.
         fold: [U] long, the fold in which a unit is held out; -1 where none is given.
+        marks: [U, 16] uint8, keyed hashes of the units' identifiers (`client.site_folder.site_key`).
     """
 
     @property
@@ -36,6 +39,11 @@ class Holding(Protocol):
     @property
     def fold(self) -> Tensor:
         """[U] long, the fold in which a unit is held out; -1 where none is given."""
+        ...
+
+    @property
+    def marks(self) -> Tensor:
+        """[U, 16] uint8, keyed hashes of the units' identifiers."""
         ...
 
 
@@ -63,6 +71,10 @@ class Reader(Protocol[A, H, R, G]):
         self, records: R, agreement: A, noise_multiplier: float, secret: SecretRandom, /
     ) -> SiteStatistics:
         """The site's sums by the normal mechanism, by names and shapes those of the family."""
+        ...
+
+    def cells(self, records: R, agreement: A, groups: ModelGroups, /) -> Sequence[Cells]:
+        """Every exact number that leaves, with the units behind it: sums, numbers of units, labels."""
         ...
 
     def pack(self, public: G, holding: H, /) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ from client.ledger.heads import HEAD_FILE
 from client.rounds.site import Site
 from client.rounds.site_pool import SitePool
 from client.site_folder.site_file import SITE_FILE, SiteFile, read_site_file
+from client.site_folder.site_key import NO_SECRET, read_or_make_key
 from client.training.device import Device, DeviceError, open_device
 from common.agreement.agreement import Agreement
 from common.agreement.loading import load_agreement
@@ -38,6 +39,7 @@ class SiteSources:
         cache: folder of the on-disk cache (`client.families.cache`); None for none.
         device: where to train, in place of what `site.toml` names.
         sharing: processes that train beside one another on this machine, this one included.
+        simulated: the site is played by somebody who has all of its data: nothing is disclosed, and no secret kept.
     """
 
     folder: Path
@@ -45,12 +47,14 @@ class SiteSources:
     cache: Path | None = None
     device: str | None = None
     sharing: int = 1
+    simulated: bool = False
 
     @classmethod
     def of_node(cls, context: Context) -> "SiteSources":
         """Read a node's configuration.
 
-        It has `site` and `federation`; `cache`, `device` and `sharing` are optional.
+        It has `site` and `federation`; the others are optional. A hospital's own process makes it, and says `simulated`
+        of no site.
         """
         node = context.node_config
         return cls(
@@ -59,6 +63,7 @@ class SiteSources:
             cache=Path(str(node["cache"])) if "cache" in node else None,
             device=str(node["device"]) if "device" in node else None,
             sharing=int(node.get("sharing", 1)),
+            simulated=bool(node.get("simulated", False)),
         )
 
     @property
@@ -142,12 +147,23 @@ def assemble_site(sources: SiteSources, agreement: SharedAgreement) -> Site:
     file = read_site_file(sources.folder, federation)
     _require_no_folds_with_privacy(file, sources.folder)
     device = _device(file, sources)
+    key = NO_SECRET if sources.simulated else read_or_make_key(sources.folder)  # the tables' marks need it
     data = read_or_restore(
         sources.folder, sources.agreement, file, federation, lambda: agreement.public, sources.cache
     )
     model, initial = agreement.model(data.public, device.torch_device)
+    policy = file.policy.model_copy(update={"minimum_loss_noise": 0.0}) if sources.simulated else file.policy
     return Site(
-        sources.folder, federation, agreement.digest, file.policy, device, data.holding, model, initial
+        sources.folder,
+        federation,
+        agreement.digest,
+        policy,
+        device,
+        data.holding,
+        model,
+        initial,
+        key,
+        sources.simulated,
     )
 
 

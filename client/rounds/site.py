@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
+from torch import Tensor
 
 from client.families.reader import Holding
 from client.families.registry import reader_of
@@ -30,6 +30,8 @@ class Site:
         policy: what the hospital allows.
         device: where the hospital trains.
         cohort: the records, on the CPU.
+        key: secret of the site, from which the noise on losses follows.
+        simulated: whether somebody who has all of its data plays it, so that nothing is disclosed.
         model: on the device. Sites of one process share it: every request brings all weights anew.
         initial: weights that a run begins with, drawn from the agreement's seed.
     """
@@ -42,6 +44,8 @@ class Site:
     cohort: Holding
     model: SharedModel
     initial: Arrays
+    key: bytes
+    simulated: bool = False
 
     @property
     def untrained(self) -> frozenset[str]:
@@ -71,6 +75,15 @@ class Site:
     def split_records(self, fold: int) -> tuple[Records, Records]:
         """Split the records outside the held-out `fold` into (training, validation).
 
+        Raises:
+            Refusal: as `split_indices`.
+        """
+        training, validation = self.split_indices(fold)
+        return self.cohort.records.select(training), self.cohort.records.select(validation)
+
+    def split_indices(self, fold: int) -> tuple[Tensor, Tensor]:
+        """Split the records outside the held-out `fold` into indices of (training, validation).
+
         With privacy all of them train.
 
         The split follows the agreement alone. If a request could choose it, the sums over many different splits would
@@ -79,16 +92,15 @@ class Site:
         Raises:
             Refusal: without privacy, if there are too few to train on, or fewer than the minimum count.
         """
-        taking_part = (self.cohort.fold != fold) | (self.cohort.fold < 0)
-        batch = self.cohort.records.select(taking_part)
+        taking_part = ((self.cohort.fold != fold) | (self.cohort.fold < 0)).nonzero().squeeze(1)
         if self.federation.privacy is not None:
             # a refusal would give a number of patients away, and an empty sample is safe
-            return batch, batch.select(torch.arange(0))
-        if len(batch) < 2:
+            return taking_part, taking_part[:0]
+        if len(taking_part) < 2:
             raise Refusal(RefusalCode.NO_TRAINING_PATIENTS)
         training, validation = split(
-            len(batch), self.federation.training.validation_fraction, self.federation.training.seed
+            len(taking_part), self.federation.training.validation_fraction, self.federation.training.seed
         )
         if len(training) < self.terms.minimum_count:
             raise Refusal(RefusalCode.NO_TRAINING_PATIENTS)
-        return batch.select(training), batch.select(validation)
+        return taking_part[training], taking_part[validation]

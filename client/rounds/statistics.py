@@ -1,16 +1,17 @@
 """Answer to a statistics request: sums over training records."""
 
 from flwr.app import RecordDict
+from torch import Tensor
 
 from client.families.registry import reader_of
 from client.privacy.randomness import SecretRandom
 from client.rounds.accounts import accounted
+from client.rounds.exact import exact_statistics
 from client.rounds.requests import asks_for_statistics, log, require_approved
 from client.rounds.site import Site
-from client.site_folder.policy import Terms
+from common.agreement.settings import Privacy
 from common.messages.exchange import StatisticsReply, StatisticsRequest
 from common.messages.statistics import SiteStatistics
-from common.records import Records
 
 
 def statistics_request(run: int, site: Site, content: RecordDict) -> RecordDict:
@@ -18,11 +19,19 @@ def statistics_request(run: int, site: Site, content: RecordDict) -> RecordDict:
     request = StatisticsRequest.from_record(content)
     require_approved(site, request.federation)
     terms = site.terms
-    training, _ = site.split_records(request.fold)
-    costs = terms.privacy is not None and terms.privacy.statistics == "noised"
-    with accounted(site, terms, None, asks_for_statistics(run, site, request.fold, costs)):
-        sums = _sums(site, terms, training)
-    if terms.privacy is not None and terms.limit.delta * len(site.cohort.records) >= 1:
+    privacy = terms.privacy
+    training, _ = site.split_indices(request.fold)
+    costs = privacy is not None and privacy.statistics == "noised"
+    decide = asks_for_statistics(run, site, request.fold, costs)
+    if privacy is None or privacy.statistics == "public":
+        # before the ledger is asked: what is refused here must not count as released there
+        exact = exact_statistics(site, terms, request.fold)
+        with accounted(site, terms, None, decide):
+            sums = exact
+    else:
+        with accounted(site, terms, None, decide):
+            sums = _sums(site, privacy, training)
+    if privacy is not None and terms.limit.delta * len(site.cohort.records) >= 1:
         log.warning(
             "delta %g is weak for this cohort: it should be well below 1 / %s",
             terms.limit.delta,
@@ -33,18 +42,15 @@ def statistics_request(run: int, site: Site, content: RecordDict) -> RecordDict:
             log.info("%s: %d statistics are withheld, because too few records are behind them", name, count)
     return StatisticsReply(
         site=site.cohort.site,
-        patients=len(training) if terms.privacy is None else 1,
+        patients=len(training) if privacy is None else 1,
         moments=dict(sums.moments),
         withheld={name: float(count) for name, count in sums.withheld.items()},
     ).to_record()
 
 
-def _sums(site: Site, terms: Terms, training: Records) -> SiteStatistics:
-    """The site's sums: exact, with noise, or none where scaling is declared."""
-    privacy = terms.privacy
-    if privacy is None or privacy.statistics == "public":
-        return site.family.statistics(training, site.federation, terms.minimum_count)
+def _sums(site: Site, privacy: Privacy, training: Tensor) -> SiteStatistics:
+    """The site's sums: with noise, or none where scaling is declared."""
     if privacy.statistics == "declared":
         return SiteStatistics({}, {})
-    noise = privacy.statistics_noise_multiplier
-    return reader_of(site.federation).noised_statistics(training, site.federation, noise, SecretRandom())
+    noise, records = privacy.statistics_noise_multiplier, site.cohort.records.select(training)
+    return reader_of(site.federation).noised_statistics(records, site.federation, noise, SecretRandom())

@@ -1,10 +1,13 @@
 """Answer to a training request: the update of one round."""
 
+import torch
 from flwr.app import RecordDict
+from torch import Tensor
 
 from client.privacy.dp_sgd import train_privately
 from client.rounds.accounts import accounted
-from client.rounds.evaluate import validation_metrics
+from client.rounds.evaluate import loss_release, validation_metrics
+from client.rounds.exact import require_disclosed
 from client.rounds.requests import asks_for_round, model_request, round_records, site_round, take_over
 from client.rounds.site import Site
 from client.site_folder.places import Home
@@ -23,13 +26,18 @@ def train_request(run: int, site: Site, content: RecordDict) -> RecordDict:
     round_ = site_round(site, request, preprocessing)
     decide = asks_for_round(run, site, "train", request)
     if terms.privacy is None:
+        require_disclosed(site, terms, request.fold)
         with accounted(site, terms, request.round, decide):
             training, validation = round_records(site, request, preprocessing)
-            metrics = validation_metrics(site, terms, validation, round_)
-            loss = train(site.model, training, round_)
+            release, first = loss_release(site, terms, request), list[Tensor]()
+            metrics = validation_metrics(site, terms, validation, round_, release)
+            train(site.model, training, round_, first)
+            losses = torch.cat(first)
+        if len(losses) >= terms.minimum_count:
+            metrics = {TRAINING_LOSS: release.training(losses), **metrics}
         # The shared group is never below the minimum count, or the site would have refused.
         behind = site.family.behind(training, site.model.groups()).without_few(terms.minimum_count)
-        return _reply(run, site, request, behind, {TRAINING_LOSS: loss, **metrics})
+        return _reply(run, site, request, behind, metrics)
     with accounted(site, terms, request.round, decide):
         training, _ = round_records(site, request, preprocessing)
         train_privately(site.model, training, round_, terms.privacy, site.absent)

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from common.agreement.agreement import Agreement
-from common.agreement.settings import MOST_NOISE, Privacy
+from common.agreement.settings import LOSS_NOISE, MOST_NOISE, Privacy
 from common.errors import Refusal, RefusalCode
 from common.privacy.accounting import Release
 
@@ -30,6 +30,8 @@ class Policy(BaseModel):
         minimum_cohort: the fewest patients with which this hospital takes part.
         minimum_count: floor for the federation file's `statistics.minimum_count`: exact counts, sums and pairs behind
             which fewer patients stand do not leave.
+        minimum_loss_noise: floor for the federation file's `statistics.loss_noise`: sums of losses do not leave
+            with less noise.
         tasks: names of the permitted tasks; all if left out.
         statistics: permitted kinds. If left out, `public` ones, which are outside the guarantee, are permitted where
             the policy does not demand privacy; a federation without privacy needs them.
@@ -47,6 +49,7 @@ class Policy(BaseModel):
     delta: float = Field(default=1e-3, gt=0, lt=1)
     minimum_cohort: int = Field(default=0, ge=0)
     minimum_count: int = Field(default=1, ge=1)
+    minimum_loss_noise: float = Field(default=LOSS_NOISE, ge=0)
     tasks: tuple[str, ...] | None = None
     statistics: tuple[Literal["declared", "noised", "public"], ...] | None = None
     maximum_runs: int = Field(default=1, ge=1)
@@ -74,11 +77,13 @@ class Terms:
         privacy: None in a federation without.
         limit: over everything this cohort ever released.
         minimum_count: the fewest patients behind any exact number that leaves.
+        loss_noise: standard deviation of the noise on sums of losses, in units of the most that one patient adds.
     """
 
     privacy: Privacy | None
     limit: Limit
     minimum_count: int
+    loss_noise: float = LOSS_NOISE
 
     def statistics_releases(self) -> tuple[Release, ...]:
         """Releases of an answer to a statistics request; none if scaling is declared."""
@@ -132,7 +137,8 @@ def agree(policy: Policy, federation: Agreement, patients: int) -> Terms:
         raise Refusal(RefusalCode.DECLINED_STATISTICS)
     stricter = None if privacy is None else _stricter(policy, privacy)
     least = max(policy.minimum_count, federation.statistics.minimum_count)
-    return Terms(stricter, Limit(policy.maximum_epsilon, policy.delta), least)
+    noise = max(policy.minimum_loss_noise, federation.statistics.loss_noise)
+    return Terms(stricter, Limit(policy.maximum_epsilon, policy.delta), least, noise)
 
 
 def _stricter(policy: Policy, privacy: Privacy) -> Privacy:

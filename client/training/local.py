@@ -28,6 +28,7 @@ def train(
     model: SharedModel,
     batch: Records,
     round_: Round,
+    first: list[Tensor] | None = None,
 ) -> float:
     """Fit the model in place on one site's standardised training patients.
 
@@ -39,6 +40,7 @@ def train(
         model: on the round's device.
         batch: on the CPU.
         round_: agreement, seed and device.
+        first: gets the losses of the first minibatch, part by part: of the weights that came, for no step was taken.
 
     Returns:
         Mean loss per patient over the last epoch.
@@ -67,10 +69,11 @@ def train(
         )
     model.train()
     with device.seeded(round_.seed), device.repeatable():
-        for _ in range(settings.local_epochs):
+        for epoch in range(settings.local_epochs):
             minibatches = draw_minibatches(len(batch), settings.batch_size)
             parts = [divide(chosen, at_once) for chosen in minibatches]
-            total = train_epoch(model, batch, parts, loss, pull, optimiser, device)
+            watched = first if epoch == 0 else None
+            total = train_epoch(model, batch, parts, loss, pull, optimiser, device, watched)
     if not are_finite([total, *model.parameters()]):
         raise Refusal(RefusalCode.TRAINING_DIVERGED)
     return float(total) / len(batch)
@@ -84,6 +87,7 @@ def train_epoch(
     pull: Callable[[], Tensor] | None,
     optimiser: AdamW,
     device: Device,
+    first: list[Tensor] | None = None,
 ) -> Tensor:
     """Take a step per minibatch, computed part by part, without asking a GPU for a number.
 
@@ -95,18 +99,22 @@ def train_epoch(
         pull: term of the objective without patients, once per minibatch.
         optimiser: of the model's parameters.
         device: where to compute.
+        first: gets the losses of the first minibatch, part by part.
 
     Returns:
         [] float64 on the device: the sum of the patients' losses.
     """
     total = torch.zeros((), dtype=torch.float64, device=device.torch_device)
-    for parts in minibatches:
+    for number, parts in enumerate(minibatches):
         patients = sum(len(rows) for rows in parts)
         optimiser.zero_grad()
         for index, rows in enumerate(parts):
             part = batch.select(rows).to(device.torch_device)
             with device.autocast():
-                losses = loss(part).sum()
+                by_patient = loss(part)
+                losses = by_patient.sum()
+            if first is not None and number == 0:
+                first.append(by_patient.detach())
             objective = losses / patients
             if pull is not None and index == 0:
                 objective = objective + pull()

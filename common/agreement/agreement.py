@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError, model_validator
 from common.agreed import Agreed
 from common.agreement.model_config import default_settings
 from common.agreement.settings import (
+    LOSS_NOISE,
     Participant,
     Privacy,
     PublicFile,
@@ -97,7 +98,7 @@ class Agreement(Agreed):
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def data(self, exclude_none: bool = False) -> dict[str, Any]:
-        """The agreement as plain data, without a kind, plug-ins and sizes that a file need not name."""
+        """The agreement as plain data, without a kind, plug-ins, sizes and noise that a file need not name."""
         data = self.model_dump(mode="json", exclude_none=exclude_none)
         for participant in data["participants"]:
             if participant.get("patients") is None:
@@ -106,6 +107,8 @@ class Agreement(Agreed):
             del data["kind"]
         if not self.plugins:
             del data["plugins"]
+        if self.statistics.loss_noise == LOSS_NOISE:
+            del data["statistics"]["loss_noise"]
         order = [*(name for name in self.layout if name in data), *data]
         return {name: data[name] for name in dict.fromkeys(order)}
 

@@ -88,13 +88,20 @@ class Training(Agreed):
         yield NameOf.STRATEGY, self.strategy
 
 
-class Statistics(Agreed):
-    """Federated preprocessing.
+LOSS_NOISE = 2.0
+"""Standard deviation of the noise on sums of losses, for a file that does not say another."""
 
-    A site withholds a statistic with fewer patients in a cell than the minimum.
+
+class Statistics(Agreed):
+    """Exact numbers and losses that leave a hospital without privacy.
+
+    Attributes:
+        minimum_count: a site withholds a statistic with fewer patients in a cell.
+        loss_noise: standard deviation of the noise on sums of losses, in units of the most that one patient adds.
     """
 
     minimum_count: int = Field(default=5, ge=1)
+    loss_noise: float = Field(default=LOSS_NOISE, ge=0)
 
 
 class Privacy(Agreed):

@@ -153,6 +153,10 @@ class Family(Protocol[A, M, R, P, G]):
         """Training loss per unit [B], each of which depends on no other unit."""
         ...
 
+    def ceiling(self, agreement: A, /) -> float:
+        """Largest loss of a unit that counts in the sums of `evaluate`."""
+        ...
+
     def linear_loss(self, model: M, agreement: A, prepared: P, /) -> Callable[[R], Tensor] | None:
         """Return a cheaper loss [B] for training the linear part alone; None without one.
 

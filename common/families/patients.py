@@ -5,6 +5,7 @@ What needs torch is imported inside the methods, because the egress gate asks fo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from common.agreement.federation import Federation
 from common.families.family import Ends, Score, Shapes, Words
 from common.messages.packing import Arrays
 from common.messages.statistics import SiteStatistics
-from common.messages.validation import ValidationSums
+from common.messages.validation import LOSS_CEILING, ValidationSums
 from common.models.parameter_groups import AveragingWeights, ModelGroups
 from common.patients import declared_sums
 
@@ -119,6 +120,10 @@ class PatientFamily:
 
         return patient_loss(model, records, agreement, prepared.cuts)
 
+    def ceiling(self, agreement: Federation) -> float:
+        """The same for every task."""
+        return LOSS_CEILING * len(agreement.tasks)
+
     def linear_loss(
         self, model: FederatedModel, agreement: Federation, prepared: Preprocessing
     ) -> Callable[[PatientBatch], Tensor] | None:
@@ -151,7 +156,8 @@ class PatientFamily:
             )
             for task in agreement.tasks
         }
-        return ValidationSums(float(loss.sum()), float(loss.square().sum()), float(len(records)), pairs)
+        counted = loss.double().nan_to_num(math.inf).clamp(0.0, self.ceiling(agreement))
+        return ValidationSums(float(counted.sum()), float(len(records)), pairs)
 
     def behind(self, records: PatientBatch, groups: ModelGroups) -> AveragingWeights:
         """Number of patients who have a group's modality and are labelled for its task."""

@@ -193,8 +193,8 @@ class ModelRequest(_Message):
 class EvaluateReply(_Message):
     """Scores of the incoming global model on the site's validation patients.
 
-    `metrics` holds, summed over patients or pairs so that sites add up: `validation_loss`, `validation_squares` (of
-    the loss), `validation_patients`, and per task `concordant:TASK` and `comparable:TASK` pairs.
+    `metrics` holds, summed over patients or pairs so that sites add up: `validation_loss`,
+    `validation_patients`, and per task `concordant:TASK` and `comparable:TASK` pairs.
     """
 
     numbers: ClassVar = ("metrics",)

@@ -1,5 +1,6 @@
-"""Validation sums of a hospital, and the names of all metrics in a message."""
+"""Validation sums of a hospital, the grid that they lie on, and the names of all metrics in a message."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
@@ -7,12 +8,15 @@ from typing import Self
 from common.evaluation.pairs import Pairs
 
 TRAINING_LOSS = "training_loss"
-"""Mean loss per training patient of one hospital."""
+"""Mean loss per training patient of one hospital, over the patients of its first minibatch."""
 VALIDATION_LOSS = "validation_loss"
-VALIDATION_SQUARES = "validation_squares"
 VALIDATION_PATIENTS = "validation_patients"
-SUMS = (VALIDATION_LOSS, VALIDATION_SQUARES, VALIDATION_PATIENTS)
-"""Names of the sums over validation patients: of the loss, of its squares, and of patients."""
+SUMS = (VALIDATION_LOSS, VALIDATION_PATIENTS)
+"""Names of the sums over validation patients: of the loss, and of patients."""
+LOSS_CEILING = 4.0
+"""Largest loss of a patient that counts in a sum that leaves, per task, in nats."""
+MEAN_STEP = 1 / 16
+"""Grid of a mean loss; sums lie on whole numbers."""
 
 
 def concordant(task: str) -> str:
@@ -30,25 +34,35 @@ def pair_names(tasks: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for task in tasks for name in (concordant(task), comparable(task)))
 
 
+def on_grid(number: float, low: float, high: float, step: float = 1.0) -> float:
+    """Return the multiple of `step` next to a number, within limits that are such multiples; low for NaN."""
+    if math.isnan(number):
+        return low
+    return min(max(round(min(max(number, low), high) / step) * step, low), high)
+
+
+def most_loss(patients: float, ceiling: float) -> float:
+    """Largest sum of losses of so many patients that leaves a hospital."""
+    return math.floor(patients * ceiling)
+
+
 @dataclass(frozen=True)
 class ValidationSums:
     """Sums over validation patients or pairs of them, which add over hospitals.
 
     Attributes:
-        loss: of the patients.
-        squares: of the patients' losses.
+        loss: of the patients, each up to the family's ceiling.
         patients: how many.
         pairs: by task.
     """
 
     loss: float
-    squares: float
     patients: float
     pairs: Mapping[str, Pairs]
 
     def named(self) -> dict[str, float]:
         """Return the sums by the names of a message."""
-        numbers = dict(zip(SUMS, (self.loss, self.squares, self.patients), strict=True))
+        numbers = dict(zip(SUMS, (self.loss, self.patients), strict=True))
         for task, pairs in self.pairs.items():
             numbers |= {concordant(task): pairs.concordant, comparable(task): pairs.comparable}
         return {name: float(number) for name, number in numbers.items()}
@@ -57,5 +71,17 @@ class ValidationSums:
     def of(cls, metrics: Mapping[str, float], tasks: Iterable[str]) -> Self:
         """Read the sums from a message's metrics, which must hold every name."""
         pairs = {task: Pairs(metrics[concordant(task)], metrics[comparable(task)]) for task in tasks}
-        loss, squares, patients = (metrics[name] for name in SUMS)
-        return cls(loss, squares, patients, pairs)
+        loss, patients = (metrics[name] for name in SUMS)
+        return cls(loss, patients, pairs)
+
+    def rounded(self, ceiling: float) -> Self:
+        """Return the sums as they leave a hospital: whole numbers, within what so many patients can make.
+
+        Rounding a second time changes nothing.
+        """
+        loss = on_grid(self.loss, 0.0, most_loss(self.patients, ceiling))
+        pairs = {
+            task: Pairs(on_grid(pair.concordant, 0.0, pair.comparable), pair.comparable)
+            for task, pair in self.pairs.items()
+        }
+        return type(self)(loss, self.patients, pairs)

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Self
 
+import torch
+from torch import Tensor
+
 from common.agreement.settings import Privacy
 
 if TYPE_CHECKING:  # the egress gate reads groups, and is spared torch
@@ -120,19 +123,24 @@ class ModelGroups:
 
     def patients_behind(self, batch: PatientBatch) -> AveragingWeights:
         """The number of patients of a batch that train every group."""
+        patients = self.patients_in(batch)
+        return AveragingWeights({g: float(seen.sum()) for g, seen in patients.items()}, Counted.UNITS)
+
+    def patients_in(self, batch: PatientBatch) -> dict[ParameterGroup, Tensor]:
+        """Which patients of a batch train every group, [P] bool on the CPU."""
         modalities = {group.modality for group in self.groups if group.modality is not None}
         tasks = {group.task for group in self.groups if group.task is not None}
         present = {name: batch.present(name) for name in modalities}
         labelled = {name: batch.labelled[name].any(1) for name in tasks}
 
-        def patients(group: ParameterGroup) -> int:
+        def patients(group: ParameterGroup) -> Tensor:
             having = [present[group.modality]] if group.modality is not None else []
             having += [labelled[group.task]] if group.task is not None else []
             if not having:
-                return len(batch)
-            return int((having[0] & having[-1]).sum())
+                return torch.ones(len(batch), dtype=torch.bool)
+            return having[0] & having[-1]
 
-        return AveragingWeights({group: float(patients(group)) for group in self.groups}, Counted.UNITS)
+        return {group: patients(group) for group in self.groups}
 
     def hospitals_behind(self, absent: frozenset[str]) -> AveragingWeights:
         """Return weight 1 for every group, but 0 for groups of the `absent` modalities.

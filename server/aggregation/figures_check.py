@@ -43,19 +43,12 @@ def check_figures(metrics: Numbers, scores: Sequence[Score], most: int) -> None:
 
 
 def _is_possible(finite: Numbers, most: int) -> bool:
-    loss, squares, patients = (finite.get(name) for name in SUMS)
+    loss, patients = (finite.get(name) for name in SUMS)
     if abs(finite.get(TRAINING_LOSS, 0.0)) > HIGHEST_LOSS:
         return False
     if patients is None or not (0 <= patients <= most + ROOM_PATIENTS and patients == int(patients)):
-        return patients is None and loss is None and squares is None
-    if loss is not None and not 0 <= loss <= HIGHEST_LOSS * patients:
-        return False
-    if squares is None:
-        return True
-    if loss is None:
-        return 0 <= squares <= HIGHEST_LOSS**2 * patients
-    # of N losses that are not negative and sum to S, the squares sum to S^2 / N at least and to S^2 at most
-    return loss**2 <= ROOM * (squares + 1) * max(patients, 1) and squares <= ROOM * (loss + 1) ** 2
+        return patients is None and loss is None
+    return loss is None or 0 <= loss <= HIGHEST_LOSS * patients
 
 
 def _has_possible_pairs(finite: Numbers, score: Score) -> bool:

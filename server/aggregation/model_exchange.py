@@ -42,6 +42,7 @@ from server.aggregation.scores import (
     training_loss,
     validation_error,
     validation_loss,
+    validation_noise,
 )
 from server.aggregation.strategies import Strategy
 from server.aggregation.update_limit import UpdateLimit
@@ -139,7 +140,8 @@ class ModelExchange:
         federation = self._run.federation
         tasks = federation.task_names
         sites = {reply.site: known_metrics(reply.metrics, tasks) for reply in collected.accepted}
-        figures = levelled(site_figures(sites, tasks, federation.declared_patients is not None))
+        noise = _noise(federation)
+        figures = levelled(site_figures(sites, tasks, federation.declared_patients is not None), noise)
         shared = {site: weights.shared for site, weights in behind.items()}
         record = RoundRecord(
             kind=self._kind,
@@ -148,6 +150,7 @@ class ModelExchange:
             training_loss=training_loss(figures, shared),
             validation_loss=validation_loss(figures),
             validation_error=validation_error(figures),
+            validation_noise=validation_noise(figures, noise),
             scores=concordance(figures, tasks),
             sites={
                 site: SiteRecord(
@@ -160,7 +163,7 @@ class ModelExchange:
             dropped=collected.dropped,
             applied=len(collected.accepted) >= federation.quorum,
         )
-        return record, site_losses(figures)
+        return record, site_losses(figures, noise)
 
     def _check_figures(self, reply: Scored) -> Scored:
         """Return a reply whose figures patients can have.
@@ -265,3 +268,8 @@ def packed(weights: Weights) -> ArrayRecord:
 def unpacked(arrays: ArrayRecord) -> Weights:
     """Weights as arrays by name, float32."""
     return {name: array.numpy().astype(np.float32, copy=False) for name, array in arrays.items()}
+
+
+def _noise(federation: Agreement) -> float:
+    """Standard deviation of the noise on one site's sum of losses."""
+    return federation.statistics.loss_noise * family_of(federation).ceiling(federation)

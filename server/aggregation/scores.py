@@ -1,6 +1,6 @@
 """Figures of a model over all sites, from the sites' sums: patients count, not hospitals.
 
-No hospital's sums move the figures of all as it likes: its mean loss and variance count within reach of the others'.
+No hospital's sums move the figures of all as it likes: its mean loss counts within reach of the others'.
 """
 
 import math
@@ -17,7 +17,6 @@ from common.messages.validation import (
     TRAINING_LOSS,
     VALIDATION_LOSS,
     VALIDATION_PATIENTS,
-    VALIDATION_SQUARES,
     comparable,
     concordant,
     pair_names,
@@ -25,7 +24,7 @@ from common.messages.validation import (
 from server.aggregation.robust import limits, most_undeclared
 
 LEVEL_REACH = 10.0
-"""Robust deviations from the median within which a hospital's mean loss and variance count."""
+"""Robust deviations from the median within which a hospital's mean loss counts."""
 
 CHANGE_REACH = 2.0
 """Robust deviations, or standard errors, within which a hospital's change of loss counts.
@@ -48,14 +47,12 @@ class SiteFigures:
     Attributes:
         training_loss: mean per training patient.
         loss: sum over validation patients.
-        squares: sum of the squared losses of validation patients.
         patients: validation patients.
         pairs: by task.
     """
 
     training_loss: float | None
     loss: float | None
-    squares: float | None
     patients: float
     pairs: Mapping[str, Pairs]
 
@@ -69,7 +66,6 @@ class SiteFigures:
         return cls(
             training_loss=metrics.get(TRAINING_LOSS),
             loss=metrics.get(VALIDATION_LOSS),
-            squares=metrics.get(VALIDATION_SQUARES),
             patients=metrics.get(VALIDATION_PATIENTS, 0.0),
             pairs={task: counted for task, counted in pairs.items() if 0 <= counted[0] <= counted[1]},
         )
@@ -82,7 +78,6 @@ class SiteFigures:
         return replace(
             self,
             loss=None if self.loss is None else self.loss * share,
-            squares=None if self.squares is None else self.squares * share,
             patients=most,
             pairs={task: Pairs(*(number * share for number in pairs)) for task, pairs in self.pairs.items()},
         )
@@ -113,7 +108,7 @@ class SiteLoss:
 
     Attributes:
         mean: per patient.
-        error: its standard error; 0 where the site does not tell.
+        error: its standard error, noise included.
         patients: by which it weighs.
     """
 
@@ -126,15 +121,38 @@ Losses = Mapping[str, SiteLoss]
 """Site -> its validation loss."""
 
 
-def site_losses(sites: Figures) -> Losses:
-    """Return the validation losses of all sites that have one."""
+def site_losses(sites: Figures, deviation: float = 0.0) -> Losses:
+    """Return the validation losses of all sites that have one.
+
+    A loss is the negative logarithm of a likelihood: its standard deviation is taken to be its mean, as that of an
+    exponential variable. No site tells how the losses of its patients are spread.
+
+    Args:
+        sites: their figures.
+        deviation: standard deviation of the noise on a site's sum.
+    """
     losses = {}
     for name, site in sites.items():
         if site.patients > 0 and site.loss is not None:
             mean = site.loss / site.patients
-            variance = 0.0 if site.squares is None else max(site.squares / site.patients - mean**2, 0.0)
-            losses[name] = SiteLoss(mean, math.sqrt(variance / site.patients), site.patients)
+            error = math.hypot(mean / math.sqrt(site.patients), deviation / site.patients)
+            losses[name] = SiteLoss(mean, error, site.patients)
     return losses
+
+
+def averaged(rounds: Sequence[Losses]) -> Losses:
+    """Return the mean over rounds of every site's loss, over the rounds in which the site told one."""
+    means = {}
+    for name in dict.fromkeys(name for losses in rounds for name in losses):
+        told = [losses[name] for losses in rounds if name in losses]
+        mean, error = math.fsum(site.mean for site in told), math.fsum(site.error for site in told)
+        means[name] = SiteLoss(mean / len(told), error / len(told) ** 1.5, told[-1].patients)
+    return means
+
+
+def pooled(losses: Losses) -> float | None:
+    """Return the mean loss per patient over all sites."""
+    return _ratio([(site.mean * site.patients, site.patients) for site in losses.values()])
 
 
 def change(now: Losses, before: Losses) -> float:
@@ -144,35 +162,26 @@ def change(now: Losses, before: Losses) -> float:
     """
     sites = sorted(set(now) & set(before))
     if not sites:
-        means = [
-            math.fsum(site.mean * site.patients for site in losses.values())
-            / math.fsum(site.patients for site in losses.values())
-            for losses in (now, before)
-        ]
-        return means[0] - means[1]
+        means = [pooled(losses) for losses in (now, before)]
+        return (means[0] or 0.0) - (means[1] or 0.0)
     changes = np.array([now[site].mean - before[site].mean for site in sites])
     error = float(np.median([max(now[site].error, before[site].error) for site in sites]))
     patients = np.array([now[site].patients for site in sites])
     return float(np.average(changes.clip(*limits(changes, CHANGE_REACH, error)), weights=patients))
 
 
-def levelled(sites: Figures) -> Figures:
-    """Return figures with every site's mean loss and variance within reach of the others'."""
-    losses = site_losses(sites)
+def levelled(sites: Figures, deviation: float = 0.0) -> Figures:
+    """Return figures with every site's mean loss within reach of the others', noise of `deviation` allowed for."""
+    losses = site_losses(sites, deviation)
     if not losses:
         return sites
     means = np.array([loss.mean for loss in losses.values()])
-    variances = np.array([loss.error**2 * loss.patients for loss in losses.values()])
     error = float(np.median([loss.error for loss in losses.values()]))
     lowest, highest = limits(means, LEVEL_REACH, error)
-    widest = limits(variances, LEVEL_REACH, float(np.median(variances)))[1]
     within = dict(sites)
-    for name, mean, variance in zip(losses, means, variances, strict=True):
-        if lowest <= mean <= highest and variance <= widest:
-            continue  # its sums stay as they came, to the bit
-        site, kept = sites[name], float(mean.clip(lowest, highest))
-        squares = None if site.squares is None else site.patients * (min(variance, widest) + kept**2)
-        within[name] = replace(site, loss=site.patients * kept, squares=squares)
+    for name, mean in zip(losses, means, strict=True):
+        if not lowest <= mean <= highest:  # others' sums stay as they came, to the bit
+            within[name] = replace(sites[name], loss=sites[name].patients * float(mean.clip(lowest, highest)))
     return within
 
 
@@ -184,18 +193,23 @@ def validation_loss(sites: Figures) -> float | None:
 
 
 def validation_error(sites: Figures) -> float | None:
-    """Return the standard error of the mean loss per validation patient."""
-    sums = [
-        (site.loss, site.squares, site.patients)
-        for site in sites.values()
-        if site.patients > 0 and site.loss is not None and site.squares is not None
-    ]
-    mean = _ratio([(loss, patients) for loss, _, patients in sums])
-    square = _ratio([(squares, patients) for _, squares, patients in sums])
-    if mean is None or square is None:
-        return None
-    error = math.sqrt(max(square - mean * mean, 0.0) / math.fsum(patients for *_, patients in sums))
-    return error if math.isfinite(error) else None
+    """Return the standard error of the mean loss per validation patient, the sites' noise apart.
+
+    A loss is the negative logarithm of a likelihood: its standard deviation is taken to be its mean, as that of an
+    exponential variable. No site tells how the losses of its patients are spread.
+    """
+    mean, patients = validation_loss(sites), _validation_patients(sites)
+    return None if mean is None else max(mean, 0.0) / math.sqrt(patients)
+
+
+def validation_noise(sites: Figures, deviation: float) -> float | None:
+    """Return the standard deviation of the noise in the mean loss, each site's sum having one of `deviation`."""
+    summed = [site for site in sites.values() if site.patients > 0 and site.loss is not None]
+    return deviation * math.sqrt(len(summed)) / _validation_patients(sites) if summed else None
+
+
+def _validation_patients(sites: Figures) -> float:
+    return math.fsum(site.patients for site in sites.values() if site.patients > 0 and site.loss is not None)
 
 
 def training_loss(sites: Figures, patients: Mapping[str, float]) -> float | None:

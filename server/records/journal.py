@@ -45,7 +45,8 @@ class RoundRecord(_Record):
         seconds: from the requests to the result.
         training_loss: mean per training patient.
         validation_loss: mean per validation patient over all sites whose loss is finite.
-        validation_error: its standard error.
+        validation_error: its standard error, noise apart.
+        validation_noise: standard deviation of the noise in it that the hospitals added.
         scores: task -> concordance pooled over the sites' pairs.
         applied: whether a quorum replied, so that the result counts.
     """
@@ -57,6 +58,7 @@ class RoundRecord(_Record):
     training_loss: float | None = None
     validation_loss: float | None = None
     validation_error: float | None = None
+    validation_noise: float | None = None
     scores: dict[str, float] = {}
     sites: dict[str, SiteRecord] = {}
     dropped: tuple[Dropped, ...] = ()

@@ -57,6 +57,7 @@ class _KeptFile(_File):
     lowest: dict[str, SiteLoss]
     margin: float
     waited: int
+    recent: tuple[dict[str, SiteLoss], ...] = ()
 
 
 class _RosterFile(_File):
@@ -198,7 +199,12 @@ def _written(state: RunState, arrays: str, files: dict[str, str]) -> _StateFile:
         missed=state.missed,
         finished=state.finished,
         kept=_KeptFile(
-            round=kept.round, loss=kept.loss, lowest=dict(kept.lowest), margin=kept.margin, waited=kept.waited
+            round=kept.round,
+            loss=kept.loss,
+            lowest=dict(kept.lowest),
+            margin=kept.margin,
+            waited=kept.waited,
+            recent=tuple(dict(losses) for losses in kept.recent),
         ),
         tail=state.tail.count,
         first_numbers=state.first_numbers,

@@ -24,6 +24,7 @@ from server.aggregation.model_exchange import (
     unpacked,
 )
 from server.aggregation.registry import make_strategy
+from server.aggregation.scores import Losses
 from server.aggregation.site_sums import moderated
 from server.aggregation.strategies import Remembering, Strategy
 from server.participants.enrolment import Enrolled
@@ -35,6 +36,7 @@ from server.runs.assembly import NO_COUNTERSIGNATURES, assemble
 from server.runs.checkpoint import Checkpoint
 from server.runs.clock import Clock
 from server.runs.dispatch import exchange
+from server.runs.model_selection import Validation
 from server.runs.state import RunState
 
 MISSES = 3
@@ -163,6 +165,11 @@ def _preprocessing(roster: Roster, federation: Agreement) -> Arrays:
     return family.packed(family.combine(moderated(sums, sized), federation))
 
 
+def _validation(record: RoundRecord, losses: Losses) -> Validation:
+    """What the hospitals told of a round's weights."""
+    return Validation(record.validation_loss, record.validation_error, record.validation_noise, losses)
+
+
 def _initial(federation: Agreement, folder: Path, seed: int) -> Weights:
     """The weights that a run begins with."""
     family = family_of(federation)
@@ -214,8 +221,7 @@ class _Rounds:
             state.misses, state.missed = state.misses + 1, True
         else:
             state.misses = 0
-            loss, error = record.validation_loss, record.validation_error
-            state.kept.offer(sent, state.trained, loss, error, result.losses)
+            state.kept.offer(sent, state.trained, _validation(record, result.losses))
             state.arrays, state.trained = unpacked(result.arrays), number
             state.tail.add(result.arrays, number)
         self._done(record)
@@ -229,7 +235,7 @@ class _Rounds:
         last = packed(state.arrays)
         state.finished = True
         if self.run.federation.privacy is not None:
-            state.kept.offer(state.tail.mean() or last, state.trained)
+            state.kept.offer(state.tail.mean() or last, state.trained, Validation())
             state.steps += 1
             self._keep()
             return
@@ -237,8 +243,8 @@ class _Rounds:
         closing = EvaluateExchange(self.run, number, last, self.clock.monotonic)
         evaluated = closing.close(self._replies("evaluate", state.number, closing.requests))
         record = evaluated.record
-        loss, losses = (record.validation_loss, evaluated.losses) if record.applied else (None, None)
-        state.kept.offer(last, state.trained, loss, record.validation_error, losses)
+        told = _validation(record, evaluated.losses) if record.applied else Validation()
+        state.kept.offer(last, state.trained, told)
         state.missed = state.missed or not record.applied
         self._done(record)
 

@@ -1,5 +1,6 @@
 """Choice of the weights that a run keeps."""
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -7,7 +8,27 @@ from flwr.app import Array, ArrayRecord
 from numpy.typing import NDArray
 
 from server.aggregation.model_exchange import unpacked
-from server.aggregation.scores import Losses, change
+from server.aggregation.scores import Losses, averaged, change, pooled
+
+LONGEST = 8
+"""Most rounds over which losses with noise are averaged."""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Validation loss of the weights of a round.
+
+    Attributes:
+        loss: mean per patient; None if no hospital could tell.
+        error: its standard error, noise apart.
+        noise: standard deviation of the noise in it.
+        losses: the hospitals' own.
+    """
+
+    loss: float | None = None
+    error: float | None = None
+    noise: float | None = None
+    losses: Losses = field(default_factory=dict)
 
 
 @dataclass
@@ -21,6 +42,11 @@ class Selection:
     Two rounds are compared hospital by hospital (`server.aggregation.scores.change`): a hospital's losses choose no
     round by themselves.
 
+    Where hospitals add noise to their losses, the losses of a round are the means over the last rounds, as many as
+    bring the noise down to half the standard error, and `LONGEST` at most. The first such means are the first losses
+    that are known, and two standard deviations of the noise that is left widen the margin: a lucky draw of noise in an
+    early round must not win.
+
     Attributes:
         arrays: the weights.
         round: the round of training they come from.
@@ -28,6 +54,7 @@ class Selection:
         lowest: the hospitals' losses in the round of the lowest loss; empty while none is known.
         margin: the standard error of that round's loss.
         waited: rounds since without one that could be kept.
+        recent: the hospitals' losses of the last rounds, the latest one last; empty without noise.
     """
 
     arrays: ArrayRecord
@@ -36,31 +63,29 @@ class Selection:
     lowest: Losses = field(default_factory=dict)
     margin: float = 0.0
     waited: int = 0
+    recent: tuple[Losses, ...] = ()
 
-    def offer(
-        self,
-        arrays: ArrayRecord,
-        number: int,
-        loss: float | None = None,
-        error: float | None = None,
-        losses: Losses | None = None,
-    ) -> None:
-        """Weigh the weights of a round against those kept.
-
-        Args:
-            arrays: the weights.
-            number: the round of training they come from.
-            loss: their validation loss; None if no hospital could tell.
-            error: its standard error.
-            losses: the hospitals' own.
-        """
-        above = change(losses, self.lowest) if losses and self.lowest else None
-        if losses and (above is None or above < 0):
-            self.lowest, self.margin, above = losses, error or 0.0, 0.0
+    def offer(self, arrays: ArrayRecord, number: int, told: Validation) -> None:
+        """Weigh the weights of a round against those kept."""
+        if told.losses and told.noise:
+            told = self._averaged(told, told.noise)
+        above = change(told.losses, self.lowest) if told.losses and self.lowest else None
+        if told.losses and (above is None or above < 0):
+            self.lowest, self.margin, above = told.losses, told.error or 0.0, 0.0
         if not self.lowest or (above is not None and above <= self.margin):
-            self.arrays, self.round, self.loss, self.waited = arrays, number, loss, 0
+            self.arrays, self.round, self.loss, self.waited = arrays, number, told.loss, 0
         else:
             self.waited += 1
+
+    def _averaged(self, told: Validation, noise: float) -> Validation:
+        """Average the losses over the last rounds; unknown while there are too few of them."""
+        error = told.error or 0.0
+        wanted = min(math.ceil((2 * noise / error) ** 2), LONGEST) if error > 0 else LONGEST
+        self.recent = (*self.recent, told.losses)[-LONGEST:]
+        if len(self.recent) < wanted:
+            return Validation(told.loss)
+        losses = averaged(self.recent[-wanted:])
+        return Validation(pooled(losses), math.hypot(error, 2 * noise / math.sqrt(wanted)), None, losses)
 
 
 @dataclass

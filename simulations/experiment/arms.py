@@ -93,7 +93,7 @@ def train_federation(
     sharing = job.sharing if engine == "serial" else min(available_cores(), len(job.sites))
     where = {} if job.device is None else {"device": job.device}
     nodes: list[NodeConfig] = [
-        {"site": str(site), "federation": str(job.agreement), "sharing": sharing, **where}
+        {"site": str(site), "federation": str(job.agreement), "sharing": sharing, "simulated": True, **where}
         for site in job.sites
     ]
     run_config: dict[str, bool | float | int | str] = {

@@ -10,7 +10,7 @@ A = TypeVar("A", bound=Agreement)
 
 def agreement_of_one(agreement: A, name: str) -> A:
     """Agreement of one participant with itself: no withholding, no noise, no compression."""
-    statistics = agreement.statistics.model_copy(update={"minimum_count": 1})
+    statistics = agreement.statistics.model_copy(update={"minimum_count": 1, "loss_noise": 0.0})
     participants = (Participant(name=name),)
     return agreement.model_copy(
         update={"participants": participants, "statistics": statistics, "privacy": None, "wire": Wire()}

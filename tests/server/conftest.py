@@ -124,7 +124,6 @@ class Bench:
         self.clock = FakeClock()
         self.assemble = partial(assemble, clock=self.clock)
         self.coordinate = partial(coordinate, clock=self.clock)
-        self.spread = 0.0  # standard deviation of the loss over validation patients
         self.weights: Weights = {
             "shared.weight": np.array([[1.0, 2.0], [3.0, 4.0]], np.float32),
             "branches.rna.weight": np.array([10.0, 20.0], np.float32),
@@ -150,6 +149,7 @@ class Bench:
                     }
                 ],
                 "training": {"learning_rate": 1000.0, **training},  # by which sites may move a weight far
+                "statistics": {"loss_noise": 0.0},
                 "rounds": {"quorum": quorum, "deadline_s": deadline_s},
                 "participants": [{"name": site, "patients": 400} for site in NODES],
             }
@@ -197,7 +197,6 @@ class Bench:
     def metrics(self, loss: float, patients: float = 10.0) -> dict[str, float]:
         return {
             "validation_loss": loss * patients,
-            "validation_squares": (loss**2 + self.spread**2) * patients,
             "validation_patients": patients,
             "concordant:os": 30.0,
             "comparable:os": 40.0,

@@ -196,7 +196,7 @@ def test_an_evaluation_is_of_enough_patients_or_of_nobody(small_federation: Fede
     pairs = {
         f"{kind}:{task.name}": 9.0 for task in small_federation.tasks for kind in ("concordant", "comparable")
     }
-    sums = {"validation_loss": 2.5, "validation_squares": 3.5, "validation_patients": 3.0, **pairs}
+    sums = {"validation_loss": 2.0, "validation_patients": 3.0, **pairs}
 
     def evaluated(**changes: float) -> EvaluateReply:
         return EvaluateReply(site="north", round=2, metrics={**sums, **changes})
@@ -213,7 +213,17 @@ def test_an_evaluation_is_of_enough_patients_or_of_nobody(small_federation: Fede
     for changes in ({"validation_patients": 2.0}, {"validation_patients": 3.5}):
         reply = evaluated(**changes)
         assert reason_of(partial(fit_evaluation, reply, asked, expected)) is BlockReason.COUNT
-    for changes in ({"concordant:survival": 10.0}, {"concordant:survival": -1.0}, {CANARY: 1.0}):
+    for changes in (
+        {"validation_loss": 2.5},
+        {"validation_loss": -1.0},
+        {"validation_loss": 37.0},
+        {"concordant:survival": 1.5},
+        {"comparable:survival": 9.5},
+        {"concordant:survival": 10.0},
+        {"concordant:survival": -1.0},
+        {CANARY: 1.0},
+        {"training_loss": 0.5},
+    ):
         reply = evaluated(**changes)
         assert reason_of(partial(fit_evaluation, reply, asked, expected)) is BlockReason.METRICS
     secret = held(small_federation, privacy=PRIVACY)
@@ -233,7 +243,7 @@ def test_pairs_are_told_if_enough_patients_of_each_kind_can_make_them(
         for each in small_federation.tasks
         for kind in ("concordant", "comparable")
     }
-    sums = {"validation_loss": 2.5, "validation_squares": 3.5, "validation_patients": 9.0, **enough}
+    sums = {"validation_loss": 2.0, "validation_patients": 9.0, **enough}
     for pairs in {fewest, fewest - 1} - {0}:
         told = {**sums, f"concordant:{task}": 1.0, f"comparable:{task}": float(pairs)}
         fitted, suppressed = fit_evaluation(

@@ -62,7 +62,7 @@ def _few_validated(record: RecordDict) -> None:
 
 
 def _half_a_metric(record: RecordDict) -> None:
-    record.metric_records["metrics"].pop("validation_squares")
+    record.metric_records["metrics"].pop("validation_loss")
 
 
 def _few_patients(record: RecordDict) -> None:

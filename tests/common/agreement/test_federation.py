@@ -91,9 +91,11 @@ def test_a_file_of_patients_has_the_digest_of_the_schema_before_there_were_kinds
         *("training", "statistics", "rounds", "wire", "privacy", "participants"),
     )
     data = full.model_dump(mode="json")
+    del data["statistics"]["loss_noise"]
     canonical = json.dumps({name: data[name] for name in earlier}, separators=(",", ":"))
     assert full.digest == hashlib.sha256(canonical.encode()).hexdigest()
     assert set(data) - set(earlier) == {"kind", "plugins"}
+    assert full.changed({"statistics.loss_noise": "1"}).digest != full.digest
 
 
 def test_a_file_without_sizes_has_the_digest_of_the_schema_before_there_were_sizes(

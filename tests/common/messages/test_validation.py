@@ -1,3 +1,7 @@
+import math
+
+import pytest
+
 from common.evaluation.pairs import Pairs
 from common.messages.validation import (
     SUMS,
@@ -5,13 +9,14 @@ from common.messages.validation import (
     ValidationSums,
     comparable,
     concordant,
+    on_grid,
     pair_names,
 )
 
 
-def test_names_on_the_wire_are_those_of_earlier_versions() -> None:
+def test_names_on_the_wire() -> None:
     assert TRAINING_LOSS == "training_loss"
-    assert SUMS == ("validation_loss", "validation_squares", "validation_patients")
+    assert SUMS == ("validation_loss", "validation_patients")
     assert (concordant("os"), comparable("os")) == ("concordant:os", "comparable:os")
     assert pair_names(["os", "ae"]) == (
         "concordant:os",
@@ -22,8 +27,23 @@ def test_names_on_the_wire_are_those_of_earlier_versions() -> None:
 
 
 def test_sums_come_back_from_their_names() -> None:
-    sums = ValidationSums(2.5, 3.5, 9.0, {"os": Pairs(4.5, 7), "ae": Pairs.none()})
+    sums = ValidationSums(2.5, 9.0, {"os": Pairs(4.5, 7), "ae": Pairs.none()})
     named = sums.named()
     assert tuple(named) == (*SUMS, *pair_names(["os", "ae"]))
     assert all(type(number) is float for number in named.values())
     assert ValidationSums.of(named, ["os", "ae"]) == sums
+
+
+@pytest.mark.parametrize(
+    ("number", "left"),
+    [(2.4, 2.0), (2.6, 3.0), (-5.0, 0.0), (99.0, 36.0), (math.nan, 0.0), (math.inf, 36.0), (-math.inf, 0.0)],
+)
+def test_sums_that_leave_are_whole_and_possible(number: float, left: float) -> None:
+    rounded = ValidationSums(number, 9.0, {"os": Pairs(number, 36)}).rounded(4.0)
+    assert (rounded.loss, rounded.pairs["os"]) == (left, Pairs(left, 36))
+    assert rounded.rounded(4.0) == rounded
+
+
+def test_the_largest_sum_is_a_whole_number_whatever_the_ceiling() -> None:
+    assert ValidationSums(99.0, 3.0, {}).rounded(2.5).loss == 7.0
+    assert on_grid(0.53, 0.0, 4.0, 1 / 16) == 0.5

@@ -12,7 +12,6 @@ from server.records.dropped import DropReason
 OS = Score("os", lambda least: least, lambda patients: patients * (patients - 1) // 2)
 HONEST = {
     "validation_loss": 6.0,
-    "validation_squares": 5.0,
     "validation_patients": 9.0,
     "training_loss": 0.4,
     "concordant:os": 20.5,
@@ -28,13 +27,12 @@ def check(changes: dict[str, float], most: int = 100) -> None:
     "changes",
     [
         {},
-        {"validation_loss": math.nan, "validation_squares": math.inf},
+        {"validation_loss": math.nan},
         {"training_loss": -3.0},
         {"concordant:os": 30.0},
         {"comparable:os": 0.0, "concordant:os": 0.0},
-        {"validation_loss": 0.0, "validation_squares": 0.0},
-        {"validation_squares": 35.9},
-        {"validation_patients": 100.0, "validation_squares": 4.0},
+        {"validation_loss": 0.0},
+        {"validation_patients": 100.0},
     ],
 )
 def test_possible_figures_pass(changes: dict[str, float]) -> None:
@@ -46,9 +44,6 @@ def test_possible_figures_pass(changes: dict[str, float]) -> None:
     [
         {"validation_loss": -64.1},
         {"validation_loss": 1e15},
-        {"validation_squares": -1e300},
-        {"validation_squares": 2.0},
-        {"validation_squares": 90.0},
         {"validation_patients": -1.0},
         {"validation_patients": 9.5},
         {"validation_patients": 1e15},
@@ -69,7 +64,7 @@ def test_impossible_figures_are_refused(changes: dict[str, float]) -> None:
 def test_a_hospital_has_no_more_patients_than_it_can_have() -> None:
     check({}, most=9)
     with pytest.raises(UnusableReplyError):
-        check({"validation_patients": 60.0, "validation_squares": 5.0}, most=9)
+        check({"validation_patients": 60.0}, most=9)
 
 
 def test_names_that_nothing_asked_for_are_refused() -> None:

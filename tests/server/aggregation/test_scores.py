@@ -1,5 +1,4 @@
 import math
-from statistics import pstdev
 
 import pytest
 
@@ -7,15 +6,18 @@ from server.aggregation.scores import (
     Losses,
     SiteFigures,
     SiteLoss,
+    averaged,
     change,
     concordance,
     known_metrics,
     levelled,
+    pooled,
     site_figures,
     site_losses,
     training_loss,
     validation_error,
     validation_loss,
+    validation_noise,
 )
 
 HUGE = 1.7e308
@@ -65,38 +67,41 @@ def test_sums_beyond_the_largest_float_are_unknown_and_not_an_error() -> None:
     assert training_loss(figures({"a": {"training_loss": HUGE}}), {"a": 9.0}) is None
 
 
-def test_the_standard_error_is_that_of_all_sites_patients_together() -> None:
-    losses = {"a": [0.5, 1.0, 2.5], "b": [3.0, 1.5]}
+def test_errors_of_the_mean_loss_are_those_of_all_sites_together() -> None:
+    """A standard deviation equal to the mean, and one draw of noise per site."""
     sites = {
-        site: {
-            "validation_loss": sum(values),
-            "validation_squares": sum(value**2 for value in values),
-            "validation_patients": float(len(values)),
-        }
-        for site, values in losses.items()
+        "a": {"validation_loss": 9.0, "validation_patients": 10.0},
+        "b": {"validation_loss": 7.0, "validation_patients": 6.0},
+        "c": {"validation_patients": 5.0},
     }
-    together = [value for values in losses.values() for value in values]
-    assert validation_error(figures(sites)) == pytest.approx(pstdev(together) / len(together) ** 0.5)
-    assert validation_error({}) is None
-    huge = {"validation_loss": HUGE, "validation_squares": HUGE, "validation_patients": 1.0}
+    assert validation_error(figures(sites)) == pytest.approx(1.0 / 4)
+    assert validation_noise(figures(sites), 8.0) == pytest.approx(8.0 * 2**0.5 / 16)
+    assert validation_error({}) is validation_noise({}, 8.0) is None
+    huge = {"validation_loss": HUGE, "validation_patients": 1.0}
     assert validation_error(figures({"a": huge, "b": huge})) is None
 
 
-def validated(loss: float, patients: float = 10.0, variance: float = 0.25) -> dict[str, float]:
-    """Metrics of validation patients of a mean loss and a variance."""
-    squares = (loss**2 + variance) * patients
-    return {
-        "validation_loss": loss * patients,
-        "validation_squares": squares,
-        "validation_patients": patients,
-    }
+def validated(loss: float, patients: float = 10.0) -> dict[str, float]:
+    """Metrics of validation patients of a mean loss."""
+    return {"validation_loss": loss * patients, "validation_patients": patients}
 
 
 def test_losses_of_sites_with_their_standard_errors() -> None:
-    losses = site_losses(figures({"a": validated(1.0), "b": {}, "c": {"validation_patients": 3.0}}))
-    assert set(losses) == {"a"}
-    assert (losses["a"].mean, losses["a"].patients) == (1.0, 10.0)
-    assert losses["a"].error == pytest.approx((0.25 / 10) ** 0.5)
+    sites = figures({"a": validated(1.0), "b": {}, "c": {"validation_patients": 3.0}})
+    assert site_losses(sites) == {"a": SiteLoss(1.0, 1 / 10**0.5, 10.0)}
+    assert site_losses(sites, 8.0)["a"].error == pytest.approx((1 / 10 + 0.64) ** 0.5)
+
+
+def test_losses_are_averaged_over_the_rounds_that_a_site_told() -> None:
+    first, second = (
+        {"a": SiteLoss(1.0, 0.2, 10.0)},
+        {"a": SiteLoss(3.0, 0.2, 10.0), "b": SiteLoss(5.0, 0.1, 30.0)},
+    )
+    mean = averaged([first, second])
+    assert mean["a"].error == pytest.approx(0.2 / 2**0.5)
+    assert (mean["a"].mean, mean["a"].patients, mean["b"]) == (2.0, 10.0, second["b"])
+    assert pooled(mean) == pytest.approx((20 + 150) / 40)
+    assert pooled({}) is None
 
 
 def losses_of(*means: float, error: float = 0.1) -> Losses:
@@ -121,14 +126,13 @@ def test_sites_that_told_one_of_two_losses_have_no_part_in_the_change() -> None:
     assert change(later, before) == pytest.approx(0.4 - 0.9)
 
 
-def test_a_wild_loss_neither_moves_the_mean_nor_widens_its_error() -> None:
+def test_a_wild_loss_does_not_move_the_mean_and_a_noisy_one_stays() -> None:
     honest = {str(number): validated(1.0 + number / 100) for number in range(20)}
-    for lie in (validated(9e5), validated(0.5, variance=1e9)):
-        told = levelled(figures(honest | {"liar": lie}))
-        mean, error = validation_loss(told), validation_error(told)
-        assert mean == pytest.approx(validation_loss(figures(honest)), abs=0.1)
-        assert error is not None
-        assert error < 2 * (validation_error(figures(honest)) or 0)
+    told = levelled(figures(honest | {"liar": validated(9e5)}))
+    assert validation_loss(told) == pytest.approx(validation_loss(figures(honest)), abs=0.2)
+    assert (validation_error(told) or 9.0) < 2 * (validation_error(figures(honest)) or 0)
+    noisy = levelled(figures(honest | {"lucky": validated(4.0)}), 8.0)
+    assert noisy == figures(honest | {"lucky": validated(4.0)})
 
 
 def test_figures_within_reach_stay_as_they_came() -> None:

@@ -9,9 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from client.families.cells import Cells
 from client.families.reader import Reader
 from client.privacy.randomness import SecretRandom
 from client.site_folder.site_file import SiteFile
+from client.site_folder.site_key import MARK, marks_of, read_key
 from common.agreement.agreement import Agreement
 from common.agreement.kinds import Kind, register_kind
 from common.errors import GuaranteeError, InputError, InvalidContentError
@@ -23,6 +25,7 @@ from common.models.parameter_groups import AveragingWeights, Counted, ModelGroup
 from common.models.shared import SharedModel
 
 TABLE = "numbers"
+CEILING = 1e4
 
 
 class NumbersAgreement(Agreement):
@@ -162,6 +165,9 @@ class NumbersFamily:
         distance: Tensor = model(records)["y"][:, 0] - records.table[:, 1]
         return distance.square()
 
+    def ceiling(self, agreement: NumbersAgreement) -> float:
+        return CEILING
+
     def linear_loss(
         self, model: Line, agreement: NumbersAgreement, prepared: Scale
     ) -> Callable[[Numbers], Tensor] | None:
@@ -176,7 +182,7 @@ class NumbersFamily:
         least: int,
     ) -> ValidationSums:
         loss = (outputs["y"][:, 0] - records.table[:, 1]).square().double()
-        return ValidationSums(float(loss.sum()), float(loss.square().sum()), float(len(records)), {})
+        return ValidationSums(float(loss.clamp(max=CEILING).sum()), float(len(records)), {})
 
     def behind(self, records: Numbers, groups: ModelGroups) -> AveragingWeights:
         return AveragingWeights({ParameterGroup.SHARED: float(len(records))}, Counted.UNITS)
@@ -196,6 +202,7 @@ class Holding:
     site: str
     records: Numbers
     fold: Tensor
+    marks: Tensor
 
 
 class NumbersReader:
@@ -210,8 +217,14 @@ class NumbersReader:
         except ValueError:
             return None, [InvalidContentError(str(path), "has cells that are no numbers", "correct them")]
         readings = torch.from_numpy(table)
+        marks = bytearray(marks_of(range(len(table)), read_key(folder)))
         fold = torch.full((len(readings),), -1) if site.fold is None else readings[:, 2].long()
-        return Holding(site.name, Numbers(readings[:, :2]), fold), []
+        return Holding(
+            site.name,
+            Numbers(readings[:, :2]),
+            fold,
+            torch.frombuffer(marks, dtype=torch.uint8).view(-1, MARK),
+        ), []
 
     def absent(self, holding: Holding, agreement: NumbersAgreement) -> frozenset[str]:
         return frozenset()
@@ -221,13 +234,21 @@ class NumbersReader:
     ) -> SiteStatistics:
         raise GuaranteeError("privacy.statistics", "numbers have no limits", "use declared")
 
+    def cells(self, records: Numbers, agreement: NumbersAgreement, groups: ModelGroups) -> list[Cells]:
+        everyone = np.ones((len(records), 1), dtype=bool)
+        table = records.table.double().numpy()
+        return [
+            Cells(TABLE, ("x", "y"), everyone.repeat(2, 1), table),
+            Cells("", ("readings",), everyone, np.zeros((len(records), 1))),
+        ]
+
     def pack(self, public: None, holding: Holding) -> dict[str, Tensor]:
-        return {TABLE: holding.records.table, "fold": holding.fold}
+        return {TABLE: holding.records.table, "fold": holding.fold, "marks": holding.marks}
 
     def unpack(
         self, tensors: dict[str, Tensor], site: SiteFile, agreement: NumbersAgreement
     ) -> tuple[None, Holding]:
-        return None, Holding(site.name, Numbers(tensors[TABLE]), tensors["fold"])
+        return None, Holding(site.name, Numbers(tensors[TABLE]), tensors["fold"], tensors["marks"])
 
     def passport(self, holding: Holding, agreement: NumbersAgreement) -> dict[str, Any]:
         return {"site": holding.site, "readings": len(holding.records)}

@@ -1,0 +1,53 @@
+"""Remaining risk of a federation file for this hospital's own patients, in words, and what stands against it."""
+
+import math
+from collections.abc import Iterator
+
+from client.commands.approve import Proposal
+from client.site_folder.places import Home
+from common.errors import InputError, Refusal, RefusalCode, refusal_text
+from common.families.registry import family_of
+
+
+def disclosure_in_words(home: Home, proposal: Proposal) -> Iterator[str]:
+    """Write what exact numbers and weights tell of this hospital's patients, from its tables and its record.
+
+    The numbers of patients are for the hospital's own terminal. Nothing is entered in the record.
+    """
+    # imports everything that training needs
+    from client.rounds.assembly import SharedAgreement, SiteSources, assemble_site
+    from client.rounds.exact import foreseen_difference
+
+    privacy = proposal.terms.privacy
+    if privacy is not None and privacy.statistics != "public":
+        return
+    yield ""
+    try:
+        site = assemble_site(SiteSources(home.folder, proposal.source), SharedAgreement(proposal.source))
+        training, _ = site.split_indices(-1)
+        difference = foreseen_difference(site, site.terms)
+    except (InputError, Refusal) as error:
+        reason = refusal_text(error.code) if isinstance(error, Refusal) else str(error)
+        yield f"Your tables could not be compared with what left this site before: {reason}"
+        training, difference = None, None
+    if privacy is None:
+        yield from _without_privacy(proposal, None if training is None else len(training))
+    if difference is not None:
+        yield f"THE SITE WILL REFUSE ({RefusalCode.DISCLOSURE_DIFFERS}): {difference.sentence()}."
+
+
+def _without_privacy(proposal: Proposal, training: int | None) -> Iterator[str]:
+    """Size of what remains where nothing bounds what weights tell."""
+    rounds = proposal.federation.training.rounds
+    words = family_of(proposal.federation).words(proposal.federation)
+    numbers = sum(math.prod(shape) for shape in proposal.weights.values())
+    whose = f"the records of {words.counted(training)}" if training is not None else f"your {words.plural}"
+    yield "This federation has no differential privacy. What remains:"
+    yield (
+        f"  - each round's {numbers:,} numbers are computed from {whose} and leave exactly: whoever sees them can tell "
+        f"whether a {words.singular} took part, and may read values of single {words.plural}; nothing bounds how much"
+    )
+    yield (
+        f"  - a run is up to {rounds + 2:,} messages with {rounds * numbers:,} such numbers in all; [privacy] in the "
+        "federation file would bound what they tell"
+    )

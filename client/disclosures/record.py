@@ -1,0 +1,171 @@
+"""Lasting record of the exact numbers that left a hospital, and the comparison of every new one with it.
+
+A minimum count protects one answer. Two answers about sets that differ by a patient are about that patient, be it
+because a seed, a fraction or a fold changed, because the tables grew, or because a cell was corrected. The record
+(`SITE/records/disclosures.jsonl`, a `client.chained_log.site_log`) therefore holds who was behind every number, as
+keyed hashes, and the number itself. The same patients with the same values get the same number again, byte by byte.
+Others get one only if no combination of it with all earlier numbers of the same name is about fewer patients than the
+minimum count, the largest that ever held.
+
+Not covered: combinations of numbers of different names, such as a sum over women and one over all; the weights of
+rounds; what another site folder with the same patients disclosed; and what left before the hospital acknowledged
+that its record was lost.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from client.chained_log.site_log import SiteLog
+from client.disclosures.audit import fewest_exposed, patterns_of
+from client.disclosures.release import Release, ReleaseEntry, fingerprint
+from common.errors import Refusal, RefusalCode
+
+NAME = "disclosures"
+"""Name of the record among a site's logs."""
+SHOWN = 5
+"""Numbers that are named one by one in a sentence."""
+
+
+log = logging.getLogger("consilium.disclosures")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Numbers that may not leave, for what they would tell together with earlier ones.
+
+    Attributes:
+        cells: names of the numbers.
+        patients: the fewest patients that a combination would be about.
+        least: the fewest that it must be about.
+    """
+
+    cells: tuple[str, ...]
+    patients: int
+    least: int
+
+    def sentence(self) -> str:
+        """The difference in words, for the hospital alone."""
+        names = ", ".join(self.cells[:SHOWN])
+        more = f" and {len(self.cells) - SHOWN:,} more" if len(self.cells) > SHOWN else ""
+        whom = f"{self.patients:,} patient" + ("" if self.patients == 1 else "s")
+        told = f"exact numbers would tell of {whom}, fewer than {self.least}"
+        return f"together with what left before, {told}: {names}{more}"
+
+
+def release_once(site: Path, new: Release, federation: str, key: bytes) -> NDArray[np.float64]:
+    """Enter exact numbers in the record of a site folder before they leave, and return them as they may leave.
+
+    Args:
+        site: the site folder.
+        new: the numbers.
+        federation: digest of the agreement.
+        key: the site's key.
+
+    Raises:
+        Refusal: DISCLOSURE_DIFFERS if they may not leave; RECORD_INVALID if the record is not as it was left, or of
+            another key; RECORD_UNAVAILABLE if it cannot be used just now.
+    """
+    with SiteLog(site, NAME, ReleaseEntry).opened() as record:
+        before = _releases(record.contents, key)
+        compared = compare(new, before)
+        if compared.difference is not None:
+            log.warning("refused: %s", compared.difference.sentence())
+            raise Refusal(RefusalCode.DISCLOSURE_DIFFERS)
+        if not compared.nothing_new:
+            kept = replace(new, sums=compared.sums)
+            record.append(kept.entry(datetime.now(UTC).isoformat(timespec="seconds"), federation, key))
+    return compared.sums
+
+
+def difference_to_record(site: Path, new: Release, key: bytes) -> Difference | None:
+    """Return what keeps exact numbers from leaving, without entering them.
+
+    Raises:
+        Refusal: as `release_once`, but for DISCLOSURE_DIFFERS.
+    """
+    return compare(new, _releases(SiteLog(site, NAME, ReleaseEntry).contents(), key)).difference
+
+
+def _releases(entries: Sequence[ReleaseEntry], key: bytes) -> list[Release]:
+    try:
+        releases = [Release.of(entry) for entry in entries]
+    except ValueError as error:
+        raise Refusal(RefusalCode.RECORD_INVALID) from error
+    if any(entry.key != fingerprint(key) for entry in entries):
+        raise Refusal(RefusalCode.RECORD_INVALID)
+    return releases
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Outcome of a comparison.
+
+    Attributes:
+        sums: [3, N], the numbers as they may leave.
+        nothing_new: whether every number left before.
+        difference: what keeps them from leaving.
+    """
+
+    sums: NDArray[np.float64]
+    nothing_new: bool
+    difference: Difference | None
+
+
+def compare(new: Release, before: Sequence[Release]) -> Compared:
+    """Compare exact numbers with all that left before."""
+    least = max([new.least, *(release.least for release in before)])
+    rows = {mark: row for row, mark in enumerate(dict.fromkeys(_marks([new, *before])))}
+    asked, earlier = _Aligned(new, rows), [_Aligned(release, rows) for release in before]
+    sums, known, exposed = new.sums.copy(), True, dict[str, int]()
+    for cell in asked.told():
+        codes = asked.codes_of(cell)
+        others = [(release, release.codes_of(cell)) for release in earlier if cell in release.places]
+        same = next((release for release, other in others if np.array_equal(other, codes)), None)
+        if same is not None:
+            if not np.allclose(same.sums_of(cell), asked.sums_of(cell), rtol=1e-9, atol=1e-9):
+                exposed[cell] = 1  # a value changed, and its code did not
+            sums[:, asked.places[cell]] = same.sums_of(cell)
+            continue
+        known = False
+        distinct = list({other.tobytes(): other for _, other in others}.values())
+        fewest = fewest_exposed(patterns_of(np.stack([*distinct, codes])), least) if distinct else None
+        if fewest is not None:
+            exposed[cell] = fewest
+    if not exposed:
+        return Compared(sums, known, None)
+    return Compared(sums, known, Difference(tuple(exposed), min(exposed.values()), least))
+
+
+def _marks(releases: Sequence[Release]) -> Iterator[bytes]:
+    for release in releases:
+        yield from release.marks
+
+
+class _Aligned:
+    """Release whose patients are the rows of all releases that are compared."""
+
+    def __init__(self, release: Release, rows: dict[bytes, int]) -> None:
+        self._release = release
+        self._rows, self._size = np.array([rows[mark] for mark in release.marks], dtype=np.intp), len(rows)
+        shown = release.sums[0] > 0
+        self.places = {cell: place for place, cell in enumerate(release.cells) if shown[place]}
+
+    def told(self) -> list[str]:
+        """Names of the numbers that were not withheld."""
+        return list(self.places)
+
+    def codes_of(self, cell: str) -> NDArray[np.uint8]:
+        """Codes [patients of all releases] of a number."""
+        codes = np.zeros(self._size, dtype=np.uint8)
+        codes[self._rows] = self._release.codes[:, self.places[cell]]
+        return codes
+
+    def sums_of(self, cell: str) -> NDArray[np.float64]:
+        """Number, sum and sum of squares [3]."""
+        return self._release.sums[:, self.places[cell]]

@@ -1,0 +1,85 @@
+"""Exact numbers of an answer: entered in the hospital's record before they leave, and the same whenever asked."""
+
+import numpy as np
+import torch
+
+from client.disclosures.record import Difference, difference_to_record, release_once
+from client.disclosures.release import Release, codes_of
+from client.families.registry import reader_of
+from client.rounds.site import Site
+from client.site_folder.policy import Terms
+from common.messages.statistics import SiteStatistics
+
+
+def exact_statistics(site: Site, terms: Terms, fold: int) -> SiteStatistics:
+    """Return the exact sums over training units, as they left before if they did.
+
+    Raises:
+        Refusal: if together with what left before they would tell of few units.
+    """
+    training, _ = site.split_records(fold)
+    statistics = site.family.statistics(training, site.federation, terms.minimum_count)
+    if site.simulated:
+        return statistics
+    new = _release(site, terms, fold, statistics)
+    sums = release_once(site.folder, new, site.digest, site.key)
+    moments, start = {}, 0
+    for name, array in statistics.moments.items():
+        moments[name] = sums[:, start : start + array.shape[1]].copy()
+        start += array.shape[1]
+    return SiteStatistics(moments, statistics.withheld)
+
+
+def require_disclosed(site: Site, terms: Terms, fold: int) -> None:
+    """Enter in the record what an answer without privacy tells of numbers of units, if it is not there.
+
+    Raises:
+        Refusal: if together with what left before they would tell of few units.
+    """
+    if not site.simulated:
+        exact_statistics(site, terms, fold)
+
+
+def foreseen_difference(site: Site, terms: Terms) -> Difference | None:
+    """Return what would keep the site from answering; None if nothing exact leaves, or nothing stands against it."""
+    privacy = terms.privacy
+    if privacy is not None and privacy.statistics != "public":
+        return None
+    training, _ = site.split_records(-1)
+    statistics = site.family.statistics(training, site.federation, terms.minimum_count)
+    return difference_to_record(site.folder, _release(site, terms, -1, statistics), site.key)
+
+
+def _release(site: Site, terms: Terms, fold: int, statistics: SiteStatistics) -> Release:
+    """Everything exact that answers to this agreement tell; with privacy, the sums alone."""
+    training, validation = site.split_indices(fold)
+    units = torch.cat([training, validation])
+    records, groups = site.cohort.records.select(units), site.model.groups()
+    cells = reader_of(site.federation).cells(records, site.federation, groups)
+    trains = np.arange(len(units)) < len(training)
+    names, codes, sums = list[str](), [], []
+    for name, array in statistics.moments.items():
+        columns = next(part for part in cells if part.sums == name)
+        names += columns.names
+        seen = columns.seen & trains[:, None]
+        codes.append(codes_of(columns.values, seen, columns.names, site.key))
+        sums.append(array)
+    if terms.privacy is None:
+        for prefix, chosen in (("", trains), ("validation ", ~trains)):
+            for part in cells:
+                if part.sums:
+                    continue
+                told = [prefix + name for name in part.names]
+                seen = part.seen & chosen[:, None]
+                names += told
+                codes.append(codes_of(part.values, seen, told, site.key))
+                counted = seen.sum(0).astype(np.float64)
+                sums.append(np.stack([counted, np.zeros_like(counted), np.zeros_like(counted)]))
+    marks = site.cohort.marks[units].numpy()
+    return Release(
+        terms.minimum_count,
+        tuple(names),
+        tuple(mark.tobytes() for mark in marks),
+        np.concatenate(codes, axis=1),
+        np.concatenate(sums, axis=1),
+    )

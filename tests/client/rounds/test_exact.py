@@ -1,0 +1,251 @@
+"""Attacks by differences: two requests that each are about enough patients, and together about few."""
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from client.chained_log.site_log import SiteLog, acknowledge_records
+from client.disclosures.record import NAME
+from client.disclosures.release import ReleaseEntry
+from client.rounds.assembly import SharedAgreement, SiteSources, assemble_site, close_sites
+from client.rounds.exact import foreseen_difference
+from client.site_folder.site_key import KEY
+from common.agreement.federation import Federation
+from common.agreement.modalities import Modality
+from common.agreement.model_config import HierarchicalConfig
+from common.agreement.settings import Participant, Privacy
+from common.errors import RefusalCode
+from common.messages.exchange import StatisticsReply, StatisticsRequest, is_refusal
+from common.tasks.survival import SurvivalTask
+from simulations.engines.flower_internals import acting_as_coordinator, new_run
+from tests.attacks.attack_table import AttackRow
+from tests.client.conftest import Hospital, Site
+
+PATIENTS = 60
+REFUSED = RefusalCode.DISCLOSURE_DIFFERS
+
+
+@pytest.fixture
+def tables(site_folder: Site) -> Site:
+    draw = np.random.default_rng(3)
+    names = [f"p{number}" for number in range(PATIENTS)]
+    site_folder.clinical = pd.DataFrame(
+        {
+            "patient": names,
+            "age": draw.normal(62, 11, PATIENTS).round(1),
+            "crp": draw.gamma(2, 8, PATIENTS).round(2),
+            "sex": draw.choice(["f", "m"], PATIENTS),
+        }
+    )
+    site_folder.outcomes = pd.DataFrame(
+        {"patient": names, "months": draw.gamma(2, 14, PATIENTS).round(1), "died": 1, "fold": 0}
+    )
+    site_folder.site["tables"] = {"outcomes": "outcomes.csv", "clinical": "clinical.csv"}
+    site_folder.site["fold"] = "fold"
+    return site_folder
+
+
+def agreement(columns: tuple[str, ...] = ("age",)) -> Federation:
+    clinical = Modality(name="clinical", node="clinical", columns=columns, categories={"sex": ("f", "m")})
+    task = SurvivalTask(name="survival", time="months", event="died", unit="months", longest=600)
+    return Federation(
+        name="study", modalities=(clinical,), tasks=(task,), participants=(Participant(name="north"),)
+    )
+
+
+@pytest.fixture
+def asked(tables: Site) -> Iterator[Hospital]:
+    with acting_as_coordinator(new_run({})):
+        hospital = Hospital(tables, agreement())
+        hospital.write()
+        yield hospital
+
+
+def answer(hospital: Hospital) -> StatisticsReply | RefusalCode:
+    request = StatisticsRequest(federation=hospital.federation.digest, fold=-1).to_record()
+    content = hospital.ask("query.statistics", request)
+    return (
+        RefusalCode(str(content["header"]["code"]))
+        if is_refusal(content)
+        else StatisticsReply.from_record(content)
+    )
+
+
+def answered(hospital: Hospital) -> StatisticsReply:
+    reply = answer(hospital)
+    assert isinstance(reply, StatisticsReply)
+    return reply
+
+
+def entries(hospital: Hospital) -> int:
+    return len(SiteLog(hospital.folder, NAME, ReleaseEntry).contents())
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("training__validation_fraction", "0.17"), ("training__validation_fraction", "0.13")],
+)
+def test_another_validation_fraction_is_refused(
+    asked: Hospital, setting: str, value: str, attack_row: AttackRow
+) -> None:
+    """The attack of `differencing`: training sets that differ by one patient."""
+    answered(asked)
+    asked.change(**{setting: value})
+    told = answer(asked)
+    attack_row(f"exact sums of two files, {setting} {value}", "no second sums", str(told))
+    assert told == REFUSED
+
+
+@pytest.mark.attack
+def test_one_patient_more_is_refused_and_six_more_are_not(asked: Hospital, attack_row: AttackRow) -> None:
+    def with_more(patients: int) -> None:
+        clinical, outcomes = base
+        more = clinical.iloc[:patients].assign(patient=[f"n{number}" for number in range(patients)])
+        labels = outcomes.iloc[:patients].assign(patient=more["patient"])
+        asked.site.clinical = pd.concat([clinical, more], ignore_index=True)
+        asked.site.outcomes = pd.concat([outcomes, labels], ignore_index=True)
+        asked.write()
+
+    base = asked.site.clinical, asked.site.outcomes
+    model = HierarchicalConfig(dropout=0, node_dropout=0, modality_dropout=0)
+    asked.federation = asked.federation.model_copy(update={"privacy": PUBLIC, "model": model})
+    asked.change(training__learn_task_weights="false")
+    before = answered(asked)
+    with_more(1)
+    told = answer(asked)
+    attack_row("sums of a table that grew by one patient, public under privacy", "no second sums", str(told))
+    assert told == REFUSED
+    with_more(6)
+    grown = answered(asked).moments["modality:clinical"] - before.moments["modality:clinical"]
+    assert grown[0, 0] == 6
+    with_more(0)
+    again = answered(asked).moments["modality:clinical"]
+    assert again.tobytes() == before.moments["modality:clinical"].tobytes(), "what left before is told again"
+
+
+PUBLIC = Privacy(noise_multiplier=8.0, sampling_rate=1.0, expected_batch_size=60, statistics="public")
+
+
+@pytest.mark.parametrize("kind", ["train", "evaluate"])
+def test_a_round_is_compared_though_no_statistics_were_asked_for(asked: Hospital, kind: str) -> None:
+    request = asked.request()
+    asked.change(training__validation_fraction="0.17")
+    other = request.model_copy(update={"federation": asked.federation.digest})
+    assert asked.refusal(kind, other.to_record()) == REFUSED
+
+
+@pytest.mark.parametrize("changes", [{"training__seed": "1"}, {"training__validation_fraction": "0.2"}])
+def test_another_split_is_refused_if_few_patients_differ(asked: Hospital, changes: dict[str, str]) -> None:
+    """Nine validate: by another seed, 18 at most change sides, and their numbers are about few in some cell."""
+    before = answered(asked)
+    asked.change(**changes)
+    told = answer(asked)
+    if isinstance(told, StatisticsReply):
+        assert np.abs(told.moments["modality:clinical"] - before.moments["modality:clinical"]).max() > 0
+    else:
+        assert told == REFUSED
+
+
+@pytest.mark.parametrize("column", ["age", "months"])
+def test_a_corrected_value_is_refused(asked: Hospital, column: str) -> None:
+    answered(asked)
+    table = asked.site.clinical if column == "age" else asked.site.outcomes
+    table.loc[:, column] += 1.0 * (np.arange(PATIENTS) == first_training_patient(asked))
+    asked.write()
+    assert answer(asked) == REFUSED
+
+
+def first_training_patient(hospital: Hospital) -> int:
+    agreed = hospital.folder / "federation.toml"
+    return int(
+        assemble_site(SiteSources(hospital.folder, agreed), SharedAgreement(agreed)).split_indices(-1)[0][0]
+    )
+
+
+def test_the_same_patients_get_the_same_numbers_under_another_file(asked: Hospital) -> None:
+    before = answered(asked)
+    asked.change(training__rounds="7", statistics__minimum_count="6")
+    after = answered(asked)
+    assert after.moments["modality:clinical"].tobytes() == before.moments["modality:clinical"].tobytes()
+    assert entries(asked) == 1, "nothing new has left"
+
+
+def test_another_column_of_the_same_patients_may_leave(asked: Hospital) -> None:
+    before = answered(asked).moments["modality:clinical"]
+    asked.federation = agreement(("age", "crp"))
+    asked.change()
+    after = answered(asked).moments["modality:clinical"]
+    assert after.shape == (3, before.shape[1] + 1)
+    assert after[:, [0, 2, 3]].tobytes() == before.tobytes()
+    assert entries(asked) == 2
+    asked.change(training__validation_fraction="0.17")
+    assert answer(asked) == REFUSED
+
+
+def test_a_smaller_minimum_count_changes_nothing_about_what_left_before(asked: Hospital) -> None:
+    asked.change(statistics__minimum_count="9")
+    answered(asked)
+    asked.change(statistics__minimum_count="1", training__validation_fraction="0.25")
+    assert answer(asked) == REFUSED, "six patients change sides, and nine was the minimum"
+
+
+def test_a_lost_record_or_key_is_told_and_never_begun_anew(asked: Hospital) -> None:
+    answered(asked)
+    log = SiteLog(asked.folder, NAME, ReleaseEntry)
+    kept = log.path.read_bytes()
+    log.path.unlink()
+    asked.change(training__validation_fraction="0.17")
+    assert answer(asked) == RefusalCode.RECORD_INVALID
+    log.path.write_bytes(kept)
+    (asked.folder / KEY).unlink()
+    close_sites()
+    assert answer(asked) == RefusalCode.RECORD_INVALID
+    log.path.unlink()
+    assert acknowledge_records(asked.folder, "the disk broke") == (NAME,)
+    assert isinstance(answer(asked), StatisticsReply)
+
+
+def test_the_record_holds_no_identifier_and_no_value(
+    asked: Hospital, everything_logged: Callable[[], str]
+) -> None:
+    asked.site.clinical.loc[0, "age"] = 98.7654321
+    asked.site.clinical["patient"] = asked.site.outcomes["patient"] = [f"CANARY-{n}" for n in range(PATIENTS)]
+    asked.write()
+    answered(asked)
+    asked.change(training__validation_fraction="0.17")
+    assert answer(asked) == REFUSED
+    text = SiteLog(asked.folder, NAME, ReleaseEntry).path.read_text() + everything_logged()
+    assert "CANARY" not in text
+    assert "98.765" not in text
+
+
+def test_what_would_be_refused_is_foreseen(asked: Hospital, caplog: pytest.LogCaptureFixture) -> None:
+    def foreseen() -> Any:
+        agreed = asked.folder / "federation.toml"
+        site = assemble_site(SiteSources(asked.folder, agreed), SharedAgreement(agreed))
+        return foreseen_difference(site, site.terms)
+
+    answered(asked)
+    assert foreseen() is None
+    asked.change(training__validation_fraction="0.17")
+    difference = foreseen()
+    assert (difference.patients, difference.least) == (1, 5)
+    assert "clinical: age" in difference.cells
+    assert entries(asked) == 1
+    with caplog.at_level(logging.WARNING):
+        assert answer(asked) == REFUSED
+    assert "1 patient" in caplog.text
+
+
+def test_a_simulated_site_keeps_no_record(asked: Hospital) -> None:
+    asked.context.node_config["simulated"] = True
+    answered(asked)
+    asked.change(training__validation_fraction="0.17")
+    answered(asked)
+    assert not (asked.folder / "records").exists()
+    assert not (asked.folder / KEY).exists()
