@@ -15,7 +15,11 @@ from flwr.supercore.inflatable.inflatable_object import (
     get_object_body,
     get_object_head_values_from_object_content,
 )
-from flwr.supercore.inflatable.inflatable_utils import inflate_object_from_contents, pull_objects
+from flwr.supercore.inflatable.inflatable_utils import (
+    ObjectUnavailableError,
+    inflate_object_from_contents,
+    pull_objects,
+)
 
 ROOM = 8 << 20
 """Bytes of a message beside the weights: sums, preprocessing and names."""
@@ -32,27 +36,40 @@ class TooLargeError(Exception):
     """Message that takes more memory than the agreement allows."""
 
 
+class NotWholeError(Exception):
+    """Message of which not every object has come yet."""
+
+
 def largest_message(weights: Mapping[str, tuple[int, ...]]) -> int:
     """Most bytes of a message about a model with parameters of these shapes."""
     return ROOM + BYTES_PER_WEIGHT * sum(math.prod(shape) for shape in weights.values())
 
 
-def pull_within(object_ids: Iterable[str], pull: Callable[[str], bytes], allowed: int) -> dict[str, bytes]:
+def pull_within(
+    object_ids: Iterable[str], pull: Callable[[str], bytes], allowed: int, wait: bool = True
+) -> dict[str, bytes]:
     """Pull the objects of a message, as Flower's `pull_objects` does, as long as they fit.
 
     Args:
         object_ids: names of the objects.
         pull: returns an object.
         allowed: most bytes of all together.
+        wait: whether to wait for objects that were announced and have not come.
 
     Raises:
         TooLargeError: if they have more; the rest is not pulled.
+        NotWholeError: if an object has not come, without waiting.
     """
     pulled, lock = 0, threading.Lock()
 
     def counted(object_id: str) -> bytes:
         nonlocal pulled
-        content = pull(object_id)
+        try:
+            content = pull(object_id)
+        except ObjectUnavailableError:
+            if wait:
+                raise
+            raise NotWholeError from None
         with lock:
             pulled += len(content)
             if pulled > allowed:

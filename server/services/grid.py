@@ -1,8 +1,9 @@
 """The way to the hospitals over a SuperLink, with bounds of what their replies may take.
 
-Flower's own grid makes whatever a reply says whole, takes the sender's word for who it is, and ends the run if a reply
-cannot be read. Here the SuperLink says whose reply it is, and a reply that is too large or cannot be read stands
-without content: it is dropped as any other that is no message of this protocol.
+Flower's own grid makes whatever a reply says whole, takes the sender's word for who it is, waits for what a sender has
+announced and not sent, and ends the run if a reply cannot be read. Here the SuperLink says whose reply it is, a reply
+that is not whole yet is left for the next look, and one that is too large or cannot be read stands without content: it
+is dropped as any other that is no message of this protocol.
 
 Written against flwr 1.41; a contract test compares the names that are used with the installed Flower.
 """
@@ -23,7 +24,13 @@ from flwr.supercore.inflatable.inflatable_protobuf_utils import make_pull_object
 from flwr.supercore.inflatable.inflatable_utils import ObjectPullError
 from flwr.superlink.grid import HttpGrid
 
-from common.messages.inflating import TooLargeError, inflate_within, largest_message, pull_within
+from common.messages.inflating import (
+    NotWholeError,
+    TooLargeError,
+    inflate_within,
+    largest_message,
+    pull_within,
+)
 
 log = logging.getLogger("consilium.grid")
 
@@ -43,26 +50,44 @@ class BoundedGrid(HttpGrid):
         super().__init__(*arguments, **options)
         self.allowed = largest_message({})
         self._replies: Counter[str] = Counter()
+        self._arriving: list[tuple[Any, Any]] = []
 
     def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
-        """Pull the replies to these requests that are there."""
-        answer = self._runtime_client.PullMessages(PullAppMessagesRequest(message_ids=message_ids))
-        pulled = []
+        """Pull the replies to these requests that are there and whole."""
+        asked = set(message_ids)
+        # the SuperLink gives a reply once, and calls it lost when it is asked again
+        arriving = {header.metadata.reply_to_message_id for header, _ in self._arriving}
+        request = PullAppMessagesRequest(message_ids=asked - arriving)
+        answer = self._runtime_client.PullMessages(request)
         for header, tree in zip(answer.messages_list, answer.message_object_trees, strict=True):
             self._replies[header.metadata.reply_to_message_id] += 1
             if self._replies[header.metadata.reply_to_message_id] <= REPLIES:
+                self._arriving.append((header, tree))
+        waiting = [one for one in self._arriving if one[0].metadata.reply_to_message_id in asked]
+        self._arriving, pulled = [], []
+        for header, tree in waiting:
+            try:
                 pulled.append(self._pulled(header, tree))
+            except NotWholeError:
+                self._arriving.append((header, tree))
         return pulled
 
     def _pulled(self, header: Any, tree: Any) -> Message:
-        """Reply in the name of the node that the SuperLink has it from."""
+        """Reply in the name of the node that the SuperLink has it from.
+
+        Raises:
+            NotWholeError: if it has not come whole yet.
+        """
         metadata = metadata_from_proto(header.metadata)
         run = self.run.run_id
         pull = make_pull_object_fn_protobuf(self._runtime_client.PullObject, self.node, run)
         try:
-            names = [part.object_id for part in iterate_object_tree(tree)]
-            contents = pull_within(names, pull, self.allowed)
+            # a hospital sends the first object of a message last, so that a reply on its way costs one question
+            names = [tree.object_id, *(part.object_id for part in iterate_object_tree(tree))]
+            contents = pull_within(names, pull, self.allowed, wait=False)
             reply = inflate_within(metadata.message_id, contents, self.allowed)
+        except NotWholeError:
+            raise
         except ObjectPullError:
             what = "the reply's objects are unavailable"
             return make_message(metadata, error=Error(ErrorCode.MESSAGE_UNAVAILABLE, what))

@@ -9,9 +9,11 @@ import pytest
 
 from client.doctor import connection
 from client.doctor.finding import Check, Finding, FindingCode
+from client.site_folder.keys import new_key, read_key
 from client.site_folder.places import Connection, Home
 from common.files import write_whole
 from tests.client.coordinator_stub import Authority, dial, free_port, serving
+from tests.server.services.test_door import opened
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +65,25 @@ def test_a_certificate_of_another_authority(
     home.authority.write_bytes(other.certificate.read_bytes())
     found = asked(home, authority)["certificate"]
     assert (found.level, found.code) == ("fail", FindingCode.CERTIFICATE_REFUSED)
+
+
+@pytest.mark.parametrize(
+    ("enrolled", "level", "code"),
+    [(True, "ok", FindingCode.OK), (False, "fail", FindingCode.NOT_ENROLLED)],
+)
+def test_a_coordinator_that_does_not_know_the_key(
+    nginx: str, tmp_path: Path, enrolled: bool, level: str, code: FindingCode
+) -> None:
+    with opened(nginx, tmp_path / "coordinator") as door:
+        site = Home(tmp_path / "site")
+        write_whole(site.key, new_key()[0], 0o600)
+        write_whole(site.authority, door.home.authority.read_bytes())
+        dial(site, "localhost", door.home.settings().port)
+        if enrolled:
+            door.enrol(read_key(site.key))
+            door.reload()
+        found = one(connection.coordinator, site)["coordinator"]
+    assert (found.level, found.code) == (level, code)
 
 
 def test_a_certificate_for_another_name(home: Home, authority: Authority) -> None:

@@ -35,6 +35,8 @@ class SuperLink:
         self.objects: dict[str, bytes] = {}
         self.confirmed: list[str] = []
         self.pulled: list[str] = []
+        self.missing: set[str] = set()
+        self.given: set[str] = set()
 
     def hold(self, reply: Message, forged: Message | None = None) -> None:
         """Hold a reply; its objects are those of another if it is forged."""
@@ -44,14 +46,23 @@ class SuperLink:
         parts = get_all_nested_objects(forged or reply)
         self.objects |= {name: part.deflate() for name, part in parts.items()}
 
-    def PullMessages(self, _: Any) -> PullAppMessagesResponse:
-        return PullAppMessagesResponse(messages_list=self.headers, message_object_trees=self.trees)
+    def PullMessages(self, request: Any) -> PullAppMessagesResponse:
+        """Give each reply once; for a request that was answered, tell that nothing is known of it."""
+        for name in self.given & set(request.message_ids):
+            lost = Message(Error(3, "unknown"), reply_to=named(name, EAST))
+            self.hold(lost)
+        answer = PullAppMessagesResponse(messages_list=self.headers, message_object_trees=self.trees)
+        self.given |= {header.metadata.reply_to_message_id for header in self.headers}
+        self.headers, self.trees = [], []
+        return answer
 
     def PullObject(self, request: Any) -> PullObjectResponse:
         self.pulled.append(request.object_id)
         content = self.objects.get(request.object_id)
         return PullObjectResponse(
-            object_found=content is not None, object_available=True, object_content=content or b""
+            object_found=content is not None,
+            object_available=request.object_id not in self.missing,
+            object_content=content or b"",
         )
 
     def ConfirmMessageReceived(self, request: Any) -> None:
@@ -78,10 +89,15 @@ def grid(superlink: SuperLink) -> BoundedGrid:
     return grid
 
 
-def request(node: int, number: int = 1) -> Message:
-    asked = Message(RecordDict({"n": ConfigRecord({"n": number})}), dst_node_id=node, message_type="train")
-    asked.metadata.__dict__["_message_id"] = f"request {node} {number}"
+def named(name: str, node: int) -> Message:
+    """A request under this name."""
+    asked = Message(RecordDict({"n": ConfigRecord({"n": 1})}), dst_node_id=node, message_type="train")
+    asked.metadata.__dict__["_message_id"] = name
     return asked
+
+
+def request(node: int, number: int = 1) -> Message:
+    return named(f"request {node} {number}", node)
 
 
 def answered(asked: Message, content: RecordDict | None = None, error: Error | None = None) -> Message:
@@ -131,8 +147,9 @@ def test_a_reply_that_is_too_large_is_dropped_and_the_others_stand(
     assert small.content.object_id == arrays(1000).object_id
     assert len(superlink.confirmed) == 2, "the SuperLink forgets what was dropped as well"
     grid.allowed = 2 * ROOM
-    grid._replies.clear()
-    assert pulled(grid, east, west)[0].content.object_id == arrays(ROOM + 1).object_id
+    again = request(EAST, 2)
+    superlink.hold(answered(again, arrays(ROOM + 1)))
+    assert pulled(grid, again)[0].content.object_id == arrays(ROOM + 1).object_id
 
 
 def spoilt(change: Callable[[bytes], bytes]) -> Callable[[SuperLink], None]:
@@ -182,16 +199,44 @@ def test_two_replies_to_a_request_are_seen_and_no_more_are_pulled(
     for size in range(5):
         superlink.hold(answered(asked, arrays(1000 + size)))
     assert len(pulled(grid, asked)) == 2
-    assert pulled(grid, asked) == []
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("first", [True, False], ids=["first object", "last object"])
+def test_a_reply_that_was_announced_and_is_not_sent_keeps_nobody_waiting(
+    grid: BoundedGrid, superlink: SuperLink, first: bool
+) -> None:
+    """Flower would ask for it some hundred times, and for no other reply meanwhile."""
+    slow, quick = request(EAST), request(WEST)
+    superlink.hold(answered(slow, arrays(1000)))
+    superlink.missing = {[*superlink.objects][-1 if first else 0]}
+    superlink.hold(answered(quick, arrays(10)))
+    assert [one.metadata.src_node_id for one in pulled(grid, slow, quick)] == [WEST]
+    assert pulled(grid, slow) == []
+    superlink.missing = set()
+    assert [one.content.object_id for one in pulled(grid, slow)] == [arrays(1000).object_id]
+
+
+def test_a_reply_that_comes_too_late_for_its_round_is_not_of_the_next(
+    grid: BoundedGrid, superlink: SuperLink
+) -> None:
+    slow, following = request(EAST), request(EAST, 2)
+    superlink.hold(answered(slow, arrays(1000)))
+    superlink.missing = {next(iter(superlink.objects))}
+    assert pulled(grid, slow) == []
+    superlink.missing = set()
+    superlink.hold(answered(following, arrays(10)))
+    (reply,) = pulled(grid, following)
+    assert reply.metadata.reply_to_message_id == following.metadata.message_id
 
 
 def test_errors_are_passed_on(grid: BoundedGrid, superlink: SuperLink) -> None:
-    asked = request(EAST)
+    asked, other = request(EAST), request(WEST)
     superlink.hold(answered(asked, error=Error(8, "it ended")))
-    superlink.hold(answered(request(WEST), arrays(10)))
+    superlink.hold(answered(other, arrays(10)))
     superlink.objects = {
         name: content for name, content in superlink.objects.items() if not content.startswith(b"ArrayChunk")
     }
-    ended, missing = pulled(grid, asked)
+    ended, missing = pulled(grid, asked, other)
     assert (ended.metadata.src_node_id, ended.error.code) == (EAST, 8)
     assert (missing.metadata.src_node_id, missing.error.code) == (WEST, ErrorCode.MESSAGE_UNAVAILABLE)
