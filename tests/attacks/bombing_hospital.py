@@ -12,7 +12,8 @@ from flwr.supercore.inflatable.inflatable_object import InflatableObject
 
 from client.flower.internals import run_client_app
 from client.flower.process_exit import end_after
-from client.runtime.launcher import Launcher
+from client.runtime.app_link import AppProcess
+from client.runtime.gatekeeper import Gatekeeper
 from client.site_folder.site_file import parse_site_file
 
 PARTS, PART = 500, 5 << 20
@@ -29,18 +30,19 @@ class Bomb(Array):
 Bomb.__qualname__ = Array.__qualname__
 
 
-class BombingLauncher(Launcher):
-    """Launcher that is honest until it is asked to train."""
+class BombingGatekeeper(Gatekeeper):
+    """Gate that is honest until it is asked to train."""
 
     def release(self, message: Message) -> Message:
         """Answer in the form of a reply, but for the size of its array."""
         assert self._request is not None
         if self._request.metadata.message_type != "train":
             return super().release(message)
-        header = {"message": "TrainReply", "site": parse_site_file(self.home.folder).name, "round": 1}
+        site = parse_site_file(self.home.folder).name
+        header = ConfigRecord({"message": "TrainReply", "site": site, "round": 1, "manifest": b"x"})
         content = RecordDict(
             {
-                "header": ConfigRecord({**header, "manifest": b"x"}),
+                "header": header,
                 "arrays": ArrayRecord({"arrays": Bomb(np.zeros(2 * PART, np.uint8))}),
                 "patients": MetricRecord({}),
                 "metrics": MetricRecord({}),
@@ -51,4 +53,5 @@ class BombingLauncher(Launcher):
 
 if __name__ == "__main__":
     folder, *rest = sys.argv[1:]
-    end_after(lambda: run_client_app(rest, BombingLauncher(Path(folder))), "task", returned=0)
+    app = AppProcess(Path(folder))
+    end_after(lambda: run_client_app(rest, BombingGatekeeper(Path(folder), app)), "task", returned=0)
