@@ -41,20 +41,12 @@ class Records(Protocol):
         """
         ...
 
-    def double(self) -> Self:
-        """Return the same records with numbers in float64."""
-        ...
-
 
 class Prepared(Protocol):
     """Preprocessing of a run: scaling of the model's inputs and constants of the loss."""
 
     def to(self, device: torch.device, /) -> Self:
         """Return the same on a device."""
-        ...
-
-    def double(self) -> Self:
-        """Return the same in float64."""
         ...
 
 

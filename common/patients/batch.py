@@ -86,12 +86,6 @@ class PatientBatch:
         padded._present.update({name: pad(mask, more[2:]) for name, mask in self._present.items()})
         return padded
 
-    def double(self) -> "PatientBatch":
-        """Return the same patients with values and labels in float64."""
-        values = {name: tensor.double() for name, tensor in self.values.items()}
-        labels = {name: tensor.double() for name, tensor in self.labels.items()}
-        return PatientBatch(values, self.observed, labels, self.labelled)
-
 
 def concatenate(batches: Sequence[PatientBatch]) -> PatientBatch:
     """Join batches of the same federation, in order."""

@@ -6,7 +6,7 @@ A site sends counts and sums. Their totals give exactly the mean and standard de
 moments from which a kind of task computes what its loss needs, such as hazard intervals.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,15 +51,10 @@ class Preprocessing:
 
     def to(self, device: torch.device) -> "Preprocessing":
         """Return the same on a device."""
-        return self._mapped(lambda tensor: moved(tensor, device))
-
-    def double(self) -> "Preprocessing":
-        """Return the same in float64."""
-        return self._mapped(torch.Tensor.double)
-
-    def _mapped(self, change: Callable[[Tensor], Tensor]) -> "Preprocessing":
         parts = (self.center, self.spread, self.cuts)
-        return Preprocessing(*({name: change(tensor) for name, tensor in part.items()} for part in parts))
+        return Preprocessing(
+            *({name: moved(tensor, device) for name, tensor in part.items()} for part in parts)
+        )
 
     def apply(self, batch: PatientBatch) -> PatientBatch:
         """Standardise the values of a batch.

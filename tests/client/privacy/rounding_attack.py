@@ -26,7 +26,9 @@ from common.patients.batch import PatientBatch
 from common.patients.guarantee import made_up_patients
 from common.privacy.planning import with_privacy
 from common.tasks.response import ResponseTask
+from tests.client.privacy.clipping_case import converted
 
+CPU = torch.device("cpu")
 SMALL = HierarchicalConfig(
     width=32,
     heads=1,
@@ -40,18 +42,24 @@ SMALL = HierarchicalConfig(
 )
 
 
-def agreement(genes: int, learn: str = "linear", noise: float = 14.22, rounds: int = 30) -> Federation:
+def agreement(
+    genes: int,
+    learn: str = "linear",
+    noise: float = 14.22,
+    batch_size: float = 1.0,
+    model: HierarchicalConfig = SMALL,
+) -> Federation:
     """An ordinary federation file about genes and a response."""
     whole = Federation(
         name="ordinary",
         modalities=(Modality(name="rna", node="gene", columns=tuple(f"G{i}" for i in range(genes))),),
         tasks=(ResponseTask(name="response", label="response", classes=("no", "yes")),),
-        model=SMALL,
-        training=Training(rounds=rounds),
+        model=model,
+        training=Training(rounds=30),
         participants=(Participant(name="one"),),
     )
-    terms = {"noise_multiplier": noise, "sampling_rate": 1.0, "expected_batch_size": 1.0, "learn": learn}
-    return with_privacy(whole, Privacy.model_validate(terms))
+    terms = {"noise_multiplier": noise, "sampling_rate": 1.0, "learn": learn}
+    return with_privacy(whole, Privacy.model_validate(terms | {"expected_batch_size": batch_size}))
 
 
 def constants(genes: int) -> Tensor:
@@ -81,9 +89,10 @@ class Attack:
         """The clipped sum over so many patients, in the precision of the model."""
         federation = self.federation
         assert federation.privacy is not None
-        batch, made_up = alike(federation, patients), made_up_patients(federation, LARGEST)
-        if next(self.model.parameters()).dtype == torch.float64:
-            batch, made_up = batch.double(), made_up.double()
+        device = next(self.model.parameters()).device
+        batch, made_up = alike(federation, patients).to(device), made_up_patients(federation, LARGEST)
+        precision = next(self.model.parameters()).dtype
+        batch, made_up = converted(batch, precision), converted(made_up, precision)
 
         def loss(records: PatientBatch) -> Tensor:
             return patient_loss(self.model, records, federation, {})
@@ -111,22 +120,27 @@ def rounded(layer: nn.Linear, given: Tensor, patients: int) -> Tensor:
     return first
 
 
-def thresholds(genes: int, dtype: torch.dtype, most: int) -> list[int]:
+def thresholds(
+    federation: Federation, dtype: torch.dtype, most: int, device: torch.device = CPU
+) -> list[int]:
     """Numbers of rows at which this machine begins to round the first one otherwise, found by trying."""
     draw = torch.Generator().manual_seed(1)
-    layer = nn.Linear(genes, SMALL.width).to(dtype)
-    given = constants(genes).to(dtype)[None]
+    genes, width = len(federation.modality("rna").nodes), HierarchicalConfig.of(federation.model).width
+    layer = nn.Linear(genes, width, dtype=dtype, device=device)
+    given = constants(genes).to(device, dtype)[None]
     with torch.no_grad():
         layer.weight.copy_(torch.rand(layer.weight.shape, generator=draw, dtype=dtype) - 0.5)
     first = [rounded(layer, given, rows) for rows in range(1, most + 1)]
     return [rows for rows in range(2, most + 1) if not torch.equal(first[rows - 1], first[rows - 2])]
 
 
-def craft(federation: Federation, rows: int, dtype: torch.dtype, tries: int = 400) -> Attack | None:
+def craft(
+    federation: Federation, rows: int, dtype: torch.dtype, device: torch.device = CPU, tries: int = 400
+) -> Attack | None:
     """Weights under which the sign of a sum is another one in a product of one row less; None if none is found."""
     genes = len(federation.modality("rna").nodes)
-    given = (constants(genes).to(dtype) * genes**-0.5)[None]
-    layer = nn.Linear(genes, SMALL.width).to(dtype)
+    given = (constants(genes).to(device, dtype) * genes**-0.5)[None]
+    layer = nn.Linear(genes, HierarchicalConfig.of(federation.model).width, dtype=dtype, device=device)
     for seed in range(tries):
         draw = torch.Generator().manual_seed(seed)
         with torch.no_grad():
@@ -136,7 +150,7 @@ def craft(federation: Federation, rows: int, dtype: torch.dtype, tries: int = 40
             many, few = rounded(layer, given, rows), rounded(layer, given, rows - 1)
         turning = (many * few < 0).nonzero().flatten().tolist()
         if turning:
-            model = initial_model(federation, load_prior(federation, Path()), 0).to(dtype)
+            model = initial_model(federation, load_prior(federation, Path()), 0).to(device, dtype)
             _fill(model, layer, turning[0], 10.0 if dtype == torch.float32 else 1e5)
             return Attack(federation, model)
     return None

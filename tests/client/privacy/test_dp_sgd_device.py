@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from client.privacy.arithmetic import LARGEST
+from client.privacy.arithmetic import LARGEST, steady_slot
 from client.privacy.clipping import patient_gradients
 from client.privacy.dp_sgd import noisy_descent, take_private_steps, train_privately
 from client.privacy.randomness import SecretRandom
@@ -21,9 +21,12 @@ from common.families.patient_loss import patient_loss
 from common.models.graphs import Prior
 from common.models.hierarchical import HierarchicalMultimodalGNN
 from common.patients.batch import PatientBatch
+from common.patients.guarantee import made_up_patients
 from common.privacy.planning import with_privacy
 from common.records import moved
+from tests.attacks.attack_table import AttackRow
 from tests.client.cuts import with_cuts
+from tests.client.privacy.rounding_attack import agreement, craft, thresholds
 from tests.client.privacy.watched_steps import watching_steps
 from tests.client.small_device import SmallDevice, room_for
 
@@ -175,3 +178,36 @@ def test_no_patient_moves_the_sum_by_more_than_the_clip_norm_on_a_gpu(
         sums.append(steps[0] * 4)  # the expected batch size; the second step begins from moved weights
     whole, *without = sums
     assert all(float((whole - other).norm()) <= 1 + 1e-4 for other in without)
+
+
+@pytest.mark.cuda
+@pytest.mark.attack
+@pytest.mark.parametrize("learn", ["linear", "all"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
+def test_weights_that_make_rounding_decide_move_nobody_else_on_a_gpu(
+    gpu: torch.device, dtype: torch.dtype, learn: str, attack_row: AttackRow
+) -> None:
+    worst, unslotted, sizes = 0.0, 0.0, list[int]()
+    for genes in (100, 1000):
+        federation = agreement(genes, learn)
+        for rows in thresholds(federation, dtype, 140, gpu):
+            attack = craft(federation, rows, dtype, gpu)
+            if attack is not None:
+                sizes.append(rows)
+                worst = max(worst, *(attack.sensitivity(patients) for patients in (rows, rows + 32)))
+                unslotted = max(unslotted, attack.sensitivity(rows, in_slots=False))
+    attack_row(
+        f"rounding by the number of rows on a GPU ({learn}, {str(dtype)[6:]})",
+        "<= 1.0001 clip norms",
+        f"{worst:.6f} at {len(sizes)} thresholds; all at once {unslotted:.1f}",
+    )
+    assert worst <= 1.0001
+
+
+@pytest.mark.cuda
+def test_a_gpu_has_a_slot_for_many(trainer: Trainer, gpu: torch.device) -> None:
+    federation = trainer.federation()
+    model = trainer.model(federation).to(gpu).train()
+    cuts = {name: moved(ends, gpu) for name, ends in trainer.cuts.items()}
+    loss = partial(patient_loss, model, federation=federation, cuts=cuts)
+    assert steady_slot(model, loss, False, made_up_patients(federation, LARGEST), LARGEST).units == LARGEST

@@ -37,8 +37,8 @@ def test_weights_that_make_rounding_decide_move_nothing_but_the_patient_who_left
     attack_row: AttackRow,
 ) -> None:
     use_threads(threads)
-    federation, genes = agreement(100, learn), 100
-    sizes = thresholds(genes, dtype, 40)
+    federation = agreement(100, learn)
+    sizes = thresholds(federation, dtype, 40)
     attacks = {rows: craft(federation, rows, dtype) for rows in sizes}
     worst = 0.0
     for rows, attack in attacks.items():

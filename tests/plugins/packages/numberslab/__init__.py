@@ -70,9 +70,6 @@ class Numbers:
     def padded(self, units: int) -> "Numbers":
         return Numbers(nn.functional.pad(self.table, (0, 0, 0, units - len(self))))
 
-    def double(self) -> "Numbers":
-        return Numbers(self.table.double())
-
 
 @dataclass(frozen=True)
 class Scale:
@@ -83,9 +80,6 @@ class Scale:
 
     def to(self, device: torch.device) -> "Scale":
         return Scale(self.center.to(device), self.spread.to(device))
-
-    def double(self) -> "Scale":
-        return Scale(self.center.double(), self.spread.double())
 
 
 class Line(SharedModel):
