@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from client.privacy.kernels import KERNELS
 from client.runtime.services import LIVENESS_S, environment, inherited, services, start, state_file
 from client.site_folder.places import Home
 from common.errors import MachineError, MissingFileError, StateError
@@ -96,6 +97,7 @@ def test_no_path_of_the_person_who_starts_it_is_searched(
     assert not any("somebody" in value for value in found.values())
     assert found["NO_PROXY"] == found["no_proxy"] == "127.0.0.1,localhost"
     assert inherited(approved)["PYTHONPATH"] == ""
+    assert found.items() >= KERNELS.items()
 
 
 @pytest.mark.parametrize(

@@ -38,9 +38,13 @@ def clipped_at(times: float) -> Break:
     right = PatientGradients.clipped_sum
 
     def wrong(
-        self: PatientGradients, loss: Callable[[], Tensor], patients: int, clip_norm: float
+        self: PatientGradients,
+        loss: Callable[[], Tensor],
+        patients: int,
+        clip_norm: float,
+        counted: Tensor | None = None,
     ) -> list[Tensor]:
-        return right(self, loss, patients, times * clip_norm)
+        return right(self, loss, patients, times * clip_norm, counted)
 
     return lambda patch: patch.setattr(PatientGradients, "clipped_sum", wrong)
 
