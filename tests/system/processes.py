@@ -187,11 +187,16 @@ def supernode(
 
 
 def lay_out(written: Path, root: Path, folders: Mapping[int, str], rounds: int, **settings: str) -> Path:
-    """The federation of some of a written cohort's hospitals in `root/cohort`, each one's tables in its own folder."""
+    """The federation of some of a written cohort's hospitals in `root/cohort`, each one's tables in its own folder.
+
+    Their policy allows as many runs as a test starts.
+    """
     cohort = root / "cohort"
     shutil.copytree(written, cohort)
     for number, name in folders.items():
         (cohort / f"hospital-{number}").rename(root / name)
+        with (root / name / "site.toml").open("a") as file:
+            file.write("\n[policy]\nmaximum_runs = 9\n")
     changed = {name.replace("__", "."): value for name, value in settings.items()}
     federation = load(cohort / FILE_NAME).changed({"training.rounds": str(rounds), **changed})
     names = {f"hospital {number}" for number in folders}

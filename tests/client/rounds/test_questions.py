@@ -89,6 +89,14 @@ def test_the_runs_of_a_lost_ledger_are_taken_for_used_up() -> None:
     assert refused(asked(first="acknowledged", approved=(0,)), train(1)) is None
 
 
+def test_a_ledger_that_nothing_confirmed_may_lack_runs() -> None:
+    entries = asked(*HONEST[:2], approved=(0,))
+    entries.append(Entry(number=len(entries) + 1, at="", kind="acknowledged"))
+    assert refused(entries, train(2)) is RefusalCode.DECLINED_RUNS
+    entries.append(Entry(number=len(entries) + 1, at="", kind="approved", run=FILE))
+    assert refused(entries, train(2)) is None
+
+
 def test_questions_on_another_file_do_not_matter() -> None:
     entries = asked(*HONEST)
     assert earlier_question(entries, "e" * 64, train(1, 2), 1) is None
