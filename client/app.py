@@ -4,6 +4,7 @@ Nothing raised here reaches the coordinator: whatever goes wrong becomes a refus
 from the cohort and sent is first entered in the hospital's privacy ledger, on the terms of the hospital's own policy.
 """
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from traceback import extract_tb
@@ -11,6 +12,7 @@ from traceback import extract_tb
 from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
+from client.privacy.noise import StepsOfRound
 from client.rounds.assembly import open_site
 from client.rounds.evaluate import evaluate_request
 from client.rounds.requests import Handler, log
@@ -22,12 +24,21 @@ from common.messages.exchange import STATISTICS, InvalidMessageError, RefusalRep
 app = ClientApp()
 
 
-def answered(kind: str, content: RecordDict, context: Context) -> RecordDict:
-    """Answer a request of this type; whatever goes wrong becomes a refusal."""
+def answered(
+    kind: str, content: RecordDict, context: Context, gate_steps: StepsOfRound | None = None
+) -> RecordDict:
+    """Answer a request of this type; whatever goes wrong becomes a refusal.
+
+    Args:
+        kind: type of the request.
+        content: of the request.
+        context: of the node.
+        gate_steps: begins private steps at the hospital's gate; None where there is none, as in a simulation.
+    """
     name = ""
     try:
         handler = _handlers(context.run_id)[kind]
-        site = open_site(context)
+        site = replace(open_site(context), gate_steps=gate_steps)
         name = site.cohort.site
         return handler(site, content)
     except Refusal as refusal:

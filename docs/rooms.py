@@ -17,7 +17,8 @@ MAY_IMPORT = {
 FLOORS = {
     "consilium": "program, __main__ | command, plugins_cli, simulation, planning, attacks | result | comparison"
     " | frames | agreement, model, packages, wording",
-    "client": "cli | doctor | commands | runtime | app | receipts, rounds | families | egress, privacy, disclosures"
+    "client": "cli | doctor | commands | runtime | app | receipts, rounds | families | egress"
+    " | privacy, disclosures"
     " | ledger, training, data | flower, chained_log | site_folder",
     "server": "cli | commands | services | app | runs | aggregation | participants | home, records",
     "common": "families | privacy | models | patients | messages | agreement, processes, console | tasks"

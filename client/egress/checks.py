@@ -57,6 +57,7 @@ class BlockReason(StrEnum):
     ENCODING = "encoding"
     UPDATE_NORM = "update-norm"
     UNTRAINED_CHANGED = "untrained-changed"
+    UNNOISED = "unnoised"
     COUNT = "count"
     METRICS = "metrics"
     POLICY = "policy"
@@ -105,7 +106,7 @@ def fit_statistics(reply: StatisticsReply, expected: Expected) -> StatisticsRepl
     least = expected.terms.minimum_count
     block_unless(reply.site == expected.site, BlockReason.WRONG_SITE)
     shapes = sums_of(family_of(federation), federation)
-    moments = _in_order(reply.moments, shapes, np.dtype(np.float64))
+    moments = in_order(reply.moments, shapes, np.dtype(np.float64))
     exact = privacy is None or privacy.statistics == "public"
     if privacy is None:
         block_unless(reply.patients >= least, BlockReason.COUNT)
@@ -150,8 +151,8 @@ def fit_training(
     """
     block_unless(reply.site == expected.site, BlockReason.WRONG_SITE)
     block_unless(reply.round == request.round, BlockReason.WRONG_ROUND)
-    weights = _in_order(reply.weights, expected.weights, np.dtype(np.float32))
-    before = _in_order(request.weights, expected.weights, np.dtype(np.float32))
+    weights = in_order(reply.weights, expected.weights, np.dtype(np.float32))
+    before = in_order(request.weights, expected.weights, np.dtype(np.float32))
     behind = _averaging_weights(reply.patients, expected)
     trainable = _trainable(behind, expected)
     for name, array in weights.items():
@@ -184,7 +185,7 @@ def fit_update(
     canonical = encode(update, wire, shapes)
     for name, array in canonical.items():
         block_unless(array.tobytes() == reply.update[name].tobytes(), BlockReason.ENCODING)
-    before = _in_order(request.weights, shapes, np.dtype(np.float32))
+    before = in_order(request.weights, shapes, np.dtype(np.float32))
     behind = _averaging_weights(reply.patients, expected)
     trainable = _trainable(behind, expected)
     changes = unflatten(update, shapes)
@@ -227,7 +228,7 @@ def fit_evaluation(
     return EvaluateReply(site=expected.site, round=reply.round, metrics=metrics), suppressed
 
 
-def _in_order(arrays: Arrays, shapes: Shapes, dtype: "np.dtype[Any]") -> Arrays:
+def in_order(arrays: Arrays, shapes: Shapes, dtype: "np.dtype[Any]") -> Arrays:
     """Copy arrays in plain layout and in the agreement's order."""
     block_unless(set(arrays) == set(shapes), BlockReason.ARRAY_NAMES)
     for name, shape in shapes.items():

@@ -10,8 +10,10 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
+import numpy as np
 from flwr.app import Error, Message, RecordDict
 
 from client.egress.checks import (
@@ -24,9 +26,12 @@ from client.egress.checks import (
     fit_statistics,
     fit_training,
     fit_update,
+    in_order,
 )
 from client.ledger.entries import Entry
+from client.privacy.noise import NoisedSteps
 from client.site_folder.policy import Policy, Terms, agree
+from client.training.error_feedback import encoded_update
 from common.agreement.agreement import Agreement
 from common.errors import Refusal, RefusalCode
 from common.messages.exchange import (
@@ -104,6 +109,7 @@ class Gate:
         groups: averaging groups of its parameters.
         ledger: reads the entries of the hospital's ledger; called now and when a reply is to leave. A reply under
             privacy needs a reservation made in between, so that none is ever used for two messages of a process.
+        residual: file of the residual of encoded updates, which only private rounds under an encoding need.
     """
 
     def __init__(
@@ -114,15 +120,46 @@ class Gate:
         weights: Shapes,
         groups: ModelGroups,
         ledger: Callable[[], Sequence[Entry]],
+        residual: Path | None = None,
     ) -> None:
         self._federation, self._policy, self._site = federation, policy, site
         self._weights, self._groups = weights, groups
         self._ledger = ledger
-        self._known = len(ledger())
+        self._known, self._residual = len(ledger()), residual
+        self._steps: NoisedSteps | None = None
 
     def objection(self, request: Message) -> RefusalCode | None:
         """Return the reason for which the app must not see the request; None without one."""
         return None if self._unfit(request) is None else RefusalCode.REQUEST_INVALID
+
+    def begin_steps(self, request: Message, absent: frozenset[str]) -> NoisedSteps | None:
+        """Begin the noised steps of a private round, whose weights alone may leave; else None.
+
+        Args:
+            request: that has no objection.
+            absent: modalities that the hospital has no table of.
+
+        Raises:
+            InvalidMessageError: if the request has not the approved form.
+            Refusal: if the policy does not allow taking part.
+        """
+        privacy = agree(self._policy, self._federation, self._policy.minimum_cohort).privacy
+        if privacy is None or request.metadata.message_type != "train":
+            return None
+        asked = ModelRequest.from_record(request.content)
+        try:
+            weights = in_order(asked.weights, self._weights, np.dtype(np.float32))
+        except BlockedError:
+            raise InvalidMessageError("this request is not about the approved model") from None
+        learnable = self._groups.learnable(privacy, absent)
+        self._steps = NoisedSteps(
+            {name: array.astype(np.float32) for name, array in weights.items() if name in learnable},
+            self._federation,
+            privacy,
+            asked.round,
+            (self._federation.declared_patients or {}).get(self._site),
+        )
+        return self._steps
 
     def _unfit(self, request: Message) -> BlockReason | None:
         """Block requests for patients of the coordinator's choice and rounds beyond the agreement."""
@@ -174,8 +211,8 @@ class Gate:
             asked = ModelRequest.from_record(request.content)
             block_unless(asked.federation == self._federation.digest, BlockReason.MESSAGE_TYPE)
             if kind == "train":
-                training, norm, fewer = self._trained(content, asked, expected)
                 number = self._reserved(expected.terms.round_releases(), asked.round)
+                training, norm, fewer = self._trained(request.metadata.run_id, content, asked, expected)
                 passed = _reply(request, training.to_record())
                 return Verdict("passed", passed, "", norm, fewer, number)
             evaluation, fewer = fit_evaluation(EvaluateReply.from_record(content), asked, expected)
@@ -189,12 +226,44 @@ class Gate:
             raise BlockedError(BlockReason.NOT_A_MESSAGE) from None
 
     def _trained(
-        self, content: RecordDict, asked: ModelRequest, expected: Expected
+        self, run: int, content: RecordDict, asked: ModelRequest, expected: Expected
     ) -> tuple[TrainReply | UpdateReply, float, tuple[str, ...]]:
-        """Fit the reply of training, in the one form that the agreement has for it."""
-        if self._federation.wire.update == "float32":
-            return fit_training(TrainReply.from_record(content), asked, expected)
-        return fit_update(UpdateReply.from_record(content), asked, expected)
+        """Fit the reply of training, in the one form that the agreement has for it.
+
+        Under privacy an update is encoded here, from the weights of the gate's own noised steps.
+        """
+        plain = self._federation.wire.update == "float32"
+        if expected.terms.privacy is None and not plain:
+            return fit_update(UpdateReply.from_record(content), asked, expected)
+        fitted, norm, fewer = fit_training(TrainReply.from_record(content), asked, expected)
+        if expected.terms.privacy is None:
+            return fitted, norm, fewer
+        self._require_noised(fitted)
+        if plain:
+            return fitted, norm, fewer
+        return fit_update(self._encoded(run, fitted, asked), asked, expected)
+
+    def _require_noised(self, reply: TrainReply) -> None:
+        """Block weights that are not those of the gate's noised steps, all of them taken."""
+        steps = self._steps
+        if steps is None or not steps.over:
+            raise BlockedError(BlockReason.UNNOISED)
+        for name, array in steps.weights.items():
+            block_unless(reply.weights[name].tobytes() == array.tobytes(), BlockReason.UNNOISED)
+
+    def _encoded(self, run: int, reply: TrainReply, asked: ModelRequest) -> UpdateReply:
+        assert self._residual is not None
+        assert self._steps is not None
+        wire, limit = self._federation.wire, self._policy.maximum_update_norm
+        try:
+            update = encoded_update(
+                self._residual, run, asked, reply.weights, self._steps.weights, wire, limit
+            )
+        except Refusal:
+            raise BlockedError(BlockReason.UPDATE_NORM) from None
+        return UpdateReply(
+            site=reply.site, round=reply.round, update=update, patients=reply.patients, metrics=reply.metrics
+        )
 
     def _refused(self, request: Message, content: RecordDict) -> Verdict:
         try:

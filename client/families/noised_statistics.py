@@ -79,7 +79,7 @@ def noised_statistics(
     """
     exact = contributions(batch, federation).sum(0)
     deviation = noise_multiplier * sensitivity(federation)
-    noised = (exact + deviation * secret.normal(exact.numel()).view_as(exact)).numpy()
+    noised = exact.numpy() + deviation * secret.normal(exact.numel()).reshape(exact.shape)
     moments: dict[str, Array] = {}
     start = 0
     for modality in federation.modalities:

@@ -1,4 +1,4 @@
-"""A process that ends when its work ends, whatever else is still in it, and logs to the site's log."""
+"""Process that ends when its work ends, whatever else is in it, and logs to the site's log."""
 
 import logging
 import os

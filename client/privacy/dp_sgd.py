@@ -8,27 +8,25 @@ system, never from a seed that the coordinator or another site knows.
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-from torch import Tensor
-from torch.nn import Parameter
-from torch.optim import SGD
+import numpy as np
+import torch
+from torch import Tensor, nn
 
 from client.privacy.arithmetic import LARGEST, steady_slot
 from client.privacy.clipping import patient_gradients
+from client.privacy.noise import NoisedSteps, StepsOfRound
 from client.privacy.randomness import SecretRandom
 from client.privacy.slots import Slot, clipped_sums
 from client.training.finite import are_finite
 from client.training.memory import placed, units_at_once
 from client.training.round import Round
+from common.agreement.agreement import Agreement
 from common.agreement.settings import Privacy
 from common.errors import Refusal, RefusalCode
 from common.models.shared import SharedModel
 from common.records import Records
-
-if TYPE_CHECKING:
-    from opacus.optimizers import DPOptimizer
-
 
 R = TypeVar("R", bound=Records)
 
@@ -43,6 +41,7 @@ def train_privately(
     round_: Round,
     privacy: Privacy,
     absent: frozenset[str] = frozenset(),
+    steps_of: StepsOfRound = NoisedSteps,
 ) -> None:
     """Take `privacy.steps` private steps in place on one site's standardised patients.
 
@@ -54,6 +53,7 @@ def train_privately(
         round_: agreement and device.
         privacy: the terms at this site, the federation's or stricter ones.
         absent: modalities that the hospital has no table of; their parameters stay as they are.
+        steps_of: adds the noise and takes the steps, in this process or at the gate.
 
     Raises:
         Refusal: if the weights are no longer finite.
@@ -73,7 +73,7 @@ def train_privately(
             most = units_at_once(model, device, private=True)
             made_up = family.probe(federation, LARGEST)
             slot = steady_slot(model, loss, linear is not None, made_up, most)
-            take_private_steps(model, placed(batch, device), round_, privacy, loss, slot)
+            take_private_steps(model, placed(batch, device), round_, privacy, loss, slot, steps_of)
     finally:
         for parameter in frozen:
             parameter.requires_grad_(True)
@@ -88,10 +88,9 @@ def take_private_steps(
     privacy: Privacy,
     loss: Callable[[R], Tensor],
     slot: Slot,
+    steps_of: StepsOfRound = NoisedSteps,
 ) -> None:
     """Take a round's steps on Poisson samples of the batch.
-
-    No step waits for a number from the device.
 
     Args:
         model: its parameters with `requires_grad` are trained.
@@ -100,41 +99,37 @@ def take_private_steps(
         privacy: the terms at this site.
         loss: gives one value per patient of a batch [B], from this model.
         slot: numbers of rows in which gradients are computed.
+        steps_of: adds the noise and takes the steps.
     """
     secret = SecretRandom()
     model.train()
     with patient_gradients(model) as gradients:
-        descend = noisy_descent(gradients.parameters, round_, privacy, secret)
+        descend = descent(model, round_.federation, privacy, round_.number, steps_of)
         for _ in range(privacy.steps):
-            drawn = (secret.uniform(len(batch)) < privacy.sampling_rate).nonzero().squeeze(1)
+            drawn = torch.from_numpy(np.flatnonzero(secret.uniform(len(batch)) < privacy.sampling_rate))
             descend(clipped_sums(gradients, batch.select(drawn), loss, slot, privacy.clip_norm))
 
 
-def noisy_descent(
-    parameters: list[Parameter], round_: Round, privacy: Privacy, secret: SecretRandom
+def descent(
+    model: nn.Module,
+    agreement: Agreement,
+    privacy: Privacy,
+    round_: int = 1,
+    steps_of: StepsOfRound = NoisedSteps,
 ) -> Descent:
-    """Return the step of noised gradient descent, with FedProx's pull where the agreement has it."""
-    from client.privacy.noise import NoisyOptimiser  # brings Opacus, which a round without privacy is spared
+    """Return a function that moves the trained parameters of a model by noised steps."""
+    trained = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+    order = sorted(range(len(trained)), key=lambda index: trained[index][0])
+    before = {name: parameter.detach().cpu().numpy().copy() for name, parameter in trained}
+    steps = steps_of(before, agreement, privacy, round_)
 
-    training = round_.federation.training
-    optimiser = NoisyOptimiser(
-        SGD(parameters, lr=privacy.learning_rate * training.decay(round_.number)), privacy, secret
-    )
-    if training.strategy == "fedprox":
-        optimiser.attach_step_hook(_proximal(parameters, training.proximal_mu))
-    return optimiser.descend
+    def descend(sums: Sequence[Tensor]) -> None:
+        flat = torch.cat([sums[index].detach().flatten().double() for index in order]).cpu().numpy()
+        after = torch.from_numpy(steps.take(flat))
+        parts = after.split([trained[index][1].numel() for index in order])
+        with torch.no_grad():
+            for index, part in zip(order, parts, strict=True):
+                parameter = trained[index][1]
+                parameter.copy_(part.view_as(parameter))
 
-
-def _proximal(parameters: list[Parameter], weight: float) -> Callable[["DPOptimizer"], None]:
-    """Return a hook that adds FedProx's pull to a noised gradient.
-
-    The pull depends on no patient.
-    """
-    anchor = [parameter.detach().clone() for parameter in parameters]
-
-    def pull(optimiser: "DPOptimizer") -> None:
-        for parameter, fixed in zip(parameters, anchor, strict=True):
-            assert parameter.grad is not None
-            parameter.grad = parameter.grad + weight * (parameter.detach() - fixed)
-
-    return pull
+    return descend

@@ -1,66 +1,137 @@
-"""Optimiser of private steps: Opacus', with noise from the operating system.
+"""Noise of private steps, and the steps themselves, on the gate's side of a hospital.
 
-Only private training imports this module, since Opacus takes longer to import than all else in a hospital's process.
+Training hands over the clipped sum over a sample; what comes back is the weights after a step along the noised mean.
+No clipped sum can therefore leave without its noise, whatever the process that trains does. Numbers are numpy's: the
+gate does without torch.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping
+from typing import Protocol
 
-import torch
-from opacus.optimizers.optimizer_fast_gradient_clipping import DPOptimizerFastGradientClipping
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from client.privacy.randomness import SecretRandom
+from common.agreement.agreement import Agreement
 from common.agreement.settings import Privacy
-from common.records import moved
 
 BLOCK = 1 << 16
 """Numbers of noise drawn at a time: few enough to stay in the processor's cache."""
 
 
-class NoisyOptimiser(DPOptimizerFastGradientClipping):  # type: ignore[misc]
-    """Opacus' optimiser for clipped sums, with noise that nobody can draw again.
+CLIPPED = 1.001
+"""Times the clip norm and the cohort that a clipped sum may be long: clipping rounds."""
 
-    The noise is drawn and added in float64 and the sum is then rounded, so that the low bits of a float32 normal number
-    (Mironov 2012) are not there to be read.
-    """
 
-    def __init__(self, optimiser: torch.optim.Optimizer, privacy: Privacy, secret: SecretRandom) -> None:
-        super().__init__(
-            optimiser,
-            noise_multiplier=privacy.noise_multiplier,
-            max_grad_norm=privacy.clip_norm,
-            expected_batch_size=privacy.expected_batch_size,
-        )
-        self._secret = secret
+Weights = Mapping[str, NDArray[np.float32]]
 
-    def descend(self, sums: Sequence[Tensor]) -> None:
-        """Take a step along the noised mean of a sample.
+
+class NoiseError(Exception):
+    """Sum that no honest sample has, or one that is too many."""
+
+
+class Steps(Protocol):
+    """Steps of one round, wherever they are taken."""
+
+    def take(self, sums: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Take a step.
 
         Args:
-            sums: clipped sum over the sample in float64, for every parameter in their order.
+            sums: [P] clipped sum over a sample, over the trained parameters in the order of their names.
+
+        Returns:
+            [P] the weights after the step.
         """
-        for parameter, total in zip(self.params, sums, strict=True):
-            parameter.summed_grad = total
-        self.step()
-        self.zero_grad()
+        ...
 
-    def accumulate(self) -> None:
-        """Add nothing up: `descend` is given the sum over a whole sample."""
 
-    def add_noise(self) -> None:
-        """Set `p.grad` to the clipped sum plus normal noise.
+class StepsOfRound(Protocol):
+    """Maker of a round's steps."""
 
-        The noise has standard deviation noise_multiplier x clip_norm.
+    def __call__(self, weights: Weights, agreement: Agreement, privacy: Privacy, round_: int) -> Steps:
+        """Begin at the trained weights that a round's request brings."""
+        ...
+
+
+class NoisedSteps:
+    """Noised gradient descent (DP-SGD) over one round, with the pull of FedProx if it is agreed.
+
+        g = (sums + noise_multiplier clip_norm N(0, 1)) / expected_batch_size
+        w <- w - rate (g + mu (w - w0))
+
+    The noise is drawn and added in float64 and the sum is then rounded, so that the low bits of a float32 normal number
+    (Mironov 2012) are not there to be read. The pull depends on no patient.
+
+    Args:
+        weights: the trained parameters of the request.
+        agreement: the federation file.
+        privacy: the terms at this site.
+        round_: number of the round.
+        cohort: patients of the hospital, or more; None for no bound to a sum.
+        secret: where the noise comes from.
+    """
+
+    def __init__(
+        self,
+        weights: Weights,
+        agreement: Agreement,
+        privacy: Privacy,
+        round_: int,
+        cohort: int | None = None,
+        secret: SecretRandom | None = None,
+    ) -> None:
+        training = agreement.training
+        self._names = sorted(weights)
+        self._shapes = {name: weights[name].shape for name in self._names}
+        parts = [weights[name].astype(np.float32).reshape(-1) for name in self._names]
+        self._first = np.concatenate([np.zeros(0, np.float32), *parts])
+        self._now = self._first.copy()
+        self._privacy, self._secret = privacy, secret or SecretRandom()
+        self._rate = np.float32(privacy.learning_rate * training.decay(round_))
+        self._pull = np.float32(training.proximal_mu if training.strategy == "fedprox" else 0.0)
+        self._longest = math.inf if cohort is None else CLIPPED * privacy.clip_norm * cohort
+        self._left = privacy.steps
+
+    @property
+    def size(self) -> int:
+        """Number of trained weights."""
+        return len(self._now)
+
+    @property
+    def over(self) -> bool:
+        """Whether all steps of the round were taken."""
+        return self._left == 0
+
+    @property
+    def weights(self) -> dict[str, NDArray[np.float32]]:
+        """The trained parameters after the last step."""
+        ends = np.cumsum([math.prod(shape) for shape in self._shapes.values()])[:-1]
+        parts = np.split(self._now, ends)
+        return {name: part.reshape(self._shapes[name]) for name, part in zip(self._names, parts, strict=True)}
+
+    def take(self, sums: NDArray[np.float64]) -> NDArray[np.float32]:
+        """See `Steps.take`.
+
+        Raises:
+            NoiseError: if the sum is longer than the clipped gradients of the whole cohort, or a step too many.
         """
-        parameters = self.params
-        sizes = [parameter.numel() for parameter in parameters]
-        noisy = self._normal(sum(sizes)).mul_(self.noise_multiplier * self.max_grad_norm)
-        noisy = moved(noisy, parameters[0].device)
-        noisy += torch.cat([parameter.summed_grad.flatten() for parameter in parameters])
-        rounded = noisy.to(parameters[0].dtype)
-        for parameter, part in zip(parameters, rounded.split(sizes), strict=True):
-            parameter.grad = part.view_as(parameter)
+        if self._left == 0 or sums.shape != self._now.shape or sums.dtype != np.float64:
+            raise NoiseError
+        if not np.linalg.norm(sums) <= self._longest:  # not-a-number is no length
+            raise NoiseError
+        self._left -= 1
+        deviation = self._privacy.noise_multiplier * self._privacy.clip_norm
+        noised = self._normal()
+        noised *= deviation
+        noised += sums
+        with np.errstate(over="ignore", invalid="ignore"):
+            gradient = noised.astype(np.float32) / np.float32(self._privacy.expected_batch_size)
+            if self._pull:
+                gradient += self._pull * (self._now - self._first)
+            self._now = self._now - self._rate * gradient
+        return self._now
 
-    def _normal(self, count: int) -> Tensor:
-        blocks = [min(BLOCK, count - start) for start in range(0, count, BLOCK)]
-        return torch.cat([self._secret.normal(block) for block in blocks])
+    def _normal(self) -> NDArray[np.float64]:
+        blocks = [min(BLOCK, self.size - start) for start in range(0, self.size, BLOCK)]
+        return np.concatenate([np.zeros(0), *(self._secret.normal(block) for block in blocks)])

@@ -9,9 +9,9 @@ them and take the noise away. Here the key has 256 bits, is drawn anew for every
 import math
 import os
 
-import torch
+import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
-from torch import Tensor
+from numpy.typing import NDArray
 
 
 class SecretRandom:
@@ -21,15 +21,14 @@ class SecretRandom:
         stream = algorithms.ChaCha20(os.urandom(32), os.urandom(16))
         self._keystream = Cipher(stream, mode=None).encryptor()
 
-    def uniform(self, count: int) -> Tensor:
+    def uniform(self, count: int) -> NDArray[np.float64]:
         """Draw [count] float64, multiples of 2^-53 in [0, 1)."""
-        drawn = bytearray(self._keystream.update(bytes(8 * count)))
-        words = torch.frombuffer(drawn, dtype=torch.int64) if count else torch.empty(0, dtype=torch.int64)
-        return (words >> 11 & (1 << 53) - 1).double() * 2.0**-53
+        words = np.frombuffer(self._keystream.update(bytes(8 * count)), np.uint64)
+        return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
-    def normal(self, count: int) -> Tensor:
+    def normal(self, count: int) -> NDArray[np.float64]:
         """Draw [count] float64, standard normal (Box & Muller 1958); none lies beyond 8.6."""
         half = (count + 1) // 2
-        first, second = self.uniform(2 * half).view(2, half)
-        radius, angle = (-2 * (1 - first).log()).sqrt(), 2 * math.pi * second
-        return torch.cat([radius * angle.cos(), radius * angle.sin()])[:count]
+        first, second = self.uniform(2 * half).reshape(2, half)
+        radius, angle = np.sqrt(-2 * np.log(1 - first)), 2 * math.pi * second
+        return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])[:count]

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from client.families.reader import Holding
 from client.families.registry import reader_of
+from client.privacy.noise import StepsOfRound
 from client.rounds.split import split
 from client.site_folder.policy import Policy, Terms, agree
 from client.training.device import Device
@@ -34,6 +35,7 @@ class Site:
         simulated: whether somebody who has all of its data plays it, so that nothing is disclosed.
         model: on the device. Sites of one process share it: every request brings all weights anew.
         initial: weights that a run begins with, drawn from the agreement's seed.
+        gate_steps: begins private steps at the gate; None where this process takes them itself.
     """
 
     folder: Path
@@ -46,6 +48,7 @@ class Site:
     initial: Arrays
     key: bytes
     simulated: bool = False
+    gate_steps: StepsOfRound | None = None
 
     @property
     def untrained(self) -> frozenset[str]:

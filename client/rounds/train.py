@@ -5,6 +5,7 @@ from flwr.app import RecordDict
 from torch import Tensor
 
 from client.privacy.dp_sgd import train_privately
+from client.privacy.noise import NoisedSteps
 from client.rounds.accounts import accounted
 from client.rounds.evaluate import loss_release, validation_metrics
 from client.rounds.exact import require_disclosed
@@ -40,7 +41,9 @@ def train_request(run: int, site: Site, content: RecordDict) -> RecordDict:
         return _reply(run, site, request, behind, metrics)
     with accounted(site, terms, request.round, decide):
         training, _ = round_records(site, request, preprocessing)
-        train_privately(site.model, training, round_, terms.privacy, site.absent)
+        train_privately(
+            site.model, training, round_, terms.privacy, site.absent, site.gate_steps or NoisedSteps
+        )
     # Neither a loss nor a number of patients leaves: either would be another release.
     return _reply(run, site, request, site.model.groups().hospitals_behind(site.absent), {})
 
@@ -50,7 +53,7 @@ def _reply(
 ) -> RecordDict:
     """Make the reply of the weights, or of their change as the agreement has it travel.
 
-    Encoding comes last of all, so that under privacy it sees the noised update alone.
+    Encoding comes last of all, so that under privacy it sees the noised update alone; the gate encodes what it noised.
     """
     groups, untrained = site.model.groups(), site.untrained
     weights = {
@@ -60,7 +63,8 @@ def _reply(
         for name, tensor in site.model.state_dict().items()
     }
     name, wire, patients = site.cohort.site, site.federation.wire, behind.to_numbers()
-    if wire.update == "float32":
+    noised_at_gate = site.federation.privacy is not None and site.gate_steps is not None
+    if wire.update == "float32" or noised_at_gate:
         reply = TrainReply(
             site=name, round=request.round, weights=weights, patients=patients, metrics=metrics
         )

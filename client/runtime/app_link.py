@@ -7,11 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from client.runtime.channel import Channel, ChannelError, Kind, Question
+from client.runtime.channel import AppRequest, Channel, ChannelError, FrameKind
 from common.processes.program import PROGRAM
 
 if TYPE_CHECKING:
+    import numpy as np
     from flwr.app import Message, RecordDict
+    from numpy.typing import NDArray
+
+    from client.privacy.noise import NoisedSteps
 
 APP = ("client.runtime.app_process",)
 
@@ -41,7 +45,9 @@ and no token is among them."""
 class Link(Protocol):
     """Way to the app for one message."""
 
-    def ask(self, run: int, request: "Message", longest: int, longest_s: float) -> "RecordDict":
+    def ask(
+        self, run: int, request: "Message", longest: int, longest_s: float, steps: "NoisedSteps | None"
+    ) -> "RecordDict":
         """Ask for the content of a reply.
 
         Args:
@@ -49,9 +55,11 @@ class Link(Protocol):
             request: the message.
             longest: bytes that the reply may have.
             longest_s: seconds that it may take.
+            steps: taken here, for the app; None where it takes none.
 
         Raises:
-            ChannelError: if the app sends anything else than one such reply.
+            ChannelError: if the app sends anything else than sums for its steps and one such reply.
+            NoiseError: if a sum is none of an honest sample, or one too many.
             SilentError: if it ends before, or takes too long.
         """
         ...
@@ -62,15 +70,25 @@ class Link(Protocol):
 
 
 def ask_over(
-    connection: socket.socket, run: int, request: "Message", longest: int, longest_s: float
+    connection: socket.socket,
+    run: int,
+    request: "Message",
+    longest: int,
+    longest_s: float,
+    steps: "NoisedSteps | None",
 ) -> "RecordDict":
     """Ask the app at the other end of a socket; see `Link.ask`."""
     from client.flower.internals import content_bytes, read_content
 
     channel = Channel(connection, longest_s)
-    question = Question(run, request.metadata.message_type, content_bytes(request.content))
-    channel.send(Kind.REQUEST, question.to_bytes())
-    _, body = channel.receive({Kind.REPLY: longest})
+    question = AppRequest(run, request.metadata.message_type, content_bytes(request.content))
+    channel.send(FrameKind.REQUEST, question.to_bytes())
+    allowed = {FrameKind.REPLY: longest} | ({} if steps is None else {FrameKind.SUMS: 8 * steps.size})
+    while True:
+        kind, body = channel.receive(allowed)
+        if steps is None or kind is FrameKind.REPLY:
+            break
+        channel.send(FrameKind.WEIGHTS, steps.take(doubles(body)).tobytes())
     Channel(connection, ENDS_S).expect_end()
     try:
         return read_content(body)
@@ -78,8 +96,23 @@ def ask_over(
         raise ChannelError from error
 
 
+def doubles(body: bytes) -> "NDArray[np.float64]":
+    """Read the sums of a frame.
+
+    Raises:
+        ChannelError: if these are no whole numbers of 8 bytes.
+    """
+    import numpy as np
+
+    if len(body) % 8:
+        raise ChannelError
+    return np.frombuffer(body, np.float64)
+
+
 class AppProcess:
-    """App in a process of its own, started at once so that it imports while the gate looks at the request.
+    """App in a process of its own.
+
+    It is started at once, so that it imports while the gate looks at the request.
 
     Its output goes where this process' errors go, which is the site's own log.
 
@@ -104,9 +137,11 @@ class AppProcess:
         """Number of the process."""
         return self._process.pid
 
-    def ask(self, run: int, request: "Message", longest: int, longest_s: float) -> "RecordDict":
+    def ask(
+        self, run: int, request: "Message", longest: int, longest_s: float, steps: "NoisedSteps | None"
+    ) -> "RecordDict":
         """See `Link.ask`."""
-        return ask_over(self._connection, run, request, longest, longest_s)
+        return ask_over(self._connection, run, request, longest, longest_s, steps)
 
     def close(self) -> None:
         """Kill the process if it has not ended, and wait for its end."""

@@ -11,11 +11,19 @@ import sys
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from client.flower.process_exit import end_after, log_to_site
-from client.runtime.channel import Channel, Kind, Question
+from client.runtime.channel import AppRequest, Channel, FrameKind
 from client.site_folder.places import Home
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from client.privacy.noise import Weights
 
 LARGEST_REQUEST = 1 << 34
 """Bytes of a request; the gate, which the app trusts, has bounded it by the agreement."""
@@ -35,16 +43,41 @@ def serve(connection: socket.socket, home: Home) -> None:
     from client.training.threads import use_threads
 
     channel = Channel(connection)
-    _, body = channel.receive({Kind.REQUEST: LARGEST_REQUEST})
-    question = Question.of(body)
+    _, body = channel.receive({FrameKind.REQUEST: LARGEST_REQUEST})
+    question = AppRequest.of(body)
     paths = {"site": home.folder, "federation": home.agreement, "cache": home.cache}
     context = Context(question.run, 0, {name: str(path) for name, path in paths.items()}, RecordDict(), {})
     with suppress(Exception):  # the answer meets it too, and says in the log what it is
         site = open_site(context)
         use_threads(site.model, site.federation.training.batch_size)
-    reply = answered(question.kind, read_content(question.content), context)
-    channel.send(Kind.REPLY, content_bytes(reply))
+    steps = partial(StepsAtGate, channel)
+    reply = answered(question.kind, read_content(question.content), context, steps)
+    channel.send(FrameKind.REPLY, content_bytes(reply))
     channel.close()
+
+
+class StepsAtGate:
+    """Steps of a private round, taken by the gate from the weights of its own request.
+
+    Args:
+        channel: to the gate.
+        weights: the trained parameters.
+    """
+
+    def __init__(self, channel: Channel, weights: "Weights", *_: object) -> None:
+        self._channel, self._size = channel, sum(array.size for array in weights.values())
+
+    def take(self, sums: "NDArray[np.float64]") -> "NDArray[np.float32]":
+        """See `client.privacy.noise.Steps`.
+
+        Raises:
+            SilentError: if the gate refuses the sum, or is gone.
+        """
+        import numpy as np
+
+        self._channel.send(FrameKind.SUMS, sums.tobytes())
+        _, body = self._channel.receive({FrameKind.WEIGHTS: 4 * self._size})
+        return np.frombuffer(bytearray(body), np.float32)
 
 
 def _end_with(connection: socket.socket) -> None:

@@ -1,4 +1,4 @@
-"""Channel of frames between gate and app: each of a kind that is expected, and of bounded length.
+"""Channel of frames between gate and app: of expected kinds, and of bounded length.
 
 A frame is its kind, the length of its body, and the body. Its reader says which kinds may come next and how long each
 may be, and reads nothing of another frame: a length is held against its bound before any memory is taken for it.
@@ -16,15 +16,17 @@ from typing import Self
 _HEAD = struct.Struct(">BQ")
 
 
-class Kind(IntEnum):
+class FrameKind(IntEnum):
     """Kinds of frame."""
 
     REQUEST = 1
     REPLY = 2
+    SUMS = 3
+    WEIGHTS = 4
 
 
 @dataclass(frozen=True)
-class Question:
+class AppRequest:
     """Body of a request's frame.
 
     Attributes:
@@ -69,7 +71,7 @@ class Channel:
         self._connection = connection
         self._ends = None if longest_s is None else time.monotonic() + longest_s
 
-    def send(self, kind: Kind, body: bytes) -> None:
+    def send(self, kind: FrameKind, body: bytes) -> None:
         """Send a frame.
 
         Raises:
@@ -82,7 +84,7 @@ class Channel:
         except OSError as error:
             raise SilentError from error
 
-    def receive(self, longest: Mapping[Kind, int]) -> tuple[Kind, bytes]:
+    def receive(self, longest: Mapping[FrameKind, int]) -> tuple[FrameKind, bytes]:
         """Receive the next frame as (kind, body).
 
         Args:
@@ -93,9 +95,9 @@ class Channel:
             SilentError: if the other side ends before, or takes too long.
         """
         number, length = _HEAD.unpack(self._exactly(_HEAD.size))
-        if number not in longest or length > longest[Kind(number)]:
+        if number not in longest or length > longest[FrameKind(number)]:
             raise ChannelError
-        return Kind(number), self._exactly(length)
+        return FrameKind(number), self._exactly(length)
 
     def expect_end(self) -> None:
         """Wait until the other side has closed its end.

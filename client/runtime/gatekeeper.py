@@ -21,6 +21,7 @@ from client.flower.internals import AppTask
 from client.flower.to_coordinator import largest_request
 from client.ledger.entries import Entry
 from client.ledger.ledger import LEDGER, Ledger
+from client.privacy.noise import NoiseError
 from client.receipts.book import append_receipt
 from client.receipts.countersigned import check_countersignature
 from client.receipts.from_verdict import receipt_of
@@ -34,7 +35,7 @@ from common.agreement.bundle import PACKAGE, bundle_hash
 from common.agreement.loading import load_agreement
 from common.errors import InputError, Refusal, RefusalCode
 from common.installed_code import code_hash
-from common.messages.exchange import STATISTICS
+from common.messages.exchange import STATISTICS, InvalidMessageError
 from common.messages.inflating import largest_message
 
 log = logging.getLogger("consilium.gatekeeper")
@@ -103,18 +104,29 @@ class Gatekeeper:
         federation, approval = self._agreed
         site = parse_site_file(self.home.folder)
         self._gate = Gate(
-            federation, site.policy, site.name, approval.weights, approval.model_groups, self._entries
+            federation,
+            site.policy,
+            site.name,
+            approval.weights,
+            approval.model_groups,
+            self._entries,
+            self.home.residual,
         )
         if (code := self._gate.objection(message)) is not None:
             raise Refusal(code)
         if message.metadata.message_type == STATISTICS:
             check_countersignature(self.home, message.content["header"].get("countersignature"))
+        modalities = {group.modality for group in approval.model_groups.groups if group.modality is not None}
         longest, longest_s = largest_message(approval.weights), federation.rounds.deadline_s
         try:
-            content = self._app.ask(context.run_id, message, longest, longest_s)
-        except ChannelError:
-            log.error("the app sent something else than one answer")
-            self._breach = BlockReason.NOT_A_MESSAGE
+            steps = self._gate.begin_steps(message, frozenset(modalities - site.tables.keys()))
+            content = self._app.ask(context.run_id, message, longest, longest_s, steps)
+        except InvalidMessageError:
+            raise Refusal(RefusalCode.REQUEST_INVALID) from None
+        except (ChannelError, NoiseError) as error:
+            log.error("the app sent something else than one answer to what it was asked")
+            noise = isinstance(error, NoiseError)
+            self._breach = BlockReason.UNNOISED if noise else BlockReason.NOT_A_MESSAGE
             raise Refusal(RefusalCode.GATE_BLOCKED) from None
         except SilentError:
             log.error("the app ended, or did not answer within %g seconds", longest_s)

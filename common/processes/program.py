@@ -1,4 +1,4 @@
-"""Start of the command line of a module of ours, run as a program wherever the process stands."""
+"""Start of the command line of a module of ours that is run as a program."""
 
 import sys
 

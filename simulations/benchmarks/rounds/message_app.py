@@ -1,4 +1,4 @@
-"""App's process of one message at a hospital, timed; its seconds by part go to standard error as JSON."""
+"""App's process of one message at a hospital, timed; its seconds go to standard error."""
 
 import json
 import socket

@@ -1,4 +1,4 @@
-"""Gate's process of one message at a hospital, timed, with the app in a process of its own; prints JSON.
+"""Gate's process of one message at a hospital, timed; prints JSON.
 
 Flower's own network calls are left out, and so is reading the request from the benchmark's file.
 """

@@ -15,8 +15,7 @@ from torch.optim import SGD, AdamW
 
 from client.privacy.arithmetic import LARGEST, steady_slot
 from client.privacy.clipping import patient_gradients
-from client.privacy.noise import NoisyOptimiser
-from client.privacy.randomness import SecretRandom
+from client.privacy.dp_sgd import descent
 from client.privacy.slots import clipped_sums
 from common.families.patient_loss import patient_loss
 from common.models.federated import FederatedModel
@@ -105,10 +104,11 @@ def _private(model: FederatedModel, work: Workload, loss: Loss, stack: ExitStack
     assert privacy is not None
     slot = steady_slot(model, loss, False, made_up_patients(work.federation, LARGEST), LARGEST)
     gradients = stack.enter_context(patient_gradients(model))
-    optimiser = NoisyOptimiser(SGD(gradients.parameters, lr=RATE), privacy, SecretRandom())
+    terms = privacy.model_copy(update={"steps": 100_000, "learning_rate": RATE})  # as often as it is measured
+    descend = descent(model, work.federation, terms)
 
     def step() -> None:
-        optimiser.descend(clipped_sums(gradients, work.batch, loss, slot, privacy.clip_norm))
+        descend(clipped_sums(gradients, work.batch, loss, slot, privacy.clip_norm))
 
     return step
 

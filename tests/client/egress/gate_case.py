@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flwr.app import Message, RecordDict
 
-from client.app import app
+from client.app import answered
 from client.egress.checks import BlockReason
 from client.egress.gate import Gate, Verdict
 from client.ledger.entries import Entry
@@ -72,7 +72,8 @@ def gate_of(hospital: "Hospital", **policy: Any) -> Gate:
     model = build_model(hospital.federation, hospital.folder, seed=0)
     shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     entries = entries_of(hospital)
-    return Gate(hospital.federation, Policy(**policy), "north", shapes, model.groups(), entries)
+    residual = hospital.folder / "residual.safetensors"
+    return Gate(hospital.federation, Policy(**policy), "north", shapes, model.groups(), entries, residual)
 
 
 def exchange(hospital: "Hospital", kind: str, **policy: Any) -> Exchange:
@@ -80,7 +81,9 @@ def exchange(hospital: "Hospital", kind: str, **policy: Any) -> Exchange:
     content = (statistics if kind == "query.statistics" else hospital.request()).to_record()
     request, gate = hospital.message(kind, content), gate_of(hospital, **policy)
     with acting_as(hospital.run.run_id, 41, 1):
-        return Exchange(hospital, gate, request, app(message=request, context=hospital.context))
+        steps = None if (begun := gate.begin_steps(request, frozenset())) is None else lambda *_: begun
+        reply = answered(kind, request.content, hospital.context, steps)
+        return Exchange(hospital, gate, request, Message(reply, reply_to=request))
 
 
 def private(hospital: "Hospital", **changes: Any) -> "Hospital":

@@ -50,7 +50,11 @@ class Site:
             "expected_batch_size": 4.0,
         }
         settings |= {"learning_rate": 0.5, "learn": "all"}
-        return with_privacy(federation, Privacy.model_validate(settings | terms))
+        settings |= terms
+        extreme = {name: settings.pop(name) for name in ("noise_multiplier", "sampling_rate")}
+        privacy = Privacy.model_validate(settings | {"noise_multiplier": 1.0, "sampling_rate": 1.0})
+        privacy = privacy.model_copy(update=extreme)  # perhaps less than any file may have
+        return with_privacy(federation, privacy)
 
     def model(self, federation: Federation) -> HierarchicalMultimodalGNN:
         torch.manual_seed(0)

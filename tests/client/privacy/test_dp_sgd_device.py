@@ -9,8 +9,7 @@ from torch import Tensor
 
 from client.privacy.arithmetic import LARGEST, steady_slot
 from client.privacy.clipping import patient_gradients
-from client.privacy.dp_sgd import noisy_descent, take_private_steps, train_privately
-from client.privacy.randomness import SecretRandom
+from client.privacy.dp_sgd import train_privately
 from client.privacy.slots import Slot, clipped_sums
 from client.training.device import CPU, Device
 from client.training.round import Round
@@ -43,8 +42,9 @@ class Trainer:
 
     def federation(self, model: dict[str, int] | None = None) -> Federation:
         sizes = {"node_width": 4, "pathway_width": 6, "width": 8, "heads": 2, "gat_layers": 1} | (model or {})
-        terms = {"noise_multiplier": SILENT, "sampling_rate": 1.0, "expected_batch_size": 4.0, "steps": 2}
+        terms = {"noise_multiplier": 1.0, "sampling_rate": 1.0, "expected_batch_size": 4.0, "steps": 2}
         privacy = Privacy.model_validate(terms | {"learning_rate": 0.5, "learn": "all"})
+        privacy = privacy.model_copy(update={"noise_multiplier": SILENT})  # less than any file may have
         return with_privacy(self._make(model=HierarchicalConfig.model_validate(sizes)), privacy)
 
     def model(self, federation: Federation, steepness: float = 0.1) -> HierarchicalMultimodalGNN:
@@ -101,7 +101,7 @@ def test_no_more_gradients_than_memory_has_room_for_are_computed_at_once(
     assert set(seen) == {LARGEST if slots == 1 else 20 // slots}
 
 
-def test_a_private_step_asks_the_device_for_no_number(trainer: Trainer, make_batch: MakeBatch) -> None:
+def test_a_clipped_sum_asks_the_device_for_no_number(trainer: Trainer, make_batch: MakeBatch) -> None:
     """On torch's device without numbers whatever asks for one fails; it has no products along edges."""
     federation = trainer.federation({"gat_layers": 0, "pathway_gat_layers": 0})
     assert federation.privacy is not None
@@ -109,13 +109,11 @@ def test_a_private_step_asks_the_device_for_no_number(trainer: Trainer, make_bat
     model = trainer.model(federation).to(nowhere.torch_device)
     cuts = {name: moved(ends, nowhere.torch_device) for name, ends in trainer.cuts.items()}
     loss = partial(patient_loss, model, federation=federation, cuts=cuts)
-    batch, round_ = (
-        make_batch(20).to(nowhere.torch_device),
-        Round(federation, with_cuts(cuts), device=nowhere),
-    )
-    take_private_steps(model, batch, round_, federation.privacy, loss, Slot(8, 4))
+    batch = make_batch(20).to(nowhere.torch_device)
+    with patient_gradients(model.train()) as gradients:
+        sums = clipped_sums(gradients, batch, loss, Slot(8, 4), federation.privacy.clip_norm)
     with pytest.raises(RuntimeError):
-        float(next(model.parameters()).detach().sum())
+        float(sums[0].sum())
 
 
 @pytest.mark.cuda
@@ -143,7 +141,7 @@ def test_a_gpu_leaves_out_a_patient_whose_gradient_is_not_finite(
 
 
 @pytest.mark.cuda
-def test_a_private_step_on_a_gpu_waits_for_nothing(
+def test_a_clipped_sum_on_a_gpu_waits_for_nothing(
     trainer: Trainer, make_batch: MakeBatch, gpu: torch.device
 ) -> None:
     federation, batch = trainer.federation(), make_batch(20)
@@ -152,13 +150,11 @@ def test_a_private_step_on_a_gpu_waits_for_nothing(
     model = trainer.model(federation).to(gpu).train()
     cuts = {name: moved(ends, gpu) for name, ends in trainer.cuts.items()}
     loss = partial(patient_loss, model, federation=federation, cuts=cuts)
-    round_ = Round(federation, with_cuts(cuts), device=Device(gpu))
     with patient_gradients(model) as gradients:
-        descend = noisy_descent(gradients.parameters, round_, privacy, SecretRandom())
         for mode in ("default", "error"):
             torch.cuda.set_sync_debug_mode(mode)
             try:
-                descend(clipped_sums(gradients, batch, loss, Slot(8, 4), privacy.clip_norm))
+                clipped_sums(gradients, batch, loss, Slot(8, 4), privacy.clip_norm)
             finally:
                 torch.cuda.set_sync_debug_mode("default")
 
@@ -175,7 +171,7 @@ def test_no_patient_moves_the_sum_by_more_than_the_clip_norm_on_a_gpu(
         others = torch.tensor([index for index in range(12) if index != patient])
         with watching_steps() as steps:
             trainer.weights(batch.select(others), Device(gpu), steepness)
-        sums.append(steps[0] * 4)  # the expected batch size; the second step begins from moved weights
+        sums.append(steps[0])  # the second step begins from moved weights
     whole, *without = sums
     assert all(float((whole - other).norm()) <= 1 + 1e-4 for other in without)
 

@@ -15,8 +15,8 @@ def test_two_sources_share_nothing() -> None:
 
 def test_one_source_goes_on_and_does_not_repeat() -> None:
     source = SecretRandom()
-    drawn = torch.cat([source.normal(1000), source.normal(1000)])
-    assert drawn.unique().numel() == 2000
+    drawn = np.concatenate([source.normal(1000), source.normal(1000)])
+    assert len(np.unique(drawn)) == 2000
 
 
 def test_torch_s_reproducibility_seed_has_no_say() -> None:
@@ -24,7 +24,7 @@ def test_torch_s_reproducibility_seed_has_no_say() -> None:
     for _ in range(2):
         torch.manual_seed(42)
         drawn.append(SecretRandom().normal(100))
-    assert not torch.isclose(drawn[0], drawn[1], rtol=1e-6).any()
+    assert not np.isclose(drawn[0], drawn[1], rtol=1e-6).any()
     torch.manual_seed(42)
     expected = torch.rand(4)
     torch.manual_seed(42)
@@ -34,11 +34,11 @@ def test_torch_s_reproducibility_seed_has_no_say() -> None:
 
 def test_uniform_numbers_are_uniform_on_a_grid_of_53_bits() -> None:
     drawn = SecretRandom().uniform(100_000)
-    assert drawn.dtype == torch.float64
+    assert drawn.dtype == np.float64
     assert drawn.min() >= 0
     assert drawn.max() < 1
-    assert torch.equal((drawn * 2.0**53).frac(), torch.zeros(100_000, dtype=torch.float64))
-    assert kstest(drawn.numpy(), "uniform").pvalue > 1e-6
+    assert not ((drawn * 2.0**53) % 1).any()
+    assert kstest(drawn, "uniform").pvalue > 1e-6
 
 
 def test_sampling_at_a_rate_takes_that_share() -> None:
@@ -51,19 +51,19 @@ def test_normal_numbers_are_standard_normal() -> None:
     """Bounds are six standard errors: a false alarm once in hundreds of millions of runs."""
     count = 200_000
     drawn = SecretRandom().normal(count)
-    assert drawn.dtype == torch.float64
+    assert drawn.dtype == np.float64
     for power, moment, variance in ((1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96)):
         assert abs(float((drawn**power).mean()) - moment) < 6 * (variance / count) ** 0.5
-    assert kstest(drawn.numpy(), "norm").pvalue > 1e-6
-    assert drawn.abs().max() < 8.6
+    assert kstest(drawn, "norm").pvalue > 1e-6
+    assert np.abs(drawn).max() < 8.6
 
 
 def test_the_two_halves_of_a_draw_are_independent() -> None:
     """Cosine and sine of one angle share their radius; a mistake there shows in the squares."""
-    first, second = SecretRandom().normal(200_000).view(2, -1)
+    first, second = SecretRandom().normal(200_000).reshape(2, -1)
     limit = 6 / 100_000**0.5
     assert abs(np.corrcoef(first, second)[0, 1]) < limit
-    assert abs(np.corrcoef(first.square(), second.square())[0, 1]) < 2 * limit
+    assert abs(np.corrcoef(first**2, second**2)[0, 1]) < 2 * limit
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 7])
@@ -71,8 +71,8 @@ def test_any_number_can_be_drawn(count: int) -> None:
     source = SecretRandom()
     for drawn in (source.uniform(count), source.normal(count)):
         assert drawn.shape == (count,)
-        assert drawn.dtype == torch.float64
-        assert drawn.isfinite().all()
+        assert drawn.dtype == np.float64
+        assert np.isfinite(drawn).all()
 
 
 def test_why_a_torch_generator_will_not_do() -> None:

@@ -1,27 +1,27 @@
-"""Gradients by which private steps move the weights, seen by torch's hook before every step."""
+"""Clipped sums by which private steps move the weights, seen before noise is added."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
+import numpy as np
+import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.optim import SGD, Optimizer
-from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+from client.privacy.noise import NoisedSteps
 
 
 @contextmanager
 def watching_steps() -> Iterator[list[Tensor]]:
-    """Yield a list to which every step of SGD inside adds its gradient, [parameters] float64."""
+    """Yield a list to which every step inside adds its clipped sum, [parameters] float64."""
     seen: list[Tensor] = []
+    take = NoisedSteps.take
 
-    def note(optimiser: Optimizer, arguments: Any, named: Any) -> None:
-        if isinstance(optimiser, SGD):
-            parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
-            seen.append(torch.cat([own.grad.detach().double().flatten() for own in parameters]))
+    def noted(self: NoisedSteps, sums: NDArray[np.float64]) -> NDArray[np.float32]:
+        seen.append(torch.from_numpy(sums.copy()))
+        return take(self, sums)
 
-    hook = register_optimizer_step_pre_hook(note)
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(NoisedSteps, "take", noted)
         yield seen
-    finally:
-        hook.remove()

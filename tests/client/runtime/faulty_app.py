@@ -9,7 +9,7 @@ from flwr.app import ConfigRecord, RecordDict
 
 from client.flower.internals import content_bytes
 from client.runtime.app_process import LARGEST_REQUEST
-from client.runtime.channel import Channel, Kind
+from client.runtime.channel import Channel, FrameKind
 
 CANARY = "CANARY-8371"
 
@@ -17,7 +17,7 @@ CANARY = "CANARY-8371"
 def main(fault: str, number: str) -> None:
     connection = socket.socket(fileno=int(number))
     channel = Channel(connection)
-    channel.receive({Kind.REQUEST: LARGEST_REQUEST})
+    channel.receive({FrameKind.REQUEST: LARGEST_REQUEST})
     print(f"a line on standard output with a {CANARY}")
     answer = content_bytes(RecordDict({CANARY: ConfigRecord({"patient": CANARY})}))
     if fault == "killed":
@@ -25,18 +25,18 @@ def main(fault: str, number: str) -> None:
     if fault == "silent":
         signal.pause()
     if fault == "half":
-        connection.sendall(bytes([Kind.REPLY]) + len(answer).to_bytes(8, "big") + answer[:9])
+        connection.sendall(bytes([FrameKind.REPLY]) + len(answer).to_bytes(8, "big") + answer[:9])
     if fault == "garbage":
         connection.sendall(CANARY.encode() * 100)
     if fault == "unreadable":
-        channel.send(Kind.REPLY, b"\xff" * 100)
+        channel.send(FrameKind.REPLY, b"\xff" * 100)
     if fault == "long":
-        connection.sendall(bytes([Kind.REPLY]) + (10 << 30).to_bytes(8, "big") + answer)
+        connection.sendall(bytes([FrameKind.REPLY]) + (10 << 30).to_bytes(8, "big") + answer)
     if fault == "twice":
-        channel.send(Kind.REPLY, answer)
-        channel.send(Kind.REPLY, answer)
+        channel.send(FrameKind.REPLY, answer)
+        channel.send(FrameKind.REPLY, answer)
     if fault == "foreign":
-        channel.send(Kind.REPLY, answer)
+        channel.send(FrameKind.REPLY, answer)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import threading
 
 from flwr.app import Message, RecordDict
 
+from client.privacy.noise import NoisedSteps
 from client.runtime.app_link import ask_over
 from client.runtime.app_process import serve
 from client.site_folder.places import Home
@@ -20,12 +21,14 @@ class AppInThread:
     def __init__(self, home: Home) -> None:
         self._home = home
 
-    def ask(self, run: int, request: Message, longest: int, longest_s: float) -> RecordDict:
+    def ask(
+        self, run: int, request: Message, longest: int, longest_s: float, steps: NoisedSteps | None
+    ) -> RecordDict:
         ours, theirs = socket.socketpair()
         thread = threading.Thread(target=serve, args=(theirs, self._home))
         thread.start()
         with ours:
-            content = ask_over(ours, run, request, longest, longest_s)
+            content = ask_over(ours, run, request, longest, longest_s, steps)
         thread.join()
         return content
 

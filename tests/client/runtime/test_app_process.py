@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from client.flower.internals import content_bytes, read_content
-from client.runtime.channel import Channel, Kind, Question
+from client.runtime.channel import AppRequest, Channel, FrameKind
 from common.errors import RefusalCode
 from common.messages.exchange import RefusalReply, StatisticsRequest
 from common.processes.program import PROGRAM
@@ -39,8 +39,8 @@ def test_a_refusal_tells_a_code_and_the_log_no_value(
     (hospital.folder / "agreement").mkdir(exist_ok=True)
     (hospital.folder / "federation.toml").rename(hospital.folder / "agreement" / "federation.toml")
     request = StatisticsRequest(federation=hospital.federation.digest, fold=-1).to_record()
-    channel.send(Kind.REQUEST, Question(7, "query.statistics", content_bytes(request)).to_bytes())
-    _, body = channel.receive({Kind.REPLY: LONGEST})
+    channel.send(FrameKind.REQUEST, AppRequest(7, "query.statistics", content_bytes(request)).to_bytes())
+    _, body = channel.receive({FrameKind.REPLY: LONGEST})
     assert RefusalReply.from_record(read_content(body)).code is RefusalCode.COHORT_INVALID
     channel.expect_end()
     _, log = process.communicate(timeout=60)
@@ -54,7 +54,7 @@ def test_what_is_no_question_ends_the_process_by_the_kind_of_error_alone(
     asked: tuple[subprocess.Popen[str], Channel], body: bytes
 ) -> None:
     process, channel = asked
-    channel.send(Kind.REQUEST, body)
+    channel.send(FrameKind.REQUEST, body)
     _, log = process.communicate(timeout=60)
     assert process.returncode not in (0, -signal.SIGKILL)
     assert "CANARY" not in log

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from client.runtime.channel import Channel, ChannelError, Kind, Question, SilentError
+from client.runtime.channel import AppRequest, Channel, ChannelError, FrameKind, SilentError
 
 Pair = tuple[socket.socket, socket.socket]
 SEVERAL_BUFFERS = 8 << 20
@@ -26,9 +26,9 @@ def head(kind: int, length: int) -> bytes:
 @pytest.mark.parametrize("body", [b"", b"a", bytes(SEVERAL_BUFFERS)])
 def test_a_frame_arrives(ends: Pair, body: bytes) -> None:
     ours, theirs = ends
-    sender = threading.Thread(target=Channel(theirs).send, args=(Kind.REPLY, body))
+    sender = threading.Thread(target=Channel(theirs).send, args=(FrameKind.REPLY, body))
     sender.start()
-    assert Channel(ours).receive({Kind.REPLY: SEVERAL_BUFFERS}) == (Kind.REPLY, body)
+    assert Channel(ours).receive({FrameKind.REPLY: SEVERAL_BUFFERS}) == (FrameKind.REPLY, body)
     sender.join()
 
 
@@ -39,7 +39,7 @@ def test_another_kind_or_a_longer_body_is_not_read(ends: Pair, kind: int, length
     ours, theirs = ends
     theirs.sendall(head(kind, length))
     with pytest.raises(ChannelError):
-        Channel(ours).receive({Kind.REPLY: 10})
+        Channel(ours).receive({FrameKind.REPLY: 10})
 
 
 @pytest.mark.parametrize("sent", [b"", head(2, 10)[:5], head(2, 10), head(2, 10) + b"123456789"])
@@ -48,24 +48,24 @@ def test_an_early_end_is_silence(ends: Pair, sent: bytes) -> None:
     theirs.sendall(sent)
     theirs.close()
     with pytest.raises(SilentError):
-        Channel(ours).receive({Kind.REPLY: 10})
+        Channel(ours).receive({FrameKind.REPLY: 10})
 
 
 def test_whoever_takes_too_long_is_not_waited_for(ends: Pair) -> None:
     ours, theirs = ends
     channel = Channel(ours, 0.05)
     with pytest.raises(SilentError):
-        channel.receive({Kind.REPLY: 10})
+        channel.receive({FrameKind.REPLY: 10})
     theirs.sendall(head(2, 0))
     with pytest.raises(SilentError):
-        channel.receive({Kind.REPLY: 10})
+        channel.receive({FrameKind.REPLY: 10})
     with pytest.raises(SilentError):
-        channel.send(Kind.REQUEST, b"")
+        channel.send(FrameKind.REQUEST, b"")
 
 
 def test_one_who_does_not_read_is_not_waited_for(ends: Pair) -> None:
     with pytest.raises(SilentError):
-        Channel(ends[0], 0.05).send(Kind.REQUEST, bytes(SEVERAL_BUFFERS))
+        Channel(ends[0], 0.05).send(FrameKind.REQUEST, bytes(SEVERAL_BUFFERS))
 
 
 def test_nothing_may_follow_the_last_frame(ends: Pair) -> None:
@@ -81,5 +81,5 @@ def test_nothing_may_follow_the_last_frame(ends: Pair) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"one\ntwo"])
 def test_a_question_is_read_as_it_was_written(content: bytes) -> None:
-    question = Question(2**64 - 1, "query.statistics", content)
-    assert Question.of(question.to_bytes()) == question
+    question = AppRequest(2**64 - 1, "query.statistics", content)
+    assert AppRequest.of(question.to_bytes()) == question

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas
 import pytest
 from flwr.app import ConfigRecord, Context, Message, RecordDict
@@ -22,13 +23,15 @@ from client.commands.approve import approve, read_proposal
 from client.flower.internals import FAILED, REPLACED, RUNTIME, run_client_app, weigh
 from client.ledger.entries import Question
 from client.ledger.ledger import Ledger
+from client.privacy.noise import NoisedSteps
 from client.receipts.receipt import Receipt
 from client.receipts.verification import verify
 from client.rounds.assembly import close_sites
 from client.runtime.app_link import APP, AppProcess
 from client.runtime.gatekeeper import Gatekeeper
 from client.site_folder.keys import new_key, read_public_key
-from client.site_folder.places import Home
+from client.site_folder.places import Home, read_approval
+from client.site_folder.policy import Limit
 from common.agreement.bundle import PACKAGE, bundle_files, bundle_hash
 from common.agreement.federation import Federation, save
 from common.agreement.settings import Privacy
@@ -36,6 +39,7 @@ from common.countersignature import Received, countersigned
 from common.errors import InputError, RefusalCode
 from common.messages.exchange import (
     EvaluateReply,
+    ModelRequest,
     RefusalReply,
     StatisticsReply,
     StatisticsRequest,
@@ -43,6 +47,7 @@ from common.messages.exchange import (
     UpdateReply,
 )
 from common.node_keys import fingerprint
+from common.privacy.accounting import Release
 from common.privacy.planning import with_privacy
 from server.home.certificates import certificate_bytes, new_authority
 from simulations.engines.flower_internals import acting_as, deflate
@@ -236,6 +241,80 @@ def test_a_private_round_tells_what_it_cost(node: Node) -> None:
         "metrics": {},
         "patients": dict.fromkeys(first.numbers["patients"], 1.0),
     }
+
+
+def private(node: Node, **wire: str) -> None:
+    """Agree on privacy, perhaps with an encoding of updates."""
+    federation = node.hospital.federation
+    sizes = {"patients": 100}
+    named = tuple(one.model_copy(update=sizes) for one in federation.participants)
+    node.hospital.federation = with_privacy(federation.model_copy(update={"participants": named}), PRIVACY)
+    node.hospital.change(**wire)
+    node.approve()
+    node.bundle = bundle(node.hospital.federation)
+
+
+def test_a_private_update_is_encoded_by_the_gate_from_its_own_steps(node: Node) -> None:
+    private(node, wire__update="int8")
+    node.home.state.mkdir(mode=0o700)
+    for round_ in (1, 2):
+        node.run("train", node.hospital.request(round=round_).to_record())
+        UpdateReply.from_record(node.reply())
+        assert node.receipts()[-1].message == "UpdateReply"
+    assert node.home.residual.exists()
+
+
+class Unnoised(AppInThread):
+    """An app that answers a private round with a patient's values, in place of noised weights.
+
+    Args:
+        home: the site folder.
+        steps: number of steps that it has the gate take.
+        length: of the sum that it hands over for each.
+    """
+
+    def __init__(self, home: Home, steps: int, length: float) -> None:
+        super().__init__(home)
+        self._steps, self._length = steps, length
+
+    def ask(
+        self, run: int, request: Message, longest: int, longest_s: float, steps: NoisedSteps | None
+    ) -> RecordDict:
+        asked = ModelRequest.from_record(request.content)
+        terms = PRIVACY
+        release = Release(
+            mechanism="training",
+            noise_multiplier=terms.noise_multiplier,
+            sampling_rate=terms.sampling_rate,
+            steps=terms.steps,
+        )
+        with Ledger(self._home.folder) as ledger:
+            ledger.reserve(asked.federation, asked.round, [release], Limit(None, 1e-3))
+        assert steps is not None
+        for _ in range(self._steps):
+            steps.take(np.full(steps.size, self._length / steps.size**0.5))
+        weights = {name: array.copy() for name, array in asked.weights.items()}
+        weights["heads.response.bias"][:] = (64.1, 10.18)
+        patients = {group.name: 1.0 for group in read_approval(self._home).model_groups.groups}
+        return TrainReply(
+            site="north", round=asked.round, weights=weights, patients=patients, metrics={}
+        ).to_record()
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize(
+    ("steps", "length"), [(0, 0.0), (1, 0.0), (2, 0.0), (1, 1e6)], ids=["none", "one", "too many", "too long"]
+)
+def test_an_app_cannot_leave_out_the_noise(
+    node: Node, attack_row: Callable[[str, str, str], None], steps: int, length: float
+) -> None:
+    private(node)
+    app = Unnoised(node.home, steps, length)
+    node.run("train", node.hospital.request().to_record(), Gatekeeper(node.home.folder, app))
+    assert node.refusal() is RefusalCode.GATE_BLOCKED
+    (receipt,) = node.receipts()
+    assert (receipt.verdict, receipt.reason) == ("blocked", "unnoised")
+    attack_row("scores without noise under privacy", "blocked", f"{receipt.verdict}: {receipt.reason}")
 
 
 def test_an_encoded_update_is_recorded_as_it_left(node: Node) -> None:

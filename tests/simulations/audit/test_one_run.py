@@ -10,10 +10,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from torch import Tensor
 
 from client.privacy.clipping import PatientGradients
-from client.privacy.noise import NoisyOptimiser
+from client.privacy.randomness import SecretRandom
 from simulations.audit.one_run import audit_one_run, guess
 from simulations.audit.report import CanaryRun
 from simulations.audit.training_setups import with_epsilon, without_privacy
@@ -50,14 +51,12 @@ def clipped_at(times: float) -> Break:
 
 
 def noise_divided_by(times: float) -> Break:
-    right = NoisyOptimiser.add_noise
+    right = SecretRandom.normal
 
-    def wrong(self: NoisyOptimiser) -> None:
-        self.noise_multiplier /= times
-        right(self)
-        self.noise_multiplier *= times
+    def wrong(self: SecretRandom, count: int) -> NDArray[np.float64]:
+        return right(self, count) / times
 
-    return lambda patch: patch.setattr(NoisyOptimiser, "add_noise", wrong)
+    return lambda patch: patch.setattr(SecretRandom, "normal", wrong)
 
 
 def test_a_right_run_stays_below_its_claim(hospital: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
