@@ -23,6 +23,9 @@ NO_GUARANTEE = "no guarantee"
 ACCOUNTED_TOGETHER = "Runs are accounted for together: epsilons alone do not add up to what was spent."
 
 
+COUNTED_FROM_APPROVAL = "Runs are counted from the last approval of their file."
+
+
 COUNTED_THOUGH_INTERRUPTED = (
     "Interrupted, counted: reserved and never committed, as after a crash or while a round is running."
 )
@@ -66,6 +69,7 @@ def _print(account: Account, console: Console) -> None:
     console.print(f"{account.site}: {_spent(account.total)}{_per(account)}", soft_wrap=True)
     console.print(_limit(account), soft_wrap=True)
     console.print(_table(account))
+    console.print(COUNTED_FROM_APPROVAL, soft_wrap=True)
     for run in account.runs:
         if run.note:
             console.print(f"Acknowledged on {run.first[:10]}: {escaped(run.note)}", soft_wrap=True)
@@ -107,7 +111,7 @@ def _limit(account: Account) -> str:
 def _table(account: Account) -> Table:
     table = Table(box=box.SIMPLE_HEAD, collapse_padding=True)
     table.add_column("Federation", no_wrap=True)
-    table.add_column("Runs since approval", justify="right")
+    table.add_column("Runs", justify="right")
     table.add_column("Rounds", justify="right")
     table.add_column("Released")
     table.add_column("Epsilon alone", justify="right")
