@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Self
 
-import torch
-from torch import Tensor
-
 from common.agreement.settings import Privacy
 
 if TYPE_CHECKING:  # the egress gate reads groups, and is spared torch
+    from torch import Tensor
+
     from common.patients.batch import PatientBatch
 
 
@@ -127,7 +126,9 @@ class ModelGroups:
         return AveragingWeights({g: float(seen.sum()) for g, seen in patients.items()}, Counted.UNITS)
 
     def patients_in(self, batch: PatientBatch) -> dict[ParameterGroup, Tensor]:
-        """Which patients of a batch train every group, [P] bool on the CPU."""
+        """Patients of a batch that train every group, [P] bool on the CPU."""
+        import torch
+
         modalities = {group.modality for group in self.groups if group.modality is not None}
         tasks = {group.task for group in self.groups if group.task is not None}
         present = {name: batch.present(name) for name in modalities}

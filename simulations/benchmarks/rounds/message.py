@@ -222,7 +222,8 @@ class AskedHospital:
         return {name: microseconds / 1e6 for name, microseconds in spent.items()}
 
     def _answer(self, **variables: str) -> "MeasuredMessage":
-        """Answer the request by the two processes of a message, with a new ledger."""
+        """Answer the request by the two processes of a message, with a new ledger and new receipts."""
+        shutil.rmtree(self.home.receipts.parent, ignore_errors=True)
         shutil.rmtree(self.home.folder / "ledger", ignore_errors=True)
         (self.home.folder / HEAD_FILE).unlink(missing_ok=True)
         with TemporaryDirectory(dir=self._folder) as state:
