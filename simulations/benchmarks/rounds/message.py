@@ -222,9 +222,9 @@ class AskedHospital:
         return {name: microseconds / 1e6 for name, microseconds in spent.items()}
 
     def _answer(self, **variables: str) -> "MeasuredMessage":
-        """Answer the request by the two processes of a message, with a new ledger and new receipts."""
-        shutil.rmtree(self.home.receipts.parent, ignore_errors=True)
-        shutil.rmtree(self.home.folder / "ledger", ignore_errors=True)
+        """Answer the request by the two processes of a message, at a site of which nothing has left."""
+        for name in ("ledger", "receipts", "records"):
+            shutil.rmtree(self.home.folder / name, ignore_errors=True)
         (self.home.folder / HEAD_FILE).unlink(missing_ok=True)
         with TemporaryDirectory(dir=self._folder) as state:
             environment = {**inherited(self.home), **variables, STATE_VARIABLE: state}
