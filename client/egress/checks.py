@@ -6,16 +6,20 @@ word; the word never holds a name or a number of the reply.
 """
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from client.site_folder.policy import Terms
-from common.agreement.agreement import Agreement
+from client.egress.expected import BlockedError, BlockReason, Expected, Shapes, block_unless
+from client.egress.meaning import (
+    change_is_possible,
+    statistics_are_possible,
+    validation_is_possible,
+    weights_are_possible,
+)
 from common.evaluation.pairs import Pairs
 from common.families.family import sums_of
 from common.families.registry import family_of
@@ -37,67 +41,7 @@ from common.messages.validation import (
     on_grid,
     pair_names,
 )
-from common.models.parameter_groups import AveragingWeights, ModelGroups, counted
-
-Shapes = Mapping[str, tuple[int, ...]]
-
-
-class BlockReason(StrEnum):
-    """Reason for which a message did not leave, recorded in the hospital's receipt."""
-
-    MESSAGE_TYPE = "message-type"
-    ENVELOPE = "envelope"
-    NOT_A_MESSAGE = "not-a-message"
-    WRONG_SITE = "wrong-site"
-    WRONG_ROUND = "wrong-round"
-    HELD_OUT = "held-out"
-    ARRAY_NAMES = "array-names"
-    ARRAY_FORM = "array-form"
-    NOT_FINITE = "not-finite"
-    ENCODING = "encoding"
-    UPDATE_NORM = "update-norm"
-    UNTRAINED_CHANGED = "untrained-changed"
-    UNNOISED = "unnoised"
-    COUNT = "count"
-    METRICS = "metrics"
-    POLICY = "policy"
-    LEDGER = "ledger"
-    GATE_FAILED = "gate-failed"
-
-
-class BlockedError(Exception):
-    """Message that must not leave."""
-
-    def __init__(self, reason: BlockReason) -> None:
-        super().__init__(reason.value)
-        self.reason = reason
-
-
-@dataclass(frozen=True)
-class Expected:
-    """Facts from the hospital's own disk that the gate checks a reply against.
-
-    Attributes:
-        site: the hospital's name.
-        federation: its own copy of the agreement.
-        terms: what holds under its policy.
-        weights: parameter -> shape; all are float32.
-        groups: averaging groups of the approved model's parameters.
-        maximum_update_norm: over all parameters; None is no limit.
-    """
-
-    site: str
-    federation: Agreement
-    terms: Terms
-    weights: Shapes
-    groups: ModelGroups
-    maximum_update_norm: float | None
-
-
-def block_unless(held: bool, reason: BlockReason) -> None:
-    """Block unless something holds."""
-    if not held:
-        raise BlockedError(reason)
+from common.models.parameter_groups import AveragingWeights, counted
 
 
 def fit_statistics(reply: StatisticsReply, expected: Expected) -> StatisticsReply:
@@ -124,6 +68,7 @@ def fit_statistics(reply: StatisticsReply, expected: Expected) -> StatisticsRepl
             block_unless(withheld[name] == float((count == 0).sum()), BlockReason.METRICS)
         else:
             block_unless(withheld[name] == 0, BlockReason.METRICS)
+    statistics_are_possible(reply.patients, moments, expected)
     return StatisticsReply(site=expected.site, patients=reply.patients, moments=moments, withheld=withheld)
 
 
@@ -158,9 +103,10 @@ def fit_training(
     for name, array in weights.items():
         if name not in trainable:
             block_unless(array.tobytes() == before[name].tobytes(), BlockReason.UNTRAINED_CHANGED)
-    norm = _update_norm(
-        (array.astype(np.float64) - before[name] for name, array in weights.items()), expected
-    )
+    changes = [array.astype(np.float64) - before[name] for name, array in weights.items()]
+    change_is_possible(changes, before, reply.round, expected)
+    norm = _update_norm(changes, expected)
+    validation_is_possible(reply.metrics, expected)
     metrics, suppressed = _metrics(reply.metrics, expected, training=True)
     fitted = TrainReply(
         site=expected.site, round=reply.round, weights=weights, patients=behind.to_numbers(), metrics=metrics
@@ -193,7 +139,10 @@ def fit_update(
         block_unless(name in trainable or not change.any(), BlockReason.UNTRAINED_CHANGED)
         with np.errstate(over="ignore"):
             block_unless(bool(np.isfinite(before[name] + change).all()), BlockReason.NOT_FINITE)
-    norm = _update_norm((change.astype(np.float64) for change in changes.values()), expected)
+    wide = [change.astype(np.float64) for change in changes.values()]
+    change_is_possible(wide, before, reply.round, expected)
+    norm = _update_norm(wide, expected)
+    validation_is_possible(reply.metrics, expected)
     metrics, suppressed = _metrics(reply.metrics, expected, training=True)
     fitted = UpdateReply(
         site=expected.site, round=reply.round, update=canonical, patients=behind.to_numbers(), metrics=metrics
@@ -224,6 +173,7 @@ def fit_evaluation(
     """
     block_unless(reply.site == expected.site, BlockReason.WRONG_SITE)
     block_unless(reply.round == request.round, BlockReason.WRONG_ROUND)
+    validation_is_possible(reply.metrics, expected)
     metrics, suppressed = _metrics(reply.metrics, expected, training=False)
     return EvaluateReply(site=expected.site, round=reply.round, metrics=metrics), suppressed
 
@@ -254,6 +204,7 @@ def _averaging_weights(patients: Numbers, expected: Expected) -> AveragingWeight
     weights = AveragingWeights.from_numbers(numbers, groups, counted(expected.terms.privacy))
     block_unless(weights.shared > 0, BlockReason.COUNT)
     block_unless(max(weights.by_group.values()) == weights.shared, BlockReason.COUNT)
+    weights_are_possible(weights, expected)
     return weights
 
 

@@ -16,18 +16,10 @@ from typing import Literal
 import numpy as np
 from flwr.app import Error, Message, RecordDict
 
-from client.egress.checks import (
-    BlockedError,
-    BlockReason,
-    Expected,
-    Shapes,
-    block_unless,
-    fit_evaluation,
-    fit_statistics,
-    fit_training,
-    fit_update,
-    in_order,
-)
+from client.egress.checks import fit_evaluation, fit_statistics, fit_training, fit_update, in_order
+from client.egress.cohort import CohortSize
+from client.egress.expected import BlockedError, BlockReason, Expected, Shapes, block_unless
+from client.egress.meaning import require_the_tables
 from client.ledger.entries import Entry
 from client.privacy.noise import NoisedSteps
 from client.site_folder.policy import Policy, Terms, agree
@@ -46,6 +38,7 @@ from common.messages.exchange import (
     UpdateReply,
     is_refusal,
 )
+from common.messages.statistics import SiteStatistics
 from common.models.parameter_groups import ModelGroups
 from common.privacy.accounting import Release
 
@@ -107,6 +100,8 @@ class Gate:
         site: the hospital's name.
         weights: parameter -> shape of the approved model.
         groups: averaging groups of its parameters.
+        cohort: counts the units in the hospital's tables, when a reply is to leave.
+        statistics: computes the exact sums of the hospital's tables with a minimum count; called once a run.
         ledger: reads the entries of the hospital's ledger; called now and when a reply is to leave. A reply under
             privacy needs a reservation made in between, so that none is ever used for two messages of a process.
         residual: file of the residual of encoded updates, which only private rounds under an encoding need.
@@ -119,11 +114,13 @@ class Gate:
         site: str,
         weights: Shapes,
         groups: ModelGroups,
+        cohort: Callable[[], CohortSize],
+        statistics: Callable[[int], SiteStatistics],
         ledger: Callable[[], Sequence[Entry]],
         residual: Path | None = None,
     ) -> None:
         self._federation, self._policy, self._site = federation, policy, site
-        self._weights, self._groups = weights, groups
+        self._weights, self._groups, self._cohort, self._sums = weights, groups, cohort, statistics
         self._ledger = ledger
         self._known, self._residual = len(ledger()), residual
         self._steps: NoisedSteps | None = None
@@ -132,12 +129,11 @@ class Gate:
         """Return the reason for which the app must not see the request; None without one."""
         return None if self._unfit(request) is None else RefusalCode.REQUEST_INVALID
 
-    def begin_steps(self, request: Message, absent: frozenset[str]) -> NoisedSteps | None:
+    def begin_steps(self, request: Message) -> NoisedSteps | None:
         """Begin the noised steps of a private round, whose weights alone may leave; else None.
 
         Args:
             request: that has no objection.
-            absent: modalities that the hospital has no table of.
 
         Raises:
             InvalidMessageError: if the request has not the approved form.
@@ -151,13 +147,14 @@ class Gate:
             weights = in_order(asked.weights, self._weights, np.dtype(np.float32))
         except BlockedError:
             raise InvalidMessageError("this request is not about the approved model") from None
-        learnable = self._groups.learnable(privacy, absent)
+        cohort = self._cohort()
+        learnable = self._groups.learnable(privacy, cohort.absent)
         self._steps = NoisedSteps(
             {name: array.astype(np.float32) for name, array in weights.items() if name in learnable},
             self._federation,
             privacy,
             asked.round,
-            (self._federation.declared_patients or {}).get(self._site),
+            cohort.units,
         )
         return self._steps
 
@@ -203,6 +200,7 @@ class Gate:
             self._terms(),
             self._weights,
             self._groups,
+            self._cohort(),
             self._policy.maximum_update_norm,
         )
         try:
@@ -278,6 +276,9 @@ class Gate:
         asked = StatisticsRequest.from_record(request.content)
         block_unless(asked.federation == self._federation.digest, BlockReason.MESSAGE_TYPE)
         reply = fit_statistics(StatisticsReply.from_record(content), expected)
+        privacy = expected.terms.privacy
+        if privacy is None or privacy.statistics == "public":
+            require_the_tables(reply.moments, self._sums(expected.terms.minimum_count))
         number = self._reserved(expected.terms.statistics_releases(), None)
         return Verdict("passed", _reply(request, reply.to_record()), reservation=number)
 

@@ -3,9 +3,11 @@
 import torch
 from torch import Tensor
 
+from common.agreement.settings import held_out
+
 
 def split(units: int, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
     """Indices of (training, validation) records; the same seed gives the same split."""
     order = torch.randperm(units, generator=torch.Generator().manual_seed(seed))
-    held = max(1, round(units * fraction))
+    held = held_out(units, fraction)
     return order[held:].sort().values, order[:held].sort().values

@@ -10,12 +10,14 @@ is on disk. Whatever fails leaves as a code.
 import hashlib
 import logging
 from collections.abc import Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 from flwr.app import Context, Message
 
-from client.egress.checks import BlockReason
+from client.egress.cohort import count_cohort
+from client.egress.expected import BlockReason
 from client.egress.gate import APPROVED_TYPES, Gate, Verdict, failure_reply, refusal
 from client.flower.internals import AppTask
 from client.flower.to_coordinator import largest_request
@@ -37,6 +39,7 @@ from common.errors import InputError, Refusal, RefusalCode
 from common.installed_code import code_hash
 from common.messages.exchange import STATISTICS, InvalidMessageError
 from common.messages.inflating import largest_message
+from common.messages.statistics import SiteStatistics
 
 log = logging.getLogger("consilium.gatekeeper")
 
@@ -109,6 +112,8 @@ class Gatekeeper:
             site.name,
             approval.weights,
             approval.model_groups,
+            partial(count_cohort, self.home.folder, site, federation),
+            self._statistics,
             self._entries,
             self.home.residual,
         )
@@ -116,10 +121,9 @@ class Gatekeeper:
             raise Refusal(code)
         if message.metadata.message_type == STATISTICS:
             check_countersignature(self.home, message.content["header"].get("countersignature"))
-        modalities = {group.modality for group in approval.model_groups.groups if group.modality is not None}
         longest, longest_s = largest_message(approval.weights), federation.rounds.deadline_s
         try:
-            steps = self._gate.begin_steps(message, frozenset(modalities - site.tables.keys()))
+            steps = self._gate.begin_steps(message)
             content = self._app.ask(context.run_id, message, longest, longest_s, steps)
         except InvalidMessageError:
             raise Refusal(RefusalCode.REQUEST_INVALID) from None
@@ -179,6 +183,12 @@ class Gatekeeper:
             return parse_site_file(self.home.folder).name
         except InputError:
             return ""
+
+    def _statistics(self, least: int) -> SiteStatistics:
+        """Compute the tables' sums; brings torch and pandas, for the one message of a run that needs them."""
+        from client.runtime.own_statistics import own_statistics
+
+        return own_statistics(self.home, least)
 
     def _entries(self) -> Sequence[Entry]:
         """Read the ledger's entries; none where there is no ledger yet."""

@@ -36,12 +36,18 @@ def local_reach(
     """
     training, privacy = federation.training, privacy or federation.privacy
     if privacy is not None:
-        return _private(training, privacy, round_, patients) * (1 + ROUNDING)
+        moved = _private(training, privacy, round_, patients)
+        return moved * (1 + ROUNDING) + _rounded(privacy.steps, largest + moved)
     rate = training.learning_rate * training.decay(round_)
     steps = training.local_epochs * math.ceil(patients / training.batch_size)
     moved = rate * _adam_steps(steps)
     decayed = min(1.0, rate * training.weight_decay * steps) * (largest + moved)
-    return (moved + decayed) * (1 + ROUNDING)
+    return (moved + decayed) * (1 + ROUNDING) + _rounded(steps, largest + moved)
+
+
+def _rounded(steps: int, largest: float) -> float:
+    """Return the most that rounding to float32 moves a weight that is no larger than `largest`."""
+    return steps * largest * 2.0**-23
 
 
 @lru_cache

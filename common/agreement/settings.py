@@ -88,6 +88,11 @@ class Training(Agreed):
         yield NameOf.STRATEGY, self.strategy
 
 
+def held_out(units: int, fraction: float) -> int:
+    """Return the number of a site's units that validate its training, by the `validation_fraction`."""
+    return max(1, round(units * fraction))
+
+
 LOSS_NOISE = 2.0
 """Standard deviation of the noise on sums of losses, for a file that does not say another."""
 

@@ -6,7 +6,7 @@ Launcher, gate, ledger, receipts, rounds, aggregation and engines know records a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
@@ -97,6 +97,14 @@ class Family(Protocol[A, M, R, P, G]):
 
     def ends(self, agreement: A, /) -> Ends:
         """Limits of the values behind a site's sums, by the names of `sums`."""
+        ...
+
+    def sources(self, agreement: A, /) -> Mapping[str, str]:
+        """Tables from which the values behind the sums come, by the names of `sums`."""
+        ...
+
+    def unit_table(self, agreement: A, /) -> str | None:
+        """Table with exactly a row for every unit; None if there is no such table."""
         ...
 
     def statistics(self, records: R, agreement: A, least: int, /) -> SiteStatistics:

@@ -6,12 +6,12 @@ What needs torch is imported inside the methods, because the egress gate asks fo
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from common.agreement.federation import Federation
+from common.agreement.federation import OUTCOMES, Federation
 from common.families.family import Ends, Score, Shapes, Words
 from common.messages.packing import Arrays
 from common.messages.statistics import SiteStatistics
@@ -55,6 +55,14 @@ class PatientFamily:
     def ends(self, agreement: Federation) -> Ends:
         """Plausible ranges of columns and tasks; levels of categories are 0 or 1."""
         return declared_sums.ends(agreement)
+
+    def sources(self, agreement: Federation) -> Mapping[str, str]:
+        """The modalities' tables, and the outcomes for the tasks' quantities."""
+        return declared_sums.sources(agreement)
+
+    def unit_table(self, agreement: Federation) -> str:
+        """Outcomes: every patient has a row there."""
+        return OUTCOMES
 
     def statistics(self, records: PatientBatch, agreement: Federation, least: int) -> SiteStatistics:
         """Moments over patients."""

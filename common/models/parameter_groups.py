@@ -127,7 +127,6 @@ class ModelGroups:
 
     def patients_in(self, batch: PatientBatch) -> dict[ParameterGroup, Tensor]:
         """Patients of a batch that train every group, [P] bool on the CPU."""
-        import torch
 
         modalities = {group.modality for group in self.groups if group.modality is not None}
         tasks = {group.task for group in self.groups if group.task is not None}
@@ -138,6 +137,8 @@ class ModelGroups:
             having = [present[group.modality]] if group.modality is not None else []
             having += [labelled[group.task]] if group.task is not None else []
             if not having:
+                import torch
+
                 return torch.ones(len(batch), dtype=torch.bool)
             return having[0] & having[-1]
 

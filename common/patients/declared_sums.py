@@ -6,7 +6,7 @@ Nothing here needs torch: the egress gate asks for them.
 import numpy as np
 from numpy.typing import NDArray
 
-from common.agreement.federation import Federation
+from common.agreement.federation import OUTCOMES, Federation
 from common.agreement.modalities import Modality
 from common.tasks.task import Task
 
@@ -62,6 +62,13 @@ def transformed_range(modality: Modality) -> tuple[Array, Array]:
     low = np.array([-np.inf if plausible.low is None else plausible.low for plausible in ranges])
     high = np.array([np.inf if plausible.high is None else plausible.high for plausible in ranges])
     return _transformed(modality, low), _transformed(modality, high)
+
+
+def sources(federation: Federation) -> dict[str, str]:
+    """Return the table behind the sums of every name."""
+    tables = {f"modality:{modality.name}": modality.name for modality in federation.modalities}
+    tables |= {moments_name(task): OUTCOMES for task in tasks_with_moments(federation)}
+    return {name: tables[name] for name in sums(federation)}
 
 
 def bounds(modality: Modality) -> tuple[Array, Array]:

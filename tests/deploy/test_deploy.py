@@ -11,7 +11,7 @@ import click
 import pytest
 import typer
 
-from client.egress.checks import BlockReason
+from client.egress.expected import BlockReason
 from client.site_folder.outside import STATE_VARIABLE
 from client.site_folder.places import Connection
 from common.errors import RefusalCode

@@ -3,21 +3,26 @@
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flwr.app import Message, RecordDict
 
 from client.app import answered
-from client.egress.checks import BlockReason
+from client.egress.cohort import count_cohort
+from client.egress.expected import BlockReason
 from client.egress.gate import Gate, Verdict
 from client.ledger.entries import Entry
 from client.ledger.ledger import LEDGER, Ledger
+from client.rounds.assembly import SharedAgreement, SiteSources, assemble_site
 from client.site_folder.policy import Policy
+from client.site_folder.site_file import parse_site_file
 from common.agreement.federation import save
 from common.agreement.modalities import Plausible
 from common.agreement.settings import Privacy
 from common.errors import RefusalCode
 from common.messages.exchange import RefusalReply, StatisticsRequest
+from common.messages.statistics import SiteStatistics
 from common.models.registry import build_model
 from common.privacy.planning import with_privacy
 from simulations.engines.flower_internals import acting_as, deflate, inflate, name_message
@@ -71,9 +76,16 @@ def entries_of(hospital: "Hospital") -> Callable[[], tuple[Entry, ...]]:
 def gate_of(hospital: "Hospital", **policy: Any) -> Gate:
     model = build_model(hospital.federation, hospital.folder, seed=0)
     shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    entries = entries_of(hospital)
+    federation, groups, entries = hospital.federation, model.groups(), entries_of(hospital)
+    cohort = partial(count_cohort, hospital.folder, parse_site_file(hospital.folder), federation)
+
+    def sums(least: int) -> SiteStatistics:
+        sources = SiteSources(hospital.folder, hospital.folder / "federation.toml")
+        site = assemble_site(sources, SharedAgreement(sources.agreement))
+        return site.family.statistics(site.split_records(-1)[0], federation, least)
+
     residual = hospital.folder / "residual.safetensors"
-    return Gate(hospital.federation, Policy(**policy), "north", shapes, model.groups(), entries, residual)
+    return Gate(federation, Policy(**policy), "north", shapes, groups, cohort, sums, entries, residual)
 
 
 def exchange(hospital: "Hospital", kind: str, **policy: Any) -> Exchange:
@@ -81,7 +93,7 @@ def exchange(hospital: "Hospital", kind: str, **policy: Any) -> Exchange:
     content = (statistics if kind == "query.statistics" else hospital.request()).to_record()
     request, gate = hospital.message(kind, content), gate_of(hospital, **policy)
     with acting_as(hospital.run.run_id, 41, 1):
-        steps = None if (begun := gate.begin_steps(request, frozenset())) is None else lambda *_: begun
+        steps = None if (begun := gate.begin_steps(request)) is None else lambda *_: begun
         reply = answered(kind, request.content, hospital.context, steps)
         return Exchange(hospital, gate, request, Message(reply, reply_to=request))
 

@@ -10,15 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from client.egress.checks import (
-    BlockedError,
-    BlockReason,
-    Expected,
-    Shapes,
-    fit_evaluation,
-    fit_statistics,
-    fit_training,
-)
+from client.egress.checks import fit_evaluation, fit_statistics, fit_training
+from client.egress.cohort import CohortSize
+from client.egress.expected import BlockedError, BlockReason, Expected, Shapes
 from client.site_folder.policy import Policy, agree
 from common.agreement.federation import Federation
 from common.families.registry import family_of
@@ -33,8 +27,9 @@ SHAPES = {"patient.bias": (4,), "branches.rna.token.bias": (2, 3), "heads.respon
 def expecting(federation: Federation, shapes: Shapes, least: int = 1, norm: float | None = None) -> Expected:
     """Expectation of a reply, whose model has parameters of these shapes."""
     groups = family_of(federation).groups(federation, shapes)
+    cohort = CohortSize(None, None, None, {}, frozenset())
     terms = agree(Policy(minimum_count=least), federation, 12)
-    return Expected("north", federation, terms, shapes, groups, norm)
+    return Expected("north", federation, terms, shapes, groups, cohort, norm)
 
 
 def held(federation: Federation, least: int = 3, **changes: Any) -> Expected:
@@ -169,7 +164,7 @@ def test_noised_sums_need_no_minimum_and_no_number_of_patients(
     privacy = PRIVACY.model_copy(update={"statistics": "noised"})
     federation = with_privacy(one_number(), privacy)
     expected = expecting(federation, {})
-    given_ = {"count": 1.25, "squares": 3.5, "withheld": 0.0, "patients": 1, **changes}
+    given_ = {"count": 1.25, "squares": 5.5, "withheld": 0.0, "patients": 1, **changes}
     reply = StatisticsReply(
         site="north",
         patients=int(given_["patients"]),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from flwr.app import RecordDict
 
-from client.egress.checks import BlockReason
+from client.egress.expected import BlockReason
 from tests.client.egress.gate_case import CANARY, NUMBER, assert_quiet, exchange, private
 from tests.packed import arrays_of, changing
 

@@ -10,7 +10,8 @@ import pytest
 from flwr.app import RecordDict
 from numpy.typing import NDArray
 
-from client.egress.checks import BlockReason, fit_update
+from client.egress.checks import fit_update
+from client.egress.expected import BlockReason
 from common.agreement.federation import Federation, save
 from common.agreement.settings import Wire
 from common.messages.compression import encode, flatten

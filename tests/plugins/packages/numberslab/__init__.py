@@ -1,6 +1,6 @@
 """Pairs of numbers as records and a straight line as model: a family from outside the packages."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -115,6 +115,12 @@ class NumbersFamily:
 
     def ends(self, agreement: NumbersAgreement) -> Ends:
         return {TABLE: (np.full(2, -np.inf), np.full(2, np.inf))}
+
+    def sources(self, agreement: NumbersAgreement) -> Mapping[str, str]:
+        return {TABLE: TABLE}
+
+    def unit_table(self, agreement: NumbersAgreement) -> str:
+        return TABLE
 
     def statistics(self, records: Numbers, agreement: NumbersAgreement, least: int) -> SiteStatistics:
         table = records.table.double()
