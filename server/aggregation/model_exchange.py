@@ -32,6 +32,7 @@ from server.aggregation.contributions import Contributions
 from server.aggregation.figures_check import check_figures
 from server.aggregation.hospital_weights import FirstNumbers, HospitalWeights
 from server.aggregation.replies import Collected, Scored, check_weights
+from server.aggregation.robust import FEWEST
 from server.aggregation.scores import (
     Losses,
     concordance,
@@ -163,7 +164,10 @@ class ModelExchange:
             dropped=collected.dropped,
             applied=len(collected.accepted) >= federation.quorum,
         )
-        return record, site_losses(figures, noise)
+        losses = site_losses(figures, noise)
+        # of fewer than three, one that lies would choose the round
+        are_enough = len(losses) >= min(FEWEST, len(collected.accepted))
+        return record, losses if are_enough else {}
 
     def _check_figures(self, reply: Scored) -> Scored:
         """Return a reply whose figures patients can have.

@@ -266,13 +266,9 @@ def losses(value: Callable[[int], float], patients: float | None = None) -> Lie:
     """A validation loss of the liar's choice, by round."""
 
     def change(asked: ModelRequest, told: TrainReply, federation: Federation) -> dict[str, Any]:
-        if "validation_loss" not in told.metrics:
-            return {}
-        count = told.metrics["validation_patients"] if patients is None else patients
+        count = told.metrics.get("validation_patients", 9.0) if patients is None else patients
         loss = value(asked.round) * count
         changes = {"validation_loss": loss, "validation_patients": count}
-        if "validation_squares" in told.metrics:
-            changes["validation_squares"] = loss**2 / max(count, 1.0)
         return {"metrics": told.metrics | changes}
 
     return training(change)
@@ -370,6 +366,26 @@ def test_the_most_that_passes_costs_little_more(
     assert told.c_index >= honest.c_index - most
 
 
+@pytest.fixture(scope="module")
+def told_honestly(cohort: Cohort) -> Outcome:
+    """The end of a run in which every hospital has enough validation patients to tell their loss."""
+    outcome = cohort.run("told", cohort.federation.changed(TELLING), None)
+    assert outcome.run.best_loss is not None
+    return outcome
+
+
+@pytest.mark.parametrize("name", [name for name in LIES if "validation" in name])
+def test_a_lie_about_losses_among_hospitals_that_tell_theirs(
+    cohort: Cohort, told_honestly: Outcome, name: str, attack_row: AttackRow
+) -> None:
+    told = cohort.run("lie", cohort.federation.changed(TELLING), LIES[name])
+    _tell(attack_row, f"{name}, all tell a loss", told, told_honestly)
+    assert told.run.status == "completed"
+    assert not told.honest_dropped
+    assert told.c_index >= told_honestly.c_index - PROMISED
+
+
+TELLING = {"training.validation_fraction": "0.3"}
 UNSIZED = ("patients = 1e12, in statistics and weights", "moments of 1e20", "all weights 3e38")
 
 

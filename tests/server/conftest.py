@@ -27,6 +27,7 @@ from server.aggregation.model_exchange import (
     unpacked,
 )
 from server.aggregation.registry import make_strategy
+from server.aggregation.scores import Losses
 from server.participants.roster import Roster
 from server.records.journal import RoundRecord
 from server.runs.assembly import assemble
@@ -215,9 +216,11 @@ class Rounds:
 
     Attributes:
         record: of the exchange that was closed last.
+        losses: of the training exchange that was closed last.
     """
 
     record: RoundRecord
+    losses: Losses
 
     def __init__(self, run: RunContext, bench: Bench) -> None:
         self.run, self._bench = run, bench
@@ -231,7 +234,7 @@ class Rounds:
     def close(self, replies: Iterable[Message]) -> Weights | None:
         """The next weights; None without a quorum."""
         trained = self._training.close(replies, self.strategy)
-        self.record = trained.record
+        self.record, self.losses = trained.record, trained.losses
         return None if trained.arrays is None else unpacked(trained.arrays)
 
     def ask_to_evaluate(self, number: int) -> dict[str, Message]:

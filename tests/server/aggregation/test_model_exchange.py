@@ -278,3 +278,15 @@ def test_encoded_updates_are_averaged_as_the_weights_they_make(bench: "Bench") -
     asked = plain.ask()
     plain.close([Message(replies[0].content, reply_to=asked["east"])])
     assert ("east", DropReason.INVALID_MESSAGE) in {(one.site, one.reason) for one in plain.record.dropped}
+
+
+@pytest.mark.parametrize(("telling", "known"), [(1, 0), (2, 0), (3, 3), (4, 4)])
+def test_losses_that_few_hospitals_tell_choose_no_round(bench: "Bench", telling: int, known: int) -> None:
+    rounds = bench.rounds()
+    requests = rounds.ask()
+    replies = [
+        bench.reply(requests[site], site, metrics=bench.metrics(1.0) if number < telling else {})
+        for number, site in enumerate(sorted(requests))
+    ]
+    rounds.close(replies)
+    assert len(rounds.losses) == known
