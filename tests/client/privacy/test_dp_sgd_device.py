@@ -117,7 +117,9 @@ def test_a_clipped_sum_asks_the_device_for_no_number(trainer: Trainer, make_batc
 
 
 @pytest.mark.cuda
-@pytest.mark.parametrize(("steepness", "tolerance"), [(0.1, 1e-4), (30.0, 1e-2)])  # steep weights amplify rounding
+@pytest.mark.parametrize(
+    ("steepness", "tolerance"), [(0.1, 1e-4), (30.0, 1e-2)]
+)  # steep weights amplify rounding
 def test_a_gpu_gives_the_weights_of_the_cpu(
     trainer: Trainer, make_batch: MakeBatch, gpu: torch.device, steepness: float, tolerance: float
 ) -> None:
