@@ -1,4 +1,4 @@
-"""Coordinator's countersignature of a hospital's receipts: signed count of the messages that it has.
+"""Coordinator's countersignature of receipts: a signed count of the messages that it has.
 
 It travels with the first request of a run. A hospital whose receipts lack a message that the coordinator has was set
 back, with everything that its own machine knows. The statement holds nothing about patients, and a coordinator that

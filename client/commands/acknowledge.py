@@ -1,4 +1,4 @@
-"""Acknowledgement of what a site lost, had set back or restored: ledger, records and receipts."""
+"""Acknowledgement of ledger, records and receipts that were lost, set back or restored."""
 
 from dataclasses import dataclass
 
@@ -43,7 +43,7 @@ class Acknowledged:
 
 
 def acknowledge_site(home: Home, note: str) -> Acknowledged:
-    """Acknowledge everything of a site that was lost, set back, damaged or restored, with one note.
+    """Acknowledge all that a site lost, had set back, damaged or restored, with one note.
 
     What is still known to be spent counts as before.
 

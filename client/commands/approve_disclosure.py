@@ -1,4 +1,4 @@
-"""Remaining risk of a federation file for this hospital's own patients, in words, and what stands against it."""
+"""Remaining risk of a federation file for this hospital's own patients, in words."""
 
 import math
 from collections.abc import Iterator
@@ -10,13 +10,14 @@ from common.families.registry import family_of
 
 
 def disclosure_in_words(home: Home, proposal: Proposal) -> Iterator[str]:
-    """Write what exact numbers and weights tell of this hospital's patients, from its tables and its record.
+    """Write what exact numbers and weights tell of this hospital's patients.
 
-    The numbers of patients are for the hospital's own terminal. Nothing is entered in the record.
+    It follows from the hospital's tables and its record, in which nothing is entered. The numbers of patients are for
+    the hospital's own terminal.
     """
     # imports everything that training needs
     from client.rounds.assembly import SharedAgreement, SiteSources, assemble_site
-    from client.rounds.exact import foreseen_difference
+    from client.rounds.exact import foreseen_exposure
 
     privacy = proposal.terms.privacy
     if privacy is not None and privacy.statistics != "public":
@@ -25,15 +26,15 @@ def disclosure_in_words(home: Home, proposal: Proposal) -> Iterator[str]:
     try:
         site = assemble_site(SiteSources(home.folder, proposal.source), SharedAgreement(proposal.source))
         training, _ = site.split_indices(-1)
-        difference = foreseen_difference(site, site.terms)
+        exposure = foreseen_exposure(site, site.terms)
     except (InputError, Refusal) as error:
         reason = refusal_text(error.code) if isinstance(error, Refusal) else str(error)
         yield f"Your tables could not be compared with what left this site before: {reason}"
-        training, difference = None, None
+        training, exposure = None, None
     if privacy is None:
         yield from _without_privacy(proposal, None if training is None else len(training))
-    if difference is not None:
-        yield f"THE SITE WILL REFUSE ({RefusalCode.DISCLOSURE_DIFFERS}): {difference.sentence()}."
+    if exposure is not None:
+        yield f"THE SITE WILL REFUSE ({RefusalCode.DISCLOSURE_DIFFERS}): {exposure.sentence()}."
 
 
 def _without_privacy(proposal: Proposal, training: int | None) -> Iterator[str]:

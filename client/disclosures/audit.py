@@ -1,4 +1,4 @@
-"""Audit of exact sums over different sets of patients: how few patients a combination of them is about.
+"""Audit of exact sums over different sets of patients, for combinations about few of them.
 
 Sums that were all disclosed can be added and subtracted at will, not only in pairs: of the sums over A, over B and
 over both with one patient more, no two are about few patients, and all three together are about one (Chin & Ozsoyoglu
@@ -35,7 +35,7 @@ def patterns_of(values: NDArray[np.uint8]) -> dict[Pattern, int]:
 
 
 def fewest_exposed(patients: Mapping[Pattern, int], least: int) -> int | None:
-    """Return the fewest patients that a combination of the sums is about, if they are fewer than `least`.
+    """Return the fewest patients behind a combination of the sums, if fewer than `least`.
 
     Args:
         patients: number of patients by pattern.
@@ -61,7 +61,7 @@ def _fewest(patients: tuple[tuple[Pattern, int], ...], least: int) -> int | None
 
 
 def _subsets(small: Sequence[tuple[Pattern, int]], least: int) -> Iterator[tuple[tuple[Pattern, int], ...]]:
-    """Yield every choice of patterns with fewer than `least` patients together, but for none at all."""
+    """Yield every choice of one or more patterns with fewer than `least` patients together."""
     for index, first in enumerate(small):
         if first[1] < least:
             yield (first,)

@@ -1,4 +1,4 @@
-"""Losses as they leave a hospital without differential privacy: capped, noised, and rounded to a grid.
+"""Losses as they leave a hospital without privacy: capped, noised and rounded to a grid.
 
 Rounding alone is no protection against whoever chooses the weights: a second number, such as a bias, moves the sum to
 the edge of a step, and there one patient decides. Every number therefore gets normal noise of `loss_noise` times the
@@ -80,12 +80,12 @@ def question_of(request: ModelRequest) -> bytes:
 
     Its round and its seed change no validation loss: they must not draw other noise for the same one.
     """
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for arrays in (request.weights, request.preprocessing):
         for name, array in sorted(arrays.items()):
-            found.update(f"{name} {array.dtype.str} {array.shape}".encode())
-            found.update(array.tobytes())
-    return found.digest()
+            digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+            digest.update(array.tobytes())
+    return digest.digest()
 
 
 def bits_per_answer(noise: float) -> float:

@@ -1,4 +1,4 @@
-"""Lasting record of the exact numbers that left a hospital, and the comparison of every new one with it.
+"""Lasting record of the exact numbers that left a hospital, and audit of every new one.
 
 A minimum count protects one answer. Two answers about sets that differ by a patient are about that patient, be it
 because a seed, a fraction or a fold changed, because the tables grew, or because a cell was corrected. The record
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from client.chained_log.site_log import SiteLog
 from client.disclosures.audit import fewest_exposed, patterns_of
-from client.disclosures.release import Release, ReleaseEntry, fingerprint
+from client.disclosures.disclosure import Disclosure, DisclosureEntry, fingerprint
 from common.errors import Refusal, RefusalCode
 
 NAME = "disclosures"
@@ -36,7 +36,7 @@ log = logging.getLogger("consilium.disclosures")
 
 
 @dataclass(frozen=True)
-class Difference:
+class Exposure:
     """Numbers that may not leave, for what they would tell together with earlier ones.
 
     Attributes:
@@ -50,16 +50,16 @@ class Difference:
     least: int
 
     def sentence(self) -> str:
-        """The difference in words, for the hospital alone."""
+        """The exposure in words, for the hospital alone."""
         names = ", ".join(self.cells[:SHOWN])
         more = f" and {len(self.cells) - SHOWN:,} more" if len(self.cells) > SHOWN else ""
         whom = f"{self.patients:,} patient" + ("" if self.patients == 1 else "s")
-        told = f"exact numbers would tell of {whom}, fewer than {self.least}"
-        return f"together with what left before, {told}: {names}{more}"
+        risk = f"exact numbers would tell of {whom}, fewer than {self.least}"
+        return f"together with what left before, {risk}: {names}{more}"
 
 
-def release_once(site: Path, new: Release, federation: str, key: bytes) -> NDArray[np.float64]:
-    """Enter exact numbers in the record of a site folder before they leave, and return them as they may leave.
+def release_once(site: Path, new: Disclosure, federation: str, key: bytes) -> NDArray[np.float64]:
+    """Enter exact numbers in the record of a site folder, and return them as they may leave.
 
     Args:
         site: the site folder.
@@ -71,11 +71,11 @@ def release_once(site: Path, new: Release, federation: str, key: bytes) -> NDArr
         Refusal: DISCLOSURE_DIFFERS if they may not leave; RECORD_INVALID if the record is not as it was left, or of
             another key; RECORD_UNAVAILABLE if it cannot be used just now.
     """
-    with SiteLog(site, NAME, ReleaseEntry).opened() as record:
-        before = _releases(record.contents, key)
+    with SiteLog(site, NAME, DisclosureEntry).opened() as record:
+        before = _disclosures(record.contents, key)
         compared = compare(new, before)
-        if compared.difference is not None:
-            log.warning("refused: %s", compared.difference.sentence())
+        if compared.exposure is not None:
+            log.warning("refused: %s", compared.exposure.sentence())
             raise Refusal(RefusalCode.DISCLOSURE_DIFFERS)
         if not compared.nothing_new:
             kept = replace(new, sums=compared.sums)
@@ -83,23 +83,23 @@ def release_once(site: Path, new: Release, federation: str, key: bytes) -> NDArr
     return compared.sums
 
 
-def difference_to_record(site: Path, new: Release, key: bytes) -> Difference | None:
+def exposure_of(site: Path, new: Disclosure, key: bytes) -> Exposure | None:
     """Return what keeps exact numbers from leaving, without entering them.
 
     Raises:
         Refusal: as `release_once`, but for DISCLOSURE_DIFFERS.
     """
-    return compare(new, _releases(SiteLog(site, NAME, ReleaseEntry).contents(), key)).difference
+    return compare(new, _disclosures(SiteLog(site, NAME, DisclosureEntry).contents(), key)).exposure
 
 
-def _releases(entries: Sequence[ReleaseEntry], key: bytes) -> list[Release]:
+def _disclosures(entries: Sequence[DisclosureEntry], key: bytes) -> list[Disclosure]:
     try:
-        releases = [Release.of(entry) for entry in entries]
+        disclosures = [Disclosure.of(entry) for entry in entries]
     except ValueError as error:
         raise Refusal(RefusalCode.RECORD_INVALID) from error
     if any(entry.key != fingerprint(key) for entry in entries):
         raise Refusal(RefusalCode.RECORD_INVALID)
-    return releases
+    return disclosures
 
 
 @dataclass(frozen=True)
@@ -109,63 +109,65 @@ class Compared:
     Attributes:
         sums: [3, N], the numbers as they may leave.
         nothing_new: whether every number left before.
-        difference: what keeps them from leaving.
+        exposure: what keeps them from leaving.
     """
 
     sums: NDArray[np.float64]
     nothing_new: bool
-    difference: Difference | None
+    exposure: Exposure | None
 
 
-def compare(new: Release, before: Sequence[Release]) -> Compared:
+def compare(new: Disclosure, before: Sequence[Disclosure]) -> Compared:
     """Compare exact numbers with all that left before."""
-    least = max([new.least, *(release.least for release in before)])
+    least = max([new.least, *(disclosure.least for disclosure in before)])
     rows = {mark: row for row, mark in enumerate(dict.fromkeys(_marks([new, *before])))}
-    asked, earlier = _Aligned(new, rows), [_Aligned(release, rows) for release in before]
-    sums, known, exposed = new.sums.copy(), True, dict[str, int]()
-    for cell in asked.told():
+    asked, earlier = _Aligned(new, rows), [_Aligned(disclosure, rows) for disclosure in before]
+    sums, nothing_new, exposed = new.sums.copy(), True, dict[str, int]()
+    for cell in asked.disclosed():
         codes = asked.codes_of(cell)
-        others = [(release, release.codes_of(cell)) for release in earlier if cell in release.places]
-        same = next((release for release, other in others if np.array_equal(other, codes)), None)
+        others = [
+            (disclosure, disclosure.codes_of(cell)) for disclosure in earlier if cell in disclosure.columns
+        ]
+        same = next((disclosure for disclosure, other in others if np.array_equal(other, codes)), None)
         if same is not None:
             if not np.allclose(same.sums_of(cell), asked.sums_of(cell), rtol=1e-9, atol=1e-9):
                 exposed[cell] = 1  # a value changed, and its code did not
-            sums[:, asked.places[cell]] = same.sums_of(cell)
+            sums[:, asked.columns[cell]] = same.sums_of(cell)
             continue
-        known = False
+        nothing_new = False
         distinct = list({other.tobytes(): other for _, other in others}.values())
         fewest = fewest_exposed(patterns_of(np.stack([*distinct, codes])), least) if distinct else None
         if fewest is not None:
             exposed[cell] = fewest
     if not exposed:
-        return Compared(sums, known, None)
-    return Compared(sums, known, Difference(tuple(exposed), min(exposed.values()), least))
+        return Compared(sums, nothing_new, None)
+    return Compared(sums, nothing_new, Exposure(tuple(exposed), min(exposed.values()), least))
 
 
-def _marks(releases: Sequence[Release]) -> Iterator[bytes]:
-    for release in releases:
-        yield from release.marks
+def _marks(disclosures: Sequence[Disclosure]) -> Iterator[bytes]:
+    for disclosure in disclosures:
+        yield from disclosure.marks
 
 
 class _Aligned:
-    """Release whose patients are the rows of all releases that are compared."""
+    """Disclosure whose patients are the rows of all disclosures that are compared."""
 
-    def __init__(self, release: Release, rows: dict[bytes, int]) -> None:
-        self._release = release
-        self._rows, self._size = np.array([rows[mark] for mark in release.marks], dtype=np.intp), len(rows)
-        shown = release.sums[0] > 0
-        self.places = {cell: place for place, cell in enumerate(release.cells) if shown[place]}
+    def __init__(self, disclosure: Disclosure, rows: dict[bytes, int]) -> None:
+        self._disclosure = disclosure
+        self._rows, self._size = np.array([rows[mark] for mark in disclosure.marks], dtype=np.intp), len(rows)
+        shown = disclosure.sums[0] > 0
+        self.columns = {cell: column for column, cell in enumerate(disclosure.cells) if shown[column]}
 
-    def told(self) -> list[str]:
+    def disclosed(self) -> list[str]:
         """Names of the numbers that were not withheld."""
-        return list(self.places)
+        return list(self.columns)
 
     def codes_of(self, cell: str) -> NDArray[np.uint8]:
-        """Codes [patients of all releases] of a number."""
+        """Codes [patients of all disclosures] of a number."""
         codes = np.zeros(self._size, dtype=np.uint8)
-        codes[self._rows] = self._release.codes[:, self.places[cell]]
+        codes[self._rows] = self._disclosure.codes[:, self.columns[cell]]
         return codes
 
     def sums_of(self, cell: str) -> NDArray[np.float64]:
         """Number, sum and sum of squares [3]."""
-        return self._release.sums[:, self.places[cell]]
+        return self._disclosure.sums[:, self.columns[cell]]

@@ -68,10 +68,10 @@ def _sums_are_possible(sums: _Array, low: _Array, high: _Array, is_noised: bool)
         block_unless(bool((squares <= largest + room).all()), BlockReason.SUM)
 
 
-def require_the_tables(moments: Arrays, known: SiteStatistics) -> None:
+def require_the_tables(moments: Arrays, computed: SiteStatistics) -> None:
     """Block exact sums other than those that the gate computed itself from the tables."""
     for name, sums in moments.items():
-        again = known.moments[name]
+        again = computed.moments[name]
         scale = np.stack([again[0], np.sqrt(again[0] * again[2]), again[2]])
         block_unless(bool((np.abs(sums - again) <= SAME * scale).all()), BlockReason.SUM)
 

@@ -53,22 +53,22 @@ class PatientReader:
 
     def cells(self, records: PatientBatch, agreement: Federation, groups: ModelGroups) -> Sequence[Cells]:
         """Moments of nodes and tasks, patients of the averaging groups, and labels."""
-        found = []
+        cells = []
         for modality in agreement.modalities:
             if modality.scale != "none":
                 seen, values = records.observed[modality.name], records.values[modality.name]
-                found.append(_cells(f"modality:{modality.name}", modality.name, modality.nodes, seen, values))
+                cells.append(_cells(f"modality:{modality.name}", modality.name, modality.nodes, seen, values))
         for task in tasks_with_moments(agreement):
             values, seen = task.moment_values(records.labels[task.name], records.labelled[task.name])
             names = map(str, range(task.moment_columns))
-            found.append(_cells(moments_name(task), f"moments of {task.name}", names, seen, values * seen))
+            cells.append(_cells(moments_name(task), f"moments of {task.name}", names, seen, values * seen))
         for task in agreement.tasks:
             seen, values = records.labelled[task.name], records.labels[task.name]
-            found.append(_cells("", f"labels of {task.name}", task.columns, seen, values))
+            cells.append(_cells("", f"labels of {task.name}", task.columns, seen, values))
         members = groups.patients_in(records)
         for group, seen in members.items():
-            found.append(_cells("", "patients", [group.name], seen[:, None], torch.zeros(len(records), 1)))
-        return found
+            cells.append(_cells("", "patients", [group.name], seen[:, None], torch.zeros(len(records), 1)))
+        return cells
 
     def pack(self, public: Prior, holding: Cohort) -> dict[str, Tensor]:
         """Graphs and patients, without subgroups."""

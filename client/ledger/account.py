@@ -145,7 +145,7 @@ def read_account(folder: Path) -> Account:
 
 
 def read_entries(folder: Path) -> tuple[Entry, ...]:
-    """Verify the ledger of a site folder and read its entries; none where there is no ledger yet.
+    """Verify the ledger of a site folder and read its entries; none where there is no ledger.
 
     Raises:
         InputError: if the ledger cannot be opened for another reason than damage.

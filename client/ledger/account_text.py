@@ -32,7 +32,7 @@ COUNTED_THOUGH_INTERRUPTED = (
 
 
 def show(folder: Path, begun: bool, as_json: bool) -> None:
-    """Print the account of a site folder, `begun` if its ledger has just been begun after a loss.
+    """Print the account of a site folder, `begun` if its ledger has just begun after a loss.
 
     Raises:
         InputError, Refusal: as `client.ledger.account` does.

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from client.ledger.entries import Entry, Question
+from client.ledger.entries import AskedQuestion, Entry
 
 
-def asked_since_approval(entries: Sequence[Entry], federation: str) -> tuple[Question, ...]:
+def asked_since_approval(entries: Sequence[Entry], federation: str) -> tuple[AskedQuestion, ...]:
     """Return the questions on a federation file since it was approved last, the first one first."""
-    questions: list[Question] = []
+    questions: list[AskedQuestion] = []
     for entry in entries:
         if entry.run != federation:
             continue

@@ -33,7 +33,7 @@ PATIENT = "patient"
 NO_ENTRIES = ChainEnd(0, "")
 
 
-class Question(BaseModel):
+class AskedQuestion(BaseModel):
     """Question of a coordinator that a hospital answered, or began to answer.
 
     Attributes:
@@ -86,7 +86,7 @@ class Entry(BaseModel):
     unit: str = PATIENT
     releases: tuple[Release, ...] = ()
     reservation: int | None = None
-    question: Question | None = None
+    question: AskedQuestion | None = None
     note: str = ""
     hash: str = ""
 

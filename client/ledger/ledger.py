@@ -18,8 +18,8 @@ from pydantic import ValidationError
 from client.chained_log.lock import PATIENCE_S, exclusive
 from client.ledger.entries import (
     PATIENT,
+    AskedQuestion,
     Entry,
-    Question,
     append_entry,
     create_table,
     end_of,
@@ -166,7 +166,7 @@ class Ledger:
                 self._append(kind="committed", reservation=reservation)
             self._update_heads()
 
-    def ask(self, run: str, decide: Callable[[Sequence[Entry]], Question]) -> None:
+    def ask(self, run: str, decide: Callable[[Sequence[Entry]], AskedQuestion]) -> None:
         """Record a question before it is answered, unless `decide` refuses it by the entries so far.
 
         No other process records one in between.

@@ -38,11 +38,11 @@ FEWEST = (2, 8)
 ALONE = Slot(1, 1)
 """Every patient computed alone: right on any machine, and slow."""
 
-_found: WeakKeyDictionary[nn.Module, dict[tuple[object, ...], Slot]] = WeakKeyDictionary()
+_steady_slots: WeakKeyDictionary[nn.Module, dict[tuple[object, ...], Slot]] = WeakKeyDictionary()
 
 
 def steady_slot(model: SharedModel, loss: Callable[[R], Tensor], linear: bool, made_up: R, most: int) -> Slot:
-    """Return the largest slot for which no patient's gradient depends on others by as much as a bit.
+    """Return the largest slot in which no patient's gradient depends on others, to the bit.
 
     Looked for once per process, model, number of threads and set of trained parameters. Neither patients nor the
     weights of a request have a part in it.
@@ -60,20 +60,20 @@ def steady_slot(model: SharedModel, loss: Callable[[R], Tensor], linear: bool, m
     units = min(LARGEST, 1 << (max(1, most).bit_length() - 1))
     trained = tuple(name for name, parameter in model.named_parameters() if parameter.requires_grad)
     key = (units, linear, trained, weight.dtype, weight.device, torch.get_num_threads())
-    found = _found.setdefault(model, {})
-    if key not in found:
+    slots = _steady_slots.setdefault(model, {})
+    if key not in slots:
         made_up = made_up.to(weight.device)
         with _drawn_weights(model), patient_gradients(model) as gradients:
-            found[key] = next(
+            slots[key] = next(
                 (slot for slot in _slots(units) if is_steady(gradients, loss, made_up, slot)), ALONE
             )
-        if found[key].units < units:
+        if slots[key].units < units:
             log.warning(
                 "this machine rounds a patient by their place among others: %d are computed at a time",
-                found[key].units,
+                slots[key].units,
                 extra={"code": "small-slots"},
             )
-    return found[key]
+    return slots[key]
 
 
 def _slots(units: int) -> Iterator[Slot]:
@@ -85,7 +85,7 @@ def _slots(units: int) -> Iterator[Slot]:
 
 
 def is_steady(gradients: PatientGradients, loss: Callable[[R], Tensor], made_up: R, slot: Slot) -> bool:
-    """Return whether patients' gradients stay the same in other places, and without half or all of the others.
+    """Return whether patients' gradients stay the same in other places and beside fewer others.
 
     Args:
         gradients: watches the model that `loss` uses.
@@ -97,10 +97,10 @@ def is_steady(gradients: PatientGradients, loss: Callable[[R], Tensor], made_up:
     with in_slots(gradients.model, slot):
         expected = _by_patient(gradients, loss, made_up, torch.arange(slot.units), slot)
         for places in (order, order.flip(0), order[: slot.units // 2], order[:1]):
-            found = _by_patient(gradients, loss, made_up, places, slot)
+            moved = _by_patient(gradients, loss, made_up, places, slot)
             if not all(
-                torch.equal(own[places.to(own.device)], other)
-                for own, other in zip(expected, found, strict=True)
+                torch.equal(before[places.to(before.device)], after)
+                for before, after in zip(expected, moved, strict=True)
             ):
                 return False
     return True
@@ -109,7 +109,7 @@ def is_steady(gradients: PatientGradients, loss: Callable[[R], Tensor], made_up:
 def _by_patient(
     gradients: PatientGradients, loss: Callable[[R], Tensor], made_up: R, places: Tensor, slot: Slot
 ) -> list[Tensor]:
-    """Return all tensors of gradients [U, ...] of the made-up patients at `places` [U], in that order."""
+    """Return all gradients [U, ...] of the made-up patients at `places` [U], in that order."""
     records = made_up.select(places).padded(slot.units)
     parts = gradients.per_patient(partial(loss, records), slot.units)
     tensors = []
@@ -119,8 +119,8 @@ def _by_patient(
             continue
         part = parts[parameter]
         rows = torch.arange(slot.units) if part.rows is None else part.rows.cpu()
-        found = torch.full((slot.units + 1,), len(rows)).index_copy(0, rows, torch.arange(len(rows)))
-        chosen = found[: len(places)].to(parameter.device)
+        row_of = torch.full((slot.units + 1,), len(rows)).index_copy(0, rows, torch.arange(len(rows)))
+        chosen = row_of[: len(places)].to(parameter.device)
         tensors += [
             torch.cat([tensor, tensor.new_zeros(1, *tensor.shape[1:])])[chosen]
             for tensor in (part.gradients, part.factor)
@@ -131,7 +131,7 @@ def _by_patient(
 
 @contextmanager
 def _drawn_weights(model: nn.Module) -> Iterator[None]:
-    """Give the model weights on every path inside, always the same ones, and its own back afterwards."""
+    """Give the model weights on every path, always the same, and restore its own afterwards."""
     draw = torch.Generator().manual_seed(0)
     kept = [parameter.detach().clone() for parameter in model.parameters()]
     try:

@@ -59,7 +59,7 @@ class PerPatient:
         return norms if self.factor is None else norms * _norms(self.factor)
 
     def formed(self, patients: int) -> Tensor:
-        """Return gradients [B, *shape], 0 for patients that the layer did not see, for each use of it."""
+        """Return gradients [B, *shape] of this use of a layer, 0 for patients that it did not see."""
         formed = self.gradients
         if self.factor is not None:
             formed = formed[:, :, None] * self.factor[:, None, :]
@@ -150,7 +150,7 @@ class PatientGradients:
         return {parameter: _joined(slots) for parameter, slots in computed.items()}
 
     def _compute(self, loss: Callable[[], Tensor], patients: int) -> dict[Tensor, Sequence[PerPatient]]:
-        """Return gradients per patient of every parameter, slot by slot where its part computes in slots."""
+        """Return gradients per patient by parameter, one for every slot in which it is computed."""
         self._gradients, self._first_outputs = {}, []
         try:
             total = loss().sum()
@@ -240,7 +240,7 @@ def _joined(slots: Sequence[PerPatient]) -> PerPatient:
 
 
 def _gathered(parts: Iterable[PerPatient]) -> list[tuple[PerPatient, list[Tensor]]]:
-    """Put small gradients of the same patients side by side, with their parameters; one operation takes them all."""
+    """Put small gradients of the same patients side by side, for one operation on them all."""
     gathered: list[tuple[PerPatient, list[Tensor]]] = []
     small: dict[int, list[PerPatient]] = {}
     for part in parts:
@@ -260,7 +260,7 @@ def _norms(gradients: Tensor) -> Tensor:
 
 
 def _blocks(gradients: Tensor) -> Sequence[Tensor]:
-    """Split gradients [R, ...] into blocks [r, P] of which a copy in float64 stays in the processor's cache."""
+    """Split gradients [R, ...] into blocks [r, P] that the processor's cache holds in float64."""
     flat = gradients.flatten(1)
     rows = max(1, BLOCK // flat.shape[1]) if flat.device.type == "cpu" else len(flat)
     return torch.split(flat, rows)

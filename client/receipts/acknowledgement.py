@@ -1,4 +1,4 @@
-"""Acknowledgement of receipts that were lost, set back or restored: they go on from what is there."""
+"""Acknowledgement of lost, set back or restored receipts, which go on from what is there."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from common.node_keys import PublicKey, public_text
 
 
 def acknowledge_receipts(path: Path, key: PublicKey) -> bool:
-    """Count receipts outside the site folder as they are, where they are not those that were counted.
+    """Count receipts outside the site folder anew, where they are not those counted there.
 
     Receipts that are not whole are archived with their public key, and new ones begin.
 

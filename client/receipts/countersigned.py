@@ -1,4 +1,4 @@
-"""Countersignatures of a site's receipts: what the coordinator has is held against what the site says it sent.
+"""Reconciliation of a site's receipts with the messages that the coordinator countersigned.
 
 Each statement of the coordinator is kept as it came, in a lasting log of the site. It shows an auditor, who has the
 coordinator's certificate, that the messages arrived. Messages that were lost on the way are in the receipts alone. A
@@ -31,7 +31,7 @@ LOG = "countersigned"
 
 
 class Countersigned(BaseModel):
-    """Entry of the log: a coordinator's statement, or the hospital's note on receipts that it lacks.
+    """Entry of the log: a coordinator's statement, or the hospital's note on lacking receipts.
 
     Attributes:
         at: when, ISO 8601 in UTC.
@@ -53,7 +53,7 @@ class Countersigned(BaseModel):
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Reconciliation:
     """Receipts beside the last statement about them.
 
     Attributes:
@@ -96,23 +96,23 @@ def check_countersignature(home: Home, statement: object) -> None:
         raise Refusal(RefusalCode.REQUEST_INVALID)
     with _log(home).opened() as record:
         entries = _of_key(record.contents, key)
-        known = [entry.statement for entry in entries if entry.statement]
-        if not known or _read(home, known[-1]).digest != received.digest:
+        statements = [entry.statement for entry in entries if entry.statement]
+        if not statements or _read(home, statements[-1]).digest != received.digest:
             now = datetime.now(UTC).isoformat()
             record.append(Countersigned(at=now, key=key, statement=str(statement), count=received.count))
-    found = compare(home, received, entries)
-    if found.missing:
+    reconciliation = reconcile(home, received, entries)
+    if reconciliation.missing:
         log.error(
             "the coordinator has %d messages of this hospital, and the receipts lack %d of them at the least: "
             "they were set back; see `consilium site receipts`",
-            *(received.count, found.missing),
+            *(received.count, reconciliation.missing),
         )
         raise Refusal(RefusalCode.RECEIPTS_BEHIND)
-    if found.ahead:
-        log.info("%d messages are receipted that the coordinator does not count", found.ahead)
+    if reconciliation.ahead:
+        log.info("%d messages are receipted that the coordinator does not count", reconciliation.ahead)
 
 
-def compare(home: Home, received: Received, entries: Sequence[Countersigned]) -> Comparison:
+def reconcile(home: Home, received: Received, entries: Sequence[Countersigned]) -> Reconciliation:
     """Hold the receipts against a statement; what the hospital accepted as lost is not missing.
 
     Messages that never arrived are in the receipts alone: fewer receipts than messages say that some are missing, and
@@ -129,11 +129,11 @@ def compare(home: Home, received: Received, entries: Sequence[Countersigned]) ->
     elif number is None:
         missing = max(missing, 1)
     ahead = len(passed) + accepted.missing - received.count
-    return Comparison(received, number, max(missing, 0), max(ahead, 0))
+    return Reconciliation(received, number, max(missing, 0), max(ahead, 0))
 
 
-def last_comparison(home: Home) -> Comparison | None:
-    """Compare the receipts with the last statement; None before the first one.
+def last_reconciliation(home: Home) -> Reconciliation | None:
+    """Reconcile the receipts with the last statement; None before the first one.
 
     Raises:
         Refusal: as `SiteLog`.
@@ -143,22 +143,25 @@ def last_comparison(home: Home) -> Comparison | None:
         return None
     entries = _of_key(_log(home).contents(), fingerprint(read_public_key(home.public_key)))
     statements = [entry.statement for entry in entries if entry.statement]
-    return compare(home, _read(home, statements[-1]), entries) if statements else None
+    return reconcile(home, _read(home, statements[-1]), entries) if statements else None
 
 
 def accept_missing(home: Home, note: str) -> bool:
-    """Accept that the receipts lack messages of the last statement, with a note; whether they did.
+    """Accept that the receipts lack messages of the last statement, with a note.
+
+    Returns:
+        Whether they did.
 
     Raises:
-        Refusal, InputError: as `last_comparison`.
+        Refusal, InputError: as `last_reconciliation`.
     """
-    found = last_comparison(home)
-    if found is None or not found.missing:
+    reconciliation = last_reconciliation(home)
+    if reconciliation is None or not reconciliation.missing:
         return False
     key = fingerprint(read_public_key(home.public_key))
     with _log(home).opened() as record:
-        missing = _accepted(_of_key(record.contents, key)).missing + found.missing
-        now, count = datetime.now(UTC).isoformat(), found.received.count
+        missing = _accepted(_of_key(record.contents, key)).missing + reconciliation.missing
+        now, count = datetime.now(UTC).isoformat(), reconciliation.received.count
         record.append(Countersigned(at=now, key=key, note=note, count=count, missing=missing))
     return True
 
@@ -197,7 +200,10 @@ def _read(home: Home, statement: str) -> Received:
 
 
 def _passed(home: Home) -> list[tuple[int, tuple[str, str]]]:
-    """(number, (run, SHA-256)) of the messages that passed the gate; the chain is checked elsewhere."""
+    """(number, (run, SHA-256)) of the messages that passed the gate.
+
+    The chain of receipts is checked elsewhere.
+    """
     passed = []
     for line in whole_lines(home.receipts)[0]:
         try:

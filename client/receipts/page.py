@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from client.receipts.countersigned import last_comparison
+from client.receipts.countersigned import last_reconciliation
 from client.receipts.receipt import Receipt, VerifiedReceipts
 from client.receipts.verification import NOT_CONFIRMED, verify_at_site
 from client.site_folder.keys import read_public_key
@@ -48,10 +48,10 @@ def read_receipts(home: Home) -> VerifiedReceipts:
     """
     verified = verify_at_site(home.receipts, read_public_key(home.public_key))
     unconfirmed = verified.outside is None and verified.receipts
-    comparison = None if unconfirmed else last_comparison(home)
-    if comparison is None:
+    reconciliation = None if unconfirmed else last_reconciliation(home)
+    if reconciliation is None:
         return verified
-    return replace(verified, countersigned=comparison.number, missing=comparison.missing)
+    return replace(verified, countersigned=reconciliation.number, missing=reconciliation.missing)
 
 
 def page(home: Home, verified: VerifiedReceipts) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from client.ledger.entries import Entry, Question
+from client.ledger.entries import AskedQuestion, Entry
 from client.ledger.ledger import Ledger
 from client.rounds.site import Site
 from client.site_folder.policy import Terms
@@ -18,9 +18,9 @@ def _costs(releases: tuple[Release, ...]) -> bool:
 
 @contextmanager
 def accounted(
-    site: Site, terms: Terms, round_: int | None, decide: Callable[[Sequence[Entry]], Question]
+    site: Site, terms: Terms, round_: int | None, decide: Callable[[Sequence[Entry]], AskedQuestion]
 ) -> Iterator[None]:
-    """Record a question and reserve the releases of its answer, and commit them once it is computed.
+    """Record a question, reserve its answer's releases, and commit them once it is computed.
 
     Args:
         site: that is asked.

@@ -114,7 +114,7 @@ class SharedAgreement:
 
 
 def checked_model(federation: Agreement, public: Public) -> SharedModel:
-    """Build the model of the agreement's seed; under privacy hold it against what the guarantee rests on.
+    """Build the model of the agreement's seed, checked for the guarantee under privacy.
 
     Raises:
         Refusal: GUARANTEE_BROKEN.

@@ -1,10 +1,10 @@
-"""Exact numbers of an answer: entered in the hospital's record before they leave, and the same whenever asked."""
+"""Exact numbers of an answer, recorded before they leave and the same whenever asked."""
 
 import numpy as np
 import torch
 
-from client.disclosures.record import Difference, difference_to_record, release_once
-from client.disclosures.release import Release, codes_of
+from client.disclosures.disclosure import Disclosure, codes_of
+from client.disclosures.record import Exposure, exposure_of, release_once
 from client.families.registry import reader_of
 from client.rounds.site import Site
 from client.site_folder.policy import Terms
@@ -21,7 +21,7 @@ def exact_statistics(site: Site, terms: Terms, fold: int) -> SiteStatistics:
     statistics = site.family.statistics(training, site.federation, terms.minimum_count)
     if site.simulated:
         return statistics
-    new = _release(site, terms, fold, statistics)
+    new = _disclosure(site, terms, fold, statistics)
     sums = release_once(site.folder, new, site.digest, site.key)
     moments, start = {}, 0
     for name, array in statistics.moments.items():
@@ -31,7 +31,7 @@ def exact_statistics(site: Site, terms: Terms, fold: int) -> SiteStatistics:
 
 
 def require_disclosed(site: Site, terms: Terms, fold: int) -> None:
-    """Enter in the record what an answer without privacy tells of numbers of units, if it is not there.
+    """Record what an answer without privacy tells of numbers of units, unless it is there.
 
     Raises:
         Refusal: if together with what left before they would tell of few units.
@@ -40,17 +40,17 @@ def require_disclosed(site: Site, terms: Terms, fold: int) -> None:
         exact_statistics(site, terms, fold)
 
 
-def foreseen_difference(site: Site, terms: Terms) -> Difference | None:
-    """Return what would keep the site from answering; None if nothing exact leaves, or nothing stands against it."""
+def foreseen_exposure(site: Site, terms: Terms) -> Exposure | None:
+    """Return the exposure that would keep the site from answering; None if there is none."""
     privacy = terms.privacy
     if privacy is not None and privacy.statistics != "public":
         return None
     training, _ = site.split_records(-1)
     statistics = site.family.statistics(training, site.federation, terms.minimum_count)
-    return difference_to_record(site.folder, _release(site, terms, -1, statistics), site.key)
+    return exposure_of(site.folder, _disclosure(site, terms, -1, statistics), site.key)
 
 
-def _release(site: Site, terms: Terms, fold: int, statistics: SiteStatistics) -> Release:
+def _disclosure(site: Site, terms: Terms, fold: int, statistics: SiteStatistics) -> Disclosure:
     """Everything exact that answers to this agreement tell; with privacy, the sums alone."""
     training, validation = site.split_indices(fold)
     units = torch.cat([training, validation])
@@ -69,14 +69,14 @@ def _release(site: Site, terms: Terms, fold: int, statistics: SiteStatistics) ->
             for part in cells:
                 if part.sums:
                     continue
-                told = [prefix + name for name in part.names]
+                titles = [prefix + name for name in part.names]
                 seen = part.seen & chosen[:, None]
-                names += told
-                codes.append(codes_of(part.values, seen, told, site.key))
+                names += titles
+                codes.append(codes_of(part.values, seen, titles, site.key))
                 counted = seen.sum(0).astype(np.float64)
                 sums.append(np.stack([counted, np.zeros_like(counted), np.zeros_like(counted)]))
     marks = site.cohort.marks[units].numpy()
-    return Release(
+    return Disclosure(
         terms.minimum_count,
         tuple(names),
         tuple(mark.tobytes() for mark in marks),

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from client.ledger.entries import Question
+from client.ledger.entries import AskedQuestion
 from client.rounds.questions import digest_of
 from client.rounds.reach import reach
 from common.agreement.agreement import Agreement
@@ -85,9 +85,9 @@ def require_approved_inputs(
 
 
 def require_no_jump(
-    request: ModelRequest, federation: Agreement, initial: Arrays, last: Question, folder: Path
+    request: ModelRequest, federation: Agreement, initial: Arrays, last: AskedQuestion, folder: Path
 ) -> None:
-    """Refuse weights further from those of the run's last request than the rounds in between lead.
+    """Refuse weights too far from those of the run's last request for the rounds in between.
 
     A file that is gone or spoilt leaves the bound from the initial weights alone, and a line in the log.
 
@@ -128,7 +128,7 @@ def weights_file(folder: Path, run_id: int) -> Path:
     return folder / f"{run_id}.safetensors"
 
 
-def _kept(folder: Path, last: Question) -> Arrays | None:
+def _kept(folder: Path, last: AskedQuestion) -> Arrays | None:
     try:
         content = read_private(weights_file(folder, last.run_id))
         weights = None if content is None else load(content)

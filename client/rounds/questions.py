@@ -1,4 +1,4 @@
-"""Questions of a run: each is answered once, in order, on one scaling and in as many runs as were approved.
+"""Questions of a run: each is answered once, in order, on one scaling, in approved runs.
 
 What was asked lies in the privacy ledger, whose chain and copies show a record that was taken away or put back from an
 older copy. An approval is noted there too, and begins the count of runs anew. A run is what the coordinator's Flower
@@ -13,15 +13,15 @@ import hashlib
 from collections.abc import Sequence
 
 from client.ledger.asked import asked_since_approval, runs_since_approval
-from client.ledger.entries import Entry, Question
+from client.ledger.entries import AskedQuestion, Entry
 from common.errors import Refusal, RefusalCode
 from common.messages.packing import Arrays
 
 
 def earlier_question(
-    entries: Sequence[Entry], federation: str, question: Question, most_runs: int
-) -> Question | None:
-    """Return the question with weights that the run asked before this one; None if this is the first.
+    entries: Sequence[Entry], federation: str, question: AskedQuestion, most_runs: int
+) -> AskedQuestion | None:
+    """Return the run's question with weights before this one; None if this is the first.
 
     Args:
         entries: of the ledger.
@@ -51,7 +51,7 @@ def earlier_question(
     return last
 
 
-def _place(question: Question) -> tuple[bool, int]:
+def _place(question: AskedQuestion) -> tuple[bool, int]:
     """Place in a run; all evaluations have one, the last."""
     is_last = question.kind == "evaluate"
     return is_last, 0 if is_last else question.round

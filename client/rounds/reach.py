@@ -24,7 +24,7 @@ def patients_in_all(federation: Agreement) -> int:
 
 
 def reach(federation: Agreement, largest: float, last: int, first: int = 1) -> float:
-    """Return the most that honest training moves one weight from the request of one round to that of another.
+    """Return the farthest that honest training moves one weight between two rounds' requests.
 
     Args:
         federation: the agreement.

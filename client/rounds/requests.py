@@ -9,7 +9,7 @@ import torch
 from flwr.app import RecordDict
 from torch import nn
 
-from client.ledger.entries import Entry, Question
+from client.ledger.entries import AskedQuestion, Entry
 from client.rounds.inputs import (
     SCALING,
     keep_weights,
@@ -67,13 +67,13 @@ def take_over(site: Site, request: ModelRequest) -> Prepared:
 
 def asks_for_round(
     run_id: int, site: Site, kind: Literal["train", "evaluate"], request: ModelRequest
-) -> Callable[[Sequence[Entry]], Question]:
+) -> Callable[[Sequence[Entry]], AskedQuestion]:
     """Return what decides on a request with a model, given the ledger's entries.
 
     It raises a refusal for a question that was asked, a run too many, scaling that changed or that honest sums do not
     give, and weights that jumped.
     """
-    question = Question(
+    question = AskedQuestion(
         run_id=run_id,
         kind=kind,
         round=request.round,
@@ -82,7 +82,7 @@ def asks_for_round(
         weights=digest_of(request.weights),
     )
 
-    def decide(entries: Sequence[Entry]) -> Question:
+    def decide(entries: Sequence[Entry]) -> AskedQuestion:
         folder = Home(site.folder).asked
         last = earlier_question(entries, site.digest, question, site.policy.maximum_runs)
         if last is None:
@@ -97,14 +97,14 @@ def asks_for_round(
 
 def asks_for_statistics(
     run_id: int, site: Site, fold: int, costs: bool
-) -> Callable[[Sequence[Entry]], Question]:
+) -> Callable[[Sequence[Entry]], AskedQuestion]:
     """Return what decides on a request for statistics, given the ledger's entries.
 
     It raises a refusal for a question that was asked, and a run too many.
     """
-    question = Question(run_id=run_id, kind="statistics", round=0, fold=fold, costs=costs)
+    question = AskedQuestion(run_id=run_id, kind="statistics", round=0, fold=fold, costs=costs)
 
-    def decide(entries: Sequence[Entry]) -> Question:
+    def decide(entries: Sequence[Entry]) -> AskedQuestion:
         earlier_question(entries, site.digest, question, site.policy.maximum_runs)
         return question
 
@@ -112,7 +112,7 @@ def asks_for_statistics(
 
 
 def require_honest_scaling(site: Site, request: ModelRequest) -> None:
-    """Refuse preprocessing that is not the file's where it is declared, nor one that honest sums give.
+    """Refuse preprocessing other than the file declares, or than honest sums can give.
 
     Under privacy no patient has a part in the answer, unless the hospital's exact sums are public anyway.
 

@@ -185,7 +185,10 @@ class Gatekeeper:
             return ""
 
     def _statistics(self, least: int) -> SiteStatistics:
-        """Compute the tables' sums; brings torch and pandas, for the one message of a run that needs them."""
+        """Compute the tables' sums.
+
+        Torch and pandas are imported for the one message of a run that needs them.
+        """
         from client.runtime.own_statistics import own_statistics
 
         return own_statistics(self.home, least)

@@ -1,4 +1,4 @@
-"""Secret key of a site: for noise that a repeated question does not draw anew, and for marks of patients."""
+"""Secret key of a site, for marks of patients and noise that a question always gets again."""
 
 import hashlib
 import os

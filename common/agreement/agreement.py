@@ -98,7 +98,10 @@ class Agreement(Agreed):
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def data(self, exclude_none: bool = False) -> dict[str, Any]:
-        """The agreement as plain data, without a kind, plug-ins, sizes and noise that a file need not name."""
+        """Agreement as plain data, without what a file need not name.
+
+        Kind, plug-ins, sizes and noise are left out where they are the default.
+        """
         data = self.model_dump(mode="json", exclude_none=exclude_none)
         for participant in data["participants"]:
             if participant.get("patients") is None:

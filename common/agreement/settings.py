@@ -89,7 +89,7 @@ class Training(Agreed):
 
 
 def held_out(units: int, fraction: float) -> int:
-    """Return the number of a site's units that validate its training, by the `validation_fraction`."""
+    """Return the number of a site's units that validate, by the `validation_fraction`."""
     return max(1, round(units * fraction))
 
 

@@ -89,7 +89,7 @@ class PatientFamily:
     def is_plausible(
         self, prepared: Preprocessing, agreement: Federation, sums: SiteStatistics | None, units: int
     ) -> bool:
-        """Whether scaling and hazard intervals lie within what the federation file and a site's sums allow."""
+        """Whether scaling and hazard intervals lie within what file and site's sums allow."""
         from common.patients import plausibility
 
         return plausibility.is_plausible(prepared, agreement, sums, units)

@@ -1,4 +1,4 @@
-"""Validation sums of a hospital, the grid that they lie on, and the names of all metrics in a message."""
+"""Validation sums of a hospital, their grid, and the names of all metrics in a message."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -35,7 +35,7 @@ def pair_names(tasks: Iterable[str]) -> tuple[str, ...]:
 
 
 def on_grid(number: float, low: float, high: float, step: float = 1.0) -> float:
-    """Return the multiple of `step` next to a number, within limits that are such multiples; low for NaN."""
+    """Return the multiple of `step` next to a number, within such limits; low for NaN."""
     if math.isnan(number):
         return low
     return min(max(round(min(max(number, low), high) / step) * step, low), high)
@@ -75,7 +75,7 @@ class ValidationSums:
         return cls(loss, patients, pairs)
 
     def rounded(self, ceiling: float) -> Self:
-        """Return the sums as they leave a hospital: whole numbers, within what so many patients can make.
+        """Return the sums as they leave: whole numbers, within what so many patients can make.
 
         Rounding a second time changes nothing.
         """

@@ -150,7 +150,7 @@ class Branch(PartialModule):
 
 
 def _spread(present: Sequence[Tensor], rows: Tensor, here: Tensor) -> Tensor:
-    """Spread parts of the features [R, F] of the patients at `rows` over the batch [B, F], 0 for the others."""
+    """Spread features [R, F] of the patients at `rows` over the batch [B, F], 0 for others."""
     features = torch.cat(list(present))
     spread = features.new_zeros(len(here) + 1, features.shape[1])  # a last row for nobody
     return spread.index_copy(0, rows, features)[:-1]

@@ -62,10 +62,10 @@ def is_plausible(
             return False
     for task in federation.tasks:
         if task.prepared_size:
-            cuts, known = preprocessing.cuts[task.name], moments.get(moments_name(task))
-            share = None if known is None else _least_share(known[0], units)
+            cuts, task_moments = preprocessing.cuts[task.name], moments.get(moments_name(task))
+            share = None if task_moments is None else _least_share(task_moments[0], units)
             same = bool((cuts == fallback.cuts[task.name]).all())
-            if not (same and sums is None) and not task.is_plausible(cuts, known, share):
+            if not (same and sums is None) and not task.is_plausible(cuts, task_moments, share):
                 return False
     return True
 
@@ -82,12 +82,12 @@ def _nodes_are_plausible(
     if modality.scale == "none":
         return bool(untouched.all())
     unused = (center == 0) & np.isposinf(spread) & is_wide(modality)
-    known = moments.get(f"modality:{modality.name}")
-    if known is None:
+    node_moments = moments.get(f"modality:{modality.name}")
+    if node_moments is None:
         from_file = (center == typical[0]) & (spread == typical[1])
         return bool((from_file | unused | _within_noised(modality, center, spread)).all())
-    mean, deviation = mean_and_deviation(known)
-    seen = known[0] > 0
+    mean, deviation = mean_and_deviation(node_moments)
+    seen = node_moments[0] > 0
     low, high = _ranges(modality)
     size = FAR * np.maximum(1.0, np.hypot(mean, deviation))
     low = np.where(np.isfinite(low), low, np.where(seen, -size, -np.inf))
@@ -95,21 +95,21 @@ def _nodes_are_plausible(
     margin = SLACK * np.maximum(1.0, np.where(np.isfinite(high - low), high - low, 1.0))
     inside = (center >= low - margin) & (center <= high + margin)
     broad = np.maximum((high - low) / 2, 1.0)  # a column that is the same everywhere has spread 1
-    least = deviation * _least_share(known[0], units) * (1 - SLACK)
+    least = deviation * _least_share(node_moments[0], units) * (1 - SLACK)
     resolved = 1e-6 * np.abs(center) * (1 - SLACK)  # finer than sums resolve
     fits = (spread > 0) & (spread >= least) & (spread >= resolved) & (spread <= broad * (1 + SLACK))
     return bool((unused | (untouched & ~seen) | (inside & fits)).all())
 
 
 def _ranges(modality: Modality) -> tuple[Array, Array]:
-    """Lowest and highest value [nodes] after transform and clip; levels of a category are 0 and 1."""
+    """Lowest and highest value [nodes] after transform and clip; 0 and 1 for levels."""
     low, high = transformed_range(modality)
     levels = len(modality.nodes) - len(low)
     return np.concatenate([low, np.zeros(levels)]), np.concatenate([high, np.ones(levels)])
 
 
 def _within_noised(modality: Modality, center: Array, spread: Array) -> Mask:
-    """[nodes] whether noised sums can give center and spread; never of levels, which are not summed."""
+    """Mask [nodes] of center and spread that noised sums can give; levels are never summed."""
     low, high = bounds(modality)
     columns, half = len(low), (high - low) / 2
     within = np.zeros(len(modality.nodes), dtype=bool)

@@ -121,7 +121,7 @@ class Task(Agreed):
 
     @abstractmethod
     def loss(self, logits: Tensor, labels: Tensor, labelled: Tensor, prepared: Tensor | None) -> Tensor:
-        """Return the loss per patient [B], which depends on no other patient; 0 where not labelled."""
+        """Return the loss per patient [B], 0 or more and of no other patient; 0 where not labelled."""
 
     @abstractmethod
     def predict(self, logits: Tensor, prepared: Tensor | None) -> Prediction:

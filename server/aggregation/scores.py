@@ -141,12 +141,12 @@ def site_losses(sites: Figures, deviation: float = 0.0) -> Losses:
 
 
 def averaged(rounds: Sequence[Losses]) -> Losses:
-    """Return the mean over rounds of every site's loss, over the rounds in which the site told one."""
+    """Return every site's mean loss over the rounds in which it reported one."""
     means = {}
     for name in dict.fromkeys(name for losses in rounds for name in losses):
-        told = [losses[name] for losses in rounds if name in losses]
-        mean, error = math.fsum(site.mean for site in told), math.fsum(site.error for site in told)
-        means[name] = SiteLoss(mean / len(told), error / len(told) ** 1.5, told[-1].patients)
+        reported = [losses[name] for losses in rounds if name in losses]
+        mean, error = math.fsum(site.mean for site in reported), math.fsum(site.error for site in reported)
+        means[name] = SiteLoss(mean / len(reported), error / len(reported) ** 1.5, reported[-1].patients)
     return means
 
 
@@ -171,7 +171,10 @@ def change(now: Losses, before: Losses) -> float:
 
 
 def levelled(sites: Figures, deviation: float = 0.0) -> Figures:
-    """Return figures with every site's mean loss within reach of the others', noise of `deviation` allowed for."""
+    """Return figures with every site's mean loss within reach of the others'.
+
+    Noise of `deviation` in every site's sum widens the reach.
+    """
     losses = site_losses(sites, deviation)
     if not losses:
         return sites
@@ -203,7 +206,10 @@ def validation_error(sites: Figures) -> float | None:
 
 
 def validation_noise(sites: Figures, deviation: float) -> float | None:
-    """Return the standard deviation of the noise in the mean loss, each site's sum having one of `deviation`."""
+    """Return the standard deviation of the noise in the mean loss.
+
+    Every site's sum has noise of `deviation`.
+    """
     summed = [site for site in sites.values() if site.patients > 0 and site.loss is not None]
     return deviation * math.sqrt(len(summed)) / _validation_patients(sites) if summed else None
 

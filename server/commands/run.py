@@ -190,7 +190,7 @@ def _submit(home: CoordinatorHome, out: Path, federation: Agreement) -> Submissi
 def _earlier(runs: Path) -> list[tuple[int, Path]]:
     """List (Flower's number, folder) of the runs that were handed to Flower, in their order."""
     submitted = [(read_submission(folder), folder) for folder in runs.iterdir() if folder.is_dir()]
-    in_order = sorted((one.submitted, folder.name, one.flower_run) for one, folder in submitted if one)
+    in_order = sorted((run.submitted, folder.name, run.flower_run) for run, folder in submitted if run)
     return [(number, runs / name) for _, name, number in in_order]
 
 

@@ -1,7 +1,7 @@
-"""Countersignatures of hospitals' receipts, signed as a run begins from the journals of all runs before it.
+"""Countersignatures of hospitals' receipts, signed as a run begins.
 
-The authority's key signs them where the run is started, by the command: the process that does a run's work hands them
-on and never has the key.
+They count the messages in the journals of all runs before it. The authority's key signs them where the run is started,
+by the command: the process that does a run's work hands them on and never has the key.
 """
 
 from collections.abc import Iterable, Iterator
@@ -31,7 +31,9 @@ _FILE: TypeAdapter[Countersignatures] = TypeAdapter(Countersignatures)
 def write_countersignatures(
     home: CoordinatorHome, out: Path, enrolled: Enrolled, runs: Iterable[tuple[int, Path]]
 ) -> None:
-    """Write into the folder of a run what was received of every hospital enrolled, by its present key.
+    """Write into the folder of a run what was received of every hospital enrolled.
+
+    Messages under the hospital's present key count.
 
     Args:
         home: the coordinator's folder.
@@ -79,4 +81,4 @@ def _received(folder: Path) -> Iterator[tuple[str, str]]:
     yield from statistics.items()
     for record in records:
         if isinstance(record, RoundRecord):
-            yield from ((site, found.sha256) for site, found in record.sites.items() if found.sha256)
+            yield from ((site, reply.sha256) for site, reply in record.sites.items() if reply.sha256)

@@ -166,7 +166,7 @@ def _preprocessing(roster: Roster, federation: Agreement) -> Arrays:
 
 
 def _validation(record: RoundRecord, losses: Losses) -> Validation:
-    """What the hospitals told of a round's weights."""
+    """Validation of a round's weights by the hospitals."""
     return Validation(record.validation_loss, record.validation_error, record.validation_noise, losses)
 
 
@@ -243,8 +243,8 @@ class _Rounds:
         closing = EvaluateExchange(self.run, number, last, self.clock.monotonic)
         evaluated = closing.close(self._replies("evaluate", state.number, closing.requests))
         record = evaluated.record
-        told = _validation(record, evaluated.losses) if record.applied else Validation()
-        state.kept.offer(last, state.trained, told)
+        validation = _validation(record, evaluated.losses) if record.applied else Validation()
+        state.kept.offer(last, state.trained, validation)
         state.missed = state.missed or not record.applied
         self._done(record)
 

@@ -65,25 +65,25 @@ class Selection:
     waited: int = 0
     recent: tuple[Losses, ...] = ()
 
-    def offer(self, arrays: ArrayRecord, number: int, told: Validation) -> None:
+    def offer(self, arrays: ArrayRecord, number: int, validation: Validation) -> None:
         """Weigh the weights of a round against those kept."""
-        if told.losses and told.noise:
-            told = self._averaged(told, told.noise)
-        above = change(told.losses, self.lowest) if told.losses and self.lowest else None
-        if told.losses and (above is None or above < 0):
-            self.lowest, self.margin, above = told.losses, told.error or 0.0, 0.0
+        if validation.losses and validation.noise:
+            validation = self._averaged(validation, validation.noise)
+        above = change(validation.losses, self.lowest) if validation.losses and self.lowest else None
+        if validation.losses and (above is None or above < 0):
+            self.lowest, self.margin, above = validation.losses, validation.error or 0.0, 0.0
         if not self.lowest or (above is not None and above <= self.margin):
-            self.arrays, self.round, self.loss, self.waited = arrays, number, told.loss, 0
+            self.arrays, self.round, self.loss, self.waited = arrays, number, validation.loss, 0
         else:
             self.waited += 1
 
-    def _averaged(self, told: Validation, noise: float) -> Validation:
+    def _averaged(self, validation: Validation, noise: float) -> Validation:
         """Average the losses over the last rounds; unknown while there are too few of them."""
-        error = told.error or 0.0
+        error = validation.error or 0.0
         wanted = min(math.ceil((2 * noise / error) ** 2), LONGEST) if error > 0 else LONGEST
-        self.recent = (*self.recent, told.losses)[-LONGEST:]
+        self.recent = (*self.recent, validation.losses)[-LONGEST:]
         if len(self.recent) < wanted:
-            return Validation(told.loss)
+            return Validation(validation.loss)
         losses = averaged(self.recent[-wanted:])
         return Validation(pooled(losses), math.hypot(error, 2 * noise / math.sqrt(wanted)), None, losses)
 

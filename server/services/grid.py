@@ -63,7 +63,7 @@ class BoundedGrid(HttpGrid):
             self._replies[header.metadata.reply_to_message_id] += 1
             if self._replies[header.metadata.reply_to_message_id] <= REPLIES:
                 self._arriving.append((header, tree))
-        waiting = [one for one in self._arriving if one[0].metadata.reply_to_message_id in asked]
+        waiting = [reply for reply in self._arriving if reply[0].metadata.reply_to_message_id in asked]
         self._arriving, pulled = [], []
         for header, tree in waiting:
             try:

@@ -77,7 +77,7 @@ class AttackedHospital:
         self._run = new_run({})
 
     def ask(self, kind: str, content: RecordDict) -> RecordDict | RefusalCode:
-        """What leaves the hospital in answer to a message."""
+        """Content that leaves the hospital in answer to a message, or the code of its refusal."""
         with acting_as_coordinator(self._run):
             message = Message(content, NODE, kind)
         name_message(message, f"{next(self._numbers)}")

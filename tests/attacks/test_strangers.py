@@ -43,7 +43,7 @@ TAG = bytes([(PushMessagesRequest.DESCRIPTOR.fields_by_name["messages_list"].num
 
 @dataclass(frozen=True)
 class Siege:
-    """What was measured at a coordinator.
+    """Measurements at a coordinator.
 
     Attributes:
         one, eight: bytes by which its SuperLink grew with a stranger's body of 16 MB, and with eight at once.

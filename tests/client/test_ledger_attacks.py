@@ -107,7 +107,7 @@ def counted(site: Path) -> int:
 
 
 def answer(site: Path) -> str:
-    """What a site says to the next request: a code, or how many rounds it counts."""
+    """Answer of a site to the next request: a code, or how many rounds it counts."""
     try:
         return f"counts {counted(site)}"
     except Refusal as refusal:

@@ -14,7 +14,7 @@ import pytest
 from client.commands.approve import BEFORE, Proposal, approve, read_proposal
 from client.commands.approve_text import in_words
 from client.ledger.asked import runs_since_approval
-from client.ledger.entries import Question
+from client.ledger.entries import AskedQuestion
 from client.ledger.ledger import Ledger
 from client.site_folder.places import Home, read_approval
 from client.site_folder.policy import Limit, Policy, agree
@@ -297,7 +297,7 @@ def test_it_says_how_often_a_model_is_trained(prepared: Home, proposal: Path, ho
 
 
 def test_approving_again_allows_as_many_runs_once_more(prepared: Home, proposal: Path) -> None:
-    question = Question(run_id=7, kind="train", round=1, fold=-1)
+    question = AskedQuestion(run_id=7, kind="train", round=1, fold=-1)
     for _ in range(2):
         digest = approve(prepared, read_proposal(prepared, proposal)).federation
         with Ledger(prepared.folder) as ledger:

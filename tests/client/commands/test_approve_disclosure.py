@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from client.chained_log.site_log import SiteLog
 from client.commands.approve import read_proposal
 from client.commands.approve_disclosure import disclosure_in_words
+from client.disclosures.disclosure import DisclosureEntry
 from client.disclosures.record import NAME
-from client.disclosures.release import ReleaseEntry
 from client.site_folder.places import Home
 from common.agreement.federation import FILE_NAME, load, save
 from common.agreement.settings import Privacy
@@ -27,7 +27,7 @@ def test_what_remains_is_told_with_its_size(prepared: Home, proposal: Path) -> N
     assert "9 patients" in text
     assert f"{federation.training.rounds + 2} messages" in text
     assert RefusalCode.DISCLOSURE_DIFFERS not in text
-    assert SiteLog(prepared.folder, NAME, ReleaseEntry).contents() == (), "nothing is entered"
+    assert SiteLog(prepared.folder, NAME, DisclosureEntry).contents() == (), "nothing is entered"
 
 
 def test_a_file_whose_sums_would_be_refused_says_so(

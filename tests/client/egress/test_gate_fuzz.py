@@ -236,7 +236,7 @@ PRIVATE: dict[str, tuple[Spoil, str]] = {
 
 
 def try_all(asked: Exchange, spoils: dict[str, tuple[Spoil, str]]) -> dict[str, str]:
-    """What became of every spoilt message; one that leaves otherwise than the honest one is `changed`."""
+    """End of every spoilt message; one that leaves otherwise than the honest one is `changed`."""
     honest = asked.check()
     assert honest.outcome == "passed"
     ends = {}

@@ -109,12 +109,12 @@ class Attack:
         return torch.cat([total.flatten() for total in sums])
 
     def sensitivity(self, patients: int, in_slots: bool = True) -> float:
-        """How far the sum moves when one of so many patients leaves, in clip norms."""
+        """Distance that the sum moves when one of so many patients leaves, in clip norms."""
         return float((self.summed(patients, in_slots) - self.summed(patients - 1, in_slots)).norm())
 
 
 def rounded(layer: nn.Linear, given: Tensor, patients: int) -> Tensor:
-    """What a layer computes for the first of so many equal patients, all in one product."""
+    """Output of a layer for the first of so many equal patients, all in one product."""
     with torch.no_grad():
         first: Tensor = layer(given.expand(patients, -1).contiguous())[0]
     return first

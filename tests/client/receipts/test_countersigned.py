@@ -14,7 +14,7 @@ from client.receipts.countersigned import (
     Countersigned,
     accept_missing,
     check_countersignature,
-    last_comparison,
+    last_reconciliation,
 )
 from client.receipts.page import read_receipts, verification_text
 from client.site_folder.keys import read_key, read_public_key
@@ -158,7 +158,7 @@ def test_a_coordinator_cannot_borrow_leave_out_or_make_up_a_statement(
     codes = {refused(home, statement).value for statement in forged}
     attack_row("countersignature left out, forged or borrowed", "refused", str(sorted(codes)))
     assert codes == {RefusalCode.REQUEST_INVALID.value}
-    assert last_comparison(home) is None
+    assert last_reconciliation(home) is None
 
 
 def test_an_older_statement_tells_nothing_new(home: Home, coordinator: Coordinator) -> None:
@@ -171,5 +171,5 @@ def test_an_older_statement_tells_nothing_new(home: Home, coordinator: Coordinat
 
 def test_without_a_coordinators_certificate_there_is_nothing_to_check(home: Home) -> None:
     check_countersignature(home, None)
-    assert last_comparison(home) is None
+    assert last_reconciliation(home) is None
     assert not (home.folder / "records").exists()

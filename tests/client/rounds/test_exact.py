@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from client.chained_log.site_log import SiteLog, acknowledge_records
+from client.disclosures.disclosure import DisclosureEntry
 from client.disclosures.record import NAME
-from client.disclosures.release import ReleaseEntry
 from client.rounds.assembly import SharedAgreement, SiteSources, assemble_site, close_sites
-from client.rounds.exact import foreseen_difference
+from client.rounds.exact import foreseen_exposure
 from client.site_folder.site_key import KEY
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality
@@ -82,7 +82,7 @@ def answered(hospital: Hospital) -> StatisticsReply:
 
 
 def entries(hospital: Hospital) -> int:
-    return len(SiteLog(hospital.folder, NAME, ReleaseEntry).contents())
+    return len(SiteLog(hospital.folder, NAME, DisclosureEntry).contents())
 
 
 @pytest.mark.attack
@@ -196,7 +196,7 @@ def test_a_smaller_minimum_count_changes_nothing_about_what_left_before(asked: H
 
 def test_a_lost_record_or_key_is_told_and_never_begun_anew(asked: Hospital) -> None:
     answered(asked)
-    log = SiteLog(asked.folder, NAME, ReleaseEntry)
+    log = SiteLog(asked.folder, NAME, DisclosureEntry)
     kept = log.path.read_bytes()
     log.path.unlink()
     asked.change(training__validation_fraction="0.17")
@@ -219,7 +219,7 @@ def test_the_record_holds_no_identifier_and_no_value(
     answered(asked)
     asked.change(training__validation_fraction="0.17")
     assert answer(asked) == REFUSED
-    text = SiteLog(asked.folder, NAME, ReleaseEntry).path.read_text() + everything_logged()
+    text = SiteLog(asked.folder, NAME, DisclosureEntry).path.read_text() + everything_logged()
     assert "CANARY" not in text
     assert "98.765" not in text
 
@@ -228,7 +228,7 @@ def test_what_would_be_refused_is_foreseen(asked: Hospital, caplog: pytest.LogCa
     def foreseen() -> Any:
         agreed = asked.folder / "federation.toml"
         site = assemble_site(SiteSources(asked.folder, agreed), SharedAgreement(agreed))
-        return foreseen_difference(site, site.terms)
+        return foreseen_exposure(site, site.terms)
 
     answered(asked)
     assert foreseen() is None

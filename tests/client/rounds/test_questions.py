@@ -3,14 +3,14 @@
 import pytest
 
 from client.ledger.asked import runs_since_approval
-from client.ledger.entries import Entry, Question
+from client.ledger.entries import AskedQuestion, Entry
 from client.rounds.questions import earlier_question
 from common.errors import Refusal, RefusalCode
 
 FILE = "f" * 64
 
 
-def asked(*questions: Question, first: str = "opened", approved: tuple[int, ...] = ()) -> list[Entry]:
+def asked(*questions: AskedQuestion, first: str = "opened", approved: tuple[int, ...] = ()) -> list[Entry]:
     """Entries of a ledger with these questions, with an approval before those at these places."""
     entries = [Entry(number=1, at="", kind="opened" if first == "opened" else "acknowledged")]
     for place, question in enumerate(questions):
@@ -22,19 +22,21 @@ def asked(*questions: Question, first: str = "opened", approved: tuple[int, ...]
     return entries
 
 
-def statistics(run: int = 1, fold: int = -1, costs: bool = False) -> Question:
-    return Question(run_id=run, kind="statistics", round=0, fold=fold, costs=costs)
+def statistics(run: int = 1, fold: int = -1, costs: bool = False) -> AskedQuestion:
+    return AskedQuestion(run_id=run, kind="statistics", round=0, fold=fold, costs=costs)
 
 
-def train(round_: int, run: int = 1, fold: int = -1, scaling: str = "s") -> Question:
-    return Question(run_id=run, kind="train", round=round_, fold=fold, scaling=scaling, weights=f"w{round_}")
+def train(round_: int, run: int = 1, fold: int = -1, scaling: str = "s") -> AskedQuestion:
+    return AskedQuestion(
+        run_id=run, kind="train", round=round_, fold=fold, scaling=scaling, weights=f"w{round_}"
+    )
 
 
-def evaluate(round_: int, run: int = 1) -> Question:
-    return Question(run_id=run, kind="evaluate", round=round_, fold=-1, scaling="s", weights="e")
+def evaluate(round_: int, run: int = 1) -> AskedQuestion:
+    return AskedQuestion(run_id=run, kind="evaluate", round=round_, fold=-1, scaling="s", weights="e")
 
 
-def refused(entries: list[Entry], question: Question, runs: int = 1) -> RefusalCode | None:
+def refused(entries: list[Entry], question: AskedQuestion, runs: int = 1) -> RefusalCode | None:
     try:
         earlier_question(entries, FILE, question, runs)
     except Refusal as refusal:
@@ -54,7 +56,7 @@ def test_an_honest_run_is_answered_to_its_end() -> None:
 @pytest.mark.parametrize(
     "again", [statistics(), train(1), train(3), train(4), train(6), evaluate(5), evaluate(6)]
 )
-def test_what_a_run_has_asked_or_passed_is_not_answered(again: Question) -> None:
+def test_what_a_run_has_asked_or_passed_is_not_answered(again: AskedQuestion) -> None:
     assert refused(asked(*HONEST), again) is RefusalCode.QUESTION_REPEATED
 
 

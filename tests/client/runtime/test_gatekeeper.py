@@ -21,7 +21,7 @@ from flwr.app import ConfigRecord, Context, Message, RecordDict
 import tests
 from client.commands.approve import approve, read_proposal
 from client.flower.internals import FAILED, REPLACED, RUNTIME, run_client_app, weigh
-from client.ledger.entries import Question
+from client.ledger.entries import AskedQuestion
 from client.ledger.ledger import Ledger
 from client.privacy.noise import NoisedSteps
 from client.receipts.receipt import Receipt
@@ -335,7 +335,7 @@ def test_an_encoded_update_is_recorded_as_it_left(node: Node) -> None:
     assert stat.S_IMODE(node.home.residual.stat().st_mode) == 0o600
 
 
-def asked(node: Node) -> list[Question]:
+def asked(node: Node) -> list[AskedQuestion]:
     """All questions in the ledger."""
     with Ledger(node.home.folder) as ledger:
         return [entry.question for entry in ledger.entries() if entry.question is not None]

@@ -1,3 +1,4 @@
+import json
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -10,13 +11,14 @@ from flwr.app import Context, Message, MessageType, RecordDict, UserConfig
 
 from common.agreement.federation import FILE_NAME, Federation, save
 from common.agreement.settings import Privacy
-from common.errors import InvalidContentError
-from common.messages.exchange import STATISTICS, ModelRequest, StatisticsReply
+from common.errors import InvalidContentError, UnreadableFileError
+from common.messages.exchange import STATISTICS, ModelRequest, StatisticsReply, StatisticsRequest
 from common.patients.preprocessing import declared, unpack_preprocessing
 from common.privacy.planning import with_privacy
 from server.aggregation.strategies import FedAvg
 from server.app import app, server_app
 from server.home.places import ENROLLED, HOME_VARIABLE
+from server.participants.countersignatures import FILE_NAME as COUNTERSIGNATURES
 from server.participants.enrolment import Enrolment, write_enrolled
 from server.records.dropped import DropReason
 from server.records.journal import RoundRecord, RunRecord, read_journal
@@ -247,11 +249,33 @@ def test_a_run_with_enrolled_keys_asks_their_nodes_alone(
         if site != "west"
     }
     write_enrolled(out / ENROLLED, enrolled)
+    signed = {site: f"signed for {site}" for site in enrolled}
+    (out / COUNTERSIGNATURES).write_text(json.dumps(signed))
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     grid = federation_grid(bench, lambda weight: 1.0)
     app(grid, Context(5, 1, {}, RecordDict(), {"run": out.name}))
     assert runs(out)[-1].sites == ("east", "north", "south")
     assert bench.nodes["west"] not in {message.metadata.dst_node_id for message in grid.sent}
+    sites = {node: site for site, node in bench.nodes.items()}
+    assert signed == {
+        sites[message.metadata.dst_node_id]: StatisticsRequest.from_record(message.content).countersignature
+        for message in grid.sent
+        if message.metadata.message_type == STATISTICS
+    }
+
+
+def test_a_run_without_the_statements_of_the_command_asks_nobody(
+    bench: "Bench", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "runs" / "20261121-101500"
+    out.mkdir(parents=True)
+    save(bench.federation(rounds=1), out / FILE_NAME)
+    write_enrolled(out / ENROLLED, {})
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+    grid = federation_grid(bench, lambda weight: 1.0)
+    with pytest.raises(UnreadableFileError, match=COUNTERSIGNATURES):
+        app(grid, Context(5, 1, {}, RecordDict(), {"run": out.name}))
+    assert not grid.sent
 
 
 def test_a_hospital_withdrawn_within_a_run_is_missing_from_then_on(

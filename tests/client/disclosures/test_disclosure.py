@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from client.disclosures.release import Release, codes_of
+from client.disclosures.disclosure import Disclosure, codes_of
 from client.site_folder.site_key import marks_of
 
 KEY = b"k" * 32
@@ -10,26 +10,26 @@ KEY = b"k" * 32
 def test_a_release_comes_back_from_its_entry() -> None:
     draw = np.random.default_rng(0)
     marks = marks_of(range(9), KEY)
-    release = Release(
+    disclosure = Disclosure(
         5,
         ("age", "crp"),
         tuple(marks[16 * row : 16 * row + 16] for row in range(9)),
         draw.integers(0, 255, (9, 2)).astype(np.uint8),
         draw.normal(size=(3, 2)),
     )
-    entry = release.entry("2026-01-01", "f" * 64, KEY)
-    again = Release.of(type(entry).model_validate_json(entry.model_dump_json()))
-    assert (again.least, again.cells, again.marks) == (release.least, release.cells, release.marks)
-    assert again.codes.tobytes() == release.codes.tobytes()
-    assert again.sums.tobytes() == release.sums.tobytes()
+    entry = disclosure.entry("2026-01-01", "f" * 64, KEY)
+    again = Disclosure.of(type(entry).model_validate_json(entry.model_dump_json()))
+    assert (again.least, again.cells, again.marks) == (disclosure.least, disclosure.cells, disclosure.marks)
+    assert again.codes.tobytes() == disclosure.codes.tobytes()
+    assert again.sums.tobytes() == disclosure.sums.tobytes()
 
 
 @pytest.mark.parametrize("spoilt", ["", "!", "aGVsbG8="])
 def test_an_entry_that_cannot_be_unpacked_is_a_value_error(spoilt: str) -> None:
-    release = Release(5, ("age",), (bytes(16),), np.ones((1, 1), np.uint8), np.ones((3, 1)))
-    entry = release.entry("", "", KEY).model_copy(update={"codes": spoilt})
+    disclosure = Disclosure(5, ("age",), (bytes(16),), np.ones((1, 1), np.uint8), np.ones((3, 1)))
+    entry = disclosure.entry("", "", KEY).model_copy(update={"codes": spoilt})
     with pytest.raises(ValueError):
-        Release.of(entry)
+        Disclosure.of(entry)
 
 
 def test_codes_are_of_values_that_are_seen() -> None:

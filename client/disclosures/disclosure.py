@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from client.site_folder.site_key import MARK
 
 
-class ReleaseEntry(BaseModel):
-    """Release in the record: no identifier, no value, and sums that left.
+class DisclosureEntry(BaseModel):
+    """Disclosure in the record: no identifier, no value, and sums that left.
 
     Attributes:
         at: when, ISO 8601 in UTC.
@@ -41,7 +41,7 @@ class ReleaseEntry(BaseModel):
 
 
 @dataclass(frozen=True)
-class Release:
+class Disclosure:
     """Exact numbers about a set of patients.
 
     Attributes:
@@ -58,9 +58,9 @@ class Release:
     codes: NDArray[np.uint8]
     sums: NDArray[np.float64]
 
-    def entry(self, at: str, federation: str, key: bytes) -> ReleaseEntry:
-        """Return the release as the record has it."""
-        return ReleaseEntry(
+    def entry(self, at: str, federation: str, key: bytes) -> DisclosureEntry:
+        """Return the disclosure as the record has it."""
+        return DisclosureEntry(
             at=at,
             federation=federation,
             key=fingerprint(key),
@@ -72,8 +72,8 @@ class Release:
         )
 
     @classmethod
-    def of(cls, entry: ReleaseEntry) -> Self:
-        """Read a release from the record.
+    def of(cls, entry: DisclosureEntry) -> Self:
+        """Read a disclosure from the record.
 
         Raises:
             ValueError: if the entry is not one that was written.
