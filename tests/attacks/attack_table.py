@@ -12,7 +12,12 @@ def row_of(request: pytest.FixtureRequest) -> AttackRow:
     """Return the function by which a test records its row."""
 
     def record(finding: str, promised: str, measured: str) -> None:
-        request.node.user_properties.append((ROWS, (finding, promised, measured)))
+        row = (
+            str(finding),
+            str(promised),
+            str(measured),
+        )  # an enum's value, say, does not pass between processes
+        request.node.user_properties.append((ROWS, row))
 
     return record
 
