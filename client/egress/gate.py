@@ -122,7 +122,7 @@ class Gate:
         self._federation, self._policy, self._site = federation, policy, site
         self._weights, self._groups, self._cohort, self._sums = weights, groups, cohort, statistics
         self._ledger = ledger
-        self._known, self._residual = len(ledger()), residual
+        self._before, self._residual = tuple(ledger()), residual
         self._steps: NoisedSteps | None = None
 
     def objection(self, request: Message) -> RefusalCode | None:
@@ -157,6 +157,19 @@ class Gate:
             cohort.units,
         )
         return self._steps
+
+    def foreseen(self, request: Message) -> tuple[list[Release], list[Release]]:
+        """Return the releases in the ledger, and those in it once the request is answered as asked.
+
+        Raises:
+            Refusal: if the policy does not allow taking part.
+        """
+        terms = agree(self._policy, self._federation, self._policy.minimum_cohort)
+        kind = request.metadata.message_type
+        before = [release for entry in self._before for release in entry.releases]
+        if kind == STATISTICS:
+            return before, [*before, *terms.statistics_releases()]
+        return before, [*before, *(terms.round_releases() if kind == "train" else ())]
 
     def _unfit(self, request: Message) -> BlockReason | None:
         """Block requests for patients of the coordinator's choice and rounds beyond the agreement."""
@@ -295,7 +308,7 @@ class Gate:
             return None
         entries = self._ledger()
         unbounded = any(release.mechanism == "without-privacy" for release in releases)
-        for entry in reversed(entries if unbounded else entries[self._known :]):
+        for entry in reversed(entries if unbounded else entries[len(self._before) :]):
             fits = entry.kind == "reserved" and entry.run == self._federation.digest
             if fits and entry.releases == releases and (unbounded or entry.round == round_):
                 return entry.number

@@ -1,7 +1,8 @@
 """Receipt of a gate's verdict: content of the message that leaves, and its cost."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 
 from flwr.app import ConfigRecord, Message, RecordDict
 
@@ -10,7 +11,7 @@ from client.flower.internals import weigh
 from client.ledger.entries import Entry, unit_of
 from client.receipts.receipt import Receipt
 from common.messages.packing import shapes
-from common.privacy.accounting import spend
+from common.privacy.accounting import Release, merged, spend
 
 ERROR = "Error"
 
@@ -82,10 +83,15 @@ def _epsilon(
     """(before, after) the reservation; None where there is no bound."""
     after = [release for entry in entries for release in entry.releases]
     before = [release for entry in entries if entry.number != reservation for release in entry.releases]
-    total = spend(after, delta).epsilon
-    earlier = total if before == after else spend(before, delta).epsilon
-    return _finite(earlier), _finite(total)
+    return finite_epsilon(before, delta), finite_epsilon(after, delta)
 
 
-def _finite(epsilon: float) -> float | None:
+def finite_epsilon(releases: Iterable[Release], delta: float) -> float | None:
+    """Return the epsilon of releases, None if it is infinite; it is kept for those of the last few messages."""
+    return _epsilon_of(merged(releases), delta)
+
+
+@lru_cache(maxsize=4)
+def _epsilon_of(releases: tuple[Release, ...], delta: float) -> float | None:
+    epsilon = spend(releases, delta).epsilon
     return epsilon if math.isfinite(epsilon) else None

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from threading import Thread
 
 from flwr.app import Context, Message
 
@@ -26,7 +27,7 @@ from client.ledger.ledger import LEDGER, Ledger
 from client.privacy.noise import NoiseError
 from client.receipts.book import append_receipt
 from client.receipts.countersigned import check_countersignature
-from client.receipts.from_verdict import receipt_of
+from client.receipts.from_verdict import finite_epsilon, receipt_of
 from client.runtime.app_link import Link
 from client.runtime.channel import ChannelError, SilentError
 from client.site_folder.keys import read_key
@@ -40,6 +41,7 @@ from common.installed_code import code_hash
 from common.messages.exchange import STATISTICS, InvalidMessageError
 from common.messages.inflating import largest_message
 from common.messages.statistics import SiteStatistics
+from common.privacy.accounting import Release
 
 log = logging.getLogger("consilium.gatekeeper")
 
@@ -59,6 +61,7 @@ class Gatekeeper:
         self._agreed: tuple[Agreement, Approval] | None = None
         self._gate: Gate | None = None
         self._breach: BlockReason | None = None
+        self._accountant: Thread | None = None
 
     def allowed(self) -> int:
         """Most bytes that a request may take, by the model that was approved."""
@@ -124,6 +127,8 @@ class Gatekeeper:
         longest, longest_s = largest_message(approval.weights), federation.rounds.deadline_s
         try:
             steps = self._gate.begin_steps(message)
+            if federation.privacy is not None:
+                self._foresee(self._gate.foreseen(message), site.policy.delta)
             content = self._app.ask(context.run_id, message, longest, longest_s, steps)
         except InvalidMessageError:
             raise Refusal(RefusalCode.REQUEST_INVALID) from None
@@ -136,6 +141,13 @@ class Gatekeeper:
             log.error("the app ended, or did not answer within %g seconds", longest_s)
             raise Refusal(RefusalCode.INTERNAL) from None
         return Message(content, reply_to=message)
+
+    def _foresee(self, accounts: Sequence[Sequence[Release]], delta: float) -> None:
+        """Compute the epsilons of the receipt while the app works, which then costs no time."""
+        self._accountant = Thread(
+            target=lambda: [finite_epsilon(account, delta) for account in accounts], daemon=True
+        )
+        self._accountant.start()
 
     def release(self, message: Message) -> Message:
         """Return the message that leaves in place of a reply, once its receipt is on disk.
@@ -160,6 +172,8 @@ class Gatekeeper:
             entries = () if delta is None else self._entries()
         except Refusal:  # the gate has seen that too, and has held back what needs the ledger
             entries, delta = (), None
+        if self._accountant is not None:
+            self._accountant.join()
         receipt = receipt_of(self._request, verdict, digest, entries, delta)
         try:
             append_receipt(self.home.receipts, receipt, read_key(self.home.key))

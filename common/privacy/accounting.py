@@ -18,6 +18,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from common.agreement.settings import LEAST_NOISE
+from common.privacy.accountants import accountant
 
 ORDERS = [1 + x / 10 for x in range(1, 100)] + list(range(11, 64)) + [2.0**k for k in range(6, 15)]
 """Orders of the moments; a large noise multiplier needs large ones."""
@@ -140,13 +141,11 @@ def _history(releases: Sequence[Release]) -> list[tuple[float, float, int]]:
 def _rdp(history: list[tuple[float, float, int]], delta: float) -> float:
     if not history:
         return 0.0
-    from opacus.accountants import RDPAccountant  # slow to import, and most processes never need it
-
-    accountant = RDPAccountant()
-    accountant.history = history
+    moments = accountant("RDPAccountant")
+    moments.history = history
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that the best order is the first or the last costs tightness only
-        return max(0.0, float(accountant.get_privacy_spent(delta=delta, alphas=ORDERS)[0]))
+        return max(0.0, float(moments.get_privacy_spent(delta=delta, alphas=ORDERS)[0]))
 
 
 def _prv(history: list[tuple[float, float, int]], delta: float, rdp: float) -> float:
@@ -159,14 +158,12 @@ def _prv(history: list[tuple[float, float, int]], delta: float, rdp: float) -> f
     steps = sum(number for _, _, number in history)
     if rdp > BEYOND_BUDGETS or rdp * math.sqrt(steps) * len(history) > LARGEST_GRID:
         return math.inf
-    from opacus.accountants import PRVAccountant
-
-    accountant = PRVAccountant()
-    accountant.history = history
+    losses = accountant("PRVAccountant")
+    losses.history = history
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # log(0) at the end of the support, at a sampling rate of 1
-            epsilon = float(accountant.get_epsilon(delta=delta, eps_error=0.01))
+            epsilon = float(losses.get_epsilon(delta=delta, eps_error=0.01))
     except (ValueError, RuntimeError, OverflowError, MemoryError):
         return math.inf
     return max(0.0, epsilon) if math.isfinite(epsilon) else math.inf

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import Any
 
 INDEX, BUNDLE = "index.json", "bundle.fab"
@@ -60,7 +61,7 @@ SECONDS = "seconds of the app:"
 
 
 class Stopwatch:
-    """Wall-clock seconds by part; a part within another part counts for itself alone."""
+    """Wall-clock seconds of the main thread by part; a part within another part counts for itself alone."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
@@ -91,7 +92,7 @@ class Stopwatch:
 
         @wraps(function)
         def timed(*arguments: Any, **options: Any) -> Any:
-            if self._parts[-1] in (name, UNTIMED):
+            if self._parts[-1] in (name, UNTIMED) or current_thread() is not main_thread():
                 return function(*arguments, **options)
             with self.part(name):
                 return function(*arguments, **options)
