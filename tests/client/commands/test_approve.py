@@ -13,6 +13,7 @@ import pytest
 
 from client.commands.approve import BEFORE, Proposal, approve, read_proposal
 from client.commands.approve_text import in_words
+from client.disclosures.losses import bits_per_answer
 from client.ledger.asked import runs_since_approval
 from client.ledger.entries import AskedQuestion
 from client.ledger.ledger import Ledger
@@ -163,14 +164,15 @@ def test_what_the_policy_or_the_guarantee_forbids_is_not_read(
 
 
 def test_a_proposal_says_what_leaves(prepared: Home, proposal: Path) -> None:
-    told = said(read_proposal(prepared, proposal))
+    read = read_proposal(prepared, proposal)
+    told, bits = said(read), (read.federation.training.rounds + 1) * bits_per_answer(read.terms.loss_noise)
     for part in (
         "clinical: 5 values",
         "survival, response, toxicity",
         "arrays with",
         "no guarantee",
         "fewer than 2",
-        "weights can tell of single patients",
+        f"{bits:.1f} bits",
     ):
         assert part in told
     assert "CANARY" not in told
