@@ -87,7 +87,7 @@ def _epsilon(
 
 
 def finite_epsilon(releases: Iterable[Release], delta: float) -> float | None:
-    """Return the epsilon of releases, None if it is infinite; it is kept for those of the last few messages."""
+    """Return the epsilon of releases, kept for those of the last messages; None if infinite."""
     return _epsilon_of(merged(releases), delta)
 
 

@@ -61,7 +61,7 @@ SECONDS = "seconds of the app:"
 
 
 class Stopwatch:
-    """Wall-clock seconds of the main thread by part; a part within another part counts for itself alone."""
+    """Wall-clock seconds of the main thread by part, without those of parts within it."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
