@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+import tomli_w
 
 from client.data.inspection import inspect_cohort, read_cohort
 from client.site_folder.policy import Policy
@@ -260,9 +261,12 @@ def test_bad_policy_is_one_sentence_with_place_and_remedy(
 
 
 def test_policy_is_a_table_that_may_be_left_out(site_folder: Any, small_federation: Federation) -> None:
-    assert read_site_file(site_folder.write(), small_federation).policy == Policy()
-    site_folder.site["policy"] = {"maximum_epsilon": 3, "tasks": ["survival"], "statistics": ["declared"]}
-    assert read_site_file(site_folder.write(), small_federation).policy == Policy(
+    folder = site_folder.write()
+    (folder / "site.toml").write_text(tomli_w.dumps(site_folder.site))
+    assert read_site_file(folder, small_federation).policy == Policy()
+    policy = {"maximum_epsilon": 3, "tasks": ["survival"], "statistics": ["declared"]}
+    (folder / "site.toml").write_text(tomli_w.dumps(site_folder.site | {"policy": policy}))
+    assert read_site_file(folder, small_federation).policy == Policy(
         maximum_epsilon=3.0, tasks=("survival",), statistics=("declared",)
     )
 

@@ -65,7 +65,10 @@ def opened(home: Home) -> Site:
 
 def assembled(home: Home, cache: Path | None = None) -> Site:
     """The site as a new process would assemble it."""
-    return assemble_site(SiteSources(home.folder, home.agreement, cache), SharedAgreement(home.agreement))
+    sources = SiteSources(
+        home.folder, home.agreement, cache, simulated=True
+    )  # no secret of the site is involved
+    return assemble_site(sources, SharedAgreement(home.agreement))
 
 
 def uncached(home: Home) -> Site:
@@ -214,7 +217,8 @@ def test_whatever_a_site_is_built_from_counts(
         hospital.site.rna.loc[0, "G1"] += 1
         hospital.site.rna.to_parquet(home.folder / changed, index=False)
     elif changed == "site.toml":
-        (home.folder / changed).write_text((home.folder / changed).read_text() + "\n[policy]\ndelta = 1e-4\n")
+        text = (home.folder / changed).read_text()
+        (home.folder / changed).write_text(text.replace("[policy]", "[policy]\ndelta = 1e-4"))
     elif changed == "version":
         newer = tmp_path_factory.mktemp("packages")
         (newer / "numpy-9.9.9.dist-info").mkdir()
