@@ -140,6 +140,47 @@ def start(folder: SiteArgument) -> None:
 
 @site_app.command()
 @explained
+def app(
+    folder: SiteArgument,
+    socket: Annotated[
+        Path,
+        typer.Option(metavar="PATH", help="Socket to make, in a folder that this account alone can write."),
+    ],
+) -> None:
+    """Train for the site's gate under an account of its own, in the foreground, until stopped.
+
+    The gate connects to the socket that `site separate` has named.
+    """
+    from client.flower.process_exit import log_to_site
+    from client.runtime.app_service import serve_app
+    from client.site_folder.places import Home
+
+    log_to_site()
+    serve_app(Home(folder.resolve()), socket)
+
+
+@site_app.command()
+@explained
+def separate(
+    folder: SiteArgument,
+    socket: Annotated[
+        Path, typer.Option(metavar="PATH", help="Socket at which `consilium site app` will listen.")
+    ],
+) -> None:
+    """Have training run under another account, which can read neither node key nor receipts.
+
+    What both accounts need is opened to the group of the site folder. It may be repeated.
+    """
+    from client.site_folder.accounts import separate
+    from client.site_folder.places import Home
+
+    separate(Home(folder.resolve()), socket)
+    typer.echo(f"The gate will ask the app at {socket}, once the site is started again.")
+    typer.echo(f"Start under the other account: consilium site app {folder} --socket {socket}")
+
+
+@site_app.command()
+@explained
 def rekey(folder: SiteArgument) -> None:
     """Replace a node key that was lost or seen by others.
 

@@ -174,6 +174,7 @@ class RefusalCode(StrEnum):
     VERSION_MISMATCH = "version-mismatch"
     CODE_CHANGED = "code-changed"
     DEVICE_UNAVAILABLE = "device-unavailable"
+    APP_UNAVAILABLE = "app-unavailable"
     GATE_BLOCKED = "gate-blocked"
     INTERNAL = "internal"
 
@@ -207,6 +208,7 @@ REFUSALS: dict[RefusalCode, str] = {
     RefusalCode.VERSION_MISMATCH: "The run, or the hospital's approval, is for another version of consilium.",
     RefusalCode.CODE_CHANGED: "The installed files of consilium are not those that the hospital approved.",
     RefusalCode.DEVICE_UNAVAILABLE: "The GPU that the site is set to train on is not there, or does not compute.",
+    RefusalCode.APP_UNAVAILABLE: "The process that computes at the site, under an account of its own, does not listen.",
     RefusalCode.GATE_BLOCKED: "The hospital's gate held the answer back.",
     RefusalCode.INTERNAL: "Something failed at the site; its own log says what.",
 }
@@ -264,6 +266,7 @@ REMEDIES: dict[RefusalCode, str] = {
     RefusalCode.VERSION_MISMATCH: "install the same version on both sides and approve the federation file again",
     RefusalCode.CODE_CHANGED: "install the release again, or review what changed and approve the federation file again",
     RefusalCode.DEVICE_UNAVAILABLE: "`consilium site doctor SITE` says what is there; else set device to auto",
+    RefusalCode.APP_UNAVAILABLE: "start the service of `consilium site app`; `consilium site doctor SITE` says more",
     RefusalCode.GATE_BLOCKED: "`consilium site receipts SITE` says why",
     RefusalCode.INTERNAL: "look there",
 }

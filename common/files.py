@@ -1,8 +1,41 @@
-"""Files written whole and durably, and private files."""
+"""Files written whole and durably, private files, and folders that two accounts of a site share.
+
+A folder is shared if its group may write it, no other user may reach it, and the setgid bit keeps its group for what is
+made in it. Whatever is written there gets the owner's permissions for the group too, whatever the umask.
+"""
 
 import os
 import stat
 from pathlib import Path
+
+
+def is_shared(folder: Path) -> bool:
+    """Whether a folder is one that the accounts of its group share, and nobody else."""
+    try:
+        mode = folder.stat().st_mode
+    except FileNotFoundError:
+        return False
+    return stat.S_ISDIR(mode) and mode & 0o2077 == 0o2070
+
+
+def open_lasting(path: Path, flags: int, mode: int) -> int:
+    """Open a file, made if there is none, and return its descriptor.
+
+    Args:
+        path: the file.
+        flags: of `os.open`, beside the one that makes it.
+        mode: permissions of a new file, less the umask; in a shared folder also for its group.
+
+    Raises:
+        OSError: if it cannot be opened or made.
+    """
+    descriptor = os.open(path, flags | os.O_CREAT, mode)
+    if is_shared(path.parent):
+        status = os.fstat(descriptor)
+        wanted = (mode & 0o700) | (mode & 0o700) >> 3
+        if status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) != wanted:
+            os.fchmod(descriptor, wanted)
+    return descriptor
 
 
 def is_private(path: Path) -> bool:
@@ -13,20 +46,22 @@ def is_private(path: Path) -> bool:
 
 
 def read_private(path: Path) -> bytes | None:
-    """Read a plain file that this user alone can read and write; None for any other.
+    """Read a plain file that this user alone, or the accounts of its shared folder, can read; None for any other.
 
     Raises:
         OSError: if it cannot be read.
     """
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
         status = os.fstat(file.fileno())
-        ours = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid()
-        return file.read() if ours and not stat.S_IMODE(status.st_mode) & 0o077 else None
+        if is_shared(path.parent):
+            permitted, ours = 0o770, status.st_gid == path.parent.stat().st_gid
+        else:
+            permitted, ours = 0o700, status.st_uid == os.geteuid()
+        closed = not stat.S_IMODE(status.st_mode) & ~permitted
+        return file.read() if ours and closed and stat.S_ISREG(status.st_mode) else None
 
 
-def write_whole(
-    path: Path, content: bytes, mode: int = 0o644, durable: bool = True, scratch: Path | None = None
-) -> None:
+def write_whole(path: Path, content: bytes, mode: int = 0o644, durable: bool = True) -> None:
     """Write a file, whole or not at all, and its folder if there is none.
 
     A reader, and whoever looks after a crash or on a full disk, sees the old content or the new.
@@ -34,19 +69,17 @@ def write_whole(
     Args:
         path: the file.
         content: all of the file's bytes.
-        mode: permissions, less the umask.
+        mode: permissions, less the umask; in a shared folder also for its group.
         durable: have the file outlast a power cut; without it a file system may then keep an empty file.
-        scratch: folder of the temporary file, on the same file system; the file's folder by default.
 
     Raises:
         OSError: if it cannot be written; an older file is then still there.
     """
-    for folder in {path.parent, scratch or path.parent}:
-        _make_folder(folder, durable)
-    temporary = (scratch or path.parent) / f".{path.name}.{os.getpid()}.tmp"
+    _make_folder(path.parent, durable)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         temporary.unlink(missing_ok=True)  # of a process that died, with another mode perhaps
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        descriptor = open_lasting(temporary, os.O_WRONLY | os.O_EXCL, mode)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()

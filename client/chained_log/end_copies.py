@@ -86,19 +86,18 @@ def read_copy(path: Path, kind: type[Copy]) -> Copy | None:
         return None
 
 
-def write_copy(path: Path, copy: BaseModel, mode: int = 0o644, scratch: Path | None = None) -> None:
+def write_copy(path: Path, copy: BaseModel, mode: int = 0o644) -> None:
     """Write a copy of the end, whole and durably.
 
     Args:
         path: the copy.
         copy: the end.
         mode: permissions.
-        scratch: folder of the temporary file; by default the folder of the copy.
 
     Raises:
         OSError: if it cannot be written; an older copy is then still there.
     """
-    write_whole(path, copy.model_dump_json().encode(), mode, scratch=scratch)
+    write_whole(path, copy.model_dump_json().encode(), mode)
 
 
 def _name(owner: bytes) -> str:

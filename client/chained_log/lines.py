@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from common.files import open_lasting
+
 _BLOCK = 4096
 
 
@@ -12,7 +14,7 @@ def append_line(path: Path, line: bytes) -> None:
     Raises:
         OSError: if it cannot be written.
     """
-    with path.open("ab") as file:
+    with os.fdopen(open_lasting(path, os.O_WRONLY | os.O_APPEND, 0o666), "ab") as file:
         file.write(line + b"\n")
         file.flush()
         os.fsync(file.fileno())

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from common.files import open_lasting
+
 PATIENCE_S = 60.0
 """Time that a process waits for another one to finish writing."""
 
@@ -31,7 +33,7 @@ def exclusive(
         OSError: if the lock file cannot be made, or another process has had the lock for `patience_s` (ETIMEDOUT).
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(log.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = open_lasting(log.with_suffix(".lock"), os.O_RDWR, 0o600)
     try:
         _take(descriptor, log, clock() + patience_s, clock, sleep)
         yield

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 
 from client.commands.check import check
-from client.doctor import connection, machine
+from client.doctor import accounts, connection, machine
 from client.doctor.finding import Check, Finding, FindingCode, fail, ok, run_checks
 from client.doctor.port import port
 from client.ledger.account import read_account
@@ -109,6 +109,7 @@ CHECKS: Sequence[tuple[str, Check]] = (
     ("shared memory", machine.shared_memory),
     ("permissions", machine.permissions),
     ("user", machine.user),
+    ("accounts", accounts.accounts),
     ("other users", machine.other_users),
     ("outside", machine.outside_copies),
     ("cache", machine.cache),

@@ -16,7 +16,7 @@ from client.site_folder.outside import STATE_VARIABLE, state_folder
 from client.site_folder.places import Home
 from client.site_folder.site_file import parse_site_file
 from common.errors import InputCode, InputError
-from common.files import is_private
+from common.files import is_private, is_shared
 
 SHARED_MEMORY = "/dev/shm"
 
@@ -204,6 +204,9 @@ def cache(home: Home) -> Iterator[Finding]:
     """Check that no other user can get at the cache of the tables, which is not used otherwise."""
     if not home.cache.exists():
         yield ok("cache", "there is no cache of the tables yet")
+        return
+    if is_shared(home.cache):
+        yield ok("cache", f"{home.cache} is for the accounts of gate and app alone")
         return
     closed = is_private(home.cache) and not stat.S_IMODE(home.state.stat().st_mode) & 0o022
     if closed and all(is_private(path) for path in home.cache.iterdir()):

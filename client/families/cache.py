@@ -32,7 +32,7 @@ from client.site_folder.site_key import KEY
 from common.agreement.agreement import Agreement
 from common.agreement.bundle import PACKAGE
 from common.families.family import Public
-from common.files import is_private, read_private, write_whole
+from common.files import is_private, is_shared, read_private, write_whole
 
 log = logging.getLogger("consilium.cache")
 
@@ -115,8 +115,10 @@ def _read_tables(
 
 
 def _is_usable(cache: Path) -> bool:
-    """Whether the cache's folder exists, or could be made, where only this user can change it."""
+    """Whether the cache's folder is shared, or exists or could be made where only this user can change it."""
     try:
+        if is_shared(cache):
+            return True
         parent = cache.parent.lstat()
         ours = parent.st_uid == os.geteuid() and stat.S_ISDIR(parent.st_mode)
         if not ours or stat.S_IMODE(parent.st_mode) & 0o022:

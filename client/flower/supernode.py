@@ -7,6 +7,7 @@ its port says that all is well. Here the process ends with the loop, and the sup
 import sys
 from pathlib import Path
 
+from client.flower.closed_memory import close_memory
 from client.flower.process_exit import end_after
 from client.flower.to_coordinator import guard
 from client.site_folder.places import Home
@@ -16,6 +17,8 @@ def main() -> None:
     """Be `flower-supernode` for the site folder that is the first argument."""
     program, folder, *rest = sys.argv
     sys.argv = [program, *rest]
+
+    close_memory()
 
     def work() -> None:
         guard(Home(Path(folder)))

@@ -3,8 +3,10 @@
 A head copy holds nothing about patients, no name and no path. If the ledger is lost, the releases are still known.
 """
 
+import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -16,15 +18,15 @@ from client.site_folder.outside import node_key_of
 from client.site_folder.places import Home
 from common.privacy.accounting import Release, merged
 
-HEAD_FILE = "ledger-head.json"
-"""Directly in the site folder, so that it outlives the loss of the ledger's own folder."""
+HEAD_FILE = Path("records") / "ledger-head.json"
+"""In another folder than the ledger, so that it outlives the loss of the ledger's."""
+
+
+_EARLIER = "ledger-head.json"
+"""Where an earlier version kept it, in the site folder."""
 
 
 _RESERVATION = re.compile(rb'"reservation":[0-9]')
-
-
-_SCRATCH = "ledger"
-"""Folder of unfinished copies: a new file in the site folder itself would count as a table that changed."""
 
 
 class Head(BaseModel):
@@ -63,10 +65,17 @@ def follows(entries: Sequence[Entry], head: Head) -> bool:
 def head_paths(site: Path) -> tuple[Path, Path]:
     """Paths of a ledger's head copies: in the site folder and, by the node key, outside.
 
+    The copy of an earlier version is moved to where it is kept now.
+
     Raises:
-        OSError: if there is no home folder to fall back on.
+        OSError: if there is no home folder to fall back on, or a copy cannot be moved.
     """
-    return site / HEAD_FILE, outside_path("ledgers", site, node_key_of(site))
+    inner, earlier = site / HEAD_FILE, site / _EARLIER
+    if earlier.exists() and not inner.exists():
+        inner.parent.mkdir(exist_ok=True)
+        with suppress(FileNotFoundError):  # another process was first
+            earlier.rename(inner)
+    return inner, outside_path("ledgers", site, node_key_of(site))
 
 
 def has_trace(site: Path) -> bool:
@@ -83,8 +92,13 @@ def has_trace(site: Path) -> bool:
 
 
 def _is_receipted(site: Path) -> bool:
-    """Whether a receipt, an archived one included, names an entry of the ledger."""
+    """Whether a receipt, an archived one included, names an entry of the ledger.
+
+    An account that may not read the receipts cannot exclude it, and begins no ledger.
+    """
     receipts = Home(site).receipts
+    if receipts.parent.exists() and not os.access(receipts.parent, os.R_OK | os.X_OK):
+        return True
     files = site.glob(f"{receipts.parent.name}*/{receipts.name}")
     return any(_RESERVATION.search(path.read_bytes()) is not None for path in files)
 
@@ -105,4 +119,4 @@ def write_head(head: Head, path: Path) -> None:
     Raises:
         OSError: if it cannot be written; an older copy is then still there.
     """
-    write_copy(path, head, scratch=path.parent / _SCRATCH)
+    write_copy(path, head)

@@ -7,6 +7,7 @@ that no head copy outside the site folder confirms is not used until the hospita
 the ledger and both head copies can rewrite history; nobody else can unnoticed.
 """
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -31,7 +32,7 @@ from client.ledger.heads import NO_HEAD, follows, has_trace, head_of, head_paths
 from client.ledger.recovery import confirm, known_releases, known_unit, replace_damaged
 from client.site_folder.policy import Limit
 from common.errors import OptionError, Refusal, RefusalCode, StateError
-from common.files import sync_folder
+from common.files import is_shared, open_lasting, sync_folder
 from common.privacy.accounting import Release, epsilon_within
 
 LEDGER = Path("ledger") / "ledger.sqlite"
@@ -77,6 +78,10 @@ class Ledger:
         with _refusing():
             self._head_paths = head_paths(site)
             self._path.parent.mkdir(exist_ok=True)
+            if is_shared(self._path.parent):
+                os.close(
+                    open_lasting(self._path, os.O_RDWR, 0o644)
+                )  # SQLite's files get the permissions of this one
             self._database = sqlite3.connect(self._path, timeout=patience_s, isolation_level=None)
             try:
                 self._database.execute("PRAGMA synchronous = EXTRA")

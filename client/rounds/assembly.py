@@ -9,7 +9,6 @@ from flwr.app import Context
 from torch import Tensor
 
 from client.families.cache import read_or_restore
-from client.ledger.heads import HEAD_FILE
 from client.rounds.site import Site
 from client.rounds.site_pool import SitePool
 from client.site_folder.site_file import SITE_FILE, SiteFile, read_site_file
@@ -68,12 +67,12 @@ class SiteSources:
 
     @property
     def version(self) -> tuple[int, ...]:
-        """Times of change of the files, without the ledger's head copy, which every round changes.
+        """Times of change of the files.
 
         Raises:
             OSError: if a file is not there.
         """
-        files = sorted(path for path in self.folder.iterdir() if path.is_file() and path.name != HEAD_FILE)
+        files = sorted(path for path in self.folder.iterdir() if path.is_file())
         return tuple(path.stat().st_mtime_ns for path in (*files, self.agreement))
 
 

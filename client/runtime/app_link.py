@@ -1,7 +1,10 @@
-"""Link from the gate to the app, which is another process."""
+"""Link from the gate to the app: a process that the gate starts, or a service under another account."""
 
+import errno
+import logging
 import os
 import socket
+import struct
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +20,14 @@ if TYPE_CHECKING:
 
     from client.privacy.noise import NoisedSteps
 
+log = logging.getLogger("consilium.gatekeeper")
+
+
 APP = ("client.runtime.app_process",)
+
+
+_PEER = struct.Struct("3i")
+"""Credentials of the other end of a socket: pid, uid, gid."""
 
 
 ENDS_S = 10.0
@@ -124,13 +134,7 @@ class AppProcess:
     def __init__(self, folder: Path, program: tuple[str, ...] = APP) -> None:
         self._connection, theirs = socket.socketpair()
         with theirs:
-            self._process = subprocess.Popen(
-                [*PROGRAM, *program, str(folder), str(theirs.fileno())],
-                env=environment(os.environ),
-                stdin=subprocess.DEVNULL,
-                stdout=2,
-                pass_fds=[theirs.fileno()],
-            )
+            self._process = start_app(theirs, folder, os.environ, program)
 
     @property
     def pid(self) -> int:
@@ -148,6 +152,91 @@ class AppProcess:
         self._connection.close()
         self._process.kill()
         self._process.wait()
+
+
+class AppService:
+    """App that is a service under an account of its own.
+
+    It is connected to at once, so that it imports while the gate looks at the request.
+
+    Args:
+        path: the socket at which it listens.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: socket.socket | None = None
+        try:
+            self._connection, _ = connect_to_app(path)
+        except OSError as error:
+            self._fault = error.strerror or type(error).__name__
+
+    def ask(
+        self, run: int, request: "Message", longest: int, longest_s: float, steps: "NoisedSteps | None"
+    ) -> "RecordDict":
+        """See `Link.ask`.
+
+        Raises:
+            Refusal: APP_UNAVAILABLE if nobody listens at the socket, or another account than its folder's owner.
+        """
+        if self._connection is None:
+            from common.errors import Refusal, RefusalCode
+
+            log.error("the app does not answer at %s (%s): start its service", self._path, self._fault)
+            raise Refusal(RefusalCode.APP_UNAVAILABLE)
+        return ask_over(self._connection, run, request, longest, longest_s, steps)
+
+    def close(self) -> None:
+        """Close the connection, with which the app's process for this message ends."""
+        if self._connection is not None:
+            self._connection.close()
+
+
+def connect_to_app(path: Path) -> tuple[socket.socket, int]:
+    """Connect to the app's service, and return (connection, the uid of its account).
+
+    Raises:
+        OSError: if nobody listens there, or another account than the one that alone can write the socket's folder.
+    """
+    folder = path.parent.stat()
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.connect(str(path))
+        uid = peer(connection)
+        if uid != folder.st_uid or folder.st_mode & 0o022:
+            raise PermissionError(errno.EPERM, "another account listens there, or could")
+    except BaseException:
+        connection.close()
+        raise
+    return connection, uid
+
+
+def peer(connection: socket.socket) -> int:
+    """Uid of the process at the other end of a Unix socket, as the system knows it."""
+    _, uid, _ = _PEER.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+    return int(uid)
+
+
+def start_app(
+    connection: socket.socket, folder: Path, variables: Mapping[str, str], program: tuple[str, ...] = APP
+) -> "subprocess.Popen[bytes]":
+    """Start the app's process for one message.
+
+    Its output goes where this process' errors go.
+
+    Args:
+        connection: to the gate.
+        folder: the site folder.
+        variables: environment, of which it gets its part.
+        program: our module and its first arguments; folder and number of the socket follow.
+    """
+    return subprocess.Popen(
+        [*PROGRAM, *program, str(folder), str(connection.fileno())],
+        env=environment(variables),
+        stdin=subprocess.DEVNULL,
+        stdout=2,
+        pass_fds=[connection.fileno()],
+    )
 
 
 def environment(whole: Mapping[str, str]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from client.privacy.kernels import KERNELS
 from client.runtime import loopback
 from client.runtime.local_port import require_free
 from client.runtime.training_process import require_device
+from client.site_folder.accounts import require_separate
 from client.site_folder.keys import read_key
 from client.site_folder.places import Connection, Home, read_approval, read_connection
 from common.files import write_whole
@@ -71,12 +72,12 @@ def services(home: Home) -> tuple[Service, ...]:
     connection = read_connection(home)
     read_key(home.key)
     read_approval(home)
-    launcher = _task_launcher(home)
+    launcher = _task_launcher(home, connection)
     launcher.write()
-    home.state.chmod(0o700)
+    home.state.chmod(0o700 if connection.app_socket is None else 0o710)
     secret = home.state / "superexec.secret"
     write_whole(secret, secrets.token_hex(32).encode(), 0o600)
-    (home.state / "flower").mkdir(exist_ok=True)
+    (home.state / "flower").mkdir(mode=0o700, exist_ok=True)
     shared = ("--superexec-auth-secret-file", str(secret))
     pair = loopback.make(home)
     env, healthy = environment(home), partial(loopback.supernode_answers, home, connection.port)
@@ -108,8 +109,8 @@ def _supernode(
     )
 
 
-def _task_launcher(home: Home) -> TaskLauncher:
-    program = ("client.runtime.launcher", str(home.folder))
+def _task_launcher(home: Home, connection: Connection) -> TaskLauncher:
+    program = ("client.runtime.launcher", str(home.folder), str(connection.app_socket or ""))
     return TaskLauncher("flwr-clientapp", program, home.launcher, SYSTEM_PATH, "hospital")
 
 
@@ -125,6 +126,7 @@ def start(home: Home, run: Callable[[Sequence[Service], Path, Path, Event], None
             that its `site.toml` asks for.
     """
     require_stopped(state_file(home), home.folder, "this site", "consilium site stop")
+    require_separate(home)
     require_free(home)
     prepared = services(home)
     require_device(home.folder, inherited(home))

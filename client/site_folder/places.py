@@ -70,7 +70,7 @@ class Home:
     @property
     def residual(self) -> Path:
         """Residual of the last update's encoding; it can be removed at any time."""
-        return self.state / "residual.safetensors"
+        return self.state / "residual" / "residual.safetensors"
 
     @property
     def asked(self) -> Path:
@@ -89,12 +89,19 @@ class Home:
 
 
 class Connection(BaseModel):
-    """Coordinator's address, and the local port between the hospital's own processes."""
+    """Coordinator's address, and the ways between the hospital's own processes.
+
+    Attributes:
+        coordinator: HOST:PORT.
+        port: between SuperNode and gate, on this machine.
+        app_socket: at which the app listens under an account of its own; None where the gate starts it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     coordinator: str = Field(pattern=r"^[A-Za-z0-9._-]+:[0-9]{1,5}$|^\[[0-9A-Fa-f:.]+\]:[0-9]{1,5}$")
     port: int = Field(default=9094, ge=1, le=65535)
+    app_socket: Path | None = None
 
     @property
     def host(self) -> str:

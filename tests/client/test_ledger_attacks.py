@@ -166,7 +166,7 @@ def ledger_and_inner_head_deleted(machine: Machine) -> None:
 
 def tables_and_key_copied(machine: Machine) -> None:
     copy = machine.folder / "copy"
-    shutil.copytree(machine.site, copy, ignore=shutil.ignore_patterns("ledger", HEAD_FILE))
+    shutil.copytree(machine.site, copy, ignore=shutil.ignore_patterns("ledger", HEAD_FILE.name))
     machine.site = copy
 
 

@@ -127,25 +127,6 @@ def test_a_file_that_need_not_be_durable_waits_for_no_disk(tmp_path: Path, synce
     assert (tmp_path / "new" / "progress.json").read_bytes() == b"{}"
 
 
-def test_a_temporary_file_can_wait_in_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    site, scratch = tmp_path / "site", tmp_path / "site" / "ledger"
-    seen: list[str] = []
-    sync = os.fsync
-
-    def noted(descriptor: int) -> None:
-        seen.extend(path.name for path in scratch.glob(".*"))
-        assert [path.name for path in site.iterdir()] == ["ledger"] or (site / "head.json").exists()
-        sync(descriptor)
-
-    site.mkdir()
-    scratch.mkdir()
-    monkeypatch.setattr(os, "fsync", noted)
-    write_whole(site / "head.json", b"{}", scratch=scratch)
-    assert seen == [f".head.json.{os.getpid()}.tmp"]
-    assert sorted(path.name for path in site.iterdir()) == ["head.json", "ledger"]
-    assert list(scratch.iterdir()) == []
-
-
 def test_private_is_what_this_user_alone_can_reach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = tmp_path / "kept"
     place.mkdir(mode=0o700)

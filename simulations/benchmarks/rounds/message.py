@@ -23,7 +23,6 @@ from flwr.app import Message
 
 from client.commands.approve import approve, read_proposal
 from client.data.inspection import read_cohort
-from client.ledger.heads import HEAD_FILE
 from client.runtime.services import inherited
 from client.site_folder.keys import new_key
 from client.site_folder.outside import STATE_VARIABLE
@@ -225,7 +224,6 @@ class AskedHospital:
         """Answer the request by the two processes of a message, at a site of which nothing has left."""
         for name in ("ledger", "receipts", "records"):
             shutil.rmtree(self.home.folder / name, ignore_errors=True)
-        (self.home.folder / HEAD_FILE).unlink(missing_ok=True)
         with TemporaryDirectory(dir=self._folder) as state:
             environment = {**inherited(self.home), **variables, STATE_VARIABLE: state}
             module = "simulations.benchmarks.rounds.message_process"

@@ -25,13 +25,6 @@ def test_a_copy_comes_back_as_it_was_written(tmp_path: Path) -> None:
         read_copy(path, End)
 
 
-def test_an_unfinished_copy_lies_in_the_scratch_folder(tmp_path: Path) -> None:
-    (tmp_path / "scratch").write_text("no folder")
-    with pytest.raises(OSError):
-        write_copy(tmp_path / "end.json", End(count=3), scratch=tmp_path / "scratch")
-    assert [path.name for path in tmp_path.iterdir() if path.name != "scratch"] == []
-
-
 @pytest.fixture
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CONSILIUM_STATE", str(tmp_path / "state"))

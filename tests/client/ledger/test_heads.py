@@ -168,9 +168,7 @@ def test_a_site_folder_that_moved_and_lost_its_ledger_folder_is_noticed(site: Pa
     assert refused(moved) == RefusalCode.LEDGER_MISSING
 
 
-def test_no_file_but_the_head_is_ever_made_in_the_site_folder_itself(
-    site: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_file_is_ever_made_in_the_site_folder_itself(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that comes and goes would look like a table that changed."""
     seen: set[str] = set()
 
@@ -183,4 +181,4 @@ def test_no_file_but_the_head_is_ever_made_in_the_site_folder_itself(
     monkeypatch.setattr(Path, "replace", replaced)
     with Ledger(site) as ledger:
         ledger.reserve("run", 2, [ROUND], NO_LIMIT)
-    assert seen == {"site.toml", HEAD_FILE}
+    assert seen == {"site.toml"}

@@ -195,6 +195,7 @@ def test_preprocessing_is_taken_only_for_this_federations_nodes(hospital: "Hospi
 def test_a_site_is_opened_once_until_a_file_of_its_changes(hospital: "Hospital") -> None:
     first = open_site(hospital.context)
     assert open_site(hospital.context) is first
+    (Path(hospital.folder) / HEAD_FILE).parent.mkdir(exist_ok=True)
     (Path(hospital.folder) / HEAD_FILE).write_text("a release was entered")
     assert open_site(hospital.context) is first
     hospital.site.clinical.loc[3, "age"] = 77.0

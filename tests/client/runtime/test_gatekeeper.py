@@ -427,7 +427,7 @@ class Failing(AppInThread):
 
 
 def test_what_the_gate_holds_back_leaves_as_a_refusal(node: Node) -> None:
-    node.home.residual.parent.mkdir(exist_ok=True)
+    node.home.residual.parent.mkdir(parents=True, exist_ok=True)
     node.home.residual.write_bytes(b"what is left of the update that is held back")
     node.run("train", node.hospital.request().to_record(), Gatekeeper(node.home.folder, Leaking(node.home)))
     assert node.refusal() is RefusalCode.GATE_BLOCKED

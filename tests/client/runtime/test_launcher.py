@@ -11,7 +11,7 @@ from tests.system.processes import until
 
 
 def test_the_command_has_flowers_own_command_line(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "client.runtime.launcher", str(tmp_path), "--help"]
+    command = [sys.executable, "-m", "client.runtime.launcher", str(tmp_path), "", "--help"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     for option in ("--runtime-api-address", "--token", "--insecure", "--root-certificates", "--parent-pid"):
         assert option in printed
@@ -29,7 +29,7 @@ class Started:
     def __init__(self, folder: Path, secrets: dict[str, str], token: str) -> None:
         self.supernode = socket.create_server(("127.0.0.1", 0))  # takes the connection, and never answers
         address = f"127.0.0.1:{self.supernode.getsockname()[1]}"
-        command = [*PROGRAM, "client.runtime.launcher", str(folder)]
+        command = [*PROGRAM, "client.runtime.launcher", str(folder), ""]
         flower = ["--runtime-api-address", address, "--token-stdin", "--insecure"]
         self.gate = subprocess.Popen(
             [*command, *flower],

@@ -1,0 +1,17 @@
+"""Memory that other processes of the same account cannot read."""
+
+import ctypes
+import os
+import sys
+
+_PR_SET_DUMPABLE = 4
+
+
+def close_memory() -> None:
+    """Keep other processes of this account from attaching to this one and reading its memory; on Linux alone.
+
+    Raises:
+        OSError: if the system refuses it.
+    """
+    if sys.platform == "linux" and ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
