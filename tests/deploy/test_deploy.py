@@ -164,18 +164,24 @@ def test_templates_give_objects(path: Path, everything: bool) -> None:
 
 def confined(made: dict[str, Any], what: str) -> None:
     pod = made["spec"]["template"]["spec"]
-    (container,) = pod["containers"]
-    assert what in container
+    container, *apps = pod["containers"]
     assert pod["securityContext"]["runAsNonRoot"]
     assert not pod["automountServiceAccountToken"]
-    assert container["securityContext"] == {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
+    for one in (container, *apps):
+        assert what in one
+        other = {"runAsUser": 10002} if one in apps else {}
+        assert one["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+            **other,
+        }
+        assert "envFrom" not in one or one is container
     claims = {claim["metadata"]["name"] for claim in made["spec"]["volumeClaimTemplates"]}
     volumes = {volume["name"] for volume in pod["volumes"]}
     assert {mount["name"] for mount in container["volumeMounts"]} == claims | volumes
+    for one in apps:
+        assert {mount["name"] for mount in one["volumeMounts"]} == (claims | volumes) - {"secret"}
 
 
 def test_a_site_takes_nobody_in_and_a_coordinator_dials_nobody() -> None:
@@ -204,3 +210,22 @@ def test_compose_confines(side: str) -> None:
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["user"] == "10001:10001"
     assert service["volumes"]
+
+
+def test_training_has_an_account_and_no_network() -> None:
+    """Units and containers of the two accounts, of which the one that trains cannot dial out."""
+    gate, app = ((DEPLOY / f"systemd/consilium-{unit}.service").read_text() for unit in ("site", "app"))
+    for line in ("User=consilium-app", "PrivateNetwork=yes", "RestrictAddressFamilies=AF_UNIX", "UMask=0007"):
+        assert f"\n{line}\n" in f"{app}\n"
+        assert f"\n{line}\n" not in f"{gate}\n"
+    for line in ("Group=consilium", "MemoryMax=80%", "NoNewPrivileges=yes", "CapabilityBoundingSet="):
+        assert f"\n{line}\n" in app
+    assert "EnvironmentFile" not in app
+    services = parsed((DEPLOY / "compose.site.yaml").read_text())["services"]
+    app_, site = services["app"], services["site"]
+    assert (app_["network_mode"], app_["user"]) == ("none", "10002:10001")
+    assert app_["user"] != site["user"]
+    for key in ("read_only", "cap_drop", "security_opt", "mem_limit"):
+        assert app_[key] == site[key]
+    assert not any("PROXY" in one for one in app_["environment"])
+    assert ["site", "app"] in list(commands(DEPLOY / "helm/consilium-site/templates/statefulset.yaml"))

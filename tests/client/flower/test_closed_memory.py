@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.conftest import AttackRow
+from tests.attacks.attack_table import AttackRow
 
 HOLD = "import sys; {close}print(flush=True); sys.stdin.read()"
 CLOSE = "from client.flower.closed_memory import close_memory; close_memory(); "

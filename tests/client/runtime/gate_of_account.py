@@ -19,12 +19,12 @@ from client.runtime.gatekeeper import Gatekeeper
 from client.site_folder.keys import read_public_key
 from client.site_folder.places import Home
 from common.agreement.bundle import PACKAGE
-from common.agreement.loading import load_agreement
+from common.agreement.federation import load
 from common.messages.exchange import ModelRequest, StatisticsReply, StatisticsRequest
 from common.models.registry import build_model
 from common.patients.preprocessing import combine, declared, pack_preprocessing
-from simulations.engines.flower_internals import acting_as
-from tests.client.conftest import NODE, Hospital, acting_as_coordinator, new_run
+from simulations.engines.flower_internals import acting_as, acting_as_coordinator, new_run
+from tests.client.conftest import NODE, Hospital
 from tests.client.runtime.test_gatekeeper import bundle
 
 
@@ -37,7 +37,7 @@ class Gate:
     """
 
     def __init__(self, home: Home, socket: Path) -> None:
-        self.home, self.socket, self.federation = home, socket, load_agreement(home.agreement)
+        self.home, self.socket, self.federation = home, socket, load(home.agreement)
         self.hospital = Hospital(SimpleNamespace(folder=home.folder), self.federation)
         self.bundle = bundle(self.federation)
 

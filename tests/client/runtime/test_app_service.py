@@ -28,7 +28,7 @@ from common.agreement.settings import Privacy
 from common.errors import InputError, Refusal, RefusalCode
 from common.files import write_whole
 from common.privacy.planning import with_privacy
-from tests.conftest import AttackRow
+from tests.attacks.attack_table import AttackRow
 from tests.system.processes import until
 
 if TYPE_CHECKING:
