@@ -1,4 +1,4 @@
-"""Files written whole and durably, private files, and folders that two accounts of a site share.
+"""Files written whole and durably, private files, and folders shared by two accounts.
 
 A folder is shared if its group may write it, no other user may reach it, and the setgid bit keeps its group for what is
 made in it. Whatever is written there gets the owner's permissions for the group too, whatever the umask.
@@ -46,7 +46,9 @@ def is_private(path: Path) -> bool:
 
 
 def read_private(path: Path) -> bytes | None:
-    """Read a plain file that this user alone, or the accounts of its shared folder, can read; None for any other.
+    """Read a plain file that is closed to others; None for any that is not.
+
+    It is open to this user alone or, in a shared folder, to its group.
 
     Raises:
         OSError: if it cannot be read.

@@ -115,7 +115,7 @@ def _read_tables(
 
 
 def _is_usable(cache: Path) -> bool:
-    """Whether the cache's folder is shared, or exists or could be made where only this user can change it."""
+    """Whether the cache's folder is shared, or can be made where only this user can change it."""
     try:
         if is_shared(cache):
             return True

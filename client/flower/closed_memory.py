@@ -8,7 +8,9 @@ _PR_SET_DUMPABLE = 4
 
 
 def close_memory() -> None:
-    """Keep other processes of this account from attaching to this one and reading its memory; on Linux alone.
+    """Keep other processes of this account from reading the memory of this one.
+
+    Nothing is done on another system than Linux.
 
     Raises:
         OSError: if the system refuses it.

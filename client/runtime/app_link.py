@@ -1,4 +1,7 @@
-"""Link from the gate to the app: a process that the gate starts, or a service under another account."""
+"""Link from the gate to the app.
+
+The app is a process that the gate starts, or a service under another account.
+"""
 
 import errno
 import logging

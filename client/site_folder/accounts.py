@@ -1,4 +1,4 @@
-"""Two accounts of a site: the gate's, which owns the folder, and the app's, which only trains.
+"""Accounts of a site's gate and app, with what each may read and write.
 
 Both are in the group of the site folder. The gate's account owns keys, receipts, agreement and running state. The app's
 reads tables, agreement and the public key, and writes ledger, records, cache and residual in shared folders

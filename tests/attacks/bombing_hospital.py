@@ -52,6 +52,6 @@ class BombingGatekeeper(Gatekeeper):
 
 
 if __name__ == "__main__":
-    folder, *rest = sys.argv[1:]
+    folder, _, *rest = sys.argv[1:]
     app = AppProcess(Path(folder))
     end_after(lambda: run_client_app(rest, BombingGatekeeper(Path(folder), app)), "task", returned=0)
