@@ -12,7 +12,7 @@ from traceback import extract_tb
 from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
-from client.privacy.noise import StepsOfRound
+from client.privacy.noise import Noise, StepsOfRound
 from client.rounds.assembly import open_site
 from client.rounds.evaluate import evaluate_request
 from client.rounds.requests import Handler, log
@@ -25,7 +25,11 @@ app = ClientApp()
 
 
 def answered(
-    kind: str, content: RecordDict, context: Context, gate_steps: StepsOfRound | None = None
+    kind: str,
+    content: RecordDict,
+    context: Context,
+    gate_steps: StepsOfRound | None = None,
+    gate_noise: Noise | None = None,
 ) -> RecordDict:
     """Answer a request of this type; whatever goes wrong becomes a refusal.
 
@@ -34,11 +38,12 @@ def answered(
         content: of the request.
         context: of the node.
         gate_steps: begins private steps at the hospital's gate; None where there is none, as in a simulation.
+        gate_noise: adds the noise of statistics at the gate; None likewise.
     """
     name = ""
     try:
         handler = _handlers(context.run_id)[kind]
-        site = replace(open_site(context), gate_steps=gate_steps)
+        site = replace(open_site(context), gate_steps=gate_steps, gate_noise=gate_noise)
         name = site.cohort.site
         return handler(site, content)
     except Refusal as refusal:

@@ -21,11 +21,13 @@ from client.egress.cohort import CohortSize
 from client.egress.expected import BlockedError, BlockReason, Expected, Shapes, block_unless
 from client.egress.meaning import require_the_tables
 from client.ledger.entries import Entry
-from client.privacy.noise import NoisedSteps
+from client.privacy.noise import NoisedSteps, NoisedSums
 from client.site_folder.policy import Policy, Terms, agree
 from client.training.error_feedback import encoded_update
 from common.agreement.agreement import Agreement
+from common.agreement.reach import UNDECLARED_PATIENTS
 from common.errors import Refusal, RefusalCode
+from common.families.registry import family_of
 from common.messages.exchange import (
     STATISTICS,
     EvaluateReply,
@@ -124,13 +126,14 @@ class Gate:
         self._ledger = ledger
         self._before, self._residual = tuple(ledger()), residual
         self._steps: NoisedSteps | None = None
+        self._noise: NoisedSums | None = None
 
     def objection(self, request: Message) -> RefusalCode | None:
         """Return the reason for which the app must not see the request; None without one."""
         return None if self._unfit(request) is None else RefusalCode.REQUEST_INVALID
 
-    def begin_steps(self, request: Message) -> NoisedSteps | None:
-        """Begin the noised steps of a private round, whose weights alone may leave; else None.
+    def begin_noise(self, request: Message) -> NoisedSteps | NoisedSums | None:
+        """Begin the noised steps of a private round, or the noise of statistics, which alone may leave; else None.
 
         Args:
             request: that has no objection.
@@ -140,7 +143,17 @@ class Gate:
             Refusal: if the policy does not allow taking part.
         """
         privacy = agree(self._policy, self._federation, self._policy.minimum_cohort).privacy
-        if privacy is None or request.metadata.message_type != "train":
+        kind = request.metadata.message_type
+        if privacy is None:
+            return None
+        if kind == STATISTICS and privacy.statistics == "noised":
+            self._noise = NoisedSums(
+                *family_of(self._federation).noised_sums(self._federation),
+                privacy.statistics_noise_multiplier,
+                self._most_patients(self._cohort()),
+            )
+            return self._noise
+        if kind != "train":
             return None
         asked = ModelRequest.from_record(request.content)
         try:
@@ -154,9 +167,16 @@ class Gate:
             self._federation,
             privacy,
             asked.round,
-            cohort.units,
+            self._most_patients(cohort),
         )
         return self._steps
+
+    def _most_patients(self, cohort: CohortSize) -> int:
+        """Return the hospital's number of units, or what the agreement has it have at most."""
+        if cohort.units is not None:
+            return cohort.units
+        declared = {participant.name: participant.patients for participant in self._federation.participants}
+        return declared.get(self._site) or UNDECLARED_PATIENTS
 
     def foreseen(self, request: Message) -> tuple[list[Release], list[Release]]:
         """Return the releases in the ledger, and those in it once the request is answered as asked.
@@ -262,6 +282,15 @@ class Gate:
         for name, array in steps.weights.items():
             block_unless(reply.weights[name].tobytes() == array.tobytes(), BlockReason.UNNOISED)
 
+    def _require_noised_sums(self, reply: StatisticsReply, noise_multiplier: float) -> None:
+        """Block statistics that do not follow from the sums to which the gate added noise."""
+        if self._noise is None or self._noise.noised is None:
+            raise BlockedError(BlockReason.UNNOISED)
+        family = family_of(self._federation)
+        own = family.noised_statistics(self._noise.noised, self._federation, noise_multiplier)
+        for name, sums in own.moments.items():
+            block_unless(reply.moments[name].tobytes() == sums.tobytes(), BlockReason.UNNOISED)
+
     def _encoded(self, run: int, reply: TrainReply, asked: ModelRequest) -> UpdateReply:
         assert self._residual is not None
         assert self._steps is not None
@@ -292,6 +321,8 @@ class Gate:
         privacy = expected.terms.privacy
         if privacy is None or privacy.statistics == "public":
             require_the_tables(reply.moments, self._sums(expected.terms.minimum_count))
+        elif privacy.statistics == "noised":
+            self._require_noised_sums(reply, privacy.statistics_noise_multiplier)
         number = self._reserved(expected.terms.statistics_releases(), None)
         return Verdict("passed", _reply(request, reply.to_record()), reservation=number)
 

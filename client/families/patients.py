@@ -10,19 +10,17 @@ from torch import Tensor
 from client.data.cohort import Cohort, passport
 from client.data.packing import pack_site, unpack_site
 from client.families.cells import Cells
-from client.families.noised_statistics import noised_statistics
+from client.families.noised_statistics import bounded_sums
 from client.families.reader import Reader
 from client.families.wording import listed, shown
-from client.privacy.randomness import SecretRandom
 from client.site_folder.site_file import SiteFile
 from common.agreement.federation import OUTCOMES, Federation
 from common.agreement.modalities import Modality
 from common.errors import InputError
-from common.messages.statistics import SiteStatistics
 from common.models.graphs import Prior
 from common.models.parameter_groups import ModelGroups
 from common.patients.batch import PatientBatch
-from common.patients.declared_sums import moments_name, tasks_with_moments
+from common.patients.declared_sums import Array, moments_name, tasks_with_moments
 
 SHOWN = 40
 """Columns of a modality that are named one by one."""
@@ -45,11 +43,9 @@ class PatientReader:
         """Modalities without a table."""
         return frozenset(modality.name for modality in agreement.modalities) - set(holding.unmatched)
 
-    def noised_statistics(
-        self, records: PatientBatch, agreement: Federation, noise_multiplier: float, secret: SecretRandom
-    ) -> SiteStatistics:
-        """Noised moments over patients."""
-        return noised_statistics(records, agreement, noise_multiplier, secret)
+    def bounded_sums(self, records: PatientBatch, agreement: Federation) -> Array:
+        """Sums over patients of values scaled by their ends."""
+        return bounded_sums(records, agreement)
 
     def cells(self, records: PatientBatch, agreement: Federation, groups: ModelGroups) -> Sequence[Cells]:
         """Moments of nodes and tasks, patients of the averaging groups, and labels."""

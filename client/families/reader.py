@@ -4,15 +4,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from client.families.cells import Cells
-from client.privacy.randomness import SecretRandom
 from client.site_folder.site_file import SiteFile
 from common.agreement.agreement import Agreement
 from common.errors import InputError
 from common.families.family import Public
-from common.messages.statistics import SiteStatistics
 from common.models.parameter_groups import ModelGroups
 from common.records import Records
 
@@ -67,10 +67,8 @@ class Reader(Protocol[A, H, R, G]):
         """Parts of the records that the site has no table of: it has no say in their parameters."""
         ...
 
-    def noised_statistics(
-        self, records: R, agreement: A, noise_multiplier: float, secret: SecretRandom, /
-    ) -> SiteStatistics:
-        """The site's sums by the normal mechanism, by names and shapes those of the family."""
+    def bounded_sums(self, records: R, agreement: A, /) -> NDArray[np.float64]:
+        """The site's sums that get noise, whose number and bound are `Family.noised_sums`; without noise."""
         ...
 
     def cells(self, records: R, agreement: A, groups: ModelGroups, /) -> Sequence[Cells]:

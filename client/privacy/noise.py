@@ -1,4 +1,4 @@
-"""Noise of private steps, and the steps themselves, on the gate's side of a hospital.
+"""Noise of private steps and statistics, and the steps themselves, on the gate's side of a hospital.
 
 Training hands over the clipped sum over a sample; what comes back is the weights after a step along the noised mean.
 No clipped sum can therefore leave without its noise, whatever the process that trains does. Numbers are numpy's: the
@@ -52,6 +52,58 @@ class StepsOfRound(Protocol):
     def __call__(self, weights: Weights, agreement: Agreement, privacy: Privacy, round_: int) -> Steps:
         """Begin at the trained weights that a round's request brings."""
         ...
+
+
+class Noise(Protocol):
+    """Noise that is added to one request's sums, wherever that is."""
+
+    def take(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Add noise.
+
+        Args:
+            sums: [N] over the patients of a site, of whom each adds a bounded part.
+
+        Returns:
+            [N] the sums with noise.
+        """
+        ...
+
+
+class NoisedSums:
+    """Normal noise for the sums of a statistics request, added once.
+
+    Args:
+        size: number of the sums.
+        bound: largest Euclidean norm of one patient's part.
+        noise_multiplier: standard deviation of the noise over the bound.
+        cohort: patients of the hospital, or more; None for no bound to a sum.
+        secret: where the noise comes from.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        bound: float,
+        noise_multiplier: float,
+        cohort: int | None = None,
+        secret: SecretRandom | None = None,
+    ) -> None:
+        self.size, self._deviation, self._secret = size, noise_multiplier * bound, secret or SecretRandom()
+        self._longest = math.inf if cohort is None else CLIPPED * bound * cohort
+        self.noised: NDArray[np.float64] | None = None
+
+    def take(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        """See `Noise.take`.
+
+        Raises:
+            NoiseError: if the sums are longer than those of the whole cohort, or were noised before.
+        """
+        if self.noised is not None or sums.shape != (self.size,) or sums.dtype != np.float64:
+            raise NoiseError
+        if not np.linalg.norm(sums) <= self._longest:  # not-a-number is no length
+            raise NoiseError
+        self.noised = sums + self._deviation * self._secret.normal(self.size)
+        return self.noised
 
 
 class NoisedSteps:

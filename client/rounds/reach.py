@@ -7,12 +7,8 @@ further than its furthest part. An encoding of updates holds back a part for lat
 """
 
 from common.agreement.agreement import Agreement
-from common.agreement.reach import ROUNDING, local_reach
+from common.agreement.reach import ROUNDING, UNDECLARED_PATIENTS, local_reach
 from common.agreement.strategy_names import largest_step
-
-UNDECLARED_PATIENTS = 10_000
-"""Patients of a participant for which the federation file declares no number."""
-
 
 STRICTER = 10.0
 """Times the noise of the federation file that a participant's own policy may ask for."""

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from client.families.reader import Holding
 from client.families.registry import reader_of
-from client.privacy.noise import StepsOfRound
+from client.privacy.noise import Noise, StepsOfRound
 from client.rounds.split import split
 from client.site_folder.policy import Policy, Terms, agree
 from client.training.device import Device
@@ -36,6 +36,7 @@ class Site:
         model: on the device. Sites of one process share it: every request brings all weights anew.
         initial: weights that a run begins with, drawn from the agreement's seed.
         gate_steps: begins private steps at the gate; None where this process takes them itself.
+        gate_noise: adds the noise of statistics at the gate; None where this process does.
     """
 
     folder: Path
@@ -49,6 +50,7 @@ class Site:
     key: bytes
     simulated: bool = False
     gate_steps: StepsOfRound | None = None
+    gate_noise: Noise | None = None
 
     @property
     def untrained(self) -> frozenset[str]:

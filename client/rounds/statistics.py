@@ -4,7 +4,7 @@ from flwr.app import RecordDict
 from torch import Tensor
 
 from client.families.registry import reader_of
-from client.privacy.randomness import SecretRandom
+from client.privacy.noise import NoisedSums
 from client.rounds.accounts import accounted
 from client.rounds.exact import exact_statistics
 from client.rounds.requests import asks_for_statistics, log, require_approved
@@ -53,4 +53,6 @@ def _sums(site: Site, privacy: Privacy, training: Tensor) -> SiteStatistics:
     if privacy.statistics == "declared":
         return SiteStatistics({}, {})
     noise, records = privacy.statistics_noise_multiplier, site.cohort.records.select(training)
-    return reader_of(site.federation).noised_statistics(records, site.federation, noise, SecretRandom())
+    exact = reader_of(site.federation).bounded_sums(records, site.federation)
+    adding = site.gate_noise or NoisedSums(*site.family.noised_sums(site.federation), noise)
+    return site.family.noised_statistics(adding.take(exact), site.federation, noise)

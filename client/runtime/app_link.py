@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from flwr.app import Message, RecordDict
     from numpy.typing import NDArray
 
-    from client.privacy.noise import NoisedSteps
+    from client.privacy.noise import NoisedSteps, NoisedSums
 
 log = logging.getLogger("consilium.gatekeeper")
 
@@ -59,7 +59,12 @@ class Link(Protocol):
     """Way to the app for one message."""
 
     def ask(
-        self, run: int, request: "Message", longest: int, longest_s: float, steps: "NoisedSteps | None"
+        self,
+        run: int,
+        request: "Message",
+        longest: int,
+        longest_s: float,
+        steps: "NoisedSteps | NoisedSums | None",
     ) -> "RecordDict":
         """Ask for the content of a reply.
 
@@ -68,10 +73,10 @@ class Link(Protocol):
             request: the message.
             longest: bytes that the reply may have.
             longest_s: seconds that it may take.
-            steps: taken here, for the app; None where it takes none.
+            steps: taken here for the app, or noise that is added here to its statistics; None where it needs neither.
 
         Raises:
-            ChannelError: if the app sends anything else than sums for its steps and one such reply.
+            ChannelError: if the app sends anything else than sums for them and one such reply.
             NoiseError: if a sum is none of an honest sample, or one too many.
             SilentError: if it ends before, or takes too long.
         """
@@ -88,7 +93,7 @@ def ask_over(
     request: "Message",
     longest: int,
     longest_s: float,
-    steps: "NoisedSteps | None",
+    steps: "NoisedSteps | NoisedSums | None",
 ) -> "RecordDict":
     """Ask the app at the other end of a socket; see `Link.ask`."""
     from client.flower.internals import content_bytes, read_content
@@ -101,7 +106,7 @@ def ask_over(
         kind, body = channel.receive(allowed)
         if steps is None or kind is FrameKind.REPLY:
             break
-        channel.send(FrameKind.WEIGHTS, steps.take(doubles(body)).tobytes())
+        channel.send(FrameKind.NOISED, steps.take(doubles(body)).tobytes())
     Channel(connection, ENDS_S).expect_end()
     try:
         return read_content(body)
@@ -145,7 +150,12 @@ class AppProcess:
         return self._process.pid
 
     def ask(
-        self, run: int, request: "Message", longest: int, longest_s: float, steps: "NoisedSteps | None"
+        self,
+        run: int,
+        request: "Message",
+        longest: int,
+        longest_s: float,
+        steps: "NoisedSteps | NoisedSums | None",
     ) -> "RecordDict":
         """See `Link.ask`."""
         return ask_over(self._connection, run, request, longest, longest_s, steps)

@@ -51,7 +51,7 @@ def serve(connection: socket.socket, home: Home) -> None:
         site = open_site(context)
         use_threads(site.model, site.federation.training.batch_size)
     steps = partial(StepsAtGate, channel)
-    reply = answered(question.kind, read_content(question.content), context, steps)
+    reply = answered(question.kind, read_content(question.content), context, steps, NoiseAtGate(channel))
     channel.send(FrameKind.REPLY, content_bytes(reply))
     channel.close()
 
@@ -76,8 +76,31 @@ class StepsAtGate:
         import numpy as np
 
         self._channel.send(FrameKind.SUMS, sums.tobytes())
-        _, body = self._channel.receive({FrameKind.WEIGHTS: 4 * self._size})
+        _, body = self._channel.receive({FrameKind.NOISED: 4 * self._size})
         return np.frombuffer(bytearray(body), np.float32)
+
+
+class NoiseAtGate:
+    """Noise of statistics, added by the gate.
+
+    Args:
+        channel: to the gate.
+    """
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def take(self, sums: "NDArray[np.float64]") -> "NDArray[np.float64]":
+        """See `client.privacy.noise.Noise`.
+
+        Raises:
+            SilentError: if the gate refuses the sums, or is gone.
+        """
+        import numpy as np
+
+        self._channel.send(FrameKind.SUMS, sums.tobytes())
+        _, body = self._channel.receive({FrameKind.NOISED: 8 * len(sums)})
+        return np.frombuffer(bytearray(body), np.float64)
 
 
 def _end_with(connection: socket.socket) -> None:

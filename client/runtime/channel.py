@@ -22,7 +22,7 @@ class FrameKind(IntEnum):
     REQUEST = 1
     REPLY = 2
     SUMS = 3
-    WEIGHTS = 4
+    NOISED = 4
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,7 @@ class Gatekeeper:
             check_countersignature(self.home, message.content["header"].get("countersignature"))
         longest, longest_s = largest_message(approval.weights), federation.rounds.deadline_s
         try:
-            steps = self._gate.begin_steps(message)
+            steps = self._gate.begin_noise(message)
             if federation.privacy is not None:
                 self._foresee(self._gate.foreseen(message), site.policy.delta)
             content = self._app.ask(context.run_id, message, longest, longest_s, steps)

@@ -18,6 +18,10 @@ NOISE_TAIL = 8.6
 """Standard deviations that normal noise does not exceed: once in 10^17 draws."""
 
 
+UNDECLARED_PATIENTS = 10_000
+"""Patients of a participant for which the federation file declares no number."""
+
+
 ROUNDING = 1e-3
 """Share of a bound by which rounding may exceed it."""
 

@@ -111,6 +111,16 @@ class Family(Protocol[A, M, R, P, G]):
         """A site's exact sums, without those over fewer than `least` units."""
         ...
 
+    def noised_sums(self, agreement: A, /) -> tuple[int, float]:
+        """Number of the sums of a site that get noise, and the largest Euclidean norm of one unit's part of them."""
+        ...
+
+    def noised_statistics(
+        self, noised: NDArray[np.float64], agreement: A, noise_multiplier: float, /
+    ) -> SiteStatistics:
+        """Statistics from the noised sums, with the names and shapes of exact ones."""
+        ...
+
     def preparation(self, agreement: A, /) -> Shapes:
         """Names and shapes of the preprocessing that a request carries; all are float32."""
         ...

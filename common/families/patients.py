@@ -17,7 +17,7 @@ from common.messages.packing import Arrays
 from common.messages.statistics import SiteStatistics
 from common.messages.validation import LOSS_CEILING, ValidationSums
 from common.models.parameter_groups import AveragingWeights, ModelGroups
-from common.patients import declared_sums
+from common.patients import declared_sums, noised_sums
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -69,6 +69,16 @@ class PatientFamily:
         from common.patients import preprocessing
 
         return preprocessing.site_statistics(records, agreement, least)
+
+    def noised_sums(self, agreement: Federation) -> tuple[int, float]:
+        """Three sums of every triple, to each of which a patient adds at most 1."""
+        return 3 * noised_sums.triples(agreement), noised_sums.sensitivity(agreement)
+
+    def noised_statistics(
+        self, noised: declared_sums.Array, agreement: Federation, noise_multiplier: float
+    ) -> SiteStatistics:
+        """Moments in the columns' units."""
+        return noised_sums.statistics_of(noised, agreement, noise_multiplier)
 
     def preparation(self, agreement: Federation) -> Shapes:
         """Center and spread of every modality's nodes, and what every task's loss needs."""

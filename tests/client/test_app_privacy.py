@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from flwr.app import ConfigRecord
 
-from client.families.noised_statistics import noised_statistics
 from client.ledger.ledger import Ledger
 from client.privacy.dp_sgd import train_privately
+from client.privacy.noise import NoisedSums
 from common.agreement.federation import save
 from common.agreement.settings import Privacy
 from common.errors import RefusalCode
@@ -228,11 +228,11 @@ def test_the_noise_of_statistics_is_what_is_booked(
     policy(hospital, minimum_noise_multiplier=7.0)
     computed: list[float] = []
 
-    def spy(batch: Any, federation: Any, noise: float, secret: Any) -> Any:
+    def spy(size: int, bound: float, noise: float) -> NoisedSums:
         computed.append(noise)
-        return noised_statistics(batch, federation, noise, secret)
+        return NoisedSums(size, bound, noise)
 
-    monkeypatch.setattr("client.families.patients.noised_statistics", spy)
+    monkeypatch.setattr("client.rounds.statistics.NoisedSums", spy)
     hospital.statistics()
     assert computed == [7.0]
     assert ledger(hospital) == [Release(mechanism="statistics", noise_multiplier=7.0)]

@@ -14,6 +14,7 @@ from client.egress.expected import BlockReason
 from client.egress.gate import Gate, Verdict
 from client.ledger.entries import Entry
 from client.ledger.ledger import LEDGER, Ledger
+from client.privacy.noise import NoisedSteps, NoisedSums
 from client.rounds.assembly import SharedAgreement, SiteSources, assemble_site
 from client.site_folder.policy import Policy
 from client.site_folder.site_file import parse_site_file
@@ -93,8 +94,10 @@ def exchange(hospital: "Hospital", kind: str, **policy: Any) -> Exchange:
     content = (statistics if kind == "query.statistics" else hospital.request()).to_record()
     request, gate = hospital.message(kind, content), gate_of(hospital, **policy)
     with acting_as(hospital.run.run_id, 41, 1):
-        steps = None if (begun := gate.begin_steps(request)) is None else lambda *_: begun
-        reply = answered(kind, request.content, hospital.context, steps)
+        begun = gate.begin_noise(request)
+        steps = (lambda *_: begun) if isinstance(begun, NoisedSteps) else None
+        noise = begun if isinstance(begun, NoisedSums) else None
+        reply = answered(kind, request.content, hospital.context, steps, noise)
         return Exchange(hospital, gate, request, Message(reply, reply_to=request))
 
 

@@ -9,14 +9,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import kstest
 
-from client.families.noised_statistics import contributions, noised_statistics, sensitivity
-from client.privacy.randomness import SecretRandom
+from client.families.noised_statistics import bounded_sums, contributions
+from client.privacy.noise import NoisedSums
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality, Plausible
 from common.agreement.settings import Privacy
+from common.messages.statistics import SiteStatistics
 from common.patients.batch import PatientBatch
 from common.patients.declared_sums import bounds
 from common.patients.guarantee import check_agreement
+from common.patients.noised_sums import sensitivity, statistics_of, triples
 from common.patients.preprocessing import combine, declared, site_statistics
 from common.tasks.survival import SurvivalTask
 
@@ -102,6 +104,11 @@ def test_the_federation_of_these_tests_is_one_that_may_train(agreed: Federation)
     check_agreement(plain)
 
 
+def noised_statistics(batch: PatientBatch, federation: Federation, multiplier: float) -> SiteStatistics:
+    noise = NoisedSums(3 * triples(federation), sensitivity(federation), multiplier)
+    return statistics_of(noise.take(bounded_sums(batch, federation)), federation, multiplier)
+
+
 numbers = st.one_of(
     st.floats(-10, 200, width=32),
     st.floats(width=32),
@@ -166,7 +173,7 @@ def test_what_is_not_summed_stays_at_home(agreed: Federation) -> None:
     batch.values["clinical"][:, 2:] = 7
     batch.values["copies"][:] = 7
     assert torch.equal(before, contributions(batch, agreed))
-    found = noised_statistics(batch, agreed, 1e-6, SecretRandom())
+    found = noised_statistics(batch, agreed, 1e-6)
     assert not found.moments["modality:clinical"][:, 2:].any()
 
 
@@ -174,7 +181,7 @@ def test_names_shapes_and_types_are_those_of_exact_sums(agreed: Federation) -> N
     batch = cohort(100)
     exact, noised = (
         site_statistics(batch, agreed),
-        noised_statistics(batch, agreed, 1.0, SecretRandom()),
+        noised_statistics(batch, agreed, 1.0),
     )
     assert {name: part.shape for name, part in noised.moments.items()} == {
         name: part.shape for name, part in exact.moments.items()
@@ -196,7 +203,7 @@ def test_noise_has_the_stated_deviation_and_two_calls_share_none(agreed: Federat
 
 
 def released_counts(batch: PatientBatch, federation: Federation, multiplier: float) -> list[float]:
-    moments = noised_statistics(batch, federation, multiplier, SecretRandom()).moments
+    moments = noised_statistics(batch, federation, multiplier).moments
     names = (("clinical", 0), ("clinical", 1), ("rna", 0), ("imaging", 0))
     return [
         *(float(moments[f"modality:{name}"][0, place]) for name, place in names),
@@ -207,7 +214,7 @@ def released_counts(batch: PatientBatch, federation: Federation, multiplier: flo
 def test_with_little_noise_a_large_cohort_s_statistics_are_nearly_exact(agreed: Federation) -> None:
     batch = cohort(4000)
     exact = combine([site_statistics(batch, agreed)], agreed)
-    found = combine([noised_statistics(batch, agreed, 0.01, SecretRandom())], agreed)
+    found = combine([noised_statistics(batch, agreed, 0.01)], agreed)
     np.testing.assert_allclose(found.center["clinical"][:2], exact.center["clinical"][:2], rtol=0.02)
     np.testing.assert_allclose(found.spread["clinical"][0], exact.spread["clinical"][0], rtol=0.02)
     np.testing.assert_allclose(found.cuts["survival"], exact.cuts["survival"], rtol=0.05)
@@ -217,10 +224,7 @@ def test_with_little_noise_a_large_cohort_s_statistics_are_nearly_exact(agreed: 
 
 def test_hospitals_of_a_few_hundred_patients_bear_a_noise_multiplier_of_five(agreed: Federation) -> None:
     for attempt in range(20):
-        sites = [
-            noised_statistics(cohort(300, seed), agreed, 5.0, SecretRandom())
-            for seed in range(attempt, attempt + 4)
-        ]
+        sites = [noised_statistics(cohort(300, seed), agreed, 5.0) for seed in range(attempt, attempt + 4)]
         found = combine(sites, agreed)
         assert float(found.center["clinical"][0]) == pytest.approx(60, abs=12)
         assert 2 < float(found.spread["clinical"][0]) < 25
@@ -232,9 +236,9 @@ def test_hospitals_of_a_few_hundred_patients_bear_a_noise_multiplier_of_five(agr
 def test_a_hospital_that_drowns_in_noise_reports_nothing_and_what_is_declared_holds(
     agreed: Federation,
 ) -> None:
-    sites = [noised_statistics(cohort(20), agreed, 1e4, SecretRandom()) for _ in range(3)]
+    sites = [noised_statistics(cohort(20), agreed, 1e4) for _ in range(3)]
     assert not any(part.any() for site in sites for part in site.moments.values())
-    nothing = [noised_statistics(cohort(0), agreed, 1e-3, SecretRandom())]
+    nothing = [noised_statistics(cohort(0), agreed, 1e-3)]
     assert not any(part.any() for part in nothing[0].moments.values())
     found, expected = combine(nothing, agreed), declared(agreed)
     for part in ("center", "spread", "cuts"):
@@ -246,7 +250,7 @@ def test_a_hospital_that_drowns_in_noise_reports_nothing_and_what_is_declared_ho
 @settings(deadline=None, max_examples=40)
 def test_whatever_the_noise_the_sums_could_be_sums(multiplier: float, patients: int, seed: int) -> None:
     federation = federation_of(CLINICAL, RNA, IMAGING, COPIES)
-    found = noised_statistics(cohort(patients, seed), federation, multiplier, SecretRandom())
+    found = noised_statistics(cohort(patients, seed), federation, multiplier)
     for name, (count, total, squares) in found.moments.items():
         assert np.isfinite([count, total, squares]).all()
         assert (count >= 0).all()
@@ -266,7 +270,7 @@ def test_no_value_of_a_patient_is_in_what_leaves(agreed: Federation) -> None:
         for name in ("clinical", "imaging"):
             batch.values[name][0, 0] = 98765.4321
             batch.observed[name][0, 0] = True
-        moments = noised_statistics(batch, agreed, 1e-3, SecretRandom()).moments
+        moments = noised_statistics(batch, agreed, 1e-3).moments
         for part in moments.values():
             assert not np.isclose(part, 98765.4321, rtol=1e-5).any()
             assert not np.isclose(np.sqrt(np.abs(part[2])), 98765.4321, rtol=1e-5).any()

@@ -8,7 +8,7 @@ import torch
 
 from client.families.patients import READER
 from client.privacy.dp_sgd import train_privately
-from client.privacy.randomness import SecretRandom
+from client.privacy.noise import NoisedSums
 from client.training.round import Round
 from common.agreement.federation import Federation
 from common.agreement.modalities import Plausible
@@ -30,7 +30,8 @@ def prepared(federation: Federation, batch: PatientBatch, statistics: str) -> Pr
         return FAMILY.declared(federation)
     if statistics == "public":
         return FAMILY.combine([FAMILY.statistics(batch, federation, 1)], federation)
-    return FAMILY.combine([READER.noised_statistics(batch, federation, 0.01, SecretRandom())], federation)
+    noised = NoisedSums(*FAMILY.noised_sums(federation), 0.01).take(READER.bounded_sums(batch, federation))
+    return FAMILY.combine([FAMILY.noised_statistics(noised, federation, 0.01)], federation)
 
 
 @pytest.mark.parametrize("statistics", ["declared", "noised", "public"])

@@ -12,7 +12,7 @@ from opacus.optimizers.optimizer_fast_gradient_clipping import DPOptimizerFastGr
 from torch import nn
 from torch.optim import SGD
 
-from client.privacy.noise import NoisedSteps, NoiseError
+from client.privacy.noise import NoisedSteps, NoisedSums, NoiseError
 from client.privacy.randomness import SecretRandom
 from common.agreement.federation import Federation
 from common.agreement.settings import Privacy, Training
@@ -101,6 +101,22 @@ def test_no_step_more_than_agreed_is_taken(make_federation: MakeFederation) -> N
     assert steps.over
     with pytest.raises(NoiseError):
         steps.take(np.zeros(1))
+
+
+def test_noise_of_sums_is_of_the_size_agreed() -> None:
+    noised = NoisedSums(20_000, 3.0, 2.0).take(np.full(20_000, 5.0))
+    assert noised.mean() == pytest.approx(5, abs=0.2)
+    assert noised.std() == pytest.approx(6.0, rel=0.03)
+
+
+@pytest.mark.parametrize("sums", [np.full(4, 4.0), np.array([np.nan, 0, 0, 0]), np.zeros(3)])
+def test_sums_of_no_cohort_are_refused_and_noise_is_drawn_once(sums: NDArray[np.float64]) -> None:
+    noise = NoisedSums(4, 2.0, 1.0, cohort=3)
+    with pytest.raises(NoiseError):
+        noise.take(sums)
+    noise.take(np.array([6.0, 0, 0, 0]))
+    with pytest.raises(NoiseError):
+        noise.take(np.zeros(4))
 
 
 def test_an_app_without_privacy_is_spared_opacus_and_the_gate_torch() -> None:

@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch.nn import Parameter
 
-from client.rounds.reach import UNDECLARED_PATIENTS, patients_in_all, reach
+from client.rounds.reach import patients_in_all, reach
 from client.training.adamw import AdamW
 from common.agreement.federation import Federation
+from common.agreement.reach import UNDECLARED_PATIENTS
 from common.agreement.settings import Participant, Privacy, Wire
 
 

@@ -5,7 +5,7 @@ import threading
 
 from flwr.app import Message, RecordDict
 
-from client.privacy.noise import NoisedSteps
+from client.privacy.noise import NoisedSteps, NoisedSums
 from client.runtime.app_link import ask_over
 from client.runtime.app_process import serve
 from client.site_folder.places import Home
@@ -22,7 +22,12 @@ class AppInThread:
         self._home = home
 
     def ask(
-        self, run: int, request: Message, longest: int, longest_s: float, steps: NoisedSteps | None
+        self,
+        run: int,
+        request: Message,
+        longest: int,
+        longest_s: float,
+        steps: NoisedSteps | NoisedSums | None,
     ) -> RecordDict:
         ours, theirs = socket.socketpair()
         thread = threading.Thread(target=serve, args=(theirs, self._home))

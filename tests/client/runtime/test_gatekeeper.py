@@ -17,13 +17,14 @@ import numpy as np
 import pandas
 import pytest
 from flwr.app import ConfigRecord, Context, Message, RecordDict
+from numpy.typing import NDArray
 
 import tests
 from client.commands.approve import approve, read_proposal
 from client.flower.internals import FAILED, REPLACED, RUNTIME, run_client_app, weigh
 from client.ledger.entries import AskedQuestion
 from client.ledger.ledger import Ledger
-from client.privacy.noise import NoisedSteps
+from client.privacy.noise import NoisedSteps, NoisedSums
 from client.receipts.receipt import Receipt
 from client.receipts.verification import verify
 from client.rounds.assembly import close_sites
@@ -33,10 +34,12 @@ from client.site_folder.keys import new_key, read_public_key
 from client.site_folder.places import Home, read_approval
 from client.site_folder.policy import Limit
 from common.agreement.bundle import PACKAGE, bundle_files, bundle_hash
-from common.agreement.federation import Federation, save
+from common.agreement.federation import Federation, load, save
+from common.agreement.modalities import Plausible
 from common.agreement.settings import Privacy
 from common.countersignature import Received, countersigned
 from common.errors import InputError, RefusalCode
+from common.families.registry import family_of
 from common.messages.exchange import (
     EvaluateReply,
     ModelRequest,
@@ -278,8 +281,14 @@ class Unnoised(AppInThread):
         self._steps, self._length = steps, length
 
     def ask(
-        self, run: int, request: Message, longest: int, longest_s: float, steps: NoisedSteps | None
+        self,
+        run: int,
+        request: Message,
+        longest: int,
+        longest_s: float,
+        steps: NoisedSteps | NoisedSums | None,
     ) -> RecordDict:
+        assert isinstance(steps, NoisedSteps)
         asked = ModelRequest.from_record(request.content)
         terms = PRIVACY
         release = Release(
@@ -290,7 +299,6 @@ class Unnoised(AppInThread):
         )
         with Ledger(self._home.folder) as ledger:
             ledger.reserve(asked.federation, asked.round, [release], Limit(None, 1e-3))
-        assert steps is not None
         for _ in range(self._steps):
             steps.take(np.full(steps.size, self._length / steps.size**0.5))
         weights = {name: array.copy() for name, array in asked.weights.items()}
@@ -315,6 +323,87 @@ def test_an_app_cannot_leave_out_the_noise(
     (receipt,) = node.receipts()
     assert (receipt.verdict, receipt.reason) == ("blocked", "unnoised")
     attack_row("scores without noise under privacy", "blocked", f"{receipt.verdict}: {receipt.reason}")
+
+
+NOISED = PRIVACY.model_copy(update={"statistics": "noised", "statistics_noise_multiplier": 1.0})
+
+
+class UnnoisedSums(AppInThread):
+    """An app that answers with other statistics than those of the gate's own noised sums.
+
+    Args:
+        home: the site folder.
+        lengths: of the sums that it hands over, one after the other.
+    """
+
+    def __init__(self, home: Home, *lengths: float) -> None:
+        super().__init__(home)
+        self._lengths = lengths
+
+    def ask(
+        self,
+        run: int,
+        request: Message,
+        longest: int,
+        longest_s: float,
+        steps: NoisedSteps | NoisedSums | None,
+    ) -> RecordDict:
+        federation = load(self._home.agreement)
+        release = Release(mechanism="statistics", noise_multiplier=NOISED.statistics_noise_multiplier)
+        with Ledger(self._home.folder) as ledger:
+            ledger.reserve(federation.digest, None, [release], Limit(None, 1e-3))
+        assert isinstance(steps, NoisedSums)
+        for length in self._lengths:
+            steps.take(np.full(steps.size, length / steps.size**0.5))
+        family, exact = family_of(federation), np.full(steps.size, 12.0)
+        moments = family.noised_statistics(exact, federation, 1e-9).moments
+        withheld = dict.fromkeys(moments, 0.0)
+        return StatisticsReply(site="north", patients=1, moments={**moments}, withheld=withheld).to_record()
+
+
+def with_noised_statistics(node: Node) -> None:
+    clinical, rna = node.hospital.federation.modalities
+    ranges = {**clinical.ranges, "crp": Plausible(low=0, high=500)}
+    modalities = (clinical.model_copy(update={"ranges": ranges}), rna)
+    agreed = node.hospital.federation.model_copy(update={"modalities": modalities})
+    node.hospital.federation = with_privacy(agreed, NOISED)
+    save(node.hospital.federation, node.hospital.folder / "federation.toml")
+    node.approve()
+    node.bundle = bundle(node.hospital.federation)
+
+
+def test_statistics_are_noised_at_the_gate(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_noised_statistics(node)
+    taken: list[tuple[float, float]] = []
+    take = NoisedSums.take
+
+    def noted(self: NoisedSums, sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        noised = take(self, sums)
+        taken.append((float(np.linalg.norm(sums)), float(np.linalg.norm(noised - sums))))
+        return noised
+
+    monkeypatch.setattr(NoisedSums, "take", noted)
+    node.run("query.statistics", statistics(node))
+    StatisticsReply.from_record(node.reply())
+    ((length, added),) = taken
+    assert length > 0 < added
+    assert node.receipts()[-1].verdict == "passed"
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize(
+    "lengths", [(), (1.0,), (1.0, 1.0), (1e6,)], ids=["none", "others", "twice", "too long"]
+)
+def test_an_app_cannot_leave_out_the_noise_of_statistics(
+    node: Node, attack_row: Callable[[str, str, str], None], lengths: tuple[float, ...]
+) -> None:
+    with_noised_statistics(node)
+    app = UnnoisedSums(node.home, *lengths)
+    node.run("query.statistics", statistics(node), Gatekeeper(node.home.folder, app))
+    assert node.refusal() is RefusalCode.GATE_BLOCKED
+    (receipt,) = node.receipts()
+    assert (receipt.verdict, receipt.reason) == ("blocked", "unnoised")
+    attack_row("statistics without noise under privacy", "blocked", f"{receipt.verdict}: {receipt.reason}")
 
 
 def test_an_encoded_update_is_recorded_as_it_left(node: Node) -> None:

@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from client.families.cells import Cells
 from client.families.reader import Reader
-from client.privacy.randomness import SecretRandom
 from client.site_folder.site_file import SiteFile
 from client.site_folder.site_key import MARK, marks_of, read_key
 from common.agreement.agreement import Agreement
@@ -122,6 +122,14 @@ class NumbersFamily:
     def unit_table(self, agreement: NumbersAgreement) -> str:
         return TABLE
 
+    def noised_sums(self, agreement: NumbersAgreement) -> tuple[int, float]:
+        raise GuaranteeError("privacy.statistics", "numbers have no limits", "use declared")
+
+    def noised_statistics(
+        self, noised: NDArray[np.float64], agreement: NumbersAgreement, noise_multiplier: float
+    ) -> SiteStatistics:
+        raise GuaranteeError("privacy.statistics", "numbers have no limits", "use declared")
+
     def statistics(self, records: Numbers, agreement: NumbersAgreement, least: int) -> SiteStatistics:
         table = records.table.double()
         moments = torch.stack([torch.full((2,), float(len(table))), table.sum(0), table.square().sum(0)])
@@ -229,9 +237,7 @@ class NumbersReader:
     def absent(self, holding: Holding, agreement: NumbersAgreement) -> frozenset[str]:
         return frozenset()
 
-    def noised_statistics(
-        self, records: Numbers, agreement: NumbersAgreement, noise_multiplier: float, secret: SecretRandom
-    ) -> SiteStatistics:
+    def bounded_sums(self, records: Numbers, agreement: NumbersAgreement) -> NDArray[np.float64]:
         raise GuaranteeError("privacy.statistics", "numbers have no limits", "use declared")
 
     def cells(self, records: Numbers, agreement: NumbersAgreement, groups: ModelGroups) -> list[Cells]:
