@@ -185,7 +185,12 @@ class AppService:
             self._fault = error.strerror or type(error).__name__
 
     def ask(
-        self, run: int, request: "Message", longest: int, longest_s: float, steps: "NoisedSteps | None"
+        self,
+        run: int,
+        request: "Message",
+        longest: int,
+        longest_s: float,
+        steps: "NoisedSteps | NoisedSums | None",
     ) -> "RecordDict":
         """See `Link.ask`.
 
