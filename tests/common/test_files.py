@@ -170,3 +170,21 @@ def test_a_copy_is_durable_and_as_private_as_its_source(synced: list[Path], tmp_
     assert target.read_bytes() == b"content"
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     assert target.parent in synced
+
+
+@pytest.mark.parametrize(
+    ("mode", "group"), [(0o2770, 0o660), (0o770, 0o600), (0o2775, 0o600), (0o2750, 0o600)]
+)
+def test_a_file_in_a_shared_folder_is_open_to_its_group_alone(tmp_path: Path, mode: int, group: int) -> None:
+    folder = tmp_path / "both"
+    folder.mkdir()
+    folder.chmod(mode)
+    before = os.umask(0o077)
+    try:
+        write_whole(folder / "kept", b"x", 0o600)
+    finally:
+        os.umask(before)
+    assert (folder / "kept").stat().st_mode & 0o777 == group
+    assert read_private(folder / "kept") == b"x"
+    (folder / "kept").chmod(group | 0o004)
+    assert read_private(folder / "kept") is None

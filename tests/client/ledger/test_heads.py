@@ -182,3 +182,17 @@ def test_no_file_is_ever_made_in_the_site_folder_itself(site: Path, monkeypatch:
     with Ledger(site) as ledger:
         ledger.reserve("run", 2, [ROUND], NO_LIMIT)
     assert seen == {"site.toml"}
+
+
+def test_the_head_copy_of_an_earlier_version_is_not_forgotten(site: Path) -> None:
+    with Ledger(site) as ledger:
+        ledger.reserve("run", 2, [ROUND], NO_LIMIT)
+    earlier = site / HEAD_FILE.name
+    (site / HEAD_FILE).rename(earlier)
+    copy = read_head(earlier)
+    shutil.rmtree(site / "ledger")
+    head_paths(site)[1].unlink()
+    with pytest.raises(Refusal) as raised:
+        Ledger(site)
+    assert raised.value.code is RefusalCode.LEDGER_MISSING
+    assert (read_head(site / HEAD_FILE), earlier.exists()) == (copy, False)
