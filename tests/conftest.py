@@ -77,7 +77,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """Print the table of attacks where a run asked for them."""
     reports = [report for outcome in ("passed", "failed") for report in terminalreporter.getreports(outcome)]
     rows = [row for report in reports for name, row in report.user_properties if name == ROWS]
-    if rows and config.option.markexpr == "attack":
+    if rows and "attack" in config.option.markexpr.replace("not attack", ""):
         terminalreporter.section("attacks")
         for line in lines(sorted(tuple(row) for row in rows)):
             terminalreporter.write_line(line)

@@ -204,6 +204,8 @@ class _Rounds:
             self._require_quorum()
             self._round()
         self._require_quorum()
+        if state.trained == 0:
+            raise RunFailed("no round had its quorum; the journal names who was missing.")
         self._close()
 
     def _require_quorum(self) -> None:

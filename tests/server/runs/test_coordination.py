@@ -215,6 +215,17 @@ def test_three_rounds_in_a_row_without_quorum_fail_the_run(bench: "Bench", tmp_p
     assert not (tmp_path / "out" / "weights.safetensors").exists()
 
 
+def test_a_run_of_which_no_round_counts_fails(bench: "Bench", tmp_path: Path) -> None:
+    grid = federation_grid(
+        bench, lambda weight: 9.0 - weight, lambda site, number: number > 0 and site != "east"
+    )
+    with pytest.raises(RunFailed):
+        bench.coordinate(grid, bench.federation(rounds=2), tmp_path, tmp_path / "out")
+    assert [record.applied for record in rounds(tmp_path / "out")] == [False, False]
+    assert runs(tmp_path / "out")[-1].status == "failed"
+    assert not (tmp_path / "out" / "weights.safetensors").exists()
+
+
 def test_too_few_participants_fail_the_run_before_training(bench: "Bench", tmp_path: Path) -> None:
     grid = federation_grid(bench, lambda weight: 1.0, lambda site, number: site != "east")
     with pytest.raises(RunFailed) as failure:
