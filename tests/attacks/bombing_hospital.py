@@ -1,6 +1,6 @@
 """Launcher of a hospital that answers to train with an array of equal parts, 5 MB on the wire and 2,500 here.
 
-Run in place of `client.runtime.launcher`, with the folder and what Flower adds.
+Run in place of `client.runtime.launcher`, with the folder, no socket, and what Flower adds.
 """
 
 import sys
@@ -52,6 +52,6 @@ class BombingGatekeeper(Gatekeeper):
 
 
 if __name__ == "__main__":
-    folder, *rest = sys.argv[1:]
+    folder, _, *rest = sys.argv[1:]
     app = AppProcess(Path(folder))
     end_after(lambda: run_client_app(rest, BombingGatekeeper(Path(folder), app)), "task", returned=0)

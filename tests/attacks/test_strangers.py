@@ -157,7 +157,7 @@ def siege(written_cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Sie
         for number, site in sites.items():
             stack.enter_context(taking_part(site, root / f"user-{number}"))
         launcher = sites[BOMBING].launcher / "flwr-clientapp"
-        bombing = shlex.join([sys.executable, str(PROGRAM), str(sites[BOMBING].folder)])
+        bombing = shlex.join([sys.executable, str(PROGRAM), str(sites[BOMBING].folder), ""])
         path = f"export PYTHONPATH={shlex.quote(str(ROOT))}"
         launcher.write_text(f'#!/bin/sh\n{path}\nexec {bombing} "$@"\n')
 
