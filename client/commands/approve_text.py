@@ -78,7 +78,7 @@ def _leaving(proposal: Proposal) -> Iterator[str]:
         yield f"counts and sums per column, the same whenever asked; none over fewer than {least} {units}"
         yield f"every round numbers of {units}"
         yield (
-            f"every round rounded sums of losses over {least} {units} or more, and pairs with as many on either side, "
+            f"every round rounded sums of losses and of pairs over {least} {units} or more, "
             f"with noise of {terms.loss_noise:g} times what one {singular} adds at most: {_bits(proposal)}"
         )
         return
@@ -92,8 +92,13 @@ def _leaving(proposal: Proposal) -> Iterator[str]:
 
 def _bits(proposal: Proposal) -> str:
     """Size of what all losses of a run tell about one patient, to somebody who knows all others."""
-    bits = (proposal.federation.training.rounds + 1) * bits_per_answer(proposal.terms.loss_noise)
-    return f"at most {bits:.1f} bits about one of them in a run" if math.isfinite(bits) else "EXACT SUMS"
+    federation = proposal.federation
+    scores = family_of(federation).scores(federation)
+    bits = bits_per_answer(proposal.terms.loss_noise, len(scores))
+    if math.isinf(bits):
+        return "EXACT SUMS"
+    run = (federation.training.rounds + 1) * bits
+    return f"at most {bits:.3f} bits about one of them in an answer, {run:.1f} bits in a run"
 
 
 def _update(wire: Wire) -> str:

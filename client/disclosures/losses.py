@@ -7,24 +7,27 @@ the exact numbers: the same question has the same answer however often it is ask
 noise.
 
 A validation patient's loss depends on no other patient. Whoever knows all other patients and chooses the weights
-therefore learns from an answer at most 1/2 log2(1 + a / (4 s^2)) bits about one patient, the capacity of a channel
-with amplitude 1/2 and noise s, where s is `loss_noise` and a = 2 for the two kinds of number: the loss, and the
-concordant pairs of all tasks together. The training loss has its own patients and a = 1.
+therefore learns about one patient at most the sum of what the numbers of an answer tell. A number tells at most
+1/2 log2(1 + 1 / (4 s^2)) bits, the capacity of a channel with amplitude 1/2 and noise s: s is `loss_noise` for the
+loss, and `loss_noise` sqrt(k) for each of k numbers of pairs, the concordant and the comparable ones of every task. One
+patient is in as many pairs as there are other patients, once for every output that is judged by itself.
+
+Nothing else may depend on a patient: pairs that are left out below a number of events would say which side of it the
+patient is on, and with noise none are left out here. The training loss has its own patients.
 """
 
 import hashlib
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
 import torch
 
 from common.evaluation.pairs import Pairs
+from common.families.family import Score
 from common.messages.exchange import ModelRequest
-from common.messages.validation import MEAN_STEP, ValidationSums, on_grid
-
-KINDS = 2
-"""Kinds of number about a validation patient in an answer."""
+from common.messages.validation import MEAN_STEP, ValidationSums, comparable, concordant, on_grid
 
 
 @dataclass(frozen=True)
@@ -36,28 +39,36 @@ class LossRelease:
         question: hash of the request.
         noise: standard deviation, in units of the most that one patient adds; 0 leaves the numbers exact.
         ceiling: largest loss of a patient that counts.
+        scores: of the family, whose pairs leave.
+        least: units on either side of a score's pairs, fewer of which do not leave.
     """
 
     key: bytes
     question: bytes
     noise: float
     ceiling: float
+    scores: Sequence[Score]
+    least: int
 
     def validation(self, sums: ValidationSums) -> ValidationSums:
-        """Return the validation sums as they leave.
-
-        One patient is in at most as many pairs as there are other patients.
-        """
+        """Return the validation sums as they leave."""
         if self.noise == 0:
             return sums
-        most = max(sums.patients - 1, 1.0) * math.sqrt(len(sums.pairs) or 1)
         exact = repr(sorted(sums.named().items()))
         loss = sums.loss + self._noise("loss", exact) * self.ceiling
-        pairs = {
-            task: Pairs(pair.concordant + self._noise(f"pairs {task}", exact) * most, pair.comparable)
-            for task, pair in sums.pairs.items()
-        }
+        pairs = {score.name: self._pairs(score, sums, exact) for score in self.scores}
         return ValidationSums(loss, sums.patients, pairs).rounded(self.ceiling)
+
+    def _pairs(self, score: Score, sums: ValidationSums, exact: str) -> Pairs:
+        """Return the pairs of a score with noise: no more than so many patients make, and none if few."""
+        name, units = score.name, int(sums.patients)
+        scale = score.of_one(units) * math.sqrt(_numbers_of_pairs(len(self.scores)))
+        right, counted = (
+            number + self._noise(kind, exact) * scale
+            for number, kind in zip(sums.pairs[name], (concordant(name), comparable(name)), strict=True)
+        )
+        counted = on_grid(counted, 0.0, score.most(units))
+        return Pairs(right, counted) if counted >= score.fewest(self.least) else Pairs.none()
 
     def training(self, losses: torch.Tensor) -> float:
         """Return the mean of the patients' losses [B] as it leaves."""
@@ -88,6 +99,24 @@ def question_of(request: ModelRequest) -> bytes:
     return digest.digest()
 
 
-def bits_per_answer(noise: float) -> float:
-    """Return the most that an answer tells about one patient, in bits, whatever else is known."""
-    return math.inf if noise == 0 else 0.5 * math.log2(1 + KINDS / (4 * noise**2))
+def _numbers_of_pairs(scores: int) -> int:
+    """Concordant and comparable pairs of each score."""
+    return 2 * scores
+
+
+def bits_per_answer(noise: float, scores: int) -> float:
+    """Return the most that an answer tells about one patient, in bits, whatever else is known.
+
+    Args:
+        noise: standard deviation, in units of the most that one patient adds.
+        scores: how many, each of which has its pairs.
+    """
+    if noise == 0:
+        return math.inf
+    numbers = _numbers_of_pairs(scores)
+    return _capacity(noise) + sum(_capacity(noise * math.sqrt(numbers)) for _ in range(numbers))
+
+
+def _capacity(noise: float) -> float:
+    """Bits that one number tells, whose amplitude is 1/2."""
+    return 0.5 * math.log2(1 + 1 / (4 * noise**2))

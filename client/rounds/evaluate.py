@@ -16,8 +16,8 @@ from common.records import Records
 
 def loss_release(site: Site, terms: Terms, request: ModelRequest) -> LossRelease:
     """Return the noise that the losses of an answer leave with."""
-    ceiling = site.family.ceiling(site.federation)
-    return LossRelease(site.key, question_of(request), terms.loss_noise, ceiling)
+    ceiling, scores = site.family.ceiling(site.federation), site.family.scores(site.federation)
+    return LossRelease(site.key, question_of(request), terms.loss_noise, ceiling, scores, terms.minimum_count)
 
 
 def validation_metrics(
@@ -25,11 +25,13 @@ def validation_metrics(
 ) -> dict[str, float]:
     """Return the sums of the site's model as they leave; none of too few units.
 
-    A sum over two units tells of both.
+    A sum over two units tells of both. Pairs of few are left out only if they are exact: whether they are left out
+    would itself be a number without noise.
     """
     if len(validation) < terms.minimum_count:
         return {}
-    return release.validation(evaluate(site.model, validation, round_, terms.minimum_count)).named()
+    least = terms.minimum_count if release.noise == 0 else 0
+    return release.validation(evaluate(site.model, validation, round_, least)).named()
 
 
 def evaluate_request(run: int, site: Site, content: RecordDict) -> RecordDict:

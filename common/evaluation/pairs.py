@@ -33,7 +33,8 @@ def concordance_pairs(time: Array, event: Mask, risk: Array, cells: int = CELLS_
 
     A pair is comparable if the earlier of the two had the event; at equal times, if exactly one had it (a
     patient censored at t outlives an event at t). Harrell, Lee & Mark (1996), with the ties of
-    `lifelines.utils.concordance_index`. Concordant is NaN if a risk is NaN.
+    `lifelines.utils.concordance_index`. No pair with a NaN risk is concordant, so that one patient's NaN moves no
+    more than his own pairs.
 
     Args:
         time: [P] time of event or censoring.
@@ -41,8 +42,6 @@ def concordance_pairs(time: Array, event: Mask, risk: Array, cells: int = CELLS_
         risk: [P] higher for an earlier expected event.
         cells: pairs compared in one block of memory.
     """
-    if np.isnan(risk).any():
-        return Pairs(float("nan"), 0)
     concordant, comparable = 0.0, 0
     events = np.flatnonzero(event)
     for rows in np.array_split(events, len(events) * len(time) // cells + 1):

@@ -19,10 +19,12 @@ from common.evaluation.predictions import Array, Mask, SurvivalPrediction
 
 
 def c_index(time: Array, event: Mask, risk: Array) -> float:
-    """Harrell's concordance index; NaN without a comparable pair.
+    """Harrell's concordance index; NaN without a comparable pair, or with a NaN risk.
 
     Arguments are those of `concordance_pairs`.
     """
+    if np.isnan(risk).any():
+        return float("nan")
     concordant, comparable = concordance_pairs(time, event, risk)
     return concordant / comparable if comparable else float("nan")
 

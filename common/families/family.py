@@ -65,6 +65,10 @@ class Score:
     fewest: Callable[[int], int]
     most: Callable[[int], int]
 
+    def of_one(self, units: int) -> int:
+        """Return the most pairs that one of so many units is in."""
+        return self.most(units) - self.most(units - 1)
+
 
 A = TypeVar("A", bound=Agreement, contravariant=True)
 M = TypeVar("M", bound="SharedModel")

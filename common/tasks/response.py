@@ -117,6 +117,10 @@ class ResponseTask(UnpreparedTask):
         """Return the pairs of `least` patients of a class with `least` others."""
         return least**2
 
+    def most_pairs(self, patients: int) -> int:
+        """Return all pairs: with more than two classes, a pair counts once for each of its two classes."""
+        return min(len(self._judged), 2) * patients * (patients - 1) // 2
+
     @property
     def _judged(self) -> range:
         """Classes that are told from the rest: the second of two, each of more."""

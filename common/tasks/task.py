@@ -189,7 +189,10 @@ class Task(Agreed):
         """Return the fewest comparable pairs that `least` patients on each side make."""
 
     def most_pairs(self, patients: int) -> int:
-        """Return the most comparable pairs that so many patients make, for every output anew."""
+        """Return the most comparable pairs that so many patients make, for every output anew.
+
+        One patient more must be in no more pairs than it grows by: that is the unit of the noise on pairs.
+        """
         return max(self.outputs, 1) * patients * (patients - 1) // 2
 
     # Metrics, in simulations alone

@@ -7,6 +7,7 @@ import pytest
 from safetensors.numpy import load
 
 from client.site_folder.places import Home
+from client.training.evaluation import evaluate
 from client.training.local import train
 from common.agreement.federation import Federation, save
 from common.agreement.settings import Wire
@@ -198,11 +199,29 @@ def test_one_patient_of_a_kind_makes_no_pairs(hospital: "Hospital", site_folder:
     hospital.context.node_config["simulated"] = True  # else changed tables were refused
     found = set()
     for seed in range(6):
-        hospital.change(training__seed=str(seed))
+        hospital.change(training__seed=str(seed), statistics__loss_noise="0")
         metrics = hospital.evaluate().metrics
         assert metrics["validation_patients"] == 3
         found.add(metrics["comparable:response"])
     assert found == {0.0}
+
+
+@pytest.mark.parametrize(("noise", "least"), [("0", 2), ("2", 0)])
+def test_noised_pairs_do_not_depend_on_whether_there_are_enough_events(
+    hospital: "Hospital", monkeypatch: pytest.MonkeyPatch, noise: str, least: int
+) -> None:
+    """Whoever knows all others would see on which side of the minimum count a patient is."""
+    asked = list[int]()
+
+    def counting(model: Any, records: Any, round_: Any, fewest: int) -> Any:
+        asked.append(fewest)
+        return evaluate(model, records, round_, fewest)
+
+    monkeypatch.setattr("client.rounds.evaluate.evaluate", counting)
+    hospital.context.node_config["simulated"] = True
+    hospital.change(statistics__loss_noise=noise)
+    hospital.evaluate()
+    assert asked == [least]
 
 
 WIRES = [Wire(update="float16"), Wire(update="int8"), Wire(update="top-k", share=0.1)]

@@ -165,14 +165,16 @@ def test_what_the_policy_or_the_guarantee_forbids_is_not_read(
 
 def test_a_proposal_says_what_leaves(prepared: Home, proposal: Path) -> None:
     read = read_proposal(prepared, proposal)
-    told, bits = said(read), (read.federation.training.rounds + 1) * bits_per_answer(read.terms.loss_noise)
+    told, answer = said(read), bits_per_answer(read.terms.loss_noise, scores=3)
+    run = (read.federation.training.rounds + 1) * answer
     for part in (
         "clinical: 5 values",
         "survival, response, toxicity",
         "arrays with",
         "no guarantee",
         "fewer than 2",
-        f"{bits:.1f} bits",
+        f"{answer:.3f} bits",
+        f"{run:.1f} bits",
     ):
         assert part in told
     assert "CANARY" not in told
