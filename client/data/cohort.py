@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from client.site_folder.site_file import SiteFile
 from common.agreement.federation import Federation
 from common.patients.batch import PatientBatch
 
@@ -21,6 +22,8 @@ class Cohort:
         fold: [P] long, the fold in which a patient is held out; -1 where none is given.
         group: subgroup of each patient; the site's name where none is given.
         marks: [P, 16] uint8, keyed hashes of the patients' identifiers.
+        raw: modality -> [P, columns] numeric values as the table has them, where they are transformed or clipped.
+        file: by which the tables were read.
         unmatched: modality -> rows whose patient has no outcomes row; they are left out.
     """
 
@@ -30,6 +33,8 @@ class Cohort:
     group: tuple[str, ...]
     unmatched: dict[str, int]
     marks: Tensor
+    raw: dict[str, Tensor]
+    file: SiteFile
 
     @property
     def records(self) -> PatientBatch:

@@ -22,6 +22,7 @@ _MATRICES = ("matrix", "transposed")
 def pack_site(prior: Prior, cohort: Cohort) -> dict[str, Tensor]:
     """Name the tensors of graphs and cohort; what is no tensor is JSON under `_METADATA`."""
     tensors = {"fold": cohort.fold, "marks": cohort.marks}
+    tensors |= {f"raw {name}": tensor for name, tensor in cohort.raw.items()}
     for field in fields(PatientBatch):
         for name, tensor in getattr(cohort.batch, field.name).items():
             tensors[f"{field.name} {name}"] = tensor
@@ -73,7 +74,8 @@ def unpack_site(tensors: dict[str, Tensor], site: SiteFile, federation: Federati
         {name: graph("hierarchy", name) for name in members},
     )
     group, unmatched = (site.name,) * len(batch), dict(metadata["unmatched"])
-    cohort = Cohort(site.name, batch, tensors["fold"], group, unmatched, tensors["marks"])
+    raw = all_of("raw", [modality.name for modality in federation.modalities if modality.changes_values])
+    cohort = Cohort(site.name, batch, tensors["fold"], group, unmatched, tensors["marks"], raw, site)
     return prior, cohort
 
 

@@ -44,7 +44,7 @@ def read_folder(
         what = f"has {len(patients)} patients where the federation file declares {declared} for {site.name}"
         remedy = "ask the coordinator to declare more, and approve the new federation file"
         problems.append(InvalidContentError(str(outcomes.path), what, remedy))
-    values, observed = {}, {}
+    values, observed, raw = {}, {}, {}
     unmatched: dict[str, int] = {}
     for modality in federation.modalities:
         nodes = _read_modality(folder, site, modality, patients)
@@ -53,6 +53,8 @@ def read_folder(
             unmatched[modality.name] = nodes.value.unmatched
         values[modality.name] = torch.from_numpy(np.nan_to_num(nodes.value.cells, nan=0.0))
         observed[modality.name] = torch.from_numpy(~np.isnan(nodes.value.cells))
+        if modality.changes_values:
+            raw[modality.name] = torch.from_numpy(np.nan_to_num(nodes.value.raw, nan=0.0))
     labels, labelled = {}, {}
     for task in federation.tasks:
         cells = read_labels(outcomes, task)
@@ -70,6 +72,8 @@ def read_folder(
         group.value,
         unmatched,
         torch.frombuffer(bytearray(marks), dtype=torch.uint8).view(-1, MARK),
+        raw,
+        site,
     )
     return cohort, [*problems, *fold.problems, *group.problems]
 
@@ -92,15 +96,18 @@ class _Nodes:
 
     Attributes:
         cells: [P, nodes] transformed values, NaN where not observed.
+        raw: [P, columns] numeric values before the transform, NaN where not observed.
         unmatched: number of rows whose patient has no outcomes row; None if the site has no usable table.
     """
 
     cells: NDArray[np.float32]
+    raw: NDArray[np.float32]
     unmatched: int | None
 
 
 def _read_modality(folder: Path, site: SiteFile, modality: Modality, patients: pd.Index) -> Checked[_Nodes]:
-    absent = _Nodes(np.full((len(patients), len(modality.nodes)), np.nan, dtype=np.float32), None)
+    nothing = np.full((len(patients), len(modality.nodes)), np.nan, dtype=np.float32)
+    absent = _Nodes(nothing, nothing[:, : len(modality.columns)], None)
     if modality.name not in site.tables:
         return Checked(absent)
     columns = [*modality.columns, *modality.categories]
@@ -114,13 +121,16 @@ def _read_modality(folder: Path, site: SiteFile, modality: Modality, patients: p
         remedy = "use the same identifiers in both"
         problems.append(InvalidContentError(f"{table.path}, column {site.id}", what, remedy))
     cells = _node_values(table.of(patients), modality)
-    return Checked(_Nodes(cells.value, unmatched), (*problems, *cells.problems))
+    return Checked(_Nodes(*cells.value, unmatched), (*problems, *cells.problems))
 
 
-def _node_values(table: Table, modality: Modality) -> Checked[NDArray[np.float32]]:
-    """Read [P, nodes] transformed values of the patients of a table, NaN where not observed."""
+def _node_values(
+    table: Table, modality: Modality
+) -> Checked[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """Read [P, nodes] transformed and [P, columns] raw values of patients, NaN where not observed."""
     numeric = numbers(table, modality.columns)
     cells, problems = numeric.value, list(numeric.problems)
+    raw: NDArray[np.float32] = cells.astype(np.float32)
     plausible = [modality.plausible_for(column) for column in modality.columns]
     problems += range_problems(table, modality.columns, plausible, cells)
     if modality.transform == "signed_log":
@@ -133,7 +143,7 @@ def _node_values(table: Table, modality: Modality) -> Checked[NDArray[np.float32
         problems += indices.problems
         levels.append(_one_hot(indices.value, len(names)))
     nodes: NDArray[np.float32] = np.concatenate([cells, *levels], axis=1).astype(np.float32)
-    return Checked(nodes, tuple(problems))
+    return Checked((nodes, raw), tuple(problems))
 
 
 def _one_hot(indices: NDArray[np.int64], levels: int) -> Array:

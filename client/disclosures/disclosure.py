@@ -22,7 +22,8 @@ class DisclosureEntry(BaseModel):
         federation: digest of the agreement.
         key: fingerprint of the site's key, without which the rest says nothing.
         least: the fewest patients behind a number at the time.
-        cells: names of the numbers.
+        cells: names of the numbers, by what they are computed from.
+        forms: of the numbers: what an agreement makes of the values.
         marks: keyed hashes of the patients, packed.
         codes: keyed hashes of the patients' values, 8 bits each, packed.
         sums: the numbers, packed.
@@ -35,6 +36,7 @@ class DisclosureEntry(BaseModel):
     key: str
     least: int = Field(ge=1)
     cells: tuple[str, ...]
+    forms: tuple[str, ...]
     marks: str
     codes: str
     sums: str
@@ -46,7 +48,8 @@ class Disclosure:
 
     Attributes:
         least: the fewest patients behind a number.
-        cells: names of the N numbers.
+        cells: names of the N numbers, by what they are computed from; several may have one.
+        forms: of the N numbers: what an agreement makes of the values.
         marks: keyed hash of every patient.
         codes: [U, N] uint8, a keyed hash of a patient's value; 0 where the patient is not behind a number.
         sums: [3, N] float64: number, sum and sum of squares.
@@ -54,6 +57,7 @@ class Disclosure:
 
     least: int
     cells: tuple[str, ...]
+    forms: tuple[str, ...]
     marks: tuple[bytes, ...]
     codes: NDArray[np.uint8]
     sums: NDArray[np.float64]
@@ -66,6 +70,7 @@ class Disclosure:
             key=fingerprint(key),
             least=self.least,
             cells=self.cells,
+            forms=self.forms,
             marks=_packed(b"".join(self.marks)),
             codes=_packed(self.codes.tobytes()),
             sums=_packed(self.sums.tobytes()),
@@ -83,6 +88,7 @@ class Disclosure:
         return cls(
             entry.least,
             entry.cells,
+            entry.forms,
             tuple(marks[start : start + MARK] for start in range(0, len(marks), MARK)),
             np.frombuffer(_unpacked(entry.codes), np.uint8).reshape(units, cells),
             np.frombuffer(_unpacked(entry.sums), np.float64).reshape(3, cells),
@@ -94,8 +100,8 @@ def codes_of(
 ) -> NDArray[np.uint8]:
     """Return a code from 1 to 255 per patient and number [U, N], 0 where a patient is not seen.
 
-    Equal values of a number have equal codes; other values have the same code once in 255 times. A changed value that
-    is missed shows in the sums.
+    Equal values of numbers of one name have equal codes; other values have the same code once in 255 times. A changed
+    value that is missed shows in the sums.
     """
     salts = [hashlib.blake2b(name.encode(), key=key, digest_size=8).digest() for name in names]
     salt = np.frombuffer(b"".join(salts), np.uint64)

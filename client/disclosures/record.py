@@ -4,12 +4,14 @@ A minimum count protects one answer. Two answers about sets that differ by a pat
 because a seed, a fraction or a fold changed, because the tables grew, or because a cell was corrected. The record
 (`SITE/records/disclosures.jsonl`, a `client.chained_log.site_log`) therefore holds who was behind every number, as
 keyed hashes, and the number itself. The same patients with the same values get the same number again, byte by byte.
-Others get one only if no combination of it with all earlier numbers of the same name is about fewer patients than the
-minimum count, the largest that ever held.
+Others get one only if no combination of it with all numbers of the same name, earlier ones and those of the same
+answer, is about fewer patients than the minimum count, the largest that ever held. A name is the hospital's file and
+column, and a patient's value is compared as the table has it: what an agreement calls a task or a modality, or makes of
+a value by a transform, is no matter.
 
-Not covered: combinations of numbers of different names, such as a sum over women and one over all; the weights of
-rounds; what another site folder with the same patients disclosed; and what left before the hospital acknowledged
-that its record was lost.
+Not covered: combinations of numbers of different columns; a file or a column that the hospital itself renames; the
+weights of rounds; what another site folder with the same patients disclosed; and what left before the hospital
+acknowledged that its record was lost.
 """
 
 import logging
@@ -123,22 +125,26 @@ def compare(new: Disclosure, before: Sequence[Disclosure]) -> Compared:
     rows = {mark: row for row, mark in enumerate(dict.fromkeys(_marks([new, *before])))}
     asked, earlier = _Aligned(new, rows), [_Aligned(disclosure, rows) for disclosure in before]
     sums, nothing_new, exposed = new.sums.copy(), True, dict[str, int]()
-    for cell in asked.disclosed():
-        codes = asked.codes_of(cell)
-        others = [
-            (disclosure, disclosure.codes_of(cell)) for disclosure in earlier if cell in disclosure.columns
-        ]
-        same = next((disclosure for disclosure, other in others if np.array_equal(other, codes)), None)
+    left = dict[str, list[_Number]]()
+    for disclosure in earlier:
+        for number in disclosure.disclosed():
+            left.setdefault(number.name, []).append(number)
+    for number in asked.disclosed():
+        others = left.setdefault(number.name, [])
+        alike = [other for other in others if np.array_equal(other.codes, number.codes)]
+        same = next((other for other in alike if other.form == number.form), None)
         if same is not None:
-            if not np.allclose(same.sums_of(cell), asked.sums_of(cell), rtol=1e-9, atol=1e-9):
-                exposed[cell] = 1  # a value changed, and its code did not
-            sums[:, asked.columns[cell]] = same.sums_of(cell)
+            if not np.allclose(same.sums, number.sums, rtol=1e-9, atol=1e-9):
+                exposed[number.name] = 1  # a value changed, and its code did not
+            sums[:, number.column] = same.sums
             continue
         nothing_new = False
-        distinct = list({other.tobytes(): other for _, other in others}.values())
-        fewest = fewest_exposed(patterns_of(np.stack([*distinct, codes])), least) if distinct else None
-        if fewest is not None:
-            exposed[cell] = fewest
+        if others and not alike:
+            distinct = {other.codes.tobytes(): other.codes for other in others}.values()
+            fewest = fewest_exposed(patterns_of(np.stack([*distinct, number.codes])), least)
+            if fewest is not None:
+                exposed[number.name] = fewest
+        others.append(number)
     if not exposed:
         return Compared(sums, nothing_new, None)
     return Compared(sums, nothing_new, Exposure(tuple(exposed), min(exposed.values()), least))
@@ -149,25 +155,37 @@ def _marks(disclosures: Sequence[Disclosure]) -> Iterator[bytes]:
         yield from disclosure.marks
 
 
+@dataclass(frozen=True)
+class _Number:
+    """Number that left, or that is to leave.
+
+    Attributes:
+        name: by what it is computed from.
+        form: what the agreement makes of the values.
+        column: in its disclosure.
+        codes: [patients of all disclosures].
+        sums: [3], number, sum and sum of squares.
+    """
+
+    name: str
+    form: str
+    column: int
+    codes: NDArray[np.uint8]
+    sums: NDArray[np.float64]
+
+
 class _Aligned:
     """Disclosure whose patients are the rows of all disclosures that are compared."""
 
     def __init__(self, disclosure: Disclosure, rows: dict[bytes, int]) -> None:
         self._disclosure = disclosure
         self._rows, self._size = np.array([rows[mark] for mark in disclosure.marks], dtype=np.intp), len(rows)
-        shown = disclosure.sums[0] > 0
-        self.columns = {cell: column for column, cell in enumerate(disclosure.cells) if shown[column]}
 
-    def disclosed(self) -> list[str]:
-        """Names of the numbers that were not withheld."""
-        return list(self.columns)
-
-    def codes_of(self, cell: str) -> NDArray[np.uint8]:
-        """Codes [patients of all disclosures] of a number."""
-        codes = np.zeros(self._size, dtype=np.uint8)
-        codes[self._rows] = self._disclosure.codes[:, self.columns[cell]]
-        return codes
-
-    def sums_of(self, cell: str) -> NDArray[np.float64]:
-        """Number, sum and sum of squares [3]."""
-        return self._disclosure.sums[:, self.columns[cell]]
+    def disclosed(self) -> Iterator[_Number]:
+        """Yield the numbers that were not withheld."""
+        whole = self._disclosure
+        for column, (name, form) in enumerate(zip(whole.cells, whole.forms, strict=True)):
+            if whole.sums[0, column] > 0:
+                codes = np.zeros(self._size, dtype=np.uint8)
+                codes[self._rows] = whole.codes[:, column]
+                yield _Number(name, form, column, codes, whole.sums[:, column])

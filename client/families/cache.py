@@ -37,7 +37,7 @@ from common.files import is_private, is_shared, read_private, write_whole
 log = logging.getLogger("consilium.cache")
 
 
-FORMAT = 3
+FORMAT = 4
 """Version of the file's format; a file of another version is not found."""
 
 

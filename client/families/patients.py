@@ -1,6 +1,7 @@
 """Patients at a hospital: reading of tables, data passport, and words of the approval."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import hashlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from common.errors import InputError
 from common.models.graphs import Prior
 from common.models.parameter_groups import ModelGroups
 from common.patients.batch import PatientBatch
-from common.patients.declared_sums import Array, moments_name, tasks_with_moments
+from common.patients.declared_sums import Array, moments_name
+from common.tasks.task import Task
 
 SHOWN = 40
 """Columns of a modality that are named one by one."""
@@ -47,23 +49,30 @@ class PatientReader:
         """Sums over patients of values scaled by their ends."""
         return bounded_sums(records, agreement)
 
-    def cells(self, records: PatientBatch, agreement: Federation, groups: ModelGroups) -> Sequence[Cells]:
+    def cells(self, holding: Cohort, agreement: Federation, groups: ModelGroups) -> Sequence[Cells]:
         """Moments of nodes and tasks, patients of the averaging groups, and labels."""
-        cells = []
-        for modality in agreement.modalities:
-            if modality.scale != "none":
-                seen, values = records.observed[modality.name], records.values[modality.name]
-                cells.append(_cells(f"modality:{modality.name}", modality.name, modality.nodes, seen, values))
-        for task in tasks_with_moments(agreement):
-            values, seen = task.moment_values(records.labels[task.name], records.labelled[task.name])
-            names = map(str, range(task.moment_columns))
-            cells.append(_cells(moments_name(task), f"moments of {task.name}", names, seen, values * seen))
+        records, file = holding.records, holding.file
+        cells = [_modality_cells(holding, part) for part in agreement.modalities if part.scale != "none"]
         for task in agreement.tasks:
-            seen, values = records.labelled[task.name], records.labels[task.name]
-            cells.append(_cells("", f"labels of {task.name}", task.columns, seen, values))
-        members = groups.patients_in(records)
-        for group, seen in members.items():
-            cells.append(_cells("", "patients", [group.name], seen[:, None], torch.zeros(len(records), 1)))
+            labels, labelled = records.labels[task.name], records.labelled[task.name]
+            raw = _raw_labels(task, labels)
+            if task.moment_columns:
+                _, seen = task.moment_values(labels, labelled)
+                names = [f"sums of {file.source_of(OUTCOMES, column)}" for column in task.moment_sources]
+                values = raw[:, [task.columns.index(column) for column in task.moment_sources]]
+                forms = [f"{task.kind} {number}" for number in range(task.moment_columns)]
+                cells.append(_cells(moments_name(task), names, forms, seen, values))
+            names = [f"labels of {file.source_of(OUTCOMES, column)}" for column in task.columns]
+            cells.append(_cells("", names, [""] * len(names), labelled, raw))
+        sources = {
+            task.name: [file.source_of(OUTCOMES, column) for column in task.columns]
+            for task in agreement.tasks
+        }
+        for group, seen in groups.patients_in(records).items():
+            behind = [] if group.modality is None else [file.source_of(group.modality)]
+            behind += [] if group.task is None else sources[group.task]
+            name = " and ".join(["patients", *behind])
+            cells.append(_cells("", [name], [""], seen[:, None], torch.zeros(len(records), 1)))
         return cells
 
     def pack(self, public: Prior, holding: Cohort) -> dict[str, Tensor]:
@@ -104,8 +113,46 @@ class PatientReader:
             yield from listed(f"{task.name}, columns of {OUTCOMES}", map(shown, task.columns))
 
 
-def _cells(sums: str, of: str, names: Iterable[str], seen: Tensor, values: Tensor) -> Cells:
-    return Cells(sums, tuple(f"{of}: {name}" for name in names), seen.numpy(), values.double().numpy())
+def _modality_cells(holding: Cohort, modality: Modality) -> Cells:
+    """Sums of a modality: all that is made of one column has its name, and its values."""
+    seen, nodes = holding.records.observed[modality.name], holding.records.values[modality.name]
+    size, source = len(modality.columns), holding.file.source_of
+    values = [holding.raw.get(modality.name, nodes[:, :size])[:, :size].double()]
+    names = [source(modality.name, column) for column in modality.columns]
+    forms = [f"{modality.transform} {modality.clip}"] * size
+    for column, levels in modality.categories.items():
+        hot = nodes[:, size : size + len(levels)].double()
+        index = hot @ torch.tensor([_number(level) for level in levels], dtype=torch.float64)
+        values.append(index[:, None].expand(-1, len(levels)))
+        names += [source(modality.name, column)] * len(levels)
+        forms += [f"level {level}" for level in levels]
+        size += len(levels)
+    return _cells(
+        f"modality:{modality.name}", [f"sums of {name}" for name in names], forms, seen, torch.cat(values, 1)
+    )
+
+
+def _raw_labels(task: Task, labels: Tensor) -> Tensor:
+    """Labels as the table has them, whatever the order of classes."""
+    raw = labels.double().clone()
+    for column, classes in task.classes_of.items():
+        index = task.columns.index(column)
+        numbers = torch.tensor([_number(name) for name in classes], dtype=torch.float64)
+        raw[:, index] = numbers[labels[:, index].long().clamp(0, len(classes) - 1)]
+    return raw
+
+
+def _number(text: str) -> float:
+    """Number that a text stands for in a comparison: what it says, or a hash."""
+    try:
+        return float(text)
+    except ValueError:
+        return float(int.from_bytes(hashlib.blake2b(text.encode(), digest_size=6).digest()))
+
+
+def _cells(sums: str, names: Sequence[str], forms: Sequence[str], seen: Tensor, values: Tensor) -> Cells:
+    kept = torch.where(seen, values.double(), 0.0)
+    return Cells(sums, tuple(names), tuple(forms), seen.numpy(), kept.numpy())
 
 
 def _columns(modality: Modality, file: Path) -> Iterator[str]:

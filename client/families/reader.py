@@ -71,8 +71,8 @@ class Reader(Protocol[A, H, R, G]):
         """The site's sums that get noise, whose number and bound are `Family.noised_sums`; without noise."""
         ...
 
-    def cells(self, records: R, agreement: A, groups: ModelGroups, /) -> Sequence[Cells]:
-        """Every exact number that leaves, with the units behind it: sums, numbers of units, labels."""
+    def cells(self, holding: H, agreement: A, groups: ModelGroups, /) -> Sequence[Cells]:
+        """Every exact number that can leave, with the units behind it: sums, numbers of units, labels."""
         ...
 
     def pack(self, public: G, holding: H, /) -> dict[str, Tensor]:

@@ -1,5 +1,7 @@
 """Exact numbers of an answer, recorded before they leave and the same whenever asked."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -54,13 +56,16 @@ def _disclosure(site: Site, terms: Terms, fold: int, statistics: SiteStatistics)
     """Everything exact that answers to this agreement tell; with privacy, the sums alone."""
     training, validation = site.split_indices(fold)
     units = torch.cat([training, validation])
-    records, groups = site.cohort.records.select(units), site.model.groups()
-    cells = reader_of(site.federation).cells(records, site.federation, groups)
+    cells = [
+        replace(part, seen=part.seen[units], values=part.values[units])
+        for part in reader_of(site.federation).cells(site.cohort, site.federation, site.model.groups())
+    ]
     trains = np.arange(len(units)) < len(training)
-    names, codes, sums = list[str](), [], []
+    names, forms, codes, sums = list[str](), list[str](), [], []
     for name, array in statistics.moments.items():
         columns = next(part for part in cells if part.sums == name)
         names += columns.names
+        forms += columns.forms
         seen = columns.seen & trains[:, None]
         codes.append(codes_of(columns.values, seen, columns.names, site.key))
         sums.append(array)
@@ -72,6 +77,7 @@ def _disclosure(site: Site, terms: Terms, fold: int, statistics: SiteStatistics)
                 titles = [prefix + name for name in part.names]
                 seen = part.seen & chosen[:, None]
                 names += titles
+                forms += part.forms
                 codes.append(codes_of(part.values, seen, titles, site.key))
                 counted = seen.sum(0).astype(np.float64)
                 sums.append(np.stack([counted, np.zeros_like(counted), np.zeros_like(counted)]))
@@ -79,6 +85,7 @@ def _disclosure(site: Site, terms: Terms, fold: int, statistics: SiteStatistics)
     return Disclosure(
         terms.minimum_count,
         tuple(names),
+        tuple(forms),
         tuple(mark.tobytes() for mark in marks),
         np.concatenate(codes, axis=1),
         np.concatenate(sums, axis=1),

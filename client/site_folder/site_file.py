@@ -3,6 +3,7 @@
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from posixpath import normpath
 from typing import Literal, Self
 from unicodedata import category
 
@@ -51,6 +52,11 @@ class SiteFile(BaseModel):
     device: str = Field(default="auto", pattern=ASKED)
     deterministic: bool = False
     precision: Precision = "float32"
+
+    def source_of(self, table: str, column: str = "") -> str:
+        """Return the hospital's file, and its column, behind a name of the federation file."""
+        place = normpath(self.tables.get(table, f"no {table}"))
+        return f"{place}: {self.columns.get(table, {}).get(column, column)}" if column else place
 
     @model_validator(mode="after")
     def _commands_no_terminal(self) -> Self:

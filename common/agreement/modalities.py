@@ -75,6 +75,11 @@ class Modality(Agreed):
         return node_kind(self.node)
 
     @property
+    def changes_values(self) -> bool:
+        """Whether numeric values are transformed or clipped."""
+        return self.transform != "none" or self.clip is not None
+
+    @property
     def nodes(self) -> tuple[str, ...]:
         """Node names in model order: numeric columns, then `column=level` of categories."""
         levels = (f"{column}={level}" for column, names in self.categories.items() for level in names)

@@ -138,6 +138,11 @@ class Task(Agreed):
     def moment_values(self, labels: Tensor, labelled: Tensor) -> tuple[Tensor, Tensor]:
         """Return the quantities [P, moment_columns] float64 and whether a patient has them, bool."""
 
+    @property
+    def moment_sources(self) -> tuple[str, ...]:
+        """Column that each quantity is of: the first columns, unless a kind says otherwise."""
+        return self.columns[: self.moment_columns]
+
     @abstractmethod
     def moment_ends(self) -> tuple[Array, Array]:
         """Return low and high ends [moment_columns], by which noised sums limit what a patient adds."""

@@ -151,6 +151,104 @@ def test_another_split_is_refused_if_few_patients_differ(asked: Hospital, change
         assert told == REFUSED
 
 
+def renamed(hospital: Hospital, **changes: Any) -> None:
+    """Have another file approved, whose modality or task differs in what the file chooses."""
+    (clinical,), (task,) = hospital.federation.modalities, hospital.federation.tasks
+    of_task = {name: changes.pop(name) for name in [*changes] if name in type(task).model_fields}
+    update = {
+        "modalities": (clinical.model_copy(update=changes),),
+        "tasks": (task.model_copy(update=of_task),),
+    }
+    hospital.federation = hospital.federation.model_copy(update=update)
+    hospital.change()
+
+
+FORMS: list[dict[str, Any]] = [{}, {"transform": "signed_log"}, {"clip": (0.0, 1000.0)}]
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("public", [False, True])
+def test_a_death_that_was_entered_is_refused_under_another_name_of_the_task(
+    asked: Hospital, public: bool, attack_row: AttackRow
+) -> None:
+    """Sums over events, before and after: their difference was the patient's time."""
+    if public:
+        model = HierarchicalConfig(dropout=0, node_dropout=0, modality_dropout=0)
+        asked.federation = asked.federation.model_copy(update={"privacy": PUBLIC, "model": model})
+        asked.change(training__learn_task_weights="false")
+    patient = first_training_patient(asked)
+    asked.site.outcomes.loc[patient + 1 :: 3, "died"] = asked.site.outcomes.loc[patient, "died"] = 0
+    asked.write()
+    answered(asked)
+    asked.site.outcomes.loc[patient, "died"] = 1
+    asked.write()
+    (task,) = asked.federation.tasks
+    asked.federation = asked.federation.model_copy(
+        update={"tasks": (task.model_copy(update={"name": "death"}),)}
+    )
+    asked.change()
+    told = answer(asked)
+    attack_row(f"a renamed task after a death, {public=}", "no second sums", str(told))
+    assert told == REFUSED
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("change", ["filled", "corrected", "none"])
+def test_another_form_of_a_column_is_compared_by_its_patients(
+    asked: Hospital, form: dict[str, Any], change: str, attack_row: AttackRow
+) -> None:
+    patient, age = first_training_patient(asked), asked.site.clinical["age"].copy()
+    if change == "filled":
+        asked.site.clinical.loc[patient, "age"] = np.nan
+        asked.write()
+    answered(asked)
+    asked.site.clinical["age"] = age + (np.arange(PATIENTS) == patient) * (change == "corrected")
+    asked.write()
+    renamed(asked, **form)
+    told = answer(asked)
+    if change == "none":
+        assert isinstance(told, StatisticsReply), "the same patients with the same values"
+    else:
+        attack_row(f"a cell {change}, then asked as {form}", "no second sums", str(told))
+        assert told == REFUSED
+
+
+@pytest.mark.attack
+def test_a_column_read_as_a_category_is_compared_with_its_numbers(asked: Hospital) -> None:
+    patient = first_training_patient(asked)
+    asked.site.clinical["age"] = np.arange(PATIENTS) % 2
+    asked.write()
+    answered(asked)
+    sexes = {"sex": ("f", "m")}
+    renamed(asked, columns=(), categories=sexes | {"age": ("0", "1")})
+    answered(asked)
+    asked.site.clinical.loc[patient, "age"] = 1 - asked.site.clinical.loc[patient, "age"]
+    asked.write()
+    assert answer(asked) == REFUSED
+    renamed(asked, columns=("age",), categories=sexes)
+    assert answer(asked) == REFUSED
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize(("others", "refused"), [(1, True), (0, False), (15, False)])
+def test_two_tasks_of_one_answer_may_not_differ_by_few_patients(
+    asked: Hospital, others: int, refused: bool, attack_row: AttackRow
+) -> None:
+    """Death, and death of the disease: the difference is of who died of something else."""
+    patient = first_training_patient(asked)
+    asked.site.outcomes["died_of_disease"] = 1
+    asked.site.outcomes.loc[patient : patient + others - 1, "died_of_disease"] = 0
+    asked.write()
+    (task,) = asked.federation.tasks
+    other = task.model_copy(update={"name": "disease", "event": "died_of_disease"})
+    asked.federation = asked.federation.model_copy(update={"tasks": (task, other)})
+    asked.change()
+    told = answer(asked)
+    attack_row(f"two events of which {others} patients differ", "refused if few", str(told)[:40])
+    assert (told == REFUSED) is refused
+
+
 @pytest.mark.parametrize("column", ["age", "months"])
 def test_a_corrected_value_is_refused(asked: Hospital, column: str) -> None:
     answered(asked)
@@ -235,7 +333,7 @@ def test_what_would_be_refused_is_foreseen(asked: Hospital, caplog: pytest.LogCa
     asked.change(training__validation_fraction="0.17")
     difference = foreseen()
     assert (difference.patients, difference.least) == (1, 5)
-    assert "clinical: age" in difference.cells
+    assert "sums of clinical.csv: age" in difference.cells
     assert entries(asked) == 1
     with caplog.at_level(logging.WARNING):
         assert answer(asked) == REFUSED

@@ -240,12 +240,13 @@ class NumbersReader:
     def bounded_sums(self, records: Numbers, agreement: NumbersAgreement) -> NDArray[np.float64]:
         raise GuaranteeError("privacy.statistics", "numbers have no limits", "use declared")
 
-    def cells(self, records: Numbers, agreement: NumbersAgreement, groups: ModelGroups) -> list[Cells]:
+    def cells(self, holding: Holding, agreement: NumbersAgreement, groups: ModelGroups) -> list[Cells]:
+        records = holding.records
         everyone = np.ones((len(records), 1), dtype=bool)
         table = records.table.double().numpy()
         return [
-            Cells(TABLE, ("x", "y"), everyone.repeat(2, 1), table),
-            Cells("", ("readings",), everyone, np.zeros((len(records), 1))),
+            Cells(TABLE, ("x", "y"), ("", ""), everyone.repeat(2, 1), table),
+            Cells("", ("readings",), ("",), everyone, np.zeros((len(records), 1))),
         ]
 
     def pack(self, public: None, holding: Holding) -> dict[str, Tensor]:
