@@ -60,7 +60,7 @@ class LossRelease:
         return ValidationSums(loss, sums.patients, pairs).rounded(self.ceiling)
 
     def _pairs(self, score: Score, sums: ValidationSums, exact: str) -> Pairs:
-        """Return the pairs of a score with noise: no more than so many patients make, and none if few."""
+        """Return the pairs of a score with noise, within what so many patients make; none if few."""
         name, units = score.name, int(sums.patients)
         scale = score.of_one(units) * math.sqrt(_numbers_of_pairs(len(self.scores)))
         right, counted = (
