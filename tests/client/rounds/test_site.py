@@ -250,8 +250,9 @@ def test_a_site_trains_on_a_gpu_and_answers_from_the_cpu(hospital: "Hospital", g
     assert {own.device for own in site.model.state_dict().values()} == {gpu}
     assert cohort_of(site).batch.device.type == "cpu"
     on_gpu = hospital.train()
-    assert hospital.evaluate(weights=on_gpu.weights, round=2).metrics["validation_loss"] > 0
+    assert hospital.evaluate(weights=on_gpu.weights, round=2).metrics["validation_patients"] > 0
     hospital.context.node_config["device"] = "cpu"
     on_cpu = hospital.train()
     assert on_gpu.patients == on_cpu.patients
-    assert on_gpu.metrics["validation_loss"] == pytest.approx(on_cpu.metrics["validation_loss"], rel=1e-4)
+    for name, weight in on_cpu.weights.items():  # losses carry noise, of which a rounding makes another
+        np.testing.assert_allclose(on_gpu.weights[name], weight, rtol=1e-3, atol=1e-4)
