@@ -33,7 +33,7 @@ def exact_statistics(site: Site, terms: Terms, fold: int) -> SiteStatistics:
 
 
 def require_disclosed(site: Site, terms: Terms, fold: int) -> None:
-    """Record what an answer without privacy tells of numbers of units, unless it is there.
+    """Record what an answer without privacy, or a refusal of its scaling, tells of numbers, unless it is there.
 
     Raises:
         Refusal: if together with what left before they would tell of few units.

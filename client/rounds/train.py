@@ -26,8 +26,9 @@ def train_request(run: int, site: Site, content: RecordDict) -> RecordDict:
     preprocessing = take_over(site, request)  # before anything is paid for: it looks at no record
     round_ = site_round(site, request, preprocessing)
     decide = asks_for_round(run, site, "train", request)
+    if terms.privacy is None or terms.privacy.statistics == "public":
+        require_disclosed(site, terms, request.fold)  # scaling is held against these sums
     if terms.privacy is None:
-        require_disclosed(site, terms, request.fold)
         with accounted(site, terms, request.round, decide):
             training, validation = round_records(site, request, preprocessing)
             release, first = loss_release(site, terms, request), list[Tensor]()

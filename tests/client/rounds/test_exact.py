@@ -128,6 +128,27 @@ def test_one_patient_more_is_refused_and_six_more_are_not(asked: Hospital, attac
     assert again.tobytes() == before.moments["modality:clinical"].tobytes(), "what left before is told again"
 
 
+@pytest.mark.attack
+def test_scaling_is_not_held_against_sums_that_may_not_leave(asked: Hospital, attack_row: AttackRow) -> None:
+    """Refused and accepted spreads were a threshold test of the age of a patient who came."""
+    model = HierarchicalConfig(dropout=0, node_dropout=0, modality_dropout=0)
+    asked.federation = asked.federation.model_copy(update={"privacy": PUBLIC, "model": model})
+    asked.change(training__learn_task_weights="false")
+    answered(asked)
+    more = asked.site.clinical.iloc[:1].assign(patient="n0", age=91.4)
+    asked.site.outcomes = pd.concat([asked.site.outcomes, asked.site.outcomes.iloc[:1].assign(patient="n0")])
+    asked.site.clinical = pd.concat([asked.site.clinical, more])
+    asked.write()
+    honest = asked.request()
+    told = set()
+    for factor in np.linspace(0.5, 2, 7, dtype=np.float32):
+        spread = honest.preprocessing["spread:clinical"] * factor
+        scaled = honest.preprocessing | {"spread:clinical": spread}
+        told.add(asked.refusal("train", honest.model_copy(update={"preprocessing": scaled}).to_record()))
+    attack_row("codes of seven spreads, one patient more", "1: disclosure-differs", str(told))
+    assert told == {REFUSED}
+
+
 PUBLIC = Privacy(noise_multiplier=8.0, sampling_rate=1.0, expected_batch_size=60, statistics="public")
 
 
