@@ -9,7 +9,7 @@ from client.disclosures.losses import bits_per_answer
 from client.families.registry import reader_of
 from client.families.wording import shown
 from common.agreement.bundle import PACKAGE
-from common.agreement.settings import Wire
+from common.agreement.settings import Statistics, Wire
 from common.families.family import Words
 from common.families.registry import family_of
 from common.installed_code import code_hash
@@ -72,10 +72,11 @@ def _words(proposal: Proposal) -> Words:
 def _leaving(proposal: Proposal) -> Iterator[str]:
     terms, singular, units = proposal.terms, _words(proposal).singular, _words(proposal).plural
     privacy, least = terms.privacy, terms.minimum_count
+    yield from _few_behind(proposal) if privacy is None or privacy.statistics == "public" else ()
     numbers = sum(math.prod(shape) for shape in proposal.weights.values())
     yield f"every round {_update(proposal.federation.wire)}, {len(proposal.weights)} arrays with {numbers:,} numbers"
     if privacy is None:
-        yield f"counts and sums per column, the same whenever asked; none over fewer than {least} {units}"
+        yield f"counts and sums per column, the same whenever asked; {_behind_sums(least, units)}"
         yield f"every round numbers of {units}"
         yield (
             f"every round rounded sums of losses and of pairs over {least} {units} or more, "
@@ -86,8 +87,27 @@ def _leaving(proposal: Proposal) -> Iterator[str]:
     yield {
         "declared": "no statistics: scaling is declared in the file",
         "noised": "sums per column with noise, once in each run and at a price",
-        "public": f"exact sums per column over {least} or more {units}, outside the guarantee",
+        "public": f"exact sums per column, outside the guarantee; {_behind_sums(least, units)}",
     }[privacy.statistics]
+
+
+def _behind_sums(least: int, units: str) -> str:
+    """Part of a sentence on the columns of which no sums leave."""
+    return (
+        f"none of a column in which fewer than {least} {units} differ from the commonest value, or in which one or two "
+        "make up nearly all of the spread"
+    )
+
+
+def _few_behind(proposal: Proposal) -> Iterator[str]:
+    """Warn of a file's small minimum count that no policy raises."""
+    least, usual = proposal.terms.minimum_count, Statistics().minimum_count
+    if least < usual and "minimum_count" not in proposal.policy.model_fields_set:
+        units = _words(proposal).counted(least)
+        yield (
+            f"WARNING: exact numbers about {units} may leave, because the file sets statistics.minimum_count "
+            f"below {usual} and your policy sets none; write policy.minimum_count = {usual} in site.toml"
+        )
 
 
 def _bits(proposal: Proposal) -> str:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from client.egress.expected import BlockedError, BlockReason, Expected, Shapes, block_unless
 from client.egress.meaning import (
+    ROUNDING,
     change_is_possible,
     statistics_are_possible,
     validation_is_possible,
@@ -75,7 +76,8 @@ def fit_statistics(reply: StatisticsReply, expected: Expected) -> StatisticsRepl
 def _enough_behind(sums: np.ndarray, least: int) -> None:
     """Block exact sums [3, N] with few patients in a cell.
 
-    Where sum and squares are equal, the values are 0 and 1.
+    Where sum and squares are equal, the values are 0 and 1. Values that differ are of more than `least` patients,
+    because as many lie outside the commonest; who lies where, only the tables say (`require_the_tables`).
     """
     count, total, squares = sums
     shown = count > 0
@@ -85,6 +87,8 @@ def _enough_behind(sums: np.ndarray, least: int) -> None:
     ones, zeros = total[two_valued], (count - total)[two_valued]
     both = (ones > 0) & (zeros > 0)
     block_unless(bool((np.minimum(ones, zeros)[both] >= least).all()), BlockReason.COUNT)
+    differ = shown & (count * squares - total**2 > ROUNDING * count * squares)
+    block_unless(bool((count[differ] > least).all()), BlockReason.COUNT)
 
 
 def fit_training(

@@ -6,7 +6,7 @@ from common.messages.statistics import SiteStatistics
 
 
 def own_statistics(home: Home, least: int) -> SiteStatistics:
-    """Compute the sums over the training units, without those over fewer than `least`.
+    """Compute the sums over the training units, without those that tell of fewer than `least`.
 
     Raises:
         InputError: if the tables do not satisfy the federation file.

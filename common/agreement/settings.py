@@ -101,7 +101,7 @@ class Statistics(Agreed):
     """Exact numbers and losses that leave a hospital without privacy.
 
     Attributes:
-        minimum_count: a site withholds a statistic with fewer patients in a cell.
+        minimum_count: a site withholds a statistic of a column in which fewer patients lie outside the commonest value.
         loss_noise: standard deviation of the noise on sums of losses, in units of the most that one patient adds.
     """
 

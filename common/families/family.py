@@ -112,7 +112,10 @@ class Family(Protocol[A, M, R, P, G]):
         ...
 
     def statistics(self, records: R, agreement: A, least: int, /) -> SiteStatistics:
-        """A site's exact sums, without those over fewer than `least` units."""
+        """A site's exact sums, without those that tell of fewer than `least` units.
+
+        As many lie outside the commonest value, or all share one.
+        """
         ...
 
     def noised_sums(self, agreement: A, /) -> tuple[int, float]:

@@ -13,7 +13,7 @@ class SiteStatistics:
     Attributes:
         moments: name -> float64 [3, N]: number observed, sum, sum of squares. The names are a family's
             (`common.families.family.Family.sums`).
-        withheld: name -> how many of the N were left out for having too few units in a cell.
+        withheld: name -> how many of the N were left out for having too few units behind them.
     """
 
     moments: dict[str, NDArray[np.float64]]

@@ -34,6 +34,12 @@ from common.tasks.task import Task
 LARGEST = 8.0
 """Limit of standardised values, in standard deviations: one wild assay must not rule a gradient."""
 
+DOMINANT = 2
+"""Patients whose part of a sum of squares is looked at: count, sum and squares give as many values."""
+
+DOMINANCE = 0.85
+"""Largest part of a column's squared distances that so few patients may make up."""
+
 
 @dataclass(frozen=True)
 class Preprocessing:
@@ -90,11 +96,8 @@ def unpack_preprocessing(arrays: Arrays) -> Preprocessing:
 def site_statistics(batch: PatientBatch, federation: Federation, least: int | None = None) -> SiteStatistics:
     """Sum statistics over a site's patients.
 
-    Sums over fewer than `least` patients (`statistics.minimum_count`) are withheld.
-
-    For a numeric node the cell is its observed patients, or those with the rarer value where there are only two (the
-    sums would tell how many they are); of a category all levels are withheld if one of them, or its complement, has
-    few patients, because the levels add up to the whole; of a task the cell is the patients with the quantity.
+    Sums of a cell with fewer than `least` patients (`statistics.minimum_count`) are withheld; `_cells` counts them.
+    Of a category all levels are withheld if one is, because the levels add up to the whole.
     """
     least = federation.statistics.minimum_count if least is None else least
     moments: dict[str, Array] = {}
@@ -111,15 +114,19 @@ def site_statistics(batch: PatientBatch, federation: Federation, least: int | No
         values = batch.values[modality.name].double()
         count = batch.observed[modality.name].sum(0).double()
         sums = torch.stack([count, values.sum(0), values.square().sum(0)]).numpy()
-        cell = _smallest_part(values, batch.observed[modality.name])
+        cell = _cells(values, batch.observed[modality.name], least)
         start = len(modality.columns)
         for levels in modality.categories.values():
             cell[start : start + len(levels)] = cell[start : start + len(levels)].min()
             start += len(levels)
         keep(f"modality:{modality.name}", sums, cell)
     for task in tasks_with_moments(federation):
-        sums = _task_sums(task, batch.labels[task.name], batch.labelled[task.name])
-        keep(moments_name(task), sums, sums[0])
+        labels, labelled = batch.labels[task.name], batch.labelled[task.name]
+        keep(
+            moments_name(task),
+            _task_sums(task, labels, labelled),
+            _cells(*task.moment_values(labels, labelled), least),
+        )
     return SiteStatistics(moments, withheld)
 
 
@@ -133,16 +140,30 @@ def _task_sums(task: Task, labels: Tensor, labelled: Tensor) -> Array:
     return torch.cat(columns, dim=1).numpy()
 
 
-def _smallest_part(values: Tensor, observed: Tensor) -> Array:
-    """Patients [N] with the rarer value of a two-valued column, else all observed patients."""
-    if not len(values):
-        return np.zeros(values.shape[1])
-    high = values.masked_fill(~observed, -torch.inf).amax(0)
-    low = values.masked_fill(~observed, torch.inf).amin(0)
-    at_high, at_low = observed & (values == high), observed & (values == low)
-    two_valued = (at_high | at_low | ~observed).all(0)
-    rarer = torch.minimum(at_high.sum(0), at_low.sum(0))
-    return torch.where(two_valued, rarer, observed.sum(0)).double().numpy()
+def _cells(values: Tensor, observed: Tensor, least: int) -> Array:
+    """Patients [N] behind count, sum and sum of squares of each column of values [patients, N].
+
+    They are the patients outside the commonest value: a value that most share, such as the end of a clip, is known,
+    and the sums are then equations for the others alone. Where all share one value, they are all patients.
+
+    Nobody is counted where the (n, k)-dominance rule of statistical disclosure control (Hundepool et al. 2012) finds
+    the column sensitive: the `DOMINANT` patients farthest from the median, or `least` - 1 if that is less, make up
+    more than `DOMINANCE` of the squared distances from it, and the sums nearly give their values.
+    """
+    patients, columns = values.shape
+    if not patients:
+        return np.zeros(columns)
+    number = observed.sum(0)
+    ordered = values.masked_fill(~observed, torch.inf).sort(0).values
+    position = torch.arange(patients)[:, None]
+    is_first = torch.cat([torch.ones(1, columns, dtype=torch.bool), ordered[1:] != ordered[:-1]])
+    run = position - position.where(is_first, 0).cummax(0).values + 1
+    outside = number - run.where(position < number, 0).amax(0)
+    cells = outside.where(outside > 0, number)
+    median = ordered.gather(0, (number - 1).clamp(min=0)[None] // 2)
+    squares = (values - median).square().masked_fill(~observed, 0.0)
+    farthest = squares.topk(min(DOMINANT, least - 1, patients), 0).values.sum(0)
+    return cells.where(farthest <= DOMINANCE * squares.sum(0), 0).double().numpy()
 
 
 def combine(sites: Sequence[SiteStatistics], federation: Federation) -> Preprocessing:
@@ -153,7 +174,7 @@ def combine(sites: Sequence[SiteStatistics], federation: Federation) -> Preproce
     what no site could report is as `declared`: small sites drown in the noise and can report little.
 
     Raises:
-        InputError: if no site could report enough of a task, such as events to place hazard intervals.
+        InputError: if no site could report enough of a task, such as events to position hazard intervals.
     """
     noised = federation.privacy is not None and federation.privacy.statistics == "noised"
     fallback = declared(federation) if noised else None

@@ -130,6 +130,8 @@ def test_held_out_patients_never_enter_the_training_statistics(
 
 
 def test_held_out_patients_do_not_matter_to_training_at_all(hospital: "Hospital", site_folder: Any) -> None:
+    site_folder.outcomes["died"] = 1  # enough events to place hazard intervals
+    hospital.write()
     request = hospital.request(fold=1).to_record()
     before = TrainReply.from_record(hospital.ask("train", request))
     held = site_folder.outcomes["fold"] == 1
@@ -147,6 +149,7 @@ def test_held_out_patients_do_not_matter_to_training_at_all(hospital: "Hospital"
 def test_a_group_of_few_patients_is_reported_as_none(hospital: "Hospital", site_folder: Any) -> None:
     hospital.federation = hospital.federation.changed({"statistics.minimum_count": "3"})
     save(hospital.federation, site_folder.folder / "federation.toml")
+    site_folder.outcomes["died"] = 1  # enough events to place hazard intervals
     site_folder.rna = site_folder.rna.iloc[:2]
     site_folder.outcomes.loc[3:, "response"] = None
     hospital.write()
@@ -167,6 +170,7 @@ def test_a_group_of_few_patients_is_reported_as_none(hospital: "Hospital", site_
 def test_sums_over_few_validation_patients_stay_at_the_site(hospital: "Hospital", site_folder: Any) -> None:
     hospital.federation = hospital.federation.changed({"statistics.minimum_count": "4"})
     save(hospital.federation, site_folder.folder / "federation.toml")
+    site_folder.outcomes["died"] = 1  # enough events to place hazard intervals
     hospital.write()
     assert set(hospital.train().metrics) == {"training_loss"}  # three patients validate
     asked = hospital.ask("evaluate", hospital.request().to_record())
@@ -178,6 +182,8 @@ def test_the_hospitals_own_minimum_count_holds_where_the_file_has_a_lower_one(
 ) -> None:
     """Four patients each are of stages 1, 2 and NA; nine of the twelve train, three validate."""
     hospital.context.node_config["simulated"] = True  # else changed tables were refused
+    site_folder.outcomes["died"] = 1  # enough events to place hazard intervals
+    hospital.write()
     assert hospital.statistics().moments["modality:clinical"][0, 2:].any()
     site_folder.site["policy"] = {"minimum_count": 4}
     hospital.write()

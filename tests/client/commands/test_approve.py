@@ -181,10 +181,38 @@ def test_a_proposal_says_what_leaves(prepared: Home, proposal: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("policy", "terms", "warned"),
+    [
+        ({}, None, True),
+        ({"minimum_count": 2}, None, False),
+        ({"minimum_count": 5}, None, False),
+        ({}, "public", True),
+        ({}, "declared", False),
+    ],
+)
+def test_a_small_minimum_count_of_the_file_is_warned_of_where_the_policy_is_silent(
+    prepared: Home,
+    proposal: Path,
+    hospital: "Hospital",
+    policy: dict[str, int],
+    terms: str | None,
+    warned: bool,
+) -> None:
+    if terms is not None:
+        propose(proposal, statistics=terms)
+    allow(hospital, **policy)
+    warnings = [line for line in said(read_proposal(prepared, proposal)).splitlines() if "WARNING" in line]
+    assert ["minimum_count = 5" in line for line in warnings] == [True] * warned
+
+
+@pytest.mark.parametrize(
     ("statistics", "leaving"),
     [
         ("declared", "no statistics: scaling is declared in the file"),
-        ("public", "exact sums per column over 2 or more patients, outside the guarantee"),
+        (
+            "public",
+            "exact sums per column, outside the guarantee; none of a column in which fewer than 2 patients",
+        ),
     ],
 )
 def test_with_privacy_neither_counts_nor_losses_leave(

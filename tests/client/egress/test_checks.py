@@ -146,6 +146,25 @@ def test_exact_sums_of_zeros_and_ones_pass_only_with_enough_of_either(
 
 
 @pytest.mark.parametrize(
+    ("sums", "passes"),
+    [((5, 10, 20), True), ((5, 15, 55), False), ((6, 21, 91), True), ((4, 8, 16), False)],
+    ids=["one value", "five values", "six values", "four patients"],
+)
+def test_as_many_patients_as_the_minimum_share_one_value(sums: tuple[float, ...], passes: bool) -> None:
+    expected = expecting(one_number().changed({"statistics.minimum_count": "5"}), {})
+    reply = StatisticsReply(
+        site="north",
+        patients=12,
+        moments={"modality:rna": np.array(sums, dtype=np.float64)[:, None]},
+        withheld={"modality:rna": 0.0},
+    )
+    if passes:
+        assert fit_statistics(reply, expected).patients == 12
+    else:
+        assert reason_of(lambda: fit_statistics(reply, expected)) is BlockReason.COUNT
+
+
+@pytest.mark.parametrize(
     ("changes", "reason"),
     [
         ({}, None),

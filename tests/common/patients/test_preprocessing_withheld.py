@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from common.agreement.federation import Federation
 from common.patients.batch import PatientBatch
@@ -45,9 +46,50 @@ def test_a_column_of_zeros_and_ones_is_withheld_when_few_have_either(having: int
     assert reply.withheld["modality:rna"] == (not reported)
 
 
-def test_a_column_with_any_other_value_is_no_column_of_zeros_and_ones() -> None:
-    reply = site_statistics(numbers([1.0] + [0.0] * 18 + [0.5]), one_number())
-    assert reply.moments["modality:rna"][:, 0].tolist() == [20, 1.5, 1.25]
+@pytest.mark.attack
+@pytest.mark.parametrize(
+    ("others", "reported"),
+    [
+        ([137.5, 52.25], False),
+        ([1.0, 2.0, 3.0, 4.0], False),
+        ([1.0, 2.0, 3.0, 4.0, 5.0], True),
+        ([-3.0, -2.0, 1.0, 2.0, 3.0], True),
+        ([0.1, 0.1, 0.1, 137.5, 52.25], False),
+        ([9.0, 0.1, 0.2, 0.3, 0.4, 0.5], False),
+        ([4.0, 4.0, 1.0, 1.0, 2.0, 2.0], True),
+    ],
+)
+@pytest.mark.parametrize("common", [0.0, 74.0, -2.5])
+def test_sums_tell_of_enough_patients_outside_the_commonest_value(
+    others: list[float], reported: bool, common: float
+) -> None:
+    """Two of them are two unknowns in the two equations of sum and squares; two far ones are nearly so."""
+    values = [common] * 18 + [common + other for other in others]
+    reply = site_statistics(numbers(values), one_number())
+    sums = reply.moments["modality:rna"][:, 0]
+    assert sums[0] == len(values) * reported
+    assert sums[1] == pytest.approx(sum(values) if reported else 0.0, rel=1e-6)
+    assert reply.withheld["modality:rna"] == (not reported)
+
+
+def test_sums_of_one_value_that_enough_patients_share_are_reported() -> None:
+    reply = site_statistics(numbers([2.0] * 5), one_number())
+    assert reply.moments["modality:rna"][:, 0].tolist() == [5, 10, 20]
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize(
+    ("times", "reported"),
+    [([12.0] * 10 + [3.0, 40.0], 0), ([12.0] * 10 + [3.0, 40.0, 7.0, 9.0, 30.0], 15)],
+)
+def test_times_of_two_patients_are_withheld_where_all_others_share_one(
+    federation: Federation, make_batch: Callable[..., PatientBatch], times: list[float], reported: int
+) -> None:
+    batch = make_batch(len(times) + 5)
+    batch.labelled["survival"][:] = True
+    events = torch.tensor([1.0] * len(times) + [0.0] * 5)
+    batch.labels["survival"] = torch.stack([torch.tensor([*times, 1.0, 2.0, 3.0, 4.0, 5.0]), events], dim=1)
+    assert site_statistics(batch, federation, 5).moments["survival:survival"][0].tolist() == [reported]
 
 
 @pytest.mark.parametrize(
@@ -64,6 +106,13 @@ def test_no_level_can_be_had_by_subtracting_the_others(having: tuple[int, ...], 
     assert sums[0].tolist() == [32 * reported] * 3 + [32, 32]
     assert sums[1].tolist() == [count * reported for count in having] + [16, 16]
     assert reply.withheld["modality:rna"] == (0 if reported else 3)
+
+
+def two_make_the_spread(values: NDArray[np.float32], least: int) -> bool:
+    """Whether two patients, or `least` - 1 if that is less, make up 85% of the squares around the median."""
+    ordered = np.sort(values.astype(np.float64))
+    squares = np.sort((ordered - ordered[(len(ordered) - 1) // 2]) ** 2)[::-1]
+    return bool(squares[: min(2, least - 1)].sum() > 0.85 * squares.sum())
 
 
 @given(
@@ -101,9 +150,9 @@ def test_no_count_below_the_minimum_ever_leaves(
     some, every = batch.values["rna"].sum(0).numpy(), observed.sum(0).numpy()
     parts = np.stack([some, every - some])
     safe = (every >= least) & ((parts == 0) | (parts >= least)).all(0)
-    # of two different numbers each is one patient's, and their sum and sum of squares give both away
-    rarer = np.where(np.array(counts) == 2, 1, counts)
-    safe[: len(counts)] = rarer >= least
+    for place, number in enumerate(counts):  # of different numbers, one is the commonest
+        enough = number - 1 >= least or number == 1 == least
+        safe[place] = enough and not two_make_the_spread(batch.values["rna"][:number, place].numpy(), least)
     start = len(counts) + len(ones)
     for levels in (slice(start, start + 3), slice(start + 3, None)):
         safe[levels] = safe[levels].all()
