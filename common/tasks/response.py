@@ -118,7 +118,7 @@ class ResponseTask(UnpreparedTask):
         return least**2
 
     def most_pairs(self, patients: int) -> int:
-        """Return all pairs: with more than two classes, a pair counts once for each of its two classes."""
+        """Return all pairs, each twice with more than two classes: once for each of its classes."""
         return min(len(self._judged), 2) * patients * (patients - 1) // 2
 
     @property

@@ -99,7 +99,7 @@ def test_round_and_seed_do_not_make_another_question() -> None:
 
 
 def test_bits_are_the_capacity_of_the_noise() -> None:
-    """Of the loss alone, then of the loss and of two numbers of pairs a task."""
+    """The loss counts once, and every task adds two numbers of pairs."""
     assert bits_per_answer(2.0, 0) == pytest.approx(0.5 * np.log2(1 + 1 / 16))
     for scores in (1, 3, 30):
         pairs = 2 * scores * 0.5 * np.log2(1 + 1 / (16 * 2 * scores))
