@@ -366,5 +366,5 @@ def test_a_simulated_site_keeps_no_record(asked: Hospital) -> None:
     answered(asked)
     asked.change(training__validation_fraction="0.17")
     answered(asked)
-    assert not (asked.folder / "records").exists()
+    assert not SiteLog(asked.folder, NAME, DisclosureEntry).path.exists()
     assert not (asked.folder / KEY).exists()
