@@ -127,7 +127,7 @@ def _read_modality(folder: Path, site: SiteFile, modality: Modality, patients: p
 def _node_values(
     table: Table, modality: Modality
 ) -> Checked[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """Read [P, nodes] transformed and [P, columns] raw values of patients, NaN where not observed."""
+    """Read values of patients, transformed [P, nodes] and raw [P, columns], NaN where absent."""
     numeric = numbers(table, modality.columns)
     cells, problems = numeric.value, list(numeric.problems)
     raw: NDArray[np.float32] = cells.astype(np.float32)

@@ -133,7 +133,7 @@ class Gate:
         return None if self._unfit(request) is None else RefusalCode.REQUEST_INVALID
 
     def begin_noise(self, request: Message) -> NoisedSteps | NoisedSums | None:
-        """Begin the noised steps of a private round, or the noise of statistics, which alone may leave; else None.
+        """Begin what noise a private answer needs; None where it needs none.
 
         Args:
             request: that has no objection.
@@ -287,8 +287,8 @@ class Gate:
         if self._noise is None or self._noise.noised is None:
             raise BlockedError(BlockReason.UNNOISED)
         family = family_of(self._federation)
-        own = family.noised_statistics(self._noise.noised, self._federation, noise_multiplier)
-        for name, sums in own.moments.items():
+        noised = family.noised_statistics(self._noise.noised, self._federation, noise_multiplier)
+        for name, sums in noised.moments.items():
             block_unless(reply.moments[name].tobytes() == sums.tobytes(), BlockReason.UNNOISED)
 
     def _encoded(self, run: int, reply: TrainReply, asked: ModelRequest) -> UpdateReply:

@@ -1,4 +1,4 @@
-"""Sums over patients that get normal noise at the gate, for preprocessing; they cost a part of epsilon.
+"""Sums over patients that get normal noise at the gate, for preprocessing.
 
 A patient adds (1, z, z^2) to a triple of sums, with z the value scaled to [-1, 1] by the ends that the federation file
 gives (`common.patients.declared_sums.bounds`, `Task.moment_ends`), or (0, 0, 0) where the value is missing. Three such
@@ -39,7 +39,7 @@ def contributions(batch: PatientBatch, federation: Federation) -> Tensor:
 
 
 def bounded_sums(batch: PatientBatch, federation: Federation) -> Array:
-    """Return the sums of `contributions` over a site's training patients before preprocessing, [3 G]."""
+    """Return the sums [3 G] of `contributions` over a site's training patients."""
     sums: Array = contributions(batch, federation).sum(0).numpy().reshape(-1)
     return sums
 

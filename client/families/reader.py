@@ -68,11 +68,11 @@ class Reader(Protocol[A, H, R, G]):
         ...
 
     def bounded_sums(self, records: R, agreement: A, /) -> NDArray[np.float64]:
-        """The site's sums that get noise, whose number and bound are `Family.noised_sums`; without noise."""
+        """Return the site's exact sums, which get noise as `Family.noised_sums` says."""
         ...
 
     def cells(self, holding: H, agreement: A, groups: ModelGroups, /) -> Sequence[Cells]:
-        """Every exact number that can leave, with the units behind it: sums, numbers of units, labels."""
+        """Return every exact number that can leave, with the units behind it."""
         ...
 
     def pack(self, public: G, holding: H, /) -> dict[str, Tensor]:

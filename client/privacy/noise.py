@@ -1,4 +1,4 @@
-"""Noise of private steps and statistics, and the steps themselves, on the gate's side of a hospital.
+"""Noise of private steps and statistics, drawn at the gate.
 
 Training hands over the clipped sum over a sample; what comes back is the weights after a step along the noised mean.
 No clipped sum can therefore leave without its noise, whatever the process that trains does. Numbers are numpy's: the

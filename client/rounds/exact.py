@@ -33,7 +33,7 @@ def exact_statistics(site: Site, terms: Terms, fold: int) -> SiteStatistics:
 
 
 def require_disclosed(site: Site, terms: Terms, fold: int) -> None:
-    """Record what an answer without privacy, or a refusal of its scaling, tells of numbers, unless it is there.
+    """Record the exact numbers that an answer without privacy tells, once.
 
     Raises:
         Refusal: if together with what left before they would tell of few units.

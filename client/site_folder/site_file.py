@@ -55,8 +55,8 @@ class SiteFile(BaseModel):
 
     def source_of(self, table: str, column: str = "") -> str:
         """Return the hospital's file, and its column, behind a name of the federation file."""
-        place = normpath(self.tables.get(table, f"no {table}"))
-        return f"{place}: {self.columns.get(table, {}).get(column, column)}" if column else place
+        file = normpath(self.tables.get(table, f"no {table}"))
+        return f"{file}: {self.columns.get(table, {}).get(column, column)}" if column else file
 
     @model_validator(mode="after")
     def _commands_no_terminal(self) -> Self:

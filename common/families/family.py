@@ -119,7 +119,7 @@ class Family(Protocol[A, M, R, P, G]):
         ...
 
     def noised_sums(self, agreement: A, /) -> tuple[int, float]:
-        """Number of the sums of a site that get noise, and the largest Euclidean norm of one unit's part of them."""
+        """Return how many sums get noise, and the largest norm of a unit among them."""
         ...
 
     def noised_statistics(
