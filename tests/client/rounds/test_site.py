@@ -254,5 +254,7 @@ def test_a_site_trains_on_a_gpu_and_answers_from_the_cpu(hospital: "Hospital", g
     hospital.context.node_config["device"] = "cpu"
     on_cpu = hospital.train()
     assert on_gpu.patients == on_cpu.patients
-    for name, weight in on_cpu.weights.items():  # losses carry noise, of which a rounding makes another
-        np.testing.assert_allclose(on_gpu.weights[name], weight, rtol=1e-3, atol=1e-4)
+    # Losses carry noise, of which a rounding makes another; a gradient of 0 but for rounding steps by its sign.
+    steps = 2.2 * hospital.federation.training.learning_rate
+    for name, weight in on_cpu.weights.items():
+        np.testing.assert_allclose(on_gpu.weights[name], weight, rtol=1e-3, atol=steps)
