@@ -187,7 +187,8 @@ REFUSALS: dict[RefusalCode, str] = {
     RefusalCode.QUESTION_REPEATED: "The site has answered this question, or a later one, of the run already.",
     RefusalCode.NO_TRAINING_PATIENTS: "The site has too few patients to train on.",
     RefusalCode.TRAINING_DIVERGED: "Training at the site gave weights that are not finite.",
-    RefusalCode.DECLINED_WITHOUT_PRIVACY: "The hospital's policy asks for privacy: by `require_dp`, `maximum_epsilon` "
+    RefusalCode.DECLINED_WITHOUT_PRIVACY: "The hospital's policy asks for differential privacy: "
+    "by `require_dp`, `maximum_epsilon` "
     "or `minimum_noise_multiplier`.",
     RefusalCode.DECLINED_BUDGET: "The hospital's privacy budget does not cover the run.",
     RefusalCode.DECLINED_COHORT: "The cohort is smaller than the hospital's policy asks for.",

@@ -98,7 +98,7 @@ def test_every_engine_trains_the_same_weights_of_encoded_updates(
     expected = federate(cohort, tmp_path / "expected")
     assert expected.run.status == "completed"
     assert not any(told.dropped for told in expected.rounds)
-    assert len(list(cohort.glob("*/state/residual.safetensors"))) == 3
+    assert len(list(cohort.glob("*/state/residual/residual.safetensors"))) == 3
     plain = federate(small_cohort("plain", training__rounds="3"), tmp_path / "of-plain")
     assert any((array != plain.result.weights[name]).any() for name, array in expected.result.weights.items())
 
