@@ -132,9 +132,10 @@ def start(folder: SiteArgument) -> None:
     from client.site_folder.places import Home, read_connection
 
     home = Home(folder.resolve())
+    coordinator = read_connection(home).coordinator
     if runs_as_root():
         typer.echo(f"WARNING: {ROOT_WARNING}; {ROOT_REMEDY}.", err=True)
-    typer.echo(f"Dialling {read_connection(home).coordinator}; logs are in {home.logs}.")
+    typer.echo(f"Dialling {coordinator}; logs are in {home.logs}.")
     start(home)
 
 

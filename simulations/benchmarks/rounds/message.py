@@ -27,6 +27,7 @@ from client.runtime.services import inherited
 from client.site_folder.keys import new_key
 from client.site_folder.outside import STATE_VARIABLE
 from client.site_folder.places import Home
+from client.site_folder.site_key import KEY
 from common.agreement.bundle import PACKAGE, bundle_files
 from common.agreement.federation import FILE_NAME, Federation, load, save
 from common.agreement.settings import Privacy
@@ -223,7 +224,9 @@ class AskedHospital:
     def _answer(self, **variables: str) -> "MeasuredMessage":
         """Answer the request by the two processes of a message, at a site of which nothing has left."""
         for name in ("ledger", "receipts", "records"):
-            shutil.rmtree(self.home.folder / name, ignore_errors=True)
+            for path in (self.home.folder / name).glob("*"):
+                if path != self.home.folder / KEY:  # without it the cache would count as another site's
+                    path.unlink()
         with TemporaryDirectory(dir=self._folder) as state:
             environment = {**inherited(self.home), **variables, STATE_VARIABLE: state}
             module = "simulations.benchmarks.rounds.message_process"
