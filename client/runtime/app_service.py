@@ -27,11 +27,11 @@ LOOKS_S = 0.5
 
 
 UMASK = 0o007
-"""Of what the app writes: for its own account and the group that it shares with the gate."""
+"""Mask for what the app writes: its own account and the group that it shares with the gate."""
 
 
 MODE = 0o660
-"""Of the socket."""
+"""Mode of the socket."""
 
 
 def serve_app(home: Home, path: Path, program: tuple[str, ...] = APP, stopping: Event | None = None) -> None:

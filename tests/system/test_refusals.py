@@ -60,7 +60,7 @@ OF_A_TASK = (
     *("pull-task-input", "push-task-output", "push-object", "pull-object", "push-messages", "pull-messages"),
     *("create-task", "get-nodes", "push-logs", "send-task-heartbeat", "confirm-message-received"),
 )
-"""What a process does once it was given a task."""
+"""Deeds of a process that was given a task."""
 
 
 @dataclass(frozen=True)
