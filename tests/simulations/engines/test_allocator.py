@@ -11,9 +11,9 @@ if sys.argv[1] == "keep":
 def faults():
     torch.ones(32 << 18).add_(1)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(5):  # the heap grows until it fits
-    before = faults()
-print(faults() - before)
+counts = [faults() for _ in range(25)]
+# The heap grows until it fits, after a number of steps that differs between machines.
+print(min(after - before for before, after in zip(counts[4:], counts[5:])))
 """
 
 
