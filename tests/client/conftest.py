@@ -2,14 +2,10 @@
 
 import logging
 import os
-import signal
-import sys
-import traceback
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -68,46 +64,6 @@ def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     with TemporaryDirectory(dir=shared if shared.is_dir() else tmp_path) as folder:
         monkeypatch.setenv("CONSILIUM_STATE", str(Path(folder) / "state"))
         yield Path(folder)
-
-
-def in_child(action: Callable[[], int]) -> int:
-    """The exit status of a forked process that does this; negative if a signal ended it."""
-    child = os.fork()
-    if child == 0:
-        code = 99
-        try:
-            code = action()
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-def killed_at(line: int, files: Collection[str | None], action: Callable[[], object]) -> bool:
-    """Whether a forked process that does this was killed before that line of these files; it may run fewer."""
-    lines = 0
-
-    def trace(frame: FrameType, event: str, _: Any) -> Any:
-        nonlocal lines
-        if (
-            frame.f_code.co_filename not in files or frame.f_code.co_name == "<genexpr>"
-        ):  # which writes nothing
-            return None
-        if event == "line":
-            if lines == line:
-                os.kill(os.getpid(), signal.SIGKILL)
-            lines += 1
-        return trace
-
-    def life() -> int:
-        sys.settrace(trace)
-        action()
-        return 0
-
-    status = in_child(life)
-    assert status in (0, -signal.SIGKILL)
-    return status != 0
 
 
 @pytest.fixture

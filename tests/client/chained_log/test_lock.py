@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from client.chained_log.lock import exclusive
-from tests.client.conftest import in_child
+from tests.client.kills import in_child
 
 
 def test_who_waits_for_too_long_is_told(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from client.chained_log.site_log import SiteLog, acknowledge_records
 from client.site_folder.keys import new_key
 from common import files
 from common.errors import Refusal, RefusalCode
-from tests.client.conftest import killed_at
+from tests.client.kills import killed_at, lines_to_kill_at
 
 MODULES = {module.__file__ for module in (site_log, end_copies, chain, log_lines, lock, files)}
 
@@ -126,16 +126,21 @@ def test_a_log_that_cannot_be_read_is_unavailable(site: Path, monkeypatch: pytes
     assert refused(site) == RefusalCode.RECORD_UNAVAILABLE
 
 
-def test_a_kill_at_any_line_loses_no_entry_and_raises_no_alarm(memory: Path) -> None:
-    at, ended = 0, False
-    while not ended:
-        site = made(memory / f"site-{at}", 0)
-        ended = not killed_at(at, MODULES, partial(twice, site))
+def test_a_kill_at_any_line_loses_no_entry_and_raises_no_alarm(
+    memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def begun(name: str) -> Path:
+        monkeypatch.setenv("CONSILIUM_STATE", str(memory / f"state-{name}"))
+        return made(memory / name, 0)
+
+    lines = lines_to_kill_at(MODULES, memory, partial(twice, begun("whole")))
+    for line in lines:
+        site = begun(str(line))
+        assert killed_at(line, MODULES, partial(twice, site)) is (line < lines[-1])
         assert numbers(site) in ([], [0], [0, 1])
         add(site, 2)
-        at += 1
     assert numbers(site) == [0, 1, 2]
-    assert at > 30
+    assert lines[-1] > 30
 
 
 def twice(site: Path) -> None:

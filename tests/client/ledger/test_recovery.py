@@ -18,7 +18,8 @@ from client.site_folder.policy import Limit
 from common.errors import OptionError, Refusal, RefusalCode, StateError
 from common.privacy.accounting import merged, spend
 from tests.attacks.attack_table import AttackRow
-from tests.client.conftest import NO_LIMIT, ROUND, STATISTICS, killed_at
+from tests.client.conftest import NO_LIMIT, ROUND, STATISTICS
+from tests.client.kills import killed_at, lines_to_kill_at
 
 SPENT = [STATISTICS, *[ROUND] * 209]
 
@@ -160,23 +161,28 @@ def test_a_ledger_that_cannot_be_used_for_another_reason_is_no_loss(
 
 
 def test_a_kill_at_any_line_of_an_acknowledgement_resets_nothing(memory: Path) -> None:
-    template, at, ended = memory / "template", 0, False
+    template, files = memory / "template", {ledger_recovery.__file__}
     template.mkdir()
     fill(template)
-    while not ended:
-        site = memory / f"site-{at}"
+
+    def damaged(name: str) -> tuple[Path, Callable[[], object]]:
+        site = memory / name
         shutil.copytree(template, site)
         shutil.copy(head_paths(template)[1], head_paths(site)[1])
         DAMAGES["row changed, no heads"](site)
-        ended = not killed_at(at, {ledger_recovery.__file__}, partial(acknowledge, site, "disk replaced"))
+        return site, partial(acknowledge, site, "disk replaced")
+
+    lines = lines_to_kill_at(files, memory, damaged("whole")[1])
+    for line in lines:
+        site, life = damaged(f"site-{line}")
+        assert killed_at(line, files, life) is (line < lines[-1])
         try:
             Ledger(site).close()
         except Refusal:
             acknowledge(site, "again")
         with Ledger(site) as ledger:
             assert sum(release.steps for release in ledger.releases()) == len(SPENT)
-        at += 1
-    assert at > 30
+    assert lines[-1] > 30
 
 
 @pytest.mark.attack

@@ -2,6 +2,7 @@
 
 import inspect
 import multiprocessing
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from common import files
 from common.errors import IntegrityError
 from common.node_keys import PublicKey
 from tests.attacks.attack_table import AttackRow
-from tests.client.conftest import killed_at
+from tests.client.kills import killed_at, lines_to_kill_at
 from tests.client.receipts.conftest import lines, receipt, write
 
 MODULES = (book, head, receipt_line, outside_count, verification, chain, end_copies, log_lines, lock, files)
@@ -75,17 +76,22 @@ def test_a_kill_at_any_line_leaves_receipts_that_can_be_added_to(
     memory: Path, keys: Path, public: PublicKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = [inspect.getsourcefile(module) for module in MODULES]
-    key, line = read_key(keys / "own"), 0
-    path = memory / "0" / "receipts.jsonl"
-    while killed_at(line, files, partial(append_receipt, write(path, keys, 2), receipt(3), key)):
+    key = read_key(keys / "own")
+
+    def made(name: str) -> tuple[Path, Callable[[], object]]:
+        monkeypatch.setenv("CONSILIUM_STATE", str(memory / f"state-{name}"))
+        path = write(memory / name / "receipts.jsonl", keys, 2)
+        return path, partial(append_receipt, path, receipt(3), key)
+
+    lines = lines_to_kill_at(files, memory, made("whole")[1])
+    for line in lines:
+        path, life = made(str(line))
+        assert killed_at(line, files, life) is (line < lines[-1])
         append_receipt(path, receipt(4), key)
         found = verify_at_site(path, public)
         assert [kept.round for kept in found.receipts] in ([1, 2, 4], [1, 2, 3, 4])
         assert found.outside == len(found.receipts)
-        line += 1
-        path = memory / str(line) / "receipts.jsonl"
-        monkeypatch.setenv("CONSILIUM_STATE", str(memory / f"state-{line}"))
-    assert line > 40
+    assert lines[-1] > 40
 
 
 @pytest.mark.attack
