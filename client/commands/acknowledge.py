@@ -62,7 +62,7 @@ def acknowledge_site(home: Home, note: str) -> Acknowledged:
         begun, is_lost = False, False
     has_key = home.public_key.exists()
     receipts = has_key and acknowledge_receipts(home.receipts, read_public_key(home.public_key))
-    missing = has_key and accept_missing(home, note)
+    missing = has_key and accept_missing(home, note, set_back=receipts)
     if not (records or is_lost or receipts or missing):
         what = "ledger, records and receipts are as they should be"
         raise StateError(str(ledger), what, "there is nothing to acknowledge")

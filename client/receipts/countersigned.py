@@ -40,6 +40,8 @@ class Countersigned(BaseModel):
         note: what the hospital wrote.
         count: number of messages in the statement, or in the last one before the note.
         missing: number of messages that the receipts lack and the hospital has accepted as lost, all together.
+        pending: whether a note also accepts what the next statement shows to be missing: receipts were lost of which the
+            coordinator may have told nothing yet.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,6 +52,7 @@ class Countersigned(BaseModel):
     note: str = ""
     count: int = Field(ge=0)
     missing: int = Field(default=0, ge=0)
+    pending: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,9 @@ def check_countersignature(home: Home, statement: object) -> None:
         if not statements or _read(home, statements[-1]).digest != received.digest:
             now = datetime.now(UTC).isoformat()
             record.append(Countersigned(at=now, key=key, statement=str(statement), count=received.count))
+        if (accepted := _accepted(entries)).pending:
+            entries = [*entries, _settled(home, received, entries, accepted)]
+            record.append(entries[-1])
     reconciliation = reconcile(home, received, entries)
     if reconciliation.missing:
         log.error(
@@ -146,24 +152,62 @@ def last_reconciliation(home: Home) -> Reconciliation | None:
     return reconcile(home, _read(home, statements[-1]), entries) if statements else None
 
 
-def accept_missing(home: Home, note: str) -> bool:
+def accept_missing(home: Home, note: str, set_back: bool = False) -> bool:
     """Accept that the receipts lack messages of the last statement, with a note.
 
+    Receipts that were set back may also lack messages of a statement that has not come yet. The note then accepts those
+    that the next one shows, so that a run need not be refused first.
+
+    Args:
+        home: the site folder.
+        note: what happened.
+        set_back: whether receipts were lost, or restored from an older copy.
+
     Returns:
-        Whether they did.
+        Whether they lack any of the last statement.
 
     Raises:
         Refusal, InputError: as `last_reconciliation`.
     """
     reconciliation = last_reconciliation(home)
-    if reconciliation is None or not reconciliation.missing:
+    lacking = 0 if reconciliation is None else reconciliation.missing
+    awaits = set_back and home.authority.exists()
+    if not (lacking or awaits):
         return False
     key = fingerprint(read_public_key(home.public_key))
     with _log(home).opened() as record:
-        missing = _accepted(_of_key(record.contents, key)).missing + reconciliation.missing
-        now, count = datetime.now(UTC).isoformat(), reconciliation.received.count
-        record.append(Countersigned(at=now, key=key, note=note, count=count, missing=missing))
-    return True
+        before = _accepted(_of_key(record.contents, key))
+        record.append(
+            Countersigned(
+                at=datetime.now(UTC).isoformat(),
+                key=key,
+                note=note,
+                count=before.count if reconciliation is None else reconciliation.received.count,
+                missing=before.missing + lacking,
+                pending=awaits,
+            )
+        )
+    return bool(lacking)
+
+
+def _settled(
+    home: Home, received: Received, entries: Sequence[Countersigned], accepted: Countersigned
+) -> Countersigned:
+    """Make the note that accepts what the first statement after an acknowledgement shows to be missing."""
+    lacking = reconcile(home, received, entries).missing
+    if lacking:
+        log.warning(
+            "the receipts lack %d messages that the coordinator has, as acknowledged on %s",
+            *(lacking, accepted.at[:10]),
+        )
+    return accepted.model_copy(
+        update={
+            "at": datetime.now(UTC).isoformat(),
+            "count": received.count,
+            "missing": accepted.missing + lacking,
+            "pending": False,
+        }
+    )
 
 
 def _accepted(entries: Sequence[Countersigned]) -> Countersigned:
