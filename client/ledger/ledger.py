@@ -103,7 +103,7 @@ class Ledger:
 
     def entries(self) -> tuple[Entry, ...]:
         """All entries, the first one first."""
-        with _refusing(), self._transaction():
+        with _refusing(self._path), self._transaction():
             return tuple(self._entries)
 
     def releases(self) -> list[Release]:
@@ -116,7 +116,7 @@ class Ledger:
         Raises:
             Refusal: DECLINED_BUDGET if it does not, DECLINED_UNIT if the ledger counts another unit of privacy.
         """
-        with _refusing(), self._transaction():
+        with _refusing(self._path), self._transaction():
             self._require_unit(unit)
             self._afford(run, releases, limit)
 
@@ -148,7 +148,7 @@ class Ledger:
         """
         if not releases:
             raise ValueError("what releases nothing needs no reservation")
-        with _refusing():
+        with _refusing(self._path):
             with self._transaction():
                 self._require_unit(unit)
                 self._afford(run, releases, limit)
@@ -162,7 +162,7 @@ class Ledger:
 
     def commit(self, reservation: int) -> None:
         """Note that a reserved release has been computed; a second time changes nothing."""
-        with _refusing():
+        with _refusing(self._path):
             with self._transaction():
                 if reservation not in (entry.number for entry in self._entries if entry.kind == "reserved"):
                     raise ValueError("there is no such reservation")
@@ -179,14 +179,14 @@ class Ledger:
         Raises:
             Refusal: that of `decide`; nothing is recorded then.
         """
-        with _refusing():
+        with _refusing(self._path):
             with self._transaction():
                 self._append(kind="asked", run=run, question=decide(tuple(self._entries)))
             self._update_heads()
 
     def approve(self, run: str) -> None:
         """Note that the hospital approved a federation file, from when its runs are counted anew."""
-        with _refusing():
+        with _refusing(self._path):
             with self._transaction():
                 self._append(kind="approved", run=run)
             self._update_heads()
@@ -301,11 +301,14 @@ def acknowledge(site: Path, note: str, patience_s: float = PATIENCE_S) -> bool:
 
 
 @contextmanager
-def _refusing() -> Iterator[None]:
+def _refusing(opened: Path | None = None) -> Iterator[None]:
+    """Turn failures into refusals; a ledger that was opened and is gone by now is missing, not damaged."""
     try:
         yield
     except (sqlite3.Error, OSError, ValidationError, UnicodeError) as error:
         code = RefusalCode.LEDGER_UNAVAILABLE if _is_unavailable(error) else RefusalCode.LEDGER_INVALID
+        if opened is not None and not opened.exists():
+            code = RefusalCode.LEDGER_MISSING
         raise Refusal(code) from error
 
 

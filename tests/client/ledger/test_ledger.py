@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import resource
+import shutil
 import sqlite3
 from collections.abc import Callable
 from functools import partial
@@ -289,6 +290,17 @@ def test_a_locked_ledger_and_one_that_may_not_be_read_are_not_called_damaged(sit
     (site / LEDGER).rmdir()
     aside.rename(site / LEDGER)
     Ledger(site).close()
+
+
+@pytest.mark.parametrize("lost", [lambda path: path.unlink(), lambda path: shutil.rmtree(path.parent)])
+def test_a_ledger_deleted_while_it_is_in_use_is_missing_and_not_called_damaged(
+    site: Path, lost: Callable[[Path], None]
+) -> None:
+    with Ledger(site) as ledger:
+        number = ledger.reserve("run", 1, [ROUND], NO_LIMIT)
+        lost(site / LEDGER)
+        assert declined(lambda: ledger.commit(number)) == RefusalCode.LEDGER_MISSING
+    assert declined(lambda: Ledger(site)) == RefusalCode.LEDGER_MISSING
 
 
 @pytest.mark.parametrize(
