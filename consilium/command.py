@@ -20,7 +20,7 @@ SUBCOMMANDS = {
     "plugins": "consilium.plugins_cli:plugins_app",
     "bench": "simulations.commands.bench:bench_app",
 }
-"""Where each subcommand is defined, in the order of the help."""
+"""Module and name of the subcommands, in the order of the help."""
 
 
 class LazyGroup(TyperGroup):

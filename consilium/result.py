@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import ValidationError
 
+from common.counting import counted
 from common.errors import MissingFileError, OptionError, invalid_content
 from simulations.results.schema import SimulationResult as Record
 
@@ -167,7 +168,7 @@ class Result:
             summary = self.record.headline(task, "federated")
             mean = "unknown" if summary is None or summary.mean is None else f"{summary.mean:.3f}"
             figures.append(f"{task} {outcome.metric} {mean}")
-        return f"<result of {self.record.cohort}, {len(self.record.folds)} folds: {', '.join(figures)}>"
+        return f"<result of {self.record.cohort}, {counted(len(self.record.folds), 'fold')}: {', '.join(figures)}>"
 
     def _repr_html_(self) -> str:
         """The table of arms, for a notebook."""

@@ -24,7 +24,7 @@ from common.models.parameter_groups import ModelGroups
 from common.privacy.accounting import Release
 
 BEFORE = ".agreement-before"
-"""Where the earlier copy is while a new one takes its place."""
+"""Name of the earlier copy's folder while a new one takes its place."""
 
 
 @dataclass(frozen=True)

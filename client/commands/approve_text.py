@@ -10,6 +10,7 @@ from client.families.registry import reader_of
 from client.families.wording import shown
 from common.agreement.bundle import PACKAGE
 from common.agreement.settings import Statistics, Wire
+from common.counting import counted
 from common.families.family import Words
 from common.families.registry import family_of
 from common.installed_code import code_hash
@@ -58,10 +59,9 @@ def _size(proposal: Proposal) -> str:
 def _rounds(proposal: Proposal) -> str:
     """Lines on the numbers of runs and rounds that app, gate and ledger allow."""
     rounds, runs = proposal.federation.training.rounds, proposal.policy.maximum_runs
-    counted = "one run" if runs == 1 else f"{runs} runs"
     return (
-        f"trained in rounds 1 to {rounds}, each asked once, in {counted} of this file (policy.maximum_runs); "
-        "approving it again allows as many once more"
+        f"trained in rounds 1 to {rounds}, each asked once, in {counted(runs, 'run')} of this file "
+        "(policy.maximum_runs); approving it again allows as many once more"
     )
 
 
@@ -74,7 +74,8 @@ def _leaving(proposal: Proposal) -> Iterator[str]:
     privacy, least = terms.privacy, terms.minimum_count
     yield from _few_behind(proposal) if privacy is None or privacy.statistics == "public" else ()
     numbers = sum(math.prod(shape) for shape in proposal.weights.values())
-    yield f"every round {_update(proposal.federation.wire)}, {len(proposal.weights)} arrays with {numbers:,} numbers"
+    arrays = f"{counted(len(proposal.weights), 'array')} with {counted(numbers, 'number')}"
+    yield f"every round {_update(proposal.federation.wire)}, {arrays}"
     if privacy is None:
         yield f"counts and sums per column, the same whenever asked; {_behind_sums(least, units)}"
         yield f"every round numbers of {units}"
@@ -85,9 +86,12 @@ def _leaving(proposal: Proposal) -> Iterator[str]:
         return
     yield f"no number of {units}, no loss, no metric"
     yield {
-        "declared": "no statistics: scaling is declared in the file",
-        "noised": "sums per column with noise, once in each run and at a price",
-        "public": f"exact sums per column, outside the guarantee; {_behind_sums(least, units)}",
+        "declared": "before the first round a statistics message that holds nothing of your tables, because scaling is "
+        "declared in the file",
+        "noised": "before the first round, once in each run, a statistics message with sums per column to which noise "
+        "is added, at a price",
+        "public": "before the first round a statistics message with exact sums per column, outside the guarantee; "
+        f"{_behind_sums(least, units)}",
     }[privacy.statistics]
 
 

@@ -1,6 +1,7 @@
 """Command `consilium site init`: node key, coordinator's address, and a site file."""
 
 import ssl
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,8 +90,7 @@ def initialise(
     if not name or len(name) > 120 or not name.isprintable():
         raise OptionError("--name", "is empty, too long or not printable", "use the hospital's name")
     _require_no_contradiction(home, name, connection, certificate)
-    (home.folder / "keys").mkdir(parents=True, exist_ok=True)
-    (home.folder / "keys").chmod(0o700)
+    _make_folders(home)
     new_files, kept_files = [], []
     if not home.key.exists():
         write_whole(home.key, new_key()[0], 0o600)
@@ -116,6 +116,17 @@ def initialise(
             "remove this file and run `consilium site init` again",
         )
     return InitReport(tuple(new_files), tuple(kept_files), fingerprint(public), connection.port)
+
+
+def _make_folders(home: Home) -> None:
+    """Make the site folder and that of the keys, closed to other users."""
+    if not home.folder.exists():
+        home.folder.mkdir(0o750, parents=True)
+    mode = stat.S_IMODE(home.folder.stat().st_mode)
+    if mode & 0o007:
+        home.folder.chmod(mode & ~0o007)
+    home.key.parent.mkdir(exist_ok=True)
+    home.key.parent.chmod(0o700)
 
 
 def _port(home: Home, asked: int | None) -> int:

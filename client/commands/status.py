@@ -12,6 +12,7 @@ from client.runtime.services import SUPERNODE, state_file
 from client.site_folder.keys import read_public_key
 from client.site_folder.places import Approval, Home, read_approval, read_connection
 from client.site_folder.site_file import parse_site_file
+from common.counting import counted
 from common.errors import InputError, Refusal
 from common.node_keys import fingerprint
 from common.processes.supervision_state import ServiceState, leftovers, leftovers_text, read_state
@@ -125,7 +126,7 @@ def status_lines(status: SiteStatus) -> list[str]:
         state = (
             f"process {service.pid}" if service.pid else f"ended with {service.last_exit}, starts again soon"
         )
-        again = f", {service.restarts} restarts" if service.restarts else ""
+        again = f", {counted(service.restarts, 'restart')}" if service.restarts else ""
         silent = ", its port does not answer yet" if name == SUPERNODE and not status.answering else ""
         lines.append(f"  {name}: {state}{again}{silent}")
     if status.leftovers:

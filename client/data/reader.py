@@ -20,6 +20,7 @@ from client.site_folder.site_file import SITE_FILE, SiteFile
 from client.site_folder.site_key import MARK, marks_of, read_key
 from common.agreement.federation import OUTCOMES, Federation
 from common.agreement.modalities import Modality
+from common.counting import counted
 from common.errors import InputError, InvalidContentError
 from common.patients.batch import PatientBatch
 
@@ -36,12 +37,12 @@ def read_folder(
         return None, problems
     patients = outcomes.frame.index
     if len(patients) < federation.minimum_patients:
-        what = f"has {len(patients)} patients where the federation asks for {federation.minimum_patients}"
+        what = f"has {counted(len(patients), 'patient')} where the federation asks for {federation.minimum_patients}"
         remedy = "pool this site with another or do not take part"
         problems.append(InvalidContentError(str(outcomes.path), what, remedy))
     declared = (federation.declared_patients or {}).get(site.name)
     if declared is not None and len(patients) > declared:
-        what = f"has {len(patients)} patients where the federation file declares {declared} for {site.name}"
+        what = f"has {counted(len(patients), 'patient')} where the federation file declares {declared} for {site.name}"
         remedy = "ask the coordinator to declare more, and approve the new federation file"
         problems.append(InvalidContentError(str(outcomes.path), what, remedy))
     values, observed, raw = {}, {}, {}

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from client.chained_log.site_log import SiteLog
 from client.disclosures.audit import fewest_exposed, patterns_of
 from client.disclosures.disclosure import Disclosure, DisclosureEntry, fingerprint
+from common.counting import counted
 from common.errors import Refusal, RefusalCode
 
 NAME = "disclosures"
@@ -55,7 +56,7 @@ class Exposure:
         """The exposure in words, for the hospital alone."""
         names = ", ".join(self.cells[:SHOWN])
         more = f" and {len(self.cells) - SHOWN:,} more" if len(self.cells) > SHOWN else ""
-        whom = f"{self.patients:,} patient" + ("" if self.patients == 1 else "s")
+        whom = counted(self.patients, "patient")
         risk = f"exact numbers would tell of {whom}, fewer than {self.least}"
         return f"together with what left before, {risk}: {names}{more}"
 

@@ -15,6 +15,7 @@ from client.site_folder.places import Home, read_approval
 from client.site_folder.site_file import parse_site_file
 from common.agreement.bundle import PACKAGE, bundle_hash
 from common.agreement.loading import load_agreement
+from common.counting import counted
 from common.families.registry import family_of
 from common.installed_code import code_hash
 from common.node_keys import fingerprint
@@ -76,7 +77,7 @@ def _data(home: Home) -> Iterator[Finding]:
 
 def _ledger(home: Home) -> Iterator[Finding]:
     account = read_account(home.folder)
-    entries = "none yet" if account.entries is None else f"{account.entries} entries"
+    entries = "none yet" if account.entries is None else counted(account.entries, "entry", "entries")
     yield ok("ledger", f"{entries}, whole")
 
 
@@ -138,4 +139,4 @@ def findings_lines(findings: Sequence[Finding]) -> list[str]:
     failed = sum(finding.level == "fail" for finding in findings)
     warned = sum(finding.level == "warn" for finding in findings)
     ready = "the site can take part" if not failed else f"{failed} to mend before the site can take part"
-    return [*lines, f"{len(findings)} findings, {warned} warnings: {ready}."]
+    return [*lines, f"{counted(len(findings), 'finding')}, {counted(warned, 'warning')}: {ready}."]

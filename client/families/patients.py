@@ -17,6 +17,7 @@ from client.families.wording import listed, shown
 from client.site_folder.site_file import SiteFile
 from common.agreement.federation import OUTCOMES, Federation
 from common.agreement.modalities import Modality
+from common.counting import counted
 from common.errors import InputError
 from common.models.graphs import Prior
 from common.models.parameter_groups import ModelGroups
@@ -93,11 +94,11 @@ class PatientReader:
         """A line for the cohort, and for every modality and task."""
         lines = [f"{passport['site']}: {passport['patients']:,} patients"]
         for name, part in passport["modalities"].items():
-            line = f"  {name}: {part['patients']:,} patients"
+            line = f"  {name}: {counted(part['patients'], 'patient')}"
             if part["patients"]:
                 line += f", {part['missing']:.0%} of their cells missing"
             if part["unmatched"]:
-                line += f"; {part['unmatched']:,} rows without outcomes are left out"
+                line += f"; left out without outcomes: {counted(part['unmatched'], 'row')}"
             lines.append(line)
         for name, counts in passport["tasks"].items():
             lines.append(f"  {name}: " + ", ".join(f"{count:,} {what}" for what, count in counts.items()))
@@ -106,7 +107,7 @@ class PatientReader:
     def said(self, agreement: Federation, file: Path) -> Iterator[str]:
         """Columns of every modality and task."""
         for modality in agreement.modalities:
-            yield f"  - {modality.name}: {len(modality.nodes)} values per patient ({modality.node})"
+            yield f"  - {modality.name}: {counted(len(modality.nodes), 'value')} per patient ({modality.node})"
             yield from _columns(modality, file)
         yield f"  - a model for {', '.join(task.name for task in agreement.tasks)}"
         for task in agreement.tasks:
@@ -157,7 +158,7 @@ def _cells(sums: str, names: Sequence[str], forms: Sequence[str], seen: Tensor, 
 
 def _columns(modality: Modality, file: Path) -> Iterator[str]:
     """The columns that are read: all of them, or the first and where the others are named."""
-    levels = {column: f" ({len(names)} levels)" for column, names in modality.categories.items()}
+    levels = {column: f" ({counted(len(names), 'level')})" for column, names in modality.categories.items()}
     names = [shown(name) + levels.get(name, "") for name in (*modality.columns, *modality.categories)]
     yield from listed("columns", names[:SHOWN])
     if (more := len(names) - SHOWN) > 0:

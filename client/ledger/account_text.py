@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from client.ledger.account import MOST_ROUNDS, Account, Run, read_account
+from common.counting import counted
 from common.errors import escaped
 from common.privacy.accounting import BEYOND_BUDGETS, Release, Spend
 
@@ -140,13 +141,13 @@ def _dates(run: Run) -> str:
 
 def release_text(release: Release) -> str:
     """A mechanism in words."""
-    times = f"{release.steps:,} step{'' if release.steps == 1 else 's'}"
+    times = counted(release.steps, "step")
     if release.mechanism == "without-privacy":
         return f"training without privacy: {NO_GUARANTEE}"
     if release.mechanism == "public-statistics":
         return "public statistics: outside the guarantee"
     if release.mechanism == "statistics":
-        again = "" if release.steps == 1 else f", {release.steps:,} times"
+        again = "" if release.steps == 1 else f", {counted(release.steps, 'time')}"
         return f"statistics: noise {release.noise_multiplier:.4g}{again}"
     rate = f"sampling rate {release.sampling_rate:.4g}"
     return f"training: noise {release.noise_multiplier:.4g}, {rate}, {times}"

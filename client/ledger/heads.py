@@ -23,7 +23,7 @@ HEAD_FILE = Path("records") / "ledger-head.json"
 
 
 _EARLIER = "ledger-head.json"
-"""Where an earlier version kept it, in the site folder."""
+"""Path in the site folder of the copy that an earlier version kept."""
 
 
 _RESERVATION = re.compile(rb'"reservation":[0-9]')

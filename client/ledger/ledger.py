@@ -302,7 +302,7 @@ def acknowledge(site: Path, note: str, patience_s: float = PATIENCE_S) -> bool:
 
 @contextmanager
 def _refusing(opened: Path | None = None) -> Iterator[None]:
-    """Turn failures into refusals; a ledger that was opened and is gone by now is missing, not damaged."""
+    """Turn failures into refusals; a ledger that was opened and is gone is missing."""
     try:
         yield
     except (sqlite3.Error, OSError, ValidationError, UnicodeError) as error:

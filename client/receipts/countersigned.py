@@ -20,6 +20,7 @@ from client.chained_log.site_log import SiteLog
 from client.site_folder.keys import read_public_key
 from client.site_folder.places import Home
 from common.countersignature import CountersignatureError, Received, read_countersigned
+from common.counting import counted
 from common.errors import Refusal, RefusalCode, UnreadableFileError
 from common.node_keys import fingerprint
 
@@ -40,8 +41,8 @@ class Countersigned(BaseModel):
         note: what the hospital wrote.
         count: number of messages in the statement, or in the last one before the note.
         missing: number of messages that the receipts lack and the hospital has accepted as lost, all together.
-        pending: whether a note also accepts what the next statement shows to be missing: receipts were lost of which the
-            coordinator may have told nothing yet.
+        pending: whether a note also accepts what the next statement shows to be missing, because receipts were lost
+            of which the coordinator may have told nothing yet.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -109,13 +110,15 @@ def check_countersignature(home: Home, statement: object) -> None:
     reconciliation = reconcile(home, received, entries)
     if reconciliation.missing:
         log.error(
-            "the coordinator has %d messages of this hospital, and the receipts lack %d of them at the least: "
+            "the coordinator has %s of this hospital, and the receipts lack %d of them at the least: "
             "they were set back; see `consilium site receipts`",
-            *(received.count, reconciliation.missing),
+            *(counted(received.count, "message"), reconciliation.missing),
         )
         raise Refusal(RefusalCode.RECEIPTS_BEHIND)
     if reconciliation.ahead:
-        log.info("%d messages are receipted that the coordinator does not count", reconciliation.ahead)
+        log.info(
+            "receipted, and not counted by the coordinator: %s", counted(reconciliation.ahead, "message")
+        )
 
 
 def reconcile(home: Home, received: Received, entries: Sequence[Countersigned]) -> Reconciliation:
@@ -193,12 +196,12 @@ def accept_missing(home: Home, note: str, set_back: bool = False) -> bool:
 def _settled(
     home: Home, received: Received, entries: Sequence[Countersigned], accepted: Countersigned
 ) -> Countersigned:
-    """Make the note that accepts what the first statement after an acknowledgement shows to be missing."""
+    """Make the note that accepts what the first statement after a loss shows to be missing."""
     lacking = reconcile(home, received, entries).missing
     if lacking:
         log.warning(
-            "the receipts lack %d messages that the coordinator has, as acknowledged on %s",
-            *(lacking, accepted.at[:10]),
+            "the receipts lack %s that the coordinator has, as acknowledged on %s",
+            *(counted(lacking, "message"), accepted.at[:10]),
         )
     return accepted.model_copy(
         update={

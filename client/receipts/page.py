@@ -13,6 +13,7 @@ from client.receipts.verification import NOT_CONFIRMED, verify_at_site
 from client.site_folder.keys import read_public_key
 from client.site_folder.places import Home
 from client.site_folder.site_file import parse_site_file
+from common.counting import are, counted
 from common.errors import escaped
 from common.node_keys import fingerprint
 
@@ -73,7 +74,7 @@ def page(home: Home, verified: VerifiedReceipts) -> str:
 
 def verification_text(verified: VerifiedReceipts) -> str:
     """Write the outcome of verification in sentences."""
-    count = f"{len(verified.receipts)} receipt{'' if len(verified.receipts) == 1 else 's'}"
+    count = counted(len(verified.receipts), "receipt")
     if not verified.receipts and not verified.missing:
         return f"{count}, and none is counted outside the folder."
     sentences = [f"{count}: chain, signatures and end are whole."]
@@ -81,10 +82,12 @@ def verification_text(verified: VerifiedReceipts) -> str:
         sentences.append(NOT_COUNTED_OUTSIDE)
     elif verified.outside < len(verified.receipts):
         last = len(verified.receipts) - verified.outside
-        sentences.append(f"The last {last} are not yet counted outside the folder.")
+        sentences.append(f"The last {last} {are(last)} not yet counted outside the folder.")
     if verified.beyond_head:
         last = verified.beyond_head
-        sentences.append(f"The last {last} came before a crash and are not yet counted in the head file.")
+        sentences.append(
+            f"The last {last} came before a crash and {are(last)} not yet counted in the head file."
+        )
     if verified.countersigned is not None:
         sentences.append(f"The coordinator has countersigned them up to number {verified.countersigned}.")
     if verified.missing:

@@ -10,6 +10,7 @@ from client.receipts.line import NO_RECEIPTS, REMEDY, read_line
 from client.receipts.outside_count import OutsideCount, read_outside_count
 from client.receipts.receipt import Receipt, VerifiedReceipts
 from client.site_folder.keys import read_public_key
+from common.counting import are, counted
 from common.errors import InputError, IntegrityError, MissingFileError
 from common.node_keys import PublicKey, fingerprint
 
@@ -52,7 +53,9 @@ def verify(path: Path, key: PublicKey) -> VerifiedReceipts:
         raise IntegrityError(str(head_path(path)), "the head file is missing", REMEDY)
     if head.end.count > len(receipts):
         missing = head.end.count - len(receipts)
-        raise IntegrityError(str(path), f"{missing} receipts are missing at the end", REMEDY)
+        raise IntegrityError(
+            str(path), f"{counted(missing, 'receipt')} {are(missing)} missing at the end", REMEDY
+        )
     return VerifiedReceipts(tuple(receipts), len(receipts) - head.end.count, tuple(hashes))
 
 

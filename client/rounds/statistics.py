@@ -10,6 +10,7 @@ from client.rounds.exact import exact_statistics
 from client.rounds.requests import asks_for_statistics, log, require_approved
 from client.rounds.site import Site
 from common.agreement.settings import Privacy
+from common.counting import counted
 from common.messages.exchange import StatisticsReply, StatisticsRequest
 from common.messages.statistics import SiteStatistics
 
@@ -39,7 +40,7 @@ def statistics_request(run: int, site: Site, content: RecordDict) -> RecordDict:
         )
     for name, count in sums.withheld.items():
         if count:
-            log.info("%s: %d statistics are withheld, because too few records are behind them", name, count)
+            log.info("%s: withheld for too few records behind them: %s", name, counted(count, "statistic"))
     return StatisticsReply(
         site=site.cohort.site,
         patients=len(training) if privacy is None else 1,

@@ -26,7 +26,7 @@ Precision = Literal["float32", "bfloat16"]
 
 
 ASKED = r"^(auto|cpu|cuda(:[0-9]{1,3})?)$"
-"""What may stand for a device; `cuda` is `cuda:0`."""
+"""Pattern of a device's name; `cuda` is `cuda:0`."""
 
 
 class SiteFile(BaseModel):

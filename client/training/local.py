@@ -13,6 +13,7 @@ from client.training.finite import are_finite
 from client.training.memory import placed, units_at_once
 from client.training.minibatches import divide, draw_minibatches
 from client.training.round import Round
+from common.counting import are, counted
 from common.errors import Refusal, RefusalCode
 from common.models.shared import SharedModel
 from common.records import Records
@@ -64,8 +65,8 @@ def train(
     at_once = units_at_once(model, device)
     if at_once < min(settings.batch_size, len(batch)):
         log.warning(
-            "little memory is free: %d patients are computed at once, which changes the random numbers of dropout",
-            at_once,
+            "little memory is free: %s %s computed at once, which changes the random numbers of dropout",
+            *(counted(at_once, "patient"), are(at_once)),
         )
     model.train()
     with device.seeded(round_.seed), device.repeatable():

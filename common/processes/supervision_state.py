@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from common.errors import StateError
 
 PATIENCE_S = 30.0
-"""How long to wait for a supervisor to end everything."""
+"""Seconds to wait for a supervisor to end everything."""
 
 
 class ServiceState(BaseModel):

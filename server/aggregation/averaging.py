@@ -22,7 +22,7 @@ Weights = dict[str, NDArray[np.float32]]
 
 
 IN_MEMORY_BYTES = 1 << 24
-"""As long as all that is put aside is smaller, no file is written."""
+"""Bytes put aside in memory before a file is written."""
 
 
 class WeightSpill:

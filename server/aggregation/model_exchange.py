@@ -152,7 +152,7 @@ class ModelExchange:
             validation_loss=validation_loss(figures),
             validation_error=validation_error(figures),
             validation_noise=validation_noise(figures, noise),
-            scores=concordance(figures, tasks),
+            concordance=concordance(figures, tasks),
             sites={
                 site: SiteRecord(
                     patients=behind[site].to_numbers() if site in behind else {},

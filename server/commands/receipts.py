@@ -20,6 +20,10 @@ from server.records.wording import who, why
 SHARED = ParameterGroup.SHARED.name
 
 
+HIDDEN = "hidden"
+"""Text in place of a private run's number of patients, which does not leave a hospital."""
+
+
 _COLUMNS = (
     "round",
     "hospital",
@@ -41,7 +45,8 @@ class Contribution(BaseModel):
         hospital: its name; `node 5` for a node without one.
         seconds: of the whole exchange.
         applied: whether a quorum replied, so that the round counts.
-        patients: averaging group -> training patients behind its weights; with privacy 1, whatever their number.
+        patients: averaging group -> training patients behind its weights; empty in a private run, whose hospitals keep
+            their numbers.
         shares: averaging group -> its part, from 0 to 1, of the average over the hospitals; empty where the round does
             not count, and without the groups that nobody trained.
         reason: why its reply had no part; None if it had one.
@@ -65,6 +70,7 @@ class RunContributions(BaseModel):
     """The receipts of a run in order of round and hospital, and who never had a part in it.
 
     Attributes:
+        private: whether the hospitals keep their numbers of patients.
         left_out: hospital -> why.
         statistics: hospital -> SHA-256 of its statistics reply as it came, before the first round.
     """
@@ -73,6 +79,7 @@ class RunContributions(BaseModel):
 
     run: str
     status: str
+    private: bool
     left_out: dict[str, str]
     statistics: dict[str, str] = {}
     receipts: tuple[Contribution, ...]
@@ -93,16 +100,20 @@ def receipts_of(home: CoordinatorHome, run: str | None) -> RunContributions:
     return RunContributions(
         run=out.name,
         status=run_records[-1].status,
+        private=(private := run_records[-1].private),
         left_out=_reasons(run_records[-1].left_out),
         statistics=run_records[-1].statistics,
-        receipts=tuple(contribution for record in rounds for contribution in contributions_of_round(record)),
+        receipts=tuple(
+            contribution for record in rounds for contribution in contributions_of_round(record, private)
+        ),
     )
 
 
-def contributions_of_round(record: RoundRecord) -> tuple[Contribution, ...]:
+def contributions_of_round(record: RoundRecord, private: bool = False) -> tuple[Contribution, ...]:
     """List the contributions of a round, in order of hospital, missing replies among them.
 
-    The share of hospital k in averaging group g is n_k(g) / sum_j n_j(g), as in `server.aggregation.strategies`.
+    The share of hospital k in averaging group g is n_k(g) / sum_j n_j(g), as in `server.aggregation.strategies`. In a
+    private run n is 1 for every hospital, a weight and no number of patients.
     """
     totals: dict[str, float] = {}
     for site in record.sites.values():
@@ -118,7 +129,7 @@ def contributions_of_round(record: RoundRecord) -> tuple[Contribution, ...]:
         Contribution(
             **common,
             hospital=name,
-            patients=site.patients,
+            patients={} if private else site.patients,
             shares={g: n / totals[g] for g, n in site.patients.items() if totals[g] > 0 and record.applied},
             sha256=site.sha256,
         )
@@ -133,7 +144,7 @@ def contributions_of_round(record: RoundRecord) -> tuple[Contribution, ...]:
 
 def contributions_text(run: RunContributions) -> str:
     """Lay out contributions as a table; the shares of branches and heads as least and largest."""
-    rows = [_COLUMNS, *(_row(contribution) for contribution in run.receipts)]
+    rows = [_COLUMNS, *(_row(contribution, run.private) for contribution in run.receipts)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
     lines = [f"run {run.run}: {run.status}"]
     lines += [f"  no part in any round: {name} {reasons}" for name, reasons in run.left_out.items()]
@@ -144,15 +155,16 @@ def contributions_text(run: RunContributions) -> str:
     return "\n".join(lines)
 
 
-def _row(contribution: Contribution) -> tuple[str, ...]:
+def _row(contribution: Contribution, private: bool) -> tuple[str, ...]:
     number, shared = contribution.patients.get(SHARED), contribution.shares.get(SHARED)
+    patients = HIDDEN if private and contribution.reason is None else "" if number is None else f"{number:g}"
     others = [share for group, share in contribution.shares.items() if group != SHARED]
     span = f"{min(others):.1%} to {max(others):.1%}" if others else ""
     in_vain = "" if contribution.applied else "replied, but the round lacked a quorum and does not count"
     return (
         str(contribution.round) if contribution.kind == "train" else "evaluation",
         contribution.hospital,
-        "" if number is None else f"{number:g}",
+        patients,
         "" if shared is None else f"{shared:.1%}",
         span,
         f"{contribution.seconds:.1f}",

@@ -39,7 +39,7 @@ _RESTART = "stop the coordinator and start it again"
 
 
 PATIENCE_S, POLL_S = 60.0, 0.2
-"""How long the services may take to serve a new certificate, and seconds between two looks."""
+"""Seconds that the services may take to serve a new certificate, and seconds between two looks."""
 
 
 class Expiry(BaseModel):

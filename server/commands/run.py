@@ -14,6 +14,7 @@ from common.agreement.agreement import FILE_NAME, Agreement
 from common.agreement.bundle import RUN as RUN_KEY
 from common.agreement.bundle import bundle_hash, write_bundle
 from common.agreement.folder import copy_agreement
+from common.counting import are, counted
 from common.errors import InputError
 from common.files import write_whole
 from server.aggregation.registry import require_registered
@@ -201,7 +202,8 @@ def _tell_who_is_there(home: CoordinatorHome, federation: Agreement) -> None:
     away = sorted(site for node, site in named.sites.items() if node not in online)
     there = len(named.sites) - len(away)
     typer.echo(
-        f"{there} of {len(federation.participants)} hospitals are connected, {federation.quorum} are needed."
+        f"{there} of {counted(len(federation.participants), 'hospital')} {are(there)} connected, "
+        f"{federation.quorum} {are(federation.quorum)} needed."
     )
     typer.echo(weights_line(federation))
     for hospital in named.left_out:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from common.counting import counted
 from common.errors import RefusalCode
 from common.processes.supervision_state import ServiceState, leftovers, leftovers_text, read_state
 from server.commands.renew import Expiry, expiry
@@ -145,13 +146,13 @@ def status_text(status: Status) -> str:
     for name, service in status.services.items():
         process = "restarting" if service.pid is None else f"process {service.pid} since {service.started}"
         ended = "" if service.last_exit is None else f", last exit {service.last_exit}"
-        lines.append(f"  {name}: {process}, {service.restarts} restarts{ended}")
-    lines.append(f"{len(status.sites)} hospitals enrolled")
+        lines.append(f"  {name}: {process}, {counted(service.restarts, 'restart')}{ended}")
+    lines.append(f"{counted(len(status.sites), 'hospital')} enrolled")
     for site in status.sites:
         lines += [f"  {site.name}: {_told(site)}", f"    key {site.fingerprint}, enrolled since {site.since}"]
     if status.last_run is not None:
         run = status.last_run
-        lines.append(f"last run {run.id}: {run.status or 'waiting'}, {run.rounds} rounds")
+        lines.append(f"last run {run.id}: {run.status or 'waiting'}, {counted(run.rounds, 'round')}")
     return "\n".join(lines)
 
 

@@ -44,8 +44,9 @@ quorum = 0.5
 deadline_s = 3600
 assembly_s = 60
 
-# `patients`: the most patients that a hospital takes part with. It bounds the hospital's weight in averages, and a
-# hospital with more refuses to take part; without it, for all hospitals, every hospital weighs alike.
+# `patients`: the most patients that a hospital takes part with; a hospital with more refuses to take part. All
+# hospitals weigh alike in averages as long as there is [privacy]. Without it, a hospital weighs by its training
+# patients up to this number; if it is left out for all hospitals, they weigh alike.
 [[participants]]
 name = "hospital 1"
 patients = 500

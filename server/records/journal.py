@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from common.errors import IntegrityError, UnreadableFileError
 from common.messages.exchange import Numbers
@@ -47,7 +47,7 @@ class RoundRecord(_Record):
         validation_loss: mean per validation patient over all sites whose loss is finite.
         validation_error: its standard error, noise apart.
         validation_noise: standard deviation of the noise in it that the hospitals added.
-        scores: task -> concordance pooled over the sites' pairs.
+        concordance: task -> concordance of the model's order of patients, pooled over the sites' pairs.
         applied: whether a quorum replied, so that the result counts.
     """
 
@@ -59,7 +59,9 @@ class RoundRecord(_Record):
     validation_loss: float | None = None
     validation_error: float | None = None
     validation_noise: float | None = None
-    scores: dict[str, float] = {}
+    concordance: dict[str, float] = Field(
+        default={}, validation_alias=AliasChoices("concordance", "scores")
+    )  # the second is the name in journals of earlier versions
     sites: dict[str, SiteRecord] = {}
     dropped: tuple[Dropped, ...] = ()
     applied: bool
@@ -78,6 +80,7 @@ class RunRecord(_Record):
         rounds: rounds of training done.
         best_round: the round the kept weights come from; 0 is the initial model.
         best_loss: their validation loss, if any site could tell.
+        private: whether hospitals keep their numbers of patients, as under `[privacy]`; they then count as 1 patient.
     """
 
     record: Literal["run"] = "run"
@@ -95,6 +98,7 @@ class RunRecord(_Record):
     rounds: int = 0
     best_round: int | None = None
     best_loss: float | None = None
+    private: bool = False
 
 
 class JournalMark(_Record):

@@ -1,6 +1,7 @@
 """A run's records as sentences for the person who follows it."""
 
 from common.agreement.agreement import Agreement
+from common.counting import are, counted
 from common.errors import REFUSALS, RefusalCode
 from server.records.dropped import REASONS, Dropped, DropReason
 from server.records.journal import RoundRecord, RunRecord
@@ -10,14 +11,14 @@ def exchange_line(record: RoundRecord, federation: Agreement) -> str:
     """One exchange: who replied, what the model is like, and who is missing and why."""
     of = f" of {federation.training.rounds}" if record.kind == "train" else ""
     head = f"round {record.round}{of}" if record.kind == "train" else "evaluation"
-    parts = [f"{len(record.sites)} hospitals in {record.seconds:.1f} s"]
+    parts = [f"{counted(len(record.sites), 'hospital')} in {record.seconds:.1f} s"]
     if record.training_loss is not None:
         parts.append(f"training loss {record.training_loss:.4g}")
     if record.validation_loss is not None:
         parts.append(f"validation loss {record.validation_loss:.4g}")
-    parts += [f"{task} {score:.3f}" for task, score in record.scores.items()]
+    parts += [f"{task} concordance {score:.3f}" for task, score in record.concordance.items()]
     if not record.applied:
-        parts.append(f"not counted, {federation.quorum} hospitals are needed")
+        parts.append(f"not counted, {counted(federation.quorum, 'hospital')} {are(federation.quorum)} needed")
     parts += [left_out(hospital) for hospital in record.dropped]
     return f"{head}: {'; '.join(parts)}"
 
@@ -26,11 +27,12 @@ def run_line(record: RunRecord, federation: Agreement) -> str:
     """Say with whom a run started, or how it ended."""
     everyone = len(federation.participants)
     if record.status == "started":
-        return f"{len(record.sites)} of {everyone} hospitals take part: {', '.join(record.sites) or 'none'}."
+        take, names = "takes" if len(record.sites) == 1 else "take", ", ".join(record.sites) or "none"
+        return f"{len(record.sites)} of {counted(everyone, 'hospital')} {take} part: {names}."
     if record.status == "failed":
         return (
-            f"The run failed: {len(record.sites)} of {everyone} hospitals took part and {federation.quorum} "
-            "are needed in every round."
+            f"The run failed: {len(record.sites)} of {counted(everyone, 'hospital')} took part and {federation.quorum} "
+            f"{are(federation.quorum)} needed in every round."
         )
     loss = "" if record.best_loss is None else f", validation loss {record.best_loss:.4g}"
     how = "every round had its quorum" if record.status == "completed" else "some rounds lacked a quorum"
@@ -56,7 +58,8 @@ def missing(record: RunRecord, federation: Agreement) -> list[str]:
     absent = [
         participant.name for participant in federation.participants if participant.name not in record.sites
     ]
-    head = [f"{len(absent)} of {len(federation.participants)} hospitals are missing:"] if absent else []
+    everyone = counted(len(federation.participants), "hospital")
+    head = [f"{len(absent)} of {everyone} {are(len(absent))} missing:"] if absent else []
     return head + [f"  {left_out(hospital)}" for hospital in record.left_out]
 
 

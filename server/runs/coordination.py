@@ -13,6 +13,7 @@ from flwr.app import ArrayRecord, Message
 from flwr.serverapp import Grid
 
 from common.agreement.agreement import Agreement
+from common.counting import are, counted
 from common.families.registry import family_of
 from common.messages.packing import Arrays
 from server.aggregation.averaging import Weights
@@ -98,6 +99,7 @@ def coordinate(
         strategy=federation.training.strategy,
         fold=fold,
         seed=seed,
+        private=federation.privacy is not None,
     )
     with Journal(out) as journal:
 
@@ -126,8 +128,8 @@ def coordinate(
             journal.write(run)
             if len(roster.nodes) < federation.quorum:
                 raise RunFailed(
-                    f"{len(roster.nodes)} of {len(federation.participants)} participants take part and "
-                    f"{federation.quorum} are needed; the journal says why each other one does not."
+                    f"{len(roster.nodes)} of {counted(len(federation.participants), 'participant')} take part and "
+                    f"{federation.quorum} {are(federation.quorum)} needed; the journal says why the others do not."
                 )
             if state is None:
                 weights = _initial(federation, folder, seed)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from common.agreement.agreement import Agreement
+from common.counting import counted
 from common.errors import StateError
 from common.messages.packing import Arrays
 from server.aggregation.averaging import Weights
@@ -98,7 +99,7 @@ class RunState:
                 "resume with the federation file, fold and seed of the run, or begin a new run",
             )
         if not self.finished or more <= self.rounds:
-            what = f"is of {'a finished' if self.finished else 'an unfinished'} run of {self.rounds} rounds"
+            what = f"is of {'a finished' if self.finished else 'an unfinished'} run of {counted(self.rounds, 'round')}"
             raise StateError("the checkpoint", what, "finish that run, then ask for more rounds than it had")
         self.digest, self.rounds, self.finished = federation.digest, more, False
         self.kept.waited, self.tail = 0, TailMean(more)

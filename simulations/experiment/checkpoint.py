@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from client.site_folder.site_file import SITE_FILE
 from common.agreement.agreement import FILE_NAME, Agreement
+from common.counting import counted
 from common.errors import IntegrityError, MissingFileError, OptionError, StateError
 from common.files import write_whole
 from common.sealed_json import BrokenSealError, sealed, unsealed
@@ -190,7 +191,7 @@ def _check_rounds(before: ExperimentFile, rounds: int, where: str) -> None:
     if not before.finished:
         raise StateError(where, "is not finished", "resume it without --rounds first")
     if rounds < before.rounds:
-        raise OptionError(where, f"had {before.rounds} rounds", "ask for more")
+        raise OptionError(where, f"had {counted(before.rounds, 'round')}", "ask for more")
 
 
 def _digest(federation: Agreement) -> str:

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from common.agreement.agreement import Agreement
+from common.counting import counted
 from common.errors import InputError, IntegrityError, OptionError
 from common.families.registry import family_of
 from common.models.shared import SharedModel
@@ -143,7 +144,7 @@ class Experiment:
         fold = self.plan.folds[index]
         label = f"fold {index + 1} of {len(self.plan.folds)}"
 
-        self.audience.stage(f"{label}: {len(self.cohorts.described)} hospitals together")
+        self.audience.stage(f"{label}: {counted(len(self.cohorts.described), 'hospital')} together")
         job = self._job(self.agreement, self.plan.sites, "federated", fold)
         federated = self._together(job, index, label)
         spent: dict[float | None, float] = {}
@@ -205,7 +206,7 @@ class Experiment:
     def _privately(self, target: Target, index: int, label: str) -> tuple[list[Predictions], float]:
         """Predictions of one private run, none if it could not be trained, and the spent epsilon."""
         label = f"{label}, epsilon {target.epsilon:g}"
-        self.audience.stage(f"{label}: {len(self.cohorts.described)} hospitals together")
+        self.audience.stage(f"{label}: {counted(len(self.cohorts.described), 'hospital')} together")
         work = self.plan.work / target.folder
         agreement = write_agreement(target.federation, self.plan.folder, work)
         job = self._job(agreement, self.plan.sites, target.folder, self.plan.folds[index])

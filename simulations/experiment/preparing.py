@@ -9,6 +9,7 @@ from client.site_folder.outside import STATE_VARIABLE
 from client.site_folder.site_file import SITE_FILE, read_site_file
 from client.training.device import find_device
 from common.agreement.agreement import FILE_NAME, Agreement
+from common.counting import counted
 from common.errors import InvalidContentError, MissingFileError, OptionError
 from server.aggregation.registry import require_registered
 from server.records.result import WEIGHTS
@@ -78,7 +79,9 @@ def _chosen(held: tuple[int, ...], options: ExperimentOptions) -> tuple[int, ...
     if options.folds is None:
         return held
     if options.folds > len(held):
-        raise OptionError(f"--folds {options.folds}", f"the cohort has {len(held)} folds", "ask for fewer")
+        raise OptionError(
+            f"--folds {options.folds}", f"the cohort has {counted(len(held), 'fold')}", "ask for fewer"
+        )
     return held[: options.folds]
 
 

@@ -62,7 +62,7 @@ def summarise_experiment(
                     round=record.round,
                     training_loss=record.training_loss,
                     validation_loss=record.validation_loss,
-                    scores=dict(record.scores),
+                    scores=dict(record.concordance),
                 )
                 for record in fold.federated.rounds
             )

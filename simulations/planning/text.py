@@ -11,6 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from common.counting import counted
 from common.errors import OptionError
 from simulations.planning.plan import PrivacyPlan, Question, epsilon_after, privacy_plans, suggested_delta
 
@@ -46,10 +47,10 @@ def print_plans(question: Question, as_json: bool, out: Path | None) -> None:
 
 
 def _print(question: Question, plans: Sequence[PrivacyPlan], console: Console) -> None:
-    per_round = _counted(question.steps, "step")
+    per_round = counted(question.steps, "step")
     console.print(
-        f"{question.patients:,} patients in a hospital, {_counted(question.rounds, 'round')} of {per_round}: "
-        f"{_counted(question.rounds * question.steps, 'step')} in all, of {question.batch:g} patients each on "
+        f"{counted(question.patients, 'patient')} in a hospital, {counted(question.rounds, 'round')} of {per_round}: "
+        f"{counted(question.rounds * question.steps, 'step')} in all, of {question.batch:g} patients each on "
         f"average (sampling rate {question.sampling_rate:g}). Delta {question.delta:g}."
     )
     if question.is_weak:
@@ -72,7 +73,7 @@ def _print(question: Question, plans: Sequence[PrivacyPlan], console: Console) -
 def _table(question: Question, plans: Sequence[PrivacyPlan]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, collapse_padding=True)
     heads = ("Target\nepsilon", "Noise\nmultiplier", "Epsilon,\nRDP", "Epsilon,\nPRV")
-    average = f"Noise, mean of\n{_counted(question.hospitals, 'hospital')}"
+    average = f"Noise, mean of\n{counted(question.hospitals, 'hospital')}"
     for head in (*heads, "Noise,\na hospital", average):
         table.add_column(head, justify="right", no_wrap=True)
     for plan in plans:
@@ -90,7 +91,7 @@ def _table(question: Question, plans: Sequence[PrivacyPlan]) -> Table:
 def weakness(question: Question) -> str:
     """Warn of a delta that is too large."""
     return (
-        f"This guarantee is weak: a delta of {question.delta:g} with {_counted(question.patients, 'patient')} allows "
+        f"This guarantee is weak: a delta of {question.delta:g} with {counted(question.patients, 'patient')} allows "
         "for a mechanism that reveals one of them entirely; "
         f"take one well below 1 / patients, such as --delta {suggested_delta(question.patients):g}."
     )
@@ -101,9 +102,9 @@ def _curves(plans: Sequence[PrivacyPlan]) -> str:
     rounds = plans[0].curve[-1][0]
     width = min(WIDTH, rounds)
     lines = [
-        f"Share of the epsilon spent after each of {rounds:,} rounds:"
+        f"Share of the epsilon spent after each of {counted(rounds, 'round')}:"
         if rounds == width
-        else f"Share of the epsilon spent, from the first to the last of {rounds:,} rounds:"
+        else f"Share of the epsilon spent, from the first to the last of {counted(rounds, 'round')}:"
     ]
     for plan in plans:
         spent = [epsilon_after(plan, rounds * (step + 1) / width) for step in range(width)]
@@ -152,7 +153,3 @@ def _as_json(question: Question, plans: Sequence[PrivacyPlan]) -> dict[str, Any]
 
 def _figure(epsilon: float) -> str:
     return f"{epsilon:.3f}" if math.isfinite(epsilon) else "—"
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -128,7 +128,9 @@ def test_no_record_is_read_out_by_thresholds(
     assert answered(replies) == 0
     assert {RefusalCode.INPUT_UNAPPROVED} == set(replies)
     attack_row(
-        f"thresholds by {kind}", "no crafted scaling or weights answered", f"0 of {len(replies)} answered"
+        f"values searched by thresholds in {kind} requests",
+        "no crafted scaling or weights answered",
+        f"0 of {len(replies)} answered",
     )
 
 
@@ -172,7 +174,11 @@ def test_a_step_that_training_can_take_is_answered_and_a_jump_is_not(
     assert isinstance(asked(0.005, 2), RecordDict)
     assert asked(-0.005, 3) is RefusalCode.INPUT_UNAPPROVED
     assert isinstance(asked(0.0105, 3), RecordDict)
-    attack_row("weights pushed by a coordinator", "0.006 a round", "0.4, and 0.010 back, refused")
+    attack_row(
+        "a coordinator sends a weight that training cannot have reached",
+        "refused beyond 0.006 a round, as a round of training moves it",
+        "moved by 0.4: refused; set back by 0.010: refused; moved by 0.005: answered",
+    )
 
 
 GENES = 200
@@ -240,7 +246,9 @@ def test_what_amplified_a_last_bit_is_refused_by_name(
         assert reply is RefusalCode.INPUT_UNAPPROVED, (name, linear)
     assert isinstance(private.ask("train", private.question(initial, scaling)), RecordDict)
     attack_row(
-        "a last bit amplified to 48 clip norms", "crafted inputs refused", "3 of 3, and every parameter"
+        "rounding of a last bit amplified to 48 clip norms",
+        "crafted weights and scaling refused",
+        "refused: 3 of 3, and a change of any parameter",
     )
 
 

@@ -14,10 +14,12 @@ from click.testing import Result as Ended
 from cryptography.hazmat.primitives.serialization import load_ssh_private_key, load_ssh_public_key
 from typer.testing import CliRunner
 
+from client.doctor.machine import other_users, permissions
 from client.receipts.book import append_receipt
 from client.receipts.receipt import Receipt
 from client.runtime.local_port import DEFAULT, LOOPBACK
 from client.runtime.services import state_file
+from client.site_folder.accounts import require_separate, separate
 from client.site_folder.keys import read_key
 from client.site_folder.places import Home, read_approval, read_connection
 from client.site_folder.site_file import parse_site_file
@@ -66,6 +68,32 @@ def test_init_makes_a_site_that_flower_can_use(tmp_path: Path, authority: Path) 
     assert policy.require_dp
     assert policy.maximum_epsilon is not None
     assert policy.statistics == ("declared",)
+
+
+@pytest.mark.parametrize("made", [None, 0o755, 0o2775])
+def test_init_makes_a_folder_that_doctor_has_nothing_to_say_about(
+    tmp_path: Path, authority: Path, made: int | None
+) -> None:
+    site = tmp_path / "site"
+    if made is not None:
+        site.mkdir()
+        site.chmod(made)
+    init(site, authority)
+    (site / "outcomes.csv").write_text("patient\n")
+    findings = [*other_users(Home(site)), *permissions(Home(site))]
+    assert [finding.level for finding in findings] == ["ok", "ok"]
+
+
+def test_init_makes_a_folder_that_two_accounts_can_share(
+    tmp_path: Path, authority: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONSILIUM_STATE", str(tmp_path / "state"))
+    site = tmp_path / "site"
+    init(site, authority)
+    before = stat.S_IMODE(site.stat().st_mode)
+    separate(Home(site), tmp_path / "app.sock")
+    require_separate(Home(site))
+    assert stat.S_IMODE(site.stat().st_mode) == before
 
 
 def test_init_overwrites_nothing(tmp_path: Path, authority: Path) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from common.counting import counted
 from simulations.benchmarks.figures.simulated import run_cohort
 from simulations.benchmarks.measuring.record import markdown, origin
 from simulations.experiment.options import Options
@@ -53,7 +54,7 @@ def public_cohorts_table(results: Sequence[SimulationResult]) -> str:
             label = result.cohort if len(result.outcomes) == 1 else f"{result.cohort}, {name}"
             rows.append(
                 [
-                    f"{label} ({_folds(len(result.folds))})",
+                    f"{label} ({counted(len(result.folds), 'fold')})",
                     str(len(result.hospitals)),
                     f"{sum(hospital.patients for hospital in result.hospitals.values()):,}",
                     metric_name(outcome.metric),
@@ -85,10 +86,6 @@ def _within_subgroups(result: SimulationResult, task: str, arms: Sequence[Arm]) 
         defined = [score for score in groups.values() if score is not None]
         cells.append(f"{sum(defined) / len(defined):.3f}" if defined else "")
     return cells
-
-
-def _folds(count: int) -> str:
-    return "1 fold" if count == 1 else f"{count} folds"
 
 
 def _cell(summary: MetricSummary | None) -> str:

@@ -99,13 +99,14 @@ class LiveDisplay:
 
     def _rounds_table(self) -> Table:
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-        tasks = list(self._latest[-1].scores)
+        tasks = list(self._latest[-1].concordance)
         private = _is_private(self._latest[-1])
-        losses = () if private else ("training loss", "validation loss", *tasks)
+        scores = [f"{task} concordance" for task in tasks]
+        losses = () if private else ("training loss", "validation loss", *scores)
         for head in ("round", *losses, "sites", "seconds"):
             table.add_column(head, justify="right", header_style="dim")
         for record in list(self._latest):
-            figures = (record.training_loss, record.validation_loss, *map(record.scores.get, tasks))
+            figures = (record.training_loss, record.validation_loss, *map(record.concordance.get, tasks))
             table.add_row(
                 str(record.round),
                 *(() if private else map(score_text, figures)),
@@ -121,7 +122,10 @@ class LiveDisplay:
         elif self._lowest is None:
             return Text("no validation loss yet", style="dim")
         else:
-            scores = "".join(f", {task} {score_text(score)}" for task, score in self._lowest.scores.items())
+            scores = "".join(
+                f", {task} concordance {score_text(score)}"
+                for task, score in self._lowest.concordance.items()
+            )
             loss = score_text(self._lowest.validation_loss)
             line = Text(f"lowest validation loss so far: {loss} in round {self._lowest.round}{scores}")
         if missing := self._latest[-1].dropped:
@@ -132,7 +136,9 @@ class LiveDisplay:
 
 def losses_line(fold: int, record: "RoundRecord", rounds: int) -> str:
     """Describe a finished round in a line."""
-    scores = "".join(f", {task} {score_text(score)}" for task, score in record.scores.items())
+    scores = "".join(
+        f", {task} concordance {score_text(score)}" for task, score in record.concordance.items()
+    )
     losses = (
         f"training loss {score_text(record.training_loss)}, "
         f"validation loss {score_text(record.validation_loss)}{scores}, "

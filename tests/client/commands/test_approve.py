@@ -208,7 +208,7 @@ def test_a_small_minimum_count_of_the_file_is_warned_of_where_the_policy_is_sile
 @pytest.mark.parametrize(
     ("statistics", "leaving"),
     [
-        ("declared", "no statistics: scaling is declared in the file"),
+        ("declared", "a statistics message that holds nothing of your tables"),
         (
             "public",
             "exact sums per column, outside the guarantee; none of a column in which fewer than 2 patients",
@@ -318,9 +318,7 @@ def test_a_file_cannot_write_a_text_of_its_own_into_the_approval(
 
 def test_it_says_how_often_a_model_is_trained(prepared: Home, proposal: Path, hospital: "Hospital") -> None:
     allow(hospital, maximum_runs=1)
-    assert "rounds 1 to 30, each asked once, in one run of this file" in said(
-        read_proposal(prepared, proposal)
-    )
+    assert "rounds 1 to 30, each asked once, in 1 run of this file" in said(read_proposal(prepared, proposal))
     allow(hospital, maximum_runs=3)
     propose(proposal)
     assert "rounds 1 to 30, each asked once, in 3 runs of this file" in said(

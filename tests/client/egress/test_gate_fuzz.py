@@ -277,7 +277,7 @@ def test_no_spoilt_message_leaves_but_in_its_honest_form(
     changed = sorted(name for name, end in ends.items() if end == "changed")
     privacy = "" if learn is None else " under privacy"
     attack_row(
-        f"7 {len(spoils)} spoilt messages, {kind}{privacy}",
+        f"{len(spoils)} spoilt messages, {kind}{privacy}",
         "0 leave changed",
         f"{len(changed)} leave changed",
     )

@@ -131,7 +131,7 @@ def test_a_patients_value_in_any_field_is_blocked_or_changes_nothing(
     content = exchanged.content()
     plant(content, value)
     verdict = exchanged.check(content)
-    attack_row(f"7 a patient's value in {reply.__name__}", "blocked or nothing changes", verdict.outcome)
+    attack_row(f"a patient's value in {reply.__name__}", "blocked, or changes nothing", verdict.outcome)
     if verdict.outcome == "passed" and verdict.message.content.object_id != honest:
         assert any(figure in place for figure in MODELS_OWN), f"{value} in {place} left"
 

@@ -128,7 +128,7 @@ def test_without_any_one_patient_the_sum_moves_by_the_clip_norm_at_most(
     clip_norm: float,
     contrastive: float,
 ) -> None:
-    """Whatever the patients' values (from 1e-3 to 1e5 standard deviations) and however steep the weights."""
+    """Any patients' values, from 1e-3 to 1e5 standard deviations, and weights as steep as can be."""
     case = make_case(contrastive=contrastive, scale=scale)
     seed, powers = batches
     batch = converted(make_batch(len(powers), seed), torch.float64)

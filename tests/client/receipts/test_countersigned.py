@@ -156,7 +156,7 @@ def test_a_coordinator_cannot_borrow_leave_out_or_make_up_a_statement(
     stranger = ec.generate_private_key(ec.SECP384R1())
     forged = [None, "", "{}", coordinator.states(stranger), coordinator.states(name="SHA256:another")]
     codes = {refused(home, statement).value for statement in forged}
-    attack_row("countersignature left out, forged or borrowed", "refused", str(sorted(codes)))
+    attack_row("countersignature left out, forged or borrowed", "refused", ", ".join(sorted(codes)))
     assert codes == {RefusalCode.REQUEST_INVALID.value}
     assert last_reconciliation(home) is None
 

@@ -93,6 +93,6 @@ def test_a_long_message_type_is_cut(attack_row: AttackRow) -> None:
     verdict = Verdict("refused", Message(REPLY.to_record(), reply_to=request))
     receipt = receipt_of(request, verdict, "f" * 64, (), None)
     size = len(receipt.model_dump_json())
-    attack_row("10 message type of 1 MB", "receipt < 2 kB", f"receipt of {size} bytes")
+    attack_row("message type of 1 MB", "receipt < 2 kB", f"receipt of {size} bytes")
     assert receipt.asked.startswith("train.AAA")
     assert size < 2_000

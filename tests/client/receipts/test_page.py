@@ -111,7 +111,7 @@ def test_lines_and_data_tell_the_same(home: Home) -> None:
 def test_receipts_the_head_does_not_count_are_said(home: Home) -> None:
     found = VerifiedReceipts(written(home, {}).receipts, 1)
     assert verification_text(found).endswith(
-        "The last 1 came before a crash and are not yet counted in the head file."
+        "The last 1 came before a crash and is not yet counted in the head file."
     )
 
 
@@ -121,7 +121,7 @@ def test_receipts_that_are_not_counted_outside_the_folder_are_named(home: Home) 
     written(home, {})
     outside_count_path(home.receipts, read_public_key(home.public_key)).write_bytes(behind)
     assert verification_text(read_receipts(home)).endswith(
-        "The last 1 are not yet counted outside the folder."
+        "The last 1 is not yet counted outside the folder."
     )
     outside_count_path(home.receipts, read_public_key(home.public_key)).unlink()
     assert NOT_COUNTED_OUTSIDE in verification_text(read_receipts(home))

@@ -75,6 +75,11 @@ def answer(hospital: Hospital) -> StatisticsReply | RefusalCode:
     )
 
 
+def measured(told: object) -> str:
+    """Outcome of a question, for the table of attacks."""
+    return told.value if isinstance(told, RefusalCode) else "answered"
+
+
 def answered(hospital: Hospital) -> StatisticsReply:
     reply = answer(hospital)
     assert isinstance(reply, StatisticsReply)
@@ -97,7 +102,7 @@ def test_another_validation_fraction_is_refused(
     answered(asked)
     asked.change(**{setting: value})
     told = answer(asked)
-    attack_row(f"exact sums of two files, {setting} {value}", "no second sums", str(told))
+    attack_row(f"exact sums of two files, {setting} {value}", "no second sums", measured(told))
     assert told == REFUSED
 
 
@@ -118,7 +123,9 @@ def test_one_patient_more_is_refused_and_six_more_are_not(asked: Hospital, attac
     before = answered(asked)
     with_more(1)
     told = answer(asked)
-    attack_row("sums of a table that grew by one patient, public under privacy", "no second sums", str(told))
+    attack_row(
+        "sums of a table that grew by one patient, public under privacy", "no second sums", measured(told)
+    )
     assert told == REFUSED
     with_more(6)
     grown = answered(asked).moments["modality:clinical"] - before.moments["modality:clinical"]
@@ -145,7 +152,8 @@ def test_scaling_is_not_held_against_sums_that_may_not_leave(asked: Hospital, at
         spread = honest.preprocessing["spread:clinical"] * factor
         scaled = honest.preprocessing | {"spread:clinical": spread}
         told.add(asked.refusal("train", honest.model_copy(update={"preprocessing": scaled}).to_record()))
-    attack_row("codes of seven spreads, one patient more", "1: disclosure-differs", str(told))
+    codes = ", ".join(sorted(map(str, told)))
+    attack_row("seven spreads asked after one patient more", "always disclosure-differs", codes)
     assert told == {REFUSED}
 
 
@@ -209,7 +217,8 @@ def test_a_death_that_was_entered_is_refused_under_another_name_of_the_task(
     )
     asked.change()
     told = answer(asked)
-    attack_row(f"a renamed task after a death, {public=}", "no second sums", str(told))
+    where = "public under privacy" if public else "without privacy"
+    attack_row(f"a renamed task after a death, {where}", "no second sums", measured(told))
     assert told == REFUSED
 
 
@@ -231,7 +240,7 @@ def test_another_form_of_a_column_is_compared_by_its_patients(
     if change == "none":
         assert isinstance(told, StatisticsReply), "the same patients with the same values"
     else:
-        attack_row(f"a cell {change}, then asked as {form}", "no second sums", str(told))
+        attack_row(f"a cell {change}, then asked as {form}", "no second sums", measured(told))
         assert told == REFUSED
 
 
@@ -266,7 +275,11 @@ def test_two_tasks_of_one_answer_may_not_differ_by_few_patients(
     asked.federation = asked.federation.model_copy(update={"tasks": (task, other)})
     asked.change()
     told = answer(asked)
-    attack_row(f"two events of which {others} patients differ", "refused if few", str(told)[:40])
+    attack_row(
+        f"two outcomes in which {others} patients differ",
+        "refused" if refused else "answered",
+        measured(told),
+    )
     assert (told == REFUSED) is refused
 
 

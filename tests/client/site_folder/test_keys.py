@@ -25,7 +25,7 @@ KNOWN = (
     b"Xnq13jy6278QbspIx0Eqqhtchc6xIsPieUnb+DlMSNaPTFfDXvDL0WfqoI3sHuOkNLyc1kkdntZRQzulxcuD2JYa4QAIKw== root@vm\n"
 )
 KNOWN_FINGERPRINT = "SHA256:GYrLHRB5q/LunLhQyRK2BVlFbFY5HE0FdUBr4TU5vhA"
-"""As `ssh-keygen -l` of OpenSSH 9.2 prints it."""
+"""Fingerprint that `ssh-keygen -l` of OpenSSH 9.2 prints."""
 
 
 def written(path: Path, content: bytes) -> Path:

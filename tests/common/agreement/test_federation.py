@@ -488,5 +488,5 @@ def test_noise_that_cannot_be_accounted_for_is_refused_when_the_file_is_read(
     save(full.model_copy(update={"privacy": privacy}), tmp_path / "federation.toml")
     with pytest.raises(InvalidContentError) as raised:
         load(tmp_path / "federation.toml")
-    attack_row(f"10 {field} = {noise:g}", "refused when read", "refused when read")
+    attack_row(f"{field} = {noise:g}", "refused when read", "refused when read")
     assert raised.value.where.endswith(f"privacy.{field}")

@@ -23,7 +23,7 @@ from tests.common.models.plain_mlp import PlainMLP, PlainMLPConfig, register
 
 Make = Callable[..., Federation]
 DIGEST = "f5174dd16bbc6357d971025426e9507ff04191be1c7c03b329f94abbb3e15b08"
-"""Of the federation of these tests, before a file could name a kind of model."""
+"""Digest of the federation of these tests, before a file could name a kind of model."""
 
 
 def code_of(call: Callable[[], object]) -> InputCode:

@@ -195,7 +195,7 @@ HOSTILE: dict[str, tuple[Spoil, DropReason | None]] = {
     "1e18 validation patients": (metrics(validation_loss=1e17, validation_patients=1e18), FIGURES),
     "training loss of 1e300": (metrics(training_loss=1e300), FIGURES),
     "1e300 pairs": (metrics(**{"concordant:os": 1e300, "comparable:os": 1e300}), FIGURES),
-    "metrics of no number": (metrics(validation_loss=np.nan, validation_patients=10.0), None),
+    "losses that are not a number": (metrics(validation_loss=np.nan, validation_patients=10.0), None),
     "a metric of markup": (metrics(**{"<img src=x>": 1.0}), DropReason.METRICS_UNKNOWN),
     "100,000 metrics": (metrics(**ENDLESS), DropReason.METRICS_UNKNOWN),
     "a manifest that swells": (manifest(bytes(1 << 26)), MESSAGE),
@@ -241,8 +241,13 @@ def test_a_hostile_reply_is_dropped_and_the_others_count(
     arrays = rounds.close([*honest[:2], hostile, honest[2]])
     seconds = time.process_time() - began
     dropped = [(one.site, one.reason) for one in rounds.record.dropped]
-    told = ", ".join(why for _, why in dropped) or "taken"
-    attack_row(f"hostile reply: {name}", reason or "taken", f"{told} in {seconds:.2f} s")
+    told = (
+        f"dropped: {', '.join(why for _, why in dropped)}"
+        if dropped
+        else "counted, the others' average is right"
+    )
+    promised = "counted, no harm to the others" if reason is None else f"dropped: {reason.value}"
+    attack_row(f"hospital's reply: {name}", promised, f"{told}, in {seconds:.2f} s")
     assert dropped == ([] if reason is None else [("east", reason)])
     assert {"north", "south", "west"} <= set(rounds.record.sites)
     assert arrays is not None

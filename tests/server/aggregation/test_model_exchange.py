@@ -240,7 +240,7 @@ def test_pooled_figures_weigh_patients_not_sites(bench: "Bench") -> None:
     replies = [bench.reply(requests[site], site, metrics=metrics[site]) for site in metrics]
     _ = rounds.close(replies)
     assert rounds.record.validation_loss == pytest.approx((10 * 1 + 30 * 4) / 40)
-    assert rounds.record.scores == {"os": 0.75}
+    assert rounds.record.concordance == {"os": 0.75}
     assert set(rounds.record.sites["south"].metrics) == {
         "validation_patients",
         "concordant:os",

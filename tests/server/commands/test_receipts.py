@@ -77,6 +77,22 @@ def test_the_last_run_is_told_as_a_table(home: CoordinatorHome) -> None:
     assert [line.split()[:2] for line in lines[7:]] == [["evaluation", "east"], ["evaluation", "west"]]
 
 
+def test_a_private_run_shows_no_number_of_patients_in_place_of_the_hidden_one(home: CoordinatorHome) -> None:
+    alike = {site: SiteRecord(patients={"patients": 1.0}, metrics={}) for site in ROUND.sites}
+    with Journal(home.runs / "20261121-130000") as journal:
+        run = RunRecord(status="started", federation="f", digest="d", strategy="fedavg", fold=-1, seed=0)
+        journal.write(run.model_copy(update={"private": True}))
+        journal.write(ROUND.model_copy(update={"sites": alike}))
+    contributions = receipts_of(home, "20261121-130000")
+    east, _, north, west = contributions.receipts
+    assert (contributions.private, east.patients, west.patients) == (True, {}, {})
+    assert east.shares == {"patients": 0.5}
+    rows = [line.split() for line in contributions_text(contributions).splitlines()]
+    assert ["1", "east", "hidden", "50.0%", "12.2"] in rows
+    assert north.reason is not None
+    assert sum("hidden" in row for row in rows) == 2
+
+
 def test_a_round_that_does_not_count_says_so(home: CoordinatorHome) -> None:
     with Journal(home.runs / "20261121-101500") as journal:
         journal.write(ROUND.model_copy(update={"round": 3, "applied": False}))

@@ -21,7 +21,7 @@ ROUND = RoundRecord(
     round=1,
     seconds=0.5,
     validation_loss=0.25,
-    scores={"os": 0.5},
+    concordance={"os": 0.5},
     sites={"east": SiteRecord(patients={"patients": 3.0}, metrics={"validation_loss": 1.0})},
     dropped=(Dropped(node=2**63 + 5, reason=DropReason.REFUSED, code="internal"),),
     applied=True,

@@ -34,9 +34,9 @@ def run_of(**changes: Any) -> RunRecord:
 
 
 def test_a_round_says_who_replied_and_how_the_model_is(federation: Federation) -> None:
-    record = round_of(training_loss=0.123456, validation_loss=2.0, scores={"os": 0.61234})
+    record = round_of(training_loss=0.123456, validation_loss=2.0, concordance={"os": 0.61234})
     assert exchange_line(record, federation) == (
-        "round 3 of 30: 3 hospitals in 12.3 s; training loss 0.1235; validation loss 2; os 0.612"
+        "round 3 of 30: 3 hospitals in 12.3 s; training loss 0.1235; validation loss 2; os concordance 0.612"
     )
 
 
@@ -111,7 +111,7 @@ def test_a_run_in_a_sentence(federation: Federation, changes: dict[str, Any], to
 def test_who_is_missing_as_a_run_starts_is_listed_with_reasons(federation: Federation) -> None:
     record = run_of(sites=("north", "south", "west"), left_out=(EAST, STRANGER))
     assert missing(record, federation) == [
-        "1 of 4 hospitals are missing:",
+        "1 of 4 hospitals is missing:",
         f"  east (no-reply): {REASONS[DropReason.NO_REPLY]}",
         f"  node 4711 (not-enrolled): {REASONS[DropReason.NOT_ENROLLED]}",
     ]

@@ -118,7 +118,7 @@ def test_a_whole_run_through_the_server_app(bench: "Bench", tmp_path: Path) -> N
         ("evaluate", 5, 91.0),
     ]
     assert rounds(out) == seen
-    assert seen[0].scores == {"os": 0.75}
+    assert seen[0].concordance == {"os": 0.75}
     assert seen[0].sites["east"].patients["patients"] == 30
     assert kept(out) == 9.0
     preprocessing = unpack_preprocessing(load_result(out).preprocessing)
@@ -340,7 +340,9 @@ def test_with_privacy_the_mean_of_the_second_half_is_kept_and_nothing_is_asked_b
     assert (run.status, run.rounds, run.best_loss) == ("completed", 5, None)
     assert kept(tmp_path / "out") == pytest.approx((3 + 4 + 5) / 3)
     assert {message.metadata.message_type for message in grid.sent} == {STATISTICS, MessageType.TRAIN}
-    assert all(record.training_loss is None and record.scores == {} for record in rounds(tmp_path / "out"))
+    assert all(
+        record.training_loss is None and record.concordance == {} for record in rounds(tmp_path / "out")
+    )
     preprocessing = unpack_preprocessing(load_result(tmp_path / "out").preprocessing)
     assert preprocessing.cuts["os"].equal(declared(federation).cuts["os"])
 

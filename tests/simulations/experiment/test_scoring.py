@@ -18,7 +18,7 @@ SURVIVAL = SurvivalTask(name="survival", time="t", event="e", unit="months", lon
 TOXICITY = ToxicityTask(name="toxicity", labels=("rash", "nausea"))
 TRUTH = (0, 0, 1, 1)
 THREE_OF_FOUR = (0.1, 0.4, 0.35, 0.8)
-"""Of the four pairs of a responder and another, one is the wrong way round: AUROC 0.75."""
+"""One of the four pairs of a responder and another is the wrong way round: AUROC 0.75."""
 PERFECT, REVERSED = (0.1, 0.2, 0.8, 0.9), (0.9, 0.8, 0.2, 0.1)
 
 

@@ -55,7 +55,7 @@ def test_history_and_folds_are_the_journals(full_run: Any, result: SimulationRes
     (history,) = result.history
     assert [told.round for told in history] == [1, 2, 3]
     assert [told.validation_loss for told in history] == [record.validation_loss for record in rounds]
-    assert [told.scores for told in history] == [record.scores for record in rounds]
+    assert [told.scores for told in history] == [record.concordance for record in rounds]
     (fold,) = result.folds
     assert (fold.status, fold.rounds, fold.best_round) == ("completed", 2, run.best_round)
     seconds = [record.seconds for record in rounds if record.kind == "train"]

@@ -23,7 +23,7 @@ def record(
         seconds=1.25,
         training_loss=2.0,
         validation_loss=loss,
-        scores={"overall_survival": 0.6},
+        concordance={"overall_survival": 0.6},
         sites={f"site {site}": SiteRecord(metrics={}) for site in range(replied)},
         dropped=tuple(Dropped(site=f"lost {site}", reason=DropReason.NO_REPLY) for site in range(lost)),
         applied=applied,
@@ -62,7 +62,7 @@ def test_without_a_terminal_one_line_is_printed_in_ten_rounds_and_no_control_cod
         f"fold 1, round {number}/30" for number in (1, 10, 20, 30)
     ]
     assert numbers(lines[-1]) == ["1", "30/30", "2.000", "1.700", "0.600", "3/3", "1.2", "30"]
-    assert "overall_survival 0.600" in lines[-1]
+    assert "overall_survival concordance 0.600" in lines[-1]
 
 
 def test_square_brackets_in_a_stage_are_not_taken_for_markup() -> None:
