@@ -1,8 +1,10 @@
 """The coordinator's Flower apps: they read the run's configuration and coordinate."""
 
+import logging
 import os
 import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from flwr.app import Context, UserConfig
@@ -12,12 +14,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from common.agreement.agreement import FILE_NAME
 from common.agreement.bundle import RUN
 from common.agreement.loading import load_agreement
-from common.errors import OptionError, StateError, invalid_content
+from common.errors import InputError, OptionError, StateError, invalid_content
 from server.home.places import ENROLLED, HOME_VARIABLE, CoordinatorHome
 from server.participants.countersignatures import read_countersignatures
-from server.participants.enrolment import read_enrolled
+from server.participants.enrolment import Enrolled, read_enrolled, read_withdrawn, withdrawn_sites
 from server.runs.checkpoint import Checkpoint
 from server.runs.coordination import OnRound, coordinate
+
+log = logging.getLogger("consilium.run")
+
 
 _WHERE = "run configuration"
 
@@ -107,6 +112,7 @@ def main(grid: Grid, context: Context) -> None:
     """A run of a coordinator, with the nodes of the hospitals that were enrolled as it began."""
     out = run_folder(context.run_config, os.environ)
     federation, enrolled = load_agreement(out / FILE_NAME), read_enrolled(out / ENROLLED)
+    home = CoordinatorHome(out.parents[1])
     coordinate(
         grid,
         federation,
@@ -115,4 +121,14 @@ def main(grid: Grid, context: Context) -> None:
         seed=federation.training.seed,
         enrolled=enrolled,
         countersignatures=read_countersignatures(out),
+        withdrawn=partial(_withdrawn, home, enrolled),
     )
+
+
+def _withdrawn(home: CoordinatorHome, enrolled: Enrolled) -> frozenset[str]:
+    """Name the hospitals withdrawn up to now; a damaged file only costs the better reason."""
+    try:
+        return withdrawn_sites(enrolled, read_withdrawn(home.withdrawn))
+    except (InputError, OSError) as error:
+        log.warning("who was withdrawn cannot be read: %s", error)
+        return frozenset()

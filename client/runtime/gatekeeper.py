@@ -42,6 +42,7 @@ from common.messages.exchange import STATISTICS, InvalidMessageError
 from common.messages.inflating import largest_message
 from common.messages.statistics import SiteStatistics
 from common.privacy.accounting import Release
+from common.processes.superexec import tell_work
 
 log = logging.getLogger("consilium.gatekeeper")
 
@@ -70,6 +71,8 @@ class Gatekeeper:
     def admit(self, task: AppTask) -> None:
         """Decide whether the task may run at all; never raises."""
         self._request = task.message
+        kind = task.message.metadata.message_type
+        tell_work(kind if kind in APPROVED_TYPES else "unknown")
         try:
             self._refusal = self._objection(task)
         except Exception as error:

@@ -20,7 +20,14 @@ from common.files import write_whole
 from server.aggregation.registry import require_registered
 from server.home.places import ENROLLED, CoordinatorHome
 from server.participants.countersignatures import write_countersignatures
-from server.participants.enrolment import Enrolled, in_force, read_enrolled, read_withdrawn, write_enrolled
+from server.participants.enrolment import (
+    Enrolled,
+    in_force,
+    read_enrolled,
+    read_withdrawn,
+    withdrawn_sites,
+    write_enrolled,
+)
 from server.participants.roster import name_nodes
 from server.records.journal import FILE_NAME as JOURNAL
 from server.records.journal import RoundRecord, RunRecord, read_record
@@ -197,7 +204,8 @@ def _earlier(runs: Path) -> list[tuple[int, Path]]:
 
 def _tell_who_is_there(home: CoordinatorHome, federation: Agreement) -> None:
     """Say which participants the run will wait for."""
-    named = name_nodes(federation, _enrolled(home))
+    enrolled = _enrolled(home)
+    named = name_nodes(federation, enrolled, withdrawn_sites(enrolled, read_withdrawn(home.withdrawn)))
     online = connected(home)
     away = sorted(site for node, site in named.sites.items() if node not in online)
     there = len(named.sites) - len(away)

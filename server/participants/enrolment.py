@@ -86,6 +86,11 @@ def in_force(enrolled: Enrolled, withdrawn: Withdrawn) -> Enrolled:
     return {site: enrolment for site, enrolment in enrolled.items() if enrolment.fingerprint not in dead}
 
 
+def withdrawn_sites(enrolled: Enrolled, withdrawn: Withdrawn) -> frozenset[str]:
+    """Names of the hospitals whose key was withdrawn and that have no other."""
+    return frozenset({enrolment.site for enrolment in withdrawn} - set(in_force(enrolled, withdrawn)))
+
+
 def read_withdrawn(path: Path) -> Withdrawn:
     """The enrolments that have ended; none while the file has never been written.
 

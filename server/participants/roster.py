@@ -1,11 +1,12 @@
 """Participants of a run: the connected nodes that speak for them, and their first answers."""
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from common.agreement.agreement import Agreement
 from common.messages.exchange import StatisticsReply
 from server.participants.enrolment import Enrolled
-from server.records.dropped import Dropped, DropReason
+from server.records.dropped import Dropped, DropReason, ordered
 
 
 @dataclass(frozen=True)
@@ -43,13 +44,21 @@ class NodeDirectory:
     left_out: tuple[Dropped, ...]
 
 
-def name_nodes(federation: Agreement, enrolled: Enrolled) -> NodeDirectory:
-    """Name the participants' nodes; a key that the federation file does not name is nobody's."""
+def name_nodes(federation: Agreement, enrolled: Enrolled, withdrawn: Collection[str] = ()) -> NodeDirectory:
+    """Name the participants' nodes; a key that the federation file does not name is nobody's.
+
+    Args:
+        federation: the agreement.
+        enrolled: the keys that speak for hospitals.
+        withdrawn: hospitals whose key did so before.
+    """
     sites, left_out = {}, []
     for participant in federation.participants:
         enrolment = enrolled.get(participant.name)
         if enrolment is None:
-            left_out.append(Dropped(site=participant.name, reason=DropReason.NOT_ENROLLED))
+            is_withdrawn = participant.name in withdrawn
+            reason = DropReason.WITHDRAWN if is_withdrawn else DropReason.NOT_ENROLLED
+            left_out.append(Dropped(site=participant.name, reason=reason))
         elif participant.key_fingerprint not in (None, enrolment.fingerprint):
             left_out.append(
                 Dropped(site=participant.name, node=enrolment.node_id, reason=DropReason.KEY_MISMATCH)
@@ -57,3 +66,16 @@ def name_nodes(federation: Agreement, enrolled: Enrolled) -> NodeDirectory:
         else:
             sites[enrolment.node_id] = participant.name
     return NodeDirectory(sites, tuple(left_out))
+
+
+_UNANSWERED = (DropReason.NO_REPLY, DropReason.ABSENT, DropReason.ERROR)
+
+
+def with_withdrawn(dropped: Iterable[Dropped], withdrawn: Collection[str]) -> tuple[Dropped, ...]:
+    """Name as withdrawn those of whom nothing came because their key was withdrawn meanwhile."""
+    return ordered(
+        hospital.model_copy(update={"reason": DropReason.WITHDRAWN, "code": None})
+        if hospital.site in withdrawn and hospital.reason in _UNANSWERED
+        else hospital
+        for hospital in dropped
+    )

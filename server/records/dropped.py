@@ -11,6 +11,7 @@ class DropReason(StrEnum):
 
     NO_REPLY = "no-reply"
     ABSENT = "absent"
+    WITHDRAWN = "withdrawn"
     NOT_ENROLLED = "not-enrolled"
     KEY_MISMATCH = "key-mismatch"
     ERROR = "error"
@@ -38,6 +39,7 @@ class DropReason(StrEnum):
 REASONS: dict[DropReason, str] = {
     DropReason.NO_REPLY: "Nothing came back before the deadline.",
     DropReason.ABSENT: "No node speaks for this participant.",
+    DropReason.WITHDRAWN: "It is no longer enrolled: the coordinator withdrew its key.",
     DropReason.NOT_ENROLLED: "The coordinator has not enrolled a key for this participant.",
     DropReason.KEY_MISMATCH: "The key enrolled for this participant is not the one in the federation file.",
     DropReason.ERROR: "Flower reported an error in place of a reply; the site's own log says more.",
@@ -65,6 +67,16 @@ REASONS: dict[DropReason, str] = {
     DropReason.METRICS_UNKNOWN: "It holds a figure that nothing asked for.",
     DropReason.FIGURES_IMPLAUSIBLE: "Its losses or pairs are none that its patients can have.",
 }
+
+
+ERRORS = {
+    "2": "The site could not answer; its own log says why.",
+    "3": "The request, or the reply's content, was not there to be fetched.",
+    "4": "The site took the request and sent no reply in time.",
+    "5": "The site's node is not connected any more.",
+    "8": "The process that answers at the site ended or was killed; the site's logs/superexec.log says which.",
+}
+"""Code of an error of Flower's -> its meaning here."""
 
 
 class Dropped(BaseModel):

@@ -3,7 +3,7 @@
 from common.agreement.agreement import Agreement
 from common.counting import are, counted
 from common.errors import REFUSALS, RefusalCode
-from server.records.dropped import REASONS, Dropped, DropReason
+from server.records.dropped import ERRORS, REASONS, Dropped, DropReason
 from server.records.journal import RoundRecord, RunRecord
 
 
@@ -78,4 +78,6 @@ def why(dropped: Dropped) -> str:
     if dropped.reason is DropReason.REFUSED and dropped.code in {code.value for code in RefusalCode}:
         return f"refused ({dropped.code}): {REFUSALS[RefusalCode(dropped.code)]}"
     code = "" if dropped.code is None else f" {dropped.code}"
-    return f"({dropped.reason.value}{code}): {REASONS[dropped.reason]}"
+    is_error = dropped.reason is DropReason.ERROR
+    reason = ERRORS.get(dropped.code or "", REASONS[dropped.reason]) if is_error else REASONS[dropped.reason]
+    return f"({dropped.reason.value}{code}): {reason}"

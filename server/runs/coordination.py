@@ -4,7 +4,7 @@ Flower's own `Strategy.start` can neither stop early nor tell what each round wa
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -29,7 +29,7 @@ from server.aggregation.scores import Losses
 from server.aggregation.site_sums import moderated
 from server.aggregation.strategies import Remembering, Strategy
 from server.participants.enrolment import Enrolled
-from server.participants.roster import Roster, name_nodes
+from server.participants.roster import Roster, name_nodes, with_withdrawn
 from server.records.journal import Journal, RoundRecord, RunRecord, check_journal
 from server.records.progress import ProgressFile
 from server.records.result import TrainedModel, save_result
@@ -63,6 +63,7 @@ def coordinate(
     clock: Clock = time,
     checkpoint: Checkpoint | None = None,
     countersignatures: Mapping[str, str] = NO_COUNTERSIGNATURES,
+    withdrawn: Callable[[], Collection[str]] = tuple,
 ) -> RunRecord:
     """Run a federation and write journal, weights and preprocessing.
 
@@ -77,6 +78,7 @@ def coordinate(
         enrolled: which node speaks for which site; without it every node is asked who it is.
         clock: measures the seconds waited for nodes and replies.
         countersignatures: site -> signed statement of what was received of it before.
+        withdrawn: names the hospitals whose key was withdrawn, up to now.
         checkpoint: keeps the run's state after every exchange; a run that it holds a state of goes on from there.
 
     Returns:
@@ -109,7 +111,7 @@ def coordinate(
                 on_round(record)
 
         try:
-            named = None if enrolled is None else name_nodes(federation, enrolled)
+            named = None if enrolled is None else name_nodes(federation, enrolled, withdrawn())
             progress = None if named is None else ProgressFile(out)
             if state is None:
                 roster = assemble(grid, federation, fold, named, progress, clock, countersignatures)
@@ -120,7 +122,7 @@ def coordinate(
             run = run.model_copy(
                 update={
                     "sites": tuple(roster.nodes),
-                    "left_out": roster.left_out,
+                    "left_out": with_withdrawn(roster.left_out, withdrawn()),
                     "withheld": withheld,
                     "statistics": roster.sha256,
                 }
@@ -138,7 +140,9 @@ def coordinate(
             run_context = RunContext(
                 federation, roster, state.preprocessing, fold, seed, out, state.first_numbers
             )
-            loop = _Rounds(grid, run_context, strategy, state, note, progress, clock, checkpoint, journal)
+            loop = _Rounds(
+                grid, run_context, strategy, state, note, progress, clock, checkpoint, journal, withdrawn
+            )
             loop.train()
             kept = state.kept
             save_result(out, TrainedModel(unpacked(kept.arrays), state.preprocessing))
@@ -192,6 +196,7 @@ class _Rounds:
     clock: Clock
     checkpoint: Checkpoint | None
     journal: Journal
+    withdrawn: Callable[[], Collection[str]]
 
     def train(self) -> None:
         """All rounds that are left, and the closing evaluation."""
@@ -257,6 +262,7 @@ class _Rounds:
 
         The journal never holds an exchange that the checkpoint lacks.
         """
+        record = record.model_copy(update={"dropped": with_withdrawn(record.dropped, self.withdrawn())})
         self.state.steps += 1
         self.state.record = record
         self._keep()

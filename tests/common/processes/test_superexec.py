@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from common.processes.superexec import EXECUTOR, start_task, with_token
+from common.processes.superexec import EXECUTOR, end_text, start_task, with_token
 
 
 def test_it_has_the_command_line_of_flowers_own() -> None:
@@ -31,6 +31,31 @@ def test_a_task_gets_its_token_where_no_other_account_can_read_it(tmp_path: Path
     assert told.read_text().split("\n")[0] == f"['--token-stdin', '--insecure'] {token}"
     with pytest.raises(ValueError):
         start_task([sys.executable, "-c", "raise SystemExit"])
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        ("tell_work('train'); os.kill(os.getpid(), 9)", {"SIGKILL", "'train'"}),
+        ("os.kill(os.getpid(), 15)", {"SIGTERM"}),
+        ("tell_work('evaluate'); os._exit(3)", {"exit code 3", "'evaluate'"}),
+        ("tell_work('train')", set()),
+    ],
+)
+def test_a_task_that_was_killed_leaves_one_line_with_the_kind_of_its_message(
+    caplog: pytest.LogCaptureFixture, end: str, words: set[str]
+) -> None:
+    script = f"import os; from common.processes.superexec import tell_work; {end}"
+    start_task([sys.executable, "-c", script, "--token", "ab" * 32]).join(30)
+    assert len(caplog.messages) == bool(words)
+    assert all(word in caplog.text for word in words)
+    assert "ab" * 32 not in caplog.text
+
+
+def test_what_a_process_tells_of_its_work_is_cut_and_escaped() -> None:
+    text = end_text("flwr-clientapp", 7, -9, "\x1b[2J" + "x" * 1000)
+    assert text.isprintable()
+    assert len(text) < 200
 
 
 def test_flower_starts_tasks_by_the_names_that_are_replaced() -> None:

@@ -131,7 +131,7 @@ def test_a_key_that_was_withdrawn_has_no_part_even_if_the_withdrawal_was_cut_sho
     run_on_hospitals(home, home.agreement, as_json=False)
     (out,) = home.runs.iterdir()
     assert set(read_enrolled(out / "enrolled.json")) == {"one"}
-    assert "two (not-enrolled)" in capsys.readouterr().out
+    assert "two (withdrawn)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from common.agreement.federation import Federation
 from common.errors import REFUSALS, RefusalCode
-from server.records.dropped import REASONS, Dropped, DropReason
+from server.records.dropped import ERRORS, REASONS, Dropped, DropReason
 from server.records.journal import RoundRecord, RunRecord, SiteRecord
 from server.records.wording import exchange_line, left_out, missing, run_line, why
 
@@ -65,6 +65,12 @@ def test_every_reason_has_words(reason: DropReason) -> None:
     assert why(Dropped(site="east", reason=reason)) == f"({reason.value}): {REASONS[reason]}"
 
 
+def test_an_error_that_flower_reports_has_words_of_its_own() -> None:
+    errors = {why(Dropped(site="east", reason=DropReason.ERROR, code=code)) for code in (*ERRORS, "77", None)}
+    assert len(errors) == len(ERRORS) + 2
+    assert why(Dropped(site="east", reason=DropReason.ERROR, code="8")) == f"(error 8): {ERRORS['8']}"
+
+
 @pytest.mark.parametrize("code", RefusalCode)
 def test_a_hospitals_refusal_is_told_in_the_words_of_its_code(code: RefusalCode) -> None:
     told = left_out(Dropped(site="east", reason=DropReason.REFUSED, code=code.value))
@@ -73,7 +79,7 @@ def test_a_hospitals_refusal_is_told_in_the_words_of_its_code(code: RefusalCode)
 
 @pytest.mark.parametrize(
     ("reason", "code"),
-    [(DropReason.REFUSED, "a-later-code"), (DropReason.ERROR, "2"), (DropReason.ERROR, "internal")],
+    [(DropReason.REFUSED, "a-later-code"), (DropReason.ERROR, "77"), (DropReason.ERROR, "internal")],
 )
 def test_a_code_that_is_no_refusal_is_shown_and_not_interpreted(reason: DropReason, code: str) -> None:
     assert (

@@ -303,11 +303,13 @@ def test_a_hospital_withdrawn_within_a_run_is_missing_from_then_on(
         return [*push([one for one in sent if one.metadata.dst_node_id != lost]), ""]
 
     monkeypatch.setattr(grid, "push_messages", withdrawing)
-    run = bench.coordinate(grid, bench.federation(rounds=2), tmp_path, tmp_path / "out")
+    run = bench.coordinate(
+        grid, bench.federation(rounds=2), tmp_path, tmp_path / "out", withdrawn=lambda: {"west", "far"}
+    )
     assert (run.status, run.rounds) == ("completed", 2)
     for record in rounds(tmp_path / "out"):
         assert [(one.site, one.node, one.reason) for one in record.dropped] == [
-            ("west", None, DropReason.NO_REPLY)
+            ("west", None, DropReason.WITHDRAWN)
         ]
 
 
