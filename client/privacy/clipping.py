@@ -67,10 +67,13 @@ class PerPatient:
             return formed
         return formed.new_zeros(patients + 1, *formed.shape[1:]).index_copy_(0, self.rows, formed)[:-1]
 
-    def weighted_sum(self, weight: Tensor, spoilt: bool) -> Tensor:
-        """Sum weight [B + 1] float64 times gradient over patients, in float64.
+    def add_weighted(self, weight: Tensor, spoilt: bool, total: Tensor) -> None:
+        """Add weight [B + 1] float64 times gradient, summed over patients, to `total` in place.
 
         With `spoilt`, those of weight 0 add nothing, whatever their gradients are. The last weight is nobody's.
+
+        Args:
+            total: float64, of the parameter's shape.
         """
         weights = weight[:-1] if self.rows is None else weight[self.rows]
         gradients, factor = self.gradients, self.factor
@@ -78,13 +81,12 @@ class PerPatient:
             gradients = _without(gradients, weights)
             factor = None if factor is None else _without(factor, weights)
         if factor is not None:
-            return ((gradients.double() * weights[:, None]).t() @ factor.double()).flatten()
-        total = weights.new_zeros(gradients[0].numel())
+            total.addmm_((gradients.double() * weights[:, None]).t(), factor.double())
+            return
         done = 0
         for block in _blocks(gradients):
-            total += weights[done : done + len(block)] @ block.double()
+            total.view(-1).addmv_(block.double().t(), weights[done : done + len(block)])
             done += len(block)
-        return total
 
 
 class PatientGradients:
@@ -170,7 +172,12 @@ class PatientGradients:
             self._gradients, self._first_outputs = {}, []
 
     def clipped_sum(
-        self, loss: Callable[[], Tensor], patients: int, clip_norm: float, counted: Tensor | None = None
+        self,
+        loss: Callable[[], Tensor],
+        patients: int,
+        clip_norm: float,
+        counted: Tensor | None = None,
+        onto: list[Tensor] | None = None,
     ) -> list[Tensor]:
         """Sum per-patient gradients in float64, clipped to `clip_norm`, for every trained parameter.
 
@@ -181,7 +188,9 @@ class PatientGradients:
             patients: B.
             clip_norm: largest norm of one patient's gradient over all parameters.
             counted: [B] bool, the patients who add to the sum; all of them if None.
+            onto: sums of other patients, to which these are added in place; 0 if None.
         """
+        sums = self.no_sum() if onto is None else onto
         computed = self._compute(loss, patients) if patients else {}
         parts = _gathered(part for slots in computed.values() for part in slots)
         norm = _whole_norms((part for part, _ in parts), patients, self.parameters[0].device)
@@ -190,16 +199,21 @@ class PatientGradients:
         weight = pad(weight, (0, 1))
         # A GPU is not asked, since that would be to wait for it: there a patient's gradient may be spoilt at any time.
         spoilt = weight.device.type != "cpu" or not bool(norm.isfinite().all())
-        sums: dict[Tensor, Tensor] = {}
+        sum_of: dict[Tensor, Tensor] = dict(zip(self.parameters, sums, strict=True))
         for part, parameters in parts:
-            pieces = part.weighted_sum(weight, spoilt).split([parameter.numel() for parameter in parameters])
+            if len(parameters) == 1:
+                part.add_weighted(weight, spoilt, sum_of[parameters[0]])
+                continue
+            total = weight.new_zeros(part.gradients.shape[1])
+            part.add_weighted(weight, spoilt, total)
+            pieces = total.split([parameter.numel() for parameter in parameters])
             for parameter, piece in zip(parameters, pieces, strict=True):
-                added = piece.view_as(parameter)
-                sums[parameter] = sums[parameter] + added if parameter in sums else added
-        return [
-            sums[parameter] if parameter in sums else torch.zeros_like(parameter, dtype=torch.float64)
-            for parameter in self.parameters
-        ]
+                sum_of[parameter] += piece.view_as(parameter)
+        return sums
+
+    def no_sum(self) -> list[Tensor]:
+        """Return sums over no patient, in float64 for every trained parameter."""
+        return [parameter.new_zeros(parameter.shape, dtype=torch.float64) for parameter in self.parameters]
 
 
 @contextmanager

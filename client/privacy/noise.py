@@ -16,8 +16,8 @@ from client.privacy.randomness import SecretRandom
 from common.agreement.agreement import Agreement
 from common.agreement.settings import Privacy
 
-BLOCK = 1 << 16
-"""Numbers of noise drawn at a time: few enough to stay in the processor's cache."""
+BLOCK = 1 << 14
+"""Numbers that are noised at a time: few enough to stay in the processor's cache."""
 
 
 CLIPPED = 1.001
@@ -29,6 +29,14 @@ Weights = Mapping[str, NDArray[np.float32]]
 
 class NoiseError(Exception):
     """Sum that no honest sample has, or one that is too many."""
+
+
+def _length(sums: NDArray[np.float64]) -> float:
+    """Return the Euclidean norm of sums [P].
+
+    `numpy.linalg.norm` would wake the threads of a BLAS, which then wait busily for longer than a step takes.
+    """
+    return math.sqrt(float(np.einsum("i,i->", sums, sums)))
 
 
 class Steps(Protocol):
@@ -100,7 +108,7 @@ class NoisedSums:
         """
         if self.noised is not None or sums.shape != (self.size,) or sums.dtype != np.float64:
             raise NoiseError
-        if not np.linalg.norm(sums) <= self._longest:  # not-a-number is no length
+        if not _length(sums) <= self._longest:  # not-a-number is no length
             raise NoiseError
         self.noised = sums + self._deviation * self._secret.normal(self.size)
         return self.noised
@@ -170,20 +178,23 @@ class NoisedSteps:
         """
         if self._left == 0 or sums.shape != self._now.shape or sums.dtype != np.float64:
             raise NoiseError
-        if not np.linalg.norm(sums) <= self._longest:  # not-a-number is no length
+        if not _length(sums) <= self._longest:  # not-a-number is no length
             raise NoiseError
         self._left -= 1
         deviation = self._privacy.noise_multiplier * self._privacy.clip_norm
-        noised = self._normal()
-        noised *= deviation
-        noised += sums
+        expected = np.float32(self._privacy.expected_batch_size)
+        after = np.empty_like(self._now)
         with np.errstate(over="ignore", invalid="ignore"):
-            gradient = noised.astype(np.float32) / np.float32(self._privacy.expected_batch_size)
-            if self._pull:
-                gradient += self._pull * (self._now - self._first)
-            self._now = self._now - self._rate * gradient
+            for start in range(0, self.size, BLOCK):
+                block = slice(start, min(start + BLOCK, self.size))
+                noised = self._secret.normal(block.stop - start)
+                noised *= deviation
+                noised += sums[block]
+                gradient = noised.astype(np.float32)
+                gradient /= expected
+                if self._pull:
+                    gradient += self._pull * (self._now[block] - self._first[block])
+                gradient *= self._rate
+                np.subtract(self._now[block], gradient, out=after[block])
+        self._now = after
         return self._now
-
-    def _normal(self) -> NDArray[np.float64]:
-        blocks = [min(BLOCK, self.size - start) for start in range(0, self.size, BLOCK)]
-        return np.concatenate([np.zeros(0), *(self._secret.normal(block) for block in blocks)])

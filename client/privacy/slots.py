@@ -73,11 +73,10 @@ def clipped_sums(
         clip_norm: largest norm of one patient's gradient over all parameters.
     """
     device = gradients.parameters[0].device
-    sums = [torch.zeros_like(parameter, dtype=torch.float64) for parameter in gradients.parameters]
+    sums = gradients.no_sum()
     with in_slots(gradients.model, slot):
         for rows in torch.arange(len(drawn)).split(slot.units) if len(drawn) else ():
             records = drawn.select(rows).padded(slot.units).to(device)
             counted = moved(torch.arange(slot.units) < len(rows), device)
-            added = gradients.clipped_sum(partial(loss, records), slot.units, clip_norm, counted)
-            sums = [total.add_(more) for total, more in zip(sums, added, strict=True)]
+            gradients.clipped_sum(partial(loss, records), slot.units, clip_norm, counted, sums)
     return sums

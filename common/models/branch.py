@@ -18,8 +18,8 @@ from common.models.shared import PartialModule
 from common.records import moved
 from common.tasks.task import Task
 
-VALUES_AT_ONCE = 8192
-"""Node values in a slot from which on larger slots are no quicker."""
+NUMBERS_AT_ONCE = 400_000
+"""Numbers of all nodes in a slot, 1.6 MB, from which on larger slots are no quicker."""
 
 
 SQUEEZED = 2
@@ -77,7 +77,7 @@ class Branch(PartialModule):
         config: HierarchicalConfig,
     ) -> None:
         super().__init__()
-        self.worthwhile = max(1, VALUES_AT_ONCE // graph.nodes)
+        self.worthwhile = max(1, NUMBERS_AT_ONCE // (graph.nodes * config.node_width))
         self.node_dropout = config.node_dropout
         self.embed = nn.Linear(2 + IDENTITY, config.node_width)
         # By columns autograd takes the weight's gradient as x^T g, for so few inputs a product eight times as fast.

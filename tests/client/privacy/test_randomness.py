@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy.stats import kstest
 
-from client.privacy.randomness import SecretRandom
+from client.privacy.randomness import ZEROS, SecretRandom
 
 
 def test_two_sources_share_nothing() -> None:
@@ -80,3 +80,21 @@ def test_why_a_torch_generator_will_not_do() -> None:
     seed = int.from_bytes(b"consiliu", "big") >> 1
     drawn = [torch.randn(8, generator=torch.Generator().manual_seed(s)) for s in (seed, seed + 2**32)]
     assert torch.equal(*drawn)
+
+
+def test_normal_numbers_are_those_of_box_and_muller_to_the_last_digits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    radius, angle = np.random.default_rng(0).random((2, 10_000))
+    angle[:5] = 0, 0.25, 0.5, 0.75, 1 - 2**-53
+    monkeypatch.setattr(SecretRandom, "uniform", lambda self, count: np.concatenate([radius, angle]))
+    drawn = SecretRandom().normal(20_000).reshape(2, -1)
+    length, turned = np.sqrt(-2 * np.log(1 - radius)), 2 * np.pi * angle
+    for numbers, expected in zip(drawn, (length * np.cos(turned), length * np.sin(turned)), strict=True):
+        np.testing.assert_allclose(numbers, expected, rtol=0, atol=2e-14)
+
+
+@pytest.mark.parametrize("count", [0, 1, ZEROS.nbytes // 8, 2 * ZEROS.nbytes // 8 + 3])
+def test_a_draw_of_any_length_never_repeats(count: int) -> None:
+    assert len(np.unique(SecretRandom().uniform(count))) == count
+    assert SecretRandom().normal(count).shape == (count,)

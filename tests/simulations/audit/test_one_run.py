@@ -44,8 +44,9 @@ def clipped_at(times: float) -> Break:
         patients: int,
         clip_norm: float,
         counted: Tensor | None = None,
+        onto: list[Tensor] | None = None,
     ) -> list[Tensor]:
-        return right(self, loss, patients, times * clip_norm, counted)
+        return right(self, loss, patients, times * clip_norm, counted, onto)
 
     return lambda patch: patch.setattr(PatientGradients, "clipped_sum", wrong)
 
