@@ -159,6 +159,8 @@ class RefusalCode(StrEnum):
     DECLINED_TASK = "declined-task"
     DECLINED_UNIT = "declined-unit"
     DECLINED_RUNS = "declined-runs"
+    DECLINED_REFUSALS = "declined-refusals"
+    DECLINED_REACH = "declined-reach"
     DECLINED_STATISTICS = "declined-statistics"
     DISCLOSURE_DIFFERS = "disclosure-differs"
     GUARANTEE_BROKEN = "guarantee-broken"
@@ -195,6 +197,9 @@ REFUSALS: dict[RefusalCode, str] = {
     RefusalCode.DECLINED_TASK: "The hospital's policy does not permit a task of the federation file.",
     RefusalCode.DECLINED_UNIT: "The site's privacy ledger counts another unit of privacy than the federation file.",
     RefusalCode.DECLINED_RUNS: "The site has taken part in as many runs as its approval of the file allows.",
+    RefusalCode.DECLINED_REFUSALS: "The site has refused as many requests as its approval of the file allows.",
+    RefusalCode.DECLINED_REACH: "A round of the federation file may move weights further, or a hospital be larger, "
+    "than the hospital's policy permits without differential privacy.",
     RefusalCode.DECLINED_STATISTICS: "The hospital's policy does not permit the statistics asked for.",
     RefusalCode.DISCLOSURE_DIFFERS: "With what the site disclosed before, exact numbers would tell of few patients.",
     RefusalCode.GUARANTEE_BROKEN: "The federation file asks for privacy with something that breaks it.",
@@ -250,6 +255,14 @@ REMEDIES: dict[RefusalCode, str] = {
     RefusalCode.DECLINED_TASK: _POLICY,
     RefusalCode.DECLINED_UNIT: "take part with a second site folder: `consilium site init` makes it",
     RefusalCode.DECLINED_RUNS: "approve the file again by `consilium site approve`, or raise policy.maximum_runs",
+    RefusalCode.DECLINED_REFUSALS: (
+        "look in the site's log for what was refused, then approve the file again by `consilium site approve`, or "
+        "raise policy.maximum_refusals"
+    ),
+    RefusalCode.DECLINED_REACH: (
+        "declare the patients of all participants, take larger batches, fewer epochs or a lower learning rate, add "
+        "[privacy], or raise policy.maximum_reach or policy.largest_hospital in site.toml"
+    ),
     RefusalCode.DECLINED_STATISTICS: _POLICY,
     RefusalCode.DISCLOSURE_DIFFERS: (
         "use the tables and the split of the earlier run, wait for more patients, or add [privacy] with declared "

@@ -8,8 +8,10 @@ from client.commands.approve import Proposal
 from client.disclosures.losses import bits_per_answer
 from client.families.registry import reader_of
 from client.families.wording import shown
+from client.site_folder.policy import USUAL_COUNT
 from common.agreement.bundle import PACKAGE
-from common.agreement.settings import Statistics, Wire
+from common.agreement.reach import largest_hospital, round_reach
+from common.agreement.settings import Wire
 from common.counting import counted
 from common.families.family import Words
 from common.families.registry import family_of
@@ -28,6 +30,7 @@ def in_words(proposal: Proposal) -> Iterator[str]:
     yield "Computed here, from your tables, which stay where they are:"
     yield from reader_of(federation).said(federation, proposal.source)
     yield f"  - {_rounds(proposal)}"
+    yield f"  - {_room(proposal)}"
     yield f"  - by consilium {version(PACKAGE)} as it is installed now, files with SHA-256 {code_hash()}"
     yield ""
     if federation.plugins:
@@ -65,6 +68,31 @@ def _rounds(proposal: Proposal) -> str:
     )
 
 
+def _room(proposal: Proposal) -> str:
+    """Lines on the weights that a request may bring, and on the settings that bound them."""
+    federation, privacy = proposal.federation, proposal.terms.privacy
+    training = federation.training
+    if privacy is not None:
+        steps = "one private step" if privacy.steps == 1 else f"{privacy.steps} private steps"
+        return (
+            f"in {steps} a round of rate {privacy.learning_rate:g}, on sums clipped at {privacy.clip_norm:g} and "
+            f"divided by {privacy.expected_batch_size:g}; what a request's weights make of them costs no more epsilon"
+        )
+    most = _words(proposal).counted(largest_hospital(federation))
+    sized = (
+        "as the file declares" if federation.declared_patients else "as is taken where no sizes are declared"
+    )
+    epochs = "1 epoch" if training.local_epochs == 1 else f"{training.local_epochs} epochs"
+    once, whole = round_reach(federation), sum(round_reach(federation, n + 1) for n in range(training.rounds))
+    return (
+        f"on weights that a request brings: a round moves a weight of size 1 by at most {once:.2g} "
+        f"(policy.maximum_reach = {proposal.policy.maximum_reach:g}) and a run by {whole:.2g}, and what lies further "
+        f"is refused; that follows from hospitals of up to {most}, {sized}, {epochs}, "
+        f"batches of {training.batch_size}, "
+        f"learning rate {training.learning_rate:g} and weight decay {training.weight_decay:g}"
+    )
+
+
 def _words(proposal: Proposal) -> Words:
     return family_of(proposal.federation).words(proposal.federation)
 
@@ -72,6 +100,11 @@ def _words(proposal: Proposal) -> Words:
 def _leaving(proposal: Proposal) -> Iterator[str]:
     terms, singular, units = proposal.terms, _words(proposal).singular, _words(proposal).plural
     privacy, least = terms.privacy, terms.minimum_count
+    yield (
+        "for a request that is refused, which check it failed: a bit of what was asked, and of your tables where they "
+        f"do not satisfy the file; so for {proposal.policy.maximum_refusals} requests of all runs together "
+        "(policy.maximum_refusals), then one code for whatever is asked, until you approve again"
+    )
     yield from _few_behind(proposal) if privacy is None or privacy.statistics == "public" else ()
     numbers = sum(math.prod(shape) for shape in proposal.weights.values())
     arrays = f"{counted(len(proposal.weights), 'array')} with {counted(numbers, 'number')}"
@@ -104,13 +137,14 @@ def _behind_sums(least: int, units: str) -> str:
 
 
 def _few_behind(proposal: Proposal) -> Iterator[str]:
-    """Warn of a file's small minimum count that no policy raises."""
-    least, usual = proposal.terms.minimum_count, Statistics().minimum_count
-    if least < usual and "minimum_count" not in proposal.policy.model_fields_set:
+    """Warn of a small minimum count, which the file proposes and the policy allows."""
+    least = proposal.terms.minimum_count
+    if least < USUAL_COUNT:
         units = _words(proposal).counted(least)
         yield (
-            f"WARNING: exact numbers about {units} may leave, because the file sets statistics.minimum_count "
-            f"below {usual} and your policy sets none; write policy.minimum_count = {usual} in site.toml"
+            f"WARNING: exact numbers about {units} may leave, because the file's statistics.minimum_count and your "
+            f"policy.minimum_count are below {USUAL_COUNT}; take policy.minimum_count out of site.toml to have "
+            f"{USUAL_COUNT}"
         )
 
 

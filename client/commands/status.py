@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pydantic import BaseModel, ConfigDict
 
 from client.ledger.account import read_entries
-from client.ledger.asked import runs_since_approval
+from client.ledger.asked import refusals_since_approval, runs_since_approval
 from client.receipts.page import read_receipts
 from client.runtime.loopback import supernode_answers
 from client.runtime.services import SUPERNODE, state_file
@@ -29,6 +29,8 @@ class SiteStatus(BaseModel):
         approved_at: ISO 8601 in UTC.
         runs: of the file since it was approved; None if the ledger cannot be read.
         maximum_runs: of the file per approval.
+        refusals: requests on the file that were refused since it was approved, and count; None as for the runs.
+        maximum_refusals: of the file per approval.
         running: whether the supervisor runs.
         answering: whether the SuperNode's local port answers.
         services: of the supervisor.
@@ -46,6 +48,8 @@ class SiteStatus(BaseModel):
     approved_at: str | None
     runs: int | None
     maximum_runs: int
+    refusals: int | None
+    maximum_refusals: int
     running: bool
     answering: bool
     services: dict[str, ServiceState]
@@ -77,14 +81,17 @@ def status(home: Home, answers: Callable[[Home, int], bool] = supernode_answers)
         receipts, count = (), None
     last = receipts[-1] if receipts else None
     site = parse_site_file(home.folder)
+    runs, refusals = _asked(home, approval)
     return SiteStatus(
         site=site.name,
         fingerprint=fingerprint(read_public_key(home.public_key)),
         coordinator=connection.coordinator,
         federation=None if approval is None else approval.federation,
         approved_at=None if approval is None else approval.at,
-        runs=_runs(home, approval),
+        runs=runs,
         maximum_runs=site.policy.maximum_runs,
+        refusals=refusals,
+        maximum_refusals=site.policy.maximum_refusals,
         running=state is not None,
         answering=state is not None and answers(home, connection.port),
         services={} if state is None else state.services,
@@ -94,12 +101,14 @@ def status(home: Home, answers: Callable[[Home, int], bool] = supernode_answers)
     )
 
 
-def _runs(home: Home, approval: Approval | None) -> int | None:
+def _asked(home: Home, approval: Approval | None) -> tuple[int | None, int | None]:
+    """Count (runs, refused requests) since the approval; None where the ledger cannot be read."""
     try:
         entries = read_entries(home.folder)
     except (InputError, Refusal):
-        return None
-    return 0 if approval is None else len(runs_since_approval(entries, approval.federation))
+        return None, None
+    digest = "" if approval is None else approval.federation
+    return len(runs_since_approval(entries, digest)), refusals_since_approval(entries, digest)
 
 
 def _counted_runs(status: SiteStatus) -> str:
@@ -122,6 +131,11 @@ def status_lines(status: SiteStatus) -> list[str]:
     ]
     if status.federation:
         lines.append(f"  runs of it: {_counted_runs(status)}")
+        if status.refusals:
+            lines.append(
+                f"  refused requests: {status.refusals} of {status.maximum_refusals} that policy.maximum_refusals "
+                "allows per approval; the site's log says why"
+            )
     for name, service in status.services.items():
         state = (
             f"process {service.pid}" if service.pid else f"ended with {service.last_exit}, starts again soon"

@@ -20,6 +20,7 @@ from client.egress.checks import fit_evaluation, fit_statistics, fit_training, f
 from client.egress.cohort import CohortSize
 from client.egress.expected import BlockedError, BlockReason, Expected, Shapes, block_unless
 from client.egress.meaning import require_the_tables
+from client.ledger.asked import refusals_since_approval
 from client.ledger.entries import Entry
 from client.privacy.noise import NoisedSteps, NoisedSums
 from client.site_folder.policy import Policy, Terms, agree
@@ -130,6 +131,8 @@ class Gate:
 
     def objection(self, request: Message) -> RefusalCode | None:
         """Return the reason for which the app must not see the request; None without one."""
+        if refusals_since_approval(self._before, self._federation.digest) >= self._policy.maximum_refusals:
+            return RefusalCode.DECLINED_REFUSALS
         return None if self._unfit(request) is None else RefusalCode.REQUEST_INVALID
 
     def begin_noise(self, request: Message) -> NoisedSteps | NoisedSums | None:

@@ -64,9 +64,10 @@ class Entry(BaseModel):
         number: 1 for the first entry.
         at: when, ISO 8601 in UTC.
         kind: `opened` or `acknowledged` is the first entry; `reserved` comes before a release is computed, `committed`
-            after; `asked` comes before a question is answered; `approved` when a hospital approves a federation file. A
-            later `acknowledged` accepts a sound ledger that nothing outside the site folder confirmed.
-        run: digest of the federation file that a reservation, a question or an approval is about; empty otherwise.
+            after; `asked` comes before a question is answered; `approved` when a hospital approves a federation file;
+            `refused` when a request on it gets a refusal that counts. A later `acknowledged` accepts a sound ledger
+            that nothing outside the site folder confirmed.
+        run: digest of the federation file that a reservation, question, approval or refusal is about; empty otherwise.
         round: of the reservation; None for statistics.
         unit: of privacy, to which the releases' epsilon refers.
         releases: what was reserved, or what an acknowledgement carried over from a lost ledger.
@@ -80,7 +81,7 @@ class Entry(BaseModel):
 
     number: int = Field(ge=1)
     at: str
-    kind: Literal["opened", "reserved", "committed", "acknowledged", "asked", "approved"]
+    kind: Literal["opened", "reserved", "committed", "acknowledged", "asked", "approved", "refused"]
     run: str = ""
     round: int | None = None
     unit: str = PATIENT

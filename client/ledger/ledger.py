@@ -17,6 +17,7 @@ from typing import Any, Self
 from pydantic import ValidationError
 
 from client.chained_log.lock import PATIENCE_S, exclusive
+from client.ledger.asked import refusals_since_approval
 from client.ledger.entries import (
     PATIENT,
     AskedQuestion,
@@ -184,8 +185,26 @@ class Ledger:
                 self._append(kind="asked", run=run, question=decide(tuple(self._entries)))
             self._update_heads()
 
+    def refuse(self, run: str, most: int) -> bool:
+        """Count a refused request on a federation file, unless there were as many since its approval.
+
+        Args:
+            run: digest of the federation file.
+            most: refused requests that may get the code of their fault.
+
+        Returns:
+            Whether this one may.
+        """
+        with _refusing(self._path):
+            with self._transaction():
+                if refusals_since_approval(self._entries, run) >= most:
+                    return False
+                self._append(kind="refused", run=run)
+            self._update_heads()
+        return True
+
     def approve(self, run: str) -> None:
-        """Note that the hospital approved a federation file, from when its runs are counted anew."""
+        """Note that the hospital approved a federation file, from when runs and refusals are counted anew."""
         with _refusing(self._path):
             with self._transaction():
                 self._append(kind="approved", run=run)

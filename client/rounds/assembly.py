@@ -1,8 +1,10 @@
 """Assembly of a site from its folder, its tables or their cache, and a shared agreement."""
 
+import math
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from flwr.app import Context
@@ -11,11 +13,13 @@ from torch import Tensor
 from client.families.cache import read_or_restore
 from client.rounds.site import Site
 from client.rounds.site_pool import SitePool
+from client.site_folder.policy import Policy
 from client.site_folder.site_file import SITE_FILE, SiteFile, read_site_file
 from client.site_folder.site_key import NO_SECRET, read_or_make_key
 from client.training.device import Device, DeviceError, open_device
 from common.agreement.agreement import Agreement
 from common.agreement.loading import load_agreement
+from common.agreement.settings import LARGEST_COHORT
 from common.errors import InputError, InvalidContentError, Refusal, RefusalCode
 from common.families.family import Public
 from common.families.registry import family_of
@@ -151,7 +155,7 @@ def assemble_site(sources: SiteSources, agreement: SharedAgreement) -> Site:
         sources.folder, sources.agreement, file, federation, lambda: agreement.public, sources.cache
     )
     model, initial = agreement.model(data.public, device.torch_device)
-    policy = file.policy.model_copy(update={"minimum_loss_noise": 0.0}) if sources.simulated else file.policy
+    policy = _without_floors(file.policy) if sources.simulated else file.policy
     return Site(
         sources.folder,
         federation,
@@ -164,6 +168,18 @@ def assemble_site(sources: SiteSources, agreement: SharedAgreement) -> Site:
         key,
         sources.simulated,
     )
+
+
+def _without_floors(policy: Policy) -> Policy:
+    """Policy of a simulated site: whoever plays it has all of its data, and sends it no crafted request."""
+    loosened: dict[str, Any] = {
+        "minimum_loss_noise": 0.0,
+        "maximum_reach": math.inf,
+        "largest_hospital": LARGEST_COHORT,
+    }
+    if "minimum_count" not in policy.model_fields_set:
+        loosened["minimum_count"] = 1
+    return policy.model_copy(update=loosened)
 
 
 def _require_no_folds_with_privacy(file: SiteFile, folder: Path) -> None:

@@ -7,16 +7,10 @@ further than its furthest part. An encoding of updates holds back a part for lat
 """
 
 from common.agreement.agreement import Agreement
-from common.agreement.reach import ROUNDING, UNDECLARED_PATIENTS, local_reach
-from common.agreement.strategy_names import largest_step
+from common.agreement.reach import ROUNDING, round_reach
 
 STRICTER = 10.0
 """Times the noise of the federation file that a participant's own policy may ask for."""
-
-
-def patients_in_all(federation: Agreement) -> int:
-    """Return the most patients of all participants together."""
-    return sum(participant.patients or UNDECLARED_PATIENTS for participant in federation.participants)
 
 
 def reach(federation: Agreement, largest: float, last: int, first: int = 1) -> float:
@@ -40,9 +34,7 @@ def reach(federation: Agreement, largest: float, last: int, first: int = 1) -> f
 
 def _round_move(federation: Agreement, number: int, largest: float) -> float:
     """Return the most that a round moves a weight no larger than `largest`."""
-    training, privacy = federation.training, federation.privacy
-    patients = max(participant.patients or UNDECLARED_PATIENTS for participant in federation.participants)
+    privacy = federation.privacy
     if privacy is not None:
         privacy = privacy.model_copy(update={"noise_multiplier": STRICTER * privacy.noise_multiplier})
-    change = local_reach(federation, number, patients, largest, privacy)
-    return largest_step(training.strategy, training.server_learning_rate, change)
+    return round_reach(federation, number, largest, privacy)

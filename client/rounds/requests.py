@@ -18,11 +18,11 @@ from client.rounds.inputs import (
     unapproved,
 )
 from client.rounds.questions import digest_of, earlier_question
-from client.rounds.reach import patients_in_all
 from client.rounds.site import Site
 from client.site_folder.places import Home
 from client.training.round import Round
 from common.agreement.agreement import Agreement
+from common.agreement.reach import patients_in_all
 from common.errors import Refusal, RefusalCode
 from common.families.registry import family_of
 from common.messages.exchange import ModelRequest

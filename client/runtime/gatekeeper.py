@@ -10,6 +10,7 @@ is on disk. Whatever fails leaves as a code.
 import hashlib
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +23,7 @@ from client.egress.expected import BlockReason
 from client.egress.gate import APPROVED_TYPES, Gate, Verdict, failure_reply, refusal
 from client.flower.internals import AppTask
 from client.flower.to_coordinator import largest_request
+from client.ledger.asked import UNCOUNTED
 from client.ledger.entries import Entry
 from client.ledger.ledger import LEDGER, Ledger
 from client.privacy.noise import NoiseError
@@ -32,6 +34,7 @@ from client.runtime.app_link import Link
 from client.runtime.channel import ChannelError, SilentError
 from client.site_folder.keys import read_key
 from client.site_folder.places import Approval, Home, read_approval
+from client.site_folder.policy import USUAL_REFUSALS
 from client.site_folder.site_file import parse_site_file
 from common.agreement.agreement import Agreement
 from common.agreement.bundle import PACKAGE, bundle_hash
@@ -159,7 +162,7 @@ class Gatekeeper:
             Exception: if no receipt can be written; nothing may leave then.
         """
         assert self._request is not None
-        verdict = self._verdict(self._request, message)
+        verdict = self._counted(self._request, self._verdict(self._request, message))
         if verdict.outcome == "blocked":
             log.error("the gate held a message back: %s", verdict.reason)
             self.home.residual.unlink(
@@ -194,6 +197,27 @@ class Gatekeeper:
         if self._breach is not None:
             return Verdict("blocked", refusal(request, self._name(), code), self._breach)
         return Verdict("refused", refusal(request, self._name(), code), code)
+
+    def _counted(self, request: Message, verdict: Verdict) -> Verdict:
+        """Count a refusal that tells something; one too many leaves with the code that all of them have."""
+        if verdict.outcome == "passed" or self._agreed is None:
+            return verdict
+        by_gate = self._refusal is not None and verdict.outcome == "refused"
+        if by_gate and verdict.reason in UNCOUNTED:
+            return verdict
+        federation, _ = self._agreed
+        try:
+            most = parse_site_file(self.home.folder).policy.maximum_refusals
+        except InputError:  # a site.toml that is not usable sets no limit of its own
+            most = USUAL_REFUSALS
+        try:
+            with Ledger(self.home.folder) as ledger:
+                if ledger.refuse(federation.digest, most):
+                    return verdict
+            code = RefusalCode.DECLINED_REFUSALS
+        except Refusal as uncounted:
+            code = uncounted.code
+        return replace(verdict, outcome="refused", message=refusal(request, self._name(), code), reason=code)
 
     def _name(self) -> str:
         try:

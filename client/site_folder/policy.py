@@ -10,9 +10,18 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from common.agreement.agreement import Agreement
-from common.agreement.settings import LOSS_NOISE, MOST_NOISE, Privacy
+from common.agreement.reach import UNDECLARED_PATIENTS, USUAL_REACH, largest_hospital, round_reach
+from common.agreement.settings import LOSS_NOISE, MOST_NOISE, Privacy, Statistics
 from common.errors import Refusal, RefusalCode
 from common.privacy.accounting import Release
+
+USUAL_COUNT: int = Statistics().minimum_count
+"""Fewest patients behind an exact number, where neither file nor policy say another."""
+
+
+USUAL_REFUSALS = 20
+"""Refused requests per approval of a file that get the code of their fault, where a policy does not say another."""
+
 
 WITHOUT_PRIVACY = Release(mechanism="without-privacy")
 
@@ -29,13 +38,19 @@ class Policy(BaseModel):
         delta: at which `maximum_epsilon` holds.
         minimum_cohort: the fewest patients with which this hospital takes part.
         minimum_count: floor for the federation file's `statistics.minimum_count`: exact counts, sums and pairs behind
-            which fewer patients stand do not leave.
+            which fewer patients stand do not leave. A lower one has to be written down.
         minimum_loss_noise: floor for the federation file's `statistics.loss_noise`: sums of losses do not leave
             with less noise.
         tasks: names of the permitted tasks; all if left out.
         statistics: permitted kinds. If left out, `public` ones, which are outside the guarantee, are permitted where
             the policy does not demand privacy; a federation without privacy needs them.
         maximum_runs: runs of a federation file in which this hospital takes part per approval of the file.
+        maximum_refusals: requests per approval of a file that are refused with the code of their fault; once there
+            were as many, whatever is asked gets one and the same code.
+        maximum_reach: without privacy, the most that one round of the federation file may move a weight of size 1. It
+            follows from the declared sizes, rate, epochs and batch size, and bounds the weights that are accepted.
+        largest_hospital: without privacy, the most patients that the file may declare for a hospital. They bound how
+            fine the scaling of a request may be.
         maximum_update_norm: the most that a round's weights may differ from those received, as a Euclidean norm over
             all parameters; an update beyond it stays at the hospital.
     """
@@ -48,11 +63,14 @@ class Policy(BaseModel):
     maximum_epsilon: float | None = Field(default=None, gt=0)
     delta: float = Field(default=1e-3, gt=0, lt=1)
     minimum_cohort: int = Field(default=0, ge=0)
-    minimum_count: int = Field(default=1, ge=1)
+    minimum_count: int = Field(default=USUAL_COUNT, ge=1)
     minimum_loss_noise: float = Field(default=LOSS_NOISE, ge=0)
     tasks: tuple[str, ...] | None = None
     statistics: tuple[Literal["declared", "noised", "public"], ...] | None = None
     maximum_runs: int = Field(default=1, ge=1)
+    maximum_refusals: int = Field(default=USUAL_REFUSALS, ge=1)
+    maximum_reach: float = Field(default=USUAL_REACH, gt=0)
+    largest_hospital: int = Field(default=UNDECLARED_PATIENTS, ge=1)
     maximum_update_norm: float | None = Field(default=None, gt=0)
 
     @property
@@ -131,6 +149,8 @@ def agree(policy: Policy, federation: Agreement, patients: int) -> Terms:
     privacy = federation.privacy
     if privacy is None and policy.demands_privacy:
         raise Refusal(RefusalCode.DECLINED_WITHOUT_PRIVACY)
+    if privacy is None and not _is_within_reach(policy, federation):
+        raise Refusal(RefusalCode.DECLINED_REACH)
     statistics = "public" if privacy is None else privacy.statistics
     permitted = policy.statistics or (("declared", "noised") if policy.demands_privacy else (statistics,))
     if statistics not in permitted:
@@ -139,6 +159,14 @@ def agree(policy: Policy, federation: Agreement, patients: int) -> Terms:
     least = max(policy.minimum_count, federation.statistics.minimum_count)
     noise = max(policy.minimum_loss_noise, federation.statistics.loss_noise)
     return Terms(stricter, Limit(policy.maximum_epsilon, policy.delta), least, noise)
+
+
+def _is_within_reach(policy: Policy, federation: Agreement) -> bool:
+    """Whether sizes and training of a file leave no more room for inputs than the policy does."""
+    return (
+        largest_hospital(federation) <= policy.largest_hospital
+        and round_reach(federation) <= policy.maximum_reach
+    )
 
 
 def _stricter(policy: Policy, privacy: Privacy) -> Privacy:

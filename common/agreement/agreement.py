@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError, model_validator
 from common.agreed import Agreed
 from common.agreement.model_config import default_settings
 from common.agreement.settings import (
+    LARGEST_COHORT,
     LOSS_NOISE,
     Participant,
     Privacy,
@@ -53,7 +54,7 @@ class Agreement(Agreed):
     version: Literal[1] = 1
     kind: str = PATIENTS
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)
-    minimum_patients: int = Field(default=10, ge=1)
+    minimum_patients: int = Field(default=10, ge=1, le=LARGEST_COHORT)
     training: Training = Training()
     statistics: Statistics = Statistics()
     rounds: Rounds = Rounds()

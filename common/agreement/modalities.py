@@ -29,6 +29,8 @@ class Plausible(Agreed):
     def _ordered(self) -> Self:
         if self.typical is not None and not self.typical[0] < self.typical[1]:
             raise ValueError("typical must be a low and a higher end")
+        if self.low is not None and self.high is not None and not self.low < self.high:
+            raise ValueError("low must be less than high")
         return self
 
 
@@ -57,6 +59,8 @@ class Modality(Agreed):
             raise ValueError(f"modality {self.name} has no columns")
         if len(set(names)) != len(names):
             raise ValueError(f"modality {self.name} names a column twice")
+        if self.clip is not None and not self.clip[0] < self.clip[1]:
+            raise ValueError("clip must be a low and a higher end")
         if unknown := set(self.ranges) - set(self.columns):
             raise ValueError(f"modality {self.name} gives a range for unknown column {min(unknown)}")
         for column, levels in self.categories.items():

@@ -55,6 +55,10 @@ class ModelConfig(Agreed):
         return data
 
 
+MOST_DROPPED = 0.9
+"""Largest share that dropout leaves out: what is left is scaled by 1 / (1 - share), and tells of few patients."""
+
+
 class HierarchicalConfig(ModelConfig):
     """Sizes of the hierarchical network; width grows up the hierarchy.
 
@@ -65,19 +69,19 @@ class HierarchicalConfig(ModelConfig):
     kind = DEFAULT
     masks = ("dropout", "node_dropout", "modality_dropout")
 
-    node_width: int = Field(default=8, ge=1)
-    pathway_width: int = Field(default=16, ge=1)
-    width: int = Field(default=32, ge=4)
-    heads: int = Field(default=4, ge=1)
-    node_heads: int = Field(default=2, ge=1)
-    gcn_layers: int = Field(default=1, ge=0)
-    gat_layers: int = Field(default=0, ge=0, description="between nodes")
-    layers: tuple[str, ...] | None = None
-    pathway_gat_layers: int = Field(default=1, ge=0)
-    fusion_layers: int = Field(default=1, ge=0)
-    dropout: float = Field(default=0.3, ge=0, lt=1)
-    node_dropout: float = Field(default=0.2, ge=0, lt=1)
-    modality_dropout: float = Field(default=0.1, ge=0, lt=1)
+    node_width: int = Field(default=8, ge=1, le=1024)
+    pathway_width: int = Field(default=16, ge=1, le=1024)
+    width: int = Field(default=32, ge=4, le=8192)
+    heads: int = Field(default=4, ge=1, le=256)
+    node_heads: int = Field(default=2, ge=1, le=256)
+    gcn_layers: int = Field(default=1, ge=0, le=64)
+    gat_layers: int = Field(default=0, ge=0, le=64, description="between nodes")
+    layers: tuple[str, ...] | None = Field(default=None, max_length=64)
+    pathway_gat_layers: int = Field(default=1, ge=0, le=64)
+    fusion_layers: int = Field(default=1, ge=0, le=64)
+    dropout: float = Field(default=0.3, ge=0, le=MOST_DROPPED)
+    node_dropout: float = Field(default=0.2, ge=0, le=MOST_DROPPED)
+    modality_dropout: float = Field(default=0.1, ge=0, le=MOST_DROPPED)
 
     @model_validator(mode="after")
     def _divides(self) -> Self:

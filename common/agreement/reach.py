@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from common.agreement.agreement import Agreement
 from common.agreement.settings import Privacy, Training
+from common.agreement.strategy_names import largest_step
 
 BETAS = (0.9, 0.999)
 """Decays of AdamW's moments, the defaults of `torch.optim.AdamW`."""
@@ -22,8 +23,41 @@ UNDECLARED_PATIENTS = 10_000
 """Patients of a participant for which the federation file declares no number."""
 
 
+USUAL_REACH = 0.5
+"""Most that a round moves a weight of size 1 where a hospital's policy sets no other limit.
+
+The defaults of a file stay below it up to some 1,600 patients in the largest hospital.
+"""
+
+
 ROUNDING = 1e-3
 """Share of a bound by which rounding may exceed it."""
+
+
+def largest_hospital(federation: Agreement) -> int:
+    """Return the most patients of one participant."""
+    return max(participant.patients or UNDECLARED_PATIENTS for participant in federation.participants)
+
+
+def patients_in_all(federation: Agreement) -> int:
+    """Return the most patients of all participants together."""
+    return sum(participant.patients or UNDECLARED_PATIENTS for participant in federation.participants)
+
+
+def round_reach(
+    federation: Agreement, round_: int = 1, largest: float = 1.0, privacy: Privacy | None = None
+) -> float:
+    """Return the most that a round of the whole federation moves one weight.
+
+    Args:
+        federation: the agreement.
+        round_: number of the round; the first has the largest learning rate.
+        largest: size of the largest weight that the round begins with.
+        privacy: the terms at a hospital, where they are stricter than the federation file's.
+    """
+    training = federation.training
+    change = local_reach(federation, round_, largest_hospital(federation), largest, privacy)
+    return largest_step(training.strategy, training.server_learning_rate, change)
 
 
 def local_reach(

@@ -62,21 +62,21 @@ class Training(Agreed):
     """
 
     strategy: str = Field(default="fedavg", pattern=PATTERN, description="a name of `strategy_names()`")
-    rounds: int = Field(default=30, ge=1)
+    rounds: int = Field(default=30, ge=1, le=10_000)
     patience: int = Field(
-        default=10, ge=1, description="rounds whose validation loss is clearly above the lowest"
+        default=10, ge=1, le=10_000, description="rounds whose validation loss is clearly above the lowest"
     )
     validation_fraction: float = Field(default=0.15, gt=0, lt=0.5)
-    local_epochs: int = Field(default=1, ge=1)
-    batch_size: int = Field(default=16, ge=1)
-    learning_rate: float = Field(default=3e-3, gt=0)
-    weight_decay: float = Field(default=1e-2, ge=0)
-    proximal_mu: float = Field(default=0.1, ge=0)
-    server_learning_rate: float = Field(default=0.01, gt=0, description="fedadam, fedyogi")
+    local_epochs: int = Field(default=1, ge=1, le=100)
+    batch_size: int = Field(default=16, ge=1, le=100_000)
+    learning_rate: float = Field(default=3e-3, gt=0, le=1)
+    weight_decay: float = Field(default=1e-2, ge=0, le=1)
+    proximal_mu: float = Field(default=0.1, ge=0, le=10_000)
+    server_learning_rate: float = Field(default=0.01, gt=0, le=1, description="fedadam, fedyogi")
     seed: int = Field(
         default=0, ge=0, lt=2**31, description="of every site's split into training and validation"
     )
-    contrastive_weight: float = Field(default=0.0, ge=0)
+    contrastive_weight: float = Field(default=0.0, ge=0, le=100)
     learn_task_weights: bool = True
 
     def decay(self, round_: int) -> float:
@@ -105,8 +105,8 @@ class Statistics(Agreed):
         loss_noise: standard deviation of the noise on sums of losses, in units of the most that one patient adds.
     """
 
-    minimum_count: int = Field(default=5, ge=1)
-    loss_noise: float = Field(default=LOSS_NOISE, ge=0)
+    minimum_count: int = Field(default=5, ge=1, le=1_000_000)
+    loss_noise: float = Field(default=LOSS_NOISE, ge=0, le=1e6)
 
 
 class Privacy(Agreed):
@@ -131,11 +131,11 @@ class Privacy(Agreed):
     """
 
     noise_multiplier: float = Field(ge=LEAST_NOISE, le=MOST_NOISE)
-    clip_norm: float = Field(default=1.0, gt=0)
+    clip_norm: float = Field(default=1.0, ge=1e-6, le=1e6)
     sampling_rate: float = Field(ge=1e-6, le=1)
-    expected_batch_size: float = Field(gt=0)
+    expected_batch_size: float = Field(ge=1e-3, le=1e9)
     steps: int = Field(default=1, ge=1, le=100_000)
-    learning_rate: float = Field(default=4.0, gt=0)
+    learning_rate: float = Field(default=4.0, gt=0, le=1e4)
     learn: Literal["all", "linear"] = "linear"
     statistics: Literal["declared", "noised", "public"] = "declared"
     statistics_noise_multiplier: float = Field(default=10.0, ge=LEAST_NOISE, le=MOST_NOISE)
@@ -159,6 +159,10 @@ class Participant(Agreed):
     patients: int | None = Field(default=None, ge=1, le=LARGEST_COHORT)
 
 
+LONGEST_WAIT_S = 30 * 24 * 3600
+"""Seconds that a round may take at most, 30 days."""
+
+
 class Rounds(Agreed):
     """Quorum and time limits of a round.
 
@@ -169,8 +173,8 @@ class Rounds(Agreed):
     """
 
     quorum: float = Field(default=0.5, gt=0, le=1)
-    deadline_s: float = Field(default=3600, gt=0)
-    assembly_s: float = Field(default=60, gt=0)
+    deadline_s: float = Field(default=3600, gt=0, le=LONGEST_WAIT_S)
+    assembly_s: float = Field(default=60, gt=0, le=LONGEST_WAIT_S)
 
 
 class Wire(Agreed):

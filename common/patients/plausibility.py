@@ -6,8 +6,9 @@ beyond all bounds would leave nothing of it. Honest sums cannot lead there:
 - The variance of pooled patients is at least that within any one site, weighted by its share of the patients; with n
   of at most N patients at a site, the pooled spread is at least sqrt(n / N) times its own.
 - Values lie within the plausible range of the federation file after transform and clip: so does their mean, and their
-  standard deviation is at most half the range. Where the file has no range, a site's own values stand in: mean and
-  deviation of the federation may be `FAR` times as large.
+  standard deviation is at most half the range. However wide the file's range is, and where it has none, mean and
+  deviation of the federation are at most `FAR` times as large as a site's own; where all patients of a site are
+  alike, the range of the file alone counts.
 - Noised sums give means within the ends by which values are limited, and a variance of at least
   `LEAST_NOISED_VARIANCE` of the squared half range.
 
@@ -27,7 +28,7 @@ from common.patients.declared_sums import Array, bounds, moments_name, transform
 from common.patients.preprocessing import Preprocessing, declared, is_wide
 
 FAR = 1000.0
-"""Times a site's own values, or 1, that the federation's may be, where the file gives no range."""
+"""Times a site's own values, or 1, that the federation's may be."""
 
 
 LEAST_NOISED_VARIANCE = 0.01
@@ -90,8 +91,8 @@ def _nodes_are_plausible(
     seen = node_moments[0] > 0
     low, high = _ranges(modality)
     size = FAR * np.maximum(1.0, np.hypot(mean, deviation))
-    low = np.where(np.isfinite(low), low, np.where(seen, -size, -np.inf))
-    high = np.where(np.isfinite(high), high, np.where(seen, size, np.inf))
+    size = np.where(seen & ((deviation > 0) | ~np.isfinite(high - low)), size, np.inf)
+    low, high = np.maximum(low, -size), np.minimum(high, size)
     margin = SLACK * np.maximum(1.0, np.where(np.isfinite(high - low), high - low, 1.0))
     inside = (center >= low - margin) & (center <= high + margin)
     broad = np.maximum((high - low) / 2, 1.0)  # a column that is the same everywhere has spread 1

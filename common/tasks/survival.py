@@ -48,7 +48,7 @@ class SurvivalTask(Task):
     time: str
     event: str
     unit: Literal["days", "months", "years"]
-    longest: float = Field(gt=0, description="longest plausible follow-up, in `unit`")
+    longest: float = Field(gt=0, le=100_000, description="longest plausible follow-up, in `unit`")
     bins: int = Field(default=12, ge=2, le=60)
     typical: tuple[float, float] | None = Field(
         default=None,

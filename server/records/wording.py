@@ -1,6 +1,7 @@
 """A run's records as sentences for the person who follows it."""
 
 from common.agreement.agreement import Agreement
+from common.agreement.reach import USUAL_REACH, round_reach
 from common.counting import are, counted
 from common.errors import REFUSALS, RefusalCode
 from server.records.dropped import ERRORS, REASONS, Dropped, DropReason
@@ -43,12 +44,25 @@ def weights_line(federation: Agreement) -> str:
     """Say by what hospitals weigh in averages."""
     if federation.privacy is not None:
         return "Hospitals weigh alike in averages, as privacy demands."
+    reach = _reach(federation)
     if federation.declared_patients is None:
         return (
             "Hospitals weigh alike in averages, because the federation file declares no sizes; "
             "give every participant its patients to weigh them by their numbers."
-        )
-    return "Hospitals weigh by their training patients in averages, up to the declared sizes."
+        ) + reach
+    return "Hospitals weigh by their training patients in averages, up to the declared sizes." + reach
+
+
+def _reach(federation: Agreement) -> str:
+    """Sentence on rounds that move weights further than hospitals permit by default; empty if they do not."""
+    reach = round_reach(federation)
+    if reach <= USUAL_REACH:
+        return ""
+    return (
+        f" A round may move a weight by {reach:.2g}, and hospitals decline more than {USUAL_REACH:g} without privacy "
+        "unless their policy says otherwise: declare the patients of all participants, take larger batches, fewer "
+        "epochs or a lower learning rate."
+    )
 
 
 def missing(record: RunRecord, federation: Agreement) -> list[str]:

@@ -12,11 +12,12 @@ import pytest
 import torch
 from flwr.app import RecordDict
 
+from client.site_folder.policy import USUAL_REFUSALS
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality, Plausible
 from common.agreement.model_config import HierarchicalConfig
 from common.agreement.settings import Participant, Privacy, Statistics, Training
-from common.errors import RefusalCode
+from common.errors import Refusal, RefusalCode
 from common.messages.exchange import StatisticsReply
 from common.messages.packing import Arrays
 from common.patients.preprocessing import combine, declared, pack_preprocessing
@@ -126,11 +127,13 @@ def test_no_record_is_read_out_by_thresholds(
             if number % 10:
                 break
     assert answered(replies) == 0
-    assert {RefusalCode.INPUT_UNAPPROVED} == set(replies)
+    counted = USUAL_REFUSALS
+    assert replies[:counted] == [RefusalCode.INPUT_UNAPPROVED] * counted
+    assert set(replies[counted:]) == {RefusalCode.DECLINED_REFUSALS}
     attack_row(
         f"values searched by thresholds in {kind} requests",
-        "no crafted scaling or weights answered",
-        f"0 of {len(replies)} answered",
+        f"no crafted scaling or weights answered, and {counted} refusals with a reason",
+        f"0 of {len(replies)} answered, {counted} with a reason",
     )
 
 
@@ -181,6 +184,63 @@ def test_a_step_that_training_can_take_is_answered_and_a_jump_is_not(
     )
 
 
+@pytest.mark.parametrize("kind", ["evaluate", "train"])
+def test_refusals_answer_few_questions_over_all_runs_and_kinds_of_fault(
+    plain: AttackedHospital, kind: str, attack_row: AttackRow
+) -> None:
+    """A coordinator makes as many runs as it likes; which check a request fails is a bit, until they run out."""
+    initial, scaling = plain.initial(), honest_scaling(plain)
+    replies: list[RecordDict | RefusalCode] = []
+    for number in range(3 * USUAL_REFUSALS):
+        plain.begin_run()
+        spread = scaling["spread:clinical"] * np.float32(1 / (2 + number))
+        ways = (
+            plain.question(initial, {**scaling, "spread:clinical": spread}),
+            plain.question({name: array * np.float32(1.1) for name, array in initial.items()}, scaling),
+            plain.question(initial, scaling, round_=ROUNDS + 2),
+            plain.question({}, scaling),
+        )
+        replies.append(plain.ask(kind, ways[number % len(ways)]))
+    told = [reply for reply in replies if reply is not RefusalCode.DECLINED_REFUSALS]
+    assert set(told) == {RefusalCode.INPUT_UNAPPROVED, RefusalCode.REQUEST_INVALID}
+    assert len(told) == USUAL_REFUSALS
+    assert plain.ask(kind, plain.question(initial, scaling)) is RefusalCode.DECLINED_REFUSALS
+    plain.approve(plain.federation)
+    assert isinstance(plain.ask(kind, plain.question(initial, scaling)), RecordDict)
+    attack_row(f"refusals by {kind}, a run each", f"{USUAL_REFUSALS} per approval", f"{len(told)}")
+
+
+EXTREME: dict[str, tuple[dict[str, Any], tuple[int | None, int | None]]] = {
+    "no sizes": ({"batch_size": 16}, (None, None)),
+    "a giant hospital": ({"batch_size": 16}, (80, 1_000_000)),
+    "a giant for scaling alone": ({"batch_size": 100_000, "learning_rate": 1e-8}, (80, 10**9)),
+    "rate": ({"batch_size": 64, "learning_rate": 1.0}, (80, 80)),
+    "epochs": ({"batch_size": 4, "local_epochs": 100}, (80, 80)),
+    "one patient a step": ({"batch_size": 1, "local_epochs": 10}, (80, 80)),
+    "weight decay": ({"learning_rate": 0.3, "weight_decay": 1.0}, (80, 80)),
+    "rate of the coordinator": ({"strategy": "fedyogi", "server_learning_rate": 1.0}, (80, 80)),
+}
+
+
+@pytest.mark.parametrize("case", EXTREME)
+def test_a_file_whose_numbers_let_weights_go_anywhere_is_not_approved(
+    plain: AttackedHospital, case: str, attack_row: AttackRow
+) -> None:
+    """Within the ranges of the file format, and beyond those that the hospital's policy allows."""
+    training, sizes = EXTREME[case]
+    names = zip(("one", "two"), sizes, strict=True)
+    asking = plain.federation.model_copy(
+        update={
+            "training": Training.model_validate({"rounds": ROUNDS, **training}),
+            "participants": tuple(Participant(name=name, patients=size) for name, size in names),
+        }
+    )
+    with pytest.raises(Refusal) as raised:
+        plain.approve(asking)
+    assert raised.value.code is RefusalCode.DECLINED_REACH
+    attack_row(f"a file that bounds no weights: {case}", "not approved", raised.value.code.value)
+
+
 GENES = 200
 
 
@@ -212,7 +272,13 @@ def private(outside: Path) -> AttackedHospital:
         privacy=Privacy(noise_multiplier=40.0, sampling_rate=1.0, expected_batch_size=49, learn="linear"),
         participants=(Participant(name="one"), Participant(name="two")),
     )
-    policy = {"require_dp": True, "maximum_epsilon": 1.0, "minimum_cohort": 20, "statistics": ["declared"]}
+    policy: dict[str, Any] = {
+        "require_dp": True,
+        "maximum_epsilon": 1.0,
+        "minimum_cohort": 20,
+        "statistics": ["declared"],
+    }
+    policy["maximum_refusals"] = 1000  # each refusal is looked at by itself
     return AttackedHospital(outside, federation, {"rna": rna, "outcomes": outcomes}, policy)
 
 

@@ -52,6 +52,10 @@ from simulations.engines.flower_internals import (
 from tests.client.privacy.clipping_case import MakeBatch, MakeCase, build_case, patients_of_every_pattern
 
 PATIENTS = 12
+DECLARED = 200
+"""Patients that the federation file allows the hospital."""
+
+
 NO_LIMIT = Limit(None, 1e-3)
 ROUND = Release(mechanism="training", noise_multiplier=8.0)
 STATISTICS = Release(mechanism="statistics", noise_multiplier=20.0)
@@ -85,7 +89,7 @@ def small_federation() -> Federation:
             ResponseTask(name="response", label="response", classes=("0", "1")),
             ToxicityTask(name="toxicity", labels=("skin", "gut")),
         ),
-        participants=(Participant(name="north"),),
+        participants=(Participant(name="north", patients=DECLARED),),
     )
 
 
@@ -120,7 +124,8 @@ class Site:
         self.outcomes.to_csv(self.folder / "outcomes.csv", index=False)
         self.clinical.to_csv(self.folder / "clinical.csv", index=False)
         self.rna.to_parquet(self.folder / "rna.parquet", index=False)
-        policy = {"maximum_runs": 1000} | self.site.get("policy", {})
+        loose = {"maximum_runs": 1000, "maximum_refusals": 1000, "minimum_count": 1}
+        policy = loose | self.site.get("policy", {})
         (self.folder / "site.toml").write_text(tomli_w.dumps(self.site | {"policy": policy}))
         return self.folder
 

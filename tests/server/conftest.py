@@ -149,7 +149,11 @@ class Bench:
                         "longest": 9000,
                     }
                 ],
-                "training": {"learning_rate": 1000.0, **training},  # by which sites may move a weight far
+                "training": {
+                    "learning_rate": 1.0,
+                    "local_epochs": 100,  # by which sites may move a weight far
+                    **training,
+                },
                 "statistics": {"loss_noise": 0.0},
                 "rounds": {"quorum": quorum, "deadline_s": deadline_s},
                 "participants": [{"name": site, "patients": 400} for site in NODES],

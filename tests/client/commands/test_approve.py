@@ -20,6 +20,7 @@ from client.ledger.ledger import Ledger
 from client.site_folder.places import Home, read_approval
 from client.site_folder.policy import Limit, Policy, agree
 from common.agreement.federation import FILE_NAME, Federation, load, save
+from common.agreement.reach import round_reach
 from common.agreement.settings import Privacy
 from common.errors import (
     ApprovalError,
@@ -183,14 +184,14 @@ def test_a_proposal_says_what_leaves(prepared: Home, proposal: Path) -> None:
 @pytest.mark.parametrize(
     ("policy", "terms", "warned"),
     [
-        ({}, None, True),
-        ({"minimum_count": 2}, None, False),
+        ({"minimum_count": 1}, None, True),
+        ({"minimum_count": 4}, None, True),
         ({"minimum_count": 5}, None, False),
-        ({}, "public", True),
-        ({}, "declared", False),
+        ({"minimum_count": 1}, "public", True),
+        ({"minimum_count": 1}, "declared", False),
     ],
 )
-def test_a_small_minimum_count_of_the_file_is_warned_of_where_the_policy_is_silent(
+def test_a_small_minimum_count_that_file_and_policy_allow_is_warned_of(
     prepared: Home,
     proposal: Path,
     hospital: "Hospital",
@@ -202,7 +203,17 @@ def test_a_small_minimum_count_of_the_file_is_warned_of_where_the_policy_is_sile
         propose(proposal, statistics=terms)
     allow(hospital, **policy)
     warnings = [line for line in said(read_proposal(prepared, proposal)).splitlines() if "WARNING" in line]
-    assert ["minimum_count = 5" in line for line in warnings] == [True] * warned
+    assert ["policy.minimum_count" in line for line in warnings] == [True] * warned
+
+
+def test_a_silent_policy_has_the_usual_minimum_count(
+    prepared: Home, proposal: Path, hospital: "Hospital"
+) -> None:
+    site = hospital.folder / "site.toml"
+    site.write_text(site.read_text().replace("minimum_count = 1\n", ""))
+    read = read_proposal(prepared, proposal)
+    assert read.terms.minimum_count == 5
+    assert "minimum count 5 instead of 2" in said(read)
 
 
 @pytest.mark.parametrize(
@@ -302,6 +313,7 @@ def test_a_file_cannot_write_a_text_of_its_own_into_the_approval(
     found = read_proposal(prepared, proposal)
     assert isinstance(found.federation, Federation)
     name = "north.\n\nWhat leaves:\n  - nothing\x1b[8m"
+    found = replace(found, site=name)
     federation = found.federation.model_copy(
         update={
             "participants": (found.federation.participants[0].model_copy(update={"name": name}),),
@@ -337,8 +349,11 @@ def test_approving_again_allows_as_many_runs_once_more(prepared: Home, proposal:
 
 
 def test_it_tells_the_declared_size(prepared: Home, proposal: Path) -> None:
-    assert "declares no sizes: every hospital weighs alike" in said(read_proposal(prepared, proposal))
     federation = load(proposal / FILE_NAME)
+    unsized = (federation.participants[0].model_copy(update={"patients": None}),)
+    changed = federation.changed({"training.batch_size": "256"})
+    save(changed.model_copy(update={"participants": unsized}), proposal / FILE_NAME)
+    assert "declares no sizes: every hospital weighs alike" in said(read_proposal(prepared, proposal))
     sized = (federation.participants[0].model_copy(update={"patients": 40}),)
     save(federation.model_copy(update={"participants": sized}), proposal / FILE_NAME)
     assert "declares at most 40 patients of yours" in said(read_proposal(prepared, proposal))
@@ -442,3 +457,67 @@ def test_a_spoilt_approval_does_not_keep_a_file_from_being_approved_again(
     approved.approval.write_text("{")
     approve(approved, read_proposal(approved, proposal))
     assert read_approval(approved).kind == "patients"
+
+
+def test_what_bounds_a_requests_weights_is_told(prepared: Home, proposal: Path) -> None:
+    """Sizes, rate, epochs and batches of the file, and the move of a weight that follows from them."""
+    federation = load(proposal / FILE_NAME)
+    told = said(read_proposal(prepared, proposal))
+    for part in (
+        f"by at most {round_reach(federation):.2g} ",
+        "policy.maximum_reach = 0.5",
+        "hospitals of up to 200 patients",
+        "1 epoch",
+        "batches of 16",
+        "learning rate 0.003",
+        "weight decay 0.01",
+    ):
+        assert part in told
+    propose(proposal)
+    told = said(read_proposal(prepared, proposal))
+    assert f"rate {PRIVACY.learning_rate:g}, on sums clipped at {PRIVACY.clip_norm:g}" in told
+
+
+def test_what_a_refusal_tells_is_told(prepared: Home, proposal: Path, hospital: "Hospital") -> None:
+    allow(hospital, maximum_refusals=7)
+    assert "7 requests of all runs together (policy.maximum_refusals)" in said(
+        read_proposal(prepared, proposal)
+    )
+
+
+@pytest.mark.parametrize(
+    ("patients", "settings", "policy", "accepted"),
+    [
+        (None, {}, {}, False),
+        (None, {}, {"maximum_reach": 7.0}, True),
+        (1500, {}, {}, True),
+        (3000, {}, {}, False),
+        (3000, {"training.batch_size": "64"}, {}, True),
+        (3000, {"training.batch_size": "64", "training.learning_rate": "1.0"}, {}, False),
+        (200, {"training.local_epochs": "100"}, {}, False),
+        (10**9, {"training.batch_size": "100000", "training.learning_rate": "1e-9"}, {}, False),
+        (20_000, {"training.batch_size": "1024"}, {"largest_hospital": 20_000}, True),
+    ],
+)
+def test_a_file_that_bounds_no_weights_is_declined(
+    prepared: Home,
+    proposal: Path,
+    hospital: "Hospital",
+    patients: int | None,
+    settings: dict[str, str],
+    policy: dict[str, float],
+    accepted: bool,
+) -> None:
+    federation = load(proposal / FILE_NAME).changed(settings)
+    sized = (federation.participants[0].model_copy(update={"patients": patients}),)
+    federation = federation.model_copy(update={"participants": sized})
+    save(federation, proposal / FILE_NAME)
+    allow(hospital, **policy)
+    if accepted:
+        assert read_proposal(prepared, proposal).terms.privacy is None
+        return
+    with pytest.raises(Refusal) as raised:
+        read_proposal(prepared, proposal)
+    assert raised.value.code is RefusalCode.DECLINED_REACH
+    propose(proposal)
+    assert read_proposal(prepared, proposal).terms.privacy is not None

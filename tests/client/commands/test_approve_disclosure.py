@@ -10,9 +10,11 @@ from client.disclosures.disclosure import DisclosureEntry
 from client.disclosures.record import NAME
 from client.site_folder.places import Home
 from common.agreement.federation import FILE_NAME, load, save
+from common.agreement.modalities import Plausible
 from common.agreement.settings import Privacy
 from common.errors import RefusalCode
 from common.privacy.planning import with_privacy
+from tests.client.conftest import DECLARED
 
 if TYPE_CHECKING:
     from tests.client.conftest import Hospital
@@ -53,3 +55,21 @@ def test_tables_that_cannot_be_read_are_told(prepared: Home, proposal: Path) -> 
     text = told(prepared, proposal)
     assert "could not be compared" in text
     assert "outcomes.csv" in text
+
+
+def test_tables_that_a_file_does_not_fit_are_told_before_the_coordinator_learns_it(
+    prepared: Home, proposal: Path
+) -> None:
+    """A range that a patient lies outside is a question about that patient, with privacy as well."""
+    federation = load(proposal / FILE_NAME)
+    private = Privacy(noise_multiplier=8.0, sampling_rate=0.5, expected_batch_size=6)
+    ranges = {"age": Plausible(unit="years", low=0, high=60.5)}
+    asking = federation.modalities[0].model_copy(update={"ranges": ranges})
+    federation = federation.model_copy(update={"modalities": (asking, *federation.modalities[1:])})
+    for proposed in (federation, with_privacy(federation, private)):
+        save(proposed, proposal / FILE_NAME)
+        assert f"THE SITE WILL REFUSE ({RefusalCode.COHORT_INVALID})" in told(prepared, proposal)
+
+
+def test_how_fine_a_requests_scaling_may_be_is_told(prepared: Home, proposal: Path) -> None:
+    assert f"{(DECLARED / 9) ** 0.5:.3g} times finer" in told(prepared, proposal)

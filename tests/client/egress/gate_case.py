@@ -86,7 +86,8 @@ def gate_of(hospital: "Hospital", **policy: Any) -> Gate:
         return site.family.statistics(site.split_records(-1)[0], federation, least)
 
     residual = hospital.folder / "residual.safetensors"
-    return Gate(federation, Policy(**policy), "north", shapes, groups, cohort, sums, entries, residual)
+    few = Policy(**({"minimum_count": 1} | policy))
+    return Gate(federation, few, "north", shapes, groups, cohort, sums, entries, residual)
 
 
 def exchange(hospital: "Hospital", kind: str, **policy: Any) -> Exchange:

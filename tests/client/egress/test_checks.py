@@ -28,7 +28,7 @@ def expecting(federation: Federation, shapes: Shapes, least: int = 1, norm: floa
     """Expectation of a reply, whose model has parameters of these shapes."""
     groups = family_of(federation).groups(federation, shapes)
     cohort = CohortSize(None, None, None, {}, frozenset())
-    terms = agree(Policy(minimum_count=least), federation, 12)
+    terms = agree(Policy(minimum_count=least, maximum_reach=1000.0), federation, 12)
     return Expected("north", federation, terms, shapes, groups, cohort, norm)
 
 

@@ -53,7 +53,10 @@ def agreement(columns: tuple[str, ...] = ("age",)) -> Federation:
     clinical = Modality(name="clinical", node="clinical", columns=columns, categories={"sex": ("f", "m")})
     task = SurvivalTask(name="survival", time="months", event="died", unit="months", longest=600)
     return Federation(
-        name="study", modalities=(clinical,), tasks=(task,), participants=(Participant(name="north"),)
+        name="study",
+        modalities=(clinical,),
+        tasks=(task,),
+        participants=(Participant(name="north", patients=500),),
     )
 
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch.nn import Parameter
 
-from client.rounds.reach import patients_in_all, reach
+from client.rounds.reach import reach
 from client.training.adamw import AdamW
 from common.agreement.federation import Federation
-from common.agreement.reach import UNDECLARED_PATIENTS
+from common.agreement.reach import UNDECLARED_PATIENTS, patients_in_all
 from common.agreement.settings import Participant, Privacy, Wire
 
 
@@ -56,8 +56,10 @@ def test_round_one_is_where_a_run_begins_and_rounds_add_up(small_federation: Fed
 
 
 def test_sizes_that_are_not_declared_have_a_stated_bound(small_federation: Federation) -> None:
-    assert patients_in_all(small_federation) == UNDECLARED_PATIENTS
-    assert reach(small_federation, 1.0, 5) == reach(declared(small_federation, UNDECLARED_PATIENTS), 1.0, 5)
+    parts = (Participant(name="north"), Participant(name="south"))
+    unsized = small_federation.model_copy(update={"participants": parts})
+    assert patients_in_all(unsized) == 2 * UNDECLARED_PATIENTS
+    assert reach(unsized, 1.0, 5) == reach(declared(small_federation, UNDECLARED_PATIENTS), 1.0, 5)
 
 
 def test_an_encoding_may_bring_what_it_held_back(small_federation: Federation) -> None:

@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 import tests
 from client.commands.approve import approve, read_proposal
 from client.flower.internals import FAILED, REPLACED, RUNTIME, run_client_app, weigh
+from client.ledger.asked import refusals_since_approval
 from client.ledger.entries import AskedQuestion
-from client.ledger.ledger import Ledger
+from client.ledger.ledger import LEDGER, Ledger
 from client.privacy.noise import NoisedSteps, NoisedSums
 from client.receipts.receipt import Receipt
 from client.receipts.verification import verify
@@ -244,6 +245,98 @@ def test_a_private_round_tells_what_it_cost(node: Node) -> None:
         "metrics": {},
         "patients": dict.fromkeys(first.numbers["patients"], 1.0),
     }
+
+
+def allow(node: Node, **policy: int) -> None:
+    node.hospital.site.site["policy"] = policy
+    node.hospital.write()
+
+
+class Unasked(AppInThread):
+    """An app that must see no request."""
+
+    def ask(self, *_: Any) -> RecordDict:
+        pytest.fail("the app saw a request")
+
+
+def test_refusals_are_counted_over_all_runs_and_then_all_alike(node: Node) -> None:
+    """A refusal's code answers a question; so many are answered until the hospital approves again."""
+    allow(node, maximum_refusals=3)
+    honest = node.hospital.request()
+    seed = honest.model_copy(update={"seed": 77}).to_record()
+    late = honest.model_copy(update={"round": 999}).to_record()
+    said = []
+    for kind, content in (("train", seed), ("train", late), ("query.patients", RecordDict())):
+        node.run(kind, content)
+        said.append(node.refusal())
+    assert said == [RefusalCode.INPUT_UNAPPROVED, RefusalCode.REQUEST_INVALID, RefusalCode.REQUEST_INVALID]
+    contents = (("train", seed), ("train", honest.to_record()), ("query.statistics", statistics(node)))
+    for kind, content in contents:
+        node.run(kind, content, Gatekeeper(node.home.folder, Unasked(node.home)))
+        assert node.refusal() is RefusalCode.DECLINED_REFUSALS
+    with Ledger(node.home.folder) as ledger:
+        assert refusals_since_approval(ledger.entries(), node.hospital.federation.digest) == 3
+    node.approve()
+    node.run("train", honest.to_record())
+    TrainReply.from_record(node.reply())
+
+
+@pytest.mark.attack
+def test_whether_tables_satisfy_a_file_is_answered_so_often_and_no_more(
+    node: Node, attack_row: Callable[[str, str, str], None]
+) -> None:
+    """The one refusal that depends on patients: a range of the file that somebody lies outside."""
+    clinical = node.hospital.federation.modalities[0]
+    asking = clinical.model_copy(update={"ranges": {"age": Plausible(low=0, high=60.5)}})
+    rest = node.hospital.federation.modalities[1:]
+    node.hospital.federation = node.hospital.federation.model_copy(update={"modalities": (asking, *rest)})
+    save(node.hospital.federation, node.hospital.folder / "federation.toml")
+    allow(node, maximum_refusals=2)
+    node.approve()
+    node.bundle = bundle(node.hospital.federation)
+    codes = []
+    for _ in range(4):
+        node.run("query.statistics", statistics(node))
+        codes.append(node.refusal())
+    assert codes == [RefusalCode.COHORT_INVALID] * 2 + [RefusalCode.DECLINED_REFUSALS] * 2
+    attack_row("whether a patient lies outside a range", "said 2 times, as the policy allows", "2 of 4")
+
+
+@pytest.mark.attack
+def test_an_app_that_refuses_in_code_is_cut_off(
+    node: Node, attack_row: Callable[[str, str, str], None]
+) -> None:
+    """Any code of the app counts, also one that from the gate would tell nothing."""
+
+    class Coding(AppInThread):
+        def ask(self, *_: Any) -> RecordDict:
+            return RefusalReply(site="north", code=RefusalCode.DECLINED_BUDGET).to_record()
+
+    allow(node, maximum_refusals=2)
+    codes = []
+    for _ in range(3):
+        node.run("query.statistics", statistics(node), Gatekeeper(node.home.folder, Coding(node.home)))
+        codes.append(node.refusal())
+    assert codes == [RefusalCode.DECLINED_BUDGET] * 2 + [RefusalCode.DECLINED_REFUSALS]
+    attack_row("patients' values as codes of refusals", "said 2 times, as the policy allows", "2 of 3")
+
+
+def test_what_the_gate_refuses_whoever_asks_does_not_count(node: Node) -> None:
+    allow(node, maximum_refusals=1)
+    node.version = "0.0.0"
+    for _ in range(3):
+        node.run("query.statistics", statistics(node))
+        assert node.refusal() is RefusalCode.VERSION_MISMATCH
+    node.version = version(PACKAGE)
+    node.run("query.statistics", statistics(node))
+    StatisticsReply.from_record(node.reply())
+
+
+def test_a_refusal_that_cannot_be_counted_says_only_that(node: Node) -> None:
+    honest = node.hospital.request()
+    (node.home.folder / LEDGER).write_bytes(b"damaged")
+    node.run("train", honest.model_copy(update={"seed": 77}).to_record())
+    assert node.refusal() is RefusalCode.LEDGER_INVALID
 
 
 def private(node: Node, **wire: str) -> None:

@@ -11,13 +11,20 @@ from pydantic import ValidationError
 from client.commands.init import SKELETON
 from client.site_folder.policy import Limit, Policy, Terms, agree
 from common.agreement.federation import Federation
-from common.agreement.settings import Privacy
+from common.agreement.settings import Participant, Privacy
 from common.errors import Refusal, RefusalCode
 from common.privacy.accounting import Release, spend
 
 PRIVACY = Privacy(noise_multiplier=1.5, sampling_rate=0.2, expected_batch_size=8.0, steps=3)
 WITHOUT_PRIVACY = Release(mechanism="without-privacy")
 MakeFederation = Callable[..., Federation]
+
+
+@pytest.fixture
+def make_federation(make_federation: MakeFederation) -> MakeFederation:
+    """Federations that declare the sizes of their hospitals."""
+    sized = tuple(Participant(name=name, patients=200) for name in ("one", "two"))
+    return lambda **changes: make_federation(**({"participants": sized} | changes))
 
 
 def test_an_empty_policy_takes_what_the_file_proposes(make_federation: MakeFederation) -> None:
@@ -168,3 +175,10 @@ def test_a_policy_is_fixed_and_has_no_other_keys() -> None:
 def test_the_site_file_that_init_writes_has_a_minimum_count() -> None:
     written = tomllib.loads(SKELETON.format(name='name = "north"'))
     assert Policy.model_validate(written["policy"]).minimum_count == 5
+
+
+def test_a_silent_policy_has_floors_and_limits_of_its_own() -> None:
+    silent = Policy()
+    assert (silent.minimum_count, silent.maximum_refusals, silent.maximum_runs) == (5, 20, 1)
+    assert (silent.maximum_reach, silent.largest_hospital) == (0.5, 10_000)
+    assert Policy(minimum_count=1).minimum_count == 1, "whoever writes it down may have it"

@@ -196,8 +196,11 @@ def test_a_loss_that_is_not_finite_is_a_refusal(bench: Bench, learnable: Patient
 def test_weights_that_are_not_finite_are_a_refusal_even_if_the_loss_was(
     bench: Bench, learnable: PatientBatch
 ) -> None:
+    agreed = bench.federation(batch_size=60)
+    wild = agreed.training.model_copy(update={"learning_rate": 1e37, "weight_decay": 100.0})
+    agreed = agreed.model_copy(update={"training": wild})
     with pytest.raises(Refusal) as raised:
-        bench.train(learnable, batch_size=60, learning_rate=1e37, weight_decay=100.0)
+        train(bench.model(agreed), learnable, Round(agreed, with_cuts(bench.cuts)))
     assert raised.value.code is RefusalCode.TRAINING_DIVERGED
 
 

@@ -7,12 +7,22 @@ from typing import Any
 
 import pytest
 import tomli_w
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from common.agreement.federation import Federation, load, save
 from common.agreement.loading import load_agreement
 from common.agreement.modalities import Modality, Plausible
-from common.agreement.settings import Participant, PriorGraph, Privacy, PublicFile, Wire
+from common.agreement.model_config import HierarchicalConfig
+from common.agreement.settings import (
+    Participant,
+    PriorGraph,
+    Privacy,
+    PublicFile,
+    Rounds,
+    Statistics,
+    Training,
+    Wire,
+)
 from common.errors import (
     InputCode,
     InputError,
@@ -211,6 +221,74 @@ def test_a_changed_setting(federation: Federation, setting: str, value: str, exp
     assert type(found) is type(expected)
     assert changed.digest != before
     assert federation.digest == before
+
+
+PRIVATE = Privacy(noise_multiplier=2.0, sampling_rate=0.5, expected_batch_size=10)
+
+
+@pytest.mark.parametrize(
+    ("setting", "values"),
+    {
+        "training.rounds": ("10001",),
+        "training.local_epochs": ("101",),
+        "training.batch_size": ("100001", "0"),
+        "training.learning_rate": ("1.01", "0"),
+        "training.weight_decay": ("1.01", "-1"),
+        "training.proximal_mu": ("1e5",),
+        "training.server_learning_rate": ("1.01",),
+        "training.contrastive_weight": ("101",),
+        "training.validation_fraction": ("0", "0.5"),
+        "statistics.minimum_count": ("0",),
+        "statistics.loss_noise": ("1e7", "-1"),
+        "privacy.noise_multiplier": ("0.001", "1e7"),
+        "privacy.statistics_noise_multiplier": ("0.001", "1e7"),
+        "privacy.clip_norm": ("1e-7", "1e7"),
+        "privacy.sampling_rate": ("1e-7", "1.1"),
+        "privacy.expected_batch_size": ("1e-4", "1e10"),
+        "privacy.steps": ("0", "100001"),
+        "privacy.learning_rate": ("0", "1e5"),
+        "privacy.delta": ("0", "1"),
+        "rounds.quorum": ("0", "1.1"),
+        "rounds.deadline_s": ("0", "1e9"),
+        "rounds.assembly_s": ("1e9",),
+        "model.dropout": ("0.95", "1"),
+        "model.node_dropout": ("0.95",),
+        "model.modality_dropout": ("0.95",),
+        "model.width": ("16384",),
+        "model.node_width": ("2048",),
+        "model.pathway_width": ("2048",),
+        "model.fusion_layers": ("65",),
+        "model.gat_layers": ("65",),
+        "minimum_patients": ("0",),
+    }.items(),
+)
+def test_an_extreme_number_is_refused_by_name(
+    federation: Federation, setting: str, values: tuple[str, ...]
+) -> None:
+    """Numbers by which an honest computation would answer a question about few patients, or never end."""
+    agreed = federation.model_copy(update={"privacy": PRIVATE})
+    for value in values:
+        with pytest.raises(InvalidContentError) as raised:
+            agreed.changed({setting: value})
+        assert setting in raised.value.where
+
+
+def every_number(data: Any, path: str = "") -> Iterator[str]:
+    """Paths of all numbers of a schema."""
+    if isinstance(data, type) and issubclass(data, BaseModel):
+        for name, field in data.model_fields.items():
+            numeric = field.annotation in (int, float, int | None, float | None)
+            ends = {
+                kind for kind in ("ge", "gt", "le", "lt") for part in field.metadata if hasattr(part, kind)
+            }
+            if numeric and not (ends & {"ge", "gt"} and ends & {"le", "lt"}):
+                yield f"{path}{name}"
+
+
+def test_every_number_of_the_file_has_a_lower_and_an_upper_bound() -> None:
+    parts = (Federation, Training, Statistics, Privacy, Participant, Rounds, Wire, HierarchicalConfig)
+    unbounded = {name for part in (*parts, SurvivalTask) for name in every_number(part, f"{part.__name__}.")}
+    assert unbounded == set()
 
 
 def test_top_k_comes_with_its_share(federation: Federation) -> None:

@@ -8,8 +8,14 @@ import pytest
 import torch
 
 from common.agreement.federation import Federation
-from common.agreement.reach import local_reach
-from common.agreement.settings import Privacy, Training
+from common.agreement.reach import (
+    UNDECLARED_PATIENTS,
+    largest_hospital,
+    local_reach,
+    patients_in_all,
+    round_reach,
+)
+from common.agreement.settings import Participant, Privacy, Training
 
 
 def _moved(gradients: list[float], rate: float, decay: float, start: float) -> float:
@@ -64,3 +70,16 @@ def test_a_private_rounds_bound_holds_for_the_noise(federation: Federation) -> N
     stricter = privacy.model_copy(update={"noise_multiplier": 20.0})
     assert local_reach(agreed, 1, 20, 0.0, stricter) > bound
     assert math.isfinite(bound)
+
+
+def test_a_round_of_the_federation_is_bounded_by_its_largest_hospital(federation: Federation) -> None:
+    def sized(*sizes: int | None) -> Federation:
+        parts = tuple(Participant(name=f"h{n}", patients=size) for n, size in enumerate(sizes))
+        return federation.model_copy(update={"participants": parts})
+
+    agreed = sized(40, 400)
+    assert (largest_hospital(agreed), patients_in_all(agreed)) == (400, 440)
+    assert round_reach(agreed) == local_reach(agreed, 1, 400, 1.0)
+    assert largest_hospital(sized(None, None)) == UNDECLARED_PATIENTS
+    adam = agreed.model_copy(update={"training": Training(strategy="fedadam", server_learning_rate=0.5)})
+    assert round_reach(adam) == pytest.approx(2.35 * 0.5)

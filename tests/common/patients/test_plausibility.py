@@ -155,3 +155,34 @@ def test_hazard_intervals_are_quantiles_of_times_that_can_be(federation: Federat
     prepared = combine(sites, federation)
     forged = replace(prepared, cuts={"survival": torch.from_numpy(ends).float()})
     assert not is_plausible(forged, federation, sites[0], 120)
+
+
+@pytest.mark.parametrize("center", [1e6, -1e6])
+def test_a_range_however_wide_lets_no_scaling_leave_the_hospitals_values(
+    federation: Federation, center: float
+) -> None:
+    rng = np.random.default_rng(0)
+    clinical = federation.modalities[0].model_copy(
+        update={"ranges": {"age": Plausible(low=-1e30, high=1e30)}}
+    )
+    wide = federation.model_copy(update={"modalities": (clinical, *federation.modalities[1:])})
+    sites = [site(rng, 40, 60, 250, 0) for _ in range(2)]
+    prepared = combine(sites, wide)
+    assert is_plausible(prepared, wide, sites[0], 80)
+    moved = prepared.center["clinical"].clone()
+    moved[0] = center
+    forged = replace(prepared, center={**prepared.center, "clinical": moved})
+    assert not is_plausible(forged, wide, sites[0], 80)
+
+
+def test_where_all_patients_are_alike_the_files_range_alone_counts(federation: Federation) -> None:
+    """A hospital that measured none of it above 0 takes part with those that did."""
+    rng = np.random.default_rng(0)
+    ranges = {"platelets": Plausible(low=0, high=1e7)}
+    clinical = federation.modalities[0].model_copy(update={"ranges": ranges})
+    agreed = federation.model_copy(update={"modalities": (clinical, *federation.modalities[1:])})
+    sites = [site(rng, 40, 60, 2e6, 0) for _ in range(2)]
+    column = sites[0].moments["modality:clinical"].copy()
+    column[1:, 1] = 0
+    alike = replace(sites[0], moments={**sites[0].moments, "modality:clinical": column})
+    assert is_plausible(combine([alike, sites[1]], agreed), agreed, alike, 80)

@@ -101,7 +101,9 @@ def test_replies_do_not_pile_up(bench: "Bench", tmp_path: Path) -> None:
 
 
 def test_weights_near_the_largest_float_do_not_overflow(bench: "Bench") -> None:
-    rounds = bench.rounds(bench.federation(learning_rate=1e38))
+    agreed = bench.federation()
+    far = agreed.training.model_copy(update={"learning_rate": 1e38})
+    rounds = bench.rounds(agreed.model_copy(update={"training": far}))
     requests = rounds.ask()
     largest = {name: np.full_like(array, 3.4e38) for name, array in bench.weights.items()}
     patients = dict.fromkeys(("patients", "branches.rna", "heads.os"), 400.0)

@@ -8,7 +8,7 @@ from common.agreement.federation import Federation
 from common.errors import REFUSALS, RefusalCode
 from server.records.dropped import ERRORS, REASONS, Dropped, DropReason
 from server.records.journal import RoundRecord, RunRecord, SiteRecord
-from server.records.wording import exchange_line, left_out, missing, run_line, why
+from server.records.wording import exchange_line, left_out, missing, run_line, weights_line, why
 
 if TYPE_CHECKING:
     from tests.server.conftest import Bench
@@ -131,3 +131,12 @@ def test_a_stranger_is_told_of_though_no_hospital_is_missing(federation: Federat
 
 def test_only_a_start_tells_who_is_missing(federation: Federation) -> None:
     assert missing(run_of(status="completed", left_out=(EAST,)), federation) == []
+
+
+def test_a_file_that_hospitals_decline_for_its_reach_is_told_before_the_run(federation: Federation) -> None:
+    assert "decline" in weights_line(federation), "weights of this file may move far"
+    training = federation.training.model_copy(update={"learning_rate": 3e-3, "local_epochs": 1})
+    usual = federation.model_copy(update={"training": training})
+    assert "decline" not in weights_line(usual)
+    unsized = tuple(part.model_copy(update={"patients": None}) for part in federation.participants)
+    assert "decline" in weights_line(usual.model_copy(update={"participants": unsized}))
