@@ -11,7 +11,7 @@ from common.families.registry import family_of
 
 
 def disclosure_in_words(home: Home, proposal: Proposal) -> Iterator[str]:
-    """Write what exact numbers and weights tell of this hospital's patients, and what its refusal would.
+    """Write what numbers, weights or a refusal tell of this hospital's patients.
 
     It follows from the hospital's tables and its record, in which nothing is entered. The numbers of patients are for
     the hospital's own terminal.

@@ -43,6 +43,9 @@ minimum_loss_noise = 2.0         # noise on sums of losses where there is no [pr
 statistics = ["declared"]        # what preprocessing may be told: declared (nothing), noised, public
 # tasks = ["survival"]           # only these
 # maximum_update_norm = 10.0     # a round's weights that differ by more stay here
+maximum_refusals = 20            # requests per approval that are refused with a reason; then all get one code
+maximum_reach = 0.5              # without [privacy]: the most that a round of the file may move a weight
+largest_hospital = 10_000        # without [privacy]: the most patients that the file may declare for a hospital
 """
 
 

@@ -1,4 +1,4 @@
-"""Questions and refusals in a ledger's entries that count towards the limits of a federation file.
+"""Questions and refusals in a ledger's entries that count towards the limits of a file.
 
 A refusal tells which check failed, and so something of whatever the check looked at. All of the app's count, which has
 seen patients; of the gate's, all but those that follow from the file, the policy and the hospital's own state.

@@ -186,7 +186,7 @@ class Ledger:
             self._update_heads()
 
     def refuse(self, run: str, most: int) -> bool:
-        """Count a refused request on a federation file, unless there were as many since its approval.
+        """Count a refused request on a federation file, unless that would be one too many.
 
         Args:
             run: digest of the federation file.
@@ -204,7 +204,7 @@ class Ledger:
         return True
 
     def approve(self, run: str) -> None:
-        """Note that the hospital approved a federation file, from when runs and refusals are counted anew."""
+        """Note an approved federation file, of which runs and refusals are counted anew."""
         with _refusing(self._path):
             with self._transaction():
                 self._append(kind="approved", run=run)

@@ -171,7 +171,7 @@ def assemble_site(sources: SiteSources, agreement: SharedAgreement) -> Site:
 
 
 def _without_floors(policy: Policy) -> Policy:
-    """Policy of a simulated site: whoever plays it has all of its data, and sends it no crafted request."""
+    """Return the policy of a simulated site, which only its own player asks anything."""
     loosened: dict[str, Any] = {
         "minimum_loss_noise": 0.0,
         "maximum_reach": math.inf,

@@ -199,7 +199,7 @@ class Gatekeeper:
         return Verdict("refused", refusal(request, self._name(), code), code)
 
     def _counted(self, request: Message, verdict: Verdict) -> Verdict:
-        """Count a refusal that tells something; one too many leaves with the code that all of them have."""
+        """Count a refusal that tells something; one too many gets the code that all such have."""
         if verdict.outcome == "passed" or self._agreed is None:
             return verdict
         by_gate = self._refusal is not None and verdict.outcome == "refused"

@@ -54,7 +54,7 @@ def weights_line(federation: Agreement) -> str:
 
 
 def _reach(federation: Agreement) -> str:
-    """Sentence on rounds that move weights further than hospitals permit by default; empty if they do not."""
+    """Sentence on rounds that move weights further than hospitals usually permit; else empty."""
     reach = round_reach(federation)
     if reach <= USUAL_REACH:
         return ""

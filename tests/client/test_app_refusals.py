@@ -10,6 +10,7 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 
 from client.rounds.assembly import open_site
 from common.agreement.federation import save
+from common.agreement.settings import Training
 from common.errors import Refusal, RefusalCode
 from common.messages.exchange import PACKED, ModelRequest, RefusalReply, StatisticsRequest, is_refusal
 
@@ -118,8 +119,11 @@ def test_another_federation_file_is_refused(kind: str, hospital: "Hospital") -> 
     assert hospital.refusal(kind, request.to_record()) is RefusalCode.FEDERATION_MISMATCH
 
 
-def test_training_that_diverges_is_a_refusal(hospital: "Hospital") -> None:
-    hospital.change(training__learning_rate="1e39")
+def test_training_that_diverges_is_a_refusal(hospital: "Hospital", monkeypatch: pytest.MonkeyPatch) -> None:
+    """No number of a file leads there."""
+    hospital.site.site["policy"] = {"maximum_reach": 1e300}
+    hospital.write()
+    monkeypatch.setattr(Training, "decay", lambda *_: 1e42)
     assert hospital.refusal("train", hospital.request().to_record()) is RefusalCode.TRAINING_DIVERGED
 
 
