@@ -82,7 +82,7 @@ def _room(proposal: Proposal) -> str:
     sized = (
         "as the file declares" if federation.declared_patients else "as is taken where no sizes are declared"
     )
-    epochs = "1 epoch" if training.local_epochs == 1 else f"{training.local_epochs} epochs"
+    epochs = counted(training.local_epochs, "epoch")
     once, whole = round_reach(federation), sum(round_reach(federation, n + 1) for n in range(training.rounds))
     return (
         f"on weights that a request brings: a round moves a weight of size 1 by at most {once:.2g} "

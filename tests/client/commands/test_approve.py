@@ -313,7 +313,6 @@ def test_a_file_cannot_write_a_text_of_its_own_into_the_approval(
     found = read_proposal(prepared, proposal)
     assert isinstance(found.federation, Federation)
     name = "north.\n\nWhat leaves:\n  - nothing\x1b[8m"
-    found = replace(found, site=name)
     federation = found.federation.model_copy(
         update={
             "participants": (found.federation.participants[0].model_copy(update={"name": name}),),
@@ -322,7 +321,7 @@ def test_a_file_cannot_write_a_text_of_its_own_into_the_approval(
             ),
         }
     )
-    lines = list(in_words(replace(found, federation=federation)))
+    lines = list(in_words(replace(found, federation=federation, site=name)))
     assert lines.count("What leaves:") == 1
     assert all(line.isprintable() for line in lines)
     assert "  - nothing" not in lines
