@@ -67,6 +67,14 @@ def _state_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_wait_for_the_disk() -> Iterator[None]:
+    """Files are written and not synced: a process that is killed here loses nothing, and no power is cut."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
 @pytest.fixture
 def attack_row(request: pytest.FixtureRequest) -> AttackRow:
     """Records a row of the table that `make attack` prints: finding, promised, measured."""
@@ -200,20 +208,29 @@ def written_cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def cohort_in(written_cohort: Path) -> Callable[..., SmallCohort]:
+    """Makes a writer of copies of `written_cohort` into a folder, with some of its tasks, settings changed."""
+
+    def writer(parent: Path) -> SmallCohort:
+        def write(name: str = "cohort", tasks: Sequence[str] | None = None, **settings: str) -> Path:
+            folder = parent / name
+            shutil.copytree(written_cohort, folder)
+            federation = load(folder / FILE_NAME)
+            changed = federation.changed({key.replace("__", "."): value for key, value in settings.items()})
+            kept = tuple(task for task in federation.tasks if tasks is None or task.name in tasks)
+            save(changed.model_copy(update={"tasks": kept}), folder / FILE_NAME)
+            return folder
+
+        return write
+
+    return writer
+
+
 @pytest.fixture
-def small_cohort(written_cohort: Path, tmp_path: Path) -> SmallCohort:
-    """Writes `written_cohort` to a folder of the test's own, with some of its tasks, settings changed."""
-
-    def write(name: str = "cohort", tasks: Sequence[str] | None = None, **settings: str) -> Path:
-        folder = tmp_path / name
-        shutil.copytree(written_cohort, folder)
-        federation = load(folder / FILE_NAME)
-        changed = federation.changed({key.replace("__", "."): value for key, value in settings.items()})
-        kept = tuple(task for task in federation.tasks if tasks is None or task.name in tasks)
-        save(changed.model_copy(update={"tasks": kept}), folder / FILE_NAME)
-        return folder
-
-    return write
+def small_cohort(cohort_in: Callable[..., SmallCohort], tmp_path: Path) -> SmallCohort:
+    """Writes `written_cohort` to a folder of the test's own."""
+    return cohort_in(tmp_path)
 
 
 class Canary:

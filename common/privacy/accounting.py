@@ -13,6 +13,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from common.agreement.settings import LEAST_NOISE
 from common.privacy.accountants import accountant
 
-ORDERS = [1 + x / 10 for x in range(1, 100)] + list(range(11, 64)) + [2.0**k for k in range(6, 15)]
+ORDERS = (*(1 + x / 10 for x in range(1, 100)), *range(11, 64), *(2.0**k for k in range(6, 15)))
 """Orders of the moments; a large noise multiplier needs large ones."""
 
 
@@ -33,6 +34,10 @@ LARGEST_GRID = 2_000.0
 
 It is epsilon times the root of the number of steps, for every mechanism: 2,000 is a second or two.
 """
+
+
+ANSWERS = 1024
+"""Number of answers that are kept of either accountant: a plan, a site and a report ask for the same ones again."""
 
 
 class Release(BaseModel):
@@ -73,7 +78,7 @@ def spend(releases: Sequence[Release], delta: float) -> Spend:
     if _is_unbounded(releases):
         return Spend(math.inf, math.inf, delta)
     history = _history(releases)
-    rdp = _rdp(history, delta)
+    rdp = _rdp(history, delta, ORDERS)
     return Spend(rdp, _prv(history, delta, rdp), delta)
 
 
@@ -88,7 +93,7 @@ def epsilon_within(releases: Sequence[Release], delta: float, limit: float, adap
     if _is_unbounded(releases):
         return False
     history = _history(releases)
-    rdp = _rdp(history, delta)
+    rdp = _rdp(history, delta, ORDERS)
     return rdp <= limit or (not adaptive and _prv(history, delta, rdp) <= limit)
 
 
@@ -130,25 +135,30 @@ def _counts(release: Release) -> bool:
     return release.mechanism != "public-statistics"
 
 
-def _history(releases: Sequence[Release]) -> list[tuple[float, float, int]]:
+_History = tuple[tuple[float, float, int], ...]
+
+
+def _history(releases: Sequence[Release]) -> _History:
     """Steps in the form of Opacus: (noise, rate, steps), equal noise and rate merged."""
     steps: Counter[tuple[float, float]] = Counter()
     for (_, noise, rate), number in _steps(filter(_counts, releases)).items():
         steps[noise, rate] += number
-    return [(noise, rate, number) for (noise, rate), number in sorted(steps.items())]
+    return tuple((noise, rate, number) for (noise, rate), number in sorted(steps.items()))
 
 
-def _rdp(history: list[tuple[float, float, int]], delta: float) -> float:
+@lru_cache(maxsize=ANSWERS)
+def _rdp(history: _History, delta: float, orders: tuple[float, ...]) -> float:
     if not history:
         return 0.0
     moments = accountant("RDPAccountant")
-    moments.history = history
+    moments.history = list(history)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that the best order is the first or the last costs tightness only
-        return max(0.0, float(moments.get_privacy_spent(delta=delta, alphas=ORDERS)[0]))
+        return max(0.0, float(moments.get_privacy_spent(delta=delta, alphas=list(orders))[0]))
 
 
-def _prv(history: list[tuple[float, float, int]], delta: float, rdp: float) -> float:
+@lru_cache(maxsize=ANSWERS)
+def _prv(history: _History, delta: float, rdp: float) -> float:
     """Epsilon by privacy loss distributions; infinite where that takes long.
 
     The epsilon of the other accountant, `rdp`, holds then.
@@ -159,7 +169,7 @@ def _prv(history: list[tuple[float, float, int]], delta: float, rdp: float) -> f
     if rdp > BEYOND_BUDGETS or rdp * math.sqrt(steps) * len(history) > LARGEST_GRID:
         return math.inf
     losses = accountant("PRVAccountant")
-    losses.history = history
+    losses.history = list(history)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # log(0) at the end of the support, at a sampling rate of 1

@@ -1,11 +1,12 @@
 """A made-up result and its held-out patients, and the command `consilium` run in this process."""
 
 import io
+import json
 import logging
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -38,6 +39,7 @@ from simulations.results.schema import (
     SiteScores,
     summarise,
 )
+from tests.built_once import built_once
 
 MakeResult = Callable[..., SimulationResult]
 MakeEvidence = Callable[..., PatientEvidence]
@@ -63,14 +65,47 @@ Consilium = Callable[..., Ended]
 
 
 @dataclass(frozen=True)
-class Run:
-    """Output, log and files of `consilium simulate COHORT --out OUT`; `before` is a copy of COHORT."""
+class Output:
+    """Exit code of a command and everything it wrote; `output` are both streams in order."""
 
-    out: Path
-    cohort: Path
-    before: Path
-    ended: Ended
-    log: str
+    exit_code: int
+    output: str
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """Output, log and files of `consilium simulate COHORT --out OUT`, all below one folder.
+
+    `before` is a copy of COHORT, `home` the home folder, where the run had one of its own.
+    """
+
+    folder: Path
+
+    @property
+    def out(self) -> Path:
+        return self.folder / "out"
+
+    @property
+    def cohort(self) -> Path:
+        return self.folder / "cohort"
+
+    @property
+    def before(self) -> Path:
+        return self.folder / "before"
+
+    @property
+    def home(self) -> Path:
+        return self.folder / "home"
+
+    @property
+    def ended(self) -> Output:
+        return Output(**json.loads((self.folder / "ended.json").read_text()))
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log.txt").read_text()
 
 
 def run_consilium(*arguments: object) -> Ended:
@@ -88,51 +123,48 @@ def consilium() -> Consilium:
 @pytest.fixture(scope="session")
 def full_run(written_cohort: Path, tmp_path_factory: pytest.TempPathFactory, canary: Any) -> Run:
     """One fold of a small cohort with every task and arm, and a canary among the patients."""
-    folder = tmp_path_factory.mktemp("full")
-    shutil.copytree(written_cohort, folder / "cohort")
-    canary.plant(folder / "cohort" / "hospital-1" / "imaging.csv", "image_1", valid=True)
-    shutil.copytree(folder / "cohort", folder / "before")
-    log = logging.StreamHandler(io.StringIO())
-    with pytest.MonkeyPatch.context() as patch:
-        draw_anew_a_few_times(patch)
-        patch.setattr(logging.root, "level", logging.INFO)
-        patch.setattr(logging.root, "handlers", [*logging.root.handlers, log])
-        ended = run_consilium(
-            *("simulate", folder / "cohort", "--fold", 0, "--seed", 3, "--engine", "serial"),
-            *("--out", folder / "out"),
-        )
-    return Run(folder / "out", folder / "cohort", folder / "before", ended, log.stream.getvalue())
 
+    def build(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            fit_classical_models_roughly(patch)
+            _simulate(folder, written_cohort, canary, patch)
 
-@dataclass(frozen=True)
-class RunAtHome(Run):
-    """The same with `--epsilon`, at home in a folder of its own."""
-
-    home: Path
+    return Run(built_once(tmp_path_factory, "full-run", build))
 
 
 @pytest.fixture(scope="session")
-def private_run(written_cohort: Path, tmp_path_factory: pytest.TempPathFactory, canary: Any) -> RunAtHome:
-    """One fold of a small cohort under two epsilons, with a canary among the patients."""
-    folder = tmp_path_factory.mktemp("private")
+def private_run(written_cohort: Path, tmp_path_factory: pytest.TempPathFactory, canary: Any) -> Run:
+    """One fold of a small cohort under two epsilons, with a canary among the patients, at home in its own folder."""
+
+    def build(folder: Path) -> None:
+        private = ("--epsilon", 8, "--epsilon", 1, "--delta", 0.05, "--set", "privacy.steps=2")
+        with pytest.MonkeyPatch.context() as patch:
+            at_home(patch, folder / "home")
+            patch.setattr("simulations.baselines.registry.applicable", lambda task: ())
+            _simulate(folder, written_cohort, canary, patch, *private)
+            assert "CONSILIUM_STATE" not in os.environ
+
+    return Run(built_once(tmp_path_factory, "private-run", build))
+
+
+def _simulate(
+    folder: Path, written_cohort: Path, canary: Any, patch: pytest.MonkeyPatch, *options: object
+) -> None:
+    """Plant the canary in a copy of the cohort, simulate it, and keep what a `Run` tells."""
     shutil.copytree(written_cohort, folder / "cohort")
     canary.plant(folder / "cohort" / "hospital-1" / "imaging.csv", "image_1", valid=True)
     shutil.copytree(folder / "cohort", folder / "before")
     log = logging.StreamHandler(io.StringIO())
-    with pytest.MonkeyPatch.context() as patch:
-        draw_anew_a_few_times(patch)
-        at_home(patch, folder / "home")
-        patch.setattr("simulations.baselines.registry.applicable", lambda task: ())
-        patch.setattr(logging.root, "level", logging.INFO)
-        patch.setattr(logging.root, "handlers", [*logging.root.handlers, log])
-        ended = run_consilium(
-            *("simulate", folder / "cohort", "--fold", 0, "--seed", 3, "--engine", "serial"),
-            *("--epsilon", 8, "--epsilon", 1, "--delta", 0.05, "--set", "privacy.steps=2"),
-            *("--out", folder / "out"),
-        )
-        assert "CONSILIUM_STATE" not in os.environ
-    told = log.stream.getvalue()
-    return RunAtHome(folder / "out", folder / "cohort", folder / "before", ended, told, home=folder / "home")
+    draw_anew_a_few_times(patch)
+    patch.setattr(logging.root, "level", logging.INFO)
+    patch.setattr(logging.root, "handlers", [*logging.root.handlers, log])
+    ended = run_consilium(
+        *("simulate", folder / "cohort", "--fold", 0, "--seed", 3, "--engine", "serial", *options),
+        *("--out", folder / "out"),
+    )
+    output = Output(ended.exit_code, ended.output, ended.stdout, ended.stderr)
+    (folder / "ended.json").write_text(json.dumps(asdict(output)))
+    (folder / "log.txt").write_text(log.stream.getvalue())
 
 
 def at_home(patch: pytest.MonkeyPatch, home: Path) -> None:
@@ -156,11 +188,25 @@ def draw_anew_a_few_times(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("simulations.experiment.scoring.replicate", partial(replicate, replicates=10))
 
 
+def fit_classical_models_roughly(patch: pytest.MonkeyPatch) -> None:
+    """Two penalties to choose from and few trees: what the classical models are worth is tested elsewhere."""
+    patch.setattr("simulations.baselines.survival.PENALTIES", (0.03, 1.0))
+    patch.setattr("simulations.baselines.classes.STRENGTHS", (0.01, 1.0))
+    for module in ("survival", "classes"):
+        patch.setattr(f"simulations.baselines.{module}.TREES", 20)
+
+
 @pytest.fixture
 def networks_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the classical models out."""
     draw_anew_a_few_times(monkeypatch)
     monkeypatch.setattr("simulations.baselines.registry.applicable", lambda task: ())
+
+
+@pytest.fixture
+def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write an empty report where no test reads it: its plots take as long as the training."""
+    monkeypatch.setattr("simulations.simulate.render", lambda result, evidence: "")
 
 
 @pytest.fixture

@@ -52,6 +52,7 @@ def test_a_simulation_that_is_interrupted_says_how_to_go_on_and_does(
     assert not (out / WEIGHTS).exists()
 
 
+@pytest.mark.usefixtures("no_report")
 def test_the_command_goes_on_and_takes_no_other_settings(
     consilium: Consilium, small_cohort: SmallCohort, tmp_path: Path
 ) -> None:

@@ -111,7 +111,7 @@ def test_the_cohort_is_left_as_it_was(full_run: Any) -> None:
     assert contents(full_run.cohort) == contents(full_run.before)
 
 
-@pytest.mark.usefixtures("networks_only")
+@pytest.mark.usefixtures("networks_only", "no_report")
 def test_the_same_seed_gives_the_same_figures_and_weights_again_on_another_engine(
     consilium: Consilium, small_cohort: SmallCohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,6 +159,7 @@ def test_the_federated_arm_alone_is_the_same_as_beside_others_and_the_rest_is_no
     assert not {"local", "pooled", "baseline"} & set(re.findall(r'data-statement="([^"]+)"', page))
 
 
+@pytest.mark.usefixtures("no_report")
 def test_a_synthetic_cohort_has_as_many_hospitals_and_patients_as_asked_for(
     consilium: Consilium, tmp_path: Path
 ) -> None:
@@ -171,12 +172,11 @@ def test_a_synthetic_cohort_has_as_many_hospitals_and_patients_as_asked_for(
     assert [each.patients for each in hospitals.values()] == [20] * 4
 
 
-@pytest.mark.usefixtures("networks_only")
+@pytest.mark.usefixtures("networks_only", "no_report")
 def test_another_seed_gives_other_figures(
-    consilium: Consilium, small_cohort: SmallCohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    consilium: Consilium, small_cohort: SmallCohort, tmp_path: Path
 ) -> None:
     cohort = small_cohort(tasks=["survival"], training__rounds="1")
-    monkeypatch.setattr("simulations.simulate.render", lambda result, evidence: "")
     for name, seed in (("one", 3), ("other", 4)):
         ended = consilium("simulate", cohort, "--fold", 1, "--seed", seed, "--out", tmp_path / name)
         assert ended.exit_code == 0, ended.output
@@ -184,7 +184,7 @@ def test_another_seed_gives_other_figures(
     assert one != other
 
 
-@pytest.mark.usefixtures("networks_only")
+@pytest.mark.usefixtures("networks_only", "no_report")
 def test_settings_folds_and_an_older_result_in_the_way(
     consilium: Consilium, small_cohort: SmallCohort, tmp_path: Path
 ) -> None:
@@ -220,7 +220,7 @@ def test_settings_folds_and_an_older_result_in_the_way(
     assert [len(rounds) for rounds in told["history"]] == [2, 2]
 
 
-@pytest.mark.usefixtures("networks_only")
+@pytest.mark.usefixtures("networks_only", "no_report")
 def test_a_cohort_without_folds_gets_some_and_is_not_touched(
     consilium: Consilium, small_cohort: SmallCohort, tmp_path: Path
 ) -> None:
@@ -237,7 +237,7 @@ def test_a_cohort_without_folds_gets_some_and_is_not_touched(
     assert "5 folds" in refused.stderr
 
 
-@pytest.mark.usefixtures("networks_only")
+@pytest.mark.usefixtures("networks_only", "no_report")
 def test_hospitals_that_approved_the_federation_still_train_alone(
     consilium: Consilium, small_cohort: SmallCohort, tmp_path: Path
 ) -> None:

@@ -142,7 +142,7 @@ def test_the_hospitals_folders_and_the_home_are_left_as_they_were(private_run: A
     assert left_in(private_run.home) == set()
 
 
-@pytest.mark.usefixtures("networks_only")
+@pytest.mark.usefixtures("networks_only", "no_report")
 @pytest.mark.parametrize("engine", ["processes", pytest.param("ray", marks=pytest.mark.ray)])
 def test_worker_processes_leave_the_home_alone_too(
     consilium: Consilium, small_cohort: SmallCohort, tmp_path: Path, home: Path, engine: str
@@ -163,7 +163,7 @@ def test_worker_processes_leave_the_home_alone_too(
     assert "CONSILIUM_STATE" not in os.environ
 
 
-@pytest.mark.usefixtures("networks_only")
+@pytest.mark.usefixtures("networks_only", "no_report")
 def test_the_federated_arm_is_the_same_with_and_without_private_runs_beside_it(
     consilium: Consilium, small_cohort: SmallCohort, tmp_path: Path
 ) -> None:
@@ -179,7 +179,7 @@ def test_the_federated_arm_is_the_same_with_and_without_private_runs_beside_it(
     assert [path.name for path in (tmp_path / "with").glob("journal*")] == ["journal-fold1.jsonl"]
 
 
-@pytest.mark.usefixtures("networks_only")
+@pytest.mark.usefixtures("networks_only", "no_report")
 def test_a_hospitals_own_policy_and_approval_bind_no_simulation(
     consilium: Consilium, small_cohort: SmallCohort, tmp_path: Path
 ) -> None:

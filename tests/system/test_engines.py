@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
@@ -70,39 +71,72 @@ def assert_same(one: TrainedFederation, other: TrainedFederation) -> None:
     ]
 
 
-@pytest.mark.parametrize(("engine", "serialise"), ENGINES)
-def test_every_engine_trains_the_same_weights(
-    small_cohort: SmallCohort, tmp_path: Path, engine: Engine, serialise: bool
-) -> None:
-    cohort = small_cohort(training__rounds="3")
-    expected = federate(cohort, tmp_path / "expected")
-    assert expected.run.status == "completed"
-    assert expected.run.sites == ("hospital 1", "hospital 2", "hospital 3")
-    assert expected.rounds[0].sites["hospital 2"].patients["branches.rna"] == 0
-    untrained = build_model(load(cohort / FILE_NAME), cohort, seed=0).state_dict()
+@dataclass(frozen=True)
+class Expected:
+    """Training on the serial engine, and the cohort in whose site folders it took place."""
+
+    cohort: Path
+    trained: TrainedFederation
+
+
+def trained_once(
+    cohort_in: Callable[..., SmallCohort], factory: pytest.TempPathFactory, **settings: str
+) -> Expected:
+    folder = factory.mktemp("expected")
+    cohort = cohort_in(folder)(training__rounds="3", **settings)
+    return Expected(cohort, federate(cohort, folder / "out"))
+
+
+@pytest.fixture(scope="module")
+def plain(cohort_in: Callable[..., SmallCohort], tmp_path_factory: pytest.TempPathFactory) -> Expected:
+    return trained_once(cohort_in, tmp_path_factory)
+
+
+@pytest.fixture(
+    scope="module", params=[{"wire__update": "int8"}, {"wire__update": "top-k", "wire__share": "0.1"}]
+)
+def encoded(
+    request: pytest.FixtureRequest,
+    cohort_in: Callable[..., SmallCohort],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Expected:
+    """The same with encoded updates."""
+    return trained_once(cohort_in, tmp_path_factory, **request.param)
+
+
+def test_training_moves_what_a_site_has_data_for(plain: Expected) -> None:
+    trained = plain.trained
+    assert trained.run.status == "completed"
+    assert trained.run.sites == ("hospital 1", "hospital 2", "hospital 3")
+    assert trained.rounds[0].sites["hospital 2"].patients["branches.rna"] == 0
+    untrained = build_model(load(plain.cohort / FILE_NAME), plain.cohort, seed=0).state_dict()
     moved = [
-        name for name, array in expected.result.weights.items() if (array != untrained[name].numpy()).any()
+        name for name, array in trained.result.weights.items() if (array != untrained[name].numpy()).any()
     ]
     assert any(name.startswith("branches.rna") for name in moved)
 
-    assert_same(federate(cohort, tmp_path / engine, engine, serialise), expected)
+
+def test_encoding_leaves_a_residual_and_changes_the_weights(plain: Expected, encoded: Expected) -> None:
+    assert encoded.trained.run.status == "completed"
+    assert not any(told.dropped for told in encoded.trained.rounds)
+    assert len(list(encoded.cohort.glob("*/state/residual/residual.safetensors"))) == 3
+    weights, without = encoded.trained.result.weights, plain.trained.result.weights
+    assert any((array != without[name]).any() for name, array in weights.items())
 
 
 @pytest.mark.parametrize(("engine", "serialise"), ENGINES)
-@pytest.mark.parametrize("wire", [{"wire__update": "int8"}, {"wire__update": "top-k", "wire__share": "0.1"}])
+def test_every_engine_trains_the_same_weights(
+    plain: Expected, tmp_path: Path, engine: Engine, serialise: bool
+) -> None:
+    assert_same(federate(plain.cohort, tmp_path / engine, engine, serialise), plain.trained)
+
+
+@pytest.mark.parametrize(("engine", "serialise"), ENGINES)
 def test_every_engine_trains_the_same_weights_of_encoded_updates(
-    small_cohort: SmallCohort, tmp_path: Path, wire: dict[str, str], engine: Engine, serialise: bool
+    encoded: Expected, tmp_path: Path, engine: Engine, serialise: bool
 ) -> None:
     """In the same site folders, run after run: what encoding has left of one run has no part in another."""
-    cohort = small_cohort(training__rounds="3", **wire)
-    expected = federate(cohort, tmp_path / "expected")
-    assert expected.run.status == "completed"
-    assert not any(told.dropped for told in expected.rounds)
-    assert len(list(cohort.glob("*/state/residual/residual.safetensors"))) == 3
-    plain = federate(small_cohort("plain", training__rounds="3"), tmp_path / "of-plain")
-    assert any((array != plain.result.weights[name]).any() for name, array in expected.result.weights.items())
-
-    assert_same(federate(cohort, tmp_path / engine, engine, serialise), expected)
+    assert_same(federate(encoded.cohort, tmp_path / engine, engine, serialise), encoded.trained)
 
 
 @pytest.mark.slow

@@ -91,7 +91,7 @@ def test_moments_agree_with_dp_accounting(
 
     It also calls 0 what is too small to matter.
     """
-    whole = [order for order in ORDERS if float(order).is_integer()]
+    whole = tuple(order for order in ORDERS if float(order).is_integer())
     expected = RdpAccountant(whole, RELATION).compose(event(releases)).get_epsilon(delta)
     fractional_too = spend(releases, delta).rdp
     monkeypatch.setattr("common.privacy.accounting.ORDERS", whole)

@@ -26,6 +26,8 @@ from simulations.simulate import simulate
 
 SmallCohort = Callable[..., Path]
 
+pytestmark = pytest.mark.usefixtures("no_report")
+
 
 def cut_off_after(states: int, patch: pytest.MonkeyPatch) -> None:
     """Have the process interrupted as soon as so many states were written."""

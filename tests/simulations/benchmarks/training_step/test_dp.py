@@ -37,7 +37,7 @@ def test_every_kind_of_step_is_timed_and_weighed_against_the_plain_one(
 
 def test_memory_is_that_of_a_step_alone() -> None:
     plain, hooks = (
-        dp._in_new_process("synthetic", None, 256, kind) for kind in (PLAIN, "private by Opacus' hooks")
+        dp._in_new_process("synthetic", None, 64, kind) for kind in (PLAIN, "private by Opacus' hooks")
     )
     assert 1 < plain < hooks < 2000
 
