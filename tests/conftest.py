@@ -101,6 +101,14 @@ def nginx() -> str:
 
 
 @pytest.fixture
+def use_threads() -> Iterator[Callable[[int], None]]:
+    """Sets the number of threads that torch uses, until the test ends."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
 def gpu() -> torch.device:
     """The first GPU, for a test that is marked `cuda`."""
     if not torch.cuda.is_available():

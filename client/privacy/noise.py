@@ -39,6 +39,23 @@ def _length(sums: NDArray[np.float64]) -> float:
     return math.sqrt(float(np.einsum("i,i->", sums, sums)))
 
 
+def _longest(bound: float, cohort: int | None) -> float:
+    """Largest length of an honest sum over the cohort, of whom each adds a part of length `bound` at the most."""
+    return math.inf if cohort is None else CLIPPED * bound * cohort
+
+
+def _require(sums: NDArray[np.float64], size: int, longest: float) -> None:
+    """Refuse sums of another form, or longer than honest ones.
+
+    Raises:
+        NoiseError: if they are.
+    """
+    if sums.shape != (size,) or sums.dtype != np.float64:
+        raise NoiseError
+    if not _length(sums) <= longest:  # not-a-number is no length
+        raise NoiseError
+
+
 class Steps(Protocol):
     """Steps of one round, wherever they are taken."""
 
@@ -97,7 +114,7 @@ class NoisedSums:
         secret: SecretRandom | None = None,
     ) -> None:
         self.size, self._deviation, self._secret = size, noise_multiplier * bound, secret or SecretRandom()
-        self._longest = math.inf if cohort is None else CLIPPED * bound * cohort
+        self._longest = _longest(bound, cohort)
         self.noised: NDArray[np.float64] | None = None
 
     def take(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -106,10 +123,9 @@ class NoisedSums:
         Raises:
             NoiseError: if the sums are longer than those of the whole cohort, or were noised before.
         """
-        if self.noised is not None or sums.shape != (self.size,) or sums.dtype != np.float64:
+        if self.noised is not None:
             raise NoiseError
-        if not _length(sums) <= self._longest:  # not-a-number is no length
-            raise NoiseError
+        _require(sums, self.size, self._longest)
         self.noised = sums + self._deviation * self._secret.normal(self.size)
         return self.noised
 
@@ -150,7 +166,7 @@ class NoisedSteps:
         self._privacy, self._secret = privacy, secret or SecretRandom()
         self._rate = np.float32(privacy.learning_rate * training.decay(round_))
         self._pull = np.float32(training.proximal_mu if training.strategy == "fedprox" else 0.0)
-        self._longest = math.inf if cohort is None else CLIPPED * privacy.clip_norm * cohort
+        self._longest = _longest(privacy.clip_norm, cohort)
         self._left = privacy.steps
 
     @property
@@ -176,10 +192,9 @@ class NoisedSteps:
         Raises:
             NoiseError: if the sum is longer than the clipped gradients of the whole cohort, or a step too many.
         """
-        if self._left == 0 or sums.shape != self._now.shape or sums.dtype != np.float64:
+        if self._left == 0:
             raise NoiseError
-        if not _length(sums) <= self._longest:  # not-a-number is no length
-            raise NoiseError
+        _require(sums, self.size, self._longest)
         self._left -= 1
         deviation = self._privacy.noise_multiplier * self._privacy.clip_norm
         expected = np.float32(self._privacy.expected_batch_size)

@@ -10,6 +10,7 @@ import socket
 import struct
 import subprocess
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -55,25 +56,30 @@ PREFIXES = (
 and no token is among them."""
 
 
+@dataclass(frozen=True)
+class BoundedRequest:
+    """Request to the app, with the bounds of its reply.
+
+    Attributes:
+        run: Flower's id of the run.
+        message: the request.
+        longest: bytes that the reply may have.
+        longest_s: seconds that it may take.
+        steps: taken by the gate for the app, or noise that it adds to the app's statistics; None for neither.
+    """
+
+    run: int
+    message: "Message"
+    longest: int
+    longest_s: float
+    steps: "NoisedSteps | NoisedSums | None"
+
+
 class Link(Protocol):
     """Way to the app for one message."""
 
-    def ask(
-        self,
-        run: int,
-        request: "Message",
-        longest: int,
-        longest_s: float,
-        steps: "NoisedSteps | NoisedSums | None",
-    ) -> "RecordDict":
+    def ask(self, request: BoundedRequest) -> "RecordDict":
         """Ask for the content of a reply.
-
-        Args:
-            run: Flower's id of the run.
-            request: the message.
-            longest: bytes that the reply may have.
-            longest_s: seconds that it may take.
-            steps: taken here for the app, or noise that is added here to its statistics; None where it needs neither.
 
         Raises:
             ChannelError: if the app sends anything else than sums for them and one such reply.
@@ -87,21 +93,14 @@ class Link(Protocol):
         ...
 
 
-def ask_over(
-    connection: socket.socket,
-    run: int,
-    request: "Message",
-    longest: int,
-    longest_s: float,
-    steps: "NoisedSteps | NoisedSums | None",
-) -> "RecordDict":
+def ask_over(connection: socket.socket, request: BoundedRequest) -> "RecordDict":
     """Ask the app at the other end of a socket; see `Link.ask`."""
     from client.flower.internals import content_bytes, read_content
 
-    channel = Channel(connection, longest_s)
-    question = AppRequest(run, request.metadata.message_type, content_bytes(request.content))
+    channel, message, steps = Channel(connection, request.longest_s), request.message, request.steps
+    question = AppRequest(request.run, message.metadata.message_type, content_bytes(message.content))
     channel.send(FrameKind.REQUEST, question.to_bytes())
-    allowed = {FrameKind.REPLY: longest} | ({} if steps is None else {FrameKind.SUMS: 8 * steps.size})
+    allowed = {FrameKind.REPLY: request.longest} | ({} if steps is None else {FrameKind.SUMS: 8 * steps.size})
     while True:
         kind, body = channel.receive(allowed)
         if steps is None or kind is FrameKind.REPLY:
@@ -149,16 +148,9 @@ class AppProcess:
         """Number of the process."""
         return self._process.pid
 
-    def ask(
-        self,
-        run: int,
-        request: "Message",
-        longest: int,
-        longest_s: float,
-        steps: "NoisedSteps | NoisedSums | None",
-    ) -> "RecordDict":
+    def ask(self, request: BoundedRequest) -> "RecordDict":
         """See `Link.ask`."""
-        return ask_over(self._connection, run, request, longest, longest_s, steps)
+        return ask_over(self._connection, request)
 
     def close(self) -> None:
         """Kill the process if it has not ended, and wait for its end."""
@@ -184,14 +176,7 @@ class AppService:
         except OSError as error:
             self._fault = error.strerror or type(error).__name__
 
-    def ask(
-        self,
-        run: int,
-        request: "Message",
-        longest: int,
-        longest_s: float,
-        steps: "NoisedSteps | NoisedSums | None",
-    ) -> "RecordDict":
+    def ask(self, request: BoundedRequest) -> "RecordDict":
         """See `Link.ask`.
 
         Raises:
@@ -202,7 +187,7 @@ class AppService:
 
             log.error("the app does not answer at %s (%s): start its service", self._path, self._fault)
             raise Refusal(RefusalCode.APP_UNAVAILABLE)
-        return ask_over(self._connection, run, request, longest, longest_s, steps)
+        return ask_over(self._connection, request)
 
     def close(self) -> None:
         """Close the connection, with which the app's process for this message ends."""

@@ -30,7 +30,7 @@ from client.privacy.noise import NoiseError
 from client.receipts.book import append_receipt
 from client.receipts.countersigned import check_countersignature
 from client.receipts.from_verdict import finite_epsilon, receipt_of
-from client.runtime.app_link import Link
+from client.runtime.app_link import BoundedRequest, Link
 from client.runtime.channel import ChannelError, SilentError
 from client.site_folder.keys import read_key
 from client.site_folder.places import Approval, Home, read_approval
@@ -135,7 +135,7 @@ class Gatekeeper:
             steps = self._gate.begin_noise(message)
             if federation.privacy is not None:
                 self._foresee(self._gate.foreseen(message), site.policy.delta)
-            content = self._app.ask(context.run_id, message, longest, longest_s, steps)
+            content = self._app.ask(BoundedRequest(context.run_id, message, longest, longest_s, steps))
         except InvalidMessageError:
             raise Refusal(RefusalCode.REQUEST_INVALID) from None
         except (ChannelError, NoiseError) as error:

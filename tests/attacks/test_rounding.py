@@ -1,7 +1,7 @@
 """Rounding as an attack on the promise of privacy, at length: sensitivity, and an audit of whole runs."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -20,13 +20,6 @@ from tests.client.privacy.watched_steps import watching_steps
 pytestmark = [pytest.mark.attack, pytest.mark.slow]
 PATIENTS = (2, 3, 5, 9, 17, 33, 49, 64, 80, 129, 500, 2000)
 DELTA = 1e-3
-
-
-@pytest.fixture
-def use_threads() -> Iterator[Callable[[int], None]]:
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -32,6 +32,7 @@ from client.site_folder.policy import Limit
 from common.errors import IntegrityError, Refusal, RefusalCode
 from common.privacy.accounting import Release, epsilon_within
 from tests.attacks.attack_table import AttackRow
+from tests.client.receipts.sent import send
 
 pytestmark = pytest.mark.attack
 
@@ -431,21 +432,6 @@ def test_processes_that_race_for_the_last_round_are_granted_what_fits(
         racer.join()
     attack_row("ledger: 4 processes race", f"{fits} rounds granted", f"{total} rounds granted")
     assert total == counted(machine.site) == fits
-
-
-def send(home: Home, count: int) -> None:
-    before = len(read_receipts(home).receipts)
-    for number in range(before, before + count):
-        receipt = Receipt(
-            run="8",
-            request=f"r{number}",
-            asked="train",
-            message="TrainReply",
-            verdict="passed",
-            size_bytes=1,
-            sha256=hashlib.sha256(str(number).encode()).hexdigest(),
-        )
-        append_receipt(home.receipts, receipt, read_key(home.key))
 
 
 def receipts_deleted(machine: Machine) -> None:

@@ -7,9 +7,7 @@ import pytest
 from client.commands import rekey as rekeying
 from client.commands.rekey import rekey
 from client.ledger.ledger import Ledger
-from client.receipts.book import append_receipt
 from client.receipts.page import read_receipts
-from client.receipts.receipt import Receipt
 from client.receipts.verification import verify
 from client.runtime.services import state_file
 from client.site_folder.keys import new_key, read_key, read_public_key
@@ -19,6 +17,7 @@ from common.errors import IntegrityError, MissingFileError, Refusal, RefusalCode
 from common.node_keys import fingerprint
 from common.processes.supervision_state import State, birth_of
 from tests.client.conftest import NO_LIMIT, ROUND
+from tests.client.receipts.sent import send
 from tests.leftover import left_running
 
 
@@ -33,22 +32,8 @@ def home(tmp_path: Path) -> Home:
     return home
 
 
-def sent(home: Home, count: int) -> None:
-    for number in range(count):
-        receipt = Receipt(
-            run="8",
-            request=f"r{number}",
-            asked="train",
-            message="TrainReply",
-            verdict="passed",
-            size_bytes=1,
-            sha256="ab" * 32,
-        )
-        append_receipt(home.receipts, receipt, read_key(home.key))
-
-
 def test_a_new_key_begins_new_receipts_and_the_old_ones_stay_whole(home: Home) -> None:
-    sent(home, 3)
+    send(home, 3)
     old = fingerprint(read_key(home.key).public_key())
     done = rekey(home)
     assert done.archive is not None
@@ -59,7 +44,7 @@ def test_a_new_key_begins_new_receipts_and_the_old_ones_stay_whole(home: Home) -
     assert not home.receipts.parent.exists()
     archived = verify(done.archive / home.receipts.name, read_public_key(done.archive / "node_key.pub"))
     assert len(archived.receipts) == 3
-    sent(home, 1)
+    send(home, 1)
     assert len(verify(home.receipts, read_public_key(home.public_key)).receipts) == 1
 
 
@@ -87,7 +72,7 @@ def test_without_a_key_there_is_nothing_to_replace(tmp_path: Path) -> None:
 
 
 def test_a_crash_before_the_new_key_loses_no_receipt(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    sent(home, 2)
+    send(home, 2)
     replace = Path.replace
 
     def dies(self: Path, target: Path) -> Path:
@@ -102,7 +87,7 @@ def test_a_crash_before_the_new_key_loses_no_receipt(home: Home, monkeypatch: py
     (archive,) = home.folder.glob("receipts-until-*")
     public = read_public_key(archive / "node_key.pub")
     assert len(verify(archive / home.receipts.name, public).receipts) == 2
-    sent(home, 1)
+    send(home, 1)
     assert rekey(home).archive != archive
 
 
@@ -113,10 +98,10 @@ def test_a_crash_between_private_and_public_key_is_mended_by_repeating_it(home: 
 
 
 def test_a_new_key_starts_the_count_outside_again(home: Home) -> None:
-    sent(home, 3)
+    send(home, 3)
     rekey(home)
     assert read_receipts(home).outside == 0
-    sent(home, 2)
+    send(home, 2)
     assert read_receipts(home).outside == 2
 
 
@@ -124,7 +109,7 @@ def test_receipts_that_were_archived_are_not_missed_after_a_crash(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed after the archive, or unable to tell the count outside: the archive has what is known there."""
-    sent(home, 3)
+    send(home, 3)
 
     def full(*_: object) -> None:
         raise OSError
@@ -136,14 +121,14 @@ def test_receipts_that_were_archived_are_not_missed_after_a_crash(
     assert read_receipts(home).receipts == ()
     away = done.archive.rename(home.folder / "elsewhere")
     with pytest.raises(IntegrityError) as raised:
-        sent(home, 1)
+        send(home, 1)
     assert raised.value.where == str(home.receipts)
     assert [number for number in raised.value.what.replace(",", " ").split() if number.isdigit()] == [
         "0",
         "3",
     ]
     away.rename(done.archive)
-    sent(home, 1)
+    send(home, 1)
     assert read_receipts(home).outside == 1
 
 

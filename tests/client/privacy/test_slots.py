@@ -1,6 +1,6 @@
 """Clipped sums in slots: no patient moves them by more than the clip norm, whatever weights a coordinator sends."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -16,13 +16,6 @@ from tests.client.privacy.clipping_case import MakeCase, converted
 from tests.client.privacy.rounding_attack import agreement, craft, thresholds
 
 MakeBatch = Callable[..., PatientBatch]
-
-
-@pytest.fixture
-def use_threads() -> Iterator[Callable[[int], None]]:
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
 
 
 @pytest.mark.attack

@@ -3,10 +3,9 @@
 import socket
 import threading
 
-from flwr.app import Message, RecordDict
+from flwr.app import RecordDict
 
-from client.privacy.noise import NoisedSteps, NoisedSums
-from client.runtime.app_link import ask_over
+from client.runtime.app_link import BoundedRequest, ask_over
 from client.runtime.app_process import serve
 from client.site_folder.places import Home
 
@@ -21,19 +20,12 @@ class AppInThread:
     def __init__(self, home: Home) -> None:
         self._home = home
 
-    def ask(
-        self,
-        run: int,
-        request: Message,
-        longest: int,
-        longest_s: float,
-        steps: NoisedSteps | NoisedSums | None,
-    ) -> RecordDict:
+    def ask(self, request: BoundedRequest) -> RecordDict:
         ours, theirs = socket.socketpair()
         thread = threading.Thread(target=serve, args=(theirs, self._home))
         thread.start()
         with ours:
-            content = ask_over(ours, run, request, longest, longest_s, steps)
+            content = ask_over(ours, request)
         thread.join()
         return content
 

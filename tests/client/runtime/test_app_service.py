@@ -17,7 +17,7 @@ import pytest
 
 from client.commands.approve import approve, read_proposal
 from client.doctor.accounts import accounts
-from client.runtime.app_link import AppService, connect_to_app
+from client.runtime.app_link import AppService, BoundedRequest, connect_to_app
 from client.runtime.app_service import serve_app
 from client.site_folder.accounts import closed_or_open, require_separate, separate
 from client.site_folder.keys import new_key
@@ -246,7 +246,7 @@ def test_a_gate_without_its_app_refuses(separated: Home, hospital: "Hospital") -
     message = hospital.message("train", hospital.request().to_record())
     app = AppService(path)
     with pytest.raises(Refusal) as raised:
-        app.ask(1, message, 1, 1, None)
+        app.ask(BoundedRequest(1, message, 1, 1, None))
     app.close()
     assert raised.value.code is RefusalCode.APP_UNAVAILABLE
 

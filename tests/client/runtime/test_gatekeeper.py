@@ -29,7 +29,7 @@ from client.privacy.noise import NoisedSteps, NoisedSums
 from client.receipts.receipt import Receipt
 from client.receipts.verification import verify
 from client.rounds.assembly import close_sites
-from client.runtime.app_link import APP, AppProcess
+from client.runtime.app_link import APP, AppProcess, BoundedRequest
 from client.runtime.gatekeeper import Gatekeeper
 from client.site_folder.keys import new_key, read_public_key
 from client.site_folder.places import Home, read_approval
@@ -373,16 +373,10 @@ class Unnoised(AppInThread):
         super().__init__(home)
         self._steps, self._length = steps, length
 
-    def ask(
-        self,
-        run: int,
-        request: Message,
-        longest: int,
-        longest_s: float,
-        steps: NoisedSteps | NoisedSums | None,
-    ) -> RecordDict:
+    def ask(self, request: BoundedRequest) -> RecordDict:
+        steps = request.steps
         assert isinstance(steps, NoisedSteps)
-        asked = ModelRequest.from_record(request.content)
+        asked = ModelRequest.from_record(request.message.content)
         terms = PRIVACY
         release = Release(
             mechanism="training",
@@ -433,14 +427,8 @@ class UnnoisedSums(AppInThread):
         super().__init__(home)
         self._lengths = lengths
 
-    def ask(
-        self,
-        run: int,
-        request: Message,
-        longest: int,
-        longest_s: float,
-        steps: NoisedSteps | NoisedSums | None,
-    ) -> RecordDict:
+    def ask(self, request: BoundedRequest) -> RecordDict:
+        steps = request.steps
         federation = load(self._home.agreement)
         release = Release(mechanism="statistics", noise_multiplier=NOISED.statistics_noise_multiplier)
         with Ledger(self._home.folder) as ledger:
