@@ -40,7 +40,7 @@ def _length(sums: NDArray[np.float64]) -> float:
 
 
 def _longest(bound: float, cohort: int | None) -> float:
-    """Largest length of an honest sum over the cohort, of whom each adds a part of length `bound` at the most."""
+    """Largest length of an honest sum over the cohort; infinite where its size is not known."""
     return math.inf if cohort is None else CLIPPED * bound * cohort
 
 

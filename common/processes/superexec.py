@@ -75,7 +75,7 @@ def start_task(command: Sequence[str], **options: Any) -> threading.Thread:
 
 
 def tell_work(text: str) -> None:
-    """Tell the SuperExec what this task's process is about to do, once; elsewhere nothing is told."""
+    """Tell the SuperExec once what this task's process is about to do; elsewhere do nothing."""
     number = os.environ.pop(WORK_VARIABLE, "")
     if number.isdigit():
         with suppress(OSError), os.fdopen(int(number), "w", encoding="utf-8") as work:
