@@ -6,7 +6,8 @@ import json
 import stat
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
@@ -650,9 +651,14 @@ def test_a_site_without_tables_says_so_by_a_code(node: Node) -> None:
     assert RefusalReply.from_record(message.content).code is RefusalCode.COHORT_INVALID
 
 
-def own_process(node: Node, *program: str) -> Gatekeeper:
-    """A launcher with the site's app, or a program in its place, in a process of its own."""
-    return Gatekeeper(node.home.folder, AppProcess(node.home.folder, program or APP))
+@contextmanager
+def own_process(node: Node, *program: str) -> Iterator[Gatekeeper]:
+    """A launcher with the site's app, or a program in its place, in a process of its own, ended with the context."""
+    app = AppProcess(node.home.folder, program or APP)
+    try:
+        yield Gatekeeper(node.home.folder, app)
+    finally:
+        app.close()
 
 
 def test_the_app_of_another_process_answers_as_here(node: Node) -> None:
@@ -660,7 +666,8 @@ def test_the_app_of_another_process_answers_as_here(node: Node) -> None:
     request = node.hospital.request().to_record()
     node.run("train", request)
     here = node.reply()
-    node.run("train", request, own_process(node))
+    with own_process(node) as gatekeeper:
+        node.run("train", request, gatekeeper)
     assert node.reply() == here
     assert [receipt.sha256 for receipt in node.receipts()] == [here.object_id] * 2
 
@@ -686,9 +693,8 @@ def test_an_app_that_does_not_answer_once_and_properly(
         node.approve()
         node.bundle = bundle(node.hospital.federation)
     monkeypatch.setenv("PYTHONPATH", str(Path(tests.__path__[0]).parent))
-    node.run(
-        "query.statistics", statistics(node), own_process(node, "tests.client.runtime.faulty_app", fault)
-    )
+    with own_process(node, "tests.client.runtime.faulty_app", fault) as gatekeeper:
+        node.run("query.statistics", statistics(node), gatekeeper)
     assert node.refusal() is code
     (receipt,) = node.receipts()
     assert (receipt.message, receipt.verdict) == ("RefusalReply", verdict)
