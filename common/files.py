@@ -4,9 +4,30 @@ A folder is shared if its group may write it, no other user may reach it, and th
 made in it. Whatever is written there gets the owner's permissions for the group too, whatever the umask.
 """
 
+import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Errors by which a system says that a disk, a quota or the largest size of a file is used up."""
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Name a file in the error of writing it, which the system leaves without a name.
+
+    Raises:
+        OSError: that of the block, with the file's name.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def is_shared(folder: Path) -> bool:
@@ -77,7 +98,12 @@ def write_whole(path: Path, content: bytes, mode: int = 0o644, durable: bool = T
     Raises:
         OSError: if it cannot be written; an older file is then still there.
     """
-    _make_folder(path.parent, durable)
+    with naming(path):
+        _make_folder(path.parent, durable)
+        _replace(path, content, mode, durable)
+
+
+def _replace(path: Path, content: bytes, mode: int, durable: bool) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         temporary.unlink(missing_ok=True)  # of a process that died, with another mode perhaps
@@ -88,8 +114,10 @@ def write_whole(path: Path, content: bytes, mode: int = 0o644, durable: bool = T
             if durable:
                 os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename == str(temporary):
+            error.filename = str(path)
         raise
     if durable:
         sync_folder(path.parent)
@@ -108,7 +136,8 @@ def sync_folder(folder: Path) -> None:
     """Make what was made or renamed in a folder outlast a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        with naming(folder):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

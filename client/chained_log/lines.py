@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from common.files import open_lasting
+from common.files import naming, open_lasting
 
 _BLOCK = 4096
 
@@ -14,7 +14,7 @@ def append_line(path: Path, line: bytes) -> None:
     Raises:
         OSError: if it cannot be written.
     """
-    with os.fdopen(open_lasting(path, os.O_WRONLY | os.O_APPEND, 0o666), "ab") as file:
+    with naming(path), os.fdopen(open_lasting(path, os.O_WRONLY | os.O_APPEND, 0o666), "ab") as file:
         file.write(line + b"\n")
         file.flush()
         os.fsync(file.fileno())

@@ -16,7 +16,7 @@ from common.agreement.agreement import FILE_NAME, Agreement
 from common.agreement.bundle import PACKAGE
 from common.agreement.folder import copy_agreement
 from common.agreement.loading import load_agreement
-from common.errors import ApprovalError, InputError, InvalidContentError, StateError
+from common.errors import ApprovalError, InputError, InvalidContentError, Refusal, StateError
 from common.families.registry import family_of
 from common.files import sync_folder, write_whole
 from common.installed_code import code_hash
@@ -119,7 +119,7 @@ def approve(home: Home, proposal: Proposal) -> Approval:
 
     Raises:
         OSError: if it cannot be written; an earlier copy is then still there.
-        Refusal: if the ledger cannot be written; runs are then counted on from the last approval.
+        Refusal: if the ledger cannot be written; the earlier copy is then still there.
     """
     federation = proposal.federation
     approval = Approval(
@@ -149,7 +149,10 @@ def approve(home: Home, proposal: Proposal) -> Approval:
             target.replace(old)
         try:
             new.replace(target)
-        except OSError:
+            with Ledger(home.folder) as ledger:
+                ledger.approve(federation.digest)
+        except (OSError, Refusal):
+            shutil.rmtree(target, ignore_errors=True)
             if old.exists():
                 old.replace(target)
             raise
@@ -157,7 +160,5 @@ def approve(home: Home, proposal: Proposal) -> Approval:
         shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(new, ignore_errors=True)
-    with Ledger(home.folder) as ledger:
-        ledger.approve(federation.digest)
     shutil.rmtree(home.asked, ignore_errors=True)
     return approval

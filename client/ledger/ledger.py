@@ -7,6 +7,7 @@ that no head copy outside the site folder confirms is not used until the hospita
 the ledger and both head copies can rewrite history; nobody else can unnoticed.
 """
 
+import errno
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -76,7 +77,7 @@ class Ledger:
     def __init__(self, site: Path, patience_s: float = PATIENCE_S) -> None:
         self._entries: list[Entry] = []
         self._path, self._patience_s = site / LEDGER, patience_s
-        with _refusing():
+        with _refusing(self._path, is_open=False):
             self._head_paths = head_paths(site)
             self._path.parent.mkdir(exist_ok=True)
             if is_shared(self._path.parent):
@@ -308,7 +309,7 @@ def acknowledge(site: Path, note: str, patience_s: float = PATIENCE_S) -> bool:
         unconfirmed = refusal.code == RefusalCode.LEDGER_UNCONFIRMED
     else:
         raise StateError(str(path), "the privacy ledger is sound", "there is nothing to acknowledge")
-    with _refusing(), exclusive(path, patience_s):
+    with _refusing(path, is_open=False), exclusive(path, patience_s):
         heads = head_paths(site)
         if unconfirmed:
             confirm(path, note, heads)
@@ -320,14 +321,16 @@ def acknowledge(site: Path, note: str, patience_s: float = PATIENCE_S) -> bool:
 
 
 @contextmanager
-def _refusing(opened: Path | None = None) -> Iterator[None]:
+def _refusing(path: Path, is_open: bool = True) -> Iterator[None]:
     """Turn failures into refusals; a ledger that was opened and is gone is missing."""
     try:
         yield
     except (sqlite3.Error, OSError, ValidationError, UnicodeError) as error:
         code = RefusalCode.LEDGER_UNAVAILABLE if _is_unavailable(error) else RefusalCode.LEDGER_INVALID
-        if opened is not None and not opened.exists():
+        if is_open and not path.exists():
             code = RefusalCode.LEDGER_MISSING
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+            raise Refusal(code) from OSError(errno.ENOSPC, str(error), str(path))
         raise Refusal(code) from error
 
 

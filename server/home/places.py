@@ -205,7 +205,7 @@ def create_home(folder: Path, host: str, port: int, federation: Path | None) -> 
         draft.replace(folder)
         sync_folder(folder.parent)
     except BaseException:
-        shutil.rmtree(draft)
+        shutil.rmtree(draft if draft.exists() else folder)
         raise
     return open_home(folder)
 

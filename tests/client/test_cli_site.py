@@ -25,6 +25,7 @@ from client.site_folder.places import Home, read_approval, read_connection
 from client.site_folder.site_file import parse_site_file
 from common.agreement.federation import load
 from common.processes.supervision_state import birth_of
+from tests.full_disk import ends_on_full_disks
 from tests.leftover import left_running
 
 if TYPE_CHECKING:
@@ -94,6 +95,14 @@ def test_init_makes_a_folder_that_two_accounts_can_share(
     separate(Home(site), tmp_path / "app.sock")
     require_separate(Home(site))
     assert stat.S_IMODE(site.stat().st_mode) == before
+
+
+def test_init_names_the_file_for_which_a_disk_has_no_room(
+    tmp_path: Path, authority: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = tmp_path / "site"
+    assert len(list(ends_on_full_disks(monkeypatch, tmp_path, lambda: init(site, authority)))) > 3
+    assert parse_site_file(site).name == "north"
 
 
 def test_init_overwrites_nothing(tmp_path: Path, authority: Path) -> None:

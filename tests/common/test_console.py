@@ -1,3 +1,4 @@
+import errno
 from collections.abc import Callable
 
 import pytest
@@ -44,14 +45,28 @@ def test_what_caused_a_refusal_is_not_told() -> None:
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        (OSError(28, "No space left on device", "out.svg"), "out.svg: No space left on device"),
+        (OSError(13, "Permission denied", "out.svg"), "out.svg: Permission denied"),
         (FileNotFoundError("there is no home folder"), "a file: there is no home folder"),
         (PermissionError(), "a file: PermissionError"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_one_sentence(error: OSError, told: str) -> None:
-    sentence = f"consilium: {told}; check its name, its permissions and the space left.\n"
+    sentence = f"consilium: {told}; check its name and its permissions.\n"
     assert ended(error) == (BAD_INPUT, sentence)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_full_disk_is_named_with_the_file(number: int) -> None:
+    full = OSError(number, "as the system says", "SITE/site.toml")
+    refusal = Refusal(RefusalCode.RECORD_UNAVAILABLE)
+    refusal.__cause__ = full
+    for error in (full, refusal):
+        status, told = ended(error)
+        assert status == BAD_INPUT
+        assert told.startswith(
+            "consilium: SITE/site.toml: cannot be written, because the disk is full; make room"
+        )
+        assert told.count("\n") == 1
 
 
 def test_an_interrupted_command_has_the_code_of_an_interrupt() -> None:

@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
+from click.testing import Result as Ended
 from typer.testing import CliRunner
 
 from common.errors import InputError
@@ -10,6 +11,7 @@ from server.cli import coordinator_app
 from server.home.places import CoordinatorHome, create_home, open_home
 from server.participants.enrolment import Enrolment, Withdrawal
 from server.records.journal import Journal, RoundRecord, RunRecord, SiteRecord
+from tests.full_disk import ends_on_full_disks
 from tests.leftover import left_running
 
 
@@ -22,6 +24,22 @@ def told(*arguments: object, code: int = 0) -> str:
     ended = CliRunner().invoke(coordinator_app, [str(each) for each in arguments])
     assert ended.exit_code == code, ended.output
     return ended.output
+
+
+def test_init_and_renew_name_the_file_for_which_a_disk_has_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "home"
+
+    def command(*arguments: str) -> Ended:
+        return CliRunner().invoke(coordinator_app, [arguments[0], str(folder), *arguments[1:]])
+
+    for _ in ends_on_full_disks(monkeypatch, tmp_path, lambda: command("init", "--host", "localhost")):
+        assert not list(tmp_path.glob(".home-*"))
+        assert not folder.exists()
+    before = open_home(folder).certificate.read_bytes()
+    assert list(ends_on_full_disks(monkeypatch, folder, lambda: command("renew")))
+    assert open_home(folder).certificate.read_bytes() != before
 
 
 @pytest.mark.parametrize("running", [(), (41,)])

@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import Result as Ended
+from typer.testing import CliRunner
 
+from client.cli import site_app
 from client.commands.approve import BEFORE, Proposal, approve, read_proposal
 from client.commands.approve_text import in_words
 from client.disclosures.losses import bits_per_answer
@@ -37,6 +40,7 @@ from common.models.registry import build_model
 from common.privacy import accounting
 from common.privacy.accounting import Release, spend
 from common.privacy.planning import with_privacy
+from tests.full_disk import ends_on_full_disks
 
 if TYPE_CHECKING:
     from tests.client.conftest import Hospital
@@ -520,3 +524,21 @@ def test_a_file_that_bounds_no_weights_is_declined(
     assert raised.value.code is RefusalCode.DECLINED_REACH
     propose(proposal)
     assert read_proposal(prepared, proposal).terms.privacy is not None
+
+
+def test_a_full_disk_leaves_the_earlier_approval_whole(
+    prepared: Home, proposal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def command() -> Ended:
+        return CliRunner().invoke(site_app, ["approve", str(prepared.folder), str(proposal), "--yes"])
+
+    assert command().exit_code == 0
+    before = read_approval(prepared).federation
+    propose(proposal)
+    after = load(proposal / FILE_NAME).digest
+    assert before != after
+    for _ in ends_on_full_disks(monkeypatch, prepared.folder, command):
+        assert read_approval(prepared).federation in (before, after)
+        assert load(prepared.agreement).digest == read_approval(prepared).federation
+        assert not list(prepared.folder.glob(".agreement-[!b]*"))
+    assert read_approval(prepared).federation == after
