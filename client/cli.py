@@ -128,10 +128,12 @@ def check(folder: SiteArgument, as_json: JsonOption = False) -> None:
 @explained
 def start(folder: SiteArgument) -> None:
     """Take part in the approved federation, in the foreground, until the site is stopped."""
+    from client.runtime.same_account import require_same_account
     from client.runtime.services import ROOT_REMEDY, ROOT_WARNING, runs_as_root, start
     from client.site_folder.places import Home, read_connection
 
     home = Home(folder.resolve())
+    require_same_account(home)
     coordinator = read_connection(home).coordinator
     if runs_as_root():
         typer.echo(f"WARNING: {ROOT_WARNING}; {ROOT_REMEDY}.", err=True)

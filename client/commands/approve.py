@@ -1,5 +1,6 @@
 """Command `consilium site approve`: a hospital's copy of an approved federation file."""
 
+import os
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from client.ledger.account import read_account
 from client.ledger.ledger import LEDGER, Ledger
+from client.site_folder.outside import state_folder, user_name
 from client.site_folder.places import APPROVAL_FILE, Approval, Home, approved_groups, read_approval
 from client.site_folder.policy import Policy, Terms, agree
 from client.site_folder.site_file import parse_site_file
@@ -132,6 +134,8 @@ def approve(home: Home, proposal: Proposal) -> Approval:
         weights=proposal.weights,
         groups=approved_groups(proposal.groups),
         linear=tuple(sorted(proposal.groups.linear)),
+        user=user_name(os.geteuid()),
+        state=str(state_folder().absolute()),
     )
     target = home.agreement.parent
     home.residual.unlink(

@@ -1,6 +1,7 @@
 """State folder outside the site folder, and the node key by which a site's files lie there."""
 
 import os
+import pwd
 from pathlib import Path
 
 from client.site_folder.keys import read_public_key
@@ -24,6 +25,14 @@ def state_folder() -> Path:
         return Path.home() / ".local" / "state" / "consilium"
     except RuntimeError as error:
         raise FileNotFoundError(f"there is no home folder; set {STATE_VARIABLE}") from error
+
+
+def user_name(uid: int) -> str:
+    """Name of a user, or the number in a container that has no list of users."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"number {uid}"
 
 
 def node_key_of(site: Path) -> str | None:

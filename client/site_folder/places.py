@@ -143,6 +143,8 @@ class Approval(BaseModel):
         weights: parameter -> shape of the model that was approved; the gate lets no other leave.
         groups: averaging groups of its parameters by name, in the order of a message.
         linear: parameters of its additive linear part.
+        user: name of the user who approved; empty in an earlier approval.
+        state: state folder outside the site folder at that time; empty likewise.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -156,6 +158,8 @@ class Approval(BaseModel):
     weights: dict[str, tuple[int, ...]]
     groups: dict[str, ApprovedGroup]
     linear: tuple[str, ...]
+    user: str = ""
+    state: str = ""
 
     @property
     def model_groups(self) -> ModelGroups:
