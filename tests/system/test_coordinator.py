@@ -184,6 +184,9 @@ def test_two_hospitals_train_over_tls_what_they_train_in_one_process(
     federation = load(cohort / FILE_NAME)
     two = federation.model_copy(update={"participants": federation.participants[:2]})
     save(two, cohort / FILE_NAME)
+    for number in (1, 2):
+        file = cohort / f"hospital-{number}" / "site.toml"
+        file.write_text(f"{file.read_text()}\n[policy]\nmaximum_runs = 2\n")
     with (
         coordinator(tmp_path / "home", "--federation", cohort) as home,
         hospital(home, 1, cohort, tmp_path / "one"),
