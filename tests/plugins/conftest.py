@@ -69,7 +69,7 @@ def write(numberslab: Plugin, tmp_path: Path) -> Write:
             "name": "lines",
             "kind": "numbers",
             "training": {"rounds": 4, "learning_rate": 0.05, "local_epochs": 3},
-            "participants": [{"name": name} for name in names],
+            "participants": [{"name": name, "patients": 40} for name in names],
             "plugins": [numberslab.model_dump()],
         }
         (tmp_path / "cohort" / FILE_NAME).write_text(tomli_w.dumps(data | changes))

@@ -5,6 +5,7 @@ import os
 import pytest
 
 from client.commands.status import SiteStatus, status, status_lines
+from client.ledger.ledger import Ledger
 from client.runtime.services import SUPEREXEC, SUPERNODE, state_file
 from client.site_folder.keys import read_public_key
 from client.site_folder.places import Home
@@ -56,3 +57,12 @@ def test_services_are_told_apart(approved: Home, answering: bool) -> None:
     silent = "" if answering else ", its port does not answer yet"
     assert node == f"  supernode: process 4711, 2 restarts{silent}"
     assert executor == "  superexec: ended with -9, starts again soon, 3 restarts"
+
+
+def test_refused_requests_are_told_once_there_are_some(approved: Home) -> None:
+    assert not any("refused requests" in line for line in status_lines(status(approved)))
+    with Ledger(approved.folder) as ledger:
+        ledger.refuse(load(approved.agreement).digest, 1000)
+    found = status(approved)
+    assert (found.refusals, found.maximum_refusals) == (1, 1000)
+    assert any("refused requests: 1 of 1000" in line for line in status_lines(found))
