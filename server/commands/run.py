@@ -19,6 +19,7 @@ from common.errors import InputError
 from common.files import write_whole
 from server.aggregation.registry import require_registered
 from server.home.places import ENROLLED, CoordinatorHome
+from server.home.room import require_room
 from server.participants.countersignatures import write_countersignatures
 from server.participants.enrolment import (
     Enrolled,
@@ -90,6 +91,7 @@ def run_on_hospitals(home: CoordinatorHome, agreement: Path, as_json: bool) -> i
         InputError: if the coordinator does not run or the federation cannot be read.
     """
     require_running(home)
+    require_room(home.folder)
     out = _new_folder(home.runs)
     try:
         federation = copy_agreement(agreement / FILE_NAME, out)
@@ -120,6 +122,7 @@ def run_on_hospitals(home: CoordinatorHome, agreement: Path, as_json: bool) -> i
         return 0 if status == "completed" else PARTIAL
     write_whole(out / LOG, run_log(home, submission.flower_run).encode())
     typer.echo(f"consilium: the run gave no model; {out / LOG} says more.", err=True)
+    require_room(home.folder)  # which explains the end of a run that had none
     return FAILED
 
 

@@ -28,6 +28,7 @@ from server.aggregation.registry import make_strategy
 from server.aggregation.scores import Losses
 from server.aggregation.site_sums import moderated
 from server.aggregation.strategies import Remembering, Strategy
+from server.home.room import require_room
 from server.participants.enrolment import Enrolled
 from server.participants.roster import Roster, name_nodes, with_withdrawn
 from server.records.journal import Journal, RoundRecord, RunRecord, check_journal
@@ -209,6 +210,10 @@ class _Rounds:
             return
         while state.number < training.rounds and state.kept.waited < training.patience:
             self._require_quorum()
+            if (
+                self.progress is not None and self.run.folder is not None
+            ):  # replies lie on the coordinator's disk
+                require_room(self.run.folder)
             self._round()
         self._require_quorum()
         if state.trained == 0:
