@@ -24,6 +24,7 @@ from common.agreement.folder import copy_agreement
 from common.errors import RefusalCode
 from server.home import places as coordinator_home
 from server.home.places import ENROLLED
+from server.participants.countersignatures import write_countersignatures
 from server.participants.enrolment import read_enrolled, write_enrolled
 from server.records.dropped import DropReason
 from server.records.journal import RunRecord, read_journal
@@ -288,6 +289,7 @@ def submit(place: Place, name: str, bundle: Mapping[str, bytes], agreement: Path
     copy_agreement(agreement / FILE_NAME, out)
     honest = {name: one for name, one in read_enrolled(place.home.enrolled).items() if name in HONEST}
     write_enrolled(out / ENROLLED, honest)
+    write_countersignatures(place.home, out, honest, [])
     for file, content in bundle.items():
         (out / "bundle" / file).write_bytes(content)
     (out / "run-config.toml").write_text(tomli_w.dumps({RUN: name}))
