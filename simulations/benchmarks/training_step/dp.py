@@ -5,19 +5,21 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
 import torch
 from opacus.optimizers import DPOptimizer
 from torch import Tensor
-from torch.optim import SGD, AdamW
+from torch.optim import SGD
 
 from client.privacy.arithmetic import LARGEST, steady_slot
 from client.privacy.clipping import patient_gradients
 from client.privacy.dp_sgd import descent
 from client.privacy.slots import clipped_sums
-from common.families.patient_loss import patient_loss
+from client.training.adamw import AdamW
+from common.families.patient_loss import linear_loss, patient_loss
 from common.models.federated import FederatedModel
 from common.patients.batch import PatientBatch
 from common.patients.guarantee import made_up_patients
@@ -65,7 +67,9 @@ class DpFigures(Figures):
 
 
 def _plain(model: FederatedModel, work: Workload, loss: Loss, stack: ExitStack) -> Step:
-    return _with_optimiser(model, work, loss, AdamW(model.parameters(), lr=RATE))
+    return _with_optimiser(
+        model, work, loss, AdamW(model.parameters(), RATE, work.federation.training.weight_decay)
+    )
 
 
 def _descent(model: FederatedModel, work: Workload, loss: Loss, stack: ExitStack) -> Step:
@@ -77,12 +81,10 @@ def _dense(model: FederatedModel, work: Workload, loss: Loss, stack: ExitStack) 
     return _plain(model, work, loss, stack)
 
 
-def _with_optimiser(
-    model: FederatedModel, work: Workload, loss: Loss, optimiser: torch.optim.Optimizer
-) -> Step:
+def _with_optimiser(model: FederatedModel, work: Workload, loss: Loss, optimiser: AdamW | SGD) -> Step:
     def step() -> None:
         objective = loss(work.batch).sum() / len(work.batch)
-        optimiser.zero_grad(set_to_none=True)
+        optimiser.zero_grad()
         objective.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), LARGEST_NORM)
         optimiser.step()
@@ -91,18 +93,27 @@ def _with_optimiser(
 
 
 def _linear(model: FederatedModel, work: Workload, loss: Loss, stack: ExitStack) -> Step:
+    """Return a step as `train_privately` takes it: heads start at 0 and are not trained, so that no graph is read."""
     assert work.federation.privacy is not None
     terms = work.federation.privacy.model_copy(update={"learn": "linear"})
     learnable = model.groups().learnable(terms)
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(name in learnable)
-    return _private(model, work, loss, stack)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(name in learnable)
+            if name.startswith("heads.") and name not in learnable:
+                parameter.zero_()
+    linear = model.linear_forward()
+    assert linear is not None
+    additive = partial(linear_loss, linear, federation=work.federation, cuts=work.cuts)
+    return _private(model, work, additive, stack, linear=True)
 
 
-def _private(model: FederatedModel, work: Workload, loss: Loss, stack: ExitStack) -> Step:
+def _private(
+    model: FederatedModel, work: Workload, loss: Loss, stack: ExitStack, linear: bool = False
+) -> Step:
     privacy = work.federation.privacy
     assert privacy is not None
-    slot = steady_slot(model, loss, False, made_up_patients(work.federation, LARGEST), LARGEST)
+    slot = steady_slot(model, loss, linear, made_up_patients(work.federation, LARGEST), LARGEST)
     gradients = stack.enter_context(patient_gradients(model))
     terms = privacy.model_copy(update={"steps": 100_000, "learning_rate": RATE})  # as often as it is measured
     descend = descent(model, work.federation, terms)
