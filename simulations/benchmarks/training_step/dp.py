@@ -93,7 +93,10 @@ def _with_optimiser(model: FederatedModel, work: Workload, loss: Loss, optimiser
 
 
 def _linear(model: FederatedModel, work: Workload, loss: Loss, stack: ExitStack) -> Step:
-    """Return a step as `train_privately` takes it: heads start at 0 and are not trained, so that no graph is read."""
+    """Return a step of the linear part, by the loss that `train_privately` takes.
+
+    Heads start at 0 and are not trained there, so that no graph is read.
+    """
     assert work.federation.privacy is not None
     terms = work.federation.privacy.model_copy(update={"learn": "linear"})
     learnable = model.groups().learnable(terms)
