@@ -202,8 +202,9 @@ def aftermath(place: Place) -> Aftermath:
         with running_any_bundle(home):
             submitted = {what: submit(place, what, *made) for what, made in strange(place, agreed).items()}
             thief = root / "thief"
-            thief.mkdir()
-            shutil.copy(sites["hospital 1"].key, thief / "key")
+            stolen = site_home.Home(thief).key
+            stolen.parent.mkdir(parents=True)
+            shutil.copy(sites["hospital 1"].key, stolen)
             said = turned_away(home, thief)
             online = frozenset(control.connected(home))
             port = site_home.read_connection(sites["hospital 1"]).port
