@@ -21,6 +21,7 @@ from client.privacy.slots import clipped_sums
 from client.training.adamw import AdamW
 from common.families.patient_loss import linear_loss, patient_loss
 from common.models.federated import FederatedModel
+from common.models.registry import initial_model
 from common.patients.batch import PatientBatch
 from common.patients.guarantee import made_up_patients
 from simulations.benchmarks.measuring.record import Figures, markdown
@@ -95,16 +96,17 @@ def _with_optimiser(model: FederatedModel, work: Workload, loss: Loss, optimiser
 def _linear(model: FederatedModel, work: Workload, loss: Loss, stack: ExitStack) -> Step:
     """Return a step of the linear part, by the loss that `train_privately` takes.
 
-    Heads start at 0 and are not trained there, so that no graph is read.
+    Weights that are not trained are the initial ones, by which no logit reads the graph.
     """
     assert work.federation.privacy is not None
     terms = work.federation.privacy.model_copy(update={"learn": "linear"})
     learnable = model.groups().learnable(terms)
+    initial = initial_model(work.federation, work.prior, 0).state_dict()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(name in learnable)
-            if name.startswith("heads.") and name not in learnable:
-                parameter.zero_()
+            if name not in learnable:
+                parameter.copy_(initial[name])
     linear = model.linear_forward()
     assert linear is not None
     additive = partial(linear_loss, linear, federation=work.federation, cuts=work.cuts)
