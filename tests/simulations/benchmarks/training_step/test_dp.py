@@ -46,9 +46,10 @@ def test_every_kind_of_step_moves_the_weights_of_its_own_model() -> None:
     work = of_cohort("synthetic", None, 6)
     for kind, prepare in STEPS.items():
         model = work.model()
-        start = {name: own.clone() for name, own in model.state_dict().items()}
         with ExitStack() as stack:
-            prepare(model, work, _loss(model, work), stack)()
+            step = prepare(model, work, _loss(model, work), stack)
+            start = {name: own.clone() for name, own in model.state_dict().items()}
+            step()
         moved = {name for name, own in model.state_dict().items() if not torch.equal(own, start[name])}
         scores = {name for name in start if ".scores." in name}
         assert scores <= moved, kind
