@@ -103,7 +103,7 @@ def fit_training(
     weights = in_order(reply.weights, expected.weights, np.dtype(np.float32))
     before = in_order(request.weights, expected.weights, np.dtype(np.float32))
     behind = _averaging_weights(reply.patients, expected)
-    trainable = _trainable(behind, expected)
+    trainable = _trainable(behind, expected, reply.round)
     for name, array in weights.items():
         if name not in trainable:
             block_unless(array.tobytes() == before[name].tobytes(), BlockReason.UNTRAINED_CHANGED)
@@ -137,7 +137,7 @@ def fit_update(
         block_unless(array.tobytes() == reply.update[name].tobytes(), BlockReason.ENCODING)
     before = in_order(request.weights, shapes, np.dtype(np.float32))
     behind = _averaging_weights(reply.patients, expected)
-    trainable = _trainable(behind, expected)
+    trainable = _trainable(behind, expected, reply.round)
     changes = unflatten(update, shapes)
     for name, change in changes.items():
         block_unless(name in trainable or not change.any(), BlockReason.UNTRAINED_CHANGED)
@@ -154,9 +154,10 @@ def fit_update(
     return fitted, norm, suppressed
 
 
-def _trainable(behind: AveragingWeights, expected: Expected) -> frozenset[str]:
-    """Parameters that patients of this hospital can have moved."""
+def _trainable(behind: AveragingWeights, expected: Expected, round_: int) -> frozenset[str]:
+    """Parameters that patients of this hospital can have moved in a round."""
     learnable = expected.groups.learnable(expected.terms.privacy)
+    learnable &= expected.groups.trained_in(round_, expected.federation.linear_rounds)
     return frozenset(name for name in learnable if behind[expected.groups[name]] > 0)
 
 

@@ -59,7 +59,11 @@ def unapproved(fault: InputFault) -> Refusal:
 
 
 def require_approved_inputs(
-    request: ModelRequest, federation: Agreement, initial: Arrays, untrained: AbstractSet[str]
+    request: ModelRequest,
+    federation: Agreement,
+    initial: Arrays,
+    untrained: AbstractSet[str],
+    linear: AbstractSet[str] = frozenset(),
 ) -> None:
     """Refuse a seed or weights that the approved file does not lead to.
 
@@ -68,24 +72,30 @@ def require_approved_inputs(
         federation: the hospital's own copy.
         initial: weights that a run begins with.
         untrained: parameters that no participant trains.
+        linear: parameters of the linear scores.
 
     Raises:
         Refusal: INPUT_UNAPPROVED.
     """
     if request.seed != federation.training.seed:
         raise unapproved(SEED)
-    moved = reach(federation, _largest(initial), request.round)
+    moved = {part: reach(federation, _largest(initial), request.round, 1, part) for part in (True, False)}
     for name, first in initial.items():
         far = _distance(request.weights[name], first)
         rounding = ROUNDING * _largest({name: first})
         if name in untrained and far > rounding:
             raise unapproved(UNTRAINED)
-        if far > moved * (1 + ROUNDING) + rounding:
+        if far > moved[name in linear] * (1 + ROUNDING) + rounding:
             raise unapproved(TOO_FAR)
 
 
 def require_no_jump(
-    request: ModelRequest, federation: Agreement, initial: Arrays, last: AskedQuestion, folder: Path
+    request: ModelRequest,
+    federation: Agreement,
+    initial: Arrays,
+    last: AskedQuestion,
+    folder: Path,
+    linear: AbstractSet[str] = frozenset(),
 ) -> None:
     """Refuse weights too far from those of the run's last request for the rounds in between.
 
@@ -97,10 +107,12 @@ def require_no_jump(
     before = _kept(folder, last)
     if before is None:
         return
-    moved = reach(federation, _largest(initial), request.round, last.round)
+    moved = {
+        part: reach(federation, _largest(initial), request.round, last.round, part) for part in (True, False)
+    }
     for name, earlier in before.items():
         rounding = ROUNDING * _largest({name: earlier})
-        if _distance(request.weights[name], earlier) > moved * (1 + ROUNDING) + rounding:
+        if _distance(request.weights[name], earlier) > moved[name in linear] * (1 + ROUNDING) + rounding:
             raise unapproved(JUMPED)
 
 

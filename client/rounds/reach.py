@@ -13,7 +13,9 @@ STRICTER = 10.0
 """Times the noise of the federation file that a participant's own policy may ask for."""
 
 
-def reach(federation: Agreement, largest: float, last: int, first: int = 1) -> float:
+def reach(
+    federation: Agreement, largest: float, last: int, first: int = 1, is_linear: bool | None = None
+) -> float:
     """Return the farthest that honest training moves one weight between two rounds' requests.
 
     Args:
@@ -21,12 +23,15 @@ def reach(federation: Agreement, largest: float, last: int, first: int = 1) -> f
         largest: size of the largest initial weight.
         last: round of the later request.
         first: round of the earlier one; 1 is that of the initial weights.
+        is_linear: whether the weight is of the linear scores, which have rounds for themselves; None if unknown.
     """
     moved = before = 0.0
     for number in range(1, last):
         if number == first:
             before = moved
-        moved += _round_move(federation, number, largest + moved)
+        fits_scores = number <= federation.linear_rounds
+        if is_linear is None or not federation.linear_rounds or is_linear == fits_scores:
+            moved += _round_move(federation, number, largest + moved)
     if federation.wire.update != "float32":
         return 2 * moved * (1 + ROUNDING)
     return (moved - before) * (1 + ROUNDING)

@@ -60,7 +60,9 @@ def take_over(site: Site, request: ModelRequest) -> Prepared:
     """
     preprocessing = requested_preprocessing(request.preprocessing, site.federation)
     load_weights(site.model, request.weights)
-    require_approved_inputs(request, site.federation, site.initial, site.untrained)
+    require_approved_inputs(
+        request, site.federation, site.initial, site.untrained, site.model.groups().linear
+    )
     load_weights(site.model, request.weights | {name: site.initial[name] for name in site.untrained})
     return preprocessing
 
@@ -88,7 +90,7 @@ def asks_for_round(
         if last is None:
             require_honest_scaling(site, request)
         else:
-            require_no_jump(request, site.federation, site.initial, last, folder)
+            require_no_jump(request, site.federation, site.initial, last, folder, site.model.groups().linear)
         keep_weights(request, run_id, folder)
         return question
 

@@ -13,6 +13,7 @@ from client.rounds.requests import asks_for_round, model_request, round_records,
 from client.rounds.site import Site
 from client.site_folder.places import Home
 from client.training.error_feedback import encoded_update
+from client.training.linear import step_along_gradient
 from client.training.local import train
 from common.messages.exchange import ModelRequest, TrainReply, UpdateReply
 from common.messages.validation import TRAINING_LOSS
@@ -33,13 +34,16 @@ def train_request(run: int, site: Site, content: RecordDict) -> RecordDict:
             training, validation = round_records(site, request, preprocessing)
             release, first = loss_release(site, terms, request), list[Tensor]()
             metrics = validation_metrics(site, terms, validation, round_, release)
-            train(site.model, training, round_, first)
+            behind = site.family.behind(training, site.model.groups())
+            if request.round <= site.federation.linear_rounds:
+                first.append(step_along_gradient(site.model, training, behind, round_))
+            else:
+                train(site.model, training, round_, first)
             losses = torch.cat(first)
         if len(losses) >= terms.minimum_count:
             metrics = {TRAINING_LOSS: release.training(losses), **metrics}
         # The shared group is never below the minimum count, or the site would have refused.
-        behind = site.family.behind(training, site.model.groups()).without_few(terms.minimum_count)
-        return _reply(run, site, request, behind, metrics)
+        return _reply(run, site, request, behind.without_few(terms.minimum_count), metrics)
     with accounted(site, terms, request.round, decide):
         training, _ = round_records(site, request, preprocessing)
         train_privately(

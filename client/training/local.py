@@ -50,8 +50,11 @@ def train(
         Refusal: if the loss or the weights are no longer finite.
     """
     settings, device = round_.federation.training, round_.device
-    rate = settings.learning_rate * settings.decay(round_.number)
-    optimiser = AdamW(model.parameters(), lr=rate, weight_decay=settings.weight_decay)
+    linear_rounds = round_.federation.linear_rounds
+    rate = settings.learning_rate * settings.decay(round_.number, linear_rounds)
+    trained = model.groups().trained_in(round_.number, linear_rounds)
+    parameters = [weight for name, weight in model.named_parameters() if name in trained]
+    optimiser = AdamW(parameters, lr=rate, weight_decay=settings.weight_decay)
     pull: Callable[[], Tensor] | None = None
     if settings.strategy == "fedprox":
         anchor = [parameter.detach().clone() for parameter in model.parameters()]

@@ -101,7 +101,7 @@ class Agreement(Agreed):
     def data(self, exclude_none: bool = False) -> dict[str, Any]:
         """Agreement as plain data, without what a file need not name.
 
-        Kind, plug-ins, sizes and noise are left out where they are the default.
+        Kind, plug-ins, sizes, noise, strengths and linear rounds are left out where they are the default.
         """
         data = self.model_dump(mode="json", exclude_none=exclude_none)
         for participant in data["participants"]:
@@ -113,6 +113,12 @@ class Agreement(Agreed):
             del data["plugins"]
         if self.statistics.loss_noise == LOSS_NOISE:
             del data["statistics"]["loss_noise"]
+        for name in ("linear_rounds", "linear_penalty"):
+            if data["training"][name] == Training.model_fields[name].default:
+                del data["training"][name]
+        for modality in data.get("modalities", ()):
+            if modality.get("strength") is None:
+                modality.pop("strength", None)
         order = [*(name for name in self.layout if name in data), *data]
         return {name: data[name] for name in dict.fromkeys(order)}
 
@@ -142,6 +148,16 @@ class Agreement(Agreed):
         sizes = {participant.name: participant.patients for participant in self.participants}
         declared = {name: patients for name, patients in sizes.items() if patients is not None}
         return declared or None
+
+    @property
+    def linear_rounds(self) -> int:
+        """Number of first rounds that fit the linear scores of the model alone."""
+        return 0
+
+    @property
+    def steepest_score(self) -> float:
+        """The most that a patient's loss rises with one weight of the linear scores."""
+        return 0.0
 
     @property
     def quorum(self) -> int:

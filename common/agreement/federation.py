@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from common.agreement.agreement import FILE_NAME, LONGEST_TEXT, PATIENTS, Agreement, save, unique
 from common.agreement.loading import load_agreement
-from common.agreement.modalities import Modality
+from common.agreement.modalities import LARGEST, Modality
 from common.agreement.model_config import HierarchicalConfig, ModelSection
 from common.agreement.settings import PriorGraph, PublicFile
 from common.errors import InvalidContentError
@@ -62,6 +62,25 @@ class Federation(Agreement):
     def required_tables(self) -> tuple[str, ...]:
         """The table of outcomes."""
         return (OUTCOMES,)
+
+    @property
+    def linear_rounds(self) -> int:
+        """Number of first rounds that fit the linear scores of the model alone.
+
+        None under privacy, with its own steps, nor where updates are encoded, which would blur the gradients.
+        """
+        if self.privacy is not None or self.wire.update != "float32" or not self.model.has_scores:
+            return 0
+        return min(self.training.linear_rounds, self.training.rounds)
+
+    @property
+    def steepest_score(self) -> float:
+        """The most that a patient's loss rises with one weight of the linear scores.
+
+        Every output's loss rises by no more than its logit, and a standardised value is no larger than `LARGEST`.
+        """
+        outputs = max(task.outputs for task in self.tasks)
+        return outputs * max(LARGEST * modality.score_scale for modality in self.modalities)
 
     def modality(self, name: str) -> Modality:
         """The modality of that name."""

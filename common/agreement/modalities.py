@@ -8,6 +8,13 @@ from pydantic import AfterValidator, Field, model_validator
 from common.agreed import Agreed, Name, NameOf, distinct
 from common.agreement.node_kinds import NodeKind, node_kind
 
+LARGEST = 8.0
+"""Limit of standardised values, in standard deviations: one wild assay must not rule a gradient."""
+
+
+RARE = 0.1
+"""Mean square that is taken for that of columns of 0 and 1."""
+
 
 def _registered(name: str) -> str:
     return node_kind(name).name
@@ -39,7 +46,9 @@ class Modality(Agreed):
 
     `columns` are numeric; `categories` maps a categorical column to its levels, each of which becomes
     one node. `transform` and then `clip` are applied to raw numeric values before any statistic is taken;
-    `scale` says whether values are standardised by federated mean and standard deviation.
+    `scale` says whether values are standardised by federated mean and standard deviation. `strength` is the variance
+    that the modality's part of a linear score has before anything is learnt, in the unit of the ridge penalty: how much
+    it may say.
     """
 
     name: Name
@@ -51,6 +60,7 @@ class Modality(Agreed):
     transform: Literal["none", "signed_log"] = "none"
     clip: tuple[float, float] | None = None
     scale: Literal["standard", "none"] = "standard"
+    strength: float | None = Field(default=None, gt=0, le=1000)
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
@@ -88,6 +98,26 @@ class Modality(Agreed):
         """Node names in model order: numeric columns, then `column=level` of categories."""
         levels = (f"{column}={level}" for column, names in self.categories.items() for level in names)
         return (*self.columns, *levels)
+
+    @property
+    def prior_variance(self) -> float:
+        """Variance of the modality's part of a linear score before anything is learnt."""
+        return self.node_kind.strength if self.strength is None else self.strength
+
+    @property
+    def score_scale(self) -> float:
+        """Factor of the modality's values as inputs of a fitted linear score.
+
+        The inputs' mean squares then add up to the modality's strength, as multiple factor analysis (Escofier & Pages
+        1994) weighs groups of columns, and one ridge penalty serves all.
+        """
+        square = RARE if self.are_rare_events else 1.0
+        return float((self.prior_variance / (len(self.nodes) * square)) ** 0.5)
+
+    @property
+    def are_rare_events(self) -> bool:
+        """Whether unscaled columns hold 0 and 1 alone, such as mutations, of which most are 0."""
+        return self.scale == "none" and (self.plausible.low, self.plausible.high) == (0, 1)
 
     def plausible_for(self, column: str) -> Plausible:
         """The unit and range of one numeric column."""

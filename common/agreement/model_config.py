@@ -29,10 +29,12 @@ class ModelConfig(Agreed):
     Attributes:
         kind: name of the kind in a federation file.
         masks: settings that draw random masks by position in a batch, which must be 0 under privacy.
+        has_scores: whether the model has linear scores of its values, which can be fitted by themselves.
     """
 
     kind: ClassVar[str]
     masks: ClassVar[tuple[str, ...]] = ()
+    has_scores: ClassVar[bool] = False
 
     @classmethod
     def of(cls, config: "ModelConfig") -> Self:
@@ -68,6 +70,7 @@ class HierarchicalConfig(ModelConfig):
 
     kind = DEFAULT
     masks = ("dropout", "node_dropout", "modality_dropout")
+    has_scores = True
 
     node_width: int = Field(default=8, ge=1, le=1024)
     pathway_width: int = Field(default=16, ge=1, le=1024)

@@ -19,6 +19,7 @@ class NodeKind:
         describes_patient: whether the first modality of such a kind is the query of the cross-attention.
         scaled_alone: whether noised sums scale every column by itself; else one scale serves the modality, because
             noise on the sums of a thousand columns would drown them.
+        strength: of a modality that names none (`Modality.strength`).
     """
 
     name: str
@@ -26,12 +27,13 @@ class NodeKind:
     has_pathways: bool = False
     describes_patient: bool = False
     scaled_alone: bool = False
+    strength: float = 5.0
 
 
 _KINDS = {
     kind.name: kind
     for kind in (
-        NodeKind("clinical", edges="all", describes_patient=True, scaled_alone=True),
+        NodeKind("clinical", edges="all", describes_patient=True, scaled_alone=True, strength=20.0),
         NodeKind("gene", edges="prior", has_pathways=True),
         NodeKind("protein", edges="prior", has_pathways=True),
         NodeKind("imaging"),

@@ -19,6 +19,10 @@ NOISE_TAIL = 8.6
 """Standard deviations that normal noise does not exceed: once in 10^17 draws."""
 
 
+LINEAR_STEP = 0.5
+"""Norm of the longest step of the coordinator's fit of the linear scores."""
+
+
 UNDECLARED_PATIENTS = 10_000
 """Patients of a participant for which the federation file declares no number."""
 
@@ -56,6 +60,8 @@ def round_reach(
         privacy: the terms at a hospital, where they are stricter than the federation file's.
     """
     training = federation.training
+    if round_ <= federation.linear_rounds:
+        return LINEAR_STEP
     change = local_reach(federation, round_, largest_hospital(federation), largest, privacy)
     return largest_step(training.strategy, training.server_learning_rate, change)
 
@@ -73,14 +79,22 @@ def local_reach(
         privacy: the terms at the hospital, where they are stricter than the federation file's.
     """
     training, privacy = federation.training, privacy or federation.privacy
+    if round_ <= federation.linear_rounds:
+        moved = steepest(federation)
+        return moved + _rounded(1, largest + moved)
     if privacy is not None:
         moved = _private(training, privacy, round_, patients)
         return moved * (1 + ROUNDING) + _rounded(privacy.steps, largest + moved)
-    rate = training.learning_rate * training.decay(round_)
+    rate = training.learning_rate * training.decay(round_, federation.linear_rounds)
     steps = training.local_epochs * math.ceil(patients / training.batch_size)
     moved = rate * _adam_steps(steps)
     decayed = min(1.0, rate * training.weight_decay * steps) * (largest + moved)
     return (moved + decayed) * (1 + ROUNDING) + _rounded(steps, largest + moved)
+
+
+def steepest(federation: Agreement) -> float:
+    """Return the most that the mean gradient of a hospital's patients is by one weight of the linear scores."""
+    return federation.steepest_score
 
 
 def _rounded(steps: int, largest: float) -> float:

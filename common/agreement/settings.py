@@ -58,7 +58,12 @@ class Training(Agreed):
     Rates are per local step; `proximal_mu` is used by `fedprox` only.
 
     Under `Privacy`, which has its own steps and rate, `patience`, `validation_fraction`, `local_epochs`, `batch_size`,
-    `learning_rate` and `weight_decay` have no part.
+    `learning_rate`, `weight_decay`, `linear_rounds` and `linear_penalty` have no part.
+
+    Attributes:
+        linear_rounds: first rounds, in which hospitals send gradients of the linear scores alone, and the coordinator
+            fits the scores by them; they then stay as they are, and the other rounds train what is added to them.
+        linear_penalty: ridge penalty of these scores.
     """
 
     strategy: str = Field(default="fedavg", pattern=PATTERN, description="a name of `strategy_names()`")
@@ -78,10 +83,12 @@ class Training(Agreed):
     )
     contrastive_weight: float = Field(default=0.0, ge=0, le=100)
     learn_task_weights: bool = True
+    linear_rounds: int = Field(default=0, ge=0, le=1000)
+    linear_penalty: float = Field(default=20.0, gt=0, le=1e6)
 
-    def decay(self, round_: int) -> float:
-        """Return the factor of the learning rate in a round, half a cosine from 1."""
-        return 0.5 * (1 + math.cos(math.pi * (round_ - 1) / self.rounds))
+    def decay(self, round_: int, after: int = 0) -> float:
+        """Return the factor of the learning rate in a round, half a cosine from 1 in the first `after` others."""
+        return 0.5 * (1 + math.cos(math.pi * (round_ - 1 - after) / (self.rounds - after)))
 
     def registered_names(self) -> Iterator[tuple[NameOf, str]]:
         """The strategy."""

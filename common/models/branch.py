@@ -1,13 +1,10 @@
-"""Branch of a modality: node values to a token and additive scores.
-
-Between them lie the node graph and the pathways.
-"""
+"""Branch of a modality: node values to a token through the node graph and the pathways, and linear scores."""
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout, pad, relu
+from torch.nn.functional import dropout, leaky_relu, pad
 
 from common.agreement.modalities import Modality
 from common.agreement.model_config import HierarchicalConfig
@@ -25,11 +22,14 @@ NUMBERS_AT_ONCE = 400_000
 SQUEEZED = 2
 """Numbers per node or pathway that reach the modality token."""
 
+LEAK = 0.1
+"""Slope of activations below 0: a unit that is below 0 for every patient goes on learning."""
+
 
 class GraphStack(nn.Module):
     """Layers between nodes: [B, N, width] -> [B, N, width].
 
-    Every layer has a residual, a ReLU and a LayerNorm.
+    Every layer has a residual, a leaky ReLU and a LayerNorm.
 
     Args:
         graph: N nodes.
@@ -46,7 +46,7 @@ class GraphStack(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Mix node features [B, N, width] along the graph."""
         for layer, norm in zip(self.layers, self.norms, strict=True):
-            x = norm(x + relu(layer(x)))
+            x = norm(x + leaky_relu(layer(x), LEAK))
         return x
 
 
@@ -64,7 +64,11 @@ class Branch(PartialModule):
     A node enters as its value, whether it is observed, and its value times the node's fixed identity code. Beside
     the graph, linear maps of the values reach the token, and every task's logits as an additive score: a linear
     model is what a small cohort supports first, and the graph adds to it. Inputs of these maps are scaled by
-    1 / sqrt(N), so that a step of Adam moves a score alike for 30 features and for 1,500.
+    1 / sqrt(N), so that a step of Adam moves a score alike for 30 features and for 1,500. Without privacy the inputs
+    of the scores are scaled by the modality's strength besides (`Modality.score_scale`).
+
+    What becomes of a pathway or node on its way to the token stays linear: it is two numbers of it, which an
+    activation would cut off for most patients alike.
     """
 
     def __init__(
@@ -75,6 +79,7 @@ class Branch(PartialModule):
         ladder: Topology | None,
         tasks: tuple[Task, ...],
         config: HierarchicalConfig,
+        fits_scores: bool,
     ) -> None:
         super().__init__()
         self.worthwhile = max(1, NUMBERS_AT_ONCE // (graph.nodes * config.node_width))
@@ -96,39 +101,34 @@ class Branch(PartialModule):
         self.token = nn.Linear(SQUEEZED * summarised, config.width)
         self.direct = nn.Linear(graph.nodes, config.width)
         self.norm = nn.LayerNorm(config.width)
-        self.score_widths = {task.name: task.score_width for task in tasks}
+        self.score_scale = modality.score_scale if fits_scores else graph.nodes**-0.5
         self.scores = nn.ModuleDict({task.name: _untrained(graph.nodes, task.score_width) for task in tasks})
         self.codes = _Codes(identity(modality.nodes))
 
-    def forward(self, values: Tensor, observed: Tensor, here: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Compute token [B, width] and scores by task [B, 1 or outputs] from values [B, N].
+    def forward(self, values: Tensor, observed: Tensor, here: Tensor) -> Tensor:
+        """Compute the token [B, width] from values [B, N].
 
-        Both are 0 for the patients that are not `here` [B] bool; unless `dense`, nothing is computed for them. `here`
-        is on the CPU: which rows there are is no question to ask a GPU, which would have to finish first.
+        It is 0 for the patients that are not `here` [B] bool; unless `dense`, nothing is computed for them. `here` is
+        on the CPU: which rows there are is no question to ask a GPU, which would have to finish first.
         """
         self.rows = None
         if self.dense:
-            token, scores = self._present(values, observed)
-            having = moved(here[:, None], values.device)
-            return token * having, {name: score * having for name, score in scores.items()}
+            return self._present(values, observed) * moved(here[:, None], values.device)
         parts = [moved(rows, values.device) for rows in self._parts(here)]
         if not parts:
-            token = values.new_zeros(len(here), self.token.out_features)
-            return token, {
-                name: values.new_zeros(len(here), width) for name, width in self.score_widths.items()
-            }
+            return values.new_zeros(len(here), self.token.out_features)
         if self.slot:  # a last row for nobody
             values, observed = pad(values, (0, 0, 0, 1)), pad(observed, (0, 0, 0, 1))
-        tokens, additive = [], []
+        tokens = []
         for self.rows in parts:
-            token, scores = self._present(values[self.rows], observed[self.rows])
-            tokens.append(token)
-            additive.append(scores)
+            tokens.append(self._present(values[self.rows], observed[self.rows]))
         self.rows = None
-        rows = torch.cat(parts)
-        return _spread(tokens, rows, here), {
-            name: _spread([scores[name] for scores in additive], rows, here) for name in self.scores
-        }
+        return _spread(tokens, torch.cat(parts), here)
+
+    def additive(self, values: Tensor, observed: Tensor) -> dict[str, Tensor]:
+        """Compute the scores by task [B, 1 or outputs] from values [B, N]; 0 for who lacks the modality."""
+        inputs = values * observed * self.score_scale
+        return {name: score(inputs) for name, score in self.scores.items()}
 
     def _parts(self, here: Tensor) -> Sequence[Tensor]:
         """Return indices of the patients who are computed together: all, or a slot of them."""
@@ -137,16 +137,17 @@ class Branch(PartialModule):
             rows = pad(rows, (0, -len(rows) % self.slot), value=len(here))
         return rows.split(self.slot or len(rows)) if len(rows) else ()
 
-    def _present(self, values: Tensor, observed: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def _present(self, values: Tensor, observed: Tensor) -> Tensor:
         seen = dropout(observed.float(), self.node_dropout, self.training)
         values = values * seen
         x = torch.cat([values[..., None], seen[..., None], values[..., None] * self.codes.codes], dim=-1)
-        x = self.graph(relu(self.embed(x)))
+        x = self.graph(leaky_relu(self.embed(x), LEAK))
         if self.pathways is not None:
-            x = self.pathway_graph(relu(self.widen(self.pathways(x))))
-        scaled = values * values.shape[1] ** -0.5
-        token = self.norm(self.token(relu(self.squeeze(x)).flatten(1)) + self.direct(scaled))
-        return token, {name: score(scaled) for name, score in self.scores.items()}
+            x = self.pathway_graph(leaky_relu(self.widen(self.pathways(x)), LEAK))
+        squeezed = self.squeeze(x).flatten(1)
+        direct = self.direct(values * values.shape[1] ** -0.5)
+        token: Tensor = self.norm(self.token(squeezed) + direct)
+        return token
 
 
 def _spread(present: Sequence[Tensor], rows: Tensor, here: Tensor) -> Tensor:

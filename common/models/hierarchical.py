@@ -27,7 +27,7 @@ from common.tasks.task import Task
 def _start_neutral(heads: nn.ModuleDict, tasks: tuple[Task, ...]) -> None:
     """Start heads with equal predictions for all patients.
 
-    Private steps then need not undo a random first answer.
+    What the network adds to the linear scores starts at 0, and no step need undo a random first answer.
     """
     for task in tasks:
         head = heads[task.name]
@@ -68,6 +68,7 @@ class HierarchicalMultimodalGNN(FederatedModel):
                     prior.hierarchy.get(m.name),
                     federation.tasks,
                     config,
+                    fits_scores=federation.privacy is None,
                 )
                 for m in federation.modalities
             }
@@ -84,7 +85,7 @@ class HierarchicalMultimodalGNN(FederatedModel):
         self.fused_scale = 1.0
         if federation.privacy is not None:
             self.fused_scale = config.width**-0.5
-            _start_neutral(self.heads, federation.tasks)
+        _start_neutral(self.heads, federation.tasks)
         self.predictor: nn.Linear | None = None
         if federation.training.contrastive_weight > 0:
             self.predictor, self.views = nn.Linear(config.width, config.width), 2
@@ -109,21 +110,18 @@ class HierarchicalMultimodalGNN(FederatedModel):
         """Compute the inputs of the heads; finite also for a patient with nothing observed."""
         patient = self._patient(batch)
         tokens, present = [patient], [torch.ones(len(batch), dtype=torch.bool)]
-        scores = {name: patient.new_zeros(len(batch), 1) for name in self.heads}
         for name in self.modalities:
             here = batch.present(name)
             if self.training and self.modality_dropout:
                 here = here & (torch.rand(len(here)) >= self.modality_dropout)
-            token, additive = self.branches[name](batch.values[name], batch.observed[name], here)
-            scores = {task: total + additive[task] for task, total in scores.items()}
-            tokens.append(token)
+            tokens.append(self.branches[name](batch.values[name], batch.observed[name], here))
             present.append(here)
         sequence, mask = torch.stack(tokens, dim=1), moved(torch.stack(present, dim=1), patient.device)
         attended = self.cross_norm(patient[:, None] + self.cross(patient[:, None], sequence, mask))
         sequence = torch.cat([attended, sequence[:, 1:]], dim=1)
         for layer in self.fusion:
             sequence = layer(sequence, mask)
-        return Encoding(sequence[:, 0], scores)
+        return Encoding(sequence[:, 0], self._scores(batch))
 
     def predict(self, encoding: Encoding) -> Logits:
         """Compute logits [B, outputs] by task."""
@@ -156,18 +154,30 @@ class HierarchicalMultimodalGNN(FederatedModel):
         Equal to `forward` while the heads' weights are 0, for models without dropout.
         """
         nothing = self.patient.weight.new_zeros(len(batch), self.patient.out_features)
-        logits: dict[str, Tensor] = {name: head(nothing) for name, head in self.heads.items()}
-        for name in self.modalities:
-            values = batch.values[name] * batch.observed[name]
-            branch = self.branches[name]
-            assert isinstance(branch, Branch)
-            for task, score in branch.scores.items():
-                logits[task] = logits[task] + score(values * values.shape[1] ** -0.5)
-        return logits
+        scores = self._scores(batch)
+        return {name: head(nothing) + scores[name] for name, head in self.heads.items()}
 
     def forward(self, batch: PatientBatch) -> Logits:
         """Compute logits [B, outputs] by task."""
         return self.predict(self.encode(batch))
+
+    def _scores(self, batch: PatientBatch) -> dict[str, Tensor]:
+        """Compute the sum of the modalities' additive scores by task [B, 1 or outputs].
+
+        Of a patient's observed values all are in it, in training too: masks are for what the network adds.
+        """
+        totals: dict[str, Tensor] = {
+            name: self.patient.weight.new_zeros(len(batch), 1) for name in self.heads
+        }
+        for name in self.modalities:
+            # nobody's scores have no gradient, rather than one of 0, which weight decay would follow
+            if self.federation.privacy is None and not bool(batch.present(name).any()):
+                continue
+            branch = self.branches[name]
+            assert isinstance(branch, Branch)
+            for task, score in branch.additive(batch.values[name], batch.observed[name]).items():
+                totals[task] = totals[task] + score
+        return totals
 
     def _patient(self, batch: PatientBatch) -> Tensor:
         ones = self.patient.weight.new_ones(len(batch), 1)

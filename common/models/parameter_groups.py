@@ -120,6 +120,15 @@ class ModelGroups:
             if group.modality not in absent and (everything or name in self.linear)
         )
 
+    def trained_in(self, round_: int, linear_rounds: int) -> frozenset[str]:
+        """Parameters that a round trains.
+
+        The linear part alone in the first `linear_rounds`, and the rest in the others; everything without such rounds.
+        """
+        if not linear_rounds:
+            return frozenset(self.by_parameter)
+        return self.linear if round_ <= linear_rounds else frozenset(self.by_parameter) - self.linear
+
     def patients_behind(self, batch: PatientBatch) -> AveragingWeights:
         """The number of patients of a batch that train every group."""
         patients = self.patients_in(batch)

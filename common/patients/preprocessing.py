@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from common.agreement.federation import Federation
-from common.agreement.modalities import Modality
+from common.agreement.modalities import LARGEST, Modality
 from common.evaluation.moments import mean_and_deviation
 from common.messages.packing import Arrays
 from common.messages.statistics import SiteStatistics
@@ -30,9 +30,6 @@ from common.patients.declared_sums import (
 )
 from common.records import moved
 from common.tasks.task import Task
-
-LARGEST = 8.0
-"""Limit of standardised values, in standard deviations: one wild assay must not rule a gradient."""
 
 DOMINANT = 2
 """Patients whose part of a sum of squares is looked at: count, sum and squares give as many values."""

@@ -58,6 +58,7 @@ class _KeptFile(_File):
     margin: float
     waited: int
     recent: tuple[dict[str, SiteLoss], ...] = ()
+    floor: dict[str, SiteLoss] = Field(default_factory=dict)
 
 
 class _RosterFile(_File):
@@ -205,6 +206,7 @@ def _written(state: RunState, arrays: str, files: dict[str, str]) -> _StateFile:
             margin=kept.margin,
             waited=kept.waited,
             recent=tuple(dict(losses) for losses in kept.recent),
+            floor=dict(kept.floor),
         ),
         tail=state.tail.count,
         first_numbers=state.first_numbers,
@@ -220,6 +222,13 @@ def _written(state: RunState, arrays: str, files: dict[str, str]) -> _StateFile:
         ),
         record=state.record,
     )
+
+
+def _all(beginning: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Arrays whose names begin so, by the rest of their names."""
+    return {
+        name.removeprefix(beginning): array for name, array in arrays.items() if name.startswith(beginning)
+    }
 
 
 def _read(file: _StateFile, arrays: Mapping[str, NDArray[Any]]) -> RunState:
@@ -251,7 +260,7 @@ def _read(file: _StateFile, arrays: Mapping[str, NDArray[Any]]) -> RunState:
         kept=Selection(kept, **dict(file.kept)),
         tail=TailMean(file.rounds, part("tail") if file.tail else {}, file.tail),
         first_numbers=file.first_numbers,
-        memory={name: part(f"memory:{name}") for name in file.memory},
+        memory={name: _all(f"memory:{name}/", arrays) for name in file.memory},
         steps=file.steps,
         number=file.number,
         trained=file.trained,

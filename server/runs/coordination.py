@@ -17,6 +17,7 @@ from common.counting import are, counted
 from common.families.registry import family_of
 from common.messages.packing import Arrays
 from server.aggregation.averaging import Weights
+from server.aggregation.linear_fit import LinearFirst
 from server.aggregation.model_exchange import (
     EvaluateExchange,
     RunContext,
@@ -141,6 +142,9 @@ def coordinate(
             run_context = RunContext(
                 federation, roster, state.preprocessing, fold, seed, out, state.first_numbers
             )
+            if federation.linear_rounds:
+                groups = family_of(federation).groups(federation, state.arrays)
+                strategy = LinearFirst(federation, groups, strategy)
             loop = _Rounds(
                 grid, run_context, strategy, state, note, progress, clock, checkpoint, journal, withdrawn
             )
@@ -235,7 +239,7 @@ class _Rounds:
             state.misses, state.missed = state.misses + 1, True
         else:
             state.misses = 0
-            state.kept.offer(sent, state.trained, _validation(record, result.losses))
+            self._offer(sent, _validation(record, result.losses))
             state.arrays, state.trained = unpacked(result.arrays), number
             state.tail.add(result.arrays, number)
         self._done(record)
@@ -258,9 +262,16 @@ class _Rounds:
         evaluated = closing.close(self._replies("evaluate", state.number, closing.requests))
         record = evaluated.record
         validation = _validation(record, evaluated.losses) if record.applied else Validation()
-        state.kept.offer(last, state.trained, validation)
+        self._offer(last, validation)
         state.missed = state.missed or not record.applied
         self._done(record)
+
+    def _offer(self, arrays: ArrayRecord, validation: Validation) -> None:
+        """Weigh the last trained weights against those kept; before the linear scores are fitted, keep the last."""
+        state, linear_rounds = self.state, self.run.federation.linear_rounds
+        if state.trained < linear_rounds:
+            validation = Validation(validation.loss)
+        state.kept.offer(arrays, state.trained, validation, is_floor=0 < linear_rounds == state.trained)
 
     def _done(self, record: RoundRecord) -> None:
         """Write the checkpoint of an exchange, then its record in the journal.

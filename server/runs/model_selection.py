@@ -47,6 +47,9 @@ class Selection:
     that are known, and two standard deviations of the noise that is left widen the margin: a lucky draw of noise in an
     early round must not win.
 
+    What is added to the linear scores has to earn its place: from a floor on, only weights with a lower loss than the
+    floor's are kept.
+
     Attributes:
         arrays: the weights.
         round: the round of training they come from.
@@ -55,6 +58,7 @@ class Selection:
         margin: the standard error of that round's loss.
         waited: rounds since without one that could be kept.
         recent: the hospitals' losses of the last rounds, the latest one last; empty without noise.
+        floor: the hospitals' losses of the weights that later ones must be better than; empty without such weights.
     """
 
     arrays: ArrayRecord
@@ -64,15 +68,28 @@ class Selection:
     margin: float = 0.0
     waited: int = 0
     recent: tuple[Losses, ...] = ()
+    floor: Losses = field(default_factory=dict)
 
-    def offer(self, arrays: ArrayRecord, number: int, validation: Validation) -> None:
-        """Weigh the weights of a round against those kept."""
+    def offer(self, arrays: ArrayRecord, number: int, validation: Validation, is_floor: bool = False) -> None:
+        """Weigh the weights of a round against those kept; a floor is kept, and limits what is kept after it."""
+        if is_floor:
+            self.arrays, self.round, self.loss, self.floor = (
+                arrays,
+                number,
+                validation.loss,
+                validation.losses,
+            )
+            self.recent = ()
         if validation.losses and validation.noise:
             validation = self._averaged(validation, validation.noise)
         above = change(validation.losses, self.lowest) if validation.losses and self.lowest else None
         if validation.losses and (above is None or above < 0):
             self.lowest, self.margin, above = validation.losses, validation.error or 0.0, 0.0
-        if not self.lowest or (above is not None and above <= self.margin):
+        if is_floor:
+            self.waited = 0
+        elif self.floor and not (validation.losses and change(validation.losses, self.floor) < 0):
+            self.waited += 1
+        elif not self.lowest or (above is not None and above <= self.margin):
             self.arrays, self.round, self.loss, self.waited = arrays, number, validation.loss, 0
         else:
             self.waited += 1

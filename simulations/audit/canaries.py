@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from common.agreement.federation import Federation
+from common.agreement.modalities import LARGEST
 from common.patients.batch import PatientBatch
-from common.patients.preprocessing import LARGEST
 
 
 def make_canaries(

@@ -64,7 +64,10 @@ _SURVIVAL = SurvivalTask(
 
 @dataclass(frozen=True)
 class _Assay:
-    """Molecular or image table: its path under the data, and the form of its columns."""
+    """Molecular or image table: its path under the data, and the form of its columns.
+
+    Copy numbers say little for so many columns: neighbouring genes are gained and lost together.
+    """
 
     file: str
     node: str
@@ -74,12 +77,13 @@ class _Assay:
     measured_in: str = "any"
     divide_by: float = 1.0
     typical: tuple[float, float] | None = None
+    strength: float | None = None
 
 
 _ASSAYS = {
     # The z-scores' upper tail has no bound worth naming (above 36,000 for one gene of one patient).
     "rna": _Assay("tcga/{}/rnaseq_x1e4.parquet", "gene", "z-score", -100, None, "all", RNA_SCALE),
-    "copy_number": _Assay("tcga/{}/cnv.parquet", "gene", "GISTIC level", -2, 2, "two"),
+    "copy_number": _Assay("tcga/{}/cnv.parquet", "gene", "GISTIC level", -2, 2, "two", strength=1.0),
     "mutation": _Assay("tcga/{}/mut.parquet", "gene", "no/yes", 0, 1, "two"),
     "protein": _Assay(
         "tcga_rppa/{}_rppa.parquet", "protein", "log2 relative level", -30, 30, typical=(-0.7, 0.7)
@@ -195,6 +199,7 @@ def _assay_modality(assay: str, table: pd.DataFrame) -> Modality:
             "plausible": Plausible(unit=how.unit, low=how.low, high=how.high, typical=how.typical),
             "transform": "signed_log" if assay == "imaging" else "none",
             "clip": (-5, 5) if assay == "rna" else None,
+            "strength": how.strength,
             "scale": "none" if assay in ("copy_number", "mutation") else "standard",
         }
     )

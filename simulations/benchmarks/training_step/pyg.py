@@ -6,7 +6,7 @@ depend on parameters is prepared with the data: node features, self-loops, the n
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import relu
+from torch.nn.functional import leaky_relu
 from torch_geometric.data import Batch, HeteroData
 from torch_geometric.nn import GATConv, GCNConv, SimpleConv
 
@@ -14,7 +14,7 @@ from common.agreement.federation import Federation
 from common.agreement.modalities import Modality
 from common.agreement.model_config import HierarchicalConfig
 from common.models.attention import Attention, FusionLayer
-from common.models.branch import SQUEEZED
+from common.models.branch import LEAK, SQUEEZED
 from common.models.graphs import IDENTITY, Prior, Topology, identity
 from common.patients.batch import PatientBatch
 from common.tasks.task import Task
@@ -103,7 +103,7 @@ class ReferenceGraphStack(nn.Module):
         """Node features [nodes of all patients, width], mixed along the edges."""
         for layer, norm in zip(self.layers, self.norms, strict=True):
             along = (edge_index,) if isinstance(layer, GraphAttention) else (edge_index, edge_weight)
-            x = norm(x + relu(layer(x, *along)))
+            x = norm(x + leaky_relu(layer(x, *along), LEAK))
         return x
 
 
@@ -114,7 +114,12 @@ class PygBranch(nn.Module):
     """
 
     def __init__(
-        self, modality: Modality, prior: Prior, tasks: tuple[Task, ...], config: HierarchicalConfig
+        self,
+        modality: Modality,
+        prior: Prior,
+        tasks: tuple[Task, ...],
+        config: HierarchicalConfig,
+        fits_scores: bool = True,
     ) -> None:
         super().__init__()
         self.name = modality.name
@@ -138,6 +143,7 @@ class PygBranch(nn.Module):
         self.token = nn.Linear(SQUEEZED * summarised, config.width)
         self.direct = nn.Linear(graph.nodes, config.width)
         self.norm = nn.LayerNorm(config.width)
+        self.score_scale = modality.score_scale if fits_scores else graph.nodes**-0.5
         self.scores = nn.ModuleDict(
             {task.name: nn.Linear(graph.nodes, task.score_width, bias=False) for task in tasks}
         )
@@ -149,21 +155,21 @@ class PygBranch(nn.Module):
         """
         values = batch[self.name].x[:, 0].view(-1, self.nodes)
         edges = batch[self.name, "prior", self.name]
-        x = relu(self.embed(batch[self.name].x))
+        x = leaky_relu(self.embed(batch[self.name].x), LEAK)
         if self.graph is not None:
             x = self.graph(x, edges.edge_index, edges.edge_weight)
         if self.pathways:
             pathway = f"{self.name} pathway"
             links = batch[self.name, "member of", pathway].edge_index
             size = (len(x), len(values) * self.pathways)
-            x = relu(self.widen(self.pool((x, x.new_empty(size[1], 0)), links, size=size)))
+            x = leaky_relu(self.widen(self.pool((x, x.new_empty(size[1], 0)), links, size=size)), LEAK)
             ladder = batch[pathway, "hierarchy", pathway]
             if self.pathway_graph is not None:
                 x = self.pathway_graph(x, ladder.edge_index, ladder.edge_weight)
-        scaled = values * self.nodes**-0.5
-        summary = relu(self.squeeze(x)).view(len(values), -1)
-        token = self.norm(self.token(summary) + self.direct(scaled))
-        return token, {name: score(scaled) for name, score in self.scores.items()}
+        summary = self.squeeze(x).view(len(values), -1)
+        token = self.norm(self.token(summary) + self.direct(values * self.nodes**-0.5))
+        inputs = values * self.score_scale
+        return token, {name: score(inputs) for name, score in self.scores.items()}
 
 
 class PygNetwork(nn.Module):
@@ -175,7 +181,10 @@ class PygNetwork(nn.Module):
         nodes_of = {modality.node: len(modality.nodes) for modality in reversed(federation.modalities)}
         self.patient = nn.Linear(2 * nodes_of.get("clinical", 0) + 1, config.width)
         self.branches = nn.ModuleDict(
-            {modality.name: PygBranch(modality, prior, tasks, config) for modality in federation.modalities}
+            {
+                modality.name: PygBranch(modality, prior, tasks, config, federation.privacy is None)
+                for modality in federation.modalities
+            }
         )
         self.cross = Attention(config.width, config.heads)
         self.cross_norm = nn.LayerNorm(config.width)

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from scipy.stats import lognorm
 
 from common.agreement.federation import Federation
-from common.agreement.modalities import Modality
+from common.agreement.modalities import LARGEST, Modality
 from common.agreement.settings import Statistics
 from common.errors import InvalidContentError
 from common.patients.batch import PatientBatch, concatenate
-from common.patients.preprocessing import LARGEST, combine, site_statistics
+from common.patients.preprocessing import combine, site_statistics
 from common.tasks.survival import SurvivalTask
 from tests.common.columns import numbers, one_number
 

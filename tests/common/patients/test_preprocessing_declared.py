@@ -8,12 +8,12 @@ import torch
 from scipy.stats import lognorm
 
 from common.agreement.federation import Federation
-from common.agreement.modalities import Modality, Plausible
+from common.agreement.modalities import LARGEST, Modality, Plausible
 from common.agreement.settings import Privacy
 from common.errors import InvalidContentError
 from common.messages.statistics import SiteStatistics
 from common.patients.batch import PatientBatch
-from common.patients.preprocessing import LARGEST, combine, declared
+from common.patients.preprocessing import combine, declared
 from common.tasks.survival import SurvivalTask
 from tests.common.columns import one_number
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from common.agreement.federation import Federation
+from common.agreement.modalities import LARGEST
 from common.patients.batch import PatientBatch
-from common.patients.preprocessing import LARGEST, combine, site_statistics
+from common.patients.preprocessing import combine, site_statistics
 from tests.common.columns import batch_of, mixed_federation, numbers, one_number
 
 FEW_OR_NOT = [(0, 20), (1, 0), (4, 0), (5, 20), (15, 20), (16, 0), (19, 0), (20, 20)]

@@ -1,9 +1,9 @@
 import numpy as np
 import torch
 
+from common.agreement.modalities import LARGEST
 from common.agreement.settings import Privacy
 from common.models.registry import build_model
-from common.patients.preprocessing import LARGEST
 from simulations.audit.canaries import make_canaries
 from simulations.audit.gradient_attack import clipped_gradients
 from tests.simulations.audit.conftest import Hospital

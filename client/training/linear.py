@@ -1,0 +1,54 @@
+"""Gradient of the linear scores over all training patients of a hospital, as a step of ordinary gradient descent.
+
+Weighted by the patients behind them, the hospitals' steps average to the gradient over the patients of all hospitals
+together: the coordinator fits the scores as if they were pooled (`server.aggregation.linear_fit`).
+"""
+
+import torch
+from torch import Tensor
+
+from client.training.finite import are_finite
+from client.training.round import Round
+from common.agreement.reach import steepest
+from common.errors import Refusal, RefusalCode
+from common.models.parameter_groups import AveragingWeights
+from common.models.shared import SharedModel
+from common.records import Records
+
+
+def step_along_gradient(
+    model: SharedModel, batch: Records, behind: AveragingWeights, round_: Round
+) -> Tensor:
+    """Move the linear scores against the mean gradient of the patients behind them, without masks.
+
+    Args:
+        model: on the round's device; changed in place, apart from groups without a patient.
+        batch: standardised training patients, on the CPU.
+        behind: their number in every averaging group.
+        round_: agreement and device.
+
+    Returns:
+        Losses [P] of the weights that came.
+
+    Raises:
+        Refusal: if a loss or a weight is not finite.
+    """
+    federation, device, groups = round_.federation, round_.device, model.groups()
+    fitted = {name: weight for name, weight in model.named_parameters() if name in groups.linear}
+    prepared = round_.prepared.to(device.torch_device)
+    patients = batch.to(device.torch_device)
+    model.eval()
+    with device.repeatable():
+        scores = round_.family.linear_loss(model, federation, prepared)
+        losses = (
+            round_.family.loss(model, patients, federation, prepared) if scores is None else scores(patients)
+        )
+        gradients = torch.autograd.grad(losses.double().sum(), list(fitted.values()))
+    most = steepest(federation)
+    with torch.no_grad():
+        for (name, weight), gradient in zip(fitted.items(), gradients, strict=True):
+            if count := behind[groups[name]]:
+                weight.sub_((gradient / count).clamp(-most, most))
+    if not are_finite([losses, *fitted.values()]):
+        raise Refusal(RefusalCode.TRAINING_DIVERGED)
+    return losses.detach()
