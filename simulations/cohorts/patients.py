@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 
 from common.agreement.federation import FILE_NAME, Federation, save
 from common.agreement.modalities import Modality
-from common.agreement.settings import Participant, PriorGraph
+from common.agreement.settings import Participant, PriorGraph, Training
 from common.errors import InputError, InvalidContentError, MissingFileError, StateError, UnreadableFileError
 from common.tasks.task import Task
 from simulations.cohorts.folders import folder_name, write_site
+
+ROUNDS, LINEAR_ROUNDS = 40, 20
+"""Rounds in all, and those of them that fit the linear scores."""
 
 FOLD, GROUP, PRIOR = "fold", "group", "prior"
 
@@ -59,6 +62,7 @@ def write_patients(
         modalities=tuple(modalities),
         tasks=tuple(tasks),
         prior=prior or PriorGraph(),
+        training=Training(rounds=ROUNDS, linear_rounds=LINEAR_ROUNDS),
         participants=tuple(Participant(name=site, patients=len(outcomes[site])) for site in sites),
     )
     refuse_occupied(out)
