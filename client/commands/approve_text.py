@@ -10,7 +10,7 @@ from client.families.registry import reader_of
 from client.families.wording import shown
 from client.site_folder.policy import USUAL_COUNT
 from common.agreement.bundle import PACKAGE
-from common.agreement.reach import largest_hospital, round_reach
+from common.agreement.reach import largest_hospital, round_reach, widest_round
 from common.agreement.settings import Wire
 from common.counting import counted
 from common.families.family import Words
@@ -83,7 +83,10 @@ def _room(proposal: Proposal) -> str:
         "as the file declares" if federation.declared_patients else "as is taken where no sizes are declared"
     )
     epochs = counted(training.local_epochs, "epoch")
-    once, whole = round_reach(federation), sum(round_reach(federation, n + 1) for n in range(training.rounds))
+    once, whole = (
+        widest_round(federation),
+        sum(round_reach(federation, n + 1) for n in range(training.rounds)),
+    )
     return (
         f"on weights that a request brings: a round moves a weight of size 1 by at most {once:.2g} "
         f"(policy.maximum_reach = {proposal.policy.maximum_reach:g}) and a run by {whole:.2g}, and what lies further "
@@ -109,6 +112,11 @@ def _leaving(proposal: Proposal) -> Iterator[str]:
     numbers = sum(math.prod(shape) for shape in proposal.weights.values())
     arrays = f"{counted(len(proposal.weights), 'array')} with {counted(numbers, 'number')}"
     yield f"every round {_update(proposal.federation.wire)}, {arrays}"
+    if rounds := proposal.federation.linear_rounds:
+        yield (
+            f"in the first {counted(rounds, 'round')} the mean gradient of the linear scores over your {units}, exact: "
+            f"sums of their values, weighted by how wrong the scores are about each"
+        )
     if privacy is None:
         yield f"counts and sums per column, the same whenever asked; {_behind_sums(least, units)}"
         yield f"every round numbers of {units}"

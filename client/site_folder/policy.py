@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from common.agreement.agreement import Agreement
-from common.agreement.reach import UNDECLARED_PATIENTS, USUAL_REACH, largest_hospital, round_reach
+from common.agreement.reach import UNDECLARED_PATIENTS, USUAL_REACH, largest_hospital, widest_round
 from common.agreement.settings import LOSS_NOISE, MOST_NOISE, Privacy, Statistics
 from common.errors import Refusal, RefusalCode
 from common.privacy.accounting import Release
@@ -165,7 +165,7 @@ def _is_within_reach(policy: Policy, federation: Agreement) -> bool:
     """Whether sizes and training of a file leave no more room for inputs than the policy does."""
     return (
         largest_hospital(federation) <= policy.largest_hospital
-        and round_reach(federation) <= policy.maximum_reach
+        and widest_round(federation) <= policy.maximum_reach
     )
 
 

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from client.training.finite import are_finite
 from client.training.round import Round
-from common.agreement.reach import steepest
 from common.errors import Refusal, RefusalCode
 from common.models.parameter_groups import AveragingWeights
 from common.models.shared import SharedModel
@@ -44,7 +43,7 @@ def step_along_gradient(
             round_.family.loss(model, patients, federation, prepared) if scores is None else scores(patients)
         )
         gradients = torch.autograd.grad(losses.double().sum(), list(fitted.values()))
-    most = steepest(federation)
+    most = federation.steepest_score
     with torch.no_grad():
         for (name, weight), gradient in zip(fitted.items(), gradients, strict=True):
             if count := behind[groups[name]]:

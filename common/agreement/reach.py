@@ -66,6 +66,16 @@ def round_reach(
     return largest_step(training.strategy, training.server_learning_rate, change)
 
 
+def widest_round(federation: Agreement) -> float:
+    """Return the most that any round of the whole federation moves one weight of size 1.
+
+    It is a round of the linear scores, or the first of the others, which has the largest learning rate.
+    """
+    linear_rounds = federation.linear_rounds
+    rounds = (1,) if linear_rounds == federation.training.rounds else (1, linear_rounds + 1)
+    return max(round_reach(federation, round_) for round_ in rounds)
+
+
 def local_reach(
     federation: Agreement, round_: int, patients: int, largest: float, privacy: Privacy | None = None
 ) -> float:
@@ -80,7 +90,7 @@ def local_reach(
     """
     training, privacy = federation.training, privacy or federation.privacy
     if round_ <= federation.linear_rounds:
-        moved = steepest(federation)
+        moved = federation.steepest_score
         return moved + _rounded(1, largest + moved)
     if privacy is not None:
         moved = _private(training, privacy, round_, patients)
@@ -90,11 +100,6 @@ def local_reach(
     moved = rate * _adam_steps(steps)
     decayed = min(1.0, rate * training.weight_decay * steps) * (largest + moved)
     return (moved + decayed) * (1 + ROUNDING) + _rounded(steps, largest + moved)
-
-
-def steepest(federation: Agreement) -> float:
-    """Return the most that the mean gradient of a hospital's patients is by one weight of the linear scores."""
-    return federation.steepest_score
 
 
 def _rounded(steps: int, largest: float) -> float:

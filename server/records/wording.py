@@ -1,7 +1,7 @@
 """A run's records as sentences for the person who follows it."""
 
 from common.agreement.agreement import Agreement
-from common.agreement.reach import USUAL_REACH, round_reach
+from common.agreement.reach import USUAL_REACH, widest_round
 from common.counting import are, counted
 from common.errors import REFUSALS, RefusalCode
 from server.records.dropped import ERRORS, REASONS, Dropped, DropReason
@@ -55,7 +55,7 @@ def weights_line(federation: Agreement) -> str:
 
 def _reach(federation: Agreement) -> str:
     """Sentence on rounds that move weights further than hospitals usually permit; else empty."""
-    reach = round_reach(federation)
+    reach = widest_round(federation)
     if reach <= USUAL_REACH:
         return ""
     return (
