@@ -42,11 +42,12 @@ def step_along_gradient(
         losses = (
             round_.family.loss(model, patients, federation, prepared) if scores is None else scores(patients)
         )
-        gradients = torch.autograd.grad(losses.double().sum(), list(fitted.values()))
+        gradients = torch.autograd.grad(losses.double().sum(), list(fitted.values()), allow_unused=True)
     most = federation.steepest_score
     with torch.no_grad():
         for (name, weight), gradient in zip(fitted.items(), gradients, strict=True):
-            if count := behind[groups[name]]:
+            count = behind[groups[name]]
+            if gradient is not None and count:
                 weight.sub_((gradient / count).clamp(-most, most))
     if not are_finite([losses, *fitted.values()]):
         raise Refusal(RefusalCode.TRAINING_DIVERGED)
