@@ -208,7 +208,12 @@ def written_cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder, sites=3, patients=30, genes=16, proteins=4, clinical=4, imaging=4, lacking=0, seed=1
     )
     settings = {"model.node_width": "4", "model.pathway_width": "4", "model.width": "8", "model.heads": "2"}
-    settings |= {"training.rounds": "2", "training.batch_size": "16", "training.learning_rate": "0.01"}
+    settings |= {
+        "training.rounds": "2",
+        "training.linear_rounds": "1",
+        "training.batch_size": "16",
+        "training.learning_rate": "0.01",
+    }
     save(load(folder / FILE_NAME).changed(settings), folder / FILE_NAME)
     site = folder / "hospital-2" / "site.toml"
     site.write_text(re.sub(r"(?m)^rna = .*\n", "", site.read_text()))

@@ -107,7 +107,7 @@ def test_a_registered_strategy_runs_a_federation(
     small_cohort: Callable[..., Path], trimmed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("simulations.simulate.render", lambda result, evidence: "")  # nobody reads the report
-    cohort = small_cohort(training__rounds="2")
+    cohort = small_cohort(training__rounds="2", training__linear_rounds="0")
     weights = {}
     for name, strategy in (("first", trimmed), ("again", trimmed), ("mean", "fedavg")):
         ended = simulate(
