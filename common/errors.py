@@ -161,6 +161,7 @@ class RefusalCode(StrEnum):
     DECLINED_RUNS = "declined-runs"
     DECLINED_REFUSALS = "declined-refusals"
     DECLINED_REACH = "declined-reach"
+    DECLINED_LINEAR = "declined-linear"
     DECLINED_STATISTICS = "declined-statistics"
     DISCLOSURE_DIFFERS = "disclosure-differs"
     GUARANTEE_BROKEN = "guarantee-broken"
@@ -200,6 +201,8 @@ REFUSALS: dict[RefusalCode, str] = {
     RefusalCode.DECLINED_REFUSALS: "The site has refused as many requests as its approval of the file allows.",
     RefusalCode.DECLINED_REACH: "A round of the federation file may move weights further, or a hospital be larger, "
     "than the hospital's policy permits without differential privacy.",
+    RefusalCode.DECLINED_LINEAR: "The federation file asks for more rounds of exact gradients of linear scores "
+    "than the hospital's policy permits.",
     RefusalCode.DECLINED_STATISTICS: "The hospital's policy does not permit the statistics asked for.",
     RefusalCode.DISCLOSURE_DIFFERS: "With what the site disclosed before, exact numbers would tell of few patients.",
     RefusalCode.GUARANTEE_BROKEN: "The federation file asks for privacy with something that breaks it.",
@@ -262,6 +265,10 @@ REMEDIES: dict[RefusalCode, str] = {
     RefusalCode.DECLINED_REACH: (
         "declare the patients of all participants, take larger batches, fewer epochs or a lower learning rate, add "
         "[privacy], or raise policy.maximum_reach or policy.largest_hospital in site.toml"
+    ),
+    RefusalCode.DECLINED_LINEAR: (
+        "set training.linear_rounds = 0 or add [privacy], or, for a coordinator that may see single patients, raise "
+        "policy.maximum_linear_rounds in site.toml"
     ),
     RefusalCode.DECLINED_STATISTICS: _POLICY,
     RefusalCode.DISCLOSURE_DIFFERS: (

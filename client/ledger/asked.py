@@ -22,6 +22,7 @@ UNCOUNTED = frozenset(
         RefusalCode.DECLINED_RUNS,
         RefusalCode.DECLINED_REFUSALS,
         RefusalCode.DECLINED_REACH,
+        RefusalCode.DECLINED_LINEAR,
         RefusalCode.DECLINED_STATISTICS,
         RefusalCode.LEDGER_MISSING,
         RefusalCode.LEDGER_INVALID,

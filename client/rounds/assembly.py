@@ -19,7 +19,7 @@ from client.site_folder.site_key import NO_SECRET, read_or_make_key
 from client.training.device import Device, DeviceError, open_device
 from common.agreement.agreement import Agreement
 from common.agreement.loading import load_agreement
-from common.agreement.settings import LARGEST_COHORT
+from common.agreement.settings import LARGEST_COHORT, MOST_LINEAR_ROUNDS
 from common.errors import InputError, InvalidContentError, Refusal, RefusalCode
 from common.families.family import Public
 from common.families.registry import family_of
@@ -176,6 +176,7 @@ def _without_floors(policy: Policy) -> Policy:
         "minimum_loss_noise": 0.0,
         "maximum_reach": math.inf,
         "largest_hospital": LARGEST_COHORT,
+        "maximum_linear_rounds": MOST_LINEAR_ROUNDS,
     }
     if "minimum_count" not in policy.model_fields_set:
         loosened["minimum_count"] = 1

@@ -51,6 +51,8 @@ class Policy(BaseModel):
             follows from the declared sizes, rate, epochs and batch size, and bounds the weights that are accepted.
         largest_hospital: without privacy, the most patients that the file may declare for a hospital. They bound how
             fine the scaling of a request may be.
+        maximum_linear_rounds: without privacy, the most rounds of a file in which exact gradients of the linear scores
+            leave (`training.linear_rounds`); chosen scores can read single patients out of them.
         maximum_update_norm: the most that a round's weights may differ from those received, as a Euclidean norm over
             all parameters; an update beyond it stays at the hospital.
     """
@@ -71,6 +73,7 @@ class Policy(BaseModel):
     maximum_refusals: int = Field(default=USUAL_REFUSALS, ge=1)
     maximum_reach: float = Field(default=USUAL_REACH, gt=0)
     largest_hospital: int = Field(default=UNDECLARED_PATIENTS, ge=1)
+    maximum_linear_rounds: int = Field(default=0, ge=0)
     maximum_update_norm: float | None = Field(default=None, gt=0)
 
     @property
@@ -149,6 +152,8 @@ def agree(policy: Policy, federation: Agreement, patients: int) -> Terms:
     privacy = federation.privacy
     if privacy is None and policy.demands_privacy:
         raise Refusal(RefusalCode.DECLINED_WITHOUT_PRIVACY)
+    if federation.linear_rounds > policy.maximum_linear_rounds:
+        raise Refusal(RefusalCode.DECLINED_LINEAR)
     if privacy is None and not _is_within_reach(policy, federation):
         raise Refusal(RefusalCode.DECLINED_REACH)
     statistics = "public" if privacy is None else privacy.statistics

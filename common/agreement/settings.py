@@ -11,6 +11,10 @@ from pydantic import Field, field_validator, model_validator
 from common.agreed import Agreed, NameOf
 from common.agreement.strategy_names import PATTERN
 
+MOST_LINEAR_ROUNDS = 1000
+"""Rounds that fit linear scores, of which some twenty are enough."""
+
+
 LEAST_NOISE, MOST_NOISE = 0.01, 1e6
 """Noise multipliers that are accounted for: below is hardly any noise, above is nothing but noise."""
 
@@ -83,7 +87,7 @@ class Training(Agreed):
     )
     contrastive_weight: float = Field(default=0.0, ge=0, le=100)
     learn_task_weights: bool = True
-    linear_rounds: int = Field(default=0, ge=0, le=1000)
+    linear_rounds: int = Field(default=0, ge=0, le=MOST_LINEAR_ROUNDS)
     linear_penalty: float = Field(default=20.0, gt=0, le=1e6)
 
     def decay(self, round_: int, after: int = 0) -> float:

@@ -50,7 +50,7 @@ PROMISED = 0.02
 
 LIAR = "hospital 01"
 MODEL = {"model.node_width": "4", "model.pathway_width": "4", "model.width": "8", "model.heads": "2"}
-TRAINING = {"training.rounds": "8", "training.learning_rate": "0.01"}
+TRAINING = {"training.rounds": "8", "training.linear_rounds": "0", "training.learning_rate": "0.01"}
 PRIVACY = Privacy(noise_multiplier=2.63, sampling_rate=1.0, expected_batch_size=30)
 
 Weights = Mapping[str, Any]

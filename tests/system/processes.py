@@ -198,7 +198,9 @@ def lay_out(written: Path, root: Path, folders: Mapping[int, str], rounds: int, 
         with (root / name / "site.toml").open("a") as file:
             file.write("\n[policy]\nmaximum_runs = 9\n")
     changed = {name.replace("__", "."): value for name, value in settings.items()}
-    federation = load(cohort / FILE_NAME).changed({"training.rounds": str(rounds), **changed})
+    federation = load(cohort / FILE_NAME).changed(
+        {"training.rounds": str(rounds), "training.linear_rounds": "0", **changed}
+    )
     names = {f"hospital {number}" for number in folders}
     kept = tuple(one for one in federation.participants if one.name in names)
     save(federation.model_copy(update={"participants": kept}), cohort / FILE_NAME)

@@ -145,7 +145,9 @@ def test_every_engine_trains_the_same_weights_on_a_cohort_as_it_comes(
     tmp_path: Path, engine: Engine, serialise: bool
 ) -> None:
     write_cohort("synthetic", None, tmp_path / "cohort")
-    federation = load(tmp_path / "cohort" / FILE_NAME).changed({"training.rounds": "10"})
+    federation = load(tmp_path / "cohort" / FILE_NAME).changed(
+        {"training.rounds": "10", "training.linear_rounds": "0"}
+    )
     save(federation, tmp_path / "cohort" / FILE_NAME)
     expected = federate(tmp_path / "cohort", tmp_path / "expected")
     assert_same(federate(tmp_path / "cohort", tmp_path / engine, engine, serialise), expected)

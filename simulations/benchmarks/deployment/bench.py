@@ -62,7 +62,9 @@ def run_deployment(sites: int, rounds: int, out: Path | None) -> DeploymentFigur
         folder = Path(name).resolve()
         cohort = folder / "cohort"
         write_synthetic(cohort, sites=sites, patients=PATIENTS, lacking=0, seed=0)
-        federation = load(cohort / FILE_NAME).changed({"training.rounds": str(rounds)})
+        federation = load(cohort / FILE_NAME).changed(
+            {"training.rounds": str(rounds), "training.linear_rounds": "0"}
+        )
         save(federation, cohort / FILE_NAME)
         weights = build_model(federation, cohort, seed=0).state_dict().values()
         parameters = sum(tensor.numel() for tensor in weights)

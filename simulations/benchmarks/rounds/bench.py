@@ -113,7 +113,11 @@ def run_rounds(
 
 def _cohort(folder: Path, sites: int, rounds: int) -> Path:
     write_synthetic(folder, sites=sites, patients=PATIENTS, lacking=0, **SMALL)
-    settings = {"training.rounds": str(rounds), "training.patience": str(rounds)}
+    settings = {
+        "training.rounds": str(rounds),
+        "training.patience": str(rounds),
+        "training.linear_rounds": "0",
+    }
     save(load(folder / FILE_NAME).changed(settings), folder / FILE_NAME)
     return folder
 

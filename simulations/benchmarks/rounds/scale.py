@@ -130,7 +130,11 @@ def run_scale(
 def _write(folder: Path, size: Size, rounds: int) -> int:
     """Write the hospitals, and return the model's number of parameters."""
     write_synthetic(folder, sites=size.sites, patients=size.patients, genes=size.genes)
-    settings = {"training.rounds": str(rounds), "training.patience": str(rounds)}
+    settings = {
+        "training.rounds": str(rounds),
+        "training.patience": str(rounds),
+        "training.linear_rounds": "0",
+    }
     federation = load(folder / FILE_NAME).changed(settings)
     save(federation, folder / FILE_NAME)
     return sum(parameter.numel() for parameter in build_model(federation, folder, seed=0).parameters())

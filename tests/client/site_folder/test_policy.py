@@ -182,3 +182,22 @@ def test_a_silent_policy_has_floors_and_limits_of_its_own() -> None:
     assert (silent.minimum_count, silent.maximum_refusals, silent.maximum_runs) == (5, 20, 1)
     assert (silent.maximum_reach, silent.largest_hospital) == (0.5, 10_000)
     assert Policy(minimum_count=1).minimum_count == 1, "whoever writes it down may have it"
+
+
+@pytest.mark.parametrize(
+    ("permitted", "asked", "declined"), [(0, 0, False), (0, 1, True), (5, 5, False), (5, 6, True)]
+)
+def test_exact_gradients_leave_only_where_the_policy_permits_so_many_rounds(
+    make_federation: Callable[..., Federation], permitted: int, asked: int, declined: bool
+) -> None:
+    federation = make_federation().changed({"training.rounds": "9", "training.linear_rounds": str(asked)})
+    federation = federation.model_copy(
+        update={"participants": tuple(p.model_copy(update={"patients": 40}) for p in federation.participants)}
+    )
+    policy = Policy(maximum_linear_rounds=permitted)
+    if not declined:
+        assert agree(policy, federation, 40).privacy is None
+        return
+    with pytest.raises(Refusal) as refusal:
+        agree(policy, federation, 40)
+    assert refusal.value.code is RefusalCode.DECLINED_LINEAR
