@@ -148,10 +148,10 @@ class AskedHospital:
         self.cohort, self.private, self._folder = cohort, private, folder
         proposal = folder / "cohort"
         write_cohort(cohort, data, proposal)
-        federation = load(proposal / FILE_NAME)
+        federation = load(proposal / FILE_NAME).changed({"training.linear_rounds": "0"})
         if private:
             federation = with_privacy(federation, PRIVACY)
-            save(federation, proposal / FILE_NAME)
+        save(federation, proposal / FILE_NAME)
         sites = {site: read_cohort(site, federation) for site in find_sites(proposal)}
         site = max(sites, key=lambda folder: len(sites[folder].batch))
         self.patients = len(sites[site].batch)
