@@ -1,4 +1,4 @@
-"""Gradient of the linear scores over all training patients of a hospital, as a step of ordinary gradient descent.
+"""Gradient of the linear scores over all training patients of a hospital, as one step.
 
 Weighted by the patients behind them, the hospitals' steps average to the gradient over the patients of all hospitals
 together: the coordinator fits the scores as if they were pooled (`server.aggregation.linear_fit`).
@@ -18,7 +18,9 @@ from common.records import Records
 def step_along_gradient(
     model: SharedModel, batch: Records, behind: AveragingWeights, round_: Round
 ) -> Tensor:
-    """Move the linear scores against the mean gradient of the patients behind them, without masks.
+    """Move the linear scores against the mean gradient of the patients behind them.
+
+    No mask is drawn. The gradient adds up over minibatches in float64, so that the number of threads changes nothing.
 
     Args:
         model: on the round's device; changed in place, apart from groups without a patient.
@@ -34,21 +36,25 @@ def step_along_gradient(
     """
     federation, device, groups = round_.federation, round_.device, model.groups()
     fitted = {name: weight for name, weight in model.named_parameters() if name in groups.linear}
-    prepared = round_.prepared.to(device.torch_device)
-    patients = batch.to(device.torch_device)
+    prepared, patients = round_.prepared.to(device.torch_device), batch.to(device.torch_device)
+    totals = {name: torch.zeros_like(weight, dtype=torch.float64) for name, weight in fitted.items()}
+    losses: list[Tensor] = []
     model.eval()
     with device.repeatable():
         scores = round_.family.linear_loss(model, federation, prepared)
-        losses = (
-            round_.family.loss(model, patients, federation, prepared) if scores is None else scores(patients)
-        )
-        gradients = torch.autograd.grad(losses.double().sum(), list(fitted.values()), allow_unused=True)
+        for rows in torch.arange(len(batch)).split(federation.training.batch_size):
+            part = patients.select(rows)
+            loss = round_.family.loss(model, part, federation, prepared) if scores is None else scores(part)
+            losses.append(loss.detach())
+            gradients = torch.autograd.grad(loss.sum(), list(fitted.values()), allow_unused=True)
+            for total, gradient in zip(totals.values(), gradients, strict=True):
+                if gradient is not None:
+                    total += gradient
     most = federation.steepest_score
     with torch.no_grad():
-        for (name, weight), gradient in zip(fitted.items(), gradients, strict=True):
-            count = behind[groups[name]]
-            if gradient is not None and count:
-                weight.sub_((gradient / count).clamp(-most, most))
-    if not are_finite([losses, *fitted.values()]):
+        for name, weight in fitted.items():
+            if count := behind[groups[name]]:
+                weight.sub_((totals[name] / count).clamp(-most, most))
+    if not are_finite([*losses, *fitted.values()]):
         raise Refusal(RefusalCode.TRAINING_DIVERGED)
-    return losses.detach()
+    return torch.cat(losses)

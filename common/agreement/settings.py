@@ -91,7 +91,7 @@ class Training(Agreed):
     linear_penalty: float = Field(default=20.0, gt=0, le=1e6)
 
     def decay(self, round_: int, after: int = 0) -> float:
-        """Return the factor of the learning rate in a round, half a cosine from 1 in the first `after` others."""
+        """Return the factor of the learning rate in a round, half a cosine after `after` others."""
         return 0.5 * (1 + math.cos(math.pi * (round_ - 1 - after) / (self.rounds - after)))
 
     def registered_names(self) -> Iterator[tuple[NameOf, str]]:

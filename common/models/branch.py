@@ -1,4 +1,4 @@
-"""Branch of a modality: node values to a token through the node graph and the pathways, and linear scores."""
+"""Branch of a modality: node values to a token by graph and pathways, and linear scores."""
 
 from collections.abc import Sequence
 
@@ -126,7 +126,7 @@ class Branch(PartialModule):
         return _spread(tokens, torch.cat(parts), here)
 
     def additive(self, values: Tensor, observed: Tensor) -> dict[str, Tensor]:
-        """Compute the scores by task [B, 1 or outputs] from values [B, N]; 0 for who lacks the modality."""
+        """Compute the scores by task [B, 1 or outputs] from values [B, N]; 0 where not observed."""
         inputs = values * observed * self.score_scale
         return {name: score(inputs) for name, score in self.scores.items()}
 

@@ -1,4 +1,4 @@
-"""Fit of the model's linear scores in the first rounds of a run, before its strategy takes over.
+"""Fit of the model's linear scores in the first rounds of a run, before its strategy.
 
 In these rounds a hospital returns its weights after one step along its mean gradient. Per averaging group the mean
 change, times the patients behind it, is the gradient over the patients of all hospitals together; with the ridge

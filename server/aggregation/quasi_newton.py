@@ -55,7 +55,7 @@ class QuasiNewton:
         return point + direction * min(1.0, self.longest / max(float(np.linalg.norm(direction)), 1e-300))
 
     def _shortened(self, point: Vector, gradient: Vector) -> Vector | None:
-        """Return the point within the last step where the slope is 0; None unless the step was too long."""
+        """Return the point of slope 0 within the last step; None unless the step was too long."""
         if not self.points:
             return None
         step = point - self.points[-1]

@@ -267,7 +267,10 @@ class _Rounds:
         self._done(record)
 
     def _offer(self, arrays: ArrayRecord, validation: Validation) -> None:
-        """Weigh the last trained weights against those kept; before the linear scores are fitted, keep the last."""
+        """Weigh the last trained weights against those kept.
+
+        Until the linear scores are fitted, the last are kept.
+        """
         state, linear_rounds = self.state, self.run.federation.linear_rounds
         if state.trained < linear_rounds:
             validation = Validation(validation.loss)

@@ -71,7 +71,10 @@ class Selection:
     floor: Losses = field(default_factory=dict)
 
     def offer(self, arrays: ArrayRecord, number: int, validation: Validation, is_floor: bool = False) -> None:
-        """Weigh the weights of a round against those kept; a floor is kept, and limits what is kept after it."""
+        """Weigh the weights of a round against those kept.
+
+        A floor is kept, and limits what is kept after it.
+        """
         if is_floor:
             self.arrays, self.round, self.loss, self.floor = (
                 arrays,

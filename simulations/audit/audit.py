@@ -125,7 +125,6 @@ def _hospital(folder: Path, request: Request) -> _Hospital:
         folder, sites=1, patients=request.patients + OTHERS, seed=request.seed, shift=0.0, lacking=0.0
     )
     settings = {"training.rounds": str(request.rounds), "training.batch_size": str(BATCH_SIZE)}
-    settings |= {"training.linear_rounds": "0"}  # the attacks know steps of minibatches
     federation = load(folder / FILE_NAME).changed(settings)
     batch = read_cohort(next(folder.glob("*/site.toml")).parent, federation).batch
     preprocessing = combine([site_statistics(batch, federation)], federation)

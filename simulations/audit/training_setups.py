@@ -40,8 +40,9 @@ class TrainingSetup:
 
 
 def without_privacy(federation: Federation) -> TrainingSetup:
-    """Training as agreed, without a bound."""
-    return TrainingSetup(federation.model_copy(update={"privacy": None}), math.inf)
+    """Training as agreed, without a bound and without rounds of the linear scores alone."""
+    training = federation.training.model_copy(update={"linear_rounds": 0})
+    return TrainingSetup(federation.model_copy(update={"privacy": None, "training": training}), math.inf)
 
 
 def with_epsilon(

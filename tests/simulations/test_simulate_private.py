@@ -104,7 +104,11 @@ def test_nothing_but_weights_left_in_a_private_run(private_run: Any) -> None:
         rounds = [record for record in records if record["record"] == "round"]
         assert [record["kind"] for record in rounds] == ["train", "train"]
         for record in rounds:
-            assert (record["training_loss"], record["validation_loss"], record["scores"]) == (None, None, {})
+            assert (record["training_loss"], record["validation_loss"], record["concordance"]) == (
+                None,
+                None,
+                {},
+            )
             for site in record["sites"].values():
                 assert site["metrics"] == {}
                 assert set(site["patients"].values()) <= {0.0, 1.0}

@@ -72,7 +72,6 @@ def test_learnt_task_weights_are_refused_unless_there_is_one_task(
         ({}, False),
         ({"plausible": Plausible(low=0)}, False),
         ({"plausible": Plausible(high=9)}, False),
-        ({"plausible": Plausible(low=9, high=9)}, False),
         ({"plausible": Plausible(low=0, high=9)}, True),
         ({"plausible": Plausible(typical=(2, 4))}, True),
         ({"clip": (-5, 5)}, True),

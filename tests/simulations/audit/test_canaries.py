@@ -33,7 +33,7 @@ def test_their_gradients_are_large_and_nearly_orthogonal(hospital: Hospital) -> 
         agreed = hospital.federation.model_copy(update={"privacy": privacy})
         return clipped_gradients(build_model(agreed, hospital.folder, 0), canaries, agreed, hospital.cuts)
 
-    assert gradients(1e9).norm(dim=1).min() > 5
+    assert gradients(1e6).norm(dim=1).min() > 5
     clipped = gradients(1.0)
     torch.testing.assert_close(clipped.norm(dim=1), torch.ones(60))
     cosine = (clipped @ clipped.t())[~torch.eye(60, dtype=torch.bool)]

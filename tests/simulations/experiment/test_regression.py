@@ -47,6 +47,7 @@ def federation(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Federati
 def result(federation: tuple[Path, Federation]) -> consilium.Result:
     settings = {
         "training.learning_rate": 0.01,
+        "training.linear_rounds": 0,
         "training.local_epochs": 6,
         "statistics.minimum_count": 5,
     }
