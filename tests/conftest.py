@@ -210,7 +210,7 @@ def written_cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = {"model.node_width": "4", "model.pathway_width": "4", "model.width": "8", "model.heads": "2"}
     settings |= {
         "training.rounds": "2",
-        "training.linear_rounds": "1",
+        "training.linear_rounds": "0",
         "training.batch_size": "16",
         "training.learning_rate": "0.01",
     }
