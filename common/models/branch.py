@@ -105,6 +105,12 @@ class Branch(PartialModule):
         self.scores = nn.ModuleDict({task.name: _untrained(graph.nodes, task.score_width) for task in tasks})
         self.codes = _Codes(identity(modality.nodes))
 
+    @property
+    def network(self) -> list[nn.Parameter]:
+        """Parameters of the way to the token, without the additive scores."""
+        scores = set(self.scores.parameters())
+        return [parameter for parameter in self.parameters() if parameter not in scores]
+
     def forward(self, values: Tensor, observed: Tensor, here: Tensor) -> Tensor:
         """Compute the token [B, width] from values [B, N].
 

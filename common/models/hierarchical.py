@@ -19,6 +19,7 @@ from common.models.contrastive import agreement_loss
 from common.models.federated import FederatedModel, Logits, TrainingOutputs
 from common.models.graphs import Prior
 from common.models.parameter_groups import ModelGroups, ParameterGroup
+from common.models.parts import BranchPart, Parts
 from common.patients.batch import PatientBatch
 from common.records import moved
 from common.tasks.task import Task
@@ -105,6 +106,25 @@ class HierarchicalMultimodalGNN(FederatedModel):
             groups += [_branch_group(modality), *(_score_group(modality, task) for task in tasks)]
         linear = frozenset(name for name in names if _is_linear(name))
         return ModelGroups({name: _group(name) for name in names}, linear, tuple(groups))
+
+    def parts(self) -> Parts:
+        """Return branches, fusion and heads, beside the linear scores."""
+        branches = {}
+        for name in self.modalities:
+            branch = self.branches[name]
+            assert isinstance(branch, Branch)
+            branches[name] = BranchPart(branch.squeeze, branch.network)
+        shared = (self.patient, self.cross, self.cross_norm, self.fusion)
+        return Parts(
+            branches,
+            linear=self.additive,
+            widths={task.name: task.score_width for task in self.federation.tasks},
+            weights={
+                "fusion": [parameter for module in shared for parameter in module.parameters()],
+                "heads": list(self.heads.parameters()),
+            },
+            heads=[head for head in self.heads.values() if isinstance(head, nn.Linear)],
+        )
 
     def encode(self, batch: PatientBatch) -> Encoding:
         """Compute the inputs of the heads; finite also for a patient with nothing observed."""

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from torch import Tensor, nn
 
 from common.models.parameter_groups import ModelGroups, ParameterGroup
+from common.models.parts import Parts
 from common.records import Records
 
 
@@ -26,6 +27,10 @@ class SharedModel(nn.Module, ABC):
     def groups(self) -> ModelGroups:
         """Averaging groups of the parameters; by default every unit trains every parameter."""
         return ModelGroups(dict.fromkeys(self.state_dict(), ParameterGroup.SHARED))
+
+    def parts(self) -> Parts | None:
+        """Parts whose activity is recorded at the end of a run; None if the model offers none."""
+        return None
 
     @abstractmethod
     def example(self) -> Records:

@@ -32,7 +32,7 @@ from server.participants.enrolment import (
 from server.participants.roster import name_nodes
 from server.records.journal import FILE_NAME as JOURNAL
 from server.records.journal import RoundRecord, RunRecord, read_record
-from server.records.wording import exchange_line, left_out, missing, run_line, weights_line
+from server.records.wording import exchange_line, idle, left_out, missing, run_line, weights_line
 from server.services.superlink import connected, require_running, run_log, run_status, stop_run, submit
 
 RUN, LOG = "run.json", "run.log"
@@ -238,4 +238,4 @@ def _wait(there: int, federation: Agreement) -> str:
 def _line(record: RunRecord | RoundRecord, federation: Agreement) -> str:
     if isinstance(record, RoundRecord):
         return exchange_line(record, federation)
-    return "\n".join([run_line(record, federation), *missing(record, federation)])
+    return "\n".join([run_line(record, federation), *missing(record, federation), *idle(record)])

@@ -11,6 +11,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, TypeAdapter, Va
 
 from common.errors import IntegrityError, UnreadableFileError
 from common.messages.exchange import Numbers
+from common.models.activity import Activity
 from server.records.dropped import Dropped
 
 FILE_NAME = "journal.jsonl"
@@ -81,6 +82,8 @@ class RunRecord(_Record):
         best_round: the round the kept weights come from; 0 is the initial model.
         best_loss: their validation loss, if any site could tell.
         private: whether hospitals keep their numbers of patients, as under `[privacy]`; they then count as 1 patient.
+        activity: of the parts of the kept model, on made-up patients; None in journals of earlier versions, and where
+            the model offers no parts.
     """
 
     record: Literal["run"] = "run"
@@ -99,6 +102,8 @@ class RunRecord(_Record):
     best_round: int | None = None
     best_loss: float | None = None
     private: bool = False
+    # an absent field stays absent: lines of earlier versions are compared byte by byte
+    activity: Activity | None = Field(default=None, exclude_if=lambda activity: activity is None)
 
 
 class JournalMark(_Record):

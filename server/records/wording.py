@@ -4,6 +4,7 @@ from common.agreement.agreement import Agreement
 from common.agreement.reach import USUAL_REACH, widest_round
 from common.counting import are, counted
 from common.errors import REFUSALS, RefusalCode
+from common.models.activity import shortfalls
 from server.records.dropped import ERRORS, REASONS, Dropped, DropReason
 from server.records.journal import RoundRecord, RunRecord
 
@@ -75,6 +76,18 @@ def missing(record: RunRecord, federation: Agreement) -> list[str]:
     everyone = counted(len(federation.participants), "hospital")
     head = [f"{len(absent)} of {everyone} {are(len(absent))} missing:"] if absent else []
     return head + [f"  {left_out(hospital)}" for hospital in record.left_out]
+
+
+def idle(record: RunRecord) -> list[str]:
+    """Warn of parts of the kept model that take little part in its predictions."""
+    below = [] if record.activity is None else shortfalls(record.activity)
+    if not below:
+        return []
+    parts = "; ".join(shortfall.text for shortfall in below)
+    return [
+        f"Warning: on made-up patients, parts of the kept model have hardly any effect ({parts}); do not read its "
+        "edges and pathways as findings, and compare it with a linear model before it is used."
+    ]
 
 
 def left_out(dropped: Dropped) -> str:

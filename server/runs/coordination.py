@@ -9,13 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import torch
 from flwr.app import ArrayRecord, Message
 from flwr.serverapp import Grid
 
 from common.agreement.agreement import Agreement
 from common.counting import are, counted
+from common.families.activity import activity_on_made_up_units
 from common.families.registry import family_of
 from common.messages.packing import Arrays
+from common.models.activity import Activity
+from common.models.shared import SharedModel
 from server.aggregation.averaging import Weights
 from server.aggregation.linear_fit import LinearFirst
 from server.aggregation.model_exchange import (
@@ -149,8 +153,9 @@ def coordinate(
                 grid, run_context, strategy, state, note, progress, clock, checkpoint, journal, withdrawn
             )
             loop.train()
-            kept = state.kept
-            save_result(out, TrainedModel(unpacked(kept.arrays), state.preprocessing))
+            kept, result = state.kept, TrainedModel(unpacked(state.kept.arrays), state.preprocessing)
+            save_result(out, result)
+            activity = _activity(result, federation, folder, seed)
         except Exception:
             journal.write(run.model_copy(update={"status": "failed"}))
             raise
@@ -160,6 +165,7 @@ def coordinate(
                 "rounds": state.number,
                 "best_round": kept.round,
                 "best_loss": kept.loss,
+                "activity": activity,
             }
         )
         journal.write(run)
@@ -183,9 +189,19 @@ def _validation(record: RoundRecord, losses: Losses) -> Validation:
 
 def _initial(federation: Agreement, folder: Path, seed: int) -> Weights:
     """The weights that a run begins with."""
+    return unpacked(ArrayRecord(_model(federation, folder, seed).state_dict()))
+
+
+def _model(federation: Agreement, folder: Path, seed: int) -> SharedModel:
     family = family_of(federation)
-    model = family.model(federation, family.public(federation, folder), seed)
-    return unpacked(ArrayRecord(model.state_dict()))
+    return family.model(federation, family.public(federation, folder), seed)
+
+
+def _activity(result: TrainedModel, federation: Agreement, folder: Path, seed: int) -> Activity | None:
+    """Measure the kept model on made-up patients: no patient's data are at the coordinator."""
+    weights = {name: torch.from_numpy(array) for name, array in result.weights.items()}
+    model = _model(federation, folder, seed)
+    return activity_on_made_up_units(family_of(federation), model, weights, federation, result.preprocessing)
 
 
 @dataclass

@@ -5,9 +5,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+import torch
+
 from common.agreement.agreement import Agreement
 from common.counting import counted
 from common.errors import InputError, IntegrityError, OptionError
+from common.families.activity import activity_of
 from common.families.registry import family_of
 from common.models.shared import SharedModel
 from server.runs.coordination import RunFailed
@@ -31,6 +34,7 @@ from simulations.families.registry import study_of
 from simulations.families.single_site import agreement_of_one
 from simulations.families.study import HeldOut
 from simulations.report.screen.audience import Audience
+from simulations.results.schema import FoldActivity
 
 _ALONE = (
     "Only the federated arm was run: nothing here says what hospitals gain over training alone, or lose "
@@ -91,13 +95,14 @@ class FoldOutcome:
 
     `tasks` has the held-out units of every question. `local` has the predictions of each hospital's own model.
     `spent` is the epsilon of the private runs by
-    target; None is the federated arm under its own privacy.
+    target; None is the federated arm under its own privacy. `activity` is None for a model that offers no parts.
     """
 
     federated: TrainedFederation
     tasks: Mapping[str, HeldOut[object]]
     local: dict[str, Predictions]
     spent: dict[float | None, float] = field(default_factory=dict)
+    activity: FoldActivity | None = None
 
 
 class Experiment:
@@ -116,6 +121,7 @@ class Experiment:
         self.cohorts = self.study.cohorts(sites, self.federation, plan.folds, plan.options.federated_only)
         self.agreement = write_agreement(self.federation, plan.folder, plan.work / "federated")
         self.model = self._model(self.federation)
+        self._first = {name: weight.clone() for name, weight in self.model.state_dict().items()}
         self.notes: list[str] = [_ALONE] if plan.options.federated_only else []
         self.targets = tuple(target.sized(self.cohorts.training_sizes(plan.folds)) for target in plan.targets)
         self._note_privacy()
@@ -165,7 +171,21 @@ class Experiment:
         }
         if not self.plan.options.federated_only:
             self._add_classical(arms, fold, federated, label)
-        return FoldOutcome(federated, self.cohorts.judged(fold, arms), local, spent)
+        activity = self._activity(federated, fold)
+        return FoldOutcome(federated, self.cohorts.judged(fold, arms), local, spent, activity)
+
+    def _activity(self, trained: TrainedFederation, fold: int) -> FoldActivity | None:
+        """Measure the federated model's parts on training patients, at first and kept weights."""
+        family = family_of(self.federation)
+        prepared = family.unpacked(trained.result.preprocessing)
+        patients = family.apply(self.cohorts.training_sample(fold), prepared)
+        kept = {name: torch.from_numpy(array) for name, array in trained.result.weights.items()}
+        measured = []
+        for weights in (self._first, kept):
+            self.model.load_state_dict(weights)
+            measured.append(activity_of(family, self.model, patients, self.federation, prepared))
+        initial, last = measured
+        return None if initial is None or last is None else FoldActivity(initial=initial, kept=last)
 
     def _predict(
         self,

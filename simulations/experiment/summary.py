@@ -118,6 +118,7 @@ def _fold(outcome: FoldOutcome) -> Fold:
         rounds=trained.run.rounds,
         best_round=trained.run.best_round,
         seconds_per_round=sum(training) / len(training),
+        activity=outcome.activity,
     )
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from common.agreement.agreement import Agreement
 from common.agreement.settings import Privacy
 from common.models.shared import SharedModel
+from common.records import Records
 from server.records.result import TrainedModel
 from simulations.report.plots.drawing import Evidence
 from simulations.results.schema import Hospital, Outcome
@@ -92,6 +93,13 @@ class Cohorts(Protocol[C, Q]):
 
     def held_out(self, fold: int, /) -> int:
         """Number of units that a fold holds out."""
+        ...
+
+    def training_sample(self, fold: int, /) -> Records:
+        """Training units of a fold, at most some hundreds of all sites.
+
+        A model's parts are watched on them.
+        """
         ...
 
     def predict(

@@ -13,6 +13,7 @@ from simulations.report.plots.arm_plots import arm_plot, learning_curves, site_p
 from simulations.report.plots.drawing import Drawing, Evidence
 from simulations.report.plots.privacy_plots import epsilon_plot
 from simulations.report.plots.style import readable
+from simulations.report.words.activity import activity_table, idle_warning
 from simulations.report.words.privacy import price, promise, terms_table
 from simulations.report.words.statement import Statement
 from simulations.report.words.tables import TextTable, cohort_table, fold_table, group_table, results_table
@@ -56,6 +57,8 @@ def render(result: SimulationResult, evidence: Evidence) -> str:
         learning=Markup(learning.svg) if learning else None,
         cohort=cohort_table(result),
         folds=fold_table(result),
+        activity=activity_table(result),
+        idle=idle_warning(result),
         promise=promise(result),
         terms=terms_table(result),
         caveats=caveats(result),

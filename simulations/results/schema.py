@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from common.files import write_whole
+from common.models.activity import Activity
 from simulations.results.machine import Machine, Record, Score
 
 Arm = Literal["federated", "local", "local_linear", "pooled", "cox", "logistic", "forest", "mlp"]
@@ -163,13 +164,24 @@ class FederationName(Record):
     digest: str
 
 
+class FoldActivity(Record):
+    """Activity of the federated model's parts on training patients, at first and kept weights."""
+
+    initial: Activity
+    kept: Activity
+
+
 class Fold(Record):
-    """End of a fold; `partial` if it was stopped before its last round."""
+    """End of a fold; `partial` if it was stopped before its last round.
+
+    `activity` is None where the model offers no parts.
+    """
 
     status: Literal["completed", "partial"]
     rounds: int = Field(ge=0)
     best_round: int | None = None
     seconds_per_round: Score = None
+    activity: FoldActivity | None = None
 
 
 class RoundScores(Record):

@@ -15,6 +15,9 @@ from common.patients.batch import PatientBatch, concatenate
 from common.tasks.task import Task
 from simulations.results.schema import Hospital
 
+SAMPLED = 400
+"""Patients in memory on whom a model's parts are watched."""
+
 
 class Hospitals:
     """The cohorts of an experiment, read once through the hospitals' own reader.
@@ -39,12 +42,15 @@ class Hospitals:
         self.cohorts: list[Cohort] = []
         self.described: dict[str, Hospital] = {}
         self._folds: list[Tensor] = []
+        sampled: list[tuple[PatientBatch, Tensor]] = []
         labels: list[dict[str, Tensor]] = []
         labelled: list[dict[str, Tensor]] = []
         for site in sites:
             cohort = read_cohort(site, federation)
             self.described[cohort.site] = _described(cohort, federation.tasks)
             self._folds.append(cohort.fold)
+            if sum(len(fold) for _, fold in sampled) < SAMPLED:
+                sampled.append(_sample(cohort, max(1, SAMPLED // len(sites))))
             labels.append(cohort.batch.labels)
             labelled.append(cohort.batch.labelled)
             self.cohorts.append(_held_out(cohort, folds) if held_out_alone else cohort)
@@ -52,6 +58,8 @@ class Hospitals:
         self.held_out_in = torch.cat([cohort.fold for cohort in self.cohorts])
         self.groups = np.array([group for cohort in self.cohorts for group in cohort.group])
         self._all_folds = torch.cat(self._folds)
+        self._sampled = concatenate([batch for batch, _ in sampled])
+        self._sampled_folds = torch.cat([fold for _, fold in sampled])
         self._labels = {
             task.name: torch.cat([by_task[task.name] for by_task in labels]) for task in federation.tasks
         }
@@ -77,6 +85,13 @@ class Hospitals:
         """Patients of `everyone` whom a fold holds out."""
         return self.everyone.select(self.held_out_in == fold)
 
+    def training_sample(self, fold: int) -> PatientBatch:
+        """Sample of patients whom a fold does not hold out.
+
+        It has as many of each hospital, or all of a small one.
+        """
+        return self._sampled.select(self._sampled_folds != fold)
+
     def split(self, fold: int) -> tuple[PatientBatch, PatientBatch]:
         """(training, held-out) patients among `everyone`."""
         return self.everyone.select(self.held_out_in != fold), self.held_out(fold)
@@ -87,6 +102,12 @@ def _held_out(cohort: Cohort, folds: Sequence[int]) -> Cohort:
     kept = torch.isin(cohort.fold, torch.tensor(list(folds)))
     group = tuple(name for name, keep in zip(cohort.group, kept.tolist(), strict=True) if keep)
     return replace(cohort, batch=cohort.batch.select(kept), fold=cohort.fold[kept], group=group)
+
+
+def _sample(cohort: Cohort, patients: int) -> tuple[PatientBatch, Tensor]:
+    """Patients evenly spaced over a cohort's rows, and their folds."""
+    rows = torch.linspace(0, len(cohort.fold) - 1, min(patients, len(cohort.fold))).long()
+    return cohort.batch.select(rows), cohort.fold[rows]
 
 
 def _described(cohort: Cohort, tasks: tuple[Task, ...]) -> Hospital:

@@ -8,6 +8,7 @@ from common.agreement.settings import Privacy
 from common.evaluation.predictions import Prediction
 from common.models.federated import FederatedModel
 from common.models.shared import SharedModel
+from common.patients.batch import PatientBatch
 from common.patients.preprocessing import unpack_preprocessing
 from common.privacy.planning import with_privacy
 from server.records.result import TrainedModel
@@ -63,6 +64,10 @@ class PatientCohorts:
     def held_out(self, fold: int) -> int:
         """Number of patients whom a fold holds out."""
         return int((self.hospitals.held_out_in == fold).sum())
+
+    def training_sample(self, fold: int) -> PatientBatch:
+        """Training patients of a fold from all hospitals."""
+        return self.hospitals.training_sample(fold)
 
     def predict(
         self,

@@ -7,7 +7,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from simulations.report.words.activity import activity_table, idle_warning
 from simulations.report.words.privacy import spent_text
+from simulations.report.words.tables import TextTable
 from simulations.report.words.text import (
     difference_text,
     paired_text,
@@ -32,10 +34,25 @@ def print_results(result: SimulationResult, console: Console) -> None:
             title = f"{task}, {metric} of each hospital's own model on the held-out patients of all hospitals"
             console.print(Text(title, style="bold"))
             console.print(_site_table(result, task))
+    if parts := activity_table(result):
+        console.print(Text("parts of the federated network, training patients", style="bold"))
+        console.print(_text_table(parts))
+    if idle := idle_warning(result):
+        console.print(Text(idle.text))
     for run in result.privacy:
         console.print(Text(spent_text(run)))
     for note in result.notes:
         console.print(Text(note))
+
+
+def _text_table(content: TextTable) -> Table:
+    """Table of text cells, without its caption."""
+    table = Table(box=box.SIMPLE_HEAD)
+    for number, head in enumerate(content.heads):
+        table.add_column(head, justify="right" if number else "left", no_wrap=not number)
+    for row in filter(None, (*content.rows, content.total)):
+        table.add_row(*map(Text, row))
+    return table
 
 
 def _arm_table(result: SimulationResult, task: str) -> Table:

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import IntegrityError, UnreadableFileError
+from common.models.activity import Activity, BranchActivity
 from server.records.dropped import Dropped, DropReason
 from server.records.journal import (
     FILE_NAME,
@@ -94,3 +95,26 @@ def test_a_marked_journal_of_which_a_byte_differs_is_refused(tmp_path: Path) -> 
     path.unlink()
     with pytest.raises(IntegrityError):
         check_journal(tmp_path, mark, ROUND)
+
+
+def test_the_closing_record_has_the_activity_of_the_kept_model(tmp_path: Path) -> None:
+    branch = BranchActivity(active=0.25, share={"os": 1 / 3, "response": None}, gradient=1e-7)
+    activity = Activity(branches={"rna": branch}, network={"os": 0.5}, gradients={"heads": 2.0})
+    with Journal(tmp_path) as journal:
+        mark = journal.mark()
+        journal.write(RUN.model_copy(update={"status": "completed", "activity": activity}))
+    (ended,) = read_journal(tmp_path)
+    assert isinstance(ended, RunRecord)
+    assert ended.activity == activity
+    check_journal(tmp_path, mark, None)
+
+
+def test_a_journal_from_before_activity_was_recorded_is_still_the_marked_one(tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        mark = journal.mark()
+        journal.write(RUN.model_copy(update={"status": "completed"}))
+    assert "activity" not in (tmp_path / FILE_NAME).read_text()
+    (ended,) = read_journal(tmp_path)
+    assert isinstance(ended, RunRecord)
+    assert ended.activity is None
+    check_journal(tmp_path, mark, None)

@@ -6,9 +6,10 @@ import pytest
 
 from common.agreement.federation import Federation
 from common.errors import REFUSALS, RefusalCode
+from common.models.activity import Activity, BranchActivity
 from server.records.dropped import ERRORS, REASONS, Dropped, DropReason
 from server.records.journal import RoundRecord, RunRecord, SiteRecord
-from server.records.wording import exchange_line, left_out, missing, run_line, weights_line, why
+from server.records.wording import exchange_line, idle, left_out, missing, run_line, weights_line, why
 
 if TYPE_CHECKING:
     from tests.server.conftest import Bench
@@ -140,3 +141,17 @@ def test_a_file_that_hospitals_decline_for_its_reach_is_told_before_the_run(fede
     assert "decline" not in weights_line(usual)
     unsized = tuple(part.model_copy(update={"patients": None}) for part in federation.participants)
     assert "decline" in weights_line(usual.model_copy(update={"participants": unsized}))
+
+
+@pytest.mark.parametrize(
+    ("active", "share", "warned"),
+    [(0.9, 0.2, False), (0.3, 0.2, True), (0.9, 0.001, True), (None, None, False)],
+)
+def test_a_run_that_kept_idle_parts_ends_with_a_warning_that_names_them(
+    active: float | None, share: float | None, warned: bool
+) -> None:
+    branch = BranchActivity(active=active, share={"os": share}, gradient=1.0)
+    lines = idle(run_of(status="completed", activity=Activity(branches={"rna": branch}, network={"os": 0.5})))
+    assert len(lines) == warned
+    assert all("rna" in line for line in lines)
+    assert not idle(run_of(status="completed"))

@@ -32,6 +32,9 @@ class Model(torch.nn.Module):
         self.shared = torch.nn.Parameter(torch.full((2,), float(seed)))
         self.heads = torch.nn.ParameterDict({"os": torch.nn.Parameter(torch.full((1,), float(seed)))})
 
+    def parts(self) -> None:
+        """It has no parts to watch."""
+
 
 @pytest.fixture(autouse=True)
 def _small_model(monkeypatch: pytest.MonkeyPatch) -> None:

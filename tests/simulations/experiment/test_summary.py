@@ -92,3 +92,22 @@ def test_what_a_hospital_withheld_is_told_where_it_withheld_anything(
 
 def test_peak_memory_is_that_of_a_process_with_torch() -> None:
     assert 100 < peak_memory_mb() < 100_000
+
+
+def test_every_fold_and_every_journal_has_the_activity_of_the_models_parts(
+    full_run: Any, result: SimulationResult
+) -> None:
+    (fold,) = result.folds
+    assert fold.activity is not None
+    federation = load(full_run.cohort / FILE_NAME)
+    last = (full_run.out / "journal-fold0.jsonl").read_text().splitlines()[-1]
+    journal = RunRecord.model_validate_json(last).activity
+    assert journal is not None
+    for activity in (fold.activity.initial, fold.activity.kept, journal):
+        assert list(activity.branches) == [modality.name for modality in federation.modalities]
+        assert all(branch.active is not None for branch in activity.branches.values())
+        assert all(branch.gradient for branch in activity.branches.values())
+        assert set(activity.network) == set(result.tasks)
+        assert set(activity.gradients) == {"fusion", "heads"}
+    assert set(fold.activity.initial.network.values()) == {None}  # nothing is predicted yet
+    assert all(share is not None and 0 <= share <= 1 for share in fold.activity.kept.network.values())

@@ -8,11 +8,20 @@ import numpy as np
 import pytest
 
 from common.evaluation.predictions import SurvivalPrediction
+from common.models.activity import Activity, BranchActivity
 from simulations.families.patients.evidence import PatientEvidence
 from simulations.report.outcomes.evidence import TaskEvidence
 from simulations.report.page import render
 from simulations.report.words.text import caveats, findings, paired_text
-from simulations.results.schema import ARM_NAMES, Difference, Fold, Judgement, SimulationResult, summarise
+from simulations.results.schema import (
+    ARM_NAMES,
+    Difference,
+    Fold,
+    FoldActivity,
+    Judgement,
+    SimulationResult,
+    summarise,
+)
 
 MakeResult = Callable[..., SimulationResult]
 MakeEvidence = Callable[..., PatientEvidence]
@@ -208,3 +217,16 @@ def test_what_intervals_do_not_cover_and_which_round_is_kept_are_said(make_resul
     page = Page(render(make_result(), PatientEvidence({})))
     assert "intervals" in page.statements
     assert ("data-kept", "latest") in page.attributes
+
+
+def test_parts_of_the_network_are_shown_and_idle_ones_warned_of(
+    make_result: MakeResult, make_evidence: MakeEvidence
+) -> None:
+    result = make_result()
+    assert "idle" not in Page(render(result, make_evidence())).statements
+    idle = BranchActivity(active=0.2, share=dict.fromkeys(result.tasks, 0.3), gradient=1.0)
+    activity = Activity(branches={"expression": idle}, network=dict.fromkeys(result.tasks, 0.6))
+    fold = result.folds[0].model_copy(update={"activity": FoldActivity(initial=activity, kept=activity)})
+    page = Page(render(result.model_copy(update={"folds": (fold, result.folds[1])}), make_evidence()))
+    assert "expression" in page.statements["idle"]
+    assert "20.0%" in page.words

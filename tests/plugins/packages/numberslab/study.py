@@ -71,6 +71,9 @@ class NumbersCohorts:
     def held_out(self, fold: int) -> int:
         return int((self._fold == fold).sum())
 
+    def training_sample(self, fold: int) -> Numbers:
+        return Numbers(self._readings[self._fold != fold])
+
     def predict(
         self,
         model: SharedModel,

@@ -41,3 +41,16 @@ def test_to_judge_the_federated_model_alone_held_out_patients_are_enough(
             labels, labelled = few.training_labels(task, fold)
             assert torch.equal(labels, training.labels[task])
             assert torch.equal(labelled, training.labelled[task])
+
+
+def test_a_sample_of_training_patients_comes_from_all_hospitals(
+    small_cohort: SmallCohort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cohort = small_cohort()
+    everyone, few = read(cohort, (1,), False), read(cohort, (1,), True)
+    sample, training = few.training_sample(1), everyone.split(1)[0]
+    assert torch.equal(
+        sample.values["clinical"], training.values["clinical"]
+    )  # 90 patients: nobody is left out
+    monkeypatch.setattr("simulations.families.patients.hospitals.SAMPLED", 30)
+    assert 15 < len(read(cohort, (1,), True).training_sample(1)) < 30
