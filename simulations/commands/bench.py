@@ -45,6 +45,33 @@ def figures(
 
 @bench_app.command()
 @explained
+@needs("simulate", "consilium bench seeds")
+def seeds(
+    out: Annotated[
+        Path,
+        typer.Argument(help="Folder for the results; a run whose result is already there is not repeated."),
+    ],
+    cohorts: Annotated[list[str], typer.Argument(help="Cohorts to simulate.")],
+    number: Annotated[
+        int, typer.Option("--seeds", min=2, max=100, help="Number of seeds, counted from 0.")
+    ] = 3,
+    folds: Annotated[
+        int | None,
+        typer.Option(min=1, help="Hold out the first N folds for testing, in turn; without it, all folds."),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder with the public data sets; without it, $CONSILIUM_DATA is read."),
+    ] = None,
+) -> None:
+    """Simulate the federated arm with several seeds and print the spread of its accuracy."""
+    from simulations.benchmarks.figures.seeds import run_seeds, seeds_table
+
+    typer.echo(seeds_table([run_seeds(cohort, data, number, folds, out) for cohort in cohorts]))
+
+
+@bench_app.command()
+@explained
 @needs("simulate", "consilium bench privacy")
 def privacy(
     out: Annotated[

@@ -10,7 +10,18 @@ Consilium = Callable[..., Ended]
 
 def test_every_benchmark_says_what_it_prints(consilium: Consilium) -> None:
     shown = consilium("bench", "--help").output
-    for command in ("figures", "privacy", "dp", "train", "message", "wire", "deployment", "rounds", "scale"):
+    for command in (
+        "figures",
+        "seeds",
+        "privacy",
+        "dp",
+        "train",
+        "message",
+        "wire",
+        "deployment",
+        "rounds",
+        "scale",
+    ):
         assert f"│ {command} " in shown
 
 
