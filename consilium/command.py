@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 SUBCOMMANDS = {
     "simulate": "simulations.cli:simulate_app",
+    "tune": "simulations.commands.tune:tune_app",
     "cohort": "simulations.cli:cohort_app",
     "site": "client.cli:site_app",
     "receipts": "client.cli:receipts_app",

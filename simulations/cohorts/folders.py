@@ -99,7 +99,13 @@ def twin(site: Path, folder: Path) -> Path:
     return folder
 
 
-def pool_sites(sites: Sequence[Path], out: Path, name: str, folds: Sequence[int] | None = None) -> Path:
+def pool_sites(
+    sites: Sequence[Path],
+    out: Path,
+    name: str,
+    folds: Sequence[int] | None = None,
+    kept: Sequence[bool] | None = None,
+) -> Path:
     """Write one site folder with the patients of several, in their order, and return it.
 
     Each site's own column names give way to the federation's; identifiers are prefixed with the site's place,
@@ -110,6 +116,7 @@ def pool_sites(sites: Sequence[Path], out: Path, name: str, folds: Sequence[int]
         out: the folder that will hold the pooled one.
         name: name of the pooled site.
         folds: the fold to hold each patient out in, in place of the sites' own.
+        kept: whether a patient is written; the rows of the others are in no table, and no folds are written.
     """
     files = [site_file(site) for site in sites]
     outcomes = _joined(
@@ -130,6 +137,9 @@ def pool_sites(sites: Sequence[Path], out: Path, name: str, folds: Sequence[int]
         for table in names
     }
     folder = out / folder_name(name)
+    if kept is not None:
+        outcomes = outcomes[list(kept)].drop(columns=_POOLED_FOLD, errors="ignore")
+        tables = {table: frame[frame.index.isin(outcomes.index)] for table, frame in tables.items()}
     if folds is not None:
         outcomes[_POOLED_FOLD] = list(folds)
     fold = _POOLED_FOLD if _POOLED_FOLD in outcomes else None

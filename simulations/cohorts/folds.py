@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from torch import Tensor
+
 from client.data.inspection import read_cohort
 from client.data.outcomes import folds
 from client.data.tables import read_table
@@ -34,7 +36,7 @@ def with_folds(
             )
         published: set[int] = set()
         for site, file in zip(sites, files, strict=True):
-            published |= _published(site, file)
+            published |= {fold for fold in _published(site, file).tolist() if fold >= 0}
         if not published:
             remedy = f"fill the column that fold names in {SITE_FILE}, or drop the key and have folds drawn"
             raise InvalidContentError(str(sites[0].parent), "no site holds a patient out in any fold", remedy)
@@ -51,10 +53,32 @@ def with_folds(
     return copies, tuple(range(count))
 
 
-def _published(site: Path, file: SiteFile) -> set[int]:
-    """Read the folds in a site's outcomes."""
-    if file.fold is None:
-        return set()
+def without_fold(sites: Sequence[Path], federation: Federation, fold: int, out: Path) -> list[Path]:
+    """Copy site folders, without the patients whom a fold holds out and without any fold.
+
+    Of these patients the fold alone is read. A site all of whose patients are held out has no copy.
+
+    Args:
+        sites: site folders that name a fold.
+        federation: agreement of the sites.
+        fold: fold whose patients are left out.
+        out: folder of the copies.
+
+    Raises:
+        InputError: if folds cannot be read.
+    """
+    copies = []
+    for site in sites:
+        file = read_site_file(site, federation)
+        kept = (_published(site, file) != fold).tolist()
+        if any(kept):
+            copies.append(pool_sites([site], out / site.name, file.name, kept=kept))
+    return copies
+
+
+def _published(site: Path, file: SiteFile) -> Tensor:
+    """Read the [P] folds in a site's outcomes, which name a column for them; -1 for none."""
+    assert file.fold is not None
     remedy = f"correct fold in {SITE_FILE}"
     table = read_table(site / file.tables[OUTCOMES], file.id, {}, [file.fold], {}, remedy)
     if table.value is None:
@@ -62,4 +86,4 @@ def _published(site: Path, file: SiteFile) -> set[int]:
     held_out = folds(table.value, file.fold)
     if held_out.problems:
         raise held_out.problems[0]
-    return {fold for fold in held_out.value.tolist() if fold >= 0}
+    return held_out.value

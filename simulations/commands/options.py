@@ -27,7 +27,7 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
     def run(**given: Any) -> None:
         chosen = {parameter.name: given.pop(parameter.name) for parameter in added}
         chosen["epsilons"] = tuple(chosen["epsilons"] or ())
-        chosen["settings"] = _settings(chosen["settings"] or ())
+        chosen["settings"] = parse_settings(chosen["settings"] or ())
         command(Options(**chosen), **given)
 
     _, *others = signature(command).parameters.values()
@@ -54,8 +54,8 @@ def _typed(hint: Any) -> Any:
     return str | None if any(get_origin(part) is Literal for part in get_args(hint)) else hint
 
 
-def _settings(texts: Sequence[str]) -> dict[str, str]:
-    """Settings from texts KEY=VALUE."""
+def parse_settings(texts: Sequence[str]) -> dict[str, str]:
+    """Read texts KEY=VALUE into settings."""
     settings = {}
     for text in texts:
         key, equals, value = text.partition("=")

@@ -7,8 +7,9 @@ counts even if it is small.
 """
 
 import hashlib
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, replace
 from multiprocessing import active_children, get_context
 from pathlib import Path
@@ -161,10 +162,20 @@ def read_trained(out: Path) -> TrainedFederation:
     )
 
 
-def train_side_by_side(jobs: Sequence[Job], processes: int, on_done: Callable[[Job, bool], None]) -> None:
+def train_side_by_side(
+    jobs: Sequence[Job],
+    processes: int,
+    on_done: Callable[[Job, bool], None],
+    is_over: Callable[[], bool] = lambda: False,
+) -> None:
     """Train independent federations, in worker processes if `processes` is above 1.
 
-    `on_done` is called with a job and whether it could be trained.
+    Args:
+        jobs: the federations, in the order in which they begin.
+        processes: number of worker processes.
+        on_done: is called with a job and whether it could be trained.
+        is_over: is asked after every job whether the rest stays undone; what has begun, and one that
+            is next, is trained to its end.
 
     Raises:
         IntegrityError: if the checkpoint of a job is damaged.
@@ -177,15 +188,25 @@ def train_side_by_side(jobs: Sequence[Job], processes: int, on_done: Callable[[J
             left.append(job)
     if processes == 1:
         for job in left:
+            if is_over():
+                return
             on_done(job, _attempt(job))
         return
+    waiting, running = deque(left), dict[Future[bool], Job]()
     earlier = set(active_children())
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         try:
-            with uninterrupted():
-                futures = {pool.submit(_attempt, replace(job, sharing=processes)): job for job in left}
-            for future in as_completed(futures):
-                on_done(futures[future], future.result())
+            while waiting or running:
+                with uninterrupted():
+                    while (
+                        waiting and len(running) <= processes
+                    ):  # with the next for the process that ends first
+                        job = waiting.popleft()
+                        running[pool.submit(_attempt, replace(job, sharing=processes))] = job
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    on_done(running.pop(future), future.result())
+                if is_over():
+                    waiting.clear()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for child in set(active_children()) - earlier:

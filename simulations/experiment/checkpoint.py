@@ -7,7 +7,7 @@ settings are checked by their hashes before anything goes on.
 
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -89,7 +89,7 @@ def new_description(plan: ExperimentPlan, cohort: CohortFolder) -> ExperimentFil
         rounds=plan.federation.training.rounds,
         agreements=agreements,
         folds=plan.folds,
-        tables=_tables(cohort.folder),
+        tables=files_digest([cohort.folder / FILE_NAME, *site_files(find_sites(cohort.folder))]),
     )
 
 
@@ -200,18 +200,18 @@ def _digest(federation: Agreement) -> str:
     return federation.model_copy(update={"training": training}).digest
 
 
-def _tables(folder: Path) -> str:
-    """SHA-256 over the federation file and every site's files, with their names."""
+def files_digest(files: Iterable[Path]) -> str:
+    """SHA-256 over files, with their names and those of their folders."""
     total = hashlib.sha256()
-    for path in _files(folder):
+    for path in files:
         total.update(f"{path.name} {path.parent.name}\n".encode())
         with path.open("rb") as file:
             total.update(hashlib.file_digest(file, "sha256").digest())
     return total.hexdigest()
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    yield folder / FILE_NAME
-    for site in find_sites(folder):
+def site_files(sites: Iterable[Path]) -> Iterator[Path]:
+    """Yield the site file and the tables of every site folder."""
+    for site in sites:
         yield site / SITE_FILE
         yield from (site / table for _, table in sorted(site_file(site).tables.items()))

@@ -152,6 +152,16 @@ class Study(Protocol[A, Q]):
         """
         ...
 
+    def without_fold(self, sites: Sequence[Path], agreement: A, fold: int, out: Path, /) -> list[Path]:
+        """Copy site folders into `out`, without the units of a fold and without any folds.
+
+        A site all of whose units are held out has no copy.
+
+        Raises:
+            InputError: if folds cannot be read.
+        """
+        ...
+
     def pooled(self, sites: Sequence[Path], out: Path, name: str, /) -> Path:
         """Write one site folder with the units of several below `out`, and return it."""
         ...

@@ -51,6 +51,20 @@ def test_it_is_simulated_with_privacy(write: Write, tmp_path: Path) -> None:
     assert run["tasks"]["y"]["r2"]["mean"] is not None
 
 
+def test_its_settings_are_searched_for_without_the_closed_readings(write: Write, tmp_path: Path) -> None:
+    out, over = tmp_path / "out", ("--over", "training.rounds=1")
+    ended = consilium(
+        *("tune", str(write()), *over, "--inner-folds", "2", "--seeds", "1", "--processes", "1"),
+        *("--out", str(out)),
+    )
+    assert ended.returncode == 0, ended.stderr
+    result = json.loads((out / "tune.json").read_text())
+    assert result["file_scores"]["y"]["metric"] == "r2"
+    (setting,) = result["settings"]
+    assert (setting["settings"], setting["pairs"]) == ({"training.rounds": "1"}, 2)
+    assert setting["difference"] < 0
+
+
 def test_a_family_without_a_study_is_refused(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     agreement = load_agreement(write() / FILE_NAME)
     study_of(agreement)

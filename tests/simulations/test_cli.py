@@ -27,6 +27,10 @@ HEAVY = ("torch", "pandas", "numpy", "flwr", "pydantic", "matplotlib", "sklearn"
     [
         ((), ("simulate", "cohort")),
         (("simulate",), ("fed-tcga-brca", "--engine", "--set", "--out", "KEY=VALUE", "CONSILIUM_DATA")),
+        (
+            ("tune",),
+            ("COHORT", "--over", "--inner-folds", "--budget", "--minutes", "--out", "KEY=VALUE,VALUE"),
+        ),
         (("cohort",), ("describe",)),
         (("cohort", "describe"), ("FOLDER", "--federation", "--json")),
         (("site",), ("ledger",)),
@@ -85,6 +89,8 @@ def test_without_a_command_the_help_is_shown(consilium: Consilium) -> None:
         ("simulate", "--seed", "-1"),
         ("simulate", "--folds", "x"),
         ("simulate", "--unknown"),
+        ("tune", "lung"),
+        ("tune", "lung", "--over", "model.dropout=0", "--out", "out", "--inner-folds", "1"),
         ("cohort", "describe"),
         ("site", "ledger"),
         ("privacy", "plan", "--patients", "0"),

@@ -13,7 +13,7 @@ from common.patients.preprocessing import unpack_preprocessing
 from common.privacy.planning import with_privacy
 from server.records.result import TrainedModel
 from simulations.cohorts.folders import pool_sites
-from simulations.cohorts.folds import with_folds
+from simulations.cohorts.folds import with_folds, without_fold
 from simulations.families.patients.classical_arms import ClassicalArms, restricted
 from simulations.families.patients.evidence import PatientEvidence
 from simulations.families.patients.held_out import HeldOutTask
@@ -146,6 +146,10 @@ class PatientStudy:
     ) -> tuple[list[Path], tuple[int, ...]]:
         """Read the folds of the outcome tables, or draw them stratified by outcome."""
         return with_folds(sites, agreement, out, count, seed)
+
+    def without_fold(self, sites: Sequence[Path], agreement: Federation, fold: int, out: Path) -> list[Path]:
+        """Copy the site folders without the patients whom a fold holds out."""
+        return without_fold(sites, agreement, fold, out)
 
     def pooled(self, sites: Sequence[Path], out: Path, name: str) -> Path:
         """Write all patients as one site folder."""

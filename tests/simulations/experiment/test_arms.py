@@ -133,6 +133,20 @@ def test_jobs_side_by_side_are_the_jobs_one_by_one_and_a_failed_one_stops_no_oth
         train_federation(own_job(cohort, "hospital-1", tmp_path / "two"))
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_jobs_that_have_not_begun_stay_undone_when_it_is_over(
+    small_cohort: SmallCohort, tmp_path: Path, processes: int
+) -> None:
+    cohort = small_cohort(tasks=["survival"], training__rounds="1")
+    jobs = [job(cohort, tmp_path / str(number)) for number in range(5)]
+    ended: list[Path] = []
+    train_side_by_side(
+        jobs, processes, lambda job, succeeded: ended.append(job.out), is_over=lambda: bool(ended)
+    )
+    assert len(ended) == (1 if processes == 1 else processes + 1)
+    assert sorted(ended) == [job.out for job in jobs if job.out.is_dir()]
+
+
 def test_the_seed_decides_the_weights(small_cohort: SmallCohort, tmp_path: Path) -> None:
     weights = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):

@@ -118,6 +118,16 @@ class NumbersStudy:
             copies.append(_write(out / site.name, name, np.column_stack([table[:, :2], fold])))
         return copies, tuple(range(count))
 
+    def without_fold(
+        self, sites: Sequence[Path], agreement: NumbersAgreement, fold: int, out: Path
+    ) -> list[Path]:
+        copies = []
+        for site in sites:
+            name, table = _read(site)
+            if (kept := table[:, 2] != fold).any():
+                copies.append(_write(out / site.name, name, table[kept]))
+        return copies
+
     def pooled(self, sites: Sequence[Path], out: Path, name: str) -> Path:
         return _write(out / name, name, np.concatenate([_read(site)[1] for site in sites]))
 

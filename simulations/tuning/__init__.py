@@ -1,0 +1,1 @@
+"""Search for settings inside training folds; start with tune.py."""

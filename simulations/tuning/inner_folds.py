@@ -1,0 +1,64 @@
+"""Inner folds of the patients outside a closed fold, in copies of the site folders."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from client.site_folder.site_file import parse_site_file
+from common.agreement.agreement import Agreement
+from common.errors import OptionError
+from simulations.experiment.checkpoint import files_digest, site_files
+from simulations.experiment.experiment import ExperimentPlan
+from simulations.families.registry import study_of
+
+
+@dataclass(frozen=True)
+class InnerFolds:
+    """Site folders without the patients of a closed fold, with folds of the others.
+
+    Attributes:
+        closed: the fold whose patients are in none of these folders.
+        sites: site folders, which name an inner fold.
+        folds: inner folds to hold out in turn.
+        names: names of the sites.
+        digest: SHA-256 over all files of the sites.
+    """
+
+    closed: int
+    sites: tuple[Path, ...]
+    folds: tuple[int, ...]
+    names: frozenset[str]
+    digest: str
+
+    def agreement(self, agreement: Agreement) -> Agreement:
+        """Return the agreement of these sites, which are smaller than the whole ones, or fewer."""
+        participants = tuple(hospital for hospital in agreement.participants if hospital.name in self.names)
+        return agreement.model_copy(update={"minimum_patients": 1, "participants": participants})
+
+
+def draw_inner_folds(plan: ExperimentPlan, fold: int | None, count: int, work: Path) -> InnerFolds:
+    """Write copies of a plan's sites without a fold's patients, and draw folds of the others.
+
+    Inner folds are random, every site and outcome spread as evenly as its size allows.
+
+    Args:
+        plan: with site folders that name the folds.
+        fold: the fold to close; None for the first.
+        count: number of inner folds.
+        work: empty folder for the copies.
+
+    Raises:
+        InputError: for a fold that there is not, one that holds all patients out, or tables that are not valid.
+    """
+    closed = plan.folds[0] if fold is None else fold
+    if closed not in plan.folds:
+        listed = ", ".join(map(str, plan.folds))
+        raise OptionError(f"--fold {closed}", "no patient is held out in that fold", f"choose of {listed}")
+    study = study_of(plan.federation)
+    remaining = study.without_fold(plan.sites, plan.federation, closed, work / "remaining")
+    if not remaining:
+        what = "holds all patients out, so that none is left to choose settings with"
+        raise OptionError(f"--fold {closed}", what, "choose another fold")
+    reading = plan.federation.model_copy(update={"minimum_patients": 1})
+    sites, folds = study.with_folds(remaining, reading, work / "inner", count, plan.seed)
+    names = frozenset(parse_site_file(site).name for site in sites)
+    return InnerFolds(closed, tuple(sites), folds, names, files_digest(site_files(sites)))
