@@ -42,6 +42,10 @@ lint: .venv/.ready-to-test ## style, format and types
 bench-figures: .venv/.ready-to-test ## the figures of the documentation, measured again
 	@.venv/bin/consilium bench figures out/figures
 
+bench-table: .venv/.ready-to-test ## what every part of the model is worth, over seeds and folds, measured anew
+	@.venv/bin/consilium bench table --out out/table
+	@.venv/bin/consilium bench table --ablations --out out/table
+
 bench-dp: .venv/.ready-to-run ## what a private training step costs, measured again
 	@.venv/bin/consilium bench dp --out out/dp.json
 

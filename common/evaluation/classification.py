@@ -10,30 +10,47 @@ Array = NDArray[np.float64]
 
 
 def class_scores(truth: NDArray[np.intp], probability: Array) -> dict[str, float]:
-    """Score [P, C] class probabilities by `auroc`, `auprc`, `accuracy` and `f1`.
+    """Score [P, C] class probabilities by every metric of a response.
 
+    They are `auroc`, `auprc`, `accuracy`, `precision`, `recall` and `f1`.
     `truth` [P] is the true class. Scores are of class 1 if C is 2, otherwise means over classes against the rest
-    (for `f1`, over the classes that are true or predicted for any patient).
+    (for `precision`, `recall` and `f1`, over the classes that are true or predicted for any patient). The precision of
+    class 1 is NaN if it is predicted for nobody.
     """
     from torchmetrics.functional.classification import (
         binary_f1_score,
+        binary_precision,
+        binary_recall,
         multiclass_accuracy,
         multiclass_f1_score,
+        multiclass_precision,
+        multiclass_recall,
     )
 
     classes = probability.shape[1]
     judged = [1] if classes == 2 else range(classes)
     ranking = ranking_scores((truth == c, probability[:, c]) for c in judged)
+    nothing = dict.fromkeys(("accuracy", "precision", "recall", "f1"), float("nan"))
     if not len(truth):
-        return ranking | {"accuracy": float("nan"), "f1": float("nan")}
+        return ranking | nothing
     chosen, actual = torch.from_numpy(probability.argmax(1)), torch.from_numpy(truth)
-    accuracy = multiclass_accuracy(chosen, actual, num_classes=classes, average="micro")
+    accuracy = float(multiclass_accuracy(chosen, actual, num_classes=classes, average="micro"))
     if len(np.unique(truth)) == 1:
-        return ranking | {"accuracy": float(accuracy), "f1": float("nan")}
+        return ranking | nothing | {"accuracy": accuracy}
     if classes == 2:
-        return ranking | {"accuracy": float(accuracy), "f1": float(binary_f1_score(chosen, actual))}
-    f1 = multiclass_f1_score(chosen, actual, num_classes=classes, average="macro")
-    return ranking | {"accuracy": float(accuracy), "f1": float(f1)}
+        figures = (
+            binary_precision(chosen, actual) if bool(chosen.any()) else float("nan"),
+            binary_recall(chosen, actual),
+            binary_f1_score(chosen, actual),
+        )
+    else:
+        figures = (
+            multiclass_precision(chosen, actual, num_classes=classes, average="macro"),
+            multiclass_recall(chosen, actual, num_classes=classes, average="macro"),
+            multiclass_f1_score(chosen, actual, num_classes=classes, average="macro"),
+        )
+    named = zip(("precision", "recall", "f1"), map(float, figures), strict=True)
+    return ranking | {"accuracy": accuracy} | dict(named)
 
 
 def mean_auroc(outcomes: Iterable[tuple[NDArray[np.bool_], Array]]) -> float:

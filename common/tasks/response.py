@@ -30,6 +30,8 @@ class ResponseTask(UnpreparedTask):
         "auroc": Metric("AUROC"),
         "auprc": Metric("AUPRC"),
         "accuracy": Metric("Accuracy"),
+        "precision": Metric("Precision"),
+        "recall": Metric("Recall"),
         "f1": Metric("F1"),
     }
 
@@ -129,7 +131,7 @@ class ResponseTask(UnpreparedTask):
     def scores(
         self, prediction: Prediction, labels: Array, labelled: Mask, train_labels: Array, train_labelled: Mask
     ) -> dict[str, float]:
-        """Return `auroc`, `auprc`, `accuracy` and `f1`.
+        """Return `auroc`, `auprc`, `accuracy`, `precision`, `recall` and `f1`.
 
         They are of class 1 if there are two classes, otherwise means over classes against the rest; over those that
         some have and some have not.

@@ -72,6 +72,77 @@ def seeds(
 
 @bench_app.command()
 @explained
+@needs("simulate", "consilium bench table")
+def table(
+    cohorts: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Cohort or folder; repeat it for several. Without it, the public ones of the table."
+        ),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, max=100, help="Number of seeds, from 0.")] = 3,
+    folds: Annotated[
+        int, typer.Option(min=1, max=100, help="Number of folds to hold out in turn; all if there are fewer.")
+    ] = 5,
+    ablations: Annotated[
+        bool,
+        typer.Option(
+            "--ablations", help="Print the ablations: the model with one part removed or destroyed."
+        ),
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for runs and figures; what is finished there is not done again. Without it, nothing is kept."
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder with the public data sets; without it, $CONSILIUM_DATA is read."),
+    ] = None,
+) -> None:
+    """Compare the model with single modalities, fusions and a linear one, over seeds and folds."""
+    from simulations.benchmarks.field.table import COHORTS, field_table, run_table
+
+    say = partial(typer.echo, err=True)
+    typer.echo(field_table(run_table(cohorts or COHORTS, data, seeds, folds, ablations, out, say)))
+
+
+@bench_app.command()
+@explained
+@needs("simulate", "consilium bench robustness")
+def robustness(
+    cohorts: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Cohort or folder; repeat it for several. Without it, the public ones of the table."
+        ),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, max=100, help="Number of seeds, from 0.")] = 1,
+    folds: Annotated[
+        int, typer.Option(min=1, max=100, help="Number of folds, and of unseen hospitals, held out in turn.")
+    ] = 5,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for runs and figures; what is finished there is not done again. Without it, nothing is kept."
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder with the public data sets; without it, $CONSILIUM_DATA is read."),
+    ] = None,
+) -> None:
+    """Compare the model with linear ones and a forest under noise, gaps and fewer labels."""
+    from simulations.benchmarks.field.robustness import robustness_table, run_robustness
+    from simulations.benchmarks.field.table import COHORTS
+
+    say = partial(typer.echo, err=True)
+    typer.echo(robustness_table(run_robustness(cohorts or COHORTS, data, seeds, folds, out, say)))
+
+
+@bench_app.command()
+@explained
 @needs("simulate", "consilium bench privacy")
 def privacy(
     out: Annotated[

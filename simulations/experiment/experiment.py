@@ -28,6 +28,7 @@ from simulations.experiment.arms import (
     train_side_by_side,
     write_agreement,
 )
+from simulations.experiment.linear_arm import initial_weights, linear_part
 from simulations.experiment.options import ExperimentOptions
 from simulations.experiment.private_arms import Target
 from simulations.families.registry import study_of
@@ -121,7 +122,7 @@ class Experiment:
         self.cohorts = self.study.cohorts(sites, self.federation, plan.folds, plan.options.federated_only)
         self.agreement = write_agreement(self.federation, plan.folder, plan.work / "federated")
         self.model = self._model(self.federation)
-        self._first = {name: weight.clone() for name, weight in self.model.state_dict().items()}
+        self._initial = initial_weights(self.model)
         self.notes: list[str] = [_ALONE] if plan.options.federated_only else []
         self.targets = tuple(target.sized(self.cohorts.training_sizes(plan.folds)) for target in plan.targets)
         self._note_privacy()
@@ -159,6 +160,10 @@ class Experiment:
         networks: dict[str, list[Predictions]] = {
             "federated": [self._predict(self.model, federated, self.federation, fold)]
         }
+        if self.federation.linear_rounds:
+            linear = linear_part(federated.result, self._initial, self.model)
+            predicted = self.cohorts.predict(self.model, linear, self.federation, fold)
+            networks["federated_linear"] = [predicted]
         for target in self.targets:
             networks[target.arm], spent[target.epsilon] = self._privately(target, index, label)
         local: dict[str, Predictions] = {}
@@ -179,10 +184,9 @@ class Experiment:
         family = family_of(self.federation)
         prepared = family.unpacked(trained.result.preprocessing)
         patients = family.apply(self.cohorts.training_sample(fold), prepared)
-        kept = {name: torch.from_numpy(array) for name, array in trained.result.weights.items()}
         measured = []
-        for weights in (self._first, kept):
-            self.model.load_state_dict(weights)
+        for weights in (self._initial, trained.result.weights):
+            self.model.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
             measured.append(activity_of(family, self.model, patients, self.federation, prepared))
         initial, last = measured
         return None if initial is None or last is None else FoldActivity(initial=initial, kept=last)

@@ -17,7 +17,9 @@ from common.files import write_whole
 from common.models.activity import Activity
 from simulations.results.machine import Machine, Record, Score
 
-Arm = Literal["federated", "local", "local_linear", "pooled", "cox", "logistic", "forest", "mlp"]
+Arm = Literal[
+    "federated", "federated_linear", "local", "local_linear", "pooled", "cox", "logistic", "forest", "mlp"
+]
 
 
 ARMS: tuple[Arm, ...] = get_args(Arm)
@@ -30,6 +32,7 @@ def is_arm(name: str) -> TypeGuard[Arm]:
 
 ARM_NAMES: dict[Arm, str] = {
     "federated": "Federated",
+    "federated_linear": "Federated linear",
     "local": "Each hospital alone",
     "local_linear": "Each alone, linear",
     "pooled": "Same network, pooled data",

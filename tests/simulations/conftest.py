@@ -55,7 +55,7 @@ TASKS: dict[str, Task] = {
 }
 METRICS = {
     "survival": ("c_index", "integrated_brier"),
-    "response": ("auroc", "auprc", "accuracy", "f1"),
+    "response": ("auroc", "auprc", "accuracy", "precision", "recall", "f1"),
     "toxicity": ("auroc", "auprc"),
 }
 CANCERS = ("BRCA", "COAD", "KIRC", "LUAD", "UCEC")

@@ -45,6 +45,7 @@ from simulations.results.schema import (
 
 ARM_COLOURS: dict[Arm, str] = {
     "federated": BLUE,
+    "federated_linear": SKY,
     "local": ORANGE,
     "local_linear": GREY,
     "pooled": GREEN,

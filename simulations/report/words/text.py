@@ -18,6 +18,10 @@ from simulations.results.schema import (
 MINUS = "\N{MINUS SIGN}"
 
 
+_WITHOUT_POOLING: frozenset[Arm] = frozenset({"federated", "federated_linear", "local", "local_linear"})
+"""Arms for which no row leaves a hospital."""
+
+
 def spread_text(summary: MetricSummary | None) -> str:
     """Format mean and standard deviation over folds, as in `0.671 ± 0.021`."""
     if summary is None or summary.mean is None:
@@ -71,6 +75,10 @@ def _findings(
     metric = metric_name(result.outcomes[task].metric)
     text = interval_text(mean, federated.interval).replace("(", "(95% interval ")
     yield Statement("federated", f"{metric} of the federated model on held-out patients: {text}.")
+    linear = result.headline(task, "federated_linear")
+    if linear and linear.mean is not None:
+        text = f"The linear model that the hospitals fit together first: {linear.mean:.3f}"
+        yield Statement("federated-linear", f"{text}{_judged(result, task, 'federated_linear')}.")
     local = result.headline(task, "local")
     if local and local.mean is not None:
         pairs = [
@@ -92,7 +100,7 @@ def _findings(
     baselines = {
         arm: summary.mean
         for arm in result.arms(task)
-        if arm not in ("federated", "local", "local_linear", "pooled")
+        if arm not in (*_WITHOUT_POOLING, "pooled")
         and (summary := result.headline(task, arm))
         and summary.mean is not None
     }
@@ -140,12 +148,7 @@ def _caveats(result: SimulationResult) -> Iterator[Statement]:
         if fold.status == "partial":
             text = f"In fold {number} some round lacked a quorum of hospitals and does not count."
             yield Statement("no-quorum", text)
-    arms = {arm for task in result.tasks for arm in result.arms(task)} - {
-        "federated",
-        "local",
-        "local_linear",
-    }
-    if arms:
+    if {arm for task in result.tasks for arm in result.arms(task)} - _WITHOUT_POOLING:
         yield Statement(
             "pooled",
             "Pooled arms need every patient's row in one place, which is what federated learning avoids; "

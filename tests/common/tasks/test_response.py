@@ -2,7 +2,14 @@ import math
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, average_precision_score, f1_score, roc_auc_score
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    f1_score,
+    precision_score,
+    recall_score,
+    roc_auc_score,
+)
 
 from common.evaluation.predictions import ClassPrediction
 from common.tasks.response import ResponseTask
@@ -29,6 +36,8 @@ def test_binary_response_equals_scikit_learn() -> None:
             "auroc": roc_auc_score(truth[known], yes[known]),
             "auprc": average_precision_score(truth[known], yes[known]),
             "accuracy": accuracy_score(truth[known], chosen[known]),
+            "precision": precision_score(truth[known], chosen[known]),
+            "recall": recall_score(truth[known], chosen[known]),
             "f1": f1_score(truth[known], chosen[known]),
         },
         abs=1e-6,
@@ -49,7 +58,9 @@ def test_response_of_several_classes_is_the_mean_over_those_seen() -> None:
     assert scores["auroc"] == pytest.approx(
         np.mean([roc_auc_score(truth == c, probability[:, c]) for c in range(3)])
     )
-    assert scores["f1"] == pytest.approx(f1_score(truth, probability.argmax(axis=1), average="macro"))
+    chosen = probability.argmax(axis=1)
+    for name, score in (("precision", precision_score), ("recall", recall_score), ("f1", f1_score)):
+        assert scores[name] == pytest.approx(score(truth, chosen, average="macro", zero_division=0))
 
 
 def test_one_class_or_nobody_is_undefined() -> None:
@@ -62,7 +73,7 @@ def test_one_class_or_nobody_is_undefined() -> None:
         np.array([[True]]),
     )
     assert one_class["accuracy"] == 0.5
-    assert all(math.isnan(one_class[name]) for name in ("auroc", "auprc", "f1"))
+    assert all(math.isnan(one_class[name]) for name in ("auroc", "auprc", "precision", "recall", "f1"))
     nobody = RESPONSE.scores(
         prediction,
         np.array([[0.0], [0.0]]),

@@ -13,6 +13,8 @@ def test_every_benchmark_says_what_it_prints(consilium: Consilium) -> None:
     for command in (
         "figures",
         "seeds",
+        "table",
+        "robustness",
         "privacy",
         "dp",
         "train",

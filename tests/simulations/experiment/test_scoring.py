@@ -52,7 +52,7 @@ def test_mean_and_deviation_are_over_folds() -> None:
     # at 1/2 the first fold calls one responder of two, and nobody else
     assert arms["federated"]["accuracy"].per_fold == pytest.approx((0.75, 1.0, 0.0))
     assert arms["federated"]["accuracy"].interval == (None, None), "only the headline metric has one"
-    assert set(arms["federated"]) == {"auroc", "auprc", "accuracy", "f1"}
+    assert set(arms["federated"]) == {"auroc", "auprc", "accuracy", "precision", "recall", "f1"}
 
 
 def test_folds_are_never_ranked_against_one_another() -> None:
