@@ -123,7 +123,9 @@ class FoldedCohort:
     def __init__(self, name: str, data: Path | None, seed: int, work: Path) -> None:
         self.name, self.seed, self._work, self._public = name, seed, work, work / "cohort"
         write_cohort(name, data, self._public, seed)
-        self.federation = load(self._public / FILE_NAME).changed({"training.seed": str(seed)})
+        self.federation = load(self._public / FILE_NAME).changed(
+            {"training.seed": str(seed), "training.linear_rounds": "0"}  # which encoded updates do without
+        )
         sites = find_sites(self._public)
         self.sites, self.folds = with_folds(sites, self.federation, work / "folds", MADE_FOLDS, seed)
         twins = [twin(site, work / "read" / site.name) for site in self.sites]
