@@ -265,12 +265,20 @@ class Canary:
         return any(sign in text for sign in (self.name, "8371", "98765", "98,765", "9.8765", "9.88e"))
 
     def files_with_it(self, folder: Path) -> list[str]:
-        """Names of the files that hold it, be it as text or as a number of 4 or 8 bytes."""
-        signs = [self.name.encode(), b"98765", b"98,765"]
+        """Names of the files that hold it, be it as text or as a number of 4 or 8 bytes.
+
+        As text the value is not within another number: digits of a share of 81 patients run 0987654320.
+        """
+        signs = [self.name.encode(), b"98,765"]
         signs += [struct.pack(kind, float(self.value)) for kind in ("<f", "<d", ">f", ">d")]
+        value = re.compile(rb"(?<![0-9])98765(?![0-9])")
         files = [path for path in folder.rglob("*") if path.is_file()]
         assert files
-        return [path.name for path in files if any(sign in path.read_bytes() for sign in signs)]
+        return [
+            path.name
+            for path in files
+            if value.search(content := path.read_bytes()) or any(sign in content for sign in signs)
+        ]
 
 
 @pytest.fixture(scope="session")
