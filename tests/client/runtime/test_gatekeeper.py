@@ -182,7 +182,7 @@ def test_an_approved_task_is_answered_and_recorded(node: Node) -> None:
     assert (second.verdict, second.round, second.sha256) == ("passed", 1, sent.object_id)
     assert second.size_bytes > 4 * sum(array.size for array in arrays_of(sent)["weights"].values())
     assert second.arrays["weights/heads.response.bias"] == (2,)
-    assert second.numbers["metrics"]["training_loss"] > 0
+    assert second.numbers["metrics"]["training_loss"] >= 0  # with noise, cut off at 0
     assert second.update_norm is not None
     assert (second.epsilon_before, second.epsilon_after) == (None, None)
 
