@@ -92,6 +92,9 @@ class Cohort:
         federation = load(folder / "cohort" / FILE_NAME).changed(MODEL | TRAINING)
         survival = tuple(task for task in federation.tasks if task.name == "survival")
         self.federation = federation.model_copy(update={"tasks": survival})
+        for site in find_sites(folder / "cohort"):  # the lies are the subject, not what a file may ask for
+            with (site / "site.toml").open("a") as file:
+                file.write("\n[policy]\nmaximum_reach = 1000.0\n")
 
     def run(self, name: str, federation: Federation, lie: Lie | None) -> Outcome:
         """Run a federation in which one hospital lies."""
@@ -99,19 +102,20 @@ class Cohort:
         shutil.copytree(self._folder / "cohort", copy)
         save(federation, copy / FILE_NAME)
         records: list[RoundRecord] = []
-        with self._state(copy):
-            run = self._coordinated(copy, federation, lie, records)
-            score = c_index(copy, federation, copy / "out")
-        close_sites()
+        try:
+            with self._state(copy):
+                run = self._coordinated(copy, federation, lie, records)
+                score = c_index(copy, federation, copy / "out")
+        finally:
+            close_sites()
+            shutil.rmtree(copy)
         gone = [one for record in records for one in record.dropped] + list(run.left_out)
-        outcome = Outcome(
+        return Outcome(
             run,
             score,
             frozenset(one.reason.value for one in gone if one.site == LIAR),
             frozenset(str(one.site) for one in gone if one.site != LIAR),
         )
-        shutil.rmtree(copy)
-        return outcome
 
     def _state(self, copy: Path) -> AbstractContextManager[None]:
         return environment_set({"CONSILIUM_STATE": str(copy / "state")})

@@ -15,7 +15,7 @@ from common.families.patients import FAMILY
 from common.privacy.accounting import Release, spend
 from tests.attacks.attack_table import AttackRow
 from tests.client.privacy.rounding_attack import SMALL, Attack, agreement, alike, craft, thresholds
-from tests.client.privacy.watched_steps import watching_steps
+from tests.client.privacy.watched_steps import watching_noised_steps
 
 pytestmark = [pytest.mark.attack, pytest.mark.slow]
 PATIENTS = (2, 3, 5, 9, 17, 33, 49, 64, 80, 129, 500, 2000)
@@ -87,7 +87,7 @@ def test_an_audit_with_crafted_weights_stays_below_the_epsilon_of_the_ledger(
 
     def seen(present: bool) -> float:
         batch = alike(federation, patients if present else patients - 1)
-        with watching_steps() as steps:
+        with watching_noised_steps() as steps:
             for number in range(1, rounds + 1):
                 model.load_state_dict(crafted)
                 train_privately(model, batch, Round(federation, scaling, number), privacy)
