@@ -272,8 +272,8 @@ REMEDIES: dict[RefusalCode, str] = {
     ),
     RefusalCode.DECLINED_STATISTICS: _POLICY,
     RefusalCode.DISCLOSURE_DIFFERS: (
-        "use the tables and the split of the earlier run, wait for more patients, or add [privacy] with declared "
-        "statistics; `consilium site approve` names the numbers"
+        "use the tables, the split, the transforms and the clips of the earlier run, wait for more patients, or add "
+        "[privacy] with declared statistics; `consilium site approve` names the numbers"
     ),
     RefusalCode.GUARANTEE_BROKEN: "remove what breaks it, or [privacy]",
     RefusalCode.LEDGER_MISSING: f"put it back, or {_KNOWN}",

@@ -13,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from client.site_folder.site_key import MARK
 
+LEVEL = "level "
+"""Beginning of the form of a number that counts the units with one level of a category."""
+
 
 class DisclosureEntry(BaseModel):
     """Disclosure in the record: no identifier, no value, and sums that left.

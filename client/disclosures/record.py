@@ -6,8 +6,13 @@ because a seed, a fraction or a fold changed, because the tables grew, or becaus
 keyed hashes, and the number itself. The same patients with the same values get the same number again, byte by byte.
 Others get one only if no combination of it with all numbers of the same name, earlier ones and those of the same
 answer, is about fewer patients than the minimum count, the largest that ever held. A name is the hospital's file and
-column, and a patient's value is compared as the table has it: what an agreement calls a task or a modality, or makes of
-a value by a transform, is no matter.
+column, and a patient's value is compared as the table has it: what an agreement calls a task or a modality is no
+matter.
+
+What an agreement makes of the values is one function for good. Sums of two, such as of two clips, subtract to the sum
+of a third, which can be the same for all patients but the one whose value lies between the clips. A second function
+has an answer only if its sums are those of the first. Levels of a category have their own counts, which leave together
+or not at all: whoever knows how many patients have each value learns of no function's sums anything more.
 
 Not covered: combinations of numbers of different columns; a file or a column that the hospital itself renames; the
 weights of rounds; what another site folder with the same patients disclosed; and what left before the hospital
@@ -25,7 +30,7 @@ from numpy.typing import NDArray
 
 from client.chained_log.site_log import SiteLog
 from client.disclosures.audit import fewest_exposed, patterns_of
-from client.disclosures.disclosure import Disclosure, DisclosureEntry, fingerprint
+from client.disclosures.disclosure import LEVEL, Disclosure, DisclosureEntry, fingerprint
 from common.counting import counted
 from common.errors import Refusal, RefusalCode
 
@@ -133,9 +138,9 @@ def compare(new: Disclosure, before: Sequence[Disclosure]) -> Compared:
     for number in asked.disclosed():
         others = left.setdefault(number.name, [])
         alike = [other for other in others if np.array_equal(other.codes, number.codes)]
-        same = next((other for other in alike if other.form == number.form), None)
+        same = _same(number, alike)
         if same is not None:
-            if not np.allclose(same.sums, number.sums, rtol=1e-9, atol=1e-9):
+            if not same.equals(number):
                 exposed[number.name] = 1  # a value changed, and its code did not
             sums[:, number.column] = same.sums
             continue
@@ -145,10 +150,20 @@ def compare(new: Disclosure, before: Sequence[Disclosure]) -> Compared:
             fewest = fewest_exposed(patterns_of(np.stack([*distinct, number.codes])), least)
             if fewest is not None:
                 exposed[number.name] = fewest
+        if any(number.is_other_function(other) for other in others):
+            exposed[number.name] = 1
         others.append(number)
     if not exposed:
         return Compared(sums, nothing_new, None)
     return Compared(sums, nothing_new, Exposure(tuple(exposed), min(exposed.values()), least))
+
+
+def _same(number: "_Number", alike: Sequence["_Number"]) -> "_Number | None":
+    """Find the number, among those of the same patients and values, that this one is again."""
+    for other in alike:
+        if other.form == number.form:
+            return other
+    return next((other for other in alike if other.equals(number)), None)
 
 
 def _marks(disclosures: Sequence[Disclosure]) -> Iterator[bytes]:
@@ -173,6 +188,15 @@ class _Number:
     column: int
     codes: NDArray[np.uint8]
     sums: NDArray[np.float64]
+
+    def equals(self, other: "_Number") -> bool:
+        """Whether both are the same but for rounding."""
+        return np.allclose(self.sums, other.sums, rtol=1e-9, atol=1e-9)
+
+    def is_other_function(self, other: "_Number") -> bool:
+        """Whether both sum numbers that are made of the values in different ways."""
+        is_level = self.form.startswith(LEVEL) or other.form.startswith(LEVEL)
+        return self.form != other.form and not is_level
 
 
 class _Aligned:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from client.data.cohort import Cohort, passport
 from client.data.packing import pack_site, unpack_site
+from client.disclosures.disclosure import LEVEL
 from client.families.cells import Cells
 from client.families.noised_statistics import bounded_sums
 from client.families.reader import Reader
@@ -126,7 +127,7 @@ def _modality_cells(holding: Cohort, modality: Modality) -> Cells:
         index = hot @ torch.tensor([_number(level) for level in levels], dtype=torch.float64)
         values.append(index[:, None].expand(-1, len(levels)))
         names += [source(modality.name, column)] * len(levels)
-        forms += [f"level {level}" for level in levels]
+        forms += [LEVEL + level for level in levels]
         size += len(levels)
     return _cells(
         f"modality:{modality.name}", [f"sums of {name}" for name in names], forms, seen, torch.cat(values, 1)

@@ -15,6 +15,7 @@ from common.agreement.federation import Federation
 from common.agreement.modalities import Modality, Plausible
 from common.agreement.model_config import HierarchicalConfig
 from common.agreement.settings import Participant, Privacy, Statistics, Training
+from common.errors import RefusalCode
 from common.messages.exchange import StatisticsReply
 from common.tasks.response import ResponseTask
 from tests.attacks.hospital import AttackedHospital
@@ -98,3 +99,32 @@ def test_two_patients_are_not_solved_from_the_sums(
     assert reply.moments["modality:ages"][0, 0] == len(training), "an ordinary column leaves"
     kind = "public" if private else "exact"
     attack_row(f"two patients solved from {kind} sums, by {means}", "sums withheld", "neither value found")
+
+
+@pytest.mark.parametrize("private", [False, True], ids=["exact", "public"])
+@pytest.mark.parametrize("end", ["low", "high"])
+def test_two_clips_do_not_subtract_to_the_patient_between_them(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    end: str,
+    private: bool,
+    attack_row: Callable[[str, str, str], None],
+) -> None:
+    """Both sums pass alone: of one patient alone the value lies between the ends of two files' clips."""
+    monkeypatch.setenv("CONSILIUM_STATE", str(tmp_path / "outside"))
+    column = np.random.default_rng(7).normal(62, 11, PATIENTS).round(1)
+    values = np.sort(column[training_patients(private)])
+    middle = next(n for n in range(len(values) // 2, len(values)) if np.diff(values[n - 1 : n + 2]).all())
+    ends = [float(values[middle + step : middle + 2 + step].mean()) for step in (-1, 0)]
+    clips = [(one, 1000.0) if end == "low" else (0.0, one) for one in ends]
+    hospital = hospital_with(tmp_path, column, clips[0], private)
+    first = hospital.statistics()
+    assert isinstance(first, RecordDict)
+    assert StatisticsReply.from_record(first).moments["modality:markers"][0, 0] == len(values)
+    markers, ages = hospital.federation.modalities
+    again = markers.model_copy(update={"clip": clips[1]})
+    hospital.approve(hospital.federation.model_copy(update={"name": "again", "modalities": (again, ages)}))
+    hospital.begin_run()
+    assert hospital.statistics() == RefusalCode.DISCLOSURE_DIFFERS
+    kind = "public" if private else "exact"
+    attack_row(f"{kind} sums of two {end} clips subtracted", "no second sums", "disclosure-differs")
