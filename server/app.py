@@ -2,8 +2,6 @@
 
 import logging
 import os
-import re
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -12,22 +10,16 @@ from flwr.serverapp import Grid, ServerApp
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.agreement.agreement import FILE_NAME
-from common.agreement.bundle import RUN
 from common.agreement.loading import load_agreement
-from common.errors import InputError, OptionError, StateError, invalid_content
-from server.home.places import ENROLLED, HOME_VARIABLE, CoordinatorHome
+from common.errors import InputError, invalid_content
+from server.home.places import ENROLLED, CoordinatorHome
+from server.home.run_folder import RUN_CONFIGURATION, run_folder
 from server.participants.countersignatures import read_countersignatures
 from server.participants.enrolment import Enrolled, read_enrolled, read_withdrawn, withdrawn_sites
 from server.runs.checkpoint import Checkpoint
 from server.runs.coordination import OnRound, coordinate
 
 log = logging.getLogger("consilium.run")
-
-
-_WHERE = "run configuration"
-
-
-_RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 
 class RunConfig(BaseModel):
@@ -57,25 +49,7 @@ class RunConfig(BaseModel):
         try:
             return cls.model_validate(config)
         except ValidationError as error:
-            raise invalid_content(_WHERE, error, "give it with --run-config") from None
-
-
-def run_folder(config: UserConfig, environ: Mapping[str, str]) -> Path:
-    """Return the folder of a run, by its name and the environment of the coordinator's services.
-
-    Raises:
-        InputError: if the name is not that of a folder in the coordinator's `runs`.
-    """
-    remedy = "start runs by `consilium coordinator run` alone"
-    if not (home := environ.get(HOME_VARIABLE)):
-        raise StateError(HOME_VARIABLE, "is not set", "start the services by `consilium coordinator start`")
-    name = config.get(RUN)
-    if not isinstance(name, str) or not _RUN_NAME.fullmatch(name):
-        raise OptionError(f"{_WHERE}, {RUN}", "is not the name of a run", remedy)
-    out = CoordinatorHome(Path(home)).runs / name
-    if out.is_symlink() or not out.is_dir():
-        raise OptionError(f"{_WHERE}, {RUN}", "there is no such run", remedy)
-    return out
+            raise invalid_content(RUN_CONFIGURATION, error, "give it with --run-config") from None
 
 
 def server_app(on_round: OnRound | None = None, checkpoint: Checkpoint | None = None) -> ServerApp:

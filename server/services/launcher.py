@@ -25,7 +25,8 @@ from common.errors import IntegrityError
 from common.families.registry import family_of
 from common.messages.inflating import largest_message
 from common.processes.superexec import with_token
-from server.app import run_folder
+from server.home.run_folder import run_folder
+from server.services.intake import write_allowance
 
 COMMAND = "flwr-serverapp"
 
@@ -79,7 +80,9 @@ def replacements() -> dict[str, Callable[..., Any]]:
         require_ours(bundle, context.run_config)
         from server.app import app
 
-        grid.allowed = largest_reply(run_folder(context.run_config, os.environ))
+        out = run_folder(context.run_config, os.environ)
+        grid.allowed = largest_reply(out)
+        write_allowance(out, grid.allowed)
         app(grid=grid, context=context)
         return context
 

@@ -19,6 +19,7 @@ import tomli_w
 
 from common.errors import InvalidContentError, MachineError, StateError
 from common.files import write_whole
+from common.processes.program import PROGRAM
 from common.processes.supervision import Service, supervise
 from common.processes.task_launcher import (
     LOOPBACK,
@@ -93,7 +94,7 @@ def prepare(home: CoordinatorHome) -> tuple[Service, ...]:
     write_whole(home.flower / "config.toml", tomli_w.dumps(flower).encode())
     env = environment(home)
     superlink = (
-        *(script("flower-superlink"), "--host", LOOPBACK, "--port", str(settings.internal_port)),
+        *(*PROGRAM, "server.services.intake", "--host", LOOPBACK, "--port", str(settings.internal_port)),
         *("--ssl-ca-certfile", str(home.authority)),
         *("--ssl-certfile", str(home.certificate), "--ssl-keyfile", str(home.certificate)),
         *("--enable-supernode-auth", "--isolation", "process", "--disable-runtime-dependency-installation"),
@@ -104,7 +105,13 @@ def prepare(home: CoordinatorHome) -> tuple[Service, ...]:
     superexec = superexec_command(settings.internal_port, home.authority, home.superexec_secret)
     launching = {**env, **launcher.environment(), HOME_VARIABLE: str(home.folder)}
     return (
-        Service(SUPERLINK, superlink, env, 1.0, lambda: is_healthy(home, settings.internal_port)),
+        Service(
+            SUPERLINK,
+            superlink,
+            {**env, HOME_VARIABLE: str(home.folder)},
+            1.0,
+            lambda: is_healthy(home, settings.internal_port),
+        ),
         Service(SUPEREXEC, superexec, launching, 1.0),
         Service(PROXY, _nginx(home, env), env, 1.0),
     )

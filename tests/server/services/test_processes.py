@@ -53,10 +53,9 @@ def test_flower_keeps_to_the_home_and_phones_nobody(
 
 
 @pytest.mark.usefixtures("nginx")
-def test_only_the_process_that_does_a_runs_work_is_told_where_the_folder_is(home: CoordinatorHome) -> None:
+def test_the_processes_that_look_for_a_runs_folder_are_told_where_it_is(home: CoordinatorHome) -> None:
     superlink, superexec, proxy = (service.env for service in prepare(home))
-    assert superexec[HOME_VARIABLE] == str(home.folder)
-    assert HOME_VARIABLE not in superlink
+    assert superexec[HOME_VARIABLE] == superlink[HOME_VARIABLE] == str(home.folder)
     assert HOME_VARIABLE not in proxy
 
 
