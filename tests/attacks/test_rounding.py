@@ -14,7 +14,16 @@ from common.agreement.model_config import HierarchicalConfig
 from common.families.patients import FAMILY
 from common.privacy.accounting import Release, spend
 from tests.attacks.attack_table import AttackRow
-from tests.client.privacy.rounding_attack import SMALL, Attack, agreement, alike, craft, thresholds
+from tests.client.privacy.rounding_attack import (
+    SMALL,
+    Attack,
+    agreement,
+    alike,
+    craft,
+    hold_by_other_kernels,
+    require_thresholds,
+    thresholds,
+)
 from tests.client.privacy.watched_steps import watching_noised_steps
 
 pytestmark = [pytest.mark.attack, pytest.mark.slow]
@@ -47,6 +56,7 @@ def test_at_every_threshold_of_the_machine_one_patient_moves_a_sum_by_the_clip_n
                 few = (patients for patients in PATIENTS if patients <= 129)
                 for patients in (rows, rows + 32, rows + 64, *(PATIENTS if model is SMALL else few)):
                     worst = max(worst, attack.sensitivity(patients))
+    require_thresholds(sizes)
     attack_row(
         f"rounding, {genes} genes, {learn}, {str(dtype)[6:]}, {threads} threads",
         "<= 1.0001 clip norms",
@@ -66,6 +76,7 @@ def strongest(threads: int) -> tuple[Attack, int]:
             attack = craft(federation, rows, torch.float32)
             if attack is not None and attack.sensitivity(rows) > 0.5:
                 found.append((attack.sensitivity(rows, in_slots=False), rows, attack))
+    require_thresholds(found)
     _, rows, attack = max(found, key=lambda one: one[:2])
     return attack, rows
 
@@ -110,3 +121,8 @@ def test_an_audit_with_crafted_weights_stays_below_the_epsilon_of_the_ledger(
     assert claimed == pytest.approx(1.0, abs=0.01)
     assert bound < 1.0
     assert abs(apart) < 2 * rounds**0.5 / noise
+
+
+def test_all_of_it_holds_with_kernels_that_round_by_the_number_of_rows(attack_row: AttackRow) -> None:
+    hold_by_other_kernels(__file__, "threshold_of_the_machine or audit", agreement(100))
+    attack_row("rounding and audit, kernels of a plain process", "as above", "all held")

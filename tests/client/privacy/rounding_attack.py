@@ -5,14 +5,19 @@ normalisation and weights of 10 turn the sign of what is left into a saturated l
 order of summation.
 """
 
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 import torch
 from torch import Tensor, nn
 
 from client.privacy.arithmetic import LARGEST, steady_slot
 from client.privacy.clipping import patient_gradients
+from client.privacy.kernels import KERNELS
 from client.privacy.slots import clipped_sums
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality
@@ -29,6 +34,9 @@ from common.tasks.response import ResponseTask
 from tests.client.privacy.clipping_case import converted
 
 CPU = torch.device("cpu")
+ROOT = Path(__file__).parents[3]
+OTHER_KERNELS = {"MKL_CBWR": "AUTO"}
+"""Environment of a process that rounds a row by the number of rows, on machines where ours rounds all alike."""
 SMALL = HierarchicalConfig(
     width=32,
     heads=1,
@@ -132,6 +140,36 @@ def thresholds(
         layer.weight.copy_(torch.rand(layer.weight.shape, generator=draw, dtype=dtype) - 0.5)
     first = [rounded(layer, given, rows) for rows in range(1, most + 1)]
     return [rows for rows in range(2, most + 1) if not torch.equal(first[rows - 1], first[rows - 2])]
+
+
+def require_thresholds(found: object) -> None:
+    """Skip a test where our kernels leave this machine no threshold; `hold_by_other_kernels` runs it by others."""
+    if not found and all(os.environ.get(name) == value for name, value in KERNELS.items()):
+        pytest.skip("our kernels round a row alike beside any number of others on this machine")
+
+
+def hold_by_other_kernels(file: str, tests: str, federation: Federation) -> None:
+    """Require that slots hold by themselves: run tests of a file in a process with kernels that have thresholds."""
+    if not torch.backends.mkl.is_available() or thresholds(federation, torch.float32, 40):
+        pytest.skip("this process' own kernels have thresholds, or there are no others")
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-m",
+        "attack",
+        "-k",
+        tests,
+        "-p",
+        "no:cacheprovider",
+        file,
+    ]
+    done = subprocess.run(
+        command, env={**os.environ, **OTHER_KERNELS}, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    assert " skipped" not in done.stdout
 
 
 def craft(

@@ -13,7 +13,13 @@ from common.models.shared import PartialModule
 from common.patients.batch import PatientBatch
 from tests.attacks.attack_table import AttackRow
 from tests.client.privacy.clipping_case import MakeCase, converted
-from tests.client.privacy.rounding_attack import agreement, craft, thresholds
+from tests.client.privacy.rounding_attack import (
+    agreement,
+    craft,
+    hold_by_other_kernels,
+    require_thresholds,
+    thresholds,
+)
 
 MakeBatch = Callable[..., PatientBatch]
 
@@ -32,6 +38,7 @@ def test_weights_that_make_rounding_decide_move_nothing_but_the_patient_who_left
     use_threads(threads)
     federation = agreement(100, learn)
     sizes = thresholds(federation, dtype, 40)
+    require_thresholds(sizes)
     attacks = {rows: craft(federation, rows, dtype) for rows in sizes}
     worst = 0.0
     for rows, attack in attacks.items():
@@ -48,6 +55,14 @@ def test_weights_that_make_rounding_decide_move_nothing_but_the_patient_who_left
         f"{worst:.6f} at {len(sizes)} thresholds",
     )
     assert worst <= 1.0001
+
+
+@pytest.mark.attack
+def test_slots_hold_with_kernels_that_round_by_the_number_of_rows(attack_row: AttackRow) -> None:
+    hold_by_other_kernels(__file__, "make_rounding_decide", agreement(100))
+    attack_row(
+        "rounding by the number of rows, kernels of a plain process", "<= 1.0001 clip norms", "all held"
+    )
 
 
 @pytest.mark.parametrize("slot", [Slot(1, 1), Slot(4, 2), Slot(16, 8), Slot(32, 32)], ids=str)
