@@ -129,13 +129,24 @@ def first_problem(error: "ValidationError") -> tuple[str, str]:
     key = ".".join(str(part) for part in first["loc"]) or "the whole file"
     # pydantic puts the name of the Python exception before the sentence of a validator of this product
     message = first["msg"].removeprefix("Value error, ") if first["type"] == "value_error" else first["msg"]
-    return escaped(key), escaped(message)
+    return escaped(key), escaped(_WORDS.get(first["type"], message))
 
 
-def invalid_content(where: str, error: "ValidationError", remedy: str = "correct it") -> InvalidContentError:
-    """The first thing that a schema objects to, as an error of the file `where`."""
+_WORDS = {"missing": "is missing", "extra_forbidden": "is no key that is known here"}
+"""Words for the commonest objections of a schema, by pydantic's name of them."""
+
+_TO_DO = {"missing": "add it", "extra_forbidden": "remove it, or correct its name"}
+"""What to do about them."""
+
+
+def invalid_content(where: str, error: "ValidationError", remedy: str = "") -> InvalidContentError:
+    """The first thing that a schema objects to, as an error of the file `where`.
+
+    Without a remedy, that of the objection stands.
+    """
     key, message = first_problem(error)
-    return InvalidContentError(f"{where}, {key}", message, remedy)
+    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    return InvalidContentError(f"{where}, {key}", message, remedy or _TO_DO.get(first["type"], "correct it"))
 
 
 def escaped(text: str) -> str:

@@ -1,6 +1,5 @@
 """`site.toml`, validated against the federation file."""
 
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from posixpath import normpath
@@ -11,13 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from client.site_folder.policy import Policy
 from common.agreement.agreement import Agreement
-from common.errors import (
-    ApprovalError,
-    InvalidContentError,
-    MissingFileError,
-    UnreadableFileError,
-    invalid_content,
-)
+from common.errors import ApprovalError, InvalidContentError, MissingFileError
+from common.reading.toml_file import TomlFile, read_toml
 
 SITE_FILE = "site.toml"
 
@@ -62,9 +56,11 @@ class SiteFile(BaseModel):
     def _commands_no_terminal(self) -> Self:
         for path, text in _texts(self.model_dump()):
             if any(category(sign) in _INVISIBLE for sign in text):
-                raise ValueError(f"{path} has a control or format character")
+                raise ValueError(f"{path} has a control or format character{_ESCAPED}")
         return self
 
+
+_ESCAPED = r" (between double quotes, \t and \n are no backslash and a letter: write / instead)"
 
 _INVISIBLE = ("Cc", "Cf", "Zl", "Zp")
 """Categories of characters that a terminal obeys or hides. A no-break space, as tables have it, is none."""
@@ -83,22 +79,30 @@ def _texts(data: object, path: str = "") -> Iterator[tuple[str, str]]:
             yield from _texts(value, path)
 
 
+def site_toml(folder: Path) -> TomlFile:
+    """Read `site.toml` as it stands, without its schema.
+
+    Raises:
+        InputError: if it cannot be read or is no TOML.
+    """
+    path = folder / SITE_FILE
+    return read_toml(path, MissingFileError(str(path), "there is no such file", "name a site folder"))
+
+
 def parse_site_file(folder: Path) -> SiteFile:
     """Read `site.toml` on its own, whatever the federation asks for.
 
     Raises:
         InputError: if it cannot be read or breaks the schema.
     """
-    path = folder / SITE_FILE
+    return _validated(site_toml(folder))
+
+
+def _validated(file: TomlFile) -> SiteFile:
     try:
-        return SiteFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise MissingFileError(str(path), "there is no such file", "name a site folder") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        what = f"cannot be read as TOML ({type(error).__name__})"
-        raise UnreadableFileError(str(path), what, "correct it") from None
+        return SiteFile.model_validate(file.data)
     except ValidationError as error:
-        raise invalid_content(str(path), error) from None
+        raise file.invalid(error) from None
 
 
 def read_site_file(folder: Path, federation: Agreement) -> SiteFile:
@@ -108,28 +112,31 @@ def read_site_file(folder: Path, federation: Agreement) -> SiteFile:
         InputError: if it cannot be read, breaks the schema, approves another federation file, or asks for a precision
             in which the federation's privacy would not hold.
     """
-    path, site = folder / SITE_FILE, parse_site_file(folder)
+    file = site_toml(folder)
+    site = _validated(file)
     tables = federation.tables
     for table in federation.required_tables:
         if table not in site.tables:
-            raise InvalidContentError(
-                f"{path}, tables", f"there is no {table} table", f'add {table} = "FILE"'
-            )
-    for table in (*site.tables, *site.columns):
-        if table not in tables:
-            what = "is not a table of the federation file"
-            raise InvalidContentError(f"{path}, {table}", what, "remove or rename it")
+            where, what = file.where("tables"), f"there is no {table} table"
+            raise InvalidContentError(where, what, f'add {table} = "FILE"')
+    for key, named in (("tables", site.tables), ("columns", site.columns)):
+        for table in named:
+            if table not in tables:
+                what = "is not a table of the federation file"
+                remedy = f"remove it, or rename it to one of {', '.join(sorted(tables))}"
+                raise InvalidContentError(file.where(key, table), what, remedy)
     for table, renamed in site.columns.items():
         if unknown := set(renamed) - tables[table]:
             what = "is not a column of the federation file"
-            raise InvalidContentError(f"{path}, columns.{table}.{min(unknown)}", what, "remove or rename it")
+            where = file.where("columns", table, min(unknown))
+            raise InvalidContentError(where, what, "remove or rename it")
     if site.approved is not None and site.approved != federation.digest:
         raise ApprovalError(
-            f"{path}, approved",
+            file.where("approved"),
             "the federation file is not the one this hospital approved",
             "review the new federation file and approve its hash",
         )
     if site.precision != "float32" and federation.privacy is not None:
         what = f"{site.precision} is too coarse for gradients that privacy clips exactly"
-        raise InvalidContentError(f"{path}, precision", what, 'set it to "float32", or remove it')
+        raise InvalidContentError(file.where("precision"), what, 'set it to "float32", or remove it')
     return site

@@ -1,26 +1,23 @@
 """A federation file of any kind of record, read with its public files."""
 
-import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from common.agreed import Agreed
-from common.agreement.agreement import FILE_NAME, PATIENTS, Agreement, validated
+from common.agreement.agreement import FILE_NAME, PATIENTS, Agreement
 from common.agreement.kinds import agreement_class
 from common.agreement.settings import PublicFile
 from common.errors import (
     IntegrityError,
     InvalidContentError,
     MissingFileError,
-    UnreadableFileError,
-    invalid_content,
 )
 from common.plugins.loading import load_plugins, package_of
 from common.plugins.names import package_of_name
 from common.plugins.plugin import Plugin
+from common.reading.toml_file import TomlFile, read_toml
 
 
 def load_agreement(path: Path) -> Agreement:
@@ -30,45 +27,43 @@ def load_agreement(path: Path) -> Agreement:
         InputError: if it cannot be read, is of an unknown kind, does not follow that kind's schema, or a named file
             has other content.
     """
+    remedy = f"name a folder that holds {FILE_NAME}"
+    file = read_toml(path, MissingFileError(str(path), "there is no such file", remedy))
+    load_plugins(_plugins(file))
+    kind = file.data.get("kind", PATIENTS)
+    schema = agreement_class(kind if isinstance(kind, str) else "", str(path))
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise MissingFileError(
-            str(path), "there is no such file", f"name a folder that holds {FILE_NAME}"
-        ) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UnreadableFileError(
-            str(path), f"cannot be read as TOML ({type(error).__name__})", "correct it"
-        ) from None
-    plugins = _plugins(data, str(path))
-    load_plugins(plugins)
-    kind = data.get("kind", PATIENTS)
-    agreement = validated(agreement_class(kind if isinstance(kind, str) else "", str(path)), data, str(path))
+        agreement = schema.model_validate(file.data)
+    except ValidationError as error:
+        raise file.invalid(error) from None
     _require_named(agreement, str(path))
-    for file in agreement.public_files:
-        if not (path.parent / file.path).is_file():
-            raise MissingFileError(str(path.parent / file.path), "is missing", "copy it from the coordinator")
-        if PublicFile.of(path.parent, file.path).sha256 != file.sha256:
-            raise IntegrityError(
-                str(path.parent / file.path),
-                "is not the file agreed on",
-                "copy it from the coordinator again",
-            )
+    for public in agreement.public_files:
+        where = str(path.parent / public.path)
+        if not (path.parent / public.path).is_file():
+            raise MissingFileError(where, "is missing", "copy it from the coordinator")
+        if PublicFile.of(path.parent, public.path).sha256 != public.sha256:
+            raise IntegrityError(where, "is not the file agreed on", "copy it from the coordinator again")
     return agreement
 
 
-def _plugins(data: dict[str, Any], where: str) -> tuple[Plugin, ...]:
+def _plugins(file: TomlFile) -> tuple[Plugin, ...]:
     """Return the plug-ins of a federation file, read before the rest.
 
     They decide which kinds the rest may name.
     """
     try:
-        return _PLUGINS.validate_python(data.get("plugins", ()))
+        return _NAMED.validate_python(file.data).plugins
     except ValidationError as error:
-        raise invalid_content(f"{where}, plugins", error) from None
+        raise file.invalid(error) from None
 
 
-_PLUGINS = TypeAdapter(tuple[Plugin, ...])
+class _Named(BaseModel):
+    """Plug-ins among the keys of a federation file."""
+
+    plugins: tuple[Plugin, ...] = ()
+
+
+_NAMED = TypeAdapter(_Named)
 
 
 def _require_named(agreement: Agreement, where: str) -> None:

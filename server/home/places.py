@@ -6,7 +6,6 @@ import secrets
 import shutil
 import socket
 import tempfile
-import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,11 +21,10 @@ from common.errors import (
     MissingFileError,
     OptionError,
     StateError,
-    UnreadableFileError,
     first_problem,
-    invalid_content,
 )
 from common.files import sync_folder, write_whole
+from common.reading.toml_file import read_toml
 from server.home.certificates import certificate_bytes, key_bytes, new_authority, new_server, write_secret
 from server.home.first_draft import FIRST_DRAFT
 from server.home.nginx import nginx_configuration
@@ -139,18 +137,12 @@ class CoordinatorHome:
             InputError: if this is no coordinator's folder, or the file does not fit.
         """
         path = self.folder / SETTINGS
+        remedy = "make the folder with `consilium coordinator init`"
+        file = read_toml(path, MissingFileError(str(self.folder), f"has no {SETTINGS}", remedy))
         try:
-            return Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            raise MissingFileError(
-                str(self.folder), f"has no {SETTINGS}", "make the folder with `consilium coordinator init`"
-            ) from None
-        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise UnreadableFileError(
-                str(path), f"cannot be read as TOML ({type(error).__name__})", "correct it"
-            ) from None
+            return Settings.model_validate(file.data)
         except ValidationError as error:
-            raise invalid_content(str(path), error) from None
+            raise file.invalid(error) from None
 
 
 def open_home(folder: Path) -> CoordinatorHome:

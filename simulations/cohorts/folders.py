@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import tomllib
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pandas as pd
 import tomli_w
 
 from client.data.tables import as_text
-from client.site_folder.site_file import SITE_FILE, SiteFile
+from client.site_folder.site_file import SITE_FILE, SiteFile, parse_site_file, site_toml
 from common.agreement.federation import OUTCOMES
 from common.errors import MissingFileError
 
@@ -89,10 +88,11 @@ def twin(site: Path, folder: Path) -> Path:
     The tables are the site's own, read where they are. `policy` and `approved` are left out: a simulation asks no
     hospital for leave.
     """
-    description = tomllib.loads((site / SITE_FILE).read_text(encoding="utf-8"))
+    file = parse_site_file(site)
+    description = site_toml(site).data
     for bound in ("policy", "approved"):
         description.pop(bound, None)
-    tables = {table: str(site.resolve() / file) for table, file in description["tables"].items()}
+    tables = {table: str(site.resolve() / name) for table, name in file.tables.items()}
     folder.mkdir(parents=True)
     text = tomli_w.dumps({**description, "tables": tables})
     (folder / SITE_FILE).write_text(text, encoding="utf-8")
@@ -118,7 +118,7 @@ def pool_sites(
         folds: the fold to hold each patient out in, in place of the sites' own.
         kept: whether a patient is written; the rows of the others are in no table, and no folds are written.
     """
-    files = [site_file(site) for site in sites]
+    files = [parse_site_file(site) for site in sites]
     outcomes = _joined(
         [
             _federation_table(path, file, OUTCOMES, number)
@@ -149,11 +149,6 @@ def pool_sites(
 
 
 _POOLED_FOLD, _POOLED_GROUP = "held_out_fold", "reported_group"
-
-
-def site_file(folder: Path) -> SiteFile:
-    """`site.toml` as it stands; `client.data.cohort` is what checks it."""
-    return SiteFile.model_validate(tomllib.loads((folder / SITE_FILE).read_text(encoding="utf-8")))
 
 
 def _federation_table(folder: Path, site: SiteFile, table: str, number: int) -> pd.DataFrame:

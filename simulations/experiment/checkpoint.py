@@ -15,14 +15,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from client.site_folder.site_file import SITE_FILE
+from client.site_folder.site_file import SITE_FILE, parse_site_file
 from common.agreement.agreement import FILE_NAME, Agreement
 from common.counting import counted
 from common.errors import IntegrityError, MissingFileError, OptionError, StateError
 from common.files import write_whole
 from common.sealed_json import BrokenSealError, sealed, unsealed
 from simulations.cohorts.cohort_folder import CohortFolder, Origin, open_cohort
-from simulations.cohorts.folders import find_sites, site_file
+from simulations.cohorts.folders import find_sites
 from simulations.experiment.experiment import ExperimentPlan
 from simulations.experiment.options import ExperimentOptions
 from simulations.experiment.preparing import CHECKPOINT
@@ -214,4 +214,4 @@ def site_files(sites: Iterable[Path]) -> Iterator[Path]:
     """Yield the site file and the tables of every site folder."""
     for site in sites:
         yield site / SITE_FILE
-        yield from (site / table for _, table in sorted(site_file(site).tables.items()))
+        yield from (site / table for _, table in sorted(parse_site_file(site).tables.items()))

@@ -150,15 +150,15 @@ BAD: dict[str, tuple[Any, ...]] = {
     ),
     "unknown key": (
         lambda site: site.site.update(colums={}),
-        "site.toml, colums",
-        "not permitted",
-        "correct it",
+        "line 8, colums",
+        "is no key",
+        "correct its name",
     ),
     "unknown table": (
         lambda site: site.site["tables"].update(ct="ct.csv"),
-        "site.toml, ct",
+        "tables.ct",
         "is not a table",
-        "remove or rename",
+        "clinical, outcomes, rna",
     ),
     "missing file": (
         lambda site: site.site["tables"].update(rna="none.csv"),
@@ -170,7 +170,7 @@ BAD: dict[str, tuple[Any, ...]] = {
 
 
 POLICIES: dict[str, tuple[dict[str, object], str, str]] = {
-    "unknown key": ({"max_epsilon": 1.0}, "policy.max_epsilon", "not permitted"),
+    "unknown key": ({"max_epsilon": 1.0}, "policy.max_epsilon", "is no key"),
     "negative noise": (
         {"minimum_noise_multiplier": -1.0},
         "policy.minimum_noise_multiplier",
@@ -281,7 +281,7 @@ def test_a_bad_device_is_one_sentence_with_place_and_remedy(
     site_folder.site[setting] = value
     with pytest.raises(InputError) as raised:
         read_site_file(site_folder.write(), small_federation)
-    assert_says(raised.value, f"site.toml, {setting}", "correct it")
+    assert_says(raised.value, f"site.toml, line 2, {setting}", "correct it")
 
 
 def test_a_device_may_be_left_to_the_machine(site_folder: Any, small_federation: Federation) -> None:
@@ -296,4 +296,4 @@ def test_privacy_is_not_computed_coarsely(site_folder: Any, small_federation: Fe
     private = small_federation.model_copy(update={"privacy": privacy})
     with pytest.raises(InputError) as raised:
         read_site_file(site_folder.folder, private)
-    assert_says(raised.value, "site.toml, precision", "too coarse", 'set it to "float32"')
+    assert_says(raised.value, "site.toml, line 2, precision", "too coarse", 'set it to "float32"')

@@ -439,7 +439,7 @@ def test_a_file_that_is_no_federation_file(
     with pytest.raises(kind) as raised:
         load(path)
     assert raised.value.where.partition(", ")[0] == str(path)
-    assert content != b"name = 3" or raised.value.where == f"{path}, name"
+    assert content != b"name = 3" or raised.value.where == f"{path}, line 1, name"
 
 
 def test_a_folder_is_no_federation_file(tmp_path: Path) -> None:
@@ -477,7 +477,8 @@ def test_a_public_file_is_never_looked_for_elsewhere(
     path.write_text(tomli_w.dumps(data))
     with pytest.raises(InvalidContentError) as raised:
         load(path)
-    assert raised.value.where == f"{path}, prior.edges.path"
+    line = path.read_text().split("\n").index("[prior.edges]") + 2
+    assert raised.value.where == f"{path}, line {line}, prior.edges.path"
 
 
 def test_a_public_file_may_be_in_a_folder_below() -> None:

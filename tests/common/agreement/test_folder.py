@@ -80,7 +80,7 @@ def change_file(folder: Path) -> None:
     ("spoil", "kind", "where"),
     [
         (lose_agreement, MissingFileError, FILE_NAME),
-        (garble, UnreadableFileError, FILE_NAME),
+        (garble, UnreadableFileError, f"{FILE_NAME}, line 1"),
         (lose_file, MissingFileError, "hierarchy.csv"),
         (change_file, IntegrityError, "prior/sets/pathways.csv"),
     ],

@@ -100,7 +100,7 @@ def test_what_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     ("text", "kind", "where"),
     [
         (None, MissingFileError, ""),
-        ("host =", UnreadableFileError, f"/{SETTINGS}"),
+        ("host =", UnreadableFileError, f"/{SETTINGS}, line 1"),
         ("host = 'a'", InvalidContentError, f"/{SETTINGS}, internal_port"),
     ],
 )

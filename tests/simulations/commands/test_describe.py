@@ -93,7 +93,7 @@ def test_every_problem_of_every_site_is_listed_and_no_value(
         ("hospital 1", cohort / "hospital-1" / "clinical.csv, column clinical_1"),
         ("hospital 1", cohort / "hospital-1" / "protein.csv, column G1"),
         ("hospital 1", cohort / "hospital-1" / "outcomes.csv, column died"),
-        ("hospital-2", cohort / "hospital-2" / "site.toml"),
+        ("hospital-2", cohort / "hospital-2" / "site.toml, line 1"),
         ("hospital 3", cohort / "hospital-3" / "imaging.csv"),
     ):
         (line,) = [line for line in lines if line.startswith(f"{site}: {where}: ")]
