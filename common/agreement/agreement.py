@@ -114,8 +114,8 @@ class Agreement(Agreed):
         if self.statistics.loss_noise == LOSS_NOISE:
             del data["statistics"]["loss_noise"]
         for name in ("linear_rounds", "linear_penalty"):
-            if data["training"][name] == Training.model_fields[name].default:
-                del data["training"][name]
+            if data["training"].get(name) == Training.model_fields[name].default:
+                data["training"].pop(name, None)
         for modality in data.get("modalities", ()):
             if modality.get("strength") is None:
                 modality.pop("strength", None)

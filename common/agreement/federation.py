@@ -71,7 +71,7 @@ class Federation(Agreement):
         """
         if self.privacy is not None or self.wire.update != "float32" or not self.model.has_scores:
             return 0
-        return min(self.training.linear_rounds, self.training.rounds)
+        return min(self.training.linear_rounds or 0, self.training.rounds)
 
     @property
     def steepest_score(self) -> float:

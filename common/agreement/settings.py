@@ -66,7 +66,8 @@ class Training(Agreed):
 
     Attributes:
         linear_rounds: first rounds, in which hospitals send gradients of the linear scores alone, and the coordinator
-            fits the scores by them; they then stay as they are, and the other rounds train what is added to them.
+            fits the scores by them; they then stay as they are, and the other rounds train what is added to them. Where
+            a file does not say, hospitals have no such rounds, and a simulation chooses their number.
         linear_penalty: ridge penalty of these scores.
     """
 
@@ -87,7 +88,7 @@ class Training(Agreed):
     )
     contrastive_weight: float = Field(default=0.0, ge=0, le=100)
     learn_task_weights: bool = True
-    linear_rounds: int = Field(default=0, ge=0, le=MOST_LINEAR_ROUNDS)
+    linear_rounds: int | None = Field(default=None, ge=0, le=MOST_LINEAR_ROUNDS)
     linear_penalty: float = Field(default=20.0, gt=0, le=1e6)
 
     def decay(self, round_: int, after: int = 0) -> float:

@@ -16,8 +16,8 @@ from common.errors import InputError, InvalidContentError, MissingFileError, Sta
 from common.tasks.task import Task
 from simulations.cohorts.folders import folder_name, write_site
 
-ROUNDS, LINEAR_ROUNDS = 40, 20
-"""Rounds in all, and those of them that fit the linear scores."""
+ROUNDS = 40
+"""Rounds in all; a simulation lets half of them fit the linear scores."""
 
 FOLD, GROUP, PRIOR = "fold", "group", "prior"
 
@@ -62,7 +62,7 @@ def write_patients(
         modalities=tuple(modalities),
         tasks=tuple(tasks),
         prior=prior or PriorGraph(),
-        training=Training(rounds=ROUNDS, linear_rounds=LINEAR_ROUNDS),
+        training=Training(rounds=ROUNDS),
         participants=tuple(Participant(name=site, patients=len(outcomes[site])) for site in sites),
     )
     refuse_occupied(out)

@@ -28,7 +28,7 @@ from simulations.experiment.arms import (
     train_side_by_side,
     write_agreement,
 )
-from simulations.experiment.linear_arm import initial_weights, linear_part
+from simulations.experiment.linear_arm import NOTE, initial_weights, linear_part
 from simulations.experiment.options import ExperimentOptions
 from simulations.experiment.private_arms import Target
 from simulations.families.registry import study_of
@@ -125,6 +125,8 @@ class Experiment:
         self._initial = initial_weights(self.model)
         self.notes: list[str] = [_ALONE] if plan.options.federated_only else []
         self.targets = tuple(target.sized(self.cohorts.training_sizes(plan.folds)) for target in plan.targets)
+        if rounds := self.federation.linear_rounds:
+            self.notes.append(NOTE.format(rounds=rounds))
         self._note_privacy()
         for fold in plan.folds:
             if not self.cohorts.held_out(fold):

@@ -1,12 +1,34 @@
-"""Arm `federated_linear`: the linear scores that first rounds fit, without the network."""
+"""Arm `federated_linear`: the linear scores that first rounds fit, without the network, and the number of rounds."""
+
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from common.agreement.agreement import Agreement
 from common.models.shared import SharedModel
 from server.records.result import TrainedModel
 
+A = TypeVar("A", bound=Agreement)
+
 Weights = dict[str, NDArray[np.float32]]
+
+
+ENOUGH = 20
+"""Linear rounds after which quasi-Newton steps hardly change the scores."""
+
+NOTE = (
+    "The first {rounds} rounds fitted linear scores by exact gradients. In a deployment each hospital must permit them "
+    "(policy.maximum_linear_rounds); without them, expect the figures of a simulation with training.linear_rounds=0."
+)
+
+
+def with_linear_rounds(agreed: A) -> A:
+    """Let half of the rounds, 20 at most, fit the linear scores, where the file does not say how many."""
+    has_linear_rounds = agreed.changed({"training.linear_rounds": "1"}).linear_rounds == 1
+    if agreed.training.linear_rounds is not None or not has_linear_rounds:
+        return agreed
+    return agreed.changed({"training.linear_rounds": str(min(ENOUGH, agreed.training.rounds // 2))})
 
 
 def initial_weights(model: SharedModel) -> Weights:

@@ -16,6 +16,7 @@ from common.errors import OptionError
 from common.families.registry import family_of
 from common.privacy.accounting import merged, spend
 from common.privacy.planning import plan_noise
+from simulations.experiment.linear_arm import with_linear_rounds
 from simulations.families.registry import study_of
 
 _PROPOSED = Privacy(noise_multiplier=1.0, sampling_rate=1.0, expected_batch_size=10.0)
@@ -82,7 +83,7 @@ def settled(
     if not epsilons:
         if delta is not None:
             raise OptionError("--delta", "needs --epsilon", "give a target, such as --epsilon 8")
-        federation = agreed.changed(dict(settings))
+        federation = with_linear_rounds(agreed.changed(dict(settings)))
         family_of(federation).refuse(federation)
         return federation, ()
     _check(epsilons, delta)
@@ -94,7 +95,7 @@ def settled(
     stated = {} if delta is None else {"privacy.delta": repr(delta)}
     changed = proposal.changed({**settings, **stated})
     targets = tuple(_target(epsilon, changed, declared) for epsilon in dict.fromkeys(epsilons))
-    return changed.model_copy(update={"privacy": None}), targets
+    return with_linear_rounds(changed.model_copy(update={"privacy": None})), targets
 
 
 def _check(epsilons: Sequence[float], delta: float | None) -> None:

@@ -21,7 +21,7 @@ from simulations.cohorts.cohort_folder import CohortFolder
 from simulations.cohorts.folders import find_sites
 from simulations.engines.process_pool import available_cores
 from simulations.experiment.arms import AgreementFile, Job, read_trained, train_side_by_side
-from simulations.experiment.linear_arm import initial_weights, linear_part
+from simulations.experiment.linear_arm import initial_weights, linear_part, with_linear_rounds
 from simulations.experiment.preparing import MADE_FOLDS
 from simulations.families.patients.held_out import HeldOutTask
 from simulations.families.patients.study import PatientCohorts, PatientStudy
@@ -62,7 +62,7 @@ class CohortRuns:
     """
 
     def __init__(self, cohort: CohortFolder, seeds: Sequence[int], folds: int, work: Path, out: Path) -> None:
-        agreed = cohort.federation
+        agreed = with_linear_rounds(cohort.federation)
         if not isinstance(agreed, Federation):
             what = f"is about {agreed.kind}, and the table of patients"
             raise InvalidContentError(cohort.name, what, "name a cohort of patients")

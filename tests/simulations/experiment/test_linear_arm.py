@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 import consilium
-from common.agreement.federation import FILE_NAME, load
+from common.agreement.federation import FILE_NAME, Federation, load, save
 from common.models.registry import build_model
 from server.records.result import load_result
-from simulations.experiment.linear_arm import initial_weights, linear_part
+from simulations.experiment.linear_arm import initial_weights, linear_part, with_linear_rounds
 from simulations.results.schema import SimulationResult
 
 SmallCohort = Callable[..., Path]
@@ -46,3 +46,25 @@ def test_without_linear_rounds_there_is_no_linear_arm(
         small_cohort(tasks=["response"]), fold=0, rounds=1, federated_only=True, settings=settings
     )
     assert set(result.record.tasks["response"]) == {"federated"}
+
+
+@pytest.mark.parametrize(("rounds", "linear"), [("1", 0), ("3", 1), ("30", 15), ("200", 20)])
+def test_where_a_file_says_no_number_half_of_the_rounds_are_linear(
+    federation: Federation, rounds: str, linear: int
+) -> None:
+    silent = federation.changed({"training.rounds": rounds})
+    assert silent.linear_rounds == 0  # in a deployment
+    assert with_linear_rounds(silent).training.linear_rounds == linear
+
+
+@pytest.mark.parametrize("settings", [{"training.linear_rounds": "0"}, {"wire.update": "int8"}])
+def test_what_a_file_says_stays(federation: Federation, settings: dict[str, str]) -> None:
+    stated = federation.changed({"training.rounds": "30", **settings})
+    assert with_linear_rounds(stated) is stated
+
+
+def test_no_linear_rounds_are_written_as_such(federation: Federation, tmp_path: Path) -> None:
+    stated = federation.changed({"training.linear_rounds": "0"})
+    save(stated, tmp_path / FILE_NAME)
+    assert load(tmp_path / FILE_NAME).training.linear_rounds == 0
+    assert stated.digest != federation.digest

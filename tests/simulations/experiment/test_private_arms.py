@@ -13,6 +13,7 @@ from common.agreement.settings import Privacy
 from common.errors import GuaranteeError, InputError
 from common.privacy.accounting import Release, spend
 from common.privacy.planning import plan_noise, planned_releases
+from simulations.experiment.linear_arm import with_linear_rounds
 from simulations.experiment.private_arms import Target, notes, settled, spent
 
 MakeFederation = Callable[..., Federation]
@@ -22,14 +23,15 @@ OWN = Privacy(
 
 
 def test_without_an_epsilon_only_settings_change(federation: Federation) -> None:
-    assert settled(federation, {}, (), None) == (federation, ())
+    assert settled(federation, {"training.linear_rounds": "0"}, (), None)[0].linear_rounds == 0
+    assert settled(federation, {}, (), None) == (with_linear_rounds(federation), ())
     changed, targets = settled(federation, {"training.rounds": "7"}, (), None)
     assert (changed.training.rounds, changed.privacy, targets) == (7, None, ())
 
 
 def test_a_federation_without_privacy_gets_default_terms_and_the_least_noise(federation: Federation) -> None:
     rest, targets = settled(federation, {"training.rounds": "5"}, (8.0, 1.0, 8.0), None)
-    assert rest == federation.changed({"training.rounds": "5"})
+    assert rest == with_linear_rounds(federation.changed({"training.rounds": "5"}))
     assert [target.epsilon for target in targets] == [8.0, 1.0]
     for target in targets:
         assert not target.declared

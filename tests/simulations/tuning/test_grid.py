@@ -6,6 +6,13 @@ from common.agreement.federation import Federation
 from common.errors import InputError, InvalidContentError, OptionError
 from simulations.tuning.grid import candidates, parse_over
 
+
+@pytest.fixture
+def federation(federation: Federation) -> Federation:
+    """A federation whose settings are all stated, as those of a plan."""
+    return federation.changed({"training.linear_rounds": "1"})
+
+
 OVER = {"training.learning_rate": ("0.001", "0.003"), "model.dropout": ("0.1", "0.3", "0.5")}
 
 
