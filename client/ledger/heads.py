@@ -1,6 +1,8 @@
-"""Head copies of a privacy ledger: end of its chain and everything it counts, kept twice.
+"""Head copies of a privacy ledger: end of its chain and everything it counts, kept twice, and a third time by the gate.
 
-A head copy holds nothing about patients, no name and no path. If the ledger is lost, the releases are still known.
+A head copy holds nothing about patients, no name and no path. If the ledger is lost, the releases are still known. The
+process that trains writes ledger and copies, and could set all of them back; the gate's copy is beside the receipts,
+where under an account of its own that process can neither write nor look. It is written as a message leaves.
 """
 
 import os
@@ -24,6 +26,10 @@ HEAD_FILE = Path("records") / "ledger-head.json"
 
 _EARLIER = "ledger-head.json"
 """Path in the site folder of the copy that an earlier version kept."""
+
+
+_OF_GATE = "ledger-head.json"
+"""Name beside the receipts of the copy that the gate alone writes."""
 
 
 _RESERVATION = re.compile(rb'"reservation":[0-9]')
@@ -78,6 +84,34 @@ def head_paths(site: Path) -> tuple[Path, Path]:
     return inner, outside_path("ledgers", site, node_key_of(site))
 
 
+def gate_head_path(site: Path) -> Path:
+    """Path of the gate's copy."""
+    return Home(site).receipts.with_name(_OF_GATE)
+
+
+def read_gate_head(site: Path) -> Head | None:
+    """Read the gate's copy; None if there is none, or this account may not look.
+
+    Raises:
+        OSError: if it cannot be read otherwise.
+        ValidationError: if it is not a head copy.
+    """
+    try:
+        return read_head(gate_head_path(site))
+    except PermissionError:
+        return None
+
+
+def write_gate_head(site: Path, entries: Sequence[Entry]) -> None:
+    """Write the gate's copy of a ledger's head, whole or not at all; nothing where there is no ledger.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    if entries:
+        write_head(head_of(entries), gate_head_path(site))
+
+
 def has_trace(site: Path) -> bool:
     """Whether a head copy knows of entries or cannot be read, or a receipt names an entry.
 
@@ -85,7 +119,7 @@ def has_trace(site: Path) -> bool:
         OSError: if there is no home folder to fall back on, or a copy cannot be reached.
     """
     try:
-        copies = [read_head(path) for path in head_paths(site)]
+        copies = [*map(read_head, head_paths(site)), read_gate_head(site)]
     except ValidationError:
         return True
     return any(copy not in (None, NO_HEAD) for copy in copies) or _is_receipted(site)

@@ -4,7 +4,7 @@ A release is reserved before it is computed and committed after. Reservations co
 crash over-counts and never under-counts. The ledger is an SQLite file in a folder below the site folder;
 `client.ledger.entries` chains its entries, and by `client.ledger.heads` a lost or older ledger is noticed. A ledger
 that no head copy outside the site folder confirms is not used until the hospital acknowledges it. Whoever can rewrite
-the ledger and both head copies can rewrite history; nobody else can unnoticed.
+the ledger and all head copies, the gate's included, can rewrite history; nobody else can unnoticed.
 """
 
 import errno
@@ -30,7 +30,17 @@ from client.ledger.entries import (
     read_on,
     unit_of,
 )
-from client.ledger.heads import NO_HEAD, follows, has_trace, head_of, head_paths, read_head, write_head
+from client.ledger.heads import (
+    NO_HEAD,
+    follows,
+    gate_head_path,
+    has_trace,
+    head_of,
+    head_paths,
+    read_gate_head,
+    read_head,
+    write_head,
+)
 from client.ledger.recovery import confirm, known_releases, known_unit, replace_damaged
 from client.site_folder.policy import Limit
 from common.errors import OptionError, Refusal, RefusalCode, StateError
@@ -76,7 +86,7 @@ class Ledger:
 
     def __init__(self, site: Path, patience_s: float = PATIENCE_S) -> None:
         self._entries: list[Entry] = []
-        self._path, self._patience_s = site / LEDGER, patience_s
+        self._site, self._path, self._patience_s = site, site / LEDGER, patience_s
         with _refusing(self._path, is_open=False):
             self._head_paths = head_paths(site)
             self._path.parent.mkdir(exist_ok=True)
@@ -228,7 +238,7 @@ class Ledger:
         with exclusive(self._path, self._patience_s), self._database:
             self._database.execute("BEGIN IMMEDIATE")
             read_on(self._database, self._entries)
-            heads = [read_head(path) for path in self._head_paths]
+            heads = [*map(read_head, self._head_paths), read_gate_head(self._site)]
             if not all(head is None or follows(self._entries, head) for head in heads):
                 raise Refusal(RefusalCode.LEDGER_INVALID)
             if heads[1] is None:
@@ -310,7 +320,9 @@ def acknowledge(site: Path, note: str, patience_s: float = PATIENCE_S) -> bool:
     else:
         raise StateError(str(path), "the privacy ledger is sound", "there is nothing to acknowledge")
     with _refusing(path, is_open=False), exclusive(path, patience_s):
-        heads = head_paths(site)
+        heads = list(head_paths(site))
+        if gate_head_path(site).exists():
+            heads.append(gate_head_path(site))
         if unconfirmed:
             confirm(path, note, heads)
         else:

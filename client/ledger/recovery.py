@@ -1,7 +1,7 @@
 """Recovery of a lost, damaged or restored privacy ledger: known releases, and a new ledger."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,20 +16,20 @@ from common.privacy.accounting import Release, merged, most_steps
 _COMPANIONS = ("-journal", "-wal", "-shm")
 
 
-def known_releases(path: Path, head_paths: tuple[Path, Path]) -> tuple[Release, ...]:
+def known_releases(path: Path, head_paths: Sequence[Path]) -> tuple[Release, ...]:
     """Collect, per mechanism, the most steps of a head copy or of the readable entries."""
     heads = filter(None, map(_readable_head, head_paths))
     salvaged = (release for entry in _salvage(path) for release in entry.releases)
     return most_steps([merged(salvaged), *(head.releases for head in heads)])
 
 
-def known_unit(path: Path, head_paths: tuple[Path, Path]) -> str:
+def known_unit(path: Path, head_paths: Sequence[Path]) -> str:
     """Unit of privacy that a head copy or a readable entry of the ledger knows of."""
     heads = [head.unit for head in map(_readable_head, head_paths) if head is not None and head.releases]
     return next(iter(heads), None) or unit_of(_salvage(path)) or PATIENT
 
 
-def confirm(path: Path, note: str, head_paths: tuple[Path, Path]) -> None:
+def confirm(path: Path, note: str, head_paths: Sequence[Path]) -> None:
     """Add a note to a sound ledger, and write its head copies.
 
     Raises:
@@ -48,7 +48,7 @@ def confirm(path: Path, note: str, head_paths: tuple[Path, Path]) -> None:
         write_head(head_of(entries), head_path)
 
 
-def replace_damaged(path: Path, first: Entry, head_paths: tuple[Path, Path]) -> None:
+def replace_damaged(path: Path, first: Entry, head_paths: Sequence[Path]) -> None:
     """Replace a damaged ledger, which is kept aside; at no moment is there none.
 
     Raises:

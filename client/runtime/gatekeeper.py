@@ -25,6 +25,7 @@ from client.flower.internals import AppTask
 from client.flower.to_coordinator import largest_request
 from client.ledger.asked import UNCOUNTED
 from client.ledger.entries import Entry
+from client.ledger.heads import write_gate_head
 from client.ledger.ledger import LEDGER, Ledger
 from client.privacy.noise import NoiseError
 from client.receipts.book import append_receipt
@@ -175,7 +176,7 @@ class Gatekeeper:
             if self._gate is not None and federation.privacy is not None:
                 delta = parse_site_file(self.home.folder).policy.delta
         try:
-            entries = () if delta is None else self._entries()
+            entries = self._entries()
         except Refusal:  # the gate has seen that too, and has held back what needs the ledger
             entries, delta = (), None
         if self._accountant is not None:
@@ -183,6 +184,7 @@ class Gatekeeper:
         receipt = receipt_of(self._request, verdict, digest, entries, delta)
         try:
             append_receipt(self.home.receipts, receipt, read_key(self.home.key))
+            write_gate_head(self.home.folder, entries)
         except (InputError, OSError) as error:
             log.error("nothing leaves without a receipt: %s", error)
             raise

@@ -1,14 +1,22 @@
 """Head copies tell how far a ledger had come, and nothing else."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client.ledger.heads import HEAD_FILE, Head, head_paths, read_head
+from client.ledger.heads import (
+    HEAD_FILE,
+    Head,
+    gate_head_path,
+    head_of,
+    head_paths,
+    read_head,
+    write_gate_head,
+)
 from client.ledger.ledger import LEDGER, Ledger, acknowledge
 from client.site_folder.keys import new_key
 from common.errors import Refusal, RefusalCode
@@ -196,3 +204,65 @@ def test_the_head_copy_of_an_earlier_version_is_not_forgotten(site: Path) -> Non
         Ledger(site)
     assert raised.value.code is RefusalCode.LEDGER_MISSING
     assert (read_head(site / HEAD_FILE), earlier.exists()) == (copy, False)
+
+
+@pytest.fixture
+def set_back(site: Path) -> Path:
+    """A site whose ledger and both copies were set back behind what the gate has seen."""
+    earlier = [(path, path.read_bytes()) for path in (site / LEDGER, *head_paths(site))]
+    with Ledger(site) as ledger:
+        ledger.reserve("run", 2, [ROUND], NO_LIMIT)
+        gate_head_path(site).parent.mkdir()
+        write_gate_head(site, ledger.entries())
+    for path, content in earlier:
+        path.write_bytes(content)
+    return site
+
+
+@pytest.mark.attack
+def test_a_ledger_set_back_with_both_copies_is_told_by_the_gates(
+    set_back: Path, attack_row: Callable[[str, str, str], None]
+) -> None:
+    with pytest.raises(Refusal) as refused:
+        Ledger(set_back)
+    attack_row("ledger and both copies set back by the app", "refused", refused.value.code)
+    assert refused.value.code == RefusalCode.LEDGER_INVALID
+    for path in (set_back / LEDGER, *head_paths(set_back)):
+        path.unlink()
+    with pytest.raises(Refusal) as missing:
+        Ledger(set_back)
+    assert missing.value.code == RefusalCode.LEDGER_MISSING
+
+
+def test_what_the_gate_has_seen_counts_after_an_acknowledgement(set_back: Path) -> None:
+    assert acknowledge(set_back, "set back by somebody")
+    with Ledger(set_back) as ledger:
+        assert steps(ledger.releases()) == steps([STATISTICS, ROUND, ROUND, ROUND])
+        assert read_head(gate_head_path(set_back)) == head_of(ledger.entries())
+        ledger.reserve("run", 3, [ROUND], NO_LIMIT)
+
+
+def test_the_gates_copy_may_be_behind(site: Path) -> None:
+    gate_head_path(site).parent.mkdir()
+    with Ledger(site) as ledger:
+        write_gate_head(site, ledger.entries())
+        ledger.reserve("run", 2, [ROUND], NO_LIMIT)
+    Ledger(site).close()
+
+
+def test_an_account_that_may_not_look_goes_by_the_other_copies(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(_: Path) -> bytes:
+        raise PermissionError
+
+    gate_head_path(site).parent.mkdir()
+    gate_head_path(site).write_text("not a head")
+    with pytest.raises(Refusal):
+        Ledger(site)
+    monkeypatch.setattr(
+        type(site),
+        "read_bytes",
+        lambda path: closed(path) if path == gate_head_path(site) else path.open("rb").read(),
+    )
+    Ledger(site).close()

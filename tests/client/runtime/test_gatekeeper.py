@@ -25,6 +25,7 @@ from client.commands.approve import approve, read_proposal
 from client.flower.internals import FAILED, REPLACED, RUNTIME, run_client_app, weigh
 from client.ledger.asked import refusals_since_approval
 from client.ledger.entries import AskedQuestion
+from client.ledger.heads import head_paths
 from client.ledger.ledger import LEDGER, Ledger
 from client.privacy.noise import NoisedSteps, NoisedSums
 from client.receipts.receipt import Receipt
@@ -246,6 +247,19 @@ def test_a_private_round_tells_what_it_cost(node: Node) -> None:
         "metrics": {},
         "patients": dict.fromkeys(first.numbers["patients"], 1.0),
     }
+
+
+def test_an_app_that_sets_the_ledger_back_with_its_copies_gets_nothing_out(node: Node) -> None:
+    private(node)
+    with Ledger(node.home.folder):
+        files = [node.home.folder / LEDGER, *head_paths(node.home.folder)]
+    before = [path.read_bytes() for path in files]
+    node.run("train", node.hospital.request().to_record())
+    TrainReply.from_record(node.reply())
+    for path, content in zip(files, before, strict=True):
+        path.write_bytes(content)
+    node.run("train", node.hospital.request().to_record())
+    assert node.refusal() == RefusalCode.LEDGER_INVALID
 
 
 def allow(node: Node, **policy: int) -> None:
