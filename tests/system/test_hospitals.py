@@ -13,11 +13,12 @@ import pytest
 import tomli_w
 
 from client.site_folder import places as site_home
-from common.agreement.bundle import PACKAGE
+from common.agreement.bundle import PACKAGE, RUN
 from common.processes.supervision_state import birth_of
 from server.home import places as coordinator_home
 from server.records.journal import RoundRecord, RunRecord, read_journal
 from server.records.result import WEIGHTS, load_result
+from server.services.intake import ALLOWANCE
 from server.services.superlink import run_status, submit
 from tests.system.processes import (
     PATIENCE_S,
@@ -38,6 +39,7 @@ from tests.system.signs import files_with, number_sign, text_sign
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nginx")]
 NUMBERS = (1, 2, 3)
+FOREIGN = "foreign"
 WITH_POLICY, WITH_CANARY = 1, 3
 POLICY = "[policy]\nminimum_cohort = 20\nmaximum_update_norm = 1000.0\n"
 
@@ -140,11 +142,14 @@ def intrude(home: coordinator_home.CoordinatorHome, folder: Path) -> tuple[int, 
     (code / "client.py").write_text(INTRUDING_CLIENT.format(marker=str(marker)))
     (code / "server.py").write_text(INTRUDING_SERVER)
     components = {"serverapp": "intruder.server:app", "clientapp": "intruder.client:app"}
-    app = {"publisher": PACKAGE, "components": components, "config": {"report": ""}}
+    app = {"publisher": PACKAGE, "components": components, "config": {"report": "", RUN: ""}}
     project = {"name": PACKAGE, "version": version(PACKAGE), "license": "Apache-2.0", "dependencies": []}
     descriptor = {"project": project, "tool": {"flwr": {"app": app}}}
     (code.parent / "pyproject.toml").write_text(tomli_w.dumps(descriptor))
-    config.write_text(tomli_w.dumps({"report": str(report)}))
+    config.write_text(tomli_w.dumps({"report": str(report), RUN: FOREIGN}))
+    asking = home.runs / FOREIGN
+    asking.mkdir()
+    (asking / ALLOWANCE).write_text(f"{10**8}")  # as our ServerApp would, in whose place the intruder's runs
     refused = submit(home, code.parent, config)
     until(lambda: run_status(home, refused) == "finished:failed", "it is not refused", PATIENCE_S)
     assert not report.exists()
@@ -153,6 +158,7 @@ def intrude(home: coordinator_home.CoordinatorHome, folder: Path) -> tuple[int, 
         until(
             lambda: run_status(home, run).startswith("finished"), "the foreign run does not end", PATIENCE_S
         )
+    shutil.rmtree(asking)
     assert report.exists(), consilium("coordinator", "logs", home.folder)
     answers: list[Any] = json.loads(report.read_text())
     return run, answers, marker

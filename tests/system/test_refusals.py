@@ -29,6 +29,7 @@ from server.participants.enrolment import read_enrolled, write_enrolled
 from server.records.dropped import DropReason
 from server.records.journal import RunRecord, read_journal
 from server.services import superlink as control
+from server.services.intake import write_allowance
 from tests.system.processes import (
     DEADLINE_S,
     PATIENCE_S,
@@ -51,6 +52,8 @@ from tests.system.processes import (
 
 pytestmark = pytest.mark.usefixtures("nginx")
 HONEST = ("hospital 1", "hospital 2")
+LARGEST = 20 << 20
+"""Bytes of a reply that a strange run may have."""
 QUIET = {
     **{"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1", "FLWR_LOG_LEVEL": "INFO"},
     "NO_PROXY": "127.0.0.1,localhost",
@@ -291,6 +294,7 @@ def submit(place: Place, name: str, bundle: Mapping[str, bytes], agreement: Path
     honest = {name: one for name, one in read_enrolled(place.home.enrolled).items() if name in HONEST}
     write_enrolled(out / ENROLLED, honest)
     write_countersignatures(place.home, out, honest, [])
+    write_allowance(out, LARGEST)  # as our ServerApp would, in whose place Flower's own runs
     for file, content in bundle.items():
         (out / "bundle" / file).write_bytes(content)
     (out / "run-config.toml").write_text(tomli_w.dumps({RUN: name}))
