@@ -18,7 +18,16 @@ from common.models.activity import Activity
 from simulations.results.machine import Machine, Record, Score
 
 Arm = Literal[
-    "federated", "federated_linear", "local", "local_linear", "pooled", "cox", "logistic", "forest", "mlp"
+    "federated",
+    "federated_linear",
+    "local",
+    "local_linear",
+    "pooled",
+    "cox",
+    "logistic",
+    "forest",
+    "mlp",
+    "null",
 ]
 
 
@@ -40,6 +49,7 @@ ARM_NAMES: dict[Arm, str] = {
     "logistic": "Penalised logistic, pooled",
     "forest": "Random forest, pooled",
     "mlp": "MLP, pooled",
+    "null": "Null model: same for all",
 }
 
 

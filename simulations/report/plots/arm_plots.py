@@ -53,6 +53,7 @@ ARM_COLOURS: dict[Arm, str] = {
     "logistic": PURPLE,
     "forest": VERMILION,
     "mlp": SKY,
+    "null": GREY,
 }
 
 

@@ -66,7 +66,7 @@ def results_table(result: SimulationResult, task: str) -> TextTable:
 def group_table(result: SimulationResult, task: str) -> TextTable | None:
     """Table of the headline metric by subgroup and arm; None without subgroups."""
     summaries: dict[Arm, MetricSummary] = {
-        arm: summary for arm in result.arms(task) if (summary := result.headline(task, arm))
+        arm: summary for arm in result.arms(task) if arm != "null" and (summary := result.headline(task, arm))
     }
     groups = sorted({group for summary in summaries.values() for group in summary.groups})
     if len(groups) < 2:

@@ -100,7 +100,7 @@ def _findings(
     baselines = {
         arm: summary.mean
         for arm in result.arms(task)
-        if arm not in (*_WITHOUT_POOLING, "pooled")
+        if arm not in (*_WITHOUT_POOLING, "pooled", "null")
         and (summary := result.headline(task, arm))
         and summary.mean is not None
     }
