@@ -23,7 +23,7 @@ FLOORS = {
     "server": "cli | commands | services | app | runs | aggregation | participants | home, records",
     "common": "families | privacy | models | patients | messages | agreement, processes, console | tasks"
     " | evaluation, plugins, reading"
-    " | agreed, countersignature, counting, errors, files, installed_code, node_keys, records",
+    " | addresses, agreed, countersignature, counting, errors, files, installed_code, node_keys, records",
     "simulations": "cli | commands | benchmarks, tuning | simulate, planning, audit | experiment | families | report"
     " | baselines | engines, cohorts, results | extras",
 }

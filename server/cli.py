@@ -45,11 +45,12 @@ def init(
     home = create_home(folder, host, port, federation)
     if as_json:
         places = {"home": home.folder, "authority": home.authority, "federation": home.agreement}
-        _print({**places, "address": f"{host}:{port}"})
+        _print({**places, "address": home.settings().address})
         return
     typer.echo(f"Made {home.folder}.")
     typer.echo(
-        f"Every hospital needs {home.authority} and the folder {home.agreement}, and the address {host}:{port}."
+        f"Every hospital needs {home.authority} and the folder {home.agreement}, and the address "
+        f"{home.settings().address}."
     )
     typer.echo(weights_line(load_agreement(home.agreement / FILE_NAME)))
     typer.echo(f"Next: consilium coordinator start {folder}")
@@ -75,7 +76,7 @@ def start(folder: HomeArgument, as_json: JsonOption = False) -> None:
             typer.echo(
                 f"WARNING: hospitals that an earlier version enrolled are not let in: {error}", err=True
             )
-        seconds, address = round(time.monotonic() - began, 1), f"{settings.host}:{settings.port}"
+        seconds, address = round(time.monotonic() - began, 1), settings.address
         if as_json:
             _print({"ready_after_s": seconds, "address": address})
         else:

@@ -22,6 +22,7 @@ from common.patients.preprocessing import Preprocessing
 from common.tasks.response import ResponseTask
 from common.tasks.survival import SurvivalTask
 from common.tasks.toxicity import ToxicityTask
+from server.home.places import speaks_ipv6
 from tests.attacks.attack_table import ROWS, AttackRow, lines, row_of
 
 choose_kernels()  # before the first product of any test
@@ -98,6 +99,13 @@ def nginx() -> str:
     if found is None:
         pytest.skip("nginx is not installed; `apt-get install nginx-light` brings it")
     return found
+
+
+@pytest.fixture(scope="session")
+def ipv6() -> None:
+    """A machine with IPv6, which not every container has."""
+    if not speaks_ipv6():
+        pytest.skip("this machine has no IPv6")
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from client.runtime.local_port import choose_port, require_usable
 from client.site_folder.keys import new_key, read_key, read_public_key
 from client.site_folder.places import Connection, Home, read_connection
 from client.site_folder.site_file import SITE_FILE, parse_site_file
-from common.errors import IntegrityError, OptionError, StateError, UnreadableFileError
+from common.errors import IntegrityError, OptionError, StateError, UnreadableFileError, first_problem
 from common.files import write_whole
 from common.node_keys import fingerprint, public_text
 
@@ -84,12 +84,9 @@ def initialise(
     """
     try:
         connection = Connection(coordinator=coordinator, port=_port(home, port))
-    except ValidationError:
-        raise OptionError("--coordinator", "is not HOST:PORT", "write it like fl.example.org:9443") from None
-    if not 0 < connection.coordinator_port < 65536:
-        raise OptionError(
-            "--coordinator", "has a port outside 1 to 65535", "write it like fl.example.org:9443"
-        )
+    except ValidationError as error:
+        remedy = "write it like fl.example.org:9443, and an IPv6 address like [2001:db8::1]:9443"
+        raise OptionError("--coordinator", first_problem(error)[1], remedy) from None
     certificate = _certificate(authority)
     if not name or len(name) > 120 or not name.isprintable():
         raise OptionError("--name", "is empty, too long or not printable", "use the hospital's name")

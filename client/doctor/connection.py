@@ -1,27 +1,26 @@
 """Checks of the way to the coordinator: proxy, name, certificate and clock."""
 
-import http.client
-import ipaddress
 import os
 import socket
 import ssl
-import urllib.request
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from urllib.parse import urlsplit
+from ipaddress import ip_address
+from pathlib import Path
 
+import httpx
 from cryptography import x509
 
+from client.doctor.contact import ProxyFailed, ask_health, reason_of, status_text, system_error
 from client.doctor.finding import Finding, FindingCode, fail, ok, warn
-from client.site_folder.certificate import show_certificate
+from client.flower.route import Proxy, Route, route_to
+from client.runtime.services import state_file
+from client.site_folder.certificate import coordinator_context
 from client.site_folder.keys import read_key
-from client.site_folder.places import Connection, Home, read_connection
-
-TIMEOUT_S = 10.0
-
+from client.site_folder.places import Home, read_connection
+from common.errors import MachineError
+from common.processes.supervision_state import read_state
 
 SKEW_WARNS_S, SKEW_FAILS_S = 5.0, 60.0
 
@@ -36,53 +35,57 @@ _EXPIRED = 10
 """OpenSSL's X509_V_ERR_CERT_HAS_EXPIRED."""
 
 
-PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
-
-
-@dataclass(frozen=True)
-class Contact:
-    """Answer of the coordinator over TLS."""
-
-    status: int
-    date: datetime | None
-    expires: datetime
-
-
 def proxies(home: Home) -> Iterator[Finding]:
-    """Check the proxy that Flower would take from the environment."""
-    variables = [name for name in PROXY_VARIABLES if os.environ.get(name)]
-    proxy = proxy_for(read_connection(home))
-    if proxy is None:
-        yield ok(
-            "proxy",
-            "none"
-            if not variables
-            else f"{', '.join(variables)} are set; the coordinator is dialled directly",
-        )
+    """Check the proxy that the service takes, or would take, to the coordinator."""
+    route = _route(home)
+    if route.proxy is not None:
+        message = f"the coordinator is dialled through {route.proxy.address}, by {route.proxy.variable}"
+    elif route.unused:
+        message = f"the coordinator is dialled directly, though the environment has {', '.join(route.unused)}"
     else:
-        yield ok("proxy", f"the coordinator is dialled through {proxy[0]}:{proxy[1]}")
+        message = "none"
+    yield ok("proxy", message)
 
 
-def proxy_for(connection: Connection) -> tuple[str, int] | None:
-    """(host, port) of the proxy that leads to the coordinator; None if it is dialled directly."""
-    address = urllib.request.getproxies().get("https")
-    if not address or urllib.request.proxy_bypass(connection.host):
+def _route(home: Home) -> Route:
+    """Find the route of the running service or, if none runs, of one that would be started here.
+
+    Raises:
+        MachineError: if the environment names a proxy that cannot be used.
+    """
+    running = read_state(state_file(home))
+    environ = None if running is None else _environment_of(running.pid)
+    return route_to(read_connection(home), os.environ if environ is None else environ)
+
+
+def _environment_of(pid: int) -> Mapping[str, str] | None:
+    """Environment in which a process was started; None where this user may not see it."""
+    try:
+        entries = Path(f"/proc/{pid}/environ").read_bytes().decode(errors="surrogateescape").split("\0")
+    except OSError:
         return None
-    parts = urlsplit(address if "//" in address else f"//{address}")
-    return (parts.hostname, parts.port or 3128) if parts.hostname else None
+    return {name: value for name, _, value in (entry.partition("=") for entry in entries if entry)}
+
+
+def _usable_route(home: Home) -> Route | None:
+    """Find the route; None if there is none, of which the check of proxies tells."""
+    try:
+        return _route(home)
+    except MachineError:
+        return None
 
 
 def dns(home: Home) -> Iterator[Finding]:
     """Check that the coordinator's name has an address."""
     connection = read_connection(home)
+    if (route := _usable_route(home)) is None:
+        return
     try:
-        ipaddress.ip_address(connection.host)
+        yield ok("dns", f"{ip_address(connection.host)} is an address")
+        return
     except ValueError:
         pass
-    else:
-        yield ok("dns", f"{connection.host} is an address")
-        return
-    if proxy_for(connection) is not None:
+    if route.proxy is not None:
         yield ok("dns", f"{connection.host} is looked up by the proxy")
         return
     try:
@@ -97,30 +100,25 @@ def dns(home: Home) -> Iterator[Finding]:
 
 def coordinator(home: Home) -> Iterator[Finding]:
     """Check that the coordinator answers, with an authentic certificate and the same time."""
-    connection = read_connection(home)
+    connection, route = read_connection(home), _usable_route(home)
+    if route is None:
+        return
     where = connection.coordinator
+    key = read_key(home.key) if home.key.exists() else None
     try:
-        context = ssl.create_default_context(cafile=str(home.authority))
+        context = coordinator_context(home.authority, key)
     except OSError:  # ssl.SSLError among them
         message = f"{where} was not asked: {home.authority} cannot be used"
         yield fail("coordinator", FindingCode.AUTHORITY_UNUSABLE, message, _NEW_AUTHORITY)
         return
-    if home.key.exists():
-        show_certificate(context, read_key(home.key))
     try:
-        contact = ask_health(connection, context)
-    except ssl.SSLCertVerificationError as error:
-        remedy = "compare keys/ca.crt with the coordinator's by telephone; a proxy that opens TLS must be told not to"
-        if error.verify_code == _EXPIRED:
-            remedy = "ask the coordinator to renew it; if it is new, look at this machine's clock"
-        message = f"that of {where} is not accepted: {error.verify_message}"
-        yield fail("certificate", FindingCode.CERTIFICATE_REFUSED, message, remedy)
+        contact = ask_health(connection, context, route)
+    except ProxyFailed as failure:
+        assert route.proxy is not None
+        yield _refused(route.proxy, where, failure)
         return
-    except (OSError, http.client.HTTPException) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
-        message = f"{where} does not answer ({reason})"
-        remedy = "ask whether it runs, and your network department to let this machine dial out to it"
-        yield fail("coordinator", FindingCode.COORDINATOR_SILENT, message, remedy)
+    except httpx.HTTPError as error:
+        yield _silent(where, error)
         return
     if contact.status == HTTPStatus.BAD_REQUEST:  # nginx' answer to a certificate that it cannot verify
         message = f"{where} does not accept this site's key"
@@ -128,14 +126,58 @@ def coordinator(home: Home) -> Iterator[Finding]:
             "have the coordinator enrol keys/node_key.pub; if it did, compare its fingerprint and the clocks"
         )
         yield fail("coordinator", FindingCode.NOT_ENROLLED, message, remedy)
+    elif contact.status == HTTPStatus.OK:
+        yield ok("coordinator", f"{where} answers with status 200")
     else:
-        yield ok("coordinator", f"{where} answers with status {contact.status}")
+        message = f"{where} answers {status_text(contact.status)}: it is there, and does not take requests"
+        remedy = "have its administrator look at `consilium coordinator status`"
+        yield fail("coordinator", FindingCode.COORDINATOR_UNWELL, message, remedy)
     yield _expiry("certificate", contact.expires, "ask the coordinator to renew it")
     if contact.date is None:
         message = "the coordinator does not say what time it has"
         yield warn("clock", FindingCode.CLOCK_UNKNOWN, message, "compare the clocks yourself")
         return
     yield _skew((datetime.now(UTC) - contact.date).total_seconds())
+
+
+def _refused(proxy: Proxy, where: str, failure: ProxyFailed) -> Finding:
+    """Report a proxy that does not lead to the coordinator."""
+    if failure.status is None:
+        assert failure.__cause__ is not None
+        message = f"the proxy {proxy.address} does not answer ({reason_of(failure.__cause__)})"
+        remedy = (
+            f"correct {proxy.variable}, or list the coordinator in no_proxy if it can be dialled directly"
+        )
+        return fail("coordinator", FindingCode.PROXY_SILENT, message, remedy)
+    message = f"the proxy {proxy.address} answers {status_text(failure.status)} and does not lead to {where}"
+    if failure.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        remedy = f"give its user and password in {proxy.variable}, as http://USER:PASSWORD@HOST:PORT"
+    elif failure.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        remedy = (
+            "ask whether the coordinator runs, and your network department whether the proxy can reach it"
+        )
+    elif where.startswith("["):  # the client asks proxies for it without its brackets, which few understand
+        remedy = "ask the coordinator for a host name instead of an IPv6 address, or list it in no_proxy"
+    else:
+        remedy = (
+            f"ask your network department to allow CONNECT to {where}; where it allows port 443 alone, ask the "
+            "coordinator to listen there"
+        )
+    return fail("coordinator", FindingCode.PROXY_REFUSES, message, remedy)
+
+
+def _silent(where: str, error: httpx.HTTPError) -> Finding:
+    """Report a coordinator that does not answer, or whose certificate is not accepted."""
+    cause = system_error(error)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        remedy = "compare keys/ca.crt with the coordinator's by telephone; a proxy that opens TLS must be told not to"
+        if cause.verify_code == _EXPIRED:
+            remedy = "ask the coordinator to renew it; if it is new, look at this machine's clock"
+        message = f"that of {where} is not accepted: {cause.verify_message}"
+        return fail("certificate", FindingCode.CERTIFICATE_REFUSED, message, remedy)
+    message = f"{where} does not answer ({reason_of(error)})"
+    remedy = "ask whether it runs, and your network department to let this machine dial out to it"
+    return fail("coordinator", FindingCode.COORDINATOR_SILENT, message, remedy)
 
 
 def _skew(seconds: float) -> Finding:
@@ -160,31 +202,6 @@ def authority(home: Home) -> Iterator[Finding]:
         return
     for certificate in certificates:
         yield _expiry("authority", certificate.not_valid_after_utc, "ask the coordinator for its new ca.crt")
-
-
-def ask_health(connection: Connection, context: ssl.SSLContext) -> Contact:
-    """Ask the coordinator for its health.
-
-    Raises:
-        OSError: if it cannot be reached; `ssl.SSLError` among them.
-        http.client.HTTPException: if what answers does not speak HTTP.
-    """
-    proxy = proxy_for(connection)
-    host, number = proxy or (connection.host, connection.coordinator_port)
-    client = http.client.HTTPSConnection(host, number, timeout=TIMEOUT_S, context=context)
-    if proxy is not None:
-        client.set_tunnel(connection.host, connection.coordinator_port)
-    try:
-        client.connect()
-        assert isinstance(client.sock, ssl.SSLSocket)
-        certificate = client.sock.getpeercert(binary_form=True) or b""
-        expires = x509.load_der_x509_certificate(certificate).not_valid_after_utc
-        client.request("GET", "/health")
-        answer = client.getresponse()
-        date = answer.getheader("Date")
-        return Contact(answer.status, parsedate_to_datetime(date) if date else None, expires)
-    finally:
-        client.close()
 
 
 def _expiry(check: str, expires: datetime, remedy: str) -> Finding:

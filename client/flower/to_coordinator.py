@@ -6,15 +6,17 @@ Flower.
 
 import importlib
 import logging
-import ssl
+import os
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import httpx
 
-from client.site_folder.certificate import show_certificate
+from client.flower.route import Route, open_client, route_to
+from client.site_folder.certificate import coordinator_context
 from client.site_folder.keys import PrivateKey, read_key
-from client.site_folder.places import Home, read_approval
+from client.site_folder.places import Home, read_approval, read_connection
 from common.errors import InputError
 from common.messages.inflating import largest_message, pull_within
 
@@ -37,6 +39,10 @@ REPLACED = {
 """Name -> its parameters in Flower: those of the client's `from_server_address`, and the first of the function."""
 
 
+TIMEOUT_S = 30.0
+"""Longest wait for a connection and between two parts of an answer, as in Flower."""
+
+
 OBJECT_BYTES = 6 << 20
 """Most bytes of an answer with a part of an array: Flower makes them of 5 MiB."""
 
@@ -49,12 +55,13 @@ def guard(home: Home) -> None:
     """Have this process' SuperNode show the site's key and take no more than it can use."""
     connection: Any = importlib.import_module(CONNECTION)
     loop: Any = importlib.import_module(LOOP)
-    connection.FleetHttpClient = client_class(connection.FleetHttpClient, read_key(home.key))
+    route = route_to(read_connection(home), os.environ)
+    connection.FleetHttpClient = client_class(connection.FleetHttpClient, read_key(home.key), route)
     loop.pull_objects = bounded_pull(home)
 
 
-def client_class(flowers: Any, key: PrivateKey) -> Any:
-    """Flower's client class, made to show the certificate of a key and to bound what it reads."""
+def client_class(flowers: Any, key: PrivateKey, route: Route) -> Any:
+    """Flower's client class, with the certificate of a key, a route and bounds of what it reads."""
 
     class Client(flowers):  # type: ignore[misc]
         @classmethod
@@ -69,17 +76,17 @@ def client_class(flowers: Any, key: PrivateKey) -> Any:
         ) -> Any:
             if insecure or root_certificates is None:
                 raise ValueError("a site dials its coordinator with TLS, and trusts one authority")
-            if isinstance(root_certificates, bytes):
-                context = ssl.create_default_context(cadata=root_certificates.decode("ascii"))
-            else:
-                context = ssl.create_default_context(cafile=root_certificates)
-            show_certificate(context, key)
+            if isinstance(root_certificates, str):
+                root_certificates = Path(root_certificates).read_bytes()
+            context = coordinator_context(root_certificates, key)
             client = cls(
                 f"https://{server_address}",
                 interceptors=interceptors,
                 verify=context,
                 retry_invoker=retry_invoker,
             )
+            client._client.close()
+            client._client = open_client(route, context, TIMEOUT_S)
             client._client.headers["accept-encoding"] = "identity"
             client._client.event_hooks["response"].append(bound)
             return client

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from threading import Event
 
+from client.flower.route import environment_of, route_to
 from client.privacy.kernels import KERNELS
 from client.runtime import loopback
 from client.runtime.local_port import require_free
@@ -67,7 +68,7 @@ def services(home: Home) -> tuple[Service, ...]:
     """Prepare the site's two processes: their files are written to the state folder.
 
     Raises:
-        InputError: if the site is not ready: no key, no coordinator, nothing approved.
+        InputError: if the site is not ready: no key, no coordinator, nothing approved, a proxy that cannot be used.
     """
     connection = read_connection(home)
     read_key(home.key)
@@ -75,6 +76,7 @@ def services(home: Home) -> tuple[Service, ...]:
     launcher = _task_launcher(home, connection)
     launcher.write()
     home.state.chmod(0o700 if connection.app_socket is None else 0o710)
+    dialling = environment_of(route_to(connection, os.environ), os.environ)
     secret = home.state / "superexec.secret"
     write_whole(secret, secrets.token_hex(32).encode(), 0o600)
     (home.state / "flower").mkdir(mode=0o700, exist_ok=True)
@@ -82,7 +84,13 @@ def services(home: Home) -> tuple[Service, ...]:
     pair = loopback.make(home)
     env, healthy = environment(home), partial(loopback.supernode_answers, home, connection.port)
     return (
-        Service(SUPERNODE, _supernode(home, connection, pair, shared), env, LIVENESS_S, healthy),
+        Service(
+            SUPERNODE,
+            _supernode(home, connection, pair, shared),
+            {**env, **dialling},
+            LIVENESS_S,
+            healthy,
+        ),
         Service(
             SUPEREXEC,
             superexec_command(connection.port, pair.certificate, secret),

@@ -7,6 +7,7 @@ nothing of it lies on a disk.
 import os
 import ssl
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -19,6 +20,27 @@ _SKEW = timedelta(days=1)
 
 
 _LASTS = timedelta(days=3650)
+
+
+def coordinator_context(authority: Path | bytes, key: PrivateKey | None) -> ssl.SSLContext:
+    """Make the TLS of connections to the coordinator.
+
+    The coordinator has to be vouched for, and is shown the certificate of the key.
+
+    Args:
+        authority: certificate of the authority that vouches for it, as PEM or in a file.
+        key: of the node; None where there is none yet.
+
+    Raises:
+        OSError: if the authority's certificate cannot be used; `ssl.SSLError` among them.
+    """
+    if isinstance(authority, bytes):
+        context = ssl.create_default_context(cadata=authority.decode("ascii"))
+    else:
+        context = ssl.create_default_context(cafile=str(authority))
+    if key is not None:
+        show_certificate(context, key)
+    return context
 
 
 def show_certificate(context: ssl.SSLContext, key: PrivateKey) -> None:

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from common.addresses import host_port, split_address
 from common.agreement.agreement import FILE_NAME, PATIENTS
 from common.errors import MissingFileError, invalid_content
 from common.models.parameter_groups import ModelGroups, ParameterGroup
@@ -99,19 +100,19 @@ class Connection(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    coordinator: str = Field(pattern=r"^[A-Za-z0-9._-]+:[0-9]{1,5}$|^\[[0-9A-Fa-f:.]+\]:[0-9]{1,5}$")
+    coordinator: Annotated[str, AfterValidator(lambda text: host_port(*split_address(text)))]
     port: int = Field(default=9094, ge=1, le=65535)
     app_socket: Path | None = None
 
     @property
     def host(self) -> str:
         """Name or address of the coordinator."""
-        return self.coordinator.rpartition(":")[0].strip("[]")
+        return split_address(self.coordinator)[0]
 
     @property
     def coordinator_port(self) -> int:
         """Port of the coordinator."""
-        return int(self.coordinator.rpartition(":")[2])
+        return split_address(self.coordinator)[1]
 
 
 class ApprovedGroup(BaseModel):

@@ -85,14 +85,12 @@ def superexec_command(port: int, certificate: Path, secret: Path) -> tuple[str, 
 def flower_environment(flower: Path) -> dict[str, str]:
     """Environment of Flower's processes, with a folder in place of the one in the user's home.
 
-    It has no telemetry, and no proxy between processes of this machine.
+    It has no telemetry, and no proxy: they speak to processes of this machine. Proxies' passwords stay out of it too.
     """
-    direct = ",".join([*filter(None, os.environ.get("NO_PROXY", "").split(",")), LOOPBACK, "localhost"])
     return {
+        **dict.fromkeys((name for name in os.environ if name.lower().endswith("_proxy")), ""),
         **QUIET,
         "FLWR_HOME": str(flower),
-        "NO_PROXY": direct,
-        "no_proxy": direct,
         "PYTHONUNBUFFERED": "1",
     }
 

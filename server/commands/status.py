@@ -119,7 +119,7 @@ def status_of(home: CoordinatorHome) -> Status:
         for name, enrolment in sorted(read_enrolled(home.enrolled).items())
     )
     return Status(
-        address=f"{settings.host}:{settings.port}",
+        address=settings.address,
         running=state is not None,
         healthy=healthy,
         **expiry(home).model_dump(),

@@ -90,7 +90,7 @@ http {{
     }}
 
     server {{
-        listen {port} ssl;
+        listen {port} ssl;{also}
         ssl_certificate "{certificate}";
         ssl_certificate_key "{certificate}";
         ssl_protocols TLSv1.2 TLSv1.3;
@@ -162,7 +162,7 @@ _LOCATION = """\
 """
 
 
-def nginx_configuration(port: int, internal_port: int, certificate: str, authority: str) -> str:
+def nginx_configuration(port: int, internal_port: int, certificate: str, authority: str, ipv6: bool) -> str:
     """The configuration of nginx in front of a SuperLink.
 
     Args:
@@ -170,6 +170,7 @@ def nginx_configuration(port: int, internal_port: int, certificate: str, authori
         internal_port: of the SuperLink, on the loopback interface.
         certificate: of this server, with its private key; like all paths here from where the configuration is.
         authority: the root certificate that vouches for the SuperLink.
+        ipv6: have it listen at the machine's IPv6 addresses too.
     """
     files = _open_files()
     small = [_LOCATION.format(path=path, body=SMALL_BODY, buffering="on") for path in SMALL_PATHS]
@@ -177,6 +178,7 @@ def nginx_configuration(port: int, internal_port: int, certificate: str, authori
     parts = _LOCATION.format(path="push-object", body=OBJECT_BODY, buffering="off")
     return _CONFIGURATION.format(
         port=port,
+        also=f"\n        listen [::]:{port} ssl ipv6only=on;" if ipv6 else "",
         internal_port=internal_port,
         certificate=certificate,
         authority=authority,

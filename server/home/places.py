@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from common.addresses import host_port, parse_host
 from common.agreement.agreement import FILE_NAME
 from common.agreement.folder import copy_agreement
 from common.agreement.loading import load_agreement
@@ -36,17 +38,19 @@ HOME_VARIABLE = "CONSILIUM_COORDINATOR_HOME"
 """Tells the process that does a run's work where the coordinator's folder is."""
 
 
-_HOST = r"^[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?$"
-
-
 class Settings(BaseModel):
     """Content of `coordinator.toml`: the address hospitals dial, and the SuperLink's local port."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    host: str = Field(pattern=_HOST)
+    host: Annotated[str, AfterValidator(parse_host)]
     port: int = Field(default=9443, ge=1, le=65535)
     internal_port: int = Field(ge=1024, le=65535)
+
+    @property
+    def address(self) -> str:
+        """HOST:PORT as hospitals are told it."""
+        return host_port(self.host, self.port)
 
 
 @dataclass(frozen=True)
@@ -185,8 +189,7 @@ def create_home(folder: Path, host: str, port: int, federation: Path | None) -> 
     try:
         settings = Settings(host=host, port=port, internal_port=free_port())
     except ValidationError as error:
-        key, _ = first_problem(error)
-        what = "is no host name, IP address or port"
+        key, what = first_problem(error)
         raise OptionError(f"--{key}", what, "give the address to which hospitals connect") from None
     if federation is not None:
         load_agreement(federation / FILE_NAME)
@@ -227,9 +230,19 @@ def write_proxy(home: CoordinatorHome, settings: Settings) -> Path:
     certificate, authority = (
         os.path.relpath(file, home.proxy) for file in (home.certificate, home.authority)
     )
-    text = nginx_configuration(settings.port, settings.internal_port, certificate, authority)
+    text = nginx_configuration(settings.port, settings.internal_port, certificate, authority, speaks_ipv6())
     write_whole(path, text.encode())
     return path
+
+
+def speaks_ipv6() -> bool:
+    """Whether this machine has IPv6. Without it nginx would not start at such an address."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as listener:
+            listener.bind(("::", 0))
+    except OSError:
+        return False
+    return True
 
 
 def free_port() -> int:

@@ -30,7 +30,7 @@ from common.processes.task_launcher import (
     superexec_command,
 )
 from server.home.certificates import read_certificate
-from server.home.places import HOME_VARIABLE, SETTINGS, CoordinatorHome, write_proxy
+from server.home.places import HOME_VARIABLE, SETTINGS, CoordinatorHome, speaks_ipv6, write_proxy
 from server.services.door import PROXY, write_trusted
 from server.services.launcher import COMMAND
 
@@ -66,7 +66,9 @@ def start(home: CoordinatorHome, ready: Callable[[], None]) -> None:
     """
     settings = home.settings()
     require_stopped(home.services, home.folder, "this coordinator", "consilium coordinator stop")
-    for key, host, port in (("port", "", settings.port), ("internal_port", LOOPBACK, settings.internal_port)):
+    everywhere = ("0.0.0.0", "::") if speaks_ipv6() else ("0.0.0.0",)
+    wanted = [("port", host, settings.port) for host in everywhere]
+    for key, host, port in (*wanted, ("internal_port", LOOPBACK, settings.internal_port)):
         if _taken(host, port):
             raise MachineError(
                 f"{home.folder / SETTINGS}, {key}",
@@ -161,8 +163,11 @@ def _nginx(home: CoordinatorHome, env: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _taken(host: str, port: int) -> bool:
-    with socket.socket() as listener:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         try:
             listener.bind((host, port))
         except PermissionError:  # a port below 1024: nginx says so itself

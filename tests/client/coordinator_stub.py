@@ -23,7 +23,7 @@ DAY = dt.timedelta(days=1)
 
 
 class Authority:
-    """Signs certificates for 127.0.0.1."""
+    """Signs certificates for 127.0.0.1 and ::1."""
 
     def __init__(self, folder: Path, days: int = 365) -> None:
         self.folder, self.key = folder, ec.generate_private_key(ec.SECP256R1())
@@ -47,7 +47,9 @@ class Authority:
         """A server's side of TLS, valid for so many days."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test server")])
-        names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+        names = x509.SubjectAlternativeName(
+            [x509.IPAddress(ipaddress.ip_address(text)) for text in ("127.0.0.1", "::1")]
+        )
         self._write(self.folder / "server.crt", self._signed(subject, key.public_key(), days, names))
         private = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -61,14 +63,21 @@ class Authority:
 class Server(HTTPServer):
     """A coordinator that answers /health, at another time of day if asked to."""
 
-    ahead = dt.timedelta()
+    ahead, status = dt.timedelta(), 200
+
+
+class Server6(Server):
+    """Such a coordinator at an IPv6 address."""
+
+    address_family = socket.AF_INET6
 
 
 class Handler(BaseHTTPRequestHandler):
     """Answers in silence."""
 
     def do_GET(self) -> None:
-        self.send_response(200 if self.path == "/health" else 404)
+        assert isinstance(self.server, Server)
+        self.send_response(self.server.status if self.path == "/health" else 404)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -81,10 +90,16 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(authority: Authority, days: int = 365, ahead_s: float = 0.0) -> Iterator[int]:
+def serving(
+    authority: Authority,
+    days: int = 365,
+    ahead_s: float = 0.0,
+    status: int = 200,
+    listen: str = "127.0.0.1",
+) -> Iterator[int]:
     """The port of a coordinator whose certificate is valid for so many days and whose clock is so far ahead."""
-    server = Server(("127.0.0.1", 0), Handler)
-    server.ahead = dt.timedelta(seconds=ahead_s)
+    server = (Server6 if ":" in listen else Server)((listen, 0), Handler)
+    server.ahead, server.status = dt.timedelta(seconds=ahead_s), status
     server.socket = authority.server(days).wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()

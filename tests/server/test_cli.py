@@ -89,7 +89,28 @@ def test_init_says_what_hospitals_need_and_writes_nothing_over(tmp_path: Path) -
     assert Path(found["authority"]).is_file()
 
 
-@pytest.mark.parametrize("wrong", [("--port", 0), ("--port", 65536), ("--host", "two words")])
+@pytest.mark.parametrize("host", ["2001:db8::1", "[2001:DB8::1]", "::1", "fd00::"])
+def test_an_ipv6_address_is_told_as_hospitals_have_to_write_it(tmp_path: Path, host: str) -> None:
+    found = json.loads(told("init", tmp_path / "new", "--host", host, "--json"))
+    assert found["address"] == f"[{host.strip('[]').lower()}]:9443"
+    assert found["address"] in told("init", tmp_path / "other", "--host", host)
+    assert json.loads(told("status", tmp_path / "new", "--json"))["address"] == found["address"]
+
+
+WRONG_HOSTS = (
+    "two words",
+    "0.0.0.0",
+    "::",
+    "256.1.1.1",
+    "fl.example.org:9443",
+    "https://fl.example.org",
+    "fe80::1%eth0",
+)
+
+
+@pytest.mark.parametrize(
+    "wrong", [("--port", 0), ("--port", 65536), *(("--host", host) for host in WRONG_HOSTS)]
+)
 def test_init_refuses_what_nobody_could_dial(tmp_path: Path, wrong: tuple[str, object]) -> None:
     told("init", tmp_path / "new", "--host", "hub.example.org", *wrong, code=2)
     assert not (tmp_path / "new").exists()

@@ -1,6 +1,8 @@
 """Faults on the way to the coordinator, told apart, with a remedy for every fault."""
 
 import socket
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -8,18 +10,22 @@ from typing import Any
 import pytest
 
 from client.doctor import connection
-from client.doctor.finding import Check, Finding, FindingCode
+from client.doctor.finding import Check, Finding, FindingCode, run_checks
+from client.flower import route
+from client.runtime.services import state_file
 from client.site_folder.keys import new_key, read_key
-from client.site_folder.places import Connection, Home
+from client.site_folder.places import Home
+from common.errors import InputCode
 from common.files import write_whole
+from common.processes.supervision_state import State, birth_of
 from tests.client.coordinator_stub import Authority, dial, free_port, serving
+from tests.client.proxy import proxy, without_proxies
 from tests.server.services.test_door import opened
 
 
 @pytest.fixture(autouse=True)
 def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in connection.PROXY_VARIABLES:
-        monkeypatch.delenv(name, raising=False)
+    without_proxies(monkeypatch)
 
 
 @pytest.fixture
@@ -119,63 +125,129 @@ def test_a_clock_that_is_wrong(
     assert (found.level, found.code, word in found.message) == (level, code, True)
 
 
-def test_a_proxy_is_seen_as_flower_sees_it(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_proxy_is_told_and_looks_names_up(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     dial(home, "fl.example.org", 9443)
     assert one(connection.proxies, home)["proxy"].level == "ok"
-    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.intranet:8080")
-    assert "proxy.intranet:8080" in one(connection.proxies, home)["proxy"].message
-    assert one(connection.dns, home)["dns"].level == "ok"
-    monkeypatch.setenv("NO_PROXY", "fl.example.org")
-    assert "proxy.intranet" not in one(connection.proxies, home)["proxy"].message
+    monkeypatch.setenv("HTTPS_PROXY", "http://CANARY:secret@proxy.intranet:8080")
+    found = {**one(connection.proxies, home), **one(connection.dns, home)}
+    assert {finding.level for finding in found.values()} == {"ok"}
+    assert "proxy.intranet:8080" in found["proxy"].message
+    assert "HTTPS_PROXY" in found["proxy"].message
+    assert not any(word in found["proxy"].message for word in ("CANARY", "secret"))
+    monkeypatch.setenv("no_proxy", "fl.example.org")
+    told = one(connection.proxies, home)["proxy"].message
+    assert "proxy.intranet" not in told
+    assert "HTTPS_PROXY" in told
+
+
+def test_a_proxy_that_the_service_would_not_start_with_is_told_once(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dial(home, "fl.example.org", 9443)
+    monkeypatch.setenv("ALL_PROXY", "socks5://proxy.intranet:1080")
+    checks = [("proxy", connection.proxies), ("dns", connection.dns), ("coordinator", connection.coordinator)]
+    (found,) = run_checks(checks, home)
+    assert (found.check, found.level, found.code) == ("proxy", "fail", InputCode.MACHINE_UNFIT)
 
 
 @pytest.mark.parametrize(
-    ("address", "leads_to"),
-    [
-        ("http://proxy.intranet:8080", ("proxy.intranet", 8080)),
-        ("proxy.intranet:8080", ("proxy.intranet", 8080)),
-        ("http://proxy.intranet", ("proxy.intranet", 3128)),
-        ("http://CANARY:secret@proxy.intranet:8080", ("proxy.intranet", 8080)),
-        ("http://", None),
-        ("", None),
-    ],
+    ("status", "word"),
+    [(403, "443"), (405, "443"), (407, "PASSWORD"), (502, "runs"), (504, "runs"), (999, "runs")],
 )
-def test_a_proxys_address_may_be_written_as_flower_takes_it(
-    monkeypatch: pytest.MonkeyPatch, address: str, leads_to: tuple[str, int] | None
+def test_what_a_proxy_answers_is_told_with_its_remedy(
+    home: Home, monkeypatch: pytest.MonkeyPatch, status: int, word: str
 ) -> None:
-    monkeypatch.setenv("https_proxy", address)
-    assert connection.proxy_for(Connection(coordinator="fl.example.org:9443")) == leads_to
+    with proxy(status) as between:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://{between.address}")
+        dial(home, "fl.example.org", 9443)
+        (found,) = connection.coordinator(home)
+    assert between.asked == ["fl.example.org:9443"]
+    assert (found.check, found.level, found.code) == ("coordinator", "fail", FindingCode.PROXY_REFUSES)
+    assert f"{between.address} answers {status}" in found.message
+    assert word in found.remedy
+    assert "CANARY" not in found.message, "the words of the other side"
 
 
-def test_a_proxys_password_is_not_told(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", "http://CANARY:secret@proxy.intranet:8080")
-    dial(home, "fl.example.org", 9443)
-    told = " ".join(finding.message for finding in (*connection.proxies(home), *connection.dns(home)))
-    assert "proxy.intranet:8080" in told
-    assert "CANARY" not in told
-    assert "secret" not in told
+def test_a_proxy_that_does_not_take_an_ipv6_address(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    with proxy(400) as between:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://{between.address}")
+        dial(home, "[2001:db8::1]", 9443)
+        (found,) = connection.coordinator(home)
+    assert found.code == FindingCode.PROXY_REFUSES
+    assert "name" in found.remedy
 
 
-def test_a_coordinator_behind_a_proxy_is_asked_for_by_its_name(
+def test_a_proxy_that_is_not_there_is_not_taken_for_the_coordinator(
     home: Home, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as proxy:
-        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+    absent = f"127.0.0.1:{free_port()}"
+    monkeypatch.setenv("HTTPS_PROXY", absent)
+    dial(home, "fl.example.org", 9443)
+    (found,) = connection.coordinator(home)
+    assert (found.level, found.code) == ("fail", FindingCode.PROXY_SILENT)
+    assert absent in found.message
+    monkeypatch.setenv("no_proxy", "127.0.0.0/8")
+    assert asked(home, authority)["coordinator"].level == "ok"
+
+
+def test_a_coordinator_is_asked_through_a_proxy_that_wants_a_password(
+    home: Home, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with proxy(login="site:secret") as between, serving(authority) as port:
+        monkeypatch.setattr(route, "OWN_MACHINE", ())
+        dial(home, "127.0.0.1", port)
+        monkeypatch.setenv("HTTPS_PROXY", f"http://{between.address}")
+        assert one(connection.coordinator, home)["coordinator"].code == FindingCode.PROXY_REFUSES
+        monkeypatch.setenv("https_proxy", f"http://site:secret@{between.address}")
+        assert one(connection.coordinator, home)["coordinator"].level == "ok"
+        assert between.asked == [f"127.0.0.1:{port}"] * 2
+
+
+def test_a_coordinator_that_a_proxy_leads_to_and_that_does_not_answer(
+    home: Home,
+    authority: Authority,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    other = Authority(tmp_path_factory.mktemp("other"))
+    monkeypatch.setattr(route, "OWN_MACHINE", ())
+    with proxy() as between, serving(other) as port:
+        monkeypatch.setenv("HTTPS_PROXY", between.address)
+        dial(home, "127.0.0.1", port)
+        found = one(connection.coordinator, home)
+    assert found["certificate"].code == FindingCode.CERTIFICATE_REFUSED
+
+
+def test_a_running_service_is_asked_for_its_proxy_instead_of_this_terminal(
+    home: Home, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The environment of systemd's unit is rarely that of the person who runs the doctor."""
+    program = "import sys; print(flush=True); sys.stdin.read()"
+    variables = {"https_proxy": "http://proxy.intranet:1"}
+    with subprocess.Popen(
+        [sys.executable, "-c", program], env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as service:
+        assert service.stdout is not None
+        service.stdout.readline()
+        state = State(pid=service.pid, birth=birth_of(service.pid) or "")
+        write_whole(state_file(home), state.model_dump_json().encode())
+        monkeypatch.setenv("https_proxy", "http://terminal.intranet:1")
         dial(home, "fl.example.org", 9443)
-        heard = []
+        assert "proxy.intranet:1" in one(connection.proxies, home)["proxy"].message
+        service.communicate()
+    assert "terminal.intranet:1" in one(connection.proxies, home)["proxy"].message
 
-        def refuse() -> None:
-            connection, _ = proxy.accept()
-            with connection:
-                heard.append(connection.recv(1000))
-                connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
 
-        refusing = threading.Thread(target=refuse)
-        refusing.start()
-        found = one(connection.coordinator, home)["coordinator"]
-        refusing.join()
-    assert heard[0].startswith(b"CONNECT fl.example.org:9443 ")
-    assert (found.level, found.code) == ("fail", FindingCode.COORDINATOR_SILENT)
+@pytest.mark.parametrize("status", [403, 404, 500, 502, 503])
+def test_a_coordinator_that_takes_no_requests(home: Home, authority: Authority, status: int) -> None:
+    found = asked(home, authority, status=status)["coordinator"]
+    assert (found.level, found.code) == ("fail", FindingCode.COORDINATOR_UNWELL)
+    assert str(status) in found.message
+
+
+def test_a_coordinator_at_an_ipv6_address(home: Home, authority: Authority, ipv6: None) -> None:
+    assert asked(home, authority, "[::1]", listen="::1")["coordinator"].level == "ok"
+    assert "::1" in one(connection.dns, home)["dns"].message
 
 
 def test_what_does_not_speak_tls_is_no_coordinator(home: Home) -> None:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from client.doctor import connection as reach
 from client.doctor.examination import CHECKS, examine, findings_lines
 from client.doctor.finding import Finding, FindingCode, run_checks
 from client.receipts.book import append_receipt
@@ -17,13 +16,13 @@ from common.files import write_whole
 if TYPE_CHECKING:
     from tests.client.conftest import Hospital
 from tests.client.coordinator_stub import Authority, dial, serving
+from tests.client.proxy import without_proxies
 from tests.client.receipts.conftest import receipt
 
 
 @pytest.fixture(autouse=True)
 def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in reach.PROXY_VARIABLES:
-        monkeypatch.delenv(name, raising=False)
+    without_proxies(monkeypatch)
 
 
 @pytest.fixture

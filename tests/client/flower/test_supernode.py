@@ -9,6 +9,7 @@ import pytest
 from client.site_folder.keys import new_key
 from client.site_folder.places import Home
 from common.files import write_whole
+from tests.client.coordinator_stub import dial
 
 PROGRAM = """
 import sys, threading, types
@@ -50,6 +51,7 @@ def test_when_the_loop_ends_so_does_the_process_and_never_as_if_all_were_well(la
 def test_it_is_flowers_own_command(tmp_path: Path) -> None:
     home = Home(tmp_path)
     write_whole(home.key, new_key()[0], 0o600)
+    dial(home, "fl.example.org", 9443)
     command = [sys.executable, "-P", "-m", "client.flower.supernode", str(tmp_path), "--help"]
     ended = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     for option in (

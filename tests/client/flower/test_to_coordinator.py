@@ -16,6 +16,7 @@ from flwr.proto.fleet_pb2 import PullMessagesRequest
 from flwr.proto.message_pb2 import PullObjectRequest, PullObjectResponse
 
 from client.flower import to_coordinator
+from client.flower.route import Proxy, Route
 from client.flower.to_coordinator import (
     ANSWER_BYTES,
     CONNECTION,
@@ -33,7 +34,10 @@ from common.files import write_whole
 from common.messages.inflating import ROOM, TooLargeError
 from common.node_keys import fingerprint
 from server.home.certificates import new_trust_list
-from tests.client.coordinator_stub import Authority
+from tests.client.coordinator_stub import Authority, dial
+from tests.client.proxy import proxy
+
+DIRECT = Route(None)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -93,9 +97,11 @@ def server(authority: Authority, key: ec.EllipticCurvePrivateKey) -> Iterator[Se
     thread.join()
 
 
-def client(server: Server, authority: Authority, key: ec.EllipticCurvePrivateKey) -> Any:
+def client(
+    server: Server, authority: Authority, key: ec.EllipticCurvePrivateKey, route: Route = DIRECT
+) -> Any:
     flowers = importlib.import_module(CONNECTION).FleetHttpClient
-    made = client_class(flowers, key)
+    made = client_class(flowers, key, route)
     return made.from_server_address(
         f"127.0.0.1:{server.server_port}", False, authority.certificate.read_bytes(), []
     )
@@ -121,6 +127,26 @@ def test_the_coordinator_sees_the_nodes_certificate(
     other = ec.generate_private_key(ec.SECP384R1())
     with client(server, authority, other) as two, pytest.raises(httpx.TransportError):
         two.PullMessages(PullMessagesRequest())
+
+
+def test_the_coordinator_is_asked_through_the_proxy_of_the_route(
+    server: Server,
+    authority: Authority,
+    key: ec.EllipticCurvePrivateKey,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "*")
+    where = f"127.0.0.1:{server.server_port}"
+    with proxy(login="site:secret") as between:
+        address = f"http://site:secret@{between.address}"
+        route = Route(Proxy("https_proxy", between.address, address))
+        with client(server, authority, key, route) as one:
+            one.PullMessages(PullMessagesRequest())
+        assert between.asked == [where]
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    with client(server, authority, key) as one:
+        one.PullMessages(PullMessagesRequest())
 
 
 def test_an_object_of_flowers_size_is_taken(
@@ -186,6 +212,7 @@ def test_a_guarded_supernode_uses_both(home: Home, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(connection, "FleetHttpClient", connection.FleetHttpClient)
     monkeypatch.setattr(loop, "pull_objects", loop.pull_objects)
     before = connection.FleetHttpClient, loop.pull_objects
+    dial(home, "fl.example.org", 9443)
     guard(home)
     assert issubclass(connection.FleetHttpClient, before[0])
     assert connection.FleetHttpClient is not before[0]

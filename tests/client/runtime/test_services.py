@@ -18,6 +18,7 @@ from common.files import write_whole
 from common.processes.supervision_state import State, birth_of
 from common.processes.task_launcher import TASK_COMMANDS
 from tests.client.coordinator_stub import dial
+from tests.client.proxy import without_proxies
 
 
 def option(command: tuple[str, ...], name: str) -> str:
@@ -27,7 +28,7 @@ def option(command: tuple[str, ...], name: str) -> str:
 def test_the_services_start_our_launcher_and_nothing_else(
     approved: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("NO_PROXY", "intranet")
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:word@proxy.intranet:3128")
     node, executor = services(approved)
     assert node.restart_delay_s == LIVENESS_S > 60
     assert option(node.command, "--isolation") == "process"
@@ -38,8 +39,7 @@ def test_the_services_start_our_launcher_and_nothing_else(
     environment = inherited(approved)
     assert environment["FLWR_HOME"].startswith(str(approved.state))
     assert environment["FLWR_TELEMETRY_ENABLED"] == "0"
-    assert "127.0.0.1" in environment["NO_PROXY"].split(",")
-    assert "intranet" in environment["NO_PROXY"].split(",")
+    assert environment["HTTPS_PROXY"] == executor.env["HTTPS_PROXY"] == ""
     first = environment["PATH"].split(os.pathsep)[0]
     assert first == str(approved.launcher)
     assert executor.env["PATH"] == str(approved.launcher)
@@ -92,12 +92,33 @@ def test_no_path_of_the_person_who_starts_it_is_searched(
 ) -> None:
     monkeypatch.setenv("PATH", "/home/somebody/bin:/usr/bin")
     monkeypatch.setenv("PYTHONPATH", "/home/somebody/lib")
-    monkeypatch.delenv("NO_PROXY", raising=False)
     found = environment(approved)
     assert not any("somebody" in value for value in found.values())
-    assert found["NO_PROXY"] == found["no_proxy"] == "127.0.0.1,localhost"
     assert inherited(approved)["PYTHONPATH"] == ""
     assert found.items() >= KERNELS.items()
+
+
+def test_the_node_alone_is_told_the_proxy(approved: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    without_proxies(monkeypatch)
+    dial(approved, "fl.example.org", 9443)
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:word@proxy.intranet")
+    node, executor = services(approved)
+    assert node.env["https_proxy"] == "http://me:word@proxy.intranet:80"
+    assert "word" not in str((node.env["HTTPS_PROXY"], executor.env, node.command))
+    monkeypatch.setenv("no_proxy", "example.org")
+    node, _ = services(approved)
+    assert "word" not in str(node.env)
+
+
+def test_a_proxy_that_cannot_be_used_is_told_before_anything_starts(
+    approved: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_proxies(monkeypatch)
+    dial(approved, "fl.example.org", 9443)
+    monkeypatch.setenv("ALL_PROXY", "socks5h://proxy.intranet:1080")
+    with pytest.raises(MachineError) as raised:
+        services(approved)
+    assert raised.value.where == "ALL_PROXY"
 
 
 @pytest.mark.parametrize(

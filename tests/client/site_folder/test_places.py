@@ -49,6 +49,9 @@ def test_a_coordinator_has_a_host_and_a_port(coordinator: str, host: str, port: 
         "2001:db8::1:9443",
         "a b:1",
         "a:1\n",
+        "a:70000",
+        "0.0.0.0:9443",
+        "256.1.1.1:9443",
     ],
 )
 def test_what_names_no_coordinator_is_refused(coordinator: str) -> None:

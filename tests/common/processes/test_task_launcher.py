@@ -83,11 +83,13 @@ def test_a_superexec_trusts_one_certificate_and_keeps_its_secret_in_a_file(tmp_p
 
 
 def test_flower_keeps_to_its_folder_and_tells_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_PROXY", "intranet")
+    for name in ("HTTPS_PROXY", "all_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, "http://me:word@proxy")
     environment = flower_environment(tmp_path)
     assert environment["FLWR_HOME"] == str(tmp_path)
     assert (environment["FLWR_TELEMETRY_ENABLED"], environment["FLWR_DISABLE_UPDATE_CHECK"]) == ("0", "1")
-    assert environment["NO_PROXY"] == environment["no_proxy"] == "intranet,127.0.0.1,localhost"
+    assert {environment[name] for name in ("HTTPS_PROXY", "all_proxy", "NO_PROXY")} == {""}
+    assert "word" not in str(environment)
 
 
 def test_services_that_run_are_not_started_again(tmp_path: Path) -> None:

@@ -9,11 +9,12 @@ import pytest
 
 from server.home.certificates import certificate_bytes, key_bytes, new_authority, new_server, new_trust_list
 from server.home.nginx import MESSAGE_BODY, SMALL_PATHS, TRUSTED, nginx_configuration
+from server.home.places import speaks_ipv6
 
 
 @pytest.fixture
 def told() -> str:
-    return nginx_configuration(9443, 9093, "server.pem", "ca.crt")
+    return nginx_configuration(9443, 9093, "server.pem", "ca.crt", speaks_ipv6())
 
 
 def locations(told: str) -> dict[str, str]:
@@ -38,7 +39,7 @@ def test_hospitals_reach_their_paths_of_the_fleet_and_its_health_and_nothing_els
 
 
 def test_it_listens_with_tls_and_asks_the_superlink_on_loopback_for_its_certificate(told: str) -> None:
-    assert re.findall(r"listen (.*);", told) == ["9443 ssl"]
+    assert re.findall(r"listen (.*);", told)[0] == "9443 ssl"
     assert re.findall(r"server (\S+);", told) == ["127.0.0.1:9093"]
     assert "ssl_protocols TLSv1.2 TLSv1.3;" in told
     for setting in (
@@ -48,6 +49,12 @@ def test_it_listens_with_tls_and_asks_the_superlink_on_loopback_for_its_certific
     ):
         assert f"{setting};" in told
     assert told.count('"server.pem"') == 2, "certificate and key"
+
+
+@pytest.mark.parametrize(("ipv6", "also"), [(True, ["[::]:9443 ssl ipv6only=on"]), (False, [])])
+def test_it_listens_at_ipv6_addresses_where_there_are_any(ipv6: bool, also: list[str]) -> None:
+    told = nginx_configuration(9443, 9093, "server.pem", "ca.crt", ipv6)
+    assert re.findall(r"listen (.*);", told) == ["9443 ssl", *also]
 
 
 def test_no_message_is_kept_and_none_of_flowers_parts_is_too_large(told: str) -> None:
@@ -65,7 +72,7 @@ def test_workers_keep_the_right_to_the_folder(
     monkeypatch: pytest.MonkeyPatch, user: int, named: bool
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: user)
-    assert ("user root;" in nginx_configuration(9443, 9093, "server.pem", "ca.crt")) is named
+    assert ("user root;" in nginx_configuration(9443, 9093, "server.pem", "ca.crt", True)) is named
 
 
 def test_nginx_takes_it_as_it_is(nginx: str, told: str, tmp_path: Path) -> None:

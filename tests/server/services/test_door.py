@@ -128,9 +128,9 @@ class Door:
         finally:
             connection.close()
 
-    def dial(self, context: ssl.SSLContext) -> ssl.SSLSocket:
+    def dial(self, context: ssl.SSLContext, host: str = "localhost") -> ssl.SSLSocket:
         """A connection on which nothing was said."""
-        connection = socket.create_connection(("localhost", self.home.settings().port), timeout=20)
+        connection = socket.create_connection((host, self.home.settings().port), timeout=20)
         return context.wrap_socket(connection, server_hostname="localhost")
 
 
@@ -195,6 +195,13 @@ def test_an_enrolled_key_gets_through(door: Door, hospital: Key) -> None:
     assert door.ask("/v1/fleet/pull-messages", hospital, b"12345") == 200
     assert door.behind.seen == [("/v1/fleet/pull-messages", 5)]
     assert door.ask("/v1/fleet/pull-messages", hospital, method="GET") == 403
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_it_is_open_by_both_internet_protocols(door: Door, ipv6: None, address: str) -> None:
+    with door.dial(door.context(), address) as connection:
+        connection.sendall(b"GET /health HTTP/1.0\r\n\r\n")
+        assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize("path", ["push-messages", "push-object", "activate-node", "register-node"])

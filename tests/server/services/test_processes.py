@@ -41,11 +41,11 @@ def test_the_superlink_is_on_loopback_asks_for_keys_and_leaves_work_to_others(ho
 def test_flower_keeps_to_the_home_and_phones_nobody(
     home: CoordinatorHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("NO_PROXY", "intranet.example.org")
+    monkeypatch.setenv("https_proxy", "socks5://me:word@proxy")
     env = environment(home)
     assert env["FLWR_HOME"].startswith(str(home.folder))
     assert (env["FLWR_TELEMETRY_ENABLED"], env["FLWR_DISABLE_UPDATE_CHECK"]) == ("0", "1")
-    assert env["NO_PROXY"] == "intranet.example.org,127.0.0.1,localhost"
+    assert env["https_proxy"] == ""
     prepare(home)
     connections = (home.flower / "config.toml").read_text()
     assert f"[superlink.{CONNECTION}]" in connections
@@ -89,9 +89,13 @@ def test_the_proxy_follows_the_settings(home: CoordinatorHome) -> None:
     assert (home.proxy / TRUSTED).is_file()
 
 
-@pytest.mark.parametrize("key", ["port", "internal_port"])
-def test_a_port_in_use_is_told_before_anything_starts(home: CoordinatorHome, key: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+@pytest.mark.parametrize(
+    ("key", "host"), [("port", "127.0.0.1"), ("port", "::1"), ("internal_port", "127.0.0.1")]
+)
+@pytest.mark.usefixtures("ipv6")
+def test_a_port_in_use_is_told_before_anything_starts(home: CoordinatorHome, key: str, host: str) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family) as taken:
         settings = home.settings().model_copy(update={key: taken.getsockname()[1]})
         (home.folder / SETTINGS).write_text(tomli_w.dumps(settings.model_dump()))
         with pytest.raises(MachineError) as refused:
