@@ -12,13 +12,17 @@ import numpy as np
 
 from simulations.experiment.bootstrap import percentile_interval, replicate
 from simulations.families.study import HeldOut, Rows
-from simulations.results.schema import UNKNOWN, Difference, MetricSummary, summarise
+from simulations.results.schema import UNKNOWN, Difference, GroupScores, MetricSummary, is_arm, summarise
 
 Q = TypeVar("Q")
 
 
 SMALLEST_GROUP = 5
 """Least held-out patients of a subgroup that has a score in a fold."""
+
+
+MOST_INTERVALS = 50
+"""Most groups of a division that get an interval each."""
 
 
 def compare_arms(
@@ -46,6 +50,37 @@ def compare_arms(
             low, high = percentile_interval(drawn["federated"] - drawn[arm])
             differences[arm] = Difference(difference=whole["federated"] - whole[arm], low=low, high=high)
     return summaries, differences
+
+
+def score_divisions(folds: Sequence[HeldOut[Q]], seed: int) -> dict[str, dict[str, GroupScores]]:
+    """Return division -> group -> headline metric of the arms among its units, of groups that are large enough."""
+    scored: dict[str, dict[str, GroupScores]] = {}
+    for division in folds[0].divisions:
+        names = sorted({name for fold in folds for name in fold.divisions[division]} - {""})
+        with_interval = len(names) <= MOST_INTERVALS
+        of_groups = {name: _group(folds, division, name, seed if with_interval else None) for name in names}
+        if kept := {name: scores for name, scores in of_groups.items() if scores is not None}:
+            scored[division] = kept
+    return scored
+
+
+def _group(folds: Sequence[HeldOut[Q]], division: str, name: str, seed: int | None) -> GroupScores | None:
+    """Score a group, with an interval by a seed; None if it is too small in every fold."""
+    starts = np.cumsum([0, *map(len, folds)])
+    by_fold = [
+        start + np.flatnonzero(np.array(fold.divisions[division]) == name)
+        for start, fold in zip(starts, folds, strict=False)
+    ]
+    if not (enough := [rows for rows in by_fold if len(rows) >= SMALLEST_GROUP]):
+        return None
+    rows = np.concatenate(enough)
+    shared = [arm for arm in folds[0].arms if all(fold.arms.get(arm) for fold in folds)]
+    scores = {arm: _over_folds(folds, arm)(rows) for arm in shared if is_arm(arm)}
+    bounds: tuple[float | None, float | None] = UNKNOWN
+    if seed is not None and "federated" in shared:
+        metric = _over_folds(folds, "federated")
+        bounds = percentile_interval(replicate(lambda drawn: metric(rows[drawn]), len(rows), seed))
+    return GroupScores(patients=len(rows), scores=scores, interval=bounds)
 
 
 def _summary(

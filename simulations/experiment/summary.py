@@ -5,7 +5,7 @@ import sys
 
 from common.agreement.agreement import Agreement
 from simulations.experiment.experiment import Experiment, FoldOutcome
-from simulations.experiment.scoring import compare_arms
+from simulations.experiment.scoring import compare_arms, score_divisions
 from simulations.results.machine import machine
 from simulations.results.schema import (
     Difference,
@@ -55,6 +55,10 @@ def summarise_experiment(
             name: _sites(experiment, name, folds)
             for name in experiment.cohorts.outcomes
             if not plan.options.federated_only
+        },
+        divisions={
+            name: score_divisions([fold.tasks[name] for fold in folds], plan.seed)
+            for name in experiment.cohorts.outcomes
         },
         history=tuple(
             tuple(

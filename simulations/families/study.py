@@ -44,6 +44,11 @@ class HeldOut(Protocol[Q]):
         """Subgroup of every unit."""
         ...
 
+    @property
+    def divisions(self) -> Mapping[str, Sequence[str]]:
+        """Division, such as the hospital -> group of every unit, empty for a unit that is in none."""
+        ...
+
     def __len__(self) -> int:
         """Number of held-out units."""
         ...

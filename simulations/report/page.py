@@ -14,6 +14,7 @@ from simulations.report.plots.drawing import Drawing, Evidence
 from simulations.report.plots.privacy_plots import epsilon_plot
 from simulations.report.plots.style import readable
 from simulations.report.words.activity import activity_table, idle_warning
+from simulations.report.words.divisions import division_table, worst_hospital
 from simulations.report.words.privacy import price, promise, terms_table
 from simulations.report.words.statement import Statement
 from simulations.report.words.tables import TextTable, cohort_table, fold_table, group_table, results_table
@@ -31,6 +32,7 @@ class Section:
     findings: list[Statement]
     results: TextTable
     groups: TextTable | None
+    divisions: TextTable | None
     drawings: list[Drawing]
     price: list[Statement]
     private: Drawing | None
@@ -75,9 +77,10 @@ def _section(result: SimulationResult, task: str, evidence: Evidence) -> Section
         task=task,
         title=readable(task).capitalize(),
         subtitle=f"{outcome.kind.capitalize()}{size}, {count_text(len(result.folds), 'fold')}",
-        findings=findings(result, task),
+        findings=[*findings(result, task), *worst_hospital(result, task)],
         results=results_table(result, task),
         groups=group_table(result, task),
+        divisions=division_table(result, task),
         drawings=[*_comparisons(result, task), *evidence.drawings(task)],
         price=price(result, task),
         private=_private(result, task),

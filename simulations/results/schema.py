@@ -86,6 +86,20 @@ class SiteScores(Record):
     pooled: Score = None
 
 
+class GroupScores(Record):
+    """Headline metric among the patients of one group, mean over folds.
+
+    Attributes:
+        patients: held-out patients with an outcome, of the folds in which they are enough for a score.
+        scores: arm -> metric.
+        interval: of the federated arm.
+    """
+
+    patients: int = Field(ge=0)
+    scores: dict[Arm, Score]
+    interval: Interval = UNKNOWN
+
+
 class Judgement(StrEnum):
     """Judgement on a difference that its 95% interval allows."""
 
@@ -224,6 +238,7 @@ class SimulationResult(Record):
     hospitals: dict[str, Hospital]
     tasks: dict[str, dict[Arm, dict[str, MetricSummary]]]
     sites: dict[str, dict[str, SiteScores]] = Field(default_factory=dict)
+    divisions: dict[str, dict[str, dict[str, GroupScores]]] = Field(default_factory=dict)
     paired: dict[str, dict[Arm, Difference]] = Field(default_factory=dict)
     privacy: tuple[PrivateRun, ...] = ()
     history: tuple[tuple[RoundScores, ...], ...] = ()

@@ -1,7 +1,7 @@
 """Held-out patients of one fold, scored by the metrics of a task."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ class HeldOutTask:
         labels, labelled: [P, columns] labels and masks of the held-out patients.
         train_labels, train_labelled: labels and masks of the training patients.
         groups: subgroup of each held-out patient.
+        divisions: division -> group of each held-out patient.
         arms: arm -> its models' predictions; `local` has one model per hospital, the others one.
     """
 
@@ -29,6 +30,7 @@ class HeldOutTask:
     train_labelled: NDArray[np.bool_]
     groups: tuple[str, ...]
     arms: dict[str, Sequence[Prediction]]
+    divisions: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Number of held-out patients."""

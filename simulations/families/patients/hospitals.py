@@ -13,6 +13,7 @@ from client.data.inspection import read_cohort
 from common.agreement.federation import Federation
 from common.patients.batch import PatientBatch, concatenate
 from common.tasks.task import Task
+from simulations.families.patients.divisions import divisions
 from simulations.results.schema import Hospital
 
 SAMPLED = 400
@@ -34,6 +35,7 @@ class Hospitals:
         everyone: patients of all `cohorts`.
         held_out_in: [P] fold of the patients; -1 for none.
         groups: [P] subgroup of the patients.
+        divisions: division -> group [P] of the patients.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Hospitals:
         self.everyone = concatenate([cohort.batch for cohort in self.cohorts])
         self.held_out_in = torch.cat([cohort.fold for cohort in self.cohorts])
         self.groups = np.array([group for cohort in self.cohorts for group in cohort.group])
+        self.divisions = divisions(self.cohorts, federation)
         self._all_folds = torch.cat(self._folds)
         self._sampled = concatenate([batch for batch, _ in sampled])
         self._sampled_folds = torch.cat([fold for _, fold in sampled])

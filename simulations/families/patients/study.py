@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from common.agreement.federation import Federation
 from common.agreement.settings import Privacy
 from common.evaluation.predictions import Prediction
@@ -15,6 +17,7 @@ from server.records.result import TrainedModel
 from simulations.cohorts.folders import pool_sites
 from simulations.cohorts.folds import with_folds, without_fold
 from simulations.families.patients.classical_arms import ClassicalArms, restricted
+from simulations.families.patients.divisions import UNKNOWN_GROUP
 from simulations.families.patients.evidence import PatientEvidence
 from simulations.families.patients.held_out import HeldOutTask
 from simulations.families.patients.hospitals import Hospitals
@@ -108,10 +111,12 @@ class PatientCohorts:
     ) -> dict[str, HeldOut[Prediction]]:
         """Held-out patients by task, with their labels and all predictions."""
         test = self.hospitals.held_out(fold)
-        groups = tuple(self.hospitals.groups[(self.hospitals.held_out_in == fold).numpy()])
+        rows = (self.hospitals.held_out_in == fold).numpy()
+        groups = tuple(self.hospitals.groups[rows])
         held: dict[str, HeldOut[Prediction]] = {}
         for task in self._federation.tasks:
             labels, labelled = self.hospitals.training_labels(task.name, fold)
+            known = test.labelled[task.name].any(1).numpy()
             held[task.name] = HeldOutTask(
                 task=task,
                 labels=test.labels[task.name].double().numpy(),
@@ -120,6 +125,10 @@ class PatientCohorts:
                 train_labelled=labelled.numpy(),
                 groups=groups,
                 arms=dict(arms[task.name]),
+                divisions={
+                    name: tuple(np.where(known, of[rows], UNKNOWN_GROUP))
+                    for name, of in self.hospitals.divisions.items()
+                },
             )
         return held
 

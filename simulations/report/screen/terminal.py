@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from simulations.report.words.activity import activity_table, idle_warning
+from simulations.report.words.divisions import worst_hospital
 from simulations.report.words.privacy import spent_text
 from simulations.report.words.tables import TextTable
 from simulations.report.words.text import (
@@ -29,6 +30,8 @@ def print_results(result: SimulationResult, console: Console) -> None:
     for task in result.tasks:
         console.print(Text(f"{task}, held-out patients", style="bold"))
         console.print(_arm_table(result, task))
+        for worst in worst_hospital(result, task):
+            console.print(Text(worst.text))
         if result.sites.get(task):
             metric = metric_name(result.outcomes[task].metric)
             title = f"{task}, {metric} of each hospital's own model on the held-out patients of all hospitals"

@@ -33,6 +33,10 @@ class HeldOutReadings:
     def groups(self) -> Sequence[str]:
         return ("all",) * len(self.y)
 
+    @property
+    def divisions(self) -> Mapping[str, Sequence[str]]:
+        return {}
+
     def __len__(self) -> int:
         return len(self.y)
 

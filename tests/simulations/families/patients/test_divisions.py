@@ -1,0 +1,61 @@
+"""Groups that patients are divided into, by hospital, sex and age."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+import torch
+
+from common.agreement.federation import Federation
+from common.agreement.modalities import Modality
+from common.patients.batch import PatientBatch
+from simulations.families.patients.divisions import divisions
+
+MakeFederation = Callable[..., Federation]
+
+
+@dataclass(frozen=True)
+class Site:
+    """The parts of a cohort by which patients are divided."""
+
+    site: str
+    batch: PatientBatch
+
+
+def site(name: str, values: list[list[float]], observed: list[list[int]] | None = None) -> Site:
+    seen = torch.tensor(observed or [[1] * len(values[0])] * len(values)).bool()
+    return Site(name, PatientBatch({"clinical": torch.tensor(values)}, {"clinical": seen}, {}, {}))
+
+
+def with_columns(make: MakeFederation, columns: list[str], **categories: tuple[str, ...]) -> Federation:
+    modality = Modality(name="clinical", node="clinical", columns=columns, categories=categories)
+    return make(modalities=[modality])
+
+
+def test_hospital_sex_and_thirds_of_age(make_federation: MakeFederation) -> None:
+    federation = with_columns(make_federation, ["bmi", "age_at_diagnosis", "SEX"])
+    ages = [31.0, 44.0, 52.0, 61.0, 70.0, 83.0]
+    first = site("north", [[20, age, 1] for age in ages[:4]])
+    second = site("south", [[30, age, 2] for age in ages[4:]])
+    divided = divisions([first, second], federation)  # type: ignore[list-item]
+    assert list(divided) == ["hospital", "SEX", "age_at_diagnosis"]
+    assert divided["hospital"].tolist() == ["north"] * 4 + ["south"] * 2
+    assert divided["SEX"].tolist() == ["1"] * 4 + ["2"] * 2
+    low, middle, high = "up to 49.3", "over 49.3, up to 64", "over 64"
+    assert divided["age_at_diagnosis"].tolist() == [low, low, middle, middle, high, high]
+
+
+def test_patients_whose_value_is_not_known_are_in_no_group(make_federation: MakeFederation) -> None:
+    federation = with_columns(make_federation, ["age"], gender=("f", "m"))
+    known = [[50.0, 1, 0], [60.0, 0, 1], [0.0, 0, 0]]
+    divided = divisions([site("one", known, [[1, 1, 1], [1, 1, 1], [0, 0, 0]])], federation)  # type: ignore[list-item]
+    assert "hospital" not in divided
+    assert divided["gender"].tolist() == ["f", "m", ""]
+    assert divided["age"].tolist() == ["up to 53.3", "over 56.7", ""]
+
+
+@pytest.mark.parametrize("columns", [["stage", "dosage", "sexual_health"], ["image_size"]])
+def test_other_columns_divide_nobody(make_federation: MakeFederation, columns: list[str]) -> None:
+    values = [[float(number)] * len(columns) for number in range(4)]
+    two = [site("one", values), site("two", values)]
+    assert list(divisions(two, with_columns(make_federation, columns))) == ["hospital"]  # type: ignore[arg-type]
