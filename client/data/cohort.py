@@ -3,13 +3,15 @@
 A site folder holds `site.toml`, one table per modality (CSV or Parquet, one row per patient) and one of outcomes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from client.site_folder.site_file import SiteFile
 from common.agreement.federation import Federation
-from common.patients.batch import PatientBatch
+from common.patients.batch import PatientBatch, concatenate
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,27 @@ class Cohort:
     def records(self) -> PatientBatch:
         """All patients."""
         return self.batch
+
+
+def joined(cohorts: Sequence[Cohort], file: SiteFile, patients: Tensor, fold: Tensor) -> Cohort:
+    """Join cohorts of one federation, and keep the patients at these indices ([K] long), with new folds."""
+    groups = [name for cohort in cohorts for name in cohort.group]
+    raw, unmatched = {}, dict[str, int]()
+    for name in cohorts[0].raw:
+        raw[name] = torch.cat([cohort.raw[name] for cohort in cohorts])[patients]
+    for cohort in cohorts:
+        for name, rows in cohort.unmatched.items():
+            unmatched[name] = unmatched.get(name, 0) + rows
+    return Cohort(
+        site=file.name,
+        batch=concatenate([cohort.batch for cohort in cohorts]).select(patients),
+        fold=fold,
+        group=tuple(groups[index] for index in patients.tolist()),
+        unmatched=unmatched,
+        marks=torch.cat([cohort.marks for cohort in cohorts])[patients],
+        raw=raw,
+        file=file,
+    )
 
 
 def passport(cohort: Cohort, federation: Federation) -> dict[str, object]:

@@ -25,7 +25,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from client.families.reader import Holding
+from client.families.reader import Holding, sound
 from client.families.registry import reader_of
 from client.site_folder.site_file import SITE_FILE, SiteFile
 from client.site_folder.site_key import KEY
@@ -107,11 +107,7 @@ def _read_tables(
     folder: Path, site: SiteFile, federation: Agreement, load_public: Callable[[], Public]
 ) -> SiteData:
     public = load_public()
-    holding, problems = reader_of(federation).read(folder, site, federation)
-    if problems:
-        raise problems[0]
-    assert holding is not None
-    return SiteData(public, holding)
+    return SiteData(public, sound(reader_of(federation).read(folder, site, federation)))
 
 
 def _is_usable(cache: Path) -> bool:

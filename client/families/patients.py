@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from client.data.cohort import Cohort, passport
+from client.data.cohort import Cohort, joined, passport
 from client.data.packing import pack_site, unpack_site
 from client.disclosures.disclosure import LEVEL
 from client.families.cells import Cells
@@ -42,6 +42,10 @@ class PatientReader:
         )
 
         return read_folder(folder, site, agreement)
+
+    def joined(self, holdings: Sequence[Cohort], site: SiteFile, units: Tensor, fold: Tensor) -> Cohort:
+        """Patients of all cohorts at these indices."""
+        return joined(holdings, site, units, fold)
 
     def absent(self, holding: Cohort, agreement: Federation) -> frozenset[str]:
         """Modalities without a table."""

@@ -47,6 +47,22 @@ class Holding(Protocol):
         ...
 
 
+S = TypeVar("S", bound=Holding)
+
+
+def sound(read: tuple[S | None, list[InputError]]) -> S:
+    """Return the holding of a site folder that was read without a problem.
+
+    Raises:
+        InputError: the first problem; nothing is returned by half.
+    """
+    holding, problems = read
+    if problems:
+        raise problems[0]
+    assert holding is not None
+    return holding
+
+
 A = TypeVar("A", bound=Agreement, contravariant=True)
 H = TypeVar("H", bound=Holding)
 R = TypeVar("R", bound=Records, contravariant=True)
@@ -61,6 +77,17 @@ class Reader(Protocol[A, H, R, G]):
 
     def read(self, folder: Path, site: SiteFile, agreement: A, /) -> tuple[H | None, list[InputError]]:
         """Read a site folder's tables, with problems that name no value; None if unreadable."""
+        ...
+
+    def joined(self, holdings: Sequence[H], site: SiteFile, units: Tensor, fold: Tensor, /) -> H:
+        """Join holdings of one agreement, as a site that a simulation plays.
+
+        Args:
+            holdings: whose units follow one another.
+            site: file of the site that has them all.
+            units: [K] long, indices of the units that are kept, in order.
+            fold: [K] long, their folds, in place of those of the holdings.
+        """
         ...
 
     def absent(self, holding: H, agreement: A, /) -> frozenset[str]:

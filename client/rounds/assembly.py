@@ -10,9 +10,11 @@ import torch
 from flwr.app import Context
 from torch import Tensor
 
-from client.families.cache import read_or_restore
+from client.families.cache import SiteData, read_or_restore
+from client.families.played import read_played
 from client.rounds.site import Site
 from client.rounds.site_pool import SitePool
+from client.site_folder.played_site import read_played_site
 from client.site_folder.policy import Policy
 from client.site_folder.site_file import SITE_FILE, SiteFile, read_site_file
 from client.site_folder.site_key import NO_SECRET, read_or_make_key
@@ -146,19 +148,11 @@ def assemble_site(sources: SiteSources, agreement: SharedAgreement) -> Site:
         InputError: if the site folder does not satisfy the federation file, or the device is not there.
         Refusal: if privacy is asked for with a model that breaks its guarantee.
     """
-    federation = agreement.federation
-    file = read_site_file(sources.folder, federation)
-    _require_no_folds_with_privacy(file, sources.folder)
-    device = _device(file, sources)
-    key = NO_SECRET if sources.simulated else read_or_make_key(sources.folder)  # the tables' marks need it
-    data = read_or_restore(
-        sources.folder, sources.agreement, file, federation, lambda: agreement.public, sources.cache
-    )
+    device, policy, key, data = (_played if sources.simulated else _opened)(sources, agreement)
     model, initial = agreement.model(data.public, device.torch_device)
-    policy = _without_floors(file.policy) if sources.simulated else file.policy
     return Site(
         sources.folder,
-        federation,
+        agreement.federation,
         agreement.digest,
         policy,
         device,
@@ -168,6 +162,28 @@ def assemble_site(sources: SiteSources, agreement: SharedAgreement) -> Site:
         key,
         sources.simulated,
     )
+
+
+def _opened(sources: SiteSources, agreement: SharedAgreement) -> tuple[Device, Policy, bytes, SiteData]:
+    """Device, policy, key and data of a hospital."""
+    folder, federation = sources.folder, agreement.federation
+    file = read_site_file(folder, federation)
+    _require_no_folds_with_privacy(file, folder)
+    device = _device(file, sources, folder)
+    key = read_or_make_key(folder)  # the tables' marks need it
+    data = read_or_restore(
+        folder, sources.agreement, file, federation, lambda: agreement.public, sources.cache
+    )
+    return device, file.policy, key, data
+
+
+def _played(sources: SiteSources, agreement: SharedAgreement) -> tuple[Device, Policy, bytes, SiteData]:
+    """Device, policy, key and data of a simulated site."""
+    folder, federation = sources.folder, agreement.federation
+    file = read_played_site(folder, federation)
+    device = _device(file, sources, Path(file.origin or folder))
+    data = SiteData(agreement.public, read_played(folder, federation))
+    return device, _without_floors(file.policy), NO_SECRET, data
 
 
 def _without_floors(policy: Policy) -> Policy:
@@ -191,9 +207,9 @@ def _require_no_folds_with_privacy(file: SiteFile, folder: Path) -> None:
         )
 
 
-def _device(file: SiteFile, sources: SiteSources) -> Device:
+def _device(file: SiteFile, sources: SiteSources, folder: Path) -> Device:
     if sources.device is None:
-        asked, where = file.device, f"{sources.folder / SITE_FILE}, device"
+        asked, where = file.device, f"{folder / SITE_FILE}, device"
     else:
         asked, where = sources.device, "--device"
     return open_device(asked, where, file.precision, file.deterministic, sources.sharing)

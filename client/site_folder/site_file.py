@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 from posixpath import normpath
-from typing import Literal, Self
+from typing import Literal, Self, TypeVar
 from unicodedata import category
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -95,12 +95,20 @@ def parse_site_file(folder: Path) -> SiteFile:
     Raises:
         InputError: if it cannot be read or breaks the schema.
     """
-    return _validated(site_toml(folder))
+    return validated(site_toml(folder), SiteFile)
 
 
-def _validated(file: TomlFile) -> SiteFile:
+F = TypeVar("F", bound=SiteFile)
+
+
+def validated(file: TomlFile, schema: type[F]) -> F:
+    """Check the content of a `site.toml` by a schema.
+
+    Raises:
+        InputError: if it breaks the schema.
+    """
     try:
-        return SiteFile.model_validate(file.data)
+        return schema.model_validate(file.data)
     except ValidationError as error:
         raise file.invalid(error) from None
 
@@ -113,9 +121,21 @@ def read_site_file(folder: Path, federation: Agreement) -> SiteFile:
             in which the federation's privacy would not hold.
     """
     file = site_toml(folder)
-    site = _validated(file)
+    site = validated(file, SiteFile)
+    require_agreement(site, file, federation)
+    return site
+
+
+def require_agreement(
+    site: SiteFile, file: TomlFile, federation: Agreement, needs_tables: bool = True
+) -> None:
+    """Check the content of a `site.toml` against the federation file.
+
+    Raises:
+        InputError: as `read_site_file`; the error names a line of `file`.
+    """
     tables = federation.tables
-    for table in federation.required_tables:
+    for table in federation.required_tables if needs_tables else ():
         if table not in site.tables:
             where, what = file.where("tables"), f"there is no {table} table"
             raise InvalidContentError(where, what, f'add {table} = "FILE"')
@@ -139,4 +159,3 @@ def read_site_file(folder: Path, federation: Agreement) -> SiteFile:
     if site.precision != "float32" and federation.privacy is not None:
         what = f"{site.precision} is too coarse for gradients that privacy clips exactly"
         raise InvalidContentError(file.where("precision"), what, 'set it to "float32", or remove it')
-    return site

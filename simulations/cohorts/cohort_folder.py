@@ -89,6 +89,7 @@ class CohortFolder:
         """
         import pandas as pd
 
+        from client.families.reader import sound
         from client.families.registry import reader_of
         from client.site_folder.site_file import read_site_file
         from common.families.registry import family_of
@@ -99,10 +100,7 @@ class CohortFolder:
         units = family_of(federation).words(federation).plural
         rows = {}
         for site in find_sites(self.folder):
-            holding, problems = reader.read(site, read_site_file(site, federation), federation)
-            if problems:
-                raise problems[0]
-            assert holding is not None
+            holding = sound(reader.read(site, read_site_file(site, federation), federation))
             seen = reader.passport(holding, federation)
             rows[seen["site"]] = {units: len(holding.records)} | _counts(seen)
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("hospital")

@@ -1,15 +1,15 @@
-"""Site folders on one machine: writing, listing, twins, and pooling several into one."""
+"""Site folders on one machine: written, listed, and played from where they are."""
 
 import re
 import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
 import tomli_w
 
-from client.data.tables import as_text
-from client.site_folder.site_file import SITE_FILE, SiteFile, parse_site_file, site_toml
+from client.site_folder.played_site import PlayedSite, play
+from client.site_folder.site_file import SITE_FILE
 from common.agreement.federation import OUTCOMES
 from common.errors import MissingFileError
 
@@ -17,7 +17,7 @@ ID = "patient"
 
 
 WIDE = 40
-"""Tables with more columns than this are Parquet, read back ten times faster, unless they hold a CSV's text."""
+"""Tables with more columns than this are Parquet, which is read back ten times faster."""
 
 
 def folder_name(site: str) -> str:
@@ -46,7 +46,6 @@ def write_site(
     tables: dict[str, pd.DataFrame],
     fold: str | None = None,
     group: str | None = None,
-    text: Collection[str] = (),
 ) -> None:
     """Write one site folder, whole or not at all; an older one of that name is replaced.
 
@@ -57,7 +56,6 @@ def write_site(
         tables: modality -> features, indexed by patient; a table without rows is not written.
         fold: column of `outcomes` with the held-out fold.
         group: column of `outcomes` with the subgroup to report.
-        text: tables to write as CSV however wide: how they mark a missing cell means something in CSV only.
     """
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -67,7 +65,7 @@ def write_site(
     for table, frame in tables.items():
         if frame.empty:
             continue
-        parquet = frame.shape[1] > WIDE and table not in text
+        parquet = frame.shape[1] > WIDE
         files[table] = f"{table}.{'parquet' if parquet else 'csv'}"
         if parquet:
             frame.rename_axis(ID).reset_index().to_parquet(temporary / files[table], index=False)
@@ -81,110 +79,34 @@ def write_site(
 
 
 def twin(site: Path, folder: Path) -> Path:
-    """Make `folder` a site folder of the same patients, and return it.
+    """Make `folder` a played site of the same patients, and return it.
 
-    A run writes into the twin and not into the hospital's folder.
-
-    The tables are the site's own, read where they are. `policy` and `approved` are left out: a simulation asks no
-    hospital for leave.
+    A run writes into the twin and not into the hospital's folder; tables are read where they are.
     """
-    file = parse_site_file(site)
-    description = site_toml(site).data
-    for bound in ("policy", "approved"):
-        description.pop(bound, None)
-    tables = {table: str(site.resolve() / name) for table, name in file.tables.items()}
-    folder.mkdir(parents=True)
-    text = tomli_w.dumps({**description, "tables": tables})
-    (folder / SITE_FILE).write_text(text, encoding="utf-8")
-    return folder
+    return play(site).write(folder)
 
 
-def pool_sites(
-    sites: Sequence[Path],
-    out: Path,
-    name: str,
-    folds: Sequence[int] | None = None,
-    kept: Sequence[bool] | None = None,
-) -> Path:
-    """Write one site folder with the patients of several, in their order, and return it.
+def pool_sites(sites: Sequence[Path], out: Path, name: str) -> Path:
+    """Make a played site of the patients of several sites, in their order, and return its folder below `out`.
 
-    Each site's own column names give way to the federation's; identifiers are prefixed with the site's place,
-    so that equal ones stay different patients. A patient without a group keeps the site's name as group.
-
-    Args:
-        sites: site folders.
-        out: the folder that will hold the pooled one.
-        name: name of the pooled site.
-        folds: the fold to hold each patient out in, in place of the sites' own.
-        kept: whether a patient is written; the rows of the others are in no table, and no folds are written.
+    Nobody's hospital trains on pooled data: it trains where and how all hospitals do, and otherwise as without a word
+    in `site.toml`.
     """
-    files = [parse_site_file(site) for site in sites]
-    outcomes = _joined(
-        [
-            _federation_table(path, file, OUTCOMES, number)
-            for number, (path, file) in enumerate(zip(sites, files, strict=True))
-        ]
-    )
-    names = list(dict.fromkeys(table for file in files for table in file.tables if table != OUTCOMES))
-    tables = {
-        table: _joined(
-            [
-                _federation_table(path, file, table, number)
-                for number, (path, file) in enumerate(zip(sites, files, strict=True))
-                if table in file.tables
-            ]
-        )
-        for table in names
-    }
     folder = out / folder_name(name)
-    if kept is not None:
-        outcomes = outcomes[list(kept)].drop(columns=_POOLED_FOLD, errors="ignore")
-        tables = {table: frame[frame.index.isin(outcomes.index)] for table, frame in tables.items()}
-    if folds is not None:
-        outcomes[_POOLED_FOLD] = list(folds)
-    fold = _POOLED_FOLD if _POOLED_FOLD in outcomes else None
-    text = {table for file in files for table, path in file.tables.items() if not path.endswith(".parquet")}
-    write_site(folder, name, outcomes, tables, fold=fold, group=_POOLED_GROUP, text=text)
-    return folder
+    parts = [twin(site, folder / str(number)) for number, site in enumerate(sites)]
+    files = [play(site) for site in sites]
+    shared = {
+        key: values.pop() for key in _TRAINING if len(values := {getattr(file, key) for file in files}) == 1
+    }
+    return PlayedSite(name=name, tables={}, parts=tuple(map(str, parts)), **shared).write(folder)
 
 
-_POOLED_FOLD, _POOLED_GROUP = "held_out_fold", "reported_group"
+_TRAINING = ("device", "deterministic", "precision")
+"""Keys of `site.toml` that say where and how a hospital trains."""
 
 
-def _federation_table(folder: Path, site: SiteFile, table: str, number: int) -> pd.DataFrame:
-    """Table of one site under the federation's column names; CSV cells stay text."""
-    path = folder / site.tables[table]
-    if path.suffix == ".parquet":
-        frame = pd.read_parquet(path)
-        if site.id not in frame.columns:
-            frame = frame.reset_index()
-    else:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""])
-    frame.index = pd.Index([f"{number}:{as_text(patient)}" for patient in frame[site.id]], name=ID)
-    renamed = {ours: frame[theirs] for ours, theirs in site.columns.get(table, {}).items()}
-    if table == OUTCOMES:
-        renamed[_POOLED_GROUP] = (
-            pd.Series(site.name, index=frame.index)
-            if site.group is None
-            else frame[site.group].fillna(site.name)
-        )
-        if site.fold is not None:
-            renamed[_POOLED_FOLD] = frame[site.fold]
-    kept = frame.drop(columns=[site.id, *(column for column in renamed if column in frame.columns)])
-    return pd.concat([kept, pd.DataFrame(renamed, index=frame.index)], axis=1)
-
-
-def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Join the rows of all sites.
-
-    A column that is text at one site and numbers at another becomes numbers where it can.
-    """
-    joined = pd.concat(frames)
-    if len({str(dtype) for frame in frames for dtype in frame.dtypes}) == 1:
-        return joined
-    for column in joined.select_dtypes(object).columns:
-        numbers = pd.to_numeric(joined[column], errors="coerce")
-        joined[column] = (
-            numbers if numbers.isna().equals(joined[column].isna()) else joined[column].astype("string")
-        )
-    return joined
+def site_files(sites: Iterable[Path]) -> Iterator[Path]:
+    """Yield the site file and the tables of every site folder."""
+    for site in sites:
+        yield site / SITE_FILE
+        yield from (site / table for _, table in sorted(play(site).tables.items()))

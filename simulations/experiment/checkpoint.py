@@ -7,7 +7,7 @@ settings are checked by their hashes before anything goes on.
 
 import hashlib
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -15,14 +15,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from client.site_folder.site_file import SITE_FILE, parse_site_file
 from common.agreement.agreement import FILE_NAME, Agreement
 from common.counting import counted
 from common.errors import IntegrityError, MissingFileError, OptionError, StateError
 from common.files import write_whole
 from common.sealed_json import BrokenSealError, sealed, unsealed
 from simulations.cohorts.cohort_folder import CohortFolder, Origin, open_cohort
-from simulations.cohorts.folders import find_sites
+from simulations.cohorts.folders import find_sites, site_files
 from simulations.experiment.experiment import ExperimentPlan
 from simulations.experiment.options import ExperimentOptions
 from simulations.experiment.preparing import CHECKPOINT
@@ -54,7 +53,6 @@ class ExperimentFile(BaseModel):
         origin: of the cohort.
         options: as they were asked for.
         rounds: planned in all.
-        linear_rounds: of these, as planned; None if neither file nor plan has any.
         agreements: arm -> digest of its agreement, the rounds left out.
         folds: that are held out in turn.
         tables: SHA-256 over the cohort's files.
@@ -68,7 +66,6 @@ class ExperimentFile(BaseModel):
     origin: OriginFile
     options: dict[str, Any]
     rounds: int
-    linear_rounds: int | None = None
     agreements: dict[str, str]
     folds: tuple[int, ...]
     tables: str
@@ -89,7 +86,6 @@ def new_description(plan: ExperimentPlan, cohort: CohortFolder) -> ExperimentFil
         origin=OriginFile(**asdict(cohort.origin)),
         options=options,
         rounds=plan.federation.training.rounds,
-        linear_rounds=plan.federation.training.linear_rounds,
         agreements=agreements,
         folds=plan.folds,
         tables=files_digest([cohort.folder / FILE_NAME, *site_files(find_sites(cohort.folder))]),
@@ -150,8 +146,6 @@ def reopen(out: Path, changes: dict[str, Any]) -> tuple[CohortFolder, Experiment
         remedy = "name the folder that `consilium simulate --out` was given"
         raise MissingFileError(str(out), "holds no experiment to resume", remedy)
     kept = {name: tuple(value) if isinstance(value, list) else value for name, value in file.options.items()}
-    if "rounds" in changes and file.linear_rounds is not None:  # more rounds come after the same linear ones
-        kept["settings"] = dict(kept["settings"]) | {"training.linear_rounds": file.linear_rounds}
     options = ExperimentOptions(**{**kept, **changes, "out": out, "resume": True})
     origin = Origin(**file.origin.model_dump())
     if Path(origin.cohort).is_absolute():
@@ -213,10 +207,3 @@ def files_digest(files: Iterable[Path]) -> str:
         with path.open("rb") as file:
             total.update(hashlib.file_digest(file, "sha256").digest())
     return total.hexdigest()
-
-
-def site_files(sites: Iterable[Path]) -> Iterator[Path]:
-    """Yield the site file and the tables of every site folder."""
-    for site in sites:
-        yield site / SITE_FILE
-        yield from (site / table for _, table in sorted(parse_site_file(site).tables.items()))

@@ -14,7 +14,7 @@ from common.families.activity import activity_of
 from common.families.registry import family_of
 from common.models.shared import SharedModel
 from server.runs.coordination import RunFailed
-from simulations.cohorts.folders import twin
+from simulations.cohorts.folders import pool_sites, twin
 from simulations.engines.names import Engine
 from simulations.engines.process_pool import available_cores
 from simulations.experiment import private_arms
@@ -317,4 +317,4 @@ class Experiment:
     def _pooled_site(self) -> Path:
         """Write the units of all hospitals as one site folder, once."""
         folder = self.plan.work / POOLED / POOLED
-        return folder if folder.is_dir() else self.study.pooled(self.plan.sites, folder.parent, POOLED)
+        return folder if folder.is_dir() else pool_sites(self.plan.sites, folder.parent, POOLED)

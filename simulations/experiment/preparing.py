@@ -14,13 +14,14 @@ from common.errors import InvalidContentError, MissingFileError, OptionError
 from server.aggregation.registry import require_registered
 from server.records.result import WEIGHTS
 from simulations.cohorts.cohort_folder import CohortFolder
-from simulations.cohorts.folders import find_sites
+from simulations.cohorts.folders import find_sites, site_files
 from simulations.engines.environment import environment_set
 from simulations.engines.names import Engine
 from simulations.engines.process_pool import available_cores
 from simulations.experiment.experiment import ExperimentPlan
 from simulations.experiment.options import ExperimentOptions
 from simulations.experiment.private_arms import settled
+from simulations.families.folds import with_folds
 from simulations.families.registry import study_of
 
 MADE_FOLDS = 5
@@ -57,14 +58,15 @@ def make_plan(cohort: CohortFolder, options: ExperimentOptions, work: Path) -> E
     # hospitals approve the file as it is, not the settings of a simulation
     agreed = agreed.model_copy(update={"minimum_patients": federation.minimum_patients})
     _check_participants(folder, sites, agreed)
-    sites, held = study.with_folds(sites, agreed, work / "folds", MADE_FOLDS, federation.training.seed)
+    size = sum(file.stat().st_size for file in site_files(sites) if file.is_file())
+    sites, held = with_folds(study, sites, agreed, work / "folds", MADE_FOLDS, federation.training.seed)
     return ExperimentPlan(
         cohort=cohort.name,
         folder=folder,
         sites=sites,
         federation=federation,
         folds=_chosen(held, options),
-        engine=options.engine or _engine(sites),
+        engine=options.engine or _engine(size),
         work=work,
         options=options,
         targets=targets,
@@ -127,7 +129,6 @@ def _check_participants(folder: Path, sites: Sequence[Path], federation: Agreeme
         raise MissingFileError(str(folder / FILE_NAME), what, "add its folder, or remove the participant")
 
 
-def _engine(sites: Sequence[Path]) -> Engine:
-    """Worker processes where their start is repaid, which depends on the size of the tables."""
-    size = sum(file.stat().st_size for site in sites for file in site.iterdir() if file.is_file())
+def _engine(size: int) -> Engine:
+    """Worker processes where their start is repaid, which depends on the size of the tables in bytes."""
     return "processes" if size > LARGE_BYTES and available_cores() > 1 else "serial"

@@ -4,14 +4,17 @@ An experiment trains together, alone and pooled, and knows records by a `Study` 
 federation file (`simulations.families.registry`).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
+from client.families.reader import Holding
+from client.site_folder.site_file import SiteFile
 from common.agreement.agreement import Agreement
 from common.agreement.settings import Privacy
 from common.models.shared import SharedModel
@@ -145,30 +148,21 @@ class Study(Protocol[A, Q]):
     Type parameters: the agreement's schema, and predictions of one model for one question.
     """
 
-    def with_folds(
-        self, sites: Sequence[Path], agreement: A, out: Path, count: int, seed: int, /
-    ) -> tuple[list[Path], tuple[int, ...]]:
-        """Return site folders that name a fold, and the folds there are.
+    def published(self, site: Path, file: SiteFile, agreement: A, /) -> Tensor:
+        """Read the [U] folds in which the tables of a site folder hold units out; -1 for none.
 
-        Folds that no site names are drawn, and the site folders copied into `out` with them.
+        Args:
+            site: the folder.
+            file: its `site.toml`, which names a column of folds.
+            agreement: the agreement of the sites.
 
         Raises:
-            InputError: if folds cannot be read or drawn.
+            InputError: if the folds cannot be read.
         """
         ...
 
-    def without_fold(self, sites: Sequence[Path], agreement: A, fold: int, out: Path, /) -> list[Path]:
-        """Copy site folders into `out`, without the units of a fold and without any folds.
-
-        A site all of whose units are held out has no copy.
-
-        Raises:
-            InputError: if folds cannot be read.
-        """
-        ...
-
-    def pooled(self, sites: Sequence[Path], out: Path, name: str, /) -> Path:
-        """Write one site folder with the units of several below `out`, and return it."""
+    def strata(self, holding: Holding, agreement: A, /) -> Sequence[Hashable]:
+        """Stratum of every unit of a site; drawn folds spread each as evenly as its size allows."""
         ...
 
     def under(self, agreement: A, privacy: Privacy, /) -> A:
@@ -181,7 +175,7 @@ class Study(Protocol[A, Q]):
         """Read the site folders.
 
         Args:
-            sites: site folders that name a fold.
+            sites: site folders, real or played, that have folds.
             agreement: the agreement of the sites.
             folds: folds that are held out in turn.
             held_out_alone: keep no values of units outside these folds.

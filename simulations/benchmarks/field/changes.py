@@ -1,16 +1,13 @@
 """Changes of a cohort's federation file, prior graph or column names, for a row of a table."""
 
-import tomllib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-import tomli_w
 
-from client.site_folder.site_file import SITE_FILE
+from client.site_folder.played_site import play
 from common.agreement.agreement import FILE_NAME, save
 from common.agreement.federation import OUTCOMES, Federation
 from common.agreement.folder import copy_public_files
@@ -18,7 +15,6 @@ from common.agreement.modalities import Modality
 from common.agreement.model_config import HierarchicalConfig
 from common.agreement.settings import PriorGraph, PublicFile
 from simulations.benchmarks.field.shuffled_edges import Edge, shuffled
-from simulations.cohorts.folders import twin
 from simulations.experiment.arms import AgreementFile
 
 
@@ -58,15 +54,11 @@ class Changed:
 
         Labels are changed for a run that holds out a `fold`, of all other patients.
         """
-        path = twin(site, folder) / SITE_FILE
-        description: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-        asked = self.federation.tables
-        description["tables"] = {
-            table: file for table, file in description["tables"].items() if table in asked
-        }
+        file, asked = play(site), self.federation.tables
+        tables = {table: path for table, path in file.tables.items() if table in asked}
         columns = {
             table: {ours: theirs for ours, theirs in renamed.items() if ours in asked[table]}
-            for table, renamed in description.get("columns", {}).items()
+            for table, renamed in file.columns.items()
             if table in asked
         }
         for table, values in self.values.items():
@@ -74,24 +66,32 @@ class Changed:
             columns[table] = renamed | {
                 column: renamed.get(source, source) for column, source in values.items()
             }
-        description["columns"] = columns
         if self.labels is not None and fold is not None:
             renamed = columns.get(OUTCOMES, {})
             names = [renamed.get(column, column) for column in sorted(asked[OUTCOMES])]
-            labels = read_outcomes(folder / description["tables"][OUTCOMES])
-            training = pd.to_numeric(labels[description["fold"]]) != fold
+            labels = read_table(tables[OUTCOMES])
+            held = pd.Series(file.folds, index=labels.index) if file.folds else labels[file.fold]
+            training = pd.to_numeric(held) != fold
             labels.loc[training, names] = self.labels(labels.loc[training, names]).to_numpy()
-            description["tables"][OUTCOMES] = f"{OUTCOMES}.csv"
-            labels.to_csv(folder / f"{OUTCOMES}.csv", index=False)
-        path.write_text(tomli_w.dumps(description), encoding="utf-8")
-        return folder
+            tables[OUTCOMES] = write_table(labels, folder / Path(tables[OUTCOMES]).name)
+        return file.model_copy(update={"tables": tables, "columns": columns}).write(folder)
 
 
-def read_outcomes(path: Path) -> pd.DataFrame:
-    """Read a hospital's table of outcomes; cells of a CSV stay text."""
+def read_table(path: str) -> pd.DataFrame:
+    """Read a hospital's table to write it again: a CSV's cells stay text, a Parquet file's what they are."""
+    if Path(path).suffix == ".parquet":
+        return pd.read_parquet(path)
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+
+def write_table(table: pd.DataFrame, path: Path) -> str:
+    """Write a table that `read_table` has read, in the same format, and return its path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".parquet":
-        return pd.read_parquet(path).reset_index().astype(object)
-    return pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""])
+        table.to_parquet(path)
+    else:
+        table.to_csv(path, index=False)
+    return str(path)
 
 
 Change = Callable[[Federation, Path, int], Changed]

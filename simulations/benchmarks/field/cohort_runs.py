@@ -23,6 +23,7 @@ from simulations.engines.process_pool import available_cores
 from simulations.experiment.arms import AgreementFile, Job, read_trained, train_side_by_side
 from simulations.experiment.linear_arm import initial_weights, linear_part, with_linear_rounds
 from simulations.experiment.preparing import MADE_FOLDS
+from simulations.families.folds import with_folds
 from simulations.families.patients.held_out import HeldOutTask
 from simulations.families.patients.study import PatientCohorts, PatientStudy
 
@@ -69,8 +70,8 @@ class CohortRuns:
         self.name, self.federation, self.seeds = cohort.name, agreed, tuple(seeds)
         self._public, self._work, self._out = cohort.folder, work, out
         self._study = PatientStudy()
-        self._sites, held = self._study.with_folds(
-            find_sites(cohort.folder), agreed, work / "folds", MADE_FOLDS, 0
+        self._sites, held = with_folds(
+            self._study, find_sites(cohort.folder), agreed, work / "folds", MADE_FOLDS, 0
         )
         self.folds = held[:folds]
         self._runs: dict[tuple[str, int], FieldRun] = {}

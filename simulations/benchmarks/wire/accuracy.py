@@ -22,15 +22,16 @@ from common.models.registry import build_model
 from common.patients.batch import concatenate
 from server.app import server_app
 from simulations.cohorts.folders import find_sites, twin
-from simulations.cohorts.folds import with_folds
 from simulations.cohorts.sources import write_cohort
 from simulations.engines.in_process import run_in_process
 from simulations.engines.pass_through_grid import PassThroughGrid
 from simulations.experiment.arms import CLIENT_APP, read_trained, write_agreement
 from simulations.experiment.preparing import MADE_FOLDS, state_in
 from simulations.experiment.scoring import SMALLEST_GROUP
+from simulations.families.folds import with_folds
 from simulations.families.patients.held_out import HeldOutTask
 from simulations.families.patients.prediction import predict
+from simulations.families.patients.study import PatientStudy
 from simulations.results.machine import Machine, Record, Score, machine
 
 WIRES = (
@@ -127,7 +128,8 @@ class FoldedCohort:
             {"training.seed": str(seed), "training.linear_rounds": "0"}  # which encoded updates do without
         )
         sites = find_sites(self._public)
-        self.sites, self.folds = with_folds(sites, self.federation, work / "folds", MADE_FOLDS, seed)
+        published = with_folds(PatientStudy(), sites, self.federation, work / "folds", MADE_FOLDS, seed)
+        self.sites, self.folds = published
         twins = [twin(site, work / "read" / site.name) for site in self.sites]
         cohorts = [read_cohort(site, self.federation) for site in twins]
         self.everyone = concatenate([cohort.batch for cohort in cohorts])

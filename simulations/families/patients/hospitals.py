@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from client.data.cohort import Cohort
-from client.data.inspection import read_cohort
+from client.families.played import read_played
 from common.agreement.federation import Federation
 from common.patients.batch import PatientBatch, concatenate
 from common.tasks.task import Task
@@ -48,7 +48,8 @@ class Hospitals:
         labels: list[dict[str, Tensor]] = []
         labelled: list[dict[str, Tensor]] = []
         for site in sites:
-            cohort = read_cohort(site, federation)
+            cohort = read_played(site, federation)
+            assert isinstance(cohort, Cohort)
             self.described[cohort.site] = _described(cohort, federation.tasks)
             self._folds.append(cohort.fold)
             if sum(len(fold) for _, fold in sampled) < SAMPLED:

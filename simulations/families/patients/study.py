@@ -4,8 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
-from common.agreement.federation import Federation
+from client.data.cohort import Cohort
+from client.data.outcomes import folds
+from client.data.tables import read_table
+from client.families.reader import Holding
+from client.site_folder.site_file import SITE_FILE, SiteFile
+from common.agreement.federation import OUTCOMES, Federation
 from common.agreement.settings import Privacy
 from common.evaluation.predictions import Prediction
 from common.models.federated import FederatedModel
@@ -14,8 +20,6 @@ from common.patients.batch import PatientBatch
 from common.patients.preprocessing import unpack_preprocessing
 from common.privacy.planning import with_privacy
 from server.records.result import TrainedModel
-from simulations.cohorts.folders import pool_sites
-from simulations.cohorts.folds import with_folds, without_fold
 from simulations.families.patients.classical_arms import ClassicalArms, restricted
 from simulations.families.patients.divisions import UNKNOWN_GROUP
 from simulations.families.patients.evidence import PatientEvidence
@@ -150,19 +154,23 @@ def _curve_data(fold: HeldOut[Prediction]) -> HeldOutPatients:
 class PatientStudy:
     """Patients as a kind of record to simulate."""
 
-    def with_folds(
-        self, sites: Sequence[Path], agreement: Federation, out: Path, count: int, seed: int
-    ) -> tuple[list[Path], tuple[int, ...]]:
-        """Read the folds of the outcome tables, or draw them stratified by outcome."""
-        return with_folds(sites, agreement, out, count, seed)
+    def published(self, site: Path, file: SiteFile, agreement: Federation) -> Tensor:
+        """Read the folds in the table of outcomes."""
+        assert file.fold is not None
+        remedy = f"correct fold in {SITE_FILE}"
+        table = read_table(site / file.tables[OUTCOMES], file.id, {}, [file.fold], {}, remedy)
+        if table.value is None:
+            raise table.problems[0]
+        held_out = folds(table.value, file.fold)
+        if held_out.problems:
+            raise held_out.problems[0]
+        return held_out.value
 
-    def without_fold(self, sites: Sequence[Path], agreement: Federation, fold: int, out: Path) -> list[Path]:
-        """Copy the site folders without the patients whom a fold holds out."""
-        return without_fold(sites, agreement, fold, out)
-
-    def pooled(self, sites: Sequence[Path], out: Path, name: str) -> Path:
-        """Write all patients as one site folder."""
-        return pool_sites(sites, out, name)
+    def strata(self, holding: Holding, agreement: Federation) -> list[float]:
+        """Outcomes of the first task: events, or classes."""
+        assert isinstance(holding, Cohort)
+        labels: list[float] = holding.batch.labels[agreement.tasks[0].name][:, -1].tolist()
+        return labels
 
     def under(self, agreement: Federation, privacy: Privacy) -> Federation:
         """Return the agreement without random masks and learnt task weights."""

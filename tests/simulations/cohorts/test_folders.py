@@ -7,7 +7,10 @@ import pandas as pd
 import pytest
 import torch
 
+from client.data.cohort import Cohort
 from client.data.inspection import read_cohort
+from client.families.played import read_played
+from client.site_folder.played_site import play
 from client.site_folder.site_file import SITE_FILE, read_site_file
 from common.agreement.federation import FILE_NAME, Federation, load
 from common.errors import MissingFileError
@@ -29,15 +32,23 @@ def assert_same(one: PatientBatch, other: PatientBatch) -> None:
         assert all(torch.equal(mine[name], theirs[name]) for name in mine)
 
 
+def played(site: Path, federation: Federation) -> Cohort:
+    cohort = read_played(site, federation)
+    assert isinstance(cohort, Cohort)
+    return cohort
+
+
 def test_pooled_site_is_the_concatenation_of_its_sites(synthetic: Path, tmp_path: Path) -> None:
     federation = load(synthetic / FILE_NAME)
     sites = find_sites(synthetic)
-    pooled = read_cohort(pool_sites(sites, tmp_path, "everyone"), federation)
+    pooled = played(pool_sites(sites, tmp_path, "everyone"), federation)
     alone = [read_cohort(site, federation) for site in sites]
     assert_same(pooled.batch, concatenate([cohort.batch for cohort in alone]))
     assert torch.equal(pooled.fold, torch.cat([cohort.fold for cohort in alone]))
     assert pooled.group == tuple(group for cohort in alone for group in cohort.group)
-    assert len(pooled.batch) == 360
+    assert len(pooled.batch) == len(pooled.marks) == 360
+    assert pooled.site == "everyone"
+    assert {path.name for path in (tmp_path / "everyone").rglob("*") if path.is_file()} == {SITE_FILE}
 
 
 def test_pooling_resolves_column_names_formats_and_equal_identifiers(tmp_path: Path) -> None:
@@ -48,7 +59,7 @@ def test_pooling_resolves_column_names_formats_and_equal_identifiers(tmp_path: P
     translate_to_german_parquet(first)
     share_identifiers(first, second)
     assert_same(read_cohort(first, federation).batch, expected[0].batch)
-    pooled = read_cohort(pool_sites([first, second], tmp_path, "both"), federation)
+    pooled = played(pool_sites([first, second], tmp_path, "both"), federation)
     assert_same(pooled.batch, concatenate([cohort.batch for cohort in expected]))
     assert torch.equal(pooled.fold, torch.cat([cohort.fold for cohort in expected]))
 
@@ -145,16 +156,14 @@ def test_wide_tables_are_parquet(synthetic: Path) -> None:
     assert len(federation.modality("rna").columns) == 60
 
 
-def test_identifiers_are_spelt_alike_in_every_pooled_table(tmp_path: Path) -> None:
-    site = tmp_path / "site"
-    site.mkdir()
-    pd.DataFrame({"patient": [1.0, 2.0], "months": [3.0, 4.0]}).to_csv(site / "outcomes.csv", index=False)
-    pd.DataFrame({"x": [5.0, 6.0]}, index=pd.Index([1, 2], name="patient")).to_parquet(
-        site / "clinical.parquet"
-    )
-    (site / "site.toml").write_text(
-        'name = "north"\n[tables]\noutcomes = "outcomes.csv"\nclinical = "clinical.parquet"\n'
-    )
-    pooled = pool_sites([site], tmp_path, "pooled")
-    tables = [pd.read_csv(pooled / f"{name}.csv", dtype=str) for name in ("outcomes", "clinical")]
-    assert tables[0]["patient"].tolist() == tables[1]["patient"].tolist() == ["0:1", "0:2"]
+def test_a_twin_and_a_pooled_site_train_as_the_site_files_say(synthetic: Path, tmp_path: Path) -> None:
+    sites = find_sites(synthetic)[:2]
+    for number, site in enumerate(sites):
+        text = (
+            'device = "cpu"\ndeterministic = true\nprecision = "bfloat16"\n' if number else 'device = "cpu"\n'
+        )
+        (site / SITE_FILE).write_text(text + (site / SITE_FILE).read_text())
+    made = play(twin(sites[1], tmp_path / "twin"))
+    assert (made.device, made.deterministic, made.precision) == ("cpu", True, "bfloat16")
+    pooled = play(pool_sites(sites, tmp_path, "both"))
+    assert (pooled.device, pooled.deterministic, pooled.precision) == ("cpu", False, "float32")

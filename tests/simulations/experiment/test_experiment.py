@@ -16,13 +16,14 @@ from common.models.federated import FederatedModel
 from common.patients.batch import PatientBatch
 from server.records.journal import RoundRecord
 from simulations.cohorts.folders import find_sites
-from simulations.cohorts.folds import with_folds
 from simulations.experiment.arms import read_trained
 from simulations.experiment.experiment import Experiment, ExperimentPlan, FoldOutcome
 from simulations.experiment.summary import summarise_experiment
+from simulations.families.folds import with_folds
 from simulations.families.patients.evidence import PatientEvidence
 from simulations.families.patients.hospitals import Hospitals
 from simulations.families.patients.prediction import predict
+from simulations.families.patients.study import PatientStudy
 from simulations.results.schema import ARM_NAMES, SimulationResult
 
 SmallCohort = Callable[..., Path]
@@ -45,7 +46,7 @@ class Listener:
 
 def plan(cohort: Path, work: Path, folds: tuple[int, ...] = (0,), seed: int = 0) -> ExperimentPlan:
     federation = load(cohort / FILE_NAME).changed({"training.seed": str(seed)})
-    sites, _ = with_folds(find_sites(cohort), federation, work / "folds", 5, seed)
+    sites, _ = with_folds(PatientStudy(), find_sites(cohort), federation, work / "folds", 5, seed)
     return ExperimentPlan("small", cohort, sites, federation, folds, "serial", work)
 
 

@@ -234,6 +234,16 @@ class NumbersReader:
             torch.frombuffer(marks, dtype=torch.uint8).view(-1, MARK),
         ), []
 
+    def joined(self, holdings: Sequence[Holding], site: SiteFile, units: Tensor, fold: Tensor) -> Holding:
+        table, marks = (
+            torch.cat(parts)[units]
+            for parts in (
+                [holding.records.table for holding in holdings],
+                [holding.marks for holding in holdings],
+            )
+        )
+        return Holding(site.name, Numbers(table), fold, marks)
+
     def absent(self, holding: Holding, agreement: NumbersAgreement) -> frozenset[str]:
         return frozenset()
 

@@ -1,14 +1,18 @@
 """Study of numbers: readings are held out at random, and lines judged by their explained variance."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from client.site_folder.site_file import parse_site_file
+from client.families.played import read_played
+from client.families.reader import Holding as Reading
+from client.families.reader import sound
+from client.site_folder.site_file import SiteFile
 from common.agreement.settings import Privacy
 from common.models.shared import SharedModel
 from server.records.result import TrainedModel
@@ -16,10 +20,9 @@ from simulations.families.study import ClassicalPredictions, HeldOut, Rows, Stud
 from simulations.report.plots.drawing import NoEvidence
 from simulations.results.schema import Hospital, Outcome
 
-from . import FAMILY, READER, TABLE, Holding, Line, Numbers, NumbersAgreement
+from . import FAMILY, READER, Holding, Line, Numbers, NumbersAgreement
 
 Array = NDArray[np.float64]
-FOLD = "held_out"
 
 
 @dataclass(frozen=True)
@@ -111,29 +114,11 @@ class NumbersCohorts:
 class NumbersStudy:
     """Numbers as a kind of record to simulate."""
 
-    def with_folds(
-        self, sites: Sequence[Path], agreement: NumbersAgreement, out: Path, count: int, seed: int
-    ) -> tuple[list[Path], tuple[int, ...]]:
-        rng = np.random.default_rng(seed)
-        copies = []
-        for site in sites:
-            name, table = _read(site)
-            fold = rng.permutation(len(table)) % count
-            copies.append(_write(out / site.name, name, np.column_stack([table[:, :2], fold])))
-        return copies, tuple(range(count))
+    def published(self, site: Path, file: SiteFile, agreement: NumbersAgreement) -> Tensor:
+        return sound(READER.read(site, file, agreement)).fold
 
-    def without_fold(
-        self, sites: Sequence[Path], agreement: NumbersAgreement, fold: int, out: Path
-    ) -> list[Path]:
-        copies = []
-        for site in sites:
-            name, table = _read(site)
-            if (kept := table[:, 2] != fold).any():
-                copies.append(_write(out / site.name, name, table[kept]))
-        return copies
-
-    def pooled(self, sites: Sequence[Path], out: Path, name: str) -> Path:
-        return _write(out / name, name, np.concatenate([_read(site)[1] for site in sites]))
+    def strata(self, holding: Reading, agreement: NumbersAgreement) -> Sequence[Hashable]:
+        return ("all",) * len(holding.fold)
 
     def under(self, agreement: NumbersAgreement, privacy: Privacy) -> NumbersAgreement:
         return agreement.model_copy(update={"privacy": privacy.model_copy(update={"learn": "all"})})
@@ -141,28 +126,8 @@ class NumbersStudy:
     def cohorts(
         self, sites: Sequence[Path], agreement: NumbersAgreement, folds: Sequence[int], held_out_alone: bool
     ) -> NumbersCohorts:
-        holdings = []
-        for site in sites:
-            holding, problems = READER.read(site, parse_site_file(site), agreement)
-            if problems:
-                raise problems[0]
-            assert holding is not None
-            holdings.append(holding)
-        return NumbersCohorts(holdings)
-
-
-def _read(site: Path) -> tuple[str, Array]:
-    file = parse_site_file(site)
-    return file.name, np.loadtxt(site / file.tables[TABLE], delimiter=",", skiprows=1, ndmin=2)
-
-
-def _write(folder: Path, name: str, table: Array) -> Path:
-    folder.mkdir(parents=True)
-    np.savetxt(folder / "numbers.csv", table, delimiter=",", header=f"x,y,{FOLD}", comments="")
-    (folder / "site.toml").write_text(
-        f'name = "{name}"\nfold = "{FOLD}"\n[tables]\n{TABLE} = "numbers.csv"\n'
-    )
-    return folder
+        holdings = [read_played(site, agreement) for site in sites]
+        return NumbersCohorts([holding for holding in holdings if isinstance(holding, Holding)])
 
 
 STUDY: Study[NumbersAgreement, Array] = NumbersStudy()

@@ -8,7 +8,7 @@ import pytest
 from common.agreement.federation import load
 from simulations.benchmarks.wire import accuracy as wire_accuracy
 from simulations.benchmarks.wire.accuracy import WIRES, EncodingRun, FoldedCohort, name_of, run_accuracy
-from simulations.cohorts.folds import with_folds
+from simulations.families.folds import with_folds
 
 
 @pytest.fixture

@@ -7,11 +7,12 @@ import torch
 
 from client.data.cohort import Cohort
 from client.data.inspection import read_cohort
-from common.agreement.federation import FILE_NAME, load
+from client.families.played import read_played
+from common.agreement.federation import FILE_NAME, Federation, load
 from common.errors import InputError, InvalidContentError, MissingFileError, UnreadableFileError
 from simulations.cohorts.folders import find_sites
-from simulations.cohorts.folds import with_folds
-from simulations.cohorts.sources import write_cohort
+from simulations.families.folds import with_folds, without_fold
+from simulations.families.patients.study import PatientStudy
 
 SmallCohort = Callable[..., Path]
 
@@ -28,11 +29,17 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def played(site: Path, federation: Federation) -> Cohort:
+    cohort = read_played(site, federation)
+    assert isinstance(cohort, Cohort)
+    return cohort
+
+
 def drawn(cohort: Path, out: Path, count: int = 5, seed: int = 0) -> list[Cohort]:
     federation = load(cohort / FILE_NAME)
-    sites, folds = with_folds(find_sites(cohort), federation, out, count, seed)
+    sites, folds = with_folds(PatientStudy(), find_sites(cohort), federation, out, count, seed)
     assert folds == tuple(range(count))
-    return [read_cohort(site, federation) for site in sites]
+    return [played(site, federation) for site in sites]
 
 
 def test_published_folds_are_taken_where_they_are(small_cohort: SmallCohort, tmp_path: Path) -> None:
@@ -40,7 +47,7 @@ def test_published_folds_are_taken_where_they_are(small_cohort: SmallCohort, tmp
     sites = find_sites(cohort)
     outcomes = pd.read_csv(sites[0] / "outcomes.csv")
     outcomes.assign(fold=outcomes["fold"] * 10).to_csv(sites[0] / "outcomes.csv", index=False)
-    taken = with_folds(sites, load(cohort / FILE_NAME), tmp_path / "out", 3, seed=0)
+    taken = with_folds(PatientStudy(), sites, load(cohort / FILE_NAME), tmp_path / "out", 3, seed=0)
     assert taken == (sites, (0, 1, 2, 3, 4, 10, 20, 30, 40))
     assert not (tmp_path / "out").exists()
 
@@ -50,28 +57,9 @@ def test_folds_at_some_sites_only_are_refused(small_cohort: SmallCohort, tmp_pat
     site = cohort / "hospital-1" / "site.toml"
     site.write_text(site.read_text().replace('fold = "fold"\n', ""))
     with pytest.raises(InvalidContentError) as error:
-        with_folds(find_sites(cohort), load(cohort / FILE_NAME), tmp_path / "out", 3, seed=0)
+        with_folds(PatientStudy(), find_sites(cohort), load(cohort / FILE_NAME), tmp_path / "out", 3, seed=0)
     assert error.value.where == str(cohort)
     assert not (tmp_path / "out").exists()
-
-
-def test_made_folds_leave_the_missing_cells_of_a_wide_csv_missing(tmp_path: Path) -> None:
-    cohort = tmp_path / "cohort"
-    write_cohort("synthetic", None, cohort)
-    without_folds(cohort)
-    for site in find_sites(cohort):
-        rna = pd.read_parquet(site / "rna.parquet").astype({"patient": str})
-        assert rna.shape[1] > 50
-        rna.iloc[:4, 1:3] = None
-        rna.to_csv(site / "rna.csv", index=False, na_rep="NA")
-        (site / "rna.parquet").unlink()
-        (site / "site.toml").write_text((site / "site.toml").read_text().replace("rna.parquet", "rna.csv"))
-    federation = load(cohort / FILE_NAME)
-    for hospital, site in zip(drawn(cohort, tmp_path / "out"), find_sites(cohort), strict=True):
-        original = read_cohort(site, federation).batch
-        assert not original.observed["rna"][:4, :2].any()
-        assert torch.equal(hospital.batch.observed["rna"], original.observed["rna"])
-        assert torch.equal(hospital.batch.values["rna"], original.values["rna"])
 
 
 def test_made_folds_hold_out_everyone_once_and_spread_sites_and_events(
@@ -143,7 +131,7 @@ def test_folds_that_cannot_be_read_are_named(
     cohort = small_cohort()
     spoil(cohort / "hospital-2", what)
     with pytest.raises(kind) as error:
-        with_folds(find_sites(cohort), load(cohort / FILE_NAME), tmp_path / "out", 5, seed=0)
+        with_folds(PatientStudy(), find_sites(cohort), load(cohort / FILE_NAME), tmp_path / "out", 5, seed=0)
     assert error.value.where == str(cohort / "hospital-2" / where)
     assert "CANARY" not in str(error.value)
 
@@ -156,5 +144,29 @@ def test_a_fold_column_that_is_empty_everywhere_is_an_error(
         outcomes = pd.read_csv(site / "outcomes.csv", dtype=str)
         outcomes.assign(fold=None).to_csv(site / "outcomes.csv", index=False)
     with pytest.raises(InvalidContentError) as error:
-        with_folds(find_sites(cohort), load(cohort / FILE_NAME), tmp_path / "out", 5, seed=0)
+        with_folds(PatientStudy(), find_sites(cohort), load(cohort / FILE_NAME), tmp_path / "out", 5, seed=0)
     assert error.value.where == str(cohort)
+
+
+@pytest.mark.parametrize("published", [True, False])
+def test_without_a_fold_its_units_and_all_folds_are_gone(
+    small_cohort: SmallCohort, tmp_path: Path, published: bool
+) -> None:
+    cohort = small_cohort()
+    if not published:
+        without_folds(cohort)
+    federation, study = load(cohort / FILE_NAME), PatientStudy()
+    sites, _ = with_folds(study, find_sites(cohort), federation, tmp_path / "outer", 5, seed=0)
+    remaining = without_fold(study, sites, federation, 1, tmp_path / "remaining")
+    assert set(remaining[0].iterdir()) == {remaining[0] / "site.toml"}
+    again, folds = with_folds(study, remaining, federation, tmp_path / "inner", 3, seed=0)
+    assert folds == (0, 1, 2)
+    less = without_fold(study, again, federation, 2, tmp_path / "less")
+    for before, after, last in zip(sites, again, less, strict=True):
+        whole, part, rest = (played(site, federation) for site in (before, after, last))
+        kept = (whole.fold != 1).nonzero().squeeze(1)
+        kept_at_last = kept[part.fold != 2]
+        assert torch.equal(part.batch.labels["survival"], whole.batch.labels["survival"][kept])
+        assert torch.equal(rest.batch.values["clinical"], whole.batch.values["clinical"][kept_at_last])
+        assert set(rest.fold.tolist()) == {-1}
+        assert len(rest.marks) == len(rest.group) == len(rest.batch) == len(kept_at_last)
