@@ -6,7 +6,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from client.site_folder.outside import STATE_VARIABLE
-from client.site_folder.site_file import SITE_FILE, read_site_file
+from client.site_folder.played_site import play
+from client.site_folder.site_file import SITE_FILE, read_site_file, require_agreement, site_toml
 from client.training.device import find_device
 from common.agreement.agreement import FILE_NAME, Agreement
 from common.counting import counted
@@ -58,6 +59,9 @@ def make_plan(cohort: CohortFolder, options: ExperimentOptions, work: Path) -> E
     # hospitals approve the file as it is, not the settings of a simulation
     agreed = agreed.model_copy(update={"minimum_patients": federation.minimum_patients})
     _check_participants(folder, sites, agreed)
+    for target in targets[:1]:  # the targets differ in noise alone
+        for site in sites:
+            require_agreement(play(site), site_toml(site), target.federation)
     size = sum(file.stat().st_size for file in site_files(sites) if file.is_file())
     sites, held = with_folds(study, sites, agreed, work / "folds", MADE_FOLDS, federation.training.seed)
     return ExperimentPlan(
