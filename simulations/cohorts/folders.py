@@ -79,11 +79,11 @@ def write_site(
 
 
 def twin(site: Path, folder: Path) -> Path:
-    """Make `folder` a played site of the same patients, and return it.
+    """Make `folder` a site folder of the same patients, as a hospital could have it, and return it.
 
-    A run writes into the twin and not into the hospital's folder; tables are read where they are.
+    What writes into the twin leaves the hospital's folder alone; tables are read where they are.
     """
-    return play(site).write(folder)
+    return play(site).model_copy(update={"origin": ""}).write(folder)
 
 
 def pool_sites(sites: Sequence[Path], out: Path, name: str) -> Path:
@@ -93,7 +93,7 @@ def pool_sites(sites: Sequence[Path], out: Path, name: str) -> Path:
     in `site.toml`.
     """
     folder = out / folder_name(name)
-    parts = [twin(site, folder / str(number)) for number, site in enumerate(sites)]
+    parts = [play(site).write(folder / str(number)) for number, site in enumerate(sites)]
     files = [play(site) for site in sites]
     shared = {
         key: values.pop() for key in _TRAINING if len(values := {getattr(file, key) for file in files}) == 1

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from client.site_folder.played_site import play
 from common.agreement.agreement import Agreement
 from common.counting import counted
 from common.errors import InputError, IntegrityError, OptionError
@@ -14,7 +15,7 @@ from common.families.activity import activity_of
 from common.families.registry import family_of
 from common.models.shared import SharedModel
 from server.runs.coordination import RunFailed
-from simulations.cohorts.folders import pool_sites, twin
+from simulations.cohorts.folders import pool_sites
 from simulations.engines.names import Engine
 from simulations.engines.process_pool import available_cores
 from simulations.experiment import private_arms
@@ -250,7 +251,7 @@ class Experiment:
         return [predicted], private_arms.spent(job.sites, target.privacy.delta)
 
     def _twins(self, sites: Sequence[Path], folder: Path) -> list[Path]:
-        return [twin(site, folder / site.name) for site in sites]
+        return [play(site).write(folder / site.name) for site in sites]
 
     def _job(self, agreement: AgreementFile, sites: Sequence[Path], arm: str, fold: int) -> Job:
         """Make a separate run, with new twins of its sites."""

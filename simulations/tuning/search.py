@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from client.site_folder.played_site import play
 from common.agreement.agreement import FILE_NAME
 from common.families.registry import family_of
-from simulations.cohorts.folders import twin
 from simulations.experiment.arms import Job, read_trained, train_side_by_side, write_agreement
 from simulations.experiment.experiment import ExperimentPlan
 from simulations.families.registry import study_of
@@ -50,7 +50,7 @@ class Search:
         self._plan, self.inner, self._finished = plan, inner, finished
         self._work, self._device = work, device
         reading = inner.agreement(plan.federation)
-        sites = [twin(site, work / "read" / site.name) for site in inner.sites]
+        sites = [play(site).write(work / "read" / site.name) for site in inner.sites]
         self.cohorts = study_of(reading).cohorts(sites, reading, inner.folds, True)
 
     def run(self, step: Step) -> TuningRun | None:
@@ -95,7 +95,7 @@ class Search:
         if not folder.is_dir():
             write_agreement(agreement, self._plan.folder, folder)
         sites = self._work / "sites" / step.name
-        twins = tuple(twin(site, sites / site.name) for site in self.inner.sites)
+        twins = tuple(play(site).write(sites / site.name) for site in self.inner.sites)
         return Job(folder / FILE_NAME, twins, step.fold, step.seed, out, self._device)
 
     def _scored(self, step: Step, job: Job) -> TuningRun:

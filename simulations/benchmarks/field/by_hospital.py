@@ -27,5 +27,5 @@ def by_hospital(cohort: CohortFolder, folder: Path, most: int) -> CohortFolder:
         path = folder / name / Path(file.tables[OUTCOMES]).name
         held = table.assign(**{HOSPITAL: rank if rank < most else -1})
         changed = file.tables | {OUTCOMES: write_table(held, path)}
-        file.model_copy(update={"tables": changed, "fold": HOSPITAL}).write(folder / name)
+        file.model_copy(update={"tables": changed, "fold": HOSPITAL, "origin": ""}).write(folder / name)
     return open_cohort(folder)

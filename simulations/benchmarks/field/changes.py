@@ -74,7 +74,8 @@ class Changed:
             training = pd.to_numeric(held) != fold
             labels.loc[training, names] = self.labels(labels.loc[training, names]).to_numpy()
             tables[OUTCOMES] = write_table(labels, folder / Path(tables[OUTCOMES]).name)
-        return file.model_copy(update={"tables": tables, "columns": columns}).write(folder)
+        update = {"tables": tables, "columns": columns, "origin": ""}
+        return file.model_copy(update=update).write(folder)
 
 
 def read_table(path: str) -> pd.DataFrame:

@@ -4,7 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from client.data.inspection import read_cohort
+from client.data.cohort import Cohort
+from client.families.played import read_played
 from common.agreement.federation import load
 from common.evaluation.survival import c_index
 from common.models.registry import build_model
@@ -51,7 +52,8 @@ def test_a_run_has_the_score_of_its_model_on_the_patients_of_its_inner_fold(
             time, event, risk = [], [], []
             inside = 0
             for site in job.sites:
-                cohort = read_cohort(site, agreement)
+                cohort = read_played(site, agreement)
+                assert isinstance(cohort, Cohort)
                 held = cohort.batch.select(cohort.fold == job.fold)
                 inside += len(cohort.batch) - len(held)
                 labels = held.labels["survival"].numpy()
