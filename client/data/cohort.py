@@ -45,7 +45,14 @@ class Cohort:
 
 
 def joined(cohorts: Sequence[Cohort], file: SiteFile, patients: Tensor, fold: Tensor) -> Cohort:
-    """Join cohorts of one federation, and keep the patients at these indices ([K] long), with new folds."""
+    """Join cohorts of one federation, and keep some patients, with other folds.
+
+    Args:
+        cohorts: whose patients follow one another.
+        file: of the site that has them all.
+        patients: [K] long, indices of those that are kept, in order.
+        fold: [K] long, their folds.
+    """
     groups = [name for cohort in cohorts for name in cohort.group]
     raw, unmatched = {}, dict[str, int]()
     for name in cohorts[0].raw:

@@ -1,4 +1,4 @@
-"""Records of a site that a simulation plays, read from the hospitals' tables by the hospitals' reader."""
+"""Records of a played site, read from the hospitals' own tables by the hospitals' reader."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from common.errors import InvalidContentError
 
 
 def read_played(folder: Path, agreement: Agreement) -> Holding:
-    """Read the records of a played site, or of a hospital's site folder as a simulation plays it.
+    """Read the records of a played site, or of a hospital's own folder.
 
     Raises:
         InputError: with the first problem of the tables; nothing is returned by half.
@@ -31,7 +31,10 @@ def read_played(folder: Path, agreement: Agreement) -> Holding:
 
 
 def _kept(file: PlayedSite, fold: Tensor, folder: Path) -> tuple[Tensor, Tensor]:
-    """Return ([K] indices of the records that are kept, [K] their folds), of records with folds `fold`."""
+    """Return ([K] indices of the records that are kept, [K] their folds).
+
+    `fold` has the folds of all records by their tables.
+    """
     units = torch.arange(len(fold)) if file.units is None else torch.tensor(file.units, dtype=torch.long)
     folds = None if file.folds is None else torch.tensor(file.folds, dtype=torch.long)
     if (len(units) and int(units.max()) >= len(fold)) or (folds is not None and len(folds) != len(units)):

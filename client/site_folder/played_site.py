@@ -1,4 +1,4 @@
-"""Site file of a site that a simulation plays, over tables that stay where the hospitals have them."""
+"""Site file of a played site, whose tables stay where the hospitals have them."""
 
 from pathlib import Path
 
@@ -10,7 +10,9 @@ from common.agreement.agreement import Agreement
 
 
 class PlayedSite(SiteFile):
-    """`site.toml` of a played site; a hospital's own process refuses the keys that are added here.
+    """`site.toml` of a site that a simulation plays.
+
+    A hospital's own process refuses the keys that are added here.
 
     Attributes:
         origin: the hospital's own folder, whose `site.toml` errors name; empty for a site of several hospitals.
@@ -38,9 +40,9 @@ class PlayedSite(SiteFile):
 
 
 def play(site: Path) -> PlayedSite:
-    """Return the file by which the tables of a site folder, real or played, are read from elsewhere.
+    """Return the file by which the tables of a site folder are read from elsewhere.
 
-    Policy and approval are left out: a simulation asks no hospital for leave.
+    The folder is a hospital's own, or played. Policy and approval are left out: a simulation asks nobody for leave.
 
     Raises:
         InputError: if `site.toml` cannot be read or breaks the schema.

@@ -79,7 +79,7 @@ def write_site(
 
 
 def twin(site: Path, folder: Path) -> Path:
-    """Make `folder` a site folder of the same patients, as a hospital could have it, and return it.
+    """Make `folder` a site folder of the same patients, and return it.
 
     What writes into the twin leaves the hospital's folder alone; tables are read where they are.
     """
@@ -87,7 +87,7 @@ def twin(site: Path, folder: Path) -> Path:
 
 
 def pool_sites(sites: Sequence[Path], out: Path, name: str) -> Path:
-    """Make a played site of the patients of several sites, in their order, and return its folder below `out`.
+    """Play the patients of several sites as one, in their order; return its folder below `out`.
 
     Nobody's hospital trains on pooled data: it trains where and how all hospitals do, and otherwise as without a word
     in `site.toml`.

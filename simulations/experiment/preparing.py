@@ -134,5 +134,5 @@ def _check_participants(folder: Path, sites: Sequence[Path], federation: Agreeme
 
 
 def _engine(size: int) -> Engine:
-    """Worker processes where their start is repaid, which depends on the size of the tables in bytes."""
+    """Worker processes where their start is repaid, by the size of the tables in bytes."""
     return "processes" if size > LARGE_BYTES and available_cores() > 1 else "serial"

@@ -45,11 +45,11 @@ def with_folds(
         return list(sites), tuple(sorted(held))
     strata = [study.strata(read_played(site, agreement), agreement) for site in sites]
     drawn = iter(
-        hold_out([(number, one) for number, of_site in enumerate(strata) for one in of_site], seed, count)
+        hold_out([(site, stratum) for site, units in enumerate(strata) for stratum in units], seed, count)
     )
     played = [
-        file.model_copy(update={"folds": tuple(int(next(drawn)) for _ in of_site)}).write(out / site.name)
-        for site, file, of_site in zip(sites, files, strata, strict=True)
+        file.model_copy(update={"folds": tuple(int(next(drawn)) for _ in units)}).write(out / site.name)
+        for site, file, units in zip(sites, files, strata, strict=True)
     ]
     return played, tuple(range(count))
 

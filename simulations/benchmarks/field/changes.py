@@ -79,7 +79,10 @@ class Changed:
 
 
 def read_table(path: str) -> pd.DataFrame:
-    """Read a hospital's table to write it again: a CSV's cells stay text, a Parquet file's what they are."""
+    """Read a hospital's table to write it again.
+
+    Cells of a CSV stay text, and those of a Parquet file what they are.
+    """
     if Path(path).suffix == ".parquet":
         return pd.read_parquet(path)
     return pd.read_csv(path, dtype=str, keep_default_na=False)

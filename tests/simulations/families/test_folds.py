@@ -132,7 +132,7 @@ def test_folds_that_cannot_be_read_are_named(
     spoil(cohort / "hospital-2", what)
     with pytest.raises(kind) as error:
         with_folds(PatientStudy(), find_sites(cohort), load(cohort / FILE_NAME), tmp_path / "out", 5, seed=0)
-    assert error.value.where == str(cohort / "hospital-2" / where)
+    assert error.value.where.startswith(str(cohort / "hospital-2" / where))
     assert "CANARY" not in str(error.value)
 
 
