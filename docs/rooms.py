@@ -19,7 +19,7 @@ FLOORS = {
     " | frames | agreement, model, packages, wording",
     "client": "cli | doctor | commands | runtime | app | receipts, rounds | families | egress"
     " | privacy, disclosures"
-    " | ledger, training, data | flower, chained_log | site_folder",
+    " | ledger, training, data | flower, chained_log, tables | site_folder",
     "server": "cli | commands | services | app | runs | aggregation | participants | home, records",
     "common": "families | privacy | models | patients | messages | agreement, processes, console | tasks"
     " | evaluation, plugins, reading"

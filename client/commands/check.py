@@ -60,6 +60,7 @@ def _objections(home: Home) -> list[InputError | Refusal]:
 def check_lines(passport: dict[str, Any]) -> list[str]:
     """Write a passport as lines, of counts only."""
     lines = reader_named(passport["kind"]).passport_lines(passport) if "units" in passport else []
+    lines += [f"WARNING {warning}" for warning in passport.get("warnings", [])]
     lines += [f"PROBLEM {problem}" for problem in passport["problems"]]
     if not passport["problems"]:
         lines.append("The tables satisfy the approved federation file, and the policy permits it.")

@@ -27,6 +27,7 @@ class Cohort:
         raw: modality -> [P, columns] numeric values as the table has them, where they are transformed or clipped.
         file: by which the tables were read.
         unmatched: modality -> rows whose patient has no outcomes row; they are left out.
+        warnings: sentences on what may be wrong in the tables, without a value; a cohort from the cache has none.
     """
 
     site: str
@@ -37,6 +38,7 @@ class Cohort:
     marks: Tensor
     raw: dict[str, Tensor]
     file: SiteFile
+    warnings: tuple[str, ...] = ()
 
     @property
     def records(self) -> PatientBatch:
@@ -69,6 +71,7 @@ def joined(cohorts: Sequence[Cohort], file: SiteFile, patients: Tensor, fold: Te
         marks=torch.cat([cohort.marks for cohort in cohorts])[patients],
         raw=raw,
         file=file,
+        warnings=tuple(warning for cohort in cohorts for warning in cohort.warnings),
     )
 
 
@@ -77,7 +80,7 @@ def passport(cohort: Cohort, federation: Federation) -> dict[str, object]:
 
     Returns:
         patients; per task the labelled patients (and events, or count per class or label); per modality the
-        patients with it, the share of cells missing among them, and rows without an outcomes row.
+        patients with it, the share of cells missing among them, and rows without an outcomes row; warnings.
     """
     batch = cohort.batch
     tasks: dict[str, object] = {}
@@ -93,4 +96,5 @@ def passport(cohort: Cohort, federation: Federation) -> dict[str, object]:
             "missing": float(1 - observed.float().mean()) if len(observed) else 1.0,
             "unmatched": cohort.unmatched.get(modality.name, 0),
         }
-    return {"site": cohort.site, "patients": len(batch), "tasks": tasks, "modalities": modalities}
+    counts = {"site": cohort.site, "patients": len(batch), "tasks": tasks, "modalities": modalities}
+    return counts | {"warnings": list(cohort.warnings)}

@@ -4,24 +4,35 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from client.data.checked import Checked
 from client.data.tables import Array, Table, codes, numbers
+from client.tables.checked import Checked
+from client.tables.spelling import as_text
 from common.errors import InputError, InvalidContentError
+from common.tasks.labels import NOT_BINARY
 from common.tasks.task import Task
 
 
 def read_labels(table: Table, task: Task) -> Checked[Array]:
     """Read the labels [P, columns] of a task, NaN where unknown."""
     numeric = [column for column in task.columns if column not in task.classes_of]
-    counted = numbers(table, numeric)
-    cells, problems = dict(zip(numeric, counted.value.T, strict=True)), list(counted.problems)
+    cells, problems, unread = {}, list[InputError](), set()
+    for column in numeric:
+        read = numbers(table, [column])
+        cells[column] = read.value[:, 0]
+        if read.problems:
+            unread.add(column)
+            binary = column in task.binary_columns
+            problems += [table.problem(column, *NOT_BINARY)] if binary else read.problems
     for column, classes in task.classes_of.items():
         indices = codes(table, column, classes)
         problems += indices.problems
         cells[column] = np.where(indices.value < 0, np.nan, indices.value)
     labels, faults = task.check_labels(np.stack([cells[column] for column in task.columns], axis=1))
-    problems += [table.problem(column, what, remedy) for column, what, remedy in faults]
-    return Checked(labels, tuple(problems))
+    warnings: list[InputError] = []
+    for column, what, remedy, is_warning in faults:
+        if column not in unread:
+            (warnings if is_warning else problems).append(table.problem(column, what, remedy))
+    return Checked(labels, tuple(problems), tuple(warnings))
 
 
 def _missing(table: Table, column: str, key: str) -> tuple[InputError, ...]:
@@ -53,4 +64,4 @@ def groups(table: Table, column: str | None, site: str) -> Checked[tuple[str, ..
     if column is None or problems:
         return Checked((site,) * len(table.frame), problems)
     cells = table.frame[column]
-    return Checked(tuple(str(cell) for cell in cells.astype(object).where(cells.notna(), site)))
+    return Checked(tuple(as_text(cell) for cell in cells.astype(object).where(cells.notna(), site)))

@@ -12,12 +12,14 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from client.data.checked import Checked
 from client.data.cohort import Cohort
 from client.data.outcomes import folds, groups, read_labels
-from client.data.tables import Array, Table, codes, numbers, range_problems, read_table
-from client.site_folder.site_file import SITE_FILE, SiteFile
+from client.data.tables import Array, Table, codes, numbers, range_problems, read_table, unit_warnings
+from client.site_folder.site_file import SiteFile
 from client.site_folder.site_key import MARK, marks_of, read_key
+from client.tables.checked import Checked
+from client.tables.header import Wanted
+from client.tables.identifiers import match_problem
 from common.agreement.federation import OUTCOMES, Federation
 from common.agreement.modalities import Modality
 from common.counting import counted
@@ -45,11 +47,12 @@ def read_folder(
         what = f"has {counted(len(patients), 'patient')} where the federation file declares {declared} for {site.name}"
         remedy = "ask the coordinator to declare more, and approve the new federation file"
         problems.append(InvalidContentError(str(outcomes.path), what, remedy))
-    values, observed, raw = {}, {}, {}
+    values, observed, raw, warnings = {}, {}, {}, list[InputError]()
     unmatched: dict[str, int] = {}
     for modality in federation.modalities:
         nodes = _read_modality(folder, site, modality, patients)
         problems += nodes.problems
+        warnings += nodes.warnings
         if nodes.value.unmatched is not None:
             unmatched[modality.name] = nodes.value.unmatched
         values[modality.name] = torch.from_numpy(np.nan_to_num(nodes.value.cells, nan=0.0))
@@ -60,6 +63,7 @@ def read_folder(
     for task in federation.tasks:
         cells = read_labels(outcomes, task)
         problems += cells.problems
+        warnings += cells.warnings
         labels[task.name] = torch.from_numpy(np.nan_to_num(cells.value)).float()
         labelled[task.name] = torch.from_numpy(~np.isnan(cells.value))
     batch = PatientBatch(values, observed, labels, labelled)
@@ -75,6 +79,7 @@ def read_folder(
         torch.frombuffer(bytearray(marks), dtype=torch.uint8).view(-1, MARK),
         raw,
         site,
+        tuple(map(str, warnings)),
     )
     return cohort, [*problems, *fold.problems, *group.problems]
 
@@ -86,9 +91,17 @@ def _site_table(
     columns: Sequence[str],
     categories: Mapping[str, Sequence[str]],
 ) -> Checked[Table | None]:
-    remedy = f"add it, or map it under [columns.{table}] in {SITE_FILE}"
-    path, renamed = folder / site.tables[table], site.columns.get(table, {})
-    return read_table(path, site.id, renamed, columns, categories, remedy)
+    of_outcomes = table == OUTCOMES
+    wanted = Wanted(
+        table=table,
+        identifier=site.id,
+        columns=columns,
+        renamed=site.columns.get(table, {}),
+        categories=categories,
+        numbers=(site.fold,) if of_outcomes and site.fold is not None else (),
+        texts=(site.group,) if of_outcomes and site.group is not None else (),
+    )
+    return read_table(folder / site.tables[table], wanted)
 
 
 @dataclass(frozen=True)
@@ -116,13 +129,12 @@ def _read_modality(folder: Path, site: SiteFile, modality: Modality, patients: p
     if read.value is None:
         return Checked(absent, read.problems)
     table, problems = read.value, list(read.problems)
-    unmatched = int((~table.frame.index.isin(patients)).sum())
-    if unmatched == len(table.frame):
-        what = f"none of its patients is in the {OUTCOMES} table"
-        remedy = "use the same identifiers in both"
-        problems.append(InvalidContentError(f"{table.path}, column {site.id}", what, remedy))
+    rows = table.frame.index
+    unmatched = int((~rows.isin(patients)).sum())
+    if (mismatch := match_problem(table.path, site.id, rows, patients, OUTCOMES)) is not None:
+        problems.append(mismatch)
     cells = _node_values(table.of(patients), modality)
-    return Checked(_Nodes(*cells.value, unmatched), (*problems, *cells.problems))
+    return Checked(_Nodes(*cells.value, unmatched), (*problems, *cells.problems), cells.warnings)
 
 
 def _node_values(
@@ -134,6 +146,7 @@ def _node_values(
     raw: NDArray[np.float32] = cells.astype(np.float32)
     plausible = [modality.plausible_for(column) for column in modality.columns]
     problems += range_problems(table, modality.columns, plausible, cells)
+    warnings = tuple(unit_warnings(table, modality.columns, plausible, cells))
     if modality.transform == "signed_log":
         cells = np.sign(cells) * np.log1p(np.abs(cells))
     if modality.clip is not None:
@@ -144,7 +157,7 @@ def _node_values(
         problems += indices.problems
         levels.append(_one_hot(indices.value, len(names)))
     nodes: NDArray[np.float32] = np.concatenate([cells, *levels], axis=1).astype(np.float32)
-    return Checked((nodes, raw), tuple(problems))
+    return Checked((nodes, raw), tuple(problems), warnings)
 
 
 def _one_hot(indices: NDArray[np.int64], levels: int) -> Array:

@@ -13,18 +13,17 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import is_numeric_dtype
 
-from client.data.checked import Checked
+from client.tables.cells import LEAVE_EMPTY, emptied, no_numbers
+from client.tables.checked import Checked
+from client.tables.header import Wanted, located
+from client.tables.identifiers import read_identifiers
+from client.tables.sources import open_source
+from client.tables.spelling import MISSING, as_text, loose, plain
 from common.agreement.modalities import Plausible
-from common.errors import InputError, InvalidContentError, MissingFileError, UnreadableFileError
+from common.counting import counted
+from common.errors import InputError, InvalidContentError
 
 Array = NDArray[np.float64]
-
-
-_LEAVE_EMPTY = "leave unknown cells empty"
-
-
-MISSING = frozenset({"", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "<NA>", "null", "NULL", "None"})
-"""Texts by which exports write an empty cell of a CSV, unless the federation file has a category of that name."""
 
 
 @dataclass(frozen=True)
@@ -58,70 +57,23 @@ class Table:
         return Table(self.path, self.frame.reindex(patients), self.renamed)
 
 
-def read_table(
-    path: Path,
-    identifier: str,
-    renamed: Mapping[str, str],
-    columns: Sequence[str],
-    categories: Mapping[str, Sequence[str]],
-    remedy: str,
-) -> Checked[Table | None]:
-    """Read a table; None, and problems, if it is not usable.
-
-    Args:
-        path: CSV or Parquet, by its ending.
-        identifier: the hospital's column of patient identifiers.
-        renamed: the federation's column -> the hospital's, where they differ.
-        columns: columns of the federation the table must have.
-        categories: which of them are categorical, and their levels.
-        remedy: what to do about a missing column.
-    """
+def read_table(path: Path, wanted: Wanted) -> Checked[Table | None]:
+    """Read the wanted columns of a table; None, and problems, if it is not usable."""
     try:
-        raw = _read_file(path, identifier, renamed, categories)
+        source = open_source(path, wanted)
+        positions, problems = located(path, source.names, wanted, source.first_cells)
+        if problems:
+            return Checked(None, tuple(problems))
+        frame = source.read(positions, wanted)
     except InputError as error:
         return Checked(None, (error,))
-    if raw.index.name == identifier:
-        raw = raw.reset_index()
-    needed = [identifier, *(renamed.get(name, name) for name in columns)]
-    missing = [column for column in needed if column not in raw.columns]
-    problems = [InvalidContentError(f"{path}, column {column}", "is missing", remedy) for column in missing]
-    if not problems and raw.empty:
-        problems = [InvalidContentError(str(path), "the table is empty", "export it again")]
-    if problems:
-        return Checked(None, tuple(problems))
-    where = f"{path}, column {identifier}"
-    if raw[identifier].isna().any():
-        problems.append(InvalidContentError(where, "has rows without a patient", "complete or drop them"))
-    patients = raw[identifier].map(as_text)
-    if (repeated := int(patients.duplicated().sum())) > 0:
-        what = f"{repeated} rows repeat a patient"
-        problems.append(InvalidContentError(where, what, "keep one row per patient"))
-    table = None if problems else Table(path, raw.set_index(pd.Index(patients)), renamed)
-    return Checked(table, tuple(problems))
-
-
-def _read_file(
-    path: Path, identifier: str, renamed: Mapping[str, str], categories: Mapping[str, Sequence[str]]
-) -> pd.DataFrame:
-    levels = {level for names in categories.values() for level in names}
-    text = dict.fromkeys([identifier, *(renamed.get(name, name) for name in categories)], "str")
-    parquet = path.suffix == ".parquet"
-    try:
-        if parquet:
-            return pd.read_parquet(path)
-        return pd.read_csv(
-            path, dtype=text, na_values=sorted(MISSING - levels), keep_default_na=False, low_memory=False
-        )
-    except FileNotFoundError:
-        remedy = "correct [tables] in the site file"
-        raise MissingFileError(str(path), "there is no such file", remedy) from None
-    except pd.errors.EmptyDataError:
-        raise InvalidContentError(str(path), "the table is empty", "export it again") from None
-    except (
-        Exception
-    ) as error:  # damaged metadata makes the Parquet reader raise nearly anything, the damage as its text
-        what = f"cannot be read as {'Parquet' if parquet else 'CSV'} ({type(error).__name__})"
-        raise UnreadableFileError(str(path), what, "export it again") from None
+    if frame.empty:
+        what = "is empty below its column names"
+        return Checked(None, (InvalidContentError(str(path), what, "export it again"),))
+    patients = read_identifiers(path, wanted.identifier, frame[wanted.identifier])
+    if patients.problems:
+        return Checked(None, patients.problems)
+    return Checked(Table(path, frame.set_index(patients.value), wanted.renamed))
 
 
 def numbers(table: Table, columns: Sequence[str]) -> Checked[Array]:
@@ -135,25 +87,20 @@ def numbers(table: Table, columns: Sequence[str]) -> Checked[Array]:
     result = np.full(frame.shape, np.nan)
     result[:, numeric] = frame.loc[:, numeric].to_numpy(dtype=np.float64, na_value=np.nan)
     for index in _indices(~numeric):
-        cells = frame.iloc[:, index].astype(object)
-        parsed = pd.to_numeric(cells.map(_number), errors="coerce")
-        if (parsed.isna() & cells.notna()).any():
-            problems.append(table.problem(columns[index], "has cells that are not numbers", _LEAVE_EMPTY))
+        cells = emptied(frame.iloc[:, index])
+        parsed = pd.to_numeric(cells, errors="coerce")
+        if (wrong := parsed.isna() & cells.notna()).any():
+            problems.append(table.problem(columns[index], *no_numbers(cells[wrong])))
         else:
             result[:, index] = parsed.to_numpy(dtype=np.float64, na_value=np.nan)
     for index in _indices(np.isinf(result).any(axis=0)):
-        problems.append(table.problem(columns[index], "has infinite cells", _LEAVE_EMPTY))
+        problems.append(table.problem(columns[index], "has infinite cells", LEAVE_EMPTY))
         result[:, index] = np.nan
     return Checked(result, tuple(problems))
 
 
 def _indices(mask: NDArray[np.bool_]) -> list[int]:
     return [int(index) for index in np.flatnonzero(mask)]
-
-
-def _number(cell: object) -> object:
-    """Cell as it is, except that a date is no number, though it could be counted in nanoseconds."""
-    return "date" if isinstance(cell, pd.Timestamp | pd.Timedelta) else cell
 
 
 def range_problems(
@@ -166,8 +113,34 @@ def range_problems(
     for index in _indices(outside > 0):
         unit = f" {plausible[index].unit}" if plausible[index].unit else ""
         span = f"{low[index]:g} to {high[index]:g}{unit}"
-        what = f"{outside[index]} cells are outside the plausible range {span}"
-        yield table.problem(columns[index], what, "check the unit")
+        what = f"{counted(int(outside[index]), 'cell is', 'cells are')} outside the plausible range {span}"
+        yield table.problem(columns[index], what, f"check the unit, and {LEAVE_EMPTY}")
+
+
+def unit_warnings(
+    table: Table, columns: Sequence[str], plausible: Sequence[Plausible], cells: Array
+) -> Iterator[InputError]:
+    """Name every column with hardly a cell ([P, columns]) in its typical range."""
+    for index, part in enumerate(plausible):
+        if (what := _untypical(part, cells[:, index])) is not None:
+            yield table.problem(columns[index], what, "check the unit")
+
+
+_LEAST_CELLS, _HARDLY = 20, 0.05
+"""Fewest cells by which a column is judged, and the largest share of them in the typical range in a wrong unit."""
+
+
+def _untypical(plausible: Plausible, cells: Array) -> str | None:
+    """Tell of a column of which hardly a cell lies where about two thirds of all patients do."""
+    cells = cells[~np.isnan(cells)]
+    if plausible.typical is None or len(cells) < _LEAST_CELLS:
+        return None
+    low, high = plausible.typical
+    inside = int(((low <= cells) & (cells <= high)).sum())
+    if inside > _HARDLY * len(cells):
+        return None
+    unit = f" {plausible.unit}" if plausible.unit else ""
+    return f"{inside} of {counted(len(cells), 'cell')} are in the typical range {low:g} to {high:g}{unit}"
 
 
 def codes(table: Table, column: str, levels: Sequence[str]) -> Checked[NDArray[np.int64]]:
@@ -176,33 +149,38 @@ def codes(table: Table, column: str, levels: Sequence[str]) -> Checked[NDArray[n
     Cells that are none of the levels are a problem.
     """
     cells = table.cells(column)
-    index_of = {level: index for index, level in enumerate(levels)}
-    filled = cells.notna().to_numpy()
+    index_of = {plain(level): index for index, level in enumerate(levels)}
     indices = np.array(
         [
-            index_of.get(str(cell), index_of.get(as_text(cell), -1)) if is_filled else -1
-            for cell, is_filled in zip(cells, filled, strict=True)
+            _level(cell, index_of) if is_filled else _MISSING
+            for cell, is_filled in zip(cells, cells.notna(), strict=True)
         ],
         dtype=np.int64,
     )
-    unknown = int((filled & (indices < 0)).sum())
-    if not unknown:
-        return Checked(indices)
-    what = f"{unknown} cells are none of the categories {', '.join(levels)}"
-    return Checked(indices, (table.problem(column, what, "recode them or leave them empty"),))
+    value = np.maximum(indices, _MISSING)
+    if not (unknown := indices == _UNKNOWN).any():
+        return Checked(value)
+    spelled = {loose(level) for level in levels}
+    alike = sum(loose(str(cell)) in spelled for cell in cells[unknown])
+    what = (
+        f"{counted(int(unknown.sum()), 'cell is', 'cells are')} none of the categories {_shortened(levels)}"
+    )
+    if alike:
+        what += f", {alike:,} of them for capitals and punctuation alone"
+    return Checked(value, (table.problem(column, what, "recode them or leave them empty"),))
 
 
-def as_text(cell: object) -> str:
-    """Spell a cell as the federation file does.
+_MISSING, _UNKNOWN = -1, -2
 
-    1.0, read from a column with gaps, is the level '1'.
-    """
-    if isinstance(cell, bool | np.bool_):
-        return str(cell)
-    try:
-        number = float(cell) if isinstance(cell, str | float | np.floating) else None
-    except ValueError:
-        number = None
-    if number is not None and number.is_integer() and "." in str(cell):
-        return str(int(number))
-    return str(cell)
+
+def _level(cell: object, index_of: Mapping[str, int]) -> int:
+    """Index of the level that a cell names, or what stands for none."""
+    text = plain(str(cell))
+    default = _MISSING if text in MISSING else _UNKNOWN
+    return index_of.get(text, index_of.get(as_text(cell), default))
+
+
+def _shortened(levels: Sequence[str], most: int = 12) -> str:
+    """Name the levels, or the first of many."""
+    more = f" and {len(levels) - most:,} more" if len(levels) > most else ""
+    return ", ".join(levels[:most]) + more

@@ -5,17 +5,16 @@ when a table grows. Where every unit has a row in one table, its rows are counte
 are, which are rows or more. Patients' values are read for neither.
 """
 
-import bz2
 import csv
-import gzip
-import lzma
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from io import TextIOWrapper
 from pathlib import Path
-from typing import TextIO
 
 from client.site_folder.site_file import SiteFile
+from client.tables.csv_layout import is_blank
+from client.tables.table_file import is_parquet, table_text
 from common.agreement.agreement import Agreement
 from common.agreement.settings import held_out
 from common.families.registry import family_of
@@ -53,7 +52,7 @@ def count_cohort(folder: Path, site: SiteFile, federation: Agreement) -> CohortS
     """Count the units of a site folder.
 
     Raises:
-        OSError: if a table cannot be read.
+        InputError: if a table cannot be read.
     """
     unit_table = family_of(federation).unit_table(federation)
     tables = {name: folder / site.tables[name] for name in federation.tables if name in site.tables}
@@ -69,35 +68,17 @@ def count_cohort(folder: Path, site: SiteFile, federation: Agreement) -> CohortS
 
 def _rows(path: Path, exact: bool) -> int:
     """Count the rows of a table, or its lines, which are as many or more."""
-    if path.suffix == ".parquet":
+    if is_parquet(path):
         from pyarrow.parquet import read_metadata  # only a hospital with such a table needs it
 
         return int(read_metadata(path).num_rows)
-    opened = _OPENERS.get(path.suffix)
-    if opened is None:
-        from pandas import read_csv  # which knows the other ways to pack a table
-
-        return len(read_csv(path, usecols=[0], low_memory=False))
-    if exact:
-        with opened(path, newline="") as file:
-            return sum(1 for row in csv.reader(file) if row) - 1
-    with opened(path, newline=None) as file:
-        return sum(block.count("\n") for block in iter(partial(file.read, _BLOCK), ""))
+    with table_text(path) as file:
+        if exact:
+            text = TextIOWrapper(file, encoding="utf-8", errors="replace", newline="")
+            return sum(1 for row in csv.reader(text) if not is_blank(row)) - 1
+        return sum(_line_ends(block) for block in iter(partial(file.read, _BLOCK), b""))
 
 
-_Opener = Callable[..., TextIO]
-
-
-def _text(opened: Callable[..., TextIO]) -> _Opener:
-    return partial(opened, mode="rt", encoding="utf-8", errors="replace")
-
-
-_OPENERS: dict[str, _Opener] = {
-    ".csv": _text(open),
-    ".tsv": _text(open),
-    ".txt": _text(open),
-    "": _text(open),
-    ".gz": _text(gzip.open),
-    ".bz2": _text(bz2.open),
-    ".xz": _text(lzma.open),
-}
+def _line_ends(block: bytes) -> int:
+    """Count the ends of lines; one of two signs that two blocks share counts twice."""
+    return block.count(b"\n") + block.count(b"\r") - block.count(b"\r\n")

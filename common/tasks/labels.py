@@ -1,5 +1,6 @@
 """Checks of a task's label columns as read from a hospital's table."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -15,10 +16,72 @@ class LabelProblem(NamedTuple):
     column: str
     what: str
     remedy: str
+    is_warning: bool = False
+    """Whether it may be right all the same, and stops nobody."""
+
+
+BINARY = "recode it, with 1 for an event and 0 for none (censored)"
+"""Remedy for what is neither 0 nor 1."""
+
+NOT_BINARY = "has cells other than 0 and 1", BINARY
+"""Problem of a column with such cells, and the remedy."""
 
 
 def binary_problems(column: str, cells: NDArray[np.float64]) -> list[LabelProblem]:
     """Return a problem if a cell ([P], NaN where unknown) is neither 0 nor 1."""
     if np.isin(cells[~np.isnan(cells)], (0.0, 1.0)).all():
         return []
-    return [LabelProblem(column, "has cells other than 0 and 1", "recode them")]
+    return [LabelProblem(column, *NOT_BINARY)]
+
+
+DAYS = {"days": 1.0, "months": 365.25 / 12, "years": 365.25}
+"""Days of each unit of time."""
+
+_LEAST_EVENTS = 10
+"""Fewest events by which a unit is judged."""
+
+
+def unit_warnings(
+    column: str, times: NDArray[np.float64], unit: str, typical: tuple[float, float] | None, longest: float
+) -> list[LabelProblem]:
+    """Return a warning if times of events [E] are as usual, but in another unit.
+
+    About two thirds of the events lie in the typical range, so that its middle and half width are the mean and the
+    standard deviation of their logarithms. The warning is for a median that lies far from the mean, and in another unit
+    within a standard deviation of it.
+
+    Args:
+        column: of the times.
+        times: of the patients with an event.
+        unit: the times' unit by the federation file.
+        typical: range of the typical times; None is the middle of what the longest plausible follow-up leaves.
+        longest: the longest plausible follow-up.
+    """
+    times = times[times >= 0]
+    if len(times) < _LEAST_EVENTS:
+        return []
+    low, high = np.log(typical or typical_times(longest))
+    distances = {
+        other: abs(np.log(np.median(times) * days / DAYS[unit] + 1e-9) - (low + high) / 2)
+        / ((high - low) / 2)
+        for other, days in DAYS.items()
+    }
+    likely = min(distances, key=distances.__getitem__)
+    if distances[unit] < (_FAR if typical else _FARTHER) or distances[likely] > 1:
+        return []
+    usual = f"{np.exp(low):.4g} to {np.exp(high):.4g} {unit}"
+    what = f"has times of events far from the typical {usual}, and near them if they are in {likely}"
+    return [LabelProblem(column, what, f"give times in {unit}", is_warning=True)]
+
+
+_FAR, _FARTHER = 1.2, 1.75
+"""Standard deviations from the mean at which a median is far, with a declared typical range and without."""
+
+
+def typical_times(longest: float) -> tuple[float, float]:
+    """Return where events are taken to lie if the longest plausible follow-up alone is known.
+
+    The range from exp(-3.5) to exp(-1.5) of it (of 50 years: from 18 months to 11 years): the logarithm then has
+    standard deviation 1, and the longest follow-up lies 2.5 above its mean.
+    """
+    return longest * math.exp(-3.5), longest * math.exp(-1.5)

@@ -71,11 +71,16 @@ class SurvivalTask(Task):
         """No column of names."""
         return {}
 
+    @property
+    def binary_columns(self) -> tuple[str, ...]:
+        """The event."""
+        return (self.event,)
+
     def check_labels(self, labels: Array) -> tuple[Array, list[LabelProblem]]:
         """Name implausible times and events; a patient with only one of the two becomes unknown."""
         import numpy as np
 
-        from common.tasks.labels import LabelProblem, binary_problems
+        from common.tasks.labels import BINARY, LabelProblem, binary_problems, unit_warnings
 
         time, event = labels.T
         above = f"has times above the plausible {self.longest:g} {self.unit}"
@@ -88,10 +93,11 @@ class SurvivalTask(Task):
             ),
             (
                 np.isnan(event) & ~np.isnan(time),
-                LabelProblem(self.event, "is empty for patients with a time", "give 0 for censored"),
+                LabelProblem(self.event, "is empty for patients with a time", BINARY),
             ),
         )
         problems = [problem for wrong, problem in faults if wrong.any()]
+        problems += unit_warnings(self.time, time[event == 1], self.unit, self.typical, self.longest)
         whole = np.where(np.isnan(labels).any(axis=1, keepdims=True), np.nan, labels)
         return whole, problems + binary_problems(self.event, whole[:, 1])
 
@@ -232,15 +238,14 @@ class SurvivalTask(Task):
     def declared(self) -> Tensor:
         """Return the hazard intervals of event times of which two thirds lie in `typical`.
 
-        A task without one gets the range from exp(-3.5) to exp(-1.5) of the longest follow-up (of 50 years: from 18
-        months to 11 years): the logarithm then has standard deviation 1, and the longest follow-up lies 2.5 above its
-        mean.
+        A task without one gets the range of `typical_times`.
         """
         import numpy as np
 
         from common.tasks.hazard import hazard_cuts
+        from common.tasks.labels import typical_times
 
-        low, high = np.log1p(self.typical or (self.longest * np.exp(-3.5), self.longest * np.exp(-1.5)))
+        low, high = np.log1p(self.typical or typical_times(self.longest))
         return hazard_cuts((low + high) / 2, (high - low) / 2, self.bins, self.longest)
 
     def pairs(self, logits: Tensor, labels: Tensor, labelled: Tensor, least: int) -> Pairs:

@@ -86,6 +86,11 @@ class Task(Agreed):
         A label is a name's index; other columns hold numbers.
         """
 
+    @property
+    def binary_columns(self) -> tuple[str, ...]:
+        """Columns of which a cell says yes or no, as 1 or 0; none unless a kind says otherwise."""
+        return ()
+
     @abstractmethod
     def check_labels(self, labels: Array) -> tuple[Array, list[LabelProblem]]:
         """Return labels as they are used and every fault, from labels as read (NaN where unknown)."""

@@ -45,6 +45,11 @@ class ToxicityTask(UnpreparedTask):
         """No column of names."""
         return {}
 
+    @property
+    def binary_columns(self) -> tuple[str, ...]:
+        """All of them."""
+        return self.labels
+
     def check_labels(self, labels: Array) -> tuple[Array, list[LabelProblem]]:
         """Name the adverse events with cells other than 0 and 1."""
         from common.tasks.labels import binary_problems

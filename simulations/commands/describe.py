@@ -17,6 +17,7 @@ from simulations.cohorts.folders import find_sites
 from simulations.commands.cohort_tables import Report, tables
 
 SITES, ROWS, PROBLEMS = Words("site", "sites"), Words("row", "rows"), Words("problem", "problems")
+WARNINGS = Words("warning", "warnings")
 
 
 def describe(folder: Path, federation_file: Path | None, as_json: bool) -> bool:
@@ -75,8 +76,12 @@ def _print(reports: list[Report], federation: Agreement) -> None:
                 console.print(
                     f"{report['site']}: {name} has {rows} without outcomes, left out.", soft_wrap=True
                 )
+        for warning in report.get("warnings", []):
+            console.print(Text(f"{report['site']}: {warning}", style="yellow"), soft_wrap=True)
         for problem in report["problems"]:
             console.print(Text(f"{report['site']}: {problem}", style="red"), soft_wrap=True)
     units = words.counted(sum(report["units"] for report in readable))
     problems = PROBLEMS.counted(sum(len(report["problems"]) for report in reports))
-    console.print(f"{federation.name}: {SITES.counted(len(reports))}, {units}, {problems}.")
+    warnings = WARNINGS.counted(sum(len(report.get("warnings", [])) for report in reports))
+    ending = f"{problems}, {warnings}" if any(report.get("warnings") for report in reports) else problems
+    console.print(f"{federation.name}: {SITES.counted(len(reports))}, {units}, {ending}.")

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from client.site_folder.played_site import play
+from client.tables.table_file import is_parquet
 from common.agreement.agreement import FILE_NAME, save
 from common.agreement.federation import OUTCOMES, Federation
 from common.agreement.folder import copy_public_files
@@ -83,7 +84,7 @@ def read_table(path: str) -> pd.DataFrame:
 
     Cells of a CSV stay text, and those of a Parquet file what they are.
     """
-    if Path(path).suffix == ".parquet":
+    if is_parquet(Path(path)):
         return pd.read_parquet(path)
     return pd.read_csv(path, dtype=str, keep_default_na=False)
 

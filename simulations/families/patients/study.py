@@ -10,7 +10,8 @@ from client.data.cohort import Cohort
 from client.data.outcomes import folds
 from client.data.tables import read_table
 from client.families.reader import Holding
-from client.site_folder.site_file import SITE_FILE, SiteFile
+from client.site_folder.site_file import SiteFile
+from client.tables.header import Wanted
 from common.agreement.federation import OUTCOMES, Federation
 from common.agreement.settings import Privacy
 from common.evaluation.predictions import Prediction
@@ -157,8 +158,7 @@ class PatientStudy:
     def published(self, site: Path, file: SiteFile, agreement: Federation) -> Tensor:
         """Read the folds in the table of outcomes."""
         assert file.fold is not None
-        remedy = f"correct fold in {SITE_FILE}"
-        table = read_table(site / file.tables[OUTCOMES], file.id, {}, [file.fold], {}, remedy)
+        table = read_table(site / file.tables[OUTCOMES], Wanted(OUTCOMES, file.id, [file.fold]))
         if table.value is None:
             raise table.problems[0]
         held_out = folds(table.value, file.fold)

@@ -69,6 +69,7 @@ def test_rows_of_strangers_and_missing_cells_are_told_in_numbers(
     seen = check(approved)
     rna = seen["modalities"]["rna"]
     assert (rna["patients"], rna["unmatched"]) == (9, 2)
+    assert seen["codes"] == [InputCode.CONTENT_INVALID], "two of twelve are no matter of a few"
     assert rna["missing"] == pytest.approx(1 / 18)
     (line,) = [line for line in check_lines(seen) if line.startswith("  rna:")]
     assert [part for part in line.split() if part[0].isdigit()] == ["9", "6%", "2"]

@@ -102,7 +102,12 @@ BAD: dict[str, tuple[Any, ...]] = {
         "with an event",
         "complete it",
     ),
-    "time without event": (spoil("outcomes", "died", None), "column died", "with a time", "0 for censored"),
+    "time without event": (
+        spoil("outcomes", "died", None),
+        "column died",
+        "with a time",
+        "recode it, with 1",
+    ),
     "event neither 0 nor 1": (
         spoil("outcomes", "died", 98765),
         "column died",
@@ -205,21 +210,27 @@ def test_bad_input_is_one_sentence_with_place_and_remedy(
 
 
 @pytest.mark.parametrize(
-    ("file", "content"),
+    ("file", "content", "remedy"),
     [
-        ("rna.parquet", b"CANARY-8371 98765.4321 \x00\xff\xfe"),
-        ("clinical.csv", b"\xff\xfe\x00CANARY-8371\n98765.4321"),
-        ("outcomes.csv", b'patient,months\n"CANARY-8371,98765.4321'),
-        ("outcomes.csv", b"patient,months\nCANARY-8371,98765.4321,CANARYLEVEL,1\n1\n2,3,4,5,6,7"),
-        ("clinical.csv", b""),
+        ("rna.parquet", b"CANARY-8371 98765.4321 \x00\xff\xfe", "export it again"),
+        ("clinical.csv", b"\xff\xfe\x00CANARY-8371\n98765.4321", "save it as UTF-8"),
+        ("outcomes.csv", b'patient,months\n"CANARY-8371,98765.4321', "export it again"),
+        (
+            "outcomes.csv",
+            b"patient,months,died,response,skin,gut\n1,2,3,4,5,6,CANARY-8371\n",
+            "double quotes",
+        ),
+        ("clinical.csv", b"", "export it again"),
     ],
 )
-def test_unreadable_file(file: str, content: bytes, site_folder: Any, small_federation: Federation) -> None:
+def test_unreadable_file(
+    file: str, content: bytes, remedy: str, site_folder: Any, small_federation: Federation
+) -> None:
     folder = site_folder.write()
     (folder / file).write_bytes(content)
     with pytest.raises(InputError) as raised:
         read_cohort(folder, small_federation)
-    assert_says(raised.value, file, "; export it again")
+    assert_says(raised.value, file, remedy)
 
 
 def test_damaged_metadata(site_folder: Any, small_federation: Federation) -> None:
@@ -229,7 +240,7 @@ def test_damaged_metadata(site_folder: Any, small_federation: Federation) -> Non
     pq.write_table(table, folder / "rna.parquet")
     with pytest.raises(InputError) as raised:
         read_cohort(folder, small_federation)
-    assert_says(raised.value, "rna.parquet", "cannot be read as Parquet (KeyError)", "; export it again")
+    assert_says(raised.value, "rna.parquet", "Parquet", "damaged", "export it again")
 
 
 @pytest.mark.parametrize("content", [b"name = 'CANARY-8371", b"\xff\xfe", b"name = 'a'\n[tables]\n", b""])

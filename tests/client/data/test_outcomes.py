@@ -5,10 +5,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from client.data.checked import Checked
 from client.data.outcomes import folds, groups, read_labels
 from client.data.tables import Table
+from client.tables.checked import Checked
 from common.errors import InputCode, InputError
+from common.tasks.labels import BINARY
 from common.tasks.response import ResponseTask
 from common.tasks.survival import SurvivalTask
 from common.tasks.task import Task
@@ -54,9 +55,9 @@ def test_survival_is_known_whole_or_not_at_all() -> None:
             "outcomes.csv, column months: has times above the plausible 600 months; give times in months.",
         ),
         (GAP, 1, "outcomes.csv, column months: is empty for patients with an event; complete it."),
-        (5, GAP, "outcomes.csv, column died: is empty for patients with a time; give 0 for censored."),
-        (5, 2, "outcomes.csv, column died: has cells other than 0 and 1; recode them."),
-        (5, 0.5, "outcomes.csv, column died: has cells other than 0 and 1; recode them."),
+        (5, GAP, "outcomes.csv, column died: is empty for patients with a time; " + BINARY + "."),
+        (5, 2, "outcomes.csv, column died: has cells other than 0 and 1; " + BINARY + "."),
+        (5, 0.5, "outcomes.csv, column died: has cells other than 0 and 1; " + BINARY + "."),
     ],
 )
 def test_survival_that_cannot_be(months: float, died: float, says: str) -> None:
@@ -73,7 +74,7 @@ def test_a_response_is_the_place_of_its_class() -> None:
 def test_a_class_nobody_agreed_on_is_named_by_its_column_only() -> None:
     found, problems = labels(RESPONSE, response=["CR", "CANARY-8371"])
     (problem,) = problems
-    assert "1 cells are none of the categories PD, PR, CR" in str(problem)
+    assert "1 cell is none of the categories PD, PR, CR" in str(problem)
     assert "CANARY" not in str(problem)
     assert np.isnan(found[1, 0])
 

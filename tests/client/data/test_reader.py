@@ -44,7 +44,9 @@ def test_patient_missing_in_a_table_and_stranger_in_it(
 ) -> None:
     site_folder.rna = site_folder.rna.iloc[2:]
     site_folder.rna.loc[5, "patient"] = "stranger"
-    cohort = read_cohort(site_folder.write(), small_federation)
+    cohort, problems = read(site_folder, small_federation)
+    assert cohort is not None
+    assert ["1 of 10 rows" in problem.what for problem in problems] == [True]
     assert cohort.batch.present("rna").tolist() == [place not in (0, 1, 5) for place in range(PATIENTS)]
     assert cohort.unmatched["rna"] == 1
     modalities = passport(cohort, small_federation)["modalities"]
