@@ -200,8 +200,9 @@ class SurvivalTask(Task):
         from common.tasks.hazard import hazard_cuts
 
         if moments[0, 0] == 0:
-            what = "no site has enough events to place hazard intervals"
-            raise InvalidContentError(f"task {self.name}", what, "lower statistics.minimum_count")
+            what = "no hospital has statistics.minimum_count events or more, and perhaps nobody has one"
+            remedy = f"check that {self.event} is 1 for an event and 0 for none, then pool hospitals with few events"
+            raise InvalidContentError(f"task {self.name}", what, remedy)
         mean, deviation = mean_and_deviation(moments)
         return hazard_cuts(float(mean[0]), float(deviation[0]), self.bins, self.longest)
 

@@ -11,13 +11,23 @@ from torch import Tensor
 from client.data.cohort import Cohort
 from client.families.played import read_played
 from common.agreement.federation import Federation
+from common.errors import InvalidContentError
 from common.patients.batch import PatientBatch, concatenate
-from common.tasks.task import Task
+from common.tasks.task import OutcomeForm, Task
 from simulations.families.patients.divisions import divisions
 from simulations.results.schema import Hospital
 
 SAMPLED = 400
 """Patients in memory on whom a model's parts are watched."""
+
+
+def _require_events(task: Task, labels: Tensor, labelled: Tensor) -> None:
+    """Refuse times to an event that no patient of any hospital has."""
+    rows = labelled.all(1)
+    if task.form is OutcomeForm.TIME_TO_EVENT and not task.happened(labels[rows]).any():
+        what = "no patient of any hospital has an event"
+        remedy = f"check that {' or '.join(task.binary_columns)} is 1 for an event and 0 for none, and not the reverse"
+        raise InvalidContentError(f"task {task.name}", what, remedy)
 
 
 class Hospitals:
@@ -70,6 +80,9 @@ class Hospitals:
         self._labelled = {
             task.name: torch.cat([by_task[task.name] for by_task in labelled]) for task in federation.tasks
         }
+
+        for task in federation.tasks:
+            _require_events(task, self._labels[task.name], self._labelled[task.name])
 
     @property
     def names(self) -> tuple[str, ...]:

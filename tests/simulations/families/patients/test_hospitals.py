@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
 from common.agreement.federation import FILE_NAME, load
+from common.errors import InvalidContentError
 from simulations.cohorts.folders import find_sites
 from simulations.families.patients.hospitals import Hospitals
 
@@ -54,3 +56,21 @@ def test_a_sample_of_training_patients_comes_from_all_hospitals(
     )  # 90 patients: nobody is left out
     monkeypatch.setattr("simulations.families.patients.hospitals.SAMPLED", 30)
     assert 15 < len(read(cohort, (1,), True).training_sample(1)) < 30
+
+
+def test_an_event_that_nobody_has_is_told_with_its_column_and_one_hospital_without_is_not(
+    small_cohort: SmallCohort,
+) -> None:
+    cohort = small_cohort()
+    first, *others = find_sites(cohort)
+    for site in (first, *others):
+        outcomes = pd.read_csv(site / "outcomes.csv", dtype=str)
+        outcomes.loc[outcomes["died"].notna(), "died"] = "0"
+        outcomes.to_csv(site / "outcomes.csv", index=False)
+        if site == first:
+            assert len(read(cohort, (0,), False).names) == 3
+    with pytest.raises(InvalidContentError) as refused:
+        read(cohort, (0,), False)
+    assert "no patient of any hospital" in refused.value.what
+    assert "died" in refused.value.remedy
+    assert "minimum_count" not in refused.value.remedy
