@@ -136,6 +136,13 @@ def _cause(names: Sequence[str], wanted: Wanted, missing: Sequence[str]) -> tupl
     if dates := sum(bool(_DATE.fullmatch(name)) for name in filled):
         hint = f", and {counted(dates, 'column')} {'has' if dates == 1 else 'have'} a date for a name"
         return hint, "import the table into Excel with its names as text, and save it again"
+    if len(missing) > 1 and wanted.identifier in missing:
+        names_of_site = (
+            f"name yours in {SITE_FILE}: id for the identifiers, [columns.{wanted.table}] for the others"
+        )
+        return "", f"put the names of the columns into the first row, or {names_of_site}"
+    if len(missing) > 1:
+        return "", f"add them, or map each under [columns.{wanted.table}] in {SITE_FILE}"
     return "", _add(wanted, missing[0])
 
 

@@ -69,7 +69,11 @@ def test_many_missing_columns_are_one_problem() -> None:
     assert fault.what.startswith(
         "300 of the 401 columns asked for are missing, such as GENE100, GENE101 and GENE102"
     )
-    assert problem(["CANARY-8371"], RNA).what.startswith("none of the 401 columns asked for is there")
+    assert "[columns.rna]" in fault.remedy
+    nothing = problem(["CANARY-8371"], RNA)
+    assert nothing.what.startswith("none of the 401 columns asked for is there")
+    assert "first row" in nothing.remedy
+    assert "id" in nothing.remedy
 
 
 @pytest.mark.parametrize(
