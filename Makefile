@@ -23,7 +23,7 @@ demo: .venv/.ready-to-run ## two federations of simulated hospitals, each with a
 	@echo "Reports: $(CURDIR)/out/lung and $(CURDIR)/out/$(SECOND)"
 
 test: .venv/.ready-to-test ## the tests, without the slow ones, and the ten that took longest
-	@.venv/bin/python -m pytest -n 2 --dist loadfile --durations=10
+	@.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=10
 
 test-system: .venv/.ready-to-test ## the slow tests: real processes, whole deployments
 	@.venv/bin/python -m pytest -m "slow and not attack"

@@ -61,8 +61,13 @@ def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def imported(path: Path) -> Iterator[str]:
-    """Yield the full name of every module that a file imports, wherever the import stands in it."""
+@cache
+def imported(path: Path) -> tuple[str, ...]:
+    """List the full name of every module that a file imports, wherever the import stands in it."""
+    return tuple(_imported(path))
+
+
+def _imported(path: Path) -> Iterator[str]:
     package = list(path.relative_to(ROOT).parent.parts)
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):

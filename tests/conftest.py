@@ -76,6 +76,28 @@ def _no_wait_for_the_disk() -> Iterator[None]:
         yield
 
 
+LONG = (
+    "tests/simulations/test_simulate.py",
+    "tests/docs/test_notebooks.py",
+    "tests/simulations/test_simulate_private.py",
+    "tests/simulations/tuning/test_tune.py",
+    "tests/common/privacy/test_accounting.py",
+    "tests/docs/test_extending.py",
+    "tests/simulations/cohorts/test_sources.py",
+)
+"""Files with the longest tests, which begin first: of several processes none waits long for the last."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put the long files before all others, which keep their order."""
+    order = {config.rootpath / name: number for number, name in enumerate(LONG)}
+    if missing := [str(path) for path in order if not path.is_file()]:
+        raise pytest.UsageError(
+            f"{', '.join(missing)}: of the long files in tests/conftest.py, but not there"
+        )
+    items.sort(key=lambda item: order.get(item.path, len(order)))
+
+
 @pytest.fixture
 def attack_row(request: pytest.FixtureRequest) -> AttackRow:
     """Records a row of the table that `make attack` prints: finding, promised, measured."""

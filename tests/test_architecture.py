@@ -15,7 +15,7 @@ CALLS_THE_FACE = "simulations/commands/simulate.py"
 
 def calls(path: Path) -> Iterator[str]:
     """Dotted names of what a file calls, such as `torch.load`."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Call):
             yield ast.unparse(node.func)
 
@@ -72,7 +72,7 @@ def test_no_file_reads_a_format_that_can_carry_code(path: Path) -> None:
 def test_packages_are_typed_and_documented(package: str) -> None:
     assert (ROOT / package / "py.typed").is_file()
     for folder in {path.parent for path in (ROOT / package).rglob("*.py")}:
-        assert ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8")))
+        assert ast.get_docstring(tree(folder / "__init__.py"))
 
 
 def test_every_room_names_an_existing_file_to_read_first() -> None:
@@ -100,7 +100,7 @@ PARTS_OF_A_MODEL = {"branches", "heads", "predictor", "scores", "log_variance", 
 
 def reached_parts(path: Path) -> Iterator[str]:
     """Parts of a model that a file takes from an object called model, or reads from a parameter's dotted name."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Attribute) and node.attr in PARTS_OF_A_MODEL:
             if ast.unparse(node.value).rpartition(".")[2] in {"model", "network"}:
                 yield ast.unparse(node)

@@ -36,6 +36,10 @@ It is epsilon times the root of the number of steps, for every mechanism: 2,000 
 """
 
 
+MOST_NOISE = 1e6
+"""Noise multiplier beyond which none is looked for."""
+
+
 ANSWERS = 1024
 """Number of answers that are kept of either accountant: a plan, a site and a report ask for the same ones again."""
 
@@ -113,13 +117,16 @@ def noise_for(
         """Logarithm of cost over budget, nearly a straight line in the logarithm of the noise."""
         return math.log(max(spend(releases(math.exp(log_noise)), delta).epsilon, 1e-12) / epsilon)
 
+    def is_enough(log_noise: float) -> bool:
+        return epsilon_within(releases(math.exp(log_noise)), delta, epsilon)
+
+    if not is_enough(math.log(MOST_NOISE)):
+        raise ValueError(f"epsilon {epsilon:g} at delta {delta:g} cannot be reached by more noise")
     high = 0.0
-    while excess(high) > 0:
+    while not is_enough(high):
         high += math.log(2)
-        if high > math.log(1e6):
-            raise ValueError(f"epsilon {epsilon:g} at delta {delta:g} cannot be reached by more noise")
     low = high - math.log(2)
-    while excess(low) <= 0:
+    while is_enough(low):
         low, high = low - math.log(2), low
     log_least = float(brentq(excess, low, high, xtol=tolerance / 2))
     while excess(log_least) > 0:

@@ -5,6 +5,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from client.training.adamw import AdamW
 from common.evaluation.predictions import Prediction
 from common.tasks.task import Task
 from simulations.baselines.tabular import Tables
@@ -41,7 +42,7 @@ def perceptron(
         network = nn.Sequential(
             nn.Linear(rows.shape[1], WIDTH), nn.ReLU(), nn.Dropout(DROPOUT), nn.Linear(WIDTH, task.outputs)
         )
-        optimiser = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=DECAY)
+        optimiser = AdamW(network.parameters(), lr=RATE, weight_decay=DECAY)
         best, best_loss, waited = copy.deepcopy(network.state_dict()), float("inf"), 0
         for _ in range(EPOCHS):
             network.train()

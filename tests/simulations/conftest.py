@@ -189,11 +189,13 @@ def draw_anew_a_few_times(patch: pytest.MonkeyPatch) -> None:
 
 
 def fit_classical_models_roughly(patch: pytest.MonkeyPatch) -> None:
-    """Two penalties to choose from and few trees: what the classical models are worth is tested elsewhere."""
+    """Two penalties and folds, few trees and epochs: what the classical models are worth is tested elsewhere."""
     patch.setattr("simulations.baselines.survival.PENALTIES", (0.03, 1.0))
     patch.setattr("simulations.baselines.classes.STRENGTHS", (0.01, 1.0))
     for module in ("survival", "classes"):
         patch.setattr(f"simulations.baselines.{module}.TREES", 20)
+        patch.setattr(f"simulations.baselines.{module}.FOLDS", 2)
+    patch.setattr("simulations.baselines.perceptron.EPOCHS", 20)
 
 
 @pytest.fixture

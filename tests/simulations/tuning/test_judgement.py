@@ -14,7 +14,10 @@ def test_a_constant_difference_is_certain() -> None:
     assert (nothing.low, nothing.high) == (0, 0)
 
 
-def test_the_interval_misses_no_difference_at_its_level_whatever_folds_and_seeds_vary_by() -> None:
+def test_the_interval_misses_no_difference_at_its_level_whatever_folds_and_seeds_vary_by(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("simulations.tuning.judgement.REPLICATES", 1000)
     generator = np.random.default_rng(0)
     for folds, seeds, between in ((5, 3, 0.0), (5, 3, 0.5), (3, 2, 0.5), (5, 1, 0.5)):
         above = 0
