@@ -94,7 +94,7 @@ def test_private_runs_are_scored_as_the_arms_are(result: SimulationResult) -> No
             assert under is not None
             assert run.paired[task].difference == pytest.approx(without - under)
         assert run.tasks.keys() == result.tasks.keys()
-    assert all(set(arms) == {"federated", "local", "pooled"} for arms in result.tasks.values())
+    assert all(set(arms) == {"federated", "local", "pooled", "null"} for arms in result.tasks.values())
 
 
 def test_nothing_but_weights_left_in_a_private_run(private_run: Any) -> None:
