@@ -77,13 +77,18 @@ def _no_wait_for_the_disk() -> Iterator[None]:
 
 
 LONG = (
-    "tests/simulations/test_simulate.py",
-    "tests/docs/test_notebooks.py",
     "tests/simulations/test_simulate_private.py",
-    "tests/simulations/tuning/test_tune.py",
+    "tests/simulations/test_simulate.py",
     "tests/common/privacy/test_accounting.py",
-    "tests/docs/test_extending.py",
+    "tests/client/runtime/test_gatekeeper.py",
+    "tests/simulations/benchmarks/rounds/test_message.py",
+    "tests/simulations/benchmarks/training_step/test_bench.py",
+    "tests/docs/test_notebooks.py",
+    "tests/simulations/tuning/test_tune.py",
+    "tests/simulations/benchmarks/field/test_table.py",
     "tests/simulations/cohorts/test_sources.py",
+    "tests/simulations/benchmarks/rounds/test_federated_run.py",
+    "tests/docs/test_extending.py",
 )
 """Files with the longest tests, which begin first: of several processes none waits long for the last."""
 

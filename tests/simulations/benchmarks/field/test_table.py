@@ -46,7 +46,7 @@ def test_every_row_is_printed_with_its_difference_to_ours(
 def test_ablations_use_the_runs_of_the_table(
     consilium: Consilium, small_cohort: SmallCohort, tmp_path: Path
 ) -> None:
-    cohort, out = small_cohort(tasks=["response"]), tmp_path / "out"
+    cohort, out = small_cohort(tasks=["response"], training__rounds="1"), tmp_path / "out"
     ended = consilium(
         *("bench", "table", "--ablations", "--cohorts", cohort, "--seeds", 1, "--folds", 1, "--out", out)
     )
