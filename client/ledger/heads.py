@@ -1,4 +1,4 @@
-"""Head copies of a privacy ledger: end of its chain and everything it counts, kept twice, and a third time by the gate.
+"""Copies of a privacy ledger's head: the end of its chain, and all that it counts.
 
 A head copy holds nothing about patients, no name and no path. If the ledger is lost, the releases are still known. The
 process that trains writes ledger and copies, and could set all of them back; the gate's copy is beside the receipts,
@@ -103,7 +103,7 @@ def read_gate_head(site: Path) -> Head | None:
 
 
 def write_gate_head(site: Path, entries: Sequence[Entry]) -> None:
-    """Write the gate's copy of a ledger's head, whole or not at all; nothing where there is no ledger.
+    """Write the gate's copy of a ledger's head, whole or not at all, where there is a ledger.
 
     Raises:
         OSError: if it cannot be written.

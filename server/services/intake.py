@@ -1,4 +1,4 @@
-"""SuperLink that takes a hospital's replies alone, in its own name, and no more bytes than a run's replies can need.
+"""SuperLink that takes a hospital's replies alone, in its own name and within a run's size.
 
 Flower's own takes a message from any enrolled node in anybody's name: as a request to another node too, if the sender
 calls itself the SuperLink. And it keeps whatever parts a message announces, so that one hospital fills the disk on
@@ -130,8 +130,8 @@ class Intake:
         """Bytes that a node may push to a run; none to one that is not known or asks nothing yet."""
         if run not in self._allowances:
             try:
-                (known,) = state.get_run_info(run_ids=[run])
-                text = (run_folder(known.override_config, self._environ) / ALLOWANCE).read_text(
+                (described,) = state.get_run_info(run_ids=[run])
+                text = (run_folder(described.override_config, self._environ) / ALLOWANCE).read_text(
                     encoding="ascii"
                 )
                 self._allowances[run] = int(text)

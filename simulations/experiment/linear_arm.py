@@ -1,4 +1,4 @@
-"""Arm `federated_linear`: the linear scores that first rounds fit, without the network, and the number of rounds."""
+"""Arm `federated_linear`: the linear scores that first rounds fit, and their number."""
 
 from typing import TypeVar
 
@@ -24,7 +24,7 @@ NOTE = (
 
 
 def with_linear_rounds(agreed: A) -> A:
-    """Let half of the rounds, 20 at most, fit the linear scores, where the file does not say how many."""
+    """Let half of the rounds, 20 at most, fit the linear scores, where the file does not say."""
     has_linear_rounds = agreed.changed({"training.linear_rounds": "1"}).linear_rounds == 1
     if agreed.training.linear_rounds is not None or not has_linear_rounds:
         return agreed

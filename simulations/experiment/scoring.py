@@ -53,7 +53,7 @@ def compare_arms(
 
 
 def score_divisions(folds: Sequence[HeldOut[Q]], seed: int) -> dict[str, dict[str, GroupScores]]:
-    """Return division -> group -> headline metric of the arms among its units, of groups that are large enough."""
+    """Return division -> group -> headline metric of the arms, of groups that are large enough."""
     scored: dict[str, dict[str, GroupScores]] = {}
     for division in folds[0].divisions:
         names = sorted({name for fold in folds for name in fold.divisions[division]} - {""})

@@ -1,4 +1,4 @@
-"""Divisions of patients into groups that are judged apart: hospitals, sexes and bands of age."""
+"""Divisions of patients into groups judged apart: hospitals, sexes and bands of age."""
 
 import itertools
 import re
@@ -42,7 +42,7 @@ def divisions(cohorts: Sequence[Cohort], federation: Federation) -> dict[str, Gr
 def _columns(
     cohorts: Sequence[Cohort], federation: Federation, pattern: re.Pattern[str]
 ) -> Iterator[tuple[str, Groups | NDArray[np.float64]]]:
-    """Yield (column, its values or levels [P]) of columns with such a name; NaN or no level where not observed."""
+    """Yield (column, values or levels [P]) of columns of such a name; NaN or none if unobserved."""
     for modality in federation.modalities:
         values = np.concatenate([cohort.batch.values[modality.name].numpy() for cohort in cohorts])
         seen = np.concatenate([cohort.batch.observed[modality.name].numpy() for cohort in cohorts])
@@ -60,18 +60,18 @@ def _columns(
 
 def _levels(values: NDArray[np.float64]) -> Groups:
     """Name every value, where there are a few."""
-    known = np.unique(values[~np.isnan(values)])
-    if len(known) > 2 * _BANDS:
+    observed = np.unique(values[~np.isnan(values)])
+    if len(observed) > 2 * _BANDS:
         return _bands(values)
     return np.array([UNKNOWN_GROUP if np.isnan(value) else f"{value:g}" for value in values], dtype=np.str_)
 
 
 def _bands(values: NDArray[np.float64]) -> Groups:
-    """Name the third of the known values in which each lies."""
-    known = values[~np.isnan(values)]
-    if not len(known):
+    """Name the third of the observed values in which each lies."""
+    observed = values[~np.isnan(values)]
+    if not len(observed):
         return np.full(len(values), UNKNOWN_GROUP, dtype=np.str_)
-    quantiles = np.quantile(known, np.arange(1, _BANDS) / _BANDS)
+    quantiles = np.quantile(observed, np.arange(1, _BANDS) / _BANDS)
     ends = [float(f"{end:.3g}") for end in np.unique(quantiles)]
     names = [
         f"up to {ends[0]:g}",

@@ -121,7 +121,7 @@ class PatientCohorts:
         held: dict[str, HeldOut[Prediction]] = {}
         for task in self._federation.tasks:
             labels, labelled = self.hospitals.training_labels(task.name, fold)
-            known = test.labelled[task.name].any(1).numpy()
+            is_labelled = test.labelled[task.name].any(1).numpy()
             held[task.name] = HeldOutTask(
                 task=task,
                 labels=test.labels[task.name].double().numpy(),
@@ -131,7 +131,7 @@ class PatientCohorts:
                 groups=groups,
                 arms=dict(arms[task.name]),
                 divisions={
-                    name: tuple(np.where(known, of[rows], UNKNOWN_GROUP))
+                    name: tuple(np.where(is_labelled, of[rows], UNKNOWN_GROUP))
                     for name, of in self.hospitals.divisions.items()
                 },
             )

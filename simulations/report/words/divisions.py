@@ -20,7 +20,7 @@ _BESIDE: tuple[Arm, ...] = ("federated_linear", "pooled", "cox", "logistic")
 
 
 def division_table(result: SimulationResult, task: str) -> TextTable | None:
-    """Table of the headline metric by hospital, sex and band of age, worst first; None without scores."""
+    """Table of the headline metric by hospital, sex and age, worst first; None without scores."""
     divided = {name: _worst_first(result, task, name) for name in result.divisions.get(task, {})}
     if not any(divided.values()):
         return None
@@ -67,5 +67,5 @@ def _worst_first(result: SimulationResult, task: str, division: str) -> list[tup
         for name, group in groups.items()
         if (score := group.scores.get("federated")) is not None
     ]
-    scored.sort(key=lambda each: each[0], reverse=lower_is_better(metric))
+    scored.sort(key=lambda scored_group: scored_group[0], reverse=lower_is_better(metric))
     return [(name, group) for _, name, group in scored]

@@ -25,6 +25,7 @@ from client.rounds.assembly import SharedAgreement, SiteSources, assemble_site
 from client.rounds.site import Site
 from client.site_folder.places import Approval, Home
 from client.site_folder.site_file import SiteFile
+from client.site_folder.site_key import NO_SECRET
 from common.agreement.federation import FILE_NAME, Federation
 from common.agreement.federation import save as save_federation
 from common.agreement.settings import PriorGraph, PublicFile
@@ -60,15 +61,19 @@ def home(hospital: "Hospital") -> Home:
     return home
 
 
+@pytest.fixture(autouse=True)
+def _no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The site's key, which has tests of its own, is neither made nor checked here."""
+    monkeypatch.setattr("client.rounds.assembly.read_or_make_key", lambda folder: NO_SECRET)
+
+
 def opened(home: Home) -> Site:
     return assembled(home, home.cache)
 
 
 def assembled(home: Home, cache: Path | None = None) -> Site:
     """The site as a new process would assemble it."""
-    sources = SiteSources(
-        home.folder, home.agreement, cache, simulated=True
-    )  # no secret of the site is involved
+    sources = SiteSources(home.folder, home.agreement, cache)
     return assemble_site(sources, SharedAgreement(home.agreement))
 
 
@@ -342,9 +347,9 @@ def test_a_full_disk_is_no_reason_not_to_train(
 def test_tables_that_change_while_they_are_read_are_not_kept(
     home: Home, hospital: "Hospital", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def reading(file: BytesIO, **how: Any) -> Any:
+    def reading(file: Path | BytesIO, **how: Any) -> Any:
         frame = READ_CSV(file, **how)
-        if b"crp" in file.getvalue():
+        if isinstance(file, BytesIO) and b"crp" in file.getvalue():
             edited_in_place(home.folder / "clinical.csv", b"CANARY-8371,50.0", b"CANARY-8371,77.0")
         return frame
 
@@ -395,8 +400,10 @@ def test_a_site_that_was_kept_is_opened_without_the_reader_of_tables(home: Home)
     opened(home)
     program = (
         "import sys; from pathlib import Path;"
+        "import client.rounds.assembly as assembly;"
+        "assembly.read_or_make_key = lambda folder: assembly.NO_SECRET;"
         "from client.rounds.assembly import SharedAgreement, SiteSources, assemble_site;"
-        "sources = SiteSources(*map(Path, sys.argv[1:]), simulated=True);"
+        "sources = SiteSources(*map(Path, sys.argv[1:]));"
         "assemble_site(sources, SharedAgreement(sources.agreement));"
         "print(sorted({'pandas', 'pyarrow'} & set(sys.modules)))"
     )

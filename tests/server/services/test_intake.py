@@ -1,4 +1,4 @@
-"""What the SuperLink takes from a hospital: its own replies, and no more than a run's replies can need."""
+"""Replies that the SuperLink takes from a hospital: its own, and no more than a run can need."""
 
 import importlib
 import inspect
