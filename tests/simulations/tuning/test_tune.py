@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -187,9 +188,10 @@ def test_a_federation_that_cannot_be_trained_with_its_own_settings_is_an_error(
     small_cohort: SmallCohort, tmp_path: Path
 ) -> None:
     cohort = small_cohort(tasks=["survival"], training__rounds="1")
-    for site in find_sites(cohort):
+    for number, site in enumerate(find_sites(cohort)):
         outcomes = pd.read_csv(site / "outcomes.csv", dtype=str)
-        outcomes.assign(died="0").to_csv(site / "outcomes.csv", index=False)
+        alone = (outcomes.index == outcomes.index[outcomes["fold"] != "0"][0]) & (number == 0)
+        outcomes.assign(died=np.where(alone, "1", "0")).to_csv(site / "outcomes.csv", index=False)
     with pytest.raises(RunFailed):
         search(cohort, options(tmp_path / "out"))
     assert len(trained_files(tmp_path / "out")) == 4
