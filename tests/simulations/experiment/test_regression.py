@@ -50,6 +50,7 @@ def result(federation: tuple[Path, Federation]) -> consilium.Result:
         "training.linear_rounds": 0,
         "training.local_epochs": 6,
         "statistics.minimum_count": 5,
+        "statistics.loss_noise": 0,
     }
     return consilium.simulate(federation[0], fold=0, rounds=3, epsilons=(8.0,), settings=settings)
 
