@@ -53,6 +53,7 @@ class ExperimentFile(BaseModel):
         origin: of the cohort.
         options: as they were asked for.
         rounds: planned in all.
+        linear_rounds: of these, as planned; None if neither file nor plan has any.
         agreements: arm -> digest of its agreement, the rounds left out.
         folds: that are held out in turn.
         tables: SHA-256 over the cohort's files.
@@ -66,6 +67,7 @@ class ExperimentFile(BaseModel):
     origin: OriginFile
     options: dict[str, Any]
     rounds: int
+    linear_rounds: int | None = None
     agreements: dict[str, str]
     folds: tuple[int, ...]
     tables: str
@@ -86,6 +88,7 @@ def new_description(plan: ExperimentPlan, cohort: CohortFolder) -> ExperimentFil
         origin=OriginFile(**asdict(cohort.origin)),
         options=options,
         rounds=plan.federation.training.rounds,
+        linear_rounds=plan.federation.training.linear_rounds,
         agreements=agreements,
         folds=plan.folds,
         tables=files_digest([cohort.folder / FILE_NAME, *site_files(find_sites(cohort.folder))]),
@@ -146,6 +149,8 @@ def reopen(out: Path, changes: dict[str, Any]) -> tuple[CohortFolder, Experiment
         remedy = "name the folder that `consilium simulate --out` was given"
         raise MissingFileError(str(out), "holds no experiment to resume", remedy)
     kept = {name: tuple(value) if isinstance(value, list) else value for name, value in file.options.items()}
+    if "rounds" in changes and file.linear_rounds is not None:  # more rounds come after the same linear ones
+        kept["settings"] = dict(kept["settings"]) | {"training.linear_rounds": file.linear_rounds}
     options = ExperimentOptions(**{**kept, **changes, "out": out, "resume": True})
     origin = Origin(**file.origin.model_dump())
     if Path(origin.cohort).is_absolute():

@@ -117,7 +117,10 @@ def test_held_out_patients_never_enter_the_training_statistics(
     held_out = hospital.statistics(fold=1)
     everyone = hospital.statistics()
     keep = site_folder.outcomes["fold"] != 1
-    site_folder.outcomes = site_folder.outcomes[keep]
+    patients = set(site_folder.outcomes.loc[keep, "patient"])
+    for name in ("outcomes", "clinical", "rna"):
+        table = getattr(site_folder, name)
+        setattr(site_folder, name, table[table["patient"].isin(patients)])
     site_folder.folder = tmp_path_factory.mktemp("others")
     federation = hospital.federation.changed({"minimum_patients": "8"})
     others = type(hospital)(site_folder, federation)
