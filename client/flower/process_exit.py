@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
+from common.processes.process_log import log_beside_flower
+
 
 def end_after(work: Callable[[], None], name: str, returned: int) -> NoReturn:
     """Do some work, and end the process even if threads still run.
@@ -39,7 +41,5 @@ def end_now(code: int) -> NoReturn:
 
 def log_to_site() -> None:
     """Log to the site's own log, which standard error is."""
-    line = "%(asctime)s %(name)s %(levelname)s %(message)s"
-    logging.basicConfig(level=logging.WARNING, format=line, force=True)  # a library may have set it up before
+    log_beside_flower()
     logging.getLogger("consilium").setLevel(logging.INFO)
-    logging.getLogger("flwr").propagate = False  # it has a handler of its own

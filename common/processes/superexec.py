@@ -18,6 +18,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from common.processes.process_log import log_beside_flower
+
 EXECUTOR = "flwr.supercore.superexec.executor.subprocess_executor"
 
 
@@ -37,7 +39,7 @@ log = logging.getLogger("consilium.superexec")
 
 def main() -> None:
     """Be `flower-superexec`, with its command line; tokens of tasks travel on standard input."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    log_beside_flower()
     executor: Any = importlib.import_module(EXECUTOR)
     executor.subprocess = SimpleNamespace(Popen=start_task, DEVNULL=subprocess.DEVNULL)
     importlib.import_module("flwr.supercore.cli").flower_superexec()

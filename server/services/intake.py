@@ -25,6 +25,7 @@ from common.agreement.agreement import FILE_NAME
 from common.agreement.loading import load_agreement
 from common.errors import InputError
 from common.files import write_whole
+from common.processes.process_log import log_beside_flower
 from server.home.run_folder import run_folder
 
 log = logging.getLogger("consilium.intake")
@@ -146,7 +147,7 @@ def _refused(status: HTTPStatus, sentence: str) -> HTTPException:
 
 def run_superlink(arguments: Sequence[str]) -> None:
     """Be `flower-superlink`, with these arguments, behind the check."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    log_beside_flower()
     handlers = importlib.import_module(HANDLERS)
     intake = Intake(handlers.push_messages, handlers.push_object, os.environ)
     for name in REPLACED:

@@ -115,6 +115,9 @@ def test_declared_statistics_say_nothing_and_cost_nothing(private: "Hospital", s
     first = private.ask("query.statistics", statistics_request(private))
     assert ledger(private) == []
     site_folder.outcomes = site_folder.outcomes.iloc[:10]
+    for table in ("clinical", "rna"):
+        rows = getattr(site_folder, table)
+        setattr(site_folder, table, rows[rows["patient"].isin(site_folder.outcomes["patient"])])
     site_folder.clinical["age"] += 10
     private.write()
     assert private.ask("query.statistics", statistics_request(private)) == first

@@ -99,9 +99,6 @@ def test_too_few_patients_to_train_on_is_a_refusal(
 
 def test_a_modality_is_absent_only_without_a_table(hospital: "Hospital") -> None:
     assert site_of(hospital).absent == frozenset()
-    hospital.site.rna["patient"] = hospital.site.rna["patient"].where(
-        hospital.site.rna.index > 10, "stranger"
-    )
     hospital.site.rna = hospital.site.rna.tail(2)
     hospital.write()
     assert site_of(hospital).absent == frozenset(), "it has the table, however few are in it"

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from click.testing import Result as Ended
 
@@ -47,9 +48,10 @@ def test_a_federation_that_cannot_be_trained_ends_with_1(
     consilium: Consilium, small_cohort: SmallCohort, tmp_path: Path
 ) -> None:
     cohort = small_cohort(tasks=["survival"], training__rounds="1")
-    for site in find_sites(cohort):
+    for number, site in enumerate(find_sites(cohort)):
         outcomes = pd.read_csv(site / "outcomes.csv", dtype=str)
-        outcomes.assign(died="0").to_csv(site / "outcomes.csv", index=False)
+        alone = (outcomes.index == outcomes.index[outcomes["fold"] != "0"][0]) & (number == 0)
+        outcomes.assign(died=np.where(alone, "1", "0")).to_csv(site / "outcomes.csv", index=False)
     command = ("tune", cohort, "--over", "training.learning_rate=0.05", "--inner-folds", "2", "--seeds", "1")
     ended = consilium(*command, "--processes", "1", "--out", tmp_path / "out")
     assert ended.exit_code == 1

@@ -128,7 +128,7 @@ def test_a_modality_that_nobody_has_is_carried_along(small_cohort: SmallCohort, 
         (site / "imaging.csv").unlink()
     _, outcomes, result = conduct(cohort, tmp_path / "work")
     assert all(hospital.modalities["imaging"] == 0 for hospital in result.hospitals.values())
-    assert set(result.tasks["survival"]) == {"federated", "local", "pooled"}
+    assert set(result.tasks["survival"]) == {"federated", "local", "null", "pooled"}
     assert result.tasks["survival"]["federated"]["c_index"].mean is not None
     assert all(np.isfinite(array).all() for array in outcomes[0].federated.result.weights.values())
 

@@ -14,8 +14,10 @@ SmallCohort = Callable[..., Path]
 
 def test_the_largest_hospitals_are_held_out_whole(small_cohort: SmallCohort, tmp_path: Path) -> None:
     cohort = small_cohort()
-    outcomes = cohort / "hospital-1" / "outcomes.csv"
-    pd.read_csv(outcomes, dtype=str).iloc[:20].to_csv(outcomes, index=False)
+    kept = pd.read_csv(cohort / "hospital-1" / "outcomes.csv", dtype=str)["patient"].iloc[:20]
+    for table in (cohort / "hospital-1").glob("*.csv"):
+        rows = pd.read_csv(table, dtype=str)
+        rows[rows["patient"].isin(kept)].to_csv(table, index=False)
     written = by_hospital(open_cohort(cohort), tmp_path / "by-hospital", 2)
     federation = load(written.folder / FILE_NAME)
     assert federation == load(cohort / FILE_NAME)
