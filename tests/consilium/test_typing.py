@@ -42,7 +42,7 @@ def objections(tmp_path: Path, *programs: str) -> list[str]:
     for number, program in enumerate(programs):
         files.append(tmp_path / f"program{number}.py")
         files[-1].write_text(program)
-    mypy = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--follow-imports=silent"]
+    mypy = [sys.executable, "-m", "mypy", "--no-error-summary"]
     shared = ["--config-file", str(ROOT / "pyproject.toml"), "--cache-dir", str(ROOT / ".mypy_cache")]
     ended = subprocess.run(
         [*mypy, *shared, *map(str, files)], cwd=ROOT, capture_output=True, text=True, check=False

@@ -62,13 +62,13 @@ def _opened_anew() -> None:
     close_sites()
 
 
-def federate(cohort: Path, out: Path, engine: Any) -> dict[str, np.ndarray]:
+def federate(cohort: Path, out: Path, engine: Any, ray: str | None = None) -> dict[str, np.ndarray]:
     agreement = str(cohort / FILE_NAME)
     nodes = [
         {"site": str(path), "federation": agreement} for path in sorted(cohort.iterdir()) if path.is_dir()
     ]
     config: dict[str, bool | float | int | str] = {"federation": agreement, "out": str(out), "seed": 0}
-    run_in_process(server_app(), "client.app:app", nodes, config, engine, workers=2)
+    run_in_process(server_app(), "client.app:app", nodes, config, engine, workers=2, ray_address=ray)
     last = read_journal(out)[-1]
     assert isinstance(last, RunRecord)
     assert (last.status, last.rounds) == ("completed", 4)
@@ -77,11 +77,12 @@ def federate(cohort: Path, out: Path, engine: Any) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("privacy", [False, True])
-def test_it_trains_on_every_engine(write: Write, tmp_path: Path, engine: str, privacy: bool) -> None:
-    if engine == "ray":
-        pytest.importorskip("ray", reason="the optional Ray engine is not installed")
+def test_it_trains_on_every_engine(
+    write: Write, tmp_path: Path, engine: str, privacy: bool, request: pytest.FixtureRequest
+) -> None:
+    ray = request.getfixturevalue("ray_address") if engine == "ray" else None
     cohort = write(**({"privacy": PRIVACY} if privacy else {}))
-    weights = federate(cohort, tmp_path / "out", engine)
+    weights = federate(cohort, tmp_path / "out", engine, ray)
     slope = float(weights["line.weight"][0, 0])
     assert math.isfinite(slope)
     if not privacy:  # of standardised numbers

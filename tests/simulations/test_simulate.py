@@ -181,7 +181,9 @@ def test_another_seed_gives_other_figures(
 ) -> None:
     cohort = small_cohort(tasks=["survival"], training__rounds="1")
     for name, seed in (("one", 3), ("other", 4)):
-        ended = consilium("simulate", cohort, "--fold", 1, "--seed", seed, "--out", tmp_path / name)
+        ended = consilium(
+            "simulate", cohort, "--fold", 1, "--seed", seed, "--federated-only", "--out", tmp_path / name
+        )
         assert ended.exit_code == 0, ended.output
     one, other = (figures(tmp_path / name)["tasks"] for name in ("one", "other"))
     assert one != other
@@ -205,6 +207,7 @@ def test_settings_folds_and_an_older_result_in_the_way(
             1,
             "--set",
             "training.learning_rate=0.02",
+            "--federated-only",
             "--out",
             out,
         )
@@ -230,7 +233,7 @@ def test_a_cohort_without_folds_gets_some_and_is_not_touched(
     cohort = small_cohort(tasks=["survival"], training__rounds="1")
     without_folds(cohort)
     before = contents(cohort)
-    ended = consilium("simulate", cohort, "--folds", 1, "--out", tmp_path / "out")
+    ended = consilium("simulate", cohort, "--folds", 1, "--federated-only", "--out", tmp_path / "out")
     assert ended.exit_code == 0, ended.output
     assert contents(cohort) == before
     assert "fold 1 of 1" in ended.stdout

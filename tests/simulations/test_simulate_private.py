@@ -155,8 +155,21 @@ def test_worker_processes_leave_the_home_alone_too(
         pytest.importorskip("ray", reason="the optional Ray engine is not installed")
     cohort = small_cohort(tasks=["survival"], training__rounds="1")
     before = contents(cohort)
+    more = ("--federated-only",) if engine == "ray" else ()  # each run starts a Ray of its own
     ended = consilium(
-        "simulate", cohort, "--fold", 0, "--engine", engine, "--epsilon", 2, "--out", tmp_path / "out"
+        *(
+            "simulate",
+            cohort,
+            "--fold",
+            0,
+            "--engine",
+            engine,
+            "--epsilon",
+            2,
+            *more,
+            "--out",
+            tmp_path / "out",
+        )
     )
     assert ended.exit_code == 0, ended.output
     (run,) = SimulationResult.read(tmp_path / "out" / "result.json").privacy

@@ -30,14 +30,17 @@ ENGINES = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def _engine_has_what_it_needs(request: pytest.FixtureRequest) -> None:
-    if request.node.get_closest_marker("ray"):
-        pytest.importorskip("ray", reason="the optional Ray engine is not installed")
+@pytest.fixture
+def ray(request: pytest.FixtureRequest) -> str | None:
+    """Address of the Ray that a test on this engine joins."""
+    if request.node.get_closest_marker("ray") is None:
+        return None
+    address: str = request.getfixturevalue("ray_address")
+    return address
 
 
 def federate(
-    cohort: Path, out: Path, engine: Engine = "serial", serialise: bool = False
+    cohort: Path, out: Path, engine: Engine = "serial", serialise: bool = False, ray: str | None = None
 ) -> TrainedFederation:
     """Train in the cohort's own site folders, in as many runs as a test asks for."""
     for site in find_sites(cohort):
@@ -51,7 +54,7 @@ def federate(
         "fold": 0,
         "seed": load(cohort / FILE_NAME).training.seed,
     }
-    run_in_process(server_app(), CLIENT_APP, nodes, config, engine, serialise, workers=2)
+    run_in_process(server_app(), CLIENT_APP, nodes, config, engine, serialise, workers=2, ray_address=ray)
     return read_trained(out)
 
 
@@ -126,17 +129,17 @@ def test_encoding_leaves_a_residual_and_changes_the_weights(plain: Expected, enc
 
 @pytest.mark.parametrize(("engine", "serialise"), ENGINES)
 def test_every_engine_trains_the_same_weights(
-    plain: Expected, tmp_path: Path, engine: Engine, serialise: bool
+    plain: Expected, tmp_path: Path, engine: Engine, serialise: bool, ray: str | None
 ) -> None:
-    assert_same(federate(plain.cohort, tmp_path / engine, engine, serialise), plain.trained)
+    assert_same(federate(plain.cohort, tmp_path / engine, engine, serialise, ray), plain.trained)
 
 
 @pytest.mark.parametrize(("engine", "serialise"), ENGINES)
 def test_every_engine_trains_the_same_weights_of_encoded_updates(
-    encoded: Expected, tmp_path: Path, engine: Engine, serialise: bool
+    encoded: Expected, tmp_path: Path, engine: Engine, serialise: bool, ray: str | None
 ) -> None:
     """In the same site folders, run after run: what encoding has left of one run has no part in another."""
-    assert_same(federate(encoded.cohort, tmp_path / engine, engine, serialise), encoded.trained)
+    assert_same(federate(encoded.cohort, tmp_path / engine, engine, serialise, ray), encoded.trained)
 
 
 @pytest.mark.slow

@@ -111,7 +111,8 @@ def test_a_registered_strategy_runs_a_federation(
     weights = {}
     for name, strategy in (("first", trimmed), ("again", trimmed), ("mean", "fedavg")):
         ended = simulate(
-            cohort, tmp_path / name, "--set", f"training.strategy={strategy}", "--engine", "serial"
+            *(cohort, tmp_path / name, "--set", f"training.strategy={strategy}", "--engine", "serial"),
+            *("--federated-only", "--fold", "0"),
         )
         assert ended.exit_code == 0, ended.output
         weights[name] = (tmp_path / name / WEIGHTS).read_bytes()

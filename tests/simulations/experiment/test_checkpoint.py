@@ -161,6 +161,7 @@ def test_what_cannot_go_on_is_refused(finished: Path, tmp_path: Path, spoil: Cal
 @pytest.mark.usefixtures("networks_only")
 def test_any_changed_file_of_a_checkpoint_is_refused(small_cohort: SmallCohort, tmp_path: Path) -> None:
     asked: dict[str, Any] = {"fold": 0, "epsilons": (8.0,), "delta": 0.05, "engine": "serial"}
+    asked |= {"federated_only": True}
     out = tmp_path / "out"
     consilium.simulate(small_cohort(tasks=["survival"]), out=out, **asked)
     files = [path for path in (out / CHECKPOINT).rglob("*") if path.is_file()]

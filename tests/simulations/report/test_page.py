@@ -1,6 +1,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from common.models.activity import Activity, BranchActivity
 from simulations.families.patients.evidence import PatientEvidence
 from simulations.report.outcomes.evidence import TaskEvidence
 from simulations.report.page import render
+from simulations.report.plots.style import Plot
 from simulations.report.words.text import caveats, findings, paired_text
 from simulations.results.schema import (
     ARM_NAMES,
@@ -22,6 +24,7 @@ from simulations.results.schema import (
     SimulationResult,
     summarise,
 )
+from tests.simulations.conftest import made_up_evidence, made_up_result
 
 MakeResult = Callable[..., SimulationResult]
 MakeEvidence = Callable[..., PatientEvidence]
@@ -65,8 +68,22 @@ class Page(HTMLParser):
             self.statements[next(reversed(self.statements))] += data
 
 
-def test_the_page_is_whole_and_loads_nothing(make_result: MakeResult, make_evidence: MakeEvidence) -> None:
-    text = render(make_result(), make_evidence())
+@pytest.fixture(scope="module")
+def usual() -> str:
+    """A page of all tasks; its plots take seconds to draw."""
+    return render(made_up_result(), made_up_evidence())
+
+
+@pytest.fixture
+def quick_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plots without layout, for pages of which the words are looked at."""
+    monkeypatch.setattr(
+        Plot, "svg", property(lambda plot: f'<svg aria-label="{escape(plot.description)}"></svg>')
+    )
+
+
+def test_the_page_is_whole_and_loads_nothing(usual: str) -> None:
+    text = usual
     page = Page(text)
     assert page.open == []
     assert not {"script", "link", "img", "iframe"} & set(page.tags)
@@ -75,9 +92,9 @@ def test_the_page_is_whole_and_loads_nothing(make_result: MakeResult, make_evide
     assert "@import" not in text
 
 
-def test_the_page_shows_what_was_run_and_found(make_result: MakeResult, make_evidence: MakeEvidence) -> None:
+def test_the_page_shows_what_was_run_and_found(make_result: MakeResult, usual: str) -> None:
     result = make_result()
-    page = Page(render(result, make_evidence()))
+    page = Page(usual)
     words = " ".join(page.words)
     for text in (
         result.federation.digest,
@@ -153,7 +170,14 @@ def test_curves_do_not_move_with_a_time_between_two_points_of_the_grid(
 def test_any_number_of_hospitals_and_folds(
     make_result: MakeResult, make_evidence: MakeEvidence, sites: int, folds: int
 ) -> None:
-    page = Page(render(make_result(sites=sites, folds=folds), make_evidence(patients=40, folds=folds)))
+    tasks = ("overall_survival", "toxicity")
+    evidence = make_evidence(patients=40, folds=folds).tasks
+    page = Page(
+        render(
+            make_result(sites=sites, folds=folds, tasks=tasks),
+            PatientEvidence({task: evidence[task] for task in tasks}),
+        )
+    )
     words = " ".join(page.words)
     assert page.open == []
     assert f"{sites} hospital{'s' if sites > 1 else ''}" in words
@@ -213,17 +237,19 @@ def test_a_fold_that_lacked_a_quorum_is_said(make_result: MakeResult) -> None:
     assert "fold 1 " in said
 
 
+@pytest.mark.usefixtures("quick_plots")
 def test_what_intervals_do_not_cover_and_which_round_is_kept_are_said(make_result: MakeResult) -> None:
     page = Page(render(make_result(), PatientEvidence({})))
     assert "intervals" in page.statements
     assert ("data-kept", "latest") in page.attributes
 
 
+@pytest.mark.usefixtures("quick_plots")
 def test_parts_of_the_network_are_shown_and_idle_ones_warned_of(
-    make_result: MakeResult, make_evidence: MakeEvidence
+    make_result: MakeResult, make_evidence: MakeEvidence, usual: str
 ) -> None:
     result = make_result()
-    assert "idle" not in Page(render(result, make_evidence())).statements
+    assert "idle" not in Page(usual).statements
     idle = BranchActivity(active=0.2, share=dict.fromkeys(result.tasks, 0.3), gradient=1.0)
     activity = Activity(branches={"expression": idle}, network=dict.fromkeys(result.tasks, 0.6))
     fold = result.folds[0].model_copy(update={"activity": FoldActivity(initial=activity, kept=activity)})
