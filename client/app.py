@@ -19,6 +19,7 @@ from client.rounds.requests import Handler, log
 from client.rounds.statistics import statistics_request
 from client.rounds.train import train_request
 from common.errors import InputError, Refusal, RefusalCode
+from common.lifetime.full_disk import lack_of_room
 from common.messages.exchange import STATISTICS, InvalidMessageError, RefusalReply
 
 app = ClientApp()
@@ -52,6 +53,8 @@ def answered(
         code, cause = RefusalCode.REQUEST_INVALID, error
     except Exception as error:
         code, cause = RefusalCode.INTERNAL, error
+    if lack_of_room(cause) is not None:
+        code = RefusalCode.DISK_FULL
     if cause is None:
         log.info("refused: %s", code)
     else:

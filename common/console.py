@@ -7,49 +7,50 @@ from typing import ParamSpec
 import typer
 
 from common.errors import InputError, MachineError, Refusal, refusal_text
-from common.files import FULL
+from common.lifetime.full_disk import FULL, disk_full
+from common.lifetime.signals import cause, exit_code, signals_raised
+from common.lifetime.system import require_system
+
+require_system()  # every module of commands imports this one before any that a lesser system cannot import
 
 P = ParamSpec("P")
 
 
-BAD_INPUT, INTERRUPTED = 2, 130
+BAD_INPUT = 2
 
 
 def explained(command: Callable[P, None]) -> Callable[P, None]:
-    """End a command's errors in a sentence and exit code 2, and an interrupt in 130."""
+    """End a command's errors in a sentence and exit code 2, and a signal in 128 and its number."""
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            command(*args, **kwargs)
+            with signals_raised():
+                command(*args, **kwargs)
         except InputError as error:
             raise _ended(str(error), BAD_INPUT) from None
         except Refusal as refusal:
-            cause = refusal.__cause__
-            if isinstance(cause, OSError) and cause.errno in FULL:
-                raise _ended(str(_failure(cause)), BAD_INPUT) from None
+            reason = refusal.__cause__
+            if isinstance(reason, OSError) and reason.errno in FULL:
+                raise _ended(failure_text(reason), BAD_INPUT) from None
             raise _ended(refusal_text(refusal.code), BAD_INPUT) from None
         except BrokenPipeError:
             raise
         except OSError as error:
-            raise _ended(str(_failure(error)), BAD_INPUT) from None
+            raise _ended(failure_text(error), BAD_INPUT) from None
         except KeyboardInterrupt as interruption:
             remedy = str(interruption) or "nothing was written."
-            raise _ended(f"interrupted; {remedy}", INTERRUPTED) from None
+            raise _ended(f"{cause(interruption)}; {remedy}", exit_code(interruption)) from None
 
     return run
 
 
-def _failure(error: OSError) -> MachineError:
-    """Describe a file that could not be read or written."""
-    where = str(error.filename or "a file")
+def failure_text(error: OSError) -> str:
+    """Describe a file that could not be read or written, in a sentence."""
     if error.errno in FULL:
-        what = "cannot be written, because the disk is full"
-        return MachineError(
-            where, what, "make room on it, then repeat the command; no file was left half-written"
-        )
+        return str(disk_full(error))
     what = error.strerror or str(error) or type(error).__name__
-    return MachineError(where, what, "check its name and its permissions")
+    return str(MachineError(str(error.filename or "a file"), what, "check its name and its permissions"))
 
 
 def _ended(sentence: str, code: int) -> typer.Exit:

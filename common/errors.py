@@ -25,6 +25,7 @@ class InputCode(StrEnum):
     GUARANTEE_BROKEN = "guarantee-broken"
     MACHINE_UNFIT = "machine-unfit"
     DEPENDENCY_MISSING = "dependency-missing"
+    DISK_FULL = "disk-full"
     REGISTRATION_INVALID = "registration-invalid"
     SERVICE_UNREACHABLE = "service-unreachable"
 
@@ -46,6 +47,10 @@ class InputError(Exception):
     def __init__(self, where: str, what: str, remedy: str) -> None:
         self.where, self.what, self.remedy = escaped(where), escaped(what), escaped(remedy)
         super().__init__(f"{self.where}: {self.what}; {self.remedy}.")
+
+    def __reduce__(self) -> tuple[type["InputError"], tuple[str, str, str]]:
+        """Describe the error to another process, as a worker of an executor raises it."""
+        return type(self), (self.where, self.what, self.remedy)
 
 
 class MissingFileError(InputError):
@@ -97,7 +102,7 @@ class GuaranteeError(InputError):
 
 
 class MachineError(InputError):
-    """A machine that lacks a device, a port, a program, room on its disk or a permission."""
+    """A machine that lacks a device, a port, a program or a permission."""
 
     code = InputCode.MACHINE_UNFIT
 
@@ -106,6 +111,12 @@ class MissingDependencyError(MachineError):
     """A Python package that is not installed."""
 
     code = InputCode.DEPENDENCY_MISSING
+
+
+class DiskFullError(MachineError):
+    """A disk, a quota or a largest size of files that is used up."""
+
+    code = InputCode.DISK_FULL
 
 
 class RegistrationError(InputError):
@@ -189,6 +200,7 @@ class RefusalCode(StrEnum):
     CODE_CHANGED = "code-changed"
     DEVICE_UNAVAILABLE = "device-unavailable"
     APP_UNAVAILABLE = "app-unavailable"
+    DISK_FULL = "disk-full"
     GATE_BLOCKED = "gate-blocked"
     INTERNAL = "internal"
 
@@ -230,6 +242,7 @@ REFUSALS: dict[RefusalCode, str] = {
     RefusalCode.CODE_CHANGED: "The installed files of consilium are not those that the hospital approved.",
     RefusalCode.DEVICE_UNAVAILABLE: "The GPU that the site is set to train on is not there, or does not compute.",
     RefusalCode.APP_UNAVAILABLE: "The process that computes at the site, under an account of its own, does not listen.",
+    RefusalCode.DISK_FULL: "The site has no room left on its disk.",
     RefusalCode.GATE_BLOCKED: "The hospital's gate held the answer back.",
     RefusalCode.INTERNAL: "Something failed at the site; its own log says what.",
 }
@@ -300,6 +313,7 @@ REMEDIES: dict[RefusalCode, str] = {
     RefusalCode.CODE_CHANGED: "install the release again, or review what changed and approve the federation file again",
     RefusalCode.DEVICE_UNAVAILABLE: "`consilium site doctor SITE` says what is there; else set device to auto",
     RefusalCode.APP_UNAVAILABLE: "start the service of `consilium site app`; `consilium site doctor SITE` says more",
+    RefusalCode.DISK_FULL: "make room on it; `df` and `consilium site doctor SITE` say where it lacks",
     RefusalCode.GATE_BLOCKED: "`consilium site receipts SITE` says why",
     RefusalCode.INTERNAL: "look there",
 }

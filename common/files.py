@@ -4,15 +4,16 @@ A folder is shared if its group may write it, no other user may reach it, and th
 made in it. Whatever is written there gets the owner's permissions for the group too, whatever the umask.
 """
 
-import errno
+import fcntl
 import os
+import re
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-"""Errors by which a system says that a disk, a quota or the largest size of a file is used up."""
+TEMPORARY = re.compile(r"\..+\.[0-9]+\.tmp")
+"""Name of a file that is being written, with the process that writes it."""
 
 
 @contextmanager
@@ -106,14 +107,12 @@ def write_whole(path: Path, content: bytes, mode: int = 0o644, durable: bool = T
 def _replace(path: Path, content: bytes, mode: int, durable: bool) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.unlink(missing_ok=True)  # of a process that died, with another mode perhaps
-        descriptor = open_lasting(temporary, os.O_WRONLY | os.O_EXCL, mode)
-        with os.fdopen(descriptor, "wb") as file:
+        with os.fdopen(_open_temporary(temporary, mode), "wb") as file:
             file.write(content)
             file.flush()
             if durable:
                 os.fsync(file.fileno())
-        temporary.replace(path)
+            temporary.replace(path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename == str(temporary):
@@ -121,6 +120,32 @@ def _replace(path: Path, content: bytes, mode: int, durable: bool) -> None:
         raise
     if durable:
         sync_folder(path.parent)
+
+
+def _open_temporary(temporary: Path, mode: int) -> int:
+    """Make a file that is locked while it is written, and return its descriptor."""
+    while True:
+        temporary.unlink(missing_ok=True)  # of a process that died, with another mode perhaps
+        descriptor = open_lasting(temporary, os.O_WRONLY | os.O_EXCL, mode)
+        try:
+            with suppress(
+                OSError
+            ):  # a file system without locks, where `remove_leftovers` cannot take it either
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if _is_at(descriptor, temporary):
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)  # a process that removes leftovers was faster than the lock
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether an open file is still the one of that name."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except FileNotFoundError:
+        return False
 
 
 def copy_whole(source: Path, target: Path) -> None:

@@ -10,6 +10,8 @@ from consilium.packages import pin
 
 pin()
 
+from common.lifetime.system import unfit_system  # noqa: E402 - of the packages that were pinned
+
 if TYPE_CHECKING:
     from common.agreement.federation import Federation
     from common.agreement.node_kinds import NodeKind, register_node_kind
@@ -92,6 +94,8 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first asked for."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if (sentence := unfit_system()) is not None:
+        raise ImportError(sentence)
     if _HOMES[name] in _SIMULATING:
         from simulations.extras import require_extra
 

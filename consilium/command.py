@@ -3,12 +3,20 @@
 A hospital installs the packages of the site's part alone, so that `consilium site` must not import a simulation.
 """
 
+import sys
 from importlib import import_module
 from typing import Any
 
-import click
-import typer
-from typer.core import TyperGroup
+from common.lifetime.system import require_system
+
+require_system()  # before anything is imported that another system may lack
+
+import click  # noqa: E402
+import typer  # noqa: E402
+from typer.core import TyperGroup  # noqa: E402
+
+from common.console import BAD_INPUT, failure_text  # noqa: E402
+from common.lifetime.output import outlasting_output  # noqa: E402
 
 SUBCOMMANDS = {
     "simulate": "simulations.cli:simulate_app",
@@ -56,5 +64,20 @@ def _consilium() -> None:
 
 
 def main() -> None:
-    """Run the console command."""
-    app()
+    """Run the console command, and flush its output.
+
+    Raises:
+        SystemExit: with the command's exit code, or that of bad input if its output could not be written.
+    """
+    code: str | int | None = 0
+    try:
+        with outlasting_output():
+            try:
+                app()
+            except SystemExit as ended:
+                code = ended.code
+    except OSError as error:
+        error.filename = "standard output"
+        print(f"consilium: {failure_text(error)}", file=sys.stderr)
+        code = code or BAD_INPUT
+    raise SystemExit(code)

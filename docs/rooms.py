@@ -22,10 +22,10 @@ FLOORS = {
     " | ledger, training, data | flower, chained_log, tables | site_folder",
     "server": "cli | commands | services | app | runs | aggregation | participants | home, records",
     "common": "families | privacy | models | patients | messages | agreement, processes, console | tasks"
-    " | evaluation, plugins, reading"
+    " | evaluation, lifetime, plugins, reading"
     " | addresses, agreed, countersignature, counting, errors, files, installed_code, node_keys, records",
     "simulations": "cli | commands | benchmarks, tuning | simulate, planning, audit | experiment | families | report"
-    " | baselines | engines, cohorts, results | extras",
+    " | baselines | engines, cohorts, results | extras, work_folder",
 }
 """Rooms of a package from the top floor down: a room imports rooms of lower floors only."""
 FLOORS_WITHIN = {"simulations.report": "page | screen | words | plots | outcomes"}

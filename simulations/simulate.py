@@ -1,8 +1,6 @@
 """Simulation of a federation: from a cohort and options to figures, and files if asked for."""
 
 import shlex
-import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +12,8 @@ import torch
 
 from common.errors import REFUSALS, InputError, RefusalCode
 from common.files import write_whole
+from common.lifetime.leftovers import remove_unfinished
+from common.lifetime.signals import with_remedy
 from server.records.dropped import REASONS, Dropped, DropReason
 from server.records.journal import FILE_NAME as JOURNAL
 from server.records.journal import RunRecord, read_journal
@@ -22,6 +22,7 @@ from server.runs.coordination import RunFailed
 from simulations.cohorts.cohort_folder import CohortFolder
 from simulations.engines.environment import unchanged_environment
 from simulations.engines.names import Engine
+from simulations.engines.room import require_room
 from simulations.experiment.arms import write_agreement
 from simulations.experiment.checkpoint import abandon, begin, find_description, reopen
 from simulations.experiment.experiment import Experiment, ExperimentPlan, FoldOutcome
@@ -32,6 +33,7 @@ from simulations.report.page import render
 from simulations.report.plots.drawing import Evidence
 from simulations.report.screen.audience import display_for
 from simulations.results.schema import SimulationResult
+from simulations.work_folder import work_folder
 
 
 @dataclass(frozen=True)
@@ -60,15 +62,15 @@ def simulate(cohort: CohortFolder, options: ExperimentOptions) -> Simulated:
         with (
             unchanged_environment(),
             one_thread(),
-            tempfile.TemporaryDirectory(prefix="consilium-") as temporary,
-            state_in(Path(temporary)),
+            work_folder() as work,
+            state_in(work),
         ):
-            return _simulated(cohort, options, Path(temporary))
-    except KeyboardInterrupt:
+            return _simulated(cohort, options, work)
+    except KeyboardInterrupt as interruption:
         if options.out is None or find_description(options.out) is None:
             raise
         remedy = f"go on by `consilium simulate --resume {shlex.quote(str(options.out))}`"
-        raise KeyboardInterrupt(f"{remedy}; nothing else was written.") from None
+        raise with_remedy(interruption, f"{remedy}; nothing else was written.") from None
 
 
 def resume(
@@ -94,6 +96,8 @@ def resume(
 def _simulated(cohort: CohortFolder, options: ExperimentOptions, work: Path) -> Simulated:
     """Run the experiment in an empty folder, and write its files if an `out` is named."""
     plan = make_plan(cohort, options, work)
+    if options.out is not None:
+        remove_unfinished(options.out)
     description = None if options.out is None else begin(plan, cohort, options.out)
     started = time.perf_counter()
     try:
@@ -107,6 +111,8 @@ def _simulated(cohort: CohortFolder, options: ExperimentOptions, work: Path) -> 
             abandon(options.out)
         raise
     except RunFailed as error:
+        for fold in plan.folds:
+            require_room(plan.run_folder("federated", fold))
         missing = _missing(plan)
         if options.out is not None and not options.resume:
             abandon(options.out)
@@ -159,4 +165,4 @@ def _write(experiment: Experiment, folds: list[FoldOutcome], out: Path) -> None:
     for arm, name in names.items():
         for fold in experiment.plan.folds:
             written = experiment.plan.run_folder(arm, fold) / JOURNAL
-            shutil.copyfile(written, out / f"{name}-fold{fold}.jsonl")
+            write_whole(out / f"{name}-fold{fold}.jsonl", written.read_bytes())

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -22,6 +21,7 @@ from common.errors import ApprovalError, InputError, InvalidContentError, Refusa
 from common.families.registry import family_of
 from common.files import sync_folder, write_whole
 from common.installed_code import code_hash
+from common.lifetime.leftovers import draft
 from common.models.parameter_groups import ModelGroups
 from common.privacy.accounting import Release
 
@@ -141,8 +141,7 @@ def approve(home: Home, proposal: Proposal) -> Approval:
     home.residual.unlink(
         missing_ok=True
     )  # of updates under an earlier approval, perhaps of patients who have left
-    new = Path(tempfile.mkdtemp(prefix=".agreement-", dir=home.folder))
-    try:
+    with draft(".agreement-", home.folder) as new:
         new.chmod(0o755)
         if copy_agreement(proposal.source, new).digest != federation.digest:
             raise ApprovalError(str(proposal.source), "changed while it was shown", "approve it again")
@@ -162,7 +161,5 @@ def approve(home: Home, proposal: Proposal) -> Approval:
             raise
         sync_folder(home.folder)
         shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
     shutil.rmtree(home.asked, ignore_errors=True)
     return approval

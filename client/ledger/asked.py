@@ -33,6 +33,7 @@ UNCOUNTED = frozenset(
         RefusalCode.RECORD_UNAVAILABLE,
         RefusalCode.DEVICE_UNAVAILABLE,
         RefusalCode.APP_UNAVAILABLE,
+        RefusalCode.DISK_FULL,
     }
 )
 """Refusals of the gate that do not count: they tell nothing of patients, and the same whatever is asked."""

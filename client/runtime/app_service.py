@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Event
 
 from client.runtime.app_link import APP, peer, start_app
-from client.runtime.services import inherited
+from client.runtime.services import inherited, remove_unfinished_of
 from client.site_folder.places import Home
 from common.errors import MachineError, StateError
 from common.processes.task_launcher import stop_signals
@@ -47,6 +47,7 @@ def serve_app(home: Home, path: Path, program: tuple[str, ...] = APP, stopping: 
         InputError: if the socket cannot be made, or another service listens there.
     """
     os.umask(UMASK)
+    remove_unfinished_of(home)
     stopping = stopping or stop_signals()
     children: list[subprocess.Popen[bytes]] = []
     with _listening(path) as listener:

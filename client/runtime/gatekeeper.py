@@ -42,6 +42,7 @@ from common.agreement.bundle import PACKAGE, bundle_hash
 from common.agreement.loading import load_agreement
 from common.errors import InputError, Refusal, RefusalCode
 from common.installed_code import code_hash
+from common.lifetime.full_disk import lack_of_room
 from common.messages.exchange import STATISTICS, InvalidMessageError
 from common.messages.inflating import largest_message
 from common.messages.statistics import SiteStatistics
@@ -249,4 +250,6 @@ def _code_of(error: Exception) -> RefusalCode:
     if isinstance(error, Refusal):
         return error.code
     log.warning("%s", error if isinstance(error, InputError) else type(error).__name__)
+    if lack_of_room(error) is not None:
+        return RefusalCode.DISK_FULL
     return RefusalCode.COHORT_INVALID if isinstance(error, InputError) else RefusalCode.INTERNAL

@@ -3,6 +3,7 @@
 import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -14,8 +15,10 @@ from client.runtime.local_port import require_free
 from client.runtime.training_process import require_device
 from client.site_folder.accounts import require_separate
 from client.site_folder.keys import read_key
+from client.site_folder.outside import state_folder
 from client.site_folder.places import Connection, Home, read_approval, read_connection
 from common.files import write_whole
+from common.lifetime.leftovers import remove_unfinished
 from common.processes.program import PROGRAM
 from common.processes.supervision import Service, supervise
 from common.processes.task_launcher import (
@@ -136,9 +139,17 @@ def start(home: Home, run: Callable[[Sequence[Service], Path, Path, Event], None
     require_stopped(state_file(home), home.folder, "this site", "consilium site stop")
     require_separate(home)
     require_free(home)
+    remove_unfinished_of(home)
     prepared = services(home)
     require_device(home.folder, inherited(home))
     run(prepared, state_file(home), home.logs, stop_signals())
+
+
+def remove_unfinished_of(home: Home) -> None:
+    """Remove what the site's killed processes left unfinished, perhaps with patients' values."""
+    remove_unfinished(home.folder, frozenset({"flower", "logs"}))
+    with suppress(OSError):  # there is no home folder
+        remove_unfinished(state_folder())
 
 
 def state_file(home: Home) -> Path:

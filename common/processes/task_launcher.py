@@ -113,8 +113,12 @@ def require_stopped(state: Path, folder: Path, what: str, stop: str) -> None:
 
 
 def stop_signals() -> threading.Event:
-    """An event that SIGTERM and SIGINT set, from now on."""
+    """An event that SIGTERM, SIGINT and SIGHUP set, from now on.
+
+    What `nohup` has the process ignore stays ignored.
+    """
     stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN or number != signal.SIGHUP:
+            signal.signal(number, lambda *_: stopping.set())
     return stopping

@@ -17,6 +17,7 @@ from common.agreement.folder import copy_agreement
 from common.counting import are, counted
 from common.errors import InputError
 from common.files import write_whole
+from common.lifetime.signals import cause, exit_code
 from server.aggregation.registry import require_registered
 from server.home.places import ENROLLED, CoordinatorHome
 from server.home.room import require_room
@@ -46,7 +47,7 @@ STATUS_EVERY_S = 15.0
 """Seconds between two questions to Flower whether the run has ended without the journal saying so."""
 
 
-FAILED, PARTIAL, INTERRUPTED = 1, 3, 130
+FAILED, PARTIAL = 1, 3
 
 
 class Submission(BaseModel):
@@ -84,8 +85,8 @@ def run_on_hospitals(home: CoordinatorHome, agreement: Path, as_json: bool) -> i
         as_json: print the journal's records instead of sentences.
 
     Returns:
-        0 if the run completed, `PARTIAL` if a round lacked a quorum, `FAILED` if there is no model, `INTERRUPTED` if it
-        was ended by an interrupt.
+        0 if the run completed, `PARTIAL` if a round lacked a quorum, `FAILED` if there is no model, and
+        128 and the signal's number if it was ended by one.
 
     Raises:
         InputError: if the coordinator does not run or the federation cannot be read.
@@ -111,11 +112,12 @@ def run_on_hospitals(home: CoordinatorHome, agreement: Path, as_json: bool) -> i
         for record in follow(home, out, submission.flower_run):
             typer.echo(record.model_dump_json() if as_json else _line(record, federation))
             last = record if isinstance(record, RunRecord) else last
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interruption:
         stop_run(home, submission.flower_run)
         submission.model_copy(update={"ended": "interrupted"}).write(out)
-        typer.echo(f"consilium: interrupted; run {out.name} was ended and has no model.", err=True)
-        return INTERRUPTED
+        ended = f"{cause(interruption)}; run {out.name} was ended and has no model."
+        typer.echo(f"consilium: {ended}", err=True)
+        return exit_code(interruption)
     status = "failed" if last is None or last.status == "started" else last.status
     submission.model_copy(update={"ended": status}).write(out)
     if status in ("completed", "partial"):

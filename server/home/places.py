@@ -5,7 +5,6 @@ import os
 import secrets
 import shutil
 import socket
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from common.errors import (
     first_problem,
 )
 from common.files import sync_folder, write_whole
+from common.lifetime.leftovers import draft
 from common.reading.toml_file import read_toml
 from server.home.certificates import certificate_bytes, key_bytes, new_authority, new_server, write_secret
 from server.home.first_draft import FIRST_DRAFT
@@ -194,14 +194,14 @@ def create_home(folder: Path, host: str, port: int, federation: Path | None) -> 
     if federation is not None:
         load_agreement(federation / FILE_NAME)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        _fill(CoordinatorHome(draft), settings, federation)
-        draft.replace(folder)
-        sync_folder(folder.parent)
-    except BaseException:
-        shutil.rmtree(draft if draft.exists() else folder)
-        raise
+    with draft(f".{folder.name}.draft-", folder.parent) as new:
+        _fill(CoordinatorHome(new), settings, federation)
+        new.replace(folder)
+        try:
+            sync_folder(folder.parent)
+        except BaseException:
+            shutil.rmtree(folder)
+            raise
     return open_home(folder)
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from common.errors import IntegrityError, UnreadableFileError
+from common.files import naming
 from common.messages.exchange import Numbers
 from common.models.activity import Activity
 from server.records.dropped import Dropped
@@ -143,14 +144,16 @@ class Journal:
         if isinstance(record, RunRecord):
             record = record.model_copy(update={"at": datetime.now(UTC).isoformat(timespec="seconds")})
         line = record.model_dump_json() + "\n"
-        self._file.write(line)
-        self._file.flush()
+        with naming(self._out / FILE_NAME):
+            self._file.write(line)
+            self._file.flush()
         self._size += len(line.encode())
         self._hash.update(line.encode())
 
     def mark(self) -> JournalMark:
         """Mark the end of what was written, which then outlasts a power cut."""
-        os.fsync(self._file.fileno())
+        with naming(self._out / FILE_NAME):
+            os.fsync(self._file.fileno())
         return JournalMark(size=self._size, sha256=self._hash.hexdigest())
 
     def __enter__(self) -> Self:
@@ -161,8 +164,9 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the file, which then outlasts a power cut."""
-        os.fsync(self._file.fileno())
-        self._file.close()
+        with naming(self._out / FILE_NAME):
+            os.fsync(self._file.fileno())
+            self._file.close()
 
 
 def check_journal(out: Path, mark: JournalMark, record: RoundRecord | None) -> None:

@@ -19,6 +19,7 @@ import tomli_w
 
 from common.errors import InvalidContentError, MachineError, StateError
 from common.files import write_whole
+from common.lifetime.leftovers import remove_unfinished
 from common.processes.program import PROGRAM
 from common.processes.supervision import Service, supervise
 from common.processes.task_launcher import (
@@ -75,6 +76,7 @@ def start(home: CoordinatorHome, ready: Callable[[], None]) -> None:
                 f"port {port} is in use",
                 "end what uses it or change the port",
             )
+    remove_unfinished(home.folder, frozenset({home.flower.name, home.logs.name}))
     services = prepare(home)
     stopping = stop_signals()
     announcer = threading.Thread(target=_announce, args=(home, ready, stopping), daemon=True)

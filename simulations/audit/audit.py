@@ -1,6 +1,5 @@
 """Privacy audit on synthetic patients of one hospital, for every way of training."""
 
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from simulations.audit.roc import auc, curve, over_targets, true_positives
 from simulations.audit.training_setups import SAMPLING_RATE, TrainingSetup, compared
 from simulations.cohorts.synthetic import write_synthetic
 from simulations.results.machine import machine
+from simulations.work_folder import work_folder
 
 OTHERS = 300
 """Number of patients that no model is trained on, for its scores."""
@@ -95,8 +95,8 @@ def run_audit(
     """
     request.check()
     started = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
-        hospital = _hospital(Path(folder) / "cohort", request)
+    with work_folder() as folder:
+        hospital = _hospital(folder / "cohort", request)
         members = max(1, request.patients // 2)
         setups = compared(
             hospital.federation, request.epsilons, request.delta, members, request.sampling_rate

@@ -17,7 +17,7 @@ def write_audit(
     console: Console | None = None,
     run: Callable[[Request, Callable[[str], None]], Audit] = run_audit,
 ) -> bool:
-    """Print an audit, write `audit.json` and `roc.svg`, and return whether every claim stands.
+    """Write `audit.json` and `roc.svg`, print the audit, and return whether every claim stands.
 
     `run` makes the audit and is called with its progress.
 
@@ -34,10 +34,10 @@ def write_audit(
             measured = run(request, status.update)
     else:
         measured = run(request, lambda text: None)
-    print_audit(measured, console)
     if out is not None:
         from simulations.audit.roc_plot import write_roc
 
         measured.write(out)
         write_roc(measured, out)
+    print_audit(measured, console)
     return not any(row.refuted for row in measured.rows)

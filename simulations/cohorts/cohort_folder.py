@@ -1,7 +1,5 @@
 """Folder of a simulated federation: a federation file and one site folder per hospital."""
 
-import shutil
-import tempfile
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +7,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from common.errors import MissingFileError, OptionError
+from common.lifetime.signals import unwound
 from simulations.cohorts.sources import default_data, is_known, write_cohort
+from simulations.work_folder import WorkFolder, room_in, temporary_parent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,13 +48,9 @@ class CohortFolder:
         origin: the way to the same cohort again.
     """
 
-    def __init__(self, name: str, folder: Path, origin: Origin, temporary: Path | None = None) -> None:
+    def __init__(self, name: str, folder: Path, origin: Origin, temporary: WorkFolder | None = None) -> None:
         self.name, self.folder, self.origin = name, folder, origin
-        self._remove = (
-            None
-            if temporary is None
-            else weakref.finalize(self, shutil.rmtree, temporary, ignore_errors=True)
-        )
+        self._remove = None if temporary is None else weakref.finalize(self, temporary.remove)
 
     def close(self) -> None:
         """Remove a temporary folder; a folder of the user's stays."""
@@ -157,16 +153,28 @@ def open_cohort(
         return _opened(folder, bool(hospitals or patients), out)
     name = str(cohort)
     source = default_data() if data is None else Path(data)
-    temporary = Path(tempfile.mkdtemp(prefix="consilium-cohort-")) if out is None else None
-    target = Path(out) if out is not None else Path(str(temporary)) / "cohort"
-    try:
+    if out is None:
+        target, temporary = _written_aside(name, source, seed, hospitals, patients)
+    else:
+        target, temporary = Path(out), None
         write_cohort(name, source, target, seed, hospitals, patients)
-    except BaseException:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
-        raise
     source_path = None if source is None else str(source.resolve())
     return CohortFolder(name, target, Origin(name, source_path, seed, hospitals, patients), temporary)
+
+
+def _written_aside(
+    name: str, source: Path | None, seed: int, hospitals: int | None, patients: int | None
+) -> tuple[Path, WorkFolder]:
+    """Write a cohort into a temporary folder; return the cohort's folder and the temporary one."""
+    parent = temporary_parent()
+    with unwound(), room_in(parent):
+        temporary = WorkFolder(parent)
+        try:
+            write_cohort(name, source, temporary.path / "cohort", seed, hospitals, patients)
+        except BaseException:
+            temporary.remove()
+            raise
+    return temporary.path / "cohort", temporary
 
 
 def _opened(folder: Path, sized: bool, out: Path | str | None) -> CohortFolder:

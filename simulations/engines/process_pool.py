@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
+from threading import Thread
 from types import TracebackType
 from typing import Any, Self
 
@@ -170,6 +171,7 @@ def _work(
     variables: dict[str, str],
 ) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
     os.environ.clear()  # that of the process it was forked from may be of an earlier run
     os.environ.update(variables)
     keep_freed_memory()
@@ -180,6 +182,20 @@ def _work(
         while True:
             message = inflate(connection.recv())
             connection.send(deflate(answer(app, message, sites[message.metadata.dst_node_id])))
+
+
+def end_with_parent() -> None:
+    """Have this worker process end at once when the process that started it is killed.
+
+    It would go on otherwise, with its patients in memory, and a worker of an executor for ever.
+    """
+    if (parent := multiprocessing.parent_process()) is not None:
+        Thread(target=_exit_after, args=(parent.sentinel,), name="end-with-parent", daemon=True).start()
+
+
+def _exit_after(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
 
 
 @contextmanager

@@ -28,7 +28,8 @@ from server.runs.coordination import RunFailed
 from simulations.engines.in_process import run_in_process
 from simulations.engines.names import Engine
 from simulations.engines.node import NodeConfig
-from simulations.engines.process_pool import available_cores, uninterrupted
+from simulations.engines.process_pool import available_cores, end_with_parent, uninterrupted
+from simulations.engines.room import require_room
 from simulations.experiment.finished_runs import is_sealed, open_run, seal_run
 from simulations.experiment.site_snapshots import SimulationCheckpoint
 
@@ -194,7 +195,7 @@ def train_side_by_side(
         return
     waiting, running = deque(left), dict[Future[bool], Job]()
     earlier = set(active_children())
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=end_with_parent) as pool:
         try:
             while waiting or running:
                 with uninterrupted():
@@ -223,5 +224,6 @@ def _attempt(job: Job) -> bool:
     try:
         train_federation(job)
     except (RunFailed, InputError):
+        require_room(job.out)
         return False
     return True

@@ -7,7 +7,6 @@ held-out patients are judged as a simulation judges them.
 
 import math
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 from common.errors import OptionError
 from common.files import write_whole
 from common.installed_code import code_hash
+from common.lifetime.signals import with_remedy
 from server.runs.coordination import RunFailed
 from simulations.cohorts.cohort_folder import CohortFolder
 from simulations.cohorts.folders import find_sites
@@ -33,6 +33,7 @@ from simulations.tuning.options import TuningOptions
 from simulations.tuning.result import RESULT, TuningResult
 from simulations.tuning.search import Search, Step
 from simulations.tuning.verdicts import Judge, choose
+from simulations.work_folder import work_folder
 
 TUNED = "tuned"
 """Folder of the federation file with the chosen settings, and its public files."""
@@ -51,13 +52,13 @@ def tune(cohort: CohortFolder, options: TuningOptions, say: Callable[[str], None
         with (
             unchanged_environment(),
             one_thread(),
-            tempfile.TemporaryDirectory(prefix="consilium-") as temporary,
-            state_in(Path(temporary)),
+            work_folder() as work,
+            state_in(work),
         ):
-            return _tuned(cohort, options, say, Path(temporary))
-    except KeyboardInterrupt:
+            return _tuned(cohort, options, say, work)
+    except KeyboardInterrupt as interruption:
         remedy = f"finished runs are in {options.out}, and the same command goes on."
-        raise KeyboardInterrupt(remedy) from None
+        raise with_remedy(interruption, remedy) from None
 
 
 def _tuned(

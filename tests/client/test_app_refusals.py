@@ -1,5 +1,6 @@
 """Refusals of the hospital's app, and the values that never leave with a refusal."""
 
+import errno
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -178,6 +179,16 @@ def test_an_exception_inside_becomes_a_code(
     assert hospital.refusal("evaluate", request) is RefusalCode.INTERNAL
     hospital.assert_quiet(everything_logged())
     assert "RuntimeError" in everything_logged(), "the site's own log must say what failed"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_full_disk_inside_has_a_code_of_its_own(hospital: "Hospital", number: int) -> None:
+    def explode(*_: object) -> None:
+        raise Refusal(RefusalCode.RECORD_UNAVAILABLE) from OSError(number, "as the system says")
+
+    request = hospital.request().to_record()
+    open_site(hospital.context).model.register_forward_pre_hook(explode)
+    assert hospital.refusal("train", request) is RefusalCode.DISK_FULL
 
 
 @pytest.mark.parametrize("refused", [False, True])

@@ -12,7 +12,6 @@ import typer
 from click.testing import Result as Ended
 from typer.testing import CliRunner
 
-from common.console import INTERRUPTED
 from consilium.command import app
 from simulations.cohorts.registry import SOURCES, CohortRequest, CohortSource
 from simulations.commands.options import with_options
@@ -156,6 +155,6 @@ def test_an_interrupted_run_has_the_code_of_an_interrupt(
     consilium: Consilium, failing: Callable[[BaseException], str], tmp_path: Path
 ) -> None:
     ended = consilium("simulate", failing(KeyboardInterrupt()), "--out", tmp_path / "out")
-    assert ended.exit_code == INTERRUPTED
+    assert ended.exit_code == 130
     assert ended.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()

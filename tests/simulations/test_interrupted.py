@@ -17,10 +17,20 @@ SmallCohort = Callable[..., Path]
 Consilium = Callable[..., Ended]
 
 
-@pytest.mark.parametrize("engine", ["serial", "processes"])
+@pytest.mark.parametrize(
+    ("engine", "number", "code"),
+    [("serial", signal.SIGINT, 130), ("processes", signal.SIGINT, 130), ("processes", signal.SIGTERM, 143)],
+)
 def test_a_simulation_that_is_interrupted_says_how_to_go_on_and_does(
-    consilium: Consilium, small_cohort: SmallCohort, tmp_path: Path, engine: str
+    consilium: Consilium,
+    small_cohort: SmallCohort,
+    tmp_path: Path,
+    engine: str,
+    number: signal.Signals,
+    code: int,
 ) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
     cohort, out = small_cohort(tasks=["survival"], training__rounds="300"), tmp_path / "out"
     command = [sys.executable, "-m", "consilium", "simulate", str(cohort), "--fold", "0", "--federated-only"]
     command += ["--engine", engine, "--set", "training.patience=300"]
@@ -29,7 +39,7 @@ def test_a_simulation_that_is_interrupted_says_how_to_go_on_and_does(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        env=os.environ | {"PYTHONUNBUFFERED": "1", "TMPDIR": str(temporary)},
         start_new_session=True,
     ) as process:
         assert process.stdout is not None
@@ -37,11 +47,12 @@ def test_a_simulation_that_is_interrupted_says_how_to_go_on_and_does(
         for line in process.stdout:
             if "round 1/300" in line:
                 break
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to workers too
+        os.killpg(process.pid, number)  # as a terminal does, to workers too
         process.stdout.read()
         told = process.stderr.read()
-    assert process.returncode == 130
-    assert told.startswith("consilium: interrupted; ")
+    assert process.returncode == code
+    assert told.startswith("consilium: ")
+    assert not list(temporary.iterdir())
     assert f"consilium simulate --resume {out}" in told
     assert len(told.splitlines()) == 1
     assert [path.name for path in out.iterdir()] == ["checkpoint"]

@@ -8,7 +8,6 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
-from tempfile import TemporaryDirectory
 
 from client.site_folder.outside import STATE_VARIABLE
 from client.site_folder.places import Home as SiteHome
@@ -22,6 +21,7 @@ from simulations.benchmarks.deployment.bare_flower import bare_rounds, running, 
 from simulations.benchmarks.measuring.record import Figures, markdown
 from simulations.cohorts.synthetic import write_synthetic
 from simulations.engines.environment import environment_set
+from simulations.work_folder import work_folder
 
 PATIENTS = 30
 """Patients of a hospital, so few that a round is spent on everything but training."""
@@ -58,8 +58,8 @@ class DeploymentFigures(Figures):
 
 def run_deployment(sites: int, rounds: int, out: Path | None) -> DeploymentFigures:
     """Measure a run of synthetic hospitals, and as many rounds of bare Flower."""
-    with TemporaryDirectory() as name, environment_set({STATE_VARIABLE: f"{name}/state"}):
-        folder = Path(name).resolve()
+    with work_folder() as name, environment_set({STATE_VARIABLE: f"{name}/state"}):
+        folder = name.resolve()
         cohort = folder / "cohort"
         write_synthetic(cohort, sites=sites, patients=PATIENTS, lacking=0, seed=0)
         federation = load(cohort / FILE_NAME).changed(

@@ -1,6 +1,5 @@
 """Benchmark `robustness`: the model beside classical ones, all under perturbations."""
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -41,6 +40,7 @@ from simulations.results.machine import Record, Score
 from simulations.results.metrics import metric_name
 from simulations.results.schema import ARM_NAMES, MISSING, Arm
 from simulations.simulate import one_thread
+from simulations.work_folder import work_folder
 
 LABEL_NOISE = (0.1, 0.2, 0.3)
 """Shares of training patients whose labels are exchanged."""
@@ -108,7 +108,7 @@ def run_robustness(
         InputError: if a cohort is unknown, or its data are not there.
     """
     with ExitStack() as stack:
-        kept = out or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="consilium-")))
+        kept = out or stack.enter_context(work_folder())
         measured = {}
         for name in cohorts:
             with open_cohort(name, data=data) as cohort:
@@ -126,10 +126,9 @@ def _of_cohort(
     with (
         unchanged_environment(),
         one_thread(),
-        tempfile.TemporaryDirectory(prefix="consilium-") as temporary,
-        state_in(Path(temporary)),
+        work_folder() as work,
+        state_in(work),
     ):
-        work = Path(temporary)
         runs = CohortRuns(cohort, seeds, folds, _new(work / "runs"), out)
         conditions += _conditions(runs, _rows(), out, say, left_out)
         with by_hospital(cohort, work / "by-hospital", folds) as hospitals:

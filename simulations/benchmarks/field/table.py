@@ -1,6 +1,5 @@
 """Benchmark `table`: the model beside other models of the same patients, and ablations."""
 
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,6 +15,7 @@ from simulations.report.words.text import MINUS, paired_text
 from simulations.results.metrics import lower_is_better, metric_name
 from simulations.results.schema import MISSING
 from simulations.simulate import one_thread
+from simulations.work_folder import work_folder
 
 COHORTS = ("tcga-pan5", "tcga-brca", "tcga-luad", "ici", "cdisc")
 """Public cohorts of the table."""
@@ -57,7 +57,7 @@ def run_table(
         InputError: if a cohort is unknown, or its data are not there.
     """
     with ExitStack() as stack:
-        kept = out or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="consilium-")))
+        kept = out or stack.enter_context(work_folder())
         summaries = {}
         for name in cohorts:
             with open_cohort(name, data=data) as cohort:
@@ -80,10 +80,10 @@ def _of_cohort(
     with (
         unchanged_environment(),
         one_thread(),
-        tempfile.TemporaryDirectory(prefix="consilium-") as temporary,
-        state_in(Path(temporary)),
+        work_folder() as work,
+        state_in(work),
     ):
-        runs = CohortRuns(cohort, seeds, folds, Path(temporary), out / cohort.name)
+        runs = CohortRuns(cohort, seeds, folds, work, out / cohort.name)
         kept, left_out = applicable(rows, runs.federation)
 
         def done(finished: int, all_: int) -> None:

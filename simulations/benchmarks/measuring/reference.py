@@ -7,7 +7,6 @@ clinical features, 4,096 imaging features, hidden width 64 at every level. The c
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -29,6 +28,7 @@ from common.tasks.survival import SurvivalTask
 from common.tasks.toxicity import ToxicityTask
 from simulations.cohorts.folders import find_sites
 from simulations.cohorts.sources import write_cohort
+from simulations.work_folder import work_folder
 
 GENES, PROTEINS, CLINICAL, IMAGING = 1000, 300, 32, 16 * 256
 
@@ -130,8 +130,8 @@ def of_cohort(cohort: str, data: Path | None, patients: int) -> Workload:
     Raises:
         InputError: if the cohort's data are not there.
     """
-    with TemporaryDirectory() as folder:
-        out = Path(folder) / "cohort"
+    with work_folder() as folder:
+        out = folder / "cohort"
         write_cohort(cohort, data, out)
         federation = load(out / FILE_NAME)
         everyone = concatenate([read_cohort(site, federation).batch for site in find_sites(out)])

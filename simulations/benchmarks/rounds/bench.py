@@ -9,7 +9,6 @@ import importlib.util
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
-from tempfile import TemporaryDirectory
 
 from common.agreement.federation import FILE_NAME, load, save
 from common.errors import MissingDependencyError, OptionError
@@ -19,6 +18,7 @@ from simulations.benchmarks.rounds.federated_run import MeasuredRun, run_measure
 from simulations.cohorts.synthetic import write_synthetic
 from simulations.engines.process_pool import available_cores
 from simulations.results.machine import Record
+from simulations.work_folder import work_folder
 
 ENGINES = ("serial", "processes", "ray")
 
@@ -97,9 +97,9 @@ def run_rounds(
         if engine == "ray" and importlib.util.find_spec("ray") is None:
             raise MissingDependencyError("--engine ray", "Ray is not installed", 'install "consilium[ray]"')
     rows = []
-    with TemporaryDirectory() as name:
+    with work_folder() as name:
         for count in sites:
-            cohort = _cohort(Path(name) / f"{count}", count, rounds)
+            cohort = _cohort(name / f"{count}", count, rounds)
             runs: dict[str, list[MeasuredRun]] = {engine: [] for engine in engines}
             for repeat in range(repeats):
                 for engine in engines:

@@ -8,13 +8,13 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from client.site_folder.outside import STATE_VARIABLE
 from common.errors import StateError
 from simulations.benchmarks.measuring.process_tree import Watch, memory, processor_seconds
 from simulations.benchmarks.rounds.timed_app import NOTES
 from simulations.engines.process_pool import ONE_THREAD
+from simulations.work_folder import work_folder
 
 MIB = 2**20
 
@@ -61,8 +61,8 @@ def run_measured(cohort: Path, engine: str) -> MeasuredRun:
     Raises:
         InputError: if the run ended before its last round, or a hospital's reply was not there.
     """
-    with TemporaryDirectory() as name:
-        out = Path(name) / "out"
+    with work_folder() as name:
+        out = name / "out"
         command = [
             sys.executable,
             "-m",
@@ -72,7 +72,7 @@ def run_measured(cohort: Path, engine: str) -> MeasuredRun:
             engine,
             str(out),
         ]
-        environment = {**os.environ, **ONE_THREAD, STATE_VARIABLE: str(Path(name) / "state")}
+        environment = {**os.environ, **ONE_THREAD, STATE_VARIABLE: str(name / "state")}
         began = time.perf_counter()
         exchanges: list[tuple[str, int, float, int, float, float]] = []
         processor, held, ended = [], [], []

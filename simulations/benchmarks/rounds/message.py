@@ -61,6 +61,7 @@ from simulations.engines.flower_internals import (
     new_run,
 )
 from simulations.results.machine import Record
+from simulations.work_folder import work_folder
 
 COLUMNS = (START, IMPORTS, *PARTS, OTHER, APP_IMPORTS, *APP_PARTS)
 
@@ -120,8 +121,8 @@ def run_message(cohorts: Sequence[str], data: Path | None, repeats: int, out: Pa
     imports: list[dict[str, float]] = []
     for cohort in cohorts:
         for private in (False, True):
-            with TemporaryDirectory() as folder:
-                asked = AskedHospital(cohort, data or default_data(), private, Path(folder))
+            with work_folder() as folder:
+                asked = AskedHospital(cohort, data or default_data(), private, folder)
                 asked.warm_up()
                 costs += [asked.cost(kept, repeats) for kept in (False, True)]
                 if cohort == cohorts[0]:

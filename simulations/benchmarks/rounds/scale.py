@@ -7,7 +7,6 @@ each. Time that grows in proportion to patients shows as a constant time per pat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
-from tempfile import TemporaryDirectory
 
 from common.agreement.federation import FILE_NAME, load, save
 from common.errors import OptionError
@@ -18,6 +17,7 @@ from simulations.benchmarks.rounds.federated_run import MeasuredRun, run_measure
 from simulations.cohorts.synthetic import write_synthetic
 from simulations.engines.process_pool import available_cores
 from simulations.results.machine import Record
+from simulations.work_folder import work_folder
 
 ENGINES = ("serial", "processes")
 
@@ -112,8 +112,8 @@ def run_scale(
                 f"{size.sites:,} sites of {size.patients:,} patients, {size.genes:,} genes, "
                 f"{repeat + 1} of {repeats}"
             )
-            with TemporaryDirectory() as name:
-                cohort = Path(name) / "cohort"
+            with work_folder() as name:
+                cohort = name / "cohort"
                 parameters[size] = _write(cohort, size, rounds)
                 runs[size].append(run_measured(cohort, engine))
     measured = ScaleFigures(

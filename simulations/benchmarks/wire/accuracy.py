@@ -1,7 +1,6 @@
 """Accuracy that an encoding of updates costs: the federated arm on the same folds and seeds."""
 
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -33,6 +32,7 @@ from simulations.families.patients.held_out import HeldOutTask
 from simulations.families.patients.prediction import predict
 from simulations.families.patients.study import PatientStudy
 from simulations.results.machine import Machine, Record, Score, machine
+from simulations.work_folder import work_folder
 
 WIRES = (
     Wire(),
@@ -99,8 +99,8 @@ def run_accuracy(cohorts: Sequence[str], data: Path | None, out: Path) -> list[E
 
 
 def _runs(name: str, data: Path | None, seed: int, out: Path) -> Iterator[EncodingRun]:
-    with tempfile.TemporaryDirectory(prefix="consilium-") as folder, state_in(Path(folder)):
-        cohort = FoldedCohort(name, data, seed, Path(folder))
+    with work_folder() as folder, state_in(folder):
+        cohort = FoldedCohort(name, data, seed, folder)
         for fold in cohort.folds:
             for wire in WIRES:
                 file = out / f"{name}-{name_of(wire).replace(' ', '-')}-fold{fold}-seed{seed}.json"

@@ -1,5 +1,6 @@
 """Progress of a simulation on the terminal, for the person who waits for it."""
 
+import sys
 from collections import deque
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -10,6 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
+
+from common.lifetime.output import outlasting
 
 if TYPE_CHECKING:
     from server.records.journal import RoundRecord
@@ -32,7 +35,7 @@ class LiveDisplay:
     """
 
     def __init__(self, rounds: int, console: Console | None = None) -> None:
-        self._console = console or Console()
+        self._console = console or Console(file=outlasting(sys.stdout))
         self._rounds = rounds
         self._latest: deque[RoundRecord] = deque(maxlen=ROWS)
         self._fold: int | None = None

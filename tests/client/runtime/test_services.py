@@ -154,7 +154,7 @@ def test_a_site_whose_gpu_is_not_there_does_not_start(approved: Home) -> None:
     assert "cuda:999" in raised.value.what
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_the_services(approved: Home, number: signal.Signals) -> None:
     ended: list[Path] = []
 
@@ -165,10 +165,14 @@ def test_a_signal_ends_the_services(approved: Home, number: signal.Signals) -> N
         ended.append(state)
 
     dial(approved, "fl.example.org", 9443)
-    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
+    left = approved.residual.with_name(f".{approved.residual.name}.4711.tmp")
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half a file of a process that was killed")
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     try:
         start(approved, supervise)
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
     assert ended == [state_file(approved)]
+    assert not left.exists()

@@ -1,0 +1,1 @@
+"""Beginning and end of a process: system, signals, output, leftovers; start with signals.py."""

@@ -1,0 +1,25 @@
+"""Room on the disk of simulated hospitals, which all have the temporary folder's."""
+
+import errno
+import os
+from pathlib import Path
+
+from common.errors import RefusalCode
+from server.records.journal import FILE_NAME, RunRecord, read_journal
+from simulations.work_folder import no_room, temporary_parent
+
+
+def require_room(run: Path) -> None:
+    """Explain the end of a run whose hospitals had no room on the disk.
+
+    Args:
+        run: folder of the run's journal.
+
+    Raises:
+        DiskFullError: if a hospital refused for that reason.
+    """
+    records = read_journal(run) if (run / FILE_NAME).is_file() else []
+    for record in records:
+        dropped = record.left_out if isinstance(record, RunRecord) else record.dropped
+        if any(hospital.code == RefusalCode.DISK_FULL for hospital in dropped):
+            raise no_room(temporary_parent(), OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
