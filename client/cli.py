@@ -1,6 +1,7 @@
 """Commands `consilium site` and `consilium receipts` of a hospital."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -65,9 +66,8 @@ def init(
     typer.echo(
         f"Send {home.public_key} to the coordinator and compare this fingerprint with it by telephone."
     )
-    typer.echo(
-        f"Next: fill in {folder / 'site.toml'}, then consilium site approve {folder} FEDERATION_FOLDER"
-    )
+    approve = shlex.join(["consilium", "site", "approve", str(folder), "FEDERATION_FOLDER"])
+    typer.echo(f"Next: fill in {folder / 'site.toml'}, then {approve}")
 
 
 def _port_note(port: int) -> str:
@@ -179,7 +179,8 @@ def separate(
 
     separate(Home(folder.resolve()), socket)
     typer.echo(f"The gate will ask the app at {socket}, once the site is started again.")
-    typer.echo(f"Start under the other account: consilium site app {folder} --socket {socket}")
+    start = shlex.join(["consilium", "site", "app", str(folder), "--socket", str(socket)])
+    typer.echo(f"Start under the other account: {start}")
 
 
 @site_app.command()

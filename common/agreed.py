@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated
+from unicodedata import normalize
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -29,6 +30,22 @@ def _not_reserved(name: str) -> str:
 
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40), AfterValidator(_not_reserved)]
+
+
+_BLANKS = " \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+"""Signs that are seen as a blank; what commands a terminal is none, and is refused."""
+
+
+def one_spelling(name: str) -> str:
+    """Return the one spelling of a name that people read alike.
+
+    Blanks at its ends do not count, nor whether an accent is saved with its letter (NFC) or after it (NFD).
+    """
+    return normalize("NFC", name).strip(_BLANKS)
+
+
+HospitalName = Annotated[str, AfterValidator(one_spelling), Field(min_length=1, max_length=120)]
+"""Name of a hospital, in its one spelling: files and commands write it in several."""
 
 
 class NameOf(StrEnum):

@@ -1,6 +1,7 @@
 """The command `consilium coordinator`: what runs a federation's meeting point and its runs."""
 
 import json
+import shlex
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -53,7 +54,7 @@ def init(
         f"{home.settings().address}."
     )
     typer.echo(weights_line(load_agreement(home.agreement / FILE_NAME)))
-    typer.echo(f"Next: consilium coordinator start {folder}")
+    typer.echo(f"Next: {shlex.join(['consilium', 'coordinator', 'start', str(folder)])}")
 
 
 @coordinator_app.command()
@@ -194,7 +195,8 @@ def withdraw(
             "A run is in progress: it goes on without this hospital from the round at hand; what the hospital "
             "contributed to earlier rounds stays in the model."
         )
-    typer.echo(f"With a new key it can come back: consilium coordinator enrol {folder} '{site}' node_key.pub")
+    enrol = shlex.join(["consilium", "coordinator", "enrol", str(folder), withdrawal.site, "node_key.pub"])
+    typer.echo(f"With a new key it can come back: {enrol}")
 
 
 @coordinator_app.command()

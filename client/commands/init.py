@@ -12,6 +12,7 @@ from client.runtime.local_port import choose_port, require_usable
 from client.site_folder.keys import new_key, read_key, read_public_key
 from client.site_folder.places import Connection, Home, read_connection
 from client.site_folder.site_file import SITE_FILE, parse_site_file
+from common.agreed import one_spelling
 from common.errors import IntegrityError, OptionError, StateError, UnreadableFileError, first_problem
 from common.files import write_whole
 from common.node_keys import fingerprint, public_text
@@ -88,6 +89,7 @@ def initialise(
         remedy = "write it like fl.example.org:9443, and an IPv6 address like [2001:db8::1]:9443"
         raise OptionError("--coordinator", first_problem(error)[1], remedy) from None
     certificate = _certificate(authority)
+    name = one_spelling(name)
     if not name or len(name) > 120 or not name.isprintable():
         raise OptionError("--name", "is empty, too long or not printable", "use the hospital's name")
     _require_no_contradiction(home, name, connection, certificate)

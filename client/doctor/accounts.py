@@ -1,6 +1,7 @@
 """Check of the accounts under which gate and training run."""
 
 import os
+import shlex
 from collections.abc import Iterator
 
 from client.doctor.finding import Finding, FindingCode, fail, ok, warn
@@ -12,7 +13,9 @@ from client.site_folder.places import Home, read_connection
 def accounts(home: Home) -> Iterator[Finding]:
     """Check whether gate and training run under two accounts, and what the second one can read."""
     socket = read_connection(home).app_socket
-    separate = f"consilium site separate {home.folder} --socket {socket or 'PATH'}"
+    separate = shlex.join(
+        ["consilium", "site", "separate", str(home.folder), "--socket", str(socket or "PATH")]
+    )
     if socket is None:
         message = "gate and training run under one account, and a fault in training could read the node key"
         yield warn("accounts", FindingCode.ONE_ACCOUNT, message, f"{separate}, and a service of `site app`")
@@ -27,7 +30,8 @@ def accounts(home: Home) -> Iterator[Finding]:
         connection, app = connect_to_app(socket)
     except OSError as error:
         message = f"the app does not answer at {socket} ({error.strerror or type(error).__name__})"
-        remedy = f"start `consilium site app {home.folder} --socket {socket}` under its account"
+        start = shlex.join(["consilium", "site", "app", str(home.folder), "--socket", str(socket)])
+        remedy = f"start `{start}` under its account"
         yield fail("accounts", FindingCode.APP_SILENT, message, remedy)
         return
     connection.close()

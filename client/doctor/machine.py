@@ -123,7 +123,7 @@ def permissions(home: Home) -> Iterator[Finding]:
         yield ok("permissions", "the site folder can be written")
     if home.key.exists() and stat.S_IMODE(home.key.stat().st_mode) & 0o077:
         message = f"{home.key} can be read by other users"
-        yield fail("node key", FindingCode.KEY_EXPOSED, message, f"chmod 600 {home.key}")
+        yield fail("node key", FindingCode.KEY_EXPOSED, message, f"chmod 600 {shlex.quote(str(home.key))}")
 
 
 def other_users(home: Home) -> Iterator[Finding]:
@@ -213,5 +213,5 @@ def cache(home: Home) -> Iterator[Finding]:
         yield ok("cache", f"{home.cache} is this user's alone")
     else:
         message = f"{home.cache} has patients' values and is not this user's alone; it is not used"
-        remedy = f"chmod 700 {home.state} and remove {home.cache}: it is made anew"
+        remedy = f"chmod 700 {shlex.quote(str(home.state))} and remove {home.cache}: it is made anew"
         yield warn("cache", FindingCode.CACHE_EXPOSED, message, remedy)

@@ -6,6 +6,7 @@ reads tables, agreement and the public key, and writes ledger, records, cache an
 """
 
 import os
+import shlex
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
@@ -118,9 +119,8 @@ def require_separate(home: Home) -> None:
     socket = read_connection(home).app_socket
     if socket is not None and (wrong := closed_or_open(home)):
         what = "is not as the app's account needs it, or can be read by it"
-        raise MachineError(
-            str(wrong[0]), what, f"run `consilium site separate {home.folder} --socket {socket}`"
-        )
+        separate = shlex.join(["consilium", "site", "separate", str(home.folder), "--socket", str(socket)])
+        raise MachineError(str(wrong[0]), what, f"run `{separate}`")
 
 
 def closed_or_open(home: Home) -> tuple[Path, ...]:

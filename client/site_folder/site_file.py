@@ -9,6 +9,7 @@ from unicodedata import category
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from client.site_folder.policy import Policy
+from common.agreed import HospitalName
 from common.agreement.agreement import Agreement
 from common.errors import ApprovalError, InvalidContentError, MissingFileError
 from common.reading.toml_file import TomlFile, read_toml
@@ -35,7 +36,7 @@ class SiteFile(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(min_length=1, max_length=120)
+    name: HospitalName
     id: str = "patient"
     tables: dict[str, str]
     columns: dict[str, dict[str, str]] = {}

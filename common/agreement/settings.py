@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from common.agreed import Agreed, NameOf
+from common.agreed import Agreed, HospitalName, NameOf
 from common.agreement.strategy_names import PATTERN
 
 MOST_LINEAR_ROUNDS = 1000
@@ -166,7 +166,7 @@ class Participant(Agreed):
         patients: the most patients that it takes part with, which bound its weight in every average.
     """
 
-    name: str = Field(min_length=1, max_length=120)
+    name: HospitalName
     key_fingerprint: str | None = None
     patients: int | None = Field(default=None, ge=1, le=LARGEST_COHORT)
 

@@ -1,8 +1,10 @@
 """Enrolment of a hospital's key, and its end."""
 
+import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 
+from common.agreed import one_spelling
 from common.errors import InputError, OptionError, StateError
 from common.node_keys import fingerprint, public_text
 from server.home.places import CoordinatorHome, exclusive
@@ -33,7 +35,8 @@ def enrol_site(home: CoordinatorHome, site: str, public_key: Path) -> Enrolment:
         InputError: if the name has another key, the key another name, or the key was withdrawn, the file is no public
             key of the right kind, or the coordinator does not run.
     """
-    if not (0 < len(site) <= 120 and site.isprintable() and site == site.strip()):
+    site = one_spelling(site)
+    if not (0 < len(site) <= 120 and site.isprintable()):
         raise OptionError("the site's name", "is no name", "use that of the federation file's participants")
     with exclusive(home):
         enrolled = read_enrolled(home.enrolled)
@@ -59,6 +62,7 @@ def withdraw_site(home: CoordinatorHome, site: str) -> Withdrawal:
     Raises:
         InputError: if the hospital is not enrolled or the coordinator does not run.
     """
+    site = one_spelling(site)
     with exclusive(home):
         enrolled, withdrawn = read_enrolled(home.enrolled), read_withdrawn(home.withdrawn)
         if site not in enrolled:
@@ -112,11 +116,8 @@ def _require_free(
             raise StateError(str(public_key), what, _NEW_KEY)
     if site in enrolled and enrolled[site].fingerprint != print_:
         what = f"{site} is enrolled since {enrolled[site].since} with another key"
-        raise StateError(
-            str(home.enrolled),
-            what,
-            f"if the hospital has a new key, first `consilium coordinator withdraw {home.folder} '{site}'`",
-        )
+        withdraw = shlex.join(["consilium", "coordinator", "withdraw", str(home.folder), site])
+        raise StateError(str(home.enrolled), what, f"if the hospital has a new key, first `{withdraw}`")
     for other, enrolment in enrolled.items():
         if other != site and enrolment.fingerprint == print_:
             raise StateError(
@@ -139,5 +140,5 @@ def _node(home: CoordinatorHome, public_key: Path, print_: str) -> int:
 def _not_enrolled(home: CoordinatorHome, site: str, withdrawn: Withdrawn) -> InputError:
     ended = [withdrawal.until for withdrawal in withdrawn if withdrawal.site == site]
     since = f" any more, since {ended[-1]}" if ended else ""
-    names = f"`consilium coordinator status {home.folder}` names those who are"
+    names = f"`consilium coordinator status {shlex.quote(str(home.folder))}` names those who are"
     return StateError(str(home.enrolled), f"{site} is not enrolled{since}", names)

@@ -5,6 +5,7 @@ the new one. nginx reads it again when asked to; the SuperLink cannot: it is end
 Hospitals try again by themselves, and a run goes on.
 """
 
+import shlex
 import signal
 import ssl
 import time
@@ -60,7 +61,7 @@ def expiry(home: CoordinatorHome) -> Expiry:
     Raises:
         InputError: if one of them cannot be read.
     """
-    renew = f"make a new one by `consilium coordinator renew {home.folder}`"
+    renew = f"make a new one by `consilium coordinator renew {shlex.quote(str(home.folder))}`"
     certificate = read_certificate(home.certificate, renew)
     server = certificate.not_valid_after_utc
     authority = read_certificate(home.authority, "put it back from a backup").not_valid_after_utc

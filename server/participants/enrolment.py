@@ -7,6 +7,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from common.agreed import HospitalName
 from common.errors import IntegrityError, MissingFileError, UnreadableFileError
 from common.files import write_whole
 from common.node_keys import PublicKey, fingerprint
@@ -37,14 +38,14 @@ class Withdrawal(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    site: str
+    site: HospitalName
     fingerprint: str
     node_id: int
     since: str
     until: str
 
 
-Enrolled = dict[str, Enrolment]
+Enrolled = dict[HospitalName, Enrolment]
 """Site -> its enrolment."""
 
 

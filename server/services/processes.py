@@ -4,6 +4,7 @@ The SuperLink keeps its state in a database and leaves the work to another proce
 """
 
 import os
+import shlex
 import shutil
 import socket
 import ssl
@@ -139,7 +140,7 @@ def direct(home: CoordinatorHome) -> urllib.request.OpenerDirector:
 
 
 def _require_valid(home: CoordinatorHome) -> None:
-    renew = f"make a new one by `consilium coordinator renew {home.folder}`"
+    renew = f"make a new one by `consilium coordinator renew {shlex.quote(str(home.folder))}`"
     until = read_certificate(home.certificate, renew).not_valid_after_utc
     if until <= datetime.now(UTC):
         raise StateError(str(home.certificate), f"its certificate ended on {until.date()}", renew)

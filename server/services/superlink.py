@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -184,7 +185,7 @@ def _flwr(home: CoordinatorHome, *arguments: str) -> "subprocess.CompletedProces
 
 
 def _look(home: CoordinatorHome) -> str:
-    return f"look at `consilium coordinator logs {home.folder} superlink`"
+    return f"look at `consilium coordinator logs {shlex.quote(str(home.folder))} superlink`"
 
 
 def _last_line(text: str) -> str:

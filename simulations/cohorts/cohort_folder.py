@@ -1,6 +1,7 @@
 """Folder of a simulated federation: a federation file and one site folder per hospital."""
 
 import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -160,6 +161,23 @@ def open_cohort(
         write_cohort(name, source, target, seed, hospitals, patients)
     source_path = None if source is None else str(source.resolve())
     return CohortFolder(name, target, Origin(name, source_path, seed, hospitals, patients), temporary)
+
+
+def require_distinct(cohorts: Sequence[str]) -> None:
+    """Require that cohorts, by name or folder, have different names in results.
+
+    Raises:
+        OptionError: if two have the same, as folders of one name in two places.
+    """
+    names: dict[str, str] = {}
+    for cohort in cohorts:
+        name = Path(cohort).resolve().name if Path(cohort).is_dir() and not is_known(cohort) else cohort
+        if name in names:
+            what = f"is called {name} in results, as {names[name]} is"
+            raise OptionError(
+                f"--cohorts {cohort}", what, "name it once, or give one of the folders another name"
+            )
+        names[name] = cohort
 
 
 def _written_aside(

@@ -6,6 +6,7 @@ settings are checked by their hashes before anything goes on.
 """
 
 import hashlib
+import shlex
 import shutil
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -106,7 +107,7 @@ def begin(plan: ExperimentPlan, cohort: CohortFolder, out: Path) -> ExperimentFi
     if before is not None and plan.options.resume:
         _check(before, now, out)
     elif before is not None and not before.finished:
-        remedy = f"resume it by `consilium simulate --resume {out}`, or remove {out / CHECKPOINT}"
+        remedy = f"resume it by `consilium simulate --resume {shlex.quote(str(out))}`, or remove {out / CHECKPOINT}"
         raise StateError(f"--out {out}", "holds an experiment that is not finished", remedy)
     else:
         shutil.rmtree(out / CHECKPOINT, ignore_errors=True)

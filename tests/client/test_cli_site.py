@@ -112,6 +112,11 @@ def test_init_overwrites_nothing(tmp_path: Path, authority: Path) -> None:
     again = init(site, authority)
     assert again.exit_code == 0
     assert "Made" not in again.output
+    file = site / "site.toml"
+    spelt = init(tmp_path / "other", authority, name="Zu\u0308rich")
+    assert spelt.exit_code == 0, spelt.output
+    assert init(tmp_path / "other", authority, name="Z\u00fcrich ").exit_code == 0
+    assert file.read_bytes() == before[file]
     for changed in ({"name": "south"}, {"coordinator": "other:1"}):
         done = init(site, authority, **changed)
         assert (done.exit_code, len(done.stderr.strip().splitlines())) == (2, 1)

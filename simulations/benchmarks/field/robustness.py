@@ -30,7 +30,7 @@ from simulations.benchmarks.field.cohort_runs import CohortRuns, FieldRun
 from simulations.benchmarks.field.perturbations import Perturbation, perturbations
 from simulations.benchmarks.field.rows import OURS, FieldRow, Parts, applicable
 from simulations.benchmarks.measuring.record import Figures, markdown
-from simulations.cohorts.cohort_folder import CohortFolder, open_cohort
+from simulations.cohorts.cohort_folder import CohortFolder, open_cohort, require_distinct
 from simulations.engines.environment import unchanged_environment
 from simulations.experiment.arms import read_trained
 from simulations.experiment.linear_arm import initial_weights, linear_part
@@ -107,6 +107,7 @@ def run_robustness(
     Raises:
         InputError: if a cohort is unknown, or its data are not there.
     """
+    require_distinct(cohorts)
     with ExitStack() as stack:
         kept = out or stack.enter_context(work_folder())
         measured = {}

@@ -8,7 +8,7 @@ from simulations.benchmarks.field.cohort_runs import CohortRuns
 from simulations.benchmarks.field.figures import CohortSummary, FieldTable, MetricFigures, summarise_row
 from simulations.benchmarks.field.rows import ABLATIONS, OURS, ROWS, FieldRow, applicable
 from simulations.benchmarks.measuring.record import markdown
-from simulations.cohorts.cohort_folder import CohortFolder, open_cohort
+from simulations.cohorts.cohort_folder import CohortFolder, open_cohort, require_distinct
 from simulations.engines.environment import unchanged_environment
 from simulations.experiment.preparing import state_in
 from simulations.report.words.text import MINUS, paired_text
@@ -56,6 +56,7 @@ def run_table(
     Raises:
         InputError: if a cohort is unknown, or its data are not there.
     """
+    require_distinct(cohorts)
     with ExitStack() as stack:
         kept = out or stack.enter_context(work_folder())
         summaries = {}

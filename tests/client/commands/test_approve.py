@@ -129,6 +129,16 @@ def test_a_file_that_changes_while_it_is_read_out_is_not_approved(prepared: Home
     assert not prepared.approval.exists()
 
 
+def test_a_hospital_finds_itself_in_another_spelling(
+    prepared: Home, proposal: Path, hospital: "Hospital"
+) -> None:
+    file = proposal / FILE_NAME
+    file.write_text(file.read_text(encoding="utf-8").replace('"north"', '"N\u00f6rd"'), encoding="utf-8")
+    hospital.site.site["name"] = "No\u0308rd"
+    hospital.write()
+    assert read_proposal(prepared, proposal).site == "N\u00f6rd"
+
+
 def test_a_federation_without_this_hospital_is_not_read(
     prepared: Home, proposal: Path, hospital: "Hospital"
 ) -> None:

@@ -352,6 +352,10 @@ BAD: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
         lambda data: data["participants"].append(data["participants"][0]),
         "name",
     ),
+    "two participants of one name in two spellings": (
+        lambda data: data["participants"].extend([{"name": "Zu\u0308rich"}, {"name": "Z\u00fcrich"}]),
+        "name",
+    ),
     "a column twice": (
         lambda data: data["modalities"][1]["columns"].append("GENE0"),
         "rna",
@@ -532,6 +536,9 @@ def test_every_text_reads_as_it_is(
     _at(data, leaf[:-1])[leaf[-1]] = text
     path = tmp_path / "federation.toml"
     path.write_text(tomli_w.dumps(data))
+    if (place, text) == ("participants.name", "north "):  # which is read in its one spelling
+        assert load(path).participants[0].name == "north"
+        return
     with pytest.raises(InvalidContentError) as raised:
         load(path)
     assert text not in str(raised.value)

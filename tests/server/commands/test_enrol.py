@@ -1,4 +1,5 @@
 import json
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -112,6 +113,24 @@ def test_a_key_speaks_for_one_hospital(home: CoordinatorHome, write_key: WriteKe
     assert enrolled["hospital 1"] == enrolment
     assert {site: one.node_id for site, one in enrolled.items()} == {"hospital 1": 100, "hospital 2": 101}
     assert enrolled["hospital 2"].fingerprint == fingerprint_of(second) != enrolment.fingerprint
+
+
+def test_a_name_is_enrolled_and_withdrawn_in_any_spelling(home: CoordinatorHome, write_key: WriteKey) -> None:
+    first = write_key("first")
+    enrol_site(home, "Universita\u0308tsspital ", first)
+    assert set(read_enrolled(home.enrolled)) == {"Universit\u00e4tsspital"}
+    with pytest.raises(StateError):
+        enrol_site(home, "Universit\u00e4tsspital", write_key("second"))
+    assert withdraw_site(home, "Universita\u0308tsspital").site == "Universit\u00e4tsspital"
+    assert read_enrolled(home.enrolled) == {}
+
+
+def test_a_command_that_is_told_can_be_pasted(home: CoordinatorHome, write_key: WriteKey) -> None:
+    enrol_site(home, "St. Mary's", write_key("first"))
+    with pytest.raises(StateError) as raised:
+        enrol_site(home, "St. Mary's", write_key("second"))
+    command = shlex.split(raised.value.remedy.split("`")[1])
+    assert command[-2:] == [str(home.folder), "St. Mary's"]
 
 
 def let_in(home: CoordinatorHome) -> set[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import InputError
-from simulations.cohorts.cohort_folder import open_cohort
+from simulations.cohorts.cohort_folder import open_cohort, require_distinct
 
 
 def test_a_named_cohort_is_written_to_a_folder_that_goes_with_it() -> None:
@@ -42,3 +42,12 @@ def test_what_is_no_cohort_is_refused(tmp_path: Path, written_cohort: Path) -> N
             open_cohort(name, hospitals=size)
     with pytest.raises(InputError):
         open_cohort(written_cohort, out=tmp_path / "out")
+
+
+def test_two_cohorts_of_one_name_are_refused_before_anything_runs(tmp_path: Path) -> None:
+    for place in ("a", "b"):
+        (tmp_path / place / "fed").mkdir(parents=True)
+    require_distinct(["lung", "ici", str(tmp_path / "a" / "fed")])
+    for twice in (["lung", "lung"], [str(tmp_path / "a" / "fed"), str(tmp_path / "b" / "fed")]):
+        with pytest.raises(InputError):
+            require_distinct(twice)
