@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
-from simulations.results.schema import ARM_NAMES, MetricSummary, SimulationResult
+from simulations.results.schema import ARM_NAMES, UNKNOWN, MetricSummary, SimulationResult, SiteScores
 
 
 def arms_frame(record: SimulationResult) -> pd.DataFrame:
@@ -63,9 +63,9 @@ def _by_fold(record: SimulationResult) -> Iterator[dict[str, object]]:
 
 
 def sites_frame(record: SimulationResult) -> pd.DataFrame:
-    """One row per task and hospital, with the headline metric of three models."""
+    """One row per task and hospital: the headline metric of three models, the gain, and reasons."""
     rows = [
-        {"task": task, "hospital": name, **scores.model_dump()}
+        {"task": task, "hospital": name, **_site(scores)}
         for task, sites in record.sites.items()
         for name, scores in sites.items()
     ]
@@ -100,6 +100,21 @@ def history_frame(record: SimulationResult) -> pd.DataFrame:
         for entry in rounds
     ]
     return _indexed(rows, ["fold", "round"])
+
+
+def _site(scores: SiteScores) -> dict[str, object]:
+    """Figures of a hospital in one row; reasons are their codes."""
+    low, high = scores.intervals.get("local", UNKNOWN)
+    gain = scores.gain
+    return {
+        **scores.model_dump(exclude={"intervals", "gain", "reasons"}),
+        "local_low": low,
+        "local_high": high,
+        "gain": gain and gain.difference,
+        "gain_low": gain and gain.low,
+        "gain_high": gain and gain.high,
+        "reasons": ", ".join(f"{reason.lacks}: {reason.code}" for reason in scores.reasons),
+    }
 
 
 def _summary(summary: MetricSummary) -> dict[str, float | None]:

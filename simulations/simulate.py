@@ -10,19 +10,19 @@ from typing import Literal
 
 import torch
 
-from common.errors import REFUSALS, InputError, RefusalCode
+from common.errors import InputError
 from common.files import write_whole
 from common.lifetime.leftovers import remove_unfinished
 from common.lifetime.signals import with_remedy
-from server.records.dropped import REASONS, Dropped, DropReason
 from server.records.journal import FILE_NAME as JOURNAL
-from server.records.journal import RunRecord, read_journal
+from server.records.journal import read_journal
 from server.records.result import save_result
 from server.runs.coordination import RunFailed
 from simulations.cohorts.cohort_folder import CohortFolder
 from simulations.engines.environment import unchanged_environment
 from simulations.engines.names import Engine
 from simulations.engines.room import require_room
+from simulations.experiment.absences import absences
 from simulations.experiment.arms import write_agreement
 from simulations.experiment.checkpoint import abandon, begin, find_description, reopen
 from simulations.experiment.experiment import Experiment, ExperimentPlan, FoldOutcome
@@ -32,6 +32,7 @@ from simulations.experiment.summary import summarise_experiment
 from simulations.report.page import render
 from simulations.report.plots.drawing import Evidence
 from simulations.report.screen.audience import display_for
+from simulations.report.words.absences import absence_sentences
 from simulations.results.schema import SimulationResult
 from simulations.work_folder import work_folder
 
@@ -113,7 +114,7 @@ def _simulated(cohort: CohortFolder, options: ExperimentOptions, work: Path) -> 
     except RunFailed as error:
         for fold in plan.folds:
             require_room(plan.run_folder("federated", fold))
-        missing = _missing(plan)
+        missing = _missing(plan, list(experiment.cohorts.described))
         if options.out is not None and not options.resume:
             abandon(options.out)
         raise RunFailed("\n".join([str(error), *missing])) from None
@@ -138,19 +139,11 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _missing(plan: ExperimentPlan) -> list[str]:
-    """Sentence on the hospitals without a part in a failed run."""
+def _missing(plan: ExperimentPlan, hospitals: list[str]) -> list[str]:
+    """Sentences on the hospitals without a part in a failed run, with the causes that they gave."""
     journals = [plan.run_folder("federated", fold) for fold in plan.folds]
-    dropped: list[Dropped] = []
-    for record in read_journal([folder for folder in journals if (folder / JOURNAL).is_file()][-1]):
-        dropped += record.left_out if isinstance(record, RunRecord) else record.dropped
-    names = sorted({absent.site for absent in dropped if absent.site is not None})
-    reasons = dict.fromkeys(
-        REFUSALS[RefusalCode(absent.code)] if absent.code in set(RefusalCode) else REASONS[absent.reason]
-        for absent in dropped
-        if absent.reason not in (DropReason.NO_REPLY, DropReason.ABSENT)
-    )
-    return [f"Without a part: {', '.join(names)}. {' '.join(reasons)}"] if names else []
+    records = read_journal([folder for folder in journals if (folder / JOURNAL).is_file()][-1])
+    return absence_sentences(absences(records, hospitals), "the run")
 
 
 def _write(experiment: Experiment, folds: list[FoldOutcome], out: Path) -> None:

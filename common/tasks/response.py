@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from common.agreed import distinct
-from common.tasks.task import Metric, OutcomeForm, UnpreparedTask
+from common.tasks.task import Lack, Metric, OutcomeForm, UnpreparedTask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,6 +66,13 @@ class ResponseTask(UnpreparedTask):
     def happened(self, labels: Tensor) -> Tensor:
         """Return whether a patient is in another class than the first, [P] bool."""
         return (labels > 0).any(1)
+
+    def lack(self, labels: Tensor, labelled: Tensor) -> Lack | None:
+        """Return whether labels, or a second class among them, are missing."""
+        classes = labels[labelled[:, 0], 0].unique()
+        if not len(classes):
+            return Lack.LABELS
+        return Lack.CONTRAST if len(classes) == 1 else None
 
     def made_up_labels(self, patients: int, rng: np.random.Generator, prepared: Tensor | None) -> Array:
         """Return classes drawn alike."""

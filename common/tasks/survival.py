@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from common.errors import InvalidContentError
-from common.tasks.task import Metric, OutcomeForm, Task
+from common.tasks.task import Lack, Metric, OutcomeForm, Task
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -108,6 +108,13 @@ class SurvivalTask(Task):
     def happened(self, labels: Tensor) -> Tensor:
         """Return whether a patient had the event, [P] bool."""
         return labels[:, 1].bool()
+
+    def lack(self, labels: Tensor, labelled: Tensor) -> Lack | None:
+        """Return whether labels or events are missing: without events there are no hazards."""
+        rows = labelled.all(1)
+        if not bool(rows.any()):
+            return Lack.LABELS
+        return None if bool(self.happened(labels[rows]).any()) else Lack.EVENTS
 
     def made_up_labels(self, patients: int, rng: np.random.Generator, prepared: Tensor | None) -> Array:
         """Return made-up times, and events of half the patients.

@@ -52,6 +52,17 @@ class Metric:
     lower_is_better: bool = False
 
 
+class Lack(StrEnum):
+    """Thing that patients' labels lack for a task to be learned from them."""
+
+    LABELS = "labels"
+    """Nobody has a label."""
+    EVENTS = "events"
+    """Nobody has an event, and all times are censored."""
+    CONTRAST = "contrast"
+    """Everybody has the same outcome."""
+
+
 class Task(Agreed):
     """Task of the federation file, with the behaviour of its kind.
 
@@ -102,6 +113,13 @@ class Task(Agreed):
     @abstractmethod
     def happened(self, labels: Tensor) -> Tensor:
         """Return whether a patient had the outcome at all, [P] bool."""
+
+    def lack(self, labels: Tensor, labelled: Tensor) -> Lack | None:
+        """Return what is missing in labels of training patients; None if the task can be learned.
+
+        A kind that needs more than a label says so.
+        """
+        return None if bool(labelled.any()) else Lack.LABELS
 
     @abstractmethod
     def made_up_labels(self, patients: int, rng: np.random.Generator, prepared: Tensor | None) -> Array:

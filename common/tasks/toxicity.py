@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from common.agreed import distinct
-from common.tasks.task import Metric, OutcomeForm, UnpreparedTask
+from common.tasks.task import Lack, Metric, OutcomeForm, UnpreparedTask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,6 +64,13 @@ class ToxicityTask(UnpreparedTask):
     def happened(self, labels: Tensor) -> Tensor:
         """Return whether a patient had any adverse event, [P] bool."""
         return (labels > 0).any(1)
+
+    def lack(self, labels: Tensor, labelled: Tensor) -> Lack | None:
+        """Return whether labels, or an adverse event that some have and some have not, are missing."""
+        if not bool(labelled.any()):
+            return Lack.LABELS
+        positive, negative = (labels > 0) & labelled, (labels <= 0) & labelled
+        return None if bool((positive.any(0) & negative.any(0)).any()) else Lack.CONTRAST
 
     def made_up_labels(self, patients: int, rng: np.random.Generator, prepared: Tensor | None) -> Array:
         """Return each adverse event for half the patients."""

@@ -30,8 +30,10 @@ from simulations.engines.names import Engine
 from simulations.engines.node import NodeConfig
 from simulations.engines.process_pool import available_cores, end_with_parent, uninterrupted
 from simulations.engines.room import require_room
+from simulations.experiment.absences import absences
 from simulations.experiment.finished_runs import is_sealed, open_run, seal_run
 from simulations.experiment.site_snapshots import SimulationCheckpoint
+from simulations.results.reasons import Cause
 
 CLIENT_APP = "client.app:app"
 
@@ -166,7 +168,7 @@ def read_trained(out: Path) -> TrainedFederation:
 def train_side_by_side(
     jobs: Sequence[Job],
     processes: int,
-    on_done: Callable[[Job, bool], None],
+    on_done: Callable[[Job, Cause | None], None],
     is_over: Callable[[], bool] = lambda: False,
 ) -> None:
     """Train independent federations, in worker processes if `processes` is above 1.
@@ -174,7 +176,7 @@ def train_side_by_side(
     Args:
         jobs: the federations, in the order in which they begin.
         processes: number of worker processes.
-        on_done: is called with a job and whether it could be trained.
+        on_done: is called with a job, and the cause for which it could not be trained or None.
         is_over: is asked after every job whether the rest stays undone; what has begun, and one that
             is next, is trained to its end.
 
@@ -184,7 +186,7 @@ def train_side_by_side(
     left = []
     for job in jobs:
         if is_trained(job):
-            on_done(job, True)
+            on_done(job, None)
         else:
             left.append(job)
     if processes == 1:
@@ -193,7 +195,7 @@ def train_side_by_side(
                 return
             on_done(job, _attempt(job))
         return
-    waiting, running = deque(left), dict[Future[bool], Job]()
+    waiting, running = deque(left), dict[Future[Cause | None], Job]()
     earlier = set(active_children())
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=end_with_parent) as pool:
         try:
@@ -215,15 +217,26 @@ def train_side_by_side(
             raise
 
 
-def _attempt(job: Job) -> bool:
-    """Train with one thread, and return whether the federation could be trained.
+def _attempt(job: Job) -> Cause | None:
+    """Train with one thread, and return the cause for which the federation could not be trained.
 
     Too few events at a hospital is an outcome of the experiment, not an error.
     """
     torch.set_num_threads(1)
     try:
         train_federation(job)
-    except (RunFailed, InputError):
+    except RunFailed as error:
         require_room(job.out)
-        return False
-    return True
+        return _refusal(job) or Cause(code="run-failed", text=str(error))
+    except InputError as error:
+        require_room(job.out)
+        return Cause(code=error.code.value, text=str(error))
+    return None
+
+
+def _refusal(job: Job) -> Cause | None:
+    """Cause that the only site of a failed run gave, by its journal; None with several sites."""
+    if len(job.sites) > 1:
+        return None
+    absent = absences(read_journal(job.out), [load_agreement(job.agreement).participants[0].name])
+    return Cause(code=absent[-1].code, text=absent[-1].text) if absent else None

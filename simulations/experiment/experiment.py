@@ -14,11 +14,13 @@ from common.errors import InputError, IntegrityError, OptionError
 from common.families.activity import activity_of
 from common.families.registry import family_of
 from common.models.shared import SharedModel
+from server.records.journal import read_journal
 from server.runs.coordination import RunFailed
 from simulations.cohorts.folders import pool_sites
 from simulations.engines.names import Engine
 from simulations.engines.process_pool import available_cores
 from simulations.experiment import private_arms
+from simulations.experiment.absences import absences
 from simulations.experiment.arms import (
     AgreementFile,
     Job,
@@ -36,6 +38,8 @@ from simulations.families.registry import study_of
 from simulations.families.single_site import agreement_of_one
 from simulations.families.study import HeldOut
 from simulations.report.screen.audience import Audience
+from simulations.report.words.absences import absence_sentences
+from simulations.results.reasons import NO_LABELS, Absent, Cause, Lacking
 from simulations.results.schema import FoldActivity
 
 _ALONE = (
@@ -95,7 +99,9 @@ Predictions = dict[str, object]
 class FoldOutcome:
     """Federated model, judged predictions, and hospitals' models of one fold.
 
-    `tasks` has the held-out units of every question. `local` has the predictions of each hospital's own model.
+    `tasks` has the held-out units of every question. `local` has the predictions of each hospital's own model, of the
+    questions that its units answer. `absent` has the hospitals without a part in a federated run, and `causes` those
+    without a model of their own.
     `spent` is the epsilon of the private runs by
     target; None is the federated arm under its own privacy. `activity` is None for a model that offers no parts.
     """
@@ -105,6 +111,20 @@ class FoldOutcome:
     local: dict[str, Predictions]
     spent: dict[float | None, float] = field(default_factory=dict)
     activity: FoldActivity | None = None
+    absent: tuple[Absent, ...] = ()
+    causes: Mapping[Lacking, Mapping[str, Mapping[str, Cause]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Separate:
+    """Predictions of networks trained by each hospital alone and on pooled data.
+
+    `causes` has, by question and hospital, why there is no network of the hospital's own.
+    """
+
+    local: dict[str, Predictions]
+    pooled: list[Predictions]
+    causes: Mapping[str, Mapping[str, Cause]]
 
 
 class Experiment:
@@ -118,7 +138,7 @@ class Experiment:
         self.plan, self.audience = plan, audience
         self.federation = plan.federation
         audience.stage("reading the hospitals' tables")
-        sites = self._twins(plan.sites, plan.work / "read")
+        sites = [play(site).write(plan.work / "read" / site.name) for site in plan.sites]
         self.study = study_of(self.federation)
         self.cohorts = self.study.cohorts(sites, self.federation, plan.folds, plan.options.federated_only)
         self.agreement = write_agreement(self.federation, plan.folder, plan.work / "federated")
@@ -156,7 +176,7 @@ class Experiment:
 
         self.audience.stage(f"{label}: {counted(len(self.cohorts.described), 'hospital')} together")
         job = self._job(self.agreement, self.plan.sites, "federated", fold)
-        federated = self._together(job, index, label)
+        federated, absent = self._together(job, index, label)
         spent: dict[float | None, float] = {}
         if self.federation.privacy is not None:
             spent[None] = private_arms.spent(job.sites, self.federation.privacy.delta)
@@ -168,19 +188,46 @@ class Experiment:
             predicted = self.cohorts.predict(self.model, linear, self.federation, fold)
             networks["federated_linear"] = [predicted]
         for target in self.targets:
-            networks[target.arm], spent[target.epsilon] = self._privately(target, index, label)
+            networks[target.arm], spent[target.epsilon], without = self._privately(target, index, label)
+            absent += without
         local: dict[str, Predictions] = {}
+        causes: dict[Lacking, Mapping[str, Mapping[str, Cause]]] = {}
         if not self.plan.options.federated_only:
-            local, pooled = self._alone_and_pooled(label, fold)
-            networks |= {"local": list(local.values()), "pooled": pooled}
+            separate = self._alone_and_pooled(label, fold)
+            local, causes["model"] = separate.local, separate.causes
+            networks |= {"local": list(local.values()), "pooled": separate.pooled}
         arms: dict[str, dict[str, Sequence[object]]] = {
-            question: {arm: [model[question] for model in models] for arm, models in networks.items()}
+            question: {
+                arm: [model[question] for model in models if question in model]
+                for arm, models in networks.items()
+            }
             for question in self.cohorts.outcomes
         }
         if not self.plan.options.federated_only:
-            self._add_classical(arms, fold, federated, label)
-        activity = self._activity(federated, fold)
-        return FoldOutcome(federated, self.cohorts.judged(fold, arms), local, spent, activity)
+            causes["linear-model"] = self._add_classical(arms, fold, federated, label)
+        untaught = self._untaught(fold, absent)
+        for question in self.cohorts.outcomes if self.plan.options.federated_only else ():
+            of_question = [hospital for hospital in untaught if hospital.task == question]
+            self.notes += absence_sentences(of_question, f"the training for {question} in {label}")
+        return FoldOutcome(
+            federated=federated,
+            tasks=self.cohorts.judged(fold, arms),
+            local=local,
+            spent=spent,
+            activity=self._activity(federated, fold),
+            absent=(*absent, *untaught),
+            causes=causes,
+        )
+
+    def _untaught(self, fold: int, absent: Sequence[Absent]) -> list[Absent]:
+        """Hospitals in the federated run whose training units answer some question nowhere."""
+        gone = {hospital.site for hospital in absent if hospital.arm == "federated" and not hospital.rounds}
+        return [
+            Absent(site=site, task=question, **cause.model_dump())
+            for question in self.cohorts.outcomes
+            for site, cause in self.cohorts.lacking(question, fold).items()
+            if cause == NO_LABELS and site not in gone
+        ]
 
     def _activity(self, trained: TrainedFederation, fold: int) -> FoldActivity | None:
         """Measure the federated model's parts on training patients, at first and kept weights."""
@@ -210,53 +257,72 @@ class Experiment:
         fold: int,
         federated: TrainedFederation,
         label: str,
-    ) -> None:
-        """Add the arms that are no federation, and note those that could not be fitted."""
+    ) -> Mapping[str, Mapping[str, Cause]]:
+        """Add the arms that are no federation, and note those that could not be fitted.
+
+        Returns question -> hospital -> cause for which it has no linear model of its own.
+        """
         classical = self.cohorts.classical(
             fold, federated.result, self.plan.seed, lambda text: self.audience.stage(f"{label}: {text}")
         )
         for question, predictions in classical.arms.items():
             arms[question].update(predictions)
         self.notes += classical.notes
+        return classical.causes
 
-    def _together(self, job: Job, index: int, label: str) -> TrainedFederation:
+    def _together(
+        self, job: Job, index: int, label: str, arm: str = "federated"
+    ) -> tuple[TrainedFederation, tuple[Absent, ...]]:
         """Train all hospitals together, and note those without a part."""
         plan = self.plan
         if not is_trained(job):
             report = partial(self.audience.round, index + 1)
             train_federation(job, plan.engine, report, plan.options.ray_address)
-        trained = read_trained(job.out)
-        if missing := sorted(set(self.cohorts.described) - set(trained.run.sites)):
-            self.notes.append(f"Too few training patients to take part in {label}: {', '.join(missing)}.")
-        return trained
+        absent = absences(read_journal(job.out), list(self.cohorts.described), arm)
+        self.notes += absence_sentences(absent, label)
+        return read_trained(job.out), absent
 
-    def _privately(self, target: Target, index: int, label: str) -> tuple[list[Predictions], float]:
-        """Predictions of one private run, none if it could not be trained, and the spent epsilon."""
+    def _privately(
+        self, target: Target, index: int, label: str
+    ) -> tuple[list[Predictions], float, tuple[Absent, ...]]:
+        """Predictions of one private run, none if it could not be trained, and the spent epsilon.
+
+        With them come the hospitals that it went without.
+        """
         label = f"{label}, epsilon {target.epsilon:g}"
         self.audience.stage(f"{label}: {counted(len(self.cohorts.described), 'hospital')} together")
         work = self.plan.work / target.folder
         agreement = write_agreement(target.federation, self.plan.folder, work)
         job = self._job(agreement, self.plan.sites, target.folder, self.plan.folds[index])
         try:
-            trained = self._together(job, index, label)
+            trained, absent = self._together(job, index, label, target.arm)
         except IntegrityError:  # a damaged checkpoint is no outcome of the experiment
             raise
         except (RunFailed, InputError) as error:
             self.notes.append(f"Federated, {label}, could not be trained and has no figures. {error}")
-            return [], private_arms.spent(job.sites, target.privacy.delta)
+            return [], private_arms.spent(job.sites, target.privacy.delta), ()
         if trained.run.status == "partial":
             self.notes.append(f"{label}: some round lacked a quorum of hospitals and does not count.")
         model = self._model(target.federation)
         predicted = self._predict(model, trained, target.federation, self.plan.folds[index])
-        return [predicted], private_arms.spent(job.sites, target.privacy.delta)
+        return [predicted], private_arms.spent(job.sites, target.privacy.delta), absent
 
-    def _twins(self, sites: Sequence[Path], folder: Path) -> list[Path]:
-        return [play(site).write(folder / site.name) for site in sites]
+    def _twins(self, sites: Sequence[Path], folder: Path, agreement: Agreement) -> list[Path]:
+        """Write twins of site folders, which name columns of the agreement's tables alone."""
+        twins, tables = [], agreement.tables
+        for site in sites:
+            file = play(site)
+            columns = {
+                table: {column: name for column, name in renamed.items() if column in tables[table]}
+                for table, renamed in file.columns.items()
+            }
+            twins.append(file.model_copy(update={"columns": columns}).write(folder / site.name))
+        return twins
 
     def _job(self, agreement: AgreementFile, sites: Sequence[Path], arm: str, fold: int) -> Job:
         """Make a separate run, with new twins of its sites."""
         work = self.plan.work / arm
-        twins = self._twins(sites, work / f"sites-fold{fold}")
+        twins = self._twins(sites, work / f"sites-fold{fold}", agreement.federation)
         out = self.plan.run_folder(arm, fold)
         return Job(
             agreement.path,
@@ -268,47 +334,57 @@ class Experiment:
             checkpoint=None if self.plan.runs is None else out / "state",
         )
 
-    def _alone_and_pooled(self, label: str, fold: int) -> tuple[dict[str, Predictions], list[Predictions]]:
-        """Predictions of each hospital's own model, and of the same network on pooled data.
+    def _alone_and_pooled(self, label: str, fold: int) -> _Separate:
+        """Train each hospital's own network, and the same network on pooled data.
 
-        All are for the held-out units of all hospitals. What a hospital's model never saw is masked.
+        A hospital's network learns the questions that its training units answer. Predictions are for the held-out
+        units of all hospitals; what a hospital's model never saw is masked.
         """
         pooled_job = self._job(self._pooled_agreement(), [self._pooled_site()], POOLED, fold)
-        own_jobs = {}
+        causes = {question: dict(self.cohorts.lacking(question, fold)) for question in self.cohorts.outcomes}
+        own_jobs: dict[str, tuple[Job, Agreement]] = {}
         for number, (name, site) in enumerate(zip(self.cohorts.described, self.plan.sites, strict=True)):
-            arm = f"alone-{number}"
-            agreement = write_agreement(
-                agreement_of_one(self.federation, name), self.plan.folder, self.plan.work / arm
-            )
-            own_jobs[name] = self._job(agreement, [site], arm, fold)
-        jobs = [pooled_job, *own_jobs.values()]
-        trained: set[Path] = set()
+            if questions := [question for question, without in causes.items() if name not in without]:
+                own_jobs[name] = self._own_job(name, number, site, questions, fold)
+        jobs = [pooled_job, *(job for job, _ in own_jobs.values())]
+        failed: dict[Path, Cause] = {}
         seen = 0
 
-        def done(job: Job, succeeded: bool) -> None:
+        def done(job: Job, failure: Cause | None) -> None:
             nonlocal seen
             seen += 1
-            if succeeded:
-                trained.add(job.out)
+            failed.update({} if failure is None else {job.out: failure})
             self.audience.stage(f"{label}: pooled, and each hospital alone, {seen} of {len(jobs)}")
 
         self.audience.stage(f"{label}: pooled, and each hospital alone")
         processes = min(available_cores(), len(jobs)) if self.plan.engine == "processes" else 1
         train_side_by_side(jobs, processes, done)
         local = {}
-        for name, job in own_jobs.items():
-            if job.out not in trained:
-                self.notes.append(
-                    f"{name} could not train a network of its own, for lack of patients or events; "
-                    "it has no part in the mean over hospitals alone."
-                )
+        for name, (job, agreement) in own_jobs.items():
+            if failure := failed.get(job.out):
+                for without in causes.values():
+                    without.setdefault(name, failure)
                 continue
-            local[name] = self._predict(self.model, read_trained(job.out), self.federation, fold, name)
-        if pooled_job.out not in trained:
-            self.notes.append("The network could not be trained on the pooled data.")
-            return local, []
-        pooled = read_trained(pooled_job.out)
-        return local, [self._predict(self.model, pooled, self.federation, fold)]
+            learns_all = not any(name in without for without in causes.values())
+            model = self.model if learns_all else self._model(agreement)
+            local[name] = self._predict(model, read_trained(job.out), agreement, fold, name)
+        pooled = []
+        if failure := failed.get(pooled_job.out):
+            self.notes.append(f"The network could not be trained on the pooled data: {failure.text}")
+        else:
+            pooled = [self._predict(self.model, read_trained(pooled_job.out), self.federation, fold)]
+        return _Separate(local, pooled, causes)
+
+    def _own_job(
+        self, name: str, number: int, site: Path, questions: Sequence[str], fold: int
+    ) -> tuple[Job, Agreement]:
+        """Make the run of a hospital alone, about these questions, and its agreement."""
+        alone, arm = agreement_of_one(self.federation, name), f"alone-{number}"
+        if len(questions) < len(self.cohorts.outcomes):
+            alone = self.study.about(alone, questions)
+            arm = f"{arm}-{alone.digest[:8]}"  # another model, with a journal and a state of its own
+        agreement = write_agreement(alone, self.plan.folder, self.plan.work / arm)
+        return self._job(agreement, [site], arm, fold), alone
 
     def _pooled_agreement(self) -> AgreementFile:
         return write_agreement(

@@ -10,9 +10,17 @@ from typing import TypeVar
 
 import numpy as np
 
-from simulations.experiment.bootstrap import percentile_interval, replicate
+from simulations.experiment.bootstrap import Array, percentile_interval, replicate
 from simulations.families.study import HeldOut, Rows
-from simulations.results.schema import UNKNOWN, Difference, GroupScores, MetricSummary, is_arm, summarise
+from simulations.results.schema import (
+    UNKNOWN,
+    Arm,
+    Difference,
+    GroupScores,
+    MetricSummary,
+    is_arm,
+    summarise,
+)
 
 Q = TypeVar("Q")
 
@@ -22,7 +30,11 @@ SMALLEST_GROUP = 5
 
 
 MOST_INTERVALS = 50
-"""Most groups of a division that get an interval each."""
+"""Most groups of a division, or hospitals, that get an interval each."""
+
+
+WITH_INTERVAL: tuple[Arm, ...] = ("federated_linear", "pooled", "cox", "logistic")
+"""Arms beside the federated one whose figures within a group have an interval."""
 
 
 def compare_arms(
@@ -76,11 +88,52 @@ def _group(folds: Sequence[HeldOut[Q]], division: str, name: str, seed: int | No
     rows = np.concatenate(enough)
     shared = [arm for arm in folds[0].arms if all(fold.arms.get(arm) for fold in folds)]
     scores = {arm: _over_folds(folds, arm)(rows) for arm in shared if is_arm(arm)}
-    bounds: tuple[float | None, float | None] = UNKNOWN
-    if seed is not None and "federated" in shared:
-        metric = _over_folds(folds, "federated")
-        bounds = percentile_interval(replicate(lambda drawn: metric(rows[drawn]), len(rows), seed))
-    return GroupScores(patients=len(rows), scores=scores, interval=bounds)
+    bounds = {
+        arm: percentile_interval(_replicates(_over_folds(folds, arm), rows, seed))
+        for arm in scores
+        if seed is not None and (arm == "federated" or arm in WITH_INTERVAL)
+    }
+    return GroupScores(
+        patients=len(rows),
+        scores=scores,
+        interval=bounds.pop("federated", UNKNOWN),
+        intervals=dict(bounds),
+    )
+
+
+def score_own(
+    folds: Sequence[HeldOut[Q]], own_models: Sequence[Q | None], seed: int | None
+) -> tuple[float | None, tuple[float | None, float | None], Difference | None]:
+    """(metric, interval, federated minus it) of a hospital's own models, one per fold or None.
+
+    Folds without one are left out. The same patients are drawn for both models.
+
+    Args:
+        folds: held-out units of one question, fold by fold.
+        own_models: predictions of the own model of every fold.
+        seed: of the draws; None for no interval.
+    """
+    kept = [(fold, model) for fold, model in zip(folds, own_models, strict=True) if model is not None]
+    if not kept:
+        return None, UNKNOWN, None
+    judged, models = [fold for fold, _ in kept], [[model] for _, model in kept]
+    rows = np.arange(sum(map(len, judged)), dtype=np.intp)
+    metric, federated = _metric(judged, models), _over_folds(judged, "federated")
+    alone, together = metric(rows), federated(rows)
+    if seed is None:
+        return alone, UNKNOWN, Difference(difference=together - alone, low=None, high=None)
+    drawn = _replicates(metric, rows, seed)
+    low, high = percentile_interval(_replicates(federated, rows, seed) - drawn)
+    return (
+        alone,
+        percentile_interval(drawn),
+        Difference(difference=together - alone, low=low, high=high),
+    )
+
+
+def _replicates(metric: Callable[[Rows], float], rows: Rows, seed: int) -> Array:
+    """Bootstrap replicates of a metric over units at these rows."""
+    return replicate(lambda drawn: metric(rows[drawn]), len(rows), seed)
 
 
 def _summary(
@@ -107,7 +160,12 @@ def _summary(
 
 
 def _over_folds(folds: Sequence[HeldOut[Q]], arm: str) -> Callable[[Rows], float]:
-    """Headline metric, mean over folds, of patients numbered through all folds."""
+    """Headline metric of an arm, mean over folds, of patients numbered through all folds."""
+    return _metric(folds, [fold.arms[arm] for fold in folds])
+
+
+def _metric(folds: Sequence[HeldOut[Q]], models: Sequence[Sequence[Q]]) -> Callable[[Rows], float]:
+    """Headline metric of every fold's models, mean over folds, of patients numbered through all."""
     ends = np.cumsum([len(fold) for fold in folds])
 
     def metric(rows: Rows) -> float:
@@ -115,15 +173,15 @@ def _over_folds(folds: Sequence[HeldOut[Q]], arm: str) -> Callable[[Rows], float
         figures = []
         for number, fold in enumerate(folds):
             fold_rows = rows[fold_of == number] - (ends[number] - len(fold))
-            figures.append(_headline(fold, arm, fold_rows) if len(fold_rows) else float("nan"))
+            figures.append(_headline(fold, models[number], fold_rows) if len(fold_rows) else float("nan"))
         return _mean(figures)
 
     return metric
 
 
-def _headline(fold: HeldOut[Q], arm: str, rows: Rows) -> float:
-    """Headline metric of an arm, mean over its models."""
-    return _mean([fold.headline(model, rows) for model in fold.arms[arm]])
+def _headline(fold: HeldOut[Q], models: Sequence[Q], rows: Rows) -> float:
+    """Headline metric, mean over models."""
+    return _mean([fold.headline(model, rows) for model in models])
 
 
 def _arm_scores(fold: HeldOut[Q], arm: str, rows: Rows | None) -> dict[str, float]:

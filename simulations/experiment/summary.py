@@ -2,22 +2,28 @@
 
 import resource
 import sys
+from collections.abc import Mapping
+from typing import Literal
 
 from common.agreement.agreement import Agreement
 from simulations.experiment.experiment import Experiment, FoldOutcome
-from simulations.experiment.scoring import compare_arms, score_divisions
+from simulations.experiment.scoring import MOST_INTERVALS, compare_arms, score_divisions, score_own
+from simulations.report.words.absences import reason_sentences
 from simulations.results.machine import machine
+from simulations.results.reasons import FEW_HELD_OUT, UNDEFINED, Cause, Lacking, Reason
 from simulations.results.schema import (
+    UNKNOWN,
     Difference,
     FederationName,
     Fold,
+    GroupScores,
+    Hospital,
     MetricSummary,
     PrivateRun,
     RoundScores,
     SimulationResult,
     SiteScores,
     is_arm,
-    summarise,
 )
 
 
@@ -25,10 +31,21 @@ def summarise_experiment(
     experiment: Experiment, folds: list[FoldOutcome], seconds: float
 ) -> SimulationResult:
     """Summarise an experiment that took `seconds`."""
-    plan, federation = experiment.plan, experiment.federation
+    plan, federation, cohorts = experiment.plan, experiment.federation, experiment.cohorts
+    divisions = {
+        name: score_divisions([fold.tasks[name] for fold in folds], plan.seed) for name in cohorts.outcomes
+    }
     compared = {
         name: compare_arms(outcome.metric, [fold.tasks[name] for fold in folds], plan.seed)
         for name, outcome in experiment.cohorts.outcomes.items()
+    }
+    sites = {
+        name: _sites(experiment, name, folds, compared[name][0], divisions[name].get("hospital", {}))
+        for name in cohorts.outcomes
+        if not plan.options.federated_only
+    }
+    reasons = {
+        name: {site: scores.reasons for site, scores in by_site.items()} for name, by_site in sites.items()
     }
     return SimulationResult(
         cohort=plan.cohort,
@@ -41,7 +58,7 @@ def summarise_experiment(
         peak_memory_mb=peak_memory_mb(),
         folds=tuple(_fold(fold) for fold in folds),
         outcomes=dict(experiment.cohorts.outcomes),
-        hospitals=dict(experiment.cohorts.described),
+        hospitals=_hospitals(experiment),
         tasks={
             name: {arm: metrics for arm, metrics in summaries.items() if is_arm(arm)}
             for name, (summaries, _) in compared.items()
@@ -51,15 +68,8 @@ def summarise_experiment(
             for name, (_, differences) in compared.items()
         },
         privacy=_private_runs(experiment, folds, compared),
-        sites={
-            name: _sites(experiment, name, folds)
-            for name in experiment.cohorts.outcomes
-            if not plan.options.federated_only
-        },
-        divisions={
-            name: score_divisions([fold.tasks[name] for fold in folds], plan.seed)
-            for name in experiment.cohorts.outcomes
-        },
+        sites=sites,
+        divisions=divisions,
         history=tuple(
             tuple(
                 RoundScores(
@@ -76,8 +86,20 @@ def summarise_experiment(
             site: {name: int(count) for name, count in counts.items() if count}
             for site, counts in folds[0].federated.run.withheld.items()
         },
-        notes=tuple(dict.fromkeys(experiment.notes)),
+        notes=tuple(dict.fromkeys([*experiment.notes, *reason_sentences(reasons)])),
     )
+
+
+def _hospitals(experiment: Experiment) -> dict[str, Hospital]:
+    """Hospital -> its size, with its patients in the test sets of the folds that were run."""
+    cohorts = experiment.cohorts
+    held_out = {name: cohorts.held_out_of(name, experiment.plan.folds) for name in cohorts.outcomes}
+    return {
+        site: hospital.model_copy(
+            update={"held_out": {name: by_site[site] for name, by_site in held_out.items()}}
+        )
+        for site, hospital in cohorts.described.items()
+    }
 
 
 Compared = dict[str, tuple[dict[str, dict[str, MetricSummary]], dict[str, Difference]]]
@@ -123,33 +145,78 @@ def _fold(outcome: FoldOutcome) -> Fold:
         best_round=trained.run.best_round,
         seconds_per_round=sum(training) / len(training),
         activity=outcome.activity,
+        absent=outcome.absent,
     )
 
 
-def _sites(experiment: Experiment, question: str, folds: list[FoldOutcome]) -> dict[str, SiteScores]:
-    """Hospital -> scores of its own model beside the federated and the pooled one."""
-    labelled = experiment.cohorts.labelled(question)
-    return {
-        site: SiteScores(
-            patients=hospital.patients, labelled=labelled[site], **_site_scores(question, site, folds)
+def _sites(
+    experiment: Experiment,
+    question: str,
+    folds: list[FoldOutcome],
+    summaries: Mapping[str, Mapping[str, MetricSummary]],
+    groups: Mapping[str, GroupScores],
+) -> dict[str, SiteScores]:
+    """Hospital -> scores of its own model beside the federated and the pooled one.
+
+    Args:
+        experiment: whose hospitals they are.
+        question: the task.
+        folds: of the experiment.
+        summaries: arm -> metric -> summary.
+        groups: hospital -> scores among its own patients.
+    """
+    cohorts, metric = experiment.cohorts, experiment.cohorts.outcomes[question].metric
+    labelled, held_out = cohorts.labelled(question), cohorts.held_out_of(question, experiment.plan.folds)
+    shared = {arm: summary for arm in _SHARED if (summary := summaries.get(arm, {}).get(metric))}
+    seed = experiment.plan.seed if len(cohorts.described) <= MOST_INTERVALS else None
+    held = [fold.tasks[question] for fold in folds]
+    sites = {}
+    for site, hospital in cohorts.described.items():
+        own_models = [fold.local.get(site, {}).get(question) for fold in folds]
+        alone, bounds, gain = score_own(held, own_models, seed)
+        intervals = {arm: summary.interval for arm, summary in shared.items()}
+        sites[site] = SiteScores(
+            patients=hospital.patients,
+            labelled=labelled[site],
+            held_out=held_out[site],
+            local=alone,
+            intervals=intervals | ({} if bounds == UNKNOWN else {"local": bounds}),
+            gain=gain,
+            reasons=(*_reasons(question, site, folds), *_figure_reasons(groups, site, len(folds))),
+            **{arm: summary.mean for arm, summary in shared.items()},
         )
-        for site, hospital in experiment.cohorts.described.items()
-    }
+    return sites
 
 
-def _site_scores(question: str, site: str, folds: list[FoldOutcome]) -> dict[str, float | None]:
-    """Scores of a hospital's own, the federated and the pooled model, on all held-out units."""
-    scores: dict[str, float | None] = {}
-    for arm in ("federated", "pooled", "local"):
-        figures = []
-        for fold in folds:
-            held = fold.tasks[question]
-            models = list(held.arms[arm]) if arm != "local" else []
-            if arm == "local" and site in fold.local:
-                models = [fold.local[site][question]]
-            figures.append(held.headline(models[0]) if models else None)
-        scores[arm] = summarise(figures).mean
-    return scores
+_SHARED: tuple[Literal["federated", "pooled"], ...] = ("federated", "pooled")
+"""Arms whose one model stands beside every hospital's own."""
+
+
+def _reasons(question: str, site: str, folds: list[FoldOutcome]) -> list[Reason]:
+    """Reasons for which a hospital had no part, or has no model of its own, with the folds."""
+    with_folds: dict[tuple[Lacking, Cause], list[int]] = {}
+    for number, fold in enumerate(folds, 1):
+        for hospital in fold.absent:
+            concerned = hospital.site == site and hospital.task in (None, question)
+            if concerned and hospital.arm == "federated" and not hospital.rounds:
+                with_folds.setdefault(("part", Cause(code=hospital.code, text=hospital.text)), []).append(
+                    number
+                )
+        for lacks, causes in fold.causes.items():
+            if cause := causes.get(question, {}).get(site):
+                with_folds.setdefault((lacks, cause), []).append(number)
+    return [
+        Reason(lacks=lacks, folds=tuple(numbers), **cause.model_dump())
+        for (lacks, cause), numbers in with_folds.items()
+    ]
+
+
+def _figure_reasons(groups: Mapping[str, GroupScores], site: str, folds: int) -> list[Reason]:
+    """Reason for a missing figure of the federated model on a hospital's own patients, if it is."""
+    if not groups or (site in groups and groups[site].scores.get("federated") is not None):
+        return []
+    cause = UNDEFINED if site in groups else FEW_HELD_OUT
+    return [Reason(lacks="figure", folds=tuple(range(1, folds + 1)), **cause.model_dump())]
 
 
 def peak_memory_mb() -> float:

@@ -5,7 +5,7 @@ federation file (`simulations.families.registry`).
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
@@ -21,6 +21,7 @@ from common.models.shared import SharedModel
 from common.records import Records
 from server.records.result import TrainedModel
 from simulations.report.plots.drawing import Evidence
+from simulations.results.reasons import Cause
 from simulations.results.schema import Hospital, Outcome
 
 Rows = NDArray[np.intp]
@@ -72,10 +73,12 @@ class ClassicalPredictions(Generic[Q]):
     Attributes:
         arms: question -> arm -> predictions of its models.
         notes: models that could not be fitted, with reasons.
+        causes: question -> site -> cause for which it has no linear model of its own.
     """
 
     arms: Mapping[str, Mapping[str, Sequence[Q]]]
     notes: Sequence[str] = ()
+    causes: Mapping[str, Mapping[str, Cause]] = field(default_factory=dict)
 
 
 class Cohorts(Protocol[C, Q]):
@@ -93,6 +96,17 @@ class Cohorts(Protocol[C, Q]):
 
     def labelled(self, question: str, /) -> Mapping[str, int]:
         """Site -> number of units for which the answer to a question is known."""
+        ...
+
+    def held_out_of(self, question: str, folds: Sequence[int], /) -> Mapping[str, int]:
+        """Site -> its units in these folds for which the answer to a question is known."""
+        ...
+
+    def lacking(self, question: str, fold: int, /) -> Mapping[str, Cause]:
+        """Site -> what is missing in its training units to learn the answer to a question.
+
+        A site that can learn it alone is left out.
+        """
         ...
 
     def training_sizes(self, folds: Sequence[int], /) -> list[int]:
@@ -118,7 +132,7 @@ class Cohorts(Protocol[C, Q]):
         Args:
             model: the body for the trained weights.
             trained: weights and preprocessing.
-            agreement: under which they were trained.
+            agreement: under which they were trained; its questions are predicted.
             fold: fold that was held out.
             site: the only site that trained; what it never saw is masked.
         """
@@ -167,6 +181,10 @@ class Study(Protocol[A, Q]):
 
     def under(self, agreement: A, privacy: Privacy, /) -> A:
         """Return the agreement under terms of privacy, without settings that contradict them."""
+        ...
+
+    def about(self, agreement: A, questions: Sequence[str], /) -> A:
+        """Return the agreement with some of its questions alone."""
         ...
 
     def cohorts(

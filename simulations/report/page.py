@@ -13,11 +13,19 @@ from simulations.report.plots.arm_plots import arm_plot, learning_curves, site_p
 from simulations.report.plots.drawing import Drawing, Evidence
 from simulations.report.plots.privacy_plots import epsilon_plot
 from simulations.report.plots.style import readable
+from simulations.report.words.absences import figure_gaps
 from simulations.report.words.activity import activity_table, idle_warning
 from simulations.report.words.divisions import division_table, worst_hospital
 from simulations.report.words.privacy import price, promise, terms_table
 from simulations.report.words.statement import Statement
-from simulations.report.words.tables import TextTable, cohort_table, fold_table, group_table, results_table
+from simulations.report.words.tables import (
+    TextTable,
+    cohort_table,
+    fold_table,
+    group_table,
+    results_table,
+    site_table,
+)
 from simulations.report.words.text import caveats, count_text, findings, withheld_sentences
 from simulations.results.schema import MISSING, SimulationResult
 
@@ -33,6 +41,8 @@ class Section:
     results: TextTable
     groups: TextTable | None
     divisions: TextTable | None
+    sites: TextTable | None
+    gaps: list[Statement]
     drawings: list[Drawing]
     price: list[Statement]
     private: Drawing | None
@@ -81,6 +91,8 @@ def _section(result: SimulationResult, task: str, evidence: Evidence) -> Section
         results=results_table(result, task),
         groups=group_table(result, task),
         divisions=division_table(result, task),
+        sites=site_table(result, task),
+        gaps=figure_gaps(result, task),
         drawings=[*_comparisons(result, task), *evidence.drawings(task)],
         price=price(result, task),
         private=_private(result, task),

@@ -16,6 +16,7 @@ from pydantic import Field
 from common.files import write_whole
 from common.models.activity import Activity
 from simulations.results.machine import Machine, Record, Score
+from simulations.results.reasons import Absent, Reason
 
 Arm = Literal[
     "federated",
@@ -77,13 +78,23 @@ class SiteScores(Record):
     """Headline metric of a hospital's own model, the federated and the pooled one.
 
     All are scored on the held-out patients of all hospitals.
+
+    Attributes:
+        held_out: the hospital's own patients with a label among the held-out ones.
+        intervals: `federated`, `local` or `pooled` -> interval of that figure.
+        gain: federated minus own model, on the same patients of the folds in which there is an own model.
+        reasons: for what is missing.
     """
 
     patients: int = Field(ge=0)
     labelled: int = Field(ge=0)
+    held_out: int = Field(default=0, ge=0)
     federated: Score = None
     local: Score = None
     pooled: Score = None
+    intervals: dict[Arm, Interval] = Field(default_factory=dict)
+    gain: "Difference | None" = None
+    reasons: tuple[Reason, ...] = ()
 
 
 class GroupScores(Record):
@@ -93,11 +104,13 @@ class GroupScores(Record):
         patients: held-out patients with an outcome, of the folds in which they are enough for a score.
         scores: arm -> metric.
         interval: of the federated arm.
+        intervals: of the other arms with one model each.
     """
 
     patients: int = Field(ge=0)
     scores: dict[Arm, Score]
     interval: Interval = UNKNOWN
+    intervals: dict[Arm, Interval] = Field(default_factory=dict)
 
 
 class Judgement(StrEnum):
@@ -177,11 +190,15 @@ class Outcome(Record):
 
 
 class Hospital(Record):
-    """Size of one hospital: patients, patients per modality, and events (or cases) per task."""
+    """Size of one hospital: patients, patients per modality, and events (or cases) per task.
+
+    `held_out` has, by task, the patients with a label in the test sets of all folds that were run.
+    """
 
     patients: int = Field(ge=0)
     modalities: dict[str, int] = Field(default_factory=dict)
     events: dict[str, int] = Field(default_factory=dict)
+    held_out: dict[str, int] = Field(default_factory=dict)
 
 
 class FederationName(Record):
@@ -201,7 +218,7 @@ class FoldActivity(Record):
 class Fold(Record):
     """End of a fold; `partial` if it was stopped before its last round.
 
-    `activity` is None where the model offers no parts.
+    `activity` is None where the model offers no parts. `absent` has the hospitals without a part in a federated run.
     """
 
     status: Literal["completed", "partial"]
@@ -209,6 +226,7 @@ class Fold(Record):
     best_round: int | None = None
     seconds_per_round: Score = None
     activity: FoldActivity | None = None
+    absent: tuple[Absent, ...] = ()
 
 
 class RoundScores(Record):

@@ -11,6 +11,7 @@ from common.families.registry import family_of
 from simulations.experiment.arms import Job, read_trained, train_side_by_side, write_agreement
 from simulations.experiment.experiment import ExperimentPlan
 from simulations.families.registry import study_of
+from simulations.results.reasons import Cause
 from simulations.tuning.finished import FinishedRuns, TuningRun
 from simulations.tuning.grid import Candidate
 from simulations.tuning.inner_folds import InnerFolds
@@ -74,9 +75,9 @@ class Search:
         """
         jobs = {self._work / "runs" / step.name: step for step in steps}
 
-        def done(job: Job, trained: bool) -> None:
+        def done(job: Job, failure: Cause | None) -> None:
             step = jobs[job.out]
-            run = self._scored(step, job) if trained else _failed(step)
+            run = self._scored(step, job) if failure is None else _failed(step)
             self._finished.write(run)
             for folder in (job.out, *(site.parent for site in job.sites[:1])):
                 shutil.rmtree(folder, ignore_errors=True)

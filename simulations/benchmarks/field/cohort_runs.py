@@ -26,6 +26,7 @@ from simulations.experiment.preparing import MADE_FOLDS
 from simulations.families.folds import with_folds
 from simulations.families.patients.held_out import HeldOutTask
 from simulations.families.patients.study import PatientCohorts, PatientStudy
+from simulations.results.reasons import Cause
 
 Rows = Mapping[str, tuple[FieldRow, Parts]]
 """Name -> (row, its runs)."""
@@ -86,13 +87,13 @@ class CohortRuns:
         for row, parts, seed in self._unscored(rows):
             if row.model != "null":
                 needed |= {job.out: job for run in self.runs(parts, seed) for job in run.jobs.values()}
-        failed: set[Path] = set()
+        failed: dict[Path, Cause] = {}
         finished = 0
 
-        def done(job: Job, succeeded: bool) -> None:
+        def done(job: Job, failure: Cause | None) -> None:
             nonlocal finished
             finished += 1
-            failed.update(() if succeeded else (job.out,))
+            failed.update({} if failure is None else {job.out: failure})
             on_done(finished, len(needed))
 
         train_side_by_side(list(needed.values()), max(1, min(available_cores(), len(needed))), done)
@@ -101,7 +102,8 @@ class CohortRuns:
             if row.model != "null":
                 jobs = [job for run in self.runs(parts, seed) for job in run.jobs.values()]
                 if lost := [job for job in jobs if job.out in failed]:
-                    reasons[row.title] = f"fold {lost[0].fold} with seed {seed} could not be trained"
+                    what = f"fold {lost[0].fold} with seed {seed} could not be trained"
+                    reasons[row.title] = f"{what}: {failed[lost[0].out].text}"
         return reasons
 
     def figures(self, row: FieldRow, parts: Parts) -> list[RowFigures]:

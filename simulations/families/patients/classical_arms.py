@@ -10,11 +10,15 @@ from common.errors import InputError
 from common.evaluation.predictions import Prediction
 from common.patients.batch import PatientBatch
 from common.patients.preprocessing import Preprocessing, combine, site_statistics
-from common.tasks.task import OutcomeForm, Task
+from common.tasks.task import Lack, OutcomeForm, Task
 from simulations.baselines import registry as baselines
 from simulations.baselines.null_model import null_prediction
 from simulations.families.single_site import agreement_of_one
+from simulations.results.reasons import NO_EVENTS, NO_LABELS, NOT_FITTED, ONE_OUTCOME, Cause
 from simulations.results.schema import ARM_NAMES, Arm
+
+CAUSES = {Lack.LABELS: NO_LABELS, Lack.EVENTS: NO_EVENTS, Lack.CONTRAST: ONE_OUTCOME}
+"""Cause for which a hospital has no model of a task, by what its labels lack."""
 
 
 class ClassicalArms:
@@ -27,11 +31,13 @@ class ClassicalArms:
 
     Attributes:
         notes: models that could not be fitted, with reasons.
+        causes: hospital -> cause for which it has no linear model of its own.
     """
 
     def __init__(self, task: Task, seed: int, stage: Callable[[str], None]) -> None:
         self._task, self._seed, self._stage = task, seed, stage
         self.notes: list[str] = []
+        self.causes: dict[str, Cause] = {}
 
     def alone(
         self, cohorts: Sequence[Cohort], federation: Federation, fold: int, test: PatientBatch
@@ -46,16 +52,30 @@ class ClassicalArms:
             return models
         self._stage(f"{self._task.name}, each hospital's own linear model")
         for cohort in cohorts:
-            training = cohort.batch.select(cohort.fold != fold)
-            agreement = agreement_of_one(federation, cohort.site)
-            try:
-                preprocessing = combine([site_statistics(training, agreement)], agreement)
-            except InputError:
-                continue
-            restricted_test = preprocessing.apply(restricted(test, training))
-            model = self._fitted(arm, preprocessing.apply(training), restricted_test, preprocessing)
-            models += [] if model is None else [model]
+            model = self._own(arm, cohort, federation, fold, test)
+            if isinstance(model, Cause):
+                self.causes[cohort.site] = model
+            else:
+                models.append(model)
         return models
+
+    def _own(
+        self, arm: Arm, cohort: Cohort, federation: Federation, fold: int, test: PatientBatch
+    ) -> Prediction | Cause:
+        """Predictions of a hospital's own linear model of this task, or the cause for having none."""
+        training = cohort.batch.select(cohort.fold != fold)
+        lack = self._task.lack(training.labels[self._task.name], training.labelled[self._task.name])
+        if lack is not None:
+            return CAUSES[lack]
+        # of this task alone: another, of which the hospital knows nothing, has no part in it
+        agreement = agreement_of_one(federation, cohort.site).model_copy(update={"tasks": (self._task,)})
+        try:
+            preprocessing = combine([site_statistics(training, agreement)], agreement)
+        except InputError as error:
+            return Cause(code=error.code.value, text=str(error))
+        restricted_test = preprocessing.apply(restricted(test, training))
+        model = self._fitted(arm, preprocessing.apply(training), restricted_test, preprocessing)
+        return NOT_FITTED if model is None else model
 
     def pooled(
         self, preprocessing: Preprocessing, training: PatientBatch, test: PatientBatch

@@ -1,7 +1,7 @@
 """Patients of an experiment's hospitals in memory: all of them, or the held-out ones only."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,20 @@ def _require_events(task: Task, labels: Tensor, labelled: Tensor) -> None:
         raise InvalidContentError(f"task {task.name}", what, remedy)
 
 
+@dataclass(frozen=True)
+class PatientLabels:
+    """Labels of a hospital's P patients.
+
+    Attributes:
+        labels, labelled: task -> [P, columns] labels and masks.
+        fold: [P] fold in which a patient is held out; -1 for none.
+    """
+
+    labels: Mapping[str, Tensor]
+    labelled: Mapping[str, Tensor]
+    fold: Tensor
+
+
 class Hospitals:
     """The cohorts of an experiment, read once through the hospitals' own reader.
 
@@ -42,6 +56,7 @@ class Hospitals:
     Attributes:
         cohorts: cohorts of the hospitals; with `held_out_alone` only patients who are held out in one of `folds`.
         described: hospital -> size of its whole cohort.
+        labels: hospital -> labels of its whole cohort.
         everyone: patients of all `cohorts`.
         held_out_in: [P] fold of the patients; -1 for none.
         groups: [P] subgroup of the patients.
@@ -55,8 +70,7 @@ class Hospitals:
         self.described: dict[str, Hospital] = {}
         self._folds: list[Tensor] = []
         sampled: list[tuple[PatientBatch, Tensor]] = []
-        labels: list[dict[str, Tensor]] = []
-        labelled: list[dict[str, Tensor]] = []
+        by_site: dict[str, PatientLabels] = {}
         for site in sites:
             cohort = read_played(site, federation)
             assert isinstance(cohort, Cohort)
@@ -64,8 +78,7 @@ class Hospitals:
             self._folds.append(cohort.fold)
             if sum(len(fold) for _, fold in sampled) < SAMPLED:
                 sampled.append(_sample(cohort, max(1, SAMPLED // len(sites))))
-            labels.append(cohort.batch.labels)
-            labelled.append(cohort.batch.labelled)
+            by_site[cohort.site] = PatientLabels(cohort.batch.labels, cohort.batch.labelled, cohort.fold)
             self.cohorts.append(_held_out(cohort, folds) if held_out_alone else cohort)
         self.everyone = concatenate([cohort.batch for cohort in self.cohorts])
         self.held_out_in = torch.cat([cohort.fold for cohort in self.cohorts])
@@ -74,11 +87,14 @@ class Hospitals:
         self._all_folds = torch.cat(self._folds)
         self._sampled = concatenate([batch for batch, _ in sampled])
         self._sampled_folds = torch.cat([fold for _, fold in sampled])
+        self.labels: Mapping[str, PatientLabels] = by_site
         self._labels = {
-            task.name: torch.cat([by_task[task.name] for by_task in labels]) for task in federation.tasks
+            task.name: torch.cat([site.labels[task.name] for site in by_site.values()])
+            for task in federation.tasks
         }
         self._labelled = {
-            task.name: torch.cat([by_task[task.name] for by_task in labelled]) for task in federation.tasks
+            task.name: torch.cat([site.labelled[task.name] for site in by_site.values()])
+            for task in federation.tasks
         }
 
         for task in federation.tasks:

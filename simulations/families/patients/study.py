@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from client.data.cohort import Cohort
 from client.data.outcomes import folds
 from client.data.tables import read_table
 from client.families.reader import Holding
+from client.rounds.split import split
 from client.site_folder.site_file import SiteFile
 from client.tables.header import Wanted
 from common.agreement.federation import OUTCOMES, Federation
@@ -21,7 +23,7 @@ from common.patients.batch import PatientBatch
 from common.patients.preprocessing import unpack_preprocessing
 from common.privacy.planning import with_privacy
 from server.records.result import TrainedModel
-from simulations.families.patients.classical_arms import ClassicalArms, restricted
+from simulations.families.patients.classical_arms import CAUSES, ClassicalArms, restricted
 from simulations.families.patients.divisions import UNKNOWN_GROUP
 from simulations.families.patients.evidence import PatientEvidence
 from simulations.families.patients.held_out import HeldOutTask
@@ -29,6 +31,7 @@ from simulations.families.patients.hospitals import Hospitals
 from simulations.families.patients.prediction import predict
 from simulations.families.study import ClassicalPredictions, HeldOut, Study
 from simulations.report.outcomes.evidence import HeldOutPatients, TaskEvidence
+from simulations.results.reasons import Cause
 from simulations.results.schema import Hospital, Outcome
 
 
@@ -61,9 +64,36 @@ class PatientCohorts:
     def labelled(self, question: str) -> Mapping[str, int]:
         """Hospital -> patients with a label of the task."""
         return {
-            cohort.site: int(cohort.batch.labelled[question].any(1).sum())
-            for cohort in self.hospitals.cohorts
+            site: int(patients.labelled[question].any(1).sum())
+            for site, patients in self.hospitals.labels.items()
         }
+
+    def held_out_of(self, question: str, folds: Sequence[int]) -> Mapping[str, int]:
+        """Hospital -> held-out patients of these folds with a label of the task."""
+        counts = {}
+        for site, patients in self.hospitals.labels.items():
+            held = torch.isin(patients.fold, torch.tensor(list(folds)))
+            counts[site] = int((patients.labelled[question].any(1) & held).sum())
+        return counts
+
+    def lacking(self, question: str, fold: int) -> Mapping[str, Cause]:
+        """Hospital -> cause for which no network of its own can learn the task.
+
+        It is looked for among the patients that such a network is fitted to, without those of validation.
+        """
+        training = self._federation.training
+        task = next(task for task in self._federation.tasks if task.name == question)
+        causes = {}
+        for site, patients in self.hospitals.labels.items():
+            rows = (patients.fold != fold).nonzero().squeeze(1)
+            if len(rows) < 2:  # such a hospital refuses, and says so itself
+                continue
+            fitted, _ = split(len(rows), training.validation_fraction, training.seed)
+            rows = rows[fitted]
+            lack = task.lack(patients.labels[question][rows], patients.labelled[question][rows])
+            if lack is not None:
+                causes[site] = CAUSES[lack]
+        return causes
 
     def training_sizes(self, folds: Sequence[int]) -> list[int]:
         """Training patients of every hospital in every fold."""
@@ -104,12 +134,14 @@ class PatientCohorts:
         preprocessing = unpack_preprocessing(federated.preprocessing)
         arms: dict[str, dict[str, Sequence[Prediction]]] = {}
         notes: list[str] = []
+        causes: dict[str, Mapping[str, Cause]] = {}
         for task in self._federation.tasks:
             classical = ClassicalArms(task, seed, stage)
             alone = classical.alone(self.hospitals.cohorts, self._federation, fold, test)
             arms[task.name] = {"local_linear": alone, **classical.pooled(preprocessing, training, test)}
             notes += classical.notes
-        return ClassicalPredictions(arms, notes)
+            causes[task.name] = classical.causes
+        return ClassicalPredictions(arms, notes, causes)
 
     def judged(
         self, fold: int, arms: Mapping[str, Mapping[str, Sequence[Prediction]]]
@@ -175,6 +207,11 @@ class PatientStudy:
     def under(self, agreement: Federation, privacy: Privacy) -> Federation:
         """Return the agreement without random masks and learnt task weights."""
         return with_privacy(agreement, privacy)
+
+    def about(self, agreement: Federation, questions: Sequence[str]) -> Federation:
+        """Return the agreement with some of its tasks."""
+        tasks = tuple(task for task in agreement.tasks if task.name in questions)
+        return agreement.model_copy(update={"tasks": tasks})
 
     def cohorts(
         self, sites: Sequence[Path], agreement: Federation, folds: Sequence[int], held_out_alone: bool

@@ -7,15 +7,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from simulations.report.words.absences import figure_gaps
 from simulations.report.words.activity import activity_table, idle_warning
 from simulations.report.words.divisions import worst_hospital
 from simulations.report.words.privacy import spent_text
-from simulations.report.words.tables import TextTable
+from simulations.report.words.tables import TextTable, site_table
 from simulations.report.words.text import (
     difference_text,
     paired_text,
     range_text,
-    signed_text,
     spread_text,
 )
 from simulations.results.metrics import metric_name
@@ -32,11 +32,13 @@ def print_results(result: SimulationResult, console: Console) -> None:
         console.print(_arm_table(result, task))
         for worst in worst_hospital(result, task):
             console.print(Text(worst.text))
-        if result.sites.get(task):
+        if sites := site_table(result, task):
             metric = metric_name(result.outcomes[task].metric)
             title = f"{task}, {metric} of each hospital's own model on the held-out patients of all hospitals"
             console.print(Text(title, style="bold"))
-            console.print(_site_table(result, task))
+            console.print(_site_table(sites))
+            for gap in figure_gaps(result, task):
+                console.print(Text(gap.text))
     if parts := activity_table(result):
         console.print(Text("parts of the federated network, training patients", style="bold"))
         console.print(_text_table(parts))
@@ -83,21 +85,14 @@ def _arm_table(result: SimulationResult, task: str) -> Table:
     return table
 
 
-def _site_table(result: SimulationResult, task: str) -> Table:
-    """Table of each hospital's own model beside the federated one; best first."""
+def _site_table(content: TextTable) -> Table:
+    """Table of each hospital's own model; in a narrow terminal its intervals are broken."""
     table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("Hospital", overflow="ellipsis", no_wrap=True, max_width=40)
-    for head in ("Labelled", "Own model", "Federated", "Gain"):
-        table.add_column(head, justify="right", no_wrap=True, min_width=len(head))
-    for name, site in sorted(result.sites[task].items(), key=lambda named: -(named[1].local or -1)):
-        gain = None if site.local is None or site.federated is None else site.federated - site.local
-        table.add_row(
-            Text(name),
-            f"{site.labelled:,}",
-            score_text(site.local),
-            score_text(site.federated),
-            MISSING if gain is None else signed_text(gain),
-        )
+    table.add_column(content.heads[0], overflow="ellipsis", no_wrap=True, max_width=40)
+    for head in content.heads[1:-1]:
+        table.add_column(head, justify="right", min_width=len(head))
+    for row in content.rows:
+        table.add_row(*map(Text, row[:-1]))
     return table
 
 

@@ -34,7 +34,7 @@ def division_table(result: SimulationResult, task: str) -> TextTable | None:
                 f"{readable(division)}: {name}",
                 f"{group.patients:,}",
                 interval_text(group.scores["federated"], group.interval),
-                *(interval_text(group.scores.get(arm), UNKNOWN) for arm in arms),
+                *(interval_text(group.scores.get(arm), group.intervals.get(arm, UNKNOWN)) for arm in arms),
             )
             for name, group in groups[:MOST_ROWS]
         ]

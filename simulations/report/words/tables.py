@@ -1,6 +1,7 @@
 """Tables of the report, as text cells."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from simulations.report.plots.style import readable
 from simulations.report.words.text import (
@@ -80,16 +81,52 @@ def group_table(result: SimulationResult, task: str) -> TextTable | None:
     return TextTable(heads, tuple(rows), caption)
 
 
+def site_table(result: SimulationResult, task: str) -> TextTable | None:
+    """Table of each hospital's own model beside the federated one, best first; None without any."""
+    sites = result.sites.get(task)
+    if not sites:
+        return None
+    of_patients = result.divisions.get(task, {}).get("hospital", {})
+    rows = []
+    for name, site in sorted(sites.items(), key=lambda named: -(named[1].local or -1)):
+        group = of_patients.get(name)
+        rows.append(
+            (
+                name,
+                f"{site.labelled:,}",
+                *(interval_text(getattr(site, arm), site.intervals.get(arm, UNKNOWN)) for arm in _BESIDE),
+                paired_text(site.gain),
+                f"{site.held_out:,}",
+                MISSING if group is None else interval_text(group.scores.get("federated"), group.interval),
+            )
+        )
+    heads = ("Hospital", "Labelled", "Own model", "Federated", "Gain", "Held out", "Federated, own patients")
+    caption = (
+        f"{metric_name(result.outcomes[task].metric)} of each hospital's own model and of the federated one on the "
+        "held-out patients of all hospitals, with 95% bootstrap intervals; gain is federated minus own, on the same "
+        "patients. Held out: the hospital's labelled patients among these, on whom alone the last column is."
+    )
+    return TextTable(heads, tuple(rows), caption)
+
+
+_BESIDE: tuple[Literal["local", "federated"], ...] = ("local", "federated")
+"""Models of a hospital's row."""
+
+
 def cohort_table(result: SimulationResult) -> TextTable:
     """Table of patients, events and modality coverage by hospital."""
     hospitals = result.hospitals
     modalities = list(dict.fromkeys(name for hospital in hospitals.values() for name in hospital.modalities))
     tasks = [task for task in result.tasks if any(task in hospital.events for hospital in hospitals.values())]
+    held = [
+        task for task in result.tasks if any(task in hospital.held_out for hospital in hospitals.values())
+    ]
     rows = [
         (
             name,
             f"{hospital.patients:,}",
-            *(f"{hospital.events[task]:,}" if task in hospital.events else MISSING for task in tasks),
+            *(_count(hospital.events, task) for task in tasks),
+            *(_count(hospital.held_out, task) for task in held),
             *(_share(hospital.modalities.get(modality, 0), hospital.patients) for modality in modalities),
         )
         for name, hospital in hospitals.items()
@@ -99,13 +136,21 @@ def cohort_table(result: SimulationResult) -> TextTable:
         count_text(len(hospitals), "hospital"),
         f"{everyone:,}",
         *(f"{sum(hospital.events.get(task, 0) for hospital in hospitals.values()):,}" for task in tasks),
+        *(f"{sum(hospital.held_out.get(task, 0) for hospital in hospitals.values()):,}" for task in held),
         *(
             _share(sum(hospital.modalities.get(m, 0) for hospital in hospitals.values()), everyone)
             for m in modalities
         ),
     )
-    heads = ("Hospital", "Patients", *(f"Events, {readable(t)}" for t in tasks), *map(readable, modalities))
+    heads = (
+        *("Hospital", "Patients"),
+        *(f"Events, {readable(task)}" for task in tasks),
+        *(f"Held out, {readable(task)}" for task in held),
+        *map(readable, modalities),
+    )
     caption = "Patients and events by hospital, and the share of patients in whom a modality was observed."
+    if held:
+        caption += " Held out: patients with a label of a task in the test sets."
     return TextTable(heads, tuple(rows), caption, total)
 
 
@@ -130,6 +175,10 @@ _KEPT = {
     "latest": "the latest round within one standard error of the lowest validation loss",
     "mean": "the mean over the second half of the rounds, as no loss leaves a hospital under differential privacy",
 }
+
+
+def _count(counts: dict[str, int], task: str) -> str:
+    return f"{counts[task]:,}" if task in counts else MISSING
 
 
 def _share(part: int, whole: int) -> str:

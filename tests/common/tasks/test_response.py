@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import (
     accuracy_score,
     average_precision_score,
@@ -13,6 +14,7 @@ from sklearn.metrics import (
 
 from common.evaluation.predictions import ClassPrediction
 from common.tasks.response import ResponseTask
+from common.tasks.task import Lack
 
 RESPONSE = ResponseTask(name="response", label="response", classes=("no", "yes"))
 
@@ -82,3 +84,10 @@ def test_one_class_or_nobody_is_undefined() -> None:
         np.array([[True]]),
     )
     assert all(math.isnan(value) for value in nobody.values())
+
+
+def test_classes_are_learned_from_two_of_them() -> None:
+    labels, labelled = torch.tensor([[0.0], [1.0], [0.0]]), torch.tensor([[True], [True], [True]])
+    assert RESPONSE.lack(labels, labelled) is None
+    assert RESPONSE.lack(labels[::2], labelled[::2]) is Lack.CONTRAST
+    assert RESPONSE.lack(labels, ~labelled) is Lack.LABELS

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from common.agreement.federation import Federation
 from common.evaluation.predictions import LabelPrediction, SurvivalPrediction
 from common.tasks.survival import SurvivalTask
-from common.tasks.task import PredictionMismatch
+from common.tasks.task import Lack, PredictionMismatch
 
 SURVIVAL = SurvivalTask(name="os", time="months", event="died", unit="months", longest=300)
 
@@ -100,3 +100,12 @@ def test_a_prediction_of_another_kind_is_refused() -> None:
         )
     assert (refused.value.task, refused.value.kind) == ("os", "survival")
     assert refused.value.prediction == "LabelPrediction"
+
+
+def test_survival_is_learned_from_times_only_if_somebody_has_an_event() -> None:
+    labels = torch.tensor([[3.0, 0.0], [5.0, 1.0], [8.0, 0.0]])
+    labelled = torch.ones(3, 2, dtype=torch.bool)
+    assert SURVIVAL.lack(labels, labelled) is None
+    labelled[1] = False
+    assert SURVIVAL.lack(labels, labelled) is Lack.EVENTS
+    assert SURVIVAL.lack(labels, ~labelled & False) is Lack.LABELS

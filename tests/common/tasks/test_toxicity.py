@@ -7,6 +7,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from common.agreement.federation import Federation
 from common.evaluation.predictions import LabelPrediction
+from common.tasks.task import Lack
 from common.tasks.toxicity import ToxicityTask
 
 TOXICITY = ToxicityTask(name="ae", labels=("rash", "fever"))
@@ -37,3 +38,11 @@ def test_toxicity_is_the_mean_over_known_labels(federation: Federation) -> None:
     rash, nausea = math.log1p(math.exp(-0.7)), math.log1p(math.exp(-1.2))
     expected = torch.tensor([(rash + nausea) / 2, rash, nausea, 0.0])
     torch.testing.assert_close(task.loss(logits, labels, known, None), expected)
+
+
+def test_adverse_events_are_learned_if_some_have_one_that_others_have_not() -> None:
+    labels, labelled = torch.tensor([[0.0, 1.0], [0.0, 0.0]]), torch.ones(2, 2, dtype=torch.bool)
+    assert TOXICITY.lack(labels, labelled) is None
+    labelled[1, 1] = False
+    assert TOXICITY.lack(labels, labelled) is Lack.CONTRAST
+    assert TOXICITY.lack(labels, labelled & False) is Lack.LABELS

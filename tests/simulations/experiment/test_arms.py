@@ -10,7 +10,7 @@ import torch
 from client.data.inspection import read_cohort
 from common.agreement.federation import FILE_NAME, load
 from common.agreement.settings import Privacy
-from common.errors import InputError, RefusalCode
+from common.errors import InputCode, InputError, RefusalCode
 from common.evaluation.predictions import ClassPrediction, LabelPrediction, SurvivalPrediction
 from common.models.registry import build_model
 from common.patients.preprocessing import unpack_preprocessing
@@ -27,6 +27,7 @@ from simulations.experiment.arms import (
 )
 from simulations.families.patients.prediction import predict
 from simulations.families.single_site import agreement_of_one
+from simulations.results.reasons import Cause
 
 SmallCohort = Callable[..., Path]
 
@@ -119,10 +120,14 @@ def test_jobs_side_by_side_are_the_jobs_one_by_one_and_a_failed_one_stops_no_oth
     cohort = small_cohort(tasks=["survival"])
     outcomes = pd.read_csv(cohort / "hospital-1" / "outcomes.csv", dtype=str)
     outcomes.assign(died="0").to_csv(cohort / "hospital-1" / "outcomes.csv", index=False)
-    told: dict[str, bool] = {}
+    told: dict[str, Cause | None] = {}
     jobs = [own_job(cohort, site, tmp_path / "side") for site in ("hospital-1", "hospital-2", "hospital-3")]
-    train_side_by_side(jobs, 1, lambda job, succeeded: told.update({job.out.name: succeeded}))
-    assert told == {"hospital-1": False, "hospital-2": True, "hospital-3": True}
+    train_side_by_side(jobs, 1, lambda job, failure: told.update({job.out.name: failure}))
+    failure = told.pop("hospital-1")
+    assert failure is not None
+    assert failure.code == InputCode.CONTENT_INVALID
+    assert "survival" in failure.text
+    assert told == {"hospital-2": None, "hospital-3": None}
 
     one = own_job(cohort, "hospital-3", tmp_path / "one")
     train_federation(one)
@@ -141,7 +146,7 @@ def test_jobs_that_have_not_begun_stay_undone_when_it_is_over(
     jobs = [job(cohort, tmp_path / str(number)) for number in range(5)]
     ended: list[Path] = []
     train_side_by_side(
-        jobs, processes, lambda job, succeeded: ended.append(job.out), is_over=lambda: bool(ended)
+        jobs, processes, lambda job, failure: ended.append(job.out), is_over=lambda: bool(ended)
     )
     assert len(ended) == (1 if processes == 1 else processes + 1)
     assert sorted(ended) == [job.out for job in jobs if job.out.is_dir()]

@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from common.agreement.federation import FILE_NAME, Federation, load
-from common.errors import InvalidContentError, OptionError
+from common.errors import REFUSALS, InvalidContentError, OptionError, RefusalCode
 from common.evaluation.predictions import SurvivalPrediction
 from common.models.federated import FederatedModel
 from common.patients.batch import PatientBatch
+from common.tasks.task import OutcomeForm, Task
 from server.records.journal import RoundRecord
 from simulations.cohorts.folders import find_sites
 from simulations.experiment.arms import read_trained
@@ -24,7 +25,7 @@ from simulations.families.patients.evidence import PatientEvidence
 from simulations.families.patients.hospitals import Hospitals
 from simulations.families.patients.prediction import predict
 from simulations.families.patients.study import PatientStudy
-from simulations.results.schema import ARM_NAMES, SimulationResult
+from simulations.results.schema import ARM_NAMES, Arm, SimulationResult
 
 SmallCohort = Callable[..., Path]
 Trial = tuple[Experiment, list[FoldOutcome], SimulationResult]
@@ -69,6 +70,10 @@ def assign(table: Path, **columns: str | None) -> None:
     pd.read_csv(table, dtype=str).assign(**columns).to_csv(table, index=False)
 
 
+def linear_alone(task: Task) -> tuple[Arm, ...]:
+    return ("cox",) if task.form is OutcomeForm.TIME_TO_EVENT else ("logistic",)
+
+
 @pytest.mark.usefixtures("networks_only")
 def test_everyone_hears_what_is_done_fold_by_fold(small_cohort: SmallCohort, tmp_path: Path) -> None:
     heard = Listener()
@@ -107,6 +112,67 @@ def test_a_hospital_without_events_has_no_model_of_its_own_and_a_note(
     assert result.sites["survival"]["hospital 3"].federated is not None
     assert result.tasks["survival"]["local"]["c_index"].mean is not None
     assert sum("hospital 3" in note for note in result.notes) == 1
+
+
+def test_a_hospital_has_models_of_the_tasks_it_knows_and_reasons_for_the_others(
+    small_cohort: SmallCohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simulations.baselines.registry.applicable", linear_alone)
+    cohort = small_cohort(tasks=["survival", "response"], training__rounds="1")
+    assign(cohort / "hospital-1" / "outcomes.csv", died="0")
+    assign(cohort / "hospital-2" / "outcomes.csv", response=None)
+    _, (outcome,), result = conduct(cohort, tmp_path / "work")
+    assert {name: set(of) for name, of in outcome.local.items()} == {
+        "hospital 1": {"response"},
+        "hospital 2": {"survival"},
+        "hospital 3": {"survival", "response"},
+    }
+    for task, without, code in (
+        ("survival", "hospital 1", "no-events"),
+        ("response", "hospital 2", "no-labels"),
+    ):
+        sites = result.sites[task]
+        known = [scores.local for name, scores in sites.items() if name != without]
+        local = result.headline(task, "local")
+        assert local is not None
+        assert local.mean == pytest.approx(sum(filter(None, known)) / 2)
+        assert len(outcome.tasks[task].arms["local_linear"]) == 2
+        assert sites[without].local is None
+        lacks = {reason.lacks for reason in sites[without].reasons if reason.code == code}
+        assert lacks == {"model", "linear-model"} | ({"part"} if code == "no-labels" else set())
+        others = [reason for name, scores in sites.items() if name != without for reason in scores.reasons]
+        assert {reason.lacks for reason in others} <= {"figure"}
+        for name, scores in sites.items():
+            assert scores.gain is None or scores.intervals["local"] != (None, None)
+            assert (name == without) == (scores.gain is None)
+    assert (
+        result.sites["response"]["hospital 2"].held_out
+        == result.hospitals["hospital 2"].held_out["response"]
+        == 0
+    )
+    (untaught,) = result.folds[0].absent
+    assert (untaught.site, untaught.task, untaught.code) == ("hospital 2", "response", "no-labels")
+
+
+@pytest.mark.usefixtures("networks_only")
+def test_a_hospital_without_its_gpu_says_so_in_every_arm(small_cohort: SmallCohort, tmp_path: Path) -> None:
+    cohort = small_cohort(tasks=["survival"], training__rounds="1")
+    file = cohort / "hospital-2" / "site.toml"
+    file.write_text('device = "cuda:99"\n' + file.read_text())
+    _, _, result = conduct(cohort, tmp_path / "work")
+    (absent,) = result.folds[0].absent
+    assert (absent.site, absent.code, absent.rounds) == (
+        "hospital 2",
+        RefusalCode.DEVICE_UNAVAILABLE.value,
+        (),
+    )
+    reasons = result.sites["survival"]["hospital 2"].reasons
+    assert {(reason.lacks, reason.code) for reason in reasons} >= {
+        ("part", RefusalCode.DEVICE_UNAVAILABLE.value),
+        ("model", RefusalCode.DEVICE_UNAVAILABLE.value),
+    }
+    assert all(REFUSALS[RefusalCode.NO_TRAINING_PATIENTS] not in note for note in result.notes)
+    assert any("hospital 2" in note and absent.text in note for note in result.notes)
 
 
 @pytest.mark.usefixtures("networks_only")

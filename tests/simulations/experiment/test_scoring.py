@@ -10,7 +10,7 @@ from common.evaluation.predictions import ClassPrediction, LabelPrediction, Pred
 from common.tasks.response import ResponseTask
 from common.tasks.survival import SurvivalTask
 from common.tasks.toxicity import ToxicityTask
-from simulations.experiment.scoring import compare_arms
+from simulations.experiment.scoring import compare_arms, score_divisions, score_own
 from simulations.families.patients.held_out import HeldOutTask
 
 RESPONSE = ResponseTask(name="response", label="response", classes=("no", "yes"))
@@ -186,3 +186,26 @@ def test_toxicity_is_the_mean_over_adverse_events() -> None:
     assert compare_arms("auroc", [held], seed=0)[0]["federated"]["auroc"].mean == pytest.approx(
         (0.75 + 1) / 2
     )
+
+
+def test_a_hospitals_own_models_are_compared_in_the_folds_that_have_one() -> None:
+    folds = [fold({"federated": [yes(*PERFECT)]}), fold({"federated": [yes(*REVERSED)]})]
+    alone, bounds, gain = score_own(folds, [yes(*THREE_OF_FOUR), None], seed=0)
+    assert alone == pytest.approx(0.75)
+    assert bounds[0] < 0.75 <= bounds[1]  # type: ignore[operator]
+    assert gain is not None
+    assert gain.difference == pytest.approx(0.25), "the fold without an own model has no part"
+    assert gain.low is not None
+    assert gain.low >= 0
+    assert score_own(folds, [yes(*THREE_OF_FOUR), None], seed=None)[1] == (None, None)
+    assert score_own(folds, [None, None], seed=0) == (None, (None, None), None)
+
+
+def test_a_group_has_an_interval_of_every_arm_that_is_shown_beside_the_federated() -> None:
+    truth = [0, 1] * 5
+    models = {arm: [yes(*(0.2 + 0.05 * number for number in range(10)))] for arm in ("federated", "logistic")}
+    held = fold({**models, "mlp": models["logistic"]}, truth=truth)
+    divided = HeldOutTask(**{**vars(held), "divisions": {"hospital": ["north"] * 10}})
+    north = score_divisions([divided], seed=0)["hospital"]["north"]
+    assert set(north.intervals) == {"logistic"}
+    assert north.intervals["logistic"] == north.interval

@@ -54,6 +54,24 @@ def test_a_result_comes_back_from_its_file(make_result: MakeResult, tmp_path: Pa
     assert [file.name for file in tmp_path.iterdir()] == ["result.json"]
 
 
+def test_a_result_of_an_earlier_version_without_reasons_is_read(
+    make_result: MakeResult, tmp_path: Path
+) -> None:
+    path = tmp_path / "result.json"
+    make_result(sites=2, tasks=("response",)).write(path)
+    earlier = json.loads(path.read_text())
+    for fold in earlier["folds"]:
+        del fold["absent"]
+    for site in earlier["sites"]["response"].values():
+        for later in ("held_out", "intervals", "gain", "reasons"):
+            del site[later]
+    for hospital in earlier["hospitals"].values():
+        del hospital["held_out"]
+    path.write_text(json.dumps(earlier))
+    result = SimulationResult.read(path)
+    assert all(scores.reasons == () for scores in result.sites["response"].values())
+
+
 def test_the_file_is_plain_json_with_null_for_nan(make_result: MakeResult, tmp_path: Path) -> None:
     result = make_result(sites=2, tasks=("overall_survival",))
     arms = {**result.tasks["overall_survival"], "cox": {"c_index": summarise([math.nan, math.nan])}}

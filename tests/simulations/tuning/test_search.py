@@ -14,6 +14,7 @@ from simulations.experiment.arms import Job, read_trained, train_federation
 from simulations.experiment.options import ExperimentOptions
 from simulations.experiment.preparing import make_plan
 from simulations.families.patients.prediction import predict
+from simulations.results.reasons import Cause
 from simulations.tuning import search
 from simulations.tuning.finished import FinishedRuns, SearchFile, TuningRun
 from simulations.tuning.grid import Candidate
@@ -21,7 +22,7 @@ from simulations.tuning.inner_folds import draw_inner_folds
 from simulations.tuning.search import Search, Step
 
 SmallCohort = Callable[..., Path]
-OnDone = Callable[[Job, bool], None]
+OnDone = Callable[[Job, Cause | None], None]
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def test_a_run_has_the_score_of_its_model_on_the_patients_of_its_inner_fold(
             assert seen < inside, "validation patients are taken from those of the other inner folds"
             scores.append(c_index(*map(np.concatenate, (time, event, risk))))
             jobs.append(job)
-            on_done(job, True)
+            on_done(job, None)
 
     monkeypatch.setattr(search, "train_side_by_side", look)
     searching, candidate = prepared

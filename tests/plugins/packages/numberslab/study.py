@@ -18,6 +18,7 @@ from common.models.shared import SharedModel
 from server.records.result import TrainedModel
 from simulations.families.study import ClassicalPredictions, HeldOut, Rows, Study
 from simulations.report.plots.drawing import NoEvidence
+from simulations.results.reasons import Cause
 from simulations.results.schema import Hospital, Outcome
 
 from . import FAMILY, READER, Holding, Line, Numbers, NumbersAgreement
@@ -72,6 +73,15 @@ class NumbersCohorts:
     def labelled(self, question: str) -> Mapping[str, int]:
         return {holding.site: len(holding.records) for holding in self._holdings}
 
+    def held_out_of(self, question: str, folds: Sequence[int]) -> Mapping[str, int]:
+        return {
+            holding.site: sum(int((holding.fold == fold).sum()) for fold in folds)
+            for holding in self._holdings
+        }
+
+    def lacking(self, question: str, fold: int) -> Mapping[str, Cause]:
+        return {}
+
     def training_sizes(self, folds: Sequence[int]) -> list[int]:
         return [int((holding.fold != fold).sum()) for holding in self._holdings for fold in folds]
 
@@ -122,6 +132,9 @@ class NumbersStudy:
 
     def under(self, agreement: NumbersAgreement, privacy: Privacy) -> NumbersAgreement:
         return agreement.model_copy(update={"privacy": privacy.model_copy(update={"learn": "all"})})
+
+    def about(self, agreement: NumbersAgreement, questions: Sequence[str]) -> NumbersAgreement:
+        return agreement
 
     def cohorts(
         self, sites: Sequence[Path], agreement: NumbersAgreement, folds: Sequence[int], held_out_alone: bool

@@ -8,6 +8,7 @@ from simulations.benchmarks.field.cohort_runs import CohortRuns
 from simulations.benchmarks.field.rows import OURS, ROWS, applicable
 from simulations.cohorts.cohort_folder import open_cohort
 from simulations.experiment.arms import Job, train_side_by_side
+from simulations.results.reasons import Cause
 
 SmallCohort = Callable[..., Path]
 Heard = list[tuple[int, int]]
@@ -85,10 +86,10 @@ def test_other_settings_are_other_runs(small_cohort: SmallCohort, tmp_path: Path
 def test_a_run_that_cannot_be_trained_is_named(
     small_cohort: SmallCohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(jobs: list[Job], processes: int, on_done: Callable[[Job, bool], None]) -> None:
+    def fails(jobs: list[Job], processes: int, on_done: Callable[[Job, Cause | None], None]) -> None:
         train_side_by_side(jobs[:0], processes, on_done)
         for job in jobs:
-            on_done(job, False)
+            on_done(job, Cause(code="gone", text="The machine left."))
 
     monkeypatch.setattr("simulations.benchmarks.field.cohort_runs.train_side_by_side", fails)
     unlucky = runs(small_cohort(), tmp_path / "work", tmp_path / "out")
@@ -96,3 +97,4 @@ def test_a_run_that_cannot_be_trained_is_named(
     (reason,) = unlucky.train(rows, lambda done, all_: None).items()
     assert reason[0] == "Ours"
     assert "fold 0 with seed 4" in reason[1]
+    assert "The machine left." in reason[1]
