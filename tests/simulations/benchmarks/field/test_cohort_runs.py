@@ -32,12 +32,11 @@ def test_rows_share_runs_and_nothing_is_trained_twice(
     cohort = small_cohort(tasks=["response"], training__linear_rounds="1")
     trained: list[Path] = []
 
-    def counted(job: Job) -> bool:
+    def counted(job: Job) -> None:
         from simulations.experiment.arms import train_federation
 
         trained.append(job.out)
         train_federation(job)
-        return True
 
     monkeypatch.setattr("simulations.experiment.arms._attempt", counted)
     first = runs(cohort, tmp_path / "first", tmp_path / "out")
