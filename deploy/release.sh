@@ -6,7 +6,10 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 [ $# -eq 2 ] || { echo "usage: deploy/release.sh OUT KEY.pem" >&2; exit 2; }
 [ ! -e "$1" ] || { echo "$1 is there already; name a new folder" >&2; exit 2; }
-openssl pkey -in "$2" -noout || { echo "$2 is no private key; make one by openssl genpkey" >&2; exit 2; }
+openssl dgst -sha256 -sign "$2" -out /dev/null "$0" || {
+    echo "$2 cannot sign; make a key by openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out KEY.pem" >&2
+    exit 2
+}
 [ -z "$(git -C "$root" status --porcelain)" ] || { echo "the checkout has changes; commit them first" >&2; exit 2; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -30,13 +30,15 @@ def key(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("missing", ["arguments", "key", "room"])
+@pytest.mark.parametrize("missing", ["arguments", "key", "key that signs no digest", "room"])
 def test_it_refuses_what_it_cannot_finish(tmp_path: Path, key: Path, missing: str) -> None:
     out = tmp_path / "out"
     if missing == "room":
         out.mkdir()
     if missing == "key":
         key.write_text("no key")
+    if missing == "key that signs no digest":
+        assert _run("openssl", "genpkey", "-algorithm", "ed25519", "-out", str(key)).returncode == 0
     given = () if missing == "arguments" else (str(out), str(key))
     refused = _run(str(ROOT / "deploy/release.sh"), *given)
     assert refused.returncode == 2
