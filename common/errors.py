@@ -147,7 +147,7 @@ _WORDS = {"missing": "is missing", "extra_forbidden": "is no key that is known h
 """Words for the commonest objections of a schema, by pydantic's name of them."""
 
 _TO_DO = {"missing": "add it", "extra_forbidden": "remove it, or correct its name"}
-"""What to do about them."""
+"""Their remedies, by the same names."""
 
 
 def invalid_content(where: str, error: "ValidationError", remedy: str = "") -> InvalidContentError:

@@ -1,13 +1,11 @@
 """A small federation and random patients of it, made by hand."""
 
-import importlib
 import os
 import re
 import shutil
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -26,6 +24,7 @@ from common.tasks.survival import SurvivalTask
 from common.tasks.toxicity import ToxicityTask
 from server.home.places import speaks_ipv6
 from tests.attacks.attack_table import ROWS, AttackRow, lines, row_of
+from tests.loopback_ray import loopback_cluster
 
 choose_kernels()  # before the first product of any test
 
@@ -124,19 +123,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 @pytest.fixture(scope="module")
 def ray_address() -> Iterator[str]:
     """A Ray of two cores on the loopback interface, for tests that need not see one start."""
-    pytest.importorskip("ray", reason="the optional Ray engine is not installed")
-    from ray._private import ray_constants
-
-    clusters: Any = importlib.import_module("ray.cluster_utils")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        patch.setattr(ray_constants, "ENABLE_RAY_CLUSTER", False)
-        node = {"num_cpus": 2, "node_ip_address": "127.0.0.1", "include_dashboard": False}
-        cluster = clusters.Cluster(initialize_head=True, head_node_args=node)
-        try:
-            yield cluster.address
-        finally:
-            cluster.shutdown()
+    with loopback_cluster(2) as cluster:
+        yield cluster.address
 
 
 @pytest.fixture(scope="session")

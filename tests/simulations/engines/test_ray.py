@@ -1,6 +1,5 @@
 """A Ray cluster of two nodes, started and ended here, and joined by its address."""
 
-import importlib
 import json
 import socket
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from server.records.result import WEIGHTS
 from simulations.cohorts.folders import find_sites, twin
 from simulations.engines.in_process import run_in_process
 from simulations.experiment.arms import Job, train_federation
+from tests.loopback_ray import loopback_cluster
 
 SmallCohort = Callable[..., Path]
 
@@ -24,20 +24,8 @@ SmallCohort = Callable[..., Path]
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     """Two nodes of one core each, as two machines would be, on the loopback interface."""
-    pytest.importorskip("ray", reason="the optional Ray engine is not installed")
-    from ray._private import ray_constants
-
-    clusters: Any = importlib.import_module("ray.cluster_utils")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        patch.setattr(ray_constants, "ENABLE_RAY_CLUSTER", False)
-        node = {"num_cpus": 1, "node_ip_address": "127.0.0.1", "include_dashboard": False}
-        there = clusters.Cluster(initialize_head=True, head_node_args=node)
-        try:
-            there.add_node(num_cpus=1, node_ip_address="127.0.0.1")
-            yield there
-        finally:
-            there.shutdown()
+    with loopback_cluster(1, 1) as cluster:
+        yield cluster
 
 
 @pytest.mark.ray
