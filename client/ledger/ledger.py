@@ -45,6 +45,7 @@ from client.ledger.recovery import confirm, known_releases, known_unit, replace_
 from client.site_folder.policy import Limit
 from common.errors import OptionError, Refusal, RefusalCode, StateError
 from common.files import is_shared, open_lasting, sync_folder
+from common.lifetime.full_disk import probe_room
 from common.privacy.accounting import Release, epsilon_within
 
 LEDGER = Path("ledger") / "ledger.sqlite"
@@ -343,6 +344,8 @@ def _refusing(path: Path, is_open: bool = True) -> Iterator[None]:
             code = RefusalCode.LEDGER_MISSING
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
             raise Refusal(code) from OSError(errno.ENOSPC, str(error), str(path))
+        if isinstance(error, sqlite3.Error) and code is RefusalCode.LEDGER_UNAVAILABLE:
+            raise Refusal(code) from probe_room(path) or error
         raise Refusal(code) from error
 
 

@@ -1,6 +1,8 @@
 """Errors of a disk, a quota or a limit that is used up, in words."""
 
 import errno
+import os
+import tempfile
 from pathlib import Path
 
 from common.errors import DiskFullError
@@ -12,13 +14,16 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _WHAT = {
     errno.ENOSPC: "cannot be written, because the disk is full",
     errno.EDQUOT: "cannot be written, because this account's quota of the disk is used up",
-    errno.EFBIG: "cannot be written, because it would be larger than a file of this process may be",
+    errno.EFBIG: "cannot be written, because files of this process may not grow that large",
 }
 
 
 _REMEDY = {
     errno.EFBIG: "raise the limit (`ulimit -f`), then repeat the command; no file was left half-written"
 }
+
+
+_PROBE_BYTES = 65_536
 
 
 _ROOM = "make room on it, then repeat the command; no file was left half-written"
@@ -43,4 +48,19 @@ def lack_of_room(error: BaseException | None) -> OSError | None:
         if isinstance(error, OSError) and error.errno in FULL:
             return error
         error = error.__cause__ or error.__context__
+    return None
+
+
+def probe_room(path: Path) -> OSError | None:
+    """Return the system's error if a file cannot grow, which SQLite does not always tell."""
+    try:
+        size = path.stat().st_size if path.exists() else 0
+        with tempfile.TemporaryFile(dir=path.parent) as probe:
+            probe.seek(size)
+            probe.write(bytes(_PROBE_BYTES))
+            probe.flush()
+            os.fsync(probe.fileno())
+    except OSError as error:
+        if error.errno in FULL:
+            return OSError(error.errno, error.strerror, str(path))
     return None

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import resource
+import shutil
 from pathlib import Path
 
 from common.errors import RefusalCode
@@ -22,4 +24,13 @@ def require_room(run: Path) -> None:
     for record in records:
         dropped = record.left_out if isinstance(record, RunRecord) else record.dropped
         if any(hospital.code == RefusalCode.DISK_FULL for hospital in dropped):
-            raise no_room(temporary_parent(), OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+            parent = temporary_parent()
+            number = _reason(parent)
+            raise no_room(parent, OSError(number, os.strerror(number)))
+
+
+def _reason(parent: Path) -> int:
+    """Number of the error that was likely met: files may not grow, or the disk is full."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    is_limited = limit != resource.RLIM_INFINITY and shutil.disk_usage(parent).free > limit
+    return errno.EFBIG if is_limited else errno.ENOSPC

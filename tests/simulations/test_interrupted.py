@@ -63,6 +63,28 @@ def test_a_simulation_that_is_interrupted_says_how_to_go_on_and_does(
     assert not (out / WEIGHTS).exists()
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_a_pipe_that_is_closed_loses_no_result(
+    small_cohort: SmallCohort, tmp_path: Path, encoding: str
+) -> None:
+    cohort, out = small_cohort(tasks=["survival"], training__rounds="2"), tmp_path / "out"
+    command = [sys.executable, "-m", "consilium", "simulate", str(cohort), "--fold", "0", "--federated-only"]
+    with subprocess.Popen(
+        [*command, "--out", str(out)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONIOENCODING": encoding},
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        told = process.stderr.read()
+    assert (process.returncode, told) == (0, b"")
+    assert (out / "result.json").is_file()
+    assert (out / "report.html").is_file()
+
+
 @pytest.mark.usefixtures("no_report")
 def test_the_command_goes_on_and_takes_no_other_settings(
     consilium: Consilium, small_cohort: SmallCohort, tmp_path: Path

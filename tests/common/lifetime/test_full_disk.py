@@ -1,11 +1,13 @@
 import errno
 import os
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from common.errors import DiskFullError, InputCode
-from common.lifetime.full_disk import FULL, disk_full, lack_of_room
+from common.lifetime.full_disk import FULL, disk_full, lack_of_room, probe_room
 
 
 @pytest.mark.parametrize("number", sorted(FULL))
@@ -31,3 +33,23 @@ def test_a_full_disk_is_seen_behind_other_errors() -> None:
     assert lack_of_room(behind) is full
     assert lack_of_room(OSError(errno.EACCES, "")) is None
     assert lack_of_room(None) is None
+
+
+@pytest.fixture
+def largest_file() -> Iterator[int]:
+    """Bytes that a file of this process may have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
+    yield 1_000_000
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_file_that_cannot_grow_is_probed(tmp_path: Path, largest_file: int) -> None:
+    small, large = tmp_path / "small", tmp_path / "large"
+    small.write_bytes(b"x")
+    large.write_bytes(bytes(largest_file))
+    assert probe_room(small) is probe_room(tmp_path / "new") is None
+    full = probe_room(large)
+    assert full is not None
+    assert (full.errno, full.filename) == (errno.EFBIG, str(large))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["large", "small"]
