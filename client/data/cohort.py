@@ -3,15 +3,16 @@
 A site folder holds `site.toml`, one table per modality (CSV or Parquet, one row per patient) and one of outcomes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from client.site_folder.site_file import SiteFile
-from common.agreement.federation import Federation
+from common.agreement.federation import OUTCOMES, Federation
 from common.patients.batch import PatientBatch, concatenate
+from common.tasks.task import Lack
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,8 @@ def passport(cohort: Cohort, federation: Federation) -> dict[str, object]:
 
     Returns:
         patients; per task the labelled patients (and events, or count per class or label); per modality the
-        patients with it, the share of cells missing among them, and rows without an outcomes row; warnings.
+        patients with it, the share of cells missing among them, and rows without an outcomes row; warnings, also of
+        columns without a value and of tasks without an event.
     """
     batch = cohort.batch
     tasks: dict[str, object] = {}
@@ -97,4 +99,42 @@ def passport(cohort: Cohort, federation: Federation) -> dict[str, object]:
             "unmatched": cohort.unmatched.get(modality.name, 0),
         }
     counts = {"site": cohort.site, "patients": len(batch), "tasks": tasks, "modalities": modalities}
-    return counts | {"warnings": list(cohort.warnings)}
+    return counts | {"warnings": [*cohort.warnings, *_gaps(cohort, federation)]}
+
+
+def _gaps(cohort: Cohort, federation: Federation) -> Iterator[str]:
+    """Sentences on columns without a value, and on tasks of which nobody has an event."""
+    batch, file = cohort.batch, cohort.file
+    for modality in federation.modalities:
+        if modality.name in cohort.unmatched:
+            seen = dict(zip(modality.nodes, batch.observed[modality.name].any(0).tolist(), strict=True))
+            of_levels = {
+                column: seen[f"{column}={next(iter(levels))}"]
+                for column, levels in modality.categories.items()
+            }
+            filled = {column: seen[column] for column in modality.columns} | of_levels
+            yield from _empty(file, modality.name, [column for column in filled if not filled[column]])
+    labels = {
+        column: bool(batch.labelled[task.name][:, index].any())
+        for task in federation.tasks
+        for index, column in enumerate(task.columns)
+    }
+    yield from _empty(file, OUTCOMES, [column for column in labels if not labels[column]])
+    for task in federation.tasks:
+        if task.lack(batch.labels[task.name], batch.labelled[task.name]) is Lack.EVENTS:
+            columns = " or ".join(file.source_of(OUTCOMES, column) for column in task.binary_columns)
+            yield f"{task.name}: nobody has an event; check that {columns} is 1 for an event and 0 for none."
+
+
+_NAMED = 8
+"""Most empty columns that are named."""
+
+
+def _empty(file: SiteFile, table: str, columns: Sequence[str]) -> Iterator[str]:
+    """Name columns of a table, as the hospital calls them, without a value of any patient."""
+    if columns:
+        renamed = file.columns.get(table, {})
+        names = ", ".join(renamed.get(column, column) for column in columns[:_NAMED])
+        more = f" and {len(columns) - _NAMED:,} more" if len(columns) > _NAMED else ""
+        what = f"no patient has a usable value in {names}{more}"
+        yield f"{file.source_of(table)}: {what}; export them again if there should be any."

@@ -1,6 +1,7 @@
 """Spelling of names and cells: what looks the same is the same."""
 
 import re
+from datetime import datetime, time
 from unicodedata import category, normalize
 
 import numpy as np
@@ -29,8 +30,10 @@ def loose(text: str) -> str:
 def as_text(cell: object) -> str:
     """Spell a cell as the federation file does.
 
-    1.0, read from a column with gaps, is the level '1'.
+    1.0, read from a column with gaps, is the level '1', and a day of a typed column is written as in a CSV.
     """
+    if isinstance(cell, datetime) and cell.tzinfo is None and cell == datetime.combine(cell, time.min):
+        return cell.date().isoformat()
     if isinstance(cell, float | np.floating) and float(cell).is_integer():
         return str(int(cell))
     text = plain(str(cell))

@@ -6,15 +6,18 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from client.data.cohort import Cohort
 from client.families.registry import reader_of
 from client.site_folder.site_file import SITE_FILE, read_site_file
 from common.agreement.agreement import FILE_NAME, Agreement
+from common.agreement.federation import Federation
 from common.agreement.loading import load_agreement
 from common.errors import InputError, MissingFileError
 from common.families.family import Words
 from common.families.registry import family_of
 from simulations.cohorts.folders import find_sites
 from simulations.commands.cohort_tables import Report, tables
+from simulations.families.patients.units import Spread, spreads, unit_differences
 
 SITES, ROWS, PROBLEMS = Words("site", "sites"), Words("row", "rows"), Words("problem", "problems")
 WARNINGS = Words("warning", "warnings")
@@ -28,7 +31,10 @@ def describe(folder: Path, federation_file: Path | None, as_json: bool) -> bool:
     """
     federation = load_agreement(federation_file or _federation_file(folder))
     sites = [folder] if (folder / SITE_FILE).is_file() else find_sites(folder)
-    reports = [_report(site, federation) for site in sites]
+    quartiles: dict[str, dict[str, Spread]] = {}
+    reports = [_report(site, federation, quartiles) for site in sites]
+    for name, what in unit_differences(quartiles):
+        next(report for report in reports if report["site"] == name)["warnings"].append(what)
     if as_json:
         print(json.dumps(reports, indent=2))
     else:
@@ -45,15 +51,20 @@ def _federation_file(folder: Path) -> Path:
     )
 
 
-def _report(site: Path, federation: Agreement) -> Report:
+def _report(site: Path, federation: Agreement, quartiles: dict[str, dict[str, Spread]]) -> Report:
+    """Read a site into its passport and problems, and keep the quartiles of its columns."""
     reader = reader_of(federation)
     try:
         holding, problems = reader.read(site, read_site_file(site, federation), federation)
     except InputError as error:
         holding, problems = None, [error]
     report: Report = {"site": site.resolve().name}
+    if isinstance(holding, Cohort) and isinstance(federation, Federation):
+        quartiles[holding.site] = spreads(holding, federation)
     if holding is not None:
         report |= reader.passport(holding, federation) | {"units": len(holding.records)}
+    if problems and isinstance(holding, Cohort):
+        report["warnings"] = list(holding.warnings)  # a column that cannot be read is not empty
     return report | {"problems": [str(problem) for problem in problems]}
 
 

@@ -149,6 +149,7 @@ class Experiment:
         if rounds := self.federation.linear_rounds:
             self.notes.append(NOTE.format(rounds=rounds))
         self._note_privacy()
+        self.notes += self.cohorts.warnings
         for fold in plan.folds:
             if not self.cohorts.held_out(fold):
                 raise OptionError(

@@ -94,6 +94,11 @@ class Cohorts(Protocol[C, Q]):
         """Question -> its kind and headline metric."""
         ...
 
+    @property
+    def warnings(self) -> Sequence[str]:
+        """Sentences on what may be wrong in the sites' tables, without a value of one unit."""
+        ...
+
     def labelled(self, question: str, /) -> Mapping[str, int]:
         """Site -> number of units for which the answer to a question is known."""
         ...

@@ -1,6 +1,6 @@
 """Patients of an experiment's hospitals in memory: all of them, or the held-out ones only."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from common.errors import InvalidContentError
 from common.patients.batch import PatientBatch, concatenate
 from common.tasks.task import OutcomeForm, Task
 from simulations.families.patients.divisions import divisions
+from simulations.families.patients.units import Spread, spreads, unit_differences
 from simulations.results.schema import Hospital
 
 SAMPLED = 400
@@ -57,6 +58,7 @@ class Hospitals:
         cohorts: cohorts of the hospitals; with `held_out_alone` only patients who are held out in one of `folds`.
         described: hospital -> size of its whole cohort.
         labels: hospital -> labels of its whole cohort.
+        warnings: sentences on what may be wrong in the tables.
         everyone: patients of all `cohorts`.
         held_out_in: [P] fold of the patients; -1 for none.
         groups: [P] subgroup of the patients.
@@ -71,9 +73,13 @@ class Hospitals:
         self._folds: list[Tensor] = []
         sampled: list[tuple[PatientBatch, Tensor]] = []
         by_site: dict[str, PatientLabels] = {}
+        self.warnings: list[str] = []
+        quartiles: dict[str, dict[str, Spread]] = {}
         for site in sites:
             cohort = read_played(site, federation)
             assert isinstance(cohort, Cohort)
+            self.warnings += _warnings(cohort)
+            quartiles[cohort.site] = spreads(cohort, federation)
             self.described[cohort.site] = _described(cohort, federation.tasks)
             self._folds.append(cohort.fold)
             if sum(len(fold) for _, fold in sampled) < SAMPLED:
@@ -87,6 +93,7 @@ class Hospitals:
         self._all_folds = torch.cat(self._folds)
         self._sampled = concatenate([batch for batch, _ in sampled])
         self._sampled_folds = torch.cat([fold for _, fold in sampled])
+        self.warnings += [f"{site}: {what}" for site, what in unit_differences(quartiles)]
         self.labels: Mapping[str, PatientLabels] = by_site
         self._labels = {
             task.name: torch.cat([site.labels[task.name] for site in by_site.values()])
@@ -128,6 +135,14 @@ class Hospitals:
     def split(self, fold: int) -> tuple[PatientBatch, PatientBatch]:
         """(training, held-out) patients among `everyone`."""
         return self.everyone.select(self.held_out_in != fold), self.held_out(fold)
+
+
+def _warnings(cohort: Cohort) -> Iterator[str]:
+    """Warnings of a hospital's tables, with names of files instead of paths."""
+    for warning in cohort.warnings:
+        for path in cohort.file.tables.values():
+            warning = warning.replace(str(path), Path(path).name)
+        yield f"{cohort.site}: {warning}"
 
 
 def _held_out(cohort: Cohort, folds: Sequence[int]) -> Cohort:

@@ -61,6 +61,11 @@ class PatientCohorts:
             for task in self._federation.tasks
         }
 
+    @property
+    def warnings(self) -> Sequence[str]:
+        """Findings in the tables of single hospitals, and units that differ between hospitals."""
+        return self.hospitals.warnings
+
     def labelled(self, question: str) -> Mapping[str, int]:
         """Hospital -> patients with a label of the task."""
         return {

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import tomli_w
 
+from client.data.cohort import passport
 from client.data.inspection import inspect_cohort, read_cohort
 from client.site_folder.policy import Policy
 from client.site_folder.site_file import read_site_file
@@ -308,3 +309,29 @@ def test_privacy_is_not_computed_coarsely(site_folder: Any, small_federation: Fe
     with pytest.raises(InputError) as raised:
         read_site_file(site_folder.folder, private)
     assert_says(raised.value, "site.toml, line 2, precision", "too coarse", 'set it to "float32"')
+
+
+def test_a_passport_names_columns_without_a_value_as_the_hospital_calls_them(
+    site_folder: Any, small_federation: Federation
+) -> None:
+    assert passport(read_cohort(site_folder.write(), small_federation), small_federation)["warnings"] == []
+    site_folder.clinical = site_folder.clinical.rename(columns={"crp": "CRP_mg"}).assign(
+        CRP_mg=None, stage=None
+    )
+    site_folder.outcomes["skin"] = None
+    site_folder.site["columns"] = {"clinical": {"crp": "CRP_mg"}}
+    warnings: Any = passport(read_cohort(site_folder.write(), small_federation), small_federation)["warnings"]
+    clinical, outcomes = warnings
+    assert all(name in clinical for name in ("clinical.csv", "CRP_mg", "stage"))
+    assert " age" not in clinical
+    assert "skin" in outcomes
+
+
+def test_a_passport_warns_of_a_task_in_which_nobody_has_an_event(
+    site_folder: Any, small_federation: Federation
+) -> None:
+    site_folder.outcomes["died"] = 0
+    warnings: Any = passport(read_cohort(site_folder.write(), small_federation), small_federation)["warnings"]
+    (warning,) = warnings
+    assert "survival" in warning
+    assert "died" in warning

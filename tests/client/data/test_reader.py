@@ -1,16 +1,20 @@
 """A site folder's tables become a cohort: rows joined on identifiers, which end there, and every problem named."""
 
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from client.data.cohort import Cohort, passport
 from client.data.inspection import read_cohort
 from client.data.reader import read_folder
+from client.data.tables import codes, read_table
 from client.site_folder.site_file import read_site_file
+from client.tables.header import Wanted
 from common.agreement.federation import Federation
 from common.agreement.settings import Participant
 from common.errors import InputError
@@ -145,3 +149,31 @@ def test_a_category_that_is_empty_is_unknown_in_all_its_levels(
     unknown = torch.arange(PATIENTS) % 3 == 2  # the site's "NA", a level of the other file
     assert cohort.batch.observed["clinical"][:, 2:].any(1).tolist() == (~unknown).tolist()
     assert cohort.batch.values["clinical"][:, 2:].sum(1).tolist() == (~unknown).float().tolist()
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_booleans_and_days_are_the_same_levels_in_every_kind_of_file(ending: str, tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {
+            "id": ["a", "b", "c"],
+            "smoker": pd.array([True, None, False], dtype="boolean"),
+            "ward": [True, False, True],
+            "admitted": [pd.Timestamp("2020-01-01"), pd.NaT, pd.Timestamp("2021-06-30")],
+        }
+    )
+    path = tmp_path / f"clinical.{ending}"
+    frame.to_csv(path, index=False) if ending == "csv" else frame.to_parquet(path)
+    levels = {
+        "smoker": ("False", "True"),
+        "ward": ("False", "True"),
+        "admitted": ("2020-01-01", "2021-06-30"),
+    }
+    table = read_table(path, Wanted("clinical", "id", list(levels), categories=levels)).value
+    assert table is not None
+    read = {column: codes(table, column, names) for column, names in levels.items()}
+    assert not any(column.problems for column in read.values())
+    assert {name: column.value.tolist() for name, column in read.items()} == {
+        "smoker": [1, -1, 0],
+        "ward": [1, 0, 1],
+        "admitted": [0, -1, 1],
+    }

@@ -1,5 +1,9 @@
 """Texts that look the same are the same: blanks, invisible signs and accents in two parts."""
 
+from datetime import date
+
+import numpy as np
+import pandas as pd
 import pytest
 
 from client.tables.spelling import as_text, loose, plain
@@ -37,6 +41,10 @@ def test_a_loose_spelling_is_of_letters_and_digits_alone() -> None:
         ("9007199254740993.0", "9007199254740993"),
         ("1.50", "1.50"),
         (True, "True"),
+        (np.bool_(False), "False"),
+        (pd.Timestamp("2020-01-01"), "2020-01-01"),
+        (pd.Timestamp("2020-01-01 08:30"), "2020-01-01 08:30:00"),
+        (date(2020, 1, 1), "2020-01-01"),
         (8507, "8507"),
         ("T1c ", "T1c"),
     ],

@@ -70,6 +70,10 @@ class NumbersCohorts:
     def outcomes(self) -> Mapping[str, Outcome]:
         return {"y": Outcome(kind="number", metric="r2")}
 
+    @property
+    def warnings(self) -> Sequence[str]:
+        return ()
+
     def labelled(self, question: str) -> Mapping[str, int]:
         return {holding.site: len(holding.records) for holding in self._holdings}
 
