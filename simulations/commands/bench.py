@@ -156,11 +156,14 @@ def privacy(
         Path | None,
         typer.Option(help="Folder with the public data sets; without it, $CONSILIUM_DATA is read."),
     ] = None,
+    draws: Annotated[
+        int, typer.Option(min=1, help="Runs of each cohort, with seeds and noise of their own.")
+    ] = 20,
 ) -> None:
     """Simulate cohorts at several epsilons and print the accuracy lost, as in docs/privacy.md."""
     from simulations.benchmarks.figures.private_training import privacy_table, run_all
 
-    typer.echo(privacy_table(run_all(cohorts, data, out)))
+    typer.echo(privacy_table(run_all(cohorts, data, out, draws)))
 
 
 @bench_app.command()
