@@ -47,7 +47,7 @@ class Request:
     epsilons: tuple[float, ...] = (8.0, 1.0)
     delta: float = 1e-3
     patients: int = 300
-    models: int = 16
+    models: int = 20
     rounds: int = 30
     canaries: int = 200
     seed: int = 0

@@ -8,12 +8,14 @@ node, and go on in a fresh process.
 import multiprocessing
 import os
 import signal
+import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
+from multiprocessing.util import get_temp_dir
 from threading import Thread
 from types import TracebackType
 from typing import Any, Self
@@ -38,6 +40,10 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THRE
 
 
 _GOODBYE_S = 5.0
+
+
+_LONGEST_FOLDER = 70
+"""Characters of a folder in which multiprocessing can name its sockets: a name has 103 on macOS and 107 on Linux."""
 
 
 _USED_LATER = ("client.data.tables", "pyarrow.parquet")
@@ -152,6 +158,7 @@ class _Worker:
 def _start(client_app: str, sites: dict[int, Context]) -> tuple[ForkServerProcess, "Connection[Any, Any]"]:
     """Start a process that answers for the sites, and return it with this end of its pipe."""
     # Workers are forks of one process that has imported the app and done nothing else: they share what it read.
+    shorten_sockets()
     forks = multiprocessing.get_context("forkserver")
     forks.set_forkserver_preload(["consilium", client_app.partition(":")[0], *_USED_LATER])
     ours, theirs = forks.Pipe()
@@ -182,6 +189,18 @@ def _work(
         while True:
             message = inflate(connection.recv())
             connection.send(deflate(answer(app, message, sites[message.metadata.dst_node_id])))
+
+
+def shorten_sockets() -> None:
+    """Have multiprocessing keep its sockets in /tmp where the temporary folder's name is too long for them."""
+    if len(tempfile.gettempdir()) <= _LONGEST_FOLDER or not os.access("/tmp", os.W_OK):
+        return
+    asked = tempfile.tempdir
+    tempfile.tempdir = "/tmp"
+    try:
+        get_temp_dir()  # which it makes once, and removes at its end
+    finally:
+        tempfile.tempdir = asked
 
 
 def end_with_parent() -> None:

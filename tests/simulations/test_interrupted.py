@@ -29,7 +29,7 @@ def test_a_simulation_that_is_interrupted_says_how_to_go_on_and_does(
     number: signal.Signals,
     code: int,
 ) -> None:
-    temporary = tmp_path / "temporary"
+    temporary = tmp_path / f"temporary-{'x' * 80}"  # longer than a socket's name may be
     temporary.mkdir()
     cohort, out = small_cohort(tasks=["survival"], training__rounds="300"), tmp_path / "out"
     command = [sys.executable, "-m", "consilium", "simulate", str(cohort), "--fold", "0", "--federated-only"]

@@ -122,7 +122,8 @@ def test_the_same_seed_gives_the_same_figures_and_weights_again_on_another_engin
     )  # a process takes seconds to start
     told = []
     for engine in ("serial", "processes"):
-        ended = consilium("simulate", cohort, "--fold", 1, "--engine", engine, "--out", tmp_path / engine)
+        asked = ("simulate", cohort, "--fold", 1, "--federated-only", "--engine", engine)
+        ended = consilium(*asked, "--out", tmp_path / engine)
         assert ended.exit_code == 0, ended.output
         told.append(figures(tmp_path / engine))
         assert told[-1].pop("engine") == engine
@@ -259,12 +260,15 @@ def test_hospitals_that_approved_the_federation_still_train_alone(
 
 
 def test_the_real_command_prints_no_warning_and_prefers_a_known_name_to_a_folder(tmp_path: Path) -> None:
-    (tmp_path / "lung").mkdir()
+    (tmp_path / "synthetic").mkdir()
     for name in (FILE_NAME, "result.json"):
-        (tmp_path / "lung" / name).write_text("an earlier result")
+        (tmp_path / "synthetic" / name).write_text("an earlier result")
     command = "from consilium.command import main; main()"
     ended = subprocess.run(
-        [sys.executable, "-c", command, "simulate", "--fold", "0", "--rounds", "1", "--out", "lung"],
+        [
+            *(sys.executable, "-c", command, "simulate", "synthetic", "--hospitals", "3", "--patients", "40"),
+            *("--fold", "0", "--rounds", "1", "--out", "synthetic"),
+        ],
         capture_output=True,
         text=True,
         cwd=tmp_path,
@@ -272,8 +276,8 @@ def test_the_real_command_prints_no_warning_and_prefers_a_known_name_to_a_folder
     )
     assert ended.stderr == ""
     assert "Warning" not in ended.stdout
-    assert figures(tmp_path / "lung")["cohort"] == "lung"
-    assert len(figures(tmp_path / "lung")["hospitals"]) == 10
+    assert figures(tmp_path / "synthetic")["cohort"] == "synthetic"
+    assert len(figures(tmp_path / "synthetic")["hospitals"]) == 3
 
 
 def test_a_federation_that_cannot_be_trained_ends_with_1_and_writes_nothing(

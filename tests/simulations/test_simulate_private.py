@@ -185,14 +185,15 @@ def test_the_federated_arm_is_the_same_with_and_without_private_runs_beside_it(
     consilium: Consilium, small_cohort: SmallCohort, tmp_path: Path
 ) -> None:
     cohort = small_cohort(tasks=["survival"])
+    asked = ("simulate", cohort, "--fold", 1, "--federated-only")
     weights = []
     for name, more in (("with", ("--epsilon", 4)), ("without", ())):
-        ended = consilium("simulate", cohort, "--fold", 1, *more, "--out", tmp_path / name)
+        ended = consilium(*asked, *more, "--out", tmp_path / name)
         assert ended.exit_code == 0, ended.output
         weights.append((tmp_path / name / WEIGHTS).read_bytes())
     assert weights[0] == weights[1]
     assert SimulationResult.read(tmp_path / "without" / "result.json").privacy == ()
-    ended = consilium("simulate", cohort, "--fold", 1, "--out", tmp_path / "with")
+    ended = consilium(*asked, "--out", tmp_path / "with")
     assert [path.name for path in (tmp_path / "with").glob("journal*")] == ["journal-fold1.jsonl"]
 
 
