@@ -192,7 +192,7 @@ def _work(
 
 
 def shorten_sockets() -> None:
-    """Have multiprocessing keep its sockets in /tmp where the temporary folder's name is too long for them."""
+    """Keep multiprocessing's sockets in /tmp where TMPDIR is too long for their names."""
     if len(tempfile.gettempdir()) <= _LONGEST_FOLDER or not os.access("/tmp", os.W_OK):
         return
     asked = tempfile.tempdir

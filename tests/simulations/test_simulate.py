@@ -260,15 +260,12 @@ def test_hospitals_that_approved_the_federation_still_train_alone(
 
 
 def test_the_real_command_prints_no_warning_and_prefers_a_known_name_to_a_folder(tmp_path: Path) -> None:
-    (tmp_path / "synthetic").mkdir()
+    (tmp_path / "lung").mkdir()
     for name in (FILE_NAME, "result.json"):
-        (tmp_path / "synthetic" / name).write_text("an earlier result")
+        (tmp_path / "lung" / name).write_text("an earlier result")
     command = "from consilium.command import main; main()"
     ended = subprocess.run(
-        [
-            *(sys.executable, "-c", command, "simulate", "synthetic", "--hospitals", "3", "--patients", "40"),
-            *("--fold", "0", "--rounds", "1", "--out", "synthetic"),
-        ],
+        [sys.executable, "-c", command, "simulate", "--fold", "0", "--rounds", "1", "--out", "lung"],
         capture_output=True,
         text=True,
         cwd=tmp_path,
@@ -276,8 +273,8 @@ def test_the_real_command_prints_no_warning_and_prefers_a_known_name_to_a_folder
     )
     assert ended.stderr == ""
     assert "Warning" not in ended.stdout
-    assert figures(tmp_path / "synthetic")["cohort"] == "synthetic"
-    assert len(figures(tmp_path / "synthetic")["hospitals"]) == 3
+    assert figures(tmp_path / "lung")["cohort"] == "lung"
+    assert len(figures(tmp_path / "lung")["hospitals"]) == 10
 
 
 def test_a_federation_that_cannot_be_trained_ends_with_1_and_writes_nothing(
