@@ -1,5 +1,6 @@
 """Table of attacks: finding, what is promised, what was measured."""
 
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -23,7 +24,14 @@ def row_of(request: pytest.FixtureRequest) -> AttackRow:
 
 
 def lines(rows: list[tuple[str, str, str]]) -> list[str]:
-    """Lay the rows out in three columns under a heading."""
-    table = [("finding", "promised", "measured"), *rows]
+    """Lay the rows out in three columns under a heading.
+
+    The same row of several tests stands once, with their number.
+    """
+    counted = [
+        (finding if number == 1 else f"{finding} ({number} tests)", promised, measured)
+        for (finding, promised, measured), number in Counter(rows).items()
+    ]
+    table = [("finding", "promised", "measured"), *counted]
     widths = [max(len(row[column]) for row in table) for column in range(3)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in table]

@@ -172,7 +172,9 @@ def running_any_bundle(home: coordinator_home.CoordinatorHome) -> Iterator[None]
 def supernode(
     home: coordinator_home.CoordinatorHome, site: site_home.Home, *more: object
 ) -> tuple[object, ...]:
-    """The command of a bare SuperNode that dials a coordinator with a site's key."""
+    """The command of a bare SuperNode that dials a coordinator with a site's key, whose folder is told where."""
+    dialled = site_home.Connection(coordinator=f"localhost:{home.settings().port}")
+    site.connection.write_text(dialled.model_dump_json())
     return (
         *(*PROGRAM, "client.flower.supernode", site.folder, "--root-certificates", home.authority),
         *("--superlink", f"localhost:{home.settings().port}", "--auth-supernode-private-key", site.key),

@@ -102,10 +102,8 @@ def test_a_key_that_is_not_enrolled_never_connects(place: Place, tmp_path: Path)
 
 def turned_away(home: coordinator_home.CoordinatorHome, folder: Path) -> str:
     """Dial with the key in a folder, and be refused; what the SuperNode said."""
-    log, site = folder / "supernode.log", site_home.Home(folder)
-    dialled = site_home.Connection(coordinator=f"localhost:{home.settings().port}")
-    site.connection.write_text(dialled.model_dump_json())
-    with process(*supernode(home, site), log=log, FLWR_HOME=str(folder), **QUIET) as node:
+    log = folder / "supernode.log"
+    with process(*supernode(home, site_home.Home(folder)), log=log, FLWR_HOME=str(folder), **QUIET) as node:
         assert node.wait(DEADLINE_S) != 0
     assert b"SuperNode ID" not in log.read_bytes()
     return " ".join(re.sub(r"\x1b\[\d+m", "", log.read_text()).split())
