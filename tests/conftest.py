@@ -80,10 +80,11 @@ def _no_wait_for_the_disk() -> Iterator[None]:
 LONG = (
     "tests/simulations/test_simulate_private.py",
     "tests/simulations/test_simulate.py",
+    "tests/system/test_capture.py",
+    "tests/system/test_engines.py",
+    "tests/simulations/experiment/test_checkpoint.py",
     "tests/common/privacy/test_accounting.py",
     "tests/client/runtime/test_gatekeeper.py",
-    "tests/simulations/benchmarks/rounds/test_message.py",
-    "tests/simulations/benchmarks/training_step/test_bench.py",
     "tests/docs/test_notebooks.py",
     "tests/simulations/tuning/test_tune.py",
     "tests/simulations/benchmarks/field/test_table.py",

@@ -147,7 +147,9 @@ def test_the_hospitals_folders_and_the_home_are_left_as_they_were(private_run: A
 
 
 @pytest.mark.usefixtures("networks_only", "no_report")
-@pytest.mark.parametrize("engine", ["processes", pytest.param("ray", marks=pytest.mark.ray)])
+@pytest.mark.parametrize(
+    "engine", ["processes", pytest.param("ray", marks=[pytest.mark.ray, pytest.mark.slow])]
+)
 def test_worker_processes_leave_the_home_alone_too(
     consilium: Consilium, small_cohort: SmallCohort, tmp_path: Path, home: Path, engine: str
 ) -> None:

@@ -15,6 +15,8 @@ from simulations.benchmarks.rounds.message import (
     run_message,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[MessageFigures, Path]:

@@ -14,6 +14,7 @@ from simulations.benchmarks.training_step.table import train_table
 MEASURE = train.measure
 
 
+@pytest.mark.slow
 def test_every_network_is_measured_in_a_process_of_its_own_under_both_allocators(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
