@@ -96,7 +96,7 @@ def audit(
             min=1,
             help="Number of models trained for a row; every model is attacked with the others as its shadow models.",
         ),
-    ] = 16,
+    ] = 20,
     patients: Annotated[
         int, typer.Option(min=1, help="Number of synthetic patients, half of which train a model.")
     ] = 300,
