@@ -12,6 +12,9 @@ FEWEST_ACTIVE = 0.5
 SMALLEST_SHARE = 0.01
 """Share of the risk's variance below which a branch's graph, or the whole network, counts as idle."""
 
+SMALLEST_EDGES = 0.01
+"""Share of the risk's variance below which the edges of a branch's graph count as without effect."""
+
 SMALLEST_GRADIENT = 1e-4
 """Norm of a part's gradient, relative to the largest of all parts of the network, below which it cannot learn."""
 
@@ -28,11 +31,14 @@ class BranchActivity(_Record):
         share: task -> share of the risk's variance that passes through the branch's nodes and graph; None while all
             patients have the same risk.
         gradient: norm of the training loss's gradient in the branch's weights.
+        edges: task -> share of the risk's variance that is missing with the same weights and no edge of the branch's
+            graph, between nodes or pathways; the membership of nodes in pathways stays. Empty without edges.
     """
 
     active: float | None = None
     share: dict[str, float | None] = {}
     gradient: float | None = None
+    edges: dict[str, float | None] = {}
 
 
 class Activity(_Record):
@@ -55,6 +61,7 @@ class Measure(StrEnum):
 
     ACTIVE = "active"
     SHARE = "share"
+    EDGES = "edges"
     NETWORK = "network"
     GRADIENT = "gradient"
 
@@ -86,6 +93,7 @@ class Shortfall:
 _TEXTS = {
     Measure.ACTIVE: "{:.1%} of its units differ between patients",
     Measure.SHARE: "{:.2%} of the risk's variance passes through its graph",
+    Measure.EDGES: "{:.2%} of the risk's variance is missing without the edges of its graph",
     Measure.NETWORK: "{:.2%} of the risk's variance comes from it, the rest from the linear scores",
     Measure.GRADIENT: "the norm of its gradient is {:.1e}",
 }
@@ -110,6 +118,10 @@ def _of_branches(activity: Activity) -> Iterator[Shortfall]:
         share = _largest(branch.share.values())
         if share is not None and share < SMALLEST_SHARE:
             yield Shortfall(name, Measure.SHARE, share)
+            continue  # what no risk passes through has no edges to speak of
+        edges = _largest(branch.edges.values())
+        if edges is not None and edges < SMALLEST_EDGES:
+            yield Shortfall(name, Measure.EDGES, edges)
 
 
 def _of_gradients(activity: Activity) -> Iterator[Shortfall]:

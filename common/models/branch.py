@@ -8,9 +8,10 @@ from torch.nn.functional import dropout, leaky_relu, pad
 
 from common.agreement.modalities import Modality
 from common.agreement.model_config import HierarchicalConfig
-from common.models.graphs import IDENTITY, Membership, Topology, identity
+from common.models.graphs import IDENTITY, Membership, Topology, identity, topology
 from common.models.layer_kinds import layer_between_nodes
 from common.models.layers import Pathways
+from common.models.parts import AlongEdges
 from common.models.shared import PartialModule
 from common.records import moved
 from common.tasks.task import Task
@@ -26,7 +27,7 @@ LEAK = 0.1
 """Slope of activations below 0: a unit that is below 0 for every patient goes on learning."""
 
 
-class GraphStack(nn.Module):
+class GraphStack(AlongEdges):
     """Layers between nodes: [B, N, width] -> [B, N, width].
 
     Every layer has a residual, a leaky ReLU and a LayerNorm.
@@ -40,6 +41,7 @@ class GraphStack(nn.Module):
 
     def __init__(self, graph: Topology, width: int, kinds: Sequence[str], heads: int) -> None:
         super().__init__()
+        self.nodes, self.width, self.kinds, self.heads = graph.nodes, width, tuple(kinds), heads
         self.layers = nn.ModuleList(layer_between_nodes(kind, graph, width, width, heads) for kind in kinds)
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in kinds)
 
@@ -48,6 +50,19 @@ class GraphStack(nn.Module):
         for layer, norm in zip(self.layers, self.norms, strict=True):
             x = norm(x + leaky_relu(layer(x), LEAK))
         return x
+
+    def edgeless(self) -> "GraphStack | None":
+        """Return a stack with the same weights over the same nodes without edges between them."""
+        with torch.random.fork_rng(devices=[]):
+            bare = GraphStack(topology(self.nodes, ()), self.width, self.kinds, self.heads)
+        weights, others = self.state_dict(), bare.state_dict()
+        if {name: weight.shape for name, weight in weights.items()} != {
+            name: weight.shape for name, weight in others.items()
+        }:
+            return None
+        bare.load_state_dict(weights)
+        some = next(self.parameters())
+        return bare.to(some.device, some.dtype).train(self.training)
 
 
 def _stack(graph: Topology, width: int, kinds: Sequence[str], heads: int) -> nn.Module:
@@ -110,6 +125,12 @@ class Branch(PartialModule):
         """Parameters of the way to the token, without the additive scores."""
         scores = set(self.scores.parameters())
         return [parameter for parameter in self.parameters() if parameter not in scores]
+
+    @property
+    def stacks(self) -> list[GraphStack]:
+        """Layers along edges, between nodes and between pathways."""
+        stacks = (self.graph, getattr(self, "pathway_graph", None))
+        return [stack for stack in stacks if isinstance(stack, GraphStack) and len(stack.layers)]
 
     def forward(self, values: Tensor, observed: Tensor, here: Tensor) -> Tensor:
         """Compute the token [B, width] from values [B, N].

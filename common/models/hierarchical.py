@@ -113,7 +113,7 @@ class HierarchicalMultimodalGNN(FederatedModel):
         for name in self.modalities:
             branch = self.branches[name]
             assert isinstance(branch, Branch)
-            branches[name] = BranchPart(branch.squeeze, branch.network)
+            branches[name] = BranchPart(branch.squeeze, branch.network, branch.stacks)
         shared = (self.patient, self.cross, self.cross_norm, self.fusion)
         return Parts(
             branches,

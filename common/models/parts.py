@@ -5,6 +5,7 @@ graph; a unit that is the same for all patients carries nothing, whatever its va
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +35,17 @@ Outputs = Mapping[str, Tensor]
 """Name -> outputs [U, ...] of a model."""
 
 
+class AlongEdges(nn.Module, ABC):
+    """Module along the edges of a graph, which can be had without them."""
+
+    @abstractmethod
+    def edgeless(self) -> nn.Module | None:
+        """Return the module with the same weights and every node's self-loop alone.
+
+        None if its weights depend on the edges. No random number is drawn.
+        """
+
+
 @dataclass(frozen=True)
 class BranchPart:
     """Branch of a modality.
@@ -41,10 +53,12 @@ class BranchPart:
     Attributes:
         squeeze: module whose outputs [U, ...], for the patients with the modality, are the branch's units.
         weights: trained parameters of the branch.
+        edges: modules along the edges of its graph; none where there are no edges.
     """
 
     squeeze: nn.Module
     weights: Sequence[nn.Parameter]
+    edges: Sequence[AlongEdges] = ()
 
 
 @dataclass(frozen=True)
@@ -71,7 +85,8 @@ def measure_activity(model: nn.Module, parts: Parts, records: R, loss: Callable[
 
     The share of a path is Var(c) / (Var(c) + Var(r)), where r is the risk with the path switched off (its units
     replaced by their mean over patients), c the rest of the risk, and Var the variance over patients: between 0 and
-    1, and where r and c are uncorrelated the share of the variance.
+    1, and where r and c are uncorrelated the share of the variance. The share of edges is the same, with r the risk
+    of the same weights without the edges.
 
     Gradients are those of the mean loss. Where all heads are 0 no loss depends on the network: they are drawn at
     random for the gradients, which then say whether the parts can learn.
@@ -115,8 +130,28 @@ def _shares(
             continue
         with _hooked([branch.squeeze.register_forward_hook(_replace(outputs.double().mean(0)))]):
             without = _risk(model, parts, records)
-        branches[name] = BranchActivity(active=_active(outputs), share=_through(risk, without))
+        edges = _by_edges(model, parts, records, branch.edges, risk)
+        branches[name] = BranchActivity(active=_active(outputs), share=_through(risk, without), edges=edges)
     return branches, _through(risk, _risk(parts.linear, parts, records))
+
+
+def _by_edges(
+    model: nn.Module,
+    parts: Parts,
+    records: Records,
+    modules: Sequence[AlongEdges],
+    risk: Mapping[str, Tensor],
+) -> dict[str, float | None]:
+    """Measure the share of the risk's variance by task that the edges of a branch make.
+
+    Empty without edges, or where some module cannot be had without them.
+    """
+    bare = [module.edgeless() for module in modules]
+    pairs = [(module, other) for module, other in zip(modules, bare, strict=True) if other is not None]
+    if not pairs or len(pairs) < len(modules):
+        return {}
+    with _hooked(module.register_forward_hook(_instead(other)) for module, other in pairs):
+        return _through(risk, _risk(model, parts, records))
 
 
 def _risk(outputs: Callable[[Any], Outputs], parts: Parts, records: Records) -> dict[str, Tensor]:
@@ -218,6 +253,14 @@ def _hooked(handles: "Iterator[RemovableHandle] | Sequence[RemovableHandle]") ->
 
 def _keep(outputs: list[Tensor]) -> Callable[[nn.Module, object, Tensor], None]:
     return lambda module, inputs, output: outputs.append(output.detach())
+
+
+def _instead(other: nn.Module) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]:
+    def replaced(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        result: Tensor = other(*inputs)
+        return result
+
+    return replaced
 
 
 def _replace(mean: Tensor) -> Callable[[nn.Module, object, Tensor], Tensor]:

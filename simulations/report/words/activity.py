@@ -25,6 +25,7 @@ def activity_table(result: SimulationResult) -> TextTable | None:
         return None
     first = folds[0].kept
     rows = []
+    nothing = [MISSING] * len(first.network)
     for name in first.branches:
         starts = [fold.initial.branches[name] for fold in folds]
         kept = [fold.kept.branches[name] for fold in folds]
@@ -34,6 +35,7 @@ def activity_table(result: SimulationResult) -> TextTable | None:
                 _share(branch.active for branch in starts),
                 _share(branch.active for branch in kept),
                 *(_share(branch.share.get(task) for branch in kept) for task in first.network),
+                *(_share(branch.edges.get(task) for branch in kept) for task in first.network),
                 _norm(branch.gradient for branch in starts),
                 _norm(branch.gradient for branch in kept),
             )
@@ -41,13 +43,14 @@ def activity_table(result: SimulationResult) -> TextTable | None:
     for name in first.gradients:
         starts_and_kept = [[fold.initial for fold in folds], [fold.kept for fold in folds]]
         norms = (_norm(activity.gradients.get(name) for activity in some) for some in starts_and_kept)
-        rows.append((readable(name), MISSING, MISSING, *(MISSING for _ in first.network), *norms))
+        rows.append((readable(name), MISSING, MISSING, *nothing, *nothing, *norms))
     network = (_share(fold.kept.network.get(task) for fold in folds) for task in first.network)
     heads = (
         "Part",
         "Active, first",
         "Active, kept",
         *(f"Risk, {readable(task)}" for task in first.network),
+        *(f"Edges, {readable(task)}" for task in first.network),
         "Gradient, first",
         "Gradient, kept",
     )
@@ -55,12 +58,12 @@ def activity_table(result: SimulationResult) -> TextTable | None:
         "Parts of the network on training patients, at the first and the kept weights, mean over folds. Active: share "
         "of a branch's units that differ between patients. Risk: share of the variance of the risk, at the kept "
         "weights, that passes through a branch's nodes and graph, and in the last row through the whole network "
-        "instead of the linear scores. Gradient: norm of that of the training loss, with heads drawn at random where "
+        "instead of the linear scores. Edges: share of that variance that is missing with the same weights and no "
+        "edges in the branch's graph. Gradient: norm of that of the training loss, with heads drawn at random where "
         "they are 0."
     )
-    return TextTable(
-        heads, tuple(rows), caption, ("whole network", MISSING, MISSING, *network, MISSING, MISSING)
-    )
+    whole = ("whole network", MISSING, MISSING, *network, *nothing, MISSING, MISSING)
+    return TextTable(heads, tuple(rows), caption, whole)
 
 
 def idle_warning(result: SimulationResult) -> Statement | None:

@@ -11,9 +11,11 @@ def measures(
     gradient: float | None = 1.0,
     network: tuple[float | None, ...] = (0.5, 0.5),
     heads: float | None = 1.0,
+    edges: tuple[float | None, ...] = (),
 ) -> list[tuple[str, Measure]]:
     tasks = ("survival", "response")
     branch = BranchActivity(active=active, share=dict(zip(tasks, share, strict=True)), gradient=gradient)
+    branch = branch.model_copy(update={"edges": dict(zip(tasks, edges, strict=False))})
     activity = Activity(
         branches={"rna": branch},
         network=dict(zip(tasks, network, strict=True)),
@@ -33,6 +35,12 @@ def test_each_measure_has_its_floor() -> None:
     assert measures(share=(0.009, 0.0)) == [("rna", Measure.SHARE)]
     assert measures(gradient=0.0) == [("rna", Measure.GRADIENT)]
     assert measures(heads=1e-5) == [("heads", Measure.GRADIENT)]
+
+
+def test_edges_have_a_floor_where_the_branch_is_above_its_own() -> None:
+    assert not measures(edges=(0.01, 0.0))
+    assert measures(edges=(0.009, None)) == [("rna", Measure.EDGES)]
+    assert measures(share=(0.0, 0.0), edges=(0.0, 0.0)) == [("rna", Measure.SHARE)]
 
 
 def test_a_part_that_one_task_uses_is_not_idle() -> None:

@@ -9,10 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from common.agreement.federation import Federation
-from common.models.activity import Activity, Measure, shortfalls
-from common.models.graphs import Prior, topology
+from common.models import layer_kinds
+from common.models.activity import SMALLEST_EDGES, Activity, Measure, shortfalls
+from common.models.branch import GraphStack
+from common.models.graphs import Prior, Topology, topology
 from common.models.hierarchical import HierarchicalMultimodalGNN
-from common.models.parts import UNITS_AT_ONCE, BranchPart, Parts, measure_activity
+from common.models.parts import UNITS_AT_ONCE, AlongEdges, BranchPart, Parts, measure_activity
 from common.patients.batch import PatientBatch
 from common.patients.objective import multitask_loss
 
@@ -68,6 +70,45 @@ class Sum(nn.Module):
             weights={"head": list(self.head.parameters())},
             heads=[self.head],
         )
+
+
+class Mix(AlongEdges):
+    """u + weight x v [U, 1]: a node and its neighbour."""
+
+    def __init__(self, weight: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(weight))
+
+    def forward(self, table: Tensor) -> Tensor:
+        return table[:, :1] + self.weight * table[:, 1:]
+
+    def edgeless(self) -> "Mix":
+        return Mix(0.0)
+
+
+class Joined(nn.Module):
+    """Risk u + weight x v, where v comes along an edge."""
+
+    def __init__(self, weight: float) -> None:
+        super().__init__()
+        self.graph, self.branch = Mix(weight), nn.Linear(1, 1, bias=False)
+        nn.init.ones_(self.branch.weight)
+
+    def forward(self, rows: Rows) -> dict[str, Tensor]:
+        return {"risk": self.branch(self.graph(rows.table))}
+
+
+@pytest.mark.parametrize(("weight", "share"), [(2.0, 0.8), (0.0, 0.0)])
+def test_the_effect_of_edges_is_what_is_missing_without_them(weight: float, share: float) -> None:
+    model = Joined(weight)
+    part = BranchPart(model.branch, list(model.parameters()), [model.graph])
+    parts = Parts({"u": part}, lambda rows: {"risk": torch.zeros(len(rows), 1)}, {"risk": 1}, {}, [])
+    rows = Rows(torch.tensor([U, V]).t())
+    activity = measure_activity(model, parts, rows, lambda some: model(some)["risk"][:, 0] ** 2)
+    assert activity.branches["u"].edges == {"risk": pytest.approx(share)}
+    assert activity.branches["u"].share == {"risk": 1}
+    named = [(below.part, below.measure) for below in shortfalls(activity)]
+    assert named == ([] if share else [("u", Measure.EDGES)])
 
 
 def measured(model: Sum, copies: int = 1) -> Activity:
@@ -209,6 +250,51 @@ def test_without_its_edges_a_branch_has_another_share(
         assert changed is not None
         assert abs(share - changed) > 1e-4
     assert with_edges.branches["rna"].active == without.branches["rna"].active == 1
+
+
+def test_layers_that_no_longer_mix_leave_edges_without_effect(
+    model: HierarchicalMultimodalGNN, measure: Measuring
+) -> None:
+    before = measure(model).branches["rna"]
+    assert set(before.edges) == {"survival", "response", "toxicity"}
+    assert max(filter(None, before.edges.values())) > SMALLEST_EDGES
+    for stack in ("graph", "pathway_graph"):
+        for weight in model.branches["rna"].get_submodule(f"{stack}.layers").parameters():
+            nn.init.zeros_(weight)
+    activity = measure(model)
+    assert activity.branches["rna"].edges == {"survival": 0, "response": 0, "toxicity": 0}
+    assert activity.branches["rna"].active == 1
+    assert below(activity) == {("rna", Measure.EDGES)}
+
+
+def test_a_branch_without_edges_has_no_figure_of_them(
+    model: HierarchicalMultimodalGNN, measure: Measuring
+) -> None:
+    torch.manual_seed(0)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    model.branches["rna"].get_submodule("graph").edgeless()  # type: ignore[operator]
+    assert torch.equal(torch.rand(1), expected)
+    assert measure(model).branches["imaging"].edges == {}
+
+
+class PerEdge(nn.Module):
+    """Layer with a weight for every edge."""
+
+    def __init__(self, graph: Topology, width_in: int, width_out: int, heads: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(len(graph.columns)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.weight.mean()
+
+
+def test_of_layers_with_a_weight_per_edge_the_effect_of_edges_is_not_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(layer_kinds._LAYERS, "per-edge", PerEdge)
+    assert GraphStack(topology(3, [(0, 1)]), 4, ["per-edge"], 1).edgeless() is None
+    assert GraphStack(topology(3, [(0, 1)]), 4, ["gcn", "gat"], 1).edgeless() is not None
 
 
 def test_of_a_branch_that_nobody_has_nothing_is_known(

@@ -11,8 +11,11 @@ from simulations.results.schema import FoldActivity, SimulationResult
 MakeResult = Callable[..., SimulationResult]
 
 
-def activity(active: float = 1.0, share: float | None = 0.2, network: float | None = 0.5) -> Activity:
+def activity(
+    active: float = 1.0, share: float | None = 0.2, network: float | None = 0.5, edges: float = 0.05
+) -> Activity:
     rna = BranchActivity(active=active, share={"survival": share}, gradient=1.0)
+    rna = rna.model_copy(update={"edges": {"survival": edges}})
     other = BranchActivity(active=0.9, share={"survival": 0.1}, gradient=2.0)
     return Activity(
         branches={"rna": rna, "protein": other}, network={"survival": network}, gradients={"heads": 1.0}
@@ -38,9 +41,9 @@ def test_figures_are_means_over_folds(make_result: MakeResult) -> None:
     table = activity_table(of(make_result, *folds))
     assert table is not None
     assert [row[0] for row in (*table.rows, table.total)] == ["rna", "protein", "heads", "whole network"]
-    assert table.rows[0] == ("rna", "100.0%", "100.0%", "30.0%", "1", "1")
+    assert table.rows[0] == ("rna", "100.0%", "100.0%", "30.0%", "5.0%", "1", "1")
     assert table.total[3] == "50.0%"
-    assert {len(row) for row in (table.heads, *table.rows, table.total)} == {6}
+    assert {len(row) for row in (table.heads, *table.rows, table.total)} == {7}
     assert idle_warning(of(make_result, *folds)) is None
 
 
@@ -57,3 +60,10 @@ def test_a_branch_below_a_floor_in_some_folds_is_warned_of_with_its_lowest_figur
     for words in ("rna", "2.0%", "2 of 3"):
         assert words in warning.text
     assert "protein" not in warning.text
+
+
+def test_edges_without_effect_are_warned_of(make_result: MakeResult) -> None:
+    idle = idle_warning(of(make_result, FoldActivity(initial=activity(), kept=activity(edges=0.002))))
+    assert idle is not None
+    assert "0.20%" in idle.text
+    assert "edges" in idle.text
