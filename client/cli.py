@@ -110,6 +110,41 @@ def approve(
 
 @site_app.command()
 @explained
+def adopt(
+    folder: SiteArgument,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="File of a release from the coordinator.")
+    ] = None,
+    back: Annotated[
+        bool, typer.Option("--back", help="Go back to the release that was in use before.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Adopt without asking for a confirmation.")] = False,
+) -> None:
+    """Explain a release and how it does here, and take it into use once you agree.
+
+    It is verified first, and every earlier release is kept.
+    """
+    from client.commands.adopt import adopt, adoption_lines, read_adoption, read_return
+    from client.site_folder.places import Home
+    from common.errors import OptionError
+
+    home = Home(folder.resolve())
+    if (file is None) != back:
+        raise OptionError("FILE", "is missing, or stands beside --back", "give either the file or --back")
+    adoption = read_return(home) if file is None else read_adoption(home, file)
+    for line in adoption_lines(home, adoption):
+        typer.echo(line)
+    if not yes and not typer.confirm("\nDoes this hospital take it into use?"):
+        typer.echo("Nothing was changed.")
+        raise typer.Exit(1)
+    adopt(home, adoption)
+    typer.echo(
+        f"\nIn use: {adoption.release.version}. Next: consilium predict {shlex.quote(str(folder))} TABLES"
+    )
+
+
+@site_app.command()
+@explained
 def check(folder: SiteArgument, as_json: JsonOption = False) -> None:
     """Check the tables against the approved federation file, and print counts only.
 

@@ -24,6 +24,8 @@ SUBCOMMANDS = {
     "cohort": "simulations.cli:cohort_app",
     "site": "client.cli:site_app",
     "receipts": "client.cli:receipts_app",
+    "predict": "client.predict_cli:predict_app",
+    "release": "consilium.release_cli:release_app",
     "coordinator": "server.cli:coordinator_app",
     "privacy": "simulations.commands.privacy:privacy_app",
     "plugins": "consilium.plugins_cli:plugins_app",

@@ -1,88 +1,114 @@
-"""Model of a finished run, loaded from the run's folder."""
+"""Trained model, loaded from a finished run's folder or the file of a release."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-
-from common.agreement.agreement import FILE_NAME, Agreement
+from common.agreement.agreement import FILE_NAME
 from common.agreement.loading import load_agreement
-from common.errors import InvalidContentError
-from common.families.registry import family_of
-from common.records import Prepared
-from server.records.result import PREPROCESSING, WEIGHTS, load_result
+from common.prediction.network import Network, network_of, released_network
+from common.release.release import read_release
+from common.release.signing import read_verifying_key
+from server.records.result import load_result
 
 if TYPE_CHECKING:
-    from torch import nn
+    import pandas as pd
+
+    from client.prediction.forecast import Forecasts
+
+HERE = "here"
+"""Name of a site without a site file, whose columns are named as in the federation file."""
 
 
 @dataclass(frozen=True)
-class LoadedModel:
-    """A finished run's model with all that its use needs.
+class LoadedModel(Network):
+    """Trained model with all that its use needs.
 
     Attributes:
         federation: the agreement that it was trained under.
         preprocessing: to apply to patients before the model sees them.
         weights: parameter -> array, float32.
         model: the network with these weights, in evaluation mode on the CPU.
+        version: of the release; None for a run that was not released.
     """
-
-    federation: Agreement
-    preprocessing: Prepared
-    weights: Mapping[str, NDArray[np.float32]]
-    model: "nn.Module"
 
     def __repr__(self) -> str:
         """The federation's name and the size of the model."""
         parameters = sum(array.size for array in self.weights.values())
-        return f"<model of {self.federation.name}: {parameters:,} parameters>"
+        return f"<model of {self.version or self.federation.name}: {parameters:,} parameters>"
+
+    def predict(
+        self,
+        table: "pd.DataFrame | Mapping[str, pd.DataFrame] | Path | str | Sequence[Path | str]",
+        *,
+        horizons: Sequence[float] = (),
+        id: str = "patient",
+    ) -> "Forecasts":
+        """Predict for patients, of whom no outcome is needed.
+
+        Args:
+            table: the one table of a federation with one modality, or modality -> table; or files of modalities'
+                tables, or a folder that holds them. Columns are named as in the federation file.
+            horizons: times by which the risk is asked, in the unit of the outcome; years without any.
+            id: name of the column of patient identifiers; a table in memory may have them as its index.
+
+        Returns:
+            The forecasts, in the order of the table's patients.
+
+        Raises:
+            InputError: if a table does not fit, too little of a patient is observed, or a horizon is beyond the
+                follow-up.
+
+        Example:
+            >>> model = consilium.load_model("lung-1.zip", key="ca.crt")
+            >>> forecast = model.predict(patients, horizons=[12]).patients[0]
+        """
+        from client.prediction.predictor import predictor_of
+        from client.site_folder.site_file import SiteFile
+
+        predictor, site = predictor_of(self.federation), SiteFile(name=HERE, id=id, tables={})
+        if isinstance(table, str | Path) or (isinstance(table, Sequence) and not hasattr(table, "columns")):
+            given = [table] if isinstance(table, str | Path) else table
+            files = predictor.files([Path(path) for path in given], site, self.federation)
+            return predictor.predict_files(self, files, site, horizons)
+        return predictor.predict_frames(self, table, site, horizons)
 
 
-def load_model(folder: Path | str) -> LoadedModel:
-    """Load a finished run's weights, preprocessing and federation file.
+def load_model(path: Path | str, *, key: Path | str | None = None) -> LoadedModel:
+    """Load a trained model, with its preprocessing and federation file.
 
     Args:
-        folder: of a simulation (`out`), or of a coordinator's run.
+        path: folder of a simulation (`out`) or of a coordinator's run, or the file of a release.
+        key: the coordinator's ca.crt or public key, by which a release is verified. Without it, a damaged release is
+            refused, and one of an unknown maker is not.
 
     Returns:
-        The model, ready for evaluation.
+        The model, ready for prediction.
 
     Raises:
-        InputError: if a file is missing or damaged, or the files do not belong together.
+        InputError: if a file is missing or damaged, the files do not belong together, or a release is not signed by
+            the key.
 
     Example:
         >>> loaded = consilium.load_model("out")
         >>> loaded.model, loaded.federation.digest
     """
-    source = Path(folder)
-    federation = load_agreement(source / FILE_NAME)
-    family = family_of(federation)
-    result = load_result(source)
-    model = family.model(federation, family.public(federation, source), 0)
-    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    _require(source / WEIGHTS, expected, result.weights)
-    _require(source / PREPROCESSING, family.preparation(federation), result.preprocessing)
-    model.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in result.weights.items()})
-    model.eval()
-    return LoadedModel(federation, family.unpacked(result.preprocessing), dict(result.weights), model)
+    source = Path(path)
+    network = (
+        _of_run(source)
+        if source.is_dir() or (key is None and not source.is_file())
+        else _released(source, key)
+    )
+    return LoadedModel(**{field.name: getattr(network, field.name) for field in fields(network)})
 
 
-def _require(path: Path, expected: Mapping[str, tuple[int, ...]], arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Check that a file holds exactly the arrays that its federation file asks for."""
+def _of_run(folder: Path) -> Network:
+    federation, result = load_agreement(folder / FILE_NAME), load_result(folder)
     remedy = f"put back the {FILE_NAME} that the run was made with, or run it again"
-    for name in sorted(expected.keys() ^ arrays.keys()):
-        what = "is missing" if name in expected else f"is no array of this {FILE_NAME}"
-        raise InvalidContentError(f"{path}, {name}", what, remedy)
-    for name, array in arrays.items():
-        if array.shape != expected[name]:
-            raise InvalidContentError(
-                f"{path}, {name}", f"has shape {array.shape} and not {expected[name]}", remedy
-            )
-        if array.dtype != np.float32:
-            raise InvalidContentError(f"{path}, {name}", f"is {array.dtype} and not float32", remedy)
-        if np.isnan(array).any() or (path.name == WEIGHTS and not np.isfinite(array).all()):
-            raise InvalidContentError(f"{path}, {name}", "holds numbers that are not finite", remedy)
+    return network_of(federation, folder, result.weights, result.preprocessing, f"{folder}/", remedy)
+
+
+def _released(file: Path, key: Path | str | None) -> Network:
+    public: Any = None if key is None else read_verifying_key(Path(key), "name the coordinator's ca.crt")
+    return released_network(read_release(file, public))

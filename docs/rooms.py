@@ -15,14 +15,14 @@ MAY_IMPORT = {
     "consilium": {"consilium", "simulations", "client", "server", "common"},
 }
 FLOORS = {
-    "consilium": "program, __main__ | command, plugins_cli, simulation, planning, attacks | result | comparison"
-    " | frames | agreement, model, packages, wording",
-    "client": "cli | doctor | commands | runtime | app | receipts, rounds | families | egress"
+    "consilium": "program, __main__ | command, plugins_cli, release_cli, simulation, planning, attacks | result"
+    " | comparison | frames | agreement, model, packages, wording",
+    "client": "cli, predict_cli | doctor | commands | runtime | app | receipts, rounds, prediction | families | egress"
     " | privacy, disclosures"
     " | ledger, training, data | flower, chained_log, tables | site_folder",
     "server": "cli | commands | services | app | runs | aggregation | participants | home, records",
-    "common": "families | privacy | models | patients | messages | agreement, processes, console | tasks"
-    " | evaluation, lifetime, plugins, reading"
+    "common": "prediction | families | privacy | models | patients | messages, release | agreement, processes, console"
+    " | tasks | evaluation, lifetime, plugins, reading"
     " | addresses, agreed, countersignature, counting, errors, files, installed_code, node_keys, records",
     "simulations": "cli | commands | benchmarks, tuning | simulate, planning, audit | experiment | families | report"
     " | baselines | engines, cohorts, results | extras, work_folder",

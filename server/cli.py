@@ -258,6 +258,44 @@ def run(
         raise typer.Exit(code)
 
 
+@coordinator_app.command()
+@explained
+def release(
+    folder: HomeArgument,
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Name of the run's folder in HOME/runs.")],
+    out: Annotated[Path, typer.Option(help="File to write, which hospitals adopt.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Release the model of a finished run as one signed file with a version.
+
+    The same run has the same version, and gives the same file.
+    """
+    from server.commands.release import release
+    from server.home.places import open_home
+
+    manifest = release(open_home(folder), run, out)
+    if as_json:
+        _print({"version": manifest.version, "sha256": manifest.sha256, "file": out})
+        return
+    typer.echo(f"Released {manifest.version} in {out}; its manifest has the SHA-256 {manifest.sha256}.")
+    typer.echo(f"Next, at a hospital: {shlex.join(['consilium', 'site', 'adopt', 'SITE', str(out)])}")
+
+
+@coordinator_app.command()
+@explained
+def revoke(
+    folder: HomeArgument,
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="Version of a release, such as lung-1.")],
+) -> None:
+    """Revoke a release: hospitals that adopt a later one predict with it no more."""
+    from server.commands.release import revoke
+    from server.home.places import open_home
+
+    revoke(open_home(folder), version)
+    typer.echo(f"Revoked {version}; the next release tells the hospitals that adopt it.")
+    typer.echo("Until then, ask them to go back: consilium site adopt SITE --back")
+
+
 def _require_strategy(agreement: Path, draft: bool = False) -> None:
     """Make sure that the strategy of an agreement is registered; a draft may be unreadable yet."""
     from common.agreement.agreement import FILE_NAME

@@ -134,6 +134,7 @@ KNOW_PATIENTS = (
     *("common/patients/", "common/tasks/", "common/models/", "common/families/patient", "client/data/"),
     *(
         "client/families/patients.py",
+        "client/prediction/patients.py",
         "client/families/noised_statistics.py",
         "common/agreement/federation.py",
     ),

@@ -91,8 +91,15 @@ def _site_table(
     columns: Sequence[str],
     categories: Mapping[str, Sequence[str]],
 ) -> Checked[Table | None]:
+    return read_table(folder / site.tables[table], wanted_columns(site, table, columns, categories))
+
+
+def wanted_columns(
+    site: SiteFile, table: str, columns: Sequence[str], categories: Mapping[str, Sequence[str]]
+) -> Wanted:
+    """Columns of a table of the federation file, under the hospital's names."""
     of_outcomes = table == OUTCOMES
-    wanted = Wanted(
+    return Wanted(
         table=table,
         identifier=site.id,
         columns=columns,
@@ -101,7 +108,6 @@ def _site_table(
         numbers=(site.fold,) if of_outcomes and site.fold is not None else (),
         texts=(site.group,) if of_outcomes and site.group is not None else (),
     )
-    return read_table(folder / site.tables[table], wanted)
 
 
 @dataclass(frozen=True)
@@ -133,14 +139,12 @@ def _read_modality(folder: Path, site: SiteFile, modality: Modality, patients: p
     unmatched = int((~rows.isin(patients)).sum())
     if (mismatch := match_problem(table.path, site.id, rows, patients, OUTCOMES)) is not None:
         problems.append(mismatch)
-    cells = _node_values(table.of(patients), modality)
+    cells = node_values(table.of(patients), modality)
     return Checked(_Nodes(*cells.value, unmatched), (*problems, *cells.problems), cells.warnings)
 
 
-def _node_values(
-    table: Table, modality: Modality
-) -> Checked[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """Read values of patients, transformed [P, nodes] and raw [P, columns], NaN where absent."""
+def node_values(table: Table, modality: Modality) -> Checked[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """Read a modality's values, transformed [P, nodes] and raw [P, columns], NaN where absent."""
     numeric = numbers(table, modality.columns)
     cells, problems = numeric.value, list(numeric.problems)
     raw: NDArray[np.float32] = cells.astype(np.float32)

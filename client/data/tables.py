@@ -67,6 +67,25 @@ def read_table(path: Path, wanted: Wanted) -> Checked[Table | None]:
         frame = source.read(positions, wanted)
     except InputError as error:
         return Checked(None, (error,))
+    return _by_patient(path, frame, wanted)
+
+
+def table_of(path: Path, frame: pd.DataFrame, wanted: Wanted) -> Checked[Table | None]:
+    """Take the wanted columns of a table in memory.
+
+    Its index has the patients if no column has. `path` stands for it in errors.
+    """
+    if wanted.identifier not in frame.columns:
+        frame = frame.rename_axis(wanted.identifier).reset_index()
+    names = [plain(str(name)) for name in frame.columns]
+    positions, problems = located(path, names, wanted, lambda: map(str, frame.iloc[:, 0]))
+    if problems:
+        return Checked(None, tuple(problems))
+    return _by_patient(path, frame.iloc[:, [*positions.values()]].set_axis([*positions], axis=1), wanted)
+
+
+def _by_patient(path: Path, frame: pd.DataFrame, wanted: Wanted) -> Checked[Table | None]:
+    """Index the wanted columns of a table by patient."""
     if frame.empty:
         what = "is empty below its column names"
         return Checked(None, (InvalidContentError(str(path), what, "export it again"),))

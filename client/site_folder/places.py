@@ -59,6 +59,11 @@ class Home:
         return self.folder / "receipts" / "receipts.jsonl"
 
     @property
+    def releases(self) -> Path:
+        """Folder of the releases that were adopted, every one of them."""
+        return self.folder / "releases"
+
+    @property
     def state(self) -> Path:
         """Folder of the running services."""
         return self.folder / "state"

@@ -76,6 +76,21 @@ def match_problem(
     return InvalidContentError(f"{path}, column {column}", what, remedy)
 
 
+def spelling_problem(
+    path: Path, column: str, rows: pd.Index, patients: pd.Index, other: str
+) -> InputError | None:
+    """Tell of a table's rows whose patients another table seems to have in another spelling.
+
+    Both may lack patients of the other. Arguments are those of `match_problem`.
+    """
+    spelling, alike = _another_spelling(rows[~rows.isin(patients)], patients[~patients.isin(rows)])
+    if not alike:
+        return None
+    what = f"{alike:,} of {counted(len(rows), 'row')} differ from a patient of the {other} table for {spelling} alone"
+    remedy = "use the same identifiers in both, to the letter"
+    return InvalidContentError(f"{path}, column {column}", what, remedy)
+
+
 def _another_spelling(strangers: Iterable[str], patients: pd.Index) -> tuple[str, int]:
     """Find the difference in spelling that explains the most strangers, and count these."""
     best, most = "", 0

@@ -22,12 +22,14 @@ class Kind:
         family: `common.families.family.Family`.
         reader: `client.families.reader.Reader`.
         study: `simulations.families.study.Study`; None for a kind that is not simulated.
+        predictor: `client.prediction.predictor.Predictor`; None for a kind without predictions.
     """
 
     agreement: str
     family: str
     reader: str
     study: str | None = None
+    predictor: str | None = None
 
 
 _KINDS = {
@@ -36,6 +38,7 @@ _KINDS = {
         family="common.families.patients:FAMILY",
         reader="client.families.patients:READER",
         study="simulations.families.patients.study:STUDY",
+        predictor="client.prediction.patients:PREDICTOR",
     )
 }
 

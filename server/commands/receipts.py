@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from common.errors import OptionError, StateError
+from common.errors import StateError
 from common.models.parameter_groups import ParameterGroup
-from server.commands.run import last_folder
+from server.commands.run import last_folder, named_folder
 from server.home.places import CoordinatorHome
 from server.records.dropped import Dropped
 from server.records.journal import FILE_NAME as JOURNAL
@@ -91,7 +91,7 @@ def receipts_of(home: CoordinatorHome, run: str | None) -> RunContributions:
     Raises:
         InputError: if there is no such run, no run at all, or its journal is damaged or not there yet.
     """
-    out = _folder(home, run)
+    out = _last(home) if run is None else named_folder(home.runs, run)
     records = read_journal(out) if (out / JOURNAL).is_file() else []
     run_records = [record for record in records if isinstance(record, RunRecord)]
     if not run_records:
@@ -181,16 +181,7 @@ def _reasons(dropped: tuple[Dropped, ...]) -> dict[str, str]:
     return {name: " ".join(dict.fromkeys(reasons)) for name, reasons in by_name.items()}
 
 
-def _folder(home: CoordinatorHome, run: str | None) -> Path:
-    if run is None:
-        if (last := last_folder(home.runs)) is None:
-            raise StateError(
-                str(home.runs), "there is no run yet", "start one by `consilium coordinator run`"
-            )
-        return last
-    names = sorted(path.name for path in home.runs.iterdir() if path.is_dir())
-    if run not in names:
-        raise OptionError(
-            str(home.runs), f"there is no run {run}", f"the last ones are {', '.join(names[-3:]) or 'none'}"
-        )
-    return home.runs / run
+def _last(home: CoordinatorHome) -> Path:
+    if (last := last_folder(home.runs)) is None:
+        raise StateError(str(home.runs), "there is no run yet", "start one by `consilium coordinator run`")
+    return last

@@ -15,7 +15,7 @@ from common.agreement.bundle import RUN as RUN_KEY
 from common.agreement.bundle import bundle_hash, write_bundle
 from common.agreement.folder import copy_agreement
 from common.counting import are, counted
-from common.errors import InputError
+from common.errors import InputError, OptionError
 from common.files import write_whole
 from common.lifetime.signals import cause, exit_code
 from server.aggregation.registry import require_registered
@@ -132,6 +132,20 @@ def last_folder(runs: Path) -> Path | None:
     """The folder of the run that was begun or changed last."""
     folders = [path for path in runs.iterdir() if path.is_dir()]
     return max(folders, key=lambda path: path.stat().st_ctime_ns) if folders else None
+
+
+def named_folder(runs: Path, run: str) -> Path:
+    """Return the folder of a run by its name.
+
+    Raises:
+        OptionError: if there is no such run.
+    """
+    names = sorted(path.name for path in runs.iterdir() if path.is_dir())
+    if run not in names:
+        raise OptionError(
+            str(runs), f"there is no run {run}", f"the last ones are {', '.join(names[-3:]) or 'none'}"
+        )
+    return runs / run
 
 
 def follow(home: CoordinatorHome, out: Path, flower_run: int) -> Iterator[RunRecord | RoundRecord]:

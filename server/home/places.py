@@ -105,6 +105,11 @@ class CoordinatorHome:
         return self.folder / "runs"
 
     @property
+    def releases(self) -> Path:
+        """Releases that were made, with their versions."""
+        return self.folder / "releases.json"
+
+    @property
     def logs(self) -> Path:
         """One log per service."""
         return self.folder / "logs"

@@ -13,11 +13,9 @@ from safetensors.numpy import load_file, save
 from common.errors import MissingFileError, UnreadableFileError
 from common.files import write_whole
 from common.messages.packing import Arrays
+from common.release.members import PREPROCESSING, WEIGHTS
 
-WEIGHTS = "weights.safetensors"
-
-
-PREPROCESSING = "preprocessing.safetensors"
+__all__ = ["PREPROCESSING", "WEIGHTS", "TrainedModel", "load_result", "save_result"]
 
 
 @dataclass(frozen=True)

@@ -3,17 +3,22 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from safetensors.numpy import load_file, save_file
 
 import consilium
-from common.agreement.federation import FILE_NAME, load, save
+from client.data.inspection import read_cohort
+from common.agreement.federation import FILE_NAME, Federation, load, save
 from common.errors import InputError
 from common.patients.preprocessing import Preprocessing
-from server.records.result import PREPROCESSING, WEIGHTS
+from server.records.result import PREPROCESSING, WEIGHTS, load_result
+from simulations.families.patients.prediction import predict as of_a_run
+from tests.released import Coordinator
 
 
 def test_a_finished_run_gives_its_model(finished: tuple[consilium.Result, Path]) -> None:
@@ -72,3 +77,38 @@ def test_files_that_do_not_belong_together_are_refused(
     spoil(tmp_path / "run")
     with pytest.raises(InputError):
         consilium.load_model(tmp_path / "run")
+
+
+def test_a_run_predicts_as_its_own_evaluation_did(
+    finished: tuple[consilium.Result, Path], written_cohort: Path
+) -> None:
+    _, out = finished
+    loaded: Any = consilium.load_model(out)
+    federation = load(out / FILE_NAME)
+    cohort = read_cohort(written_cohort / "hospital-1", federation)
+    expected: Any = of_a_run(load_result(out), loaded.model, federation, cohort.batch)["survival"]
+    made = loaded.predict(written_cohort / "hospital-1")
+    assert len(made.patients) == len(cohort.batch)
+    curves = [patient.tasks["survival"].survival for patient in made.patients]
+    assert np.array_equal(np.array(curves), expected.survival)
+    assert (made.version, made.federation) == (None, federation.digest)
+
+
+def test_a_release_is_loaded_and_verified(federation: Federation, tmp_path: Path) -> None:
+    coordinator = Coordinator(tmp_path / "coordinator", federation)
+    file = coordinator.write()
+    loaded: Any = consilium.load_model(file, key=coordinator.authority)
+    assert loaded.version == "test-1"
+    assert "test-1" in repr(loaded)
+    table = pd.DataFrame({"age": [50.0], "sex": ["f"]}, index=["a"])
+    made = loaded.predict({"clinical": table}, horizons=[2])
+    assert made.patients[0].tasks["survival"].risk.keys() == {"2"}
+    assert consilium.load_model(str(file)).predict({"clinical": table}, horizons=[2]) == made
+    stranger = Coordinator(tmp_path / "stranger", federation)
+    with pytest.raises(InputError):
+        consilium.load_model(file, key=stranger.authority)
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(InputError):
+        consilium.load_model(file)
+    with pytest.raises(InputError):
+        consilium.load_model(tmp_path / "none.zip", key=coordinator.authority)

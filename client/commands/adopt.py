@@ -1,0 +1,162 @@
+"""Command `consilium site adopt`: a release of the model, verified, explained and kept."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from client.families.reader import sound
+from client.families.registry import reader_of
+from client.prediction.predictor import Performance, predictor_of
+from client.rounds.split import split
+from client.site_folder.outside import user_name
+from client.site_folder.places import Home
+from client.site_folder.releases import (
+    Adopted,
+    Adoptions,
+    file_of,
+    open_record,
+    open_release,
+    read_adoptions,
+)
+from client.site_folder.site_file import parse_site_file, read_site_file
+from common.errors import InputError, IntegrityError, StateError
+from common.files import write_whole
+from common.prediction.network import released_network
+from common.release.manifest import number_of
+from common.release.release import AGAIN, ModelRelease
+
+OLDER = "go back to a release that was adopted before by `consilium site adopt SITE --back`"
+
+
+@dataclass(frozen=True)
+class Adoption:
+    """Release that a hospital is asked to adopt.
+
+    Attributes:
+        release: the release, verified.
+        earlier: what was adopted before.
+        is_new: whether this hospital has not adopted it before.
+    """
+
+    release: ModelRelease
+    earlier: Adoptions
+    is_new: bool
+
+
+def read_adoption(home: Home, file: Path) -> Adoption:
+    """Read a release that may be adopted.
+
+    Raises:
+        InputError: if it is not signed by this coordinator, was changed, is of another federation file, older than
+            one that was adopted, in use, or revoked.
+    """
+    release, earlier = open_release(home, file), read_adoptions(home)
+    version, newest = release.version, earlier.newest(release.manifest.name)
+    record = earlier.find(version)
+    if record is not None and record.sha256 != release.manifest.sha256:
+        what = f"is another {version} than the one that was adopted here"
+        raise IntegrityError(
+            str(file), what, "ask the coordinator why there are two, and adopt neither until then"
+        )
+    if version in earlier.revoked:
+        raise StateError(str(file), f"is {version}, which the coordinator has revoked", "get a later one")
+    if newest is not None and number_of(version) < number_of(newest):
+        raise StateError(str(file), f"is {version}, which is older than {newest} that was adopted", OLDER)
+    if version == earlier.current:
+        raise StateError(str(file), f"is {version}, which is in use already", "predict with it")
+    parent = release.manifest.parent
+    before = None if parent is None else earlier.find(parent.version)
+    if parent is not None and before is not None and before.sha256 != parent.sha256:
+        what = f"follows another {parent.version} than the one that was adopted here"
+        raise IntegrityError(str(file), what, AGAIN)
+    return Adoption(release, earlier, record is None)
+
+
+def read_return(home: Home) -> Adoption:
+    """Read the release that was in use before the present one.
+
+    Raises:
+        InputError: if there is none, or its file is not as it was adopted.
+    """
+    earlier = read_adoptions(home)
+    record = earlier.before_current()
+    if record is None:
+        what = "has no earlier release to go back to"
+        raise StateError(str(home.releases), what, "adopt one by `consilium site adopt SITE FILE`")
+    return Adoption(open_record(home, earlier, record), earlier, is_new=False)
+
+
+def adopt(home: Home, adoption: Adoption) -> Adoptions:
+    """Keep a release and take it into use; every earlier one stays.
+
+    Raises:
+        OSError: if it cannot be written; the earlier release is then still in use.
+    """
+    release, earlier = adoption.release, adoption.earlier
+    adopted = earlier.adopted
+    if adoption.is_new:
+        write_whole(file_of(home, release.version), release.content)
+        adopted += (
+            Adopted(
+                version=release.version,
+                sha256=release.manifest.sha256,
+                at=datetime.now(UTC).isoformat(timespec="seconds"),
+                user=user_name(os.geteuid()),
+            ),
+        )
+    revoked = tuple(dict.fromkeys([*earlier.revoked, *release.manifest.revoked]))
+    changed = Adoptions(adopted=adopted, current=release.version, revoked=revoked)
+    changed.write(home)
+    return changed
+
+
+def adoption_lines(home: Home, adoption: Adoption) -> Iterator[str]:
+    """Say what a release is, and how it does at this hospital."""
+    yield from adoption.release.lines()
+    current = adoption.earlier.current
+    yield f"In use here now: {current or 'none'}."
+    yield ""
+    yield from performance_lines(home, adoption.release)
+
+
+def performance_lines(home: Home, release: ModelRelease) -> Iterator[str]:
+    """Say how a release does on patients of this hospital that did not train it."""
+    try:
+        whose, performances = performance(home, release)
+    except InputError as error:
+        yield f"How it does at this hospital cannot be said: {error}"
+        return
+    yield f"At this hospital, on {whose}:"
+    for task in performances:
+        counts = ", ".join(f"{count:,} {what}" for what, count in task.counts.items())
+        figure = "too few to judge" if task.value is None else f"{task.metric} {task.value:.2f}"
+        yield f"  {task.task}: {figure} ({counts})"
+
+
+def performance(home: Home, release: ModelRelease) -> tuple[str, list[Performance]]:
+    """Judge a release on this hospital's records that did not train it.
+
+    These are all of them, or those that validated rounds of training.
+
+    Returns:
+        Words for the records, and the figures by task.
+
+    Raises:
+        InputError: if the tables cannot be read, or all records trained the model.
+    """
+    agreement, words = release.agreement, release.card.unit
+    file = read_site_file(home.folder, agreement)
+    records = sound(reader_of(agreement).read(home.folder, file, agreement)).records
+    whose = f"its {words}, none of whom trained it"
+    if parse_site_file(home.folder).name in release.card.hospitals:
+        if agreement.privacy is not None:
+            what = f"all of its {words} trained the model, as is usual with differential privacy"
+            raise StateError(str(home.folder), what, f"wait for {words} who come after")
+        training = agreement.training
+        _, held = split(len(records), training.validation_fraction, training.seed)
+        records = records.select(held)
+        whose = f"its validation {words}, who did not train it but helped to choose the round"
+    predictor = predictor_of(agreement)
+    return whose, predictor.performance(released_network(release), records)

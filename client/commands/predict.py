@@ -1,0 +1,58 @@
+"""Command `consilium predict`: forecasts for patients by the adopted release.
+
+What it returns names patients. It goes to the hospital's own terminal, or into a file that the person names and nobody
+else can read; nothing of it is logged.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from client.prediction.forecast import Forecasts
+from client.prediction.predictor import predictor_of
+from client.site_folder.places import Home
+from client.site_folder.releases import open_adopted
+from client.site_folder.site_file import parse_site_file
+from common.errors import StateError
+from common.files import write_whole
+from common.prediction.network import released_network
+
+
+def predict(home: Home, tables: Sequence[Path], horizons: Sequence[float]) -> Forecasts:
+    """Predict for patients of this hospital.
+
+    Args:
+        home: the site folder.
+        tables: files of modalities' tables, or folders that hold them, with this hospital's column names.
+        horizons: in the unit of the federation file's survival tasks; empty for years up to the follow-up.
+
+    Raises:
+        InputError: if no release is adopted, or it is not as it was adopted; or the tables do not suffice.
+    """
+    release, site = open_adopted(home), parse_site_file(home.folder)
+    predictor = predictor_of(release.agreement)
+    files = predictor.files(tables, site, release.agreement)
+    return predictor.predict_files(released_network(release), files, site, horizons)
+
+
+def require_outlet(out: Path | None) -> None:
+    """Require that forecasts go to a terminal or into a named file.
+
+    Raises:
+        StateError: if standard output is a pipe or another file, whose readers nobody knows.
+    """
+    if out is None and not sys.stdout.isatty():
+        what = "is no terminal, and forecasts name patients"
+        raise StateError(
+            "standard output", what, "name a file with --out, which only you will be able to read"
+        )
+
+
+def write_forecasts(forecasts: Forecasts, out: Path, as_json: bool) -> None:
+    """Write forecasts into a file that only its owner can read.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    text = forecasts.model_dump_json(indent=2) if as_json else "\n".join(forecasts.lines())
+    write_whole(out, text.encode() + b"\n", 0o600)

@@ -1,0 +1,43 @@
+"""Command `consilium predict` of a hospital."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from common.console import explained
+
+predict_app = typer.Typer(add_completion=False)
+
+
+@predict_app.command()
+@explained
+def predict(
+    folder: Annotated[Path, typer.Argument(metavar="SITE", help="Site folder, which holds site.toml.")],
+    tables: Annotated[
+        list[Path],
+        typer.Argument(metavar="TABLES...", help="Modalities' tables, or a folder that holds them."),
+    ],
+    horizon: Annotated[
+        list[float] | None,
+        typer.Option(help="Time by which the risk is asked, in the unit of the outcome; may be repeated."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write, readable by you alone; without it, the terminal.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON instead of text.")] = False,
+) -> None:
+    """Predict for one or many patients with the adopted release; no outcomes are needed.
+
+    A forecast names its patient: it goes to a terminal, or into the file of --out.
+    """
+    from client.commands.predict import predict, require_outlet, write_forecasts
+    from client.site_folder.places import Home
+
+    require_outlet(out)
+    forecasts = predict(Home(folder.resolve()), tables, horizon or [])
+    if out is None:
+        typer.echo(forecasts.model_dump_json(indent=2) if as_json else "\n".join(forecasts.lines()))
+        return
+    write_forecasts(forecasts, out, as_json)
+    typer.echo(f"Written to {out}.")

@@ -1,0 +1,1 @@
+"""Predictions for a hospital's patients, from an adopted release; start with forecast.py."""

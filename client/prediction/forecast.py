@@ -1,0 +1,103 @@
+"""Forecasts of patients by task, as they are printed and written as JSON.
+
+A forecast names its patient, so that it is for the eyes of the hospital: nothing here is logged, or put into an error.
+"""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from common.release.card import USE
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SurvivalForecast(_Part):
+    """Forecast of a time to an event.
+
+    Attributes:
+        unit: of time.
+        times: at which survival is given, the last one being the end of what the model has seen.
+        survival: probability of no event up to and including each time.
+        risk: horizon, as text -> probability of an event by then.
+        median: time at which survival falls to a half; None if it does not up to the last time.
+    """
+
+    unit: str
+    times: tuple[float, ...]
+    survival: tuple[float, ...]
+    risk: dict[str, float]
+    median: float | None
+
+    def line(self) -> str:
+        """Write risk and median as a line."""
+        risks = ", ".join(f"{_percent(risk)} by {horizon} {self.unit}" for horizon, risk in self.risk.items())
+        if self.median is None:
+            return f"risk {risks}; half of such patients are expected beyond {self.times[-1]:.3g} {self.unit}"
+        return f"risk {risks}; median time {self.median:.3g} {self.unit}"
+
+
+class OutcomeForecast(_Part):
+    """Forecast of classes, whose probabilities add up to 1, or of labels, each by itself."""
+
+    probability: dict[str, float]
+
+    def line(self) -> str:
+        """Write the probabilities as a line."""
+        return ", ".join(f"{name} {_percent(share)}" for name, share in self.probability.items())
+
+
+class PatientForecast(_Part):
+    """Forecast of a patient.
+
+    Attributes:
+        patient: identifier.
+        observed: modality -> share of the columns that the model uses of which the patient has a value.
+        tasks: task -> its forecast.
+    """
+
+    patient: str
+    observed: dict[str, float]
+    tasks: dict[str, SurvivalForecast | OutcomeForecast]
+
+    def lines(self) -> list[str]:
+        """Write the forecast as lines."""
+        seen = ", ".join(f"{name} {_percent(share)}" for name, share in self.observed.items() if share)
+        absent = [name for name, share in self.observed.items() if not share]
+        missing = f"; not measured: {', '.join(absent)}" if absent else ""
+        lines = [f"Patient {self.patient}", f"  measured: {seen}{missing}"]
+        return lines + [f"  {name}: {task.line()}" for name, task in self.tasks.items()]
+
+
+class Forecasts(_Part):
+    """Forecasts of patients by one model.
+
+    Attributes:
+        version: of the release; None for a run that was not released.
+        federation: digest of the federation file.
+        calibrated: whether probabilities were calibrated at this hospital.
+        use: what they are for.
+        warnings: sentences on the tables.
+        patients: in the order of the tables.
+    """
+
+    version: str | None
+    federation: str
+    calibrated: bool = False
+    use: str = USE
+    warnings: tuple[str, ...] = ()
+    patients: tuple[PatientForecast, ...] = Field(min_length=1)
+
+    def lines(self) -> list[str]:
+        """Write the forecasts as lines, with what has to be known first."""
+        model = self.version or f"run of federation file {self.federation[:10]}, not released"
+        calibrated = "yes" if self.calibrated else "no"
+        lines = [f"Model {model}. For {self.use}. Calibrated at this hospital: {calibrated}."]
+        lines += [f"WARNING {warning}" for warning in self.warnings]
+        for patient in self.patients:
+            lines += ["", *patient.lines()]
+        return lines
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g}%"

@@ -1,0 +1,295 @@
+"""Predictions for patients: survival, response and toxicity.
+
+A patient needs `LEAST_OBSERVED` of the columns of one modality at least; of others the model would say little more than
+that they are patients, and say it with the same confidence.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from client.data.unlabelled import UnlabelledPatients, read_files, take_frames
+from client.prediction.forecast import (
+    Forecasts,
+    OutcomeForecast,
+    PatientForecast,
+    SurvivalForecast,
+)
+from client.prediction.predictor import Performance, Predictor
+from client.site_folder.site_file import SiteFile
+from client.training.evaluation import logits
+from common.agreement.federation import Federation
+from common.counting import counted
+from common.errors import InvalidContentError, MissingFileError, OptionError
+from common.evaluation.predictions import ClassPrediction, LabelPrediction, Prediction, SurvivalPrediction
+from common.patients.batch import PatientBatch
+from common.patients.preprocessing import Preprocessing
+from common.tasks.task import Task
+
+if TYPE_CHECKING:
+    from common.prediction.network import Network
+
+LEAST_OBSERVED = 0.5
+"""Share of the columns of one modality at least of which a patient has a value."""
+
+
+SHOWN = 5
+"""Patients without enough values that are named by their number."""
+
+
+_YEARS = (1, 2, 3, 5, 10)
+
+
+_PER_YEAR = {"days": 365.25, "months": 12.0, "years": 1.0}
+
+
+_SUFFIXES = (".csv", ".parquet")
+
+
+class PatientPredictor:
+    """Predictions for patients; see `client.prediction.predictor.Predictor`."""
+
+    def files(self, given: Sequence[Path], site: SiteFile, agreement: Federation) -> dict[str, Path]:
+        """Find modalities' tables: under the name that the site file has for them, or their own.
+
+        The file of a model with one modality may have any name.
+        """
+        names = {modality.name: _file_names(site, modality.name) for modality in agreement.modalities}
+        tables: dict[str, Path] = {}
+        for path in given:
+            matches = _tables_in(path, names) if path.is_dir() else _tables_named(path, names)
+            if not matches:
+                some = ", ".join(candidates[0] for candidates in names.values())
+                what = (
+                    "has no table of a modality" if path.is_dir() else "is not named like a modality's table"
+                )
+                raise MissingFileError(str(path), what, f"name the tables {some}, or give their folder")
+            if len(matches) > 1 and not path.is_dir():
+                what = f"is named like the tables of {' and '.join(matches)}"
+                raise OptionError(str(path), what, "give the folder that holds them")
+            if twice := sorted(set(matches) & set(tables)):
+                raise OptionError(
+                    str(path), f"is a second table of {twice[0]}", "give one table of each modality"
+                )
+            tables |= matches
+        return tables
+
+    def predict_files(
+        self, network: "Network", files: Mapping[str, Path], site: SiteFile, horizons: Sequence[float]
+    ) -> Forecasts:
+        """Predict for patients in files."""
+        patients = read_files(files, site, _federation(network))
+        return forecasts(network, patients, horizons, ", ".join(map(str, files.values())))
+
+    def predict_frames(
+        self,
+        network: "Network",
+        frames: Mapping[str, Any] | Any,
+        site: SiteFile,
+        horizons: Sequence[float],
+    ) -> Forecasts:
+        """Predict for patients in pandas tables: one by modality, or the one table that suffices."""
+        federation = _federation(network)
+        tables = frames if isinstance(frames, Mapping) else {_only_modality(federation): frames}
+        if stray := set(tables) - {modality.name for modality in federation.modalities}:
+            names = ", ".join(modality.name for modality in federation.modalities)
+            raise OptionError(str(min(stray)), "is no modality of the federation file", f"use {names}")
+        return forecasts(network, take_frames(tables, site, federation), horizons, "the table")
+
+    def performance(self, network: "Network", records: PatientBatch) -> list[Performance]:
+        """Judge every task by its headline metric over the labelled patients."""
+        performances = []
+        predictions = predict(network, records)
+        for task in _federation(network).tasks:
+            labels, labelled = records.labels[task.name], records.labelled[task.name]
+            value = float(
+                task.headline(predictions[task.name], labels.double().numpy(), labelled.numpy())
+                if bool(labelled.any())
+                else np.nan
+            )
+            counts = {"labelled": int(labelled.all(1).sum())} | task.counts(labels, labelled)
+            metric = task.metrics[task.headline_metric].title
+            figure = value if np.isfinite(value) else None
+            performances.append(Performance(task=task.name, counts=counts, metric=metric, value=figure))
+        return performances
+
+
+def _file_names(site: SiteFile, modality: str) -> list[str]:
+    """Paths that a modality's table may have in a folder, the likeliest first."""
+    ours = [site.tables[modality]] if modality in site.tables else []
+    return ours + [modality + suffix for suffix in _SUFFIXES]
+
+
+def _tables_in(folder: Path, names: Mapping[str, Sequence[str]]) -> dict[str, Path]:
+    files = {
+        modality: [folder / name for name in candidates if (folder / name).is_file()]
+        for modality, candidates in names.items()
+    }
+    return {modality: paths[0] for modality, paths in files.items() if paths}
+
+
+def _tables_named(file: Path, names: Mapping[str, Sequence[str]]) -> dict[str, Path]:
+    if len(names) == 1:
+        return dict.fromkeys(names, file)
+    return {
+        modality: file
+        for modality, candidates in names.items()
+        if file.name in {Path(name).name for name in candidates}
+    }
+
+
+def predict(network: "Network", patients: PatientBatch) -> dict[str, Prediction]:
+    """Predict raw patients by task, as in a run."""
+    federation, prepared = _federation(network), _preprocessing(network)
+    outputs = logits(network.model, prepared.apply(patients))
+    return {
+        task.name: task.predict(outputs[task.name], prepared.cuts.get(task.name)) for task in federation.tasks
+    }
+
+
+def forecasts(
+    network: "Network", patients: UnlabelledPatients, horizons: Sequence[float], where: str
+) -> Forecasts:
+    """Predict for patients with enough values.
+
+    Args:
+        network: the model.
+        patients: with raw values.
+        horizons: in the unit of every survival task; without any, years up to the end of the follow-up.
+        where: the tables, for errors.
+
+    Raises:
+        InputError: if a patient has too few values, or a horizon is beyond what the model has seen.
+    """
+    federation, prepared = _federation(network), _preprocessing(network)
+    chosen = {task.name: _horizons(task, prepared, horizons) for task in federation.tasks}
+    observed = _observed(patients.batch, prepared, federation)
+    _require_enough(observed, where)
+    predictions = predict(network, patients.batch)
+    return Forecasts(
+        version=network.version,
+        federation=federation.digest,
+        warnings=patients.warnings,
+        patients=tuple(
+            PatientForecast(
+                patient=identifier,
+                observed={name: float(shares[row]) for name, shares in observed.items()},
+                tasks={
+                    task.name: _forecast(task, predictions[task.name], row, chosen[task.name])
+                    for task in federation.tasks
+                },
+            )
+            for row, identifier in enumerate(patients.identifiers)
+        ),
+    )
+
+
+def _forecast(
+    task: Task, prediction: Prediction, row: int, horizons: Sequence[float]
+) -> SurvivalForecast | OutcomeForecast:
+    here = prediction.select(np.array([row]))
+    if isinstance(here, SurvivalPrediction):
+        risk = 1 - here.at(horizons)[0]
+        return SurvivalForecast(
+            unit=task.outcome_unit,
+            times=tuple(here.times.tolist()),
+            survival=tuple(here.survival[0].tolist()),
+            risk={f"{horizon:g}": float(share) for horizon, share in zip(horizons, risk, strict=True)},
+            median=_median(here),
+        )
+    if isinstance(here, ClassPrediction | LabelPrediction):
+        shares = here.probability[0].tolist()
+        names = task.outcome_names or tuple(map(str, range(len(shares))))
+        return OutcomeForecast(probability=dict(zip(names, shares, strict=True)))
+    what = "predicts something that is neither a time, nor classes or labels"
+    raise InvalidContentError(f"task {task.name}", what, "predict with the plug-in that brings this kind")
+
+
+def _median(curve: SurvivalPrediction) -> float | None:
+    """Time at which the interpolated curve falls to a half."""
+    times = np.concatenate([[0.0], curve.times])
+    survival = np.concatenate([[1.0], curve.survival[0]])
+    if survival[-1] > 0.5:
+        return None
+    after = int(np.argmax(survival <= 0.5))
+    share = (survival[after - 1] - 0.5) / (survival[after - 1] - survival[after])
+    return float(times[after - 1] + share * (times[after] - times[after - 1]))
+
+
+def _horizons(task: Task, prepared: Preprocessing, asked: Sequence[float]) -> tuple[float, ...]:
+    """Return the horizons of a task; none where it has no time."""
+    if task.outcome_unit not in _PER_YEAR or task.name not in prepared.cuts:
+        return ()
+    end = float(prepared.cuts[task.name][-1])
+    for horizon in asked:
+        if not 0 < horizon <= end:
+            what = f"is not within the follow-up of {task.name}, which ends at {end:.4g} {task.outcome_unit}"
+            raise OptionError(f"horizon {horizon:g}", what, "ask for an earlier one, more than 0")
+    if asked:
+        return tuple(sorted(set(asked)))
+    years = [year * _PER_YEAR[task.outcome_unit] for year in _YEARS]
+    return tuple(float(round(time)) if time > 50 else time for time in years if time <= end) or (end,)
+
+
+def _observed(
+    patients: PatientBatch, prepared: Preprocessing, federation: Federation
+) -> dict[str, "np.typing.NDArray[np.float64]"]:
+    """Return by modality the share [P] of columns with a value, of those that the model uses.
+
+    A column of categories counts once.
+    """
+    shares = {}
+    for modality in federation.modalities:
+        first = torch.arange(len(modality.columns)).tolist()
+        start = len(modality.columns)
+        for levels in modality.categories.values():
+            first.append(start)
+            start += len(levels)
+        used = prepared.spread[modality.name].isfinite()[first]
+        seen = patients.observed[modality.name][:, first][:, used]
+        shares[modality.name] = seen.double().sum(1).numpy() / max(int(used.sum()), 1)
+    return shares
+
+
+def _require_enough(observed: Mapping[str, "np.typing.NDArray[np.float64]"], where: str) -> None:
+    """Refuse patients of whom nothing, or too little, is known."""
+    most = np.max(list(observed.values()), axis=0)
+    few = np.flatnonzero(most < LEAST_OBSERVED)
+    if not len(few):
+        return
+    nothing = bool((most[few] == 0).all())
+    numbers = ", ".join(str(row + 1) for row in few[:SHOWN]) + ("" if len(few) <= SHOWN else " and others")
+    patients = f"{len(few):,} of {counted(len(most), 'patient')} (in the order of the tables: {numbers})"
+    if nothing:
+        what = f"nothing is known of {patients}"
+    else:
+        what = (
+            f"too little is known of {patients}: no modality has {LEAST_OBSERVED:.0%} of its columns filled"
+        )
+    raise InvalidContentError(where, what, "fill in more of what was measured, or leave these patients out")
+
+
+def _only_modality(federation: Federation) -> str:
+    if len(federation.modalities) > 1:
+        names = ", ".join(modality.name for modality in federation.modalities)
+        what = f"is one table, and the model takes {names}"
+        raise OptionError("table", what, "give a mapping of modality to table")
+    return federation.modalities[0].name
+
+
+def _federation(network: "Network") -> Federation:
+    federation = network.federation
+    assert isinstance(federation, Federation)
+    return federation
+
+
+def _preprocessing(network: "Network") -> Preprocessing:
+    prepared = network.preprocessing
+    assert isinstance(prepared, Preprocessing)
+    return prepared
+
+
+PREDICTOR: Predictor[Federation, PatientBatch] = PatientPredictor()

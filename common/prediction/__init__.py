@@ -1,0 +1,1 @@
+"""Trained networks, ready for prediction; start with network.py."""

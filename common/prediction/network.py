@@ -1,0 +1,109 @@
+"""Trained network with all that a prediction needs, from the files of a run or a release."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from common.agreement.agreement import Agreement
+from common.errors import InvalidContentError
+from common.families.registry import family_of
+from common.records import Prepared
+from common.release.members import PREPROCESSING, WEIGHTS
+from common.release.release import AGAIN, ModelRelease
+
+if TYPE_CHECKING:
+    from common.models.shared import SharedModel
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Network:
+    """Trained network in evaluation mode on the CPU.
+
+    Attributes:
+        federation: the agreement that it was trained under.
+        preprocessing: to apply to records before the model sees them.
+        weights: parameter -> array, float32.
+        model: the network with these weights.
+        version: of the release; None for a run that was not released.
+    """
+
+    federation: Agreement
+    preprocessing: Prepared
+    weights: Mapping[str, NDArray[np.float32]]
+    model: "SharedModel"
+    version: str | None = None
+
+
+def network_of(
+    federation: Agreement,
+    folder: Path,
+    weights: Arrays,
+    preprocessing: Arrays,
+    where: str,
+    remedy: str,
+    version: str | None = None,
+) -> Network:
+    """Build a network from its arrays.
+
+    Args:
+        federation: the agreement.
+        folder: of its public files.
+        weights: parameter -> array.
+        preprocessing: as in a request.
+        where: folder or file of the arrays, for errors.
+        remedy: for arrays that do not belong to the agreement.
+        version: of the release.
+
+    Raises:
+        InputError: if the arrays are not those that the agreement asks for.
+    """
+    family = family_of(federation)
+    model = family.model(federation, family.public(federation, folder), 0)
+    shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    _require(f"{where}{WEIGHTS}", shapes, weights, remedy, finite=True)
+    _require(f"{where}{PREPROCESSING}", family.preparation(federation), preprocessing, remedy, finite=False)
+    model.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in weights.items()})
+    model.eval()
+    return Network(federation, family.unpacked(dict(preprocessing)), dict(weights), model, version)
+
+
+def released_network(release: ModelRelease) -> Network:
+    """Build the network of a release.
+
+    Raises:
+        InputError: if its arrays are not those that its federation file asks for.
+    """
+    with release.agreement_folder() as folder:
+        return network_of(
+            release.agreement,
+            folder,
+            release.weights,
+            release.preprocessing,
+            f"{release.where}, ",
+            AGAIN,
+            release.version,
+        )
+
+
+def _require(
+    file: str, expected: Mapping[str, tuple[int, ...]], arrays: Arrays, remedy: str, finite: bool
+) -> None:
+    """Check that a file holds exactly the arrays that its federation file asks for."""
+    for name in sorted(expected.keys() ^ arrays.keys()):
+        what = "is missing" if name in expected else "is no array of this federation file"
+        raise InvalidContentError(f"{file}, {name}", what, remedy)
+    for name, array in arrays.items():
+        if array.shape != expected[name]:
+            what = f"has shape {array.shape} and not {expected[name]}"
+            raise InvalidContentError(f"{file}, {name}", what, remedy)
+        if array.dtype != np.float32:
+            raise InvalidContentError(f"{file}, {name}", f"is {array.dtype} and not float32", remedy)
+        if np.isnan(array).any() or (finite and not np.isfinite(array).all()):
+            raise InvalidContentError(f"{file}, {name}", "holds numbers that are not finite", remedy)

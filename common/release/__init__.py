@@ -1,0 +1,1 @@
+"""Signed releases of trained models: format and signature; start with release.py."""

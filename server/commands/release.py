@@ -1,0 +1,163 @@
+"""Command `consilium coordinator release`: a finished run's model as one signed file."""
+
+from pathlib import Path
+
+from common.agreement.agreement import FILE_NAME, Agreement
+from common.agreement.loading import load_agreement
+from common.errors import IntegrityError, InvalidContentError, OptionError, StateError
+from common.families.registry import family_of
+from common.files import write_whole
+from common.models.parameter_groups import ParameterGroup
+from common.prediction.network import network_of
+from common.release.archive import ArchiveError
+from common.release.card import Card, CardTask
+from common.release.manifest import Manifest, Parent
+from common.release.members import CARD, PREPROCESSING, WEIGHTS
+from common.release.release import agreement_members, signed_release
+from server.commands.run import named_folder
+from server.home.certificates import read_signer
+from server.home.places import CoordinatorHome, exclusive
+from server.records.journal import FILE_NAME as JOURNAL
+from server.records.journal import RoundRecord, RunRecord, read_journal
+from server.records.releases import Released, Releases, read_releases
+from server.records.result import load_result
+
+_AGAIN = "release another run"
+
+
+def release(home: CoordinatorHome, run: str, out: Path) -> Manifest:
+    """Release the model of a finished run.
+
+    The same run has the same version, and gives the same bytes.
+
+    Args:
+        home: the coordinator's folder.
+        run: name of the run's folder.
+        out: file to write.
+
+    Raises:
+        InputError: if the run has no model, was changed since it was released, or its release was revoked.
+        OSError: if the file cannot be written.
+    """
+    folder = named_folder(home.runs, run)
+    agreement = load_agreement(folder / FILE_NAME)
+    records = read_journal(folder) if (folder / JOURNAL).is_file() else []
+    members = _members(folder, agreement, _closing(folder, records, agreement), records)
+    signer = read_signer(home.authority_key)
+    with exclusive(home):
+        releases = read_releases(home.releases)
+        earlier = releases.of_run(folder.name)
+        version, parent, revoked = _numbered(releases, earlier, agreement.name)
+        if version in releases.revoked:
+            raise StateError(str(folder), f"was released as {version}, which was revoked", _AGAIN)
+        try:
+            manifest, content = signed_release(
+                version, parent, agreement, folder.name, revoked, members, signer
+            )
+        except ArchiveError as error:
+            remedy = "rename or shrink the public files of the federation file"
+            raise InvalidContentError(str(folder), f"its release {error}", remedy) from None
+        if earlier is None:
+            made = Released(
+                version=version, run=folder.name, sha256=manifest.sha256, parent=parent, revoked=revoked
+            )
+            changed = releases.model_copy(update={"released": (*releases.released, made)})
+            changed.write(home.releases)
+        elif earlier.sha256 != manifest.sha256:
+            what = f"is not as it was when it was released as {version}"
+            raise IntegrityError(
+                str(folder), what, "put its files back from a backup, or release another run"
+            )
+        write_whole(out, content)
+    return manifest
+
+
+def revoke(home: CoordinatorHome, version: str) -> Releases:
+    """Revoke a release: later ones name it, and who adopts one stops predicting with it.
+
+    Raises:
+        InputError: if there is no such release.
+    """
+    with exclusive(home):
+        releases = read_releases(home.releases)
+        versions = [release.version for release in releases.released]
+        if version not in versions:
+            remedy = f"the last ones are {', '.join(versions[-3:]) or 'none'}"
+            raise OptionError(str(home.releases), f"there is no release {version}", remedy)
+        revoked = tuple(dict.fromkeys([*releases.revoked, version]))
+        changed = releases.model_copy(update={"revoked": revoked})
+        changed.write(home.releases)
+    return changed
+
+
+def _numbered(
+    releases: Releases, earlier: Released | None, name: str
+) -> tuple[str, Parent | None, tuple[str, ...]]:
+    """Return version, parent and revoked versions: those of the run's release, or the next."""
+    if earlier is not None:
+        return earlier.version, earlier.parent, earlier.revoked
+    last = releases.last(name)
+    if last is None:
+        return f"{name}-1", None, releases.revoked
+    number = int(last.version.rpartition("-")[2]) + 1
+    return f"{name}-{number}", Parent(version=last.version, sha256=last.sha256), releases.revoked
+
+
+def _closing(folder: Path, records: list[RunRecord | RoundRecord], agreement: Agreement) -> RunRecord:
+    """Return the record of the end of a run that gave a model."""
+    ends = [record for record in records if isinstance(record, RunRecord) and record.status != "started"]
+    if not ends or ends[-1].status == "failed":
+        raise StateError(
+            str(folder), "the run has no model", "wait for its end, or name a run that completed"
+        )
+    if ends[-1].digest != agreement.digest:
+        what = f"is not the {FILE_NAME} that the run was made with"
+        raise IntegrityError(str(folder / FILE_NAME), what, "put it back from a backup")
+    return ends[-1]
+
+
+def _members(
+    folder: Path, agreement: Agreement, closing: RunRecord, records: list[RunRecord | RoundRecord]
+) -> dict[str, bytes]:
+    result = load_result(folder)
+    network_of(
+        agreement, folder, result.weights, result.preprocessing, f"{folder}/", "put it back from a backup"
+    )
+    card = _card(
+        agreement, folder.name, closing, [record for record in records if isinstance(record, RoundRecord)]
+    )
+    return {
+        **agreement_members(agreement, folder),
+        WEIGHTS: (folder / WEIGHTS).read_bytes(),
+        PREPROCESSING: (folder / PREPROCESSING).read_bytes(),
+        CARD: card.model_dump_json(indent=1).encode() + b"\n",
+    }
+
+
+def _card(agreement: Agreement, run: str, closing: RunRecord, rounds: list[RoundRecord]) -> Card:
+    family, kept = family_of(agreement), closing.best_round
+    trained = next((record for record in rounds if record.kind == "train" and record.round == kept), None)
+    judged = next((record for record in rounds if kept is not None and record.round == kept + 1), None)
+    shared = ParameterGroup.SHARED.name
+    records = [site.patients.get(shared) for site in trained.sites.values()] if trained else []
+    numbers = [number for number in records if number is not None]
+    tables = {
+        name: columns for name, columns in agreement.tables.items() if name not in agreement.required_tables
+    }
+    return Card(
+        federation=agreement.name,
+        run=run,
+        ended=closing.at,
+        hospitals=tuple(sorted(closing.sites)),
+        records=None if closing.private or not numbers else round(sum(numbers)),
+        unit=family.words(agreement).plural,
+        rounds=closing.rounds,
+        kept_round=kept,
+        validation_loss=closing.best_loss,
+        private=agreement.privacy is not None,
+        inputs={name: len(columns) for name, columns in tables.items()},
+        tasks=tuple(
+            CardTask(name=name, concordance=judged.concordance.get(name) if judged else None)
+            for name in agreement.task_names
+        ),
+    )

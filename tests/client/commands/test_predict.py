@@ -1,0 +1,157 @@
+"""Forecasts reach the person who asked, and no log, error or other file."""
+
+import json
+import os
+import pty
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from client.commands.adopt import adopt, read_adoption
+from client.commands.predict import predict
+from client.predict_cli import predict_app
+from client.site_folder.places import Home
+from common.agreement.federation import FILE_NAME, load
+from common.errors import InvalidContentError, OptionError, StateError
+from tests.conftest import Canary
+from tests.released import Coordinator
+
+
+@pytest.fixture
+def coordinator(approved: Home, proposal: Path) -> Coordinator:
+    made = Coordinator(proposal, load(proposal / FILE_NAME), ("north",))
+    approved.authority.write_bytes(made.authority.read_bytes())
+    return made
+
+
+@pytest.fixture
+def adopted(approved: Home, coordinator: Coordinator) -> Home:
+    """A site that predicts."""
+    adopt(approved, read_adoption(approved, coordinator.write()))
+    return approved
+
+
+@pytest.fixture
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tables of a patient who is in no cohort."""
+    folder = tmp_path_factory.mktemp("clinic")
+    clinical = {"patient": [Canary.name], "age": [61.0], "crp": [float(Canary.value)], "stage": ["2"]}
+    pd.DataFrame(clinical).to_csv(folder / "clinical.csv", index=False)
+    return folder
+
+
+def everything(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_one_patient_without_outcomes_is_predicted_with_the_version(adopted: Home, tables: Path) -> None:
+    made = predict(adopted, [tables], [12.0])
+    (patient,) = made.patients
+    assert (made.version, patient.patient, patient.observed) == (
+        "test-1",
+        Canary.name,
+        {"clinical": 1.0, "rna": 0.0},
+    )
+    assert set(patient.tasks) == {"survival", "response", "toxicity"}
+    assert predict(adopted, [tables / "clinical.csv"], [12.0]) == made
+
+
+def test_a_whole_cohort_is_predicted_from_the_site_folder(adopted: Home) -> None:
+    made = predict(adopted, [adopted.folder], [])
+    assert len(made.patients) == 12
+    assert made.patients[0].observed == {"clinical": 1.0, "rna": 1.0}
+
+
+def test_without_a_release_or_beyond_the_follow_up_it_is_refused(
+    approved: Home, coordinator: Coordinator, tables: Path
+) -> None:
+    with pytest.raises(StateError):
+        predict(approved, [tables], [])
+    adopt(approved, read_adoption(approved, coordinator.write()))
+    with pytest.raises(OptionError):
+        predict(approved, [tables], [1e9])
+
+
+def test_a_value_in_another_unit_is_refused(adopted: Home, tables: Path) -> None:
+    table = pd.read_csv(tables / "clinical.csv")
+    table["age"] = 61.0 * 12
+    table.to_csv(tables / "clinical.csv", index=False)
+    with pytest.raises(InvalidContentError) as error:
+        predict(adopted, [tables], [])
+    assert "plausible range" in error.value.what
+
+
+def test_the_file_is_for_its_owner_alone_and_nothing_else_is_written_or_logged(
+    adopted: Home,
+    tables: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    everything_logged: Callable[[], str],
+    canary: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = tmp_path_factory.mktemp("out") / "forecast.json"
+    temporary = tmp_path_factory.mktemp("temporary")
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    state = Path(os.environ["CONSILIUM_STATE"])
+    before = everything(adopted.folder), everything(state), everything(tables)
+    asked = [str(adopted.folder), str(tables), "--json", "--out", str(out)]
+    ended = CliRunner().invoke(predict_app, asked)
+    assert ended.exit_code == 0
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    assert json.loads(out.read_text())["patients"][0]["patient"] == canary.name
+    assert (everything(adopted.folder), everything(state), everything(tables)) == before
+    assert list(temporary.iterdir()) == []
+    assert [path.name for path in out.parent.iterdir()] == [out.name]
+    for text in (ended.output, everything_logged()):
+        assert not canary.seen_in(text)
+
+
+def test_no_refusal_names_the_patient_or_a_value(
+    adopted: Home, tables: Path, tmp_path: Path, everything_logged: Callable[[], str], canary: Any
+) -> None:
+    table = pd.read_csv(tables / "clinical.csv", dtype=str)
+    out = tmp_path / "never.txt"
+    for column, cell in (
+        ("age", canary.value),
+        ("age", canary.name),
+        ("stage", canary.name),
+        ("patient", ""),
+    ):
+        table.assign(**{column: cell}).to_csv(tables / "clinical.csv", index=False)
+        ended = CliRunner().invoke(predict_app, [str(adopted.folder), str(tables), "--out", str(out)])
+        assert ended.exit_code == 2
+        assert ended.exception is None or isinstance(ended.exception, SystemExit)
+        assert not canary.seen_in(ended.output)
+    table[["patient"]].assign(age="", crp="", stage="").to_csv(tables / "clinical.csv", index=False)
+    ended = CliRunner().invoke(predict_app, [str(adopted.folder), str(tables), "--out", str(out)])
+    assert ended.exit_code == 2
+    assert not canary.seen_in(ended.output)
+    assert not out.exists()
+    assert not canary.seen_in(everything_logged())
+
+
+def test_standard_output_that_is_no_terminal_is_refused(adopted: Home, tables: Path) -> None:
+    ended = CliRunner().invoke(predict_app, [str(adopted.folder), str(tables)])
+    assert ended.exit_code == 2
+    assert Canary.name not in ended.output
+
+
+@pytest.mark.slow
+def test_a_terminal_shows_the_forecast(adopted: Home, tables: Path) -> None:
+    main, terminal = pty.openpty()
+    command = [sys.executable, "-m", "consilium", "predict", str(adopted.folder), str(tables)]
+    ended = subprocess.run(command, stdout=terminal, stderr=subprocess.PIPE, check=False, timeout=120)
+    os.close(terminal)
+    shown = os.read(main, 100_000).decode()
+    os.close(main)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert f"Patient {Canary.name}" in shown
+    assert "Calibrated at this hospital: no" in shown

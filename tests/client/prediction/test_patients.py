@@ -1,0 +1,177 @@
+"""Predictions equal those of a run, for any number of patients of whom enough is known."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from client.data.unlabelled import UnlabelledPatients, read_files
+from client.prediction.forecast import Forecasts, OutcomeForecast, SurvivalForecast
+from client.prediction.patients import PREDICTOR, forecasts, predict
+from client.site_folder.site_file import SiteFile
+from common.agreement.federation import Federation
+from common.errors import InvalidContentError, MissingFileError, OptionError
+from common.evaluation.predictions import SurvivalPrediction
+from common.patients.batch import PatientBatch
+from common.prediction.network import Network, released_network
+from common.release.release import read_release
+from server.records.result import TrainedModel
+from simulations.families.patients import prediction as of_a_run
+from tests.released import Coordinator
+
+SITE = SiteFile(name="one", tables={})
+
+
+@pytest.fixture
+def network(federation: Federation, tmp_path: Path) -> Network:
+    coordinator = Coordinator(tmp_path / "coordinator", federation)
+    return released_network(read_release(coordinator.write(), coordinator.key.public_key()))
+
+
+@pytest.fixture
+def patients(make_batch: Callable[..., PatientBatch]) -> UnlabelledPatients:
+    """Six patients of whom everything is measured."""
+    batch = make_batch()
+    seen = {name: torch.ones_like(mask) for name, mask in batch.observed.items()}
+    return UnlabelledPatients(tuple("abcdef"), PatientBatch(batch.values, seen, {}, {}), ())
+
+
+def test_predictions_are_bit_equal_to_the_runs(
+    network: Network, patients: UnlabelledPatients, federation: Federation
+) -> None:
+    trained = TrainedModel(
+        dict(network.weights), {name: np.asarray(a) for name, a in _packed(network).items()}
+    )
+    model: Any = network.model
+    expected = of_a_run.predict(trained, model, federation, patients.batch)
+    made = forecasts(network, patients, [3.0], "table")
+    survival = expected["survival"]
+    assert isinstance(survival, SurvivalPrediction)
+    for row, patient in enumerate(made.patients):
+        task = patient.tasks["survival"]
+        assert isinstance(task, SurvivalForecast)
+        assert list(task.survival) == survival.survival[row].tolist()
+        assert task.risk == {"3": 1 - survival.at([3.0])[row, 0]}
+        for name in ("response", "toxicity"):
+            outcome, whole = patient.tasks[name], expected[name]
+            assert isinstance(outcome, OutcomeForecast)
+            assert list(outcome.probability.values()) == whole.probability[row].tolist()  # type: ignore[attr-defined]
+
+
+def _packed(network: Network) -> dict[str, Any]:
+    from common.families.registry import family_of
+
+    return dict(family_of(network.federation).packed(network.preprocessing))
+
+
+def test_a_forecast_survives_json_unchanged(network: Network, patients: UnlabelledPatients) -> None:
+    made = forecasts(network, patients, [], "table")
+    assert Forecasts.model_validate_json(made.model_dump_json()) == made
+    assert (made.version, made.calibrated, made.use) == ("test-1", False, "research use")
+    assert [patient.patient for patient in made.patients] == list("abcdef")
+    lines = made.lines()
+    assert "research use" in lines[0]
+    assert "Calibrated at this hospital: no" in lines[0]
+
+
+def test_a_horizon_beyond_the_follow_up_is_refused(network: Network, patients: UnlabelledPatients) -> None:
+    made = forecasts(network, patients, [], "table")
+    task = made.patients[0].tasks["survival"]
+    assert isinstance(task, SurvivalForecast)
+    end = task.times[-1]
+    assert all(float(horizon) <= end for horizon in task.risk)
+    assert forecasts(network, patients, [end], "table")
+    for horizon in (end + 1, 0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(OptionError):
+            forecasts(network, patients, [horizon], "table")
+
+
+def test_the_median_is_where_the_curve_falls_to_a_half(
+    network: Network, patients: UnlabelledPatients
+) -> None:
+    survival = predict(network, patients.batch)["survival"]
+    assert isinstance(survival, SurvivalPrediction)
+    for row, patient in enumerate(forecasts(network, patients, [], "table").patients):
+        task = patient.tasks["survival"]
+        assert isinstance(task, SurvivalForecast)
+        if task.median is None:
+            assert task.survival[-1] > 0.5
+        else:
+            assert survival.at([task.median])[row, 0] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("seen", [(), ("sex",), ("GENE0", "GENE1", "i1")])
+def test_too_little_of_a_patient_is_refused_without_a_name(network: Network, seen: tuple[str, ...]) -> None:
+    genes = {f"GENE{index}": [0.5, None] for index in range(12)}
+    whole = {
+        "clinical": pd.DataFrame({"age": [50, None], "sex": ["f", None]}, index=["a", "CANARY"]),
+        "rna": pd.DataFrame(genes, index=["a", "CANARY"]).astype(float),
+        "imaging": pd.DataFrame({f"i{n}": [1.0, None] for n in range(1, 5)}, index=["a", "CANARY"]),
+    }
+    for table in whole.values():
+        for column in set(table) & set(seen):
+            table[column] = table[column].ffill()
+    if "sex" in seen:  # half of the clinical columns, which is enough
+        assert len(PREDICTOR.predict_frames(network, whole, SITE, []).patients) == 2
+        return
+    with pytest.raises(InvalidContentError) as error:
+        PREDICTOR.predict_frames(network, whole, SITE, [])
+    assert "CANARY" not in str(error.value)
+    assert (
+        len(PREDICTOR.predict_frames(network, {n: t[:1] for n, t in whole.items()}, SITE, []).patients) == 1
+    )
+
+
+def test_tables_are_found_by_their_names(federation: Federation, tmp_path: Path) -> None:
+    site = SiteFile(name="one", tables={"rna": "omics/expression.parquet", "outcomes": "outcomes.csv"})
+    folder = tmp_path / "site"
+    (folder / "omics").mkdir(parents=True)
+    for name in ("omics/expression.parquet", "clinical.csv", "rna.csv", "outcomes.csv", "notes.txt"):
+        (folder / name).touch()
+    found = PREDICTOR.files([folder], site, federation)
+    assert found == {"rna": folder / "omics/expression.parquet", "clinical": folder / "clinical.csv"}
+    single = [folder / "omics/expression.parquet", folder / "clinical.csv"]
+    assert PREDICTOR.files(single, site, federation) == found
+    for given in ([folder / "notes.txt"], [tmp_path], [tmp_path / "none.csv"]):
+        with pytest.raises(MissingFileError):
+            PREDICTOR.files(given, site, federation)
+    with pytest.raises(OptionError):
+        PREDICTOR.files([folder, folder / "rna.csv"], site, federation)
+
+
+def test_tables_of_a_mapping_are_those_of_modalities(network: Network) -> None:
+    table = pd.DataFrame({"age": [50.0], "sex": ["f"]}, index=["a"])
+    assert PREDICTOR.predict_frames(network, {"clinical": table}, SITE, []).patients[0].patient == "a"
+    for wrong in (table, {"clincal": table}):
+        with pytest.raises(OptionError):
+            PREDICTOR.predict_frames(network, wrong, SITE, [])
+
+
+def test_files_of_one_patient_give_the_same_as_a_table(network: Network, tmp_path: Path) -> None:
+    table = pd.DataFrame({"patient": ["007"], "age": [0.25], "sex": ["m"]})
+    table.to_csv(tmp_path / "clinical.csv", index=False)
+    files = {"clinical": tmp_path / "clinical.csv"}
+    made = PREDICTOR.predict_files(network, files, SITE, [])
+    assert made == PREDICTOR.predict_frames(network, {"clinical": table}, SITE, [])
+    assert made.patients[0].patient == "007"
+    assert made.patients[0].observed == {"clinical": 1.0, "rna": 0.0, "protein": 0.0, "imaging": 0.0}
+    assert len(read_files(files, SITE, network.federation).batch) == 1  # type: ignore[arg-type]
+
+
+def test_performance_counts_labelled_patients_and_events(
+    network: Network, make_batch: Callable[..., PatientBatch]
+) -> None:
+    batch = make_batch(40)
+    survival, response, _ = PREDICTOR.performance(network, batch)
+    labelled = batch.labelled["survival"].all(1)
+    assert survival.counts["labelled"] == int(labelled.sum())
+    assert survival.counts["events"] == int(batch.labels["survival"][labelled][:, 1].sum())
+    assert survival.value is not None
+    assert 0 <= survival.value <= 1
+    assert (survival.metric, response.metric) == ("C-index", "AUROC")
+    nobody = batch.select(torch.zeros(40, dtype=torch.bool))
+    assert [task.value for task in PREDICTOR.performance(network, nobody.padded(1))] == [None] * 3
