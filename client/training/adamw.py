@@ -6,7 +6,7 @@ The first optimiser that a process makes from a class of `torch.optim` imports `
 second, and in a deployment every round is a new process. The function of the same name does not.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -78,7 +78,65 @@ class AdamW:
         return self._moments[parameter]
 
 
-def _in_layout_of(parameter: Parameter, gradient: Tensor) -> Tensor:
+class StaticAdamW:
+    """Steps of `AdamW` whose learning rate, and which parts move, are numbers on the device.
+
+    So a step is the same operations every time. A part that is idle keeps its parameters and moments, as one without
+    a gradient does in `AdamW`.
+
+    Args:
+        parts: the parameters of every part, by its name; None for those that are never idle.
+        weight_decay: decoupled from the gradient.
+    """
+
+    def __init__(self, parts: Mapping[str | None, Sequence[Parameter]], weight_decay: float) -> None:
+        everything = [parameter for part in parts.values() for parameter in part]
+        self._parts = {name: list[Tensor](part) for name, part in parts.items() if part}
+        self._decay = weight_decay
+        self._rate = torch.zeros((), device=everything[0].device)
+        self._moments: dict[Tensor, tuple[Tensor, Tensor, Tensor]] = {
+            parameter: (torch.zeros_like(parameter), torch.zeros_like(parameter), self._rate.clone())
+            for parameter in everything
+        }
+
+    @torch.no_grad()
+    def begin(self, lr: float) -> None:
+        """Forget moments and steps, and take another learning rate."""
+        self._rate.fill_(lr)
+        torch._foreach_zero_([tensor for moments in self._moments.values() for tensor in moments])
+
+    @torch.no_grad()
+    def step(self, idle: Mapping[str, Tensor]) -> None:
+        """Move the parameters by their gradients, but for parts of which `idle` has a 1."""
+        for name, part in self._parts.items():
+            moved = [parameter for parameter in part if parameter.grad is not None]
+            if not moved:
+                continue
+            means, squares, steps = zip(*(self._moments[parameter] for parameter in moved), strict=True)
+            adamw(
+                moved,
+                [
+                    _in_layout_of(parameter, parameter.grad)
+                    for parameter in moved
+                    if parameter.grad is not None
+                ],
+                list(means),
+                list(squares),
+                [],
+                list(steps),
+                fused=True,
+                found_inf=None if name is None else idle[name],
+                amsgrad=False,
+                beta1=BETAS[0],
+                beta2=BETAS[1],
+                lr=self._rate,
+                weight_decay=self._decay,
+                eps=EPSILON,
+                maximize=False,
+            )
+
+
+def _in_layout_of(parameter: Tensor, gradient: Tensor) -> Tensor:
     """Return a gradient in the memory layout of its parameter.
 
     The fused step reads both in that order.

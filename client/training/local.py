@@ -12,6 +12,8 @@ from client.training.device import Device
 from client.training.finite import are_finite
 from client.training.memory import placed, units_at_once
 from client.training.minibatches import divide, draw_minibatches
+from client.training.replay.step import LONGEST_STEP
+from client.training.replay.training import replayed_step, train_by_replay
 from client.training.round import Round
 from common.counting import are, counted
 from common.errors import Refusal, RefusalCode
@@ -19,10 +21,6 @@ from common.models.shared import SharedModel
 from common.records import Records
 
 log = logging.getLogger("consilium.training")
-
-
-LONGEST_STEP = 5.0
-"""Norm to which gradients are shortened."""
 
 
 def train(
@@ -35,7 +33,8 @@ def train(
 
     The learning rate falls with the round as half a cosine. Dropout and the order of patients follow the round's seed,
     so that the same seed gives the same weights. A minibatch for which the device has no room is computed in parts,
-    whose gradients add up to those of the whole. Nothing in a step waits for a GPU.
+    whose gradients add up to those of the whole. Nothing in a step waits for a GPU, which replays steps if it can
+    (`client.training.replay`).
 
     Args:
         model: on the round's device.
@@ -52,7 +51,28 @@ def train(
     settings, device = round_.federation.training, round_.device
     linear_rounds = round_.federation.linear_rounds
     rate = settings.learning_rate * settings.decay(round_.number, linear_rounds)
-    trained = model.groups().trained_in(round_.number, linear_rounds)
+    at_once = units_at_once(model, device)
+    replayed = replayed_step(model, batch, round_, at_once)
+    if replayed is not None:
+        total = train_by_replay(replayed, model, batch, round_, rate, first)
+    else:
+        total = _train_by_launches(model, batch, round_, rate, at_once, first)
+    if not are_finite([total, *model.parameters()]):
+        raise Refusal(RefusalCode.TRAINING_DIVERGED)
+    return float(total) / len(batch)
+
+
+def _train_by_launches(
+    model: SharedModel,
+    batch: Records,
+    round_: Round,
+    rate: float,
+    at_once: int,
+    first: list[Tensor] | None,
+) -> Tensor:
+    """Train as `train` says, an operation at a time; return the sum of losses in the last epoch."""
+    settings, device = round_.federation.training, round_.device
+    trained = model.groups().trained_in(round_.number, round_.federation.linear_rounds)
     parameters = [weight for name, weight in model.named_parameters() if name in trained]
     optimiser = AdamW(parameters, lr=rate, weight_decay=settings.weight_decay)
     pull: Callable[[], Tensor] | None = None
@@ -65,7 +85,6 @@ def train(
     def loss(part: Records) -> Tensor:
         return round_.family.loss(model, part, round_.federation, prepared)
 
-    at_once = units_at_once(model, device)
     if at_once < min(settings.batch_size, len(batch)):
         log.warning(
             "little memory is free: %s %s computed at once, which changes the random numbers of dropout",
@@ -78,9 +97,7 @@ def train(
             parts = [divide(chosen, at_once) for chosen in minibatches]
             watched = first if epoch == 0 else None
             total = train_epoch(model, batch, parts, loss, pull, optimiser, device, watched)
-    if not are_finite([total, *model.parameters()]):
-        raise Refusal(RefusalCode.TRAINING_DIVERGED)
-    return float(total) / len(batch)
+    return total
 
 
 def train_epoch(

@@ -5,6 +5,7 @@ the learnt task weights. A modality that a patient lacks is an absent token: its
 """
 
 from collections.abc import Callable, Iterable
+from copy import deepcopy
 from typing import NamedTuple
 
 import torch
@@ -20,6 +21,7 @@ from common.models.federated import FederatedModel, Logits, TrainingOutputs
 from common.models.graphs import Prior
 from common.models.parameter_groups import ModelGroups, ParameterGroup
 from common.models.parts import BranchPart, Parts
+from common.models.patient_form import PatientForm
 from common.patients.batch import PatientBatch
 from common.records import moved
 from common.tasks.task import Task
@@ -126,16 +128,30 @@ class HierarchicalMultimodalGNN(FederatedModel):
             heads=[head for head in self.heads.values() if isinstance(head, nn.Linear)],
         )
 
+    def static_form(self) -> PatientForm | None:
+        """Return a copy that computes every branch for every patient.
+
+        None with code of other packages: nobody knows whether operations of their layers and subclasses follow from
+        numbers.
+        """
+        layers = set(HierarchicalConfig.of(self.federation.model).node_layers)
+        if type(self) is not HierarchicalMultimodalGNN or not layers <= {"gcn", "gat"}:
+            return None
+        model = deepcopy(self, {id(self.federation): self.federation})
+        branches = {name: model.branches[name] for name in self.modalities}
+        return PatientForm(model, {name: part for name, part in branches.items() if isinstance(part, Branch)})
+
     def encode(self, batch: PatientBatch) -> Encoding:
         """Compute the inputs of the heads; finite also for a patient with nothing observed."""
         patient = self._patient(batch)
-        tokens, present = [patient], [torch.ones(len(batch), dtype=torch.bool)]
+        tokens, present = [patient], list[Tensor]()
         for name in self.modalities:
             here = batch.present(name)
             if self.training and self.modality_dropout:
-                here = here & (torch.rand(len(here)) >= self.modality_dropout)
+                here = here & (torch.rand(len(here), device=here.device) >= self.modality_dropout)
             tokens.append(self.branches[name](batch.values[name], batch.observed[name], here))
             present.append(here)
+        present.insert(0, torch.ones_like(present[0]))
         sequence, mask = torch.stack(tokens, dim=1), moved(torch.stack(present, dim=1), patient.device)
         attended = self.cross_norm(patient[:, None] + self.cross(patient[:, None], sequence, mask))
         sequence = torch.cat([attended, sequence[:, 1:]], dim=1)
@@ -190,11 +206,12 @@ class HierarchicalMultimodalGNN(FederatedModel):
             name: self.patient.weight.new_zeros(len(batch), 1) for name in self.heads
         }
         for name in self.modalities:
-            # nobody's scores have no gradient, rather than one of 0, which weight decay would follow
-            if self.federation.privacy is None and not bool(batch.present(name).any()):
-                continue
             branch = self.branches[name]
             assert isinstance(branch, Branch)
+            # nobody's scores have no gradient, rather than one of 0, which weight decay would follow
+            skips = self.federation.privacy is None and not branch.dense
+            if skips and not bool(batch.present(name).any()):
+                continue
             for task, score in branch.additive(batch.values[name], batch.observed[name]).items():
                 totals[task] = totals[task] + score
         return totals

@@ -7,6 +7,7 @@ rounded otherwise for another's sake. Parameters live in `nn.Linear` with the pa
 per-patient gradients exact.
 """
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -19,11 +20,13 @@ SLOPE = 0.2
 """Negative slope of the attention scores (Velickovic et al. 2018)."""
 
 
-class _Pattern(nn.Module):
+class Pattern(nn.Module):
     """CSR pattern of a sparse matrix [M, N] with E entries.
 
     It moves with the model to a device and is no part of the model's state.
     """
+
+    _receiver: Tensor | None = None
 
     rows: Tensor
     columns: Tensor
@@ -63,6 +66,9 @@ class _Pattern(nn.Module):
             less: [K, E], which is overwritten and returned. Outside autograd.
         """
         copies, receivers, _ = left.shape
+        if self._receiver is not None:
+            pairs = left.index_select(1, self._receiver), right.index_select(1, self.columns)
+            return torch.sub(torch.linalg.vecdot(*pairs), less, out=less)
         rows, columns = self._along_the_diagonal(copies)
         size = (copies * receivers, copies * self.nodes)
         with torch.sparse.check_sparse_tensor_invariants(False):  # a `Topology` has made them right
@@ -70,6 +76,21 @@ class _Pattern(nn.Module):
         left, right = left.flatten(0, 1), right.flatten(0, 1)
         torch.sparse.sampled_addmm(entries, left, right.t(), beta=-1.0, out=entries)
         return less
+
+    def gather_rows(self) -> bool:
+        """Have `products` do without the sparse library; return whether it had not yet."""
+        before, self._receiver = self._receiver, self._receiver_of_entries()
+        return before is None
+
+    def dense(self, weight: Tensor) -> Tensor:
+        """Return the matrix [M, N] with these entries [E]."""
+        matrix = weight.new_zeros(len(self.rows) - 1, self.nodes)
+        matrix[self._receiver_of_entries(), self.columns.long()] = weight
+        return matrix
+
+    def _receiver_of_entries(self) -> Tensor:
+        """Return the row [E] of every entry."""
+        return torch.repeat_interleave(self.rows.diff(), output_size=len(self.columns))
 
     def _along_the_diagonal(self, copies: int) -> tuple[Tensor, Tensor]:
         """Return the CSR form of a block-diagonal matrix of copies of the pattern.
@@ -86,25 +107,25 @@ class _Pattern(nn.Module):
         return rows[: copies * receivers + 1], columns[: copies * edges]
 
 
-def _patterns(graph: Topology) -> tuple[_Pattern, _Pattern]:
+def _patterns(graph: Topology) -> tuple[Pattern, Pattern]:
     """Return patterns of the edges by receiver and by sender.
 
     They are the same object where every edge goes both ways.
     """
-    pattern = _Pattern(graph.rows, graph.columns, graph.nodes)
-    transposed = _Pattern(graph.transposed_rows, graph.transposed_columns, graph.nodes)
+    pattern = Pattern(graph.rows, graph.columns, graph.nodes)
+    transposed = Pattern(graph.transposed_rows, graph.transposed_columns, graph.nodes)
     same = torch.equal(pattern.rows, transposed.rows) and torch.equal(pattern.columns, transposed.columns)
     return pattern, pattern if same else transposed
 
 
-class _Mixing(nn.Module):
+class Mixing(nn.Module):
     """Constant sparse matrix [M, N] and its transpose, applied to the nodes of every patient."""
 
     weight: Tensor
     transposed_weight: Tensor
 
     def __init__(
-        self, pattern: _Pattern, transposed: _Pattern, weight: Tensor, transposed_weight: Tensor
+        self, pattern: Pattern, transposed: Pattern, weight: Tensor, transposed_weight: Tensor
     ) -> None:
         super().__init__()
         self.pattern, self.transposed = pattern, transposed
@@ -113,13 +134,22 @@ class _Mixing(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Mix nodes x [B, N, F] -> [B, M, F]."""
-        mixed: Tensor = _Mixed.apply(_single(x), self)  # type: ignore[no-untyped-call]
+        mixed: Tensor = _Mixed.apply(single(x), self)  # type: ignore[no-untyped-call]
         return mixed
+
+    @property
+    def nodes(self) -> int:
+        """Larger side of the matrix."""
+        return max(self.pattern.nodes, self.transposed.nodes)
+
+    def matrix(self) -> Tensor:
+        """Return the matrix [M, N] with its zeros."""
+        return self.pattern.dense(self.weight)
 
 
 class _Mixed(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, mixing: _Mixing) -> Tensor:
+    def forward(ctx: Any, x: Tensor, mixing: Mixing) -> Tensor:
         ctx.mixing = mixing
         return mixing.pattern.sums(mixing.weight.expand(len(x), -1), x)
 
@@ -138,7 +168,9 @@ class GCN(nn.Module):
     def __init__(self, graph: Topology, inputs: int, outputs: int) -> None:
         super().__init__()
         self.linear = nn.Linear(inputs, outputs)
-        self.mixing = _Mixing(*_patterns(graph), graph.gcn_weight, graph.gcn_weight[graph.transpose])
+        self.mixing: nn.Module = Mixing(
+            *_patterns(graph), graph.gcn_weight, graph.gcn_weight[graph.transpose]
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Map node features [B, N, inputs] -> [B, N, outputs]."""
@@ -154,10 +186,9 @@ class Pathways(nn.Module):
         super().__init__()
         mean, spread = members.matrix, members.transposed
         to_pathways, to_nodes = (
-            _Pattern(matrix.crow_indices(), matrix.col_indices(), matrix.shape[1])
-            for matrix in (mean, spread)
+            Pattern(matrix.crow_indices(), matrix.col_indices(), matrix.shape[1]) for matrix in (mean, spread)
         )
-        self.mean = _Mixing(to_pathways, to_nodes, mean.values(), spread.values())
+        self.mean: nn.Module = Mixing(to_pathways, to_nodes, mean.values(), spread.values())
 
     def forward(self, x: Tensor) -> Tensor:
         """Average node features [B, N, F] -> pathway features [B, P, F]."""
@@ -180,7 +211,7 @@ class GAT(nn.Module):
         self.value = nn.Linear(inputs, outputs, bias=False)
         self.score = nn.Linear(inputs, 2 * heads, bias=False)
         self.out = nn.Linear(outputs, outputs)
-        self.graph = _Edges(graph)
+        self.graph: Attending = Edges(graph)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map node features [B, N, inputs] -> [B, N, outputs]."""
@@ -189,17 +220,24 @@ class GAT(nn.Module):
 
     def attend(self, x: Tensor) -> Tensor:
         """Attend, [B, N, inputs] -> [B, N, outputs], before the output projection."""
-        scores, value = _single(self.score(x)), _single(self.value(x))
-        mixed: Tensor = _Attention.apply(scores, value, self.heads, self.graph)  # type: ignore[no-untyped-call]
-        return mixed
+        scores, value = single(self.score(x)), single(self.value(x))
+        return self.graph.attend(scores, value, self.heads)
 
 
-def _single(x: Tensor) -> Tensor:
+def single(x: Tensor) -> Tensor:
     """Return half-precision numbers of autocast in single precision, for sums and softmax."""
     return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
 
 
-class _Edges(nn.Module):
+class Attending(nn.Module, ABC):
+    """Edges of a graph that attention goes along."""
+
+    @abstractmethod
+    def attend(self, scores: Tensor, value: Tensor, heads: int) -> Tensor:
+        """Sum values [B, N, F] over senders by attention scores [B, N, 2 x heads]."""
+
+
+class Edges(Attending):
     """Index tensors of a topology, moved with the model and no part of its state."""
 
     sender: Tensor
@@ -212,6 +250,16 @@ class _Edges(nn.Module):
         self.register_buffer("receiver", graph.receiver, persistent=False)
         self.register_buffer("transpose", graph.transpose, persistent=False)
         self.pattern, self.transposed = _patterns(graph)
+
+    @property
+    def nodes(self) -> int:
+        """Number of nodes."""
+        return self.pattern.nodes
+
+    def attend(self, scores: Tensor, value: Tensor, heads: int) -> Tensor:
+        """Attend without a tensor of normalised weights."""
+        mixed: Tensor = _Attention.apply(scores, value, heads, self)  # type: ignore[no-untyped-call]
+        return mixed
 
     def add_up(self, x: Tensor, ends: Tensor) -> Tensor:
         """Sum x [K, E] over the edges at every node -> [K, N]; `ends` is `sender` or `receiver`."""
@@ -238,7 +286,7 @@ class _Attention(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, scores: Tensor, value: Tensor, heads: int, edges: _Edges) -> Tensor:
+    def forward(ctx: Any, scores: Tensor, value: Tensor, heads: int, edges: Edges) -> Tensor:
         batch, nodes, _ = value.shape
         sending, receiving = scores.unflatten(2, (2, heads)).permute(2, 0, 3, 1).flatten(1, 2)  # [B x H, N]
         score = sending.index_select(1, edges.sender)
@@ -248,11 +296,11 @@ class _Attention(torch.autograd.Function):
         torch.index_select(top, 1, edges.receiver, out=weight)
         torch.sub(score, weight, out=weight).exp_()
         total = edges.add_up(weight, edges.receiver)
-        values = _by_head(value, heads).flatten(0, 1)
+        values = by_head(value, heads).flatten(0, 1)
         summed = edges.pattern.sums(weight, values)
         out = torch.empty_like(value)
         torch.div(
-            summed.unflatten(0, (batch, heads)), total.view(batch, heads, nodes, 1), out=_by_head(out, heads)
+            summed.unflatten(0, (batch, heads)), total.view(batch, heads, nodes, 1), out=by_head(out, heads)
         )
         ctx.save_for_backward(score, weight, values, total, out)
         ctx.heads, ctx.edges = heads, edges
@@ -264,10 +312,10 @@ class _Attention(torch.autograd.Function):
         heads, edges, batch = ctx.heads, ctx.edges, len(grad)
         grads = torch.empty_like(values)
         by_patient = grads.unflatten(0, (batch, heads))
-        torch.div(_by_head(grad, heads), total.view(batch, heads, -1, 1), out=by_patient)
+        torch.div(by_head(grad, heads), total.view(batch, heads, -1, 1), out=by_patient)
         of_edge = weight.index_select(1, edges.transpose)  # written over in place, as in `forward`
         of_value = edges.transposed.sums(of_edge, grads)
-        grad_dot_out = torch.linalg.vecdot(by_patient, _by_head(out, heads)).flatten(0, 1)
+        grad_dot_out = torch.linalg.vecdot(by_patient, by_head(out, heads)).flatten(0, 1)
         torch.index_select(grad_dot_out, 1, edges.receiver, out=of_edge)
         edges.pattern.products(grads, values, less=of_edge).mul_(weight)
         torch.ops.aten.leaky_relu_backward.grad_input(of_edge, score, SLOPE, True, grad_input=of_edge)
@@ -276,13 +324,13 @@ class _Attention(torch.autograd.Function):
         return of_scores, of_value.unflatten(0, (batch, heads)).transpose(1, 2).flatten(2), None, None
 
 
-def _by_head(x: Tensor, heads: int) -> Tensor:
+def by_head(x: Tensor, heads: int) -> Tensor:
     """Return a view [B, H, N, D] of x [B, N, H x D]."""
     by_head: Tensor = x.unflatten(-1, (heads, -1)).transpose(1, 2)
     return by_head
 
 
-def _top(score: Tensor, sending: Tensor, receiving: Tensor, edges: _Edges) -> Tensor:
+def _top(score: Tensor, sending: Tensor, receiving: Tensor, edges: Edges) -> Tensor:
     """Return the numbers [B x H, N] to subtract before exp.
 
     They are a receiver's largest score, or a safe bound on that score.
@@ -302,7 +350,7 @@ def _top(score: Tensor, sending: Tensor, receiving: Tensor, edges: _Edges) -> Te
     return _largest(score, receiving, edges)  # on a GPU, to ask would be to wait for it
 
 
-def _largest(score: Tensor, receiving: Tensor, edges: _Edges) -> Tensor:
+def _largest(score: Tensor, receiving: Tensor, edges: Edges) -> Tensor:
     """Return a receiver's largest score [B x H, N] of the scores [B x H, E]."""
     index = edges.receiver.expand(score.shape)
     return torch.full_like(receiving, -torch.inf).scatter_reduce(-1, index, score, "amax")

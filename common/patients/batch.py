@@ -46,12 +46,22 @@ class PatientBatch:
         return sum(tensor.nbytes for part in _PARTS for tensor in getattr(self, part).values())
 
     def present(self, modality: str) -> Tensor:
-        """[P] bool, always on the CPU: patients with any observed value in the modality.
+        """[P] bool: patients with any observed value in the modality.
 
-        The mask decides which rows a model computes, and a decision by a tensor on a GPU would wait for the GPU.
+        It is on the CPU unless set by `with_present`. The mask decides which rows a model computes, and a decision by
+        a tensor on a GPU would wait for the GPU.
         """
         cached = self._present.get(modality)
         return self.observed[modality].any(dim=1).cpu() if cached is None else cached
+
+    def with_present(self, present: dict[str, Tensor]) -> "PatientBatch":
+        """Return the same patients with `present` masks that lie wherever they are, on a GPU too.
+
+        They are for models that compute every patient in every branch.
+        """
+        same = PatientBatch(*(getattr(self, part) for part in _PARTS))
+        same._present.update(present)
+        return same
 
     def select(self, patients: Tensor) -> "PatientBatch":
         """Select patients by index ([K] long) or mask ([P] bool), which are on the CPU."""

@@ -21,7 +21,14 @@ from simulations.benchmarks.measuring.reference import Workload
 from simulations.benchmarks.measuring.stopwatch import peak, seconds
 from simulations.benchmarks.measuring.turns import in_turns, process, serve
 from simulations.benchmarks.training_step.floor import Demand, demand, rates
-from simulations.benchmarks.training_step.networks import NETWORKS, OURS, REFERENCE, workload
+from simulations.benchmarks.training_step.networks import (
+    NETWORKS,
+    ON_A_GPU,
+    ON_CPU,
+    OURS,
+    REFERENCE,
+    workload,
+)
 from simulations.benchmarks.training_step.pyg import PygNetwork
 from simulations.benchmarks.training_step.step_profile import shares
 from simulations.cohorts.sources import default_data
@@ -33,6 +40,10 @@ ALLOCATORS: dict[str, dict[str, str]] = {"default": {}, "tuned": ALLOCATOR}
 
 
 THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+DURATIONS = {True: 40.0, False: 10.0}
+"""Seconds of measuring a model under an allocator, on the CPU and on a GPU, whose steps are short."""
 
 
 LEAST = 6
@@ -86,14 +97,17 @@ class TrainFigures(Figures):
 
 
 def run_train(
-    data: Path | None, patients: int, duration: float, device: str, out: Path | None
+    data: Path | None, patients: int, duration: float | None, device: str, out: Path | None
 ) -> TrainFigures:
     """Measure the reference configuration and `tcga-brca`, or synthetic patients without data.
+
+    Without a `duration` it is that of `DURATIONS`.
 
     Raises:
         InputError: if data are named and are not those, or the device is not there.
     """
     found_device = str(find_device(device, "--device"))
+    duration = duration or DURATIONS[found_device == "cpu"]
     data = data or default_data()
     cohort = "synthetic" if data is None else "tcga-brca"
     costs = measure((REFERENCE, cohort), data, patients, duration, found_device)
@@ -108,7 +122,8 @@ def measure(
 
     It takes about `duration` seconds per workload and allocator.
 
-    A GPU has another allocator, so only the first setting is measured there.
+    A GPU has another allocator, so only the first setting is measured there, and besides the networks Consilium's
+    without replay and on one core of the CPU.
 
     Raises:
         InputError: if a cohort's data are not there.
@@ -122,17 +137,18 @@ def measure(
         work = workload(name, data, patients)
         floors[name] = _floor(work, demand(work))
         profiles[name] = shares(NETWORKS[OURS](work, torch.device("cpu")))
+        networks = NETWORKS if device == "cpu" else ON_A_GPU
         for allocator, settings in list(ALLOCATORS.items())[: None if device == "cpu" else 1]:
             with ExitStack() as stack, environment_set({**THREADS, **settings}, without=ALLOCATOR):
                 given = (name, data, patients, device)
                 running = {
-                    network: stack.enter_context(process(_serve, *given, network)) for network in NETWORKS
+                    network: stack.enter_context(process(_serve, *given, network)) for network in networks
                 }
                 memory = {network: float(pipe.recv()) for network, pipe in running.items()}
                 times = in_turns(running, duration, LEAST)
             costs += [
                 _cost(name, allocator, network, len(work.batch), times[network], memory[network])
-                for network in NETWORKS
+                for network in networks
             ]
     return TrainFigures(
         device=device if device == "cpu" else torch.cuda.get_device_name(device),
@@ -148,11 +164,11 @@ def measure(
 def _serve(pipe: Connection, name: str, data: Path | None, patients: int, device: str, network: str) -> None:
     """Send the peak of one network's memory in MB, and then serve steps."""
     torch.set_num_threads(1)
-    target = torch.device(device)
+    target = torch.device("cpu" if network == ON_CPU else device)
     work = workload(name, data, patients)
     few = replace(work, batch=work.batch.select(torch.arange(2)))
-    NETWORKS[network](few, target)()  # loads libraries, which count for no network
-    step = NETWORKS[network](work, target)
+    ON_A_GPU[network](few, target)()  # loads libraries, which count for no network
+    step = ON_A_GPU[network](work, target)
     pipe.send(peak(step, target))
     serve(pipe, partial(seconds, step, target))
 

@@ -7,8 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from client.training.adamw import AdamW
+from client.training.device import Device
+from client.training.replay.capture import captured_step
+from client.training.replay.step import StepTerms, cohort_rows
+from client.training.round import Round
 from common.families.patient_loss import patient_loss
+from common.models.federated import FederatedModel
 from common.patients.objective import multitask_loss
+from common.patients.preprocessing import Preprocessing
 from simulations.benchmarks.measuring.reference import Workload, of_cohort, reference
 from simulations.benchmarks.training_step.pyg import PygNetwork, collate
 
@@ -38,6 +44,41 @@ def workload(name: str, data: Path | None, patients: int) -> Workload:
 
 
 def _ours(work: Workload, device: torch.device) -> Step:
+    """A step as training takes it: replayed by a GPU that captures it, and launched otherwise.
+
+    It is captured by the first step, in whose memory that counts.
+    """
+    if device.type == "cpu":
+        return _launched(work, device)
+    model, steps = work.model().to(device), list[Step]()
+
+    def step() -> None:
+        if not steps:
+            steps.append(_replayed(work, model, Device(device)) or _launched(work, device))
+        steps[0]()
+
+    return step
+
+
+def _replayed(work: Workload, model: FederatedModel, device: Device) -> Step | None:
+    """A replayed step with the choice of its rows; None if the GPU does not capture it."""
+    round_ = Round(work.federation, Preprocessing({}, {}, work.cuts), device=device)
+    terms = StepTerms(len(work.batch), frozenset(model.state_dict()), DECAY, None, device)
+    replayed = captured_step(model, terms, round_, work.batch)
+    if replayed is None:
+        return None
+    cohort = cohort_rows(replayed.step.form, work.batch, device)
+    replayed.step.begin(model, RATE, round_)
+    everyone = torch.arange(terms.units, device=device.torch_device)
+
+    def step() -> None:
+        replayed.step.take(cohort, everyone)
+        replayed.run()
+
+    return step
+
+
+def _launched(work: Workload, device: torch.device) -> Step:
     model, batch = work.model().to(device), work.batch.to(device)
     cuts = {name: ends.to(device) for name, ends in work.cuts.items()}
     return _step(model, len(batch), lambda: patient_loss(model, batch, work.federation, cuts))
@@ -69,4 +110,12 @@ def _step(model: nn.Module, patients: int, loss: Loss) -> Step:
 OURS, OPPONENT = "Consilium", "PyG"
 
 
+LAUNCHED, ON_CPU = "Consilium, launched", "Consilium, one CPU core"
+"""Consilium's step without replay, and without the GPU."""
+
+
 NETWORKS: dict[str, Callable[[Workload, torch.device], Step]] = {OURS: _ours, OPPONENT: _pyg}
+
+
+ON_A_GPU = NETWORKS | {LAUNCHED: _launched, ON_CPU: _launched}
+"""Networks that are measured where the device is a GPU."""

@@ -2,10 +2,14 @@
 
 from simulations.benchmarks.measuring.record import markdown
 from simulations.benchmarks.training_step.bench import TrainFigures
-from simulations.benchmarks.training_step.networks import OPPONENT, OURS
+from simulations.benchmarks.training_step.networks import ON_CPU, OPPONENT, OURS
 
 AIM_FASTER = {"default": 8.0, "tuned": 3.0}
 """Aim for the speed of a step over PyG's, by allocator."""
+
+
+AIM_GPU = 10.0
+"""Aim for the patients per second of a GPU, in multiples of one CPU core's."""
 
 
 AIM_MEMORY = 0.4
@@ -31,7 +35,7 @@ def train_table(figures: TrainFigures) -> str:
                 f"{cost.milliseconds / base.milliseconds:.2f}",
                 f"{cost.megabytes:.0f}",
                 f"{cost.megabytes / base.megabytes:.2f}",
-                f"{share:.0%}",
+                f"{share:.0%}" if figures.device == "cpu" else "—",
             ]
         )
     parts = [
@@ -58,6 +62,9 @@ def _aims(figures: TrainFigures) -> str:
                 f"- {name}, {allocator}: {faster:.1f} x as fast as {OPPONENT} (aim {aim:.0f}), "
                 f"{memory:.2f} of its memory (aim {AIM_MEMORY})"
             )
+            if one_core := costs.get((name, allocator, ON_CPU)):
+                times = costs[name, allocator, OURS].patients_per_second / one_core.patients_per_second
+                lines.append(f"- {name}: {times:.1f} x the patients of one CPU core (aim {AIM_GPU:.0f})")
     return "\n".join(lines)
 
 

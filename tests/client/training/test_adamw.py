@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from client.training.adamw import AdamW
+from client.training.adamw import AdamW, StaticAdamW
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.01])
@@ -55,3 +55,29 @@ def test_a_gradient_laid_out_otherwise_than_its_parameter_counts_by_its_places()
         layer.weight.grad = gradient.clone()
         AdamW(layer.parameters(), lr=0.01, weight_decay=0.0).step()
     torch.testing.assert_close(by_columns.weight, by_rows.weight)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.01])
+def test_static_steps_are_the_same_where_a_part_is_idle_in_some(decay: float) -> None:
+    models = []
+    for static in (False, True):
+        torch.manual_seed(0)
+        model = nn.ModuleDict({name: nn.Linear(5, 3) for name in ("always", "sometimes")})
+        parts = {None: list(model["always"].parameters()), "part": list(model["sometimes"].parameters())}
+        fixed, launched = StaticAdamW(parts, decay), AdamW(model.parameters(), 0.01, decay)
+        fixed.begin(0.01)
+        for step in range(6):
+            taken = float(step % 2)
+            model.zero_grad()
+            inputs = torch.randn(4, 5)
+            loss = model["always"](inputs).square().sum()
+            if static or taken:
+                loss = loss + taken * model["sometimes"](inputs).square().sum()
+            loss.backward()
+            if static:
+                fixed.step({"part": torch.tensor(1 - taken)})
+            else:
+                launched.step()
+        models.append(model.state_dict())
+    for name, weight in models[0].items():
+        torch.testing.assert_close(models[1][name], weight, msg=name)

@@ -62,10 +62,13 @@ class Trainer:
     def gradient(
         self, batch: PatientBatch, device: Device = CPU, seed: int = 0, **settings: Any
     ) -> tuple[Tensor, float]:
-        """The gradient of a round's last step, clipped, where no step before has moved a weight."""
+        """The gradient of a round's last launched step, clipped, where no step before has moved a weight."""
         federation = self.federation(**{"learning_rate": STILL, **settings})
         model = self.model(federation).to(device.torch_device)
-        loss = train(model, batch, Round(federation, with_cuts(self.cuts), seed=seed, device=device))
+        round_ = Round(federation, with_cuts(self.cuts), seed=seed, device=device)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("client.training.local.replayed_step", lambda *given: None)
+            loss = train(model, batch, round_)
         found = [own.grad.flatten() for own in model.parameters() if own.grad is not None]
         return torch.cat(found).cpu(), loss
 

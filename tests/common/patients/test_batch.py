@@ -91,3 +91,10 @@ def test_the_size_is_that_of_all_tensors(make_batch: Callable[..., PatientBatch]
 def test_a_batch_goes_to_a_gpu_and_back(make_batch: Callable[..., PatientBatch], gpu: torch.device) -> None:
     batch, rows = make_batch(20), torch.tensor([3, 17, 3, 8])
     assert_same(batch.to(gpu).select(rows).to(torch.device("cpu")), batch.select(rows))
+
+
+def test_masks_of_presence_are_taken_as_they_are(make_batch: Callable[..., PatientBatch]) -> None:
+    batch = make_batch(5)
+    masks = {"rna": torch.tensor([True, False, True, False, True])}
+    assert torch.equal(batch.with_present(masks).present("rna"), masks["rna"])
+    assert torch.equal(batch.with_present(masks).present("protein"), batch.present("protein"))

@@ -8,7 +8,7 @@ from client.training.device import DeviceError
 from simulations.benchmarks.training_step import bench as train
 from simulations.benchmarks.training_step.bench import ALLOCATORS, TrainFigures, run_train
 from simulations.benchmarks.training_step.floor import Rates
-from simulations.benchmarks.training_step.networks import OPPONENT, OURS
+from simulations.benchmarks.training_step.networks import LAUNCHED, ON_CPU, OPPONENT, OURS
 from simulations.benchmarks.training_step.table import train_table
 
 MEASURE = train.measure
@@ -47,7 +47,8 @@ def test_a_gpu_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
 
 
 @pytest.mark.cuda
-def test_on_a_gpu_both_networks_are_measured(gpu: torch.device) -> None:
+def test_on_a_gpu_all_networks_are_measured(gpu: torch.device) -> None:
     costs = train.measure(("synthetic",), None, 8, 0.01, str(gpu))
-    assert {cost.network for cost in costs.costs} == {OURS, OPPONENT}
+    assert {cost.network for cost in costs.costs} == {OURS, OPPONENT, LAUNCHED, ON_CPU}
     assert costs.device != "cpu"
+    assert "(aim 10)" in train_table(costs)
