@@ -27,6 +27,7 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
     def run(**given: Any) -> None:
         chosen = {parameter.name: given.pop(parameter.name) for parameter in added}
         chosen["epsilons"] = tuple(chosen["epsilons"] or ())
+        chosen["subgroups"] = tuple(chosen["subgroups"] or ())
         chosen["settings"] = parse_settings(chosen["settings"] or ())
         command(Options(**chosen), **given)
 
@@ -48,7 +49,7 @@ def _typed(hint: Any) -> Any:
     if Path in get_args(hint):
         return Path | None
     if get_origin(hint) is Sequence:
-        return list[float] | None
+        return list[str] | None if get_args(hint) == (str,) else list[float] | None
     if get_origin(hint) is Mapping:
         return list[str] | None
     return str | None if any(get_origin(part) is Literal for part in get_args(hint)) else hint

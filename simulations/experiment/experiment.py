@@ -140,7 +140,9 @@ class Experiment:
         audience.stage("reading the hospitals' tables")
         sites = [play(site).write(plan.work / "read" / site.name) for site in plan.sites]
         self.study = study_of(self.federation)
-        self.cohorts = self.study.cohorts(sites, self.federation, plan.folds, plan.options.federated_only)
+        self.cohorts = self.study.cohorts(
+            sites, self.federation, plan.folds, plan.options.federated_only, tuple(plan.options.subgroups)
+        )
         self.agreement = write_agreement(self.federation, plan.folder, plan.work / "federated")
         self.model = self._model(self.federation)
         self._initial = initial_weights(self.model)

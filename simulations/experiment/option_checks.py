@@ -28,6 +28,18 @@ def check_numbers(where: str, values: Any) -> None:
         raise OptionError(where, "holds something else than numbers", "give numbers, such as [8, 1]")
 
 
+def check_texts(where: str, values: Any) -> None:
+    """Refuse what is not a sequence of texts.
+
+    Raises:
+        InputError: naming the option.
+    """
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise OptionError(where, "is not a sequence of names", 'give one such as ["stage"]')
+    if not all(isinstance(value, str) for value in values):
+        raise OptionError(where, "holds something else than names", 'give names, such as ["stage"]')
+
+
 def check_mapping(where: str, values: Any) -> None:
     """Refuse what is not a mapping.
 

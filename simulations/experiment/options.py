@@ -14,7 +14,13 @@ from typer.models import OptionInfo
 
 from common.errors import OptionError
 from simulations.engines.names import Engine
-from simulations.experiment.option_checks import as_path, check_bounds, check_mapping, check_numbers
+from simulations.experiment.option_checks import (
+    as_path,
+    check_bounds,
+    check_mapping,
+    check_numbers,
+    check_texts,
+)
 
 Setting = str | int | float | bool
 """Value of a setting of the federation file."""
@@ -112,6 +118,18 @@ class Options:
             help="Train the federation only: leave out the hospitals alone, the pooled data and the classical models.",
         ),
     ] = False
+    subgroups: Annotated[
+        Sequence[str],
+        typer.Option(
+            metavar="COLUMN",
+            help="Judge the model also among the patients of every group of this column; repeat it for several. "
+            "Hospital, sex and age are judged in any case.",
+        ),
+        PythonHelp(
+            "Columns among whose groups of patients the model is judged too; hospital, sex and age are judged in any "
+            "case."
+        ),
+    ] = ()
     ray_address: Annotated[
         str | None,
         typer.Option(
@@ -143,6 +161,7 @@ class Options:
         if self.out is not None:
             object.__setattr__(self, "out", as_path("--out", self.out))
         check_numbers("--epsilon", self.epsilons)
+        check_texts("--subgroups", self.subgroups)
         check_mapping("--set", self.settings)
         for name, option in option_fields():
             check_bounds(name, getattr(self, name), option)
@@ -175,7 +194,8 @@ class Options:
             elif isinstance(value, Mapping):
                 words += [word for key, setting in value.items() for word in (flag, f"{key}={setting}")]
             elif isinstance(value, tuple | list):
-                words += [word for number in value for word in (flag, f"{number:g}")]
+                texts = (part if isinstance(part, str) else f"{part:g}" for part in value)
+                words += [word for text in texts for word in (flag, text)]
             elif value is not None:
                 words += [flag, str(value)]
         return shlex.join(words)

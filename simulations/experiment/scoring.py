@@ -93,8 +93,14 @@ def _group(folds: Sequence[HeldOut[Q]], division: str, name: str, seed: int | No
         for arm in scores
         if seed is not None and (arm == "federated" or arm in WITH_INTERVAL)
     }
+    counts = [
+        fold.events(of_fold - start)
+        for start, fold, of_fold in zip(starts, folds, by_fold, strict=False)
+        if len(of_fold) >= SMALLEST_GROUP
+    ]
     return GroupScores(
         patients=len(rows),
+        events=None if None in counts else sum(filter(None, counts)),
         scores=scores,
         interval=bounds.pop("federated", UNKNOWN),
         intervals=dict(bounds),

@@ -25,6 +25,7 @@ from simulations.results.schema import (
     SiteScores,
     is_arm,
 )
+from simulations.results.spread import HospitalSpread, spread_over
 
 
 def summarise_experiment(
@@ -70,6 +71,7 @@ def summarise_experiment(
         privacy=_private_runs(experiment, folds, compared),
         sites=sites,
         divisions=divisions,
+        spread={name: spread for name in divisions if (spread := _spread(divisions[name])) is not None},
         history=tuple(
             tuple(
                 RoundScores(
@@ -88,6 +90,12 @@ def summarise_experiment(
         },
         notes=tuple(dict.fromkeys([*experiment.notes, *reason_sentences(reasons)])),
     )
+
+
+def _spread(divided: Mapping[str, Mapping[str, GroupScores]]) -> HospitalSpread | None:
+    """Spread of the federated model over hospitals with a figure."""
+    of_hospitals = divided.get("hospital", {})
+    return spread_over({name: group.scores.get("federated") for name, group in of_hospitals.items()})
 
 
 def _hospitals(experiment: Experiment) -> dict[str, Hospital]:

@@ -61,6 +61,10 @@ class HeldOut(Protocol[Q]):
         """Score one model by every metric over the units at `rows`, or over all."""
         ...
 
+    def events(self, rows: Rows, /) -> int | None:
+        """Count the units at `rows` with the event, or a case; None for a question without any."""
+        ...
+
     def headline(self, prediction: Q, rows: Rows | None = None, /) -> float:
         """Score one model by the metric that compares the arms; more is better."""
         ...
@@ -193,7 +197,13 @@ class Study(Protocol[A, Q]):
         ...
 
     def cohorts(
-        self, sites: Sequence[Path], agreement: A, folds: Sequence[int], held_out_alone: bool, /
+        self,
+        sites: Sequence[Path],
+        agreement: A,
+        folds: Sequence[int],
+        held_out_alone: bool,
+        subgroups: Sequence[str] = (),
+        /,
     ) -> Cohorts[A, Q]:
         """Read the site folders.
 
@@ -202,9 +212,10 @@ class Study(Protocol[A, Q]):
             agreement: the agreement of the sites.
             folds: folds that are held out in turn.
             held_out_alone: keep no values of units outside these folds.
+            subgroups: columns by which held-out units are divided besides, in the order asked for.
 
         Raises:
-            InputError: if a site's tables are not valid.
+            InputError: if a site's tables are not valid, or no unit can be divided by a column of `subgroups`.
         """
         ...
 

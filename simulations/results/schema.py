@@ -17,6 +17,7 @@ from common.files import write_whole
 from common.models.activity import Activity
 from simulations.results.machine import Machine, Record, Score
 from simulations.results.reasons import Absent, Reason
+from simulations.results.spread import HospitalSpread
 
 Arm = Literal[
     "federated",
@@ -102,12 +103,14 @@ class GroupScores(Record):
 
     Attributes:
         patients: held-out patients with an outcome, of the folds in which they are enough for a score.
+        events: those of them with the event, or cases; None for a task without any, and in earlier files.
         scores: arm -> metric.
         interval: of the federated arm.
         intervals: of the other arms with one model each.
     """
 
     patients: int = Field(ge=0)
+    events: int | None = Field(default=None, ge=0)
     scores: dict[Arm, Score]
     interval: Interval = UNKNOWN
     intervals: dict[Arm, Interval] = Field(default_factory=dict)
@@ -257,6 +260,7 @@ class SimulationResult(Record):
     tasks: dict[str, dict[Arm, dict[str, MetricSummary]]]
     sites: dict[str, dict[str, SiteScores]] = Field(default_factory=dict)
     divisions: dict[str, dict[str, dict[str, GroupScores]]] = Field(default_factory=dict)
+    spread: dict[str, HospitalSpread] = Field(default_factory=dict)
     paired: dict[str, dict[Arm, Difference]] = Field(default_factory=dict)
     privacy: tuple[PrivateRun, ...] = ()
     history: tuple[tuple[RoundScores, ...], ...] = ()

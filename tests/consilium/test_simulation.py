@@ -149,3 +149,24 @@ def test_a_federation_file_is_read_from_its_folder_too(written_cohort: Path) -> 
     assert federation == consilium.load_federation(str(written_cohort / FILE_NAME))
     with pytest.raises(InputError):
         consilium.load_federation(written_cohort / "none.toml")
+
+
+def test_without_other_arms_the_null_model_is_still_there(finished: tuple[consilium.Result, Path]) -> None:
+    arms = finished[0].record.tasks["survival"]
+    assert {"federated", "null"} <= set(arms) <= {"federated", "federated_linear", "null"}
+    assert arms["null"]["integrated_brier"].mean is not None
+    assert set(finished[0].record.spread) <= set(finished[0].record.tasks)
+
+
+def test_a_column_that_is_not_there_divides_nobody(written_cohort: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(InputError, match=re.escape("subgroups")):
+        consilium.simulate(written_cohort, fold=0, rounds=1, subgroups=["no_column"], out=out)
+    assert not out.exists()
+    with pytest.raises(InputError, match="sequence"):
+        consilium.simulate(written_cohort, subgroups="stage")
+    asked = consilium.simulate(
+        written_cohort, fold=0, rounds=1, subgroups=("stage",), federated_only=True, progress=False
+    )
+    assert "--subgroups stage" in str(asked.record.command)
+    assert "stage" in asked.record.divisions["survival"]

@@ -12,7 +12,6 @@ from common.patients.batch import PatientBatch
 from common.patients.preprocessing import Preprocessing, combine, site_statistics
 from common.tasks.task import Lack, OutcomeForm, Task
 from simulations.baselines import registry as baselines
-from simulations.baselines.null_model import null_prediction
 from simulations.families.single_site import agreement_of_one
 from simulations.results.reasons import NO_EVENTS, NO_LABELS, NOT_FITTED, ONE_OUTCOME, Cause
 from simulations.results.schema import ARM_NAMES, Arm
@@ -91,10 +90,6 @@ class ClassicalArms:
                 self.notes.append(f"{ARM_NAMES[arm]}: could not be fitted for {name}.")
             else:
                 arms[arm] = [prediction]
-        labels, labelled = (of[name].numpy() for of in (training.labels, training.labelled))
-        null = null_prediction(self._task, labels.astype(float), labelled, len(test))
-        if null is not None:
-            arms["null"] = [null]
         if self._task.form is OutcomeForm.OTHER:
             kind = self._task.kind
             self.notes.append(f"{name}: of the classical models only the perceptron fits a {kind} task.")

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from common.evaluation.predictions import Prediction
@@ -46,6 +47,11 @@ class HeldOutTask:
             self.train_labels,
             self.train_labelled,
         )
+
+    def events(self, rows: Rows) -> int:
+        """Count the patients at `rows` with the event, or a case."""
+        labels, labelled = torch.from_numpy(self.labels[rows]), torch.from_numpy(self.labelled[rows])
+        return int((self.task.happened(labels) & labelled.any(1)).sum())
 
     def headline(self, prediction: Prediction, rows: Rows | None = None) -> float:
         """Score one model by the headline metric."""

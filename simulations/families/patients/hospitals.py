@@ -53,6 +53,7 @@ class Hospitals:
         federation: agreement of the hospitals.
         folds: folds that are held out in turn.
         held_out_alone: keep no values of patients outside these folds; hospitals train on their own copy.
+        subgroups: columns by which patients are divided besides hospital, sex and age.
 
     Attributes:
         cohorts: cohorts of the hospitals; with `held_out_alone` only patients who are held out in one of `folds`.
@@ -66,7 +67,12 @@ class Hospitals:
     """
 
     def __init__(
-        self, sites: Sequence[Path], federation: Federation, folds: Sequence[int], held_out_alone: bool
+        self,
+        sites: Sequence[Path],
+        federation: Federation,
+        folds: Sequence[int],
+        held_out_alone: bool,
+        subgroups: Sequence[str] = (),
     ) -> None:
         self.cohorts: list[Cohort] = []
         self.described: dict[str, Hospital] = {}
@@ -89,7 +95,7 @@ class Hospitals:
         self.everyone = concatenate([cohort.batch for cohort in self.cohorts])
         self.held_out_in = torch.cat([cohort.fold for cohort in self.cohorts])
         self.groups = np.array([group for cohort in self.cohorts for group in cohort.group])
-        self.divisions = divisions(self.cohorts, federation)
+        self.divisions = divisions(self.cohorts, federation, subgroups)
         self._all_folds = torch.cat(self._folds)
         self._sampled = concatenate([batch for batch, _ in sampled])
         self._sampled_folds = torch.cat([fold for _, fold in sampled])
@@ -149,7 +155,8 @@ def _held_out(cohort: Cohort, folds: Sequence[int]) -> Cohort:
     """The patients whom one of these folds holds out."""
     kept = torch.isin(cohort.fold, torch.tensor(list(folds)))
     group = tuple(name for name, keep in zip(cohort.group, kept.tolist(), strict=True) if keep)
-    return replace(cohort, batch=cohort.batch.select(kept), fold=cohort.fold[kept], group=group)
+    raw = {name: cells[kept] for name, cells in cohort.raw.items()}
+    return replace(cohort, batch=cohort.batch.select(kept), raw=raw, fold=cohort.fold[kept], group=group)
 
 
 def _sample(cohort: Cohort, patients: int) -> tuple[PatientBatch, Tensor]:

@@ -23,6 +23,7 @@ from common.patients.batch import PatientBatch
 from common.patients.preprocessing import unpack_preprocessing
 from common.privacy.planning import with_privacy
 from server.records.result import TrainedModel
+from simulations.baselines.null_model import null_prediction
 from simulations.families.patients.classical_arms import CAUSES, ClassicalArms, restricted
 from simulations.families.patients.divisions import UNKNOWN_GROUP
 from simulations.families.patients.evidence import PatientEvidence
@@ -151,22 +152,24 @@ class PatientCohorts:
     def judged(
         self, fold: int, arms: Mapping[str, Mapping[str, Sequence[Prediction]]]
     ) -> dict[str, HeldOut[Prediction]]:
-        """Held-out patients by task, with their labels and all predictions."""
+        """Held-out patients by task, with their labels, all predictions and those of the null model."""
         test = self.hospitals.held_out(fold)
         rows = (self.hospitals.held_out_in == fold).numpy()
         groups = tuple(self.hospitals.groups[rows])
         held: dict[str, HeldOut[Prediction]] = {}
         for task in self._federation.tasks:
             labels, labelled = self.hospitals.training_labels(task.name, fold)
+            training = (labels.double().numpy(), labelled.numpy())
+            null = null_prediction(task, *training, len(test))
             is_labelled = test.labelled[task.name].any(1).numpy()
             held[task.name] = HeldOutTask(
                 task=task,
                 labels=test.labels[task.name].double().numpy(),
                 labelled=test.labelled[task.name].numpy(),
-                train_labels=labels.double().numpy(),
-                train_labelled=labelled.numpy(),
+                train_labels=training[0],
+                train_labelled=training[1],
                 groups=groups,
-                arms=dict(arms[task.name]),
+                arms={**arms[task.name], **({} if null is None else {"null": [null]})},
                 divisions={
                     name: tuple(np.where(is_labelled, of[rows], UNKNOWN_GROUP))
                     for name, of in self.hospitals.divisions.items()
@@ -219,10 +222,15 @@ class PatientStudy:
         return agreement.model_copy(update={"tasks": tasks})
 
     def cohorts(
-        self, sites: Sequence[Path], agreement: Federation, folds: Sequence[int], held_out_alone: bool
+        self,
+        sites: Sequence[Path],
+        agreement: Federation,
+        folds: Sequence[int],
+        held_out_alone: bool,
+        subgroups: Sequence[str] = (),
     ) -> PatientCohorts:
         """Read the hospitals' tables."""
-        return PatientCohorts(Hospitals(sites, agreement, folds, held_out_alone), agreement)
+        return PatientCohorts(Hospitals(sites, agreement, folds, held_out_alone, subgroups), agreement)
 
 
 STUDY: Study[Federation, Prediction] = PatientStudy()

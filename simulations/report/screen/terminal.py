@@ -9,10 +9,11 @@ from rich.text import Text
 
 from simulations.report.words.absences import figure_gaps
 from simulations.report.words.activity import activity_table, idle_warning
-from simulations.report.words.divisions import worst_hospital
+from simulations.report.words.divisions import division_table, worst_hospital
 from simulations.report.words.privacy import spent_text
 from simulations.report.words.tables import TextTable, site_table
 from simulations.report.words.text import (
+    beside_null,
     difference_text,
     paired_text,
     range_text,
@@ -30,8 +31,12 @@ def print_results(result: SimulationResult, console: Console) -> None:
     for task in result.tasks:
         console.print(Text(f"{task}, held-out patients", style="bold"))
         console.print(_arm_table(result, task))
-        for worst in worst_hospital(result, task):
-            console.print(Text(worst.text))
+        for statement in (*beside_null(result, task), *worst_hospital(result, task)):
+            console.print(Text(statement.text))
+        if groups := division_table(result, task):
+            metric = metric_name(result.outcomes[task].metric)
+            console.print(Text(f"{task}, {metric} among held-out patients of one group", style="bold"))
+            console.print(_text_table(groups))
         if sites := site_table(result, task):
             metric = metric_name(result.outcomes[task].metric)
             title = f"{task}, {metric} of each hospital's own model on the held-out patients of all hospitals"

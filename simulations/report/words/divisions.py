@@ -3,15 +3,18 @@
 from simulations.report.plots.style import readable
 from simulations.report.words.statement import Statement
 from simulations.report.words.tables import TextTable
+from simulations.report.words.text import count_text
 from simulations.results.metrics import lower_is_better, metric_name
 from simulations.results.schema import (
     ARM_NAMES,
+    MISSING,
     UNKNOWN,
     Arm,
     GroupScores,
     SimulationResult,
     interval_text,
 )
+from simulations.results.spread import spread_over
 
 MOST_ROWS = 12
 """Most groups of one division that the table shows; of more, those with the worst scores."""
@@ -33,6 +36,7 @@ def division_table(result: SimulationResult, task: str) -> TextTable | None:
             (
                 f"{readable(division)}: {name}",
                 f"{group.patients:,}",
+                MISSING if group.events is None else f"{group.events:,}",
                 interval_text(group.scores["federated"], group.interval),
                 *(interval_text(group.scores.get(arm), group.intervals.get(arm, UNKNOWN)) for arm in arms),
             )
@@ -40,21 +44,29 @@ def division_table(result: SimulationResult, task: str) -> TextTable | None:
         ]
     metric = metric_name(result.outcomes[task].metric)
     caption = f"{metric} among held-out patients of one group, mean over folds; worst first."
-    caption += " Intervals are 95% bootstrap intervals."
+    caption += " Intervals are 95% bootstrap intervals. A group needs five patients in a fold for a figure."
     if hidden:
         caption += f" {hidden:,} groups with better scores are in result.json alone."
-    heads = ("Group", "Patients", ARM_NAMES["federated"], *(ARM_NAMES[arm] for arm in arms))
+    heads = ("Group", "Patients", "Events", ARM_NAMES["federated"], *(ARM_NAMES[arm] for arm in arms))
     return TextTable(heads, tuple(rows), caption)
 
 
 def worst_hospital(result: SimulationResult, task: str) -> list[Statement]:
-    """State for which hospital's patients the federated model is worst, where there are several."""
-    hospitals = _worst_first(result, task, "hospital")
-    if len(hospitals) < 2:
+    """Name the hospital whose patients the federated model ranks worst, and the spread."""
+    hospitals = dict(_worst_first(result, task, "hospital"))
+    spread = spread_over({name: group.scores["federated"] for name, group in hospitals.items()})
+    if spread is None:
         return []
-    name, group = hospitals[0]
-    score = interval_text(group.scores["federated"], group.interval).replace("(", "(95% interval ")
-    text = f"Worst of {len(hospitals):,} hospitals: {name}, {score} among its {group.patients:,} held-out patients."
+    group = hospitals[spread.worst]
+    score = interval_text(spread.lowest, group.interval).replace("(", "(95% interval ")
+    text = f"Worst of {spread.hospitals:,} hospitals: {spread.worst}, {score} among its {group.patients:,} held-out "
+    text += "patients" if group.events is None else f"patients, {group.events:,} of them with the event"
+    text += f". Best: {spread.best}, {spread.highest:.3f}; standard deviation over hospitals {spread.sd:.3f}."
+    unjudged = len(result.hospitals) - spread.hospitals
+    if unjudged > 0:
+        text += (
+            f" Without a figure, for want of held-out patients or events: {count_text(unjudged, 'hospital')}."
+        )
     return [Statement("worst-hospital", text)]
 
 

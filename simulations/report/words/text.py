@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from simulations.report.words.statement import Statement
-from simulations.results.metrics import metric_name
+from simulations.results.metrics import lower_is_better, metric_name
 from simulations.results.schema import (
     ARM_NAMES,
     MISSING,
@@ -75,6 +75,7 @@ def _findings(
     metric = metric_name(result.outcomes[task].metric)
     text = interval_text(mean, federated.interval).replace("(", "(95% interval ")
     yield Statement("federated", f"{metric} of the federated model on held-out patients: {text}.")
+    yield from beside_null(result, task)
     linear = result.headline(task, "federated_linear")
     if linear and linear.mean is not None:
         text = f"The linear model that the hospitals fit together first: {linear.mean:.3f}"
@@ -109,6 +110,22 @@ def _findings(
         name = ARM_NAMES[best].removesuffix(", pooled")
         text = f"Best baseline on pooled data: {name}, {baselines[best]:.3f}{_judged(result, task, best)}."
         yield Statement("baseline", text)
+
+
+def beside_null(result: SimulationResult, task: str) -> Iterator[Statement]:
+    """State figures of which less is better beside those of the null model."""
+    federated, null = (result.tasks[task].get(arm, {}) for arm in _WITH_AND_WITHOUT_INPUTS)
+    for metric in filter(lower_is_better, federated):
+        model, nothing = federated[metric].mean, null[metric].mean if metric in null else None
+        if model is not None and nothing is not None:
+            text = f"{metric_name(metric)} of the federated model: {model:.3f}, and {nothing:.3f} for the null model, "
+            text += "which predicts the same for all patients; lower is better."
+            if model >= nothing:
+                text += " Its probabilities are no closer to the outcomes than those of the null model."
+            yield Statement("null", text)
+
+
+_WITH_AND_WITHOUT_INPUTS: tuple[Arm, Arm] = ("federated", "null")
 
 
 def _judged(result: SimulationResult, task: str, arm: Arm) -> str:
@@ -148,7 +165,7 @@ def _caveats(result: SimulationResult) -> Iterator[Statement]:
         if fold.status == "partial":
             text = f"In fold {number} some round lacked a quorum of hospitals and does not count."
             yield Statement("no-quorum", text)
-    if {arm for task in result.tasks for arm in result.arms(task)} - _WITHOUT_POOLING:
+    if {arm for task in result.tasks for arm in result.arms(task)} - _WITHOUT_POOLING - {"null"}:
         yield Statement(
             "pooled",
             "Pooled arms need every patient's row in one place, which is what federated learning avoids; "

@@ -207,5 +207,6 @@ def test_a_group_has_an_interval_of_every_arm_that_is_shown_beside_the_federated
     held = fold({**models, "mlp": models["logistic"]}, truth=truth)
     divided = HeldOutTask(**{**vars(held), "divisions": {"hospital": ["north"] * 10}})
     north = score_divisions([divided], seed=0)["hospital"]["north"]
+    assert (north.patients, north.events) == (10, 5)
     assert set(north.intervals) == {"logistic"}
     assert north.intervals["logistic"] == north.interval

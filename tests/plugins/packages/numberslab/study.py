@@ -14,6 +14,7 @@ from client.families.reader import Holding as Reading
 from client.families.reader import sound
 from client.site_folder.site_file import SiteFile
 from common.agreement.settings import Privacy
+from common.errors import OptionError
 from common.models.shared import SharedModel
 from server.records.result import TrainedModel
 from simulations.families.study import ClassicalPredictions, HeldOut, Rows, Study
@@ -49,6 +50,9 @@ class HeldOutReadings:
         y = self.y[rows]
         mse = float(np.mean((prediction[rows] - y) ** 2))
         return {"r2": 1 - mse / float(np.var(y)), "mse": mse}
+
+    def events(self, rows: Rows) -> int | None:
+        return None
 
     def headline(self, prediction: Array, rows: Rows | None = None) -> float:
         return self.scores(prediction, rows)["r2"]
@@ -141,8 +145,15 @@ class NumbersStudy:
         return agreement
 
     def cohorts(
-        self, sites: Sequence[Path], agreement: NumbersAgreement, folds: Sequence[int], held_out_alone: bool
+        self,
+        sites: Sequence[Path],
+        agreement: NumbersAgreement,
+        folds: Sequence[int],
+        held_out_alone: bool,
+        subgroups: Sequence[str] = (),
     ) -> NumbersCohorts:
+        if subgroups:
+            raise OptionError(f"--subgroups {subgroups[0]}", "divides no readings", "leave it out")
         holdings = [read_played(site, agreement) for site in sites]
         return NumbersCohorts([holding for holding in holdings if isinstance(holding, Holding)])
 

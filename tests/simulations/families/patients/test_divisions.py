@@ -1,13 +1,14 @@
 """Groups that patients are divided into, by hospital, sex and age."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 import torch
 
 from common.agreement.federation import Federation
-from common.agreement.modalities import Modality
+from common.agreement.modalities import Modality, Plausible
+from common.errors import OptionError
 from common.patients.batch import PatientBatch
 from simulations.families.patients.divisions import divisions
 
@@ -20,6 +21,7 @@ class Site:
 
     site: str
     batch: PatientBatch
+    raw: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
 def site(name: str, values: list[list[float]], observed: list[list[int]] | None = None) -> Site:
@@ -27,8 +29,15 @@ def site(name: str, values: list[list[float]], observed: list[list[int]] | None 
     return Site(name, PatientBatch({"clinical": torch.tensor(values)}, {"clinical": seen}, {}, {}))
 
 
-def with_columns(make: MakeFederation, columns: list[str], **categories: tuple[str, ...]) -> Federation:
-    modality = Modality(name="clinical", node="clinical", columns=columns, categories=categories)
+def with_columns(
+    make: MakeFederation,
+    columns: list[str],
+    ranges: dict[str, Plausible] | None = None,
+    **categories: tuple[str, ...],
+) -> Federation:
+    modality = Modality(
+        name="clinical", node="clinical", columns=columns, categories=categories, ranges=ranges or {}
+    )
     return make(modalities=[modality])
 
 
@@ -43,6 +52,30 @@ def test_hospital_sex_and_thirds_of_age(make_federation: MakeFederation) -> None
     assert divided["SEX"].tolist() == ["1"] * 4 + ["2"] * 2
     low, middle, high = "up to 49.3", "over 49.3, up to 64", "over 64"
     assert divided["age_at_diagnosis"].tolist() == [low, low, middle, middle, high, high]
+
+
+def test_an_age_in_years_has_fixed_bands(make_federation: MakeFederation) -> None:
+    federation = with_columns(make_federation, ["age"], {"age": Plausible(unit="years")})
+    ages = [18.0, 49.9, 50.0, 64.9, 65.0, 74.9, 75.0, 101.0, 0.0]
+    one = site("one", [[age] for age in ages], [[1]] * 8 + [[0]])
+    bands = divisions([one], federation)["age"].tolist()  # type: ignore[list-item]
+    assert bands[::2] == ["under 50", "50 to 64", "65 to 74", "75 and over", ""]
+    assert bands[1::2] == ["under 50", "50 to 64", "65 to 74", "75 and over"]
+    # the table's own numbers, not what the model is given
+    logged = Site("one", one.batch.select(torch.arange(8)), {"clinical": torch.tensor(ages[:8])[:, None] / 2})
+    assert set(divisions([logged], federation)["age"]) == {"under 50", "50 to 64"}  # type: ignore[list-item]
+
+
+def test_columns_that_are_asked_for_divide_too(make_federation: MakeFederation) -> None:
+    federation = with_columns(make_federation, ["bmi"], stage=("I", "II"))
+    values = [[float(number), number % 2, 1 - number % 2] for number in range(9)]
+    patients = [site("one", values)]
+    assert not divisions(patients, federation)  # type: ignore[arg-type]
+    divided = divisions(patients, federation, ["stage", "bmi"])  # type: ignore[arg-type]
+    assert divided["stage"].tolist() == ["II", "I"] * 4 + ["II"]
+    assert len(set(divided["bmi"])) == 3
+    with pytest.raises(OptionError, match="--subgroups weight"):
+        divisions(patients, federation, ["weight"])  # type: ignore[arg-type]
 
 
 def test_patients_whose_value_is_not_known_are_in_no_group(make_federation: MakeFederation) -> None:
