@@ -12,7 +12,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 import tomli_w
-from flwr.cli.build import build_fab_from_files
 
 from common.agreement.agreement import Agreement
 
@@ -44,6 +43,8 @@ def bundle_hash(federation: Agreement) -> str:
     Flower stores the files of a bundle without compression, in order of name and with a fixed date, so the hash is
     the same on every machine that runs Unix.
     """
+    from flwr.cli.build import build_fab_from_files  # brings a web framework, which a worker never needs
+
     files: dict[str, bytes | Path] = dict(bundle_files(federation))
     bundle, _ = build_fab_from_files(files)
     return hashlib.sha256(bundle).hexdigest()

@@ -120,11 +120,17 @@ def noise_for(
     def is_enough(log_noise: float) -> bool:
         return epsilon_within(releases(math.exp(log_noise)), delta, epsilon)
 
-    if not is_enough(math.log(MOST_NOISE)):
-        raise ValueError(f"epsilon {epsilon:g} at delta {delta:g} cannot be reached by more noise")
-    high = 0.0
+    fixed = [
+        release for release, noisier in zip(releases(1.0), releases(2.0), strict=True) if release == noisier
+    ]
+    impossible = f"epsilon {epsilon:g} at delta {delta:g} cannot be reached by more noise"
+    if not epsilon_within(fixed, delta, epsilon):  # at once: moments at the most noise can take seconds
+        raise ValueError(impossible)
+    high, most = 0.0, math.log(MOST_NOISE)
     while not is_enough(high):
-        high += math.log(2)
+        if high == most:
+            raise ValueError(impossible)
+        high = min(high + math.log(2), most)
     low = high - math.log(2)
     while is_enough(low):
         low, high = low - math.log(2), low

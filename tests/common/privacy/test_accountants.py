@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from opacus.accountants import PRVAccountant, RDPAccountant
@@ -21,9 +22,23 @@ def test_figures_are_those_of_opacus(theirs: type[IAccountant]) -> None:
     assert not isinstance(alone, IAccountant)
 
 
+def test_moments_of_a_step_are_computed_once_for_any_number_of_steps_and_both_accountants() -> None:
+    def computed(name: str, steps: int) -> int:
+        alone = accountant(name)
+        moments: Any = sys.modules["_opacus_accountants.analysis.rdp"]._compute_rdp.cache_info
+        before: int = moments().misses
+        alone.history = [(1.23, 0.1, steps)]
+        alone.get_epsilon(delta=1e-3)
+        return int(moments().misses) - before
+
+    assert computed("RDPAccountant", 1) > 100
+    assert computed("RDPAccountant", 7) == computed("PRVAccountant", 7) == 0
+
+
 def test_neither_torch_nor_the_rest_of_opacus_is_imported() -> None:
     program = """
 import sys
+from typing import Any
 from common.privacy.accounting import Release, spend
 assert spend([Release(mechanism="training", noise_multiplier=2.0, sampling_rate=0.1)], 1e-3).prv > 0
 print(sorted({"torch", "opacus"} & {*sys.modules}))

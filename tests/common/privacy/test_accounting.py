@@ -200,9 +200,18 @@ def test_noise_for_is_enough_and_hardly_more(
     assert spend(releases(0.96 * noise), delta).epsilon > epsilon
 
 
-def test_noise_for_says_when_no_noise_is_enough() -> None:
+@pytest.mark.parametrize(
+    ("releases", "epsilon", "delta"),
+    [
+        (lambda noise: [statistics(1.0), training(noise, 0.1, 1)], 1.0, 1e-3),
+        (lambda noise: [training(noise, 1.0, 4)], 1e-9, 1e-5),
+    ],
+)
+def test_noise_for_says_when_no_noise_is_enough(
+    releases: Callable[[float], list[Release]], epsilon: float, delta: float
+) -> None:
     with pytest.raises(ValueError):
-        noise_for(1.0, 1e-3, lambda noise: [statistics(1.0), training(noise, 0.1, 1)])
+        noise_for(epsilon, delta, releases)
 
 
 @given(
