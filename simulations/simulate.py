@@ -33,6 +33,7 @@ from simulations.report.page import render
 from simulations.report.plots.drawing import Evidence
 from simulations.report.screen.audience import display_for
 from simulations.report.words.absences import absence_sentences
+from simulations.results.robustness import Robustness
 from simulations.results.schema import SimulationResult
 from simulations.work_folder import work_folder
 
@@ -99,6 +100,7 @@ def _simulated(cohort: CohortFolder, options: ExperimentOptions, work: Path) -> 
     plan = make_plan(cohort, options, work)
     if options.out is not None:
         remove_unfinished(options.out)
+    robustness = None if options.out is None else Robustness.beside(options.out)
     description = None if options.out is None else begin(plan, cohort, options.out)
     started = time.perf_counter()
     try:
@@ -120,7 +122,7 @@ def _simulated(cohort: CohortFolder, options: ExperimentOptions, work: Path) -> 
         raise RunFailed("\n".join([str(error), *missing])) from None
     seen = experiment.cohorts.evidence([fold.tasks for fold in folds])
     if options.out is not None and description is not None:
-        page = render(result, seen)
+        page = render(result, seen, robustness)
         _write(experiment, folds, options.out)
         result.write(options.out / RESULT)
         write_whole(options.out / REPORT, page.encode())

@@ -125,7 +125,8 @@ def robustness(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for runs and figures; what is finished there is not done again. Without it, nothing is kept."
+            help="Folder for runs, figures and robustness.html with the curves; what is finished there is not done "
+            "again. Without it, nothing is kept."
         ),
     ] = None,
     data: Annotated[
@@ -133,7 +134,7 @@ def robustness(
         typer.Option(help="Folder with the public data sets; without it, $CONSILIUM_DATA is read."),
     ] = None,
 ) -> None:
-    """Compare the model with linear ones and a forest under noise, gaps and fewer labels."""
+    """Compare the model with linear ones and a forest under noise, gaps, fewer labels and skew."""
     from simulations.benchmarks.field.robustness import robustness_table, run_robustness
     from simulations.benchmarks.field.table import COHORTS
 

@@ -6,13 +6,13 @@ The page loads nothing from elsewhere and holds no patient's row: curves are dra
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from simulations.report.plots.arm_plots import arm_plot, learning_curves, site_plot
 from simulations.report.plots.drawing import Drawing, Evidence
 from simulations.report.plots.privacy_plots import epsilon_plot
 from simulations.report.plots.style import readable
+from simulations.report.robustness import environment, robustness_sections
 from simulations.report.words.absences import figure_gaps
 from simulations.report.words.activity import activity_table, idle_warning
 from simulations.report.words.divisions import division_table, worst_hospital
@@ -27,6 +27,7 @@ from simulations.report.words.tables import (
     site_table,
 )
 from simulations.report.words.text import caveats, count_text, findings, withheld_sentences
+from simulations.results.robustness import Robustness
 from simulations.results.schema import MISSING, SimulationResult
 
 
@@ -48,34 +49,35 @@ class Section:
     private: Drawing | None
 
 
-def render(result: SimulationResult, evidence: Evidence) -> str:
+def render(result: SimulationResult, evidence: Evidence, robustness: Robustness | None = None) -> str:
     """Render the page as HTML.
 
     Args:
         result: the figures.
         evidence: curves of the held-out units.
+        robustness: figures under perturbations, which the page shows where they are of the result's cohort.
     """
-    pages = Environment(
-        loader=PackageLoader("simulations.report"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
     learning = learning_curves(result)
-    return pages.get_template("report.html.j2").render(
-        result=result,
-        sections=[_section(result, task, evidence) for task in result.tasks],
-        learning=Markup(learning.svg) if learning else None,
-        cohort=cohort_table(result),
-        folds=fold_table(result),
-        activity=activity_table(result),
-        idle=idle_warning(result),
-        promise=promise(result),
-        terms=terms_table(result),
-        caveats=caveats(result),
-        withheld=withheld_sentences(result),
-        missing=MISSING,
+    perturbed = None if robustness is None else robustness.cohorts.get(result.cohort)
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            result=result,
+            sections=[_section(result, task, evidence) for task in result.tasks],
+            learning=Markup(learning.svg) if learning else None,
+            cohort=cohort_table(result),
+            folds=fold_table(result),
+            activity=activity_table(result),
+            idle=idle_warning(result),
+            promise=promise(result),
+            terms=terms_table(result),
+            caveats=caveats(result),
+            withheld=withheld_sentences(result),
+            missing=MISSING,
+            robustness=[] if perturbed is None else robustness_sections(perturbed),
+            robustness_date=None if robustness is None else robustness.date,
+        )
     )
 
 

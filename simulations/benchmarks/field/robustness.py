@@ -1,6 +1,6 @@
 """Benchmark `robustness`: the model beside classical ones, all under perturbations."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import mean
@@ -13,6 +13,7 @@ from common.agreement.federation import Federation
 from common.errors import InputError
 from common.evaluation.predictions import Prediction
 from common.families.registry import family_of
+from common.files import write_whole
 from common.models.shared import SharedModel
 from common.patients.batch import PatientBatch, concatenate
 from common.patients.preprocessing import Preprocessing, unpack_preprocessing
@@ -29,15 +30,18 @@ from simulations.benchmarks.field.changes import (
 from simulations.benchmarks.field.cohort_runs import CohortRuns, FieldRun
 from simulations.benchmarks.field.perturbations import Perturbation, perturbations
 from simulations.benchmarks.field.rows import OURS, FieldRow, Parts, applicable
-from simulations.benchmarks.measuring.record import Figures, markdown
+from simulations.benchmarks.field.skew import ALPHAS, skewed
+from simulations.benchmarks.measuring.record import Figures, markdown, origin
 from simulations.cohorts.cohort_folder import CohortFolder, open_cohort, require_distinct
 from simulations.engines.environment import unchanged_environment
 from simulations.experiment.arms import read_trained
 from simulations.experiment.linear_arm import initial_weights, linear_part
 from simulations.experiment.preparing import state_in
 from simulations.families.patients.hospitals import Hospitals
-from simulations.results.machine import Record, Score
+from simulations.report.robustness import render_robustness
+from simulations.results.machine import Score
 from simulations.results.metrics import metric_name
+from simulations.results.robustness import FILE_NAME, MODELS, CohortRobustness, Condition, Robustness
 from simulations.results.schema import ARM_NAMES, MISSING, Arm
 from simulations.simulate import one_thread
 from simulations.work_folder import work_folder
@@ -48,35 +52,8 @@ LABEL_NOISE = (0.1, 0.2, 0.3)
 LABELS_KEPT = (0.5, 0.25)
 """Shares of training patients whose labels are kept."""
 
-MODELS: tuple[Arm, ...] = ("federated", "federated_linear", "cox", "logistic", "forest")
-"""Models of the table; linear and forest are fitted to the pooled patients, with the same perturbation."""
-
-
-class Condition(Record):
-    """Scores under a perturbation.
-
-    Attributes:
-        kind, level: of the perturbation.
-        scores: task -> model -> headline metric, the mean over folds, by seed.
-    """
-
-    kind: str
-    level: str
-    scores: dict[str, dict[Arm, tuple[Score, ...]]]
-
-
-class CohortRobustness(Record):
-    """Conditions of a cohort, reasons of those left out, and the metric of every task."""
-
-    headlines: dict[str, str]
-    conditions: tuple[Condition, ...]
-    left_out: dict[str, str]
-
-
-class Robustness(Figures):
-    """Robustness of several cohorts, by name."""
-
-    cohorts: dict[str, CohortRobustness]
+PAGE = "robustness.html"
+"""Page with the curves, beside the figures."""
 
 
 class RunScores(Figures):
@@ -102,6 +79,8 @@ def run_robustness(
 ) -> Robustness:
     """Train and score conditions on cohorts; what is finished in `out` is not trained again.
 
+    Figures and a page with their curves are written to `out`.
+
     Arguments as of `simulations.benchmarks.field.table.run_table`.
 
     Raises:
@@ -115,7 +94,9 @@ def run_robustness(
             with open_cohort(name, data=data) as cohort:
                 measured[cohort.name] = _of_cohort(cohort, range(seeds), folds, kept / cohort.name, say)
         figures = Robustness(cohorts=measured)
-        figures.write(None if out is None else out / "robustness.json")
+        if out is not None:
+            figures.write(out / FILE_NAME)
+            write_whole(out / PAGE, render_robustness(figures).encode())
         return figures
 
 
@@ -136,6 +117,12 @@ def _of_cohort(
             unseen = CohortRuns(hospitals, seeds, folds, _new(work / "unseen"), out / "unseen")
             rows = [FieldRow("unseen-hospital", "unseen hospital", _ours)]
             conditions += _conditions(unseen, rows, out / "unseen", say, left_out)
+        for alpha in ALPHAS:
+            name = f"label-skew-{alpha:g}"
+            with skewed(cohort, work / name, alpha) as divided:
+                uneven = CohortRuns(divided, seeds, folds, _new(work / f"{name}-runs"), out / name)
+                rows = [FieldRow(name, f"label skew|alpha {alpha:g}", _ours)]
+                conditions += _conditions(uneven, rows, out / name, say, left_out)
         tasks = runs.federation.tasks
         return CohortRobustness(
             headlines={task.name: task.headline_metric for task in tasks},
@@ -328,11 +315,10 @@ def robustness_table(figures: Robustness) -> str:
     parts = []
     for name, cohort in figures.cohorts.items():
         for task, metric in cohort.headlines.items():
-            arms = [arm for arm in MODELS if any(arm in c.scores.get(task, {}) for c in cohort.conditions)]
+            arms = cohort.arms(task)
             rows = [["perturbation", "level", *(ARM_NAMES[arm] for arm in arms)]]
             for condition in cohort.conditions:
-                models: Mapping[Arm, tuple[Score, ...]] = condition.scores.get(task, {})
-                cells = [_cell(_mean(models.get(arm, ()))) for arm in arms]
+                cells = [_cell(condition.mean(task, arm)) for arm in arms]
                 rows.append([condition.kind, condition.level, *cells])
             title = f"{name}, {task}: {metric_name(metric)}"
             parts.append(f"{title}\n\n{markdown('ll' + 'r' * len(arms), rows)}")
@@ -341,8 +327,10 @@ def robustness_table(figures: Robustness) -> str:
             parts.append(f"Left out for {name}: {reasons}.")
     parts.append(
         "Means over seeds and folds. Noise is in standard deviations of a column. Labels are exchanged, or kept, of a "
-        "share of every hospital's training patients. Unseen hospitals are the largest ones, and their patients were "
-        f"never trained on. {figures.origin}."
+        "share of every hospital's training patients. Label skew: patients are divided anew among hospitals of the "
+        "same sizes, by outcomes drawn from a Dirichlet distribution; less alpha is more skew, and pooled models do "
+        "not notice. Unseen hospitals are the largest ones, and their patients were "
+        f"never trained on. {origin(figures.machine, figures.date)}."
     )
     return "\n\n".join(parts)
 

@@ -11,7 +11,7 @@ from simulations.report.words.absences import figure_gaps
 from simulations.report.words.activity import activity_table, idle_warning
 from simulations.report.words.divisions import division_table, worst_hospital
 from simulations.report.words.privacy import spent_text
-from simulations.report.words.tables import TextTable, site_table
+from simulations.report.words.tables import TextTable, first_columns, site_table
 from simulations.report.words.text import (
     beside_null,
     difference_text,
@@ -36,7 +36,7 @@ def print_results(result: SimulationResult, console: Console) -> None:
         if groups := division_table(result, task):
             metric = metric_name(result.outcomes[task].metric)
             console.print(Text(f"{task}, {metric} among held-out patients of one group", style="bold"))
-            console.print(_text_table(groups))
+            console.print(_text_table(first_columns(groups, _GROUP_COLUMNS)))
         if sites := site_table(result, task):
             metric = metric_name(result.outcomes[task].metric)
             title = f"{task}, {metric} of each hospital's own model on the held-out patients of all hospitals"
@@ -53,6 +53,10 @@ def print_results(result: SimulationResult, console: Console) -> None:
         console.print(Text(spent_text(run)))
     for note in result.notes:
         console.print(Text(note))
+
+
+_GROUP_COLUMNS = 4
+"""Columns of the table of groups that fit in a terminal: those of the federated model."""
 
 
 def _text_table(content: TextTable) -> Table:

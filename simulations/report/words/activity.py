@@ -47,12 +47,12 @@ def activity_table(result: SimulationResult) -> TextTable | None:
     network = (_share(fold.kept.network.get(task) for fold in folds) for task in first.network)
     heads = (
         "Part",
-        "Active, first",
-        "Active, kept",
-        *(f"Risk, {readable(task)}" for task in first.network),
-        *(f"Edges, {readable(task)}" for task in first.network),
-        "Gradient, first",
-        "Gradient, kept",
+        "Active first",
+        "Active kept",
+        *(f"Risk {readable(task)}" for task in first.network),
+        *(f"Edges {readable(task)}" for task in first.network),
+        "Gradient first",
+        "Gradient kept",
     )
     caption = (
         "Parts of the network on training patients, at the first and the kept weights, mean over folds. Active: share "

@@ -34,6 +34,12 @@ class TextTable:
     total: tuple[str, ...] = ()
 
 
+def first_columns(content: TextTable, columns: int) -> TextTable:
+    """Return the table with its first columns alone."""
+    rows = tuple(row[:columns] for row in content.rows)
+    return TextTable(content.heads[:columns], rows, content.caption, content.total[:columns])
+
+
 def results_table(result: SimulationResult, task: str) -> TextTable:
     """Table of a task's arms: headline metric, interval, paired difference, other metrics."""
     headline = result.outcomes[task].metric

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result as Ended
 
-from simulations.benchmarks.field.robustness import Robustness
+from simulations.results.robustness import Robustness
 
 Consilium = Callable[..., Ended]
 SmallCohort = Callable[..., Path]
@@ -17,6 +17,7 @@ def _few_conditions_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("simulations.benchmarks.field.perturbations.MISSING", (0.5,))
     monkeypatch.setattr("simulations.benchmarks.field.robustness.LABEL_NOISE", (0.2,))
     monkeypatch.setattr("simulations.benchmarks.field.robustness.LABELS_KEPT", (0.01,))
+    monkeypatch.setattr("simulations.benchmarks.field.robustness.ALPHAS", (0.3,))
     monkeypatch.setattr("simulations.baselines.registry.applicable", lambda task: ("logistic", "mlp"))
     monkeypatch.setattr("simulations.baselines.classes.STRENGTHS", (0.01, 1.0))
 
@@ -31,10 +32,14 @@ def test_every_model_is_scored_under_every_perturbation(
     asked = ("bench", "robustness", "--cohorts", cohort, "--folds", 1, "--out", out)
     ended = consilium(*asked)
     assert ended.exit_code == 0, ended.output
-    told = Robustness.model_validate_json((out / "robustness.json").read_bytes()).cohorts["cohort"]
+    figures = Robustness.beside(out)
+    assert figures is not None
+    told = figures.cohorts["cohort"]
     kinds = [condition.kind for condition in told.conditions]
     assert kinds[:3] == ["none", "feature noise", "missing values"]
-    assert {"missing modality", "label noise", "unseen hospital"} <= set(kinds)
+    assert {"missing modality", "label noise", "label skew", "unseen hospital"} <= set(kinds)
+    page = (out / "robustness.html").read_text()
+    assert page.count('role="img"') == len(told.by_kind())
     for condition in told.conditions:
         assert condition.kind in ended.stdout
         assert {"federated", "federated_linear"} <= set(condition.scores["response"])

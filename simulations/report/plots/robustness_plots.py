@@ -1,0 +1,74 @@
+"""Figures of robustness: scores of models against the level of a perturbation."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from matplotlib.figure import Figure
+
+from simulations.report.plots.arm_plots import ARM_COLOURS
+from simulations.report.plots.frame import CHANCE
+from simulations.report.plots.style import GREY, HALF, Plot, shortened, style
+from simulations.results.metrics import metric_name
+from simulations.results.robustness import NONE, CohortRobustness
+from simulations.results.schema import ARM_NAMES, Arm
+
+NAMED = frozenset({"missing modality", "unseen hospital"})
+"""Kinds whose levels are names and no amounts: their points are not joined."""
+
+_MARKS: dict[Arm, tuple[Literal["o", "s", "^", "D", "v"], Literal["-", "--", ":", "-."]]] = {
+    "federated": ("o", "-"),
+    "federated_linear": ("s", "--"),
+    "cox": ("^", "-."),
+    "logistic": ("^", "-."),
+    "forest": ("D", ":"),
+}
+"""Mark and line of a model, which stay apart where colours do not."""
+
+
+def robustness_plot(cohort: CohortRobustness, task: str, kind: str, description: str) -> Plot | None:
+    """Draw every model's score without and under a kind of perturbation; None without scores.
+
+    Args:
+        cohort: figures of a cohort.
+        task: task of the scores.
+        kind: kind of perturbation.
+        description: sentence for readers who do not see the figure.
+    """
+    conditions = cohort.by_kind()[kind]
+    arms = cohort.arms(task)
+    scores = {
+        arm: [cohort.unperturbed(task, arm), *(condition.mean(task, arm) for condition in conditions)]
+        for arm in arms
+    }
+    if not any(score is not None for of in scores.values() for score in of):
+        return None
+    named = kind in NAMED
+    with style():
+        figure = Figure(figsize=(HALF, 3.4), layout="constrained")
+        axes = figure.subplots()
+        for number, arm in enumerate(arms):
+            mark, line = _MARKS[arm]
+            points = [(at, score) for at, score in enumerate(scores[arm]) if score is not None]
+            aside = 0.12 * (number - (len(arms) - 1) / 2) if named else 0.0
+            axes.plot(
+                [at + aside for at, _ in points],
+                [score for _, score in points],
+                marker=mark,
+                markersize=5,
+                linestyle="" if named else line,
+                color=ARM_COLOURS[arm],
+                label=ARM_NAMES[arm].removesuffix(", pooled"),
+                zorder=3 if arm == "federated" else 2,
+            )
+        if axes.get_ylim()[0] <= CHANCE:
+            axes.axhline(CHANCE, color=GREY, linewidth=0.8, linestyle=(0, (1, 3)), zorder=0)
+        axes.set_xticks(range(len(conditions) + 1), _ticks([condition.level for condition in conditions]))
+        axes.set_xlim(-0.4, len(conditions) + 0.4)
+        axes.set_title(kind.capitalize())
+        axes.set_ylabel(metric_name(cohort.headlines[task]))
+        figure.legend(loc="outside lower center", ncols=2, fontsize=8)
+        return Plot(figure, description)
+
+
+def _ticks(levels: Sequence[str]) -> list[str]:
+    return [NONE, *(shortened(level).replace(" ", "\n", 1) if level else "unseen" for level in levels)]

@@ -1,0 +1,37 @@
+"""Curves of robustness."""
+
+import re
+
+from simulations.report.plots.robustness_plots import robustness_plot
+from simulations.results.robustness import CohortRobustness, Condition
+
+
+def cohort(*scores: float | None) -> CohortRobustness:
+    conditions = [
+        Condition(kind="none", level="", scores={"response": {"federated": (0.8,), "forest": (0.7,)}})
+    ]
+    conditions += [
+        Condition(
+            kind="missing values",
+            level=f"{number}0%",
+            scores={"response": {"federated": (score,), "forest": (0.6,)}},
+        )
+        for number, score in enumerate(scores, 1)
+    ]
+    return CohortRobustness(headlines={"response": "auroc"}, conditions=tuple(conditions), left_out={})
+
+
+def test_every_level_and_model_is_in_the_figure_with_a_sentence_for_who_does_not_see_it() -> None:
+    plot = robustness_plot(cohort(0.75, None, 0.6), "response", "missing values", "It loses 0.2 & more")
+    assert plot is not None
+    svg = plot.svg
+    assert 'aria-label="It loses 0.2 &amp; more"' in svg
+    for text in ("none", "10%", "30%", "Federated", "Random forest", "AUROC"):
+        assert text in svg
+    (axes,) = plot.figure.axes
+    lines = [line for line in axes.lines if len(line.get_xdata()) > 2]  # type: ignore[arg-type]
+    assert len({(line.get_marker(), line.get_linestyle()) for line in lines}) == 2, (
+        "told apart without colour"
+    )
+    assert list(lines[0].get_xdata()) == [0, 1, 3], "an undefined score is no point"  # type: ignore[arg-type]
+    assert not re.search(r"https?://", svg)
