@@ -15,6 +15,7 @@ import tomli_w
 from client.site_folder import places as site_home
 from common.agreement.bundle import PACKAGE, RUN
 from common.processes.supervision_state import birth_of
+from consilium import load_model
 from server.home import places as coordinator_home
 from server.records.journal import RoundRecord, RunRecord, read_journal
 from server.records.result import WEIGHTS, load_result
@@ -292,3 +293,28 @@ def test_status_tells_of_a_hospital_and_stop_ends_it(deployment: Deployment) -> 
         assert pids <= set(hospital.births)
         assert (stopped["running"], stopped["services"]) == (False, {})
         assert (hospital.left, hospital.ended) == ([], 0)
+
+
+def test_the_model_comes_back_to_the_hospitals_and_predicts(
+    deployment: Deployment, tmp_path: Path, canary: Any
+) -> None:
+    released, out = tmp_path / "model.zip", tmp_path / "forecasts.json"
+    home = deployment.home
+    assert "Released" in consilium(
+        "coordinator", "release", home.folder, deployment.out.name, "--out", released
+    )
+    assert "every byte" in consilium("release", "verify", released, "--key", home.authority)
+    assert not any(sign.encode() in released.read_bytes() for sign in (canary.name, "98765"))
+    run = load_model(deployment.out)
+    for number in (2, WITH_CANARY):
+        site = deployment.hospitals[f"hospital {number}"].home.folder
+        assert "In use: " in consilium("site", "adopt", site, released, "--yes")
+        told = consilium("predict", site, site, "--json", "--out", out)
+        assert canary.name not in told
+        made = json.loads(out.read_text())
+        assert len(made.pop("patients")) == 30
+        assert made["version"] == f"{run.federation.name}-1"
+        forecasts = run.predict(site).patients
+        assert json.loads(out.read_text())["patients"] == [
+            json.loads(each.model_dump_json()) for each in forecasts
+        ]
