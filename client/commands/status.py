@@ -11,6 +11,7 @@ from client.runtime.loopback import supernode_answers
 from client.runtime.services import SUPERNODE, state_file
 from client.site_folder.keys import read_public_key
 from client.site_folder.places import Approval, Home, read_approval, read_connection
+from client.site_folder.releases import read_adoptions
 from client.site_folder.site_file import parse_site_file
 from common.counting import counted
 from common.errors import InputError, Refusal
@@ -26,6 +27,7 @@ class SiteStatus(BaseModel):
         fingerprint: of its node key.
         coordinator: HOST:PORT.
         federation: digest of what is approved; None if nothing is.
+        release: version of the model in use; None if none is, or the record of releases cannot be read.
         approved_at: ISO 8601 in UTC.
         runs: of the file since it was approved; None if the ledger cannot be read.
         maximum_runs: of the file per approval.
@@ -46,6 +48,7 @@ class SiteStatus(BaseModel):
     coordinator: str
     federation: str | None
     approved_at: str | None
+    release: str | None = None
     runs: int | None
     maximum_runs: int
     refusals: int | None
@@ -88,6 +91,7 @@ def status(home: Home, answers: Callable[[Home, int], bool] = supernode_answers)
         coordinator=connection.coordinator,
         federation=None if approval is None else approval.federation,
         approved_at=None if approval is None else approval.at,
+        release=_release(home),
         runs=runs,
         maximum_runs=site.policy.maximum_runs,
         refusals=refusals,
@@ -99,6 +103,14 @@ def status(home: Home, answers: Callable[[Home, int], bool] = supernode_answers)
         receipts=count,
         last_message=None if last is None else f"{last.at[:19]} {last.message} {last.verdict}",
     )
+
+
+def _release(home: Home) -> str | None:
+    """Version of the release in use; None without one."""
+    try:
+        return read_adoptions(home).current
+    except InputError:
+        return None
 
 
 def _asked(home: Home, approval: Approval | None) -> tuple[int | None, int | None]:
@@ -136,6 +148,8 @@ def status_lines(status: SiteStatus) -> list[str]:
                 f"  refused requests: {status.refusals} of {status.maximum_refusals} that policy.maximum_refusals "
                 "allows per approval; the site's log says why"
             )
+    if status.release:
+        lines.append(f"  model in use: {status.release}")
     for name, service in status.services.items():
         state = (
             f"process {service.pid}" if service.pid else f"ended with {service.last_exit}, starts again soon"

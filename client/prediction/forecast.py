@@ -100,4 +100,7 @@ class Forecasts(_Part):
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.3g}%"
+    """Write a share in whole percent; JSON has the digits."""
+    if 0 < share < 0.01:
+        return "<1%"
+    return ">99%" if 0.99 < share < 1 else f"{share:.0%}"

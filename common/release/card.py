@@ -18,10 +18,12 @@ class CardTask(_Part):
     Attributes:
         name: of the task.
         concordance: of the kept weights over pairs of validation patients, within hospitals; None where nobody told.
+        pairs: number of these pairs, as hospitals told it.
     """
 
     name: str
     concordance: float | None = None
+    pairs: int = 0
 
 
 class Card(_Part):
@@ -73,10 +75,9 @@ class Card(_Part):
 
 
 def _said(task: CardTask) -> str:
-    concordance = task.concordance
-    order = (
-        ""
-        if concordance is None
-        else f" (concordance {concordance:.2f} on the hospitals' validation patients)"
+    if task.concordance is None:
+        return task.name
+    pairs = counted(task.pairs, "pair")
+    return (
+        f"{task.name} (concordance {task.concordance:.2f} over {pairs} of the hospitals' validation patients)"
     )
-    return f"{task.name}{order}"

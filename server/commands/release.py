@@ -7,6 +7,7 @@ from common.agreement.loading import load_agreement
 from common.errors import IntegrityError, InvalidContentError, OptionError, StateError
 from common.families.registry import family_of
 from common.files import write_whole
+from common.messages.validation import comparable
 from common.models.parameter_groups import ParameterGroup
 from common.prediction.network import network_of
 from common.release.archive import ArchiveError
@@ -157,7 +158,16 @@ def _card(agreement: Agreement, run: str, closing: RunRecord, rounds: list[Round
         private=agreement.privacy is not None,
         inputs={name: len(columns) for name, columns in tables.items()},
         tasks=tuple(
-            CardTask(name=name, concordance=judged.concordance.get(name) if judged else None)
+            CardTask(
+                name=name,
+                concordance=judged.concordance.get(name) if judged else None,
+                pairs=_pairs(name, judged) if judged else 0,
+            )
             for name in agreement.task_names
         ),
     )
+
+
+def _pairs(task: str, record: RoundRecord) -> int:
+    """Add up the comparable pairs that hospitals told of a task."""
+    return round(sum(site.metrics.get(comparable(task), 0.0) for site in record.sites.values()))

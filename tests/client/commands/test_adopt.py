@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from client.cli import site_app
 from client.commands.adopt import adopt, performance, read_adoption, read_return
+from client.commands.status import status, status_lines
 from client.site_folder.places import Home
 from client.site_folder.releases import file_of, open_adopted, read_adoptions
 from common.agreement.federation import FILE_NAME, load
@@ -176,6 +177,8 @@ def test_the_command_explains_asks_and_adopts(approved: Home, coordinator: Coord
         assert run(site_app, ["adopt", *wrong]).exit_code == 2
     assert run(site_app, ["adopt", folder, str(coordinator.write("test-2")), "--yes"]).exit_code == 0
     assert run(site_app, ["adopt", folder, "--back", "--yes"]).exit_code == 0
+    assert status(approved).release == "test-1"
+    assert any("test-1" in line for line in status_lines(status(approved)))
     record = json.loads((approved.releases / "adopted.json").read_text())
     assert (record["current"], len(record["adopted"])) == ("test-1", 2)
 

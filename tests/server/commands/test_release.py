@@ -48,11 +48,12 @@ def add_run(home: CoordinatorHome, federation: Federation, tmp_path: Path) -> Ad
             seed=0,
             sites=("two", "one"),
         )
-        end = {"status": status, "rounds": 2, "best_round": 1, "best_loss": 0.5}
+        end = {"status": status, "rounds": 2, "best_round": 2, "best_loss": 0.5}
         with Journal(folder) as journal:
             journal.write(run)
+            judged = SiteRecord(metrics={"comparable:survival": 21.0})
             for kind, number in (("train", 1), ("train", 2), ("evaluate", 3)):
-                sites = {"one": site, "two": site} if kind == "train" else {}
+                sites = {"one": site, "two": site} if kind == "train" else {"one": judged, "two": judged}
                 record = {"kind": kind, "round": number, "sites": sites, "seconds": 1, "applied": True}
                 journal.write(RoundRecord(**record, concordance={"survival": 0.5 + number / 10}))
             journal.write(run.model_copy(update=end))
@@ -90,8 +91,9 @@ def test_the_card_tells_of_the_run(home: CoordinatorHome, add_run: AddRun, tmp_p
     add_run("first")
     release(home, "first", tmp_path / "1.zip")
     card = read(home, tmp_path / "1.zip").card
-    assert (card.hospitals, card.records, card.rounds, card.kept_round) == (("one", "two"), 50, 2, 1)
-    assert {task.name: task.concordance for task in card.tasks}["survival"] == 0.7
+    assert (card.hospitals, card.records, card.rounds, card.kept_round) == (("one", "two"), 50, 2, 2)
+    survival = next(task for task in card.tasks if task.name == "survival")
+    assert (survival.concordance, survival.pairs) == (0.8, 42)
     assert card.inputs == {"clinical": 2, "rna": 12, "protein": 3, "imaging": 4}
     assert (card.validation_loss, card.use, card.private) == (0.5, "research use", False)
 
