@@ -76,8 +76,16 @@ def test_a_module_is_started_as_a_program_beside_a_users_folders(hostile: Path) 
     assert "--runtime-api-address" in ended.stdout
 
 
-@pytest.mark.parametrize("hostile", ["package", "module"], indirect=True)
-@pytest.mark.parametrize("on_path", [False, True])
+@pytest.mark.parametrize(
+    ("hostile", "on_path"),
+    [
+        ("package", False),
+        ("module", True),
+        pytest.param("package", True, marks=pytest.mark.slow),
+        pytest.param("module", False, marks=pytest.mark.slow),
+    ],
+    indirect=["hostile"],
+)
 def test_a_worker_process_imports_our_packages_beside_a_users_folders(hostile: Path, on_path: bool) -> None:
     experiment = hostile / "experiment.py"
     experiment.write_text(WORKER)

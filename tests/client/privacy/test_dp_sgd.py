@@ -150,10 +150,10 @@ def test_the_noise_is_of_the_agreed_size_in_every_coordinate_and_of_none_in_comm
     site: Site, make_batch: MakeBatch
 ) -> None:
     batch = make_batch(3)
-    drawn = torch.stack([site.moved(batch, sampling_rate=NOBODY) for _ in range(80)]) / 0.125
-    assert float(drawn.std(0).min()) > 0.55
-    assert float(drawn.std(0).max()) < 1.45
-    assert float(drawn.mean(0).abs().max()) < 6 / 80**0.5
+    drawn = torch.stack([site.moved(batch, sampling_rate=NOBODY) for _ in range(30)]) / 0.125
+    assert float(drawn.std(0).min()) > 0.3
+    assert float(drawn.std(0).max()) < 1.9
+    assert float(drawn.mean(0).abs().max()) < 6 / 30**0.5
     assert float(torch.corrcoef(drawn).fill_diagonal_(0).abs().max()) < 6 / drawn.shape[1] ** 0.5
 
 

@@ -10,7 +10,7 @@ from common.evaluation.classification import class_scores, mean_auroc, ranking_s
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=2, max_size=40))
 @settings(deadline=None, max_examples=50)
-def test_the_rank_sum_gives_torchmetrics_auroc_ties_included(patients: list[tuple[bool, int]]) -> None:
+def test_counted_pairs_give_torchmetrics_auroc_ties_included(patients: list[tuple[bool, int]]) -> None:
     has = np.array([outcome for outcome, _ in patients])
     probability = np.array([step / 6 for _, step in patients])
     found = mean_auroc([(has, probability)])
@@ -26,6 +26,11 @@ def test_outcomes_that_all_or_none_have_do_not_count() -> None:
     probability = np.array([0.9, 0.5, 0.2])
     assert mean_auroc([(both, probability), (none, probability)]) == 0.5
     assert ranking_scores(iter([(both, probability), (none, probability)]))["auroc"] == 0.5
+
+
+def test_a_probability_that_is_no_number_leaves_no_area() -> None:
+    has = np.array([True, False, True])
+    assert np.isnan(mean_auroc([(has, np.array([0.9, np.nan, 0.2])), (has, np.array([0.9, 0.5, 0.2]))]))
 
 
 def test_two_classes_are_judged_by_the_second() -> None:
