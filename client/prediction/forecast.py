@@ -5,7 +5,12 @@ A forecast names its patient, so that it is for the eyes of the hospital: nothin
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from common.errors import escaped
 from common.release.card import USE
+
+
+IN_A_LINE = 4
+"""Probabilities that stand in one line."""
 
 
 class _Part(BaseModel):
@@ -43,8 +48,11 @@ class OutcomeForecast(_Part):
     probability: dict[str, float]
 
     def line(self) -> str:
-        """Write the probabilities as a line."""
-        return ", ".join(f"{name} {_percent(share)}" for name, share in self.probability.items())
+        """Write the probabilities as a line, or each on its own where there are many."""
+        shares = [f"{name} {_percent(share)}" for name, share in self.probability.items()]
+        return (
+            ", ".join(shares) if len(shares) <= IN_A_LINE else "".join(f"\n    {share}" for share in shares)
+        )
 
 
 class PatientForecast(_Part):
@@ -65,7 +73,7 @@ class PatientForecast(_Part):
         seen = ", ".join(f"{name} {_percent(share)}" for name, share in self.observed.items() if share)
         absent = [name for name, share in self.observed.items() if not share]
         missing = f"; not measured: {', '.join(absent)}" if absent else ""
-        lines = [f"Patient {self.patient}", f"  measured: {seen}{missing}"]
+        lines = [f"Patient {escaped(self.patient)}", f"  measured: {seen}{missing}"]
         return lines + [f"  {name}: {task.line()}" for name, task in self.tasks.items()]
 
 

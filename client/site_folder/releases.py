@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from client.site_folder.places import Home, read_approval
 from common.errors import ApprovalError, IntegrityError, StateError, UnreadableFileError
 from common.files import write_whole
+from common.node_keys import PublicKey
 from common.release.manifest import Digest, Version, name_of, number_of
 from common.release.release import ModelRelease, read_release
 from common.release.signing import read_verifying_key
@@ -99,8 +100,7 @@ def open_release(home: Home, path: Path) -> ModelRelease:
         InputError: naming what is not as it should be.
     """
     approval = read_approval(home)
-    key = read_verifying_key(home.authority, "ask the coordinator for ca.crt")
-    release = read_release(path, key)
+    release = read_release(path, _key(home))
     if release.manifest.federation != approval.federation:
         what = (
             f"was made under the federation file {release.manifest.federation[:10]}, and this hospital approved "
@@ -129,7 +129,7 @@ def open_adopted(home: Home) -> ModelRelease:
 
 
 def open_record(home: Home, adoptions: Adoptions, record: Adopted) -> ModelRelease:
-    """Read a release that was adopted.
+    """Read a release that was adopted, whatever federation file was approved since.
 
     Raises:
         InputError: if it was revoked, or its file is not the one that was adopted.
@@ -139,8 +139,12 @@ def open_record(home: Home, adoptions: Adoptions, record: Adopted) -> ModelRelea
         what = f"the coordinator has revoked {record.version}"
         remedy = "adopt a later one, or go back by `consilium site adopt SITE --back`"
         raise StateError(str(path), what, remedy)
-    release = open_release(home, path)
+    release = read_release(path, _key(home))
     if release.manifest.sha256 != record.sha256 or release.version != record.version:
         what = f"is not the {record.version} that was adopted"
         raise IntegrityError(str(path), what, "put the file back from a backup, and find out who changed it")
     return release
+
+
+def _key(home: Home) -> PublicKey:
+    return read_verifying_key(home.authority, "ask the coordinator for ca.crt")

@@ -24,9 +24,9 @@ from common.errors import (
     InvalidContentError,
     MissingFileError,
     UnreadableFileError,
+    escaped,
 )
 from common.files import write_whole
-from common.lifetime.leftovers import draft
 from common.node_keys import PublicKey, fingerprint
 from common.reading.access import opened
 from common.release.archive import LARGEST, ArchiveError, packed, unpacked
@@ -99,7 +99,7 @@ class ModelRelease:
         ]
         if manifest.revoked:
             lines.append(f"Revoked by the coordinator: {', '.join(manifest.revoked)}.")
-        return lines
+        return [escaped(line) for line in lines]
 
     @contextmanager
     def agreement_folder(self) -> Iterator[Path]:
@@ -259,7 +259,8 @@ def _card(where: str, content: bytes) -> Card:
 
 @contextmanager
 def _laid_out(members: Mapping[str, bytes]) -> Iterator[Path]:
-    with draft("consilium-release-", Path(tempfile.gettempdir())) as folder:
+    with tempfile.TemporaryDirectory(prefix="consilium-release-") as temporary:
+        folder = Path(temporary)
         for name, content in members.items():
             if name.startswith(AGREEMENT):
                 write_whole(folder / name.removeprefix(AGREEMENT), content, durable=False)

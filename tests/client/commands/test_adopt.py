@@ -132,9 +132,11 @@ def test_a_release_of_another_federation_file_or_without_approval_is_refused(
     with pytest.raises(ApprovalError):
         read_adoption(approved, other.write())
     file = coordinator.write()
+    take(approved, file)
     approved.approval.unlink()
     with pytest.raises(MissingFileError):
         read_adoption(approved, file)
+    assert open_adopted(approved).version == "test-1"  # which another approval does not take away
 
 
 def test_a_kept_file_or_record_that_was_changed_is_refused(approved: Home, coordinator: Coordinator) -> None:

@@ -11,6 +11,11 @@ def test_shares_are_written_in_whole_percent_and_never_as_certain(share: float, 
     assert OutcomeForecast(probability={"yes": share}).line() == f"yes {text}"
 
 
+def test_an_identifier_commands_no_terminal() -> None:
+    patient = PatientForecast(patient="\x1b[2Jp", observed={"clinical": 1.0}, tasks={})
+    assert "\x1b" not in "".join(patient.lines())
+
+
 def test_a_patients_lines_say_what_was_not_measured_and_by_when() -> None:
     curve = SurvivalForecast(
         unit="months", times=(12.0, 60.0), survival=(0.9, 0.7), risk={"12": 0.1}, median=None
