@@ -64,7 +64,7 @@ def read_adoption(home: Home, file: Path) -> Adoption:
         raise StateError(str(file), f"is {version}, which the coordinator has revoked", "get a later one")
     if newest is not None and number_of(version) < number_of(newest):
         raise StateError(str(file), f"is {version}, which is older than {newest} that was adopted", OLDER)
-    if version == earlier.current:
+    if record is not None and version == earlier.current and _is_sound(home, earlier, record):
         raise StateError(str(file), f"is {version}, which is in use already", "predict with it")
     parent = release.manifest.parent
     before = None if parent is None else earlier.find(parent.version)
@@ -72,6 +72,18 @@ def read_adoption(home: Home, file: Path) -> Adoption:
         what = f"follows another {parent.version} than the one that was adopted here"
         raise IntegrityError(str(file), what, AGAIN)
     return Adoption(release, earlier, record is None)
+
+
+def _is_sound(home: Home, earlier: Adoptions, record: Adopted) -> bool:
+    """Whether the kept file of a release can be used.
+
+    It cannot if it is damaged, or the coordinator has another key now.
+    """
+    try:
+        open_record(home, earlier, record)
+    except InputError:
+        return False
+    return True
 
 
 def read_return(home: Home) -> Adoption:
@@ -96,8 +108,8 @@ def adopt(home: Home, adoption: Adoption) -> Adoptions:
     """
     release, earlier = adoption.release, adoption.earlier
     adopted = earlier.adopted
+    write_whole(file_of(home, release.version), release.content)
     if adoption.is_new:
-        write_whole(file_of(home, release.version), release.content)
         adopted += (
             Adopted(
                 version=release.version,

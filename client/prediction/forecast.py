@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from common.errors import escaped
 from common.release.card import USE
 
-
 IN_A_LINE = 4
 """Probabilities that stand in one line."""
 

@@ -142,7 +142,7 @@ def open_record(home: Home, adoptions: Adoptions, record: Adopted) -> ModelRelea
     release = read_release(path, _key(home))
     if release.manifest.sha256 != record.sha256 or release.version != record.version:
         what = f"is not the {record.version} that was adopted"
-        raise IntegrityError(str(path), what, "put the file back from a backup, and find out who changed it")
+        raise IntegrityError(str(path), what, "adopt its file again, and find out who changed it")
     return release
 
 

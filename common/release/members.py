@@ -46,3 +46,8 @@ def ordered(names: Iterable[str]) -> list[str]:
 def is_expected(name: str) -> bool:
     """Whether a member is one that this version reads."""
     return name in REQUIRED or name in OPTIONAL or name.startswith(AGREEMENT)
+
+
+def holds_arrays(name: str) -> bool:
+    """Whether a member is a safetensors file, whose metadata name federation file and version."""
+    return name.endswith(".safetensors") and not name.startswith(AGREEMENT)

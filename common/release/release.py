@@ -41,6 +41,7 @@ from common.release.members import (
     REQUIRED,
     SIGNATURE,
     WEIGHTS,
+    holds_arrays,
     is_expected,
     ordered,
 )
@@ -125,7 +126,7 @@ def signed_release(
         agreement: the federation file among the members.
         run: name of the run.
         revoked: versions that are revoked.
-        members: name -> content; weights and preprocessing are given metadata.
+        members: name -> content; files of arrays are given metadata.
         key: of the coordinator's authority.
 
     Raises:
@@ -133,7 +134,7 @@ def signed_release(
     """
     stamp = _stamp(version, agreement.digest)
     whole = {
-        name: stamped(members[name], stamp) if name in (WEIGHTS, PREPROCESSING) else members[name]
+        name: stamped(members[name], stamp) if holds_arrays(name) else members[name]
         for name in ordered(members)
     }
     manifest = Manifest.of(version, parent, agreement.digest, run, revoked, whole)
@@ -224,7 +225,7 @@ def _require_members(where: str, members: Mapping[str, bytes], manifest: Manifes
         raise InvalidContentError(f"{where}, {unread[0]}", what, "install the version that made the release")
     if missing := [name for name in REQUIRED if name not in members]:
         raise InvalidContentError(f"{where}, {missing[0]}", "is missing", AGAIN)
-    for name in (WEIGHTS, PREPROCESSING):
+    for name in filter(holds_arrays, members):
         try:
             stamp = stamp_of(members[name])
         except ValueError as error:

@@ -147,9 +147,25 @@ def test_a_kept_file_or_record_that_was_changed_is_refused(approved: Home, coord
     file_of(approved, "test-1").write_bytes(b"")
     with pytest.raises(InputError):
         open_adopted(approved)
+    take(approved, coordinator.write("test-1"))
+    assert open_adopted(approved).version == "test-1"
     (approved.releases / "adopted.json").write_text("{")
     with pytest.raises(UnreadableFileError):
         open_adopted(approved)
+
+
+def test_a_release_signed_anew_by_a_new_authority_takes_the_kept_files_place(
+    approved: Home, coordinator: Coordinator
+) -> None:
+    first = coordinator.write()
+    take(approved, first)
+    renewed = Coordinator(coordinator.folder, coordinator.federation, ("north",))
+    approved.authority.write_bytes(renewed.authority.read_bytes())
+    with pytest.raises(IntegrityError):
+        open_adopted(approved)
+    take(approved, renewed.write())
+    assert open_adopted(approved).version == "test-1"
+    assert len(read_adoptions(approved).adopted) == 1
 
 
 def test_performance_is_on_validation_patients_of_a_hospital_that_trained(
