@@ -5,6 +5,7 @@ import re
 import shutil
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -163,6 +164,30 @@ def gpu() -> torch.device:
 @pytest.fixture(autouse=True)
 def _same_draws_every_time() -> None:
     torch.manual_seed(0)
+
+
+def draw_anew_a_few_times(patch: pytest.MonkeyPatch) -> None:
+    """Bootstrap with 10 draws: intervals are tested elsewhere."""
+    from simulations.experiment.bootstrap import replicate
+
+    patch.setattr("simulations.experiment.scoring.replicate", partial(replicate, replicates=10))
+
+
+@pytest.fixture
+def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bootstrap with 10 draws where no test reads an interval."""
+    draw_anew_a_few_times(monkeypatch)
+
+
+def draw_no_report(patch: pytest.MonkeyPatch) -> None:
+    """Write an empty report: its plots take as long as the training."""
+    patch.setattr("simulations.simulate.render", lambda *_: "")
+
+
+@pytest.fixture
+def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write an empty report where no test reads it."""
+    draw_no_report(monkeypatch)
 
 
 @pytest.fixture

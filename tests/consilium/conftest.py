@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import consilium
-from tests.simulations.conftest import draw_anew_a_few_times
+from tests.conftest import draw_anew_a_few_times
 
 
 @pytest.fixture(scope="session")

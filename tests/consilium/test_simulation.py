@@ -27,6 +27,7 @@ def test_files_are_those_of_the_command_line(finished: tuple[consilium.Result, P
     assert command.endswith(f"--folds 2 --seed 3 --federated-only --out {out}")
 
 
+@pytest.mark.usefixtures("few_draws")
 def test_a_call_is_quiet_and_leaves_threads_and_environment_as_they_were(
     written_cohort: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -58,6 +59,7 @@ def test_variables_that_an_import_sets_are_documented() -> None:
     assert not [name for name in ended.stdout.split() if f"`{name}`" not in page]
 
 
+@pytest.mark.usefixtures("few_draws")
 def test_progress_is_shown_where_it_is_asked_for(
     written_cohort: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

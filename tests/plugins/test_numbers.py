@@ -49,11 +49,6 @@ PRIVACY = {
     "learning_rate": 0.5,
     "learn": "all",
 }
-ENGINES = [
-    pytest.param("serial", id="serial"),
-    pytest.param("processes", id="processes"),
-    pytest.param("ray", id="ray", marks=pytest.mark.ray),
-]
 Write = Callable[..., Path]
 
 
@@ -75,8 +70,17 @@ def federate(cohort: Path, out: Path, engine: Any, ray: str | None = None) -> di
     return dict(load_result(out).weights)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("privacy", [False, True])
+@pytest.mark.parametrize(
+    ("engine", "privacy"),
+    [
+        ("serial", False),
+        ("serial", True),
+        ("processes", False),
+        ("processes", True),
+        pytest.param("ray", False, marks=pytest.mark.ray),
+        pytest.param("ray", True, marks=[pytest.mark.ray, pytest.mark.slow]),
+    ],
+)
 def test_it_trains_on_every_engine(
     write: Write, tmp_path: Path, engine: str, privacy: bool, request: pytest.FixtureRequest
 ) -> None:

@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +39,7 @@ from simulations.results.schema import (
     summarise,
 )
 from tests.built_once import built_once
+from tests.conftest import draw_anew_a_few_times
 
 MakeResult = Callable[..., SimulationResult]
 MakeEvidence = Callable[..., PatientEvidence]
@@ -181,13 +181,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
-def draw_anew_a_few_times(patch: pytest.MonkeyPatch) -> None:
-    """Bootstrap with 10 draws: intervals are tested elsewhere."""
-    from simulations.experiment.bootstrap import replicate
-
-    patch.setattr("simulations.experiment.scoring.replicate", partial(replicate, replicates=10))
-
-
 def fit_classical_models_roughly(patch: pytest.MonkeyPatch) -> None:
     """Two penalties and folds, few trees and epochs: what the classical models are worth is tested elsewhere."""
     patch.setattr("simulations.baselines.survival.PENALTIES", (0.03, 1.0))
@@ -203,12 +196,6 @@ def networks_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the classical models out."""
     draw_anew_a_few_times(monkeypatch)
     monkeypatch.setattr("simulations.baselines.registry.applicable", lambda task: ())
-
-
-@pytest.fixture
-def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Write an empty report where no test reads it: its plots take as long as the training."""
-    monkeypatch.setattr("simulations.simulate.render", lambda result, evidence: "")
 
 
 @pytest.fixture

@@ -134,7 +134,10 @@ def test_every_engine_trains_the_same_weights(
     assert_same(federate(plain.cohort, tmp_path / engine, engine, serialise, ray), plain.trained)
 
 
-@pytest.mark.parametrize(("engine", "serialise"), ENGINES)
+@pytest.mark.parametrize(
+    ("engine", "serialise"),
+    [*ENGINES[:2], pytest.param("ray", False, id="ray", marks=[pytest.mark.ray, pytest.mark.slow])],
+)
 def test_every_engine_trains_the_same_weights_of_encoded_updates(
     encoded: Expected, tmp_path: Path, engine: Engine, serialise: bool, ray: str | None
 ) -> None:

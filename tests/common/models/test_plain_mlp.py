@@ -32,6 +32,7 @@ def simulate(cohort: Path, out: Path, *options: str) -> dict[str, np.ndarray]:
     return load_file(out / "weights.safetensors")
 
 
+@pytest.mark.usefixtures("few_draws", "no_report")
 @pytest.mark.parametrize(
     "options", [(), ("--epsilon", "8", "--set", "privacy.learn=all")], ids=["plain", "private"]
 )

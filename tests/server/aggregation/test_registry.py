@@ -103,10 +103,10 @@ def simulate(cohort: Path, out: Path, *options: str) -> Result:
     return CliRunner().invoke(app, arguments)
 
 
+@pytest.mark.usefixtures("few_draws", "no_report")
 def test_a_registered_strategy_runs_a_federation(
-    small_cohort: Callable[..., Path], trimmed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_cohort: Callable[..., Path], trimmed: str, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("simulations.simulate.render", lambda result, evidence: "")  # nobody reads the report
     cohort = small_cohort(training__rounds="2", training__linear_rounds="0")
     weights = {}
     for name, strategy in (("first", trimmed), ("again", trimmed), ("mean", "fedavg")):

@@ -23,10 +23,11 @@ from simulations.experiment.options import ExperimentOptions
 from simulations.experiment.preparing import CHECKPOINT
 from simulations.experiment.site_snapshots import SimulationCheckpoint
 from simulations.simulate import simulate
+from tests.conftest import draw_anew_a_few_times, draw_no_report
 
 SmallCohort = Callable[..., Path]
 
-pytestmark = pytest.mark.usefixtures("no_report")
+pytestmark = pytest.mark.usefixtures("few_draws", "no_report")
 
 
 def cut_off_after(states: int, patch: pytest.MonkeyPatch) -> None:
@@ -112,7 +113,10 @@ def finished(written_cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     out = tmp_path_factory.mktemp("finished") / "out"
     cohort = out.parent / "cohort"
     shutil.copytree(written_cohort, cohort)
-    consilium.simulate(cohort, out=out, fold=0, federated_only=True, engine="serial")
+    with pytest.MonkeyPatch.context() as patch:
+        draw_anew_a_few_times(patch)
+        draw_no_report(patch)
+        consilium.simulate(cohort, out=out, fold=0, federated_only=True, engine="serial")
     return out
 
 
