@@ -28,15 +28,18 @@ class AdamW:
         parameters: to be fitted; one without a gradient stays as it is and its moments as they are.
         lr: learning rate.
         weight_decay: decoupled from the gradient.
+
+    Attributes:
+        parameters: that are fitted.
     """
 
     def __init__(self, parameters: Iterable[Parameter], lr: float, weight_decay: float) -> None:
-        self._parameters, self._lr, self._decay = list(parameters), lr, weight_decay
+        self.parameters, self._lr, self._decay = list(parameters), lr, weight_decay
         self._moments: dict[Parameter, tuple[Tensor, Tensor, Tensor]] = {}
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
-        for parameter in self._parameters:
+        for parameter in self.parameters:
             parameter.grad = None
 
     @torch.no_grad()
@@ -44,7 +47,7 @@ class AdamW:
         """Move the parameters by their gradients."""
         moved = {
             parameter: _in_layout_of(parameter, parameter.grad)
-            for parameter in self._parameters
+            for parameter in self.parameters
             if parameter.grad is not None
         }
         if not moved:

@@ -1,7 +1,8 @@
 """Local training at one hospital: epochs over the hospital's patients, without privacy."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
+from contextlib import contextmanager
 from functools import partial
 
 import torch
@@ -91,13 +92,26 @@ def _train_by_launches(
             *(counted(at_once, "patient"), are(at_once)),
         )
     model.train()
-    with device.seeded(round_.seed), device.repeatable():
+    with device.seeded(round_.seed), device.repeatable(), _fixed(model, trained):
         for epoch in range(settings.local_epochs):
             minibatches = draw_minibatches(len(batch), settings.batch_size)
             parts = [divide(chosen, at_once) for chosen in minibatches]
             watched = first if epoch == 0 else None
             total = train_epoch(model, batch, parts, loss, pull, optimiser, device, watched)
     return total
+
+
+@contextmanager
+def _fixed(model: SharedModel, trained: Set[str]) -> Iterator[None]:
+    """Take no gradient of parameters that are not trained: it would count in the norm of a step."""
+    others = [weight for name, weight in model.named_parameters() if name not in trained]
+    try:
+        for weight in others:
+            weight.requires_grad_(False)
+        yield
+    finally:
+        for weight in others:
+            weight.requires_grad_(True)
 
 
 def train_epoch(
@@ -141,7 +155,7 @@ def train_epoch(
                 objective = objective + pull()
             objective.backward()
             total += losses.detach()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), LONGEST_STEP)
+        torch.nn.utils.clip_grad_norm_(optimiser.parameters, LONGEST_STEP)
         optimiser.step()
     return total
 

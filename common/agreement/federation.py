@@ -77,10 +77,11 @@ class Federation(Agreement):
     def steepest_score(self) -> float:
         """The most that a patient's loss rises with one weight of the linear scores.
 
-        Every output's loss rises by no more than its logit, and a standardised value is no larger than `LARGEST`.
+        Every output's loss rises by no more than its logit, a standardised value is no larger than `LARGEST`, and a
+        flag no larger than 1.
         """
         outputs = max(task.outputs for task in self.tasks)
-        return outputs * max(LARGEST * modality.score_scale for modality in self.modalities)
+        return outputs * max(max(LARGEST * m.score_scale, m.flag_scale) for m in self.modalities)
 
     def modality(self, name: str) -> Modality:
         """The modality of that name."""

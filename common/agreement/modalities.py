@@ -115,6 +115,23 @@ class Modality(Agreed):
         return float((self.prior_variance / (len(self.nodes) * square)) ** 0.5)
 
     @property
+    def flags(self) -> int:
+        """Number of flags that a fitted linear score reads beside the values.
+
+        A modality that describes the patient has one per node, set where a patient lacks the value: a gap is a doctor's
+        decision. Any other was measured or not, and has one, set for patients who have the modality.
+        """
+        return len(self.nodes) if self.node_kind.describes_patient else 1
+
+    @property
+    def flag_scale(self) -> float:
+        """Factor of a flag as input of a fitted linear score.
+
+        Flags together have the variance that the modality's values have, and a single flag counts like a bias.
+        """
+        return float((self.prior_variance / self.flags) ** 0.5) if self.node_kind.describes_patient else 1.0
+
+    @property
     def are_rare_events(self) -> bool:
         """Whether unscaled columns hold 0 and 1 alone, such as mutations, of which most are 0."""
         return self.scale == "none" and (self.plausible.low, self.plausible.high) == (0, 1)

@@ -80,7 +80,8 @@ class Branch(PartialModule):
     the graph, linear maps of the values reach the token, and every task's logits as an additive score: a linear
     model is what a small cohort supports first, and the graph adds to it. Inputs of these maps are scaled by
     1 / sqrt(N), so that a step of Adam moves a score alike for 30 features and for 1,500. Without privacy the inputs
-    of the scores are scaled by the modality's strength besides (`Modality.score_scale`).
+    of the scores are scaled by the modality's strength besides (`Modality.score_scale`), and beside the values they
+    read what is observed at all (`Modality.flags`): who was measured is no accident.
 
     What becomes of a pathway or node on its way to the token stays linear: it is two numbers of it, which an
     activation would cut off for most patients alike.
@@ -117,7 +118,10 @@ class Branch(PartialModule):
         self.direct = nn.Linear(graph.nodes, config.width)
         self.norm = nn.LayerNorm(config.width)
         self.score_scale = modality.score_scale if fits_scores else graph.nodes**-0.5
-        self.scores = nn.ModuleDict({task.name: _untrained(graph.nodes, task.score_width) for task in tasks})
+        self.flags, self.flag_scale = modality.flags if fits_scores else 0, modality.flag_scale
+        self.flag_per_node = modality.node_kind.describes_patient
+        inputs = graph.nodes + self.flags
+        self.scores = nn.ModuleDict({task.name: _untrained(inputs, task.score_width) for task in tasks})
         self.codes = _Codes(identity(modality.nodes))
 
     @property
@@ -153,8 +157,12 @@ class Branch(PartialModule):
         return _spread(tokens, torch.cat(parts), here)
 
     def additive(self, values: Tensor, observed: Tensor) -> dict[str, Tensor]:
-        """Compute the scores by task [B, 1 or outputs] from values [B, N]; 0 where not observed."""
+        """Compute the scores by task [B, 1 or outputs] from values [B, N]; 0 where nothing is observed."""
         inputs = values * observed * self.score_scale
+        if self.flags:
+            here = observed.any(1, keepdim=True)
+            flags = here & ~observed if self.flag_per_node else here
+            inputs = torch.cat([inputs, flags.to(inputs.dtype) * self.flag_scale], dim=1)
         return {name: score(inputs) for name, score in self.scores.items()}
 
     def _parts(self, here: Tensor) -> Sequence[Tensor]:

@@ -65,10 +65,6 @@ def first(value: float) -> Callable[[NDArray[Any]], NDArray[Any]]:
     return lambda array: np.append(np.float16(value), array[1:])
 
 
-def with_last_bits(bits: int) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    return lambda array: deflated((plain := inflated(array))[:-1] + bytes([plain[-1] | bits]))
-
-
 SPOILT: list[tuple[str, str, Spoil]] = [
     ("float16", "an array more", lambda update: update.update({CANARY: np.full(3, NUMBER)})),
     ("float16", "another name", lambda update: update.update({CANARY: update.pop("values")})),
@@ -98,7 +94,7 @@ SPOILT: list[tuple[str, str, Spoil]] = [
         "positions packed otherwise",
         put("positions", lambda a: np.frombuffer(zlib.compress(inflated(a), 9), np.uint8)),
     ),
-    ("top-k", "a position beyond", put("positions", with_last_bits(1))),
+    ("top-k", "a position beyond", put("positions", lambda a: deflated(inflated(a) + b"\x01"))),
     ("top-k", "every position", put("positions", lambda a: deflated(b"\xff" * len(inflated(a))))),
 ]
 

@@ -408,3 +408,18 @@ def test_a_label_that_few_have_adds_no_pairs_to_those_of_the_others(
     assert (
         evaluate(model, batch, Round(federation, with_cuts(bench.cuts)), 5).pairs["toxicity"].comparable == 0
     )
+
+
+def test_what_is_not_trained_has_no_part_in_the_length_of_a_step(
+    bench: Bench, learnable: PatientBatch
+) -> None:
+    """After linear rounds scores stay, and their gradients would shorten every step of the others."""
+    training: dict[str, Any] = {"linear_rounds": 2, "local_epochs": 3}
+    federation = bench.federation(**training)
+    model = bench.model(federation)
+    for name in model.groups().linear:
+        model.get_parameter(name).grad = torch.full_like(model.get_parameter(name), 1e6)
+    train(model, learnable, Round(federation, with_cuts(bench.cuts), 3, 0))
+    expected, _ = bench.train(learnable, 3, **training)
+    assert_equal(model.state_dict(), expected.state_dict())
+    assert all(weight.requires_grad for weight in model.parameters())

@@ -183,8 +183,9 @@ def test_renumbered_genes_leave_the_token_unchanged(
     for score in first.scores.parameters():
         nn.init.normal_(score)
     state = first.state_dict()
-    for name in ("direct.weight", *(f"scores.{task.name}.weight" for task in federation.tasks)):
-        state[name] = state[name][:, order]
+    state["direct.weight"] = state["direct.weight"][:, order]
+    for name in (f"scores.{task.name}.weight" for task in federation.tasks):
+        state[name] = torch.cat([state[name][:, order], state[name][:, 12:]], dim=1)
     if not pathways:  # the genes themselves are then what the token layer reads
         state["token.weight"] = state["token.weight"].unflatten(1, (12, -1))[:, order].flatten(1)
     second.load_state_dict(state)
@@ -211,8 +212,23 @@ def test_scores_add_a_linear_model_to_the_logits_of_those_who_have_the_modality(
     for task in federation.tasks:
         state[f"branches.rna.scores.{task.name}.weight"].add_(1.0)
     shift = batch.values["rna"].sum(1, keepdim=True) * federation.modality("rna").score_scale
+    shift = shift + federation.modality("rna").flag_scale
     for name, logits in model(batch).items():
         torch.testing.assert_close(logits, before[name] + shift * present[:, None], atol=1e-5, rtol=1e-5)
+
+
+def test_a_gap_in_a_modality_of_the_patient_counts_in_its_scores(
+    model: HierarchicalMultimodalGNN, federation: Federation
+) -> None:
+    """Of three patients with mean values one has a gap, and one has nothing."""
+    clinical, branch = federation.modality("clinical"), model.branches["clinical"]
+    assert isinstance(branch, Branch)
+    nodes = len(clinical.nodes)
+    observed = torch.ones(3, nodes, dtype=torch.bool)
+    observed[1, 1] = observed[2, :] = False
+    for task, scores in branch.additive(torch.zeros(3, nodes), observed).items():
+        of_gap = branch.scores[task].weight[:, nodes + 1] * clinical.flag_scale
+        torch.testing.assert_close(scores, torch.stack([0 * of_gap, of_gap, 0 * of_gap]))
 
 
 def test_before_training_the_linear_model_says_nothing(

@@ -152,6 +152,7 @@ def test_a_unit_that_hardly_differs_between_patients_is_not_active() -> None:
 @pytest.fixture
 def model(federation: Federation, prior: Prior) -> HierarchicalMultimodalGNN:
     """A network that adds to its linear scores what its graphs say."""
+    torch.manual_seed(3)
     model = HierarchicalMultimodalGNN(federation, prior)
     for name, weight in model.named_parameters():
         if "scores" in name or (name.startswith("heads") and name.endswith("weight")):
