@@ -54,7 +54,9 @@ def class_scores(truth: NDArray[np.intp], probability: Array) -> dict[str, float
 
 
 def mean_auroc(outcomes: Iterable[tuple[NDArray[np.bool_], Array]]) -> float:
-    """Mean area under the ROC curve, from counted pairs (Hanley & McNeil 1982); a NaN probability makes it NaN.
+    """Mean area under the ROC curve, from counted pairs (Hanley & McNeil 1982).
+
+    A NaN probability makes it NaN.
 
     A search in the sorted probabilities of those without the outcome is fast enough to bootstrap.
 

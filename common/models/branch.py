@@ -157,7 +157,7 @@ class Branch(PartialModule):
         return _spread(tokens, torch.cat(parts), here)
 
     def additive(self, values: Tensor, observed: Tensor) -> dict[str, Tensor]:
-        """Compute the scores by task [B, 1 or outputs] from values [B, N]; 0 where nothing is observed."""
+        """Compute scores by task [B, 1 or outputs] from values [B, N]; 0 where all is missing."""
         inputs = values * observed * self.score_scale
         if self.flags:
             here = observed.any(1, keepdim=True)

@@ -220,14 +220,14 @@ def test_scores_add_a_linear_model_to_the_logits_of_those_who_have_the_modality(
 def test_a_gap_in_a_modality_of_the_patient_counts_in_its_scores(
     model: HierarchicalMultimodalGNN, federation: Federation
 ) -> None:
-    """Of three patients with mean values one has a gap, and one has nothing."""
+    """Scores of three patients with mean values, one of whom has a gap and one nothing at all."""
     clinical, branch = federation.modality("clinical"), model.branches["clinical"]
     assert isinstance(branch, Branch)
     nodes = len(clinical.nodes)
     observed = torch.ones(3, nodes, dtype=torch.bool)
     observed[1, 1] = observed[2, :] = False
     for task, scores in branch.additive(torch.zeros(3, nodes), observed).items():
-        of_gap = branch.scores[task].weight[:, nodes + 1] * clinical.flag_scale
+        of_gap = branch.get_parameter(f"scores.{task}.weight")[:, nodes + 1] * clinical.flag_scale
         torch.testing.assert_close(scores, torch.stack([0 * of_gap, of_gap, 0 * of_gap]))
 
 
