@@ -6,7 +6,7 @@ the fold that held the patient out.
 """
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -26,7 +26,7 @@ Q = TypeVar("Q")
 
 
 SMALLEST_GROUP = 5
-"""Least held-out patients of a subgroup that has a score in a fold."""
+"""Least held-out patients of a subgroup that has a score in a fold, and least of either outcome over all folds."""
 
 
 MOST_INTERVALS = 50
@@ -77,7 +77,10 @@ def score_divisions(folds: Sequence[HeldOut[Q]], seed: int) -> dict[str, dict[st
 
 
 def _group(folds: Sequence[HeldOut[Q]], division: str, name: str, seed: int | None) -> GroupScores | None:
-    """Score a group, with an interval by a seed; None if it is too small in every fold."""
+    """Score a group, with an interval by a seed; None if it is too small in every fold.
+
+    With too few of an outcome over all folds it has counts and no scores.
+    """
     starts = np.cumsum([0, *map(len, folds)])
     by_fold = [
         start + np.flatnonzero(np.array(fold.divisions[division]) == name)
@@ -86,6 +89,9 @@ def _group(folds: Sequence[HeldOut[Q]], division: str, name: str, seed: int | No
     if not (enough := [rows for rows in by_fold if len(rows) >= SMALLEST_GROUP]):
         return None
     rows = np.concatenate(enough)
+    patients, events, fewest = len(rows), _count(folds, by_fold, "events"), _count(folds, by_fold, "fewest")
+    if fewest is not None and fewest < SMALLEST_GROUP:
+        return GroupScores(patients=patients, events=events, scores={})
     shared = [arm for arm in folds[0].arms if all(fold.arms.get(arm) for fold in folds)]
     scores = {arm: _over_folds(folds, arm)(rows) for arm in shared if is_arm(arm)}
     bounds = {
@@ -93,18 +99,26 @@ def _group(folds: Sequence[HeldOut[Q]], division: str, name: str, seed: int | No
         for arm in scores
         if seed is not None and (arm == "federated" or arm in WITH_INTERVAL)
     }
-    counts = [
-        fold.events(of_fold - start)
-        for start, fold, of_fold in zip(starts, folds, by_fold, strict=False)
-        if len(of_fold) >= SMALLEST_GROUP
-    ]
     return GroupScores(
-        patients=len(rows),
-        events=None if None in counts else sum(filter(None, counts)),
+        patients=patients,
+        events=events,
         scores=scores,
         interval=bounds.pop("federated", UNKNOWN),
         intervals=dict(bounds),
     )
+
+
+def _count(
+    folds: Sequence[HeldOut[Q]], by_fold: Sequence[Rows], what: Literal["events", "fewest"]
+) -> int | None:
+    """Count a group's events, or units of the rarer outcome, in the folds that score the group."""
+    starts = np.cumsum([0, *map(len, folds)])
+    counts = [
+        getattr(fold, what)(rows - start)
+        for start, fold, rows in zip(starts, folds, by_fold, strict=False)
+        if len(rows) >= SMALLEST_GROUP
+    ]
+    return None if None in counts else sum(counts)
 
 
 def score_own(

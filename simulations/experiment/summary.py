@@ -10,7 +10,7 @@ from simulations.experiment.experiment import Experiment, FoldOutcome
 from simulations.experiment.scoring import MOST_INTERVALS, compare_arms, score_divisions, score_own
 from simulations.report.words.absences import reason_sentences
 from simulations.results.machine import machine
-from simulations.results.reasons import FEW_HELD_OUT, UNDEFINED, Cause, Lacking, Reason
+from simulations.results.reasons import FEW_HELD_OUT, FEW_OUTCOMES, UNDEFINED, Cause, Lacking, Reason
 from simulations.results.schema import (
     UNKNOWN,
     Difference,
@@ -223,7 +223,9 @@ def _figure_reasons(groups: Mapping[str, GroupScores], site: str, folds: int) ->
     """Reason for a missing figure of the federated model on a hospital's own patients, if it is."""
     if not groups or (site in groups and groups[site].scores.get("federated") is not None):
         return []
-    cause = UNDEFINED if site in groups else FEW_HELD_OUT
+    cause = FEW_HELD_OUT
+    if site in groups:
+        cause = UNDEFINED if groups[site].scores else FEW_OUTCOMES
     return [Reason(lacks="figure", folds=tuple(range(1, folds + 1)), **cause.model_dump())]
 
 

@@ -65,6 +65,13 @@ class HeldOut(Protocol[Q]):
         """Count the units at `rows` with the event, or a case; None for a question without any."""
         ...
 
+    def fewest(self, rows: Rows, /) -> int | None:
+        """Count the units at `rows` with the outcome that fewest have.
+
+        None for a question without outcomes of which some units have each.
+        """
+        ...
+
     def headline(self, prediction: Q, rows: Rows | None = None, /) -> float:
         """Score one model by the metric that compares the arms; more is better."""
         ...

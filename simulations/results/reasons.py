@@ -28,6 +28,9 @@ NO_EVENTS = Cause(code="no-events", text="None of its training patients has an e
 ONE_OUTCOME = Cause(code="one-outcome", text="All of its labelled training patients have the same outcome.")
 NOT_FITTED = Cause(code="not-fitted", text="The fit to its training patients did not succeed.")
 FEW_HELD_OUT = Cause(code="few-held-out", text="Too few of its held-out patients have a label of the task.")
+FEW_OUTCOMES = Cause(
+    code="few-outcomes", text="Too few of its held-out patients have the event, or are without it."
+)
 UNDEFINED = Cause(code="undefined", text="The metric is not defined for its held-out patients' outcomes.")
 
 

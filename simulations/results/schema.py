@@ -104,7 +104,7 @@ class GroupScores(Record):
     Attributes:
         patients: held-out patients with an outcome, of the folds in which they are enough for a score.
         events: those of them with the event, or cases; None for a task without any, and in earlier files.
-        scores: arm -> metric.
+        scores: arm -> metric; empty for too few patients of an outcome.
         interval: of the federated arm.
         intervals: of the other arms with one model each.
     """

@@ -328,8 +328,8 @@ def robustness_table(figures: Robustness) -> str:
     parts.append(
         "Means over seeds and folds. Noise is in standard deviations of a column. Labels are exchanged, or kept, of a "
         "share of every hospital's training patients. Label skew: patients are divided anew among hospitals of the "
-        "same sizes, by outcomes drawn from a Dirichlet distribution; less alpha is more skew, and pooled models do "
-        "not notice. Unseen hospitals are the largest ones, and their patients were "
+        "same sizes, by outcomes drawn from a Dirichlet distribution; less alpha is more skew, and pooled models "
+        "see the same patients in another order. Unseen hospitals are the largest ones, and their patients were "
         f"never trained on. {origin(figures.machine, figures.date)}."
     )
     return "\n\n".join(parts)

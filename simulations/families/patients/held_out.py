@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from common.evaluation.predictions import Prediction
-from common.tasks.task import Task
+from common.tasks.task import OutcomeForm, Task
 from simulations.families.study import Rows
 
 
@@ -48,10 +48,22 @@ class HeldOutTask:
             self.train_labelled,
         )
 
-    def events(self, rows: Rows) -> int:
-        """Count the patients at `rows` with the event, or a case."""
+    def events(self, rows: Rows) -> int | None:
+        """Count the patients at `rows` with the event, or a case; None for a task of another form."""
+        if self.task.form is OutcomeForm.OTHER:
+            return None
         labels, labelled = torch.from_numpy(self.labels[rows]), torch.from_numpy(self.labelled[rows])
         return int((self.task.happened(labels) & labelled.any(1)).sum())
+
+    def fewest(self, rows: Rows) -> int | None:
+        """Count the patients at `rows` with the outcome that fewest have.
+
+        Outcomes are the event, and for classes and labels also none of it.
+        """
+        events = self.events(rows)
+        if events is None or self.task.form is OutcomeForm.TIME_TO_EVENT:
+            return events
+        return min(events, int(self.labelled[rows].any(1).sum()) - events)
 
     def headline(self, prediction: Prediction, rows: Rows | None = None) -> float:
         """Score one model by the headline metric."""

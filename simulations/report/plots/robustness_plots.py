@@ -9,11 +9,14 @@ from simulations.report.plots.arm_plots import ARM_COLOURS
 from simulations.report.plots.frame import CHANCE
 from simulations.report.plots.style import GREY, HALF, Plot, shortened, style
 from simulations.results.metrics import metric_name
-from simulations.results.robustness import NONE, CohortRobustness
+from simulations.results.robustness import CohortRobustness
 from simulations.results.schema import ARM_NAMES, Arm
 
 NAMED = frozenset({"missing modality", "unseen hospital"})
 """Kinds whose levels are names and no amounts: their points are not joined."""
+
+_UNCHANGED = "as is"
+"""Level without a perturbation: "none" would be read as that of the labels kept."""
 
 _MARKS: dict[Arm, tuple[Literal["o", "s", "^", "D", "v"], Literal["-", "--", ":", "-."]]] = {
     "federated": ("o", "-"),
@@ -60,6 +63,7 @@ def robustness_plot(cohort: CohortRobustness, task: str, kind: str, description:
                 label=ARM_NAMES[arm].removesuffix(", pooled"),
                 zorder=3 if arm == "federated" else 2,
             )
+        axes.set_ylim(_limits(cohort, task))
         if axes.get_ylim()[0] <= CHANCE:
             axes.axhline(CHANCE, color=GREY, linewidth=0.8, linestyle=(0, (1, 3)), zorder=0)
         axes.set_xticks(range(len(conditions) + 1), _ticks([condition.level for condition in conditions]))
@@ -70,5 +74,13 @@ def robustness_plot(cohort: CohortRobustness, task: str, kind: str, description:
         return Plot(figure, description)
 
 
+def _limits(cohort: CohortRobustness, task: str) -> tuple[float, float]:
+    """Limits of the scores of all kinds, so that a step is as high in every figure of a task."""
+    means = [of.mean(task, arm) for of in cohort.conditions for arm in cohort.arms(task)]
+    defined = [mean for mean in means if mean is not None]
+    margin = max(0.01, 0.06 * (max(defined) - min(defined)))
+    return min(defined) - margin, max(defined) + margin
+
+
 def _ticks(levels: Sequence[str]) -> list[str]:
-    return [NONE, *(shortened(level).replace(" ", "\n", 1) if level else "unseen" for level in levels)]
+    return [_UNCHANGED, *(shortened(level).replace(" ", "\n", 1) if level else "unseen" for level in levels)]

@@ -44,7 +44,8 @@ def division_table(result: SimulationResult, task: str) -> TextTable | None:
         ]
     metric = metric_name(result.outcomes[task].metric)
     caption = f"{metric} among held-out patients of one group, mean over folds; worst first."
-    caption += " Intervals are 95% bootstrap intervals. A group needs five patients in a fold for a figure."
+    caption += " Intervals are 95% bootstrap intervals. A group has a figure if five patients "
+    caption += "are held out in a fold, and five in all have the event, and of classes five not."
     if hidden:
         caption += f" {hidden:,} groups with better scores are in result.json alone."
     heads = ("Group", "Patients", "Events", ARM_NAMES["federated"], *(ARM_NAMES[arm] for arm in arms))

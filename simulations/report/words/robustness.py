@@ -14,7 +14,7 @@ MEANINGS = {
     "label noise": "share of every hospital's training patients whose outcomes are exchanged among them",
     "labels kept": "share of every hospital's training patients whose outcomes are kept",
     "label skew": "patients divided anew among hospitals of the same sizes, with outcomes by a Dirichlet distribution; "
-    "less alpha is more skew, and models of pooled patients do not notice",
+    "less alpha is more skew, and models of pooled patients see the same ones in another order",
     "unseen hospital": "a whole hospital held out, on other patients than without perturbation",
 }
 

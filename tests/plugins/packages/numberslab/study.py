@@ -54,6 +54,9 @@ class HeldOutReadings:
     def events(self, rows: Rows) -> int | None:
         return None
 
+    def fewest(self, rows: Rows) -> int | None:
+        return None
+
     def headline(self, prediction: Array, rows: Rows | None = None) -> float:
         return self.scores(prediction, rows)["r2"]
 

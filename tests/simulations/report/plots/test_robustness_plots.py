@@ -26,7 +26,7 @@ def test_every_level_and_model_is_in_the_figure_with_a_sentence_for_who_does_not
     assert plot is not None
     svg = plot.svg
     assert 'aria-label="It loses 0.2 &amp; more"' in svg
-    for text in ("none", "10%", "30%", "Federated", "Random forest", "AUROC"):
+    for text in ("as is", "10%", "30%", "Federated", "Random forest", "AUROC"):
         assert text in svg
     (axes,) = plot.figure.axes
     lines = [line for line in axes.lines if len(line.get_xdata()) > 2]  # type: ignore[arg-type]
@@ -35,3 +35,14 @@ def test_every_level_and_model_is_in_the_figure_with_a_sentence_for_who_does_not
     )
     assert list(lines[0].get_xdata()) == [0, 1, 3], "an undefined score is no point"  # type: ignore[arg-type]
     assert not re.search(r"https?://", svg)
+
+
+def test_a_step_is_as_high_in_every_figure_of_a_task() -> None:
+    figures = cohort(0.75, 0.3)
+    noise = Condition(kind="label noise", level="10%", scores={"response": {"federated": (0.79,)}})
+    both = figures.model_copy(update={"conditions": (*figures.conditions, noise)})
+    plots = [robustness_plot(both, "response", kind, "") for kind in both.by_kind()]
+    limits = [plot.figure.axes[0].get_ylim() for plot in plots if plot is not None]
+    assert len(limits) == 2
+    assert limits[0] == limits[1]
+    assert limits[0][0] < 0.3 < 0.8 < limits[0][1]
