@@ -99,6 +99,21 @@ class LabelPrediction(_Probabilities):
     """Probability of each of L adverse events: [P, L] float64."""
 
 
+@dataclass(frozen=True)
+class NumberPrediction(Prediction):
+    """Predicted number of P patients, [P] float64, in the task's unit."""
+
+    value: Array
+
+    def select(self, patients: Patients) -> Self:
+        """Select patients by index or mask."""
+        return type(self)(self.value[patients])
+
+    def followed_by(self, others: Sequence[Self]) -> Self:
+        """Join these patients and others."""
+        return type(self)(np.concatenate([self.value, *(other.value for other in others)]))
+
+
 def concatenate(predictions: Sequence[Prediction]) -> Prediction:
     """Join predictions of one task, in order.
 

@@ -5,6 +5,7 @@ from typing import Annotated, TypeVar
 from pydantic import BeforeValidator, SerializeAsAny
 
 from common.errors import RegistrationError
+from common.tasks.regression import RegressionTask
 from common.tasks.response import ResponseTask
 from common.tasks.survival import SurvivalTask
 from common.tasks.task import Metric, Task
@@ -65,5 +66,5 @@ def _of_its_kind(data: object) -> Task:
 AnyTask = Annotated[SerializeAsAny[Task], BeforeValidator(_of_its_kind)]
 """Task of any registered kind, as a field of the federation file."""
 
-for _kind in (SurvivalTask, ResponseTask, ToxicityTask):
+for _kind in (SurvivalTask, ResponseTask, ToxicityTask, RegressionTask):
     register(_kind)

@@ -40,6 +40,8 @@ class OutcomeForm(StrEnum):
     """The label is the index of a class of `outcome_names`, predictions a `ClassPrediction`."""
     LABELS = "labels"
     """Labels are 0 or 1 for each of `outcome_names`, predictions a `LabelPrediction`."""
+    NUMBER = "number"
+    """The label is a number, predictions a `NumberPrediction`; the report has no curves of it."""
     OTHER = "other"
     """Any other form; the report has no curves of it, and of the classical models only the perceptron."""
 

@@ -3,7 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from common.evaluation.predictions import ClassPrediction, LabelPrediction, Prediction, SurvivalPrediction
+from common.evaluation.predictions import (
+    ClassPrediction,
+    LabelPrediction,
+    NumberPrediction,
+    Prediction,
+    SurvivalPrediction,
+)
 from common.evaluation.survival import survival_labels
 from common.tasks.task import OutcomeForm, Task
 
@@ -14,8 +20,8 @@ Mask = NDArray[np.bool_]
 def null_prediction(task: Task, labels: Array, labelled: Mask, patients: int) -> Prediction | None:
     """Predict the same for so many patients.
 
-    It is the Kaplan-Meier curve of the training patients, their shares of the classes, or their frequency of every
-    label; None for a task of another form, or without training labels.
+    It is the Kaplan-Meier curve of the training patients, their shares of the classes, their frequency of every label,
+    or their mean number; None for a task of another form, or without training labels.
 
     Args:
         task: task to predict.
@@ -37,6 +43,8 @@ def null_prediction(task: Task, labels: Array, labelled: Mask, patients: int) ->
         case OutcomeForm.LABELS:
             frequency = (labels * labelled).sum(0) / np.maximum(labelled.sum(0), 1)
             return LabelPrediction(np.broadcast_to(frequency, (patients, len(frequency))))
+        case OutcomeForm.NUMBER:
+            return NumberPrediction(np.full(patients, labels[labelled[:, 0], 0].mean()))
         case OutcomeForm.OTHER:
             return None
 

@@ -12,17 +12,18 @@ import numpy as np
 from torch import Tensor
 
 from common.errors import InvalidContentError, OptionError
-from common.evaluation.predictions import ClassPrediction, LabelPrediction, Prediction
+from common.evaluation.predictions import ClassPrediction, LabelPrediction, NumberPrediction, Prediction
 from common.evaluation.survival import survival_labels
 from common.patients.batch import PatientBatch
 from common.tasks.task import OutcomeForm, Task
 from simulations.baselines.classes import forest, logistic
+from simulations.baselines.numbers import number_forest, ridge
 from simulations.baselines.perceptron import perceptron
 from simulations.baselines.survival import cox, survival_forest
 from simulations.baselines.tabular import Tables, design, reduced_design
 from simulations.results.schema import Arm
 
-ARMS: tuple[Arm, ...] = ("cox", "logistic", "forest", "mlp")
+ARMS: tuple[Arm, ...] = ("cox", "logistic", "ridge", "forest", "mlp")
 
 
 def applicable(task: Task) -> tuple[Arm, ...]:
@@ -35,6 +36,8 @@ def applicable(task: Task) -> tuple[Arm, ...]:
             return ("cox", "forest", "mlp") if find_spec("sksurv") else ("cox", "mlp")
         case OutcomeForm.CLASSES | OutcomeForm.LABELS:
             return ("logistic", "forest", "mlp")
+        case OutcomeForm.NUMBER:
+            return ("ridge", "forest", "mlp")
         case OutcomeForm.OTHER:
             return ("mlp",)
         case _:
@@ -43,7 +46,7 @@ def applicable(task: Task) -> tuple[Arm, ...]:
 
 def linear(task: Task) -> Arm | None:
     """Return the penalised linear model of a task, None if none fits."""
-    return next((arm for arm in applicable(task) if arm in ("cox", "logistic")), None)
+    return next((arm for arm in applicable(task) if arm in ("cox", "logistic", "ridge")), None)
 
 
 def fit_predict(
@@ -80,6 +83,9 @@ def fit_predict(
     if timed:
         survival = cox if arm == "cox" else survival_forest
         return survival(tables, *survival_labels(labels, labelled), seed)
+    if task.form is OutcomeForm.NUMBER:
+        fit = ridge if arm == "ridge" else number_forest
+        return NumberPrediction(fit(tables, labels[:, 0].double().numpy(), seed))
     classify = logistic if arm == "logistic" else forest
     truth, cells = labels.numpy().astype(np.intp), labelled.numpy()
     if task.form is OutcomeForm.CLASSES:

@@ -33,7 +33,7 @@ MOST_INTERVALS = 50
 """Most groups of a division, or hospitals, that get an interval each."""
 
 
-WITH_INTERVAL: tuple[Arm, ...] = ("federated_linear", "pooled", "cox", "logistic")
+WITH_INTERVAL: tuple[Arm, ...] = ("federated_linear", "pooled", "cox", "logistic", "ridge")
 """Arms beside the federated one whose figures within a group have an interval."""
 
 

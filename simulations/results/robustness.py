@@ -17,7 +17,7 @@ FILE_NAME = "robustness.json"
 NONE = "none"
 """Kind of the condition without a perturbation."""
 
-MODELS: tuple[Arm, ...] = ("federated", "federated_linear", "cox", "logistic", "forest")
+MODELS: tuple[Arm, ...] = ("federated", "federated_linear", "cox", "logistic", "ridge", "forest")
 """Models that are compared; the classical ones are fitted to the pooled patients, with the same perturbation."""
 
 

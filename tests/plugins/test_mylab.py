@@ -21,7 +21,7 @@ def test_a_cohort_is_simulated_with_its_task_model_and_strategy(
     assert ended.returncode == 0, ended.stderr
     result = json.loads((out / "result.json").read_text())
     assert set(result["tasks"]) == {"extent"}
-    assert result["outcomes"]["extent"]["kind"] == "regression"
+    assert result["outcomes"]["extent"]["kind"] == "extent"
     assert result["tasks"]["extent"]["federated"]["mse"]["mean"] > 0
     assert result["folds"][0]["rounds"] == 3
 

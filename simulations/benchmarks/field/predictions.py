@@ -5,7 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from common.evaluation.predictions import ClassPrediction, LabelPrediction, Prediction, SurvivalPrediction
+from common.evaluation.predictions import (
+    ClassPrediction,
+    LabelPrediction,
+    NumberPrediction,
+    Prediction,
+    SurvivalPrediction,
+)
 
 Mask = NDArray[np.bool_]
 
@@ -36,6 +42,9 @@ def averaged(predictions: Sequence[Prediction], seen: Sequence[Mask]) -> Predict
         risk = np.einsum("mp,mp->p", weights, np.stack([model.risk for model in survival]))
         curves = np.einsum("mp,mpt->pt", weights, np.stack([model.survival for model in survival]))
         return SurvivalPrediction(risk, survival[0].times, curves)
+    numbers = [prediction for prediction in predictions if isinstance(prediction, NumberPrediction)]
+    if len(numbers) == len(predictions):
+        return NumberPrediction(np.einsum("mp,mp->p", weights, np.stack([model.value for model in numbers])))
     probable = [model for model in predictions if isinstance(model, ClassPrediction | LabelPrediction)]
     if len({type(model) for model in probable}) != 1 or len(probable) != len(predictions):
         raise ValueError("predictions must be of the same kind")

@@ -17,7 +17,7 @@ from common.files import write_whole
 from common.models.shared import SharedModel
 from common.patients.batch import PatientBatch, concatenate
 from common.patients.preprocessing import Preprocessing, unpack_preprocessing
-from common.tasks.task import Task
+from common.tasks.task import OutcomeForm, Task
 from server.records.result import TrainedModel
 from simulations.baselines import registry as baselines
 from simulations.benchmarks.field.by_hospital import by_hospital
@@ -117,7 +117,10 @@ def _of_cohort(
             unseen = CohortRuns(hospitals, seeds, folds, _new(work / "unseen"), out / "unseen")
             rows = [FieldRow("unseen-hospital", "unseen hospital", _ours)]
             conditions += _conditions(unseen, rows, out / "unseen", say, left_out)
-        for alpha in ALPHAS:
+        about_numbers = runs.federation.tasks[0].form is OutcomeForm.NUMBER
+        if about_numbers:
+            left_out["label skew"] = "the first task is about numbers, which are no classes to divide by"
+        for alpha in () if about_numbers else ALPHAS:
             name = f"label-skew-{alpha:g}"
             with skewed(cohort, work / name, alpha) as divided:
                 uneven = CohortRuns(divided, seeds, folds, _new(work / f"{name}-runs"), out / name)

@@ -50,7 +50,7 @@ class HeldOutTask:
 
     def events(self, rows: Rows) -> int | None:
         """Count the patients at `rows` with the event, or a case; None for a task of another form."""
-        if self.task.form is OutcomeForm.OTHER:
+        if self.task.form in (OutcomeForm.NUMBER, OutcomeForm.OTHER):
             return None
         labels, labelled = torch.from_numpy(self.labels[rows]), torch.from_numpy(self.labelled[rows])
         return int((self.task.happened(labels) & labelled.any(1)).sum())

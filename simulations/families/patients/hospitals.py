@@ -168,7 +168,7 @@ def _sample(cohort: Cohort, patients: int) -> tuple[PatientBatch, Tensor]:
 def _described(cohort: Cohort, tasks: tuple[Task, ...]) -> Hospital:
     batch = cohort.batch
     events = {}
-    for task in tasks:
+    for task in (task for task in tasks if task.form is not OutcomeForm.NUMBER):
         labels, labelled = batch.labels[task.name], batch.labelled[task.name]
         events[task.name] = int((task.happened(labels) & labelled.any(1)).sum())
     modalities = {name: int(batch.present(name).sum()) for name in batch.values}

@@ -22,6 +22,7 @@ from common.models.shared import SharedModel
 from common.patients.batch import PatientBatch
 from common.patients.preprocessing import unpack_preprocessing
 from common.privacy.planning import with_privacy
+from common.tasks.task import OutcomeForm
 from server.records.result import TrainedModel
 from simulations.baselines.null_model import null_prediction
 from simulations.families.patients.classical_arms import CAUSES, ClassicalArms, restricted
@@ -207,9 +208,12 @@ class PatientStudy:
         return held_out.value
 
     def strata(self, holding: Holding, agreement: Federation) -> list[float]:
-        """Outcomes of the first task: events, or classes."""
+        """Outcomes of the first task: events, or classes; the same for all of a task about numbers."""
         assert isinstance(holding, Cohort)
-        labels: list[float] = holding.batch.labels[agreement.tasks[0].name][:, -1].tolist()
+        task = agreement.tasks[0]
+        if task.form is OutcomeForm.NUMBER:  # numbers are no groups that could be spread
+            return [0.0] * len(holding.fold)
+        labels: list[float] = holding.batch.labels[task.name][:, -1].tolist()
         return labels
 
     def under(self, agreement: Federation, privacy: Privacy) -> Federation:

@@ -62,7 +62,7 @@ def calibration_curve(evidence: TaskEvidence) -> CalibrationCurve | None:
     """
     task, folds = evidence.task, evidence.folds
     if (
-        task.form is OutcomeForm.OTHER
+        task.form in (OutcomeForm.NUMBER, OutcomeForm.OTHER)
         or not folds
         or not any(np.asarray(fold.labelled).any() for fold in folds)
     ):

@@ -51,6 +51,7 @@ ARM_COLOURS: dict[Arm, str] = {
     "pooled": GREEN,
     "cox": PURPLE,
     "logistic": PURPLE,
+    "ridge": PURPLE,
     "forest": VERMILION,
     "mlp": SKY,
     "null": GREY,

@@ -31,7 +31,7 @@ def outcome_drawings(evidence: TaskEvidence) -> Iterator[Drawing]:
             yield from _of_classes(evidence)
         case OutcomeForm.LABELS:
             yield from _of_labels(evidence)
-        case OutcomeForm.OTHER:
+        case OutcomeForm.NUMBER | OutcomeForm.OTHER:
             return
         case _:
             assert_never(evidence.task.form)

@@ -23,6 +23,7 @@ _MARKS: dict[Arm, tuple[Literal["o", "s", "^", "D", "v"], Literal["-", "--", ":"
     "federated_linear": ("s", "--"),
     "cox": ("^", "-."),
     "logistic": ("^", "-."),
+    "ridge": ("^", "-."),
     "forest": ("D", ":"),
 }
 """Mark and line of a model, which stay apart where colours do not."""

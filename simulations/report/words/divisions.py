@@ -19,7 +19,7 @@ from simulations.results.spread import spread_over
 MOST_ROWS = 12
 """Most groups of one division that the table shows; of more, those with the worst scores."""
 
-_BESIDE: tuple[Arm, ...] = ("federated_linear", "pooled", "cox", "logistic")
+_BESIDE: tuple[Arm, ...] = ("federated_linear", "pooled", "cox", "logistic", "ridge")
 
 
 def division_table(result: SimulationResult, task: str) -> TextTable | None:

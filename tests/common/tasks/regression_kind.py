@@ -35,13 +35,13 @@ class NumberPrediction(Prediction):
 
 
 @register
-class RegressionTask(Task):
+class ExtentTask(Task):
     """A number between `low` and `high`, standardised by the federation's mean and spread."""
 
     form: ClassVar = OutcomeForm.OTHER
     metrics: ClassVar = {"r2": Metric("R²"), "mse": Metric("Mean squared error", lower_is_better=True)}
 
-    kind: Literal["regression"] = "regression"
+    kind: Literal["extent"] = "extent"
     target: str
     low: float
     high: float

@@ -10,11 +10,12 @@ from common.agreement.agreement import validated
 from common.agreement.federation import Federation
 from common.errors import InputError, RegistrationError
 from common.tasks.registry import metrics, register, registered
+from common.tasks.regression import RegressionTask
 from common.tasks.response import ResponseTask
 from common.tasks.survival import SurvivalTask
 from common.tasks.task import Metric, OutcomeForm, Task, UnpreparedTask
 from common.tasks.toxicity import ToxicityTask
-from tests.common.tasks.regression_kind import RegressionTask
+from tests.common.tasks.regression_kind import ExtentTask
 
 
 def test_every_kind_is_the_schema_of_its_name() -> None:
@@ -22,6 +23,7 @@ def test_every_kind_is_the_schema_of_its_name() -> None:
     assert kinds["survival"] is SurvivalTask
     assert kinds["response"] is ResponseTask
     assert kinds["toxicity"] is ToxicityTask
+    assert kinds["extent"] is ExtentTask
     assert kinds["regression"] is RegressionTask
 
 
@@ -88,7 +90,7 @@ def test_more_of_a_headline_is_better_and_the_other_metrics_have_titles() -> Non
 
 
 def test_a_federation_takes_a_task_of_any_registered_kind(federation: Federation) -> None:
-    extent: Task = RegressionTask(name="extent", target="cm", low=0, high=30)
+    extent: Task = ExtentTask(name="extent", target="cm", low=0, high=30)
     wider = Federation.model_validate(federation.model_dump() | {"tasks": [*federation.tasks, extent]})
     again = Federation.model_validate_json(wider.model_dump_json())
     assert again == wider

@@ -15,7 +15,7 @@ from common.tasks.registry import metrics
 from simulations.cohorts.patients import FOLD, SourcePatients, hold_out, write_patients
 from simulations.report.page import render
 from simulations.results.schema import SimulationResult
-from tests.common.tasks.regression_kind import RegressionTask
+from tests.common.tasks.regression_kind import ExtentTask
 
 SITES, PATIENTS, GENES = 2, 60, 6
 RANGE = Plausible(unit="standard units", low=-8, high=8, typical=(-1, 1))
@@ -35,7 +35,7 @@ def federation(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Federati
         **{FOLD: hold_out(list(site), 0)}
     )
     rna = Modality(name="rna", node="gene", columns=tuple(genes), plausible=RANGE)
-    task = RegressionTask(name="extent", target="cm", low=0, high=40, unit="cm")
+    task = ExtentTask(name="extent", target="cm", low=0, high=40, unit="cm")
     folder = tmp_path_factory.mktemp("regression")
     agreed = write_patients(
         folder / "cohort", "extent", SourcePatients(site, outcomes, {"rna": genes}), [rna], [task]
@@ -81,12 +81,12 @@ def test_it_trains_under_privacy(result: consilium.Result) -> None:
 
 
 def test_arms_that_do_not_fit_are_left_out_with_a_note(result: consilium.Result) -> None:
-    assert any("extent" in note and "regression" in note for note in result.record.notes)
+    assert any("extent: of the classical" in note for note in result.record.notes)
 
 
 def test_tables_and_report_show_it(result: consilium.Result, tmp_path: Path) -> None:
     outcome = result.record.outcomes["extent"]
-    assert (outcome.kind, outcome.metric, outcome.unit, outcome.names) == ("regression", "r2", "cm", ())
+    assert (outcome.kind, outcome.metric, outcome.unit, outcome.names) == ("extent", "r2", "cm", ())
     assert ("extent", "federated", "mse") in result.table().index
     assert {"arms", "hospitals", "learning"} <= set(result.figures())
     assert result._evidence is not None

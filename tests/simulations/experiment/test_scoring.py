@@ -208,7 +208,7 @@ def test_a_group_has_an_interval_of_every_arm_that_is_shown_beside_the_federated
     divided = HeldOutTask(**{**vars(held), "divisions": {"hospital": ["north"] * 10}})
     north = score_divisions([divided], seed=0)["hospital"]["north"]
     assert (north.patients, north.events) == (10, 5)
-    few = fold(models, truth=[0] * 6 + [1] * 4)
+    few = fold({**models}, truth=[0] * 6 + [1] * 4)
     divided = HeldOutTask(**{**vars(few), "divisions": {"hospital": ["north"] * 10}})
     north_of_few = score_divisions([divided], seed=0)["hospital"]["north"]
     assert (north_of_few.events, north_of_few.scores) == (4, {}), "too few of an outcome"

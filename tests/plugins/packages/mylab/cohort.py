@@ -14,7 +14,7 @@ def write(request: CohortRequest, out: Path) -> None:
     from common.agreement.modalities import Modality, Plausible
     from common.plugins.distribution import find_plugin, plugin_of
     from mylab.plain_mlp import PlainMLPConfig
-    from mylab.regression_kind import RegressionTask
+    from mylab.regression_kind import ExtentTask
     from simulations.cohorts.patients import FOLD, SourcePatients, hold_out, write_patients
 
     rng = np.random.default_rng(request.seed)
@@ -25,7 +25,7 @@ def write(request: CohortRequest, out: Path) -> None:
     outcomes = pd.DataFrame({"cm": extent}).assign(**{FOLD: hold_out(list(site), 0)})
     usual = Plausible(unit="standard units", low=-8, high=8, typical=(-1, 1))
     rna = Modality(name="rna", node="gene", columns=tuple(genes), plausible=usual)
-    task = RegressionTask(name="extent", target="cm", low=0, high=40, unit="cm")
+    task = ExtentTask(name="extent", target="cm", low=0, high=40, unit="cm")
     agreed = write_patients(out, "extent", SourcePatients(site, outcomes, {"rna": genes}), [rna], [task])
     training = agreed.training.model_copy(update={"strategy": "trimmed-mean", "learning_rate": 0.02})
     changes = {"model": PlainMLPConfig(), "training": training, "plugins": (plugin_of(find_plugin("mylab")),)}
