@@ -263,7 +263,12 @@ def test_the_real_command_prints_no_warning_and_prefers_a_known_name_to_a_folder
     (tmp_path / "lung").mkdir()
     for name in (FILE_NAME, "result.json"):
         (tmp_path / "lung" / name).write_text("an earlier result")
-    command = "from consilium.command import main; main()"
+    command = """
+from consilium.command import main
+from simulations.baselines import survival
+survival.PENALTIES, survival.FOLDS, survival.TREES = (0.03, 1.0), 2, 20  # of a model for every hospital
+main()
+"""
     ended = subprocess.run(
         [sys.executable, "-c", command, "simulate", "--fold", "0", "--rounds", "1", "--out", "lung"],
         capture_output=True,

@@ -268,7 +268,7 @@ RECORDS = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(records=st.dictionaries(NAMES, RECORDS, max_size=5), kind=st.sampled_from(KINDS))
 def test_no_made_up_record_leaves(hospital: "Hospital", records: dict[str, Any], kind: str) -> None:
     """Any records at all: what leaves is a refusal with a code that the app itself could have given."""
@@ -280,7 +280,7 @@ def test_no_made_up_record_leaves(hospital: "Hospital", records: dict[str, Any],
     assert_quiet(verdict)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=75, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_no_changed_reply_leaves_with_more_than_it_had(training: Exchange, data: st.DataObject) -> None:
     """A real reply with records, names and values added, taken away or exchanged."""
