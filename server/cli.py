@@ -264,6 +264,9 @@ def release(
     folder: HomeArgument,
     run: Annotated[str, typer.Argument(metavar="RUN", help="Name of the run's folder in HOME/runs.")],
     out: Annotated[Path, typer.Option(help="File to write, which hospitals adopt.")],
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="Add the model as ONNX for other runtimes; needs the extra onnx.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Release the model of a finished run as one signed file with a version.
@@ -273,7 +276,7 @@ def release(
     from server.commands.release import release
     from server.home.places import open_home
 
-    manifest = release(open_home(folder), run, out)
+    manifest = release(open_home(folder), run, out, onnx)
     if as_json:
         _print({"version": manifest.version, "sha256": manifest.sha256, "file": out})
         return

@@ -14,6 +14,7 @@ EXTRAS = {
     "simulate": ("lifelines", "matplotlib", "sklearn", "torchmetrics", "torchsurv"),
     "baselines": ("sksurv",),
     "ray": ("ray",),
+    "onnx": ("onnx", "onnxscript", "onnxruntime"),
     "dev": ("torch_geometric",),
 }
 """Modules that an extra of the distribution brings, and by which it is recognised."""

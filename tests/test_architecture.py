@@ -131,7 +131,14 @@ OF_PATIENTS = (
 )
 """Modules that know records as patients with modalities and tasks."""
 KNOW_PATIENTS = (
-    *("common/patients/", "common/tasks/", "common/models/", "common/families/patient", "client/data/"),
+    *(
+        "common/export/",
+        "common/patients/",
+        "common/tasks/",
+        "common/models/",
+        "common/families/patient",
+        "client/data/",
+    ),
     *(
         "client/families/patients.py",
         "client/prediction/patients.py",

@@ -24,7 +24,11 @@ FEDERATION = AGREEMENT + FILE_NAME
 REQUIRED = (FEDERATION, WEIGHTS, PREPROCESSING, CARD)
 
 
-OPTIONAL: tuple[str, ...] = ()
+ONNX = "model.onnx"
+"""Twin of the model for other runtimes (`common.export.onnx_twin`)."""
+
+
+OPTIONAL = (ONNX,)
 """Members that a release may have beside those; a version that does not list a member refuses the release.
 
 Whatever changes a prediction, or how far it may be believed, comes in here by a name: nothing rides along unread.

@@ -13,7 +13,7 @@ from common.prediction.network import network_of
 from common.release.archive import ArchiveError
 from common.release.card import Card, CardTask
 from common.release.manifest import Manifest, Parent
-from common.release.members import CARD, PREPROCESSING, WEIGHTS
+from common.release.members import CARD, ONNX, PREPROCESSING, WEIGHTS
 from common.release.release import agreement_members, signed_release
 from server.commands.run import named_folder
 from server.home.certificates import read_signer
@@ -26,7 +26,7 @@ from server.records.result import load_result
 _AGAIN = "release another run"
 
 
-def release(home: CoordinatorHome, run: str, out: Path) -> Manifest:
+def release(home: CoordinatorHome, run: str, out: Path, onnx: bool = False) -> Manifest:
     """Release the model of a finished run.
 
     The same run has the same version, and gives the same bytes.
@@ -35,15 +35,21 @@ def release(home: CoordinatorHome, run: str, out: Path) -> Manifest:
         home: the coordinator's folder.
         run: name of the run's folder.
         out: file to write.
+        onnx: add an ONNX twin.
 
     Raises:
-        InputError: if the run has no model, was changed since it was released, or its release was revoked.
+        InputError: if the run has no model, was changed since it was released, or its release was revoked; or the
+            model has no ONNX twin.
         OSError: if the file cannot be written.
     """
     folder = named_folder(home.runs, run)
     agreement = load_agreement(folder / FILE_NAME)
     records = read_journal(folder) if (folder / JOURNAL).is_file() else []
-    members = _members(folder, agreement, _closing(folder, records, agreement), records)
+    released = read_releases(home.releases).of_run(folder.name)
+    if released is not None and released.onnx != onnx:
+        remedy = "release it again without --onnx" if onnx else "release it again with --onnx"
+        raise StateError(str(folder), f"was released as {released.version} otherwise", remedy)
+    members = _members(folder, agreement, _closing(folder, records, agreement), records, onnx)
     signer = read_signer(home.authority_key)
     with exclusive(home):
         releases = read_releases(home.releases)
@@ -60,15 +66,19 @@ def release(home: CoordinatorHome, run: str, out: Path) -> Manifest:
             raise InvalidContentError(str(folder), f"its release {error}", remedy) from None
         if earlier is None:
             made = Released(
-                version=version, run=folder.name, sha256=manifest.sha256, parent=parent, revoked=revoked
+                version=version,
+                run=folder.name,
+                sha256=manifest.sha256,
+                parent=parent,
+                revoked=revoked,
+                onnx=onnx,
             )
             changed = releases.model_copy(update={"released": (*releases.released, made)})
             changed.write(home.releases)
         elif earlier.sha256 != manifest.sha256:
-            what = f"is not as it was when it was released as {version}"
-            raise IntegrityError(
-                str(folder), what, "put its files back from a backup, or release another run"
-            )
+            what = f"gives another file than when it was released as {version}"
+            remedy = "put its files, or the versions of consilium and torch of that time, back"
+            raise IntegrityError(str(folder), what, f"{remedy}; or release another run")
         write_whole(out, content)
     return manifest
 
@@ -118,21 +128,28 @@ def _closing(folder: Path, records: list[RunRecord | RoundRecord], agreement: Ag
 
 
 def _members(
-    folder: Path, agreement: Agreement, closing: RunRecord, records: list[RunRecord | RoundRecord]
+    folder: Path,
+    agreement: Agreement,
+    closing: RunRecord,
+    records: list[RunRecord | RoundRecord],
+    onnx: bool,
 ) -> dict[str, bytes]:
     result = load_result(folder)
-    network_of(
-        agreement, folder, result.weights, result.preprocessing, f"{folder}/", "put it back from a backup"
-    )
-    card = _card(
-        agreement, folder.name, closing, [record for record in records if isinstance(record, RoundRecord)]
-    )
-    return {
+    remedy = "put it back from a backup"
+    network = network_of(agreement, folder, result.weights, result.preprocessing, f"{folder}/", remedy)
+    rounds = [record for record in records if isinstance(record, RoundRecord)]
+    card = _card(agreement, folder.name, closing, rounds)
+    members = {
         **agreement_members(agreement, folder),
         WEIGHTS: (folder / WEIGHTS).read_bytes(),
         PREPROCESSING: (folder / PREPROCESSING).read_bytes(),
         CARD: card.model_dump_json(indent=1).encode() + b"\n",
     }
+    if onnx:
+        from common.export.onnx_twin import onnx_content
+
+        members[ONNX] = onnx_content(network)
+    return members
 
 
 def _card(agreement: Agreement, run: str, closing: RunRecord, rounds: list[RoundRecord]) -> Card:

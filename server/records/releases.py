@@ -18,6 +18,7 @@ class Released(BaseModel):
         sha256: of its manifest.
         parent: release before it; None for the first of its name.
         revoked: versions that it names as revoked.
+        onnx: whether it has an ONNX twin.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -27,6 +28,7 @@ class Released(BaseModel):
     sha256: str
     parent: Parent | None
     revoked: tuple[Version, ...] = ()
+    onnx: bool = False
 
 
 class Releases(BaseModel):

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from common.agreement.federation import FILE_NAME, Federation
 from common.errors import InputError, IntegrityError, OptionError, StateError, UnreadableFileError
-from common.release.members import PREPROCESSING, WEIGHTS
+from common.release.members import ONNX, PREPROCESSING, WEIGHTS
 from common.release.release import ModelRelease, read_release
 from common.release.signing import read_verifying_key
 from server.cli import coordinator_app
@@ -139,6 +139,21 @@ def test_a_revoked_release_is_named_by_the_next_and_not_made_again(
     with pytest.raises(StateError):
         release(home, "first", tmp_path / "1.zip")
     assert release(home, "second", tmp_path / "2.zip").revoked == ("test-1",)
+
+
+def test_a_run_is_released_with_or_without_its_onnx_twin_and_never_both(
+    home: CoordinatorHome, add_run: AddRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    twin = b"a twin"  # the exporter takes half a minute; tests/common/export has the real one
+    monkeypatch.setattr("common.export.onnx_twin.onnx_content", lambda network: twin)
+    add_run("first"), add_run("second")
+    assert ONNX in release(home, "first", tmp_path / "1.zip", onnx=True).members
+    assert read(home, tmp_path / "1.zip").members[ONNX] == twin
+    with pytest.raises(StateError):
+        release(home, "first", tmp_path / "2.zip")
+    assert ONNX not in release(home, "second", tmp_path / "2.zip").members
+    with pytest.raises(StateError):
+        release(home, "second", tmp_path / "2.zip", onnx=True)
 
 
 def test_a_damaged_record_gives_no_version_twice(
