@@ -76,10 +76,10 @@ def _train_by_launches(
     trained = model.groups().trained_in(round_.number, round_.federation.linear_rounds)
     parameters = [weight for name, weight in model.named_parameters() if name in trained]
     optimiser = AdamW(parameters, lr=rate, weight_decay=settings.weight_decay)
-    pull: Callable[[], Tensor] | None = None
+    pull: Callable[[], None] | None = None
     if settings.strategy == "fedprox":
-        anchor = [parameter.detach().clone() for parameter in model.parameters()]
-        pull = partial(_pull, model, anchor, settings.proximal_mu)
+        anchor = [parameter.detach().clone() for parameter in parameters]
+        pull = partial(_pull, parameters, anchor, settings.proximal_mu)
     batch = placed(batch, device)
     prepared = round_.prepared.to(device.torch_device)
 
@@ -119,7 +119,7 @@ def train_epoch(
     batch: Records,
     minibatches: Sequence[Sequence[Tensor]],
     loss: Callable[[Records], Tensor],
-    pull: Callable[[], Tensor] | None,
+    pull: Callable[[], None] | None,
     optimiser: AdamW,
     device: Device,
     first: list[Tensor] | None = None,
@@ -131,7 +131,7 @@ def train_epoch(
         batch: on the device, or on the CPU if it has no room there.
         minibatches: indices of the patients of a minibatch, in parts that fit in memory.
         loss: gives one value per patient of a batch [B], from this model.
-        pull: term of the objective without patients, once per minibatch.
+        pull: adds the gradient of the objective's term without patients, once per minibatch.
         optimiser: of the model's parameters.
         device: where to compute.
         first: gets the losses of the first minibatch, part by part.
@@ -143,24 +143,29 @@ def train_epoch(
     for number, parts in enumerate(minibatches):
         patients = sum(len(rows) for rows in parts)
         optimiser.zero_grad()
-        for index, rows in enumerate(parts):
+        for rows in parts:
             part = batch.select(rows).to(device.torch_device)
             with device.autocast():
                 by_patient = loss(part)
                 losses = by_patient.sum()
             if first is not None and number == 0:
                 first.append(by_patient.detach())
-            objective = losses / patients
-            if pull is not None and index == 0:
-                objective = objective + pull()
-            objective.backward()
+            (losses / patients).backward()
             total += losses.detach()
+        if pull is not None:
+            pull()
         torch.nn.utils.clip_grad_norm_(optimiser.parameters, LONGEST_STEP)
         optimiser.step()
     return total
 
 
-def _pull(model: torch.nn.Module, anchor: list[Tensor], weight: float) -> Tensor:
-    """Return weight / 2 x squared distance to the round's weights (FedProx, Li et al. 2020)."""
-    pairs = zip(model.parameters(), anchor, strict=True)
-    return weight / 2 * torch.stack([(parameter - fixed).square().sum() for parameter, fixed in pairs]).sum()
+@torch.no_grad()
+def _pull(parameters: Sequence[Tensor], anchor: Sequence[Tensor], weight: float) -> None:
+    """Add the gradient of the proximal term (FedProx, Li et al. 2020).
+
+    The term is weight / 2 x squared distance to the round's weights. What no patient of the minibatch
+    moves has no gradient and rests, so that weight decay does not move it either.
+    """
+    for parameter, fixed in zip(parameters, anchor, strict=True):
+        if parameter.grad is not None:
+            parameter.grad.add_(parameter - fixed, alpha=weight)

@@ -8,7 +8,7 @@ per-patient gradients exact.
 """
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -24,8 +24,12 @@ class Pattern(nn.Module):
     """CSR pattern of a sparse matrix [M, N] with E entries.
 
     It moves with the model to a device and is no part of the model's state.
+
+    Attributes:
+        by_library: have the device's sparse library compute `sums`.
     """
 
+    by_library = False
     _receiver: Tensor | None = None
 
     rows: Tensor
@@ -44,6 +48,8 @@ class Pattern(nn.Module):
         The product is outside autograd.
         """
         copies, _, features = x.shape
+        if self.by_library:
+            return self._multiply(weight.detach(), x.detach())
         rows, columns = self._along_the_diagonal(copies)
         sums, *_ = torch.embedding_bag(
             x.detach().reshape(-1, features),
@@ -54,6 +60,27 @@ class Pattern(nn.Module):
             include_last_offset=True,
         )
         return sums.view(copies, len(self.rows) - 1, features)
+
+    def _multiply(self, weight: Tensor, x: Tensor) -> Tensor:
+        """Compute `sums` as one product: of one matrix if the copies' weights are the same memory."""
+        copies, receivers, features = len(x), len(self.rows) - 1, x.shape[2]
+        same = weight.stride(0) == 0
+        rows, columns = (self.rows, self.columns) if same else self._along_the_diagonal(copies)
+        entries = weight[0] if same else weight.reshape(-1)
+        right = x.transpose(0, 1).flatten(1) if same else x.flatten(0, 1)
+        size = (len(rows) - 1, len(right))
+        with torch.sparse.check_sparse_tensor_invariants(False):  # a `Topology` has made them right
+            matrix = torch.sparse_csr_tensor(rows, columns, entries, size)
+        sums = torch.empty(size[0], right.shape[1], dtype=x.dtype, device=x.device)
+        sums.addmm_(matrix, right.contiguous(), beta=0)
+        if same:
+            return sums.view(receivers, copies, features).transpose(0, 1)
+        return sums.view(copies, receivers, features)
+
+    def reduced(self, x: Tensor, how: Literal["sum", "max"]) -> Tensor:
+        """Reduce the entries x [K, E] of every row, one after the other -> [K, M]; outside autograd."""
+        along = x.detach().t().contiguous()  # so that neighbouring threads of a GPU read neighbours
+        return torch.segment_reduce(along, how, offsets=self.rows, axis=0, unsafe=True).t()
 
     def products(self, left: Tensor, right: Tensor, less: Tensor) -> Tensor:
         """Compute dot(left[:, i], right[:, j]) - less per entry (i, j), in place.
@@ -78,7 +105,8 @@ class Pattern(nn.Module):
         return less
 
     def gather_rows(self) -> bool:
-        """Have `products` do without the sparse library; return whether it had not yet."""
+        """Have products do without the sparse library; return whether they had not yet."""
+        self.by_library = False
         before, self._receiver = self._receiver, self._receiver_of_entries()
         return before is None
 
@@ -266,8 +294,7 @@ class Edges(Attending):
         if x.device.type == "cuda":  # where scatter_add_ adds in whatever order the threads come
             receiving = ends is self.receiver
             pattern = self.pattern if receiving else self.transposed
-            weight = x if receiving else x.index_select(1, self.transpose)
-            return pattern.sums(weight, x.new_ones(1, 1, 1).expand(len(x), pattern.nodes, 1)).squeeze(2)
+            return pattern.reduced(x if receiving else x.index_select(1, self.transpose), "sum")
         sums = x.new_zeros(len(x), self.pattern.nodes)
         return sums.scatter_add_(1, ends.expand_as(x), x)
 
@@ -347,7 +374,8 @@ def _top(score: Tensor, sending: Tensor, receiving: Tensor, edges: Edges) -> Ten
         if not bool(wide.any()):
             return bound
         return torch.where(wide, _largest(score, receiving, edges), bound)
-    return _largest(score, receiving, edges)  # on a GPU, to ask would be to wait for it
+    # On a GPU, to ask would be to wait for it.
+    return edges.pattern.reduced(score, "max") if score.numel() else torch.full_like(receiving, -torch.inf)
 
 
 def _largest(score: Tensor, receiving: Tensor, edges: Edges) -> Tensor:

@@ -4,7 +4,7 @@ It is the step of `client.training.local`, computed on minibatches of one size, 
 it (`client.training.replay.capture`); where it is not replayed, it computes the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -84,9 +84,11 @@ class StaticStep:
                 parts.setdefault(of_part.get(name), []).append(parameter)
             else:
                 parameter.requires_grad_(False)
-        self._trained: list[Tensor] = [parameter for part in parts.values() for parameter in part]
+        self._parts = {name: list[Tensor](part) for name, part in parts.items()}
+        self._trained = [parameter for part in self._parts.values() for parameter in part]
         self._optimiser = StaticAdamW(parts, terms.weight_decay)
-        self._anchor = [parameter.detach().clone() for parameter in self._trained] if terms.proximal else []
+        pulled = self._trained if terms.proximal else []
+        self._anchor = {parameter: parameter.detach().clone() for parameter in pulled}
         self._prepared = form.prepared(round_.prepared)
 
     @torch.no_grad()
@@ -94,7 +96,7 @@ class StaticStep:
         """Take over the weights, the learning rate and the preprocessing of a round."""
         torch._foreach_copy_(self._parameters, list[Tensor](model.parameters()))
         if self._anchor:
-            torch._foreach_copy_(self._anchor, self._trained)
+            torch._foreach_copy_(list(self._anchor.values()), list(self._anchor))
         self._optimiser.begin(rate)
         self._prepared = self.form.prepared(round_.prepared)
         self.form.model.train()
@@ -119,22 +121,28 @@ class StaticStep:
             by_unit = self._family.loss(self.form.model, part, self._federation, self._prepared)
             counting = self.form.counting(self._rows)
             losses = (by_unit * counting).sum()
-        objective = losses / counting.sum()
-        if terms.proximal:
-            objective = objective + self._pull(terms.proximal)
-        objective.backward()
+        (losses / counting.sum()).backward()
         with torch.no_grad():
             self.total += losses.detach()
             self.losses.copy_(by_unit.detach())
+        idle = self.form.idle()
+        if terms.proximal:
+            self._pull(terms.proximal, idle)
         torch.nn.utils.clip_grad_norm_(self._trained, LONGEST_STEP)
-        self._optimiser.step(self.form.idle())
+        self._optimiser.step(idle)
 
-    def _pull(self, weight: float) -> Tensor:
-        """Return weight / 2 x squared distance to the round's first weights."""
-        pairs = zip(self._trained, self._anchor, strict=True)
-        return (
-            weight / 2 * torch.stack([(parameter - fixed).square().sum() for parameter, fixed in pairs]).sum()
-        )
+    @torch.no_grad()
+    def _pull(self, weight: float, idle: Mapping[str, Tensor]) -> None:
+        """Add the gradient of the proximal term, but for idle parts.
+
+        The term is weight / 2 x squared distance to the round's first weights.
+        """
+        for name, part in self._parts.items():
+            moved = {parameter: parameter.grad for parameter in part if parameter.grad is not None}
+            away = torch._foreach_sub(list(moved), [self._anchor[parameter] for parameter in moved])
+            if name is not None:
+                torch._foreach_mul_(away, 1 - idle[name])
+            torch._foreach_add_(list(moved.values()), away, alpha=weight)
 
 
 def minibatch_rows(minibatches: Sequence[Tensor], units: int, nobody: int) -> Tensor:

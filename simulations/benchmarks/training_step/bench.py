@@ -5,7 +5,7 @@ processes take turns, step by step, so that a busy machine is busy for all.
 """
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -84,7 +84,7 @@ class TrainFigures(Figures):
 
     Rates are giga-operations and gigabytes per second.
 
-    `profiles` are shares of a step of Consilium by kind of operation, on the CPU.
+    `profiles` are shares of a step of Consilium by kind of operation, where the CPU is measured.
     """
 
     device: str
@@ -122,43 +122,59 @@ def measure(
 
     It takes about `duration` seconds per workload and allocator.
 
-    A GPU has another allocator, so only the first setting is measured there, and besides the networks Consilium's
-    without replay and on one core of the CPU.
+    A GPU has another allocator, so only the first setting is measured there, without the profile of the processor, and
+    besides the networks Consilium's without replay and on one core of the CPU.
 
     Raises:
         InputError: if a cohort's data are not there.
     """
     torch.set_num_threads(1)
+    on_cpu = device == "cpu"
     able = rates()
-    floors: dict[str, Floor] = {}
-    profiles: dict[str, dict[str, float]] = {}
-    costs: list[StepCost] = []
-    for name in names:
-        work = workload(name, data, patients)
-        floors[name] = _floor(work, demand(work))
-        profiles[name] = shares(NETWORKS[OURS](work, torch.device("cpu")))
-        networks = NETWORKS if device == "cpu" else ON_A_GPU
-        for allocator, settings in list(ALLOCATORS.items())[: None if device == "cpu" else 1]:
-            with ExitStack() as stack, environment_set({**THREADS, **settings}, without=ALLOCATOR):
-                given = (name, data, patients, device)
-                running = {
-                    network: stack.enter_context(process(_serve, *given, network)) for network in networks
-                }
-                memory = {network: float(pipe.recv()) for network, pipe in running.items()}
-                times = in_turns(running, duration, LEAST)
-            costs += [
-                _cost(name, allocator, network, len(work.batch), times[network], memory[network])
-                for network in networks
-            ]
+    works = {name: workload(name, data, patients) for name in names}
+    settings = [(name, allocator) for name in names for allocator in ALLOCATORS]
+    # On the CPU processes would take memory and caches from those that are measured.
+    groups = [[setting] for setting in settings] if on_cpu else [settings[:: len(ALLOCATORS)]]
+    costs = [
+        cost
+        for group in groups
+        for cost in _costs(group, data, works, duration, device, NETWORKS if on_cpu else ON_A_GPU)
+    ]
     return TrainFigures(
-        device=device if device == "cpu" else torch.cuda.get_device_name(device),
+        device=device if on_cpu else torch.cuda.get_device_name(device),
         patients=patients,
         product_rate=able.products / 1e9,
         copy_rate=able.copy / 1e9,
-        floors=floors,
-        profiles=profiles,
+        floors={name: _floor(work, demand(work)) for name, work in works.items()},
+        profiles={
+            name: shares(NETWORKS[OURS](work, torch.device("cpu"))) for name, work in works.items() if on_cpu
+        },
         costs=tuple(costs),
     )
+
+
+def _costs(
+    settings: Sequence[tuple[str, str]],
+    data: Path | None,
+    works: Mapping[str, Workload],
+    duration: float,
+    device: str,
+    networks: Iterable[str],
+) -> Iterator[StepCost]:
+    """Measure workloads under allocators, whose processes start all at once."""
+    with ExitStack() as stack:
+        running: dict[tuple[str, str], dict[str, Connection]] = {}
+        for name, allocator in settings:
+            given = (name, data, len(works[name].batch), device)
+            with environment_set({**THREADS, **ALLOCATORS[allocator]}, without=ALLOCATOR):
+                running[name, allocator] = {
+                    network: stack.enter_context(process(_serve, *given, network)) for network in networks
+                }
+        for (name, allocator), pipes in running.items():
+            memory = {network: float(pipe.recv()) for network, pipe in pipes.items()}
+            times = in_turns(pipes, duration, LEAST)
+            for network in networks:
+                yield _cost(name, allocator, network, len(works[name].batch), times[network], memory[network])
 
 
 def _serve(pipe: Connection, name: str, data: Path | None, patients: int, device: str, network: str) -> None:

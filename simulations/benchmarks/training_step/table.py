@@ -38,13 +38,10 @@ def train_table(figures: TrainFigures) -> str:
                 f"{share:.0%}" if figures.device == "cpu" else "—",
             ]
         )
-    parts = [
-        markdown("lll" + "r" * 7, rows),
-        _aims(figures),
-        _profile(figures),
-        _least(figures),
-        _conditions(figures),
-    ]
+    parts = [markdown("lll" + "r" * 7, rows), _aims(figures)]
+    if figures.profiles:
+        parts.append(_profile(figures))
+    parts += [_least(figures), _conditions(figures)]
     return "\n\n".join(parts)
 
 

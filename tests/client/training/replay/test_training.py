@@ -48,12 +48,15 @@ def test_weights_and_losses_are_those_of_launched_steps(
     torch.testing.assert_close(first.double(), own_first, atol=1e-6, rtol=1e-6)
 
 
-def test_a_branch_rests_with_the_minibatches_that_lack_it(bench: ReplayBench, make_batch: MakeBatch) -> None:
-    """Weight decay included, for the whole round or for single steps."""
+@pytest.mark.parametrize("strategy", [{}, {"strategy": "fedprox", "proximal_mu": 5.0}])
+def test_a_branch_rests_with_the_minibatches_that_lack_it(
+    bench: ReplayBench, make_batch: MakeBatch, strategy: dict[str, Any]
+) -> None:
+    """Weight decay and proximal term included, for the whole round or for single steps."""
     batch = doubled(make_batch(25))
     batch.observed["protein"][:] = False
     batch.observed["imaging"][3:] = False
-    federation = bench.federation(weight_decay=0.5, local_epochs=3, batch_size=4)
+    federation = bench.federation(weight_decay=0.5, local_epochs=3, batch_size=4, **strategy)
     weights, _, _ = bench.by_steps(batch, federation)
     expected, _, _ = bench.by_launches(batch, federation)
     start = bench.model(federation).state_dict()
@@ -137,9 +140,17 @@ def test_replayed_training_is_that_of_the_cpu(
     own = bench.model(federation, torch.float32)
     own_loss = train(own, batch, bench.round(federation))
     assert loss == pytest.approx(own_loss, rel=1e-4)
+    apart = {}
     for name, weight in own.state_dict().items():
-        moved = float((weight - start[name]).norm())
-        assert float((weights[name] - weight).norm()) <= 0.02 * moved + 1e-5, name
+        if name.endswith("key.bias"):  # adds the same to all scores of a softmax: its gradient is rounding
+            continue
+        moved, off = float((weight - start[name]).norm()), float((weights[name] - weight).norm())
+        if off > 0.02 * moved + 1e-5:
+            apart[name] = off, moved
+    assert not apart
+    assert all(
+        torch.equal(weights[name], start[name]) for name in start if name.startswith("branches.protein.")
+    )
 
 
 @pytest.mark.cuda
@@ -162,16 +173,28 @@ def test_dropout_differs_from_step_to_step(
 ) -> None:
     federation = bench.federation(DROPPING)
     own = bench.model(federation, torch.float32).to(gpu)
-    replayed = replayed_step(own, make_batch(16), bench.round(federation, Device(gpu)), 1000)
+    for head in own.heads.values():
+        assert isinstance(head, torch.nn.Linear)
+        torch.nn.init.normal_(head.weight)  # at first 0, and no loss depends on what is dropped
+    round_ = bench.round(federation, Device(gpu))
+    replayed = replayed_step(own, make_batch(16), round_, 1000)
     assert replayed is not None
     step = replayed.step
-    step.begin(own, 0.0, bench.round(federation, Device(gpu)))
-    losses = []
-    for _ in range(3):
-        replayed.run()
-        losses.append(step.losses.clone())
-    assert not torch.equal(losses[0], losses[1])
-    assert not torch.equal(losses[1], losses[2])
+    step.begin(own, 0.0, round_)
+
+    def losses(seed: int) -> list[Tensor]:
+        drawn = []
+        with Device(gpu).seeded(seed):
+            for _ in range(3):
+                replayed.run()
+                drawn.append(step.losses.clone())
+        return drawn
+
+    first, again, other = losses(0), losses(0), losses(1)
+    for number in range(3):
+        assert torch.equal(first[number], again[number])
+        assert not torch.equal(first[number], other[number])
+        assert not torch.equal(first[number], first[number - 1])
 
 
 @pytest.mark.cuda
