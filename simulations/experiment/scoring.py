@@ -53,7 +53,8 @@ def compare_arms(
     arms: list[str] = [arm for arm in folds[0].arms if all(fold.arms.get(arm) for fold in folds)]
     patients = sum(map(len, folds))
     drawn = {arm: replicate(_over_folds(folds, arm), patients, seed) for arm in arms}
-    summaries = {arm: _summary(metric, folds, arm, percentile_interval(drawn[arm])) for arm in arms}
+    judged = _with_enough_of_an_outcome(folds)
+    summaries = {arm: _summary(metric, folds, arm, judged, percentile_interval(drawn[arm])) for arm in arms}
     everyone = np.arange(patients, dtype=np.intp)
     whole = {arm: _over_folds(folds, arm)(everyone) for arm in arms}
     differences: dict[str, Difference] = {}
@@ -157,14 +158,14 @@ def _replicates(metric: Callable[[Rows], float], rows: Rows, seed: int) -> Array
 
 
 def _summary(
-    headline: str, folds: Sequence[HeldOut[Q]], arm: str, bounds: tuple[float, float]
+    headline: str, folds: Sequence[HeldOut[Q]], arm: str, judged: set[str], bounds: tuple[float, float]
 ) -> dict[str, MetricSummary]:
-    """Metric -> summary of one arm over folds, by subgroup where there are several."""
+    """Metric -> summary of one arm over folds, by each of the `judged` subgroups."""
     per_fold = [_arm_scores(fold, arm, None) for fold in folds]
     by_group = [
         {
             name: _arm_scores(fold, arm, rows)
-            for name in sorted(set(fold.groups))
+            for name in sorted(set(fold.groups) & judged)
             if len(rows := _rows(fold, name)) >= SMALLEST_GROUP
         }
         for fold in folds
@@ -177,6 +178,16 @@ def _summary(
         )
         for metric in per_fold[0]
     }
+
+
+def _with_enough_of_an_outcome(folds: Sequence[HeldOut[Q]]) -> set[str]:
+    """Name the subgroups that have enough units of either outcome over all folds."""
+    judged = set()
+    for name in {name for fold in folds for name in fold.groups}:
+        counts = [fold.fewest(_rows(fold, name)) for fold in folds]
+        if None in counts or sum(filter(None, counts)) >= SMALLEST_GROUP:
+            judged.add(name)
+    return judged
 
 
 def _over_folds(folds: Sequence[HeldOut[Q]], arm: str) -> Callable[[Rows], float]:

@@ -25,6 +25,10 @@ _BESIDE: tuple[Arm, ...] = ("federated_linear", "pooled", "cox", "logistic", "ri
 def division_table(result: SimulationResult, task: str) -> TextTable | None:
     """Table of the headline metric by hospital, sex and age, worst first; None without scores."""
     divided = {name: _worst_first(result, task, name) for name in result.divisions.get(task, {})}
+    unjudged = {
+        name: [(group, scores) for group, scores in groups.items() if scores.scores.get("federated") is None]
+        for name, groups in result.divisions.get(task, {}).items()
+    }
     if not any(divided.values()):
         return None
     arms = [arm for arm in _BESIDE if arm in result.arms(task)]
@@ -37,13 +41,14 @@ def division_table(result: SimulationResult, task: str) -> TextTable | None:
                 f"{readable(division)}: {name}",
                 f"{group.patients:,}",
                 MISSING if group.events is None else f"{group.events:,}",
-                interval_text(group.scores["federated"], group.interval),
+                interval_text(group.scores.get("federated"), group.interval),
                 *(interval_text(group.scores.get(arm), group.intervals.get(arm, UNKNOWN)) for arm in arms),
             )
-            for name, group in groups[:MOST_ROWS]
+            for name, group in [*groups[:MOST_ROWS], *unjudged[division][:MOST_ROWS]]
         ]
     metric = metric_name(result.outcomes[task].metric)
-    caption = f"{metric} among held-out patients of one group, mean over folds; worst first."
+    caption = f"{metric} among held-out patients of one group, mean over folds; worst first, and last those "
+    caption += "without a figure."
     caption += " Intervals are 95% bootstrap intervals. A group has a figure if five patients "
     caption += "are held out in a fold, and five in all have the event, and of classes five not."
     if hidden:

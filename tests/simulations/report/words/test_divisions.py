@@ -33,7 +33,10 @@ def test_without_two_judged_hospitals_none_is_the_worst(make_result: MakeResult)
 def test_each_group_has_its_patients_and_events_worst_first(make_result: MakeResult) -> None:
     table = division_table(divided(make_result), "response")
     assert table is not None
-    assert [row[0] for row in table.rows] == ["hospital: south", "hospital: north", "sex: 0", "sex: 1"]
+    assert [row[0] for row in table.rows] == [
+        "hospital: south", "hospital: north", "hospital: west", "sex: 0", "sex: 1"
+    ]  # fmt: skip
+    assert table.rows[2][1:4] == ("20", "7", "—")
     assert table.rows[0][1:4] == ("20", "7", "0.520 (0.310 to 0.880)")
     earlier = division_table(divided(make_result, events=None), "response")
     assert earlier is not None
