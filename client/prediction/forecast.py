@@ -54,6 +54,21 @@ class OutcomeForecast(_Part):
         )
 
 
+class NumberForecast(_Part):
+    """Forecast of a number, in its unit."""
+
+    unit: str
+    value: float
+
+    def line(self) -> str:
+        """Write the number with its unit."""
+        return f"{self.value:.4g} {self.unit}".rstrip()
+
+
+Forecast = SurvivalForecast | OutcomeForecast | NumberForecast
+"""Forecast of one task."""
+
+
 class PatientForecast(_Part):
     """Forecast of a patient.
 
@@ -65,7 +80,7 @@ class PatientForecast(_Part):
 
     patient: str
     observed: dict[str, float]
-    tasks: dict[str, SurvivalForecast | OutcomeForecast]
+    tasks: dict[str, Forecast]
 
     def lines(self) -> list[str]:
         """Write the forecast as lines."""

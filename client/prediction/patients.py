@@ -13,7 +13,9 @@ import torch
 
 from client.data.unlabelled import UnlabelledPatients, read_files, take_frames
 from client.prediction.forecast import (
+    Forecast,
     Forecasts,
+    NumberForecast,
     OutcomeForecast,
     PatientForecast,
     SurvivalForecast,
@@ -24,10 +26,16 @@ from client.training.evaluation import logits
 from common.agreement.federation import Federation
 from common.counting import counted
 from common.errors import InvalidContentError, MissingFileError, OptionError
-from common.evaluation.predictions import ClassPrediction, LabelPrediction, Prediction, SurvivalPrediction
+from common.evaluation.predictions import (
+    ClassPrediction,
+    LabelPrediction,
+    NumberPrediction,
+    Prediction,
+    SurvivalPrediction,
+)
 from common.patients.batch import PatientBatch
 from common.patients.preprocessing import Preprocessing
-from common.tasks.task import Task
+from common.tasks.task import OutcomeForm, Task
 
 if TYPE_CHECKING:
     from common.prediction.network import Network
@@ -165,6 +173,9 @@ def forecasts(
         InputError: if a patient has too few values, or a horizon is beyond what the model has seen.
     """
     federation, prepared = _federation(network), _preprocessing(network)
+    if horizons and all(task.form is not OutcomeForm.TIME_TO_EVENT for task in federation.tasks):
+        what = "is a time, and the model predicts no time to an event"
+        raise OptionError(f"horizon {horizons[0]:g}", what, "leave it out")
     chosen = {task.name: _horizons(task, prepared, horizons) for task in federation.tasks}
     observed = _observed(patients.batch, prepared, federation)
     _require_enough(observed, where)
@@ -187,9 +198,7 @@ def forecasts(
     )
 
 
-def _forecast(
-    task: Task, prediction: Prediction, row: int, horizons: Sequence[float]
-) -> SurvivalForecast | OutcomeForecast:
+def _forecast(task: Task, prediction: Prediction, row: int, horizons: Sequence[float]) -> Forecast:
     here = prediction.select(np.array([row]))
     if isinstance(here, SurvivalPrediction):
         risk = 1 - here.at(horizons)[0]
@@ -204,7 +213,9 @@ def _forecast(
         shares = here.probability[0].tolist()
         names = task.outcome_names or tuple(map(str, range(len(shares))))
         return OutcomeForecast(probability=dict(zip(names, shares, strict=True)))
-    what = "predicts something that is neither a time, nor classes or labels"
+    if isinstance(here, NumberPrediction):
+        return NumberForecast(unit=task.outcome_unit, value=float(here.value[0]))
+    what = "predicts something that is no time, class, label or number"
     raise InvalidContentError(f"task {task.name}", what, "predict with the plug-in that brings this kind")
 
 
@@ -221,7 +232,7 @@ def _median(curve: SurvivalPrediction) -> float | None:
 
 def _horizons(task: Task, prepared: Preprocessing, asked: Sequence[float]) -> tuple[float, ...]:
     """Return the horizons of a task; none where it has no time."""
-    if task.outcome_unit not in _PER_YEAR or task.name not in prepared.cuts:
+    if task.form is not OutcomeForm.TIME_TO_EVENT:
         return ()
     end = float(prepared.cuts[task.name][-1])
     for horizon in asked:
@@ -230,7 +241,7 @@ def _horizons(task: Task, prepared: Preprocessing, asked: Sequence[float]) -> tu
             raise OptionError(f"horizon {horizon:g}", what, "ask for an earlier one, more than 0")
     if asked:
         return tuple(sorted(set(asked)))
-    years = [year * _PER_YEAR[task.outcome_unit] for year in _YEARS]
+    years = [year * _PER_YEAR[task.outcome_unit] for year in _YEARS if task.outcome_unit in _PER_YEAR]
     return tuple(float(round(time)) if time > 50 else time for time in years if time <= end) or (end,)
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from client.data.unlabelled import UnlabelledPatients, read_files
-from client.prediction.forecast import Forecasts, OutcomeForecast, SurvivalForecast
+from client.prediction.forecast import Forecasts, NumberForecast, OutcomeForecast, SurvivalForecast
 from client.prediction.patients import PREDICTOR, forecasts, predict
 from client.site_folder.site_file import SiteFile
 from common.agreement.federation import Federation
@@ -19,6 +19,7 @@ from common.evaluation.predictions import SurvivalPrediction
 from common.patients.batch import PatientBatch
 from common.prediction.network import Network, released_network
 from common.release.release import read_release
+from common.tasks.regression import RegressionTask
 from server.records.result import TrainedModel
 from simulations.families.patients import prediction as of_a_run
 from tests.released import Coordinator
@@ -124,6 +125,19 @@ def test_too_little_of_a_patient_is_refused_without_a_name(network: Network, see
     assert (
         len(PREDICTOR.predict_frames(network, {n: t[:1] for n, t in whole.items()}, SITE, []).patients) == 1
     )
+
+
+def test_a_number_is_forecast_in_its_unit_and_has_no_horizon(federation: Federation, tmp_path: Path) -> None:
+    task = RegressionTask(name="score", target="score", low=0, high=50, unit="months")
+    coordinator = Coordinator(tmp_path / "numbers", federation.model_copy(update={"tasks": (task,)}))
+    network = released_network(read_release(coordinator.write(), None))
+    table = pd.DataFrame({"age": [50.0], "sex": ["f"]}, index=["a"])
+    made = PREDICTOR.predict_frames(network, {"clinical": table}, SITE, []).patients[0].tasks["score"]
+    with pytest.raises(OptionError):
+        PREDICTOR.predict_frames(network, {"clinical": table}, SITE, [1.0])
+    assert isinstance(made, NumberForecast)
+    assert made.unit == "months"
+    assert 0 <= made.value <= 50
 
 
 def test_tables_are_found_by_their_names(federation: Federation, tmp_path: Path) -> None:
