@@ -105,7 +105,9 @@ def load_model(path: Path | str, *, key: Path | str | None = None) -> LoadedMode
 
 def _of_run(folder: Path) -> Network:
     federation, result = load_agreement(folder / FILE_NAME), load_result(folder)
-    remedy = f"put back the {FILE_NAME} that the run was made with, or run it again"
+    remedy = (
+        f"put back the {FILE_NAME}, and the version of consilium, that the run was made with, or run it again"
+    )
     return network_of(federation, folder, result.weights, result.preprocessing, f"{folder}/", remedy)
 
 

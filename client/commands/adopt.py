@@ -23,7 +23,7 @@ from client.site_folder.releases import (
 from client.site_folder.site_file import parse_site_file, read_site_file
 from common.errors import InputError, IntegrityError, StateError
 from common.files import write_whole
-from common.prediction.network import released_network
+from common.prediction.network import Network, released_network
 from common.release.manifest import number_of
 from common.release.release import AGAIN, ModelRelease
 
@@ -36,11 +36,13 @@ class Adoption:
 
     Attributes:
         release: the release, verified.
+        network: its network, which this version of consilium can compute.
         earlier: what was adopted before.
         is_new: whether this hospital has not adopted it before.
     """
 
     release: ModelRelease
+    network: Network
     earlier: Adoptions
     is_new: bool
 
@@ -50,7 +52,7 @@ def read_adoption(home: Home, file: Path) -> Adoption:
 
     Raises:
         InputError: if it is not signed by this coordinator, was changed, is of another federation file, older than
-            one that was adopted, in use, or revoked.
+            one that was adopted, in use, revoked, or of another version of consilium's network.
     """
     release, earlier = open_release(home, file), read_adoptions(home)
     version, newest = release.version, earlier.newest(release.manifest.name)
@@ -71,7 +73,7 @@ def read_adoption(home: Home, file: Path) -> Adoption:
     if parent is not None and before is not None and before.sha256 != parent.sha256:
         what = f"follows another {parent.version} than the one that was adopted here"
         raise IntegrityError(str(file), what, AGAIN)
-    return Adoption(release, earlier, record is None)
+    return Adoption(release, released_network(release), earlier, record is None)
 
 
 def _is_sound(home: Home, earlier: Adoptions, record: Adopted) -> bool:
@@ -97,7 +99,8 @@ def read_return(home: Home) -> Adoption:
     if record is None:
         what = "has no earlier release to go back to"
         raise StateError(str(home.releases), what, "adopt one by `consilium site adopt SITE FILE`")
-    return Adoption(open_record(home, earlier, record), earlier, is_new=False)
+    release = open_record(home, earlier, record)
+    return Adoption(release, released_network(release), earlier, is_new=False)
 
 
 def adopt(home: Home, adoption: Adoption) -> Adoptions:
@@ -130,13 +133,13 @@ def adoption_lines(home: Home, adoption: Adoption) -> Iterator[str]:
     current = adoption.earlier.current
     yield f"In use here now: {current or 'none'}."
     yield ""
-    yield from performance_lines(home, adoption.release)
+    yield from performance_lines(home, adoption)
 
 
-def performance_lines(home: Home, release: ModelRelease) -> Iterator[str]:
+def performance_lines(home: Home, adoption: Adoption) -> Iterator[str]:
     """Say how a release does on patients of this hospital that did not train it."""
     try:
-        whose, performances = performance(home, release)
+        whose, performances = performance(home, adoption)
     except InputError as error:
         yield f"How it does at this hospital cannot be said: {error}"
         return
@@ -147,7 +150,7 @@ def performance_lines(home: Home, release: ModelRelease) -> Iterator[str]:
         yield f"  {task.task}: {figure} ({counts})"
 
 
-def performance(home: Home, release: ModelRelease) -> tuple[str, list[Performance]]:
+def performance(home: Home, adoption: Adoption) -> tuple[str, list[Performance]]:
     """Judge a release on this hospital's records that did not train it.
 
     These are all of them, or those that validated rounds of training.
@@ -158,7 +161,7 @@ def performance(home: Home, release: ModelRelease) -> tuple[str, list[Performanc
     Raises:
         InputError: if the tables cannot be read, or all records trained the model.
     """
-    agreement, words = release.agreement, release.card.unit
+    release, agreement, words = adoption.release, adoption.release.agreement, adoption.release.card.unit
     file = read_site_file(home.folder, agreement)
     records = sound(reader_of(agreement).read(home.folder, file, agreement)).records
     whose = f"its {words}, none of whom trained it"
@@ -171,4 +174,4 @@ def performance(home: Home, release: ModelRelease) -> tuple[str, list[Performanc
         records = records.select(held)
         whose = f"its validation {words}, who did not train it but helped to choose the round"
     predictor = predictor_of(agreement)
-    return whose, predictor.performance(released_network(release), records)
+    return whose, predictor.performance(adoption.network, records)

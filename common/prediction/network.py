@@ -14,7 +14,7 @@ from common.errors import InvalidContentError
 from common.families.registry import family_of
 from common.records import Prepared
 from common.release.members import PREPROCESSING, WEIGHTS
-from common.release.release import AGAIN, ModelRelease
+from common.release.release import ModelRelease
 
 if TYPE_CHECKING:
     from common.models.shared import SharedModel
@@ -87,7 +87,7 @@ def released_network(release: ModelRelease) -> Network:
             release.weights,
             release.preprocessing,
             f"{release.where}, ",
-            AGAIN,
+            "install the version of consilium that made the release",
             release.version,
         )
 

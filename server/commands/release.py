@@ -135,7 +135,7 @@ def _members(
     onnx: bool,
 ) -> dict[str, bytes]:
     result = load_result(folder)
-    remedy = "put it back from a backup"
+    remedy = "put it back from a backup, or install the version of consilium that trained it"
     network = network_of(agreement, folder, result.weights, result.preprocessing, f"{folder}/", remedy)
     rounds = [record for record in records if isinstance(record, RoundRecord)]
     card = _card(agreement, folder.name, closing, rounds)

@@ -3,8 +3,10 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import save
 from typer.testing import CliRunner
 
 from client.cli import site_app
@@ -17,12 +19,15 @@ from common.errors import (
     ApprovalError,
     InputError,
     IntegrityError,
+    InvalidContentError,
     MissingFileError,
     StateError,
     UnreadableFileError,
 )
 from common.release.manifest import Parent
+from common.release.members import WEIGHTS
 from common.release.release import read_release
+from common.release.stamp import arrays_of
 from tests.client.conftest import PATIENTS, Hospital
 from tests.released import Coordinator
 
@@ -52,6 +57,19 @@ def test_every_release_is_kept_and_the_last_is_in_use(approved: Home, coordinato
     assert open_adopted(approved).version == "test-2"
     assert file_of(approved, "test-1").read_bytes() == first.read_bytes()
     assert [release.version for release in read_adoptions(approved).adopted] == ["test-1", "test-2"]
+
+
+def test_a_release_that_this_version_cannot_compute_is_refused(
+    approved: Home, coordinator: Coordinator
+) -> None:
+    members = coordinator.members()
+    weights = arrays_of(members[WEIGHTS])
+    weights[min(weights)] = np.zeros((2, 2), np.float32)
+    file = coordinator.folder / "other.zip"
+    file.write_bytes(coordinator.made(members=members | {WEIGHTS: save(weights)})[1])
+    with pytest.raises(InvalidContentError):
+        read_adoption(approved, file)
+    assert not approved.releases.exists()
 
 
 def test_one_can_go_back_and_forth_but_no_further_back_than_the_first(
@@ -171,12 +189,12 @@ def test_a_release_signed_anew_by_a_new_authority_takes_the_kept_files_place(
 def test_performance_is_on_validation_patients_of_a_hospital_that_trained(
     approved: Home, coordinator: Coordinator, hospital: Hospital
 ) -> None:
-    release = read_release(coordinator.write(), None)
-    whose, (survival, response, _) = performance(approved, release)
+    whose, (survival, response, _) = performance(approved, read_adoption(approved, coordinator.write()))
     assert "validation" in whose
     assert survival.counts["labelled"] == response.counts["labelled"] == PATIENTS // 4
     stranger = Coordinator(coordinator.folder, coordinator.federation, ("south",))
-    whose, (survival, _, _) = performance(approved, read_release(stranger.write(), None))
+    approved.authority.write_bytes(stranger.authority.read_bytes())
+    whose, (survival, _, _) = performance(approved, read_adoption(approved, stranger.write()))
     assert "validation" not in whose
     assert (survival.counts["labelled"], survival.counts["events"]) == (PATIENTS, PATIENTS // 2)
     assert survival.value is not None
