@@ -59,11 +59,16 @@ _GROUP_COLUMNS = 4
 """Columns of the table of groups that fit in a terminal: those of the federated model."""
 
 
+_WIDEST_NAME = 30
+"""Characters of a row's name beside which figures fit in a terminal of 80 columns."""
+
+
 def _text_table(content: TextTable) -> Table:
     """Table of text cells, without its caption."""
     table = Table(box=box.SIMPLE_HEAD)
-    for number, head in enumerate(content.heads):
-        table.add_column(head, justify="right" if number else "left", no_wrap=not number)
+    table.add_column(content.heads[0], overflow="ellipsis", no_wrap=True, max_width=_WIDEST_NAME)
+    for head in content.heads[1:]:
+        table.add_column(head, justify="right", min_width=max(map(len, head.split())))
     for row in filter(None, (*content.rows, content.total)):
         table.add_row(*map(Text, row))
     return table

@@ -28,6 +28,12 @@ def test_the_worst_hospital_is_named_with_its_size_interval_and_the_spread(make_
 
 def test_without_two_judged_hospitals_none_is_the_worst(make_result: MakeResult) -> None:
     assert worst_hospital(make_result(tasks=("response",)), "response") == []
+    result = divided(make_result)
+    groups = result.divisions["response"]["hospital"]
+    two = {"response": {"hospital": {name: groups[name] for name in ("north", "west")}}}
+    (unknown,) = worst_hospital(result.model_copy(update={"divisions": two}), "response")
+    assert unknown.code == "no-worst-hospital"
+    assert "1 of 2 hospitals" in unknown.text
 
 
 def test_each_group_has_its_patients_and_events_worst_first(make_result: MakeResult) -> None:
