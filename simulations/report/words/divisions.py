@@ -63,8 +63,8 @@ def worst_hospital(result: SimulationResult, task: str) -> list[Statement]:
     spread = spread_over({name: group.scores["federated"] for name, group in hospitals.items()})
     everyone = len(result.divisions.get(task, {}).get("hospital", {}))
     if spread is None and everyone > 1:
-        text = f"No hospital can be named the worst: {len(hospitals):,} of {count_text(everyone, 'hospital')} has enough "
-        text += "held-out patients, and enough of either outcome, for a figure."
+        text = f"No hospital can be named the worst: {len(hospitals):,} of {count_text(everyone, 'hospital')} has "
+        text += "enough held-out patients, and enough of either outcome, for a figure."
         return [Statement("no-worst-hospital", text)]
     if spread is None:
         return []
