@@ -24,12 +24,8 @@ class Pattern(nn.Module):
     """CSR pattern of a sparse matrix [M, N] with E entries.
 
     It moves with the model to a device and is no part of the model's state.
-
-    Attributes:
-        by_library: have the device's sparse library compute `sums`.
     """
 
-    by_library = False
     _receiver: Tensor | None = None
 
     rows: Tensor
@@ -48,8 +44,6 @@ class Pattern(nn.Module):
         The product is outside autograd.
         """
         copies, _, features = x.shape
-        if self.by_library:
-            return self._multiply(weight.detach(), x.detach())
         rows, columns = self._along_the_diagonal(copies)
         sums, *_ = torch.embedding_bag(
             x.detach().reshape(-1, features),
@@ -60,22 +54,6 @@ class Pattern(nn.Module):
             include_last_offset=True,
         )
         return sums.view(copies, len(self.rows) - 1, features)
-
-    def _multiply(self, weight: Tensor, x: Tensor) -> Tensor:
-        """Compute `sums` as one product: of one matrix if the copies' weights are the same memory."""
-        copies, receivers, features = len(x), len(self.rows) - 1, x.shape[2]
-        same = weight.stride(0) == 0
-        rows, columns = (self.rows, self.columns) if same else self._along_the_diagonal(copies)
-        entries = weight[0] if same else weight.reshape(-1)
-        right = x.transpose(0, 1).flatten(1) if same else x.flatten(0, 1)
-        size = (len(rows) - 1, len(right))
-        with torch.sparse.check_sparse_tensor_invariants(False):  # a `Topology` has made them right
-            matrix = torch.sparse_csr_tensor(rows, columns, entries, size)
-        sums = torch.empty(size[0], right.shape[1], dtype=x.dtype, device=x.device)
-        sums.addmm_(matrix, right.contiguous(), beta=0)
-        if same:
-            return sums.view(receivers, copies, features).transpose(0, 1)
-        return sums.view(copies, receivers, features)
 
     def reduced(self, x: Tensor, how: Literal["sum", "max"]) -> Tensor:
         """Reduce the entries x [K, E] of every row, one after the other -> [K, M]; outside autograd."""
@@ -105,8 +83,7 @@ class Pattern(nn.Module):
         return less
 
     def gather_rows(self) -> bool:
-        """Have products do without the sparse library; return whether they had not yet."""
-        self.by_library = False
+        """Have `products` do without the sparse library; return whether it had not yet."""
         before, self._receiver = self._receiver, self._receiver_of_entries()
         return before is None
 

@@ -12,6 +12,7 @@ from common.models.dense_layers import make_dense
 from common.models.federated import FederatedModel
 from common.models.layers import Pattern
 from common.models.shared import Rows, StaticForm
+from common.models.side_by_side import run_side_by_side
 from common.patients.batch import PatientBatch
 from common.patients.preprocessing import Preprocessing
 
@@ -25,7 +26,7 @@ class PatientForm(StaticForm):
 
     Args:
         model: a copy that nobody else uses; changed.
-        branches: modality -> its branch in the copy.
+        branches: modality -> its branch in the copy, in the order in which they are called.
     """
 
     def __init__(self, model: FederatedModel, branches: Mapping[str, Branch]) -> None:
@@ -37,6 +38,8 @@ class PatientForm(StaticForm):
             branch.dense, branch.slot = True, 0
             branch.register_forward_pre_hook(partial(self._note, name))
         make_dense(model)
+        if next(model.parameters()).device.type == "cuda":
+            run_side_by_side(list(branches.values()))
 
     def _note(self, name: str, branch: Any, inputs: tuple[Tensor, Tensor, Tensor]) -> None:
         self._taking_part.setdefault(name, []).append(inputs[2])

@@ -7,7 +7,7 @@ from torch_geometric.nn import GATConv, GCNConv
 
 from common.agreement.federation import Federation
 from common.models.graphs import Prior, Topology, membership, topology
-from common.models.layers import GAT, GCN, Pathways, _Attention
+from common.models.layers import GAT, GCN, Pathways, Pattern, _Attention
 from common.patients.batch import PatientBatch
 from tests.common.patient_graph import patient_graph
 
@@ -225,3 +225,14 @@ def test_sums_are_single_precision_under_autocast(graph: Topology, kind: str) ->
     torch.testing.assert_close(halved.float(), whole, atol=0.05, rtol=0.05)
     for ours, exact in zip(gradients(halved.float(), x), gradients(whole, x), strict=True):
         assert (ours - exact).norm() < 0.05 * exact.norm()
+
+
+def test_entries_are_reduced_row_by_row(graph: Topology) -> None:
+    """Sums and maxima as scattering computes them, where no row is empty."""
+    pattern, nodes = Pattern(graph.rows, graph.columns, graph.nodes), graph.nodes
+    entries = torch.randn(3, len(graph.columns), generator=torch.Generator().manual_seed(0))
+    index, empty = graph.receiver.expand(3, -1), entries.new_full((3, nodes), -torch.inf)
+    torch.testing.assert_close(
+        pattern.reduced(entries, "sum"), entries.new_zeros(3, nodes).scatter_add(1, index, entries)
+    )
+    assert torch.equal(pattern.reduced(entries, "max"), empty.scatter_reduce(1, index, entries, "amax"))

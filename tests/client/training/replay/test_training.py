@@ -145,12 +145,30 @@ def test_replayed_training_is_that_of_the_cpu(
         if name.endswith("key.bias"):  # adds the same to all scores of a softmax: its gradient is rounding
             continue
         moved, off = float((weight - start[name]).norm()), float((weights[name] - weight).norm())
-        if off > 0.02 * moved + 1e-5:
+        if off > 0.1 * moved + 1e-5:  # Adam divides a small gradient by itself, rounding included
             apart[name] = off, moved
     assert not apart
     assert all(
         torch.equal(weights[name], start[name]) for name in start if name.startswith("branches.protein.")
     )
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("settings", [{}, {"contrastive_weight": 0.5}])
+def test_branches_side_by_side_give_the_same_to_the_bit(
+    bench: ReplayBench,
+    make_batch: MakeBatch,
+    gpu: torch.device,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: dict[str, Any],
+) -> None:
+    batch, model = make_batch(40), DROPPING | {"node_width": 64}
+    beside = [trained(bench, batch, Device(gpu), model, local_epochs=5, **settings) for _ in range(3)]
+    monkeypatch.setattr("common.models.patient_form.run_side_by_side", lambda branches: None)
+    weights, loss = trained(bench, batch, Device(gpu), model, local_epochs=5, **settings)
+    for own, own_loss in beside:
+        assert own_loss == loss
+        assert all(torch.equal(own[name], weight) for name, weight in weights.items())
 
 
 @pytest.mark.cuda
