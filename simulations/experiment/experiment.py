@@ -362,6 +362,8 @@ class Experiment:
         self.audience.stage(f"{label}: pooled, and each hospital alone")
         processes = min(available_cores(), len(jobs)) if self.plan.engine == "processes" else 1
         train_side_by_side(jobs, processes, done)
+        alone = agreement_of_one(self.federation, POOLED)  # without privacy, which scales a network otherwise
+        unnoised = self.model if self.federation.privacy is None else self._model(alone)
         local = {}
         for name, (job, agreement) in own_jobs.items():
             if failure := failed.get(job.out):
@@ -369,13 +371,13 @@ class Experiment:
                     without.setdefault(name, failure)
                 continue
             learns_all = not any(name in without for without in causes.values())
-            model = self.model if learns_all else self._model(agreement)
+            model = unnoised if learns_all else self._model(agreement)
             local[name] = self._predict(model, read_trained(job.out), agreement, fold, name)
         pooled = []
         if failure := failed.get(pooled_job.out):
             self.notes.append(f"The network could not be trained on the pooled data: {failure.text}")
         else:
-            pooled = [self._predict(self.model, read_trained(pooled_job.out), self.federation, fold)]
+            pooled = [self._predict(unnoised, read_trained(pooled_job.out), alone, fold)]
         return _Separate(local, pooled, causes)
 
     def _own_job(

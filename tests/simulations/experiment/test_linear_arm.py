@@ -45,7 +45,7 @@ def test_without_linear_rounds_there_is_no_linear_arm(
     result = consilium.simulate(
         small_cohort(tasks=["response"]), fold=0, rounds=1, federated_only=True, settings=settings
     )
-    assert set(result.record.tasks["response"]) == {"federated"}
+    assert set(result.record.tasks["response"]) == {"federated", "null"}
 
 
 @pytest.mark.parametrize(("rounds", "linear"), [("1", 0), ("3", 1), ("30", 15), ("200", 20)])
