@@ -22,6 +22,9 @@ def predict(
         list[float] | None,
         typer.Option(help="Time by which the risk is asked, in the unit of the outcome; may be repeated."),
     ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say which values, pathways and modalities make each forecast.")
+    ] = False,
     out: Annotated[
         Path | None, typer.Option(help="File to write, readable by you alone; without it, the terminal.")
     ] = None,
@@ -35,7 +38,7 @@ def predict(
     from client.site_folder.places import Home
 
     require_outlet(out)
-    forecasts = predict(Home(folder.resolve()), tables, horizon or [])
+    forecasts = predict(Home(folder.resolve()), tables, horizon or [], explain)
     if out is None:
         typer.echo(forecasts.model_dump_json(indent=2) if as_json else "\n".join(forecasts.lines()))
         return

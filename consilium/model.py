@@ -31,6 +31,7 @@ class LoadedModel(Network):
         weights: parameter -> array, float32.
         model: the network with these weights, in evaluation mode on the CPU.
         version: of the release; None for a run that was not released.
+        public: graphs and pathways of its public files.
     """
 
     def __repr__(self) -> str:
@@ -43,6 +44,7 @@ class LoadedModel(Network):
         table: "pd.DataFrame | Mapping[str, pd.DataFrame] | Path | str | Sequence[Path | str]",
         *,
         horizons: Sequence[float] = (),
+        explain: bool = False,
         id: str = "patient",
     ) -> "Forecasts":
         """Predict for patients, of whom no outcome is needed.
@@ -51,6 +53,8 @@ class LoadedModel(Network):
             table: the one table of a federation with one modality, or modality -> table; or files of modalities'
                 tables, or a folder that holds them. Columns are named as in the federation file.
             horizons: times by which the risk is asked, in the unit of the outcome; years without any.
+            explain: whether every patient's forecast comes with `explanations`: contributions of values by integrated
+                gradients, of the risk by every horizon asked or else by the last.
             id: name of the column of patient identifiers; a table in memory may have them as its index.
 
         Returns:
@@ -71,8 +75,8 @@ class LoadedModel(Network):
         if isinstance(table, str | Path) or (isinstance(table, Sequence) and not hasattr(table, "columns")):
             given = [table] if isinstance(table, str | Path) else table
             files = predictor.files([Path(path) for path in given], site, self.federation)
-            return predictor.predict_files(self, files, site, horizons)
-        return predictor.predict_frames(self, table, site, horizons)
+            return predictor.predict_files(self, files, site, horizons, explain)
+        return predictor.predict_frames(self, table, site, horizons, explain)
 
 
 def load_model(path: Path | str, *, key: Path | str | None = None) -> LoadedModel:

@@ -18,13 +18,16 @@ from common.files import write_whole
 from common.prediction.network import released_network
 
 
-def predict(home: Home, tables: Sequence[Path], horizons: Sequence[float]) -> Forecasts:
+def predict(
+    home: Home, tables: Sequence[Path], horizons: Sequence[float], explain: bool = False
+) -> Forecasts:
     """Predict for patients of this hospital.
 
     Args:
         home: the site folder.
         tables: files of modalities' tables, or folders that hold them, with this hospital's column names.
         horizons: in the unit of the federation file's survival tasks; empty for years up to the follow-up.
+        explain: whether every prediction is explained.
 
     Raises:
         InputError: if no release is adopted, or it is not as it was adopted; or the tables do not suffice.
@@ -32,7 +35,7 @@ def predict(home: Home, tables: Sequence[Path], horizons: Sequence[float]) -> Fo
     release, site = open_adopted(home), parse_site_file(home.folder)
     predictor = predictor_of(release.agreement)
     files = predictor.files(tables, site, release.agreement)
-    return predictor.predict_files(released_network(release), files, site, horizons)
+    return predictor.predict_files(released_network(release), files, site, horizons, explain)
 
 
 def require_outlet(out: Path | None) -> None:

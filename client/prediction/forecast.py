@@ -6,6 +6,7 @@ A forecast names its patient, so that it is for the eyes of the hospital: nothin
 from pydantic import BaseModel, ConfigDict, Field
 
 from common.errors import escaped
+from common.explanation.explanation import Explanation
 from common.release.card import USE
 
 IN_A_LINE = 4
@@ -76,11 +77,13 @@ class PatientForecast(_Part):
         patient: identifier.
         observed: modality -> share of the columns that the model uses of which the patient has a value.
         tasks: task -> its forecast.
+        explanations: of the forecasts; none if they were not asked for.
     """
 
     patient: str
     observed: dict[str, float]
     tasks: dict[str, Forecast]
+    explanations: tuple[Explanation, ...] = ()
 
     def lines(self) -> list[str]:
         """Write the forecast as lines."""
@@ -88,7 +91,8 @@ class PatientForecast(_Part):
         absent = [name for name, share in self.observed.items() if not share]
         missing = f"; not measured: {', '.join(absent)}" if absent else ""
         lines = [f"Patient {escaped(self.patient)}", f"  measured: {seen}{missing}"]
-        return lines + [f"  {name}: {task.line()}" for name, task in self.tasks.items()]
+        lines += [f"  {name}: {task.line()}" for name, task in self.tasks.items()]
+        return lines + [line for explanation in self.explanations for line in explanation.lines()]
 
 
 class Forecasts(_Part):

@@ -38,6 +38,7 @@ from common.patients.preprocessing import Preprocessing
 from common.tasks.task import OutcomeForm, Task
 
 if TYPE_CHECKING:
+    from common.explanation.explanation import Explanation
     from common.prediction.network import Network
 
 LEAST_OBSERVED = 0.5
@@ -86,11 +87,16 @@ class PatientPredictor:
         return tables
 
     def predict_files(
-        self, network: "Network", files: Mapping[str, Path], site: SiteFile, horizons: Sequence[float]
+        self,
+        network: "Network",
+        files: Mapping[str, Path],
+        site: SiteFile,
+        horizons: Sequence[float],
+        explain: bool = False,
     ) -> Forecasts:
         """Predict for patients in files."""
         patients = read_files(files, site, _federation(network))
-        return forecasts(network, patients, horizons, ", ".join(map(str, files.values())))
+        return forecasts(network, patients, horizons, ", ".join(map(str, files.values())), explain)
 
     def predict_frames(
         self,
@@ -98,6 +104,7 @@ class PatientPredictor:
         frames: Mapping[str, Any] | Any,
         site: SiteFile,
         horizons: Sequence[float],
+        explain: bool = False,
     ) -> Forecasts:
         """Predict for patients in pandas tables: one by modality, or the one table that suffices."""
         federation = _federation(network)
@@ -105,7 +112,7 @@ class PatientPredictor:
         if stray := set(tables) - {modality.name for modality in federation.modalities}:
             names = ", ".join(modality.name for modality in federation.modalities)
             raise OptionError(str(min(stray)), "is no modality of the federation file", f"use {names}")
-        return forecasts(network, take_frames(tables, site, federation), horizons, "the table")
+        return forecasts(network, take_frames(tables, site, federation), horizons, "the table", explain)
 
     def performance(self, network: "Network", records: PatientBatch) -> list[Performance]:
         """Judge every task by its headline metric over the labelled patients."""
@@ -159,7 +166,11 @@ def predict(network: "Network", patients: PatientBatch) -> dict[str, Prediction]
 
 
 def forecasts(
-    network: "Network", patients: UnlabelledPatients, horizons: Sequence[float], where: str
+    network: "Network",
+    patients: UnlabelledPatients,
+    horizons: Sequence[float],
+    where: str,
+    explain: bool = False,
 ) -> Forecasts:
     """Predict for patients with enough values.
 
@@ -168,9 +179,11 @@ def forecasts(
         patients: with raw values.
         horizons: in the unit of every survival task; without any, years up to the end of the follow-up.
         where: the tables, for errors.
+        explain: whether predictions are explained, the risk by every one of `horizons` or else by the last.
 
     Raises:
-        InputError: if a patient has too few values, or a horizon is beyond what the model has seen.
+        InputError: if a patient has too few values, a horizon is beyond what the model has seen, or a task that cannot
+            be explained should be.
     """
     federation, prepared = _federation(network), _preprocessing(network)
     if horizons and all(task.form is not OutcomeForm.TIME_TO_EVENT for task in federation.tasks):
@@ -180,6 +193,7 @@ def forecasts(
     observed = _observed(patients.batch, prepared, federation)
     _require_enough(observed, where)
     predictions = predict(network, patients.batch)
+    explained = {name: times if horizons else times[-1:] for name, times in chosen.items()}
     return Forecasts(
         version=network.version,
         federation=federation.digest,
@@ -192,10 +206,19 @@ def forecasts(
                     task.name: _forecast(task, predictions[task.name], row, chosen[task.name])
                     for task in federation.tasks
                 },
+                explanations=_explanations(network, patients.batch, row, explained) if explain else (),
             )
             for row, identifier in enumerate(patients.identifiers)
         ),
     )
+
+
+def _explanations(
+    network: "Network", patients: PatientBatch, row: int, horizons: Mapping[str, Sequence[float]]
+) -> "tuple[Explanation, ...]":
+    from common.explanation.explain import explain
+
+    return explain(network, patients.select(torch.tensor([row])), horizons)
 
 
 def _forecast(task: Task, prediction: Prediction, row: int, horizons: Sequence[float]) -> Forecast:

@@ -52,9 +52,15 @@ class Predictor(Protocol[A, R]):
         ...
 
     def predict_files(
-        self, network: Network, files: Mapping[str, Path], site: SiteFile, horizons: Sequence[float], /
+        self,
+        network: Network,
+        files: Mapping[str, Path],
+        site: SiteFile,
+        horizons: Sequence[float],
+        explain: bool = False,
+        /,
     ) -> Forecasts:
-        """Predict for the records in files.
+        """Predict for the records in files, and explain the predictions if that is asked.
 
         Raises:
             InputError: if they cannot be read, too little is observed, or a horizon is beyond the follow-up.
@@ -62,7 +68,13 @@ class Predictor(Protocol[A, R]):
         ...
 
     def predict_frames(
-        self, network: Network, frames: Mapping[str, Any] | Any, site: SiteFile, horizons: Sequence[float], /
+        self,
+        network: Network,
+        frames: Mapping[str, Any] | Any,
+        site: SiteFile,
+        horizons: Sequence[float],
+        explain: bool = False,
+        /,
     ) -> Forecasts:
         """Predict for the records in pandas tables.
 

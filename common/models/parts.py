@@ -146,12 +146,22 @@ def _by_edges(
 
     Empty without edges, or where some module cannot be had without them.
     """
+    with without_edges(modules) as possible:
+        return _through(risk, _risk(model, parts, records)) if possible else {}
+
+
+@contextmanager
+def without_edges(modules: Sequence[AlongEdges]) -> Iterator[bool]:
+    """Take the edges of modules away for a moment.
+
+    The moment's value is False, and nothing is taken away, without modules or if some cannot be had without edges.
+    """
     bare = [module.edgeless() for module in modules]
     pairs = [(module, other) for module, other in zip(modules, bare, strict=True) if other is not None]
-    if not pairs or len(pairs) < len(modules):
-        return {}
-    with _hooked(module.register_forward_hook(_instead(other)) for module, other in pairs):
-        return _through(risk, _risk(model, parts, records))
+    possible = 0 < len(pairs) == len(modules)
+    hooks = (module.register_forward_hook(_instead(other)) for module, other in pairs if possible)
+    with _hooked(hooks):
+        yield possible
 
 
 def _risk(outputs: Callable[[Any], Outputs], parts: Parts, records: Records) -> dict[str, Tensor]:

@@ -32,6 +32,7 @@ class Network:
         weights: parameter -> array, float32.
         model: the network with these weights.
         version: of the release; None for a run that was not released.
+        public: what the agreement's family reads from its public files, such as graphs and pathways.
     """
 
     federation: Agreement
@@ -39,6 +40,7 @@ class Network:
     weights: Mapping[str, NDArray[np.float32]]
     model: "SharedModel"
     version: str | None = None
+    public: object = None
 
 
 def network_of(
@@ -65,13 +67,14 @@ def network_of(
         InputError: if the arrays are not those that the agreement asks for.
     """
     family = family_of(federation)
-    model = family.model(federation, family.public(federation, folder), 0)
+    public = family.public(federation, folder)
+    model = family.model(federation, public, 0)
     shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     _require(f"{where}{WEIGHTS}", shapes, weights, remedy, finite=True)
     _require(f"{where}{PREPROCESSING}", family.preparation(federation), preprocessing, remedy, finite=False)
     model.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in weights.items()})
     model.eval()
-    return Network(federation, family.unpacked(dict(preprocessing)), dict(weights), model, version)
+    return Network(federation, family.unpacked(dict(preprocessing)), dict(weights), model, version, public)
 
 
 def released_network(release: ModelRelease) -> Network:

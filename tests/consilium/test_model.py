@@ -104,6 +104,9 @@ def test_a_release_is_loaded_and_verified(federation: Federation, tmp_path: Path
     made = loaded.predict({"clinical": table}, horizons=[2])
     assert made.patients[0].tasks["survival"].risk.keys() == {"2"}
     assert consilium.load_model(str(file)).predict({"clinical": table}, horizons=[2]) == made
+    explained = loaded.predict({"clinical": table}, horizons=[2], explain=True).patients[0]
+    assert explained.tasks == made.patients[0].tasks
+    assert [each.horizon for each in explained.explanations] == [2.0, None, None]
     stranger = Coordinator(tmp_path / "stranger", federation)
     with pytest.raises(InputError):
         consilium.load_model(file, key=stranger.authority)

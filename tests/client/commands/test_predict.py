@@ -64,6 +64,18 @@ def test_one_patient_without_outcomes_is_predicted_with_the_version(adopted: Hom
     assert predict(adopted, [tables / "clinical.csv"], [12.0]) == made
 
 
+def test_a_prediction_is_explained_in_text(adopted: Home, tables: Path, tmp_path: Path) -> None:
+    out = tmp_path / "why.txt"
+    asked = [str(adopted.folder), str(tables), "--horizon", "12", "--explain", "--out", str(out)]
+    assert CliRunner().invoke(predict_app, asked).exit_code == 0
+    text = out.read_text()
+    for part in ("reasons for survival risk by 12", "clinical age = 61", "stage = 2", "no causes"):
+        assert part in text
+    without = [part for part in asked if part != "--explain"]
+    assert CliRunner().invoke(predict_app, without).exit_code == 0
+    assert "reasons" not in out.read_text()
+
+
 def test_a_whole_cohort_is_predicted_from_the_site_folder(adopted: Home) -> None:
     made = predict(adopted, [adopted.folder], [])
     assert len(made.patients) == 12
@@ -102,11 +114,13 @@ def test_the_file_is_for_its_owner_alone_and_nothing_else_is_written_or_logged(
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     state = Path(os.environ["CONSILIUM_STATE"])
     before = everything(adopted.folder), everything(state), everything(tables)
-    asked = [str(adopted.folder), str(tables), "--json", "--out", str(out)]
+    asked = [str(adopted.folder), str(tables), "--explain", "--json", "--out", str(out)]
     ended = CliRunner().invoke(predict_app, asked)
     assert ended.exit_code == 0
     assert stat.S_IMODE(out.stat().st_mode) == 0o600
-    assert json.loads(out.read_text())["patients"][0]["patient"] == canary.name
+    (written,) = json.loads(out.read_text())["patients"]
+    assert written["patient"] == canary.name
+    assert {reason["column"] for each in written["explanations"] for reason in each["higher"] + each["lower"]}
     assert (everything(adopted.folder), everything(state), everything(tables)) == before
     assert list(temporary.iterdir()) == []
     assert [path.name for path in out.parent.iterdir()] == [out.name]

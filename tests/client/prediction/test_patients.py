@@ -140,6 +140,25 @@ def test_a_number_is_forecast_in_its_unit_and_has_no_horizon(federation: Federat
     assert 0 <= made.value <= 50
 
 
+def test_predictions_are_explained_where_that_is_asked(
+    network: Network, patients: UnlabelledPatients
+) -> None:
+    plain = forecasts(network, patients, [], "table")
+    made = forecasts(network, patients, [], "table", explain=True)
+    assert all(patient.explanations == () for patient in plain.patients)
+    for before, patient in zip(plain.patients, made.patients, strict=True):
+        assert patient.model_copy(update={"explanations": ()}) == before
+        assert [each.task for each in patient.explanations] == ["survival", "response", "toxicity"]
+        survival = patient.tasks["survival"]
+        assert isinstance(survival, SurvivalForecast)
+        (horizon, risk) = list(survival.risk.items())[-1]
+        assert f"{patient.explanations[0].horizon:g}" == horizon
+        assert patient.explanations[0].patient == pytest.approx(np.log(-np.log(1 - risk)), abs=1e-4)
+    both = forecasts(network, patients, [2.0, 1.0], "table", explain=True).patients[0].explanations
+    assert [each.horizon for each in both] == [1.0, 2.0, None, None]
+    assert Forecasts.model_validate_json(made.model_dump_json()) == made
+
+
 def test_tables_are_found_by_their_names(federation: Federation, tmp_path: Path) -> None:
     site = SiteFile(name="one", tables={"rna": "omics/expression.parquet", "outcomes": "outcomes.csv"})
     folder = tmp_path / "site"

@@ -1,0 +1,1 @@
+"""Explanations of predictions by integrated gradients; start with explain.py."""

@@ -1,0 +1,174 @@
+"""Explanation of one number of a patient's prediction, as it is printed and written as JSON.
+
+It holds the patient's own values: like the forecast that it belongs to, it is for the eyes of the hospital alone.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from common.explanation.path import TOLERANCE
+
+LEAST_BY_EDGES = 0.05
+"""Share of the difference from which on edges are mentioned."""
+
+CAVEAT = (
+    "These are reasons of this one model and no causes of the outcome: changing a value need not change it, and another"
+    " training of the model may name other genes."
+)
+"""Sentence below every explanation."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ColumnContribution(_Part):
+    """Contribution of a column's value.
+
+    Attributes:
+        modality: of the column.
+        column: its name; the levels of a category are one column.
+        contribution: of the value, on the explanation's scale, from the mean patient's value.
+        linear: the part of it that linear scores make.
+        value: of the patient in its unit, or the level; empty where the federation file transforms or clips values.
+        deviations: standard deviations of the value from the mean; None for a category.
+        clamped: whether the value lies beyond what the model tells apart; its size beyond that has no effect.
+    """
+
+    modality: str
+    column: str
+    contribution: float
+    linear: float
+    value: str
+    deviations: float | None
+    clamped: bool
+
+    def line(self) -> str:
+        """Write the reason as a line."""
+        size = "" if self.deviations is None else f"{self.deviations:+.1f} SD"
+        if self.clamped:
+            size += ", the most that the model tells apart"
+        value = f" = {self.value}" if self.value else ""
+        return f"{self.contribution:+.3f}  {self.modality} {self.column}{value}{f' ({size})' if size else ''}"
+
+
+class PathwayContribution(_Part):
+    """Contribution of a pathway's members in one modality; pathways overlap and do not add up.
+
+    Attributes:
+        modality: of the members.
+        pathway: its name.
+        measured: members of which the patient has a value.
+        contribution: sum over the members.
+        occluded: the number at the patient minus that with the members set to the mean.
+    """
+
+    modality: str
+    pathway: str
+    measured: int
+    contribution: float
+    occluded: float
+
+    def line(self) -> str:
+        """Write the reason as a line."""
+        return (
+            f"{self.contribution:+.3f}  {self.modality} {self.pathway}, {self.measured} measured; all set to the mean:"
+            f" {self.occluded:+.3f}"
+        )
+
+
+class Explanation(_Part):
+    """Contributions of a patient's values to one number, by integrated gradients.
+
+    They start at the mean patient: the same modalities and columns are observed, and every standardised value is the
+    mean of the training patients. Whether something was measured is never part of a contribution; it is in `absent`.
+
+    Attributes:
+        task: its name.
+        outcome: class or label; empty for a time or a number.
+        horizon: time by which the risk is explained; None without a time.
+        unit: of the horizon or the number.
+        scale: of all numbers below: log cumulative hazard, log-odds, or the number's unit.
+        patient: the number.
+        mean: the number at the mean patient.
+        steps: points of the integral.
+        gap: sum of all contributions minus `patient - mean`.
+        converged: whether the gap is small enough.
+        linear: the part of `patient - mean` that linear scores make, which needs no approximation; None for a model
+            without them.
+        modalities: modality -> sum of its values' contributions.
+        absent: modality -> the number if it had not been measured, minus `patient`; only of modalities beside which
+            there is another one.
+        edges: share of `patient - mean` that is missing without the edges of the graphs; None where it is too small to
+            speak of, or there are no edges.
+        higher: values that raise the number most.
+        lower: values that lower it most.
+        rest: sum of the contributions of all other values.
+        pathways_higher: pathways that raise it most.
+        pathways_lower: pathways that lower it most.
+        method: name of the method.
+        caveat: what it does not say.
+    """
+
+    task: str
+    outcome: str
+    horizon: float | None
+    unit: str
+    scale: str
+    patient: float
+    mean: float
+    steps: int
+    gap: float
+    converged: bool
+    linear: float | None
+    modalities: dict[str, float]
+    absent: dict[str, float]
+    edges: float | None
+    higher: tuple[ColumnContribution, ...]
+    lower: tuple[ColumnContribution, ...]
+    rest: float
+    pathways_higher: tuple[PathwayContribution, ...]
+    pathways_lower: tuple[PathwayContribution, ...]
+    method: Literal["integrated gradients"] = "integrated gradients"
+    caveat: str = CAVEAT
+
+    def lines(self) -> list[str]:
+        """Write the explanation as lines."""
+        difference = self.patient - self.mean
+        by = "" if self.horizon is None else f" risk by {self.horizon:g} {self.unit}"
+        which = f"{self.task}{by}{f' {self.outcome}' if self.outcome else ''}"
+        lines = [
+            f"  reasons for {which}, in {self.scale or 'its unit'}:",
+            f"    this patient {self.patient:+.3f}, with the mean of everything measured {self.mean:+.3f};"
+            f" difference {difference:+.3f}, by modality {_listed(self.modalities)}",
+        ]
+        if not self.converged:
+            lines.append(
+                f"    WARNING the contributions did not converge: they miss the difference by {self.gap:+.3f} with"
+                f" {self.steps} steps, more than {TOLERANCE:.0%} of it"
+            )
+        if self.linear is not None:
+            lines.append(
+                f"    linear scores, which add up exactly, make {self.linear:+.3f} of the difference"
+            )
+        if self.edges is not None:
+            lines.append(
+                f"    without the edges of the graphs, {self.edges:.0%} of the difference is missing"
+            )
+        for title, reasons in (
+            ("higher by", self.higher),
+            ("lower by", self.lower),
+            ("pathways (they overlap), higher by", self.pathways_higher),
+            ("pathways (they overlap), lower by", self.pathways_lower),
+        ):
+            if reasons:
+                lines += [f"    {title}", *(f"      {reason.line()}" for reason in reasons)]
+        lines.append(f"    all other values {self.rest:+.3f}")
+        if self.absent:
+            lines.append(f"    had it not been measured at all: {_listed(self.absent)}")
+        return [*lines, f"    {self.caveat}"]
+
+
+def _listed(numbers: dict[str, float]) -> str:
+    return ", ".join(f"{name} {number:+.3f}" for name, number in numbers.items())
