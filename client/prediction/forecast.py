@@ -6,7 +6,7 @@ A forecast names its patient, so that it is for the eyes of the hospital: nothin
 from pydantic import BaseModel, ConfigDict, Field
 
 from common.errors import escaped
-from common.explanation.explanation import Explanation
+from common.explanation.explanation import CAVEAT, Explanation
 from common.release.card import USE
 
 IN_A_LINE = 4
@@ -92,7 +92,8 @@ class PatientForecast(_Part):
         missing = f"; not measured: {', '.join(absent)}" if absent else ""
         lines = [f"Patient {escaped(self.patient)}", f"  measured: {seen}{missing}"]
         lines += [f"  {name}: {task.line()}" for name, task in self.tasks.items()]
-        return lines + [line for explanation in self.explanations for line in explanation.lines()]
+        lines += [line for explanation in self.explanations for line in explanation.lines()]
+        return lines + ([f"  {CAVEAT}"] if self.explanations else [])
 
 
 class Forecasts(_Part):

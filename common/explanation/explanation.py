@@ -16,7 +16,7 @@ CAVEAT = (
     "These are reasons of this one model and no causes of the outcome: changing a value need not change it, and another"
     " training of the model may name other genes."
 )
-"""Sentence below every explanation."""
+"""Sentence below the explanations of a patient."""
 
 
 class _Part(BaseModel):
@@ -134,12 +134,17 @@ class Explanation(_Part):
     caveat: str = CAVEAT
 
     def lines(self) -> list[str]:
-        """Write the explanation as lines."""
+        """Write the explanation as lines, without the caveat."""
         difference = self.patient - self.mean
+        scale = (
+            f"{self.scale} (+0.69 doubles the {self.scale.removeprefix('log ').removeprefix('log-')})"
+            if self.scale.startswith("log")
+            else self.scale or "its unit"
+        )
         by = "" if self.horizon is None else f" risk by {self.horizon:g} {self.unit}"
         which = f"{self.task}{by}{f' {self.outcome}' if self.outcome else ''}"
         lines = [
-            f"  reasons for {which}, in {self.scale or 'its unit'}:",
+            f"  reasons for {which}, in {scale}:",
             f"    this patient {self.patient:+.3f}, with the mean of everything measured {self.mean:+.3f};"
             f" difference {difference:+.3f}, by modality {_listed(self.modalities)}",
         ]
@@ -167,7 +172,7 @@ class Explanation(_Part):
         lines.append(f"    all other values {self.rest:+.3f}")
         if self.absent:
             lines.append(f"    had it not been measured at all: {_listed(self.absent)}")
-        return [*lines, f"    {self.caveat}"]
+        return lines
 
 
 def _listed(numbers: dict[str, float]) -> str:
