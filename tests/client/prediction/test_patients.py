@@ -135,6 +135,11 @@ def test_a_number_is_forecast_in_its_unit_and_has_no_horizon(federation: Federat
     made = PREDICTOR.predict_frames(network, {"clinical": table}, SITE, []).patients[0].tasks["score"]
     with pytest.raises(OptionError):
         PREDICTOR.predict_frames(network, {"clinical": table}, SITE, [1.0])
+    (explained,) = (
+        PREDICTOR.predict_frames(network, {"clinical": table}, SITE, [], True).patients[0].explanations
+    )
+    assert (explained.scale, explained.horizon) == ("months", None)
+    assert explained.patient - explained.mean == pytest.approx(explained.modalities["clinical"], rel=0.02)
     assert isinstance(made, NumberForecast)
     assert made.unit == "months"
     assert 0 <= made.value <= 50

@@ -14,7 +14,14 @@ from common.models.activity import SMALLEST_EDGES, Activity, Measure, shortfalls
 from common.models.branch import GraphStack
 from common.models.graphs import Prior, Topology, topology
 from common.models.hierarchical import HierarchicalMultimodalGNN
-from common.models.parts import UNITS_AT_ONCE, AlongEdges, BranchPart, Parts, measure_activity
+from common.models.parts import (
+    UNITS_AT_ONCE,
+    AlongEdges,
+    BranchPart,
+    Parts,
+    measure_activity,
+    without_edges,
+)
 from common.patients.batch import PatientBatch
 from common.patients.objective import multitask_loss
 
@@ -109,6 +116,27 @@ def test_the_effect_of_edges_is_what_is_missing_without_them(weight: float, shar
     assert activity.branches["u"].share == {"risk": 1}
     named = [(below.part, below.measure) for below in shortfalls(activity)]
     assert named == ([] if share else [("u", Measure.EDGES)])
+
+
+class Fixed(Mix):
+    """Module that cannot be had without its edge."""
+
+    def edgeless(self) -> None:  # type: ignore[override]
+        return None
+
+
+def test_edges_are_taken_away_for_a_moment_and_all_or_none() -> None:
+    model, rows = Joined(2.0), Rows(torch.tensor([U, V]).t())
+    whole, bare = torch.tensor(U) + 2 * torch.tensor(V), torch.tensor(U)
+    with without_edges([model.graph]) as possible:
+        assert possible
+        assert torch.equal(model(rows)["risk"][:, 0], bare)
+    assert torch.equal(model(rows)["risk"][:, 0], whole)
+    with without_edges([model.graph, Fixed(1.0)]) as possible:
+        assert not possible
+        assert torch.equal(model(rows)["risk"][:, 0], whole)
+    with without_edges([]) as possible:
+        assert not possible
 
 
 def measured(model: Sum, copies: int = 1) -> Activity:
