@@ -1,4 +1,3 @@
-import os
 import signal
 import subprocess
 import sys
@@ -20,11 +19,11 @@ def test_a_signal_unwinds_a_block_and_ends_it_with_its_code(number: signal.Signa
         try:
             yield
         finally:
-            os.kill(os.getpid(), signal.SIGTERM)  # a second one does not cut the end short
+            signal.raise_signal(signal.SIGTERM)  # a second one does not cut the end short
             removed.append(True)
 
     with pytest.raises(SystemExit) as ended, unwound(), folder():
-        os.kill(os.getpid(), number)
+        signal.raise_signal(number)
     assert ended.value.code == code
     assert removed
     assert signal.getsignal(number) is signal.SIG_DFL
@@ -33,7 +32,7 @@ def test_a_signal_unwinds_a_block_and_ends_it_with_its_code(number: signal.Signa
 
 def test_an_outer_block_has_the_signal_to_itself() -> None:
     with pytest.raises(Ended) as ended, signals_raised(), unwound():
-        os.kill(os.getpid(), signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
     assert (exit_code(ended.value), cause(ended.value)) == (143, "ended by SIGTERM")
     again = with_remedy(ended.value, "resume it")
     assert (exit_code(again), str(again)) == (143, "resume it")
