@@ -10,7 +10,7 @@ from torch import Tensor
 
 from common.agreement.federation import Federation
 from common.explanation.explanation import LEAST_BY_EDGES, Explanation
-from common.explanation.path import SMALLEST_TOLERANCE, Gradients, Values, integrate
+from common.explanation.path import SMALLEST_TOLERANCE, Attribution, Gradients, Values, integrate
 from common.explanation.reasons import pathway_reasons, value_reasons
 from common.explanation.targets import Explained, targets
 from common.models.graphs import Prior
@@ -78,6 +78,12 @@ class Patient:
             return whole, {name: torch.zeros_like(part) for name, part in whole.items()}
         return whole, _gradients(self.parts.linear(rows)[target.task], leaves, slope)
 
+    def attribution(self, target: Explained) -> Attribution:
+        """Attribute the target to the patient's values."""
+        ends = float(self.at(target, self.mean())), float(self.at(target, self.batch.values))
+        slack = SMALLEST_TOLERANCE * target.spread
+        return integrate(lambda values: self.pull(target, values), self.batch.values, ends, slack)
+
     def by_edges(self, target: Explained, difference: float) -> float | None:
         """Return the share of a difference from the mean that is missing without edges."""
         modules = (
@@ -118,13 +124,8 @@ def _explanation(network: Network, raw: PatientBatch, of: Patient, target: Expla
     federation, prepared = network.federation, network.preprocessing
     assert isinstance(federation, Federation)
     assert isinstance(prepared, Preprocessing)
-    mean, end = float(of.at(target, of.mean())), float(of.at(target, of.batch.values))
-    attribution = integrate(
-        lambda values: of.pull(target, values),
-        of.batch.values,
-        (mean, end),
-        SMALLEST_TOLERANCE * target.spread,
-    )
+    attribution = of.attribution(target)
+    mean, end = attribution.start, attribution.end
     higher, lower, rest = value_reasons(federation, prepared, raw, attribution)
     membership = network.public.membership if isinstance(network.public, Prior) else {}
     pathways_higher, pathways_lower = pathway_reasons(

@@ -371,3 +371,24 @@ def scale(
 
     wanted = sizes(sites or SITES, patients or PATIENTS, genes or GENES)
     typer.echo(scale_table(run_scale(wanted, engine, rounds, repeats, out, partial(typer.echo, err=True))))
+
+
+@bench_app.command()
+@explained
+@needs("simulate", "consilium bench explain")
+def explain(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
+    cohort: Annotated[str, typer.Argument(help="Cohort, or its folder, of which patients are explained.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder with the public data sets; without it, $CONSILIUM_DATA is read."),
+    ] = None,
+    patients: Annotated[int, typer.Option(min=1, max=10_000, help="Number of patients at most.")] = 16,
+    share: Annotated[
+        float, typer.Option(min=0.0001, max=0.5, help="Share of a patient's values that are set to the mean.")
+    ] = 0.01,
+) -> None:
+    """Explain patients by a trained model, and measure gap, time and faithfulness."""
+    from simulations.benchmarks.explaining.bench import explain_table, run_explain
+
+    typer.echo(explain_table(run_explain(run, cohort, data, patients, share), share))

@@ -23,6 +23,7 @@ def test_every_benchmark_says_what_it_prints(consilium: Consilium) -> None:
         "deployment",
         "rounds",
         "scale",
+        "explain",
     ):
         assert f"│ {command} " in shown
 

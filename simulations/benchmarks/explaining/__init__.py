@@ -1,0 +1,1 @@
+"""Benchmark of explanations against what they should follow; start with bench.py."""

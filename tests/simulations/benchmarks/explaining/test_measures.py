@@ -1,0 +1,60 @@
+"""Faithful scores win by deletion, and a shuffled network disagrees."""
+
+import pytest
+import torch
+from torch import nn
+
+from common.explanation.explain import Patient
+from common.explanation.targets import Explained
+from common.models.shared import SharedModel
+from common.patients.batch import PatientBatch
+from simulations.benchmarks.explaining.measures import agreement, deletion, shuffled
+
+TARGET = Explained("risk", "", None, "", "log-odds", 1.0, lambda logits: logits[:, 0])
+
+
+class Linear(SharedModel):
+    """Log-odds 1 x_1 + 2 x_2 ... of ten values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.arange(10.0) - 4.5)
+
+    def forward(self, batch: PatientBatch) -> dict[str, torch.Tensor]:
+        return {"risk": (batch.values["a"] @ self.weight)[:, None]}
+
+    def example(self) -> PatientBatch:
+        return PatientBatch({"a": torch.ones(1, 10)}, {"a": torch.ones(1, 10, dtype=torch.bool)}, {}, {})
+
+
+@pytest.fixture
+def patient() -> Patient:
+    model = Linear()
+    return Patient(model, model.example())
+
+
+def test_deletion_is_the_difference_of_what_is_left(patient: Patient) -> None:
+    scores = {"a": torch.arange(10.0)}
+    assert deletion(patient, TARGET, scores, 0.1) == pytest.approx(9.0)
+    assert deletion(patient, TARGET, scores, 0.2) == pytest.approx(16.0)
+    assert deletion(patient, TARGET, {"a": -scores["a"]}, 0.1) == pytest.approx(-9.0)
+    faithful = patient.attribution(TARGET).values
+    assert deletion(patient, TARGET, faithful, 0.1) == pytest.approx(9.0)
+
+
+def test_agreement_is_a_rank_correlation_of_values_that_are_used() -> None:
+    scores = {"a": torch.tensor([3.0, -2.0, 1.0, 0.0])}
+    assert agreement(scores, scores) == pytest.approx((1.0, 1.0))
+    assert agreement(scores, {"a": -scores["a"]}) == pytest.approx((-1.0, 1.0))
+    extended = {"a": torch.cat([scores["a"], torch.zeros(20)])}
+    other = {"a": torch.cat([torch.tensor([1.0, 2.0, -1.0, 0.0]), torch.zeros(20)])}
+    assert agreement(extended, other)[0] == pytest.approx(-0.5)
+
+
+def test_a_shuffled_network_has_the_same_numbers_elsewhere() -> None:
+    model = Linear()
+    other = shuffled(model, 0)
+    assert isinstance(other, Linear)
+    assert torch.equal(other.weight.sort().values, model.weight)
+    assert not torch.equal(other.weight, model.weight)
+    assert torch.equal(model.weight, torch.arange(10.0) - 4.5)
