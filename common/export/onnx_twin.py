@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from common.agreement.federation import Federation
 from common.agreement.modalities import LARGEST
 from common.errors import MachineError, MissingDependencyError
-from common.models.dense_twin import DenseTwin
+from common.models.static.dense_twin import DenseTwin
 from common.patients.batch import PatientBatch
 from common.patients.preprocessing import Preprocessing
 from common.prediction.network import Network

@@ -21,7 +21,7 @@ from common.models.federated import FederatedModel, Logits, TrainingOutputs
 from common.models.graphs import Prior
 from common.models.parameter_groups import ModelGroups, ParameterGroup
 from common.models.parts import BranchPart, Parts
-from common.models.patient_form import PatientForm
+from common.models.static.patient_form import PatientForm
 from common.patients.batch import PatientBatch
 from common.records import moved
 from common.tasks.task import Task

@@ -9,10 +9,9 @@ import pytest
 import torch
 
 from common.agreement.federation import Federation
-from common.errors import InvalidContentError, MissingDependencyError
+from common.errors import MissingDependencyError
 from common.export.onnx_twin import PACKAGES, TOLERANCE, RawTwin, exported_program, onnx_content
 from common.families.patients import FAMILY
-from common.models.dense_twin import DenseTwin
 from common.models.graphs import Prior
 from common.patients.batch import PatientBatch, concatenate
 from common.patients.preprocessing import Preprocessing
@@ -82,11 +81,6 @@ def test_without_demographics_or_graphs_it_is_the_same(
         )
         < TOLERANCE
     )
-
-
-def test_a_model_of_another_kind_has_no_twin() -> None:
-    with pytest.raises(InvalidContentError):
-        DenseTwin(torch.nn.Linear(2, 2))
 
 
 def test_without_the_packages_the_extra_is_named(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:

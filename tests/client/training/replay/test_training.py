@@ -164,7 +164,7 @@ def test_branches_side_by_side_give_the_same_to_the_bit(
 ) -> None:
     batch, model = make_batch(40), DROPPING | {"node_width": 64}
     beside = [trained(bench, batch, Device(gpu), model, local_epochs=5, **settings) for _ in range(3)]
-    monkeypatch.setattr("common.models.patient_form.run_side_by_side", lambda branches: None)
+    monkeypatch.setattr("common.models.static.patient_form.run_side_by_side", lambda branches: None)
     weights, loss = trained(bench, batch, Device(gpu), model, local_epochs=5, **settings)
     for own, own_loss in beside:
         assert own_loss == loss
@@ -221,7 +221,7 @@ def test_graphs_too_large_for_dense_products_are_replayed(
 ) -> None:
     batch, model = make_batch(40), {"gat_layers": 2}
     dense, loss = trained(bench, batch, Device(gpu), model)
-    monkeypatch.setattr("common.models.dense_layers.LARGEST", 0)
+    monkeypatch.setattr("common.models.static.dense_layers.LARGEST", 0)
     assert replays(bench, batch, Device(gpu), model)
     sparse, own_loss = trained(bench, batch, Device(gpu), model)
     assert loss == pytest.approx(own_loss, rel=1e-5)

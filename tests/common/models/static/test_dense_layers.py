@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from common.models.dense_layers import LARGEST, DenseEdges, DenseMixing, make_dense
 from common.models.graphs import membership, topology
 from common.models.layers import GAT, GCN, Edges, Pathways, Pattern
+from common.models.static.dense_layers import LARGEST, DenseEdges, DenseMixing, make_dense
 
 GRAPH = topology(9, [(0, 1), (1, 2), (2, 0), (4, 5), (7, 8)])
 

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from common.models.branch import Branch
-from common.models.dense_layers import make_dense
 from common.models.federated import FederatedModel
 from common.models.layers import Pattern
 from common.models.shared import Rows, StaticForm
-from common.models.side_by_side import run_side_by_side
+from common.models.static.dense_layers import make_dense
+from common.models.static.side_by_side import run_side_by_side
 from common.patients.batch import PatientBatch
 from common.patients.preprocessing import Preprocessing
 

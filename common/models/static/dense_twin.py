@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from common.errors import InvalidContentError
 from common.models.branch import Branch
-from common.models.dense_layers import DenseEdges
 from common.models.hierarchical import HierarchicalMultimodalGNN
 from common.models.layers import GAT, GCN, Edges, Mixing, Pathways
+from common.models.static.dense_layers import DenseEdges
 
 
 class _Product(nn.Module):
