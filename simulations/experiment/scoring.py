@@ -33,6 +33,9 @@ MOST_INTERVALS = 50
 """Most groups of a division, or hospitals, that get an interval each."""
 
 
+OF_ONE_OUTCOME = frozenset({"accuracy"})
+"""Metrics that say something of a subgroup in which nearly everybody has the same outcome."""
+
 WITH_INTERVAL: tuple[Arm, ...] = ("federated_linear", "pooled", "cox", "logistic", "ridge")
 """Arms beside the federated one whose figures within a group have an interval."""
 
@@ -160,12 +163,12 @@ def _replicates(metric: Callable[[Rows], float], rows: Rows, seed: int) -> Array
 def _summary(
     headline: str, folds: Sequence[HeldOut[Q]], arm: str, judged: set[str], bounds: tuple[float, float]
 ) -> dict[str, MetricSummary]:
-    """Metric -> summary of one arm over folds, by each of the `judged` subgroups."""
+    """Metric -> summary of one arm over folds, by subgroup; of those not `judged`, few metrics."""
     per_fold = [_arm_scores(fold, arm, None) for fold in folds]
     by_group = [
         {
             name: _arm_scores(fold, arm, rows)
-            for name in sorted(set(fold.groups) & judged)
+            for name in sorted(set(fold.groups))
             if len(rows := _rows(fold, name)) >= SMALLEST_GROUP
         }
         for fold in folds
@@ -173,7 +176,14 @@ def _summary(
     return {
         metric: summarise(
             [scores[metric] for scores in per_fold],
-            [{name: scores[metric] for name, scores in groups.items()} for groups in by_group],
+            [
+                {
+                    name: scores[metric]
+                    for name, scores in groups.items()
+                    if name in judged or metric in OF_ONE_OUTCOME
+                }
+                for groups in by_group
+            ],
             bounds if metric == headline else UNKNOWN,
         )
         for metric in per_fold[0]

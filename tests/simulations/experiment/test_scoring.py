@@ -67,9 +67,9 @@ def test_folds_are_never_ranked_against_one_another() -> None:
 def test_a_subgroup_of_few_held_out_patients_has_no_figure() -> None:
     truth, groups = [0, 1] * 10, ["a"] * 4 + ["b"] * 10 + ["c"] * 6
     held = fold({"federated": [yes(*(float(outcome) for outcome in truth))]}, groups=groups, truth=truth)
-    assert compare_arms("auroc", [held], seed=0)[0]["federated"]["auroc"].groups == {"b": 1.0}, (
-        "c has three of an outcome"
-    )
+    federated = compare_arms("auroc", [held], seed=0)[0]["federated"]
+    assert federated["auroc"].groups == {"b": 1.0}, "c has three of an outcome"
+    assert federated["accuracy"].groups == {"b": 1.0, "c": 1.0}, "which an accuracy needs not"
 
 
 def test_subgroups_are_scored_alone_and_averaged_over_folds_that_have_them(
