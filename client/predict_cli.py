@@ -38,7 +38,7 @@ def predict(
     from client.site_folder.places import Home
 
     require_outlet(out)
-    forecasts = predict(Home(folder.resolve()), tables, horizon or [], explain)
+    forecasts = predict(Home(folder.resolve()), tables, horizon or [], explain, out)
     if out is None:
         typer.echo(forecasts.model_dump_json(indent=2) if as_json else "\n".join(forecasts.lines()))
         return

@@ -15,3 +15,9 @@ def counted(number: int, singular: str, plural: str = "") -> str:
 def are(number: int) -> str:
     """Choose the verb that agrees with a number."""
     return "is" if number == 1 else "are"
+
+
+def written(number: float) -> str:
+    """Write a number with six digits, or with all where that would be another number."""
+    short = f"{number:g}"
+    return short if float(short) == number else repr(float(number))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from client.chained_log.lock import exclusive
 from client.families.reader import sound
 from client.families.registry import reader_of
 from client.prediction.predictor import Performance, predictor_of
@@ -13,6 +14,7 @@ from client.rounds.split import split
 from client.site_folder.outside import user_name
 from client.site_folder.places import Home
 from client.site_folder.releases import (
+    RECORD,
     Adopted,
     Adoptions,
     file_of,
@@ -107,8 +109,17 @@ def adopt(home: Home, adoption: Adoption) -> Adoptions:
     """Keep a release and take it into use; every earlier one stays.
 
     Raises:
+        StateError: if another command changed the record since it was read, as while a person was asked.
         OSError: if it cannot be written; the earlier release is then still in use.
     """
+    with exclusive(home.releases / RECORD):
+        if read_adoptions(home) != adoption.earlier:
+            what = "were changed by another command in the meantime"
+            raise StateError(str(home.releases), what, "adopt the release again")
+        return _taken(home, adoption)
+
+
+def _taken(home: Home, adoption: Adoption) -> Adoptions:
     release, earlier = adoption.release, adoption.earlier
     adopted = earlier.adopted
     write_whole(file_of(home, release.version), release.content)
@@ -172,6 +183,9 @@ def performance(home: Home, adoption: Adoption) -> tuple[str, list[Performance]]
         training = agreement.training
         _, held = split(len(records), training.validation_fraction, training.seed)
         records = records.select(held)
-        whose = f"its validation {words}, who did not train it but helped to choose the round"
+        whose = (
+            f"its validation {words}, who did not train it but helped to choose the round if the tables are as they"
+            " were in the run, and otherwise may have trained it"
+        )
     predictor = predictor_of(agreement)
     return whose, predictor.performance(adoption.network, records)

@@ -15,11 +15,16 @@ from client.site_folder.releases import open_adopted
 from client.site_folder.site_file import parse_site_file
 from common.errors import StateError
 from common.files import write_whole
+from common.lifetime.named_output import require_output
 from common.prediction.network import released_network
 
 
 def predict(
-    home: Home, tables: Sequence[Path], horizons: Sequence[float], explain: bool = False
+    home: Home,
+    tables: Sequence[Path],
+    horizons: Sequence[float],
+    explain: bool = False,
+    out: Path | None = None,
 ) -> Forecasts:
     """Predict for patients of this hospital.
 
@@ -28,13 +33,17 @@ def predict(
         tables: files of modalities' tables, or folders that hold them, with this hospital's column names.
         horizons: in the unit of the federation file's survival tasks; empty for years up to the follow-up.
         explain: whether every prediction is explained.
+        out: file into which the forecasts will be written, which must be none of the site's or the tables.
 
     Raises:
-        InputError: if no release is adopted, or it is not as it was adopted; or the tables do not suffice.
+        InputError: if no release is adopted, or it is not as it was adopted; the tables do not suffice; or `out` would
+            replace a file that is needed.
     """
     release, site = open_adopted(home), parse_site_file(home.folder)
     predictor = predictor_of(release.agreement)
     files = predictor.files(tables, site, release.agreement)
+    if out is not None:
+        require_output(out, [home.folder, *files.values()])
     return predictor.predict_files(released_network(release), files, site, horizons, explain)
 
 

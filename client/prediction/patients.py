@@ -4,6 +4,7 @@ A patient needs `LEAST_OBSERVED` of the columns of one modality at least; of oth
 that they are patients, and say it with the same confidence.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from client.prediction.predictor import Performance, Predictor
 from client.site_folder.site_file import SiteFile
 from client.training.evaluation import logits
 from common.agreement.federation import Federation
-from common.counting import counted
+from common.counting import counted, written
 from common.errors import InvalidContentError, MissingFileError, OptionError
 from common.evaluation.predictions import (
     ClassPrediction,
@@ -69,6 +70,8 @@ class PatientPredictor:
         names = {modality.name: _file_names(site, modality.name) for modality in agreement.modalities}
         tables: dict[str, Path] = {}
         for path in given:
+            if not path.exists() and not path.is_symlink():
+                raise MissingFileError(str(path), "there is no such file or folder", "correct its name")
             matches = _tables_in(path, names) if path.is_dir() else _tables_named(path, names)
             if not matches:
                 some = ", ".join(candidates[0] for candidates in names.values())
@@ -133,9 +136,14 @@ class PatientPredictor:
 
 
 def _file_names(site: SiteFile, modality: str) -> list[str]:
-    """Paths that a modality's table may have in a folder, the likeliest first."""
-    ours = [site.tables[modality]] if modality in site.tables else []
-    return ours + [modality + suffix for suffix in _SUFFIXES]
+    """Paths that a modality's table may have in a folder, the likeliest first.
+
+    Never one outside of it: a site file may name its tables anywhere, and those are of other patients.
+    """
+    named = [Path(site.tables[modality])] if modality in site.tables else []
+    inside = [str(path) for path in named if not path.is_absolute() and ".." not in path.parts]
+    bare = [path.name for path in named]
+    return list(dict.fromkeys([*inside, *bare, *(modality + suffix for suffix in _SUFFIXES)]))
 
 
 def _tables_in(folder: Path, names: Mapping[str, Sequence[str]]) -> dict[str, Path]:
@@ -229,7 +237,7 @@ def _forecast(task: Task, prediction: Prediction, row: int, horizons: Sequence[f
             unit=task.outcome_unit,
             times=tuple(here.times.tolist()),
             survival=tuple(here.survival[0].tolist()),
-            risk={f"{horizon:g}": float(share) for horizon, share in zip(horizons, risk, strict=True)},
+            risk={written(horizon): float(share) for horizon, share in zip(horizons, risk, strict=True)},
             median=_median(here),
         )
     if isinstance(here, ClassPrediction | LabelPrediction):
@@ -260,12 +268,22 @@ def _horizons(task: Task, prepared: Preprocessing, asked: Sequence[float]) -> tu
     end = float(prepared.cuts[task.name][-1])
     for horizon in asked:
         if not 0 < horizon <= end:
-            what = f"is not within the follow-up of {task.name}, which ends at {end:.4g} {task.outcome_unit}"
-            raise OptionError(f"horizon {horizon:g}", what, "ask for an earlier one, more than 0")
+            last = f"{written(_rounded_down(end))} {task.outcome_unit}"
+            what = f"is not within the follow-up of {task.name}, which ends at {last}"
+            raise OptionError(f"horizon {written(horizon)}", what, "ask for an earlier one, more than 0")
     if asked:
         return tuple(sorted(set(asked)))
     years = [year * _PER_YEAR[task.outcome_unit] for year in _YEARS if task.outcome_unit in _PER_YEAR]
-    return tuple(float(round(time)) if time > 50 else time for time in years if time <= end) or (end,)
+    return tuple(float(round(time)) if time > 50 else time for time in years if time <= end) or (
+        _rounded_down(end),
+    )
+
+
+def _rounded_down(time: float) -> float:
+    """Shorten a time to four digits or a whole number, and never to a later one."""
+    digits = max(0, 3 - math.floor(math.log10(time)))
+    factor = 10.0**digits
+    return math.floor(time * factor) / factor
 
 
 def _observed(

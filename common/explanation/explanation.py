@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from common.counting import written
 from common.explanation.path import TOLERANCE
 
 LEAST_BY_EDGES = 0.05
@@ -141,7 +142,7 @@ class Explanation(_Part):
             if self.scale.startswith("log")
             else self.scale or "its unit"
         )
-        by = "" if self.horizon is None else f" risk by {self.horizon:g} {self.unit}"
+        by = "" if self.horizon is None else f" risk by {written(self.horizon)} {self.unit}"
         which = f"{self.task}{by}{f' {self.outcome}' if self.outcome else ''}"
         lines = [
             f"  reasons for {which}, in {scale}:",

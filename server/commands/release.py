@@ -7,6 +7,7 @@ from common.agreement.loading import load_agreement
 from common.errors import IntegrityError, InvalidContentError, OptionError, StateError
 from common.families.registry import family_of
 from common.files import write_whole
+from common.lifetime.named_output import require_output
 from common.messages.validation import comparable
 from common.models.parameter_groups import ParameterGroup
 from common.prediction.network import network_of
@@ -39,9 +40,10 @@ def release(home: CoordinatorHome, run: str, out: Path, onnx: bool = False) -> M
 
     Raises:
         InputError: if the run has no model, was changed since it was released, or its release was revoked; or the
-            model has no ONNX twin.
+            model has no ONNX twin; or `out` would replace a file of the coordinator's folder.
         OSError: if the file cannot be written.
     """
+    require_output(out, [home.folder])
     folder = named_folder(home.runs, run)
     agreement = load_agreement(folder / FILE_NAME)
     records = read_journal(folder) if (folder / JOURNAL).is_file() else []

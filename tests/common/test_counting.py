@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.counting import counted
+from common.counting import counted, written
 
 
 @pytest.mark.parametrize(
@@ -14,3 +14,8 @@ def test_one_alone_is_singular(number: int, words: str) -> None:
 
 def test_a_plural_of_another_form_is_named() -> None:
     assert [counted(number, "entry", "entries") for number in (1, 2)] == ["1 entry", "2 entries"]
+
+
+def test_no_digit_that_tells_numbers_apart_is_lost() -> None:
+    assert [written(number) for number in (12.0, 365.25, 1e9)] == ["12", "365.25", "1e+09"]
+    assert written(1000.001) != written(1000.002)

@@ -200,6 +200,19 @@ def test_performance_is_on_validation_patients_of_a_hospital_that_trained(
     assert survival.value is not None
 
 
+def test_what_another_command_adopted_in_the_meantime_is_not_lost(
+    approved: Home, coordinator: Coordinator
+) -> None:
+    first = coordinator.write("test-1")
+    asked = read_adoption(approved, first)
+    take(approved, coordinator.write("test-2", parent_of(first), seed=1))
+    before = read_adoptions(approved)
+    with pytest.raises(StateError):
+        adopt(approved, asked)
+    assert read_adoptions(approved) == before
+    assert not file_of(approved, "test-1").exists()
+
+
 def test_the_command_explains_asks_and_adopts(approved: Home, coordinator: Coordinator) -> None:
     file, folder = str(coordinator.write()), str(approved.folder)
     run = CliRunner().invoke

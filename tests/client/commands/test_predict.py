@@ -64,8 +64,8 @@ def test_one_patient_without_outcomes_is_predicted_with_the_version(adopted: Hom
     assert predict(adopted, [tables / "clinical.csv"], [12.0]) == made
 
 
-def test_a_prediction_is_explained_in_text(adopted: Home, tables: Path, tmp_path: Path) -> None:
-    out = tmp_path / "why.txt"
+def test_a_prediction_is_explained_in_text(adopted: Home, tables: Path) -> None:
+    out = tables / "why.txt"
     asked = [str(adopted.folder), str(tables), "--horizon", "12", "--explain", "--out", str(out)]
     assert CliRunner().invoke(predict_app, asked).exit_code == 0
     text = out.read_text()
@@ -150,6 +150,24 @@ def test_no_refusal_names_the_patient_or_a_value(
     assert not canary.seen_in(ended.output)
     assert not out.exists()
     assert not canary.seen_in(everything_logged())
+
+
+def test_no_file_of_the_site_and_no_table_is_replaced(adopted: Home, tables: Path) -> None:
+    (tables / "link.txt").symlink_to(tables / "none.txt")
+    before = everything(adopted.folder), everything(tables)
+    for out in (
+        tables / "clinical.csv",
+        adopted.folder / "site.toml",
+        tables / "link.txt",
+        tables,
+        Path(os.devnull),
+    ):
+        ended = CliRunner().invoke(predict_app, [str(adopted.folder), str(tables), "--out", str(out)])
+        assert ended.exit_code == 2
+        assert Canary.name not in ended.output
+    assert (everything(adopted.folder), everything(tables)) == before
+    assert (tables / "link.txt").is_symlink()
+    assert Path(os.devnull).is_char_device()
 
 
 def test_standard_output_that_is_no_terminal_is_refused(adopted: Home, tables: Path) -> None:

@@ -1,6 +1,7 @@
 """Predictions equal those of a run, for any number of patients of whom enough is known."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from common.agreement.federation import Federation
 from common.errors import InvalidContentError, MissingFileError, OptionError
 from common.evaluation.predictions import SurvivalPrediction
 from common.patients.batch import PatientBatch
+from common.patients.preprocessing import Preprocessing
 from common.prediction.network import Network, released_network
 from common.release.release import read_release
 from common.tasks.regression import RegressionTask
@@ -179,6 +181,36 @@ def test_tables_are_found_by_their_names(federation: Federation, tmp_path: Path)
             PREDICTOR.files(given, site, federation)
     with pytest.raises(OptionError):
         PREDICTOR.files([folder, folder / "rna.csv"], site, federation)
+
+
+def test_a_folder_never_stands_for_a_table_outside_of_it(federation: Federation, tmp_path: Path) -> None:
+    ours, new = tmp_path / "ours", tmp_path / "new"
+    for folder in (ours, new):
+        folder.mkdir()
+        (folder / "cohort.csv").touch()
+    for named in (str(ours / "cohort.csv"), "../ours/cohort.csv"):
+        site = SiteFile(name="one", tables={"clinical": named})
+        assert PREDICTOR.files([new], site, federation) == {"clinical": new / "cohort.csv"}
+
+
+def test_horizons_close_to_one_another_are_all_answered(network: Network) -> None:
+    table = pd.DataFrame({"age": [50.0], "sex": ["f"]}, index=["a"])
+    asked = [1.00000001, 1.00000002]
+    made = PREDICTOR.predict_frames(network, {"clinical": table}, SITE, asked).patients[0].tasks["survival"]
+    assert isinstance(made, SurvivalForecast)
+    assert [float(horizon) for horizon in made.risk] == asked
+
+
+def test_the_end_that_a_refusal_names_can_be_asked_for(network: Network) -> None:
+    table = {"clinical": pd.DataFrame({"age": [50.0], "sex": ["f"]}, index=["a"])}
+    prepared = network.preprocessing
+    assert isinstance(prepared, Preprocessing)
+    cuts = {name: torch.nextafter(cut * 1.23456, cut) for name, cut in prepared.cuts.items()}
+    longer = replace(network, preprocessing=replace(prepared, cuts=cuts))
+    with pytest.raises(OptionError) as refusal:
+        PREDICTOR.predict_frames(longer, table, SITE, [1e6])
+    end = float(refusal.value.what.rpartition("ends at ")[2].split()[0])
+    assert len(PREDICTOR.predict_frames(longer, table, SITE, [end]).patients) == 1
 
 
 def test_tables_of_a_mapping_are_those_of_modalities(network: Network) -> None:

@@ -128,6 +128,20 @@ def test_a_run_that_was_changed_since_is_refused(
     assert not (tmp_path / "again.zip").exists()
 
 
+def test_no_file_of_the_coordinator_is_replaced(
+    home: CoordinatorHome, add_run: AddRun, tmp_path: Path
+) -> None:
+    folder = add_run("first")
+    weights = (folder / WEIGHTS).read_bytes()
+    for out in (folder / WEIGHTS, home.authority_key, tmp_path):
+        before = out.read_bytes() if out.is_file() else b""
+        with pytest.raises(OptionError):
+            release(home, "first", out)
+        assert out.is_dir() or out.read_bytes() == before
+    assert (folder / WEIGHTS).read_bytes() == weights
+    assert not home.releases.exists()
+
+
 def test_a_revoked_release_is_named_by_the_next_and_not_made_again(
     home: CoordinatorHome, add_run: AddRun, tmp_path: Path
 ) -> None:
