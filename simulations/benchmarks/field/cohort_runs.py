@@ -1,6 +1,7 @@
 """Runs behind the rows of one cohort: trained side by side, kept on disk, and scored once."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from common.agreement.federation import Federation
-from common.errors import InvalidContentError
+from common.errors import InvalidContentError, StateError
 from common.evaluation.predictions import Prediction
 from common.families.registry import family_of
+from common.files import write_whole
+from common.lifetime.signals import with_remedy
 from common.models.shared import SharedModel
 from simulations.baselines.null_model import null_prediction
 from simulations.benchmarks.field.changes import Changed
@@ -18,9 +21,10 @@ from simulations.benchmarks.field.figures import RowFigures
 from simulations.benchmarks.field.predictions import Mask, averaged
 from simulations.benchmarks.field.rows import FieldRow, Parts
 from simulations.cohorts.cohort_folder import CohortFolder
-from simulations.cohorts.folders import find_sites
+from simulations.cohorts.folders import find_sites, site_files
 from simulations.engines.process_pool import available_cores
 from simulations.experiment.arms import AgreementFile, Job, read_trained, train_side_by_side
+from simulations.experiment.checkpoint import files_digest
 from simulations.experiment.linear_arm import initial_weights, linear_part, with_linear_rounds
 from simulations.experiment.preparing import MADE_FOLDS
 from simulations.families.folds import with_folds
@@ -30,6 +34,40 @@ from simulations.results.reasons import Cause
 
 Rows = Mapping[str, tuple[FieldRow, Parts]]
 """Name -> (row, its runs)."""
+
+TABLES = "tables.sha256"
+"""File with the hash of the site folders on which the runs beside it were trained."""
+
+
+def require_same_tables(cohort: CohortFolder, out: Path) -> None:
+    """Refuse to go on in a folder whose runs were trained on other tables.
+
+    Args:
+        cohort: as it was opened, before any division of its patients.
+        out: folder of the cohort's finished runs; an empty one is marked with the tables.
+
+    Raises:
+        StateError: if the tables of the cohort have changed since.
+    """
+    tables = files_digest(site_files(find_sites(cohort.folder)))
+    file = out / TABLES
+    if not file.is_file():
+        out.mkdir(parents=True, exist_ok=True)
+        write_whole(file, tables.encode() + b"\n")
+    elif file.read_text().strip() != tables:
+        raise StateError(str(out), "holds runs on other tables of this cohort", "give --out another folder")
+
+
+@contextmanager
+def kept_when_interrupted(out: Path | None) -> Iterator[None]:
+    """Have an interruption say that finished runs are in `out`; None keeps none."""
+    try:
+        yield
+    except KeyboardInterrupt as interruption:
+        if out is None:
+            raise
+        remedy = f"finished runs are in {out}, and the same command goes on."
+        raise with_remedy(interruption, remedy) from None
 
 
 @dataclass(frozen=True)

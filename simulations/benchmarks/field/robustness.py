@@ -27,7 +27,12 @@ from simulations.benchmarks.field.changes import (
     with_fewer_labels,
     with_label_noise,
 )
-from simulations.benchmarks.field.cohort_runs import CohortRuns, FieldRun
+from simulations.benchmarks.field.cohort_runs import (
+    CohortRuns,
+    FieldRun,
+    kept_when_interrupted,
+    require_same_tables,
+)
 from simulations.benchmarks.field.perturbations import Perturbation, perturbations
 from simulations.benchmarks.field.rows import OURS, FieldRow, Parts, applicable
 from simulations.benchmarks.field.skew import ALPHAS, skewed
@@ -84,10 +89,10 @@ def run_robustness(
     Arguments as of `simulations.benchmarks.field.table.run_table`.
 
     Raises:
-        InputError: if a cohort is unknown, or its data are not there.
+        InputError: if a cohort is unknown, its data are not there, or `out` holds runs on other tables of it.
     """
     require_distinct(cohorts)
-    with ExitStack() as stack:
+    with kept_when_interrupted(out), ExitStack() as stack:
         kept = out or stack.enter_context(work_folder())
         measured = {}
         for name in cohorts:
@@ -111,6 +116,7 @@ def _of_cohort(
         work_folder() as work,
         state_in(work),
     ):
+        require_same_tables(cohort, out)
         runs = CohortRuns(cohort, seeds, folds, _new(work / "runs"), out)
         conditions += _conditions(runs, _rows(), out, say, left_out)
         with by_hospital(cohort, work / "by-hospital", folds) as hospitals:

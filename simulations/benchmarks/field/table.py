@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from simulations.benchmarks.field.cohort_runs import CohortRuns
+from simulations.benchmarks.field.cohort_runs import CohortRuns, kept_when_interrupted, require_same_tables
 from simulations.benchmarks.field.figures import CohortSummary, FieldTable, MetricFigures, summarise_row
 from simulations.benchmarks.field.rows import ABLATIONS, OURS, ROWS, FieldRow, applicable
 from simulations.benchmarks.measuring.record import markdown
@@ -54,10 +54,10 @@ def run_table(
         say: called with a line of progress.
 
     Raises:
-        InputError: if a cohort is unknown, or its data are not there.
+        InputError: if a cohort is unknown, its data are not there, or `out` holds runs on other tables of it.
     """
     require_distinct(cohorts)
-    with ExitStack() as stack:
+    with kept_when_interrupted(out), ExitStack() as stack:
         kept = out or stack.enter_context(work_folder())
         summaries = {}
         for name in cohorts:
@@ -84,6 +84,7 @@ def _of_cohort(
         work_folder() as work,
         state_in(work),
     ):
+        require_same_tables(cohort, out / cohort.name)
         runs = CohortRuns(cohort, seeds, folds, work, out / cohort.name)
         kept, left_out = applicable(rows, runs.federation)
 

@@ -4,7 +4,13 @@ from pathlib import Path
 import pytest
 
 from common.agreement.federation import FILE_NAME, load
-from simulations.benchmarks.field.cohort_runs import CohortRuns
+from common.errors import StateError
+from common.lifetime.signals import Ended, exit_code
+from simulations.benchmarks.field.cohort_runs import (
+    CohortRuns,
+    kept_when_interrupted,
+    require_same_tables,
+)
 from simulations.benchmarks.field.rows import OURS, ROWS, applicable
 from simulations.cohorts.cohort_folder import open_cohort
 from simulations.experiment.arms import Job, train_side_by_side
@@ -97,3 +103,27 @@ def test_a_run_that_cannot_be_trained_is_named(
     assert reason[0] == "Ours"
     assert "fold 0 with seed 4" in reason[1]
     assert "The machine left." in reason[1]
+
+
+def test_runs_on_other_tables_are_not_gone_on_with(small_cohort: SmallCohort, tmp_path: Path) -> None:
+    folder, out = small_cohort(), tmp_path / "out"
+    for _ in range(2):
+        require_same_tables(open_cohort(folder), out)
+    changed = next(folder.glob("*/outcomes.csv"))
+    *rows, _last = changed.read_text().splitlines()
+    changed.write_text("\n".join(rows) + "\n")
+    with pytest.raises(StateError, match=str(out)):
+        require_same_tables(open_cohort(folder), out)
+    require_same_tables(open_cohort(folder), tmp_path / "another")
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt(), Ended(15)])
+def test_an_interruption_says_where_finished_runs_are(
+    interruption: KeyboardInterrupt, tmp_path: Path
+) -> None:
+    with pytest.raises(KeyboardInterrupt, match=str(tmp_path)) as told, kept_when_interrupted(tmp_path):
+        raise interruption
+    assert exit_code(told.value) == exit_code(interruption)
+    with pytest.raises(KeyboardInterrupt) as untold, kept_when_interrupted(None):
+        raise KeyboardInterrupt
+    assert not str(untold.value)
