@@ -1,12 +1,13 @@
 """Trained model, loaded from a finished run's folder or the file of a release."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from common.agreement.agreement import FILE_NAME
 from common.agreement.loading import load_agreement
+from common.errors import OptionError
 from common.prediction.network import Network, network_of, released_network
 from common.release.release import read_release
 from common.release.signing import read_verifying_key
@@ -61,8 +62,8 @@ class LoadedModel(Network):
             The forecasts, in the order of the table's patients.
 
         Raises:
-            InputError: if a table does not fit, too little of a patient is observed, or a horizon is beyond the
-                follow-up.
+            InputError: if a table does not fit or is none, too little of a patient is observed, or a horizon is beyond
+                the follow-up.
 
         Example:
             >>> model = consilium.load_model("lung-1.zip", key="ca.crt")
@@ -72,11 +73,29 @@ class LoadedModel(Network):
         from client.site_folder.site_file import SiteFile
 
         predictor, site = predictor_of(self.federation), SiteFile(name=HERE, id=id, tables={})
-        if isinstance(table, str | Path) or (isinstance(table, Sequence) and not hasattr(table, "columns")):
-            given = [table] if isinstance(table, str | Path) else table
+        times, given = _times(horizons), [table] if isinstance(table, str | Path) else table
+        if isinstance(given, Sequence) and given and all(isinstance(path, str | Path) for path in given):
             files = predictor.files([Path(path) for path in given], site, self.federation)
-            return predictor.predict_files(self, files, site, horizons, explain)
-        return predictor.predict_frames(self, table, site, horizons, explain)
+            return predictor.predict_files(self, files, site, times, explain)
+        frames = list(given.values()) if isinstance(given, Mapping) else [given]
+        if not frames or not all(_is_frame(frame) for frame in frames):
+            what = "is no pandas table, mapping of modality to table, or names of files"
+            raise OptionError("table", what, "give one of these, with one table at least")
+        return predictor.predict_frames(self, table, site, times, explain)
+
+
+def _is_frame(table: object) -> bool:
+    import pandas as pd
+
+    return isinstance(table, pd.DataFrame)
+
+
+def _times(horizons: Iterable[float]) -> list[float]:
+    """Take times from a list, a tuple or an array."""
+    try:
+        return [float(horizon) for horizon in horizons]
+    except (TypeError, ValueError):
+        raise OptionError("horizons", "is no list of numbers", "give a list, such as [365]") from None
 
 
 def load_model(path: Path | str, *, key: Path | str | None = None) -> LoadedModel:
@@ -85,7 +104,7 @@ def load_model(path: Path | str, *, key: Path | str | None = None) -> LoadedMode
     Args:
         path: folder of a simulation (`out`) or of a coordinator's run, or the file of a release.
         key: the coordinator's ca.crt or public key, by which a release is verified. Without it, a damaged release is
-            refused, and one of an unknown maker is not.
+            refused, and one of an unknown maker is not. A folder has no signature, and is refused with a key.
 
     Returns:
         The model, ready for prediction.
@@ -99,6 +118,9 @@ def load_model(path: Path | str, *, key: Path | str | None = None) -> LoadedMode
         >>> loaded.model, loaded.federation.digest
     """
     source = Path(path)
+    if key is not None and source.is_dir():
+        what = "is a folder, which has no signature that a key could verify"
+        raise OptionError(str(source), what, "name the file of a release, or leave out the key")
     network = (
         _of_run(source)
         if source.is_dir() or (key is None and not source.is_file())

@@ -19,7 +19,7 @@ from client.tables.header import Wanted
 from client.tables.identifiers import spelling_problem
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality
-from common.errors import InputError
+from common.errors import InputError, InvalidContentError
 from common.patients.batch import PatientBatch
 
 
@@ -58,8 +58,14 @@ def take_frames(
     """Take patients from tables of modalities in memory.
 
     Raises:
-        InputError: with the first problem of the tables.
+        InputError: with the first problem of the tables; or if rows of several could only be joined by their number.
     """
+    for name, frame in frames.items():
+        is_numbered = frame.index.name is None and pd.api.types.is_integer_dtype(frame.index.dtype)
+        if len(frames) > 1 and is_numbered and site.id not in frame.columns:
+            what = "is missing, and the index numbers the rows alone"
+            remedy = "add the column, or name the index if it has the patients: rows are joined by patient"
+            raise InvalidContentError(f"{name}, column {site.id}", what, remedy)
     tables = {
         modality.name: table_of(Path(modality.name), frames[modality.name], _wanted(site, modality))
         for modality in federation.modalities

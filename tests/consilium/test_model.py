@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 import consilium
 from client.data.inspection import read_cohort
 from common.agreement.federation import FILE_NAME, Federation, load, save
-from common.errors import InputError
+from common.errors import InputError, OptionError
 from common.patients.preprocessing import Preprocessing
 from server.records.result import PREPROCESSING, WEIGHTS, load_result
 from simulations.families.patients.prediction import predict as of_a_run
@@ -115,3 +115,26 @@ def test_a_release_is_loaded_and_verified(federation: Federation, tmp_path: Path
         consilium.load_model(file)
     with pytest.raises(InputError):
         consilium.load_model(tmp_path / "none.zip", key=coordinator.authority)
+
+
+def test_a_key_is_never_left_unused(federation: Federation, tmp_path: Path) -> None:
+    coordinator = Coordinator(tmp_path / "coordinator", federation)
+    release = coordinator.write()
+    release.unlink()
+    shutil.copytree(coordinator.folder, tmp_path / release.name)
+    with pytest.raises(OptionError):
+        consilium.load_model(tmp_path / release.name, key=coordinator.authority)
+
+
+def test_what_is_no_table_or_no_time_is_refused(federation: Federation, tmp_path: Path) -> None:
+    model: Any = consilium.load_model(Coordinator(tmp_path / "coordinator", federation).write())
+    tables: list[Any] = [[], {}, None, 3, np.ones((2, 2)), {"clinical": 3}, [{"patient": "a"}]]
+    for wrong in tables:
+        with pytest.raises(OptionError):
+            model.predict(wrong)
+    table = {"clinical": pd.DataFrame({"age": [50.0], "sex": ["f"]}, index=["a"])}
+    times: list[Any] = [3, None, ["soon"], "later"]
+    for horizons in times:
+        with pytest.raises(OptionError):
+            model.predict(table, horizons=horizons)
+    assert len(model.predict(table, horizons=np.array([1.0, 2.0])).patients) == 1

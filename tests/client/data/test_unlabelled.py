@@ -82,3 +82,15 @@ def test_a_file_that_is_no_table_is_refused(small_federation: Federation, tmp_pa
     (tmp_path / "c.csv").write_bytes(b"%PDF-1.7")
     with pytest.raises(InputError):
         read_files({"clinical": tmp_path / "c.csv"}, SITE, small_federation)
+
+
+def test_rows_of_several_tables_are_not_joined_by_their_number(small_federation: Federation) -> None:
+    tables = {"clinical": clinical().rename(columns={"mrn": "MRN"}), "rna": rna(["a", "b"])}
+    for changed in (tables, tables | {"clinical": tables["clinical"].iloc[[1, 0]]}):
+        with pytest.raises(InvalidContentError):
+            take_frames(changed, SITE, small_federation)
+    one = take_frames({"clinical": tables["clinical"].drop(columns="MRN")}, SITE, small_federation)
+    assert one.identifiers == ("0", "1")
+    numbered = tables["clinical"].drop(columns="MRN").set_index(pd.Index([7, 8], name="number"))
+    read = take_frames({"clinical": numbered, "rna": rna(["8"])}, SITE, small_federation)
+    assert read.identifiers == ("7", "8")
