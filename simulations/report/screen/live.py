@@ -138,16 +138,23 @@ class LiveDisplay:
 
 
 def losses_line(fold: int, record: "RoundRecord", rounds: int) -> str:
-    """Describe a finished round in a line."""
+    """Describe a finished round, or the evaluation of the last weights, in a line.
+
+    A loss with noise is followed by the noise's standard deviation. Concordances have noise then too.
+    """
     scores = "".join(
         f", {task} concordance {score_text(score)}" for task, score in record.concordance.items()
     )
+    noise = f" (noise ± {record.validation_noise:.3f})" if record.validation_noise else ""
     losses = (
         f"training loss {score_text(record.training_loss)}, "
-        f"validation loss {score_text(record.validation_loss)}{scores}, "
+        f"validation loss {score_text(record.validation_loss)}{noise}{scores}, "
+    )
+    exchange = (
+        f"round {record.round}/{rounds}" if record.kind == "train" else "evaluation of the last weights"
     )
     return (
-        f"fold {fold}, round {record.round}/{rounds}: "
+        f"fold {fold}, {exchange}: "
         f"{'' if _is_private(record) else losses}{_replied(record)} sites, "
         f"{record.seconds:.1f} s{'' if record.applied else ', not applied'}"
     )

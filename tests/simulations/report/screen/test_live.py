@@ -183,3 +183,15 @@ def test_an_arm_that_was_not_run_has_no_row(make_result: MakeResult) -> None:
     arms = {arm: metrics for arm, metrics in result.tasks["overall_survival"].items() if arm != "forest"}
     print_results(result.model_copy(update={"tasks": {"overall_survival": arms}}), console)
     assert ARM_NAMES["forest"] not in console.export_text()
+
+
+def test_the_evaluation_of_the_last_weights_is_no_round_beyond_the_last() -> None:
+    evaluation = record(11, 1.5).model_copy(update={"kind": "evaluate"})
+    assert "/10" in losses_line(1, record(10, 1.5), 10)
+    assert "11" not in losses_line(1, evaluation, 10)
+
+
+def test_noise_stands_beside_the_loss_that_has_it() -> None:
+    noisy = record(1, 1.5).model_copy(update={"validation_noise": 0.25})
+    assert numbers(losses_line(1, noisy, 10))[3:5] == ["1.500", "0.250"]
+    assert "noise" not in losses_line(1, record(1, 1.5), 10)
