@@ -78,8 +78,7 @@ def learning_curves(result: SimulationResult) -> Plot | None:
         axes[0].set_title("Loss")
         for panel, task in zip(axes[1:], tasks, strict=False):
             _fold_lines(panel, result, _score_of(task), BLUE, marked=True)
-            metric = metric_name(result.outcomes[task].metric)
-            panel.set_title(f"{metric}, {shortened(readable(task))}")
+            panel.set_title(f"Concordance, {shortened(readable(task))}")
         for panel in axes[:panels]:
             panel.set_xlabel("Round")
             panel.xaxis.get_major_locator().set_params(integer=True)
@@ -147,7 +146,13 @@ def arm_plot(result: SimulationResult, task: str) -> Plot | None:
         if federated and federated.mean is not None:
             mark_federated(axes, federated.mean)
         scores = [score for _, summary in arms for score in summary_scores(summary)]
-        frame_rows(axes, [ARM_NAMES[arm] for arm, _ in arms], scores, f"{metric} on held-out patients")
+        frame_rows(
+            axes,
+            [ARM_NAMES[arm] for arm, _ in arms],
+            scores,
+            f"{metric} on held-out patients",
+            result.outcomes[task].metric,
+        )
         return Plot(figure, f"{metric} of every arm with 95% intervals")
 
 
@@ -167,7 +172,13 @@ def site_plot(result: SimulationResult, task: str) -> Plot | None:
             axes.axvspan(low, high, color=BLUE, alpha=0.10, linewidth=0, zorder=0)
         names = [f"{shortened(name)} ({scores.labelled:,})" for name, scores in sites]
         marked = [score for _, scores in sites for score in (scores.local, scores.federated)]
-        frame_rows(axes, names, [*marked, low, high], f"{metric} on all held-out patients")
+        frame_rows(
+            axes,
+            names,
+            [*marked, low, high],
+            f"{metric} on all held-out patients",
+            result.outcomes[task].metric,
+        )
         key = [
             Line2D([], [], color=ORANGE, marker="o", linestyle="", label="the hospital's own model"),
             Line2D([], [], color=BLUE, marker="D", markersize=4.5, linestyle="", label="federated model"),

@@ -12,8 +12,15 @@ from simulations.results.schema import MetricSummary
 CHANCE = 0.5
 
 
-_NEAR_CHANCE = 0.58
-"""Lowest score from which a figure of rows begins at the score and not at chance."""
+_CHANCES = {"c_index": CHANCE, "auroc": CHANCE, "r2": 0.0}
+
+_NEAR_CHANCE = 0.08
+"""Least distance from chance at which a figure of rows begins at the score and not at chance."""
+
+
+def chance_of(metric: str) -> float | None:
+    """Score of guesses, in a metric that has one."""
+    return _CHANCES.get(metric)
 
 
 def wide_figure(height: float) -> tuple[Figure, Axes]:
@@ -59,29 +66,32 @@ def summary_scores(summary: MetricSummary) -> list[float | None]:
 
 
 def score_limits(
-    scores: Sequence[float | None], share: float, from_chance: bool = False
+    scores: Sequence[float | None], share: float, chance: float | None = None
 ) -> tuple[float, float]:
     """Limits of an axis around all defined scores.
 
     The margin is a `share` of their range.
 
-    An axis `from_chance` begins at chance if the lowest score is near it.
+    An axis with a `chance` begins there if the lowest score is near it.
     """
     defined = [score for score in scores if score is not None]
     low, high = min(defined), max(defined)
     margin = max(share * (high - low), 0.01)
-    if from_chance and low < _NEAR_CHANCE:
-        low = min(low, CHANCE)
-    return max(0.0, low - margin), min(1.0, high + margin)
+    if chance is not None and low < chance + _NEAR_CHANCE:
+        low = min(low, chance)
+    return low - margin if low < 0 else max(0.0, low - margin), min(1.0, high + margin)
 
 
-def frame_rows(axes: Axes, names: Sequence[str], scores: Sequence[float | None], label: str) -> None:
+def frame_rows(
+    axes: Axes, names: Sequence[str], scores: Sequence[float | None], label: str, metric: str
+) -> None:
     """Name rows, set limits around their scores, and mark chance if it is in view."""
-    axes.set_xlim(score_limits(scores, 0.06, from_chance=True))
+    chance = chance_of(metric)
+    axes.set_xlim(score_limits(scores, 0.06, chance))
     name_rows(axes, names)
-    if axes.get_xlim()[0] <= CHANCE <= axes.get_xlim()[1]:
-        axes.axvline(CHANCE, color=GREY, linewidth=0.8, linestyle="--", zorder=0)
-        axes.text(CHANCE, -0.6, "chance", fontsize=7.5, color=GREY, ha="center", va="bottom")
+    if chance is not None and axes.get_xlim()[0] <= chance <= axes.get_xlim()[1]:
+        axes.axvline(chance, color=GREY, linewidth=0.8, linestyle="--", zorder=0)
+        axes.text(chance, -0.6, "chance", fontsize=7.5, color=GREY, ha="center", va="bottom")
     axes.set_xlabel(label)
 
 

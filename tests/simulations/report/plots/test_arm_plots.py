@@ -15,6 +15,7 @@ from simulations.report.outcomes.discrimination import discrimination, score_sha
 from simulations.report.outcomes.evidence import HeldOutPatients, TaskEvidence
 from simulations.report.outcomes.survival_curves import risk_curves
 from simulations.report.plots.arm_plots import arm_plot, learning_curves, site_plot
+from simulations.report.plots.frame import frame_rows, wide_figure
 from simulations.report.plots.outcome_plots import (
     calibration_plot,
     label_plot,
@@ -43,6 +44,15 @@ def test_every_arm_is_named_and_an_arm_that_was_not_run_is_not(make_result: Make
     assert ARM_NAMES["logistic"] not in shown
 
 
+@pytest.mark.parametrize(("metric", "chance"), [("auroc", 0.5), ("r2", 0.0), ("of_a_plugin", None)])
+def test_chance_is_marked_where_the_metric_has_it(metric: str, chance: float | None) -> None:
+    axes = wide_figure(2)[1]
+    frame_rows(axes, ["one", "another"], [0.55 if metric == "auroc" else -0.1, 0.7], "score", metric)
+    marked = [np.asarray(line.get_xdata()).tolist()[0] for line in axes.get_lines()]
+    assert marked == ([] if chance is None else [chance])
+    assert axes.get_xlim()[0] < (0.5 if metric == "auroc" else -0.1)
+
+
 @pytest.mark.parametrize("sites", [1, 2, 21, 40])
 def test_every_hospital_has_a_row_and_a_long_name_is_cut(make_result: MakeResult, sites: int) -> None:
     shown = texts(site_plot(make_result(sites=sites), "response"))
@@ -67,7 +77,13 @@ def test_learning_curves_show_losses_and_each_task(make_result: MakeResult, fold
     plot = learning_curves(result)
     assert plot is not None
     shown = texts(plot)
-    assert {"Loss", "C-index, overall survival", "AUROC, toxicity", "training", "validation"} <= set(shown)
+    assert {
+        "Loss",
+        "Concordance, overall survival",
+        "Concordance, toxicity",
+        "training",
+        "validation",
+    } <= set(shown)
     assert ("fold 2" in shown) == (folds in (2, 4))
     # the marked round is that of the lowest loss and not the one that is kept
     marks = [line for line in plot.figure.axes[0].get_lines() if line.get_marker() == "o"]
