@@ -4,7 +4,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
 from simulations.report.plots.arm_plots import ARM_COLOURS
-from simulations.report.plots.frame import CHANCE, mark_summary, score_limits, summary_scores, wide_figure
+from simulations.report.plots.frame import chance_of, mark_summary, score_limits, summary_scores, wide_figure
 from simulations.report.plots.style import BLUE, GREY, Plot, style
 from simulations.results.metrics import metric_name
 from simulations.results.schema import ARM_NAMES, Arm, PrivateRun, SimulationResult
@@ -40,9 +40,10 @@ def epsilon_plot(result: SimulationResult, task: str) -> Plot | None:
         axes.set_ylim(score_limits([*scores, *_yardsticks(axes, result, task)], 0.08))
         axes.set_xlim(min(epsilons) / 1.5, max(epsilons) * 1.7)
         axes.xaxis.set_minor_locator(NullLocator())
-        if axes.get_ylim()[0] <= CHANCE <= axes.get_ylim()[1]:
-            line = (0, (1, 3))
-            axes.axhline(CHANCE, color=GREY, linewidth=0.8, linestyle=line, label="chance, 0.500", zorder=0)
+        chance = chance_of(result.outcomes[task].metric)
+        if chance is not None and axes.get_ylim()[0] <= chance <= axes.get_ylim()[1]:
+            line, label = (0, (1, 3)), f"chance, {chance:.3f}"
+            axes.axhline(chance, color=GREY, linewidth=0.8, linestyle=line, label=label, zorder=0)
         axes.set_xticks(epsilons, [f"{epsilon:.3g}\n{mean:.3f}" for epsilon, mean, _ in points])
         axes.set_xlabel("Epsilon of a whole run (less is more private), and the score reached")
         axes.set_ylabel(f"{metric} on held-out patients")

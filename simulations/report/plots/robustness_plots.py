@@ -6,7 +6,7 @@ from typing import Literal
 from matplotlib.figure import Figure
 
 from simulations.report.plots.arm_plots import ARM_COLOURS
-from simulations.report.plots.frame import CHANCE
+from simulations.report.plots.frame import chance_of
 from simulations.report.plots.style import GREY, HALF, Plot, shortened, style
 from simulations.results.metrics import metric_name
 from simulations.results.robustness import CohortRobustness
@@ -65,8 +65,9 @@ def robustness_plot(cohort: CohortRobustness, task: str, kind: str, description:
                 zorder=3 if arm == "federated" else 2,
             )
         axes.set_ylim(_limits(cohort, task))
-        if axes.get_ylim()[0] <= CHANCE:
-            axes.axhline(CHANCE, color=GREY, linewidth=0.8, linestyle=(0, (1, 3)), zorder=0)
+        chance = chance_of(cohort.headlines[task])
+        if chance is not None and axes.get_ylim()[0] <= chance <= axes.get_ylim()[1]:
+            axes.axhline(chance, color=GREY, linewidth=0.8, linestyle=(0, (1, 3)), zorder=0)
         axes.set_xticks(range(len(conditions) + 1), _ticks([condition.level for condition in conditions]))
         axes.set_xlim(-0.4, len(conditions) + 0.4)
         axes.set_title(kind.capitalize())

@@ -2,6 +2,8 @@
 
 import re
 
+import numpy as np
+
 from simulations.report.plots.robustness_plots import robustness_plot
 from simulations.results.robustness import CohortRobustness, Condition
 
@@ -46,3 +48,18 @@ def test_a_step_is_as_high_in_every_figure_of_a_task() -> None:
     assert len(limits) == 2
     assert limits[0] == limits[1]
     assert limits[0][0] < 0.3 < 0.8 < limits[0][1]
+
+
+def test_chance_is_that_of_the_metric() -> None:
+    for metric, marks in (("auroc", 1), ("r2", 0)):  # scores from below 0.5 to 0.8
+        figure = robustness_plot(
+            cohort(0.45, 0.75).model_copy(update={"headlines": {"response": metric}}),
+            "response",
+            "missing values",
+            "It falls.",
+        )
+        assert figure is not None
+        lines = [
+            np.asarray(line.get_ydata(), dtype=float).tolist() for line in figure.figure.axes[0].get_lines()
+        ]
+        assert lines.count([0.5, 0.5]) == marks
