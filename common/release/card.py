@@ -5,7 +5,7 @@ from pydantic import BaseModel, ConfigDict
 from common.counting import counted
 
 USE = "research use"
-"""What every release is for until its predictions are validated."""
+"""Use for which every release is meant until its predictions are validated."""
 
 
 class _Part(BaseModel):
