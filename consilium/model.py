@@ -16,7 +16,7 @@ from server.records.result import load_result
 if TYPE_CHECKING:
     import pandas as pd
 
-    from client.prediction.forecast import Forecasts
+    from client.prediction.forecasts import Forecasts
 
 HERE = "here"
 """Name of a site without a site file, whose columns are named as in the federation file."""

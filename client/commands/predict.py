@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from client.prediction.forecast import Forecasts
+from client.prediction.forecasts import Forecasts
 from client.prediction.predictor import predictor_of
 from client.site_folder.places import Home
 from client.site_folder.releases import open_adopted

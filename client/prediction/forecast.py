@@ -1,23 +1,24 @@
-"""Forecasts of patients by task, as they are printed and written as JSON.
+"""Forecast of a patient by task, as it is printed and written as JSON.
 
 A forecast names its patient, so that it is for the eyes of the hospital: nothing here is logged, or put into an error.
 """
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from common.errors import escaped
 from common.explanation.explanation import CAVEAT, Explanation
-from common.release.card import USE
 
 IN_A_LINE = 4
 """Probabilities that stand in one line."""
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
+    """Part of a forecast, whose content does not change."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class SurvivalForecast(_Part):
+class SurvivalForecast(Part):
     """Forecast of a time to an event.
 
     Attributes:
@@ -36,26 +37,26 @@ class SurvivalForecast(_Part):
 
     def line(self) -> str:
         """Write risk and median as a line."""
-        risks = ", ".join(f"{_percent(risk)} by {horizon} {self.unit}" for horizon, risk in self.risk.items())
+        risks = ", ".join(f"{percent(risk)} by {horizon} {self.unit}" for horizon, risk in self.risk.items())
         if self.median is None:
             return f"risk {risks}; half of such patients are expected beyond {self.times[-1]:.3g} {self.unit}"
         return f"risk {risks}; median time {self.median:.3g} {self.unit}"
 
 
-class OutcomeForecast(_Part):
+class OutcomeForecast(Part):
     """Forecast of classes, whose probabilities add up to 1, or of labels, each by itself."""
 
     probability: dict[str, float]
 
     def line(self) -> str:
         """Write the probabilities as a line, or each on its own where there are many."""
-        shares = [f"{name} {_percent(share)}" for name, share in self.probability.items()]
+        shares = [f"{name} {percent(share)}" for name, share in self.probability.items()]
         return (
             ", ".join(shares) if len(shares) <= IN_A_LINE else "".join(f"\n    {share}" for share in shares)
         )
 
 
-class NumberForecast(_Part):
+class NumberForecast(Part):
     """Forecast of a number, in its unit."""
 
     unit: str
@@ -70,7 +71,7 @@ Forecast = SurvivalForecast | OutcomeForecast | NumberForecast
 """Forecast of one task."""
 
 
-class PatientForecast(_Part):
+class PatientForecast(Part):
     """Forecast of a patient.
 
     Attributes:
@@ -87,7 +88,7 @@ class PatientForecast(_Part):
 
     def lines(self) -> list[str]:
         """Write the forecast as lines."""
-        seen = ", ".join(f"{name} {_percent(share)}" for name, share in self.observed.items() if share)
+        seen = ", ".join(f"{name} {percent(share)}" for name, share in self.observed.items() if share)
         absent = [name for name, share in self.observed.items() if not share]
         missing = f"; not measured: {', '.join(absent)}" if absent else ""
         lines = [f"Patient {escaped(self.patient)}", f"  measured: {seen}{missing}"]
@@ -96,37 +97,7 @@ class PatientForecast(_Part):
         return lines + ([f"  {CAVEAT}"] if self.explanations else [])
 
 
-class Forecasts(_Part):
-    """Forecasts of patients by one model.
-
-    Attributes:
-        version: of the release; None for a run that was not released.
-        federation: digest of the federation file.
-        calibrated: whether probabilities were calibrated at this hospital.
-        use: what they are for.
-        warnings: sentences on the tables.
-        patients: in the order of the tables.
-    """
-
-    version: str | None
-    federation: str
-    calibrated: bool = False
-    use: str = USE
-    warnings: tuple[str, ...] = ()
-    patients: tuple[PatientForecast, ...] = Field(min_length=1)
-
-    def lines(self) -> list[str]:
-        """Write the forecasts as lines, with what has to be known first."""
-        model = self.version or f"run of federation file {self.federation[:10]}, not released"
-        calibrated = "yes" if self.calibrated else "no"
-        lines = [f"Model {model}. For {self.use}. Calibrated at this hospital: {calibrated}."]
-        lines += [f"WARNING {warning}" for warning in self.warnings]
-        for patient in self.patients:
-            lines += ["", *patient.lines()]
-        return lines
-
-
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
     """Write a share in whole percent; JSON has the digits."""
     if 0 < share < 0.01:
         return "<1%"

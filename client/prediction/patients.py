@@ -15,12 +15,12 @@ import torch
 from client.data.unlabelled import UnlabelledPatients, read_files, take_frames
 from client.prediction.forecast import (
     Forecast,
-    Forecasts,
     NumberForecast,
     OutcomeForecast,
     PatientForecast,
     SurvivalForecast,
 )
+from client.prediction.forecasts import Forecasts
 from client.prediction.predictor import Performance, Predictor
 from client.site_folder.site_file import SiteFile
 from client.training.evaluation import logits

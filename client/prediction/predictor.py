@@ -6,7 +6,7 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from client.prediction.forecast import Forecasts
+from client.prediction.forecasts import Forecasts
 from client.site_folder.site_file import SiteFile
 from common.agreement.agreement import Agreement
 from common.agreement.kinds import kind_named, part

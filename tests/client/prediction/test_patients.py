@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from client.data.unlabelled import UnlabelledPatients, read_files
-from client.prediction.forecast import Forecasts, NumberForecast, OutcomeForecast, SurvivalForecast
+from client.prediction.forecast import NumberForecast, OutcomeForecast, SurvivalForecast
+from client.prediction.forecasts import Forecasts
 from client.prediction.patients import PREDICTOR, forecasts, predict
 from client.site_folder.site_file import SiteFile
 from common.agreement.federation import Federation
