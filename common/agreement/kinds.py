@@ -23,6 +23,7 @@ class Kind:
         reader: `client.families.reader.Reader`.
         study: `simulations.families.study.Study`; None for a kind that is not simulated.
         predictor: `client.prediction.predictor.Predictor`; None for a kind without predictions.
+        assessment: `common.assessment.part.Part` of each part of the assessment of a trained model, in order.
     """
 
     agreement: str
@@ -30,6 +31,7 @@ class Kind:
     reader: str
     study: str | None = None
     predictor: str | None = None
+    assessment: tuple[str, ...] = ()
 
 
 _KINDS = {
