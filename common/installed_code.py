@@ -5,10 +5,34 @@ A version is a string that the code states of itself; the hash is taken from out
 
 import hashlib
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
 
 PACKAGES = ("client", "common", "consilium", "server", "simulations")
 """Packages of the wheel."""
+
+
+class Software(BaseModel):
+    """Software that a model was trained with, as the coordinator had it.
+
+    Attributes:
+        consilium: version that the package states.
+        code: SHA-256 of its files, as `code_hash` has it.
+        torch: version of PyTorch.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    consilium: str
+    code: str
+    torch: str
+
+    @classmethod
+    def installed(cls) -> "Software":
+        """Describe what is installed here."""
+        return cls(consilium=version("consilium"), code=code_hash(), torch=version("torch"))
 
 
 def code_hash(folder: Path = Path(__file__).parents[1]) -> str:

@@ -27,7 +27,14 @@ import torch
 from common.evaluation.pairs import Pairs
 from common.families.family import Score
 from common.messages.exchange import ModelRequest
-from common.messages.validation import MEAN_STEP, ValidationSums, comparable, concordant, on_grid
+from common.messages.validation import (
+    MEAN_STEP,
+    ValidationSums,
+    comparable,
+    concordant,
+    on_grid,
+    pairs_scale,
+)
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,7 @@ class LossRelease:
     def _pairs(self, score: Score, sums: ValidationSums, exact: str) -> Pairs:
         """Return the pairs of a score with noise, within what so many patients make; none if few."""
         name, units = score.name, int(sums.patients)
-        scale = score.of_one(units) * math.sqrt(_numbers_of_pairs(len(self.scores)))
+        scale = pairs_scale(score.of_one(units), len(self.scores))
         right, counted = (
             number + self._noise(kind, exact) * scale
             for number, kind in zip(sums.pairs[name], (concordant(name), comparable(name)), strict=True)
@@ -99,11 +106,6 @@ def question_of(request: ModelRequest) -> bytes:
     return digest.digest()
 
 
-def _numbers_of_pairs(scores: int) -> int:
-    """Concordant and comparable pairs of each score."""
-    return 2 * scores
-
-
 def bits_per_answer(noise: float, scores: int) -> float:
     """Return the most that an answer tells about one patient, in bits, whatever else is known.
 
@@ -113,8 +115,9 @@ def bits_per_answer(noise: float, scores: int) -> float:
     """
     if noise == 0:
         return math.inf
-    numbers = _numbers_of_pairs(scores)
-    return _capacity(noise) + sum(_capacity(noise * math.sqrt(numbers)) for _ in range(numbers))
+    return (
+        _capacity(noise) + 2 * scores * _capacity(pairs_scale(noise, scores)) if scores else _capacity(noise)
+    )
 
 
 def _capacity(noise: float) -> float:

@@ -34,6 +34,30 @@ def pair_names(tasks: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for task in tasks for name in (concordant(task), comparable(task)))
 
 
+def pairs_scale(of_one: float, scores: int) -> float:
+    """Return the noise on one count of pairs per unit of `loss_noise`.
+
+    Args:
+        of_one: the most pairs that one patient is in.
+        scores: how many have pairs; each has two counts, and a patient's pairs are in all of them.
+    """
+    return of_one * math.sqrt(2 * scores)
+
+
+def noise_of_ratio(concordance: float, comparable: float, deviations: Iterable[float]) -> float:
+    """Return the standard deviation of the noise in a concordance, to first order.
+
+    With noise of the same deviation in a hospital's concordant pairs c and comparable pairs n, that of the ratio of
+    their sums C / N is sqrt((1 + (C / N)^2) sum of squared deviations) / N.
+
+    Args:
+        concordance: C / N.
+        comparable: N, above 0.
+        deviations: of the noise on one count, of every hospital.
+    """
+    return math.sqrt((1 + concordance**2) * math.fsum(sd**2 for sd in deviations)) / comparable
+
+
 def on_grid(number: float, low: float, high: float, step: float = 1.0) -> float:
     """Return the multiple of `step` next to a number, within such limits; low for NaN."""
     if math.isnan(number):

@@ -8,7 +8,7 @@ from common.errors import IntegrityError, InvalidContentError, OptionError, Stat
 from common.families.registry import family_of
 from common.files import write_whole
 from common.lifetime.named_output import require_output
-from common.messages.validation import comparable
+from common.messages.validation import VALIDATION_PATIENTS, comparable, noise_of_ratio, pairs_scale
 from common.models.parameter_groups import ParameterGroup
 from common.prediction.network import network_of
 from common.release.archive import ArchiveError
@@ -177,16 +177,33 @@ def _card(agreement: Agreement, run: str, closing: RunRecord, rounds: list[Round
         private=agreement.privacy is not None,
         inputs={name: len(columns) for name, columns in tables.items()},
         tasks=tuple(
-            CardTask(
-                name=name,
-                concordance=judged.concordance.get(name) if judged else None,
-                pairs=_pairs(name, judged) if judged else 0,
-            )
+            CardTask(name=name) if judged is None else _card_task(name, judged, agreement)
             for name in agreement.task_names
         ),
+        validated=None if closing.private or judged is None else _validated(judged),
+        validation_noise=None if judged is None else judged.validation_noise,
+        software=closing.software,
     )
 
 
-def _pairs(task: str, record: RoundRecord) -> int:
-    """Add up the comparable pairs that hospitals told of a task."""
-    return round(sum(site.metrics.get(comparable(task), 0.0) for site in record.sites.values()))
+def _card_task(name: str, judged: RoundRecord, agreement: Agreement) -> CardTask:
+    """Describe how the kept weights did in a task, by the pairs that hospitals told."""
+    counts = {site: record.metrics.get(comparable(name), 0.0) for site, record in judged.sites.items()}
+    pairs = {site: number for site, number in counts.items() if number > 0}
+    concordance = judged.concordance.get(name)
+    scores = family_of(agreement).scores(agreement)
+    score = next((score for score in scores if score.name == name), None)
+    noise = None
+    if concordance is not None and pairs and score is not None:
+        patients = [int(judged.sites[site].metrics.get(VALIDATION_PATIENTS, 0.0)) for site in pairs]
+        scale = agreement.statistics.loss_noise
+        deviations = [scale * pairs_scale(score.of_one(number), len(scores)) for number in patients]
+        noise = noise_of_ratio(concordance, sum(pairs.values()), deviations)
+    return CardTask(name=name, concordance=concordance, pairs=round(sum(pairs.values())), noise=noise)
+
+
+def _validated(judged: RoundRecord) -> int | None:
+    """Add up the validation records that hospitals told; None where nobody did."""
+    metrics = [site.metrics for site in judged.sites.values()]
+    numbers = [numbers[VALIDATION_PATIENTS] for numbers in metrics if VALIDATION_PATIENTS in numbers]
+    return round(sum(numbers)) if numbers else None

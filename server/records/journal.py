@@ -11,6 +11,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, TypeAdapter, Va
 
 from common.errors import IntegrityError, UnreadableFileError
 from common.files import naming
+from common.installed_code import Software
 from common.messages.exchange import Numbers
 from common.models.activity import Activity
 from server.records.dropped import Dropped
@@ -85,6 +86,7 @@ class RunRecord(_Record):
         private: whether hospitals keep their numbers of patients, as under `[privacy]`; they then count as 1 patient.
         activity: of the parts of the kept model, on made-up patients; None in journals of earlier versions, and where
             the model offers no parts.
+        software: of the coordinator, once the run has a model; None in journals of earlier versions.
     """
 
     record: Literal["run"] = "run"
@@ -105,6 +107,7 @@ class RunRecord(_Record):
     private: bool = False
     # an absent field stays absent: lines of earlier versions are compared byte by byte
     activity: Activity | None = Field(default=None, exclude_if=lambda activity: activity is None)
+    software: Software | None = Field(default=None, exclude_if=lambda software: software is None)
 
 
 class JournalMark(_Record):

@@ -17,6 +17,7 @@ from common.agreement.agreement import Agreement
 from common.counting import are, counted
 from common.families.activity import activity_on_made_up_units
 from common.families.registry import family_of
+from common.installed_code import Software
 from common.messages.packing import Arrays
 from common.models.activity import Activity
 from common.models.shared import SharedModel
@@ -166,6 +167,7 @@ def coordinate(
                 "best_round": kept.round,
                 "best_loss": kept.loss,
                 "activity": activity,
+                "software": Software.installed(),
             }
         )
         journal.write(run)

@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 
 from common.evaluation.pairs import Pairs
@@ -9,6 +10,7 @@ from common.messages.validation import (
     ValidationSums,
     comparable,
     concordant,
+    noise_of_ratio,
     on_grid,
     pair_names,
 )
@@ -47,3 +49,12 @@ def test_sums_that_leave_are_whole_and_possible(number: float, left: float) -> N
 def test_the_largest_sum_is_a_whole_number_whatever_the_ceiling() -> None:
     assert ValidationSums(99.0, 3.0, {}).rounded(2.5).loss == 7.0
     assert on_grid(0.53, 0.0, 4.0, 1 / 16) == 0.5
+
+
+def test_the_noise_of_a_concordance_is_that_of_many_draws() -> None:
+    rng, deviations = np.random.default_rng(0), np.array([30.0, 12.0, 5.0])
+    concordant, comparable = np.array([700.0, 300.0, 90.0]), np.array([1000.0, 400.0, 150.0])
+    noise = rng.normal(size=(2, 20_000, 3)) * deviations
+    drawn = (concordant + noise[0]).sum(1) / (comparable + noise[1]).sum(1)
+    ratio = float(concordant.sum() / comparable.sum())
+    assert noise_of_ratio(ratio, float(comparable.sum()), deviations) == pytest.approx(drawn.std(), rel=0.03)

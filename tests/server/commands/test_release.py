@@ -51,7 +51,7 @@ def add_run(home: CoordinatorHome, federation: Federation, tmp_path: Path) -> Ad
         end = {"status": status, "rounds": 2, "best_round": 2, "best_loss": 0.5}
         with Journal(folder) as journal:
             journal.write(run)
-            judged = SiteRecord(metrics={"comparable:survival": 21.0})
+            judged = SiteRecord(metrics={"comparable:survival": 21.0, "validation_patients": 7.0})
             for kind, number in (("train", 1), ("train", 2), ("evaluate", 3)):
                 sites = {"one": site, "two": site} if kind == "train" else {"one": judged, "two": judged}
                 record = {"kind": kind, "round": number, "sites": sites, "seconds": 1, "applied": True}
@@ -94,8 +94,11 @@ def test_the_card_tells_of_the_run(home: CoordinatorHome, add_run: AddRun, tmp_p
     assert (card.hospitals, card.records, card.rounds, card.kept_round) == (("one", "two"), 50, 2, 2)
     survival = next(task for task in card.tasks if task.name == "survival")
     assert (survival.concordance, survival.pairs) == (0.8, 42)
+    # noise 2 times 6 pairs of one patient times the root of two counts for each of three tasks, at two hospitals
+    assert survival.noise == pytest.approx((1 + 0.8**2) ** 0.5 * 2 * 6 * 6**0.5 * 2**0.5 / 42)
     assert card.inputs == {"clinical": 2, "rna": 12, "protein": 3, "imaging": 4}
     assert (card.validation_loss, card.use, card.private) == (0.5, "research use", False)
+    assert (card.validated, card.software) == (14, None)
 
 
 def test_a_run_without_a_model_or_of_another_file_is_refused(
