@@ -1,13 +1,14 @@
 """Trained model, loaded from a finished run's folder or the file of a release."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from common.agreement.agreement import FILE_NAME
 from common.agreement.loading import load_agreement
 from common.errors import OptionError
+from common.prediction.ensemble import require_ensemble
 from common.prediction.network import Network, network_of, released_network
 from common.release.release import read_release
 from common.release.signing import read_verifying_key
@@ -33,12 +34,14 @@ class LoadedModel(Network):
         model: the network with these weights, in evaluation mode on the CPU.
         version: of the release; None for a run that was not released.
         public: graphs and pathways of its public files.
+        others: the other members of an ensemble, whose mean is predicted; none of a single model.
     """
 
     def __repr__(self) -> str:
         """The federation's name and the size of the model."""
         parameters = sum(array.size for array in self.weights.values())
-        return f"<model of {self.version or self.federation.name}: {parameters:,} parameters>"
+        models = f"{len(self.members)} times " if self.others else ""
+        return f"<model of {self.version or self.federation.name}: {models}{parameters:,} parameters>"
 
     def predict(
         self,
@@ -98,11 +101,12 @@ def _times(horizons: Iterable[float]) -> list[float]:
         raise OptionError("horizons", "is no list of numbers", "give a list, such as [365]") from None
 
 
-def load_model(path: Path | str, *, key: Path | str | None = None) -> LoadedModel:
+def load_model(path: Path | str | Sequence[Path | str], *, key: Path | str | None = None) -> LoadedModel:
     """Load a trained model, with its preprocessing and federation file.
 
     Args:
-        path: folder of a simulation (`out`) or of a coordinator's run, or the file of a release.
+        path: folder of a simulation (`out`) or of a coordinator's run, or the file of a release. Three such folders or
+            more, whose federation files differ in `training.seed` alone, are an ensemble, whose mean is predicted.
         key: the coordinator's ca.crt or public key, by which a release is verified. Without it, a damaged release is
             refused, and one of an unknown maker is not. A folder has no signature, and is refused with a key.
 
@@ -111,12 +115,14 @@ def load_model(path: Path | str, *, key: Path | str | None = None) -> LoadedMode
 
     Raises:
         InputError: if a file is missing or damaged, the files do not belong together, or a release is not signed by
-            the key.
+            the key; or folders make no ensemble.
 
     Example:
         >>> loaded = consilium.load_model("out")
         >>> loaded.model, loaded.federation.digest
     """
+    if not isinstance(path, str | Path):
+        return _loaded(_ensemble([Path(folder) for folder in path], key))
     source = Path(path)
     if key is not None and source.is_dir():
         what = "is a folder, which has no signature that a key could verify"
@@ -126,7 +132,26 @@ def load_model(path: Path | str, *, key: Path | str | None = None) -> LoadedMode
         if source.is_dir() or (key is None and not source.is_file())
         else _released(source, key)
     )
+    return _loaded(network)
+
+
+def _loaded(network: Network) -> LoadedModel:
     return LoadedModel(**{field.name: getattr(network, field.name) for field in fields(network)})
+
+
+def _ensemble(folders: Sequence[Path], key: Path | str | None) -> Network:
+    if not folders:
+        raise OptionError("path", "is an empty list", "name the folders of three runs or more")
+    if key is not None or not all(folder.is_dir() for folder in folders):
+        what = "is no list of folders, which have no signature that a key could verify"
+        raise OptionError("path", what, "name folders of runs without a key, or the file of one release")
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise OptionError("path", "names a folder twice", "name each run once")
+    first, *others = map(_of_run, folders)
+    require_ensemble(
+        {str(folder): of.federation for folder, of in zip(folders, [first, *others], strict=True)}
+    )
+    return replace(first, others=tuple(sorted(others, key=lambda of: of.federation.training.seed)))
 
 
 def _of_run(folder: Path) -> Network:

@@ -267,6 +267,15 @@ def release(
     onnx: Annotated[
         bool, typer.Option("--onnx", help="Add the model as ONNX for other runtimes; needs the extra onnx.")
     ] = False,
+    others: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with",
+            metavar="RUN",
+            help="Another run, whose federation file differs in training.seed alone: the mean of them is predicted. "
+            "Repeat it, for three runs at least with the first.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Release the model of a finished run as one signed file with a version.
@@ -276,7 +285,7 @@ def release(
     from server.commands.release import release
     from server.home.places import open_home
 
-    manifest = release(open_home(folder), run, out, onnx)
+    manifest = release(open_home(folder), run, out, onnx, others or [])
     if as_json:
         _print({"version": manifest.version, "sha256": manifest.sha256, "file": out})
         return

@@ -1,6 +1,6 @@
 """Releases of a small untrained model, signed by keys of the test's own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,9 +14,9 @@ from safetensors.numpy import save as arrays_content
 from common.agreement.federation import FILE_NAME, Federation, save
 from common.families.patients import FAMILY
 from common.patients.preprocessing import Preprocessing, pack_preprocessing
-from common.release.card import Card, CardTask
+from common.release.card import Card, CardMember, CardTask
 from common.release.manifest import Manifest, Parent
-from common.release.members import CARD, PREPROCESSING, WEIGHTS
+from common.release.members import CARD, PREPROCESSING, WEIGHTS, arrays_of_member
 from common.release.release import agreement_members, signed_release
 
 
@@ -68,6 +68,21 @@ class Coordinator:
             PREPROCESSING: arrays_content(dict(pack_preprocessing(prepared))),
             CARD: card.model_dump_json().encode(),
         }
+
+    def ensemble(self, seeds: Sequence[int] = (0, 1, 2)) -> dict[str, bytes]:
+        """Members of a release of several trainings."""
+        members = self.members(seeds[0])
+        for number, seed in enumerate(seeds[1:], 2):
+            other = self.members(seed)
+            names = arrays_of_member(number)
+            members |= {names[0]: other[WEIGHTS], names[1]: other[PREPROCESSING]}
+        ended = "2026-11-22T10:15:00+00:00"
+        others = tuple(
+            CardMember(run=f"run {seed}", seed=seed, ended=ended, rounds=3, kept_round=1)
+            for seed in seeds[1:]
+        )
+        card = Card.model_validate_json(members[CARD]).model_copy(update={"others": others})
+        return members | {CARD: card.model_dump_json().encode()}
 
     def made(
         self,

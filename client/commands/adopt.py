@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -164,7 +164,8 @@ def performance_lines(home: Home, adoption: Adoption) -> Iterator[str]:
 def performance(home: Home, adoption: Adoption) -> tuple[str, list[Performance]]:
     """Judge a release on this hospital's records that did not train it.
 
-    These are all of them, or those that validated rounds of training.
+    These are all of them, or those that validated rounds of training. Validation records of an ensemble's first member
+    trained the others, so that they judge it alone.
 
     Returns:
         Words for the records, and the figures by task.
@@ -172,6 +173,7 @@ def performance(home: Home, adoption: Adoption) -> tuple[str, list[Performance]]
     Raises:
         InputError: if the tables cannot be read, or all records trained the model.
     """
+    network = adoption.network
     release, agreement, words = adoption.release, adoption.release.agreement, adoption.release.card.unit
     file = read_site_file(home.folder, agreement)
     records = sound(reader_of(agreement).read(home.folder, file, agreement)).records
@@ -187,5 +189,7 @@ def performance(home: Home, adoption: Adoption) -> tuple[str, list[Performance]]
             f"its validation {words}, who did not train it but helped to choose the round if the tables are as they"
             " were in the run, and otherwise may have trained it"
         )
-    predictor = predictor_of(agreement)
-    return whose, predictor.performance(adoption.network, records)
+        if network.others:
+            network = replace(network, others=())  # they had other validation records, and trained on these
+            whose = f"the first of its {release.models} trainings alone, on {whose}"
+    return whose, predictor_of(agreement).performance(network, records)

@@ -12,6 +12,7 @@ class Forecasts(Part):
     Attributes:
         version: of the release; None for a run that was not released.
         federation: digest of the federation file.
+        models: number of trainings whose mean is predicted.
         calibrated: whether probabilities were calibrated at this hospital.
         use: what they are for.
         warnings: sentences on the tables.
@@ -20,6 +21,7 @@ class Forecasts(Part):
 
     version: str | None
     federation: str
+    models: int = 1
     calibrated: bool = False
     use: str = USE
     warnings: tuple[str, ...] = ()
@@ -28,6 +30,7 @@ class Forecasts(Part):
     def lines(self) -> list[str]:
         """Write the forecasts as lines, with what has to be known first."""
         model = self.version or f"run of federation file {self.federation[:10]}, not released"
+        model += f", the mean of {self.models} trainings" if self.models > 1 else ""
         calibrated = "yes" if self.calibrated else "no"
         lines = [f"Model {model}. For {self.use}. Calibrated at this hospital: {calibrated}."]
         lines += [f"WARNING {warning}" for warning in self.warnings]

@@ -36,6 +36,7 @@ from common.evaluation.predictions import (
 )
 from common.patients.batch import PatientBatch
 from common.patients.preprocessing import Preprocessing
+from common.prediction.ensemble import mean_prediction
 from common.tasks.task import OutcomeForm, Task
 
 if TYPE_CHECKING:
@@ -165,11 +166,17 @@ def _tables_named(file: Path, names: Mapping[str, Sequence[str]]) -> dict[str, P
 
 
 def predict(network: "Network", patients: PatientBatch) -> dict[str, Prediction]:
-    """Predict raw patients by task, as in a run."""
-    federation, prepared = _federation(network), _preprocessing(network)
+    """Predict raw patients by task, as in a run; of an ensemble the mean over its members."""
+    members = [_predictions(member, patients) for member in network.members]
+    return {task: mean_prediction([member[task] for member in members]) for task in members[0]}
+
+
+def _predictions(network: "Network", patients: PatientBatch) -> dict[str, Prediction]:
+    prepared = _preprocessing(network)
     outputs = logits(network.model, prepared.apply(patients))
     return {
-        task.name: task.predict(outputs[task.name], prepared.cuts.get(task.name)) for task in federation.tasks
+        task.name: task.predict(outputs[task.name], prepared.cuts.get(task.name))
+        for task in _federation(network).tasks
     }
 
 
@@ -197,7 +204,7 @@ def forecasts(
     if horizons and all(task.form is not OutcomeForm.TIME_TO_EVENT for task in federation.tasks):
         what = "is a time, and the model predicts no time to an event"
         raise OptionError(f"horizon {horizons[0]:g}", what, "leave it out")
-    chosen = {task.name: _horizons(task, prepared, horizons) for task in federation.tasks}
+    chosen = {task.name: _horizons(task, _end(network, task), horizons) for task in federation.tasks}
     observed = _observed(patients.batch, prepared, federation)
     _require_enough(observed, where)
     predictions = predict(network, patients.batch)
@@ -205,6 +212,7 @@ def forecasts(
     return Forecasts(
         version=network.version,
         federation=federation.digest,
+        models=len(network.members),
         warnings=patients.warnings,
         patients=tuple(
             PatientForecast(
@@ -261,11 +269,17 @@ def _median(curve: SurvivalPrediction) -> float | None:
     return float(times[after - 1] + share * (times[after] - times[after - 1]))
 
 
-def _horizons(task: Task, prepared: Preprocessing, asked: Sequence[float]) -> tuple[float, ...]:
-    """Return the horizons of a task; none where it has no time."""
+def _end(network: "Network", task: Task) -> float | None:
+    """Return the end of the follow-up that all members have seen; None without a time."""
     if task.form is not OutcomeForm.TIME_TO_EVENT:
+        return None
+    return min(float(_preprocessing(member).cuts[task.name][-1]) for member in network.members)
+
+
+def _horizons(task: Task, end: float | None, asked: Sequence[float]) -> tuple[float, ...]:
+    """Return the horizons of a task; none where it has no time."""
+    if end is None:
         return ()
-    end = float(prepared.cuts[task.name][-1])
     for horizon in asked:
         if not 0 < horizon <= end:
             last = f"{written(_rounded_down(end))} {task.outcome_unit}"

@@ -3,33 +3,42 @@
 Attention is no part of it: weights of attention say where a network looks, and not what its answer follows from.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from common.agreement.federation import Federation
+from common.explanation.agreement import agreement_of, mean_attribution
 from common.explanation.explanation import LEAST_BY_EDGES, Explanation
-from common.explanation.path import SMALLEST_TOLERANCE, Attribution, Gradients, Values, integrate
+from common.explanation.path import SMALLEST_TOLERANCE, Attribution, Values
+from common.explanation.patient import Patient
 from common.explanation.reasons import pathway_reasons, value_reasons
-from common.explanation.targets import Explained, targets
+from common.explanation.targets import Explained, likelihoods, targets
 from common.models.graphs import Prior
-from common.models.parts import without_edges
-from common.models.shared import SharedModel
 from common.patients.batch import PatientBatch
 from common.patients.preprocessing import Preprocessing
 from common.prediction.network import Network
 
+Noticed = Callable[[Explained, Attribution], None]
+"""Told of every attribution, for sums over patients."""
+
 
 def explain(
-    network: Network, patient: PatientBatch, horizons: Mapping[str, Sequence[float]]
+    network: Network,
+    patient: PatientBatch,
+    horizons: Mapping[str, Sequence[float]],
+    noticed: Noticed | None = None,
 ) -> tuple[Explanation, ...]:
     """Explain the prediction of a patient.
+
+    Of an ensemble every number is the mean over its members.
 
     Args:
         network: the model.
         patient: one, with raw values.
         horizons: survival task -> times by which the risk is explained; other tasks have none.
+        noticed: told of every attribution.
 
     Returns:
         An explanation for every horizon, and for the likeliest class, the likeliest label and the number of the others.
@@ -37,105 +46,56 @@ def explain(
     Raises:
         InvalidContentError: for a task that predicts something else.
     """
-    federation, prepared = network.federation, network.preprocessing
+    federation = network.federation
     assert isinstance(federation, Federation)
-    assert isinstance(prepared, Preprocessing)
-    of = Patient(network.model, prepared.apply(patient))
+    members = [Patient(member.model, _prepared(member).apply(patient)) for member in network.members]
     with torch.no_grad():
-        logits = network.model(of.batch)
-    return tuple(
-        _explanation(network, patient, of, target)
-        for target in targets(federation, prepared, horizons, logits)
-    )
+        shares = [likelihoods(federation, of.model(of.batch)) for of in members]
+    likeliest = {name: torch.stack([share[name] for share in shares]).mean(0) for name in shares[0]}
+    questions = [targets(federation, _prepared(member), horizons, likeliest) for member in network.members]
+    made = []
+    for asked in zip(*questions, strict=True):
+        attributions = [of.attribution(target) for of, target in zip(members, asked, strict=True)]
+        if noticed is not None:
+            noticed(asked[0], mean_attribution(attributions))
+        made.append(_explanation(network, patient, members, asked, attributions))
+    return tuple(made)
 
 
-class Patient:
-    """Function of a patient's standardised values, with what is observed held as it is.
-
-    Attributes:
-        batch: the patient.
-    """
-
-    def __init__(self, model: SharedModel, batch: PatientBatch) -> None:
-        self.model, self.batch = model, batch
-        self.parts = model.parts()
-
-    def at(self, target: Explained, values: Values, without: str | None = None) -> Tensor:
-        """Compute the target [rows] at values [rows, nodes], as if a modality had not been measured."""
-        with torch.no_grad():
-            number: Tensor = target.of(self.model(self._rows(values, without))[target.task]).double()
-        return number
-
-    def pull(self, target: Explained, values: Values) -> Gradients:
-        """Compute gradients at values [rows, nodes], and their part through linear scores."""
-        leaves = {name: part.detach().requires_grad_() for name, part in values.items()}
-        rows = self._rows(leaves)
-        logits = self.model(rows)[target.task]
-        outer = logits.detach().requires_grad_()
-        (slope,) = torch.autograd.grad(target.of(outer).sum(), outer)
-        whole = _gradients(logits, leaves, slope)
-        if self.parts is None:
-            return whole, {name: torch.zeros_like(part) for name, part in whole.items()}
-        return whole, _gradients(self.parts.linear(rows)[target.task], leaves, slope)
-
-    def attribution(self, target: Explained) -> Attribution:
-        """Attribute the target to the patient's values."""
-        ends = float(self.at(target, self.mean())), float(self.at(target, self.batch.values))
-        slack = SMALLEST_TOLERANCE * target.spread
-        return integrate(lambda values: self.pull(target, values), self.batch.values, ends, slack)
-
-    def by_edges(self, target: Explained, difference: float) -> float | None:
-        """Return the share of a difference from the mean that is missing without edges."""
-        modules = (
-            [] if self.parts is None else [e for part in self.parts.branches.values() for e in part.edges]
-        )
-        if abs(difference) <= SMALLEST_TOLERANCE * target.spread:
-            return None
-        with without_edges(modules) as possible:
-            if not possible:
-                return None
-            bare = float(self.at(target, self.batch.values)) - float(self.at(target, self.mean()))
-        share = abs(difference - bare) / abs(difference)
-        return share if share >= LEAST_BY_EDGES else None
-
-    def mean(self) -> dict[str, Tensor]:
-        """Return the values of the mean patient, [1, nodes] by modality."""
-        return {name: torch.zeros_like(part) for name, part in self.batch.values.items()}
-
-    def _rows(self, values: Values, without: str | None = None) -> PatientBatch:
-        count = len(next(iter(values.values())))
-        observed = {name: seen.expand(count, -1) for name, seen in self.batch.observed.items()}
-        here = dict(values)
-        if without is not None:
-            observed[without] = torch.zeros_like(observed[without])
-            here[without] = torch.zeros_like(here[without])
-        return PatientBatch(here, observed, {}, {})
-
-
-def _gradients(outputs: Tensor, leaves: Mapping[str, Tensor], slope: Tensor) -> dict[str, Tensor]:
-    slopes = torch.autograd.grad(outputs, list(leaves.values()), slope.expand_as(outputs), allow_unused=True)
-    return {
-        name: torch.zeros_like(leaf) if gradient is None else gradient
-        for (name, leaf), gradient in zip(leaves.items(), slopes, strict=True)
-    }
-
-
-def _explanation(network: Network, raw: PatientBatch, of: Patient, target: Explained) -> Explanation:
-    federation, prepared = network.federation, network.preprocessing
-    assert isinstance(federation, Federation)
+def _prepared(network: Network) -> Preprocessing:
+    prepared = network.preprocessing
     assert isinstance(prepared, Preprocessing)
-    attribution = of.attribution(target)
+    return prepared
+
+
+def _explanation(
+    network: Network,
+    raw: PatientBatch,
+    members: Sequence[Patient],
+    asked: Sequence[Explained],
+    attributions: Sequence[Attribution],
+) -> Explanation:
+    federation, target, first = network.federation, asked[0], members[0]
+    assert isinstance(federation, Federation)
+    attribution = mean_attribution(attributions)
     mean, end = attribution.start, attribution.end
-    higher, lower, rest = value_reasons(federation, prepared, raw, attribution)
+
+    def without(values: Mapping[str, Tensor], modality: str | None = None) -> Tensor:
+        """Compute the number [rows] with some values [rows, nodes] set to the mean."""
+        numbers = [
+            of.at(which, {name: part * of.batch.values[name] for name, part in values.items()}, modality)
+            for of, which in zip(members, asked, strict=True)
+        ]
+        return torch.stack(numbers).mean(0)
+
+    higher, lower, rest = value_reasons(federation, _prepared(network), raw, attribution)
     membership = network.public.membership if isinstance(network.public, Prior) else {}
     pathways_higher, pathways_lower = pathway_reasons(
-        membership,
-        of.batch,
-        attribution,
-        lambda values: end - of.at(target, values),
+        membership, first.batch, attribution, lambda kept: end - without(kept)
     )
-    seen = [name for name in of.batch.values if bool(of.batch.present(name))]
-    absent = {name: float(of.at(target, of.batch.values, name)) - end for name in seen if len(seen) > 1}
+    seen = [name for name in first.batch.values if bool(first.batch.present(name))]
+    everything = {name: torch.ones_like(part) for name, part in first.batch.values.items()}
+    absent = {name: float(without(everything, name)) - end for name in seen if len(seen) > 1}
     return Explanation(
         task=target.task,
         outcome=target.outcome,
@@ -146,18 +106,31 @@ def _explanation(network: Network, raw: PatientBatch, of: Patient, target: Expla
         mean=mean,
         steps=attribution.steps,
         gap=attribution.gap,
-        converged=attribution.converged,
-        linear=None if of.parts is None else _total(attribution.linear),
+        converged=all(of.converged for of in attributions),
+        linear=None if any(of.parts is None for of in members) else _total(attribution.linear),
         modalities={name: float(attribution.values[name].sum()) for name in seen},
         absent=absent,
-        edges=of.by_edges(target, end - mean),
+        edges=_by_edges(members, asked, end - mean),
         higher=higher,
         lower=lower,
         rest=rest,
         pathways_higher=pathways_higher,
         pathways_lower=pathways_lower,
+        agreement=agreement_of(federation, raw, [of.values for of in attributions]),
     )
 
 
-def _total(parts: Mapping[str, Tensor]) -> float:
+def _by_edges(members: Sequence[Patient], asked: Sequence[Explained], difference: float) -> float | None:
+    """Return the share of a difference from the mean patient that is missing without edges."""
+    if abs(difference) <= SMALLEST_TOLERANCE * asked[0].spread:
+        return None
+    bare = [of.without_edges(target) for of, target in zip(members, asked, strict=True)]
+    differences = [number for number in bare if number is not None]
+    if len(differences) < len(bare):
+        return None
+    share = abs(difference - sum(differences) / len(differences)) / abs(difference)
+    return share if share >= LEAST_BY_EDGES else None
+
+
+def _total(parts: Values) -> float:
     return float(sum(part.sum() for part in parts.values()))

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from common.counting import written
+from common.explanation.agreement import SeedAgreement
 from common.explanation.path import TOLERANCE
 
 LEAST_BY_EDGES = 0.05
@@ -108,6 +109,7 @@ class Explanation(_Part):
         rest: sum of the contributions of all other values.
         pathways_higher: pathways that raise it most.
         pathways_lower: pathways that lower it most.
+        agreement: of the trainings in an ensemble; None of a single one, of which it is not known.
         method: name of the method.
         caveat: what it does not say.
     """
@@ -131,6 +133,7 @@ class Explanation(_Part):
     rest: float
     pathways_higher: tuple[PathwayContribution, ...]
     pathways_lower: tuple[PathwayContribution, ...]
+    agreement: SeedAgreement | None = None
     method: Literal["integrated gradients"] = "integrated gradients"
     caveat: str = CAVEAT
 
@@ -162,6 +165,11 @@ class Explanation(_Part):
             lines.append(
                 f"    without the edges of the graphs, {self.edges:.0%} of the difference is missing"
             )
+        lines.append(
+            "    whether another training of the model would give the same reasons is not known: this is one training"
+            if self.agreement is None
+            else f"    {self.agreement.line()}"
+        )
         for title, reasons in (
             ("higher by", self.higher),
             ("lower by", self.lower),

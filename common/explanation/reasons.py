@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
+import torch
 from torch import Tensor
 
 from common.agreement.federation import Federation
@@ -100,7 +101,7 @@ def pathway_reasons(
         membership: modality -> members of pathways.
         patient: with standardised values, [1, nodes].
         attribution: of the patient.
-        lost: values [rows, nodes] by modality -> what the number loses by them, [rows].
+        lost: which values stay, [rows, nodes] by modality with 0 and 1 -> what the number loses by it, [rows].
     """
     members = {name: _members(of) for name, of in membership.items()}
     reasons = [
@@ -120,13 +121,13 @@ def pathway_reasons(
     shown = [*higher, *lower]
     if not shown:
         return (), ()
-    values = {name: part.repeat(len(shown), 1) for name, part in patient.values.items()}
+    kept = {name: torch.ones_like(part).repeat(len(shown), 1) for name, part in patient.values.items()}
     for row, reason in enumerate(shown):
         pathway = membership[reason.modality].pathways.index(reason.pathway)
-        values[reason.modality][row, members[reason.modality][pathway]] = 0.0
+        kept[reason.modality][row, members[reason.modality][pathway]] = 0.0
     occluded = [
         reason.model_copy(update={"occluded": float(loss)})
-        for reason, loss in zip(shown, lost(values), strict=True)
+        for reason, loss in zip(shown, lost(kept), strict=True)
     ]
     return tuple(occluded[: len(higher)]), tuple(occluded[len(higher) :])
 

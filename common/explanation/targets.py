@@ -47,7 +47,7 @@ def targets(
     federation: Federation,
     prepared: Preprocessing,
     horizons: Mapping[str, Sequence[float]],
-    logits: dict[str, Tensor],
+    likeliest: Mapping[str, Tensor],
 ) -> list[Explained]:
     """List what is explained of a patient.
 
@@ -57,7 +57,7 @@ def targets(
         federation: the agreement.
         prepared: the constants of the losses.
         horizons: survival task -> times.
-        logits: task -> of the patient, [1, outputs].
+        likeliest: task -> of the patient, [1, outputs], more for a likelier class or adverse event.
 
     Raises:
         InvalidContentError: for a task of another form.
@@ -65,12 +65,28 @@ def targets(
     return [
         target
         for task in federation.tasks
-        for target in _of_task(task, prepared.cuts.get(task.name), horizons[task.name], logits[task.name][0])
+        for target in _of_task(
+            task, prepared.cuts.get(task.name), horizons[task.name], likeliest[task.name][0]
+        )
     ]
 
 
+def likelihoods(federation: Federation, logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return probabilities [P, outputs] of classes and adverse events; else the logits."""
+    shares = {}
+    for task in federation.tasks:
+        outputs = logits[task.name].double()
+        match task.form:
+            case OutcomeForm.CLASSES:
+                outputs = outputs.softmax(1)
+            case OutcomeForm.LABELS:
+                outputs = outputs.sigmoid()
+        shares[task.name] = outputs
+    return shares
+
+
 def _of_task(
-    task: Task, prepared: Tensor | None, horizons: Sequence[float], logits: Tensor
+    task: Task, prepared: Tensor | None, horizons: Sequence[float], likeliest: Tensor
 ) -> list[Explained]:
     unit = task.outcome_unit
     match task.form:
@@ -80,7 +96,7 @@ def _of_task(
                 for time in horizons
             ]
         case OutcomeForm.CLASSES | OutcomeForm.LABELS:
-            best = int(logits.argmax())
+            best = int(likeliest.argmax())
             odds = _odds_of(best, alone=task.form is OutcomeForm.LABELS)
             return [Explained(task.name, task.outcome_names[best], None, "", "log-odds", 1.0, odds)]
         case OutcomeForm.NUMBER if prepared is not None:

@@ -1,7 +1,7 @@
 """Trained network with all that a prediction needs, from the files of a run or a release."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,9 @@ from common.agreement.agreement import Agreement
 from common.errors import InvalidContentError
 from common.families.registry import family_of
 from common.records import Prepared
-from common.release.members import PREPROCESSING, WEIGHTS
+from common.release.members import arrays_of_member
 from common.release.release import ModelRelease
+from common.release.stamp import arrays_of
 
 if TYPE_CHECKING:
     from common.models.shared import SharedModel
@@ -33,6 +34,7 @@ class Network:
         model: the network with these weights.
         version: of the release; None for a run that was not released.
         public: what the agreement's family reads from its public files, such as graphs and pathways.
+        others: the other members of an ensemble; none of a single model.
     """
 
     federation: Agreement
@@ -41,6 +43,12 @@ class Network:
     model: "SharedModel"
     version: str | None = None
     public: object = None
+    others: "tuple[Network, ...]" = ()
+
+    @property
+    def members(self) -> "tuple[Network, ...]":
+        """All networks whose mean is predicted: this one, and the others of an ensemble."""
+        return (self, *self.others)
 
 
 def network_of(
@@ -51,6 +59,7 @@ def network_of(
     where: str,
     remedy: str,
     version: str | None = None,
+    number: int = 1,
 ) -> Network:
     """Build a network from its arrays.
 
@@ -62,6 +71,7 @@ def network_of(
         where: folder or file of the arrays, for errors.
         remedy: for arrays that do not belong to the agreement.
         version: of the release.
+        number: of the member of a released ensemble.
 
     Raises:
         InputError: if the arrays are not those that the agreement asks for.
@@ -70,29 +80,32 @@ def network_of(
     public = family.public(federation, folder)
     model = family.model(federation, public, 0)
     shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    _require(f"{where}{WEIGHTS}", shapes, weights, remedy, finite=True)
-    _require(f"{where}{PREPROCESSING}", family.preparation(federation), preprocessing, remedy, finite=False)
+    names = arrays_of_member(number)
+    _require(f"{where}{names[0]}", shapes, weights, remedy, finite=True)
+    _require(f"{where}{names[1]}", family.preparation(federation), preprocessing, remedy, finite=False)
     model.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in weights.items()})
     model.eval()
     return Network(federation, family.unpacked(dict(preprocessing)), dict(weights), model, version, public)
 
 
 def released_network(release: ModelRelease) -> Network:
-    """Build the network of a release.
+    """Build the network of a release, with the other members of an ensemble.
 
     Raises:
         InputError: if its arrays are not those that its federation file asks for.
     """
+    members = []
     with release.agreement_folder() as folder:
-        return network_of(
-            release.agreement,
-            folder,
-            release.weights,
-            release.preprocessing,
-            f"{release.where}, ",
-            "install the version of consilium that made the release",
-            release.version,
-        )
+        for number in range(1, release.models + 1):
+            weights, preprocessing = (arrays_of(release.members[name]) for name in arrays_of_member(number))
+            where = f"{release.where}, "
+            remedy = "install the version of consilium that made the release"
+            members.append(
+                network_of(
+                    release.agreement, folder, weights, preprocessing, where, remedy, release.version, number
+                )
+            )
+    return replace(members[0], others=tuple(members[1:]))
 
 
 def _require(

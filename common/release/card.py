@@ -1,6 +1,6 @@
 """Card of a release: what the model is, what it was trained on and how it did in its run."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from common.counting import counted
 from common.installed_code import Software
@@ -48,6 +48,24 @@ class CardTask(_Part):
         return _noised(f"{self.concordance:.2f}", self.noise, MOST_NOISE)
 
 
+class CardMember(_Part):
+    """Other member of an ensemble.
+
+    Attributes:
+        run: name of its run.
+        seed: `training.seed`, the one difference between its federation file and that of the release.
+        ended: when the run ended, ISO 8601 in UTC.
+        rounds: of training.
+        kept_round: that the weights come from.
+    """
+
+    run: str
+    seed: int
+    ended: str
+    rounds: int
+    kept_round: int | None
+
+
 class Card(_Part):
     """Card of a release.
 
@@ -70,6 +88,7 @@ class Card(_Part):
         validation_noise: standard deviation of the noise in one round's validation loss; the loss may be the mean of
             several rounds, and then has less. None as for `validated`, 0 without noise.
         software: that trained it; None in a release of an earlier version.
+        others: the other members of an ensemble; everything above is about the first.
     """
 
     federation: str
@@ -88,6 +107,8 @@ class Card(_Part):
     validated: int | None = None
     validation_noise: float | None = None
     software: Software | None = None
+    # absent without an ensemble: the card of an earlier release keeps its bytes
+    others: tuple[CardMember, ...] = Field(default=(), exclude_if=lambda others: not others)
 
     def lines(self) -> list[str]:
         """Describe the model in words."""
@@ -101,6 +122,12 @@ class Card(_Part):
             f"({', '.join(self.hospitals)}) {privacy}, in {counted(self.rounds, 'round')}{kept}.",
             f"It takes {inputs}.",
         ]
+        if self.others:
+            runs = ", ".join(f"{member.run} (seed {member.seed})" for member in self.others)
+            lines.append(
+                f"It is the first of {1 + len(self.others)} trainings whose mean is predicted; the others are those of"
+                f" {runs}."
+            )
         return [*lines, f"It predicts {', '.join(map(_said, self.tasks))}."]
 
     @property

@@ -28,7 +28,22 @@ ONNX = "model.onnx"
 """Twin of the model for other runtimes (`common.export.onnx_twin`)."""
 
 
-OPTIONAL = (ONNX,)
+MOST_MODELS = 10
+"""Members of an ensemble at the most, with the first one."""
+
+
+def arrays_of_member(number: int) -> tuple[str, str]:
+    """Name weights and preprocessing of an ensemble's member, counted from 1."""
+    if number == 1:
+        return WEIGHTS, PREPROCESSING
+    return f"weights-{number}.safetensors", f"preprocessing-{number}.safetensors"
+
+
+ENSEMBLE = tuple(name for number in range(2, MOST_MODELS + 1) for name in arrays_of_member(number))
+"""Arrays of an ensemble's other members, which are there without a gap, in pairs."""
+
+
+OPTIONAL = (*ENSEMBLE, ONNX)
 """Members that a release may have beside those; a version that does not list a member refuses the release.
 
 Whatever changes a prediction, or how far it may be believed, comes in here by a name: nothing rides along unread.

@@ -35,12 +35,14 @@ from common.release.manifest import Manifest, Parent, member_of
 from common.release.members import (
     AGREEMENT,
     CARD,
+    ENSEMBLE,
     FEDERATION,
     MANIFEST,
     PREPROCESSING,
     REQUIRED,
     SIGNATURE,
     WEIGHTS,
+    arrays_of_member,
     holds_arrays,
     is_expected,
     ordered,
@@ -80,13 +82,18 @@ class ModelRelease:
 
     @cached_property
     def weights(self) -> dict[str, Any]:
-        """Weights by parameter."""
+        """Weights by parameter, of the first member of an ensemble."""
         return arrays_of(self.members[WEIGHTS])
 
     @cached_property
     def preprocessing(self) -> dict[str, Any]:
-        """Preprocessing as arrays by name."""
+        """Preprocessing as arrays by name, of the first member of an ensemble."""
         return arrays_of(self.members[PREPROCESSING])
+
+    @property
+    def models(self) -> int:
+        """Number of trainings whose mean is predicted: 1, or the members of an ensemble."""
+        return 1 + len(self.card.others)
 
     def lines(self) -> list[str]:
         """Describe the release in words."""
@@ -174,13 +181,15 @@ def read_release(path: Path, key: PublicKey | None) -> ModelRelease:
         raise IntegrityError(where, str(error), AGAIN) from None
     manifest = _manifest(where, members, key)
     _require_members(where, members, manifest)
+    card = _card(where, members[CARD])
+    _require_models(where, members, 1 + len(card.others))
     return ModelRelease(
         where=where,
         content=content,
         manifest=manifest,
         members=members,
         agreement=_agreement(where, members, manifest),
-        card=_card(where, members[CARD]),
+        card=card,
         signer=None if key is None else fingerprint(key),
     )
 
@@ -233,6 +242,14 @@ def _require_members(where: str, members: Mapping[str, bytes], manifest: Manifes
         if stamp != _stamp(manifest.version, manifest.federation):
             what = "belongs to another release or federation file by its metadata"
             raise IntegrityError(f"{where}, {name}", what, AGAIN)
+
+
+def _require_models(where: str, members: Mapping[str, bytes], models: int) -> None:
+    """Require the arrays of as many models as the card names, and no others."""
+    expected = {name for number in range(2, models + 1) for name in arrays_of_member(number)}
+    if wrong := sorted(expected ^ (members.keys() & {*ENSEMBLE})):
+        what = "is missing" if wrong[0] in expected else f"belongs to no model of its {CARD}"
+        raise InvalidContentError(f"{where}, {wrong[0]}", what, AGAIN)
 
 
 def _agreement(where: str, members: Mapping[str, bytes], manifest: Manifest) -> Agreement:

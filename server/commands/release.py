@@ -1,5 +1,7 @@
 """Command `consilium coordinator release`: a finished run's model as one signed file."""
 
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from common.agreement.agreement import FILE_NAME, Agreement
@@ -14,8 +16,9 @@ from common.prediction.network import network_of
 from common.release.archive import ArchiveError
 from common.release.card import Card, CardTask
 from common.release.manifest import Manifest, Parent
-from common.release.members import CARD, ONNX, PREPROCESSING, WEIGHTS
+from common.release.members import CARD, ONNX, PREPROCESSING, WEIGHTS, arrays_of_member
 from common.release.release import agreement_members, signed_release
+from server.commands.ensemble import EnsembleMember, closing_record, read_members
 from server.commands.run import named_folder
 from server.home.certificates import read_signer
 from server.home.places import CoordinatorHome, exclusive
@@ -27,8 +30,10 @@ from server.records.result import load_result
 _AGAIN = "release another run"
 
 
-def release(home: CoordinatorHome, run: str, out: Path, onnx: bool = False) -> Manifest:
-    """Release the model of a finished run.
+def release(
+    home: CoordinatorHome, run: str, out: Path, onnx: bool = False, others: Sequence[str] = ()
+) -> Manifest:
+    """Release the model of a finished run, or of several as an ensemble.
 
     The same run has the same version, and gives the same bytes.
 
@@ -37,21 +42,28 @@ def release(home: CoordinatorHome, run: str, out: Path, onnx: bool = False) -> M
         run: name of the run's folder.
         out: file to write.
         onnx: add an ONNX twin.
+        others: names of the runs of an ensemble's other members, in any order.
 
     Raises:
-        InputError: if the run has no model, was changed since it was released, or its release was revoked; or the
-            model has no ONNX twin; or `out` would replace a file of the coordinator's folder.
+        InputError: if a run has no model, was changed since it was released, or its release was revoked; or the
+            model has no ONNX twin; or the runs make no ensemble; or `out` would replace a file of the coordinator's
+            folder.
         OSError: if the file cannot be written.
     """
     require_output(out, [home.folder])
     folder = named_folder(home.runs, run)
     agreement = load_agreement(folder / FILE_NAME)
     records = read_journal(folder) if (folder / JOURNAL).is_file() else []
+    ensemble = read_members(home, folder, agreement, others, onnx)
+    names = tuple(member.card.run for member in ensemble)
     released = read_releases(home.releases).of_run(folder.name)
-    if released is not None and released.onnx != onnx:
-        remedy = "release it again without --onnx" if onnx else "release it again with --onnx"
+    if released is not None and (released.onnx, released.others) != (onnx, names):
+        options = ["--onnx"] * released.onnx + [f"--with {name}" for name in released.others]
+        remedy = (
+            f"release it again {f'with {shlex.join(options)}' if options else 'without --onnx and --with'}"
+        )
         raise StateError(str(folder), f"was released as {released.version} otherwise", remedy)
-    members = _members(folder, agreement, _closing(folder, records, agreement), records, onnx)
+    members = _members(folder, agreement, closing_record(folder, records, agreement), records, onnx, ensemble)
     signer = read_signer(home.authority_key)
     with exclusive(home):
         releases = read_releases(home.releases)
@@ -74,6 +86,7 @@ def release(home: CoordinatorHome, run: str, out: Path, onnx: bool = False) -> M
                 parent=parent,
                 revoked=revoked,
                 onnx=onnx,
+                others=names,
             )
             changed = releases.model_copy(update={"released": (*releases.released, made)})
             changed.write(home.releases)
@@ -116,37 +129,28 @@ def _numbered(
     return f"{name}-{number}", Parent(version=last.version, sha256=last.sha256), releases.revoked
 
 
-def _closing(folder: Path, records: list[RunRecord | RoundRecord], agreement: Agreement) -> RunRecord:
-    """Return the record of the end of a run that gave a model."""
-    ends = [record for record in records if isinstance(record, RunRecord) and record.status != "started"]
-    if not ends or ends[-1].status == "failed":
-        raise StateError(
-            str(folder), "the run has no model", "wait for its end, or name a run that completed"
-        )
-    if ends[-1].digest != agreement.digest:
-        what = f"is not the {FILE_NAME} that the run was made with"
-        raise IntegrityError(str(folder / FILE_NAME), what, "put it back from a backup")
-    return ends[-1]
-
-
 def _members(
     folder: Path,
     agreement: Agreement,
     closing: RunRecord,
     records: list[RunRecord | RoundRecord],
     onnx: bool,
+    ensemble: Sequence[EnsembleMember],
 ) -> dict[str, bytes]:
     result = load_result(folder)
     remedy = "put it back from a backup, or install the version of consilium that trained it"
     network = network_of(agreement, folder, result.weights, result.preprocessing, f"{folder}/", remedy)
     rounds = [record for record in records if isinstance(record, RoundRecord)]
     card = _card(agreement, folder.name, closing, rounds)
+    card = card.model_copy(update={"others": tuple(member.card for member in ensemble)})
     members = {
         **agreement_members(agreement, folder),
         WEIGHTS: (folder / WEIGHTS).read_bytes(),
         PREPROCESSING: (folder / PREPROCESSING).read_bytes(),
         CARD: card.model_dump_json(indent=1).encode() + b"\n",
     }
+    for number, member in enumerate(ensemble, 2):
+        members |= zip(arrays_of_member(number), member.arrays, strict=True)
     if onnx:
         from common.export.onnx_twin import onnx_content
 

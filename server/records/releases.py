@@ -19,6 +19,7 @@ class Released(BaseModel):
         parent: release before it; None for the first of its name.
         revoked: versions that it names as revoked.
         onnx: whether it has an ONNX twin.
+        others: runs of the other members of an ensemble.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -29,6 +30,7 @@ class Released(BaseModel):
     parent: Parent | None
     revoked: tuple[Version, ...] = ()
     onnx: bool = False
+    others: tuple[str, ...] = ()
 
 
 class Releases(BaseModel):

@@ -138,3 +138,27 @@ def test_what_is_no_table_or_no_time_is_refused(federation: Federation, tmp_path
         with pytest.raises(OptionError):
             model.predict(table, horizons=horizons)
     assert len(model.predict(table, horizons=np.array([1.0, 2.0])).patients) == 1
+
+
+def test_runs_with_other_seeds_are_loaded_as_an_ensemble(
+    finished: tuple[consilium.Result, Path], tmp_path: Path, written_cohort: Path
+) -> None:
+    folders = []
+    for seed in (0, 1, 2):
+        folders.append(tmp_path / f"seed{seed}")
+        shutil.copytree(finished[1], folders[-1])
+        agreed = load(folders[-1] / FILE_NAME).changed({"training.seed": str(seed)})
+        save(agreed, folders[-1] / FILE_NAME)
+        weights = load_file(folders[-1] / WEIGHTS)
+        save_file({name: array * (1 + seed) for name, array in weights.items()}, folders[-1] / WEIGHTS)
+    made: Any = consilium.load_model(folders).predict(written_cohort / "hospital-1")
+    alone: Any = [consilium.load_model(folder).predict(written_cohort / "hospital-1") for folder in folders]
+    assert made.models == 3
+    for row, patient in enumerate(made.patients):
+        curves = [one.patients[row].tasks["survival"].survival for one in alone]
+        assert patient.tasks["survival"].survival == pytest.approx(np.mean(curves, axis=0).tolist())
+    for wrong in (folders[:2], [*folders, folders[0]], [], [folders[0], Path("none"), Path("nowhere")]):
+        with pytest.raises(InputError):
+            consilium.load_model(wrong)
+    with pytest.raises(OptionError):
+        consilium.load_model(folders, key="ca.crt")

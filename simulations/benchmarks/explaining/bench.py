@@ -15,7 +15,8 @@ from common.agreement.agreement import FILE_NAME
 from common.agreement.federation import Federation
 from common.agreement.loading import load_agreement
 from common.errors import OptionError
-from common.explanation.explain import Patient, explain
+from common.explanation.explain import explain
+from common.explanation.patient import Patient
 from common.explanation.targets import targets
 from common.patients.batch import PatientBatch, concatenate
 from common.patients.preprocessing import Preprocessing

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from common.explanation.explain import Patient
+from common.explanation.patient import Patient
 from common.explanation.targets import Explained
 from common.models.shared import SharedModel
 

@@ -1,6 +1,7 @@
 """Predictions equal those of a run, for any number of patients of whom enough is known."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -246,3 +247,30 @@ def test_performance_counts_labelled_patients_and_events(
     assert (survival.metric, response.metric) == ("C-index", "AUROC")
     nobody = batch.select(torch.zeros(40, dtype=torch.bool))
     assert [task.value for task in PREDICTOR.performance(network, nobody.padded(1))] == [None] * 3
+
+
+def test_an_ensemble_predicts_the_mean_of_its_members(network: Network, patients: UnlabelledPatients) -> None:
+    other = replace(network, model=_jittered(network))
+    third = replace(network, model=_jittered(other))
+    ensemble = replace(network, others=(other, third))
+    made = forecasts(ensemble, patients, [3.0], "table", explain=True)
+    alone = [forecasts(member, patients, [3.0], "table") for member in (network, other, third)]
+    assert made.models == 3
+    assert "3 trainings" in made.lines()[0]
+    for row, patient in enumerate(made.patients):
+        members: Any = [single.patients[row].tasks for single in alone]
+        tasks: Any = patient.tasks
+        risks = [member["survival"].risk["3"] for member in members]
+        assert tasks["survival"].risk["3"] == pytest.approx(np.mean(risks))
+        for name, share in tasks["response"].probability.items():
+            assert share == pytest.approx(np.mean([m["response"].probability[name] for m in members]))
+        assert all(explanation.agreement is not None for explanation in patient.explanations)
+
+
+def _jittered(network: Network) -> Any:
+    model = deepcopy(network.model)
+    draw = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.2 * torch.randn(parameter.shape, generator=draw))
+    return model

@@ -17,10 +17,10 @@ from common.prediction.network import Network
 def make_network(
     federation: Federation, prior: Prior, preprocessing: Preprocessing
 ) -> Callable[..., Network]:
-    def make(linear: bool = False) -> Network:
+    def make(linear: bool = False, seed: int = 1) -> Network:
         """Weights are drawn; those of the heads are 0 in a linear network."""
         model = initial_model(federation, prior, 0)
-        draw = torch.Generator().manual_seed(1)
+        draw = torch.Generator().manual_seed(seed)
         with torch.no_grad():
             for name, parameter in model.named_parameters():
                 parameter.add_(0.3 * torch.randn(parameter.shape, generator=draw))

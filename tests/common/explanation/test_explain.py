@@ -142,7 +142,7 @@ def test_an_integral_that_does_not_converge_says_so(
     make_network: MakeNetwork, whole: PatientBatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("common.explanation.path.TOLERANCE", 0.0)
-    monkeypatch.setattr("common.explanation.explain.SMALLEST_TOLERANCE", 0.0)
+    monkeypatch.setattr("common.explanation.patient.SMALLEST_TOLERANCE", 0.0)
     made = explain(make_network(), one(whole, 0), HORIZONS)[1]
     assert not made.converged
     assert made.gap != 0
@@ -157,3 +157,34 @@ def test_a_model_without_parts_is_explained_without_a_linear_part(
     for made in explain(network, one(whole, 0), HORIZONS):
         assert made.converged
         assert (made.linear, made.edges) == (None, None)
+
+
+def test_an_ensemble_is_explained_by_the_mean_of_its_members(
+    make_network: MakeNetwork, whole: PatientBatch
+) -> None:
+    members = [make_network(), make_network(linear=True), make_network(seed=2)]
+    ensemble, patient = replace(members[0], others=tuple(members[1:])), one(whole, 2)
+    for number, made in enumerate(explain(ensemble, patient, HORIZONS)):
+        alone = [explain(member, patient, HORIZONS)[number] for member in members]
+        if {of.outcome for of in alone} != {made.outcome}:
+            continue
+        for name in ("patient", "mean", "gap"):
+            expected = sum(getattr(of, name) for of in alone) / 3
+            assert getattr(made, name) == pytest.approx(expected, abs=1e-5)
+        for name, total in made.modalities.items():
+            assert total == pytest.approx(sum(of.modalities[name] for of in alone) / 3)
+            assert made.absent[name] == pytest.approx(sum(of.absent[name] for of in alone) / 3, abs=1e-5)
+        assert made.agreement is not None
+        assert made.agreement.models == 3
+        assert all(of.agreement is None for of in alone)
+        assert Explanation.model_validate_json(made.model_dump_json()) == made
+        assert made.agreement.line() in "\n".join(made.lines())
+        assert "not known" in "\n".join(alone[0].lines())
+
+
+def test_sums_over_patients_hear_of_every_attribution(make_network: MakeNetwork, whole: PatientBatch) -> None:
+    heard = []
+    made = explain(make_network(), one(whole, 0), HORIZONS, lambda *of: heard.append(of))
+    assert [target.task for target, _ in heard] == [explanation.task for explanation in made]
+    for (_, attribution), explanation in zip(heard, made, strict=True):
+        assert float(attribution.values["rna"].sum()) == pytest.approx(explanation.modalities["rna"])

@@ -40,3 +40,15 @@ def test_arrays_of_another_federation_file_are_refused(federation: Federation, t
     wider = federation.changed({"model.width": "16"})
     with pytest.raises(InvalidContentError):
         network_of(wider, coordinator.folder, weights, prepared, "run/", "do it again")
+
+
+def test_a_released_ensemble_has_all_its_networks(federation: Federation, tmp_path: Path) -> None:
+    coordinator = Coordinator(tmp_path / "coordinator", federation)
+    (tmp_path / "file.zip").write_bytes(coordinator.made(members=coordinator.ensemble((4, 0, 9)))[1])
+    network = released_network(read_release(tmp_path / "file.zip", coordinator.key.public_key()))
+    assert len(network.members) == 3
+    for seed, member in zip((4, 0, 9), network.members, strict=True):
+        alone = released_network(read_release(coordinator.write(seed=seed), None))
+        assert alone.others == ()
+        for name, array in alone.weights.items():
+            assert np.array_equal(array, member.weights[name])

@@ -160,3 +160,23 @@ def test_a_file_that_is_not_there_or_no_archive_is_refused(refused: Refused, tmp
         read_release(tmp_path / "none.zip", None)
     with pytest.raises(InputError):
         read_release(tmp_path, None)
+
+
+def test_a_release_of_several_trainings_has_the_arrays_of_each(
+    coordinator: Coordinator, refused: Refused, tmp_path: Path
+) -> None:
+    members = coordinator.ensemble()
+    (tmp_path / "file.zip").write_bytes(coordinator.made(members=members)[1])
+    release = read_release(tmp_path / "file.zip", coordinator.key.public_key())
+    assert release.models == 3
+    for name in ("weights-3.safetensors", "preprocessing-2.safetensors"):
+        stamp = {"version": "test-1", "federation": coordinator.federation.digest}
+        assert stamp_of(release.members[name]) == stamp
+        without = {other: content for other, content in members.items() if other != name}
+        assert name in refused(coordinator.made(members=without)[1]).where
+    card = coordinator.members()[CARD]
+    assert "preprocessing-2" in refused(coordinator.made(members=members | {CARD: card})[1]).where
+    content = (tmp_path / "file.zip").read_bytes()
+    place = content.index(release.members["weights-2.safetensors"][-64:])
+    changed = content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+    assert isinstance(refused(changed), IntegrityError)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from common.explanation.explain import Patient
+from common.explanation.patient import Patient
 from common.explanation.targets import Explained
 from common.models.shared import SharedModel
 from common.patients.batch import PatientBatch
