@@ -177,7 +177,7 @@ def _same_draws_every_time() -> None:
 
 def draw_anew_a_few_times(patch: pytest.MonkeyPatch) -> None:
     """Bootstrap with 10 draws: intervals are tested elsewhere."""
-    from simulations.experiment.bootstrap import replicate
+    from common.evaluation.bootstrap import replicate
 
     patch.setattr("simulations.experiment.scoring.replicate", partial(replicate, replicates=10))
 

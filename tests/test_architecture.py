@@ -135,6 +135,7 @@ KNOW_PATIENTS = (
         "common/explanation/",
         "common/export/",
         "common/patients/",
+        "common/validation/",
         "common/tasks/",
         "common/models/",
         "common/families/patient",

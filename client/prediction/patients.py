@@ -4,7 +4,6 @@ A patient needs `LEAST_OBSERVED` of the columns of one modality at least; of oth
 that they are patients, and say it with the same confidence.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +37,7 @@ from common.patients.batch import PatientBatch
 from common.patients.preprocessing import Preprocessing
 from common.prediction.ensemble import mean_prediction
 from common.tasks.task import OutcomeForm, Task
+from common.validation.horizons import rounded_down, usual_horizons
 
 if TYPE_CHECKING:
     from common.explanation.explanation import Explanation
@@ -49,12 +49,6 @@ LEAST_OBSERVED = 0.5
 
 SHOWN = 5
 """Patients without enough values that are named by their number."""
-
-
-_YEARS = (1, 2, 3, 5, 10)
-
-
-_PER_YEAR = {"days": 365.25, "months": 12.0, "years": 1.0}
 
 
 _SUFFIXES = (".csv", ".parquet")
@@ -282,22 +276,12 @@ def _horizons(task: Task, end: float | None, asked: Sequence[float]) -> tuple[fl
         return ()
     for horizon in asked:
         if not 0 < horizon <= end:
-            last = f"{written(_rounded_down(end))} {task.outcome_unit}"
+            last = f"{written(rounded_down(end))} {task.outcome_unit}"
             what = f"is not within the follow-up of {task.name}, which ends at {last}"
             raise OptionError(f"horizon {written(horizon)}", what, "ask for an earlier one, more than 0")
     if asked:
         return tuple(sorted(set(asked)))
-    years = [year * _PER_YEAR[task.outcome_unit] for year in _YEARS if task.outcome_unit in _PER_YEAR]
-    return tuple(float(round(time)) if time > 50 else time for time in years if time <= end) or (
-        _rounded_down(end),
-    )
-
-
-def _rounded_down(time: float) -> float:
-    """Shorten a time to four digits or a whole number, and never to a later one."""
-    digits = max(0, 3 - math.floor(math.log10(time)))
-    factor = 10.0**digits
-    return math.floor(time * factor) / factor
+    return usual_horizons(task.outcome_unit, end)
 
 
 def _observed(

@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from simulations.experiment.bootstrap import Array, percentile_interval, replicate
+from common.evaluation.bootstrap import Array, percentile_interval, replicate
 from simulations.families.study import HeldOut, Rows
 from simulations.results.schema import (
     UNKNOWN,

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from simulations.experiment.bootstrap import percentile_interval
+from common.evaluation.bootstrap import percentile_interval
 
 Array = NDArray[np.float64]
 

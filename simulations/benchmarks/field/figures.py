@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from common.errors import IntegrityError
+from common.evaluation.bootstrap import percentile_interval
 from simulations.benchmarks.measuring.record import Figures
-from simulations.experiment.bootstrap import percentile_interval
 from simulations.results.machine import Record, Score
 from simulations.results.schema import UNKNOWN, Difference, summarise
 

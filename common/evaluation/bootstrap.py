@@ -15,12 +15,12 @@ Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 
-Metric = Callable[[Indices], float]
-"""Figure for the patients at these indices, some of them more than once; NaN where it is undefined."""
+Metric = Callable[[Indices], float | Array]
+"""Figure, or figures [K], for the patients at these indices, some of them more than once; NaN where undefined."""
 
 
 def replicate(metric: Metric, patients: int, seed: int, replicates: int = 200) -> Array:
-    """Compute the metric [replicates] of test patients drawn again, with replacement.
+    """Compute the metric [replicates, ...] of test patients drawn again, with replacement.
 
     The same seed draws the same patients, so replicates of two models may be subtracted.
     """

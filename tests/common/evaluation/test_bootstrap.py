@@ -4,8 +4,8 @@ import time
 import numpy as np
 import pytest
 
+from common.evaluation.bootstrap import Indices, percentile_interval, replicate
 from common.evaluation.survival import c_index
-from simulations.experiment.bootstrap import Indices, percentile_interval, replicate
 
 
 def test_interval_of_a_mean_is_the_textbook_one() -> None:

@@ -1,0 +1,1 @@
+"""Validation of predicted risks against outcomes of patients; start with figures.py."""
