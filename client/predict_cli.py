@@ -29,18 +29,23 @@ def predict(
         Path | None, typer.Option(help="File to write, readable by you alone; without it, the terminal.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON instead of text.")] = False,
+    as_html: Annotated[
+        bool, typer.Option("--html", help="Write a page for each patient, with the reasons, into --out.")
+    ] = False,
 ) -> None:
     """Predict for one or many patients with the adopted release; no outcomes are needed.
 
     A forecast names its patient: it goes to a terminal, or into the file of --out.
     """
-    from client.commands.predict import predict, require_outlet, write_forecasts
+    from client.commands.predict import Form, predict, require_outlet, write_forecasts
     from client.site_folder.places import Home
 
-    require_outlet(out)
+    form = Form.of(as_json, as_html)
+    require_outlet(out, form)
+    explain = explain or form is Form.HTML
     forecasts = predict(Home(folder.resolve()), tables, horizon or [], explain, out)
     if out is None:
-        typer.echo(forecasts.model_dump_json(indent=2) if as_json else "\n".join(forecasts.lines()))
+        typer.echo(form.write(forecasts))
         return
-    write_forecasts(forecasts, out, as_json)
+    write_forecasts(forecasts, out, form)
     typer.echo(f"Written to {out}.")

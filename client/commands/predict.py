@@ -6,6 +6,7 @@ else can read; nothing of it is logged.
 
 import sys
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 
 from client.prediction.forecasts import Forecasts
@@ -13,10 +14,35 @@ from client.prediction.predictor import predictor_of
 from client.site_folder.places import Home
 from client.site_folder.releases import open_adopted
 from client.site_folder.site_file import parse_site_file
-from common.errors import StateError
+from common.errors import OptionError, StateError
 from common.files import write_whole
 from common.lifetime.named_output import require_output
 from common.prediction.network import released_network
+
+
+class Form(StrEnum):
+    """Form in which forecasts are written."""
+
+    TEXT = "text"
+    JSON = "json"
+    HTML = "html"
+
+    @classmethod
+    def of(cls, as_json: bool, as_html: bool) -> "Form":
+        """Return the form that is asked for.
+
+        Raises:
+            OptionError: if two are.
+        """
+        if as_json and as_html:
+            raise OptionError("--json and --html", "are two forms of one file", "ask for one of them")
+        return cls.JSON if as_json else cls.HTML if as_html else cls.TEXT
+
+    def write(self, forecasts: Forecasts) -> str:
+        """Write forecasts in this form."""
+        if self is Form.HTML:
+            return forecasts.html()
+        return forecasts.model_dump_json(indent=2) if self is Form.JSON else "\n".join(forecasts.lines())
 
 
 def predict(
@@ -47,12 +73,15 @@ def predict(
     return predictor.predict_files(released_network(release), files, site, horizons, explain)
 
 
-def require_outlet(out: Path | None) -> None:
-    """Require that forecasts go to a terminal or into a named file.
+def require_outlet(out: Path | None, form: Form = Form.TEXT) -> None:
+    """Require that forecasts go to a terminal or into a named file, and pages into a file.
 
     Raises:
+        OptionError: if pages have no file.
         StateError: if standard output is a pipe or another file, whose readers nobody knows.
     """
+    if out is None and form is Form.HTML:
+        raise OptionError("--html", "writes a page, which no terminal shows", "name its file with --out")
     if out is None and not sys.stdout.isatty():
         what = "is no terminal, and forecasts name patients"
         raise StateError(
@@ -60,11 +89,10 @@ def require_outlet(out: Path | None) -> None:
         )
 
 
-def write_forecasts(forecasts: Forecasts, out: Path, as_json: bool) -> None:
+def write_forecasts(forecasts: Forecasts, out: Path, form: Form) -> None:
     """Write forecasts into a file that only its owner can read.
 
     Raises:
         OSError: if it cannot be written.
     """
-    text = forecasts.model_dump_json(indent=2) if as_json else "\n".join(forecasts.lines())
-    write_whole(out, text.encode() + b"\n", 0o600)
+    write_whole(out, form.write(forecasts).encode() + b"\n", 0o600)

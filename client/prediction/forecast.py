@@ -12,13 +12,13 @@ IN_A_LINE = 4
 """Probabilities that stand in one line."""
 
 
-class Part(BaseModel):
+class ForecastPart(BaseModel):
     """Part of a forecast, whose content does not change."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class SurvivalForecast(Part):
+class SurvivalForecast(ForecastPart):
     """Forecast of a time to an event.
 
     Attributes:
@@ -43,7 +43,7 @@ class SurvivalForecast(Part):
         return f"risk {risks}; median time {self.median:.3g} {self.unit}"
 
 
-class OutcomeForecast(Part):
+class OutcomeForecast(ForecastPart):
     """Forecast of classes, whose probabilities add up to 1, or of labels, each by itself."""
 
     probability: dict[str, float]
@@ -56,7 +56,7 @@ class OutcomeForecast(Part):
         )
 
 
-class NumberForecast(Part):
+class NumberForecast(ForecastPart):
     """Forecast of a number, in its unit."""
 
     unit: str
@@ -71,7 +71,7 @@ Forecast = SurvivalForecast | OutcomeForecast | NumberForecast
 """Forecast of one task."""
 
 
-class PatientForecast(Part):
+class PatientForecast(ForecastPart):
     """Forecast of a patient.
 
     Attributes:

@@ -1,39 +1,48 @@
-"""Forecasts of patients by one model, with what has to be known before a number is read."""
+"""Forecasts of patients by one model: as text, as JSON and as a page."""
+
+from pathlib import Path
 
 from pydantic import Field
 
-from client.prediction.forecast import Part, PatientForecast
-from common.release.card import USE
+from client.prediction.forecast import PatientForecast
+from client.prediction.provenance import Provenance
+from common.files import write_whole
+from common.lifetime.named_output import require_output
 
 
-class Forecasts(Part):
+class Forecasts(Provenance):
     """Forecasts of patients by one model.
 
     Attributes:
-        version: of the release; None for a run that was not released.
-        federation: digest of the federation file.
-        models: number of trainings whose mean is predicted.
-        calibrated: whether probabilities were calibrated at this hospital.
-        use: what they are for.
-        warnings: sentences on the tables.
         patients: in the order of the tables.
     """
 
-    version: str | None
-    federation: str
-    models: int = 1
-    calibrated: bool = False
-    use: str = USE
-    warnings: tuple[str, ...] = ()
     patients: tuple[PatientForecast, ...] = Field(min_length=1)
 
     def lines(self) -> list[str]:
         """Write the forecasts as lines, with what has to be known first."""
-        model = self.version or f"run of federation file {self.federation[:10]}, not released"
-        model += f", the mean of {self.models} trainings" if self.models > 1 else ""
         calibrated = "yes" if self.calibrated else "no"
-        lines = [f"Model {model}. For {self.use}. Calibrated at this hospital: {calibrated}."]
+        lines = [f"Model {self.model}. For {self.use}. Calibrated at this hospital: {calibrated}."]
         lines += [f"WARNING {warning}" for warning in self.warnings]
         for patient in self.patients:
             lines += ["", *patient.lines()]
         return lines
+
+    def html(self) -> str:
+        """Write one self-contained HTML page for each patient, in one text.
+
+        Reasons are in it if the forecasts were explained. The page names its patients.
+        """
+        from client.prediction.page.page import render
+
+        return render(self, self.patients)
+
+    def to_html(self, path: Path | str) -> None:
+        """Write the pages into a file that its owner alone can read.
+
+        Raises:
+            InputError: if the path is a link, a folder, a pipe or a device.
+            OSError: if the file cannot be written.
+        """
+        require_output(Path(path), [])
+        write_whole(Path(path), self.html().encode(), 0o600)

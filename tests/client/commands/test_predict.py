@@ -76,6 +76,23 @@ def test_a_prediction_is_explained_in_text(adopted: Home, tables: Path) -> None:
     assert "reasons" not in out.read_text()
 
 
+def test_a_page_has_the_reasons_and_is_for_its_owner_alone(adopted: Home, tables: Path) -> None:
+    out = tables / "page.html"
+    asked = [str(adopted.folder), str(tables), "--horizon", "12", "--html", "--out", str(out)]
+    assert CliRunner().invoke(predict_app, asked).exit_code == 0
+    page = out.read_text()
+    for part in (Canary.name, "test-1", "by 12", "Raise the risk", "Speak for it", "research use"):
+        assert part in page
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+
+
+def test_pages_need_a_file_and_are_no_json(adopted: Home, tables: Path) -> None:
+    out = tables / "page.html"
+    for options in (["--html"], ["--html", "--json", "--out", str(out)]):
+        assert CliRunner().invoke(predict_app, [str(adopted.folder), str(tables), *options]).exit_code == 2
+    assert not out.exists()
+
+
 def test_a_whole_cohort_is_predicted_from_the_site_folder(adopted: Home) -> None:
     made = predict(adopted, [adopted.folder], [])
     assert len(made.patients) == 12

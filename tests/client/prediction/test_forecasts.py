@@ -1,5 +1,13 @@
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
 from client.prediction.forecast import PatientForecast
 from client.prediction.forecasts import Forecasts
+from common.errors import OptionError
+from tests.client.prediction.page.made import forecasts
 
 
 def test_model_use_and_warnings_stand_before_every_number() -> None:
@@ -10,3 +18,26 @@ def test_model_use_and_warnings_stand_before_every_number() -> None:
     assert "research use" in first
     assert "Calibrated at this hospital: no" in first
     assert (warning, empty) == ("WARNING look", "")
+
+
+def test_pages_go_into_a_file_for_its_owner_alone(tmp_path: Path) -> None:
+    made = forecasts()
+    out = tmp_path / "page.html"
+    out.write_text("older")
+    out.chmod(0o644)
+    made.to_html(out)
+    assert out.read_text() == made.html()
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
+
+
+def test_no_link_folder_or_device_is_replaced_by_pages(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "none")
+    for path in (tmp_path, tmp_path / "link", os.devnull):
+        with pytest.raises(OptionError):
+            forecasts().to_html(path)
+
+
+def test_json_has_what_a_page_has() -> None:
+    made = forecasts(warnings=("look",))
+    assert Forecasts.model_validate_json(made.model_dump_json()).html() == made.html()

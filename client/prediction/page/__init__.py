@@ -1,0 +1,1 @@
+"""Page of a patient's forecast, for the eyes of the hospital; start with page.py."""

@@ -1,0 +1,141 @@
+"""One self-contained HTML page for each patient, for a screen, a phone and paper.
+
+A page runs no script and loads nothing: its policy allows the one style sheet that is in it, by its hash. Every text
+from a table or a federation file is escaped. The title of the file names no patient, as browsers keep titles.
+"""
+
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from client.prediction.forecast import PatientForecast
+from client.prediction.page.outcomes import Block, block_of
+from client.prediction.page.reasons import Reasons, reasons_of
+from client.prediction.page.words import part_measured, spoken
+from client.prediction.provenance import Provenance
+from common.counting import written
+from common.errors import escaped
+
+NOT_CALIBRATED = (
+    "The figures were not calibrated at this hospital: trust the order of patients more than the numbers."
+)
+"""Warning on every page of a model that was not calibrated."""
+
+DIGEST_SHOWN = 12
+"""Characters of the federation file's digest on the page; JSON has all."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Words on how much of a modality was measured.
+
+    Attributes:
+        name: of the modality.
+        words: how much.
+        share: of its columns.
+    """
+
+    name: str
+    words: str
+    share: float
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Content of a patient's page.
+
+    Attributes:
+        patient: identifier.
+        warnings: sentences to read first.
+        blocks: forecasts.
+        measured: modalities, as much measured first.
+        reasons: of the forecasts.
+    """
+
+    patient: str
+    warnings: tuple[str, ...]
+    blocks: tuple[Block, ...]
+    measured: tuple[Measured, ...]
+    reasons: tuple[Reasons, ...]
+
+    @property
+    def in_short(self) -> str:
+        """Answers in a line, for the table of contents."""
+        return "; ".join(f"{block.title}: {block.large} {block.short}" for block in self.blocks)
+
+    @property
+    def alone(self) -> bool:
+        """Whether one block without a curve has the width of the page for itself."""
+        return sum(block.curve is None for block in self.blocks) == 1
+
+
+def render(provenance: Provenance, patients: Sequence[PatientForecast]) -> str:
+    """Write the pages of patients as one HTML text.
+
+    Args:
+        provenance: the model and what has to be known first.
+        patients: with their forecasts.
+    """
+    style = _style()
+    hashed = b64encode(sha256(style.encode()).digest()).decode()
+    return (
+        _templates()
+        .get_template("page.html.j2")
+        .render(
+            provenance=provenance,
+            sheets=[_sheet(provenance, patient) for patient in patients],
+            digest=provenance.federation[:DIGEST_SHOWN],
+            style=style,
+            policy=f"default-src 'none'; style-src 'sha256-{hashed}'; base-uri 'none'; form-action 'none'",
+        )
+    )
+
+
+def _sheet(provenance: Provenance, patient: PatientForecast) -> Sheet:
+    explained = patient.explanations
+    horizons = {
+        reason.task: written(reason.horizon) for reason in reversed(explained) if reason.horizon is not None
+    }
+    return Sheet(
+        patient=patient.patient,
+        warnings=tuple(_warnings(provenance, patient)),
+        blocks=tuple(block_of(name, task, horizons.get(name)) for name, task in patient.tasks.items()),
+        measured=tuple(
+            Measured(spoken(name), part_measured(share), share) for name, share in patient.observed.items()
+        ),
+        reasons=tuple(map(reasons_of, explained)),
+    )
+
+
+def _warnings(provenance: Provenance, patient: PatientForecast) -> Iterator[str]:
+    yield from provenance.warnings
+    if not provenance.calibrated:
+        yield NOT_CALIBRATED
+
+
+@cache
+def _templates() -> Environment:
+    return Environment(
+        loader=PackageLoader("client.prediction.page"),
+        autoescape=True,
+        finalize=_shown,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _shown(content: object) -> object:
+    """Escape what is not printable in a text of others; the texts of templates stay as they are."""
+    return escaped(content) if isinstance(content, str) and not isinstance(content, Markup) else content
+
+
+@cache
+def _style() -> str:
+    return files("client.prediction.page").joinpath("templates/page.css").read_text(encoding="utf-8")

@@ -1,0 +1,81 @@
+"""Forecasts and explanations as a model could give them."""
+
+from typing import Any
+
+from client.prediction.forecast import (
+    Forecast,
+    NumberForecast,
+    OutcomeForecast,
+    PatientForecast,
+    SurvivalForecast,
+)
+from client.prediction.forecasts import Forecasts
+from common.explanation.explanation import ColumnContribution, Explanation, PathwayContribution
+
+CURVE = SurvivalForecast(
+    unit="months",
+    times=(12.0, 36.0, 60.0),
+    survival=(0.9, 0.8, 0.7),
+    risk={"12": 0.1, "60": 0.3},
+    median=None,
+)
+CLASSES = OutcomeForecast(probability={"yes": 0.62, "no": 0.38})
+LABELS = OutcomeForecast(probability={"skin": 0.6, "gut": 0.3, "blood": 0.2})
+NUMBER = NumberForecast(unit="mmHg", value=-3.25)
+TASKS: dict[str, Forecast] = {"survival": CURVE, "response": CLASSES, "toxicity": LABELS, "change": NUMBER}
+
+
+def column(contribution: float, **changes: Any) -> ColumnContribution:
+    values: dict[str, Any] = {
+        "modality": "clinical",
+        "column": "age",
+        "contribution": contribution,
+        "linear": 0.0,
+        "value": "61 years",
+        "deviations": 1.4,
+        "clamped": False,
+    }
+    return ColumnContribution(**values | changes)
+
+
+def explanation(**changes: Any) -> Explanation:
+    pathway = PathwayContribution(
+        modality="rna", pathway="HALLMARK_P53_PATHWAY", measured=7, contribution=0.2, occluded=0.2
+    )
+    values: dict[str, Any] = {
+        "task": "survival",
+        "outcome": "",
+        "horizon": 60.0,
+        "unit": "months",
+        "scale": "log cumulative hazard",
+        "patient": -1.03,
+        "mean": -1.5,
+        "steps": 32,
+        "gap": 0.0,
+        "converged": True,
+        "linear": None,
+        "modalities": {"clinical": 0.3, "rna": 0.17},
+        "absent": {"clinical": -0.4, "rna": 0.1},
+        "edges": None,
+        "higher": (column(0.4), column(0.2, column="stage", value="III", deviations=None)),
+        "lower": (column(-0.3, column="albumin", value="-38 g/l", deviations=-2.2),),
+        "rest": 0.1,
+        "pathways_higher": (pathway,),
+        "pathways_lower": (),
+    }
+    return Explanation(**values | changes)
+
+
+def patient(**changes: Any) -> PatientForecast:
+    values: dict[str, Any] = {
+        "patient": "p-1",
+        "observed": {"clinical": 1.0, "rna": 0.5, "imaging": 0.0},
+        "tasks": TASKS,
+        "explanations": (explanation(),),
+    }
+    return PatientForecast(**values | changes)
+
+
+def forecasts(*patients: PatientForecast, **changes: Any) -> Forecasts:
+    values: dict[str, Any] = {"version": "lung-1", "federation": "ab" * 32}
+    return Forecasts(**values | changes, patients=patients or (patient(),))

@@ -1,0 +1,18 @@
+import pytest
+
+from client.prediction.page.dots import hundred
+
+
+@pytest.mark.parametrize("share", [0.0, 0.004, 0.23, 1.0])
+def test_every_dot_is_full_or_a_ring(share: float) -> None:
+    drawing = hundred(share)
+    full, rings = drawing.full.count("M"), drawing.rings.count("M")
+    assert full == drawing.filled == round(100 * share)
+    assert full + rings == 100
+    assert drawing.points == ""
+
+
+def test_points_reach_to_the_upper_end_of_the_interval() -> None:
+    drawing = hundred(0.23, upper=0.34)
+    assert drawing.possible == drawing.points.count("M") == 11
+    assert drawing.rings.count("M") == 77

@@ -1,0 +1,36 @@
+import pytest
+
+from client.prediction.page.outcomes import block_of
+from tests.client.prediction.page.made import CLASSES, CURVE, LABELS, NUMBER
+
+
+def test_a_time_is_drawn_at_the_horizon_that_is_explained_or_else_the_last() -> None:
+    last = block_of("survival", CURVE, None)
+    assert (last.kind, last.large) == ("time", "30 in 100")
+    assert last.dots is not None
+    assert last.dots.filled == 30
+    assert block_of("survival", CURVE, "12").large == "10 in 100"
+    assert [row.words for row in last.rows] == ["10 in 100", "30 in 100"]
+    assert last.curve is not None
+
+
+def test_a_median_beyond_the_follow_up_is_not_made_up() -> None:
+    (sentence,) = block_of("survival", CURVE, None).sentences
+    assert "beyond 60 months" in sentence
+    (sentence,) = block_of("survival", CURVE.model_copy(update={"median": 11.0}), None).sentences
+    assert "by 11 months" in sentence
+
+
+def test_classes_have_dots_and_labels_have_none() -> None:
+    classes, labels = block_of("response", CLASSES, None), block_of("toxicity", LABELS, None)
+    assert (classes.kind, labels.kind) == ("classes", "labels")
+    assert classes.dots is not None
+    assert labels.dots is None
+    assert [row.name for row in labels.rows] == ["skin", "gut", "blood"]
+
+
+@pytest.mark.parametrize("unit", ["mmHg", ""])
+def test_a_number_stands_in_its_unit(unit: str) -> None:
+    block = block_of("change", NUMBER.model_copy(update={"unit": unit}), None)
+    assert block.large == f"\u22123.25 {unit}".rstrip()
+    assert (block.dots, block.rows) == (None, ())
