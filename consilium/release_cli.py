@@ -1,4 +1,4 @@
-"""Command `consilium release`: verification by anybody who has the public key."""
+"""Command `consilium release`: verification and documents, for anybody who has the file."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from common.console import explained
 release_app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="Verify the signed file of a trained model.",
+    help="Verify the signed file of a trained model, and write its model card and checklists.",
 )
 
 
@@ -50,3 +50,35 @@ def verify(
     for line in release.lines():
         typer.echo(line)
     typer.echo(f"Signed by {release.signer}; every byte is as it was signed.")
+
+
+@release_app.command()
+@explained
+def card(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="File of a release.")],
+    out: Annotated[Path, typer.Option(help="Folder to write into; files of the same names are replaced.")],
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            help="File ca.crt of the coordinator, or its public key alone; without it the card says that the origin is"
+            " not known."
+        ),
+    ] = None,
+) -> None:
+    """Write model card and checklists of a release, from the release alone.
+
+    The card is Markdown, JSON, and XML by CHAI's Applied Model Card 0.2; TRIPOD+AI, PROBAST+AI and MI-CLAIM are
+    Markdown and JSON, filled where the release knows.
+    """
+    from common.documents.documents import CHECKLISTS, write_documents
+    from common.documents.facts import facts_of
+    from common.release.release import read_release
+    from common.release.signing import read_verifying_key
+
+    public = None if key is None else read_verifying_key(key, "name the coordinator's ca.crt")
+    release = read_release(file, public)
+    write_documents(release, out)
+    typer.echo(f"Model card of {release.version} in {out}: model-card.md, .json and .xml.")
+    facts = facts_of(release)
+    for name, checklist in CHECKLISTS.items():
+        typer.echo(f"{checklist.name} in {name}.md and .json: {checklist.summary(facts)}.")

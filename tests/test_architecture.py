@@ -132,6 +132,7 @@ OF_PATIENTS = (
 """Modules that know records as patients with modalities and tasks."""
 KNOW_PATIENTS = (
     *(
+        "common/documents/input_facts.py",
         "common/explanation/",
         "common/export/",
         "common/patients/",

@@ -41,6 +41,11 @@ class CardTask(_Part):
     noise: float | None = None
 
     @property
+    def is_drowned(self) -> bool:
+        """Whether noise covers the concordance."""
+        return self.noise is not None and self.noise > MOST_NOISE
+
+    @property
     def said(self) -> str:
         """Concordance in words, with its noise; "not measured" without one."""
         if self.concordance is None:
@@ -151,5 +156,5 @@ def _noised(figure: str, noise: float | None, most: float) -> str:
     if not noise:
         return figure
     if noise > most:
-        return f"drowned in the hospitals' noise of ± {noise:.2g}"
-    return f"{figure} ± {noise:.2g} of noise"
+        return f"unreadable under noise of ± {noise:.2g}"
+    return f"{figure} (noise ± {noise:.2g})"

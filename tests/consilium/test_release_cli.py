@@ -21,3 +21,19 @@ def test_anybody_with_the_public_key_verifies(federation: Federation, tmp_path: 
     assert run(release_app, [*asked[:3], str(stranger.authority)]).exit_code == 2
     file.write_bytes(file.read_bytes() + b"\0")
     assert run(release_app, asked).exit_code == 2
+
+
+def test_anybody_writes_the_card(federation: Federation, tmp_path: Path) -> None:
+    coordinator = Coordinator(tmp_path / "coordinator", federation)
+    file, out, run = coordinator.write(), tmp_path / "card", CliRunner().invoke
+    with_key = run(release_app, ["card", str(file), "--key", str(coordinator.authority), "--out", str(out)])
+    assert with_key.exit_code == 0
+    assert "TRIPOD+AI" in with_key.output
+    verified = json.loads((out / "model-card.json").read_text())["facts"]["origin"]["data"]
+    assert run(release_app, ["card", str(file), "--out", str(out)]).exit_code == 0
+    unverified = json.loads((out / "model-card.json").read_text())["facts"]["origin"]["data"]
+    assert verified["signer"]
+    assert unverified == verified | {"signer": None}
+    file.write_bytes(file.read_bytes() + b"\0")
+    assert run(release_app, ["card", str(file), "--out", str(tmp_path / "none")]).exit_code == 2
+    assert not (tmp_path / "none").exists()

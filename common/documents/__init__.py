@@ -1,0 +1,1 @@
+"""Model card and reporting checklists of a release; start with documents.py."""

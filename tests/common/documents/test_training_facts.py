@@ -1,0 +1,21 @@
+import pytest
+
+from common.documents.fact import Topic
+from common.documents.training_facts import training_facts
+from tests.common.documents.conftest import Released
+from tests.common.documents.test_origin_facts import PRIVACY
+
+
+def test_differential_privacy_is_told_with_its_constants(released: Released) -> None:
+    with_privacy = training_facts(released({"privacy": PRIVACY}))
+    without = training_facts(released())
+    assert with_privacy[Topic.PRIVACY].data["differential_privacy"]["noise_multiplier"] == 1.0
+    assert without[Topic.PRIVACY].data == {"differential_privacy": None, "loss_noise": 2.0}
+    assert "AdamW" in without[Topic.TRAINING].text
+    assert "AdamW" not in with_privacy[Topic.TRAINING].text
+
+
+@pytest.mark.parametrize(("noise", "is_told"), [(0.0, False), (3.5, True)])
+def test_noise_on_losses_is_told_where_there_is_any(released: Released, noise: float, is_told: bool) -> None:
+    facts = training_facts(released({"statistics": {"loss_noise": noise}}))
+    assert (f"{noise:g} times" in facts[Topic.PRIVACY].text) is is_told
