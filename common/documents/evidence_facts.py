@@ -45,8 +45,8 @@ def _discrimination(card: Card) -> tuple[str, ...]:
         lines.append(f"{task.name}: concordance {task.said}{pairs}.")
     if any(task.noise for task in card.tasks):
         lines.append(
-            "± is one standard deviation of the noise that the federation file has hospitals add. It is no sampling error:"
-            " there is no confidence interval."
+            "± is one standard deviation of the noise that the federation file has hospitals add. It is no sampling"
+            " error: there is no confidence interval."
         )
     return tuple(lines)
 

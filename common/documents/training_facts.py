@@ -80,6 +80,12 @@ def _training(release: ModelRelease) -> Fact:
         )
     if card.kept_round is not None:
         lines.append(f"The weights are those of round {card.kept_round}.")
+    if card.others:
+        runs = "; ".join(f"{member.run}, seed {member.seed}" for member in card.others)
+        lines.append(
+            f"It is the first of {1 + len(card.others)} trainings whose mean is predicted; figures of one training are"
+            f" about the first. The others: {runs}."
+        )
     data = training.model_dump(mode="json") | {"rounds_done": card.rounds, "kept_round": card.kept_round}
     return Fact("Training", tuple(lines), data)
 

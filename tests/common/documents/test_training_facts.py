@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import pytest
 
 from common.documents.fact import Topic
 from common.documents.training_facts import training_facts
+from common.release.card import CardMember
 from tests.common.documents.conftest import Released
 from tests.common.documents.test_origin_facts import PRIVACY
 
@@ -13,6 +16,13 @@ def test_differential_privacy_is_told_with_its_constants(released: Released) -> 
     assert without[Topic.PRIVACY].data == {"differential_privacy": None, "loss_noise": 2.0}
     assert "AdamW" in without[Topic.TRAINING].text
     assert "AdamW" not in with_privacy[Topic.TRAINING].text
+
+
+def test_the_other_trainings_of_an_ensemble_are_named(released: Released) -> None:
+    other = CardMember(run="second", seed=1, ended="2026-11-21T11:15:00+00:00", rounds=3, kept_round=2)
+    release = released()
+    card = release.card.model_copy(update={"others": (other,)})
+    assert "second, seed 1" in training_facts(replace(release, card=card))[Topic.TRAINING].text
 
 
 @pytest.mark.parametrize(("noise", "is_told"), [(0.0, False), (3.5, True)])
