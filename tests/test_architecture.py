@@ -145,6 +145,7 @@ KNOW_PATIENTS = (
     *(
         "client/families/patients.py",
         "client/prediction/patients.py",
+        "client/prediction/changes.py",
         "common/assessment/patient_view.py",
         "client/families/noised_statistics.py",
         "common/agreement/federation.py",

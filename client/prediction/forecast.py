@@ -5,6 +5,7 @@ A forecast names its patient, so that it is for the eyes of the hospital: nothin
 
 from pydantic import BaseModel, ConfigDict
 
+from client.prediction.change import NO_EFFECT, Changes
 from common.errors import escaped
 from common.explanation.explanation import CAVEAT, Explanation
 
@@ -79,12 +80,15 @@ class PatientForecast(ForecastPart):
         observed: modality -> share of the columns that the model uses of which the patient has a value.
         tasks: task -> its forecast.
         explanations: of the forecasts; none if they were not asked for.
+        changes: of the explained numbers by other values of actionable columns; none where the federation file marks
+            none, or they were not measured.
     """
 
     patient: str
     observed: dict[str, float]
     tasks: dict[str, Forecast]
     explanations: tuple[Explanation, ...] = ()
+    changes: tuple[Changes, ...] = ()
 
     def lines(self) -> list[str]:
         """Write the forecast as lines."""
@@ -94,7 +98,9 @@ class PatientForecast(ForecastPart):
         lines = [f"Patient {escaped(self.patient)}", f"  measured: {seen}{missing}"]
         lines += [f"  {name}: {task.line()}" for name, task in self.tasks.items()]
         lines += [line for explanation in self.explanations for line in explanation.lines()]
-        return lines + ([f"  {CAVEAT}"] if self.explanations else [])
+        lines += [f"  {CAVEAT}"] if self.explanations else []
+        lines += [line for change in self.changes for line in change.lines()]
+        return lines + ([f"  {NO_EFFECT}"] if self.changes else [])
 
 
 def percent(share: float) -> str:

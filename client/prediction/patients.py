@@ -12,6 +12,8 @@ import numpy as np
 import torch
 
 from client.data.unlabelled import UnlabelledPatients, read_files, take_frames
+from client.prediction.change import Changes
+from client.prediction.changes import changes
 from client.prediction.forecast import (
     Forecast,
     NumberForecast,
@@ -201,8 +203,11 @@ def forecasts(
     chosen = {task.name: _horizons(task, _end(network, task), horizons) for task in federation.tasks}
     observed = _observed(patients.batch, prepared, federation)
     _require_enough(observed, where)
-    predictions = predict(network, patients.batch)
+    rows = _tasks(network, patients.batch, chosen)
     explained = {name: times if horizons else times[-1:] for name, times in chosen.items()}
+    explanations = [
+        _explanations(network, patients.batch, row, explained) if explain else () for row in range(len(rows))
+    ]
     return Forecasts(
         version=network.version,
         federation=federation.digest,
@@ -212,14 +217,46 @@ def forecasts(
             PatientForecast(
                 patient=identifier,
                 observed={name: float(shares[row]) for name, shares in observed.items()},
-                tasks={
-                    task.name: _forecast(task, predictions[task.name], row, chosen[task.name])
-                    for task in federation.tasks
-                },
-                explanations=_explanations(network, patients.batch, row, explained) if explain else (),
+                tasks=rows[row],
+                explanations=explanations[row],
+                changes=_changes(network, patients.batch, row, explanations[row], chosen),
             )
             for row, identifier in enumerate(patients.identifiers)
         ),
+    )
+
+
+def _tasks(
+    network: "Network", patients: PatientBatch, horizons: Mapping[str, Sequence[float]]
+) -> list[dict[str, Forecast]]:
+    """Forecast every task of every patient."""
+    predictions = predict(network, patients)
+    return [
+        {
+            task.name: _forecast(task, predictions[task.name], row, horizons[task.name])
+            for task in _federation(network).tasks
+        }
+        for row in range(len(patients))
+    ]
+
+
+def _changes(
+    network: "Network",
+    patients: PatientBatch,
+    row: int,
+    explanations: "Sequence[Explanation]",
+    horizons: Mapping[str, Sequence[float]],
+) -> tuple[Changes, ...]:
+    return (
+        changes(
+            _federation(network),
+            _preprocessing(network),
+            patients.select(torch.tensor([row])),
+            explanations,
+            lambda batch: _tasks(network, batch, horizons),
+        )
+        if explanations
+        else ()
     )
 
 

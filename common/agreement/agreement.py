@@ -101,7 +101,8 @@ class Agreement(Agreed):
     def data(self, exclude_none: bool = False) -> dict[str, Any]:
         """Agreement as plain data, without what a file need not name.
 
-        Kind, plug-ins, sizes, noise, strengths and linear rounds are left out where they are the default.
+        Kind, plug-ins, sizes, noise, strengths, actionable columns and linear rounds are left out where they are the
+        default.
         """
         data = self.model_dump(mode="json", exclude_none=exclude_none)
         for participant in data["participants"]:
@@ -119,6 +120,8 @@ class Agreement(Agreed):
         for modality in data.get("modalities", ()):
             if modality.get("strength") is None:
                 modality.pop("strength", None)
+            if not modality.get("actionable"):
+                modality.pop("actionable", None)
         order = [*(name for name in self.layout if name in data), *data]
         return {name: data[name] for name in dict.fromkeys(order)}
 

@@ -1,5 +1,6 @@
 """Modalities of the federation file: tables with columns, units and ranges."""
 
+import math
 from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
@@ -48,7 +49,8 @@ class Modality(Agreed):
     one node. `transform` and then `clip` are applied to raw numeric values before any statistic is taken;
     `scale` says whether values are standardised by federated mean and standard deviation. `strength` is the variance
     that the modality's part of a linear score has before anything is learnt, in the unit of the ridge penalty: how much
-    it may say.
+    it may say. `actionable` columns are those that a hospital could act on, such as a body weight: alone by them
+    forecasts are made anew with other values, within the plausible range.
     """
 
     name: Name
@@ -61,6 +63,7 @@ class Modality(Agreed):
     clip: tuple[float, float] | None = None
     scale: Literal["standard", "none"] = "standard"
     strength: float | None = Field(default=None, gt=0, le=1000)
+    actionable: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
@@ -77,6 +80,15 @@ class Modality(Agreed):
             if len(levels) < 2:
                 raise ValueError(f"categories.{column} needs two or more levels")
             distinct(f"categories.{column}", levels)
+        distinct("actionable", self.actionable)
+        for column in self.actionable:
+            if column not in names:
+                raise ValueError(f"actionable names {column}, which is no column of modality {self.name}")
+            plausible = self.plausible_for(column)
+            if column in self.columns and (plausible.low is None or plausible.high is None):
+                raise ValueError(
+                    f"actionable names {column}, which has no plausible range: give ranges.{column} low and high"
+                )
         return self
 
     def registered_names(self) -> Iterator[tuple[NameOf, str]]:
@@ -135,6 +147,23 @@ class Modality(Agreed):
     def are_rare_events(self) -> bool:
         """Whether unscaled columns hold 0 and 1 alone, such as mutations, of which most are 0."""
         return self.scale == "none" and (self.plausible.low, self.plausible.high) == (0, 1)
+
+    def range_of(self, column: str) -> tuple[float, float]:
+        """Return the ends of a numeric column's plausible range.
+
+        Raises:
+            ValueError: if it has none.
+        """
+        plausible = self.plausible_for(column)
+        if plausible.low is None or plausible.high is None:
+            raise ValueError(f"{column} has no plausible range")
+        return plausible.low, plausible.high
+
+    def transformed(self, value: float) -> float:
+        """Transform and clip a raw value as the federation file says."""
+        if self.transform == "signed_log":
+            value = math.copysign(math.log1p(abs(value)), value)
+        return value if self.clip is None else min(max(value, self.clip[0]), self.clip[1])
 
     def plausible_for(self, column: str) -> Plausible:
         """The unit and range of one numeric column."""

@@ -1,3 +1,4 @@
+import math
 import re
 
 import pytest
@@ -29,3 +30,22 @@ def test_ends_are_a_low_and_a_higher_one(ends: tuple[float, float]) -> None:
         Plausible(low=ends[0], high=ends[1])
     with pytest.raises(ValidationError):
         Modality(name="rna", node="gene", columns=("G1",), clip=ends)
+
+
+def test_actionable_columns_have_a_plausible_range() -> None:
+    parts: dict[str, object] = {"name": "clinical", "node": "clinical", "columns": ("age", "bmi")}
+    parts |= {"categories": {"smoking": ("no", "yes")}, "ranges": {"bmi": Plausible(low=10, high=80)}}
+    made = Modality.model_validate(parts | {"actionable": ("bmi", "smoking")})
+    assert made.range_of("bmi") == (10, 80)
+    for wrong in (("age",), ("weight",), ("bmi", "bmi")):
+        with pytest.raises(ValidationError):
+            Modality.model_validate(parts | {"actionable": wrong})
+    open_ended = parts | {"ranges": {"bmi": Plausible(low=10)}, "actionable": ("bmi",)}
+    with pytest.raises(ValidationError):
+        Modality.model_validate(open_ended)
+
+
+def test_a_value_is_transformed_and_then_clipped() -> None:
+    modality = Modality(name="x", node="imaging", columns=("a",), transform="signed_log", clip=(-2, 2))
+    values = [modality.transformed(value) for value in (-1.0, 0.0, 1.0, 100.0)]
+    assert values == pytest.approx([-math.log(2), 0, math.log(2), 2])
