@@ -31,7 +31,7 @@ class Label:
 
 
 @dataclass(frozen=True)
-class Curve:
+class CurveDrawing:
     """Drawing of a survival curve.
 
     Attributes:
@@ -67,7 +67,7 @@ def drawn(
     survival: Sequence[float],
     similar: tuple[Sequence[float], Sequence[float]] | None = None,
     bounds: Sequence[tuple[float, str]] = (),
-) -> Curve:
+) -> CurveDrawing:
     """Draw a survival curve from the beginning to the last time.
 
     Args:
@@ -80,7 +80,7 @@ def drawn(
     end = times[-1]
     ends = zip(times, survival, strict=True)
     line = _path([(_across(0, end), _down(1)), *((_across(time, end), _down(share)) for time, share in ends)])
-    return Curve(
+    return CurveDrawing(
         line=line,
         similar="" if similar is None else _steps(*similar, end),
         bounds=tuple(Label(_across(time, end), text) for time, text in bounds if 0 < time <= end),

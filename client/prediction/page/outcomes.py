@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from client.prediction.forecast import Forecast, NumberForecast, OutcomeForecast, SurvivalForecast
-from client.prediction.page.curve import Curve, drawn
+from client.prediction.page.curve import CurveDrawing, drawn
 from client.prediction.page.dots import Dots, hundred
 from client.prediction.page.words import in_a_hundred, minus, spoken
 
@@ -51,7 +51,7 @@ class Block:
     short: str
     sentences: tuple[str, ...] = ()
     dots: Dots | None = None
-    curve: Curve | None = None
+    curve: CurveDrawing | None = None
     unit: str = ""
     rows: tuple[ShareRow, ...] = ()
 
