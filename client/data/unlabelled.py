@@ -16,7 +16,7 @@ from client.data.tables import Table, read_table, table_of
 from client.site_folder.site_file import SiteFile
 from client.tables.checked import Checked
 from client.tables.header import Wanted
-from client.tables.identifiers import spelling_problem
+from client.tables.identifiers import blanks_problem, spelling_problem
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality
 from common.errors import InputError, InvalidContentError
@@ -88,6 +88,7 @@ def _joined(
     patients = pd.Index([])
     for name, table in tables.items():
         rows = table.frame.index
+        _refuse(blanks_problem(table.path, site.id, rows))
         for other in list(tables)[: list(tables).index(name)]:
             _refuse(spelling_problem(table.path, site.id, rows, tables[other].frame.index, other))
         patients = patients.append(rows[~rows.isin(patients)])

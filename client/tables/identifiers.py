@@ -91,6 +91,26 @@ def spelling_problem(
     return InvalidContentError(f"{path}, column {column}", what, remedy)
 
 
+def blanks_problem(path: Path, column: str, rows: pd.Index) -> InputError | None:
+    """Tell of rows that differ from another row of the same table by blanks alone.
+
+    They are different identifiers as they are read, and one patient as somebody wrote them.
+
+    Args:
+        path: the table's file.
+        column: its column of identifiers.
+        rows: its identifiers, each once.
+    """
+    alike = int(rows.map(lambda patient: re.sub(r"\s", "", patient)).duplicated().sum())
+    if not alike:
+        return None
+    what = f"{counted(alike, 'row differs', 'rows differ')} from another one by a blank alone"
+    remedy = (
+        "keep one row per patient, or write the identifiers of two patients such that more tells them apart"
+    )
+    return InvalidContentError(f"{path}, column {column}", what, remedy)
+
+
 def _another_spelling(strangers: Iterable[str], patients: pd.Index) -> tuple[str, int]:
     """Find the difference in spelling that explains the most strangers, and count these."""
     best, most = "", 0

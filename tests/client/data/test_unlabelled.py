@@ -78,6 +78,13 @@ def test_a_fault_is_refused_by_its_column_and_without_a_value(
     assert "600" not in str(error.value)
 
 
+def test_a_patient_twice_but_for_a_blank_is_refused(small_federation: Federation) -> None:
+    with pytest.raises(InvalidContentError) as error:
+        take_frames({"rna": rna(["CANARY 1", "CANARY1"])}, SITE, small_federation)
+    assert error.value.where.endswith("column mrn")
+    assert "CANARY" not in str(error.value)
+
+
 def test_a_file_that_is_no_table_is_refused(small_federation: Federation, tmp_path: Path) -> None:
     (tmp_path / "c.csv").write_bytes(b"%PDF-1.7")
     with pytest.raises(InputError):

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from client.tables.identifiers import match_problem, read_identifiers
+from client.tables.identifiers import blanks_problem, match_problem, read_identifiers
 from common.errors import InputError
 
 PATH = Path("clinical.csv")
@@ -35,6 +35,21 @@ def test_rows_that_repeat_a_patient_are_counted_as_they_are_seen() -> None:
 @pytest.mark.parametrize("total", ["Total", "GRAND TOTAL", "Summe:", "Gesamt"])
 def test_a_row_of_totals_is_told(total: str) -> None:
     assert read("CANARY-1", total)[1] == ["1 row is a total of others"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "count"),
+    [
+        (["CANARY 1", "CANARY1", "CANARY2"], 1),
+        (["CANARY 1", "CANARY  1", "CANARY1"], 2),
+        (["CANARY-1", "CANARY1", "canary1", "CANARY01"], 0),
+    ],
+)
+def test_rows_that_differ_by_a_blank_alone_are_counted(rows: list[str], count: int) -> None:
+    problem = blanks_problem(PATH, "patient", pd.Index(rows))
+    assert (problem is not None) is (count > 0)
+    assert problem is None or problem.what.startswith(f"{count} row")
+    assert "CANARY" not in str(problem)
 
 
 def match(rows: list[str], patients: pd.Index = PATIENTS) -> InputError | None:
