@@ -64,7 +64,7 @@ def effect(contribution: float, scale: str) -> str:
     beyond = (
         "" if 1 / LARGEST_FACTOR < factor < LARGEST_FACTOR else ("more than " if factor > 1 else "less than ")
     )
-    return f"{beyond}\u00d7\u2009{factor:.2f}" if factor < 10 else f"{beyond}\u00d7\u2009{factor:.0f}"
+    return f"{beyond}\u00d7 {factor:.2f}" if factor < 10 else f"{beyond}\u00d7 {factor:.0f}"
 
 
 def probability(number: float, scale: str) -> float | None:

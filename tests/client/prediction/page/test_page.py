@@ -96,6 +96,13 @@ def test_strings_of_tables_are_text_and_nothing_else() -> None:
     assert "\u202e" not in page.text
 
 
+def test_words_of_ours_are_not_escaped() -> None:
+    numbers = explanation(horizon=None, scale="mmHg", unit="mmHg")
+    text = Elements(forecasts(patient(explanations=(explanation(), numbers))).html()).text
+    assert "\\" not in text
+    assert "\u00d7 1.49" in text
+
+
 def test_nothing_is_loaded_or_run_and_the_policy_allows_the_one_style_sheet() -> None:
     html = forecasts(patient(), patient()).html()
     page = Elements(html)
