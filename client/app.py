@@ -1,4 +1,4 @@
-"""Flower app of a hospital: answers to statistics, training and evaluation requests.
+"""Flower app of a hospital: answers to the requests of a run.
 
 Nothing raised here reaches the coordinator: whatever goes wrong becomes a refusal with a code. Whatever is computed
 from the cohort and sent is first entered in the hospital's privacy ledger, on the terms of the hospital's own policy.
@@ -14,13 +14,14 @@ from flwr.clientapp import ClientApp
 
 from client.privacy.noise import Noise, StepsOfRound
 from client.rounds.assembly import open_site
+from client.rounds.assessment import assessment_request
 from client.rounds.evaluate import evaluate_request
 from client.rounds.requests import Handler, log
 from client.rounds.statistics import statistics_request
 from client.rounds.train import train_request
 from common.errors import InputError, Refusal, RefusalCode
 from common.lifetime.full_disk import lack_of_room
-from common.messages.exchange import STATISTICS, InvalidMessageError, RefusalReply
+from common.messages.exchange import ASSESSMENT, STATISTICS, InvalidMessageError, RefusalReply
 
 app = ClientApp()
 
@@ -68,6 +69,7 @@ def _handlers(run: int) -> dict[str, Handler]:
         STATISTICS: partial(statistics_request, run),
         "train": partial(train_request, run),
         "evaluate": partial(evaluate_request, run),
+        ASSESSMENT: partial(assessment_request, run),
     }
 
 
@@ -106,4 +108,10 @@ def train_round(message: Message, context: Context) -> Message:
 @app.evaluate()
 def evaluate_round(message: Message, context: Context) -> Message:
     """Answer `ModelRequest` with sums of its model's loss at the site."""
+    return _answer(message, context)
+
+
+@app.query("assessment")
+def assessment(message: Message, context: Context) -> Message:
+    """Answer `AssessmentRequest` with the site's sums about a trained model."""
     return _answer(message, context)

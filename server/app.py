@@ -52,10 +52,12 @@ class RunConfig(BaseModel):
             raise invalid_content(RUN_CONFIGURATION, error, "give it with --run-config") from None
 
 
-def server_app(on_round: OnRound | None = None, checkpoint: Checkpoint | None = None) -> ServerApp:
+def server_app(
+    on_round: OnRound | None = None, checkpoint: Checkpoint | None = None, is_assessed: bool = False
+) -> ServerApp:
     """The ServerApp of a run on one machine, where every node is asked who it is.
 
-    `on_round` hears of each exchange as it ends; `checkpoint` keeps the run's state.
+    `on_round` hears of each exchange as it ends; `checkpoint` keeps the run's state; the kept weights may be assessed.
     """
     single = ServerApp()
 
@@ -73,6 +75,7 @@ def server_app(on_round: OnRound | None = None, checkpoint: Checkpoint | None = 
             config.seed,
             on_round,
             checkpoint=checkpoint,
+            is_assessed=is_assessed,
         )
 
     return single

@@ -14,6 +14,7 @@ from common.errors import InputError
 from common.files import write_whole
 from common.lifetime.leftovers import remove_unfinished
 from common.lifetime.signals import with_remedy
+from server.records.assessment import copy_answers
 from server.records.journal import FILE_NAME as JOURNAL
 from server.records.journal import read_journal
 from server.records.result import save_result
@@ -149,9 +150,10 @@ def _missing(plan: ExperimentPlan, hospitals: list[str]) -> list[str]:
 
 
 def _write(experiment: Experiment, folds: list[FoldOutcome], out: Path) -> None:
-    """Write the federated arm's agreement, its last fold's weights, and every journal."""
+    """Write the federated arm's agreement, its last fold's weights and assessment, and every journal."""
     write_agreement(experiment.federation, experiment.plan.folder, out)
     save_result(out, folds[-1].federated.result)
+    copy_answers(experiment.plan.run_folder("federated", experiment.plan.folds[-1]), out)
     for kind in ("journal-fold*.jsonl", "journal-epsilon-*-fold*.jsonl"):
         for earlier in out.glob(kind):
             earlier.unlink()

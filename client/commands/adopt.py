@@ -23,6 +23,7 @@ from client.site_folder.releases import (
     read_adoptions,
 )
 from client.site_folder.site_file import parse_site_file, read_site_file
+from common.assessment.part import Whose
 from common.errors import InputError, IntegrityError, StateError
 from common.files import write_whole
 from common.prediction.network import Network, released_network
@@ -182,9 +183,7 @@ def performance(home: Home, adoption: Adoption) -> tuple[str, list[Performance]]
         if agreement.privacy is not None:
             what = f"all of its {words} trained the model, as is usual with differential privacy"
             raise StateError(str(home.folder), what, f"wait for {words} who come after")
-        training = agreement.training
-        _, held = split(len(records), training.validation_fraction, training.seed)
-        records = records.select(held)
+        records = records.select(split(len(records), agreement.training).of(Whose.HELD_OUT))
         whose = (
             f"its validation {words}, who did not train it but helped to choose the round if the tables are as they"
             " were in the run, and otherwise may have trained it"

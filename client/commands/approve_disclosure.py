@@ -25,7 +25,7 @@ def disclosure_in_words(home: Home, proposal: Proposal) -> Iterator[str]:
     try:
         site = assemble_site(SiteSources(home.folder, proposal.source), SharedAgreement(proposal.source))
         if is_exact:
-            training, _ = site.split_indices(-1)
+            training = site.split_indices(-1).training
             exposure = foreseen_exposure(site, site.terms)
         else:
             _ = site.terms

@@ -21,11 +21,14 @@ from client.egress.meaning import (
     validation_is_possible,
     weights_are_possible,
 )
+from common.assessment.part import AnyPart, questions_of
 from common.evaluation.pairs import Pairs
 from common.families.family import sums_of
 from common.families.registry import family_of
 from common.messages.compression import DecodeError, decode, encode, unflatten
 from common.messages.exchange import (
+    AssessmentReply,
+    AssessmentRequest,
     EvaluateReply,
     ModelRequest,
     Numbers,
@@ -181,6 +184,35 @@ def fit_evaluation(
     validation_is_possible(reply.metrics, expected)
     metrics, suppressed = _metrics(reply.metrics, expected, training=False)
     return EvaluateReply(site=expected.site, round=reply.round, metrics=metrics), suppressed
+
+
+def fit_assessment(reply: AssessmentReply, request: AssessmentRequest, expected: Expected) -> AssessmentReply:
+    """Fit sums about a trained model: those of a part of the agreement, over as many units as it is about."""
+    block_unless(reply.site == expected.site, BlockReason.WRONG_SITE)
+    block_unless(
+        (reply.part, reply.number) == (request.part, request.number) and expected.terms.privacy is None,
+        BlockReason.MESSAGE_TYPE,
+    )
+    part = _part(request, expected)
+    units, least = expected.cohort.of(part.whose), expected.terms.minimum_count
+    block_unless(units is None or reply.patients == units, BlockReason.COUNT)
+    limits = part.sums(expected.federation, request.number)
+    sums = in_order(reply.sums, {name: limit.shape for name, limit in limits.items()}, np.dtype(np.float64))
+    for name, limit in limits.items():
+        block_unless(reply.patients >= least or not sums[name].any(), BlockReason.COUNT)
+        room = ROUNDING * reply.patients * max(abs(limit.low), abs(limit.high))
+        low, high = min(0.0, reply.patients * limit.low), max(0.0, reply.patients * limit.high)
+        block_unless(bool(((low - room <= sums[name]) & (sums[name] <= high + room)).all()), BlockReason.SUM)
+    return AssessmentReply(
+        site=expected.site, part=reply.part, number=reply.number, patients=reply.patients, sums=sums
+    )
+
+
+def _part(request: AssessmentRequest, expected: Expected) -> AnyPart:
+    for part, number in questions_of(expected.federation):
+        if (part.name, number) == (request.part, request.number):
+            return part
+    raise BlockedError(BlockReason.MESSAGE_TYPE)
 
 
 def in_order(arrays: Arrays, shapes: Shapes, dtype: "np.dtype[Any]") -> Arrays:

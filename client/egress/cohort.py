@@ -16,7 +16,8 @@ from client.site_folder.site_file import SiteFile
 from client.tables.csv_layout import is_blank
 from client.tables.table_file import is_parquet, table_text
 from common.agreement.agreement import Agreement
-from common.agreement.settings import held_out
+from common.agreement.settings import set_aside
+from common.assessment.part import Whose
 from common.families.registry import family_of
 
 _BLOCK = 1 << 20
@@ -30,6 +31,7 @@ class CohortSize:
         units: all of them; None if the family has no table with a row for each.
         training: those that train; None likewise.
         validation: those that validate without privacy; None likewise.
+        calibration: those that calibrate without privacy; None likewise.
         rows: table -> rows or more, of the tables that the hospital has.
         absent: tables of the agreement that it has not.
     """
@@ -37,8 +39,17 @@ class CohortSize:
     units: int | None
     training: int | None
     validation: int | None
+    calibration: int | None
     rows: Mapping[str, int]
     absent: frozenset[str]
+
+    def of(self, whose: Whose) -> int | None:
+        """Return how many units a part of an assessment is about."""
+        if whose is Whose.HELD_OUT:
+            both = self.validation, self.calibration
+            return None if None in both else sum(number or 0 for number in both)
+        number: int | None = getattr(self, whose.value)
+        return number
 
     def most(self, table: str | None) -> float:
         """Return the most training units with something in a table; None is any."""
@@ -60,10 +71,10 @@ def count_cohort(folder: Path, site: SiteFile, federation: Agreement) -> CohortS
     absent = frozenset(federation.tables) - set(tables)
     units = None if unit_table is None else rows.get(unit_table, 0)
     if units is None:
-        return CohortSize(None, None, None, rows, absent)
-    fraction = federation.training.validation_fraction
-    held = held_out(units, fraction) if federation.privacy is None else 0
-    return CohortSize(units, units - held, held, rows, absent)
+        return CohortSize(None, None, None, None, rows, absent)
+    private = federation.privacy is not None
+    validating, calibrating = (0, 0) if private else set_aside(units, federation.training)
+    return CohortSize(units, units - validating - calibrating, validating, calibrating, rows, absent)
 
 
 def _rows(path: Path, exact: bool) -> int:

@@ -16,7 +16,14 @@ from typing import Literal
 import numpy as np
 from flwr.app import Error, Message, RecordDict
 
-from client.egress.checks import fit_evaluation, fit_statistics, fit_training, fit_update, in_order
+from client.egress.checks import (
+    fit_assessment,
+    fit_evaluation,
+    fit_statistics,
+    fit_training,
+    fit_update,
+    in_order,
+)
 from client.egress.cohort import CohortSize
 from client.egress.expected import BlockedError, BlockReason, Expected, Shapes, block_unless
 from client.egress.meaning import require_the_tables
@@ -30,7 +37,10 @@ from common.agreement.reach import UNDECLARED_PATIENTS
 from common.errors import Refusal, RefusalCode
 from common.families.registry import family_of
 from common.messages.exchange import (
+    ASSESSMENT,
     STATISTICS,
+    AssessmentReply,
+    AssessmentRequest,
     EvaluateReply,
     InvalidMessageError,
     ModelRequest,
@@ -48,7 +58,7 @@ from common.privacy.accounting import Release
 log = logging.getLogger("consilium.gate")
 
 
-APPROVED_TYPES = (STATISTICS, "train", "evaluate")
+APPROVED_TYPES = (STATISTICS, "train", "evaluate", ASSESSMENT)
 
 
 ERROR_CODE = 2
@@ -202,7 +212,8 @@ class Gate:
         if header.get("fold") != -1:
             return BlockReason.HELD_OUT
         kind = request.metadata.message_type
-        last = self._federation.training.rounds + (kind == "evaluate")  # the closing one is after the last
+        # the closing evaluation is after the last round, and an assessment may be about what it evaluated
+        last = self._federation.training.rounds + (kind in ("evaluate", ASSESSMENT))
         round_ = header.get("round")
         if kind != STATISTICS and not (isinstance(round_, int) and 1 <= round_ <= last):
             return BlockReason.WRONG_ROUND
@@ -242,6 +253,8 @@ class Gate:
         try:
             if kind == STATISTICS:
                 return self._statistics(request, content, expected)
+            if kind == ASSESSMENT:
+                return self._assessment(request, content, expected)
             asked = ModelRequest.from_record(request.content)
             block_unless(asked.federation == self._federation.digest, BlockReason.MESSAGE_TYPE)
             if kind == "train":
@@ -327,6 +340,14 @@ class Gate:
         elif privacy.statistics == "noised":
             self._require_noised_sums(reply, privacy.statistics_noise_multiplier)
         number = self._reserved(expected.terms.statistics_releases(), None)
+        return Verdict("passed", _reply(request, reply.to_record()), reservation=number)
+
+    def _assessment(self, request: Message, content: RecordDict, expected: Expected) -> Verdict:
+        asked = AssessmentRequest.from_record(request.content)
+        block_unless(asked.federation == self._federation.digest, BlockReason.MESSAGE_TYPE)
+        block_unless(self._policy.assessment, BlockReason.POLICY)
+        reply = fit_assessment(AssessmentReply.from_record(content), asked, expected)
+        number = self._reserved(expected.terms.round_releases(), asked.round)
         return Verdict("passed", _reply(request, reply.to_record()), reservation=number)
 
     def _terms(self) -> Terms:

@@ -39,7 +39,7 @@ class AskedQuestion(BaseModel):
     Attributes:
         run_id: Flower's id of the run.
         kind: the message's type.
-        round: 0 for statistics.
+        round: 0 for statistics; for an assessment the place of its question.
         fold: that is held out.
         costs: whether the answer is another one each time, at a price.
         scaling: SHA-256 of the request's preprocessing; empty for statistics.
@@ -49,7 +49,7 @@ class AskedQuestion(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     run_id: int
-    kind: Literal["statistics", "train", "evaluate"]
+    kind: Literal["statistics", "train", "evaluate", "assessment"]
     round: int
     fold: int
     costs: bool = True

@@ -22,6 +22,7 @@ KINDS = {
     "TrainReply": "model weights after training",
     "UpdateReply": "change of the model weights by training, compressed",
     "EvaluateReply": "how the model did, summed",
+    "AssessmentReply": "sums about the trained model",
     "RefusalReply": "a refusal code",
     "Error": "a fixed sentence",
 }

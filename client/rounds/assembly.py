@@ -160,6 +160,7 @@ def assemble_site(sources: SiteSources, agreement: SharedAgreement) -> Site:
         model,
         initial,
         key,
+        data.public,
         sources.simulated,
     )
 

@@ -54,7 +54,7 @@ def foreseen_exposure(site: Site, terms: Terms) -> Exposure | None:
 
 def _disclosure(site: Site, terms: Terms, fold: int, statistics: SiteStatistics) -> Disclosure:
     """Everything exact that answers to this agreement tell; with privacy, the sums alone."""
-    training, validation = site.split_indices(fold)
+    training, validation, _ = site.split_indices(fold)
     units = torch.cat([training, validation])
     cells = [
         replace(part, seen=part.seen[units], values=part.values[units])

@@ -47,6 +47,7 @@ SEED = InputFault("input-seed", "the seed is not that of the federation file")
 UNTRAINED = InputFault("input-untrained", "a parameter that is not trained differs from the initial one")
 TOO_FAR = InputFault("input-too-far", "a weight is further from the initial one than training leads")
 JUMPED = InputFault("input-jumped", "a weight is further from that of the last request than training leads")
+SENT = InputFault("input-unsent", "the weights of an assessment are none that the run has sent before")
 SCALING = InputFault(
     "input-scaling", "the preprocessing is not that of the federation file, nor of honest sums"
 )

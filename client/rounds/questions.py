@@ -4,7 +4,8 @@ What was asked lies in the privacy ledger, whose chain and copies show a record 
 older copy. An approval is noted there too, and begins the count of runs anew. A run is what the coordinator's Flower
 calls one: whichever number it has, it counts.
 
-A run asks for statistics, then for rounds in rising order, and last for one evaluation. A question that was asked
+A run asks for statistics, then for rounds in rising order, then for one evaluation, and last for an assessment of
+weights that it sent before. A question that was asked
 before, or that comes before one that was, is refused: answers of different models to one round, or of fresh noise,
 would tell more than was approved. A reply that is lost on its way is lost: the hospital goes on with the next round.
 """
@@ -51,10 +52,19 @@ def earlier_question(
     return last
 
 
-def _place(question: AskedQuestion) -> tuple[bool, int]:
-    """Place in a run; all evaluations have one, the last."""
-    is_last = question.kind == "evaluate"
-    return is_last, 0 if is_last else question.round
+def _place(question: AskedQuestion) -> tuple[int, int]:
+    """Place in a run; all evaluations have one, behind all rounds."""
+    if question.kind == "evaluate":
+        return 1, 0
+    return (2 if question.kind == "assessment" else 0), question.round
+
+
+def was_sent(entries: Sequence[Entry], federation: str, run_id: int, weights: str) -> bool:
+    """Return whether a run has sent weights of this digest in a round or an evaluation."""
+    return any(
+        question.run_id == run_id and question.weights == weights and question.kind != "assessment"
+        for question in asked_since_approval(entries, federation)
+    )
 
 
 def _is_approved_since_loss(entries: Sequence[Entry], federation: str) -> bool:

@@ -3,17 +3,15 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import Tensor
-
 from client.families.reader import Holding
 from client.families.registry import reader_of
 from client.privacy.noise import Noise, StepsOfRound
-from client.rounds.split import split
+from client.rounds.split import Split, split
 from client.site_folder.policy import Policy, Terms, agree
 from client.training.device import Device
 from common.agreement.agreement import Agreement
 from common.errors import Refusal, RefusalCode
-from common.families.family import AnyFamily
+from common.families.family import AnyFamily, Public
 from common.families.registry import family_of
 from common.messages.packing import Arrays
 from common.models.shared import SharedModel
@@ -32,6 +30,7 @@ class Site:
         device: where the hospital trains.
         cohort: the records, on the CPU.
         key: secret of the site, from which the noise on losses follows.
+        public: knowledge from the public files of the agreement, such as graphs.
         simulated: whether somebody who has all of its data plays it, so that nothing is disclosed.
         model: on the device. Sites of one process share it: every request brings all weights anew.
         initial: weights that a run begins with, drawn from the agreement's seed.
@@ -48,6 +47,7 @@ class Site:
     model: SharedModel
     initial: Arrays
     key: bytes
+    public: Public
     simulated: bool = False
     gate_steps: StepsOfRound | None = None
     gate_noise: Noise | None = None
@@ -83,11 +83,11 @@ class Site:
         Raises:
             Refusal: as `split_indices`.
         """
-        training, validation = self.split_indices(fold)
-        return self.cohort.records.select(training), self.cohort.records.select(validation)
+        indices = self.split_indices(fold)
+        return self.cohort.records.select(indices.training), self.cohort.records.select(indices.validation)
 
-    def split_indices(self, fold: int) -> tuple[Tensor, Tensor]:
-        """Split the records outside the held-out `fold` into indices of (training, validation).
+    def split_indices(self, fold: int) -> Split:
+        """Split the records outside the held-out `fold` by what they are for.
 
         With privacy all of them train.
 
@@ -100,12 +100,10 @@ class Site:
         taking_part = ((self.cohort.fold != fold) | (self.cohort.fold < 0)).nonzero().squeeze(1)
         if self.federation.privacy is not None:
             # a refusal would give a number of patients away, and an empty sample is safe
-            return taking_part, taking_part[:0]
+            return Split(taking_part, taking_part[:0], taking_part[:0])
         if len(taking_part) < 2:
             raise Refusal(RefusalCode.NO_TRAINING_PATIENTS)
-        training, validation = split(
-            len(taking_part), self.federation.training.validation_fraction, self.federation.training.seed
-        )
-        if len(training) < self.terms.minimum_count:
+        indices = split(len(taking_part), self.federation.training)
+        if len(indices.training) < self.terms.minimum_count:
             raise Refusal(RefusalCode.NO_TRAINING_PATIENTS)
-        return taking_part[training], taking_part[validation]
+        return Split(*(taking_part[part] for part in indices))

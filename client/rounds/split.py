@@ -1,13 +1,33 @@
-"""Split of a site's records into training and validation, by the agreement's seed alone."""
+"""Split of a site's records by the agreement's seed alone: training, validation, calibration."""
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from common.agreement.settings import held_out
+from common.agreement.settings import Training, set_aside
+from common.assessment.part import Whose
 
 
-def split(units: int, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Indices of (training, validation) records; the same seed gives the same split."""
-    order = torch.randperm(units, generator=torch.Generator().manual_seed(seed))
-    held = held_out(units, fraction)
-    return order[held:].sort().values, order[:held].sort().values
+class Split(NamedTuple):
+    """Indices of a site's records by what they are for."""
+
+    training: Tensor
+    validation: Tensor
+    calibration: Tensor
+
+    def of(self, whose: Whose) -> Tensor:
+        """Return the indices of the records that a part of an assessment is about."""
+        if whose is Whose.HELD_OUT:
+            return torch.cat([self.validation, self.calibration]).sort().values
+        chosen: Tensor = getattr(self, whose.value)
+        return chosen
+
+
+def split(units: int, training: Training) -> Split:
+    """Split records; the same seed gives the same split."""
+    order = torch.randperm(units, generator=torch.Generator().manual_seed(training.seed))
+    validating, calibrating = set_aside(units, training)
+    parts = order.split([validating, calibrating, units - validating - calibrating])
+    validation, calibration, trained = (part.sort().values for part in parts)
+    return Split(trained, validation, calibration)

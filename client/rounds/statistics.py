@@ -21,7 +21,7 @@ def statistics_request(run: int, site: Site, content: RecordDict) -> RecordDict:
     require_approved(site, request.federation)
     terms = site.terms
     privacy = terms.privacy
-    training, _ = site.split_indices(request.fold)
+    training = site.split_indices(request.fold).training
     costs = privacy is not None and privacy.statistics == "noised"
     decide = asks_for_statistics(run, site, request.fold, costs)
     if privacy is None or privacy.statistics == "public":

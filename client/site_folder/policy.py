@@ -53,6 +53,8 @@ class Policy(BaseModel):
             fine the scaling of a request may be.
         maximum_linear_rounds: without privacy, the most rounds of a file in which exact gradients of the linear scores
             leave (`training.linear_rounds`); chosen scores can read single patients out of them.
+        assessment: without privacy, whether sums about the trained model leave at the end of a run: how it is
+            calibrated, how far its intervals reach, and what its predictions follow from.
         maximum_update_norm: the most that a round's weights may differ from those received, as a Euclidean norm over
             all parameters; an update beyond it stays at the hospital.
     """
@@ -74,6 +76,7 @@ class Policy(BaseModel):
     maximum_reach: float = Field(default=USUAL_REACH, gt=0)
     largest_hospital: int = Field(default=UNDECLARED_PATIENTS, ge=1)
     maximum_linear_rounds: int = Field(default=0, ge=0)
+    assessment: bool = True
     maximum_update_norm: float | None = Field(default=None, gt=0)
 
     @property

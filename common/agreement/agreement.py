@@ -101,8 +101,8 @@ class Agreement(Agreed):
     def data(self, exclude_none: bool = False) -> dict[str, Any]:
         """Agreement as plain data, without what a file need not name.
 
-        Kind, plug-ins, sizes, noise, strengths, actionable columns and linear rounds are left out where they are the
-        default.
+        Kind, plug-ins, sizes, noise, strengths, actionable columns, calibration and linear rounds are left out where
+        they are the default.
         """
         data = self.model_dump(mode="json", exclude_none=exclude_none)
         for participant in data["participants"]:
@@ -114,7 +114,7 @@ class Agreement(Agreed):
             del data["plugins"]
         if self.statistics.loss_noise == LOSS_NOISE:
             del data["statistics"]["loss_noise"]
-        for name in ("linear_rounds", "linear_penalty"):
+        for name in ("calibration_fraction", "linear_rounds", "linear_penalty"):
             if data["training"].get(name) == Training.model_fields[name].default:
                 data["training"].pop(name, None)
         for modality in data.get("modalities", ()):

@@ -61,10 +61,12 @@ class Training(Agreed):
 
     Rates are per local step; `proximal_mu` is used by `fedprox` only.
 
-    Under `Privacy`, which has its own steps and rate, `patience`, `validation_fraction`, `local_epochs`, `batch_size`,
-    `learning_rate`, `weight_decay`, `linear_rounds` and `linear_penalty` have no part.
+    Under `Privacy`, which has its own steps and rate, `patience`, `validation_fraction`, `calibration_fraction`,
+    `local_epochs`, `batch_size`, `learning_rate`, `weight_decay`, `linear_rounds` and `linear_penalty` have no part.
 
     Attributes:
+        calibration_fraction: share of a site's units that neither train nor choose the round: they are kept for the
+            intervals of predictions.
         linear_rounds: first rounds, in which hospitals send gradients of the linear scores alone, and the coordinator
             fits the scores by them; they then stay as they are, and the other rounds train what is added to them. Where
             a file does not say, hospitals have no such rounds, and a simulation chooses their number.
@@ -77,6 +79,7 @@ class Training(Agreed):
         default=10, ge=1, le=10_000, description="rounds whose validation loss is clearly above the lowest"
     )
     validation_fraction: float = Field(default=0.15, gt=0, lt=0.5)
+    calibration_fraction: float = Field(default=0.0, ge=0, lt=0.5)
     local_epochs: int = Field(default=1, ge=1, le=100)
     batch_size: int = Field(default=16, ge=1, le=100_000)
     learning_rate: float = Field(default=3e-3, gt=0, le=1)
@@ -103,6 +106,13 @@ class Training(Agreed):
 def held_out(units: int, fraction: float) -> int:
     """Return the number of a site's units that validate, by the `validation_fraction`."""
     return max(1, round(units * fraction))
+
+
+def set_aside(units: int, training: Training) -> tuple[int, int]:
+    """Return the numbers of a site's units that validate and that calibrate; neither trains."""
+    validating = held_out(units, training.validation_fraction)
+    calibrating = round(units * training.calibration_fraction)
+    return validating, min(calibrating, units - validating)
 
 
 LOSS_NOISE = 2.0

@@ -12,7 +12,6 @@ from enum import StrEnum
 from math import prod
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from common.agreement.agreement import Agreement
@@ -21,7 +20,8 @@ from common.agreement.kinds import kind_named, part
 if TYPE_CHECKING:  # the egress gate asks a part for names and shapes, and is spared torch
     from common.assessment.view import View
 
-Arrays = dict[str, NDArray[np.float64]]
+Arrays = Mapping[str, NDArray[Any]]
+"""Name -> array, float64 in messages."""
 
 
 class Whose(StrEnum):

@@ -26,6 +26,9 @@ Numbers = dict[str, float]
 STATISTICS = "query.statistics"
 
 
+ASSESSMENT = "query.assessment"
+
+
 PACKED = "arrays"
 """Name of a message's array record and of the only array in it."""
 
@@ -202,6 +205,36 @@ class EvaluateReply(_Message):
     site: str
     round: int = Field(ge=0)
     metrics: Numbers
+
+
+class AssessmentRequest(_Message):
+    """Question of an assessment about weights that the run has sent in a round before.
+
+    `asked` has the arrays of the question (`common.assessment.part.Part.asked`), float64.
+    """
+
+    arrays: ClassVar = ("weights", "preprocessing", "asked")
+
+    federation: str
+    round: int = Field(ge=1)
+    fold: int = Field(ge=-1)
+    part: str = Field(max_length=40)
+    number: int = Field(ge=0)
+    weights: Arrays
+    preprocessing: Arrays
+    asked: Arrays
+
+
+class AssessmentReply(_Message):
+    """Sums of a site over the patients that a part of an assessment is about; `patients` counts them."""
+
+    arrays: ClassVar = ("sums",)
+
+    site: str
+    part: str = Field(max_length=40)
+    number: int = Field(ge=0)
+    patients: int = Field(ge=0)
+    sums: Arrays
 
 
 class _TrainingReply(_Message):

@@ -8,7 +8,14 @@ import numpy as np
 from flwr.app import Message, Metadata, RecordDict
 from numpy.typing import NDArray
 
-from common.messages.exchange import EvaluateReply, RefusalReply, StatisticsReply, TrainReply, is_refusal
+from common.messages.exchange import (
+    AssessmentReply,
+    EvaluateReply,
+    RefusalReply,
+    StatisticsReply,
+    TrainReply,
+    is_refusal,
+)
 from server.records.dropped import REASONS, Dropped, DropReason, ordered
 
 
@@ -20,7 +27,7 @@ class UnusableReplyError(Exception):
         self.reason, self.code = reason, code
 
 
-Read = TypeVar("Read", StatisticsReply, TrainReply, EvaluateReply)
+Read = TypeVar("Read", StatisticsReply, TrainReply, EvaluateReply, AssessmentReply)
 
 
 Scored = TypeVar("Scored", TrainReply, EvaluateReply)

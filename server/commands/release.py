@@ -22,8 +22,9 @@ from server.commands.ensemble import EnsembleMember, closing_record, read_member
 from server.commands.run import named_folder
 from server.home.certificates import read_signer
 from server.home.places import CoordinatorHome, exclusive
+from server.records.assessment import assessed_members
 from server.records.journal import FILE_NAME as JOURNAL
-from server.records.journal import RoundRecord, RunRecord, read_journal
+from server.records.journal import JournalRecord, RoundRecord, RunRecord, read_journal
 from server.records.releases import Released, Releases, read_releases
 from server.records.result import load_result
 
@@ -133,7 +134,7 @@ def _members(
     folder: Path,
     agreement: Agreement,
     closing: RunRecord,
-    records: list[RunRecord | RoundRecord],
+    records: list[JournalRecord],
     onnx: bool,
     ensemble: Sequence[EnsembleMember],
 ) -> dict[str, bytes]:
@@ -151,6 +152,7 @@ def _members(
     }
     for number, member in enumerate(ensemble, 2):
         members |= zip(arrays_of_member(number), member.arrays, strict=True)
+    members |= assessed_members(folder, agreement, result.weights, is_alone=not ensemble)
     if onnx:
         from common.export.onnx_twin import onnx_content
 

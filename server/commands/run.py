@@ -32,8 +32,16 @@ from server.participants.enrolment import (
 )
 from server.participants.roster import name_nodes
 from server.records.journal import FILE_NAME as JOURNAL
-from server.records.journal import RoundRecord, RunRecord, read_record
-from server.records.wording import exchange_line, idle, left_out, missing, run_line, weights_line
+from server.records.journal import AssessmentRecord, JournalRecord, RoundRecord, RunRecord, read_record
+from server.records.wording import (
+    assessment_line,
+    exchange_line,
+    idle,
+    left_out,
+    missing,
+    run_line,
+    weights_line,
+)
 from server.services.superlink import connected, require_running, run_log, run_status, stop_run, submit
 
 RUN, LOG = "run.json", "run.log"
@@ -148,7 +156,7 @@ def named_folder(runs: Path, run: str) -> Path:
     return runs / run
 
 
-def follow(home: CoordinatorHome, out: Path, flower_run: int) -> Iterator[RunRecord | RoundRecord]:
+def follow(home: CoordinatorHome, out: Path, flower_run: int) -> Iterator[JournalRecord]:
     """The records of a run's journal as they are written, until the run has ended."""
     read, asked, over = 0, time.monotonic(), False
     while True:
@@ -173,7 +181,7 @@ def _over(home: CoordinatorHome, flower_run: int) -> bool:
         return False
 
 
-def _records(out: Path, skip: int) -> Iterator[RunRecord | RoundRecord]:
+def _records(out: Path, skip: int) -> Iterator[JournalRecord]:
     if not (out / JOURNAL).is_file():
         return
     for line in (out / JOURNAL).read_text(encoding="utf-8").splitlines(keepends=True)[skip:]:
@@ -251,7 +259,9 @@ def _wait(there: int, federation: Agreement) -> str:
     return f"Waiting up to {rounds.deadline_s:g} s for a quorum, and once it is there {together}"
 
 
-def _line(record: RunRecord | RoundRecord, federation: Agreement) -> str:
+def _line(record: JournalRecord, federation: Agreement) -> str:
     if isinstance(record, RoundRecord):
         return exchange_line(record, federation)
+    if isinstance(record, AssessmentRecord):
+        return assessment_line(record)
     return "\n".join([run_line(record, federation), *missing(record, federation), *idle(record)])

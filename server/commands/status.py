@@ -15,7 +15,7 @@ from server.home.places import CoordinatorHome
 from server.participants.enrolment import read_enrolled
 from server.records.dropped import DropReason
 from server.records.journal import FILE_NAME as JOURNAL
-from server.records.journal import RoundRecord, RunRecord, read_journal
+from server.records.journal import JournalRecord, RunRecord, read_journal
 from server.records.progress import read_progress
 from server.services.processes import is_healthy
 from server.services.superlink import connected
@@ -32,7 +32,12 @@ NOT_APPROVED = frozenset(
 """Codes of a hospital that has approved something else, or with another version of the package, or nothing."""
 
 
-_WORDS = {"statistics": "statistics", "train": "training", "evaluate": "evaluation"}
+_WORDS = {
+    "statistics": "statistics",
+    "train": "training",
+    "evaluate": "evaluation",
+    "assessment": "assessment",
+}
 
 
 class HospitalStatus(BaseModel):
@@ -167,7 +172,7 @@ def _told(site: HospitalStatus) -> str:
     return ", ".join(parts)
 
 
-def _run_status(out: Path, records: Sequence[RunRecord | RoundRecord]) -> RunStatus:
+def _run_status(out: Path, records: Sequence[JournalRecord]) -> RunStatus:
     runs = [record for record in records if isinstance(record, RunRecord)]
     submission = read_submission(out)
     ended = None if submission is None else submission.ended
@@ -180,7 +185,7 @@ def _run_status(out: Path, records: Sequence[RunRecord | RoundRecord]) -> RunSta
     )
 
 
-def _approved(site: str, records: Sequence[RunRecord | RoundRecord]) -> bool | None:
+def _approved(site: str, records: Sequence[JournalRecord]) -> bool | None:
     """Say what a hospital's first answer in a run shows of its approval."""
     runs = [record for record in records if isinstance(record, RunRecord)]
     if not runs:

@@ -16,7 +16,7 @@ from server.home.certificates import read_signer
 from server.home.places import ENROLLED, CoordinatorHome
 from server.participants.enrolment import Enrolled, read_enrolled
 from server.records.journal import FILE_NAME as JOURNAL
-from server.records.journal import RoundRecord, RunRecord, read_journal
+from server.records.journal import AssessmentRecord, RoundRecord, RunRecord, read_journal
 
 FILE_NAME = "countersignatures.json"
 
@@ -80,5 +80,5 @@ def _received(folder: Path) -> Iterator[tuple[str, str]]:
     statistics = next((record.statistics for record in records if isinstance(record, RunRecord)), {})
     yield from statistics.items()
     for record in records:
-        if isinstance(record, RoundRecord):
+        if isinstance(record, RoundRecord | AssessmentRecord):
             yield from ((site, reply.sha256) for site, reply in record.sites.items() if reply.sha256)

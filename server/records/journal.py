@@ -70,6 +70,35 @@ class RoundRecord(_Record):
     applied: bool
 
 
+class AssessedSite(_Record):
+    """Reply of a site to a question of an assessment.
+
+    Attributes:
+        patients: that the sums are about.
+        sha256: of the reply's content as it came.
+    """
+
+    patients: int
+    sha256: str
+
+
+class AssessmentRecord(_Record):
+    """Question of the assessment of a run's kept weights, and who answered.
+
+    Attributes:
+        part: of the assessment.
+        number: of the question in its part, from 0.
+        seconds: from the requests to the last reply.
+    """
+
+    record: Literal["assessment"] = "assessment"
+    part: str
+    number: int
+    seconds: float
+    sites: dict[str, AssessedSite] = {}
+    dropped: tuple[Dropped, ...] = ()
+
+
 class RunRecord(_Record):
     """A run as it starts, and again as it ends.
 
@@ -117,9 +146,10 @@ class JournalMark(_Record):
     sha256: str = hashlib.sha256().hexdigest()
 
 
-_LINE: TypeAdapter[RunRecord | RoundRecord] = TypeAdapter(
-    Annotated[RunRecord | RoundRecord, Field(discriminator="record")]
-)
+JournalRecord = RunRecord | RoundRecord | AssessmentRecord
+
+
+_LINE: TypeAdapter[JournalRecord] = TypeAdapter(Annotated[JournalRecord, Field(discriminator="record")])
 
 
 class Journal:
@@ -142,7 +172,7 @@ class Journal:
         if record is not None and (not rounds or rounds[-1] != record):
             self.write(record)
 
-    def write(self, record: RunRecord | RoundRecord) -> None:
+    def write(self, record: JournalRecord) -> None:
         """Append one record; a run's record gets the time."""
         if isinstance(record, RunRecord):
             record = record.model_copy(update={"at": datetime.now(UTC).isoformat(timespec="seconds")})
@@ -175,7 +205,7 @@ class Journal:
 def check_journal(out: Path, mark: JournalMark, record: RoundRecord | None) -> None:
     """Check that a journal in a folder is the marked one, and what was written after the mark.
 
-    That is the record of the exchange that the mark was made in, and records of the run's start and end.
+    That is the record of the exchange that the mark was made in, and records of the run's start, assessment and end.
 
     Raises:
         IntegrityError: if any byte differs.
@@ -194,7 +224,7 @@ def _may_follow(line: bytes, record: RoundRecord | None) -> bool:
         written = read_record(line.decode())
     except ValueError:
         return False
-    is_expected = isinstance(written, RunRecord) or written == record
+    is_expected = isinstance(written, RunRecord | AssessmentRecord) or written == record
     return is_expected and written.model_dump_json().encode() == line
 
 
@@ -207,7 +237,7 @@ def _cut_unfinished_line(path: Path) -> None:
         file.truncate(content.rfind(b"\n") + 1)
 
 
-def read_journal(out: Path) -> list[RunRecord | RoundRecord]:
+def read_journal(out: Path) -> list[JournalRecord]:
     """Read the records of the journal in a folder, without a last line that is half written.
 
     Raises:
@@ -221,6 +251,6 @@ def read_journal(out: Path) -> list[RunRecord | RoundRecord]:
         raise UnreadableFileError(str(path), "is damaged", "put it back from a backup") from None
 
 
-def read_record(line: str) -> RunRecord | RoundRecord:
+def read_record(line: str) -> JournalRecord:
     """The record on one line of a journal."""
     return _LINE.validate_json(line)

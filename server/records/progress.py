@@ -13,7 +13,7 @@ from common.files import write_whole
 FILE_NAME = "progress.json"
 
 
-Kind = Literal["statistics", "train", "evaluate"]
+Kind = Literal["statistics", "train", "evaluate", "assessment"]
 
 
 class ExchangeProgress(BaseModel):

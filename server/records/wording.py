@@ -6,7 +6,7 @@ from common.counting import are, counted
 from common.errors import REFUSALS, RefusalCode
 from common.models.activity import shortfalls
 from server.records.dropped import ERRORS, REASONS, Dropped, DropReason
-from server.records.journal import RoundRecord, RunRecord
+from server.records.journal import AssessmentRecord, RoundRecord, RunRecord
 
 
 def exchange_line(record: RoundRecord, federation: Agreement) -> str:
@@ -23,6 +23,15 @@ def exchange_line(record: RoundRecord, federation: Agreement) -> str:
         parts.append(f"not counted, {counted(federation.quorum, 'hospital')} {are(federation.quorum)} needed")
     parts += [left_out(hospital) for hospital in record.dropped]
     return f"{head}: {'; '.join(parts)}"
+
+
+def assessment_line(record: AssessmentRecord) -> str:
+    """Say who answered a question of the assessment, and who did not and why."""
+    patients = counted(sum(site.patients for site in record.sites.values()), "patient")
+    parts = [f"{counted(len(record.sites), 'hospital')}, {patients} in {record.seconds:.1f} s"]
+    parts += [left_out(hospital) for hospital in record.dropped]
+    question = f" {record.number + 1}" if record.number else ""
+    return f"assessment, {record.part}{question}: {'; '.join(parts)}"
 
 
 def run_line(record: RunRecord, federation: Agreement) -> str:

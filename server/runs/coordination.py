@@ -41,6 +41,7 @@ from server.records.journal import Journal, RoundRecord, RunRecord, check_journa
 from server.records.progress import ProgressFile
 from server.records.result import TrainedModel, save_result
 from server.runs.assembly import NO_COUNTERSIGNATURES, assemble
+from server.runs.assessment import Assessed, assess
 from server.runs.checkpoint import Checkpoint
 from server.runs.clock import Clock
 from server.runs.dispatch import exchange
@@ -71,6 +72,7 @@ def coordinate(
     checkpoint: Checkpoint | None = None,
     countersignatures: Mapping[str, str] = NO_COUNTERSIGNATURES,
     withdrawn: Callable[[], Collection[str]] = tuple,
+    is_assessed: bool = True,
 ) -> RunRecord:
     """Run a federation and write journal, weights and preprocessing.
 
@@ -87,6 +89,7 @@ def coordinate(
         countersignatures: site -> signed statement of what was received of it before.
         withdrawn: names the hospitals whose key was withdrawn, up to now.
         checkpoint: keeps the run's state after every exchange; a run that it holds a state of goes on from there.
+        is_assessed: whether hospitals are asked for sums about the kept weights.
 
     Returns:
         The run's closing record, `completed` or `partial`.
@@ -157,6 +160,8 @@ def coordinate(
             kept, result = state.kept, TrainedModel(unpacked(state.kept.arrays), state.preprocessing)
             save_result(out, result)
             activity = _activity(result, federation, folder, seed)
+            if is_assessed:
+                assess(grid, run_context, Assessed(kept.round + 1, result.weights), journal, progress, clock)
         except Exception:
             journal.write(run.model_copy(update={"status": "failed"}))
             raise

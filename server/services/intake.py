@@ -23,6 +23,7 @@ from fastapi import HTTPException
 
 from common.agreement.agreement import FILE_NAME
 from common.agreement.loading import load_agreement
+from common.assessment.part import questions_of
 from common.errors import InputError
 from common.files import write_whole
 from common.processes.process_log import log_beside_flower
@@ -46,7 +47,7 @@ ALLOWANCE = "allowance.txt"
 
 
 BESIDE_ROUNDS = 3
-"""Replies beside those of the rounds: statistics, the closing evaluation, and one to spare."""
+"""Replies beside those of rounds and assessment: statistics, the closing evaluation, and one to spare."""
 
 
 DESCRIBED = 10
@@ -63,7 +64,8 @@ def write_allowance(out: Path, largest: int) -> None:
         out: folder of the run, with its federation file.
         largest: bytes of the largest reply.
     """
-    replies = load_agreement(out / FILE_NAME).training.rounds + BESIDE_ROUNDS
+    agreement = load_agreement(out / FILE_NAME)
+    replies = agreement.training.rounds + len(questions_of(agreement)) + BESIDE_ROUNDS
     write_whole(out / ALLOWANCE, f"{replies * largest}\n".encode())
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from common.errors import REFUSALS, RefusalCode
 from server.records.dropped import ERRORS, REASONS, Dropped, DropReason
-from server.records.journal import RoundRecord, RunRecord
+from server.records.journal import JournalRecord, RoundRecord, RunRecord
 from simulations.engines.flower_internals import Failure, first_node_id
 from simulations.results.reasons import Absent, Cause
 
@@ -12,7 +12,7 @@ _CRASHED = "The process that answered for the hospital ended or was killed."
 
 
 def absences(
-    records: Sequence[RunRecord | RoundRecord], hospitals: Sequence[str], arm: str = "federated"
+    records: Sequence[JournalRecord], hospitals: Sequence[str], arm: str = "federated"
 ) -> tuple[Absent, ...]:
     """Hospitals that a run, or some of its exchanges, went without.
 

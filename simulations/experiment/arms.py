@@ -70,6 +70,7 @@ class Job:
         device: device on which the sites train, instead of the device in their `site.toml`.
         sharing: number of processes that train jobs at the same time on this machine.
         checkpoint: folder of the run's last state, from which it is resumed; None keeps none.
+        is_assessed: whether hospitals send sums about the weights that are kept.
     """
 
     agreement: Path
@@ -80,6 +81,7 @@ class Job:
     device: str | None = None
     sharing: int = 1
     checkpoint: Path | None = None
+    is_assessed: bool = False
 
 
 def train_federation(
@@ -110,7 +112,7 @@ def train_federation(
     open_run(job.out)
     try:
         run_in_process(
-            server_app(on_round, checkpoint),
+            server_app(on_round, checkpoint, job.is_assessed),
             CLIENT_APP,
             nodes,
             run_config,

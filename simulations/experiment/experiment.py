@@ -335,6 +335,7 @@ class Experiment:
             out,
             self.plan.options.device,
             checkpoint=None if self.plan.runs is None else out / "state",
+            is_assessed=arm == "federated",
         )
 
     def _alone_and_pooled(self, label: str, fold: int) -> _Separate:

@@ -19,7 +19,7 @@ from client.site_folder.keys import read_key
 from common.processes.supervision_state import read_state
 from server.home.places import CoordinatorHome
 from server.records.dropped import DropReason
-from server.records.journal import RoundRecord, RunRecord, read_journal
+from server.records.journal import JournalRecord, RoundRecord, read_journal
 from tests.attacks.attack_table import AttackRow
 from tests.system.processes import (
     connected,
@@ -64,7 +64,7 @@ class Siege:
     hospitals: set[str]
     peak: int
     database: int
-    records: list[RoundRecord | RunRecord]
+    records: list[JournalRecord]
 
 
 def memory(pid: int, what: str) -> int:

@@ -28,7 +28,7 @@ PUBLIC = Privacy(noise_multiplier=40.0, sampling_rate=1.0, expected_batch_size=4
 
 def training_patients(private: bool) -> NDArray[np.int64]:
     """Patients behind the sums; with privacy nobody is held back for validation."""
-    return np.arange(PATIENTS) if private else np.asarray(split(PATIENTS, 0.15, 0)[0])
+    return np.arange(PATIENTS) if private else np.asarray(split(PATIENTS, Training()).training)
 
 
 def hospital_with(folder: Path, column: NDArray[np.float64], clip: Any, private: bool) -> AttackedHospital:

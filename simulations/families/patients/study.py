@@ -95,8 +95,7 @@ class PatientCohorts:
             rows = (patients.fold != fold).nonzero().squeeze(1)
             if len(rows) < 2:  # such a hospital refuses, and says so itself
                 continue
-            fitted, _ = split(len(rows), training.validation_fraction, training.seed)
-            rows = rows[fitted]
+            rows = rows[split(len(rows), training).training]
             lack = task.lack(patients.labels[question][rows], patients.labelled[question][rows])
             if lack is not None:
                 causes[site] = CAUSES[lack]

@@ -228,18 +228,19 @@ def test_the_contrastive_term_brings_two_views_of_a_patient_together(
 
 
 def test_split_is_a_partition_that_follows_its_seed() -> None:
-    training, validation = split(50, 0.15, seed=3)
-    assert sorted([*training.tolist(), *validation.tolist()]) == list(range(50))
-    assert len(validation) == round(0.15 * 50)
-    again, other = split(50, 0.15, seed=3), split(50, 0.15, seed=4)
-    assert torch.equal(again[0], training)
-    assert not torch.equal(other[1], validation)
+    training, validation, calibration = split(50, Training(seed=3, calibration_fraction=0.1))
+    assert sorted([*training.tolist(), *validation.tolist(), *calibration.tolist()]) == list(range(50))
+    assert (len(validation), len(calibration)) == (round(0.15 * 50), 5)
+    same, less = split(50, Training(seed=3, calibration_fraction=0.1)), split(50, Training(seed=3))
+    assert torch.equal(same.training, training)
+    assert torch.equal(less.validation, validation), "who calibrates is taken from those who train"
+    assert not torch.equal(split(50, Training(seed=4)).validation, validation)
 
 
 @pytest.mark.parametrize("patients", [2, 3, 5])
 @pytest.mark.parametrize("fraction", [0.01, 0.49])
 def test_a_split_leaves_somebody_on_either_side(patients: int, fraction: float) -> None:
-    training, validation = split(patients, fraction, seed=0)
+    training, validation, _ = split(patients, Training(validation_fraction=fraction))
     assert len(training) >= 1
     assert len(validation) >= 1
 

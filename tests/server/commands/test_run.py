@@ -21,7 +21,7 @@ from server.participants.enrolment import (
 )
 from server.records.dropped import Dropped, DropReason
 from server.records.journal import FILE_NAME as JOURNAL
-from server.records.journal import Journal, RoundRecord, RunRecord
+from server.records.journal import Journal, JournalRecord, RoundRecord, RunRecord
 
 pytestmark = pytest.mark.filterwarnings("ignore:GitWildMatchPattern")
 
@@ -39,7 +39,7 @@ class Flower:
     """A SuperLink that runs a ServerApp by writing the journal it is told to."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.records: list[RunRecord | RoundRecord] = []
+        self.records: list[JournalRecord] = []
         self.config: dict[str, object] = {}
         self.status = "running"
         self.stopped: list[int] = []

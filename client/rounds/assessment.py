@@ -1,0 +1,132 @@
+"""Answer to a question of an assessment: sums over the site's patients about a trained model."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from flwr.app import RecordDict
+from numpy.typing import NDArray
+
+from client.disclosures.disclosure import Disclosure
+from client.disclosures.record import release_once
+from client.ledger.entries import AskedQuestion, Entry
+from client.rounds.accounts import accounted
+from client.rounds.exact import require_disclosed
+from client.rounds.inputs import SENT, unapproved
+from client.rounds.questions import digest_of, earlier_question, was_sent
+from client.rounds.requests import load_weights, requested_preprocessing, require_approved
+from client.rounds.site import Site
+from client.training.evaluation import logits
+from common.assessment.part import AnyPart, Arrays, place_of, questions_of
+from common.assessment.view import View
+from common.errors import Refusal, RefusalCode
+from common.messages.exchange import AssessmentReply, AssessmentRequest
+from common.prediction.network import Network
+
+
+def assessment_request(run: int, site: Site, content: RecordDict) -> RecordDict:
+    """Answer a question of an assessment."""
+    request = AssessmentRequest.from_record(content)
+    require_approved(site, request.federation)
+    part = _part(site, request)
+    terms = site.terms
+    if not site.policy.assessment:
+        raise Refusal(RefusalCode.DECLINED_STATISTICS)
+    preprocessing = requested_preprocessing(request.preprocessing, site.federation)
+    load_weights(site.model, request.weights)
+    site.model.eval()
+    indices = site.split_indices(request.fold).of(part.whose)
+    require_disclosed(site, terms, request.fold)
+    with accounted(site, terms, request.round, _asks(run, site, request)):
+        weights = {name: np.asarray(array, dtype=np.float32) for name, array in request.weights.items()}
+        network = Network(site.federation, preprocessing, weights, site.model, None, site.public)
+        records = site.cohort.records.select(indices)
+        sums: Arrays = {
+            name: np.zeros(each.shape) for name, each in part.sums(site.federation, request.number).items()
+        }
+        if len(records) >= terms.minimum_count:
+            view: View[Any, Any, Any] = View(
+                network,
+                records,
+                terms.minimum_count,
+                lambda model, some: logits(model, some, device=site.device),
+            )
+            sums = part.computed(view, request.asked, request.number)
+        if not site.simulated:
+            _record(site, request, indices.numpy(), sums, terms.minimum_count)
+    return AssessmentReply(
+        site=site.cohort.site,
+        part=request.part,
+        number=request.number,
+        patients=len(records),
+        sums=dict(sums),
+    ).to_record()
+
+
+def _part(site: Site, request: AssessmentRequest) -> AnyPart:
+    """Return the part of a question that the agreement has, with arrays as it asks for."""
+    for part, number in questions_of(site.federation):
+        if (part.name, number) == (request.part, request.number):
+            shapes = {name: array.shape for name, array in request.asked.items() if _is_sound(array)}
+            if len(shapes) == len(request.asked) and shapes == dict(part.asked(site.federation, number)):
+                return part
+    raise Refusal(RefusalCode.REQUEST_INVALID)
+
+
+def _is_sound(array: NDArray[Any]) -> bool:
+    return array.dtype == np.float64 and bool(np.isfinite(array).all())
+
+
+def _asks(run: int, site: Site, request: AssessmentRequest) -> Callable[[Sequence[Entry]], AskedQuestion]:
+    """Return what decides on a question, given the ledger's entries.
+
+    It raises a refusal for a question that was asked, and for weights that the run has not sent before.
+    """
+    question = AskedQuestion(
+        run_id=run,
+        kind="assessment",
+        round=place_of(site.federation, request.part, request.number),
+        fold=request.fold,
+        scaling=digest_of(request.preprocessing),
+        weights=digest_of(request.weights),
+    )
+
+    def decide(entries: Sequence[Entry]) -> AskedQuestion:
+        earlier_question(entries, site.digest, question, site.policy.maximum_runs)
+        if not was_sent(entries, site.digest, run, question.weights):
+            raise unapproved(SENT)
+        return question
+
+    return decide
+
+
+def _record(
+    site: Site,
+    request: AssessmentRequest,
+    units: NDArray[np.int64],
+    sums: Arrays,
+    least: int,
+) -> None:
+    """Enter who is behind the sums in the record of the site folder.
+
+    The same question about a set that differs by few patients is refused. Its number is the count, and a sum over all
+    sums, by which a value that changed shows.
+
+    Raises:
+        Refusal: if together with what left before they would tell of few units.
+    """
+    if not len(units):
+        return
+    question = digest_of({**request.weights, **request.preprocessing, **request.asked})
+    total = float(sum(array.sum() for array in sums.values()))
+    squares = float(sum(np.square(array).sum() for array in sums.values()))
+    marks = site.cohort.marks[units].numpy()
+    new = Disclosure(
+        least,
+        (f"assessment {request.part} {request.number} {question[:32]}",),
+        ("sums",),
+        tuple(mark.tobytes() for mark in marks),
+        np.ones((len(units), 1), dtype=np.uint8),
+        np.array([[len(units)], [total], [squares]], dtype=np.float64),
+    )
+    release_once(site.folder, new, site.digest, site.key)
