@@ -150,7 +150,7 @@ def _missing(plan: ExperimentPlan, hospitals: list[str]) -> list[str]:
 
 
 def _write(experiment: Experiment, folds: list[FoldOutcome], out: Path) -> None:
-    """Write the federated arm's agreement, its last fold's weights and assessment, and every journal."""
+    """Write the federated arm's agreement and journals, its last model and assessment."""
     write_agreement(experiment.federation, experiment.plan.folder, out)
     save_result(out, folds[-1].federated.result)
     copy_answers(experiment.plan.run_folder("federated", experiment.plan.folds[-1]), out)

@@ -187,7 +187,7 @@ def fit_evaluation(
 
 
 def fit_assessment(reply: AssessmentReply, request: AssessmentRequest, expected: Expected) -> AssessmentReply:
-    """Fit sums about a trained model: those of a part of the agreement, over as many units as it is about."""
+    """Fit sums about a trained model: a part of the agreement, over exactly its units."""
     block_unless(reply.site == expected.site, BlockReason.WRONG_SITE)
     block_unless(
         (reply.part, reply.number) == (request.part, request.number) and expected.terms.privacy is None,

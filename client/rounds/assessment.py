@@ -1,4 +1,4 @@
-"""Answer to a question of an assessment: sums over the site's patients about a trained model."""
+"""Answer to a question of an assessment: sums about a trained model."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -42,7 +42,7 @@ def assessment_request(run: int, site: Site, content: RecordDict) -> RecordDict:
         network = Network(site.federation, preprocessing, weights, site.model, None, site.public)
         records = site.cohort.records.select(indices)
         sums: Arrays = {
-            name: np.zeros(each.shape) for name, each in part.sums(site.federation, request.number).items()
+            name: np.zeros(limit.shape) for name, limit in part.sums(site.federation, request.number).items()
         }
         if len(records) >= terms.minimum_count:
             view: View[Any, Any, Any] = View(

@@ -1,4 +1,4 @@
-"""Split of a site's records by the agreement's seed alone: training, validation, calibration."""
+"""Split of a site's records by the agreement's seed: training, validation, calibration."""
 
 from typing import NamedTuple
 

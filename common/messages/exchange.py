@@ -226,7 +226,7 @@ class AssessmentRequest(_Message):
 
 
 class AssessmentReply(_Message):
-    """Sums of a site over the patients that a part of an assessment is about; `patients` counts them."""
+    """Sums of a site over the patients that a part of an assessment is about."""
 
     arrays: ClassVar = ("sums",)
 

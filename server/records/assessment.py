@@ -1,4 +1,4 @@
-"""Hospitals' sums about a run's kept weights, in `assessment/PART-NUMBER.safetensors` of its folder."""
+"""Hospitals' sums about a run's kept weights, in a file for every question."""
 
 import hashlib
 from collections.abc import Mapping
@@ -65,7 +65,7 @@ def read_answers(out: Path, part: AnyPart, number: int, weights: Weights) -> dic
 
 
 def assessed_members(out: Path, agreement: Agreement, weights: Weights) -> dict[str, bytes]:
-    """Make the members of a release from the sums in a run's folder; none of parts that lack them.
+    """Make the members of a release from the sums in a run's folder.
 
     Raises:
         InputError: if a file is damaged.

@@ -54,7 +54,7 @@ def assess(
     """Ask every question of the agreement, and keep the hospitals' sums in the run's folder."""
     assert run.folder is not None
     asked: Arrays = {}
-    for place, (part, number) in enumerate(questions_of(run.federation), 1):
+    for asked_before, (part, number) in enumerate(questions_of(run.federation)):
         sites = read_answers(run.folder, part, number, kept.weights)
         if sites is None:
             request = AssessmentRequest(
@@ -67,7 +67,7 @@ def assess(
                 preprocessing=run.preprocessing,
                 asked=dict(asked),
             )
-            sites = _answers(grid, run, request, part, journal, progress, clock, place)
+            sites = _answers(grid, run, request, part, journal, progress, clock, asked_before + 1)
             write_answers(run.folder, part, number, kept.weights, sites)
         is_last = number + 1 == part.questions(run.federation)
         asked = {} if is_last else part.next(run.federation, sites, number)
@@ -81,14 +81,14 @@ def _answers(
     journal: Journal,
     progress: ProgressFile | None,
     clock: Clock,
-    place: int,
+    position: int,
 ) -> dict[str, SiteSums]:
     """Ask one question, note who answered, and return their sums."""
     began, deadline_s = clock.monotonic(), run.federation.rounds.deadline_s
     content = request.to_record()
     requests = [Message(content, node, ASSESSMENT, ttl=deadline_s) for node in run.roster.nodes.values()]
     if progress is not None:
-        progress.begin("assessment", place, run.roster.sites)
+        progress.begin("assessment", position, run.roster.sites)
     heard = None if progress is None else progress.heard
     replies = exchange(grid, requests, deadline_s, heard, clock)
     sites, sha256, dropped = _collected(replies, requests, run, request, part)

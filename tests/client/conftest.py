@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,12 +21,16 @@ from client.commands.approve import approve, read_proposal
 from client.site_folder.keys import new_key
 from client.site_folder.places import Connection, Home
 from client.site_folder.policy import Limit
+from common.agreement import kinds
+from common.agreement.agreement import PATIENTS as PATIENTS_KIND
 from common.agreement.federation import Federation, save
 from common.agreement.modalities import Modality, Plausible
 from common.agreement.settings import Participant, PublicFile
 from common.errors import RefusalCode
 from common.files import write_whole
 from common.messages.exchange import (
+    ASSESSMENT,
+    AssessmentRequest,
     EvaluateReply,
     ModelRequest,
     RefusalReply,
@@ -137,6 +142,7 @@ def site_folder(tmp_path: Path) -> Site:
 
 CANARIES = ("CANARY-8371", "CANARYLEVEL", "98765.4321", "98765")
 NODE = 41
+LATER = ("train", "evaluate", ASSESSMENT)
 
 
 class Hospital:
@@ -174,7 +180,8 @@ class Hospital:
         A question that this run can no longer ask begins another, unless it is to be of the same.
         """
         header = content.config_records.get("header", ConfigRecord())
-        place = (kind == "evaluate", header.get("round", 0))
+        is_later = max(LATER.index(kind), 0) if kind in LATER else 0
+        place = (is_later, int(str(header["number"])) if kind == ASSESSMENT else header.get("round", 0))
         if not same_run and any(place <= before for before in self.asked):
             self.begin_run()
         self.asked.append(place)
@@ -223,6 +230,22 @@ class Hospital:
     def evaluate(self, **changes: Any) -> EvaluateReply:
         return EvaluateReply.from_record(self.ask("evaluate", self.request(**changes).to_record()))
 
+    def assessment(self, part: str = "counting", number: int = 0, **changes: Any) -> AssessmentRequest:
+        """Train a round, and return a question about the weights that it brought."""
+        request = self.request()
+        self.ask("train", request.to_record())
+        fields: dict[str, Any] = {
+            "federation": request.federation,
+            "round": request.round,
+            "fold": request.fold,
+            "part": part,
+            "number": number,
+            "weights": request.weights,
+            "preprocessing": request.preprocessing,
+            "asked": {},
+        }
+        return AssessmentRequest(**(fields | changes))
+
     def assert_quiet(self, logged: str) -> None:
         """No canary was in a message or a log."""
         assert self.wire
@@ -232,6 +255,13 @@ class Hospital:
 
     def refusal(self, kind: str, content: RecordDict, same_run: bool = False) -> RefusalCode:
         return RefusalReply.from_record(self.ask(kind, content, same_run)).code
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two parts of an assessment that count."""
+    parts = tuple(f"tests.common.assessment.counting_part:{name}" for name in ("COUNTING", "CALIBRATING"))
+    monkeypatch.setitem(kinds._KINDS, PATIENTS_KIND, replace(kinds._KINDS[PATIENTS_KIND], assessment=parts))
 
 
 @pytest.fixture

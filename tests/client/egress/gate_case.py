@@ -22,7 +22,7 @@ from common.agreement.federation import save
 from common.agreement.modalities import Plausible
 from common.agreement.settings import Privacy
 from common.errors import RefusalCode
-from common.messages.exchange import RefusalReply, StatisticsRequest
+from common.messages.exchange import ASSESSMENT, RefusalReply, StatisticsRequest
 from common.messages.statistics import SiteStatistics
 from common.models.registry import build_model
 from common.privacy.planning import with_privacy
@@ -92,7 +92,10 @@ def gate_of(hospital: "Hospital", **policy: Any) -> Gate:
 
 def exchange(hospital: "Hospital", kind: str, **policy: Any) -> Exchange:
     statistics = StatisticsRequest(federation=hospital.federation.digest, fold=-1)
-    content = (statistics if kind == "query.statistics" else hospital.request()).to_record()
+    if kind == ASSESSMENT:
+        content = hospital.assessment().to_record()
+    else:
+        content = (statistics if kind == "query.statistics" else hospital.request()).to_record()
     request, gate = hospital.message(kind, content), gate_of(hospital, **policy)
     with acting_as(hospital.run.run_id, 41, 1):
         begun = gate.begin_noise(request)

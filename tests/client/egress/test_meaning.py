@@ -15,6 +15,7 @@ from client.egress.expected import BlockReason
 from client.rounds.assembly import close_sites
 from common.messages import exchange as messages
 from common.messages.exchange import (
+    AssessmentReply,
     EvaluateReply,
     RefusalReply,
     StatisticsReply,
@@ -96,13 +97,14 @@ KINDS: dict[str, tuple[str, type[Any], dict[str, Any]]] = {
     ),
     "evaluation": ("evaluate", EvaluateReply, {}),
     "update": ("train", UpdateReply, {"wire": "float16"}),
+    "assessment": ("query.assessment", AssessmentReply, {}),
 }
-MODELS_OWN = ("validation_loss", "training_loss", "concordant:", "comparable:")
+MODELS_OWN = ("validation_loss", "training_loss", "concordant:", "comparable:", "sums")
 """Figures of a model, which only a second evaluation could check: they are held to what patients can make."""
 
 
 @pytest.fixture(params=list(KINDS))
-def asked(request: pytest.FixtureRequest, hospital: "Hospital") -> tuple[type[Any], Exchange]:
+def asked(request: pytest.FixtureRequest, hospital: "Hospital", counted: None) -> tuple[type[Any], Exchange]:
     kind, reply, changes = KINDS[request.param]
     del hospital.site.site["tables"]["rna"]
     hospital.write()
