@@ -14,7 +14,7 @@ from common.release.members import MOST_MODELS, PREPROCESSING, WEIGHTS
 from server.commands.run import named_folder
 from server.home.places import CoordinatorHome
 from server.records.journal import FILE_NAME as JOURNAL
-from server.records.journal import RoundRecord, RunRecord, read_journal
+from server.records.journal import JournalRecord, RunRecord, read_journal
 from server.records.result import load_result
 
 
@@ -84,7 +84,7 @@ def _member(folder: Path, agreement: Agreement) -> EnsembleMember:
     return EnsembleMember(card, ((folder / WEIGHTS).read_bytes(), (folder / PREPROCESSING).read_bytes()))
 
 
-def closing_record(folder: Path, records: list[RunRecord | RoundRecord], agreement: Agreement) -> RunRecord:
+def closing_record(folder: Path, records: list[JournalRecord], agreement: Agreement) -> RunRecord:
     """Return the record of the end of a run that gave a model.
 
     Raises:

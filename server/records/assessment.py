@@ -64,8 +64,20 @@ def read_answers(out: Path, part: AnyPart, number: int, weights: Weights) -> dic
     return sites
 
 
-def assessed_members(out: Path, agreement: Agreement, weights: Weights) -> dict[str, bytes]:
+def assessed_members(
+    out: Path, agreement: Agreement, weights: Weights, is_alone: bool = True
+) -> dict[str, bytes]:
     """Make the members of a release from the sums in a run's folder.
+
+    Args:
+        out: the run's folder.
+        agreement: of the run.
+        weights: that the run kept.
+        is_alone: whether these weights predict alone. What held-out patients say of one network holds for no mean of
+            several, and stays out of an ensemble.
+
+    Returns:
+        Members by name; none of parts without sums, or whose sums do not suffice.
 
     Raises:
         InputError: if a file is damaged.

@@ -157,7 +157,7 @@ class Hospital:
         self.context = Context(self.run.run_id, NODE, node_config, RecordDict(), {})
         self.state = Path(os.environ["CONSILIUM_STATE"])
         self.sent: list[Message] = []
-        self.asked: list[tuple[bool, Any]] = []
+        self.asked: list[tuple[int, Any]] = []
         self.wire = b""
 
     def write(self) -> None:

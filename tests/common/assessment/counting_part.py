@@ -36,7 +36,7 @@ class CountingPart:
 
     def next(self, agreement: Federation, sites: Mapping[str, SiteSums], number: int) -> Arrays:
         count = sum(float(site.sums["count"]) for site in sites.values())
-        return {"center": sum(site.sums["values"] for site in sites.values()) / count}
+        return {"center": np.sum([site.sums["values"] for site in sites.values()], axis=0) / count}
 
     def content(self, agreement: Federation, sites: Mapping[str, SiteSums]) -> bytes | None:
         return str({site: sums.patients for site, sums in sites.items()}).encode()
