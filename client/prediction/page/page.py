@@ -14,7 +14,9 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from client.prediction.change import NO_EFFECT
 from client.prediction.forecast import PatientForecast
+from client.prediction.page.alternatives import Alternatives, alternatives_of
 from client.prediction.page.outcomes import Block, block_of
 from client.prediction.page.reasons import Reasons, reasons_of
 from client.prediction.page.words import part_measured, spoken
@@ -56,6 +58,7 @@ class Sheet:
         blocks: forecasts.
         measured: modalities, as much measured first.
         reasons: of the forecasts.
+        alternatives: answers with one actionable value replaced.
     """
 
     patient: str
@@ -63,6 +66,7 @@ class Sheet:
     blocks: tuple[Block, ...]
     measured: tuple[Measured, ...]
     reasons: tuple[Reasons, ...]
+    alternatives: tuple[Alternatives, ...]
 
     @property
     def in_short(self) -> str:
@@ -90,6 +94,7 @@ def render(provenance: Provenance, patients: Sequence[PatientForecast]) -> str:
         .render(
             provenance=provenance,
             sheets=[_sheet(provenance, patient) for patient in patients],
+            no_effect=NO_EFFECT,
             digest=provenance.federation[:DIGEST_SHOWN],
             style=style,
             policy=f"default-src 'none'; style-src 'sha256-{hashed}'; base-uri 'none'; form-action 'none'",
@@ -110,6 +115,7 @@ def _sheet(provenance: Provenance, patient: PatientForecast) -> Sheet:
             Measured(spoken(name), part_measured(share), share) for name, share in patient.observed.items()
         ),
         reasons=tuple(map(reasons_of, explained)),
+        alternatives=tuple(map(alternatives_of, patient.changes)),
     )
 
 

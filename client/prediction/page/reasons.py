@@ -3,8 +3,16 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from client.prediction.page.words import direction, effect, in_a_hundred, minus, probability, spoken
-from common.counting import counted, written
+from client.prediction.page.words import (
+    answer_about,
+    direction,
+    effect,
+    in_a_hundred,
+    minus,
+    probability,
+    spoken,
+)
+from common.counting import counted
 from common.explanation.agreement import SeedAgreement
 from common.explanation.explanation import ColumnContribution, Explanation, PathwayContribution
 
@@ -101,7 +109,7 @@ def reasons_of(explanation: Explanation) -> Reasons:
     answer = probability(explanation.patient, scale)
     raises, lowers = _sides(explanation)
     return Reasons(
-        title=_title(explanation),
+        title=answer_about(explanation.task, explanation.outcome, explanation.horizon, explanation.unit),
         average="" if mean is None else _average(explanation, mean),
         unit=_meaning(scale),
         raises=raises,
@@ -121,13 +129,6 @@ def reasons_of(explanation: Explanation) -> Reasons:
         doubts=tuple(_doubts(explanation)),
         caveat=explanation.caveat,
     )
-
-
-def _title(explanation: Explanation) -> str:
-    task = spoken(explanation.task)
-    if explanation.horizon is not None:
-        return f"the risk ({task}) by {written(explanation.horizon)} {spoken(explanation.unit)}"
-    return f"\u201c{spoken(explanation.outcome)}\u201d ({task})" if explanation.outcome else task
 
 
 def _sides(explanation: Explanation) -> tuple[str, str]:

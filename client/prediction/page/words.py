@@ -3,6 +3,8 @@
 import math
 import re
 
+from common.counting import written
+
 LARGEST_FACTOR = 100.0
 """Factor of hazard or odds beyond which the size says nothing more."""
 
@@ -13,6 +15,13 @@ _SIZES = ((0.5, "about average"), (1.0, "a little {}"), (2.0, "{}"), (3.0, "well
 def spoken(name: str) -> str:
     """Write a name from a table or a federation file so that it can break into lines."""
     return " ".join(name.replace("_", " ").split())
+
+
+def answer_about(task: str, outcome: str, horizon: float | None, unit: str) -> str:
+    """Name a number of a forecast: a risk by a horizon, a class or label, or the task's number."""
+    if horizon is not None:
+        return f"the risk ({spoken(task)}) by {written(horizon)} {spoken(unit)}"
+    return f"\u201c{spoken(outcome)}\u201d ({spoken(task)})" if outcome else spoken(task)
 
 
 def minus(number: str) -> str:

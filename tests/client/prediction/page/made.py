@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from client.prediction.change import ChangedColumn, ChangedValue, Changes
 from client.prediction.forecast import (
     Forecast,
     NumberForecast,
@@ -66,12 +67,43 @@ def explanation(**changes: Any) -> Explanation:
     return Explanation(**values | changes)
 
 
+def changed_column() -> ChangedColumn:
+    return ChangedColumn(
+        modality="clinical",
+        column="pressure",
+        unit="mmHg",
+        value="150",
+        levels=False,
+        values=(
+            ChangedValue(value="60", number=0.2),
+            ChangedValue(value="120", number=0.26),
+            ChangedValue(value="260", number=0.5),
+        ),
+        nearest=ChangedValue(value="120", number=0.26),
+    )
+
+
+def changed() -> Changes:
+    smoking = ChangedColumn(
+        modality="clinical",
+        column="smoking",
+        unit="",
+        value="current",
+        levels=True,
+        values=(ChangedValue(value="never", number=0.28), ChangedValue(value="current", number=0.33)),
+        nearest=None,
+    )
+    columns = (changed_column(), smoking)
+    return Changes(task="survival", outcome="", horizon=60.0, unit="months", number=0.3, columns=columns)
+
+
 def patient(**changes: Any) -> PatientForecast:
     values: dict[str, Any] = {
         "patient": "p-1",
         "observed": {"clinical": 1.0, "rna": 0.5, "imaging": 0.0},
         "tasks": TASKS,
         "explanations": (explanation(),),
+        "changes": (changed(),),
     }
     return PatientForecast(**values | changes)
 

@@ -46,7 +46,7 @@ def test_parts_stand_in_the_order_of_their_weight() -> None:
     page = Elements(forecasts(warnings=("another unit",)).html())
     assert page.parts == [
         *("warnings", "time", "classes", "labels", "number", "measured"),
-        *("reasons", "pathways", "absences", "model", "footer"),
+        *("reasons", "pathways", "absences", "alternatives", "model", "footer"),
     ]
     assert page.open == []
 
@@ -66,7 +66,7 @@ def test_the_model_its_file_and_its_use_are_named() -> None:
 
 
 def test_parts_without_content_are_left_out() -> None:
-    bare = patient(explanations=(), tasks={})
+    bare = patient(explanations=(), tasks={}, changes=())
     assert Elements(forecasts(bare).html()).parts == ["warnings", "measured", "model", "footer"]
     alone = explanation(absent={}, pathways_higher=(), pathways_lower=())
     parts = Elements(forecasts(patient(explanations=(alone,))).html()).parts
