@@ -79,7 +79,7 @@ def write(numberslab: Plugin, tmp_path: Path) -> Write:
 
 
 BORROWED = (
-    "common/tasks/regression_kind.py",
+    "common/tasks/count_kind.py",
     "common/models/plain_mlp.py",
     "server/aggregation/trimmed_mean.py",
 )
@@ -88,7 +88,7 @@ BORROWED = (
 
 @pytest.fixture
 def mylab(site_packages: Path) -> Plugin:
-    """A fourth task kind, a perceptron, a strategy and a cohort in one distribution."""
+    """A fifth task kind, a perceptron, a strategy and a cohort in one distribution."""
     tests = Path(__file__).parents[1]
     sources = [*sorted((PACKAGES / "mylab").glob("*.py")), *(tests / path for path in BORROWED)]
     modules = {f"mylab/{path.name}": path.read_text(encoding="utf-8") for path in sources}

@@ -15,27 +15,27 @@ def test_a_cohort_is_simulated_with_its_task_model_and_strategy(
 ) -> None:
     out = tmp_path / "out"
     ended = consilium(
-        *("simulate", "mylab-extent", "--fold", "0", "--rounds", "3", "--federated-only"),
+        *("simulate", "mylab-nodules", "--fold", "0", "--rounds", "3", "--federated-only"),
         *("--engine", engine, "--out", str(out)),
     )
     assert ended.returncode == 0, ended.stderr
     result = json.loads((out / "result.json").read_text())
-    assert set(result["tasks"]) == {"extent"}
-    assert result["outcomes"]["extent"]["kind"] == "extent"
-    assert result["tasks"]["extent"]["federated"]["mse"]["mean"] > 0
+    assert set(result["tasks"]) == {"nodules"}
+    assert result["outcomes"]["nodules"]["kind"] == "count"
+    assert result["tasks"]["nodules"]["federated"]["deviance"]["mean"] > 0
     assert result["folds"][0]["rounds"] == 3
 
 
 def test_a_cohort_of_no_plug_in_is_still_unknown(mylab: Plugin, tmp_path: Path) -> None:
     ended = consilium("simulate", "mylab-other", "--out", str(tmp_path / "out"))
     assert ended.returncode == 2
-    assert "mylab-extent" in ended.stderr
+    assert "mylab-nodules" in ended.stderr
 
 
 def test_a_plug_in_that_is_not_whole_stops_the_search(
     mylab: Plugin, site_packages: Path, tmp_path: Path
 ) -> None:
     (site_packages / "mylab" / "extra.py").write_text("")
-    ended = consilium("simulate", "mylab-extent", "--out", str(tmp_path / "out"))
+    ended = consilium("simulate", "mylab-nodules", "--out", str(tmp_path / "out"))
     assert ended.returncode == 2
     assert "plug-in mylab" in ended.stderr

@@ -15,7 +15,7 @@ from common.tasks.response import ResponseTask
 from common.tasks.survival import SurvivalTask
 from common.tasks.task import Metric, OutcomeForm, Task, UnpreparedTask
 from common.tasks.toxicity import ToxicityTask
-from tests.common.tasks.regression_kind import ExtentTask
+from tests.common.tasks.count_kind import CountTask
 
 
 def test_every_kind_is_the_schema_of_its_name() -> None:
@@ -23,7 +23,7 @@ def test_every_kind_is_the_schema_of_its_name() -> None:
     assert kinds["survival"] is SurvivalTask
     assert kinds["response"] is ResponseTask
     assert kinds["toxicity"] is ToxicityTask
-    assert kinds["extent"] is ExtentTask
+    assert kinds["count"] is CountTask
     assert kinds["regression"] is RegressionTask
 
 
@@ -86,16 +86,16 @@ def test_more_of_a_headline_is_better_and_the_other_metrics_have_titles() -> Non
     for kind in registered().values():
         assert not next(iter(kind.metrics.values())).lower_is_better
     assert metrics()["integrated_brier"].lower_is_better
-    assert metrics()["mse"].title == "Mean squared error"
+    assert metrics()["deviance"].title == "Mean Poisson deviance"
 
 
 def test_a_federation_takes_a_task_of_any_registered_kind(federation: Federation) -> None:
-    extent: Task = ExtentTask(name="extent", target="cm", low=0, high=30)
-    wider = Federation.model_validate(federation.model_dump() | {"tasks": [*federation.tasks, extent]})
+    nodules: Task = CountTask(name="nodules", target="n", most=30, usual=3)
+    wider = Federation.model_validate(federation.model_dump() | {"tasks": [*federation.tasks, nodules]})
     again = Federation.model_validate_json(wider.model_dump_json())
     assert again == wider
     assert again.digest == wider.digest != federation.digest
-    assert again.tasks[-1] == extent
+    assert again.tasks[-1] == nodules
 
 
 @pytest.mark.parametrize("kind", ["death", None, ["survival"]])
