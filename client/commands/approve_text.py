@@ -12,6 +12,7 @@ from client.site_folder.policy import USUAL_COUNT
 from common.agreement.bundle import PACKAGE
 from common.agreement.reach import largest_hospital, round_reach, widest_round
 from common.agreement.settings import Wire
+from common.assessment.part import parts_of
 from common.counting import counted
 from common.families.family import Words
 from common.families.registry import family_of
@@ -124,6 +125,7 @@ def _leaving(proposal: Proposal) -> Iterator[str]:
             f"every round rounded sums of losses and of pairs over {least} {units} or more, "
             f"with noise of {terms.loss_noise:g} times what one {singular} adds at most: {_bits(proposal)}"
         )
+        yield from _assessment(proposal)
         return
     yield f"no number of {units}, no loss, no metric"
     yield {
@@ -134,6 +136,22 @@ def _leaving(proposal: Proposal) -> Iterator[str]:
         "public": "before the first round a statistics message with exact sums per column, outside the guarantee; "
         f"{_behind_sums(least, units)}",
     }[privacy.statistics]
+
+
+def _assessment(proposal: Proposal) -> Iterator[str]:
+    """Say which sums about the trained model leave at the end of a run."""
+    parts = ", ".join(part.name for part in parts_of(proposal.federation))
+    if not parts:
+        return
+    if not proposal.policy.assessment:
+        yield "no sum about the trained model (policy.assessment = false)"
+        return
+    words = _words(proposal)
+    yield (
+        f"once, at the end of a run, exact sums about the trained model over {proposal.terms.minimum_count} "
+        f"{words.plural} or more ({parts}), of weights that a round of the run has brought before "
+        "(policy.assessment = false declines them)"
+    )
 
 
 def _behind_sums(least: int, units: str) -> str:

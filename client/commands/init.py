@@ -47,6 +47,7 @@ statistics = ["declared"]        # what preprocessing may be told: declared (not
 maximum_refusals = 20            # requests per approval that are refused with a reason; then all get one code
 maximum_reach = 0.5              # without [privacy]: the most that a round of the file may move a weight
 largest_hospital = 10_000        # without [privacy]: the most patients that the file may declare for a hospital
+assessment = true                # without [privacy]: sums about the trained model leave once at the end of a run
 maximum_linear_rounds = 0        # without [privacy]: rounds of exact gradients, which can tell of single patients
 """
 

@@ -151,6 +151,7 @@ class Cohort:
                 copy / "out",
                 fold=0,
                 on_round=records.append,
+                is_assessed=False,
             )
 
 

@@ -16,7 +16,7 @@ from flwr.supercore.task_identity import TaskIdentity
 from numpy.typing import NDArray
 
 from common.agreement.federation import Federation
-from common.messages.exchange import EvaluateReply, ModelRequest, StatisticsReply, TrainReply
+from common.messages.exchange import ASSESSMENT, EvaluateReply, ModelRequest, StatisticsReply, TrainReply
 from common.patients.preprocessing import Preprocessing, pack_preprocessing
 from server.aggregation.model_exchange import (
     EvaluateExchange,
@@ -48,10 +48,14 @@ def _coordinator() -> Iterator[None]:
 
 
 class FakeGrid(Grid):
-    """Delivers each message to its node's function; a node that returns None stays silent."""
+    """Delivers each message to its node's function; a node that returns None stays silent.
+
+    `on_question` answers questions of an assessment for all nodes, by silence unless a test says otherwise.
+    """
 
     def __init__(self, answers: dict[int, Answer]) -> None:
         self.answers = answers
+        self.on_question: Answer = lambda message: None
         self.sent: list[Message] = []
         self._replies: list[Message] = []
         self._ids = count(1)
@@ -68,9 +72,11 @@ class FakeGrid(Grid):
     def push_messages(self, messages: Iterable[Message]) -> list[str]:
         named = name(messages, self._ids)
         self.sent += named
-        self._replies += [
-            reply for one in named if (reply := self.answers[one.metadata.dst_node_id](one)) is not None
-        ]
+        for message in named:
+            is_question = message.metadata.message_type == ASSESSMENT
+            answer = self.on_question if is_question else self.answers[message.metadata.dst_node_id]
+            if (reply := answer(message)) is not None:
+                self._replies.append(reply)
         return [message.metadata.message_id for message in named]
 
     def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
@@ -124,7 +130,7 @@ class Bench:
         self.ids = count(1)
         self.clock = FakeClock()
         self.assemble = partial(assemble, clock=self.clock)
-        self.coordinate = partial(coordinate, clock=self.clock)
+        self.coordinate = partial(coordinate, clock=self.clock, is_assessed=False)
         self.weights: Weights = {
             "shared.weight": np.array([[1.0, 2.0], [3.0, 4.0]], np.float32),
             "branches.rna.weight": np.array([10.0, 20.0], np.float32),

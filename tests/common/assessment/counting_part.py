@@ -35,8 +35,10 @@ class CountingPart:
         return {"count": np.array(float(len(values))), "values": sums}
 
     def next(self, agreement: Federation, sites: Mapping[str, SiteSums], number: int) -> Arrays:
-        count = sum(float(site.sums["count"]) for site in sites.values())
-        return {"center": np.sum([site.sums["values"] for site in sites.values()], axis=0) / count}
+        count = 1e-9 + sum(float(site.sums["count"]) for site in sites.values())
+        nodes = len(agreement.modalities[0].nodes)
+        total = np.sum([np.zeros(nodes), *(site.sums["values"] for site in sites.values())], axis=0)
+        return {"center": total / count}
 
     def content(self, agreement: Federation, sites: Mapping[str, SiteSums]) -> bytes | None:
         return str({site: sums.patients for site, sums in sites.items()}).encode()

@@ -1,18 +1,29 @@
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from flwr.app import Message
 
 import consilium
 from common.agreement import kinds
 from common.agreement.agreement import PATIENTS
 from common.agreement.loading import load_agreement
 from common.assessment.part import parts_of
-from common.errors import UnreadableFileError
+from common.errors import RefusalCode, UnreadableFileError
+from common.messages.exchange import AssessmentReply, AssessmentRequest, RefusalReply
+from server.aggregation.model_exchange import RunContext
+from server.participants.roster import Roster
 from server.records.assessment import FOLDER, assessed_members, read_answers
-from server.records.journal import AssessmentRecord, read_record
+from server.records.dropped import DropReason
+from server.records.journal import AssessmentRecord, Journal, read_journal, read_record
 from server.records.result import load_result
+from server.runs.assessment import Assessed, assess
+
+if TYPE_CHECKING:
+    from tests.server.conftest import Bench
 
 
 @pytest.fixture(autouse=True)
@@ -55,3 +66,81 @@ def test_a_run_keeps_the_sums_of_every_question(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(UnreadableFileError):
         assessed_members(out, agreement, result.weights)
+
+
+@dataclass
+class Hospitals:
+    """Hospitals of a coordinator under test, which answer questions of an assessment as a test says."""
+
+    bench: "Bench"
+    folder: Path
+    spoil: Callable[[str, AssessmentReply], AssessmentReply | RefusalReply] = lambda site, reply: reply
+    asked: list[tuple[str, int]] = field(default_factory=list)
+    dies_at: int = -1
+
+    def assess(self) -> dict[str, list[str]]:
+        """Ask every question, and return who answered it, by part and number."""
+        federation = self.bench.federation(rounds=2)
+        names = {node: name for name, node in self.bench.nodes.items()}
+        nodes = len(federation.modalities[0].nodes)
+
+        def answer(message: Message) -> Message:
+            request = AssessmentRequest.from_record(message.content)
+            if len(self.asked) == self.dies_at:
+                raise KeyboardInterrupt
+            self.asked.append((request.part, request.number))
+            sums = {"count": np.array(7.0), "values": np.ones(nodes)}
+            site = names[message.metadata.dst_node_id]
+            reply = AssessmentReply(
+                site=site, part=request.part, number=request.number, patients=7, sums=sums
+            )
+            return Message(self.spoil(site, reply).to_record(), reply_to=message)
+
+        grid = self.bench.grid(dict.fromkeys(names, lambda message: None))
+        grid.on_question = answer
+        statistics = {name: self.bench.statistics(name) for name in self.bench.nodes}
+        run = RunContext(federation, Roster(statistics, dict(self.bench.nodes), ()), {}, 0, 0, self.folder)
+        weights = {"bias": np.zeros(3, dtype=np.float32)}
+        with Journal(self.folder) as journal:
+            assess(grid, run, Assessed(2, weights), journal, clock=self.bench.clock)
+        (part,) = parts_of(federation)
+        answers = (read_answers(self.folder, part, number, weights) for number in range(2))
+        return {str(number): sorted(sites or {}) for number, sites in enumerate(answers)}
+
+
+def test_an_interrupted_assessment_goes_on_where_it_was(bench: "Bench", tmp_path: Path) -> None:
+    everyone = sorted(bench.nodes)
+    hospitals = Hospitals(bench, tmp_path, dies_at=len(everyone) + 1)
+    with pytest.raises(KeyboardInterrupt):
+        hospitals.assess()
+    hospitals.dies_at, hospitals.asked = -1, []
+    assert hospitals.assess() == {"0": everyone, "1": everyone}
+    assert set(hospitals.asked) == {("counting", 1)}, "what is on disk is not asked again"
+
+
+def test_a_hospital_that_declines_or_lies_is_not_in_the_sums(bench: "Bench", tmp_path: Path) -> None:
+    names = sorted(bench.nodes)
+
+    def spoil(site: str, reply: AssessmentReply) -> AssessmentReply | RefusalReply:
+        if site == names[0]:
+            return RefusalReply(site=site, code=RefusalCode.DECLINED_STATISTICS)
+        if site == names[1]:
+            return reply.model_copy(update={"sums": {**reply.sums, "count": np.array(8.0)}})
+        if site == names[2]:
+            return reply.model_copy(update={"site": names[3]})
+        return reply
+
+    assert Hospitals(bench, tmp_path, spoil).assess() == {"0": names[3:], "1": names[3:]}
+    records = [record for record in read_journal(tmp_path) if isinstance(record, AssessmentRecord)]
+    assert [(hospital.site, hospital.reason, hospital.code) for hospital in records[0].dropped] == [
+        (names[0], DropReason.REFUSED, "declined-statistics"),
+        (names[1], DropReason.FIGURES_IMPLAUSIBLE, None),
+        (names[2], DropReason.WRONG_SITE, None),
+    ]
+
+
+def test_without_any_answer_nothing_goes_into_a_release(bench: "Bench", tmp_path: Path) -> None:
+    def decline(site: str, reply: AssessmentReply) -> RefusalReply:
+        return RefusalReply(site=site, code=RefusalCode.DECLINED_STATISTICS)
+
+    assert Hospitals(bench, tmp_path, decline).assess() == {"0": [], "1": []}
