@@ -75,7 +75,10 @@ class Plot:
 
     @property
     def svg(self) -> str:
-        """SVG of the figure for a page: no metadata, no addresses, no ids that could clash."""
+        """SVG of the figure for a page: no metadata, no addresses, no ids that could clash.
+
+        A figure across the page has the class `across`, by which a phone keeps its text readable and scrolls it.
+        """
         text = io.StringIO()
         with style(), warnings.catch_warnings():
             # A name in a script that the layout font lacks is drawn by the reader's own fonts.
@@ -88,7 +91,8 @@ class Plot:
         drawing = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", drawing, flags=re.DOTALL)
         drawing = re.sub(r' xmlns(:\w+)?="[^"]*"| id="[A-Za-z][A-Za-z.0-9]*_\d+"', "", drawing)
         label = html.escape(self.description)
-        return drawing.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
+        across = ' class="across"' if self.figure.get_figwidth() > HALF else ""
+        return drawing.replace("<svg", f'<svg{across} role="img" aria-label="{label}"', 1)
 
 
 def readable(name: str) -> str:
