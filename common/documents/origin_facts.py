@@ -91,19 +91,17 @@ def data_facts(release: ModelRelease) -> Facts:
             {"took_part": list(card.hospitals), "absent": absent},
         ),
         Topic.RECORDS: _records(release),
-        Topic.PARTICIPATION: Fact(
-            "Terms of taking part",
-            (
-                f"A hospital takes part with at least {agreement.minimum_patients} {card.unit}.",
-                "It sends no exact sum about fewer than"
-                f" {agreement.statistics.minimum_count} {card.unit}, or its own higher minimum.",
-            ),
+        Topic.PARTICIPATION: _participation(agreement, card.unit),
+        Topic.SPLIT: Fact(
+            "Division of the data",
+            _split(agreement, card.unit),
             {
-                "minimum_patients": agreement.minimum_patients,
-                "minimum_count": agreement.statistics.minimum_count,
-            },
+                "validation_fraction": agreement.training.validation_fraction,
+                "calibration_fraction": agreement.training.calibration_fraction,
+            }
+            if agreement.privacy is None
+            else None,
         ),
-        Topic.SPLIT: Fact("Division of the data", _split(agreement, card.unit)),
     }
 
 
@@ -127,13 +125,38 @@ def _records(release: ModelRelease) -> Fact:
     )
 
 
+def _participation(agreement: Agreement, unit: str) -> Fact:
+    lines = [f"A hospital takes part with at least {agreement.minimum_patients} {unit}."]
+    privacy = agreement.privacy
+    if privacy is None or privacy.statistics == "public":
+        lines.append(
+            f"It sends no exact sum about fewer than {agreement.statistics.minimum_count} {unit}, or its own higher"
+            " minimum."
+        )
+    numbers = {
+        "minimum_patients": agreement.minimum_patients,
+        "minimum_count": agreement.statistics.minimum_count,
+    }
+    return Fact("Terms of taking part", tuple(lines), numbers)
+
+
 def _split(agreement: Agreement, unit: str) -> tuple[str, ...]:
+    unchecked = "Nothing checks whether a patient is in the tables of two hospitals."
     if agreement.privacy is not None:
-        return (f"All {unit} of a hospital trained the model, and none were held out.",)
-    share = agreement.training.validation_fraction
-    return (
-        f"At each hospital {share:.0%} of the {unit}, at least one, were drawn to validate every round; the others"
-        " trained.",
-        "Nothing checks whether a patient is in the tables of two hospitals.",
+        return (f"All {unit} of a hospital trained the model, and none were held out.", unchecked)
+    training = agreement.training
+    lines = [
+        f"At each hospital {training.validation_fraction:.0%} of the {unit}, at least one, were drawn to validate every"
+        " round; the others trained."
+    ]
+    if training.calibration_fraction:
+        lines[0] = lines[0].replace("the others trained", "most others trained")
+        lines.append(
+            f"{training.calibration_fraction:.0%} of the {unit} trained nothing and chose nothing: figures about them"
+            " are of patients who were new to the model, at hospitals that were not."
+        )
+    lines += [
         f"Validation {unit} chose the kept round: figures about them are not those of an independent test.",
-    )
+        unchecked,
+    ]
+    return tuple(lines)

@@ -7,6 +7,8 @@ from common.counting import counted
 from common.documents.fact import Fact, Facts, Topic
 from common.release.release import ModelRelease
 
+_LEARNT = {"all": "all parameters", "linear": "the linear scores and the biases of the heads alone"}
+
 
 def training_facts(release: ModelRelease) -> Facts:
     """Collect model, training and privacy."""
@@ -78,6 +80,11 @@ def _training(release: ModelRelease) -> Fact:
             f" {training.batch_size}, learning rate {training.learning_rate:g} and weight decay"
             f" {training.weight_decay:g}."
         )
+    else:
+        lines.append(
+            f"A round is {counted(agreement.privacy.steps, 'private step')} at each hospital, with learning rate"
+            f" {agreement.privacy.learning_rate:g}, of {_LEARNT[agreement.privacy.learn]}."
+        )
     if card.kept_round is not None:
         lines.append(f"The weights are those of round {card.kept_round}.")
     if card.others:
@@ -126,6 +133,5 @@ def _guarantee(privacy: Privacy) -> tuple[str, ...]:
         "Differential privacy of each patient: gradients clipped to a norm of"
         f" {privacy.clip_norm:g}, with noise of {privacy.noise_multiplier:g} times that, and patients drawn with"
         f" probability {privacy.sampling_rate:g}.",
-        f"Statistics were {privacy.statistics}.",
         "Each hospital's ledger has its epsilon, as hospitals may add more noise than the federation file asks.",
     )

@@ -31,6 +31,14 @@ def test_numbers_and_absent_hospitals_are_told(released: Released) -> None:
     assert {"60", "12"} <= set(facts[Topic.RECORDS].text.split())
 
 
+def test_patients_who_chose_nothing_are_told(released: Released) -> None:
+    training = {"rounds": 3, "validation_fraction": 0.2, "calibration_fraction": 0.1}
+    split = data_facts(released({"training": training}))[Topic.SPLIT]
+    assert split.data == {"validation_fraction": 0.2, "calibration_fraction": 0.1}
+    assert all(share in split.text for share in ("20%", "10%"))
+    assert "10%" not in data_facts(released())[Topic.SPLIT].text
+
+
 def test_numbers_that_hospitals_keep_are_not_made_up(released: Released) -> None:
     release = released({"privacy": PRIVACY}, records=None, private=True, validation_loss=None)
     facts = facts_of(release)
