@@ -25,6 +25,7 @@ SUBCOMMANDS = {
     "site": "client.cli:site_app",
     "receipts": "client.cli:receipts_app",
     "predict": "client.predict_cli:predict_app",
+    "validate": "client.validate_cli:validate_app",
     "release": "consilium.release_cli:release_app",
     "coordinator": "server.cli:coordinator_app",
     "privacy": "simulations.commands.privacy:privacy_app",

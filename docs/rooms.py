@@ -17,8 +17,8 @@ MAY_IMPORT = {
 FLOORS = {
     "consilium": "program, __main__ | command, plugins_cli, release_cli, simulation, planning, attacks | result"
     " | comparison | frames | agreement, model, packages, wording",
-    "client": "cli, predict_cli | doctor | commands | runtime | app | receipts, rounds, prediction | families | egress"
-    " | privacy, disclosures"
+    "client": "cli, predict_cli, validate_cli | doctor | commands | runtime | app | validation"
+    " | receipts, rounds, prediction | families | egress | privacy, disclosures"
     " | ledger, training, data | flower, chained_log, tables | site_folder",
     "server": "cli | commands | services | app | runs | aggregation | participants | home, records",
     "common": "documents | export, explanation, validation | assessment | prediction | families | privacy | models"

@@ -146,6 +146,8 @@ KNOW_PATIENTS = (
         "client/families/patients.py",
         "client/prediction/patients.py",
         "client/prediction/changes.py",
+        "client/prediction/horizons.py",
+        "client/prediction/judging.py",
         "common/assessment/patient_view.py",
         "client/families/noised_statistics.py",
         "common/agreement/federation.py",

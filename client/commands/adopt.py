@@ -2,15 +2,12 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from client.chained_log.lock import exclusive
-from client.families.reader import sound
-from client.families.registry import reader_of
 from client.prediction.predictor import Performance, predictor_of
-from client.rounds.split import split
 from client.site_folder.outside import user_name
 from client.site_folder.places import Home
 from client.site_folder.releases import (
@@ -22,8 +19,7 @@ from client.site_folder.releases import (
     open_release,
     read_adoptions,
 )
-from client.site_folder.site_file import parse_site_file, read_site_file
-from common.assessment.part import Whose
+from client.validation.judged import judged_records
 from common.errors import InputError, IntegrityError, StateError
 from common.files import write_whole
 from common.prediction.network import Network, released_network
@@ -163,10 +159,7 @@ def performance_lines(home: Home, adoption: Adoption) -> Iterator[str]:
 
 
 def performance(home: Home, adoption: Adoption) -> tuple[str, list[Performance]]:
-    """Judge a release on this hospital's records that did not train it.
-
-    These are all of them, or those that validated rounds of training. Validation records of an ensemble's first member
-    trained the others, so that they judge it alone.
+    """Judge a release by one figure a task, on this hospital's records that did not train it.
 
     Returns:
         Words for the records, and the figures by task.
@@ -174,21 +167,6 @@ def performance(home: Home, adoption: Adoption) -> tuple[str, list[Performance]]
     Raises:
         InputError: if the tables cannot be read, or all records trained the model.
     """
-    network = adoption.network
-    release, agreement, words = adoption.release, adoption.release.agreement, adoption.release.card.unit
-    file = read_site_file(home.folder, agreement)
-    records = sound(reader_of(agreement).read(home.folder, file, agreement)).records
-    whose = f"its {words}, none of whom trained it"
-    if parse_site_file(home.folder).name in release.card.hospitals:
-        if agreement.privacy is not None:
-            what = f"all of its {words} trained the model, as is usual with differential privacy"
-            raise StateError(str(home.folder), what, f"wait for {words} who come after")
-        records = records.select(split(len(records), agreement.training).of(Whose.HELD_OUT))
-        whose = (
-            f"its validation {words}, who did not train it but helped to choose the round if the tables are as they"
-            " were in the run, and otherwise may have trained it"
-        )
-        if network.others:
-            network = replace(network, others=())  # they had other validation records, and trained on these
-            whose = f"the first of its {release.models} trainings alone, on {whose}"
-    return whose, predictor_of(agreement).performance(network, records)
+    judged = judged_records(home, adoption.release, adoption.network)
+    predictor = predictor_of(adoption.release.agreement)
+    return judged.whose, predictor.performance(judged.network, judged.records)

@@ -5,12 +5,14 @@ that they are patients, and say it with the same confidence.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from client.data.dates import is_since
 from client.data.unlabelled import UnlabelledPatients, read_files, take_frames
 from client.prediction.change import Changes
 from client.prediction.changes import changes
@@ -22,7 +24,10 @@ from client.prediction.forecast import (
     SurvivalForecast,
 )
 from client.prediction.forecasts import Forecasts
+from client.prediction.horizons import horizons_of
+from client.prediction.judging import RecordsJudgement, judge, observed_shares
 from client.prediction.predictor import Performance, Predictor
+from client.prediction.table_files import file_names, tables_in
 from client.site_folder.site_file import SiteFile
 from client.training.evaluation import logits
 from common.agreement.federation import Federation
@@ -39,7 +44,6 @@ from common.patients.batch import PatientBatch
 from common.patients.preprocessing import Preprocessing
 from common.prediction.ensemble import mean_prediction
 from common.tasks.task import OutcomeForm, Task
-from common.validation.horizons import rounded_down, usual_horizons
 
 if TYPE_CHECKING:
     from common.explanation.explanation import Explanation
@@ -53,9 +57,6 @@ SHOWN = 5
 """Patients without enough values that are named by their number."""
 
 
-_SUFFIXES = (".csv", ".parquet")
-
-
 class PatientPredictor:
     """Predictions for patients; see `client.prediction.predictor.Predictor`."""
 
@@ -64,12 +65,12 @@ class PatientPredictor:
 
         The file of a model with one modality may have any name.
         """
-        names = {modality.name: _file_names(site, modality.name) for modality in agreement.modalities}
+        names = {modality.name: file_names(site, modality.name) for modality in agreement.modalities}
         tables: dict[str, Path] = {}
         for path in given:
             if not path.exists() and not path.is_symlink():
                 raise MissingFileError(str(path), "there is no such file or folder", "correct its name")
-            matches = _tables_in(path, names) if path.is_dir() else _tables_named(path, names)
+            matches = tables_in(path, names) if path.is_dir() else _tables_named(path, names)
             if not matches:
                 some = ", ".join(candidates[0] for candidates in names.values())
                 what = (
@@ -131,24 +132,24 @@ class PatientPredictor:
             performances.append(Performance(task=task.name, counts=counts, metric=metric, value=figure))
         return performances
 
+    def validated(
+        self,
+        network: "Network",
+        records: PatientBatch,
+        horizons: Sequence[float],
+        thresholds: Sequence[float],
+    ) -> RecordsJudgement:
+        """Judge every task's risks by horizons and thresholds, and count what was measured."""
+        ends = {task.name: _end(network, task) for task in _federation(network).tasks}
+        chosen = {
+            task.name: horizons_of(task, ends[task.name], horizons) for task in _federation(network).tasks
+        }
+        shares = observed_shares(records, _preprocessing(network), _federation(network))
+        return judge(_federation(network), predict(network, records), records, chosen, thresholds, shares)
 
-def _file_names(site: SiteFile, modality: str) -> list[str]:
-    """Paths that a modality's table may have in a folder, the likeliest first.
-
-    Never one outside of it: a site file may name its tables anywhere, and those are of other patients.
-    """
-    named = [Path(site.tables[modality])] if modality in site.tables else []
-    inside = [str(path) for path in named if not path.is_absolute() and ".." not in path.parts]
-    bare = [path.name for path in named]
-    return list(dict.fromkeys([*inside, *bare, *(modality + suffix for suffix in _SUFFIXES)]))
-
-
-def _tables_in(folder: Path, names: Mapping[str, Sequence[str]]) -> dict[str, Path]:
-    files = {
-        modality: [folder / name for name in candidates if (folder / name).is_file()]
-        for modality, candidates in names.items()
-    }
-    return {modality: paths[0] for modality, paths in files.items() if paths}
+    def since(self, folder: Path, site: SiteFile, day: date) -> "np.typing.NDArray[np.bool_]":
+        """Read the patients' dates in the table of outcomes."""
+        return is_since(folder, site, day)
 
 
 def _tables_named(file: Path, names: Mapping[str, Sequence[str]]) -> dict[str, Path]:
@@ -200,8 +201,8 @@ def forecasts(
     if horizons and all(task.form is not OutcomeForm.TIME_TO_EVENT for task in federation.tasks):
         what = "is a time, and the model predicts no time to an event"
         raise OptionError(f"horizon {horizons[0]:g}", what, "leave it out")
-    chosen = {task.name: _horizons(task, _end(network, task), horizons) for task in federation.tasks}
-    observed = _observed(patients.batch, prepared, federation)
+    chosen = {task.name: horizons_of(task, _end(network, task), horizons) for task in federation.tasks}
+    observed = observed_shares(patients.batch, prepared, federation)
     _require_enough(observed, where)
     rows = _tasks(network, patients.batch, chosen)
     explained = {name: times if horizons else times[-1:] for name, times in chosen.items()}
@@ -305,40 +306,6 @@ def _end(network: "Network", task: Task) -> float | None:
     if task.form is not OutcomeForm.TIME_TO_EVENT:
         return None
     return min(float(_preprocessing(member).cuts[task.name][-1]) for member in network.members)
-
-
-def _horizons(task: Task, end: float | None, asked: Sequence[float]) -> tuple[float, ...]:
-    """Return the horizons of a task; none where it has no time."""
-    if end is None:
-        return ()
-    for horizon in asked:
-        if not 0 < horizon <= end:
-            last = f"{written(rounded_down(end))} {task.outcome_unit}"
-            what = f"is not within the follow-up of {task.name}, which ends at {last}"
-            raise OptionError(f"horizon {written(horizon)}", what, "ask for an earlier one, more than 0")
-    if asked:
-        return tuple(sorted(set(asked)))
-    return usual_horizons(task.outcome_unit, end)
-
-
-def _observed(
-    patients: PatientBatch, prepared: Preprocessing, federation: Federation
-) -> dict[str, "np.typing.NDArray[np.float64]"]:
-    """Return by modality the share [P] of columns with a value, of those that the model uses.
-
-    A column of categories counts once.
-    """
-    shares = {}
-    for modality in federation.modalities:
-        first = torch.arange(len(modality.columns)).tolist()
-        start = len(modality.columns)
-        for levels in modality.categories.values():
-            first.append(start)
-            start += len(levels)
-        used = prepared.spread[modality.name].isfinite()[first]
-        seen = patients.observed[modality.name][:, first][:, used]
-        shares[modality.name] = seen.double().sum(1).numpy() / max(int(used.sum()), 1)
-    return shares
 
 
 def _require_enough(observed: Mapping[str, "np.typing.NDArray[np.float64]"], where: str) -> None:

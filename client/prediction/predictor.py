@@ -1,12 +1,16 @@
 """Protocol of predictions for a kind of record, and the one of an agreement's kind."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from client.prediction.forecasts import Forecasts
+from client.prediction.judging import RecordsJudgement
 from client.site_folder.site_file import SiteFile
 from common.agreement.agreement import Agreement
 from common.agreement.kinds import kind_named, part
@@ -85,6 +89,24 @@ class Predictor(Protocol[A, R]):
 
     def performance(self, network: Network, records: R, /) -> list[Performance]:
         """Judge the model on labelled records."""
+        ...
+
+    def validated(
+        self, network: Network, records: R, horizons: Sequence[float], thresholds: Sequence[float], /
+    ) -> RecordsJudgement:
+        """Judge the model's risks on labelled records by horizons and thresholds.
+
+        Raises:
+            InputError: if a horizon is beyond what the model has seen.
+        """
+        ...
+
+    def since(self, folder: Path, site: SiteFile, day: date, /) -> NDArray[np.bool_]:
+        """Return whether each record [U] of a site folder is of this day or a later one.
+
+        Raises:
+            InputError: if the site file names no column of dates, or it cannot be read.
+        """
         ...
 
 

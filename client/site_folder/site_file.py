@@ -29,7 +29,8 @@ class SiteFile(BaseModel):
 
     `tables` maps `outcomes` and modality names to files in the folder; a modality without a table is absent
     at this site. `columns` maps, per table, the federation's column to the hospital's where they differ.
-    `fold` and `group` name optional columns of outcomes: a published held-out fold, and a subgroup to report.
+    `fold`, `group` and `date` name optional columns of outcomes: a published held-out fold, a subgroup to report, and a
+    date by which `consilium validate` chooses later patients; dates are read by it alone, and never leave.
     `approved` is the hash of the federation file this hospital agreed to. `policy` is what this hospital allows.
     `device`, `deterministic` and `precision` say where and how this hospital trains: see `client.training.device`.
     """
@@ -42,6 +43,7 @@ class SiteFile(BaseModel):
     columns: dict[str, dict[str, str]] = {}
     fold: str | None = None
     group: str | None = None
+    date: str | None = None
     approved: str | None = None
     policy: Policy = Policy()
     device: str = Field(default="auto", pattern=ASKED)

@@ -285,13 +285,18 @@ def _resampled(
     decisions = []
     for index, threshold in enumerate(thresholds):
         model, everyone = (column + 2 * index for column in (2, 3))
+        treated = int((risk >= threshold).sum())
+        if 0 < min(treated, len(risk) - treated) < FLOOR:
+            all_treated = IntervalEstimate.of(whole[everyone]).value
+            decisions.append(NetBenefit(threshold=threshold, treated=None, everyone=all_treated))
+            continue
         difference = IntervalEstimate.of(
             whole[model] - whole[everyone], *percentile_interval(drawn[:, model] - drawn[:, everyone])
         )
         decisions.append(
             NetBenefit(
                 threshold=threshold,
-                treated=float((risk >= threshold).mean()),
+                treated=treated / len(risk),
                 model=IntervalEstimate.of(whole[model], *percentile_interval(drawn[:, model])),
                 everyone=IntervalEstimate.of(whole[everyone]).value,
                 above_everyone=difference,

@@ -18,17 +18,18 @@ class NetBenefit(ValidationRecord):
 
     Attributes:
         threshold: risk from which patients would be treated.
-        treated: share of patients at the threshold or above it.
+        treated: share of patients at the threshold or above it; None, and no figure of the model, where a few patients
+            alone are on either side.
         model: of treating them.
         everyone: of treating all patients.
         above_everyone: model minus everyone.
     """
 
     threshold: float
-    treated: float
-    model: IntervalEstimate
+    treated: float | None
+    model: IntervalEstimate = IntervalEstimate()
     everyone: float | None
-    above_everyone: IntervalEstimate
+    above_everyone: IntervalEstimate = IntervalEstimate()
 
 
 def weight_of(threshold: float) -> float:

@@ -1,31 +1,16 @@
-"""Divisions of patients into groups judged apart: hospital, sex, age, other columns."""
+"""Divisions of hospitals' patients into groups: hospital, sex, age, other columns."""
 
-import itertools
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
-from torch import Tensor
 
 from client.data.cohort import Cohort
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality
-from common.errors import OptionError
-
-Groups = NDArray[np.str_]
+from common.patients.divisions import Cells, Groups
+from common.patients.divisions import divisions as of_columns
 
 HOSPITAL = "hospital"
-
-UNKNOWN_GROUP = ""
-"""Group of a patient of whom the column is not known, and who is in no group."""
-
-_SEX = re.compile(r"(?i)(.*_)?(sex|gender)|is_(fe)?male")
-_AGE = re.compile(r"(?i)age(_.*)?|.*_age")
-_BANDS = 3
-
-_AGES = {50.0: "under 50", 65.0: "50 to 64", 75.0: "65 to 74", float("inf"): "75 and over"}
-"""Ages in years below which a band ends -> its name."""
 
 
 def divisions(
@@ -33,8 +18,7 @@ def divisions(
 ) -> dict[str, Groups]:
     """Return division -> group [P] of the cohorts' patients, one cohort after another.
 
-    Beside the hospital these are the first column that is called sex or gender, the first that is called age, and
-    those asked for. A column of an age in years has fixed bands, another of many numbers thirds of its values.
+    Beside the hospital these are sex, age and the columns asked for, as `common.patients.divisions` divides them.
 
     Args:
         cohorts: hospitals' patients.
@@ -44,84 +28,14 @@ def divisions(
     Raises:
         OptionError: if a column of `subgroups` is in no modality.
     """
+
+    def cells(modality: Modality) -> Cells:
+        name = modality.name
+        values = np.concatenate([cohort.batch.values[name].numpy() for cohort in cohorts])
+        seen = np.concatenate([cohort.batch.observed[name].numpy() for cohort in cohorts])
+        raw = [cohort.raw.get(name, cohort.batch.values[name]).numpy() for cohort in cohorts]
+        return values, seen, np.concatenate([numbers[:, : len(modality.columns)] for numbers in raw])
+
     sites = [cohort.site for cohort in cohorts for _ in range(len(cohort.batch))]
     divided: dict[str, Groups] = {HOSPITAL: np.array(sites, dtype=np.str_)} if len(cohorts) > 1 else {}
-    for pattern in (_SEX, _AGE):
-        for name, groups in _columns(cohorts, federation, pattern):
-            if len(set(groups) - {UNKNOWN_GROUP}) > 1:
-                divided[name] = groups
-                break
-    for column in subgroups:
-        matched = next(_columns(cohorts, federation, re.compile(re.escape(column))), None)
-        if matched is None:
-            remedy = "name a column as the federation file does"
-            raise OptionError(f"--subgroups {column}", "is a column of no modality", remedy)
-        divided[column] = matched[1]
-    return divided
-
-
-def _columns(
-    cohorts: Sequence[Cohort], federation: Federation, pattern: re.Pattern[str]
-) -> Iterator[tuple[str, Groups]]:
-    """Yield (column, groups [P]) of the columns of such a name."""
-    for modality in federation.modalities:
-        numeric = list(filter(pattern.fullmatch, modality.columns))
-        levelled = list(filter(pattern.fullmatch, modality.categories))
-        if not numeric and not levelled:
-            continue
-        values = np.concatenate([cohort.batch.values[modality.name].numpy() for cohort in cohorts])
-        seen = np.concatenate([cohort.batch.observed[modality.name].numpy() for cohort in cohorts])
-        nodes = list(modality.nodes)
-        for column in numeric:
-            at = nodes.index(column)
-            cells = np.concatenate([_cells(cohort, modality)[:, at].numpy() for cohort in cohorts])
-            observed = np.where(seen[:, at], cells, np.nan).astype(np.float64)
-            yield column, _grouped(column, observed, modality.plausible_for(column).unit)
-        for column in levelled:
-            groups = np.full(len(values), UNKNOWN_GROUP, dtype=object)
-            for level in modality.categories[column]:
-                at = nodes.index(f"{column}={level}")
-                groups[seen[:, at] & (values[:, at] > 0.5)] = level
-            yield column, groups.astype(np.str_)
-
-
-def _cells(cohort: Cohort, modality: Modality) -> Tensor:
-    """Return the numeric values [P, columns] as the table has them."""
-    return cohort.raw.get(modality.name, cohort.batch.values[modality.name])
-
-
-def _grouped(column: str, values: NDArray[np.float64], unit: str) -> Groups:
-    """Name the group of every value of a numeric column."""
-    if _AGE.fullmatch(column) is None:
-        return _levels(values)
-    return _ages(values) if unit in ("year", "years") else _bands(values)
-
-
-def _ages(values: NDArray[np.float64]) -> Groups:
-    """Name the band of every age in years."""
-    band = np.searchsorted(list(_AGES), values, side="right").clip(max=len(_AGES) - 1)
-    return np.where(np.isnan(values), UNKNOWN_GROUP, np.array(list(_AGES.values()))[band]).astype(np.str_)
-
-
-def _levels(values: NDArray[np.float64]) -> Groups:
-    """Name every value, where there are a few."""
-    observed = np.unique(values[~np.isnan(values)])
-    if len(observed) > 2 * _BANDS:
-        return _bands(values)
-    return np.array([UNKNOWN_GROUP if np.isnan(value) else f"{value:g}" for value in values], dtype=np.str_)
-
-
-def _bands(values: NDArray[np.float64]) -> Groups:
-    """Name the third of the observed values in which each lies."""
-    observed = values[~np.isnan(values)]
-    if not len(observed):
-        return np.full(len(values), UNKNOWN_GROUP, dtype=np.str_)
-    quantiles = np.quantile(observed, np.arange(1, _BANDS) / _BANDS)
-    ends = [float(f"{end:.3g}") for end in np.unique(quantiles)]
-    names = [
-        f"up to {ends[0]:g}",
-        *(f"over {low:g}, up to {high:g}" for low, high in itertools.pairwise(ends)),
-        f"over {ends[-1]:g}",
-    ]
-    band = np.searchsorted(ends, values, side="left").clip(max=len(ends))
-    return np.where(np.isnan(values), UNKNOWN_GROUP, np.array(names)[band]).astype(np.str_)
+    return divided | of_columns(federation, cells, subgroups)

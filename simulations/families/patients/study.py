@@ -20,13 +20,13 @@ from common.evaluation.predictions import Prediction
 from common.models.federated import FederatedModel
 from common.models.shared import SharedModel
 from common.patients.batch import PatientBatch
+from common.patients.divisions import UNKNOWN_GROUP
 from common.patients.preprocessing import unpack_preprocessing
 from common.privacy.planning import with_privacy
 from common.tasks.task import OutcomeForm
 from server.records.result import TrainedModel
 from simulations.baselines.null_model import null_prediction
 from simulations.families.patients.classical_arms import CAUSES, ClassicalArms, restricted
-from simulations.families.patients.divisions import UNKNOWN_GROUP
 from simulations.families.patients.evidence import PatientEvidence
 from simulations.families.patients.held_out import HeldOutTask
 from simulations.families.patients.hospitals import Hospitals

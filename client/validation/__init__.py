@@ -1,0 +1,1 @@
+"""Validation of an adopted release on labelled records; start with report.py."""

@@ -1,0 +1,85 @@
+"""Validation of a release at a hospital, as it is printed, written and shown as a page.
+
+It has figures of groups with at least five records of either outcome, and neither a record nor a date of one.
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from pathlib import Path
+
+from client.prediction.judging import ObservedShare
+from client.prediction.predictor import predictor_of
+from client.site_folder.places import Home
+from client.site_folder.releases import open_adopted
+from client.validation.judged import Setting, judged_records
+from common.prediction.network import released_network
+from common.release.card import USE
+from common.validation.estimate import ValidationRecord
+from common.validation.figures import TaskFigures
+
+
+class ValidationReport(ValidationRecord):
+    """Figures of a release on records of a hospital that did not train it.
+
+    Attributes:
+        release: version.
+        federation: digest of the federation file.
+        setting: kind of validation.
+        whose: words for the records.
+        since: first day of the records; None for all.
+        records: their number.
+        unit: plural of what is counted, such as patients.
+        made: day of the validation.
+        use: what the release is for.
+        tasks: figures by task.
+        observed: modality -> what was measured.
+    """
+
+    release: str
+    federation: str
+    setting: Setting
+    whose: str
+    since: date | None
+    records: int
+    unit: str
+    made: date
+    use: str = USE
+    tasks: tuple[TaskFigures, ...]
+    observed: dict[str, ObservedShare]
+
+
+def validate(
+    home: Home,
+    tables: Path | None,
+    since: date | None,
+    horizons: Sequence[float],
+    thresholds: Sequence[float],
+) -> ValidationReport:
+    """Validate the adopted release on labelled records of a hospital.
+
+    Args:
+        home: the site folder.
+        tables: folder with tables of other records; None for those of the site folder.
+        since: first day of the records.
+        horizons: in the unit of the federation file's survival tasks; empty for years up to the follow-up.
+        thresholds: of risk, for the net benefit.
+
+    Raises:
+        InputError: if no release is adopted, the tables cannot be read, or no record is left.
+    """
+    release = open_adopted(home)
+    judged = judged_records(home, release, released_network(release), tables, since)
+    predictor = predictor_of(release.agreement)
+    judgement = predictor.validated(judged.network, judged.records, horizons, thresholds)
+    return ValidationReport(
+        release=release.version,
+        federation=release.manifest.federation,
+        setting=judged.setting,
+        whose=judged.whose,
+        since=since,
+        records=len(judged.records),
+        unit=release.card.unit,
+        made=datetime.now().astimezone().date(),
+        tasks=judgement.tasks,
+        observed=judgement.observed,
+    )
