@@ -99,7 +99,7 @@ def checklist_markdown(checklist: Checklist, release: ModelRelease, facts: Facts
     parts = [
         f"# {checklist.name}: {plain(release.version)}",
         f"**{checklist.summary(facts)}.**",
-        f"{checklist.source} Items have the publication's numbers and our words. {checklist.note}",
+        f"{checklist.source} Items are in our words. {checklist.note}",
     ]
     earlier: dict[Topic, str] = {}
     for title, items in checklist.sections.items():

@@ -6,7 +6,7 @@ from common.documents.fact import Topic
 MI_CLAIM = Checklist(
     name="MI-CLAIM",
     source="Norgeot et al., Nature Medicine 2020;26:1320-1324.",
-    note="The publication does not number its items: the first number is that of its part, the second our own.",
+    note="The publication numbers parts, and not items: the second number is ours.",
     sections={
         "1 Study design": (
             Item("1.1", "Clinical problem in which the model is to be used."),

@@ -3,6 +3,8 @@
 from common.documents.checklist import Checklist, Item
 from common.documents.fact import Topic
 
+YES_OR_NO = "yes or no"
+
 
 def _participants(part: str) -> tuple[Item, ...]:
     return (
@@ -76,14 +78,20 @@ PROBAST_AI = Checklist(
                 (Topic.RECORDS, Topic.MODEL),
                 "numbers of events, and whether this is enough",
             ),
-            Item("D 4.2", "Were numbers and categories dealt with well?", (Topic.PREPARATION,)),
-            Item("D 4.3", "Were missing and censored data dealt with well?", (Topic.MISSING,)),
+            Item("D 4.2", "Were numbers and categories dealt with well?", (Topic.PREPARATION,), YES_OR_NO),
+            Item("D 4.3", "Were missing and censored data dealt with well?", (Topic.MISSING,), YES_OR_NO),
             Item(
                 "D 4.4",
                 "After methods against class imbalance: was the model recalibrated?",
                 (Topic.IMBALANCE,),
+                YES_OR_NO,
             ),
-            Item("D 4.5", "Was anything done against overfitting?", (Topic.OVERFITTING, Topic.TRAINING)),
+            Item(
+                "D 4.5",
+                "Was anything done against overfitting?",
+                (Topic.OVERFITTING, Topic.TRAINING),
+                YES_OR_NO,
+            ),
         ),
         "Development: ratings": _ratings("D", "quality"),
         "Evaluation 1: participants and data sources": _participants("E"),
@@ -94,6 +102,7 @@ PROBAST_AI = Checklist(
                 "E 4.1",
                 "Is the evaluation about more than the patients that the model was fitted to?",
                 (Topic.SPLIT, Topic.VALIDATION),
+                YES_OR_NO,
             ),
             Item(
                 "E 4.2",
@@ -101,11 +110,12 @@ PROBAST_AI = Checklist(
                 (Topic.RECORDS, Topic.DISCRIMINATION),
                 "whether this is enough",
             ),
-            Item("E 4.3", "Were missing and censored data dealt with well?", (Topic.MISSING,)),
+            Item("E 4.3", "Were missing and censored data dealt with well?", (Topic.MISSING,), YES_OR_NO),
             Item(
                 "E 4.4",
                 "Was the evaluation on data that were not corrected for imbalance?",
                 (Topic.IMBALANCE,),
+                YES_OR_NO,
             ),
             Item(
                 "E 4.5",
@@ -118,6 +128,7 @@ PROBAST_AI = Checklist(
                 "E 4.7",
                 "Were discrimination, calibration and net benefit measured well?",
                 (Topic.DISCRIMINATION, Topic.CALIBRATION, Topic.NET_BENEFIT),
+                YES_OR_NO,
             ),
         ),
         "Evaluation: ratings": _ratings("E", "risk of bias"),

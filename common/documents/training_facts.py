@@ -71,13 +71,13 @@ def _training(release: ModelRelease) -> Fact:
     ]
     if agreement.linear_rounds:
         lines.append(
-            f"The first {agreement.linear_rounds} at the most fitted the linear scores alone by a ridge penalty of"
-            f" {training.linear_penalty:g}."
+            f"Its first {counted(agreement.linear_rounds, 'round')} fitted the linear scores alone, by a ridge penalty"
+            f" of {training.linear_penalty:g}."
         )
     if agreement.privacy is None:
         lines.append(
-            f"A round is {counted(training.local_epochs, 'epoch')} of AdamW at each hospital, with minibatches of"
-            f" {training.batch_size}, learning rate {training.learning_rate:g} and weight decay"
+            f"A round of the network is {counted(training.local_epochs, 'epoch')} of AdamW at each hospital, with"
+            f" minibatches of {training.batch_size}, learning rate {training.learning_rate:g} and weight decay"
             f" {training.weight_decay:g}."
         )
     else:
@@ -87,6 +87,8 @@ def _training(release: ModelRelease) -> Fact:
         )
     if card.kept_round is not None:
         lines.append(f"The weights are those of round {card.kept_round}.")
+        if 0 < card.kept_round <= agreement.linear_rounds:
+            lines += ["No later round did better: the network adds nothing to the linear scores."]
     if card.others:
         runs = "; ".join(f"{member.run}, seed {member.seed}" for member in card.others)
         lines.append(

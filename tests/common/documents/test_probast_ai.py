@@ -13,6 +13,10 @@ def test_the_questions_are_those_of_the_publication() -> None:
     assert [sum(part in number for number in asked) for part in "DE"] == [16, 18]
 
 
+def test_no_question_is_answered_for_the_assessor() -> None:
+    assert all(item.rest for item in PROBAST_AI.items if item.topics)
+
+
 def test_every_rating_is_the_assessors() -> None:
     ratings = [item for item in PROBAST_AI.items if "." not in item.number]
     assert len(ratings) == 14

@@ -25,6 +25,12 @@ def test_the_other_trainings_of_an_ensemble_are_named(released: Released) -> Non
     assert "second, seed 1" in training_facts(replace(release, card=card))[Topic.TRAINING].text
 
 
+@pytest.mark.parametrize(("kept", "is_linear"), [(2, True), (3, False)])
+def test_a_model_of_linear_scores_alone_is_called_so(released: Released, kept: int, is_linear: bool) -> None:
+    release = released({"training": {"rounds": 3, "linear_rounds": 2}}, kept_round=kept)
+    assert ("adds nothing" in training_facts(release)[Topic.TRAINING].text) is is_linear
+
+
 @pytest.mark.parametrize(("noise", "is_told"), [(0.0, False), (3.5, True)])
 def test_noise_on_losses_is_told_where_there_is_any(released: Released, noise: float, is_told: bool) -> None:
     facts = training_facts(released({"statistics": {"loss_noise": noise}}))
