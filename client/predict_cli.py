@@ -25,6 +25,13 @@ def predict(
     explain: Annotated[
         bool, typer.Option("--explain", help="Say which values, pathways and modalities make each forecast.")
     ] = False,
+    enrichment: Annotated[
+        bool,
+        typer.Option(
+            "--enrichment",
+            help="With --explain, say in which pathways the genes that matter most lie: ten patients at least.",
+        ),
+    ] = False,
     out: Annotated[
         Path | None, typer.Option(help="File to write, readable by you alone; without it, the terminal.")
     ] = None,
@@ -43,7 +50,7 @@ def predict(
     form = Form.of(as_json, as_html)
     require_outlet(out, form)
     explain = explain or form is Form.HTML
-    forecasts = predict(Home(folder.resolve()), tables, horizon or [], explain, out)
+    forecasts = predict(Home(folder.resolve()), tables, horizon or [], explain, out, enrichment)
     if out is None:
         typer.echo(form.write(forecasts))
         return

@@ -49,6 +49,7 @@ class LoadedModel(Network):
         *,
         horizons: Sequence[float] = (),
         explain: bool = False,
+        enrichment: bool = False,
         id: str = "patient",
     ) -> "Forecasts":
         """Predict for patients, of whom no outcome is needed.
@@ -59,6 +60,8 @@ class LoadedModel(Network):
             horizons: times by which the risk is asked, in the unit of the outcome; years without any.
             explain: whether every patient's forecast comes with `explanations`: contributions of values by integrated
                 gradients, of the risk by every horizon asked or else by the last.
+            enrichment: whether the pathways are named in which the genes that matter most to ten explained patients or
+                more lie; needs `explain` and the extra explain.
             id: name of the column of patient identifiers; a table in memory may have them as its index.
 
         Returns:
@@ -79,12 +82,12 @@ class LoadedModel(Network):
         times, given = _times(horizons), [table] if isinstance(table, str | Path) else table
         if isinstance(given, Sequence) and given and all(isinstance(path, str | Path) for path in given):
             files = predictor.files([Path(path) for path in given], site, self.federation)
-            return predictor.predict_files(self, files, site, times, explain)
+            return predictor.predict_files(self, files, site, times, explain, enrichment)
         frames = list(given.values()) if isinstance(given, Mapping) else [given]
         if not frames or not all(_is_frame(frame) for frame in frames):
             what = "is no pandas table, mapping of modality to table, or names of files"
             raise OptionError("table", what, "give one of these, with one table at least")
-        return predictor.predict_frames(self, table, site, times, explain)
+        return predictor.predict_frames(self, table, site, times, explain, enrichment)
 
 
 def _is_frame(table: object) -> bool:

@@ -14,6 +14,7 @@ EXTRAS = {
     "simulate": ("lifelines", "matplotlib", "sklearn", "torchmetrics", "torchsurv"),
     "baselines": ("sksurv",),
     "ray": ("ray",),
+    "explain": ("gseapy",),
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
     "dev": ("torch_geometric",),
 }

@@ -148,6 +148,7 @@ KNOW_PATIENTS = (
         "client/prediction/changes.py",
         "client/prediction/horizons.py",
         "client/prediction/judging.py",
+        "client/prediction/cohort_reasons.py",
         "common/assessment/patient_view.py",
         "client/families/noised_statistics.py",
         "common/agreement/federation.py",

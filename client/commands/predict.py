@@ -51,6 +51,7 @@ def predict(
     horizons: Sequence[float],
     explain: bool = False,
     out: Path | None = None,
+    enrichment: bool = False,
 ) -> Forecasts:
     """Predict for patients of this hospital.
 
@@ -60,6 +61,7 @@ def predict(
         horizons: in the unit of the federation file's survival tasks; empty for years up to the follow-up.
         explain: whether every prediction is explained.
         out: file into which the forecasts will be written, which must be none of the site's or the tables.
+        enrichment: whether enriched pathways are named, which needs explanations of ten patients.
 
     Raises:
         InputError: if no release is adopted, or it is not as it was adopted; the tables do not suffice; or `out` would
@@ -70,7 +72,7 @@ def predict(
     files = predictor.files(tables, site, release.agreement)
     if out is not None:
         require_output(out, [home.folder, *files.values()])
-    return predictor.predict_files(released_network(release), files, site, horizons, explain)
+    return predictor.predict_files(released_network(release), files, site, horizons, explain, enrichment)
 
 
 def require_outlet(out: Path | None, form: Form = Form.TEXT) -> None:

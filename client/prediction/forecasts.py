@@ -6,6 +6,7 @@ from pydantic import Field
 
 from client.prediction.forecast import PatientForecast
 from client.prediction.provenance import Provenance
+from common.explanation.enrichment import Enrichment
 from common.files import write_whole
 from common.lifetime.named_output import require_output
 
@@ -15,9 +16,11 @@ class Forecasts(Provenance):
 
     Attributes:
         patients: in the order of the tables.
+        enrichment: pathways of the genes that matter most over the patients; none unless it was asked for.
     """
 
     patients: tuple[PatientForecast, ...] = Field(min_length=1)
+    enrichment: tuple[Enrichment, ...] = ()
 
     def lines(self) -> list[str]:
         """Write the forecasts as lines, with what has to be known first."""
@@ -26,6 +29,8 @@ class Forecasts(Provenance):
         lines += [f"WARNING {warning}" for warning in self.warnings]
         for patient in self.patients:
             lines += ["", *patient.lines()]
+        for enrichment in self.enrichment:
+            lines += ["", *enrichment.lines()]
         return lines
 
     def html(self) -> str:

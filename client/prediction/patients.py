@@ -6,16 +6,15 @@ that they are patients, and say it with the same confidence.
 
 from collections.abc import Mapping, Sequence
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from client.data.dates import is_since
 from client.data.unlabelled import UnlabelledPatients, read_files, take_frames
-from client.prediction.change import Changes
-from client.prediction.changes import changes
+from client.prediction.cohort_reasons import no_reasons, reasons
 from client.prediction.forecast import (
     Forecast,
     NumberForecast,
@@ -46,7 +45,6 @@ from common.prediction.ensemble import mean_prediction
 from common.tasks.task import OutcomeForm, Task
 
 if TYPE_CHECKING:
-    from common.explanation.explanation import Explanation
     from common.prediction.network import Network
 
 LEAST_OBSERVED = 0.5
@@ -94,10 +92,12 @@ class PatientPredictor:
         site: SiteFile,
         horizons: Sequence[float],
         explain: bool = False,
+        enrichment: bool = False,
     ) -> Forecasts:
         """Predict for patients in files."""
         patients = read_files(files, site, _federation(network))
-        return forecasts(network, patients, horizons, ", ".join(map(str, files.values())), explain)
+        where = ", ".join(map(str, files.values()))
+        return forecasts(network, patients, horizons, where, explain, enrichment)
 
     def predict_frames(
         self,
@@ -106,6 +106,7 @@ class PatientPredictor:
         site: SiteFile,
         horizons: Sequence[float],
         explain: bool = False,
+        enrichment: bool = False,
     ) -> Forecasts:
         """Predict for patients in pandas tables: one by modality, or the one table that suffices."""
         federation = _federation(network)
@@ -113,7 +114,8 @@ class PatientPredictor:
         if stray := set(tables) - {modality.name for modality in federation.modalities}:
             names = ", ".join(modality.name for modality in federation.modalities)
             raise OptionError(str(min(stray)), "is no modality of the federation file", f"use {names}")
-        return forecasts(network, take_frames(tables, site, federation), horizons, "the table", explain)
+        patients = take_frames(tables, site, federation)
+        return forecasts(network, patients, horizons, "the table", explain, enrichment)
 
     def performance(self, network: "Network", records: PatientBatch) -> list[Performance]:
         """Judge every task by its headline metric over the labelled patients."""
@@ -183,6 +185,7 @@ def forecasts(
     horizons: Sequence[float],
     where: str,
     explain: bool = False,
+    enrichment: bool = False,
 ) -> Forecasts:
     """Predict for patients with enough values.
 
@@ -192,6 +195,7 @@ def forecasts(
         horizons: in the unit of every survival task; without any, years up to the end of the follow-up.
         where: the tables, for errors.
         explain: whether predictions are explained, the risk by every one of `horizons` or else by the last.
+        enrichment: whether enriched pathways are found in the explanations.
 
     Raises:
         InputError: if a patient has too few values, a horizon is beyond what the model has seen, or a task that cannot
@@ -206,9 +210,11 @@ def forecasts(
     _require_enough(observed, where)
     rows = _tasks(network, patients.batch, chosen)
     explained = {name: times if horizons else times[-1:] for name, times in chosen.items()}
-    explanations = [
-        _explanations(network, patients.batch, row, explained) if explain else () for row in range(len(rows))
-    ]
+    why = (
+        reasons(network, patients.batch, explained, partial(_tasks, network, horizons=chosen), enrichment)
+        if explain
+        else no_reasons(len(rows), enrichment)
+    )
     return Forecasts(
         version=network.version,
         federation=federation.digest,
@@ -219,11 +225,12 @@ def forecasts(
                 patient=identifier,
                 observed={name: float(shares[row]) for name, shares in observed.items()},
                 tasks=rows[row],
-                explanations=explanations[row],
-                changes=_changes(network, patients.batch, row, explanations[row], chosen),
+                explanations=why.explanations[row],
+                changes=why.changes[row],
             )
             for row, identifier in enumerate(patients.identifiers)
         ),
+        enrichment=why.enrichment,
     )
 
 
@@ -239,34 +246,6 @@ def _tasks(
         }
         for row in range(len(patients))
     ]
-
-
-def _changes(
-    network: "Network",
-    patients: PatientBatch,
-    row: int,
-    explanations: "Sequence[Explanation]",
-    horizons: Mapping[str, Sequence[float]],
-) -> tuple[Changes, ...]:
-    return (
-        changes(
-            _federation(network),
-            _preprocessing(network),
-            patients.select(torch.tensor([row])),
-            explanations,
-            lambda batch: _tasks(network, batch, horizons),
-        )
-        if explanations
-        else ()
-    )
-
-
-def _explanations(
-    network: "Network", patients: PatientBatch, row: int, horizons: Mapping[str, Sequence[float]]
-) -> "tuple[Explanation, ...]":
-    from common.explanation.explain import explain
-
-    return explain(network, patients.select(torch.tensor([row])), horizons)
 
 
 def _forecast(task: Task, prediction: Prediction, row: int, horizons: Sequence[float]) -> Forecast:

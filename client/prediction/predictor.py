@@ -62,9 +62,12 @@ class Predictor(Protocol[A, R]):
         site: SiteFile,
         horizons: Sequence[float],
         explain: bool = False,
+        enrichment: bool = False,
         /,
     ) -> Forecasts:
         """Predict for the records in files, and explain the predictions if that is asked.
+
+        An enrichment names the pathways of what matters most over all explanations.
 
         Raises:
             InputError: if they cannot be read, too little is observed, or a horizon is beyond the follow-up.
@@ -78,6 +81,7 @@ class Predictor(Protocol[A, R]):
         site: SiteFile,
         horizons: Sequence[float],
         explain: bool = False,
+        enrichment: bool = False,
         /,
     ) -> Forecasts:
         """Predict for the records in pandas tables.
