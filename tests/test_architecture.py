@@ -134,6 +134,7 @@ KNOW_PATIENTS = (
     *(
         "common/documents/input_facts.py",
         "common/explanation/",
+        "common/structure/",
         "common/export/",
         "common/patients/",
         "common/validation/",

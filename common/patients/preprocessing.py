@@ -93,7 +93,7 @@ def unpack_preprocessing(arrays: Arrays) -> Preprocessing:
 def site_statistics(batch: PatientBatch, federation: Federation, least: int | None = None) -> SiteStatistics:
     """Sum statistics over a site's patients.
 
-    Sums of a cell with fewer than `least` patients (`statistics.minimum_count`) are withheld; `_cells` counts them.
+    Sums of a cell with fewer than `least` patients (`statistics.minimum_count`) are withheld; `cells` counts them.
     Of a category all levels are withheld if one is, because the levels add up to the whole.
     """
     least = federation.statistics.minimum_count if least is None else least
@@ -111,7 +111,7 @@ def site_statistics(batch: PatientBatch, federation: Federation, least: int | No
         values = batch.values[modality.name].double()
         count = batch.observed[modality.name].sum(0).double()
         sums = torch.stack([count, values.sum(0), values.square().sum(0)]).numpy()
-        cell = _cells(values, batch.observed[modality.name], least)
+        cell = cells(values, batch.observed[modality.name], least)
         start = len(modality.columns)
         for levels in modality.categories.values():
             cell[start : start + len(levels)] = cell[start : start + len(levels)].min()
@@ -122,7 +122,7 @@ def site_statistics(batch: PatientBatch, federation: Federation, least: int | No
         keep(
             moments_name(task),
             _task_sums(task, labels, labelled),
-            _cells(*task.moment_values(labels, labelled), least),
+            cells(*task.moment_values(labels, labelled), least),
         )
     return SiteStatistics(moments, withheld)
 
@@ -137,7 +137,7 @@ def _task_sums(task: Task, labels: Tensor, labelled: Tensor) -> Array:
     return torch.cat(columns, dim=1).numpy()
 
 
-def _cells(values: Tensor, observed: Tensor, least: int) -> Array:
+def cells(values: Tensor, observed: Tensor, least: int) -> Array:
     """Patients [N] behind count, sum and sum of squares of each column of values [patients, N].
 
     They are the patients outside the commonest value: a value that most share, such as the end of a clip, is known,

@@ -43,7 +43,11 @@ ENSEMBLE = tuple(name for number in range(2, MOST_MODELS + 1) for name in arrays
 """Arrays of an ensemble's other members, which are there without a gap, in pairs."""
 
 
-OPTIONAL = (*ENSEMBLE, ONNX)
+STRUCTURE = "structure.safetensors"
+"""Structure of ordinary tables, against which patients' tables are held (`common.structure`)."""
+
+
+OPTIONAL = (*ENSEMBLE, STRUCTURE, ONNX)
 """Members that a release may have beside those; a version that does not list a member refuses the release.
 
 Whatever changes a prediction, or how far it may be believed, comes in here by a name: nothing rides along unread.

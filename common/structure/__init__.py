@@ -1,0 +1,1 @@
+"""Checks of patients' tables against those of training patients; start with part.py."""

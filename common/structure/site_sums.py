@@ -1,0 +1,209 @@
+"""Sums of a hospital about the structure of its training patients' tables.
+
+What is about fewer patients than the minimum count is 0. A column tells nothing where too few patients lie outside its
+commonest value (`common.patients.preprocessing.cells`), as a product of a rare column would be those patients' terms.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.agreement.federation import Federation
+from common.agreement.modalities import Modality
+from common.assessment.part import Arrays
+from common.patients.batch import PatientBatch
+from common.patients.preprocessing import Preprocessing, cells
+from common.structure import figures
+from common.structure.arrays import (
+    PRODUCTS,
+    answered_sums,
+    asked_shapes,
+    behind_name,
+    center_name,
+    columns_name,
+    echo_name,
+    figure_name,
+    is_echoed,
+    pair_name,
+    products_name,
+)
+from common.structure.limits import FIGURE, Check
+from common.structure.plan import (
+    DIRECTIONS,
+    FEWEST_PATIENTS,
+    SharedColumns,
+    is_centered,
+    pairs,
+    wide_modalities,
+)
+from common.structure.tables import (
+    both_tables,
+    has_enough,
+    judged_disorder,
+    observed_shares,
+    table,
+    whole_table,
+)
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+def computed(
+    agreement: Federation,
+    patients: PatientBatch,
+    prepared: Preprocessing,
+    least: int,
+    asked: Arrays,
+    number: int,
+) -> Arrays:
+    """Compute the sums of a question.
+
+    Args:
+        agreement: the federation file.
+        patients: as the tables have them.
+        prepared: the preprocessing.
+        least: the minimum count.
+        asked: arrays of the question.
+        number: of the question.
+    """
+    standardised = prepared.apply(patients)
+    sums = {name: np.zeros(limits.shape) for name, limits in answered_sums(agreement, number).items()}
+    if number == PRODUCTS:
+        for modality in wide_modalities(agreement):
+            sums |= _product_sums(agreement, modality, standardised, least)
+        for pair in pairs(agreement):
+            left, right, both = both_tables(standardised, pair)
+            used = _pair_columns(left, right, both, least)
+            sums[pair_name(pair.name)] = figures.pair_sums(left, right, both & used)
+        return sums
+    for modality in wide_modalities(agreement):
+        reordered = prepared.apply(_reordered(patients, modality, agreement.training.seed))
+        sums |= _structure_sums(agreement, modality, standardised, reordered, least, asked)
+    for pair in pairs(agreement):
+        name = figure_name(Check.AGREEMENT, (pair.first, pair.second))
+        sums[name] = _agreement_sums(pair, standardised, least, asked)
+    for modality in agreement.modalities:
+        shares = observed_shares(standardised, modality)
+        sums[figure_name(Check.OBSERVED, (modality.name,))] = _moments(shares, None, least)
+    for name in filter(is_echoed, asked_shapes(agreement, number)):
+        sums[echo_name(name)] = len(standardised) * asked[name]
+    return sums
+
+
+def _product_sums(
+    agreement: Federation, modality: Modality, standardised: PatientBatch, least: int
+) -> Arrays:
+    """Sum columns, and products X'(X signs) of values that are centred at the hospital."""
+    values, observed = table(standardised, modality)
+    sums: Arrays = {}
+    usable = _usable(values, observed, least)
+    if not is_centered(modality):
+        figure = np.stack([observed.sum(0), values.sum(0)]).astype(np.float64)
+        sums[columns_name(modality.name)] = figure * usable
+    used = _used(values, observed, least)
+    products = np.zeros((values.shape[1], DIRECTIONS))
+    if used is not None:
+        products = used.T @ (used @ start_signs(agreement, modality))
+        sums[behind_name(modality.name)] = np.array([float(len(used))])
+    return {**sums, products_name(modality.name): products}
+
+
+def _reordered(patients: PatientBatch, modality: Modality, seed: int) -> PatientBatch:
+    """Patients whose columns of a modality are in another order."""
+    number, name = len(modality.columns), modality.name
+    order = np.random.default_rng([seed, number]).permutation(number)
+    order = np.concatenate([order, np.arange(number, len(modality.nodes))])
+    return replace(
+        patients,
+        values={**patients.values, name: patients.values[name][:, order]},
+        observed={**patients.observed, name: patients.observed[name][:, order]},
+    )
+
+
+def start_signs(agreement: Federation, modality: Modality) -> Array:
+    """Draw the random signs of a modality by the seed of the federation file."""
+    number = agreement.modalities.index(modality)
+    return figures.signs(len(modality.columns), DIRECTIONS, agreement.training.seed, number)
+
+
+def _usable(values: Array, observed: Mask, least: int) -> Mask:
+    """Mask [columns] of those that enough patients make."""
+    import torch
+
+    counted = cells(torch.from_numpy(values), torch.from_numpy(observed), least)
+    return np.asarray(counted >= least, dtype=np.bool_)
+
+
+def _used(values: Array, observed: Mask, least: int) -> Array | None:
+    """Values of which products are made; None where patients are too few."""
+    if len(values) < max(least, FEWEST_PATIENTS):
+        return None
+    usable = observed & _usable(values, observed, least)
+    mean = (values * usable).sum(0) / np.maximum(usable.sum(0), 1)
+    return np.asarray((values - mean) * usable, dtype=np.float64)
+
+
+def _pair_columns(left: Array, right: Array, both: Mask, least: int) -> Mask:
+    """Mask [G] of the columns of which sums over both modalities may leave."""
+    return _usable(left * both, both, least) & _usable(right * both, both, least)
+
+
+def _structure_sums(
+    agreement: Federation,
+    modality: Modality,
+    standardised: PatientBatch,
+    reordered: PatientBatch,
+    least: int,
+    asked: Arrays,
+) -> Arrays:
+    """Sums of disorder, ordinary and in another order, and of the logarithm of the size."""
+    values, observed = table(standardised, modality)
+    name, behind = modality.name, float(asked[behind_name(modality.name)][0])
+    center = asked.get(center_name(name), np.zeros(values.shape[1]))
+    products = asked[products_name(name)] * behind
+    directions = figures.basis(products)
+    sums: Arrays = {}
+    if is_centered(modality):
+        sums[figure_name(Check.SIZE, (name,))] = _moments(figures.log_size(values, observed), None, least)
+    if not directions.shape[1] or not len(values):
+        return sums
+    used = _used(values, observed, least)
+    part = np.zeros_like(values) if used is None else used * np.sqrt(len(used) / (len(used) - 1))
+    centred = (values - center) * observed
+    share = figures.outside_without(centred, products, part, start_signs(agreement, modality))
+    ordinary = judged_disorder(modality, values, observed, center, directions, share)
+    seen = has_enough(standardised.observed[name].numpy()[:, : values.shape[1]])
+    other, other_observed = whole_table(reordered, name)
+    other, other_observed = other[seen, : values.shape[1]], other_observed[seen, : values.shape[1]]
+    spoilt = judged_disorder(modality, other, other_observed, center, directions)
+    return sums | {figure_name(Check.STRUCTURE, (name,)): _moments(ordinary, spoilt, least)}
+
+
+def _agreement_sums(pair: SharedColumns, standardised: PatientBatch, least: int, asked: Arrays) -> Array:
+    """Sums of disagreement, ordinary and with the next patient's second table."""
+    left, right, both = both_tables(standardised, pair)
+    if not len(left):
+        return np.zeros(FIGURE)
+    behind = asked[behind_name(pair.name)]
+    whole = np.concatenate([behind[None], asked[pair_name(pair.name)] * behind])
+    terms = figures.pair_terms(left, right, both & _pair_columns(left, right, both, least))
+    ordinary = figures.disagreement(left, right, both, whole[:, None] - terms)
+    spoilt = figures.disagreement(left, np.roll(right, 1, 0), both & np.roll(both, 1, 0), whole)
+    return _moments(ordinary, spoilt, least)
+
+
+def _moments(ordinary: Array, spoilt: Array | None, least: int) -> Array:
+    """Sums [5] of a figure over the patients who have it.
+
+    They are 0 where patients are too few, or two of them make nearly all of it.
+    """
+    other = np.zeros_like(ordinary) if spoilt is None else spoilt
+    figure = np.stack([ordinary, other], 1)
+    figure = figure[np.isfinite(figure).all(1)]
+    if len(figure) < least or not _usable(figure, np.ones(figure.shape, dtype=np.bool_), least).all():
+        return np.zeros(FIGURE)
+    return np.array(
+        [len(figure), *np.stack([figure, np.square(figure)], 1).sum(0).T.ravel()], dtype=np.float64
+    )
