@@ -42,7 +42,8 @@ def predict(
 ) -> None:
     """Predict for one or many patients with the adopted release; no outcomes are needed.
 
-    A forecast names its patient: it goes to a terminal, or into the file of --out.
+    A forecast names its patient: it goes to a terminal, or into the file of --out. The exit code is 3 if some patients
+    are not predicted because of their tables, and 2 if nobody is.
     """
     from client.commands.predict import Form, predict, require_outlet, write_forecasts
     from client.site_folder.places import Home
@@ -53,6 +54,9 @@ def predict(
     forecasts = predict(Home(folder.resolve()), tables, horizon or [], explain, out, enrichment)
     if out is None:
         typer.echo(form.write(forecasts))
-        return
-    write_forecasts(forecasts, out, form)
-    typer.echo(f"Written to {out}.")
+    else:
+        write_forecasts(forecasts, out, form)
+        typer.echo(f"Written to {out}.")
+    if forecasts.unpredicted:
+        typer.echo(f"consilium: no prediction {forecasts.withheld}.", err=True)
+        raise typer.Exit(forecasts.exit_code)

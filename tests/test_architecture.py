@@ -147,6 +147,7 @@ KNOW_PATIENTS = (
         "client/families/patients.py",
         "client/prediction/patients.py",
         "client/prediction/changes.py",
+        "client/prediction/checks.py",
         "client/prediction/horizons.py",
         "client/prediction/judging.py",
         "client/prediction/cohort_reasons.py",

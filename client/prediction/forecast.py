@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from client.prediction.change import NO_EFFECT, Changes
 from common.errors import escaped
 from common.explanation.explanation import CAVEAT, Explanation
+from common.structure.answer import Answer
 
 IN_A_LINE = 4
 """Probabilities that stand in one line."""
@@ -78,7 +79,9 @@ class PatientForecast(ForecastPart):
     Attributes:
         patient: identifier.
         observed: modality -> share of the columns that the model uses of which the patient has a value.
-        tasks: task -> its forecast.
+        answer: whether the patient can be predicted, by the tables.
+        warnings: sentences on what is unlike training patients in the tables, and its likely cause.
+        tasks: task -> its forecast; none where the answer is no prediction.
         explanations: of the forecasts; none if they were not asked for.
         changes: of the explained numbers by other values of actionable columns; none where the federation file marks
             none, or they were not measured.
@@ -86,6 +89,8 @@ class PatientForecast(ForecastPart):
 
     patient: str
     observed: dict[str, float]
+    answer: Answer = Answer.FINE
+    warnings: tuple[str, ...] = ()
     tasks: dict[str, Forecast]
     explanations: tuple[Explanation, ...] = ()
     changes: tuple[Changes, ...] = ()
@@ -96,6 +101,7 @@ class PatientForecast(ForecastPart):
         absent = [name for name, share in self.observed.items() if not share]
         missing = f"; not measured: {', '.join(absent)}" if absent else ""
         lines = [f"Patient {escaped(self.patient)}", f"  measured: {seen}{missing}"]
+        lines += [f"  {self.answer.upper()} {warning}" for warning in self.warnings]
         lines += [f"  {name}: {task.line()}" for name, task in self.tasks.items()]
         lines += [line for explanation in self.explanations for line in explanation.lines()]
         lines += [f"  {CAVEAT}"] if self.explanations else []

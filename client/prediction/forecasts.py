@@ -5,10 +5,12 @@ from pathlib import Path
 from pydantic import Field
 
 from client.prediction.forecast import PatientForecast
-from client.prediction.provenance import Provenance
+from client.prediction.provenance import UNCHECKED, Provenance
+from common.counting import counted
 from common.explanation.enrichment import Enrichment
 from common.files import write_whole
 from common.lifetime.named_output import require_output
+from common.structure.answer import Answer
 
 
 class Forecasts(Provenance):
@@ -25,13 +27,36 @@ class Forecasts(Provenance):
     def lines(self) -> list[str]:
         """Write the forecasts as lines, with what has to be known first."""
         calibrated = "yes" if self.calibrated else "no"
-        lines = [f"Model {self.model}. For {self.use}. Calibrated at this hospital: {calibrated}."]
+        lines = [f"NO PREDICTION {self.withheld}."] if self.withheld else []
+        lines += [f"Model {self.model}. For {self.use}. Calibrated at this hospital: {calibrated}."]
+        if not self.checked:
+            lines.append(UNCHECKED)
         lines += [f"WARNING {warning}" for warning in self.warnings]
         for patient in self.patients:
             lines += ["", *patient.lines()]
         for enrichment in self.enrichment:
             lines += ["", *enrichment.lines()]
         return lines
+
+    @property
+    def unpredicted(self) -> int:
+        """Number of patients who are not predicted."""
+        return sum(patient.answer is Answer.NONE for patient in self.patients)
+
+    @property
+    def withheld(self) -> str:
+        """Words on how many patients are not predicted; empty where all are."""
+        if not self.unpredicted:
+            return ""
+        patients = counted(len(self.patients), "patient")
+        return f"for {self.unpredicted:,} of {patients}: see what was found in their tables"
+
+    @property
+    def exit_code(self) -> int:
+        """Exit code of a command: 0, 2 where nobody is predicted, 3 where some patients are not."""
+        if not self.unpredicted:
+            return 0
+        return 2 if self.unpredicted == len(self.patients) else 3
 
     def html(self) -> str:
         """Write one self-contained HTML page for each patient, in one text.

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from client.data.dates import is_since
 from client.data.unlabelled import UnlabelledPatients, read_files, take_frames
+from client.prediction.checks import checked
 from client.prediction.cohort_reasons import no_reasons, reasons
 from client.prediction.forecast import (
     Forecast,
@@ -42,6 +44,7 @@ from common.evaluation.predictions import (
 from common.patients.batch import PatientBatch
 from common.patients.preprocessing import Preprocessing
 from common.prediction.ensemble import mean_prediction
+from common.structure.answer import Answer
 from common.tasks.task import OutcomeForm, Task
 
 if TYPE_CHECKING:
@@ -208,25 +211,41 @@ def forecasts(
     chosen = {task.name: horizons_of(task, _end(network, task), horizons) for task in federation.tasks}
     observed = observed_shares(patients.batch, prepared, federation)
     _require_enough(observed, where)
-    rows = _tasks(network, patients.batch, chosen)
+    judgement = checked(network, patients.batch)
+    answers = [judgement.answer(row) for row in range(len(patients.batch))]
+    rows = [
+        {} if answer is Answer.NONE else made
+        for answer, made in zip(answers, _tasks(network, patients.batch, chosen), strict=True)
+    ]
     explained = {name: times if horizons else times[-1:] for name, times in chosen.items()}
+    predicted = [row for row, answer in enumerate(answers) if answer is not Answer.NONE]
     why = (
-        reasons(network, patients.batch, explained, partial(_tasks, network, horizons=chosen), enrichment)
-        if explain
-        else no_reasons(len(rows), enrichment)
+        reasons(
+            network,
+            patients.batch.select(torch.tensor(predicted)),
+            explained,
+            partial(_tasks, network, horizons=chosen),
+            enrichment,
+        )
+        if explain and predicted
+        else no_reasons(len(predicted), enrichment and not explain)
     )
+    number = {row: index for index, row in enumerate(predicted)}
     return Forecasts(
         version=network.version,
         federation=federation.digest,
         models=len(network.members),
-        warnings=patients.warnings,
+        checked=network.structure is not None,
+        warnings=(*patients.warnings, *(finding.sentence for finding in judgement.table)),
         patients=tuple(
             PatientForecast(
                 patient=identifier,
                 observed={name: float(shares[row]) for name, shares in observed.items()},
+                answer=answers[row],
+                warnings=tuple(finding.sentence for finding in judgement.patients[row]),
                 tasks=rows[row],
-                explanations=why.explanations[row],
-                changes=why.changes[row],
+                explanations=why.explanations[number[row]] if row in number else (),
+                changes=why.changes[number[row]] if row in number else (),
             )
             for row, identifier in enumerate(patients.identifiers)
         ),

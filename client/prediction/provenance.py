@@ -3,6 +3,11 @@
 from client.prediction.forecast import ForecastPart
 from common.release.card import USE
 
+UNCHECKED = (
+    "The tables were not held against those of training patients: the model comes without what that needs."
+)
+"""Sentence on forecasts of a model without a structure."""
+
 
 class Provenance(ForecastPart):
     """Model behind forecasts, with warnings on the tables.
@@ -13,6 +18,7 @@ class Provenance(ForecastPart):
         models: number of trainings whose mean is predicted.
         calibrated: whether probabilities were calibrated at this hospital.
         use: what the forecasts are for.
+        checked: whether the tables were held against those of training patients.
         warnings: sentences on the tables.
     """
 
@@ -21,6 +27,7 @@ class Provenance(ForecastPart):
     models: int = 1
     calibrated: bool = False
     use: str = USE
+    checked: bool = False
     warnings: tuple[str, ...] = ()
 
     @property

@@ -41,6 +41,7 @@ _KINDS = {
         reader="client.families.patients:READER",
         study="simulations.families.patients.study:STUDY",
         predictor="client.prediction.patients:PREDICTOR",
+        assessment=("common.structure.part:PART",),
     )
 }
 

@@ -13,7 +13,7 @@ from common.agreement.agreement import Agreement
 from common.errors import InvalidContentError
 from common.families.registry import family_of
 from common.records import Prepared
-from common.release.members import arrays_of_member
+from common.release.members import STRUCTURE, arrays_of_member
 from common.release.release import ModelRelease
 from common.release.stamp import arrays_of
 
@@ -35,6 +35,7 @@ class Network:
         version: of the release; None for a run that was not released.
         public: what the agreement's family reads from its public files, such as graphs and pathways.
         others: the other members of an ensemble; none of a single model.
+        structure: of ordinary tables, as in a release; None where there is none.
     """
 
     federation: Agreement
@@ -44,6 +45,7 @@ class Network:
     version: str | None = None
     public: object = None
     others: "tuple[Network, ...]" = ()
+    structure: bytes | None = None
 
     @property
     def members(self) -> "tuple[Network, ...]":
@@ -105,7 +107,8 @@ def released_network(release: ModelRelease) -> Network:
                     release.agreement, folder, weights, preprocessing, where, remedy, release.version, number
                 )
             )
-    return replace(members[0], others=tuple(members[1:]))
+    structure = release.members.get(STRUCTURE)
+    return replace(members[0], others=tuple(members[1:]), structure=structure)
 
 
 def _require(

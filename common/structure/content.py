@@ -64,7 +64,7 @@ def next_arrays(agreement: Federation, sites: Mapping[str, SiteSums]) -> Arrays:
         else np.zeros(limits.shape)
         for name, limits in answered_sums(agreement, FIGURES - 1).items()
     }
-    arrays: Arrays = {}
+    arrays: dict[str, Array] = {}
     for part in uncentered_modalities(agreement):
         count, sums = total[columns_name(part.name)]
         arrays[center_name(part.name)] = sums / np.maximum(count, 1.0)

@@ -5,7 +5,6 @@ within the limits in every patient may be impossible in ten together, such as ta
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from common.agreement.federation import Federation
 from common.agreement.modalities import LARGEST
 from common.patients.batch import PatientBatch
 from common.structure import figures, wording
+from common.structure.answer import Answer
 from common.structure.content import Structure
 from common.structure.limits import Check, FigureLimit
 from common.structure.plan import pairs, wide_modalities
@@ -29,14 +29,6 @@ Array = NDArray[np.float64]
 
 TOGETHER = 10
 """Patients from whom on a figure is judged over the whole table, if half of them have it."""
-
-
-class Answer(StrEnum):
-    """Answer to whether a patient can be predicted."""
-
-    FINE = "fine"
-    LOOK = "look at this"
-    NONE = "no prediction"
 
 
 @dataclass(frozen=True)

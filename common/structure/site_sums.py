@@ -57,7 +57,7 @@ def computed(
     least: int,
     asked: Arrays,
     number: int,
-) -> Arrays:
+) -> dict[str, Array]:
     """Compute the sums of a question.
 
     Args:
@@ -94,10 +94,10 @@ def computed(
 
 def _product_sums(
     agreement: Federation, modality: Modality, standardised: PatientBatch, least: int
-) -> Arrays:
+) -> dict[str, Array]:
     """Sum columns, and products X'(X signs) of values that are centred at the hospital."""
     values, observed = table(standardised, modality)
-    sums: Arrays = {}
+    sums: dict[str, Array] = {}
     usable = _usable(values, observed, least)
     if not is_centered(modality):
         figure = np.stack([observed.sum(0), values.sum(0)]).astype(np.float64)
@@ -157,14 +157,14 @@ def _structure_sums(
     reordered: PatientBatch,
     least: int,
     asked: Arrays,
-) -> Arrays:
+) -> dict[str, Array]:
     """Sums of disorder, ordinary and in another order, and of the logarithm of the size."""
     values, observed = table(standardised, modality)
     name, behind = modality.name, float(asked[behind_name(modality.name)][0])
     center = asked.get(center_name(name), np.zeros(values.shape[1]))
     products = asked[products_name(name)] * behind
     directions = figures.basis(products)
-    sums: Arrays = {}
+    sums: dict[str, Array] = {}
     if is_centered(modality):
         sums[figure_name(Check.SIZE, (name,))] = _moments(figures.log_size(values, observed), None, least)
     if not directions.shape[1] or not len(values):

@@ -20,14 +20,20 @@ from client.prediction.page.alternatives import Alternatives, alternatives_of
 from client.prediction.page.outcomes import Block, block_of
 from client.prediction.page.reasons import Reasons, reasons_of
 from client.prediction.page.words import part_measured, spoken
-from client.prediction.provenance import Provenance
+from client.prediction.provenance import UNCHECKED, Provenance
 from common.counting import written
 from common.errors import escaped
+from common.structure.answer import Answer
 
 NOT_CALIBRATED = (
     "The figures were not calibrated at this hospital: trust the order of patients more than the numbers."
 )
 """Warning on every page of a model that was not calibrated."""
+
+WITHHELD = (
+    "There is no prediction for this patient: the tables are unlike those that the model was trained on."
+)
+"""First warning on the page of a patient who is not predicted."""
 
 DIGEST_SHOWN = 12
 """Characters of the federation file's digest on the page; JSON has all."""
@@ -71,6 +77,8 @@ class Sheet:
     @property
     def in_short(self) -> str:
         """Answers in a line, for the table of contents."""
+        if not self.blocks:
+            return str(Answer.NONE)
         return "; ".join(f"{block.title}: {block.large} {block.short}" for block in self.blocks)
 
     @property
@@ -120,7 +128,11 @@ def _sheet(provenance: Provenance, patient: PatientForecast) -> Sheet:
 
 
 def _warnings(provenance: Provenance, patient: PatientForecast) -> Iterator[str]:
-    yield from provenance.warnings
+    if patient.answer is Answer.NONE:
+        yield WITHHELD
+    yield from dict.fromkeys((*provenance.warnings, *patient.warnings))
+    if not provenance.checked:
+        yield UNCHECKED
     if not provenance.calibrated:
         yield NOT_CALIBRATED
 

@@ -83,7 +83,8 @@ def answers(batches: Mapping[str, PatientBatch], asked: Arrays, number: int) -> 
 
 def learnt(batches: Mapping[str, PatientBatch] | None = None) -> bytes | None:
     """Member of a release that the hospitals' answers give."""
-    batches, asked = hospitals() if batches is None else batches, dict[str, np.ndarray]()
+    batches = hospitals() if batches is None else batches
+    asked: Arrays = {}
     agreement = federation()
     for number in range(PART.questions(agreement)):
         sites = answers(batches, asked, number)

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from common.patients.batch import PatientBatch
+from common.structure.answer import Answer
 from common.structure.content import Structure
-from common.structure.judgement import TOGETHER, Answer, judged
+from common.structure.judgement import TOGETHER, judged
 from common.structure.limits import Check
 from tests.common.structure import made
 

@@ -1,11 +1,13 @@
 """Sums of a hospital are within their limits, and about nobody alone."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from common.assessment.part import Arrays
 from common.patients.batch import PatientBatch
 from common.structure import site_sums
 from common.structure.arrays import behind_name, products_name
@@ -16,12 +18,12 @@ from tests.common.structure import made
 FEDERATION = made.federation()
 
 
-def _computed(batch: PatientBatch, asked: dict[str, np.ndarray], number: int) -> dict[str, np.ndarray]:
+def _computed(batch: PatientBatch, asked: Arrays, number: int) -> dict[str, Any]:
     return site_sums.computed(FEDERATION, batch, made.prepared(), made.LEAST, asked, number)
 
 
 def test_sums_have_the_shapes_and_limits_that_the_gate_checks() -> None:
-    asked: dict[str, np.ndarray] = {}
+    asked: Arrays = {}
     for number in range(PART.questions(FEDERATION)):
         assert {name: array.shape for name, array in asked.items()} == dict(PART.asked(FEDERATION, number))
         sites = made.answers(made.hospitals(), asked, number)

@@ -54,7 +54,7 @@ def test_parts_stand_in_the_order_of_their_weight() -> None:
 def test_warnings_stand_before_every_number_and_calibration_is_said() -> None:
     html = forecasts(warnings=("age may be in months",)).html()
     assert html.index("age may be in months") < html.index(NOT_CALIBRATED) < html.index("in 100")
-    calibrated = Elements(forecasts(calibrated=True).html())
+    calibrated = Elements(forecasts(calibrated=True, checked=True).html())
     assert "warnings" not in calibrated.parts
     assert "calibrated at this hospital" in calibrated.text
 
