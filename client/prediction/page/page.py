@@ -31,9 +31,17 @@ NOT_CALIBRATED = (
 """Warning on every page of a model that was not calibrated."""
 
 WITHHELD = (
-    "There is no prediction for this patient: the tables are unlike those that the model was trained on."
+    "The tables of this patient are unlike those that the model was trained on. Correct them as said above, and predict"
+    " again."
 )
-"""First warning on the page of a patient who is not predicted."""
+"""Sentence in the place of a forecast on the page of a patient who is not predicted."""
+
+_TITLES = {
+    Answer.FINE: "Read this first",
+    Answer.LOOK: "Look at this first",
+    Answer.NONE: "Why there is no prediction",
+}
+"""Titles of the warnings by the answer to whether the patient can be predicted."""
 
 DIGEST_SHOWN = 12
 """Characters of the federation file's digest on the page; JSON has all."""
@@ -60,6 +68,8 @@ class Sheet:
 
     Attributes:
         patient: identifier.
+        answer: whether the patient can be predicted.
+        title: of the warnings.
         warnings: sentences to read first.
         blocks: forecasts.
         measured: modalities, as much measured first.
@@ -68,6 +78,8 @@ class Sheet:
     """
 
     patient: str
+    answer: Answer
+    title: str
     warnings: tuple[str, ...]
     blocks: tuple[Block, ...]
     measured: tuple[Measured, ...]
@@ -77,9 +89,10 @@ class Sheet:
     @property
     def in_short(self) -> str:
         """Answers in a line, for the table of contents."""
-        if not self.blocks:
+        if self.answer is Answer.NONE:
             return str(Answer.NONE)
-        return "; ".join(f"{block.title}: {block.large} {block.short}" for block in self.blocks)
+        first = ["look at the warnings"] if self.answer is Answer.LOOK else []
+        return "; ".join([*first, *(f"{block.title}: {block.large} {block.short}" for block in self.blocks)])
 
     @property
     def alone(self) -> bool:
@@ -103,6 +116,7 @@ def render(provenance: Provenance, patients: Sequence[PatientForecast]) -> str:
             provenance=provenance,
             sheets=[_sheet(provenance, patient) for patient in patients],
             no_effect=NO_EFFECT,
+            withheld=WITHHELD,
             digest=provenance.federation[:DIGEST_SHOWN],
             style=style,
             policy=f"default-src 'none'; style-src 'sha256-{hashed}'; base-uri 'none'; form-action 'none'",
@@ -117,6 +131,8 @@ def _sheet(provenance: Provenance, patient: PatientForecast) -> Sheet:
     }
     return Sheet(
         patient=patient.patient,
+        answer=patient.answer,
+        title=_TITLES[patient.answer],
         warnings=tuple(_warnings(provenance, patient)),
         blocks=tuple(block_of(name, task, horizons.get(name)) for name, task in patient.tasks.items()),
         measured=tuple(
@@ -128,12 +144,10 @@ def _sheet(provenance: Provenance, patient: PatientForecast) -> Sheet:
 
 
 def _warnings(provenance: Provenance, patient: PatientForecast) -> Iterator[str]:
-    if patient.answer is Answer.NONE:
-        yield WITHHELD
     yield from dict.fromkeys((*provenance.warnings, *patient.warnings))
     if not provenance.checked:
         yield UNCHECKED
-    if not provenance.calibrated:
+    if not provenance.calibrated and patient.tasks:
         yield NOT_CALIBRATED
 
 

@@ -5,7 +5,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from client.prediction.page.page import NOT_CALIBRATED
+from client.prediction.page.page import NOT_CALIBRATED, WITHHELD
+from common.structure.answer import Answer
 from tests.client.prediction.page.made import column, explanation, forecasts, patient
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'&</style></title><script>\u202e"
@@ -66,12 +67,26 @@ def test_the_model_its_file_and_its_use_are_named() -> None:
 
 
 def test_parts_without_content_are_left_out() -> None:
-    bare = patient(explanations=(), tasks={}, changes=())
-    assert Elements(forecasts(bare).html()).parts == ["warnings", "measured", "model", "footer"]
+    bare = patient(explanations=(), changes=())
+    assert not {"reasons", "alternatives"} & set(Elements(forecasts(bare).html()).parts)
     alone = explanation(absent={}, pathways_higher=(), pathways_lower=())
     parts = Elements(forecasts(patient(explanations=(alone,))).html()).parts
     assert "reasons" in parts
     assert not {"pathways", "absences"} & set(parts)
+
+
+def test_a_patient_without_prediction_has_the_causes_and_no_number() -> None:
+    cause = "rna: check that no columns are in another order"
+    nobody = patient(answer=Answer.NONE, warnings=(cause,), tasks={}, explanations=(), changes=())
+    look = patient(answer=Answer.LOOK, warnings=(cause, cause))
+    page = Elements(forecasts(nobody, warnings=(cause,)).html())
+    assert page.parts == ["warnings", "withheld", "measured", "model", "footer"]
+    assert page.text.count(cause) == 1
+    assert page.text.index(cause) < page.text.index(WITHHELD)
+    assert "in 100" not in page.text
+    both = Elements(forecasts(nobody, look).html()).text
+    contents = both.partition("What was measured")[0]
+    assert contents.index("no prediction") < contents.index("look at the warnings")
 
 
 def test_strings_of_tables_are_text_and_nothing_else() -> None:
