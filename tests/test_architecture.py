@@ -132,7 +132,7 @@ OF_PATIENTS = (
 """Modules that know records as patients with modalities and tasks."""
 KNOW_PATIENTS = (
     *(
-        "common/documents/input_facts.py",
+        *("common/documents/input_facts.py", "common/documents/structure_facts.py"),
         "common/explanation/",
         "common/structure/",
         "common/export/",

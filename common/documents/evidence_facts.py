@@ -1,6 +1,7 @@
 """Facts about how well the model does, and where it does not."""
 
 from common.documents.fact import Fact, Facts, Topic
+from common.documents.structure_facts import abstention_fact
 from common.release.card import Card
 from common.release.release import ModelRelease
 
@@ -22,7 +23,7 @@ def evidence_facts(release: ModelRelease) -> Facts:
         ),
         Topic.CALIBRATION: Fact("Calibration"),
         Topic.INTERVALS: Fact("Intervals of predictions"),
-        Topic.ABSTENTION: Fact("Warnings and abstention"),
+        Topic.ABSTENTION: abstention_fact(release),
         Topic.VALIDATION: Fact("Validation on patients who chose nothing"),
         Topic.SUBGROUPS: Fact("Subgroups"),
         Topic.HETEROGENEITY: Fact("Performance by hospital"),
