@@ -38,6 +38,7 @@ def verify(
     """
     from common.release.release import read_release
     from common.release.signing import read_verifying_key
+    from common.validation.sums.table import validation_lines
 
     public = read_verifying_key(key, "name the coordinator's ca.crt")
     release = read_release(file, public)
@@ -47,7 +48,7 @@ def verify(
             json.dumps({**facts, "card": release.card.model_dump(), "signer": release.signer}, indent=2)
         )
         return
-    for line in release.lines():
+    for line in [*release.lines(), *validation_lines(release.members, release.where)]:
         typer.echo(line)
     typer.echo(f"Signed by {release.signer}; every byte is as it was signed.")
 

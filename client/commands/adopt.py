@@ -25,6 +25,7 @@ from common.files import write_whole
 from common.prediction.network import Network, released_network
 from common.release.manifest import number_of
 from common.release.release import AGAIN, ModelRelease
+from common.validation.sums.table import validation_lines
 
 OLDER = "go back to a release that was adopted before by `consilium site adopt SITE --back`"
 
@@ -137,7 +138,9 @@ def _taken(home: Home, adoption: Adoption) -> Adoptions:
 
 def adoption_lines(home: Home, adoption: Adoption) -> Iterator[str]:
     """Say what a release is, and how it does at this hospital."""
-    yield from adoption.release.lines()
+    release = adoption.release
+    yield from release.lines()
+    yield from validation_lines(release.members, release.where)
     current = adoption.earlier.current
     yield f"In use here now: {current or 'none'}."
     yield ""

@@ -1,4 +1,4 @@
-"""RecordsJudgement of a model on labelled patients of a hospital, for its validation."""
+"""Judgement of a model on labelled patients of a hospital, for its validation."""
 
 from collections.abc import Mapping, Sequence
 

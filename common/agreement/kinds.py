@@ -41,7 +41,7 @@ _KINDS = {
         reader="client.families.patients:READER",
         study="simulations.families.patients.study:STUDY",
         predictor="client.prediction.patients:PREDICTOR",
-        assessment=("common.structure.part:PART",),
+        assessment=("common.structure.part:PART", "common.validation.sums.part:PART"),
     )
 }
 

@@ -1,16 +1,21 @@
 """Divisions of patients into groups that are judged apart: sex, age, other columns."""
 
+from __future__ import annotations
+
 import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common.agreement.federation import Federation
-from common.agreement.modalities import Modality
+from common.agreement.modalities import Modality, Plausible
 from common.errors import OptionError
-from common.patients.batch import PatientBatch
+
+if TYPE_CHECKING:  # names and shapes of sums are spared torch
+    from common.patients.batch import PatientBatch
 
 Groups = NDArray[np.str_]
 
@@ -82,15 +87,24 @@ def fixed_groups(federation: Federation) -> dict[str, tuple[str, ...]]:
             if name := next(filter(pattern.fullmatch, modality.categories), None):
                 fixed[name] = tuple(modality.categories[name])
                 break
-            years = [
-                column
+            groups = {
+                column: names
                 for column in filter(pattern.fullmatch, modality.columns)
-                if pattern is _AGE and modality.plausible_for(column).unit in _YEARS
-            ]
-            if years:
-                fixed[years[0]] = tuple(_AGES.values())
+                if (names := _names_in_range(modality.plausible_for(column), pattern is _AGE))
+            }
+            if groups:
+                column = next(iter(groups))
+                fixed[column] = groups[column]
                 break
     return fixed
+
+
+def _names_in_range(plausible: Plausible, is_age: bool) -> tuple[str, ...]:
+    """Name the groups of a numeric column that its plausible range gives, if it does."""
+    if is_age:
+        return tuple(_AGES.values()) if plausible.unit in _YEARS else ()
+    low, high = plausible.low, plausible.high
+    return (f"{low:g}", f"{high:g}") if low is not None and high is not None and high - low == 1 else ()
 
 
 def _columns(

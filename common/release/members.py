@@ -47,7 +47,11 @@ STRUCTURE = "structure.safetensors"
 """Structure of ordinary tables, against which patients' tables are held (`common.structure`)."""
 
 
-OPTIONAL = (*ENSEMBLE, STRUCTURE, ONNX)
+VALIDATION = "validation.json"
+"""Figures of the model on hospitals' held-out patients (`common.validation.sums.table`)."""
+
+
+OPTIONAL = (*ENSEMBLE, STRUCTURE, VALIDATION, ONNX)
 """Members that a release may have beside those; a version that does not list a member refuses the release.
 
 Whatever changes a prediction, or how far it may be believed, comes in here by a name: nothing rides along unread.
