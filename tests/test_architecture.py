@@ -133,9 +133,11 @@ OF_PATIENTS = (
 KNOW_PATIENTS = (
     *(
         *("common/documents/input_facts.py", "common/documents/structure_facts.py"),
+        "common/calibration/",
         "common/explanation/",
         "common/structure/",
         "common/export/",
+        "common/intervals/",
         "common/patients/",
         "common/validation/",
         "common/tasks/",
@@ -146,6 +148,7 @@ KNOW_PATIENTS = (
     *(
         "client/families/patients.py",
         "client/prediction/patients.py",
+        "client/prediction/certainty.py",
         "client/prediction/changes.py",
         "client/prediction/checks.py",
         "client/prediction/horizons.py",

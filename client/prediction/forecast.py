@@ -29,6 +29,9 @@ class SurvivalForecast(ForecastPart):
         survival: probability of no event up to and including each time.
         risk: horizon, as text -> probability of an event by then.
         median: time at which survival falls to a half; None if it does not up to the last time.
+        risk_interval: horizon -> ends within which the risk is with 90% certainty, as far as its level goes; empty
+            where nothing is calibrated.
+        bound: share of cases, as text -> time that the patient's exceeds in so many; empty without intervals.
     """
 
     unit: str
@@ -36,37 +39,67 @@ class SurvivalForecast(ForecastPart):
     survival: tuple[float, ...]
     risk: dict[str, float]
     median: float | None
+    risk_interval: dict[str, tuple[float, float]] = {}
+    bound: dict[str, float] = {}
 
     def line(self) -> str:
-        """Write risk and median as a line."""
-        risks = ", ".join(f"{percent(risk)} by {horizon} {self.unit}" for horizon, risk in self.risk.items())
+        """Write risk, median and bounds as a line."""
+        risks = ", ".join(f"{self._risk(horizon)} by {horizon} {self.unit}" for horizon in self.risk)
         if self.median is None:
-            return f"risk {risks}; half of such patients are expected beyond {self.times[-1]:.3g} {self.unit}"
-        return f"risk {risks}; median time {self.median:.3g} {self.unit}"
+            middle = f"half of such patients are expected beyond {self.times[-1]:.3g} {self.unit}"
+        else:
+            middle = f"median time {self.median:.3g} {self.unit}"
+        bounds = "".join(
+            f"; {share} live beyond {time:.3g} {self.unit}" for share, time in self.bound.items()
+        )
+        return f"risk {risks}; {middle}{bounds}"
+
+    def _risk(self, horizon: str) -> str:
+        ends = self.risk_interval.get(horizon)
+        between = "" if ends is None else f" ({percent(ends[0])} to {percent(ends[1])})"
+        return f"{percent(self.risk[horizon])}{between}"
 
 
 class OutcomeForecast(ForecastPart):
-    """Forecast of classes, whose probabilities add up to 1, or of labels, each by itself."""
+    """Forecast of classes, whose probabilities add up to 1, or of labels, each by itself.
+
+    Attributes:
+        probability: by class or label.
+        possible: share of cases, as text -> what holds the outcome in so many: classes, or labels and "no LABEL"; empty
+            without intervals.
+    """
 
     probability: dict[str, float]
+    possible: dict[str, tuple[str, ...]] = {}
 
     def line(self) -> str:
         """Write the probabilities as a line, or each on its own where there are many."""
         shares = [f"{name} {percent(share)}" for name, share in self.probability.items()]
-        return (
-            ", ".join(shares) if len(shares) <= IN_A_LINE else "".join(f"\n    {share}" for share in shares)
-        )
+        sets = [f"possible in {share} of cases: {', '.join(names)}" for share, names in self.possible.items()]
+        if len(shares) <= IN_A_LINE:
+            return "; ".join([", ".join(shares), *sets])
+        return "".join(f"\n    {line}" for line in [*shares, *sets])
 
 
 class NumberForecast(ForecastPart):
-    """Forecast of a number, in its unit."""
+    """Forecast of a number, in its unit.
+
+    Attributes:
+        unit: of the number.
+        value: the number.
+        interval: share of cases, as text -> ends that hold the number in so many; empty without intervals.
+    """
 
     unit: str
     value: float
+    interval: dict[str, tuple[float, float]] = {}
 
     def line(self) -> str:
         """Write the number with its unit."""
-        return f"{self.value:.4g} {self.unit}".rstrip()
+        ranges = "".join(
+            f"; {share} between {low:.4g} and {high:.4g}" for share, (low, high) in self.interval.items()
+        )
+        return f"{self.value:.4g} {self.unit}".rstrip() + ranges
 
 
 Forecast = SurvivalForecast | OutcomeForecast | NumberForecast

@@ -26,9 +26,10 @@ class Forecasts(Provenance):
 
     def lines(self) -> list[str]:
         """Write the forecasts as lines, with what has to be known first."""
-        calibrated = "yes" if self.calibrated else "no"
         lines = [f"NO PREDICTION {self.withheld}."] if self.withheld else []
-        lines += [f"Model {self.model}. For {self.use}. Calibrated at this hospital: {calibrated}."]
+        lines += [
+            f"Model {self.model}. For {self.use}. Calibrated at this hospital: {self.calibrated_words}."
+        ]
         if not self.checked:
             lines.append(UNCHECKED)
         lines += [f"WARNING {warning}" for warning in self.warnings]

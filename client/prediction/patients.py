@@ -15,6 +15,7 @@ import torch
 
 from client.data.dates import is_since
 from client.data.unlabelled import UnlabelledPatients, read_files, take_frames
+from client.prediction.certainty import Certainty
 from client.prediction.checks import checked
 from client.prediction.cohort_reasons import no_reasons, reasons
 from client.prediction.forecast import (
@@ -100,7 +101,7 @@ class PatientPredictor:
         """Predict for patients in files."""
         patients = read_files(files, site, _federation(network))
         where = ", ".join(map(str, files.values()))
-        return forecasts(network, patients, horizons, where, explain, enrichment)
+        return forecasts(network, patients, horizons, where, explain, enrichment, site.name)
 
     def predict_frames(
         self,
@@ -118,7 +119,7 @@ class PatientPredictor:
             names = ", ".join(modality.name for modality in federation.modalities)
             raise OptionError(str(min(stray)), "is no modality of the federation file", f"use {names}")
         patients = take_frames(tables, site, federation)
-        return forecasts(network, patients, horizons, "the table", explain, enrichment)
+        return forecasts(network, patients, horizons, "the table", explain, enrichment, site.name)
 
     def performance(self, network: "Network", records: PatientBatch) -> list[Performance]:
         """Judge every task by its headline metric over the labelled patients."""
@@ -189,6 +190,7 @@ def forecasts(
     where: str,
     explain: bool = False,
     enrichment: bool = False,
+    hospital: str = "",
 ) -> Forecasts:
     """Predict for patients with enough values.
 
@@ -199,6 +201,7 @@ def forecasts(
         where: the tables, for errors.
         explain: whether predictions are explained, the risk by every one of `horizons` or else by the last.
         enrichment: whether enriched pathways are found in the explanations.
+        hospital: name of the hospital, by which its calibration is found.
 
     Raises:
         InputError: if a patient has too few values, a horizon is beyond what the model has seen, or a task that cannot
@@ -211,11 +214,12 @@ def forecasts(
     chosen = {task.name: horizons_of(task, _end(network, task), horizons) for task in federation.tasks}
     observed = observed_shares(patients.batch, prepared, federation)
     _require_enough(observed, where)
+    certainty = Certainty(network, hospital)
     judgement = checked(network, patients.batch)
     answers = [judgement.answer(row) for row in range(len(patients.batch))]
     rows = [
         {} if answer is Answer.NONE else made
-        for answer, made in zip(answers, _tasks(network, patients.batch, chosen), strict=True)
+        for answer, made in zip(answers, _tasks(network, certainty, patients.batch, chosen), strict=True)
     ]
     explained = {name: times if horizons else times[-1:] for name, times in chosen.items()}
     predicted = [row for row, answer in enumerate(answers) if answer is not Answer.NONE]
@@ -224,7 +228,7 @@ def forecasts(
             network,
             patients.batch.select(torch.tensor(predicted)),
             explained,
-            partial(_tasks, network, horizons=chosen),
+            partial(_tasks, network, certainty, horizons=chosen),
             enrichment,
         )
         if explain and predicted
@@ -235,6 +239,8 @@ def forecasts(
         version=network.version,
         federation=federation.digest,
         models=len(network.members),
+        calibrated=certainty.everywhere,
+        calibration=certainty.said(),
         checked=network.structure is not None,
         warnings=(*patients.warnings, *(finding.sentence for finding in judgement.table)),
         patients=tuple(
@@ -254,14 +260,17 @@ def forecasts(
 
 
 def _tasks(
-    network: "Network", patients: PatientBatch, horizons: Mapping[str, Sequence[float]]
+    network: "Network", certainty: Certainty, patients: PatientBatch, horizons: Mapping[str, Sequence[float]]
 ) -> list[dict[str, Forecast]]:
     """Forecast every task of every patient."""
-    predictions = predict(network, patients)
+    tasks, raw = _federation(network).tasks, predict(network, patients)
+    predictions = {task.name: certainty.calibrated(task, raw[task.name]) for task in tasks}
     return [
         {
-            task.name: _forecast(task, predictions[task.name], row, horizons[task.name])
-            for task in _federation(network).tasks
+            task.name: _forecast(task, predictions[task.name], row, horizons[task.name]).model_copy(
+                update=certainty.figures(task, raw[task.name], row, horizons[task.name])
+            )
+            for task in tasks
         }
         for row in range(len(patients))
     ]

@@ -1,5 +1,7 @@
 """Model behind forecasts, and what has to be known before a number of theirs is read."""
 
+from pydantic import Field
+
 from client.prediction.forecast import ForecastPart
 from common.release.card import USE
 
@@ -9,6 +11,22 @@ UNCHECKED = (
 """Sentence on forecasts of a model without a structure."""
 
 
+class TaskCalibrated(ForecastPart):
+    """Calibration of a task at a hospital.
+
+    Attributes:
+        yes: whether every outcome of the task was moved to a level of this hospital.
+        here: events of this hospital behind it; None where they are too few to be told, or it had no part.
+        events: of all hospitals, as told.
+        words: for a person.
+    """
+
+    yes: bool
+    here: int | None
+    events: int
+    words: str
+
+
 class Provenance(ForecastPart):
     """Model behind forecasts, with warnings on the tables.
 
@@ -16,7 +34,8 @@ class Provenance(ForecastPart):
         version: of the release; None for a run that was not released.
         federation: digest of the federation file.
         models: number of trainings whose mean is predicted.
-        calibrated: whether probabilities were calibrated at this hospital.
+        calibrated: whether every task was calibrated at this hospital.
+        calibration: task -> whether and how; empty where the model has no calibration.
         use: what the forecasts are for.
         checked: whether the tables were held against those of training patients.
         warnings: sentences on the tables.
@@ -26,9 +45,16 @@ class Provenance(ForecastPart):
     federation: str
     models: int = 1
     calibrated: bool = False
+    calibration: dict[str, TaskCalibrated] = Field(default={})
     use: str = USE
     checked: bool = False
     warnings: tuple[str, ...] = ()
+
+    @property
+    def calibrated_words(self) -> str:
+        """Whether the model was calibrated at this hospital, task by task."""
+        of_tasks = "; ".join(f"{task} {state.words}" for task, state in self.calibration.items())
+        return of_tasks or ("yes" if self.calibrated else "no")
 
     @property
     def model(self) -> str:

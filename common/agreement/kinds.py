@@ -41,7 +41,12 @@ _KINDS = {
         reader="client.families.patients:READER",
         study="simulations.families.patients.study:STUDY",
         predictor="client.prediction.patients:PREDICTOR",
-        assessment=("common.structure.part:PART", "common.validation.sums.part:PART"),
+        assessment=(
+            "common.structure.part:PART",
+            "common.calibration.part:PART",
+            "common.intervals.part:PART",
+            "common.validation.sums.part:PART",
+        ),
     )
 }
 

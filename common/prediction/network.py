@@ -13,6 +13,8 @@ from common.agreement.agreement import Agreement
 from common.errors import InvalidContentError
 from common.families.registry import family_of
 from common.records import Prepared
+from common.release.calibration_table import CalibrationTable
+from common.release.interval_table import IntervalTable
 from common.release.members import STRUCTURE, arrays_of_member
 from common.release.release import ModelRelease
 from common.release.stamp import arrays_of
@@ -36,6 +38,8 @@ class Network:
         public: what the agreement's family reads from its public files, such as graphs and pathways.
         others: the other members of an ensemble; none of a single model.
         structure: of ordinary tables, as in a release; None where there is none.
+        calibration: by which its predictions are moved; None without one.
+        intervals: of its predictions; None without one.
     """
 
     federation: Agreement
@@ -46,6 +50,8 @@ class Network:
     public: object = None
     others: "tuple[Network, ...]" = ()
     structure: bytes | None = None
+    calibration: CalibrationTable | None = None
+    intervals: IntervalTable | None = None
 
     @property
     def members(self) -> "tuple[Network, ...]":
@@ -107,8 +113,13 @@ def released_network(release: ModelRelease) -> Network:
                     release.agreement, folder, weights, preprocessing, where, remedy, release.version, number
                 )
             )
-    structure = release.members.get(STRUCTURE)
-    return replace(members[0], others=tuple(members[1:]), structure=structure)
+    return replace(
+        members[0],
+        others=tuple(members[1:]),
+        structure=release.members.get(STRUCTURE),
+        calibration=release.calibration,
+        intervals=release.intervals,
+    )
 
 
 def _require(

@@ -51,7 +51,11 @@ VALIDATION = "validation.json"
 """Figures of the model on hospitals' held-out patients (`common.validation.sums.table`)."""
 
 
-OPTIONAL = (*ENSEMBLE, STRUCTURE, VALIDATION, ONNX)
+CALIBRATION, INTERVALS = "calibration.json", "intervals.json"
+"""Levels by which predictions are moved, and thresholds of their intervals, by hospital."""
+
+
+OPTIONAL = (*ENSEMBLE, STRUCTURE, CALIBRATION, INTERVALS, VALIDATION, ONNX)
 """Members that a release may have beside those; a version that does not list a member refuses the release.
 
 Whatever changes a prediction, or how far it may be believed, comes in here by a name: nothing rides along unread.

@@ -30,13 +30,17 @@ from common.files import write_whole
 from common.node_keys import PublicKey, fingerprint
 from common.reading.access import opened
 from common.release.archive import LARGEST, ArchiveError, packed, unpacked
+from common.release.calibration_table import CalibrationTable
 from common.release.card import Card
+from common.release.interval_table import IntervalTable
 from common.release.manifest import Manifest, Parent, member_of
 from common.release.members import (
     AGREEMENT,
+    CALIBRATION,
     CARD,
     ENSEMBLE,
     FEDERATION,
+    INTERVALS,
     MANIFEST,
     PREPROCESSING,
     REQUIRED,
@@ -103,11 +107,26 @@ class ModelRelease:
             f"Release {manifest.version}, {parent}, of run {manifest.run} ({self.card.ended}).",
             f"Federation file {manifest.federation}.",
             *self.card.lines(),
-            f"For {self.card.use}; its probabilities are not calibrated.",
+            f"For {self.card.use}. {self._calibrated()}",
         ]
         if manifest.revoked:
             lines.append(f"Revoked by the coordinator: {', '.join(manifest.revoked)}.")
         return [escaped(line) for line in lines]
+
+    def _calibrated(self) -> str:
+        if self.calibration is None:
+            return "Its probabilities are not calibrated."
+        return f"Calibrated: {self.calibration.summary()}."
+
+    @cached_property
+    def calibration(self) -> CalibrationTable | None:
+        """Table of calibration; None of a release without one."""
+        return CalibrationTable.read(self.members[CALIBRATION]) if CALIBRATION in self.members else None
+
+    @cached_property
+    def intervals(self) -> IntervalTable | None:
+        """Table of intervals; None of a release without one."""
+        return IntervalTable.read(self.members[INTERVALS]) if INTERVALS in self.members else None
 
     @contextmanager
     def agreement_folder(self) -> Iterator[Path]:
@@ -182,13 +201,15 @@ def read_release(path: Path, key: PublicKey | None) -> ModelRelease:
     manifest = _manifest(where, members, key)
     _require_members(where, members, manifest)
     card = _card(where, members[CARD])
+    agreement = _agreement(where, members, manifest)
     _require_models(where, members, 1 + len(card.others))
+    _require_tables(where, members, agreement, 1 + len(card.others))
     return ModelRelease(
         where=where,
         content=content,
         manifest=manifest,
         members=members,
-        agreement=_agreement(where, members, manifest),
+        agreement=agreement,
         card=card,
         signer=None if key is None else fingerprint(key),
     )
@@ -242,6 +263,20 @@ def _require_members(where: str, members: Mapping[str, bytes], manifest: Manifes
         if stamp != _stamp(manifest.version, manifest.federation):
             what = "belongs to another release or federation file by its metadata"
             raise IntegrityError(f"{where}, {name}", what, AGAIN)
+
+
+def _require_tables(where: str, members: Mapping[str, bytes], agreement: Agreement, models: int) -> None:
+    """Require tables of the agreement's tasks, which are about a single model."""
+    for name, schema in ((CALIBRATION, CalibrationTable), (INTERVALS, IntervalTable)):
+        if name not in members:
+            continue
+        table = schema.read(members[name])
+        if table is None:
+            remedy = "install the version of consilium that made the release"
+            raise InvalidContentError(f"{where}, {name}", "has another form", remedy)
+        if models > 1 or not table.tasks.keys() <= {*agreement.task_names}:
+            what = "is about another model than the one in the release"
+            raise InvalidContentError(f"{where}, {name}", what, AGAIN)
 
 
 def _require_models(where: str, members: Mapping[str, bytes], models: int) -> None:

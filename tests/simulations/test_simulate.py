@@ -70,6 +70,7 @@ def test_every_arm_of_every_task_is_in_the_result(full_run: Any) -> None:
 
 def test_the_files_of_a_run_belong_together(full_run: Any) -> None:
     assert {path.name for path in full_run.out.iterdir()} == {
+        "assessment",
         "result.json",
         "report.html",
         WEIGHTS,

@@ -10,8 +10,19 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from common.agreement.federation import Federation
 from common.errors import InputError, IntegrityError, InvalidContentError, MissingFileError
 from common.release.archive import packed, unpacked
+from common.release.calibration_table import CalibrationTable, OutcomeCalibration
+from common.release.interval_table import IntervalTable, OutcomeIntervals
 from common.release.manifest import Parent
-from common.release.members import CARD, FEDERATION, MANIFEST, PREPROCESSING, SIGNATURE, WEIGHTS
+from common.release.members import (
+    CALIBRATION,
+    CARD,
+    FEDERATION,
+    INTERVALS,
+    MANIFEST,
+    PREPROCESSING,
+    SIGNATURE,
+    WEIGHTS,
+)
 from common.release.release import read_release
 from common.release.signing import signature_of
 from common.release.stamp import stamp_of, stamped
@@ -151,6 +162,27 @@ def test_a_member_that_is_missing_or_no_such_file_is_refused(
             spoilt[name] = content
         signed = Manifest.of("test-1", None, digest, "run", (), spoilt).content()
         refused(packed({MANIFEST: signed, SIGNATURE: signature_of(signed, key), **spoilt}))
+
+
+def test_tables_are_read_with_the_release_and_refused_in_another_form(
+    coordinator: Coordinator, refused: Refused, tmp_path: Path
+) -> None:
+    few = OutcomeCalibration(events=11)
+    calibration = CalibrationTable(tasks={"survival": {"event": few}})
+    intervals = IntervalTable(tasks={"survival": {"event": OutcomeIntervals(patients=3, events=1)}})
+    tables = {CALIBRATION: calibration.content(), INTERVALS: intervals.content()}
+    (tmp_path / "made.zip").write_bytes(coordinator.made(members=coordinator.members() | tables)[1])
+    release = read_release(tmp_path / "made.zip", coordinator.key.public_key())
+    assert (release.calibration, release.intervals) == (calibration, intervals)
+    assert any("11 events, 30 are needed" in line for line in release.lines())
+    stranger = {CALIBRATION: CalibrationTable(tasks={"other": {"event": few}}).content()}
+    for members in (
+        coordinator.members() | {CALIBRATION: b"{}"},
+        coordinator.members() | {INTERVALS: b"{}"},
+        coordinator.members() | stranger,
+        coordinator.ensemble() | tables,
+    ):
+        assert isinstance(refused(coordinator.made(members=members)[1]), InvalidContentError)
 
 
 def test_a_file_that_is_not_there_or_no_archive_is_refused(refused: Refused, tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Calibration of predictions from hospitals' sums; start with part.py."""

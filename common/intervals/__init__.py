@@ -1,0 +1,1 @@
+"""Intervals of predictions with a stated coverage, from hospitals' sums; start with part.py."""

@@ -1,0 +1,91 @@
+"""Probability of being uncensored, from hospitals' sums over parts of the follow-up.
+
+The hazard of censoring is constant within a part: censored patients over the time seen (Friedman 1982, Piecewise
+exponential models for survival data with covariates). A hospital scales the pooled hazard by its own censored patients
+over those expected, with `PRIOR` of each added; nothing of this leaves.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.evaluation.predictions import Mask
+from common.intervals.shapes import LEAST_UNCENSORED, PARTS
+
+Array = NDArray[np.float64]
+
+PRIOR = 10.0
+"""Censored patients that a hospital needs for its own hazard to weigh as much as the pooled one."""
+
+
+def parts_of(ends: Array) -> Array:
+    """Divide hazard intervals with these ends [K] into parts: their ends [PARTS * K]."""
+    starts = np.concatenate([[0.0], ends[:-1]])
+    shares = np.arange(1, PARTS + 1) / PARTS
+    whole: Array = (starts[:, None] + shares * (ends - starts)[:, None]).ravel()
+    return whole
+
+
+def seen_parts(ends: Array, time: Array) -> Array:
+    """Return the share [P, parts] of every part that a patient was seen through."""
+    starts = np.concatenate([[0.0], ends[:-1]])
+    shares: Array = ((time[:, None] - starts) / (ends - starts)).clip(0.0, 1.0)
+    return shares
+
+
+def censoring_of(ends: Array, time: Array, event: Mask, least: int) -> tuple[Array, Array]:
+    """Sum censored patients and parts seen through, with `least` censored patients in a part.
+
+    Parts are merged until they have so many; as in `common.intervals.steps` a merged part stands in its last place. Of
+    fewer censored patients nothing is told, and nothing of the parts behind the last one.
+
+    Args:
+        ends: [T] of the parts.
+        time: [P] observed.
+        event: [P] whether the event happened then.
+        least: the hospital's minimum count.
+    """
+    seen = seen_parts(ends, time)
+    lost = ~event & (time < ends[-1])
+    counts = np.bincount(np.searchsorted(ends, time[lost], side="left"), minlength=len(ends))[: len(ends)]
+    censored, parts = np.zeros(len(ends)), np.zeros(len(ends))
+    pending, time_pending = 0, 0.0
+    for part, (count, through) in enumerate(zip(counts, seen.sum(axis=0), strict=True)):
+        pending, time_pending = pending + int(count), time_pending + float(through)
+        if pending >= max(least, 1):
+            censored[part], parts[part] = pending, time_pending
+            pending, time_pending = 0, 0.0
+    return censored, parts
+
+
+def pooled_hazard(censored: Array, seen: Array) -> Array:
+    """Return the hazard of censoring [T] in every part.
+
+    Args:
+        censored, seen: [S, T] of the hospitals. A part that nobody tells has the hazard of all parts.
+    """
+    total, through = np.zeros(censored.shape[1]), np.zeros(censored.shape[1])
+    for lost, time in zip(censored, seen, strict=True):
+        start = 0
+        for part in np.flatnonzero(lost).tolist():
+            width = part + 1 - start
+            total[start : part + 1] += lost[part] / width
+            through[start : part + 1] += time[part] / width
+            start = part + 1
+    overall = total.sum() / through.sum() if through.sum() > 0 else 0.0
+    hazard: Array = np.where(through > 0, total / through.clip(1e-9), overall)
+    return hazard
+
+
+def uncensored(ends: Array, hazard: Array, time: Array, event: Mask) -> Array:
+    """Return the probability [P] of being uncensored at a patient's own time.
+
+    Args:
+        ends: [T] of the parts.
+        hazard: [T] pooled.
+        time, event: [P] of all patients of the hospital, whose censoring scales the hazard.
+    """
+    expected = seen_parts(ends, time) @ hazard
+    lost = float((~event & (time < ends[-1])).sum())
+    scale = (lost + PRIOR) / (float(expected.sum()) + PRIOR)
+    probability: Array = np.exp(-scale * expected).clip(LEAST_UNCENSORED, 1.0)
+    return probability

@@ -1,0 +1,107 @@
+"""Table of calibration, a member of a release: levels by task, outcome and hospital."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from common.counting import counted
+
+LEAST_EVENTS = 30
+"""Events, told by all hospitals together, below which there is no calibration."""
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+EVENT, NUMBER = "event", "number"
+"""Outcomes of tasks whose outcomes have no names."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class LevelRow(_Part):
+    """Calibration at one hospital, or of all together.
+
+    Attributes:
+        level: added to the log cumulative hazard, the log-odds, or the number.
+        error: standard deviation of the level's error.
+        patients: whose outcomes it is from.
+        observed: events among them, or the mean number; None where there are too few to tell.
+        before: what the model expected of them.
+        after: what it expects with the level.
+    """
+
+    level: Finite
+    error: Finite = Field(ge=0)
+    patients: int = Field(ge=0)
+    observed: Finite | None
+    before: Finite
+    after: Finite
+
+
+class OutcomeCalibration(_Part):
+    """Calibration of one outcome of a task.
+
+    Attributes:
+        events: told by all hospitals; of classes and labels those of the rarer outcome, of numbers the patients.
+        needed: for a calibration.
+        slope: of the log cumulative hazard.
+        deviation: of the hospitals' levels.
+        pooled: of all hospitals, and for one that is not in `hospitals`; None if there are too few events.
+        hospitals: that had a part in it.
+    """
+
+    events: int = Field(ge=0)
+    needed: int = Field(default=LEAST_EVENTS, ge=0)
+    slope: Finite = Field(default=1.0, gt=0)
+    deviation: Finite = Field(default=0.0, ge=0)
+    pooled: LevelRow | None = None
+    hospitals: dict[str, LevelRow] = {}
+
+    def at(self, hospital: str | None) -> LevelRow | None:
+        """Return the row of a hospital, the pooled one of a stranger; None if nothing is calibrated."""
+        return None if self.pooled is None else self.hospitals.get(hospital or "", self.pooled)
+
+
+class CalibrationTable(_Part):
+    """Levels of every task: outcome -> calibration.
+
+    The outcome of a time is `event`, of a number `number`; classes and labels have their names, and of two classes the
+    second one alone is there.
+    """
+
+    format: Literal[1] = 1
+    tasks: dict[str, dict[str, OutcomeCalibration]]
+
+    def summary(self) -> str:
+        """Say which tasks are calibrated, and on how many events."""
+        return "; ".join(f"{task} {said(made)}" for task, made in self.tasks.items()) or "no task"
+
+    def content(self) -> bytes:
+        """Write the table as the member of a release."""
+        return self.model_dump_json(indent=1).encode() + b"\n"
+
+    @classmethod
+    def read(cls, content: bytes) -> Self | None:
+        """Read the table; None if it has another form."""
+        try:
+            return cls.model_validate_json(content)
+        except ValidationError:
+            return None
+
+
+def said(outcomes: Mapping[str, OutcomeCalibration]) -> str:
+    """Say how a task is calibrated, by its outcome with the fewest events.
+
+    Outcomes without a level go first.
+    """
+    without = {name: outcome for name, outcome in outcomes.items() if outcome.pooled is None}
+    name, fewest = min((without or outcomes).items(), key=lambda item: item[1].events)
+    events = counted(fewest.events, "patient" if name == NUMBER else "event")
+    if fewest.pooled is not None:
+        return f"on {events}"
+    few = f"not calibrated: {events}, {fewest.needed} are needed"
+    calibrated = len(outcomes) - len(without)
+    return f"in {calibrated} of {len(outcomes)} outcomes, for {name} {few}" if calibrated else few

@@ -1,0 +1,67 @@
+"""Table of intervals, a member of a release: thresholds by task, outcome and hospital."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+LEVELS = (0.8, 0.9)
+"""Shares of cases in which an interval shall hold the outcome."""
+
+LEAST_EVENTS = 10
+"""Events, or patients of other outcomes, told by all hospitals together, below which there is no interval."""
+
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class OutcomeIntervals(_Part):
+    """Thresholds of one outcome, each for the levels of the table in order.
+
+    Attributes:
+        patients: of calibration, at all hospitals.
+        events: among them, as told; of other outcomes the patients.
+        needed: for an interval.
+        pooled: for a hospital that is not in `hospitals`; empty if there are too few events.
+        hospitals: that had a part in it.
+    """
+
+    patients: int = Field(ge=0)
+    events: int = Field(ge=0)
+    needed: int = Field(default=LEAST_EVENTS, ge=0)
+    pooled: tuple[Share, ...] = ()
+    hospitals: dict[str, tuple[Share, ...]] = {}
+
+    def at(self, hospital: str | None) -> tuple[float, ...]:
+        """Return the thresholds of a hospital, the pooled ones of a stranger; empty without any."""
+        return self.hospitals.get(hospital or "", self.pooled) if self.pooled else ()
+
+
+class IntervalTable(_Part):
+    """Thresholds of every task: outcome -> intervals."""
+
+    format: Literal[1] = 1
+    levels: tuple[Share, ...] = LEVELS
+    tasks: dict[str, dict[str, OutcomeIntervals]]
+
+    @model_validator(mode="after")
+    def _one_threshold_a_level(self) -> Self:
+        made = [outcome for outcomes in self.tasks.values() for outcome in outcomes.values()]
+        rows = [row for outcome in made for row in (outcome.pooled, *outcome.hospitals.values()) if row]
+        if any(len(row) != len(self.levels) for row in rows):
+            raise ValueError("thresholds must be as many as levels")
+        return self
+
+    def content(self) -> bytes:
+        """Write the table as the member of a release."""
+        return self.model_dump_json(indent=1).encode() + b"\n"
+
+    @classmethod
+    def read(cls, content: bytes) -> Self | None:
+        """Read the table; None if it has another form."""
+        try:
+            return cls.model_validate_json(content)
+        except ValidationError:
+            return None
