@@ -1,33 +1,38 @@
 """Facts about how well the model does, and where it does not."""
 
-from common.documents.fact import Fact, Facts, Topic
+from common.documents.fact import Fact, Facts, Topic, joined
 from common.documents.structure_facts import abstention_fact
+from common.documents.validation_facts import validation_facts
 from common.release.card import Card
 from common.release.release import ModelRelease
 
 
 def evidence_facts(release: ModelRelease) -> Facts:
     """Collect performance, calibration, validation and limits."""
-    card = release.card
-    concordances = [task for task in card.tasks if task.concordance is not None]
+    card, validated = release.card, validation_facts(release)
+
+    def held_out(topic: Topic, title: str) -> Fact:
+        return validated.get(topic, Fact(title))
+
+    judged = held_out(Topic.DISCRIMINATION, "Discrimination")
+    tasks = [task for task in card.tasks if task.concordance is not None]
+    by_pairs = Fact(
+        "Discrimination", _discrimination(card, _tasks(judged)), [task.model_dump() for task in tasks] or None
+    )
     return {
-        Topic.DISCRIMINATION: Fact(
-            "Discrimination",
-            _discrimination(card) if concordances else (),
-            [task.model_dump() for task in concordances],
-        ),
+        Topic.DISCRIMINATION: joined({"validation": judged, "run": by_pairs}),
         Topic.LOSS: Fact(
             "Validation loss",
             () if card.validation_loss is None else (f"Mean loss per validation record: {card.said_loss}.",),
             {"value": card.validation_loss, "noise": card.validation_noise},
         ),
-        Topic.CALIBRATION: Fact("Calibration"),
+        Topic.CALIBRATION: joined({"validation": held_out(Topic.CALIBRATION, "Calibration")}),
         Topic.INTERVALS: Fact("Intervals of predictions"),
         Topic.ABSTENTION: abstention_fact(release),
-        Topic.VALIDATION: Fact("Validation on patients who chose nothing"),
-        Topic.SUBGROUPS: Fact("Subgroups"),
-        Topic.HETEROGENEITY: Fact("Performance by hospital"),
-        Topic.NET_BENEFIT: Fact("Net benefit"),
+        Topic.VALIDATION: held_out(Topic.VALIDATION, "Validation on held-out patients"),
+        Topic.SUBGROUPS: held_out(Topic.SUBGROUPS, "Subgroups"),
+        Topic.HETEROGENEITY: joined({"validation": held_out(Topic.HETEROGENEITY, "Performance by hospital")}),
+        Topic.NET_BENEFIT: held_out(Topic.NET_BENEFIT, "Net benefit"),
         Topic.EXPLANATION: Fact(
             "Explanation of predictions",
             (
@@ -35,16 +40,26 @@ def evidence_facts(release: ModelRelease) -> Facts:
                 " miss it; how faithful they are is measured by `consilium bench explain`, and is not in the release.",
             ),
         ),
-        Topic.LIMITS: Fact("Limits", _limits(release)),
+        Topic.LIMITS: Fact("Limits", _limits(release, _tasks(judged))),
     }
 
 
-def _discrimination(card: Card) -> tuple[str, ...]:
+def _tasks(judged: Fact) -> set[str]:
+    """Name the tasks of which held-out patients tell the concordance."""
+    figures = judged.data or {}
+    return {name.partition(", ")[0] for name, figure in figures.items() if figure["value"] is not None}
+
+
+def _discrimination(card: Card, validated: set[str]) -> tuple[str, ...]:
+    """Say what the noised pairs of the run tell of the tasks that have no better figure."""
+    tasks = [task for task in card.tasks if task.name not in validated]
+    if not any(task.concordance is not None for task in tasks):
+        return ()
     lines = []
-    for task in card.tasks:
+    for task in tasks:
         pairs = f" ({task.pairs:,} pairs of validation {card.unit} within hospitals)" if task.pairs else ""
         lines.append(f"{task.name}: concordance {task.said}{pairs}.")
-    if any(task.noise for task in card.tasks):
+    if any(task.noise for task in tasks):
         lines.append(
             "± is one standard deviation of the noise that the federation file has hospitals add. It is no sampling"
             " error: there is no confidence interval."
@@ -52,10 +67,10 @@ def _discrimination(card: Card) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _limits(release: ModelRelease) -> tuple[str, ...]:
+def _limits(release: ModelRelease, validated: set[str]) -> tuple[str, ...]:
     card = release.card
     lines = ["Probabilities are not calibrated: read predictions as an order of patients."]
-    drowned = [task.name for task in card.tasks if task.is_drowned]
+    drowned = [task.name for task in card.tasks if task.is_drowned and task.name not in validated]
     if drowned:
         lines.append(
             f"How well the model predicts {', '.join(drowned)} cannot be told: there are so few validation"
@@ -63,8 +78,9 @@ def _limits(release: ModelRelease) -> tuple[str, ...]:
         )
     is_judged = card.validation_loss is not None or any(task.concordance is not None for task in card.tasks)
     lines += [
-        f"Figures are of validation {card.unit}, who chose the kept round, and not of an independent test."
-        if is_judged
+        f"Figures are of held-out {card.unit} of the hospitals that trained the model, of whom most or all helped to"
+        " choose the kept round: they are not those of an independent test."
+        if is_judged or validated
         else "How well it predicts was not measured at all.",
         "Nobody has tested the model at a hospital that had no part in training, or on later patients, as far as this"
         " release says.",

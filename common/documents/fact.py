@@ -80,6 +80,17 @@ class Fact:
 Facts = Mapping[Topic, Fact]
 
 
+def joined(sources: Mapping[str, Fact]) -> Fact:
+    """Join the facts of several sources on one topic: name of the source -> fact, the first with the title."""
+    first = next(iter(sources.values()))
+    return Fact(
+        first.title,
+        tuple(line for fact in sources.values() for line in fact.lines),
+        {name: fact.data for name, fact in sources.items() if fact.data is not None} or None,
+        first.lack,
+    )
+
+
 def texts(facts: Facts, topics: Iterable[Topic]) -> str:
     """Write the facts of several topics in a paragraph."""
     return " ".join(facts[topic].text for topic in topics)

@@ -60,5 +60,5 @@ def test_results_are_json_and_null_where_nothing_was_measured(released: Released
         result.findtext(f"{{{NAMESPACE}}}Label"): json.loads(result.findtext(f"{{{NAMESPACE}}}ValueJson"))
         for result in card.iter(f"{{{NAMESPACE}}}MetricResult")
     }
-    assert results["Discrimination"][0]["concordance"] == 0.7
+    assert results["Discrimination"]["run"][0]["concordance"] == 0.7
     assert results["Calibration"] is None

@@ -17,7 +17,7 @@ def test_a_figure_comes_with_its_noise_and_one_that_noise_covers_does_not_come(r
     assert "not measured" in toxicity
     assert "confidence" in noise
     assert any("response" in line and "survival" not in line for line in facts[Topic.LIMITS].lines)
-    assert facts[Topic.DISCRIMINATION].data[1]["concordance"] == 0.99
+    assert facts[Topic.DISCRIMINATION].data["run"][1]["concordance"] == 0.99
 
 
 def test_what_nobody_measured_is_not_known(released: Released) -> None:
