@@ -81,7 +81,11 @@ Facts = Mapping[Topic, Fact]
 
 
 def joined(sources: Mapping[str, Fact]) -> Fact:
-    """Join the facts of several sources on one topic: name of the source -> fact, the first with the title."""
+    """Join the facts of several sources on one topic, under the title of the first.
+
+    Args:
+        sources: name of the source, by which the data are kept -> fact.
+    """
     first = next(iter(sources.values()))
     return Fact(
         first.title,

@@ -21,7 +21,7 @@ def validation_facts(release: ModelRelease) -> Facts:
     if content is None:
         return {}
     table = ValidationTable.of_content(content, f"{release.where}, {VALIDATION}")
-    told = [(title, unit, outcome) for title, unit, outcome in _outcomes(table) if outcome.patients]
+    judged = [(title, unit, outcome) for title, unit, outcome in _outcomes(table) if outcome.patients]
     unit = release.card.unit
     return {
         Topic.VALIDATION: Fact(
@@ -33,15 +33,19 @@ def validation_facts(release: ModelRelease) -> Facts:
             ),
             table.model_dump(mode="json"),
         ),
-        Topic.DISCRIMINATION: _fact("Discrimination", told, _discrimination, lambda one: one.concordance),
-        Topic.CALIBRATION: _fact("Calibration", told, _calibration, lambda one: one.horizons),
-        Topic.NET_BENEFIT: _fact("Net benefit", told, _net_benefit, lambda one: one.decisions),
-        Topic.HETEROGENEITY: _fact("Performance by hospital", told, _hospitals, lambda one: one.concordances),
-        Topic.SUBGROUPS: _fact("Subgroups", told, _groups, lambda one: one.groups),
+        Topic.DISCRIMINATION: _fact(
+            "Discrimination", judged, _discrimination, lambda outcome: outcome.concordance
+        ),
+        Topic.CALIBRATION: _fact("Calibration", judged, _calibration, lambda outcome: outcome.horizons),
+        Topic.NET_BENEFIT: _fact("Net benefit", judged, _net_benefit, lambda outcome: outcome.decisions),
+        Topic.HETEROGENEITY: _fact(
+            "Performance by hospital", judged, _hospitals, lambda outcome: outcome.concordances
+        ),
+        Topic.SUBGROUPS: _fact("Subgroups", judged, _groups, lambda outcome: outcome.groups),
     }
 
 
-Told = list[tuple[str, str, OutcomeTable]]
+Judged = list[tuple[str, str, OutcomeTable]]
 
 
 def _outcomes(table: ValidationTable) -> Iterator[tuple[str, str, OutcomeTable]]:
@@ -53,23 +57,23 @@ def _outcomes(table: ValidationTable) -> Iterator[tuple[str, str, OutcomeTable]]
 
 def _fact(
     title: str,
-    told: Told,
+    judged: Judged,
     lines: Callable[[str, str, OutcomeTable], Iterable[str]],
     data: Callable[[OutcomeTable], Any],
 ) -> Fact:
     return Fact(
         title,
-        tuple(line for name, unit, outcome in told for line in lines(name, unit, outcome)),
-        {name: _plain(data(outcome)) for name, _, outcome in told},
+        tuple(line for name, unit, outcome in judged for line in lines(name, unit, outcome)),
+        {name: _plain(data(outcome)) for name, _, outcome in judged},
     )
 
 
 def _plain(value: Any) -> Any:
     """Records of a validation as plain data."""
     if isinstance(value, dict):
-        return {name: _plain(each) for name, each in value.items()}
+        return {name: _plain(part) for name, part in value.items()}
     if isinstance(value, tuple):
-        return [_plain(each) for each in value]
+        return [_plain(part) for part in value]
     return value.model_dump(mode="json")
 
 
@@ -114,7 +118,7 @@ def _net_benefit(title: str, unit: str, outcome: OutcomeTable) -> Iterator[str]:
 
 
 def _hospitals(title: str, unit: str, outcome: OutcomeTable) -> Iterator[str]:
-    values = {name: one.value for name, one in outcome.concordances.items() if one.value is not None}
+    values = {name: figure.value for name, figure in outcome.concordances.items() if figure.value is not None}
     if len(values) < 2:
         return
     lowest, highest = min(values, key=values.__getitem__), max(values, key=values.__getitem__)
@@ -124,10 +128,10 @@ def _hospitals(title: str, unit: str, outcome: OutcomeTable) -> Iterator[str]:
         line += f"; by random effects another hospital's is expected from {low:.2f} to {high:.2f}"
     yield f"{line}."
     main = _main(outcome)
-    ratios = {} if main is None else {name: one for name, one in main.hospitals.items() if _known(one)}
+    ratios = {} if main is None else {name: ratio for name, ratio in main.hospitals.items() if _known(ratio)}
     if main is not None and len(ratios) > 1:
-        each = "; ".join(f"{name} {one.text()}" for name, one in ratios.items())
-        yield f"{title}: observed over expected risk{_by(main, unit)}: {each}."
+        by_hospital = "; ".join(f"{name} {ratio.text()}" for name, ratio in ratios.items())
+        yield f"{title}: observed over expected risk{_by(main, unit)}: {by_hospital}."
 
 
 def _groups(title: str, unit: str, outcome: OutcomeTable) -> Iterator[str]:
