@@ -122,6 +122,9 @@ def _simulated(cohort: CohortFolder, options: ExperimentOptions, work: Path) -> 
             abandon(options.out)
         raise RunFailed("\n".join([str(error), *missing])) from None
     seen = experiment.cohorts.evidence([fold.tasks for fold in folds])
+    validations = {question: seen.validation(question) for question in result.tasks}
+    judged = {question: validation for question, validation in validations.items() if validation is not None}
+    result = result.model_copy(update={"validation": judged})
     if options.out is not None and description is not None:
         page = render(result, seen, robustness)
         _write(experiment, folds, options.out)

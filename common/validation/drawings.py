@@ -67,7 +67,9 @@ def calibration_svg(points: Sequence[CurvePoint], event: str) -> str:
     parts.append(f'<path d="{field.path([*upper, *lower])}Z" fill="{_BLUE}" fill-opacity=".15"/>')
     parts.append(_drawn(field.path([(0, 0), (end, end)]), _GREY, "4 3", 1.0))
     parts.append(_drawn(field.path([(point.predicted, point.observed) for point in points]), _BLUE))
-    parts.append(_text(field.x(0.94 * end), field.y(0.8 * end), "ideal", "middle", colour=_GREY))
+    above = points[-1].observed < points[-1].predicted
+    across, up = (0.8, 0.93) if above else (0.94, 0.76)  # on the side of the line where no curve is
+    parts.append(_text(field.x(across * end), field.y(up * end), "ideal", "middle", colour=_GREY))
     return _svg(parts, f"Smooth calibration: observed against predicted risk of {event}")
 
 
@@ -96,15 +98,15 @@ def net_benefit_svg(decisions: Sequence[NetBenefit], title: str) -> str:
         parts += [
             f'<circle cx="{field.x(x):.1f}" cy="{field.y(y):.1f}" r="2.5" fill="{_BLUE}"/>' for x, y in curve
         ]
-    x = _LEFT - 30.0
+    x = _LEFT - 20.0
     for name, colour, dashes in (
         ("model", _BLUE, ""),
-        ("treat everybody", _ORANGE, "6 3"),
-        ("treat nobody", _INK, "1 3"),
+        ("treat all", _ORANGE, "6 3"),
+        ("treat none", _INK, "1 3"),
     ):
         parts.append(_drawn(f"M{x} {HEIGHT - 10} h22", colour, dashes))
         parts.append(_text(x + 27, HEIGHT - 6, name, "start"))
-        x += 50 + 6.2 * len(name)
+        x += 108
     return _svg(parts, f"{title}: net benefit of the model, of treating everybody and of treating nobody")
 
 

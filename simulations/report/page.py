@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from common.counting import written
+from common.validation.drawings import calibration_svg, net_benefit_svg
 from simulations.report.plots.arm_plots import arm_plot, learning_curves, site_plot
 from simulations.report.plots.drawing import Drawing, Evidence
 from simulations.report.plots.privacy_plots import epsilon_plot
@@ -27,6 +29,7 @@ from simulations.report.words.tables import (
     site_table,
 )
 from simulations.report.words.text import caveats, count_text, findings, withheld_sentences
+from simulations.report.words.validation import validation_table
 from simulations.results.robustness import Robustness
 from simulations.results.schema import MISSING, SimulationResult
 
@@ -45,6 +48,7 @@ class Section:
     sites: TextTable | None
     gaps: list[Statement]
     drawings: list[Drawing]
+    validation: TextTable | None
     price: list[Statement]
     private: Drawing | None
 
@@ -95,7 +99,8 @@ def _section(result: SimulationResult, task: str, evidence: Evidence) -> Section
         divisions=division_table(result, task),
         sites=site_table(result, task),
         gaps=figure_gaps(result, task),
-        drawings=[*_comparisons(result, task), *evidence.drawings(task)],
+        drawings=[*_comparisons(result, task), *evidence.drawings(task), *_validation(result, task)],
+        validation=validation_table(result, task),
         price=price(result, task),
         private=_private(result, task),
     )
@@ -113,6 +118,33 @@ def _private(result: SimulationResult, task: str) -> Drawing | None:
     if len(result.folds) > 1:
         text += " Mean over folds; thin strokes are single folds."
     return Drawing((Markup(figure.svg),), text)
+
+
+def _validation(result: SimulationResult, task: str) -> Iterator[Drawing]:
+    """Smooth calibration and net benefit, of a task with one outcome."""
+    validation = result.validation.get(task)
+    if validation is None or len(validation.figures.outcomes) != 1:
+        return
+    outcome = validation.figures.outcomes[0]
+    for figures in outcome.horizons:
+        by = (
+            ""
+            if figures.horizon is None
+            else f"by {written(round(figures.horizon, 2))} {validation.figures.unit}"
+        )
+        event = " ".join(filter(None, [readable(outcome.name) or "the event", by]))
+        svgs = [] if figures.curve is None else [Markup(calibration_svg(figures.curve.points, event))]
+        if figures.decisions:
+            svgs.append(Markup(net_benefit_svg(figures.decisions, f"Decisions on {event}")))
+        if svgs:
+            text = (
+                "Smooth calibration with its 95% band, between the 5% and 95% quantiles of predicted risk. "
+            )
+            text = text if figures.curve is not None else ""
+            text += (
+                "Net benefit of treating whoever has a risk of the threshold or more, in events treated per "
+            )
+            yield Drawing(tuple(svgs), text + "patient, with 95% bootstrap intervals.")
 
 
 def _comparisons(result: SimulationResult, task: str) -> Iterator[Drawing]:

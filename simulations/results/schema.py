@@ -18,6 +18,7 @@ from common.models.activity import Activity
 from simulations.results.machine import Machine, Record, Score
 from simulations.results.reasons import Absent, Reason
 from simulations.results.spread import HospitalSpread
+from simulations.results.validation import SimulatedValidation
 
 Arm = Literal[
     "federated",
@@ -265,6 +266,7 @@ class SimulationResult(Record):
     spread: dict[str, HospitalSpread] = Field(default_factory=dict)
     paired: dict[str, dict[Arm, Difference]] = Field(default_factory=dict)
     privacy: tuple[PrivateRun, ...] = ()
+    validation: dict[str, SimulatedValidation] = Field(default_factory=dict)
     history: tuple[tuple[RoundScores, ...], ...] = ()
     withheld: dict[str, dict[str, int]] = Field(default_factory=dict)
     notes: tuple[str, ...] = ()

@@ -27,6 +27,7 @@ from common.tasks.task import OutcomeForm
 from server.records.result import TrainedModel
 from simulations.baselines.null_model import null_prediction
 from simulations.families.patients.classical_arms import CAUSES, ClassicalArms, restricted
+from simulations.families.patients.divisions import HOSPITAL
 from simulations.families.patients.evidence import PatientEvidence
 from simulations.families.patients.held_out import HeldOutTask
 from simulations.families.patients.hospitals import Hospitals
@@ -189,7 +190,8 @@ class PatientCohorts:
 
 def _curve_data(fold: HeldOut[Prediction]) -> HeldOutPatients:
     assert isinstance(fold, HeldOutTask)
-    return HeldOutPatients(fold.labels, fold.labelled, fold.arms["federated"][0], fold.groups)
+    hospitals = fold.divisions.get(HOSPITAL, ())
+    return HeldOutPatients(fold.labels, fold.labelled, fold.arms["federated"][0], fold.groups, hospitals)
 
 
 class PatientStudy:

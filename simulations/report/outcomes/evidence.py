@@ -14,12 +14,13 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class HeldOutPatients:
-    """Held-out patients of one fold: labels and masks [P, columns], predictions and groups [P]."""
+    """Held-out patients of one fold: labels, masks [P, columns], predictions, groups, hospitals."""
 
     labels: Array
     labelled: NDArray[np.bool_]
     prediction: Prediction
     groups: Sequence[str]
+    hospitals: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Protocol
 from markupsafe import Markup
 
 from simulations.report.plots.style import Plot
+from simulations.results.validation import SimulatedValidation
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,10 @@ class Evidence(Protocol):
         """Name -> a curve of a question as a single figure."""
         ...
 
+    def validation(self, question: str, /) -> SimulatedValidation | None:
+        """Judge the probabilities of a question; None where there are none."""
+        ...
+
 
 class NoEvidence:
     """Evidence without curves, for a kind of record that draws none."""
@@ -39,3 +44,7 @@ class NoEvidence:
     def plots(self, question: str, /) -> Mapping[str, Callable[[], Plot | None]]:
         """No curve."""
         return {}
+
+    def validation(self, question: str, /) -> SimulatedValidation | None:
+        """No probability."""
+        return None

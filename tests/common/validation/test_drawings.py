@@ -30,7 +30,7 @@ def test_the_net_benefit_of_the_model_stands_beside_both_others() -> None:
     few = NetBenefit(threshold=0.3, treated=None, everyone=None)
     drawing = ElementTree.fromstring(net_benefit_svg([*decisions, few], "Decisions"))
     words = {text.text for text in drawing.iter("text")}
-    assert {"model", "treat everybody", "treat nobody"} <= words
+    assert {"model", "treat all", "treat none"} <= words
     assert len(list(drawing.iter("circle"))) == 3
     nothing = net_benefit_svg([few], "Decisions")
     assert not list(ElementTree.fromstring(nothing).iter("circle"))
