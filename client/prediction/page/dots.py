@@ -16,33 +16,40 @@ class Dots:
     Attributes:
         filled: number of full dots.
         possible: dots with a point, beyond the full ones up to the upper end of the interval.
+        uncertain: number of full dots beyond the lower end of the interval.
         full: path of the full dots.
         rings: path of all others.
-        points: path of the points.
+        points: path of the points in rings.
+        holes: path of the points in full dots.
     """
 
     filled: int
     possible: int
+    uncertain: int
     full: str
     rings: str
     points: str
+    holes: str
 
 
-def hundred(share: float, upper: float | None = None) -> Dots:
+def hundred(share: float, interval: tuple[float, float] | None = None) -> Dots:
     """Draw a probability as full dots, row by row from the top.
 
     Args:
         share: the probability.
-        upper: upper end of its interval, up to which dots have a point.
+        interval: its ends, between which dots have a point.
     """
     filled = round(100 * share)
-    possible = 0 if upper is None else max(round(100 * upper) - filled, 0)
+    low, high = (filled, filled) if interval is None else (round(100 * end) for end in interval)
+    low, high = min(low, filled), max(high, filled)
     return Dots(
         filled=filled,
-        possible=possible,
+        possible=high - filled,
+        uncertain=filled - low,
         full=_circles(range(filled), RADIUS),
         rings=_circles(range(filled, SIDE * SIDE), RADIUS - 0.75),
-        points=_circles(range(filled, filled + possible), CENTRE),
+        points=_circles(range(filled, high), CENTRE),
+        holes=_circles(range(low, filled), CENTRE),
     )
 
 

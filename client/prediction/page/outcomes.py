@@ -6,6 +6,13 @@ from typing import Literal
 from client.prediction.forecast import Forecast, NumberForecast, OutcomeForecast, SurvivalForecast
 from client.prediction.page.curve import CurveDrawing, drawn
 from client.prediction.page.dots import Dots, hundred
+from client.prediction.page.ranges import (
+    between,
+    bound_sentence,
+    class_sentence,
+    label_sentence,
+    number_sentence,
+)
 from client.prediction.page.words import in_a_hundred, minus, spoken
 
 CERTAIN = 1e-6
@@ -20,11 +27,13 @@ class ShareRow:
         name: of the horizon, class or label.
         words: the probability.
         share: the probability, for its bar.
+        likely: its interval; empty without one.
     """
 
     name: str
     words: str
     share: float
+    likely: str = ""
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,7 @@ class Block:
         subject: what the answer is about.
         short: the same in a few words, for a line.
         sentences: further ones.
+        likely: interval of the answer; empty without one.
         dots: the answer as 100 dots; None where it is no probability.
         curve: the survival curve; None without one.
         unit: of time.
@@ -50,6 +60,7 @@ class Block:
     subject: str
     short: str
     sentences: tuple[str, ...] = ()
+    likely: str = ""
     dots: Dots | None = None
     curve: CurveDrawing | None = None
     unit: str = ""
@@ -74,6 +85,7 @@ def block_of(task: str, forecast: Forecast, horizon: str | None) -> Block:
 def _of_time(task: str, forecast: SurvivalForecast, horizon: str | None) -> Block:
     chosen = horizon if horizon in forecast.risk else list(forecast.risk)[-1]
     risk, unit = forecast.risk[chosen], spoken(forecast.unit)
+    interval = forecast.risk_interval.get(chosen)
     end = f"{forecast.times[-1]:.3g} {unit}"
     median = (
         f"Half of such patients are expected to stay free of the event beyond {end}."
@@ -86,12 +98,19 @@ def _of_time(task: str, forecast: SurvivalForecast, horizon: str | None) -> Bloc
         large=in_a_hundred(risk),
         subject=f"patients like this one have the event by {chosen} {unit}, says the model",
         short=f"by {chosen} {unit}",
-        sentences=(median,),
-        dots=hundred(risk),
-        curve=drawn(forecast.unit, forecast.times, forecast.survival),
+        sentences=_said(median, bound_sentence(forecast.bound, unit)),
+        likely="" if interval is None else between(interval),
+        dots=hundred(risk, interval),
+        curve=drawn(
+            forecast.unit,
+            forecast.times,
+            forecast.survival,
+            bounds=[(time, share) for share, time in forecast.bound.items()],
+        ),
         unit=unit,
         rows=tuple(
-            ShareRow(f"by {time} {unit}", in_a_hundred(share), share) for time, share in forecast.risk.items()
+            ShareRow(f"by {time} {unit}", in_a_hundred(share), share, _ends(forecast.risk_interval.get(time)))
+            for time, share in forecast.risk.items()
         ),
     )
 
@@ -101,12 +120,18 @@ def _of_outcomes(task: str, forecast: OutcomeForecast) -> Block:
     likeliest, share = shares[0]
     is_divided = len(shares) > 1 and abs(sum(forecast.probability.values()) - 1) < CERTAIN
     rows = tuple(ShareRow(spoken(name), in_a_hundred(part), part) for name, part in shares)
+    decided = (
+        class_sentence(forecast.possible)
+        if is_divided
+        else label_sentence(forecast.possible, list(forecast.probability))
+    )
     return Block(
         kind="classes" if is_divided else "labels",
         title=spoken(task),
         large=in_a_hundred(share),
         subject=f"for \u201c{spoken(likeliest)}\u201d, the likeliest",
         short=f"for \u201c{spoken(likeliest)}\u201d",
+        sentences=_said(decided),
         dots=hundred(share) if is_divided else None,
         rows=rows,
     )
@@ -120,4 +145,13 @@ def _of_number(task: str, forecast: NumberForecast) -> Block:
         large=f"{value} {spoken(forecast.unit)}".rstrip(),
         subject="expected by the model",
         short="expected",
+        sentences=_said(number_sentence(forecast.interval, spoken(forecast.unit))),
     )
+
+
+def _said(*sentences: str) -> tuple[str, ...]:
+    return tuple(sentence for sentence in sentences if sentence)
+
+
+def _ends(interval: tuple[float, float] | None) -> str:
+    return "" if interval is None else between(interval).removesuffix(" in 100")

@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from client.prediction.change import NO_EFFECT
-from client.prediction.forecast import PatientForecast
+from client.prediction.forecast import OutcomeForecast, PatientForecast, SurvivalForecast
 from client.prediction.page.alternatives import Alternatives, alternatives_of
 from client.prediction.page.outcomes import Block, block_of
 from client.prediction.page.reasons import Reasons, reasons_of
@@ -23,12 +23,13 @@ from client.prediction.page.words import part_measured, spoken
 from client.prediction.provenance import UNCHECKED, Provenance
 from common.counting import written
 from common.errors import escaped
+from common.explanation.explanation import Explanation
 from common.structure.answer import Answer
 
 NOT_CALIBRATED = (
-    "The figures were not calibrated at this hospital: trust the order of patients more than the numbers."
+    "The figures{} were not calibrated at this hospital: trust the order of patients more than the numbers."
 )
-"""Warning on every page of a model that was not calibrated."""
+"""Warning on every page of a model that was not calibrated, with the tasks where only some were not."""
 
 WITHHELD = (
     "The tables of this patient are unlike those that the model was trained on. Correct them as said above, and predict"
@@ -117,6 +118,7 @@ def render(provenance: Provenance, patients: Sequence[PatientForecast]) -> str:
             sheets=[_sheet(provenance, patient) for patient in patients],
             no_effect=NO_EFFECT,
             withheld=WITHHELD,
+            calibration=_calibration(provenance),
             digest=provenance.federation[:DIGEST_SHOWN],
             style=style,
             policy=f"default-src 'none'; style-src 'sha256-{hashed}'; base-uri 'none'; form-action 'none'",
@@ -138,9 +140,20 @@ def _sheet(provenance: Provenance, patient: PatientForecast) -> Sheet:
         measured=tuple(
             Measured(spoken(name), part_measured(share), share) for name, share in patient.observed.items()
         ),
-        reasons=tuple(map(reasons_of, explained)),
+        reasons=tuple(
+            reasons_of(reason, _answer(patient, reason) if reason.task in provenance.calibration else None)
+            for reason in explained
+        ),
         alternatives=tuple(map(alternatives_of, patient.changes)),
     )
+
+
+def _answer(patient: PatientForecast, explanation: Explanation) -> float | None:
+    """Return the probability that was forecast, of which an explanation is; None for a number."""
+    forecast = patient.tasks.get(explanation.task)
+    if isinstance(forecast, SurvivalForecast) and explanation.horizon is not None:
+        return forecast.risk.get(written(explanation.horizon))
+    return forecast.probability.get(explanation.outcome) if isinstance(forecast, OutcomeForecast) else None
 
 
 def _warnings(provenance: Provenance, patient: PatientForecast) -> Iterator[str]:
@@ -148,7 +161,14 @@ def _warnings(provenance: Provenance, patient: PatientForecast) -> Iterator[str]
     if not provenance.checked:
         yield UNCHECKED
     if not provenance.calibrated and patient.tasks:
-        yield NOT_CALIBRATED
+        without = [spoken(task) for task, made in provenance.calibration.items() if not made.yes]
+        yield NOT_CALIBRATED.format(f" of {', '.join(without)}" if without else "")
+
+
+def _calibration(provenance: Provenance) -> dict[str, str]:
+    """Say by task whether figures are calibrated at this hospital; without a name if that holds for all."""
+    tasks = {spoken(task): made.words for task, made in provenance.calibration.items()}
+    return tasks or {"": "yes" if provenance.calibrated else "no"}
 
 
 @cache

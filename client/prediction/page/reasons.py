@@ -73,6 +73,7 @@ class Reasons:
         pathways_lower: pathways that lower it most.
         rest: effect of all other values together.
         absences: answers without a modality.
+        before: the answer that is explained, where it was calibrated to another one; else empty.
         measured: the answer with all of them; empty where absences are differences from it.
         edges: share of the difference that passes through connections; empty if it is not to be spoken of.
         agreement: of several trainings.
@@ -91,6 +92,7 @@ class Reasons:
     pathways_lower: tuple[ReasonRow, ...]
     rest: str
     absences: tuple[Absence, ...]
+    before: str
     measured: str
     edges: str
     agreement: str
@@ -98,8 +100,13 @@ class Reasons:
     caveat: str
 
 
-def reasons_of(explanation: Explanation) -> Reasons:
-    """Write an explanation as reasons in words."""
+def reasons_of(explanation: Explanation, forecast: float | None = None) -> Reasons:
+    """Write an explanation as reasons in words.
+
+    Args:
+        explanation: of a number before its calibration.
+        forecast: the probability after it; None where there is none.
+    """
     scale = explanation.scale
     values = [*explanation.higher, *explanation.lower]
     pathways = [*explanation.pathways_higher, *explanation.pathways_lower]
@@ -123,6 +130,7 @@ def reasons_of(explanation: Explanation) -> Reasons:
             Absence(spoken(name), _without(explanation, change))
             for name, change in explanation.absent.items()
         ),
+        before="" if answer is None or forecast is None else _before(answer, forecast),
         measured="" if answer is None else in_a_hundred(answer),
         edges="" if explanation.edges is None else f"{explanation.edges:.0%}",
         agreement=_agreement(explanation.agreement),
@@ -159,6 +167,11 @@ def _agreement(agreement: SeedAgreement | None) -> str:
     if agreement is None:
         return "Whether another training of the model would give the same reasons is not known."
     return f"{agreement.models} trainings of the model share {agreement.in_common:.0%} of the values that matter most."
+
+
+def _before(answer: float, forecast: float) -> str:
+    words = in_a_hundred(answer)
+    return "" if words == in_a_hundred(forecast) else words
 
 
 def _average(explanation: Explanation, mean: float) -> str:

@@ -20,6 +20,12 @@ CURVE = SurvivalForecast(
     risk={"12": 0.1, "60": 0.3},
     median=None,
 )
+SURE_CURVE = CURVE.model_copy(
+    update={
+        "risk_interval": {"12": (0.06, 0.15), "60": (0.22, 0.39)},
+        "bound": {"80%": 38.2, "90%": 14.6},
+    }
+)
 CLASSES = OutcomeForecast(probability={"yes": 0.62, "no": 0.38})
 LABELS = OutcomeForecast(probability={"skin": 0.6, "gut": 0.3, "blood": 0.2})
 NUMBER = NumberForecast(unit="mmHg", value=-3.25)

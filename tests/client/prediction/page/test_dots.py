@@ -12,7 +12,8 @@ def test_every_dot_is_full_or_a_ring(share: float) -> None:
     assert drawing.points == ""
 
 
-def test_points_reach_to_the_upper_end_of_the_interval() -> None:
-    drawing = hundred(0.23, upper=0.34)
+def test_dots_between_the_ends_of_the_interval_have_points() -> None:
+    drawing = hundred(0.23, interval=(0.15, 0.34))
     assert drawing.possible == drawing.points.count("M") == 11
+    assert drawing.uncertain == drawing.holes.count("M") == 8
     assert drawing.rings.count("M") == 77

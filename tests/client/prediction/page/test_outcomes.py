@@ -1,7 +1,7 @@
 import pytest
 
 from client.prediction.page.outcomes import block_of
-from tests.client.prediction.page.made import CLASSES, CURVE, LABELS, NUMBER
+from tests.client.prediction.page.made import CLASSES, CURVE, LABELS, NUMBER, SURE_CURVE
 
 
 def test_a_time_is_drawn_at_the_horizon_that_is_explained_or_else_the_last() -> None:
@@ -34,3 +34,19 @@ def test_a_number_stands_in_its_unit(unit: str) -> None:
     block = block_of("change", NUMBER.model_copy(update={"unit": unit}), None)
     assert block.large == f"\u22123.25 {unit}".rstrip()
     assert (block.dots, block.rows) == (None, ())
+
+
+def test_intervals_are_shown_where_there_are_some() -> None:
+    without, block = block_of("survival", CURVE, None), block_of("survival", SURE_CURVE, None)
+    assert (without.likely, without.rows[0].likely) == ("", "")
+    assert block.likely == "22 to 39 in 100"
+    assert block.rows[0].likely == "6 to 15"
+    assert block.dots is not None
+    assert (block.dots.uncertain, block.dots.possible) == (8, 9)
+    assert "14.6 months" in block.sentences[1]
+    assert block.curve is not None
+    assert [bound.text for bound in block.curve.bounds] == ["80%", "90%"]
+    decided = CLASSES.model_copy(update={"possible": {"90%": ("yes",)}})
+    assert "90%" in block_of("response", decided, None).sentences[0]
+    ranged = NUMBER.model_copy(update={"interval": {"90%": (-10.0, 3.0)}})
+    assert "90%" in block_of("change", ranged, None).sentences[0]

@@ -6,8 +6,9 @@ from html.parser import HTMLParser
 import pytest
 
 from client.prediction.page.page import NOT_CALIBRATED, WITHHELD
+from client.prediction.provenance import TaskCalibrated
 from common.structure.answer import Answer
-from tests.client.prediction.page.made import column, explanation, forecasts, patient
+from tests.client.prediction.page.made import CLASSES, SURE_CURVE, column, explanation, forecasts, patient
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'&</style></title><script>\u202e"
 
@@ -54,10 +55,24 @@ def test_parts_stand_in_the_order_of_their_weight() -> None:
 
 def test_warnings_stand_before_every_number_and_calibration_is_said() -> None:
     html = forecasts(warnings=("age may be in months",)).html()
-    assert html.index("age may be in months") < html.index(NOT_CALIBRATED) < html.index("in 100")
+    assert html.index("age may be in months") < html.index(NOT_CALIBRATED.format("")) < html.index("in 100")
     calibrated = Elements(forecasts(calibrated=True, checked=True).html())
     assert "warnings" not in calibrated.parts
     assert "calibrated at this hospital" in calibrated.text
+
+
+def test_tasks_without_calibration_are_named_and_reasons_say_what_they_explain() -> None:
+    here = TaskCalibrated(yes=True, here=12, events=40, words="yes, on 40 events, 12 of them here")
+    few = TaskCalibrated(yes=False, here=None, events=3, words="not calibrated: 3 events, 30 are needed")
+    moved = {"survival": SURE_CURVE, "response": CLASSES}
+    made = patient(tasks=moved, explanations=(explanation(patient=-2.0),))
+    text = Elements(forecasts(made, calibration={"survival": here, "response": few}).html()).text
+    assert NOT_CALIBRATED.format(" of response") in text
+    assert "12 of them here" in text
+    assert "Likely 22 to 39 in 100" in text
+    assert "before calibration" in text
+    alike = patient(explanations=(explanation(patient=-1.03),))
+    assert "before calibration" not in Elements(forecasts(alike, calibration={"survival": here}).html()).text
 
 
 def test_the_model_its_file_and_its_use_are_named() -> None:
