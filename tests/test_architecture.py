@@ -151,6 +151,7 @@ KNOW_PATIENTS = (
         "client/prediction/certainty.py",
         "client/prediction/changes.py",
         "client/prediction/checks.py",
+        "client/prediction/similar.py",
         "client/prediction/horizons.py",
         "client/prediction/judging.py",
         "client/prediction/cohort_reasons.py",

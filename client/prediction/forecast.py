@@ -6,6 +6,7 @@ A forecast names its patient, so that it is for the eyes of the hospital: nothin
 from pydantic import BaseModel, ConfigDict
 
 from client.prediction.change import NO_EFFECT, Changes
+from client.prediction.similar import SimilarPatients
 from common.errors import escaped
 from common.explanation.explanation import CAVEAT, Explanation
 from common.structure.answer import Answer
@@ -32,6 +33,7 @@ class SurvivalForecast(ForecastPart):
         risk_interval: horizon -> ends within which the risk is with 90% certainty, as far as its level goes; empty
             where nothing is calibrated.
         bound: share of cases, as text -> time that the patient's exceeds in so many; empty without intervals.
+        similar: hospitals' held-out patients in the same third of risk; None where there were too few.
     """
 
     unit: str
@@ -41,6 +43,7 @@ class SurvivalForecast(ForecastPart):
     median: float | None
     risk_interval: dict[str, tuple[float, float]] = {}
     bound: dict[str, float] = {}
+    similar: SimilarPatients | None = None
 
     def line(self) -> str:
         """Write risk, median and bounds as a line."""

@@ -29,6 +29,7 @@ from client.prediction.forecasts import Forecasts
 from client.prediction.horizons import horizons_of
 from client.prediction.judging import RecordsJudgement, judge, observed_shares
 from client.prediction.predictor import Performance, Predictor
+from client.prediction.similar import similar_figures
 from client.prediction.table_files import file_names, tables_in
 from client.site_folder.site_file import SiteFile
 from client.training.evaluation import logits
@@ -269,6 +270,7 @@ def _tasks(
         {
             task.name: _forecast(task, predictions[task.name], row, horizons[task.name]).model_copy(
                 update=certainty.figures(task, raw[task.name], row, horizons[task.name])
+                | similar_figures(network, task, raw[task.name], row)
             )
             for task in tasks
         }

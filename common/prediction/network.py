@@ -15,7 +15,7 @@ from common.families.registry import family_of
 from common.records import Prepared
 from common.release.calibration_table import CalibrationTable
 from common.release.interval_table import IntervalTable
-from common.release.members import STRUCTURE, arrays_of_member
+from common.release.members import STRUCTURE, VALIDATION, arrays_of_member
 from common.release.release import ModelRelease
 from common.release.stamp import arrays_of
 
@@ -38,6 +38,7 @@ class Network:
         public: what the agreement's family reads from its public files, such as graphs and pathways.
         others: the other members of an ensemble; none of a single model.
         structure: of ordinary tables, as in a release; None where there is none.
+        validation: of the release on hospitals' held-out patients; None where there is none.
         calibration: by which its predictions are moved; None without one.
         intervals: of its predictions; None without one.
     """
@@ -50,6 +51,7 @@ class Network:
     public: object = None
     others: "tuple[Network, ...]" = ()
     structure: bytes | None = None
+    validation: bytes | None = None
     calibration: CalibrationTable | None = None
     intervals: IntervalTable | None = None
 
@@ -117,6 +119,7 @@ def released_network(release: ModelRelease) -> Network:
         members[0],
         others=tuple(members[1:]),
         structure=release.members.get(STRUCTURE),
+        validation=release.members.get(VALIDATION),
         calibration=release.calibration,
         intervals=release.intervals,
     )

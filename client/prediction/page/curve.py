@@ -74,7 +74,7 @@ def drawn(
         unit: of time.
         times: ends of intervals; survival is linear within them.
         survival: share without the event at these times.
-        similar: times of steps and shares after them of a Kaplan-Meier curve.
+        similar: times and observed shares of similar patients.
         bounds: lower bounds of the time, each with its label.
     """
     end = times[-1]
@@ -82,21 +82,21 @@ def drawn(
     line = _path([(_across(0, end), _down(1)), *((_across(time, end), _down(share)) for time, share in ends)])
     return CurveDrawing(
         line=line,
-        similar="" if similar is None else _steps(*similar, end),
+        similar="" if similar is None else _observed(*similar, end),
         bounds=tuple(Label(_across(time, end), text) for time, text in bounds if 0 < time <= end),
         times=tuple(Label(_across(time, end), f"{time:g}") for time in _round_times(end, unit)),
         shares=tuple(Label(_down(share), f"{share:.0%}") for share in (0.0, 0.25, 0.5, 0.75, 1.0)),
     )
 
 
-def _steps(times: Sequence[float], survival: Sequence[float], end: float) -> str:
-    points, level = [(_across(0, end), _down(1))], 1.0
-    for time, share in zip(times, survival, strict=True):
-        if time > end:
-            break
-        points += [(_across(time, end), _down(level)), (_across(time, end), _down(share))]
-        level = share
-    return _path(points)
+def _observed(times: Sequence[float], survival: Sequence[float], end: float) -> str:
+    """Join observed shares by lines, as events were counted in intervals."""
+    points = [(0.0, 1.0), *zip(times, survival, strict=True)]
+    within = [point for point in points if point[0] <= end]
+    if len(within) < len(points):
+        (left, before), (right, after) = within[-1], points[len(within)]
+        within.append((end, before + (after - before) * (end - left) / (right - left)))
+    return _path([(_across(time, end), _down(share)) for time, share in within])
 
 
 def _path(points: Sequence[tuple[float, float]]) -> str:

@@ -14,6 +14,8 @@ from client.prediction.page.ranges import (
     number_sentence,
 )
 from client.prediction.page.words import in_a_hundred, minus, spoken
+from client.prediction.similar import SimilarPatients
+from common.counting import counted
 
 CERTAIN = 1e-6
 """Rounding within which probabilities of classes add up to 1."""
@@ -85,7 +87,7 @@ def block_of(task: str, forecast: Forecast, horizon: str | None) -> Block:
 def _of_time(task: str, forecast: SurvivalForecast, horizon: str | None) -> Block:
     chosen = horizon if horizon in forecast.risk else list(forecast.risk)[-1]
     risk, unit = forecast.risk[chosen], spoken(forecast.unit)
-    interval = forecast.risk_interval.get(chosen)
+    interval, similar = forecast.risk_interval.get(chosen), forecast.similar
     end = f"{forecast.times[-1]:.3g} {unit}"
     median = (
         f"Half of such patients are expected to stay free of the event beyond {end}."
@@ -98,13 +100,14 @@ def _of_time(task: str, forecast: SurvivalForecast, horizon: str | None) -> Bloc
         large=in_a_hundred(risk),
         subject=f"patients like this one have the event by {chosen} {unit}, says the model",
         short=f"by {chosen} {unit}",
-        sentences=_said(median, bound_sentence(forecast.bound, unit)),
+        sentences=_said(median, bound_sentence(forecast.bound, unit), _observed(similar, chosen, unit)),
         likely="" if interval is None else between(interval),
         dots=hundred(risk, interval),
         curve=drawn(
             forecast.unit,
             forecast.times,
             forecast.survival,
+            similar=None if similar is None else (similar.times, similar.survival),
             bounds=[(time, share) for share, time in forecast.bound.items()],
         ),
         unit=unit,
@@ -151,6 +154,17 @@ def _of_number(task: str, forecast: NumberForecast) -> Block:
 
 def _said(*sentences: str) -> tuple[str, ...]:
     return tuple(sentence for sentence in sentences if sentence)
+
+
+def _observed(similar: SimilarPatients | None, horizon: str, unit: str) -> str:
+    """Say what happened to similar patients by a horizon."""
+    risk = None if similar is None else similar.risk(float(horizon))
+    if similar is None or risk is None:
+        return ""
+    return (
+        f"Observed in {counted(similar.patients, 'other patient')} of the {similar.third} third of risk:"
+        f" {in_a_hundred(risk)} had the event by {horizon} {unit}."
+    )
 
 
 def _ends(interval: tuple[float, float] | None) -> str:

@@ -166,7 +166,7 @@ def _warnings(provenance: Provenance, patient: PatientForecast) -> Iterator[str]
 
 
 def _calibration(provenance: Provenance) -> dict[str, str]:
-    """Say by task whether figures are calibrated at this hospital; without a name if that holds for all."""
+    """Say by task whether figures are calibrated here; without a name if that holds for all."""
     tasks = {spoken(task): made.words for task, made in provenance.calibration.items()}
     return tasks or {"": "yes" if provenance.calibrated else "no"}
 

@@ -72,7 +72,7 @@ def test_a_single_patient_without_prediction_ends_a_command_with_2(network: Netw
     assert (result.unpredicted, result.exit_code) == (1, 2)
     assert _forecasts(network, _mixed([], 1)).exit_code == 0
     page = result.html()
-    assert "no prediction for this patient" in page
+    assert "No prediction" in page
     assert all(warning in page for warning in result.patients[0].warnings)
 
 

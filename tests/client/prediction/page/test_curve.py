@@ -1,5 +1,4 @@
 import re
-from itertools import pairwise
 
 import pytest
 
@@ -18,11 +17,10 @@ def test_the_curve_goes_from_one_to_the_last_share_within_its_field() -> None:
     assert curve.bounds == ()
 
 
-def test_a_kaplan_meier_curve_has_steps_and_ends_with_the_field() -> None:
-    curve = drawn("days", (100.0,), (0.5,), similar=((25.0, 50.0, 200.0), (0.8, 0.6, 0.1)))
-    steps = points(curve.similar)
-    assert len(steps) == 5
-    assert all((a[0] == b[0]) != (a[1] == b[1]) for a, b in pairwise(steps))
+def test_the_curve_of_similar_patients_ends_with_the_field() -> None:
+    curve = drawn("days", (100.0,), (0.5,), similar=((50.0, 150.0), (0.8, 0.2)))
+    assert points(curve.similar) == points(drawn("days", (50.0, 100.0), (0.8, 0.5)).line)
+    assert len(points(drawn("days", (100.0,), (0.5,), similar=((50.0,), (0.8,))).similar)) == 2
 
 
 def test_a_bound_beyond_the_follow_up_is_not_drawn() -> None:

@@ -1,6 +1,7 @@
 import pytest
 
 from client.prediction.page.outcomes import block_of
+from client.prediction.similar import SimilarPatients
 from tests.client.prediction.page.made import CLASSES, CURVE, LABELS, NUMBER, SURE_CURVE
 
 
@@ -50,3 +51,16 @@ def test_intervals_are_shown_where_there_are_some() -> None:
     assert "90%" in block_of("response", decided, None).sentences[0]
     ranged = NUMBER.model_copy(update={"interval": {"90%": (-10.0, 3.0)}})
     assert "90%" in block_of("change", ranged, None).sentences[0]
+
+
+def test_what_happened_to_similar_patients_stands_beside_the_forecast() -> None:
+    similar = SimilarPatients(
+        third="middle", horizon=60.0, patients=412, times=(12.0, 60.0), survival=(0.9, 0.66)
+    )
+    block = block_of("survival", CURVE.model_copy(update={"similar": similar}), None)
+    assert "412" in block.sentences[-1]
+    assert "34 in 100" in block.sentences[-1]
+    assert block.curve is not None
+    assert block.curve.similar
+    short = similar.model_copy(update={"times": (12.0,), "survival": (0.9,)})
+    assert len(block_of("survival", CURVE.model_copy(update={"similar": short}), None).sentences) == 1
