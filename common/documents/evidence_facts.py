@@ -1,6 +1,12 @@
 """Facts about how well the model does, and where it does not."""
 
 from common.documents.fact import Fact, Facts, Topic, joined
+from common.documents.member_facts import (
+    calibrated_tasks,
+    calibration_fact,
+    heterogeneity_fact,
+    intervals_fact,
+)
 from common.documents.structure_facts import abstention_fact
 from common.documents.validation_facts import validation_facts
 from common.release.card import Card
@@ -26,12 +32,22 @@ def evidence_facts(release: ModelRelease) -> Facts:
             () if card.validation_loss is None else (f"Mean loss per validation record: {card.said_loss}.",),
             {"value": card.validation_loss, "noise": card.validation_noise},
         ),
-        Topic.CALIBRATION: joined({"validation": held_out(Topic.CALIBRATION, "Calibration")}),
-        Topic.INTERVALS: Fact("Intervals of predictions"),
+        Topic.CALIBRATION: joined(
+            {
+                "validation": held_out(Topic.CALIBRATION, "Calibration"),
+                "calibration": calibration_fact(release.calibration, card.unit),
+            }
+        ),
+        Topic.INTERVALS: intervals_fact(release.intervals, card.unit),
         Topic.ABSTENTION: abstention_fact(release),
         Topic.VALIDATION: held_out(Topic.VALIDATION, "Validation on held-out patients"),
         Topic.SUBGROUPS: held_out(Topic.SUBGROUPS, "Subgroups"),
-        Topic.HETEROGENEITY: joined({"validation": held_out(Topic.HETEROGENEITY, "Performance by hospital")}),
+        Topic.HETEROGENEITY: joined(
+            {
+                "validation": held_out(Topic.HETEROGENEITY, "Performance by hospital"),
+                "calibration": heterogeneity_fact(release.calibration),
+            }
+        ),
         Topic.NET_BENEFIT: held_out(Topic.NET_BENEFIT, "Net benefit"),
         Topic.EXPLANATION: Fact(
             "Explanation of predictions",
@@ -69,7 +85,12 @@ def _discrimination(card: Card, validated: set[str]) -> tuple[str, ...]:
 
 def _limits(release: ModelRelease, validated: set[str]) -> tuple[str, ...]:
     card = release.card
-    lines = ["Probabilities are not calibrated: read predictions as an order of patients."]
+    calibrated = calibrated_tasks(release.calibration)
+    without = [task.name for task in card.tasks if task.name not in calibrated]
+    lines = []
+    if without:
+        which = f" of {', '.join(without)}" if calibrated else ""
+        lines.append(f"Predictions{which} are not calibrated: read them as an order of patients.")
     drowned = [task.name for task in card.tasks if task.is_drowned and task.name not in validated]
     if drowned:
         lines.append(
