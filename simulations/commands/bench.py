@@ -392,3 +392,28 @@ def explain(
     from simulations.benchmarks.explaining.bench import explain_table, run_explain
 
     typer.echo(explain_table(run_explain(run, cohort, data, patients, share), share))
+
+
+@bench_app.command()
+@explained
+@needs("simulate", "consilium bench intervals")
+def intervals(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
+    cohort: Annotated[str, typer.Argument(help="Cohort of the run, or its folder.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder with the public data sets; without it, $CONSILIUM_DATA is read."),
+    ] = None,
+    fold: Annotated[int, typer.Option(min=0, help="Fold that the run held out.")] = 0,
+    splits: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Random halves of the held-out patients.")
+    ] = 200,
+    horizon: Annotated[
+        float | None,
+        typer.Option(min=0, help="Time by which the risk is judged, in the unit of the outcome."),
+    ] = None,
+) -> None:
+    """Measure coverage of intervals, and calibration before and after, on held-out patients."""
+    from simulations.benchmarks.intervals.bench import intervals_table, run_intervals
+
+    typer.echo(intervals_table(run_intervals(run, cohort, data, fold, splits, horizon)))

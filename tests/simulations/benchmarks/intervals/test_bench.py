@@ -1,0 +1,66 @@
+"""Intervals and calibration of a run are judged on a cohort, task by task."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import Result as Ended
+
+from common.agreement.federation import FILE_NAME, load
+from common.families.patients import FAMILY
+from common.patients.preprocessing import pack_preprocessing
+from server.records.result import TrainedModel, save_result
+from simulations.benchmarks.intervals.bench import run_intervals
+
+
+@pytest.fixture
+def run(written_cohort: Path, tmp_path: Path) -> Path:
+    """A run whose weights were drawn."""
+    folder = tmp_path / "run"
+    shutil.copytree(written_cohort, folder, ignore=shutil.ignore_patterns("hospital-*"))
+    federation = load(folder / FILE_NAME)
+    model = FAMILY.model(federation, FAMILY.public(federation, folder), 0)
+    draw = torch.Generator().manual_seed(0)
+    weights = {
+        name: (tensor + 0.1 * torch.randn(tensor.shape, generator=draw)).numpy()
+        for name, tensor in model.state_dict().items()
+    }
+    save_result(folder, TrainedModel(weights, dict(pack_preprocessing(FAMILY.declared(federation)))))
+    return folder
+
+
+def test_methods_are_judged_beside_each_other_and_calibration_says_its_events(
+    run: Path, written_cohort: Path
+) -> None:
+    covered, levels = run_intervals(run, str(written_cohort), None, 0, 2, 12.0)
+    assert {task for task, _ in covered} == {"survival", "response"}
+    methods = {figures.method for task, figures in covered if task == "survival"}
+    assert {"the model's own", "censored dropped", "censoring taken for events"} < methods
+    own = [figures for _, figures in covered if figures.method == "the model's own"]
+    assert all(0 <= figures.held <= 1 and figures.splits == 2 for figures in own)
+    assert [figures.task for figures in levels] == ["survival", "response"]
+    for figures in levels:
+        assert "30 are needed" in figures.fitted
+        assert figures.ratio[0] == pytest.approx(figures.ratio[1])
+        assert figures.brier[0] == pytest.approx(figures.brier[1])
+        assert figures.null > 0
+
+
+def test_the_command_prints_both_tables(
+    consilium: Callable[..., Ended], run: Path, written_cohort: Path
+) -> None:
+    ended = consilium("bench", "intervals", run, written_cohort, "--splits", "1")
+    assert ended.exit_code == 0
+    assert "| survival | the model's own | 80% |" in ended.output
+    assert "| O/E before |" in ended.output
+
+
+def test_a_fold_that_nobody_is_in_is_refused_in_one_sentence(
+    consilium: Callable[..., Ended], run: Path, written_cohort: Path
+) -> None:
+    ended = consilium("bench", "intervals", run, written_cohort, "--fold", "77")
+    assert ended.exit_code == 2
+    assert ended.stderr.count("\n") == 1
+    assert "77" in ended.stderr
