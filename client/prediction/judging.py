@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
+from pydantic import Field
 
 from common.agreement.federation import Federation
 from common.evaluation.predictions import Prediction
@@ -27,10 +28,17 @@ class ObservedShare(ValidationRecord):
 
 
 class RecordsJudgement(ValidationRecord):
-    """Figures of a model on records: task by task, and modality -> what was measured."""
+    """Figures of a model on records.
+
+    Attributes:
+        tasks: task by task.
+        observed: modality -> what was measured.
+        calibration: task -> whether its risks are calibrated at the hospital, in words; empty without a calibration.
+    """
 
     tasks: tuple[TaskFigures, ...]
     observed: dict[str, ObservedShare]
+    calibration: dict[str, str] = Field(default_factory=dict)
 
 
 def judge(

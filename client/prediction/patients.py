@@ -145,14 +145,21 @@ class PatientPredictor:
         records: PatientBatch,
         horizons: Sequence[float],
         thresholds: Sequence[float],
+        hospital: str,
     ) -> RecordsJudgement:
-        """Judge every task's risks by horizons and thresholds, and count what was measured."""
+        """Judge every task's calibrated risks, and count what was measured."""
         ends = {task.name: _end(network, task) for task in _federation(network).tasks}
         chosen = {
             task.name: horizons_of(task, ends[task.name], horizons) for task in _federation(network).tasks
         }
         shares = observed_shares(records, _preprocessing(network), _federation(network))
-        return judge(_federation(network), predict(network, records), records, chosen, thresholds, shares)
+        certainty, raw = Certainty(network, hospital), predict(network, records)
+        predictions = {
+            task.name: certainty.calibrated(task, raw[task.name]) for task in _federation(network).tasks
+        }
+        judgement = judge(_federation(network), predictions, records, chosen, thresholds, shares)
+        calibration = {task: state.words for task, state in certainty.said().items()}
+        return judgement.model_copy(update={"calibration": calibration})
 
     def since(self, folder: Path, site: SiteFile, day: date) -> "np.typing.NDArray[np.bool_]":
         """Read the patients' dates in the table of outcomes."""

@@ -96,9 +96,15 @@ class Predictor(Protocol[A, R]):
         ...
 
     def validated(
-        self, network: Network, records: R, horizons: Sequence[float], thresholds: Sequence[float], /
+        self,
+        network: Network,
+        records: R,
+        horizons: Sequence[float],
+        thresholds: Sequence[float],
+        hospital: str,
+        /,
     ) -> RecordsJudgement:
-        """Judge the model's risks on labelled records by horizons and thresholds.
+        """Judge risks, calibrated for a hospital, on labelled records by horizons and thresholds.
 
         Raises:
             InputError: if a horizon is beyond what the model has seen.

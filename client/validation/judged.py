@@ -44,12 +44,14 @@ class JudgedRecords:
         whose: words for the records.
         records: the records.
         network: the model that did not train on them; of an ensemble, its first member where the others may have.
+        hospital: name of the hospital.
     """
 
     setting: Setting
     whose: str
     records: Records
     network: Network
+    hospital: str
 
 
 def judged_records(
@@ -90,7 +92,9 @@ def judged_records(
     if not bool(rows.any()):
         what = f"has no {words} left to judge the release by"
         raise StateError(str(tables or home.folder), what, f"give tables of {words} who did not train it")
-    return JudgedRecords(setting, whose, holding.records.select(rows.nonzero().squeeze(1)), network)
+    return JudgedRecords(
+        setting, whose, holding.records.select(rows.nonzero().squeeze(1)), network, site.name
+    )
 
 
 def _held_out(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from client.validation.judged import Setting
 from client.validation.report import ValidationReport
 from common.counting import written
 from common.validation.figures import FLOOR, HorizonFigures, OutcomeFigures, TaskFigures
@@ -18,6 +19,11 @@ def report_lines(report: ValidationReport) -> Iterator[str]:
         for name, share in report.observed.items()
     ]
     yield f"Measured: {', '.join(seen)}."
+    if report.calibration:
+        states = "; ".join(f"{task} {words}" for task, words in report.calibration.items())
+        yield f"Calibrated at this hospital: {states}."
+        if report.setting is Setting.INTERNAL:
+            yield f"The level was fitted to these {report.unit} among others, so that its O/E is near 1 by itself."
     for task in report.tasks:
         for outcome in task.outcomes:
             yield ""

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
 
+from pydantic import Field
+
 from client.prediction.judging import ObservedShare
 from client.prediction.predictor import predictor_of
 from client.site_folder.places import Home
@@ -33,6 +35,7 @@ class ValidationReport(ValidationRecord):
         use: what the release is for.
         tasks: figures by task.
         observed: modality -> what was measured.
+        calibration: task -> whether the judged risks are calibrated at the hospital, in words.
     """
 
     release: str
@@ -46,6 +49,7 @@ class ValidationReport(ValidationRecord):
     use: str = USE
     tasks: tuple[TaskFigures, ...]
     observed: dict[str, ObservedShare]
+    calibration: dict[str, str] = Field(default_factory=dict)
 
 
 def validate(
@@ -70,7 +74,7 @@ def validate(
     release = open_adopted(home)
     judged = judged_records(home, release, released_network(release), tables, since)
     predictor = predictor_of(release.agreement)
-    judgement = predictor.validated(judged.network, judged.records, horizons, thresholds)
+    judgement = predictor.validated(judged.network, judged.records, horizons, thresholds, judged.hospital)
     return ValidationReport(
         release=release.version,
         federation=release.manifest.federation,
@@ -82,4 +86,5 @@ def validate(
         made=datetime.now().astimezone().date(),
         tasks=judgement.tasks,
         observed=judgement.observed,
+        calibration=judgement.calibration,
     )
