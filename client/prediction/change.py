@@ -40,8 +40,8 @@ class ChangedColumn(_Part):
         value: of the patient; empty where the federation file transforms or clips values.
         levels: whether it is a category.
         values: over the plausible range from its low to its high end, or all levels.
-        nearest: the value next to the patient's that lowers the number by `LOWER_BY` of it; None of a category, whose
-            levels are in no order, and where no value does.
+        nearest: the value next to the patient's that lowers a risk by `LOWER_BY` of it; None of a category, whose
+            levels are in no order, of what is no risk, and where no value does.
     """
 
     modality: str
@@ -62,6 +62,7 @@ class Changes(_Part):
         horizon: time by which the risk is forecast; None without a time.
         unit: of the horizon or the number.
         number: that was forecast.
+        is_risk: whether less is better: of an event or an adverse event, and not of a class or a number.
         columns: that are marked `actionable` and were measured.
     """
 
@@ -70,6 +71,7 @@ class Changes(_Part):
     horizon: float | None
     unit: str
     number: float
+    is_risk: bool = True
     columns: tuple[ChangedColumn, ...]
 
     def lines(self) -> list[str]:
@@ -87,13 +89,14 @@ class Changes(_Part):
             return f"{name}: {answers}"
         ends = column.values[0], column.values[-1]
         answers = " and ".join(f"{self._said(end.number)} at {end.value}" for end in ends)
+        if not self.is_risk:
+            return f"{name}: {answers}"
         nearest = column.nearest
+        if nearest is None:
+            return f"{name}: {answers}; nothing in the plausible range lowers it by a tenth"
+        value = f"{nearest.value} {column.unit}".rstrip()
         lowered = (
-            f"nothing in the plausible range lowers it by {LOWER_BY:.0%} of itself"
-            if nearest is None
-            else f"the smallest change that lowers it by {LOWER_BY:.0%} of itself leads to {nearest.value}"
-            f" {column.unit}".rstrip()
-            + f" ({self._said(nearest.number)})"
+            f"the smallest change that lowers it by a tenth is to {value} ({self._said(nearest.number)})"
         )
         return f"{name}: {answers}; {lowered}"
 

@@ -17,6 +17,7 @@ from common.counting import written
 from common.explanation.explanation import Explanation
 from common.patients.batch import PatientBatch
 from common.patients.preprocessing import Preprocessing
+from common.tasks.task import OutcomeForm
 
 VALUES = 21
 """Values of a numeric column over its plausible range, with both ends."""
@@ -54,7 +55,9 @@ def changes(
         row += len(trial.values)
     forecasts = foreseen(batch)
     made = []
+    forms = {task.name: task.form for task in federation.tasks}
     for explained in explanations:
+        is_risk = forms[explained.task] in (OutcomeForm.TIME_TO_EVENT, OutcomeForm.LABELS)
         numbers = [_number(tasks[explained.task], explained) for tasks in forecasts]
         made.append(
             Changes(
@@ -63,7 +66,8 @@ def changes(
                 horizon=explained.horizon,
                 unit=explained.unit,
                 number=numbers[0],
-                columns=tuple(_columns(patient, trials, numbers)),
+                is_risk=is_risk,
+                columns=tuple(_columns(patient, trials, numbers, is_risk)),
             )
         )
     return tuple(made)
@@ -103,7 +107,7 @@ def _grid(modality: Modality, column: str) -> tuple[list[str], Tensor]:
 
 
 def _columns(
-    patient: PatientBatch, trials: Sequence[_Trial], numbers: Sequence[float]
+    patient: PatientBatch, trials: Sequence[_Trial], numbers: Sequence[float], is_risk: bool
 ) -> Iterator[ChangedColumn]:
     row = 1
     for trial in trials:
@@ -126,7 +130,9 @@ def _columns(
             value=shown,
             levels=is_category,
             values=tuple(changed),
-            nearest=None if is_category else _nearest(present, trial.values, changed, numbers[0]),
+            nearest=None
+            if is_category or not is_risk
+            else _nearest(present, trial.values, changed, numbers[0]),
         )
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from common.agreement.federation import Federation
+from common.counting import counted
 from common.explanation.path import Attribution, Values
 from common.patients.batch import PatientBatch
 
@@ -50,8 +51,9 @@ class SeedAgreement(BaseModel):
             else "another training would give much the same reasons"
         )
         return (
-            f"{self.models} trainings of the model have {self.in_common:.0%} of the values that matter most in common"
-            f" ({TOP:.0%} by chance), {self.same_direction:.0%} with the same direction: {verdict}"
+            f"of the {counted(self.values, 'value')} that matter most to one of {self.models} trainings of the model,"
+            f" {self.in_common:.0%} matter most to another too ({TOP:.0%} by chance), and"
+            f" {self.same_direction:.0%} point the same way: {verdict}"
         )
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from common.agreement.federation import Federation
 from common.counting import written
 from common.errors import InvalidContentError, MissingDependencyError
+from common.explanation.agreement import mean_attribution
 from common.explanation.path import Attribution
 from common.explanation.targets import Explained
 from common.models.graphs import Prior
@@ -113,9 +114,9 @@ class GeneTally:
         self._measured: dict[tuple[str, float | None], dict[str, Tensor]] = {}
         self._patients: dict[tuple[str, float | None], int] = defaultdict(int)
 
-    def of(self, patient: PatientBatch) -> Callable[[Explained, Attribution], None]:
-        """Return what adds the contributions of a patient."""
-        return lambda target, attribution: self.add(patient, target, attribution)
+    def of(self, patient: PatientBatch) -> Callable[[Sequence[Explained], Sequence[Attribution]], None]:
+        """Return what adds the contributions of a patient, the mean over an ensemble's members."""
+        return lambda asked, made: self.add(patient, asked[0], mean_attribution(made))
 
     def add(self, patient: PatientBatch, target: Explained, attribution: Attribution) -> None:
         """Add a patient's contributions to one number."""

@@ -20,8 +20,8 @@ from common.patients.batch import PatientBatch
 from common.patients.preprocessing import Preprocessing
 from common.prediction.network import Network
 
-Noticed = Callable[[Explained, Attribution], None]
-"""Told of every attribution, for sums over patients."""
+Noticed = Callable[[Sequence[Explained], Sequence[Attribution]], None]
+"""Told of every explained number, by the members of an ensemble, for sums over patients."""
 
 
 def explain(
@@ -38,7 +38,7 @@ def explain(
         network: the model.
         patient: one, with raw values.
         horizons: survival task -> times by which the risk is explained; other tasks have none.
-        noticed: told of every attribution.
+        noticed: told of every explained number with its attributions.
 
     Returns:
         An explanation for every horizon, and for the likeliest class, the likeliest label and the number of the others.
@@ -57,7 +57,7 @@ def explain(
     for asked in zip(*questions, strict=True):
         attributions = [of.attribution(target) for of, target in zip(members, asked, strict=True)]
         if noticed is not None:
-            noticed(asked[0], mean_attribution(attributions))
+            noticed(asked, attributions)
         made.append(_explanation(network, patient, members, asked, attributions))
     return tuple(made)
 

@@ -15,7 +15,7 @@ LEAST_BY_EDGES = 0.05
 """Share of the difference from which on edges are mentioned."""
 
 CAVEAT = (
-    "These are reasons of this one model and no causes of the outcome: changing a value need not change it, and another"
+    "These are reasons of this model and no causes of the outcome: changing a value need not change it, and another"
     " training of the model may name other genes."
 )
 """Sentence below the explanations of a patient."""
@@ -75,8 +75,8 @@ class PathwayContribution(_Part):
     def line(self) -> str:
         """Write the reason as a line."""
         return (
-            f"{self.contribution:+.3f}  {self.modality} {self.pathway}, {self.measured} measured; all set to the mean:"
-            f" {self.occluded:+.3f}"
+            f"{self.contribution:+.3f}  {self.modality} {self.pathway}, {self.measured} measured; lost with all of them"
+            f" average: {self.occluded:+.3f}"
         )
 
 
@@ -149,21 +149,22 @@ class Explanation(_Part):
         which = f"{self.task}{by}{f' {self.outcome}' if self.outcome else ''}"
         lines = [
             f"  reasons for {which}, in {scale}:",
-            f"    this patient {self.patient:+.3f}, with the mean of everything measured {self.mean:+.3f};"
-            f" difference {difference:+.3f}, by modality {_listed(self.modalities)}",
+            f"    this patient is at {self.patient:+.3f}, and a patient of average values at {self.mean:+.3f};"
+            f" the difference of {difference:+.3f} comes from {_listed(self.modalities)}",
         ]
         if not self.converged:
             lines.append(
-                f"    WARNING the contributions did not converge: they miss the difference by {self.gap:+.3f} with"
-                f" {self.steps} steps, more than {TOLERANCE:.0%} of it"
+                f"    WARNING the contributions below did not converge: they miss the difference by {self.gap:+.3f}"
+                f" with {self.steps} steps, more than {TOLERANCE:.0%} of it"
             )
         if self.linear is not None:
             lines.append(
-                f"    linear scores, which add up exactly, make {self.linear:+.3f} of the difference"
+                f"    {self.linear:+.3f} of it is added up value by value (linear scores); the rest depends on values"
+                " together"
             )
         if self.edges is not None:
             lines.append(
-                f"    without the edges of the graphs, {self.edges:.0%} of the difference is missing"
+                f"    {self.edges:.0%} of it is missing without the connections between values (edges of the graphs)"
             )
         lines.append(
             "    whether another training of the model would give the same reasons is not known: this is one training"
@@ -171,16 +172,16 @@ class Explanation(_Part):
             else f"    {self.agreement.line()}"
         )
         for title, reasons in (
-            ("higher by", self.higher),
-            ("lower by", self.lower),
-            ("pathways (they overlap), higher by", self.pathways_higher),
-            ("pathways (they overlap), lower by", self.pathways_lower),
+            ("values that raise it most", self.higher),
+            ("values that lower it most", self.lower),
+            ("pathways that raise it most (they overlap)", self.pathways_higher),
+            ("pathways that lower it most (they overlap)", self.pathways_lower),
         ):
             if reasons:
                 lines += [f"    {title}", *(f"      {reason.line()}" for reason in reasons)]
-        lines.append(f"    all other values {self.rest:+.3f}")
+        lines.append(f"    all other values together {self.rest:+.3f}")
         if self.absent:
-            lines.append(f"    had it not been measured at all: {_listed(self.absent)}")
+            lines.append(f"    change if it had not been measured at all: {_listed(self.absent)}")
         return lines
 
 

@@ -98,7 +98,7 @@ def write_synthetic(
     refuse_occupied(out)
     rng = np.random.default_rng(seed)
     site = np.repeat(np.arange(sites), patients)
-    pathway_of = np.arange(genes) // _GENES_PER_PATHWAY
+    pathway_of = pathways_of(genes)
 
     def shifted(columns: int) -> Array:
         return rng.normal(size=(len(site), columns)) + shift * rng.normal(size=(sites, columns))[site]
@@ -107,7 +107,7 @@ def write_synthetic(
     stage = rng.choice(len(STAGES), size=len(site), p=(0.4, 0.35, 0.25))
     activity = shifted(int(pathway_of[-1]) + 1)
     rna = 0.7 * activity[:, pathway_of] + 0.7 * rng.normal(size=(len(site), genes))
-    truth = Truth({}, *_coefficients(clinical, activity.shape[1], genes))
+    truth = Truth({}, *coefficients(clinical, activity.shape[1], genes))
     risk = values @ truth.clinical + activity @ truth.pathways + rna @ truth.genes + _STAGE_RISK[stage]
     risk -= risk.mean()
     names = [f"hospital {number + 1:0{len(str(sites))}d}" for number in range(sites)]
@@ -156,8 +156,16 @@ def _tables(
     }
 
 
-def _coefficients(clinical: int, pathways: int, genes: int) -> tuple[Array, Array, Array]:
-    """Half of the clinical columns, two pathways and three genes matter."""
+def pathways_of(genes: int) -> NDArray[np.int64]:
+    """Return the number of every gene's pathway, from 0."""
+    return np.arange(genes) // _GENES_PER_PATHWAY
+
+
+def coefficients(clinical: int, pathways: int, genes: int) -> tuple[Array, Array, Array]:
+    """Return the log hazard of clinical columns, pathways and genes.
+
+    Half of the clinical columns, two pathways and three genes matter.
+    """
     of_clinical, of_pathways, of_genes = np.zeros(clinical), np.zeros(pathways), np.zeros(genes)
     of_clinical[::2] = 0.4
     of_pathways[:2] = (0.7, -0.7)[:pathways]

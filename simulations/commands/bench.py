@@ -376,6 +376,7 @@ def scale(
 @bench_app.command()
 @explained
 @needs("simulate", "consilium bench explain")
+@needs("explain", "consilium bench explain")
 def explain(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
     cohort: Annotated[str, typer.Argument(help="Cohort, or its folder, of which patients are explained.")],
@@ -385,13 +386,27 @@ def explain(
     ] = None,
     patients: Annotated[int, typer.Option(min=1, max=10_000, help="Number of patients at most.")] = 16,
     share: Annotated[
-        float, typer.Option(min=0.0001, max=0.5, help="Share of a patient's values that are set to the mean.")
-    ] = 0.01,
+        list[float] | None,
+        typer.Option(
+            min=0.0001,
+            max=0.5,
+            help="Share of a patient's values that are set to the mean; repeat it; without it, .01 and .05.",
+        ),
+    ] = None,
+    others: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--with",
+            metavar="RUN",
+            help="Another run of the same federation file with another seed: the ensemble is explained. Repeat it.",
+        ),
+    ] = None,
 ) -> None:
-    """Explain patients by a trained model, and measure gap, time and faithfulness."""
+    """Explain patients by a trained model, and measure gap, time, faithfulness and agreement."""
     from simulations.benchmarks.explaining.bench import explain_table, run_explain
 
-    typer.echo(explain_table(run_explain(run, cohort, data, patients, share), share))
+    runs = [run, *(others or [])]
+    typer.echo(explain_table(run_explain(runs, cohort, data, patients, share or [0.01, 0.05])))
 
 
 @bench_app.command()

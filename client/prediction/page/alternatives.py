@@ -61,6 +61,8 @@ def _levels(changes: Changes, column: ChangedColumn) -> str:
 
 def _range(changes: Changes, column: ChangedColumn) -> str:
     ends = " and ".join(_answer(changes, column, end) for end in (column.values[0], column.values[-1]))
+    if not changes.is_risk:
+        return ends
     if column.nearest is None:
         return f"{ends}; no plausible value lowers it by a tenth"
     return f"{ends}; the nearest value that lowers it by a tenth gives {_answer(changes, column, column.nearest)}"

@@ -3,42 +3,70 @@
 Deletion follows Samek et al. 2017, the shuffled network Adebayo et al. 2018.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
+from itertools import combinations
+from math import ceil
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
+from scipy.stats import mannwhitneyu, spearmanr
 from torch import Tensor
 
-from common.explanation.patient import Patient
-from common.explanation.targets import Explained
 from common.models.shared import SharedModel
 
 Array = NDArray[np.float64]
 
 
-def deletion(patient: Patient, target: Explained, scores: Mapping[str, Tensor], share: float) -> float:
+Number = Callable[[Tensor], Tensor]
+"""Which nodes keep their value, [rows, nodes] of 0 and 1 -> the number, [rows]."""
+
+
+def deletion(number: Number, scores: Mapping[str, Tensor], share: float) -> float:
     """Return how much higher the target is without what lowers it than without what raises it.
 
     Args:
-        patient: whose values are set to the mean.
-        target: the number.
+        number: the target with some values set to the mean.
         scores: modality -> [nodes], higher for what raises the target more.
         share: of all nodes that are set to the mean, the lowest scores and then the highest.
     """
-    values = patient.batch.values
     order = flat(scores).argsort()
-    count = max(1, round(share * len(order)))
-    numbers = []
-    for nodes in (order[:count], order[-count:]):
-        kept = np.ones(len(order))
-        kept[nodes] = 0.0
-        masks = torch.from_numpy(kept).float().split([part.shape[1] for part in values.values()])
-        without = {name: part * mask for (name, part), mask in zip(values.items(), masks, strict=True)}
-        numbers.append(float(patient.at(target, without)))
-    return numbers[0] - numbers[1]
+    return float(_gaps(number, order[None], share)[0])
+
+
+def random_deletion(number: Number, nodes: int, share: float, draws: int, seed: int) -> float:
+    """Return the deletion by random scores, the mean over draws."""
+    draw = np.random.default_rng(seed)
+    orders = np.stack([draw.permutation(nodes) for _ in range(draws)])
+    return float(_gaps(number, orders, share).mean())
+
+
+def _gaps(number: Number, orders: NDArray[np.intp], share: float) -> Array:
+    """Return the deletion [rows] by orders [rows, nodes] from the lowest score."""
+    rows, nodes = orders.shape
+    count = max(1, round(share * nodes))
+    kept = torch.ones(2 * rows, nodes)
+    for row, order in enumerate(orders):
+        kept[row, order[:count]] = 0
+        kept[rows + row, order[-count:]] = 0
+    numbers: Array = number(kept).double().numpy()
+    return numbers[:rows] - numbers[rows:]
+
+
+def area(positive: NDArray[np.bool_], scores: Array) -> float:
+    """Return the area under the ROC curve of scores; NaN without both classes."""
+    if positive.all() or not positive.any():
+        return float("nan")
+    statistic = mannwhitneyu(scores[positive], scores[~positive]).statistic
+    return float(statistic / (positive.sum() * (~positive).sum()))
+
+
+def in_common(sizes: Array, share: float) -> float:
+    """Return the share of the largest sizes [rows, nodes] in common, over pairs of rows."""
+    count = max(1, ceil(share * sizes.shape[1]))
+    top = [set(row.argsort()[-count:].tolist()) for row in sizes]
+    return float(np.mean([len(first & second) / count for first, second in combinations(top, 2)]))
 
 
 def shuffled(model: SharedModel, seed: int) -> SharedModel:

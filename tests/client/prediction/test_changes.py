@@ -75,6 +75,10 @@ def test_the_nearest_change_is_the_smallest_one_that_lowers_the_number_enough(
         own = float(patients.batch.values["clinical"][row, 0])
         for question in patient.changes:
             age = question.columns[0]
+            assert question.is_risk is (question.task != "response")
+            if not question.is_risk:
+                assert age.nearest is None
+                continue
             enough = [v for v in age.values if v.number <= (1 - LOWER_BY) * question.number]
             assert (age.nearest is None) is (not enough)
             if age.nearest is None:

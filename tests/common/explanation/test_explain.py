@@ -185,6 +185,6 @@ def test_an_ensemble_is_explained_by_the_mean_of_its_members(
 def test_sums_over_patients_hear_of_every_attribution(make_network: MakeNetwork, whole: PatientBatch) -> None:
     heard = []
     made = explain(make_network(), one(whole, 0), HORIZONS, lambda *of: heard.append(of))
-    assert [target.task for target, _ in heard] == [explanation.task for explanation in made]
-    for (_, attribution), explanation in zip(heard, made, strict=True):
+    assert [asked[0].task for asked, _ in heard] == [explanation.task for explanation in made]
+    for (_, (attribution,)), explanation in zip(heard, made, strict=True):
         assert float(attribution.values["rna"].sum()) == pytest.approx(explanation.modalities["rna"])
