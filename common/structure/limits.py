@@ -26,7 +26,9 @@ the budget. Below it a patient's figure says little, and a table's mean says eno
 
 
 CAUTIOUS = 0.001
-"""Share of ordinary patients about whom a check below that distance warns: it finds turned signs."""
+"""Share of ordinary patients about whom a check warns that is not clear, or less so than another of its modalities.
+
+It still finds turned signs."""
 
 
 RAREST = 0.0002
@@ -177,14 +179,25 @@ def _levels(moments_of: dict[Key, Moments]) -> dict[Key, float]:
     """Choose the share of ordinary patients about whom every figure warns."""
     crossing = {key: max(_crossing(figure), RAREST) for key, figure in moments_of.items()}
     crossing = {
-        key: level if _clearness(moments_of[key]) >= CLEAR else min(level, CAUTIOUS)
-        for key, level in crossing.items()
+        key: level if _is_clear(key, moments_of) else min(level, CAUTIOUS) for key, level in crossing.items()
     }
     levels, left, rest = dict[Key, float](), BUDGET, len(crossing)
     for key in sorted(crossing, key=lambda key: crossing[key]):
         levels[key] = min(crossing[key], left / rest)
         left, rest = left - levels[key], rest - 1
     return {key: levels[key] for key in moments_of}
+
+
+def _is_clear(key: Key, moments_of: dict[Key, Moments]) -> bool:
+    """Whether a check is clear enough, and no clearer one of agreement shares a modality."""
+    check, modalities = key
+    clearness = _clearness(moments_of[key])
+    rivals = [
+        _clearness(figure)
+        for (other, others), figure in moments_of.items()
+        if other is check is Check.AGREEMENT and set(others) & set(modalities)
+    ]
+    return clearness >= max([CLEAR, *rivals])
 
 
 def _clearness(figure: Moments) -> float:

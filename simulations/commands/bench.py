@@ -432,3 +432,24 @@ def intervals(
     from simulations.benchmarks.intervals.bench import intervals_table, run_intervals
 
     typer.echo(intervals_table(run_intervals(run, cohort, data, fold, splits, horizon)))
+
+
+@bench_app.command()
+@explained
+@needs("simulate", "consilium bench warnings")
+def warnings(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
+    cohort: Annotated[str, typer.Argument(help="Cohort, or its folder, that the run was trained on.")],
+    fold: Annotated[int, typer.Option(min=0, help="Fold that the run held out.")] = 0,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder with the public data sets; without it, $CONSILIUM_DATA is read."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="JSON file for the figures.")] = None,
+) -> None:
+    """Spoil tables of held-out patients, and measure what is found and what abstention gains."""
+    from simulations.benchmarks.spoiling.bench import run_warnings, warnings_table
+
+    figures = run_warnings(run, cohort, data, fold)
+    figures.write(out)
+    typer.echo(warnings_table(figures))

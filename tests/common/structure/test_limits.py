@@ -81,3 +81,17 @@ def test_sizes_and_gaps_have_limits_by_deviations() -> None:
     whole = observed_limit("rna", Moments(300, 1.0, 0.0, 0.0, 0.0, 0.0))
     assert (whole.look, whole.withheld) == (0.5, float("inf"))
     assert observed_limit("rna", Moments(300, 0.6, 0.04, 0.0, 0.0, 0.0)).look > 1
+
+
+def test_of_two_pairs_that_share_a_modality_the_clearer_one_has_the_budget() -> None:
+    weaker = replace(BLURRED, spoilt_mean=0.52)
+    first, second, apart = ("rna", "protein"), ("rna", "copies"), ("one", "two")
+
+    def look(second_pair: tuple[str, ...]) -> float:
+        found: dict[Key, Moments] = {
+            (Check.AGREEMENT, first): BLURRED,
+            (Check.AGREEMENT, second_pair): weaker,
+        }
+        return next(limit.look for limit in share_limits(found) if limit.modalities == second_pair)
+
+    assert look(second) > look(apart)

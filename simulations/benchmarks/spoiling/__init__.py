@@ -1,0 +1,1 @@
+"""Benchmark of warnings about tables that were spoilt on purpose; start with bench.py."""
