@@ -91,7 +91,7 @@ def _calibrated(name: str, outcome: OutcomeCalibration, unit: str) -> str:
     if row is None:
         return f"not calibrated, as hospitals told of {outcome.events:,} {noun} and {outcome.needed:,} are needed"
     slope = "" if outcome.slope == 1 else f" and slope {outcome.slope:.2f}"
-    level = f"level {row.level:+.2f} (standard error {row.error:.2f}){slope}"
+    level = f"level for a hospital that had no part {row.level:+.2f} (standard error {row.error:.2f}){slope}"
     before, after = _ratio(row, row.before), _ratio(row, row.after)
     if name == NUMBER:
         judged = f"mean expected {row.before:.4g} before and {row.after:.4g} after"

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from common.counting import counted
 from common.documents.fact import Fact, Facts, Topic
 from common.release.members import VALIDATION
 from common.release.release import ModelRelease
@@ -27,7 +28,7 @@ def validation_facts(release: ModelRelease) -> Facts:
         Topic.VALIDATION: Fact(
             "Validation on held-out patients",
             (
-                *(line.strip() for line in table.lines()),
+                *(_size(title, outcome, unit) for title, _, outcome in _outcomes(table)),
                 f"They are {unit} of the hospitals that trained the model. Those who validated its rounds chose the"
                 " kept one.",
             ),
@@ -77,6 +78,13 @@ def _plain(value: Any) -> Any:
     return value.model_dump(mode="json")
 
 
+def _size(title: str, outcome: OutcomeTable, unit: str) -> str:
+    if not outcome.patients:
+        return f"{title}: no hospital held out enough {unit} with the outcome and without it."
+    hospitals = counted(len(outcome.patients), "hospital")
+    return f"{title}: {sum(outcome.patients.values()):,} held-out {unit} of {hospitals}."
+
+
 def _known(estimate: IntervalEstimate | None) -> bool:
     return estimate is not None and estimate.value is not None
 
@@ -91,10 +99,10 @@ def _by(table: HorizonTable, unit: str) -> str:
 
 def _discrimination(title: str, unit: str, outcome: OutcomeTable) -> Iterator[str]:
     if _known(outcome.concordance):
-        patients, hospitals = sum(outcome.patients.values()), len(outcome.patients)
+        patients, hospitals = sum(outcome.patients.values()), counted(len(outcome.patients), "hospital")
         yield (
             f"{title}: concordance {outcome.concordance.text()} within hospitals, among {patients:,} held-out patients"
-            f" of {hospitals:,} hospitals; in brackets the 95% interval."
+            f" of {hospitals}; in brackets the 95% interval."
         )
 
 
@@ -138,6 +146,6 @@ def _groups(title: str, unit: str, outcome: OutcomeTable) -> Iterator[str]:
     for group in outcome.groups:
         yield (
             f"{title}, {group.division} {group.name}: observed over expected {group.ratio.text()}, concordance"
-            f" {group.concordance.text()}; {group.patients:,} patients with {group.events:,} events at the"
-            f" {group.hospitals} hospitals that have enough of them."
+            f" {group.concordance.text()}; {group.patients:,} patients with {group.events:,} events at"
+            f" {counted(group.hospitals, 'hospital')} with enough of them."
         )
