@@ -124,7 +124,7 @@ def _of_outcomes(task: str, forecast: OutcomeForecast) -> Block:
     is_divided = len(shares) > 1 and abs(sum(forecast.probability.values()) - 1) < CERTAIN
     rows = tuple(ShareRow(spoken(name), in_a_hundred(part), part) for name, part in shares)
     decided = (
-        class_sentence(forecast.possible)
+        class_sentence(forecast.possible, list(forecast.probability))
         if is_divided
         else label_sentence(forecast.possible, list(forecast.probability))
     )

@@ -20,7 +20,7 @@ from client.prediction.page.alternatives import Alternatives, alternatives_of
 from client.prediction.page.outcomes import Block, block_of
 from client.prediction.page.reasons import Reasons, reasons_of
 from client.prediction.page.words import part_measured, spoken
-from client.prediction.provenance import UNCHECKED, Provenance
+from client.prediction.provenance import UNCHECKED, Provenance, TaskCalibrated
 from common.counting import written
 from common.errors import escaped
 from common.explanation.explanation import Explanation
@@ -162,13 +162,19 @@ def _warnings(provenance: Provenance, patient: PatientForecast) -> Iterator[str]
         yield UNCHECKED
     if not provenance.calibrated and patient.tasks:
         without = [spoken(task) for task, made in provenance.calibration.items() if not made.yes]
-        yield NOT_CALIBRATED.format(f" of {', '.join(without)}" if without else "")
+        some = 0 < len(without) < len(provenance.calibration)
+        yield NOT_CALIBRATED.format(f" of {', '.join(without)}" if some else "")
 
 
-def _calibration(provenance: Provenance) -> dict[str, str]:
-    """Say by task whether figures are calibrated here; without a name if that holds for all."""
-    tasks = {spoken(task): made.words for task, made in provenance.calibration.items()}
-    return tasks or {"": "yes" if provenance.calibrated else "no"}
+def _calibration(provenance: Provenance) -> str:
+    """Say whether figures are calibrated here, task by task."""
+    tasks = [f"{spoken(task)} {_yes_or_no(made)}" for task, made in provenance.calibration.items()]
+    return "; ".join(tasks) or ("yes" if provenance.calibrated else "no")
+
+
+def _yes_or_no(made: TaskCalibrated) -> str:
+    beginning = "" if made.words.startswith(("yes", "no,")) else "no, "
+    return beginning + made.words
 
 
 @cache

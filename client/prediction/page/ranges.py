@@ -20,29 +20,35 @@ def bound_sentence(bound: Mapping[str, float], unit: str) -> str:
     return f"The event comes {', '.join(parts)}." if parts else ""
 
 
-def class_sentence(possible: Mapping[str, Sequence[str]]) -> str:
+def class_sentence(possible: Mapping[str, Sequence[str]], classes: Sequence[str]) -> str:
     """Write the classes that hold the outcome in the largest share of cases as a sentence."""
     if not possible:
         return ""
     share, names = _widest(possible)
     if not names:
-        return f"At {share} none of the classes fits: the patient is unlike those the model knows."
-    return f"Right in {share} of cases: {' or '.join(map(_quoted, names))}."
+        return (
+            f"With {share} certainty none of the classes fits: the patient is unlike those the model knows."
+        )
+    if len(names) == len(classes):
+        return f"With {share} certainty nothing is ruled out."
+    return f"With {share} certainty: {' or '.join(map(_quoted, names))}."
 
 
 def label_sentence(possible: Mapping[str, Sequence[str]], labels: Sequence[str]) -> str:
-    """Write which labels are expected, not expected or open, in the largest share of cases."""
+    """Write which labels are expected, ruled out or open, in the largest share of cases."""
     if not possible:
         return ""
     share, names = _widest(possible)
     sides = {label: (label in names, f"{NOT}{label}" in names) for label in labels}
     groups = {
         "expected": [label for label, side in sides.items() if side == (True, False)],
-        "not expected": [label for label, side in sides.items() if side == (False, True)],
+        "ruled out": [label for label, side in sides.items() if side == (False, True)],
         "open": [label for label, side in sides.items() if side[0] == side[1]],
     }
-    parts = [f"{words}: {', '.join(map(spoken, group))}" for words, group in groups.items() if group]
-    return f"Right in {share} of cases: {'; '.join(parts)}."
+    if len(groups["open"]) == len(labels):
+        return f"With {share} certainty nothing is ruled out."
+    parts = [f"{words} {', '.join(map(spoken, group))}" for words, group in groups.items() if group]
+    return f"With {share} certainty: {'; '.join(parts)}."
 
 
 def number_sentence(interval: Mapping[str, tuple[float, float]], unit: str) -> str:

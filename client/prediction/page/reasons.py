@@ -19,7 +19,7 @@ from common.explanation.explanation import ColumnContribution, Explanation, Path
 SHOWN = 5
 """Reasons on either side, so that no list of genes is longer than ten."""
 
-LEAST = 0.01
+LEAST = 0.02
 """Share of the largest contribution from which on a value is a reason."""
 
 
@@ -76,7 +76,7 @@ class Reasons:
         before: the answer that is explained, where it was calibrated to another one; else empty.
         measured: the answer with all of them; empty where absences are differences from it.
         edges: share of the difference that passes through connections; empty if it is not to be spoken of.
-        agreement: of several trainings.
+        agreement: of several trainings; empty for one.
         doubts: sentences on why not to rely on the reasons.
         caveat: what they do not say.
     """
@@ -165,7 +165,7 @@ def _doubts(explanation: Explanation) -> Iterator[str]:
 
 def _agreement(agreement: SeedAgreement | None) -> str:
     if agreement is None:
-        return "Whether another training of the model would give the same reasons is not known."
+        return ""  # the caveat says that another training may name others
     return f"{agreement.models} trainings of the model share {agreement.in_common:.0%} of the values that matter most."
 
 

@@ -58,7 +58,7 @@ def test_warnings_stand_before_every_number_and_calibration_is_said() -> None:
     assert html.index("age may be in months") < html.index(NOT_CALIBRATED.format("")) < html.index("in 100")
     calibrated = Elements(forecasts(calibrated=True, checked=True).html())
     assert "warnings" not in calibrated.parts
-    assert "calibrated at this hospital" in calibrated.text
+    assert "Calibrated at this hospital: yes." in calibrated.text
 
 
 def test_tasks_without_calibration_are_named_and_reasons_say_what_they_explain() -> None:
@@ -68,7 +68,9 @@ def test_tasks_without_calibration_are_named_and_reasons_say_what_they_explain()
     made = patient(tasks=moved, explanations=(explanation(patient=-2.0),))
     text = Elements(forecasts(made, calibration={"survival": here, "response": few}).html()).text
     assert NOT_CALIBRATED.format(" of response") in text
-    assert "12 of them here" in text
+    assert (
+        "Calibrated at this hospital: survival yes, on 40 events, 12 of them here; response no, not" in text
+    )
     assert "Likely 22 to 39 in 100" in text
     assert "before calibration" in text
     alike = patient(explanations=(explanation(patient=-1.03),))

@@ -21,18 +21,21 @@ def test_bounds_say_in_how_many_cases_the_event_comes_later() -> None:
 
 
 def test_the_set_of_the_largest_share_is_said() -> None:
-    assert class_sentence({"80%": ("yes",), "90%": ("yes", "no")}) == (
-        "Right in 90% of cases: \u201cyes\u201d or \u201cno\u201d."
+    classes = ["yes", "no", "stable"]
+    assert class_sentence({"80%": ("yes",), "90%": ("yes", "no")}, classes) == (
+        "With 90% certainty: \u201cyes\u201d or \u201cno\u201d."
     )
-    assert "none of the classes" in class_sentence({"90%": ()})
-    assert class_sentence({}) == ""
+    assert "none of the classes" in class_sentence({"90%": ()}, classes)
+    assert "nothing is ruled out" in class_sentence({"90%": ("yes", "no", "stable")}, classes)
+    assert class_sentence({}, classes) == ""
 
 
 def test_a_label_is_expected_or_not_or_open() -> None:
     sentence = label_sentence(
         {"90%": ("skin", "no gut", "blood", "no blood")}, ["skin", "gut", "blood", "eye"]
     )
-    assert sentence == "Right in 90% of cases: expected: skin; not expected: gut; open: blood, eye."
+    assert sentence == "With 90% certainty: expected skin; ruled out gut; open blood, eye."
+    assert "nothing is ruled out" in label_sentence({"90%": ("skin", "no skin")}, ["skin"])
     assert label_sentence({}, ["skin"]) == ""
 
 
