@@ -8,13 +8,14 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from common.counting import counted
 from common.errors import StateError
 from common.models.parameter_groups import ParameterGroup
 from server.commands.run import last_folder, named_folder
 from server.home.places import CoordinatorHome
 from server.records.dropped import Dropped
 from server.records.journal import FILE_NAME as JOURNAL
-from server.records.journal import RoundRecord, RunRecord, read_journal
+from server.records.journal import AssessmentRecord, RoundRecord, RunRecord, read_journal
 from server.records.wording import who, why
 
 SHARED = ParameterGroup.SHARED.name
@@ -66,6 +67,28 @@ class Contribution(BaseModel):
     sha256: str = ""
 
 
+class AssessmentContribution(BaseModel):
+    """Answer of one hospital to a question about the kept weights.
+
+    Attributes:
+        part: of the assessment.
+        number: of the question in its part, from 0.
+        hospital: its name.
+        patients: that its sums are about; None without a part.
+        reason: why its reply had no part; None if it had one.
+        sha256: of the reply's content as it came, to be compared with the hospital's own receipt.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    part: str
+    number: int
+    hospital: str
+    patients: int | None = None
+    reason: str | None = None
+    sha256: str = ""
+
+
 class RunContributions(BaseModel):
     """The receipts of a run in order of round and hospital, and who never had a part in it.
 
@@ -73,6 +96,7 @@ class RunContributions(BaseModel):
         private: whether the hospitals keep their numbers of patients.
         left_out: hospital -> why.
         statistics: hospital -> SHA-256 of its statistics reply as it came, before the first round.
+        assessment: answers to questions about the kept weights, after the last round.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -83,6 +107,7 @@ class RunContributions(BaseModel):
     left_out: dict[str, str]
     statistics: dict[str, str] = {}
     receipts: tuple[Contribution, ...]
+    assessment: tuple[AssessmentContribution, ...] = ()
 
 
 def receipts_of(home: CoordinatorHome, run: str | None) -> RunContributions:
@@ -105,6 +130,12 @@ def receipts_of(home: CoordinatorHome, run: str | None) -> RunContributions:
         statistics=run_records[-1].statistics,
         receipts=tuple(
             contribution for record in rounds for contribution in contributions_of_round(record, private)
+        ),
+        assessment=tuple(
+            contribution
+            for record in records
+            if isinstance(record, AssessmentRecord)
+            for contribution in contributions_of_question(record)
         ),
     )
 
@@ -142,6 +173,20 @@ def contributions_of_round(record: RoundRecord, private: bool = False) -> tuple[
     return tuple(sorted(contributions, key=lambda contribution: contribution.hospital))
 
 
+def contributions_of_question(record: AssessmentRecord) -> tuple[AssessmentContribution, ...]:
+    """List the answers to a question, in order of hospital, missing ones among them."""
+    asked = {"part": record.part, "number": record.number}
+    answers = [
+        AssessmentContribution(**asked, hospital=name, patients=site.patients, sha256=site.sha256)
+        for name, site in record.sites.items()
+    ]
+    answers += [
+        AssessmentContribution(**asked, hospital=name, reason=reason)
+        for name, reason in _reasons(record.dropped).items()
+    ]
+    return tuple(sorted(answers, key=lambda answer: answer.hospital))
+
+
 def contributions_text(run: RunContributions) -> str:
     """Lay out contributions as a table; the shares of branches and heads as least and largest."""
     rows = [_COLUMNS, *(_row(contribution, run.private) for contribution in run.receipts)]
@@ -151,6 +196,14 @@ def contributions_text(run: RunContributions) -> str:
     lines += [f"  statistics of {name}: SHA-256 {digest[:12]}" for name, digest in run.statistics.items()]
     lines += [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+    lines += [
+        f"  assessment, {answer.part} {answer.number + 1}, {answer.hospital}: "
+        + (
+            answer.reason
+            or f"sums about {counted(answer.patients or 0, 'patient')}, SHA-256 {answer.sha256[:12]}"
+        )
+        for answer in run.assessment
     ]
     return "\n".join(lines)
 

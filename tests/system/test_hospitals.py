@@ -13,7 +13,10 @@ import pytest
 import tomli_w
 
 from client.site_folder import places as site_home
+from common.agreement.agreement import FILE_NAME
 from common.agreement.bundle import PACKAGE, RUN
+from common.agreement.loading import load_agreement
+from common.assessment.part import questions_of
 from common.processes.supervision_state import birth_of
 from consilium import load_model
 from server.home import places as coordinator_home
@@ -229,16 +232,19 @@ def test_the_weights_are_kept(deployment: Deployment) -> None:
 
 
 def test_every_hospital_has_signed_receipts_of_all_that_left(deployment: Deployment) -> None:
+    questions = len(questions_of(load_agreement(deployment.out / FILE_NAME)))
+    assert questions > 0
     for name, hospital in deployment.hospitals.items():
         home = hospital.home
         verified = consilium("receipts", "verify", home.receipts, "--key", home.public_key)
-        assert "5 receipts: chain, signatures and end are whole." in verified, name
+        assert f"{5 + questions} receipts: chain, signatures and end are whole." in verified, name
         ours = [one for one in hospital.receipts() if one["run"] != str(deployment.foreign)]
         assert [(one["message"], one["round"], one["verdict"]) for one in ours] == [
             ("StatisticsReply", None, "passed"),
             ("TrainReply", 1, "passed"),
             ("TrainReply", 2, "passed"),
             ("EvaluateReply", 3, "passed"),
+            *[("AssessmentReply", ours[-1]["round"], "passed")] * questions,
         ], name
 
 
@@ -246,15 +252,16 @@ def test_the_coordinators_receipts_name_the_same_messages(deployment: Deployment
     told = json.loads(
         consilium("coordinator", "receipts", deployment.home.folder, deployment.out.name, "--json")
     )
-    came = {(one["hospital"], one["round"], one["sha256"]) for one in told["receipts"]}
+    came = {(one["hospital"], one["sha256"]) for part in ("receipts", "assessment") for one in told[part]}
     left = {
-        (name, one["round"], one["sha256"])
+        (name, one["sha256"])
         for name, hospital in deployment.hospitals.items()
         for one in hospital.receipts()
-        if one["message"] in ("TrainReply", "EvaluateReply")
+        if one["message"] in ("TrainReply", "EvaluateReply", "AssessmentReply")
     }
     assert came == left
-    assert len(came) == 3 * len(NUMBERS)
+    questions = len(questions_of(load_agreement(deployment.out / FILE_NAME)))
+    assert len(came) == (3 + questions) * len(NUMBERS)
 
 
 def test_receipts_do_not_verify_with_the_key_of_another(deployment: Deployment) -> None:
@@ -287,7 +294,8 @@ def test_status_tells_of_a_hospital_and_stop_ends_it(deployment: Deployment) -> 
     for name, hospital in deployment.hospitals.items():
         running, stopped = hospital.running, hospital.stopped
         assert (running["site"], running["running"], running["answering"]) == (name, True, True)
-        assert (running["receipts"], stopped["receipts"]) == (5, 5)
+        left = 5 + len(questions_of(load_agreement(deployment.out / FILE_NAME)))
+        assert (running["receipts"], stopped["receipts"]) == (left, left)
         pids = {service["pid"] for service in running["services"].values()}
         assert set(running["services"]) == {"supernode", "superexec"}
         assert pids <= set(hospital.births)
