@@ -6,7 +6,7 @@ from client.prediction.forecast import ForecastPart
 from common.release.card import USE
 
 UNCHECKED = (
-    "The tables were not held against those of training patients: the model comes without what that needs."
+    "Nobody checked whether the tables look like those of training patients: this model has no such check."
 )
 """Sentence on forecasts of a model without a structure."""
 
