@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from pydantic import Field
 
+from client.prediction.provenance import TaskCalibrated
 from common.agreement.federation import Federation
 from common.evaluation.predictions import Prediction
 from common.patients.batch import PatientBatch
@@ -33,12 +34,12 @@ class RecordsJudgement(ValidationRecord):
     Attributes:
         tasks: task by task.
         observed: modality -> what was measured.
-        calibration: task -> whether its risks are calibrated at the hospital, in words; empty without a calibration.
+        calibration: task -> whether its risks are calibrated at the hospital; empty without a calibration.
     """
 
     tasks: tuple[TaskFigures, ...]
     observed: dict[str, ObservedShare]
-    calibration: dict[str, str] = Field(default_factory=dict)
+    calibration: dict[str, TaskCalibrated] = Field(default_factory=dict)
 
 
 def judge(

@@ -158,8 +158,7 @@ class PatientPredictor:
             task.name: certainty.calibrated(task, raw[task.name]) for task in _federation(network).tasks
         }
         judgement = judge(_federation(network), predictions, records, chosen, thresholds, shares)
-        calibration = {task: state.words for task, state in certainty.said().items()}
-        return judgement.model_copy(update={"calibration": calibration})
+        return judgement.model_copy(update={"calibration": certainty.said()})
 
     def since(self, folder: Path, site: SiteFile, day: date) -> "np.typing.NDArray[np.bool_]":
         """Read the patients' dates in the table of outcomes."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 
-from client.validation.judged import Setting
 from client.validation.report import ValidationReport
 from common.counting import written
 from common.validation.figures import FLOOR, HorizonFigures, OutcomeFigures, TaskFigures
@@ -20,9 +19,9 @@ def report_lines(report: ValidationReport) -> Iterator[str]:
     ]
     yield f"Measured: {', '.join(seen)}."
     if report.calibration:
-        states = "; ".join(f"{task} {words}" for task, words in report.calibration.items())
+        states = "; ".join(f"{task} {state.words}" for task, state in report.calibration.items())
         yield f"Calibrated at this hospital: {states}."
-        if report.setting is Setting.INTERNAL:
+        if report.is_fitted_to_these:
             yield f"The level was fitted to these {report.unit} among others, so that its O/E is near 1 by itself."
     for task in report.tasks:
         for outcome in task.outcomes:

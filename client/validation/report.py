@@ -11,6 +11,7 @@ from pydantic import Field
 
 from client.prediction.judging import ObservedShare
 from client.prediction.predictor import predictor_of
+from client.prediction.provenance import TaskCalibrated
 from client.site_folder.places import Home
 from client.site_folder.releases import open_adopted
 from client.validation.judged import Setting, judged_records
@@ -35,7 +36,7 @@ class ValidationReport(ValidationRecord):
         use: what the release is for.
         tasks: figures by task.
         observed: modality -> what was measured.
-        calibration: task -> whether the judged risks are calibrated at the hospital, in words.
+        calibration: task -> whether the judged risks are calibrated at the hospital.
     """
 
     release: str
@@ -49,7 +50,12 @@ class ValidationReport(ValidationRecord):
     use: str = USE
     tasks: tuple[TaskFigures, ...]
     observed: dict[str, ObservedShare]
-    calibration: dict[str, str] = Field(default_factory=dict)
+    calibration: dict[str, TaskCalibrated] = Field(default_factory=dict)
+
+    @property
+    def is_fitted_to_these(self) -> bool:
+        """Whether levels of calibration were fitted to these records among others."""
+        return self.setting is Setting.INTERNAL and any(state.yes for state in self.calibration.values())
 
 
 def validate(
