@@ -445,11 +445,14 @@ def warnings(
         Path | None,
         typer.Option(help="Folder with the public data sets; without it, $CONSILIUM_DATA is read."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="JSON file for the figures.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for warnings.json, and warnings.html with the curve.")
+    ] = None,
 ) -> None:
     """Spoil tables of held-out patients, and measure what is found and what abstention gains."""
-    from simulations.benchmarks.spoiling.bench import run_warnings, warnings_table
+    from simulations.benchmarks.spoiling.bench import run_warnings, warnings_table, write_warnings
 
     figures = run_warnings(run, cohort, data, fold)
-    figures.write(out)
+    if out is not None:
+        write_warnings(figures, out)
     typer.echo(warnings_table(figures))

@@ -15,6 +15,7 @@ from common.agreement.federation import Federation
 from common.agreement.loading import load_agreement
 from common.errors import OptionError
 from common.evaluation.predictions import SurvivalPrediction
+from common.files import write_whole
 from common.patients.batch import PatientBatch, concatenate
 from common.patients.preprocessing import Preprocessing
 from common.prediction.network import Network, network_of
@@ -24,12 +25,16 @@ from common.structure.judgement import TOGETHER
 from common.tasks.task import OutcomeForm
 from server.records.assessment import assessed_members
 from server.records.result import load_result
-from simulations.benchmarks.measuring.record import Figures, markdown
-from simulations.benchmarks.spoiling.coverage import SHARES, CoveragePoint, brier_of, risk_coverage
+from simulations.benchmarks.measuring.record import markdown, origin
+from simulations.benchmarks.spoiling.coverage import SHARES, brier_of, risk_coverage
 from simulations.benchmarks.spoiling.faults import Fault, faults, is_refused
 from simulations.cohorts.cohort_folder import open_cohort
 from simulations.cohorts.folders import find_sites
-from simulations.results.machine import Record
+from simulations.report.spoiling import render_warnings
+from simulations.results.spoiling import FILE_NAME as FIGURES
+from simulations.results.spoiling import SpoiltBrier, WarningFigures, WarningRow
+
+PAGE = "warnings.html"
 
 SEED = 0
 """Seed of orders, tables of ten, and of the faults of patients."""
@@ -42,62 +47,6 @@ TABLES = 200
 
 SPOILT, DRAWS = 0.25, 10
 """Share of the patients whose tables are spoilt for the effect of abstention, and draws of these patients."""
-
-
-class WarningRow(Record):
-    """Answers about patients with a fault.
-
-    Attributes:
-        fault: what was planted.
-        patients: who have the tables.
-        warned: share of them who are refused, not predicted, or to be looked at.
-        withheld: share of them who are refused or not predicted.
-        together: share of tables of ten patients that are found; None where they were not judged.
-    """
-
-    fault: str
-    patients: int
-    warned: float
-    withheld: float
-    together: float | None = None
-
-
-class SpoiltBrier(Record):
-    """Brier scores where a part of the tables is spoilt.
-
-    Attributes:
-        spoilt: share of the patients.
-        answered: share of the patients who are predicted.
-        everybody: score over all patients.
-        rest: score over those who are predicted.
-        coverage: share of the patients, those with the most usual tables -> score.
-    """
-
-    spoilt: float
-    answered: float
-    everybody: float | None
-    rest: float | None
-    coverage: dict[float, float | None]
-
-
-class WarningFigures(Figures):
-    """Figures of a run's warnings on a cohort's held-out patients.
-
-    Attributes:
-        cohort: name of the cohort.
-        task: whose accuracy is measured; None where there is no time to an event.
-        horizon: of its risk.
-        rows: ordinary patients first, then those with a fault.
-        coverage: accuracy over ever fewer patients with usual tables.
-        spoilt: effect of abstention where a part of the tables is spoilt.
-    """
-
-    cohort: str
-    task: str | None
-    horizon: float | None
-    rows: tuple[WarningRow, ...]
-    coverage: tuple[CoveragePoint, ...] = ()
-    spoilt: SpoiltBrier | None = None
 
 
 def run_warnings(run: Path, cohort: str, data: Path | None, fold: int) -> WarningFigures:
@@ -273,6 +222,17 @@ def _spoilt(batch: PatientBatch, planted: Sequence[Fault], seed: int) -> tuple[P
     return PatientBatch(values, observed, batch.labels, batch.labelled), number / max(len(batch), 1)
 
 
+def write_warnings(figures: WarningFigures, out: Path) -> None:
+    """Write the figures and their page into a folder.
+
+    Raises:
+        OSError: if they cannot be written.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    figures.write(out / FIGURES)
+    write_whole(out / PAGE, render_warnings(figures).encode())
+
+
 def warnings_table(figures: WarningFigures) -> str:
     """Write Markdown tables of the figures."""
     head = ["fault", "patients", "found", "of them not predicted", "found over ten patients"]
@@ -311,7 +271,7 @@ def warnings_table(figures: WarningFigures) -> str:
     task = "" if figures.task is None else f" {figures.task} by {figures.horizon:.3g}."
     text.append(
         f"Held-out patients of {figures.cohort}, each judged alone unless it says ten; the first row has the false "
-        f"warnings.{task} {figures.origin}."
+        f"warnings.{task} {origin(figures.machine, figures.date)}."
     )
     return "\n\n".join(text)
 

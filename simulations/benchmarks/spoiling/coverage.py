@@ -7,28 +7,12 @@ from common.evaluation.predictions import Prediction
 from common.tasks.task import Task
 from common.validation.brier import brier_scores
 from common.validation.observed import Outcomes, censoring_weights
-from simulations.results.machine import Record
+from simulations.results.spoiling import CoveragePoint
 
 Array = NDArray[np.float64]
 
 SHARES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
 """Shares of the patients who are predicted."""
-
-
-class CoveragePoint(Record):
-    """Accuracy over a share of the patients.
-
-    Attributes:
-        share: of the patients, those with the most usual tables.
-        patients: number of them.
-        brier: mean squared error of their risk by the horizon, weighted for censoring; None where it is not defined.
-        concordance: of the same patients; None where it is not defined.
-    """
-
-    share: float
-    patients: int
-    brier: float | None
-    concordance: float | None
 
 
 def risk_coverage(

@@ -1,0 +1,89 @@
+"""Record `warnings.json`: spoilt tables that are found, and accuracy over those who are left."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import Field
+
+from common.files import write_whole
+from simulations.results.machine import Machine, Record, machine
+
+FILE_NAME = "warnings.json"
+
+
+class CoveragePoint(Record):
+    """Accuracy over a share of the patients.
+
+    Attributes:
+        share: of the patients, those with the most usual tables.
+        patients: number of them.
+        brier: mean squared error of their risk by the horizon, weighted for censoring; None where it is not defined.
+        concordance: of the same patients; None where it is not defined.
+    """
+
+    share: float
+    patients: int
+    brier: float | None
+    concordance: float | None
+
+
+class WarningRow(Record):
+    """Answers about patients with a fault.
+
+    Attributes:
+        fault: what was planted.
+        patients: who have the tables.
+        warned: share of them who are refused, not predicted, or to be looked at.
+        withheld: share of them who are refused or not predicted.
+        together: share of tables of ten patients that are found; None where they were not judged.
+    """
+
+    fault: str
+    patients: int
+    warned: float
+    withheld: float
+    together: float | None = None
+
+
+class SpoiltBrier(Record):
+    """Brier scores where a part of the tables is spoilt.
+
+    Attributes:
+        spoilt: share of the patients.
+        answered: share of the patients who are predicted.
+        everybody: score over all patients.
+        rest: score over those who are predicted.
+        coverage: share of the patients, those with the most usual tables -> score.
+    """
+
+    spoilt: float
+    answered: float
+    everybody: float | None
+    rest: float | None
+    coverage: dict[float, float | None]
+
+
+class WarningFigures(Record):
+    """Figures of a run's warnings on a cohort's held-out patients.
+
+    Attributes:
+        cohort: name of the cohort.
+        task: whose accuracy is measured; None where there is no time to an event.
+        horizon: of its risk.
+        rows: ordinary patients first, then those with a fault.
+        coverage: accuracy over ever fewer patients with usual tables.
+        spoilt: effect of abstention where a part of the tables is spoilt.
+    """
+
+    machine: Machine = Field(default_factory=machine)
+    date: datetime = Field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
+    cohort: str
+    task: str | None
+    horizon: float | None
+    rows: tuple[WarningRow, ...]
+    coverage: tuple[CoveragePoint, ...] = ()
+    spoilt: SpoiltBrier | None = None
+
+    def write(self, path: Path) -> None:
+        """Write the figures as JSON, whole or not at all."""
+        write_whole(path, self.model_dump_json(indent=2).encode() + b"\n")
