@@ -130,7 +130,9 @@ def _shares(sums: Mapping[str, Mapping[str, Array]]) -> OutcomeCalibration:
         name: (lambda levels, nodes=site.expected / site.tally.patients: share_at(levels, nodes, others))
         for name, site in sites.items()
     }
-    levels = fit_levels([binomial(site.tally, shares[name](GRID)) for name, site in sites.items()])
+    levels = fit_levels(
+        [binomial(site.tally, shares[name](GRID)) for name, site in sites.items()], are_factors=False
+    )
     rows = {
         name: _row(
             site,

@@ -48,11 +48,13 @@ class Levels:
     hospitals: tuple[HospitalLevel, ...]
 
 
-def fit_levels(likelihoods: Sequence[Array]) -> Levels:
+def fit_levels(likelihoods: Sequence[Array], are_factors: bool = True) -> Levels:
     """Fit pooled level, deviation and hospitals' levels.
 
     Args:
         likelihoods: S log-likelihoods [levels] of what a hospital told, at the levels of `GRID`.
+        are_factors: whether expected events are proportional to exp(level): its mean is then taken, so that they add
+            up, and else that of the level.
 
     Raises:
         ValueError: if there is no hospital.
@@ -63,15 +65,17 @@ def fit_levels(likelihoods: Sequence[Array]) -> Levels:
     scores = np.log(marginals).sum(axis=1) - (_DEVIATIONS[:, None] / PRIOR) ** 2 / 2
     posterior = np.exp(scores - scores.max())
     posterior /= posterior.sum()
-    center, error = _moments(posterior.sum(axis=0))
+    center, error = _moments(posterior.sum(axis=0), are_factors)
     variance = float(posterior.sum(axis=1) @ _DEVIATIONS**2)
     spread = np.zeros_like(table)
     for weights, marginal, of in zip(posterior, marginals, _DEVIATIONS.tolist(), strict=True):
         spread += table * ((weights / marginal) @ _around(of).T)
     return Levels(
-        pooled=HospitalLevel(center + variance / 2, float(np.hypot(error, np.sqrt(variance)))),
+        pooled=HospitalLevel(
+            center + (variance / 2 if are_factors else 0.0), float(np.hypot(error, np.sqrt(variance)))
+        ),
         deviation=float(np.sqrt(variance)),
-        hospitals=tuple(HospitalLevel(*_moments(weights)) for weights in spread),
+        hospitals=tuple(HospitalLevel(*_moments(weights, are_factors)) for weights in spread),
     )
 
 
@@ -109,11 +113,9 @@ def _around(deviation: float) -> Array:
     return probability
 
 
-def _moments(weights: Array) -> tuple[float, float]:
-    """Return the logarithm of the mean of exp(level), and the deviation of levels.
-
-    Expected events are proportional to exp(level): with its mean they add up.
-    """
+def _moments(weights: Array, are_factors: bool) -> tuple[float, float]:
+    """Return the mean, or the logarithm of the mean of exp(level), and the deviation of levels."""
     share = weights / max(float(weights.sum()), _LEAST)
     mean = float(share @ GRID)
-    return float(np.log(share @ np.exp(GRID))), float(np.sqrt(max(float(share @ (GRID - mean) ** 2), 0.0)))
+    deviation = float(np.sqrt(max(float(share @ (GRID - mean) ** 2), 0.0)))
+    return float(np.log(share @ np.exp(GRID))) if are_factors else mean, deviation
