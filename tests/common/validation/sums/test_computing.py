@@ -97,6 +97,15 @@ def test_what_is_about_few_patients_is_nothing() -> None:
     assert not any(array.any() for array in sums_for(RESPONSE, rare).values())
 
 
+def test_a_hospital_with_few_events_by_the_main_horizon_and_enough_later_tells_of_the_later_one() -> None:
+    patients = made(300)
+    event = patients.event & ((patients.time > HORIZON) | (np.cumsum(patients.event) <= 2))
+    sums = sums_for(SURVIVAL, Made(patients.time, event, patients.risk, patients.had), np.array([0.15, 0.25]))
+    assert sums["patients"][0] == 300
+    assert np.flatnonzero(sums["events"][0]).min() > main_horizon(SURVIVAL)
+    assert not sums["cells"].any()
+
+
 @pytest.mark.parametrize("task", [SURVIVAL, RESPONSE])
 @pytest.mark.parametrize("seed", range(4))
 def test_every_count_and_every_difference_of_counts_is_large(task: Task, seed: int) -> None:
