@@ -1,4 +1,4 @@
-"""Record `warnings.json`: spoilt tables that are found, and accuracy over those who are left."""
+"""Record `warnings.json`: spoilt tables that are found, and accuracy over patients left."""
 
 from datetime import UTC, datetime
 from pathlib import Path
