@@ -72,7 +72,7 @@ def test_tasks_without_calibration_are_named_and_reasons_say_what_they_explain()
         "Calibrated at this hospital: survival yes, on 40 events, 12 of them here; response no, not" in text
     )
     assert "Likely 22 to 39 in 100" in text
-    assert "before calibration" in text
+    assert "with everything, before calibration" in text
     alike = patient(explanations=(explanation(patient=-1.03),))
     assert "before calibration" not in Elements(forecasts(alike, calibration={"survival": here}).html()).text
 
