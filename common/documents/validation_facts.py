@@ -136,7 +136,8 @@ def _hospitals(title: str, unit: str, outcome: OutcomeTable) -> Iterator[str]:
         line += f"; by random effects another hospital's is expected from {low:.2f} to {high:.2f}"
     yield f"{line}."
     main = _main(outcome)
-    ratios = {} if main is None else {name: ratio for name, ratio in main.hospitals.items() if _known(ratio)}
+    rows = {} if main is None else main.hospitals
+    ratios = {name: figures.ratio for name, figures in rows.items() if _known(figures.ratio)}
     if main is not None and len(ratios) > 1:
         by_hospital = "; ".join(f"{name} {ratio.text()}" for name, ratio in ratios.items())
         yield f"{title}: observed over expected risk{_by(main, unit)}: {by_hospital}."

@@ -24,8 +24,10 @@ class IntervalEstimate(ValidationRecord):
 
     @classmethod
     def of(cls, value: float, low: float = math.nan, high: float = math.nan) -> Self:
-        """Make an estimate of numbers that may be NaN or infinite."""
-        return cls(value=_finite(value), low=_finite(low), high=_finite(high))
+        """Make an estimate of numbers that may be NaN or infinite; no figure has no interval."""
+        if not math.isfinite(value):
+            return cls()
+        return cls(value=float(value), low=_finite(low), high=_finite(high))
 
     @classmethod
     def around(cls, value: float, error: float) -> Self:

@@ -23,6 +23,18 @@ from common.validation.sums.shapes import RISKS, group_names, horizons_asked, ma
 Arrays = Mapping[str, Array]
 
 
+class HospitalTable(ValidationRecord):
+    """Figures of one hospital by a horizon, as in `HorizonTable`."""
+
+    patients: int
+    events: int
+    expected: float
+    observed: IntervalEstimate
+    ratio: IntervalEstimate
+    brier: float
+    null: float
+
+
 class HorizonTable(ValidationRecord):
     """Figures by a horizon.
 
@@ -35,7 +47,7 @@ class HorizonTable(ValidationRecord):
         ratio: observed to expected.
         followed: events to expected events while patients were followed; None for a class or adverse event.
         brier, null: scores of the model, and of the observed risk for everybody.
-        hospitals: hospital -> its observed to expected ratio.
+        hospitals: hospital -> its figures.
         between: that ratio over hospitals, by random effects; None for fewer than three.
     """
 
@@ -49,7 +61,7 @@ class HorizonTable(ValidationRecord):
     followed: IntervalEstimate | None
     brier: float
     null: float
-    hospitals: dict[str, IntervalEstimate]
+    hospitals: dict[str, HospitalTable]
     between: Pooled | None
 
 
@@ -162,11 +174,19 @@ def _horizon_table(horizon: float | None, at: int, answers: Mapping[str, Arrays]
         sum(patients.values()),
     )
     observed = ObservedRisk(float(total["risk"]) / everyone, math.sqrt(total["spread"]) / everyone)
-    ratios, figures = {}, []
+    hospitals, figures = {}, []
     for site, sums in here.items():
         risk = ObservedRisk(float(sums["risk"]) / patients[site], math.sqrt(sums["spread"]) / patients[site])
         expected = float(sums["expected"]) / patients[site]
-        ratios[site] = by_kaplan_meier(risk, expected)
+        hospitals[site] = HospitalTable(
+            patients=int(patients[site]),
+            events=int(sums["events"]),
+            expected=expected,
+            observed=IntervalEstimate.around(risk.risk, risk.error),
+            ratio=by_kaplan_meier(risk, expected),
+            brier=float(sums["squared"]) / patients[site],
+            null=risk.risk * (1 - risk.risk),
+        )
         if risk.risk > 0 and risk.error > 0 and expected > 0:
             figures.append((risk.risk / expected, risk.error / risk.risk))
     expected = float(total["expected"]) / everyone
@@ -182,7 +202,7 @@ def _horizon_table(horizon: float | None, at: int, answers: Mapping[str, Arrays]
         followed=by_martingale(int(total["events"]), float(total["followed"])) if is_timed else None,
         brier=float(total["squared"]) / everyone,
         null=observed.risk * (1 - observed.risk),
-        hospitals=ratios,
+        hospitals=hospitals,
         between=pool(figures, Scale.LOG),
     )
 

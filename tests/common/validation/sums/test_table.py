@@ -46,6 +46,9 @@ def test_a_class_has_the_figures_of_all_patients(table: ValidationTable) -> None
     assert by.ratio.value == pytest.approx(had.mean() / risk.mean())
     assert by.brier == pytest.approx(((had - risk) ** 2).mean())
     assert by.null == pytest.approx(had.mean() * (1 - had.mean()))
+    first = by.hospitals["h0"]
+    assert first.brier == pytest.approx(((HOSPITALS[0].had - HOSPITALS[0].risk) ** 2).mean())
+    assert first.ratio.value == pytest.approx(HOSPITALS[0].had.mean() / HOSPITALS[0].risk.mean())
     assert sum(cell.patients for cell in outcome.cells) == 2400
     whole = [
         decision
