@@ -114,6 +114,8 @@ class Agreement(Agreed):
             del data["plugins"]
         if self.statistics.loss_noise == LOSS_NOISE:
             del data["statistics"]["loss_noise"]
+        if not self.statistics.explanations:
+            del data["statistics"]["explanations"]
         for name in ("calibration_fraction", "linear_rounds", "linear_penalty"):
             if data["training"].get(name) == Training.model_fields[name].default:
                 data["training"].pop(name, None)

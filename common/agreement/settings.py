@@ -125,10 +125,13 @@ class Statistics(Agreed):
     Attributes:
         minimum_count: a site withholds a statistic of a column in which fewer patients lie outside the commonest value.
         loss_noise: standard deviation of the noise on sums of losses, in units of the most that one patient adds.
+        explanations: whether hospitals tell, with the other sums about the trained model, sums of contributions by
+            modality and pathway over their held-out patients.
     """
 
     minimum_count: int = Field(default=5, ge=1, le=1_000_000)
     loss_noise: float = Field(default=LOSS_NOISE, ge=0, le=1e6)
+    explanations: bool = False
 
 
 class Privacy(Agreed):

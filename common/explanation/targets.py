@@ -88,20 +88,34 @@ def likelihoods(federation: Federation, logits: Mapping[str, Tensor]) -> dict[st
 def _of_task(
     task: Task, prepared: Tensor | None, horizons: Sequence[float], likeliest: Tensor
 ) -> list[Explained]:
-    unit = task.outcome_unit
+    if task.form is OutcomeForm.TIME_TO_EVENT:
+        return [target_of(task, prepared, time) for time in horizons]
+    return [target_of(task, prepared, index=int(likeliest.argmax()))]
+
+
+def target_of(task: Task, prepared: Tensor | None, horizon: float | None = None, index: int = 0) -> Explained:
+    """Return one number of a task's prediction.
+
+    Args:
+        task: that predicts.
+        prepared: the constants of its loss.
+        horizon: time by which the risk is explained.
+        index: of the class or label.
+
+    Raises:
+        InvalidContentError: for a task of another form.
+    """
+    name, unit = task.name, task.outcome_unit
     match task.form:
-        case OutcomeForm.TIME_TO_EVENT if prepared is not None:
-            return [
-                Explained(task.name, "", time, unit, "log cumulative hazard", 1.0, _hazard_by(time, prepared))
-                for time in horizons
-            ]
+        case OutcomeForm.TIME_TO_EVENT if prepared is not None and horizon is not None:
+            by = _hazard_by(horizon, prepared)
+            return Explained(name, "", horizon, unit, "log cumulative hazard", 1.0, by)
         case OutcomeForm.CLASSES | OutcomeForm.LABELS:
-            best = int(likeliest.argmax())
-            odds = _odds_of(best, alone=task.form is OutcomeForm.LABELS)
-            return [Explained(task.name, task.outcome_names[best], None, "", "log-odds", 1.0, odds)]
+            odds = _odds_of(index, alone=task.form is OutcomeForm.LABELS)
+            return Explained(name, task.outcome_names[index], None, "", "log-odds", 1.0, odds)
         case OutcomeForm.NUMBER if prepared is not None:
             spread = float(prepared[1])
-            return [Explained(task.name, "", None, unit, unit, spread, lambda logits: logits[:, 0] * spread)]
+            return Explained(name, "", None, unit, unit, spread, lambda logits: logits[:, 0] * spread)
     what = "predicts something that is no time, class, label or number"
     raise InvalidContentError(f"task {task.name}", what, "predict without an explanation")
 

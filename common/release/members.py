@@ -55,7 +55,11 @@ CALIBRATION, INTERVALS = "calibration.json", "intervals.json"
 """Levels by which predictions are moved, and thresholds of their intervals, by hospital."""
 
 
-OPTIONAL = (*ENSEMBLE, STRUCTURE, CALIBRATION, INTERVALS, VALIDATION, ONNX)
+EXPLANATIONS = "explanations.json"
+"""Mean contributions by modality and pathway over hospitals' held-out patients."""
+
+
+OPTIONAL = (*ENSEMBLE, STRUCTURE, CALIBRATION, INTERVALS, VALIDATION, EXPLANATIONS, ONNX)
 """Members that a release may have beside those; a version that does not list a member refuses the release.
 
 Whatever changes a prediction, or how far it may be believed, comes in here by a name: nothing rides along unread.

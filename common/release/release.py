@@ -32,6 +32,7 @@ from common.reading.access import opened
 from common.release.archive import LARGEST, ArchiveError, packed, unpacked
 from common.release.calibration_table import CalibrationTable
 from common.release.card import Card
+from common.release.explanation_table import ExplanationTable
 from common.release.interval_table import IntervalTable
 from common.release.manifest import Manifest, Parent, member_of
 from common.release.members import (
@@ -39,6 +40,7 @@ from common.release.members import (
     CALIBRATION,
     CARD,
     ENSEMBLE,
+    EXPLANATIONS,
     FEDERATION,
     INTERVALS,
     MANIFEST,
@@ -109,6 +111,8 @@ class ModelRelease:
             *self.card.lines(),
             f"For {self.card.use}. {self._calibrated()}",
         ]
+        if self.explanations is not None:
+            lines += self.explanations.lines()
         if manifest.revoked:
             lines.append(f"Revoked by the coordinator: {', '.join(manifest.revoked)}.")
         return [escaped(line) for line in lines]
@@ -127,6 +131,13 @@ class ModelRelease:
     def intervals(self) -> IntervalTable | None:
         """Table of intervals; None of a release without one."""
         return IntervalTable.read(self.members[INTERVALS]) if INTERVALS in self.members else None
+
+    @cached_property
+    def explanations(self) -> ExplanationTable | None:
+        """Table of explanations over hospitals; None of a release without one."""
+        if EXPLANATIONS not in self.members:
+            return None
+        return ExplanationTable.read(self.members[EXPLANATIONS])
 
     @contextmanager
     def agreement_folder(self) -> Iterator[Path]:
@@ -267,7 +278,11 @@ def _require_members(where: str, members: Mapping[str, bytes], manifest: Manifes
 
 def _require_tables(where: str, members: Mapping[str, bytes], agreement: Agreement, models: int) -> None:
     """Require tables of the agreement's tasks, which are about a single model."""
-    for name, schema in ((CALIBRATION, CalibrationTable), (INTERVALS, IntervalTable)):
+    for name, schema in (
+        (CALIBRATION, CalibrationTable),
+        (INTERVALS, IntervalTable),
+        (EXPLANATIONS, ExplanationTable),
+    ):
         if name not in members:
             continue
         table = schema.read(members[name])

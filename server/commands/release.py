@@ -16,7 +16,7 @@ from common.prediction.network import network_of
 from common.release.archive import ArchiveError
 from common.release.card import Card, CardTask
 from common.release.manifest import Manifest, Parent
-from common.release.members import CARD, ONNX, PREPROCESSING, WEIGHTS, arrays_of_member
+from common.release.members import CARD, EXPLANATIONS, ONNX, PREPROCESSING, WEIGHTS, arrays_of_member
 from common.release.release import agreement_members, signed_release
 from server.commands.ensemble import EnsembleMember, closing_record, read_members
 from server.commands.run import named_folder
@@ -153,6 +153,10 @@ def _members(
     for number, member in enumerate(ensemble, 2):
         members |= zip(arrays_of_member(number), member.arrays, strict=True)
     members |= assessed_members(folder, agreement, result.weights, is_alone=not ensemble)
+    if EXPLANATIONS in members:
+        from common.explanation.cohort_sums import named
+
+        members[EXPLANATIONS] = named(members[EXPLANATIONS], network)
     if onnx:
         from common.export.onnx_twin import onnx_content
 
