@@ -11,8 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import save as arrays_content
 from typer.testing import CliRunner
 
 from client.commands.adopt import adopt, read_adoption
@@ -21,6 +23,8 @@ from client.predict_cli import predict_app
 from client.site_folder.places import Home
 from common.agreement.federation import FILE_NAME, load
 from common.errors import InvalidContentError, OptionError, StateError
+from common.release.members import PREPROCESSING
+from common.release.stamp import arrays_of
 from tests.conftest import Canary
 from tests.released import Coordinator
 
@@ -84,6 +88,35 @@ def test_a_page_has_the_reasons_and_is_for_its_owner_alone(adopted: Home, tables
     for part in (Canary.name, "test-1", "by 12", "Raise the risk", "Speak for it", "research use"):
         assert part in page
     assert stat.S_IMODE(out.stat().st_mode) == 0o600
+
+
+def test_patients_who_are_not_predicted_end_the_command_with_a_code_of_their_own(
+    approved: Home, coordinator: Coordinator, tables: Path, canary: Canary
+) -> None:
+    """Ages are far from the mean, on the scale of a preprocessing that leaves values as they are."""
+    members = coordinator.members()
+    prepared = arrays_of(members[PREPROCESSING])
+    plain = {
+        name: array if name.startswith("cuts") else np.full_like(array, name.startswith("spread"))
+        for name, array in prepared.items()
+    }
+    file = coordinator.folder / "plain.zip"
+    file.write_bytes(coordinator.made(members=members | {PREPROCESSING: arrays_content(plain)})[1])
+    adopt(approved, read_adoption(approved, file))
+    out = tables / "made.json"
+    asked = [str(approved.folder), str(tables), "--json", "--out", str(out)]
+    alone = CliRunner().invoke(predict_app, asked)
+    assert alone.exit_code == 2
+    assert json.loads(out.read_text())["patients"][0]["answer"] == "no prediction"
+    assert json.loads(out.read_text())["patients"][0]["tasks"] == {}
+    both = {"patient": [canary.name, "other"], "age": [61.0, 1.0], "crp": [2.0, 1.0], "stage": ["2", "2"]}
+    pd.DataFrame(both).to_csv(tables / "clinical.csv", index=False)
+    some = CliRunner().invoke(predict_app, asked)
+    assert some.exit_code == 3
+    answers = [patient["answer"] for patient in json.loads(out.read_text())["patients"]]
+    assert answers == ["no prediction", "fine"]
+    for ended in (alone, some):
+        assert not canary.seen_in(ended.output)
 
 
 def test_pages_need_a_file_and_are_no_json(adopted: Home, tables: Path) -> None:
