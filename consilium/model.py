@@ -10,8 +10,10 @@ from common.agreement.loading import load_agreement
 from common.errors import OptionError
 from common.prediction.ensemble import require_ensemble
 from common.prediction.network import Network, network_of, released_network
+from common.release.members import STRUCTURE
 from common.release.release import read_release
 from common.release.signing import read_verifying_key
+from server.records.assessment import assessed_members
 from server.records.result import load_result
 
 if TYPE_CHECKING:
@@ -162,7 +164,8 @@ def _of_run(folder: Path) -> Network:
     remedy = (
         f"put back the {FILE_NAME}, and the version of consilium, that the run was made with, or run it again"
     )
-    return network_of(federation, folder, result.weights, result.preprocessing, f"{folder}/", remedy)
+    network = network_of(federation, folder, result.weights, result.preprocessing, f"{folder}/", remedy)
+    return replace(network, structure=assessed_members(folder, federation, result.weights).get(STRUCTURE))
 
 
 def _released(file: Path, key: Path | str | None) -> Network:
