@@ -11,11 +11,15 @@ import numpy as np
 from common.validation.observed import Array, Mask
 
 STEPS = 50
+HALVINGS = 20
 _ROUNDING = 1e-9
 _END = 1e-6
 """Distance from 0 and 1 at which a risk is cut before it is transformed."""
-_FLATTEST = 30.0
-"""Largest transformed probability in size; beyond it the outcome is separated and there is no estimate."""
+_SEPARATED = 1e-4
+"""Largest distance of every outcome from its fitted risk at which outcomes are separated, and have no estimate."""
+
+_STEEPEST = 1e4
+"""Largest coefficient in size of a fit."""
 
 
 class LinkFunction(StrEnum):
@@ -88,11 +92,20 @@ def fit(
     for _ in range(STEPS):
         information, score = _derivatives(x, y, w, fixed + x @ coefficients, link)
         step = _solved(information, score.sum(0))
-        if step is None or np.abs(fixed + x @ (coefficients + step)).max() > _FLATTEST:
+        if step is None:
             return None
+        before = _likelihood(y, w, fixed + x @ coefficients, link)
+        for _ in range(HALVINGS):
+            if _likelihood(y, w, fixed + x @ (coefficients + step), link) >= before - _ROUNDING:
+                break
+            step = step / 2
         coefficients = coefficients + step
+        if np.abs(y - link.risk(fixed + x @ coefficients)).max() < _SEPARATED:
+            return None
         if np.abs(step).max() < _ROUNDING * (1 + np.abs(coefficients).max()):
             linear = fixed + x @ coefficients
+            if not np.isfinite(linear).all() or np.abs(coefficients).max() > _STEEPEST:
+                return None
             _, score = _derivatives(x, y, w, linear, link)
             bread = np.linalg.inv((x * (w * _curvature(y, linear, link))[:, None]).T @ x)
             return Fit(coefficients, bread @ (score.T @ score) @ bread)
@@ -105,6 +118,12 @@ def _derivatives(x: Array, y: Array, w: Array, linear: Array, link: LinkFunction
     variance = risk * (1 - risk)
     information = (x * (w * slope**2 / variance)[:, None]).T @ x
     return information, x * (w * slope / variance * (y - risk))[:, None]
+
+
+def _likelihood(y: Array, w: Array, linear: Array, link: LinkFunction) -> float:
+    """Return the weighted log-likelihood."""
+    risk = np.clip(link.risk(linear), 1e-12, 1 - 1e-12)
+    return float((w * np.where(y > 0, np.log(risk), np.log1p(-risk))).sum())
 
 
 def _curvature(y: Array, linear: Array, link: LinkFunction) -> Array:

@@ -57,3 +57,15 @@ def test_a_spline_is_linear_beyond_its_ends_and_smooth_within() -> None:
     outside = (grid[1:-1] < -1.01) | (grid[1:-1] > 2.01)
     assert bent[outside].max() < 1e-9 < bent[~outside].max()
     assert columns.shape == (2001, 4)
+
+
+@pytest.mark.parametrize("link", list(LinkFunction))
+def test_very_small_risks_do_not_keep_a_spline_from_its_fit(link: LinkFunction) -> None:
+    rng = np.random.default_rng(0)
+    x = link.of(np.concatenate([rng.beta(0.6, 2.5, 500), np.full(20, 1e-7)]))
+    happened = rng.random(520) < link.risk(1.4 * x + 0.4)
+    fitted = fit(spline(x, knots_of(x, 4)), happened, np.ones(520), link)
+    assert fitted is not None
+    middle = np.quantile(x, [0.3, 0.5, 0.8])
+    got = link.risk(spline(middle, knots_of(x, 4)) @ fitted.coefficients)
+    assert got == pytest.approx(link.risk(1.4 * middle + 0.4), abs=0.1)
