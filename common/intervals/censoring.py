@@ -13,6 +13,12 @@ from common.intervals.shapes import LEAST_UNCENSORED, PARTS
 
 Array = NDArray[np.float64]
 
+MOST_HAZARD = float(-np.log(LEAST_UNCENSORED))
+"""Most hazard of censoring in a part: who is seen through such a part has the least probability that counts."""
+
+SHORTEST = 1e-9
+"""Parts seen through that are taken for none."""
+
 PRIOR = 10.0
 """Censored patients that a hospital needs for its own hazard to weigh as much as the pooled one."""
 
@@ -71,9 +77,9 @@ def pooled_hazard(censored: Array, seen: Array) -> Array:
             total[start : part + 1] += lost[part] / width
             through[start : part + 1] += time[part] / width
             start = part + 1
-    overall = total.sum() / through.sum() if through.sum() > 0 else 0.0
-    hazard: Array = np.where(through > 0, total / through.clip(1e-9), overall)
-    return hazard
+    overall = total.sum() / max(float(through.sum()), SHORTEST)
+    hazard: Array = np.where(through > SHORTEST, total / through.clip(SHORTEST), overall)
+    return hazard.clip(0.0, MOST_HAZARD)
 
 
 def uncensored(ends: Array, hazard: Array, time: Array, event: Mask) -> Array:

@@ -24,11 +24,13 @@ from common.structure.arrays import (
     pair_name,
     products_name,
 )
+from common.structure.figures import LARGEST_SIZE, LEAST_SIZE
 from common.structure.limits import (
     Check,
     FigureLimit,
     Key,
     Moments,
+    are_possible,
     moments,
     observed_limit,
     share_limits,
@@ -120,8 +122,12 @@ def _limits(agreement: Federation, answered: list[SiteSums]) -> list[FigureLimit
     names += [(Check.OBSERVED, (part.name,)) for part in agreement.modalities]
     names += [(Check.AGREEMENT, (pair.first, pair.second)) for pair in pairs(agreement)]
     all_moments: dict[Key, Moments] = {}
+    limits = answered_sums(agreement, FIGURES)
     for key in names:
-        figure = moments([site.sums[figure_name(*key)] for site in answered])
+        name = figure_name(*key)
+        low, high = (LEAST_SIZE, LARGEST_SIZE) if key[0] is Check.SIZE else (0.0, limits[name].high ** 0.5)
+        every = [site.sums[name] for site in answered]
+        figure = moments([sums for sums in every if are_possible(sums, low, high)])
         if figure is not None:
             all_moments[key] = figure
     shares = {

@@ -51,6 +51,10 @@ TOGETHER = 3.5
 """Standard errors of a table's mean from which there is no forecast."""
 
 
+ROUNDING = 1e-6
+"""Share by which a rounded sum of squares may lie below what its sum needs."""
+
+
 LEAST_GAP = 0.5
 """Share of columns that a patient must lack beyond what is ordinary before there is a warning."""
 
@@ -135,9 +139,20 @@ FIGURE = 5
 """Sums of a figure: patients, the figure and its square, and those of the spoilt table."""
 
 
+def are_possible(sums: Array, low: float, high: float) -> bool:
+    """Whether patients can have the sums [5] of a figure that lies between two numbers."""
+    number = float(sums[0])
+    if number < 1 or number != np.floor(number):
+        return False
+    return all(
+        low <= first / number <= high and first**2 / number <= squares * (1 + ROUNDING) + ROUNDING
+        for first, squares in (sums[1:3].tolist(), sums[3:5].tolist())
+    )
+
+
 def moments(sites: list[Array]) -> Moments | None:
     """Combine hospitals' sums [5] of a figure; None where no hospital could tell it."""
-    reporting = [sums for sums in sites if sums[0] > 0]
+    reporting = [sums for sums in sites if sums[0] >= 1]
     if not reporting:
         return None
     number, first, squares, spoilt, spoilt_squares = np.sum(reporting, axis=0)

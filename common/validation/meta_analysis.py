@@ -59,31 +59,39 @@ class Pooled(ValidationRecord):
 def pool(figures: Sequence[tuple[float, float]], scale: Scale) -> Pooled | None:
     """Pool figures of hospitals; None for fewer than `LEAST_HOSPITALS`.
 
+    A figure with an effect or a weight beyond all numbers is left out.
+
     Args:
         figures: of every hospital, with the standard error on `scale`.
         scale: of pooling.
     """
     from scipy.stats import t as student
 
-    if len(figures) < LEAST_HOSPITALS:
+    counting = [(value, error) for value, error in figures if _counts(value, error)]
+    if len(counting) < LEAST_HOSPITALS:
         return None
-    effects = np.array([scale.of(value) for value, _ in figures])
-    variances = np.array([error**2 for _, error in figures])
+    effects = np.array([scale.of(value) for value, _ in counting])
+    variances = np.array([error**2 for _, error in counting])
     between = _between(effects, variances)
     weights = 1 / (variances + between)
     mean = float((weights * effects).sum() / weights.sum())
-    free = len(figures) - 1
+    free = len(counting) - 1
     variance = float((weights * (effects - mean) ** 2).sum() / free / weights.sum())
     half = float(student.ppf(0.975, free)) * math.sqrt(variance)
     reach = float(student.ppf(0.975, free - 1)) * math.sqrt(between + variance)
     back = scale.back
     return Pooled(
-        hospitals=len(figures),
+        hospitals=len(counting),
         mean=IntervalEstimate.of(back(mean), back(mean - half), back(mean + half)),
         predicted=(back(mean - reach), back(mean + reach)),
         between=math.sqrt(between),
         scale=scale.value,
     )
+
+
+def _counts(value: float, error: float) -> bool:
+    """Whether a figure is finite, and the square of its error and the inverse of that."""
+    return math.isfinite(value) and 1e-100 < error < 1e100
 
 
 def _between(effects: Array, variances: Array) -> float:

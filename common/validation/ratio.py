@@ -43,6 +43,6 @@ def by_martingale(events: int, expected: float) -> IntervalEstimate:
 
     if not expected > 0:
         return IntervalEstimate()
-    low = chi2.ppf(0.025, 2 * events) / 2 if events else 0.0
-    high = chi2.ppf(0.975, 2 * events + 2) / 2
+    low = float(chi2.ppf(0.025, 2 * events)) / 2 if events else 0.0
+    high = float(chi2.ppf(0.975, 2 * events + 2)) / 2
     return IntervalEstimate.of(events / expected, low / expected, high / expected)

@@ -7,6 +7,7 @@ that holds, the most important first.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -220,10 +221,9 @@ def _risk_ends(outcomes: Outcomes, risk: Array, least: int) -> list[int]:
     cell = cells_of(risk)
     counts = [np.bincount(cell[chosen], minlength=len(RISKS) + 1) for chosen in (outcomes.had, ~outcomes.had)]
     ends = merged_cells(np.stack(counts, axis=1).astype(np.float64), least)
-    starts = [-1, *ends][:-1]
     observed = [
         observed_risk(outcomes.select((cell > start) & (cell <= end))).risk
-        for start, end in zip(starts, ends, strict=True)
+        for start, end in pairwise([-1, *ends])
     ]
     return ends if np.isfinite(observed).all() else []
 
@@ -235,7 +235,7 @@ def cells_of(risk: Array) -> Rows:
 
 def _add_cells(cells: Array, outcomes: Outcomes, risk: Array, ends: Sequence[int]) -> None:
     cell = cells_of(risk)
-    for start, end in zip([-1, *ends][:-1], ends, strict=True):
+    for start, end in pairwise([-1, *ends]):
         cells[end] = _counted(outcomes, risk, np.flatnonzero((cell > start) & (cell <= end)))
 
 
@@ -274,7 +274,7 @@ def _add_thirds(
     for number, of_third in enumerate(counts):
         sums["third_patients"][number] = chosen[number].sum()
         totals = np.concatenate([np.zeros((1, 2)), np.cumsum(of_third, axis=0)])
-        for start, end in zip([-1, *ends][:-1], ends, strict=True):
+        for start, end in pairwise([-1, *ends]):
             sums["thirds"][number, end] = totals[end + 1] - totals[start + 1]
 
 

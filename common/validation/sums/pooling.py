@@ -5,6 +5,7 @@ risk without censoring (Dorey & Korn 1987).
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from common.validation.meta_analysis import Pooled, Scale, concordance_error, po
 from common.validation.net_benefit import NetBenefit, weight_of
 from common.validation.observed import Array, ObservedRisk
 from common.validation.ratio import by_kaplan_meier, by_martingale
+from common.validation.sums.possible import are_possible
 from common.validation.sums.shapes import RISKS, group_names, horizons_asked, main_horizon, times_of
 
 Arrays = Mapping[str, Array]
@@ -114,11 +116,12 @@ def outcome_table(
         }
         for site, sums in sites.items()
     }
-    answers = {
+    sent = {
         site: {name: array if name.startswith("third") else array[index] for name, array in sums.items()}
         for site, sums in of_task.items()
         if sums["patients"][index] > 0
     }
+    answers = {site: sums for site, sums in sent.items() if are_possible(sums)}
     horizons = horizons_asked(task) or (None,)
     main = main_horizon(task)
     pairs = {site: sums["pairs"] for site, sums in answers.items() if sums["pairs"][1] > 0}
@@ -288,11 +291,13 @@ def _groups(agreement: Federation, answers: Sequence[Arrays]) -> list[GroupTable
 
 def _thirds(task: Task, answers: Sequence[Arrays]) -> tuple[ThirdCurve, ...]:
     """Return survival by third: the actuarial estimate of Cutler & Ederer (1958)."""
-    with_thirds = [sums for sums in answers if "thirds" in sums and sums["third_patients"].all()]
-    if not with_thirds:
+    telling = [sums for sums in answers if "thirds" in sums and sums["third_patients"].all()]
+    if not telling:
         return ()
     times = times_of(task)
-    edges = (0.0, *with_thirds[0]["third_edges"].tolist(), 1.0)
+    asked = Counter(tuple(sums["third_edges"].tolist()) for sums in telling).most_common(1)[0][0]
+    with_thirds = [sums for sums in telling if tuple(sums["third_edges"].tolist()) == asked]
+    edges = (0.0, *asked, 1.0)
     curves = []
     for number in range(3):
         patients = sum(float(sums["third_patients"][number]) for sums in with_thirds)
