@@ -21,7 +21,7 @@ FLOORS = {
     " | receipts, rounds, prediction | families | egress | privacy, disclosures"
     " | ledger, training, data | flower, chained_log, tables | site_folder",
     "server": "cli | commands | services | app | runs | aggregation | participants | home, records",
-    "common": "documents | export, explanation, structure, validation, intervals | calibration | assessment"
+    "common": "documents | export, explanation, structure, intervals | calibration | validation | assessment"
     " | prediction | families | privacy | models | patients | messages, release | agreement, processes, console | tasks"
     " | evaluation, lifetime, plugins, reading"
     " | addresses, agreed, countersignature, counting, errors, files, installed_code, node_keys, records",

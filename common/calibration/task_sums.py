@@ -16,6 +16,7 @@ from common.evaluation.predictions import (
 )
 from common.evaluation.survival import survival_labels
 from common.tasks.task import Task
+from common.validation.sums.times import last_told
 
 Array = NDArray[np.float64]
 
@@ -36,7 +37,9 @@ def computed(
     """
     if isinstance(prediction, SurvivalPrediction):
         time, event = survival_labels(labels, labelled)
-        return _of_times(prediction.select(np.flatnonzero(labelled.all(axis=1))), time, event, least)
+        last = last_told(task, float(prediction.times[-1]), time, event, least)
+        seen, happened = np.minimum(time, last), event & (time <= last)
+        return _of_times(prediction.select(np.flatnonzero(labelled.all(axis=1))), seen, happened, least)
     if isinstance(prediction, NumberPrediction):
         rows = labelled[:, 0]
         return _of_numbers(prediction.value[rows] - labels[rows, 0], least)

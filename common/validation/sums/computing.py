@@ -6,7 +6,7 @@ that holds, the most important first.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -18,7 +18,7 @@ from common.tasks.task import Task
 from common.validation.groups import large_enough
 from common.validation.observed import Array, Mask, Outcomes, Rows, censoring_weights, observed_risk
 from common.validation.ratio import expected_while_followed
-from common.validation.sums.merging import merged_cells, merged_times
+from common.validation.sums.merging import are_large, merged_cells
 from common.validation.sums.shapes import (
     BY_HORIZON,
     MOST_WEIGHT,
@@ -27,6 +27,7 @@ from common.validation.sums.shapes import (
     main_horizon,
     times_of,
 )
+from common.validation.sums.times import kept_horizons, late_outcomes, time_counts
 
 Arrays = dict[str, Array]
 
@@ -45,6 +46,8 @@ class JudgedOutcome:
         time, event: [P] as in `Outcomes`; a patient without the outcome of a class or label stays at time 1.
         curves: predicted survival; None for a class or label.
         risk: [P] by which patients are ordered.
+        classes: [P] index of the class, where there are more than two.
+        number: of classes.
     """
 
     rows: Rows
@@ -52,6 +55,8 @@ class JudgedOutcome:
     event: Mask
     curves: SurvivalPrediction | None
     risk: Array
+    classes: Rows | None = None
+    number: int = 2
 
     def by(self, horizon: float) -> tuple[Outcomes, Array]:
         """Outcomes and predicted risks [P] by a horizon."""
@@ -81,7 +86,10 @@ def judged_outcomes(task: Task, prediction: Prediction, labels: Array, labelled:
         rows, classes = np.flatnonzero(labelled[:, 0]), prediction.probability.shape[1]
         for index in [1] if classes == 2 else range(classes):
             has = labels[rows, 0] == index
-            outcomes.append(_without_time(rows, has, prediction.probability[rows, index]))
+            outcome = _without_time(rows, has, prediction.probability[rows, index])
+            if classes > 2:
+                outcome = replace(outcome, classes=labels[rows, 0].astype(np.intp), number=classes)
+            outcomes.append(outcome)
     elif isinstance(prediction, LabelPrediction):
         for index in range(prediction.probability.shape[1]):
             rows = np.flatnonzero(labelled[:, index])
@@ -174,7 +182,7 @@ def _outcome_sums(
         _add_cells(sums["cells"], outcomes, risk, ends)
         thirds = None if edges is None or outcome.curves is None else _thirds(risk, ends, edges)
         if thirds is not None:
-            _add_thirds(sums, task, outcome, thirds, least, budget)
+            _add_thirds(sums, task, outcome, thirds, kept, least, budget)
             sums["third_edges"][:] = edges
     if main in kept:
         _add_groups(sums, outcome, outcomes, risk, groups, names, least, budget)
@@ -182,22 +190,21 @@ def _outcome_sums(
 
 
 def _kept_horizons(task: Task, outcome: JudgedOutcome, least: int) -> list[int]:
-    """Return the indices of horizons by which, and between which, there are enough patients."""
+    """Return the indices of horizons that are told; [0] of a class or adverse event."""
     if outcome.curves is None:
-        events = int(outcome.event.sum())
-        return [0] if min(events, len(outcome.event) - events) >= least else []
-    horizons = [horizon for horizon in horizons_asked(task) if horizon <= outcome.curves.times[-1]]
-    counts = _time_counts(outcome.time, outcome.event, horizons)
-    main = [index for index in [main_horizon(task)] if index < len(horizons)]
-    kept = merged_times(counts, len(outcome.time), least, main, range(len(horizons)))
-    return [index for index in kept if np.isfinite(observed_risk(outcome.by(horizons[index])[0]).risk)]
+        return [0] if min(_sizes(outcome, np.arange(len(outcome.rows)))) >= least else []
+    return kept_horizons(task, float(outcome.curves.times[-1]), outcome.time, outcome.event, least)
 
 
-def _time_counts(time: Array, event: Mask, ends: Sequence[float]) -> Array:
-    """Count events and censored patients [K, 2] in the cells of time that end at `ends`."""
-    cell = np.searchsorted(np.asarray(ends), time, side="left")
-    counts = [np.bincount(cell[chosen], minlength=len(ends) + 1)[: len(ends)] for chosen in (event, ~event)]
-    return np.stack(counts, axis=1).astype(np.float64)
+def _sizes(outcome: JudgedOutcome, rows: Rows) -> tuple[int, ...]:
+    """Return the patients among rows with and without an outcome, or with every class of several.
+
+    Whoever has no class of which the number is told has the other one.
+    """
+    if outcome.classes is not None:
+        return tuple(np.bincount(outcome.classes[rows], minlength=outcome.number).tolist())
+    events = int(outcome.event[rows].sum())
+    return events, len(rows) - events
 
 
 def _by_horizon(outcome: JudgedOutcome, horizon: float) -> dict[str, float]:
@@ -210,8 +217,8 @@ def _by_horizon(outcome: JudgedOutcome, horizon: float) -> dict[str, float]:
         "left": float(patients - outcomes.had.sum() - outcomes.spared.sum()),
         "expected": float(risk.sum()),
         "followed": float(followed),
-        "risk": patients * observed.risk,
-        "spread": min(spread, MOST_WEIGHT * patients),
+        "risk": halves(patients * observed.risk),
+        "spread": halves(min(spread, MOST_WEIGHT * patients)),
         "squared": float((censoring_weights(outcomes) * (outcomes.had - risk) ** 2).sum()),
     }
 
@@ -242,7 +249,13 @@ def _add_cells(cells: Array, outcomes: Outcomes, risk: Array, ends: Sequence[int
 def _counted(outcomes: Outcomes, risk: Array, rows: Rows) -> tuple[float, float, float, float]:
     """Return patients, events, observed and predicted risk times the patients."""
     here = outcomes.select(rows)
-    return len(rows), float(here.had.sum()), len(rows) * observed_risk(here).risk, float(risk[rows].sum())
+    observed = halves(len(rows) * observed_risk(here).risk)
+    return len(rows), float(here.had.sum()), observed, float(risk[rows].sum())
+
+
+def halves(patients: float) -> float:
+    """Round patients of an estimate to halves; an exact estimate would tell who was censored between two events."""
+    return round(2 * patients) / 2 if np.isfinite(patients) else patients
 
 
 def _thirds(risk: Array, ends: Sequence[int], edges: Array) -> Rows | None:
@@ -253,21 +266,27 @@ def _thirds(risk: Array, ends: Sequence[int], edges: Array) -> Rows | None:
 
 
 def _add_thirds(
-    sums: Arrays, task: Task, outcome: JudgedOutcome, third: Rows, least: int, budget: _Budget
+    sums: Arrays,
+    task: Task,
+    outcome: JudgedOutcome,
+    third: Rows,
+    kept: Sequence[int],
+    least: int,
+    budget: _Budget,
 ) -> None:
     """Add events and censored patients by third and time, if all thirds have enough."""
     times = times_of(task)
     chosen = [third == number for number in range(3)]
-    counts = [_time_counts(outcome.time[rows], outcome.event[rows], times) for rows in chosen]
+    counts = [time_counts(outcome.time[rows], outcome.event[rows], times) for rows in chosen]
     main = times.index(horizons_asked(task)[main_horizon(task)])
+    horizons = [times.index(horizons_asked(task)[index]) for index in kept]
     ends: list[int] = []
     for index in [main, *range(len(times))]:
         tried = sorted({*ends, index})
         sizes = [int(rows.sum()) for rows in chosen]
         if all(
-            merged_times(of_third, size, least, tried, ()) == tried
-            for of_third, size in zip(counts, sizes, strict=True)
-        ):
+            are_large(of_third, size, least, tried) for of_third, size in zip(counts, sizes, strict=True)
+        ) and _fits_horizons(task, outcome, sorted({*horizons, *tried}), least):
             ends = tried
     if not ends or not budget.take(6 * len(ends) + 3):
         return
@@ -276,6 +295,15 @@ def _add_thirds(
         totals = np.concatenate([np.zeros((1, 2)), np.cumsum(of_third, axis=0)])
         for start, end in pairwise([-1, *ends]):
             sums["thirds"][number, end] = totals[end + 1] - totals[start + 1]
+
+
+def _fits_horizons(task: Task, outcome: JudgedOutcome, ends: Sequence[int], least: int) -> bool:
+    """Whether enough patients lie between times of the thirds and horizons, as thirds add up to everybody."""
+    assert outcome.curves is not None
+    times, time, event = times_of(task), outcome.time, outcome.event
+    late = late_outcomes(times[ends[-1]], float(outcome.curves.times[-1]), time, event)
+    few = any(0 < int(chosen.sum()) < least for chosen in late)
+    return not few and are_large(time_counts(time, event, times), len(time), least, ends)
 
 
 def _add_groups(
@@ -292,7 +320,9 @@ def _add_groups(
         of = np.array(groups.get(division, [""] * (int(outcome.rows.max(initial=0)) + 1)))[outcome.rows]
         rows = {name: np.flatnonzero(of == name) for name in sorted({*of.tolist()})}
         sizes = {
-            name: (int(outcomes.had[chosen].sum()), int(len(chosen) - outcomes.had[chosen].sum()))
+            name: _sizes(outcome, chosen)
+            if outcome.curves is None
+            else (int(outcomes.had[chosen].sum()), int(len(chosen) - outcomes.had[chosen].sum()))
             for name, chosen in rows.items()
         }
         shown = large_enough(sizes, least)

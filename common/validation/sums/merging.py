@@ -46,12 +46,13 @@ def merged_times(
     kept: list[int] = []
     for index in [*first, *others]:
         tried = sorted({*kept, index})
-        if _are_large(counts, patients, least, tried):
+        if are_large(counts, patients, least, tried):
             kept = tried
     return kept
 
 
-def _are_large(counts: Counts, patients: int, least: int, ends: Sequence[int]) -> bool:
+def are_large(counts: Counts, patients: int, least: int, ends: Sequence[int]) -> bool:
+    """Whether there are enough patients up to, between and after the times with these indices."""
     totals = np.concatenate([np.zeros((1, 2)), np.cumsum(counts, axis=0)])[[0, *(end + 1 for end in ends)]]
     cells = np.diff(totals, axis=0)
     censored = cells[:, 1]

@@ -82,8 +82,8 @@ def test_sums_by_horizon_are_those_of_the_patients() -> None:
     observed = observed_risk(outcomes)
     assert sums["patients"][0] == 300
     assert sums["events"][0, main] == outcomes.had.sum()
-    assert sums["risk"][0, main] == pytest.approx(300 * observed.risk)
-    assert sums["spread"][0, main] == pytest.approx((300 * observed.error) ** 2)
+    assert sums["risk"][0, main] == pytest.approx(300 * observed.risk, abs=0.25)
+    assert sums["spread"][0, main] == pytest.approx((300 * observed.error) ** 2, abs=0.25)
     # the curves of the prediction have no time at the horizon exactly
     assert sums["expected"][0, main] == pytest.approx(patients.risk.sum(), rel=1e-3)
     assert sums["squared"][0, main] == pytest.approx(300 * brier_scores(outcomes, patients.risk)[0], rel=1e-3)
