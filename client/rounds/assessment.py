@@ -35,7 +35,8 @@ def assessment_request(run: int, site: Site, content: RecordDict) -> RecordDict:
     preprocessing = requested_preprocessing(request.preprocessing, site.federation)
     load_weights(site.model, request.weights)
     site.model.eval()
-    indices = site.split_indices(request.fold).of(part.whose)
+    split = site.split_indices(request.fold)
+    indices = split.of(part.whose)
     require_disclosed(site, terms, request.fold)
     with accounted(site, terms, request.round, _asks(run, site, request)):
         weights = {name: np.asarray(array, dtype=np.float32) for name, array in request.weights.items()}
@@ -50,6 +51,7 @@ def assessment_request(run: int, site: Site, content: RecordDict) -> RecordDict:
                 records,
                 terms.minimum_count,
                 lambda model, some: logits(model, some, device=site.device),
+                np.isin(indices.numpy(), split.calibration.numpy()) if len(split.calibration) else None,
             )
             sums = part.computed(view, request.asked, request.number)
         if not site.simulated:

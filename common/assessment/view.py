@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar, cast
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from common.agreement.agreement import Agreement
@@ -27,12 +29,14 @@ class View(Generic[A, R, P]):
         patients: the records as the tables have them, with their labels.
         least: the fewest patients behind a number that leaves.
         compute: returns the model's outputs, task -> [U, ...], of records as the model takes them.
+        calibrating: [U] records that neither train nor choose; None where there are none.
     """
 
     network: Network
     patients: R
     least: int
     compute: Callable[[SharedModel, R], dict[str, Tensor]]
+    calibrating: NDArray[np.bool_] | None = None
 
     @property
     def federation(self) -> A:

@@ -53,7 +53,7 @@ class CalibrationPart:
             prediction = task.predict(view.outputs[task.name], view.prepared.cuts.get(task.name))
             labels = view.patients.labels[task.name].double().numpy()
             labelled = view.patients.labelled[task.name].numpy()
-            made = computed(task, prediction, labels, labelled, view.least)
+            made = computed(task, prediction, labels, labelled, view.least, view.calibrating)
             sums |= {f"{task.name}.{name}": np.asarray(values, np.float64) for name, values in made.items()}
         return sums
 

@@ -25,7 +25,12 @@ PATIENTS_A_NUMBER = 2
 
 
 def computed(
-    task: Task, prediction: Prediction, labels: Array, labelled: Mask, least: int
+    task: Task,
+    prediction: Prediction,
+    labels: Array,
+    labelled: Mask,
+    least: int,
+    calibrating: Mask | None = None,
 ) -> dict[str, Array]:
     """Sum over the patients whose outcome is known, without what is about fewer than `least`.
 
@@ -34,24 +39,61 @@ def computed(
         prediction: for P patients.
         labels, labelled: [P, columns].
         least: the hospital's minimum count.
+        calibrating: [P] patients about whom intervals are told too; None where none are. If the others are too few, the
+            sums are over these alone.
     """
     if isinstance(prediction, SurvivalPrediction):
-        time, event = survival_labels(labels, labelled)
-        last = last_told(task, float(prediction.times[-1]), time, event, least)
-        seen, happened = np.minimum(time, last), event & (time <= last)
-        return _of_times(prediction.select(np.flatnonzero(labelled.all(axis=1))), seen, happened, least)
+        return _of_survival(task, prediction, labels, labelled, least, calibrating)
+    columns = [
+        _without_few(rows, np.zeros(len(rows), dtype=np.bool_), calibrating, least) for rows in labelled.T
+    ]
     if isinstance(prediction, NumberPrediction):
-        rows = labelled[:, 0]
-        return _of_numbers(prediction.value[rows] - labels[rows, 0], least)
+        return _of_numbers(prediction.value[columns[0]] - labels[columns[0], 0], least)
     if isinstance(prediction, ClassPrediction):
-        return _of_classes(prediction.probability[labelled[:, 0]], labels[labelled[:, 0], 0], least)
+        return _of_classes(prediction.probability[columns[0]], labels[columns[0], 0], least)
     if isinstance(prediction, LabelPrediction):
         made = [
             _of_outcome(prediction.probability[rows, column], labels[rows, column] > 0, least)
-            for column, rows in enumerate(labelled.T)
+            for column, rows in enumerate(columns)
         ]
         return {name: np.stack([sums[name] for sums in made]) for name in made[0]}
     raise task.mismatch(prediction)
+
+
+def _without_few(rows: Mask, event: Mask, calibrating: Mask | None, least: int) -> Mask:
+    """Return the patients [P] whose counts can be told beside those of calibrating ones.
+
+    Args:
+        rows: [P] patients whose outcome is known.
+        event: [P] of those who count apart.
+        calibrating: [P]; None where nothing else is told.
+        least: the hospital's minimum count.
+    """
+    if calibrating is None:
+        return rows
+    others = rows & ~calibrating
+    few = any(0 < int(counts.sum()) < least for counts in (others & event, others & ~event))
+    return rows & calibrating if few else rows
+
+
+def _of_survival(
+    task: Task,
+    prediction: SurvivalPrediction,
+    labels: Array,
+    labelled: Mask,
+    least: int,
+    calibrating: Mask | None,
+) -> dict[str, Array]:
+    """Sum events up to the end of the curves, or to the last horizon that the validation tells."""
+    complete: Mask = np.logical_and.reduce(labelled, axis=1)
+    end = float(prediction.times[-1])
+    happened = complete & (labels[:, 1] > 0) & (labels[:, 0] <= end)
+    rows = _without_few(complete, happened, calibrating, least)
+    time, event = survival_labels(labels[rows], labelled[rows])
+    if np.array_equal(rows, complete):
+        end = last_told(task, end, time, event, least)
+    seen, before = np.minimum(time, end), event & (time <= end)
+    return _of_times(prediction.select(np.flatnonzero(rows)), seen, before, least)
 
 
 def _of_times(prediction: SurvivalPrediction, time: Array, event: Mask, least: int) -> dict[str, Array]:

@@ -42,7 +42,8 @@ def censoring_of(ends: Array, time: Array, event: Mask, least: int) -> tuple[Arr
     """Sum censored patients and parts seen through, with `least` censored patients in a part.
 
     Parts are merged until they have so many; as in `common.intervals.steps` a merged part stands in its last place. Of
-    fewer censored patients nothing is told, and nothing of the parts behind the last one.
+    fewer censored patients nothing is told, and nothing of the parts behind the last one. Where that would leave fewer
+    patients without an event, whose number follows from that of the events, the last part is not told either.
 
     Args:
         ends: [T] of the parts.
@@ -60,6 +61,10 @@ def censoring_of(ends: Array, time: Array, event: Mask, least: int) -> tuple[Arr
         if pending >= max(least, 1):
             censored[part], parts[part] = pending, time_pending
             pending, time_pending = 0, 0.0
+    without = int((~event | (time >= ends[-1])).sum())
+    if 0 < without - censored.sum() < least:
+        last = np.flatnonzero(censored)[-1:]
+        censored[last], parts[last] = 0.0, 0.0
     return censored, parts
 
 

@@ -197,7 +197,7 @@ def _kept_horizons(task: Task, outcome: JudgedOutcome, least: int) -> list[int]:
 
 
 def _sizes(outcome: JudgedOutcome, rows: Rows) -> tuple[int, ...]:
-    """Return the patients among rows with and without an outcome, or with every class of several.
+    """Return the patients among rows with and without an outcome, or with every class.
 
     Whoever has no class of which the number is told has the other one.
     """
@@ -254,7 +254,10 @@ def _counted(outcomes: Outcomes, risk: Array, rows: Rows) -> tuple[float, float,
 
 
 def halves(patients: float) -> float:
-    """Round patients of an estimate to halves; an exact estimate would tell who was censored between two events."""
+    """Round patients of an estimate to halves.
+
+    An exact estimate would tell who was censored between two events.
+    """
     return round(2 * patients) / 2 if np.isfinite(patients) else patients
 
 
@@ -298,7 +301,10 @@ def _add_thirds(
 
 
 def _fits_horizons(task: Task, outcome: JudgedOutcome, ends: Sequence[int], least: int) -> bool:
-    """Whether enough patients lie between times of the thirds and horizons, as thirds add up to everybody."""
+    """Whether enough patients lie between times of the thirds and horizons.
+
+    Thirds add up to everybody.
+    """
     assert outcome.curves is not None
     times, time, event = times_of(task), outcome.time, outcome.event
     late = late_outcomes(times[ends[-1]], float(outcome.curves.times[-1]), time, event)

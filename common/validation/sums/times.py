@@ -1,4 +1,4 @@
-"""Horizons of a time to an event that a hospital tells, and the end of follow-up that its other counts take.
+"""Horizons of a time to an event that a hospital tells, and the end of its other counts.
 
 Counts of the same patients from two tables are subtracted as easily as two of one table: events until the end of the
 curves less those by the last horizon are the late ones, who may be one. Whoever counts events of the patients that a
@@ -55,6 +55,6 @@ def last_told(task: Task, end: float, time: Array, event: Mask, least: int) -> f
 
 
 def late_outcomes(last: float, end: float, time: Array, event: Mask) -> tuple[Mask, Mask]:
-    """Return who [P] has the event after `last` and by `end`, and who is seen after `last` without one."""
+    """Return who [P] has the event between `last` and `end`, and who is seen later without one."""
     late: Mask = event & (time > last) & (time <= end)
     return late, (time > last) & ~late

@@ -109,3 +109,30 @@ def test_numbers_tell_error_and_square() -> None:
     within_limits(SCORE, sums, 5)
     assert sums["error"].tolist() == [4.0]
     assert sums["square"].tolist() == [16 + 9 + 16 + 1]
+
+
+@pytest.mark.parametrize(("others", "counted"), [(3, 47), (30, 50), (0, 50)])
+def test_beside_intervals_no_few_other_patients_are_counted(others: int, counted: int) -> None:
+    calibrating, labels = np.arange(50) >= others, (np.arange(50.0) % 2)[:, None]
+    probability = np.random.default_rng(0).random(50)
+    for task, prediction in (
+        (RESPONSE, ClassPrediction(np.stack([1 - probability, probability], 1))),
+        (TOXICITY, LabelPrediction(np.stack([probability, probability], 1))),
+        (SCORE, NumberPrediction(probability)),
+    ):
+        columns = np.repeat(labels, len(task.outcome_names) if task is TOXICITY else 1, axis=1)
+        sums = computed(task, prediction, columns, everybody(columns), 5, calibrating)
+        assert (sums["patients"] == counted).all()
+        alone = computed(task, prediction, columns, everybody(columns), 5)
+        assert (alone["patients"] == 50).all()
+
+
+def test_beside_intervals_no_few_other_events_are_counted() -> None:
+    patients = made_up(50, 0.0, 7)
+    labels, calibrating = patients.labels.copy(), np.arange(50) >= 20
+    labels[:, 0], labels[:, 1] = labels[:, 0].clip(max=50), (np.arange(50) < 2) | (np.arange(50) >= 30)
+    sums = computed(SURVIVAL, patients.prediction, labels, patients.labelled, 5, calibrating)
+    assert (int(sums["patients"][0]), int(sums["events"][0])) == (30, 20)
+    labels[:8, 1] = 1
+    sums = computed(SURVIVAL, patients.prediction, labels, patients.labelled, 5, calibrating)
+    assert (int(sums["patients"][0]), int(sums["events"][0])) == (50, 28)

@@ -56,3 +56,13 @@ def test_weights_are_at_most_twenty() -> None:
 
 def test_nobody_censored_is_no_hazard() -> None:
     assert not pooled_hazard(np.zeros((2, 20)), np.zeros((2, 20))).any()
+
+
+@pytest.mark.parametrize("number", [12, 20, 33, 60])
+def test_no_few_patients_are_left_without_an_event(number: int) -> None:
+    for seed in range(40):
+        time, event = patients(number, seed)
+        censored, _ = censoring_of(parts_of(ENDS), time, event, 5)
+        happened = event & (time < ENDS[-1])
+        left = number - happened.sum() - censored.sum()
+        assert left == 0 or left >= 5 or not censored.any()
