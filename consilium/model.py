@@ -169,5 +169,10 @@ def _of_run(folder: Path) -> Network:
 
 
 def _released(file: Path, key: Path | str | None) -> Network:
+    from client.prediction.predictor import require_usable
+
     public: Any = None if key is None else read_verifying_key(Path(key), "name the coordinator's ca.crt")
-    return released_network(read_release(file, public))
+    release = read_release(file, public)
+    network = released_network(release)
+    require_usable(network, release.where)
+    return network

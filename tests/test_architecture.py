@@ -154,6 +154,7 @@ KNOW_PATIENTS = (
         "client/prediction/similar.py",
         "client/prediction/horizons.py",
         "client/prediction/judging.py",
+        "client/prediction/member_checks.py",
         "client/prediction/cohort_reasons.py",
         "common/assessment/patient_view.py",
         "client/families/noised_statistics.py",

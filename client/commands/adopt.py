@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from client.chained_log.lock import exclusive
-from client.prediction.predictor import Performance, predictor_of
+from client.prediction.predictor import Performance, predictor_of, require_usable
 from client.site_folder.outside import user_name
 from client.site_folder.places import Home
 from client.site_folder.releases import (
@@ -52,7 +52,8 @@ def read_adoption(home: Home, file: Path) -> Adoption:
 
     Raises:
         InputError: if it is not signed by this coordinator, was changed, is of another federation file, older than
-            one that was adopted, in use, revoked, or of another version of consilium's network.
+            one that was adopted, in use, revoked, of another version of consilium's network, or with members of other
+            outcomes.
     """
     release, earlier = open_release(home, file), read_adoptions(home)
     version, newest = release.version, earlier.newest(release.manifest.name)
@@ -73,7 +74,9 @@ def read_adoption(home: Home, file: Path) -> Adoption:
     if parent is not None and before is not None and before.sha256 != parent.sha256:
         what = f"follows another {parent.version} than the one that was adopted here"
         raise IntegrityError(str(file), what, AGAIN)
-    return Adoption(release, released_network(release), earlier, record is None)
+    network = released_network(release)
+    require_usable(network, release.where)
+    return Adoption(release, network, earlier, record is None)
 
 
 def _is_sound(home: Home, earlier: Adoptions, record: Adopted) -> bool:
@@ -156,7 +159,7 @@ def performance_lines(home: Home, adoption: Adoption) -> Iterator[str]:
         return
     yield f"At this hospital, on {whose}:"
     for task in performances:
-        counts = ", ".join(f"{count:,} {what}" for what, count in task.counts.items())
+        counts = ", ".join(f"{what}: {count:,}" for what, count in task.counts.items())
         figure = "too few to judge" if task.value is None else f"{task.metric} {task.value:.2f}"
         yield f"  {task.task}: {figure} ({counts})"
 

@@ -56,13 +56,17 @@ class Certainty:
 
     def _said(self, made: dict[str, OutcomeCalibration]) -> TaskCalibrated:
         events = min(outcome.events for outcome in made.values())
-        fitted = all(outcome.pooled is not None for outcome in made.values())
         rows = [outcome.hospitals.get(self._hospital) for outcome in made.values()]
-        if not fitted:
+        if all(outcome.pooled is None for outcome in made.values()):
             return TaskCalibrated(yes=False, here=None, events=events, words=said(made))
-        if any(row is None for row in rows):
+        if any(
+            outcome.pooled is not None and self._hospital not in outcome.hospitals
+            for outcome in made.values()
+        ):
             words = f"no, only for the hospitals of the run together, {said(made)}"
             return TaskCalibrated(yes=False, here=None, events=events, words=words)
+        if any(row is None for row in rows):
+            return TaskCalibrated(yes=False, here=None, events=events, words=said(made))
         observed = [row.observed for row in rows if row is not None and row.observed is not None]
         if len(observed) < len(rows):
             words = f"yes, {said(made)}, of which too few are from here to be told"

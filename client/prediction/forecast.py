@@ -49,11 +49,11 @@ class SurvivalForecast(ForecastPart):
         """Write risk, median and bounds as a line."""
         risks = ", ".join(f"{self._risk(horizon)} by {horizon} {self.unit}" for horizon in self.risk)
         if self.median is None:
-            middle = f"half of such patients are expected beyond {self.times[-1]:.3g} {self.unit}"
+            middle = f"more than half of such patients are expected beyond {self.times[-1]:.3g} {self.unit}"
         else:
             middle = f"median time {self.median:.3g} {self.unit}"
         bounds = "".join(
-            f"; {share} live beyond {time:.3g} {self.unit}" for share, time in self.bound.items()
+            f"; in {share} of cases later than {time:.3g} {self.unit}" for share, time in self.bound.items()
         )
         return f"risk {risks}; {middle}{bounds}"
 

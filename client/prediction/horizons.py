@@ -4,8 +4,19 @@ from collections.abc import Sequence
 
 from common.counting import written
 from common.errors import OptionError
-from common.tasks.task import Task
+from common.tasks.task import OutcomeForm, Task
 from common.validation.horizons import rounded_down, usual_horizons
+
+
+def require_times(tasks: Sequence[Task], asked: Sequence[float]) -> None:
+    """Refuse horizons where no task has a time.
+
+    Raises:
+        OptionError: naming the first horizon.
+    """
+    if asked and all(task.form is not OutcomeForm.TIME_TO_EVENT for task in tasks):
+        what = "is a time, and the model predicts no time to an event"
+        raise OptionError(f"horizon {written(asked[0])}", what, "leave it out")
 
 
 def horizons_of(task: Task, end: float | None, asked: Sequence[float]) -> tuple[float, ...]:

@@ -26,8 +26,9 @@ from client.prediction.forecast import (
     SurvivalForecast,
 )
 from client.prediction.forecasts import Forecasts
-from client.prediction.horizons import horizons_of
+from client.prediction.horizons import horizons_of, require_times
 from client.prediction.judging import RecordsJudgement, judge, observed_shares
+from client.prediction.member_checks import require_members
 from client.prediction.predictor import Performance, Predictor
 from client.prediction.similar import similar_figures
 from client.prediction.table_files import file_names, tables_in
@@ -122,6 +123,10 @@ class PatientPredictor:
         patients = take_frames(tables, site, federation)
         return forecasts(network, patients, horizons, "the table", explain, enrichment, site.name)
 
+    def require_members(self, network: "Network", where: str) -> None:
+        """Require that forecasts can use all members of a release."""
+        require_members(network, where)
+
     def performance(self, network: "Network", records: PatientBatch) -> list[Performance]:
         """Judge every task by its headline metric over the labelled patients."""
         performances = []
@@ -148,6 +153,7 @@ class PatientPredictor:
         hospital: str,
     ) -> RecordsJudgement:
         """Judge every task's calibrated risks, and count what was measured."""
+        require_times(_federation(network).tasks, horizons)
         ends = {task.name: _end(network, task) for task in _federation(network).tasks}
         chosen = {
             task.name: horizons_of(task, ends[task.name], horizons) for task in _federation(network).tasks
@@ -215,9 +221,7 @@ def forecasts(
             be explained should be.
     """
     federation, prepared = _federation(network), _preprocessing(network)
-    if horizons and all(task.form is not OutcomeForm.TIME_TO_EVENT for task in federation.tasks):
-        what = "is a time, and the model predicts no time to an event"
-        raise OptionError(f"horizon {horizons[0]:g}", what, "leave it out")
+    require_times(federation.tasks, horizons)
     chosen = {task.name: horizons_of(task, _end(network, task), horizons) for task in federation.tasks}
     observed = observed_shares(patients.batch, prepared, federation)
     _require_enough(observed, where)

@@ -91,6 +91,14 @@ class Predictor(Protocol[A, R]):
         """
         ...
 
+    def require_members(self, network: Network, where: str, /) -> None:
+        """Require that forecasts can use all members of a release, from the file `where`.
+
+        Raises:
+            InputError: naming the member that is about other outcomes, or cannot be read.
+        """
+        ...
+
     def performance(self, network: Network, records: R, /) -> list[Performance]:
         """Judge the model on labelled records."""
         ...
@@ -138,3 +146,13 @@ def predictor_of(agreement: Agreement) -> AnyPredictor:
         )
     predictor: AnyPredictor = part(path)
     return predictor
+
+
+def require_usable(network: Network, where: str) -> None:
+    """Require that forecasts can use all members of a release, if its records have forecasts.
+
+    Raises:
+        InputError: as a predictor's `require_members`.
+    """
+    if kind_named(network.federation.kind).predictor is not None:
+        predictor_of(network.federation).require_members(network, where)

@@ -16,7 +16,7 @@ from client.site_folder.places import Home
 from client.site_folder.site_file import SiteFile, read_site_file
 from common.assessment.part import Whose
 from common.counting import counted
-from common.errors import MissingFileError, StateError
+from common.errors import MissingFileError, OptionError, StateError
 from common.prediction.network import Network
 from common.records import Records
 from common.release.release import ModelRelease
@@ -85,10 +85,13 @@ def judged_records(
         setting, whose = Setting.NEW, f"{words} who are not in the tables of the site folder"
     elif took_part:
         setting, rows, network, whose = _held_out(home, release, network, rows)
-    if since is not None:
+    if since is not None and bool(rows.any()):
         rows &= torch.from_numpy(predictor_of(agreement).since(home.folder, file, since))
         whose += f", from {since} on"
         setting = Setting.TEMPORAL if setting is Setting.NEW else setting
+        if not bool(rows.any()):
+            what = f"leaves none of the {words} who did not train the release"
+            raise OptionError(f"--since {since}", what, "name an earlier day")
     if not bool(rows.any()):
         what = f"has no {words} left to judge the release by"
         raise StateError(str(tables or home.folder), what, f"give tables of {words} who did not train it")

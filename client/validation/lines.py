@@ -11,10 +11,11 @@ MISSING = "—"
 
 def report_lines(report: ValidationReport) -> Iterator[str]:
     """Write a validation as lines."""
-    yield f"{report.release}, {report.setting} validation on {report.records:,} {report.whose}."
+    yield f"Validation of {report.release}, {report.setting}: {report.records:,} {report.whose}."
     yield f"For {report.use}. A figure needs {FLOOR} {report.unit} with the outcome and {FLOOR} without."
     seen = [
-        f"{name} {_percent(share.patients)} ({_percent(share.columns)} of its columns)"
+        f"{name} {_percent(share.patients)}"
+        + ("" if share.columns is None else f" ({_percent(share.columns)} of its columns)")
         for name, share in report.observed.items()
     ]
     yield f"Measured: {', '.join(seen)}."
@@ -34,7 +35,11 @@ def _outcome_lines(task: TaskFigures, outcome: OutcomeFigures) -> Iterator[str]:
     for figures in outcome.horizons:
         yield from _horizon_lines(task, figures)
     for division, groups in outcome.groups.items():
-        yield f"  by {division}" + (f", risk{by}" if (by := _by(task, outcome.grouped_by)) else "")
+        of = f"  by {division}" + (f", risk{by}" if (by := _by(task, outcome.grouped_by)) else "")
+        if all(group.patients is None for group in groups):
+            yield f"{of}: too few with the outcome, or without it, in every group"
+            continue
+        yield of
         rows = [("", "patients", "events", "expected", "observed", "O/E", task.metric)]
         rows += [
             (

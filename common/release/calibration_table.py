@@ -13,6 +13,9 @@ LEAST_EVENTS = 30
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
+NAMED = 3
+"""Most outcomes that are named in a line; of more their number is told."""
+
 EVENT, NUMBER = "event", "number"
 """Outcomes of tasks whose outcomes have no names."""
 
@@ -73,7 +76,7 @@ class CalibrationTable(_Part):
     """
 
     format: Literal[1] = 1
-    tasks: dict[str, dict[str, OutcomeCalibration]]
+    tasks: dict[str, Annotated[dict[str, OutcomeCalibration], Field(min_length=1)]]
 
     def summary(self) -> str:
         """Say which tasks are calibrated, and on how many events."""
@@ -95,13 +98,16 @@ class CalibrationTable(_Part):
 def said(outcomes: Mapping[str, OutcomeCalibration]) -> str:
     """Say how a task is calibrated, by its outcome with the fewest events.
 
-    Outcomes without a level go first.
+    Where some outcomes have a level, these are named, and of the others the one with the fewest events.
     """
     without = {name: outcome for name, outcome in outcomes.items() if outcome.pooled is None}
     name, fewest = min((without or outcomes).items(), key=lambda item: item[1].events)
     events = counted(fewest.events, "patient" if name == NUMBER else "event")
     if fewest.pooled is not None:
         return f"on {events}"
-    few = f"not calibrated: {events}, {fewest.needed} are needed"
-    calibrated = len(outcomes) - len(without)
-    return f"in {calibrated} of {len(outcomes)} outcomes, for {name} {few}" if calibrated else few
+    few = f"no, {events} told and {fewest.needed} are needed"
+    having = [other for other in outcomes if other not in without]
+    if not having:
+        return few
+    named = ", ".join(having) if len(having) <= NAMED else f"{len(having)} of {len(outcomes)} outcomes"
+    return f"for {named} alone; for {name} {few}"

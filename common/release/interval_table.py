@@ -1,5 +1,6 @@
 """Table of intervals, a member of a release: thresholds by task, outcome and hospital."""
 
+from itertools import pairwise
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -52,6 +53,8 @@ class IntervalTable(_Part):
         rows = [row for outcome in made for row in (outcome.pooled, *outcome.hospitals.values()) if row]
         if any(len(row) != len(self.levels) for row in rows):
             raise ValueError("thresholds must be as many as levels")
+        if not self.levels or any(low >= high for low, high in pairwise((0.0, *self.levels, 1.0))):
+            raise ValueError("levels must rise between 0 and 1")
         return self
 
     def content(self) -> bytes:

@@ -50,13 +50,18 @@ def group_figures(
         concordance: of the patients at rows.
         floor: least patients with the event by the horizon, and least spared.
     """
-    rows = {name: np.flatnonzero(groups == name) for name in sorted(set(groups.tolist()) - {""})}
+    rows = {name: np.flatnonzero(groups == name) for name in sorted(set(groups.tolist()) - {""}, key=_rising)}
     sizes = {name: _sizes(outcomes.select(of)) for name, of in rows.items()}
     shown = large_enough({**sizes, "": _sizes(outcomes.select(groups == ""))}, floor)
     return tuple(
         _figures(name, of, outcomes, risk, concordance) if name in shown else GroupFigures(name=name)
         for name, of in rows.items()
     )
+
+
+def _rising(name: str) -> tuple[bool, str]:
+    """Sort key of groups by name, that below all bands first."""
+    return not name.startswith("under "), name
 
 
 def large_enough(sizes: Mapping[str, Sequence[int]], floor: int) -> set[str]:

@@ -90,7 +90,7 @@ def _of_time(task: str, forecast: SurvivalForecast, horizon: str | None) -> Bloc
     interval, similar = forecast.risk_interval.get(chosen), forecast.similar
     end = f"{forecast.times[-1]:.3g} {unit}"
     median = (
-        f"Half of such patients are expected to stay free of the event beyond {end}."
+        f"More than half of such patients are expected to stay free of the event beyond {end}."
         if forecast.median is None
         else f"Half of such patients are expected to have the event by {forecast.median:.3g} {unit}."
     )

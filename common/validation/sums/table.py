@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pydantic import ValidationError
 
 from common.agreement.federation import Federation
+from common.counting import counted
 from common.errors import InvalidContentError
 from common.release.members import VALIDATION
 from common.validation.estimate import IntervalEstimate, ValidationRecord
@@ -96,13 +97,15 @@ class ValidationTable(ValidationRecord):
         if not hospitals:
             yield f"Validated, {title}: no hospital held out enough patients with the outcome and without."
             return
-        line = f"Validated, {title}: {patients:,} held-out patients of {hospitals:,} hospitals"
+        line = (
+            f"Validated, {title}: {counted(patients, 'held-out patient')} of {counted(hospitals, 'hospital')}"
+        )
         line += f", concordance {outcome.concordance.text()}"
         if outcome.between is not None:
             low, high = outcome.between.predicted
             line += f", another hospital's expected from {low:.2f} to {high:.2f}"
         if (worst := outcome.worst()) is not None:
-            line += f"; worst {worst[0]}, {worst[1]:.2f}"
+            line += f"; lowest at {worst[0]}: {worst[1]:.2f}"
         yield line + "."
         main = next((table for table in outcome.horizons if table.index == outcome.main), None)
         if main is not None:

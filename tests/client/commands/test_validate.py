@@ -50,7 +50,7 @@ def test_figures_are_printed_and_written_for_the_owner_alone(
     assert by.horizon == 9
     assert [decision.threshold for decision in response.outcomes[0].horizons[0].decisions] == [0.2]
     assert toxicity.outcomes[0].horizons[0].events is None  # nobody had it
-    assert "external validation" in text
+    assert "external: " in text
     page = (out / PAGE).read_text()
     assert "http" not in page.replace("http-equiv", "")
     for path in out.iterdir():

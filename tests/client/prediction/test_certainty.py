@@ -105,7 +105,7 @@ def test_it_is_said_by_task_what_is_calibrated_here(made: Callable[..., Forecast
     assert stranger.calibration["survival"].yes is False
     line = north.lines()[0]
     assert "survival yes, on 49 events, 9 of them here" in line
-    assert "response not calibrated: 11 events, 30 are needed" in line
+    assert "response no, 11 events told and 30 are needed" in line
     assert Forecasts.model_validate_json(north.model_dump_json()) == north
 
 
@@ -142,7 +142,7 @@ def test_the_risk_has_an_interval_and_time_a_bound(made: Callable[..., Forecasts
     assert north.bound.keys() == {"80%", "90%"}
     assert north.bound["80%"] > north.bound["90%"] > 0
     assert north.bound["80%"] > stranger.bound["80%"]
-    assert "90% live beyond" in north.line()
+    assert "in 90% of cases later than" in north.line()
 
 
 def test_bounds_are_of_the_model_and_not_of_its_calibration(made: Callable[..., Forecasts]) -> None:

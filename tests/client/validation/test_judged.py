@@ -14,7 +14,7 @@ from client.site_folder.releases import open_adopted
 from client.validation.judged import JudgedRecords, Setting, judged_records
 from common.agreement.federation import FILE_NAME, load
 from common.assessment.part import Whose
-from common.errors import InvalidContentError, MissingFileError, StateError
+from common.errors import InvalidContentError, MissingFileError, OptionError, StateError
 from common.prediction.network import released_network
 from tests.client.conftest import PATIENTS, Hospital
 from tests.released import Coordinator
@@ -94,7 +94,7 @@ def test_dates_choose_the_later_patients(
     chosen = judged(adopted, tables, date(2020, 6, 1))
     assert len(chosen.records) == PATIENTS - 6  # the one without a date among those left out
     assert chosen.setting is (Setting.TEMPORAL if took_part(adopted) else Setting.EXTERNAL)
-    with pytest.raises(StateError):
+    with pytest.raises(OptionError):
         judged(adopted, tables, date(2031, 1, 1))
     within = judged(adopted, since=date(2020, 6, 1))
     assert within.setting is (Setting.INTERNAL if took_part(adopted) else Setting.EXTERNAL)

@@ -19,6 +19,7 @@ def test_a_table_survives_its_file() -> None:
     ("path", "value"),
     [
         (("format",), 2),
+        (("tasks", "survival"), {}),
         (("more",), 1),
         (("tasks", "survival", "event", "slope"), 0.0),
         (("tasks", "survival", "event", "events"), "45"),
@@ -48,6 +49,8 @@ def test_a_stranger_has_the_pooled_row_and_nobody_one_without_events() -> None:
 
 def test_events_and_their_need_are_said() -> None:
     assert said({"event": DONE}) == "on 45 events"
-    assert said({"event": FEW}) == "not calibrated: 11 events, 30 are needed"
-    assert "11 events, 30 are needed" in said({"rash": FEW, "nausea": DONE})
+    assert said({"event": FEW}) == "no, 11 events told and 30 are needed"
+    words = said({"rash": FEW, "nausea": DONE})
+    assert words == "for nausea alone; for rash no, 11 events told and 30 are needed"
+    assert "4 of 5 outcomes" in said({"rash": FEW, **dict.fromkeys("abcd", DONE)})
     assert "patients" in said({"number": DONE})

@@ -18,7 +18,15 @@ def test_a_stranger_has_the_pooled_thresholds() -> None:
 
 
 @pytest.mark.parametrize(
-    "spoilt", [{"format": 2}, {"levels": [2.0]}, {"more": 1}, {"tasks": {"a": {"b": {}}}}]
+    "spoilt",
+    [
+        {"format": 2},
+        {"levels": [2.0]},
+        {"levels": [0.9, 0.9]},
+        {"levels": [0.9, 0.8]},
+        {"more": 1},
+        {"tasks": {"a": {"b": {}}}},
+    ],
 )
 def test_another_form_is_not_read(spoilt: dict[str, object]) -> None:
     content = json.loads(IntervalTable(tasks={"survival": {"event": DONE}}).content())

@@ -174,7 +174,7 @@ def test_tables_are_read_with_the_release_and_refused_in_another_form(
     (tmp_path / "made.zip").write_bytes(coordinator.made(members=coordinator.members() | tables)[1])
     release = read_release(tmp_path / "made.zip", coordinator.key.public_key())
     assert (release.calibration, release.intervals) == (calibration, intervals)
-    assert any("11 events, 30 are needed" in line for line in release.lines())
+    assert any("11 events told and 30 are needed" in line for line in release.lines())
     stranger = {CALIBRATION: CalibrationTable(tasks={"other": {"event": few}}).content()}
     for members in (
         coordinator.members() | {CALIBRATION: b"{}"},
