@@ -11,7 +11,7 @@ from client.disclosures.disclosure import Disclosure
 from client.disclosures.record import release_once
 from client.ledger.entries import AskedQuestion, Entry
 from client.rounds.accounts import accounted
-from client.rounds.exact import require_disclosed
+from client.rounds.exact import require_calibration_disclosed, require_disclosed
 from client.rounds.inputs import SENT, unapproved
 from client.rounds.questions import digest_of, earlier_question, was_sent
 from client.rounds.requests import load_weights, requested_preprocessing, require_approved
@@ -54,6 +54,7 @@ def assessment_request(run: int, site: Site, content: RecordDict) -> RecordDict:
                 np.isin(indices.numpy(), split.calibration.numpy()) if len(split.calibration) else None,
             )
             sums = part.computed(view, request.asked, request.number)
+        require_calibration_disclosed(site, terms, request.fold)
         if not site.simulated:
             _record(site, request, indices.numpy(), sums, terms.minimum_count)
     return AssessmentReply(
@@ -69,14 +70,12 @@ def _part(site: Site, request: AssessmentRequest) -> AnyPart:
     """Return the part of a question that the agreement has, with arrays as it asks for."""
     for part, number in questions_of(site.federation):
         if (part.name, number) == (request.part, request.number):
-            shapes = {name: array.shape for name, array in request.asked.items() if _is_sound(array)}
-            if len(shapes) == len(request.asked) and shapes == dict(part.asked(site.federation, number)):
+            asked = part.asked(site.federation, number)
+            if asked.keys() == request.asked.keys() and all(
+                limit.fits(request.asked[name]) for name, limit in asked.items()
+            ):
                 return part
     raise Refusal(RefusalCode.REQUEST_INVALID)
-
-
-def _is_sound(array: NDArray[Any]) -> bool:
-    return array.dtype == np.float64 and bool(np.isfinite(array).all())
 
 
 def _asks(run: int, site: Site, request: AssessmentRequest) -> Callable[[Sequence[Entry]], AskedQuestion]:

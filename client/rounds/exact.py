@@ -1,12 +1,15 @@
 """Exact numbers of an answer, recorded before they leave and the same whenever asked."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from client.disclosures.disclosure import Disclosure, codes_of
 from client.disclosures.record import Exposure, exposure_of, release_once
+from client.families.cells import Cells
 from client.families.registry import reader_of
 from client.rounds.site import Site
 from client.site_folder.policy import Terms
@@ -42,6 +45,32 @@ def require_disclosed(site: Site, terms: Terms, fold: int) -> None:
         exact_statistics(site, terms, fold)
 
 
+def require_calibration_disclosed(site: Site, terms: Terms, fold: int) -> None:
+    """Record who neither trains nor chooses, with their values, before sums about them leave.
+
+    Sums about other weights are not compared with one another, but counts in them do not depend on weights: a patient
+    who came, went or changed between two runs would show.
+
+    Raises:
+        Refusal: if together with what left before they would tell of few units.
+    """
+    units = site.split_indices(fold).calibration
+    if site.simulated or not len(units):
+        return
+    everybody = np.ones(len(units), dtype=np.bool_)
+    parts = _counted(_cells(site, units), everybody, "calibration ", site.key)
+    marks = site.cohort.marks[units].numpy()
+    new = Disclosure(
+        terms.minimum_count,
+        tuple(name for part in parts for name in part.names),
+        tuple(form for part in parts for form in part.forms),
+        tuple(mark.tobytes() for mark in marks),
+        np.concatenate([part.codes for part in parts], axis=1),
+        np.concatenate([part.sums for part in parts], axis=1),
+    )
+    release_once(site.folder, new, site.digest, site.key)
+
+
 def foreseen_exposure(site: Site, terms: Terms) -> Exposure | None:
     """Return the exposure that would keep the site from answering; None if there is none."""
     privacy = terms.privacy
@@ -56,10 +85,7 @@ def _disclosure(site: Site, terms: Terms, fold: int, statistics: SiteStatistics)
     """Everything exact that answers to this agreement tell; with privacy, the sums alone."""
     training, validation, _ = site.split_indices(fold)
     units = torch.cat([training, validation])
-    cells = [
-        replace(part, seen=part.seen[units], values=part.values[units])
-        for part in reader_of(site.federation).cells(site.cohort, site.federation, site.model.groups())
-    ]
+    cells = _cells(site, units)
     trains = np.arange(len(units)) < len(training)
     names, forms, codes, sums = list[str](), list[str](), [], []
     for name, array in statistics.moments.items():
@@ -71,16 +97,11 @@ def _disclosure(site: Site, terms: Terms, fold: int, statistics: SiteStatistics)
         sums.append(array)
     if terms.privacy is None:
         for prefix, chosen in (("", trains), ("validation ", ~trains)):
-            for part in cells:
-                if part.sums:
-                    continue
-                titles = [prefix + name for name in part.names]
-                seen = part.seen & chosen[:, None]
-                names += titles
+            for part in _counted(cells, chosen, prefix, site.key):
+                names += part.names
                 forms += part.forms
-                codes.append(codes_of(part.values, seen, titles, site.key))
-                counted = seen.sum(0).astype(np.float64)
-                sums.append(np.stack([counted, np.zeros_like(counted), np.zeros_like(counted)]))
+                codes.append(part.codes)
+                sums.append(part.sums)
     marks = site.cohort.marks[units].numpy()
     return Disclosure(
         terms.minimum_count,
@@ -90,3 +111,35 @@ def _disclosure(site: Site, terms: Terms, fold: int, statistics: SiteStatistics)
         np.concatenate(codes, axis=1),
         np.concatenate(sums, axis=1),
     )
+
+
+def _cells(site: Site, units: torch.Tensor) -> list[Cells]:
+    """Return every exact number that can leave, with these units."""
+    return [
+        replace(part, seen=part.seen[units], values=part.values[units])
+        for part in reader_of(site.federation).cells(site.cohort, site.federation, site.model.groups())
+    ]
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """Numbers of which the units alone are told, as in `Disclosure`."""
+
+    names: list[str]
+    forms: tuple[str, ...]
+    codes: NDArray[np.uint8]
+    sums: NDArray[np.float64]
+
+
+def _counted(cells: Sequence[Cells], chosen: NDArray[np.bool_], prefix: str, key: bytes) -> list[_Counted]:
+    """Count the chosen units [U] behind every number that has no exact sums."""
+    parts = []
+    for part in cells:
+        if part.sums:
+            continue
+        titles = [prefix + name for name in part.names]
+        seen = part.seen & chosen[:, None]
+        counts = seen.sum(0).astype(np.float64)
+        sums = np.stack([counts, np.zeros_like(counts), np.zeros_like(counts)])
+        parts.append(_Counted(titles, tuple(part.forms), codes_of(part.values, seen, titles, key), sums))
+    return parts

@@ -12,6 +12,7 @@ from enum import StrEnum
 from math import prod
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 from common.agreement.agreement import Agreement
@@ -57,6 +58,27 @@ class Sum:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """Array that a question brings.
+
+    Attributes:
+        shape: of the array.
+        low: the least that honest sums of all hospitals make of it.
+        high: the most.
+    """
+
+    shape: tuple[int, ...]
+    low: float
+    high: float
+
+    def fits(self, array: NDArray[Any]) -> bool:
+        """Whether an array has this form, and numbers between the limits."""
+        if array.dtype != np.float64 or array.shape != self.shape:
+            return False
+        return bool(((self.low <= array) & (array <= self.high)).all())
+
+
+@dataclass(frozen=True)
 class SiteSums:
     """Sums of a hospital.
 
@@ -92,8 +114,8 @@ class Part(Protocol[A, V]):
         """Return the number of questions; 0 if the agreement has nothing for this part."""
         ...
 
-    def asked(self, agreement: A, number: int, /) -> Mapping[str, tuple[int, ...]]:
-        """Names and shapes of the float64 arrays that a question brings beside the model.
+    def asked(self, agreement: A, number: int, /) -> Mapping[str, Asked]:
+        """Names, shapes and limits of the float64 arrays that a question brings beside the model.
 
         Questions count from 0.
         """
@@ -157,7 +179,7 @@ def largest_question(agreement: Agreement) -> int:
     """Return the bytes of the largest arrays of a question or an answer, beside the model."""
     sizes = [
         max(
-            sum(8 * prod(shape) for shape in asking.asked(agreement, number).values()),
+            sum(8 * prod(array.shape) for array in asking.asked(agreement, number).values()),
             sum(array.size for array in asking.sums(agreement, number).values()),
         )
         for asking, number in questions_of(agreement)

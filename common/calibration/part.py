@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from common.assessment.part import Arrays, SiteSums, Sum, Whose
+from common.assessment.part import Arrays, Asked, SiteSums, Sum, Whose
 from common.calibration.shapes import sums_of
 from common.release.members import CALIBRATION
 
@@ -34,7 +34,7 @@ class CalibrationPart:
         """One, if a task can be calibrated."""
         return 1 if self.sums(agreement, 0) else 0
 
-    def asked(self, agreement: Federation, number: int) -> dict[str, tuple[int, ...]]:
+    def asked(self, agreement: Federation, number: int) -> dict[str, Asked]:
         """Nothing beside the model."""
         return {}
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from common.agreement.federation import Federation
-from common.assessment.part import Arrays, Part, SiteSums, Sum, Whose
+from common.assessment.part import Arrays, Asked, Part, SiteSums, Sum, Whose
 from common.explanation.outcomes import LIMIT, MOST_PATHWAYS, interval_of, outcomes_of
 from common.release.explanation_table import ExplainedOutcome, ExplanationTable, MeanContribution
 from common.release.members import EXPLANATIONS
@@ -31,7 +31,7 @@ class ExplanationPart:
         """One, where the file asks for explanations."""
         return int(agreement.statistics.explanations and bool(outcomes_of(agreement)))
 
-    def asked(self, agreement: Federation, number: int) -> Mapping[str, tuple[int, ...]]:
+    def asked(self, agreement: Federation, number: int) -> Mapping[str, Asked]:
         """Nothing beside the model."""
         return {}
 

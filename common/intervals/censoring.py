@@ -9,12 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.evaluation.predictions import Mask
-from common.intervals.shapes import LEAST_UNCENSORED, PARTS
+from common.intervals.shapes import LEAST_UNCENSORED, MOST_HAZARD, PARTS
 
 Array = NDArray[np.float64]
-
-MOST_HAZARD = float(-np.log(LEAST_UNCENSORED))
-"""Most hazard of censoring in a part: who is seen through such a part has the least probability that counts."""
 
 SHORTEST = 1e-9
 """Parts seen through that are taken for none."""

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from common.assessment.part import Arrays, SiteSums, Sum, Whose
-from common.intervals.shapes import censoring_sums, step_sums
+from common.assessment.part import Arrays, Asked, SiteSums, Sum, Whose
+from common.intervals.shapes import MOST_HAZARD, censoring_sums, step_sums
 from common.release.members import INTERVALS
 
 if TYPE_CHECKING:
@@ -37,12 +37,12 @@ class IntervalPart:
             return 0
         return 2 if _named(agreement, censoring_sums) else 1
 
-    def asked(self, agreement: Federation, number: int) -> dict[str, tuple[int, ...]]:
+    def asked(self, agreement: Federation, number: int) -> dict[str, Asked]:
         """The hazard of censoring of every task of times, with the last question."""
         if number == 0:
             return {}
         return {
-            f"{task.name}.hazard": censoring_sums(task)["censored"].shape
+            f"{task.name}.hazard": Asked(censoring_sums(task)["censored"].shape, 0.0, MOST_HAZARD)
             for task in agreement.tasks
             if censoring_sums(task)
         }
@@ -81,11 +81,11 @@ class IntervalPart:
                 *(
                     np.stack([sums.sums[f"{name.removesuffix('hazard')}{kind}"] for sums in sites.values()])
                     if sites
-                    else np.zeros((1, *shape))
+                    else np.zeros((1, *hazard.shape))
                     for kind in ("censored", "seen")
                 )
             )
-            for name, shape in self.asked(agreement, number + 1).items()
+            for name, hazard in self.asked(agreement, number + 1).items()
         }
 
     def content(self, agreement: Federation, sites: Mapping[str, SiteSums]) -> bytes | None:

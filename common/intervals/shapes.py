@@ -5,6 +5,7 @@ The gate reads them, which spares imports.
 
 from __future__ import annotations
 
+from math import log
 from typing import TYPE_CHECKING
 
 from common.assessment.part import Sum
@@ -21,6 +22,9 @@ PARTS = 4
 
 LEAST_UNCENSORED = 0.05
 """Least probability of being uncensored by which an event is divided."""
+
+MOST_HAZARD = -log(LEAST_UNCENSORED)
+"""Most hazard of censoring in a part: who is seen through such a part has the least probability that counts."""
 
 
 def outcomes_of(task: Task) -> tuple[str, ...]:

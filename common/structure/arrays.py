@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from common.agreement.federation import Federation
 from common.agreement.modalities import LARGEST
-from common.assessment.part import Sum
+from common.assessment.part import Asked, Sum
 from common.structure.figures import LARGEST_SIZE, LEAST_SIZE, MOST_DISORDER
 from common.structure.limits import FIGURE, Check
 from common.structure.plan import DIRECTIONS, pairs, sized_modalities, uncentered_modalities, wide_modalities
@@ -21,6 +21,9 @@ MOMENTS = 6
 """Sums of a pair of columns (`common.structure.figures.pair_sums`): their count, and five that are asked as means."""
 
 _SQUARE = LARGEST**2
+
+MOST_BEHIND = 1e9
+"""Most patients of all hospitals."""
 
 
 def center_name(modality: str) -> str:
@@ -79,6 +82,16 @@ def asked_shapes(agreement: Federation, number: int) -> dict[str, tuple[int, ...
     return shapes
 
 
+def asked_arrays(agreement: Federation, number: int) -> dict[str, Asked]:
+    """Arrays that a question brings, with their limits."""
+    return {
+        name: Asked(shape, -_echo_limit(agreement, name), _echo_limit(agreement, name))
+        if is_echoed(name)
+        else Asked(shape, 0.0, MOST_BEHIND)
+        for name, shape in asked_shapes(agreement, number).items()
+    }
+
+
 def answered_sums(agreement: Federation, number: int) -> dict[str, Sum]:
     """Sums that answer a question."""
     if number == PRODUCTS:
@@ -111,6 +124,8 @@ def is_echoed(name: str) -> bool:
 
 def _echo_limit(agreement: Federation, name: str) -> float:
     kind, _, modality = name.partition(":")
+    if kind == "center":
+        return LARGEST
     return product_limit(len(agreement.modality(modality).columns)) if kind == "products" else _SQUARE
 
 

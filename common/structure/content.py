@@ -16,6 +16,7 @@ from common.structure.arrays import (
     FIGURES,
     MOMENTS,
     answered_sums,
+    asked_arrays,
     behind_name,
     center_name,
     columns_name,
@@ -78,7 +79,10 @@ def next_arrays(agreement: Federation, sites: Mapping[str, SiteSums]) -> Arrays:
         count, *sums = total[pair_name(pair.name)]
         arrays[behind_name(pair.name)] = count
         arrays[pair_name(pair.name)] = np.stack(sums) / np.maximum(count, 1.0)
-    return arrays
+    limits = asked_arrays(
+        agreement, FIGURES
+    )  # one hospital's impossible sums would else be refused by all others
+    return {name: array.clip(limits[name].low, limits[name].high) for name, array in arrays.items()}
 
 
 def structure_content(agreement: Federation, sites: Mapping[str, SiteSums]) -> bytes | None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from common.agreement.federation import Federation
-from common.assessment.part import Arrays, Part, SiteSums, Sum, Whose
+from common.assessment.part import Arrays, Asked, Part, SiteSums, Sum, Whose
 from common.release.members import STRUCTURE
 from common.structure import arrays
 from common.structure.arrays import QUESTIONS
@@ -30,9 +30,9 @@ class StructurePart:
         """Two, of a federation with a wide modality or two that share columns."""
         return QUESTIONS if wide_modalities(agreement) or pairs(agreement) else 0
 
-    def asked(self, agreement: Federation, number: int) -> Mapping[str, tuple[int, ...]]:
+    def asked(self, agreement: Federation, number: int) -> Mapping[str, Asked]:
         """Nothing first; then means of columns and products, and mean moments of pairs."""
-        return arrays.asked_shapes(agreement, number)
+        return arrays.asked_arrays(agreement, number)
 
     def sums(self, agreement: Federation, number: int) -> Mapping[str, Sum]:
         """Sums of the question."""

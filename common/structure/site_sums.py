@@ -29,6 +29,7 @@ from common.structure.arrays import (
     products_name,
 )
 from common.structure.limits import FIGURE, Check
+from common.structure.near_copies import codes_of, without_near_copies
 from common.structure.plan import (
     DIRECTIONS,
     FEWEST_PATIENTS,
@@ -48,6 +49,12 @@ from common.structure.tables import (
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+
+GRID = 6
+"""Digits in which figures are compared: arrays of a question could set equal ones apart by a little."""
+
+MOST_OF_FEW = 0.95
+"""Most of a figure's squared distances from its median that fewer patients than the minimum count may make."""
 
 
 def computed(
@@ -72,15 +79,17 @@ def computed(
     sums = {name: np.zeros(limits.shape) for name, limits in answered_sums(agreement, number).items()}
     if number == PRODUCTS:
         for modality in wide_modalities(agreement):
-            sums |= _product_sums(agreement, modality, standardised, least)
+            used = _used(modality, patients, prepared, least)
+            sums |= _product_sums(agreement, modality, standardised, used, least)
         for pair in pairs(agreement):
             left, right, both = both_tables(standardised, pair)
-            used = _pair_columns(left, right, both, least)
-            sums[pair_name(pair.name)] = figures.pair_sums(left, right, both & used)
+            mask = _pair_columns(left, right, both, least)
+            sums[pair_name(pair.name)] = figures.pair_sums(left, right, both & mask)
         return sums
     for modality in wide_modalities(agreement):
         reordered = prepared.apply(_reordered(patients, modality, agreement.training.seed))
-        sums |= _structure_sums(agreement, modality, standardised, reordered, least, asked)
+        used = _used(modality, patients, prepared, least)
+        sums |= _structure_sums(agreement, modality, standardised, reordered, used, least, asked)
     for pair in pairs(agreement):
         name = figure_name(Check.AGREEMENT, (pair.first, pair.second))
         sums[name] = _agreement_sums(pair, standardised, least, asked)
@@ -93,7 +102,7 @@ def computed(
 
 
 def _product_sums(
-    agreement: Federation, modality: Modality, standardised: PatientBatch, least: int
+    agreement: Federation, modality: Modality, standardised: PatientBatch, used: Array | None, least: int
 ) -> dict[str, Array]:
     """Sum columns, and products X'(X signs) of values that are centred at the hospital."""
     values, observed = table(standardised, modality)
@@ -102,7 +111,6 @@ def _product_sums(
     if not is_centered(modality):
         figure = np.stack([observed.sum(0), values.sum(0)]).astype(np.float64)
         sums[columns_name(modality.name)] = figure * usable
-    used = _used(values, observed, least)
     products = np.zeros((values.shape[1], DIRECTIONS))
     if used is not None:
         products = used.T @ (used @ start_signs(agreement, modality))
@@ -136,18 +144,40 @@ def _usable(values: Array, observed: Mask, least: int) -> Mask:
     return np.asarray(counted >= least, dtype=np.bool_)
 
 
-def _used(values: Array, observed: Mask, least: int) -> Array | None:
+def _used(modality: Modality, patients: PatientBatch, prepared: Preprocessing, least: int) -> Array | None:
     """Values of which products are made; None where patients are too few."""
-    if len(values) < max(least, FEWEST_PATIENTS):
+    name, number = modality.name, len(modality.columns)
+    seen = has_enough(prepared.apply(patients).observed[name].numpy()[:, :number])
+    if seen.sum() < max(least, FEWEST_PATIENTS):
         return None
+    raw, there = patients.values[name].clone(), patients.observed[name].clone()
+    plain, mask = raw[seen, :number].double().numpy(), there[seen, :number].numpy()
+    plain, mask = without_near_copies(plain, mask, least)
+    raw[seen, :number], there[seen, :number] = raw.new_tensor(plain), there.new_tensor(mask)
+    alike = prepared.apply(
+        replace(patients, values={**patients.values, name: raw}, observed={**patients.observed, name: there})
+    )
+    whole, whole_mask = whole_table(alike, name)
+    values, observed = whole[seen, :number], whole_mask[seen, :number]
     usable = observed & _usable(values, observed, least)
     mean = (values * usable).sum(0) / np.maximum(usable.sum(0), 1)
     return np.asarray((values - mean) * usable, dtype=np.float64)
 
 
 def _pair_columns(left: Array, right: Array, both: Mask, least: int) -> Mask:
-    """Mask [G] of the columns of which sums over both modalities may leave."""
-    return _usable(left * both, both, least) & _usable(right * both, both, least)
+    """Mask [G] of the columns of which sums over both modalities may leave.
+
+    Of two columns that both have a common value, such as a mutation and a copy number, the sums give the patients who
+    have neither, one or both: there are enough of each.
+    """
+    mask = _usable(left * both, both, least) & _usable(right * both, both, least)
+    for column in np.flatnonzero(mask).tolist():
+        seen = both[:, column]
+        codes = [codes_of(values[seen, column], seen[seen], least) for values in (left, right)]
+        if codes[0] is not None and codes[1] is not None:
+            cell = 2 * (codes[0] != 0) + (codes[1] != 0)
+            mask[column] = bool((np.bincount(cell, minlength=4) >= least).all())
+    return mask
 
 
 def _structure_sums(
@@ -155,6 +185,7 @@ def _structure_sums(
     modality: Modality,
     standardised: PatientBatch,
     reordered: PatientBatch,
+    used: Array | None,
     least: int,
     asked: Arrays,
 ) -> dict[str, Array]:
@@ -169,7 +200,6 @@ def _structure_sums(
         sums[figure_name(Check.SIZE, (name,))] = _moments(figures.log_size(values, observed), None, least)
     if not directions.shape[1] or not len(values):
         return sums
-    used = _used(values, observed, least)
     part = np.zeros_like(values) if used is None else used * np.sqrt(len(used) / (len(used) - 1))
     centred = (values - center) * observed
     share = figures.outside_without(centred, products, part, start_signs(agreement, modality))
@@ -197,13 +227,25 @@ def _agreement_sums(pair: SharedColumns, standardised: PatientBatch, least: int,
 def _moments(ordinary: Array, spoilt: Array | None, least: int) -> Array:
     """Sums [5] of a figure over the patients who have it.
 
-    They are 0 where patients are too few, or two of them make nearly all of it.
+    They are 0 where patients are too few, or few of them make nearly all of it. Fewer patients without a figure than
+    the minimum count have the mean of the others, as the number would tell of them.
     """
     other = np.zeros_like(ordinary) if spoilt is None else spoilt
     figure = np.stack([ordinary, other], 1)
-    figure = figure[np.isfinite(figure).all(1)]
-    if len(figure) < least or not _usable(figure, np.ones(figure.shape, dtype=np.bool_), least).all():
+    defined: Mask = np.logical_and.reduce(np.isfinite(figure), axis=1)
+    if defined.sum() < least:
+        return np.zeros(FIGURE)
+    lacking = 0 < (~defined).sum() < least
+    figure = np.where(defined[:, None], figure, figure[defined].mean(0)) if lacking else figure[defined]
+    everywhere = np.ones(figure.shape, dtype=np.bool_)
+    if not _usable(figure.round(GRID), everywhere, least).all() or _is_dominated(figure, least):
         return np.zeros(FIGURE)
     return np.array(
         [len(figure), *np.stack([figure, np.square(figure)], 1).sum(0).T.ravel()], dtype=np.float64
     )
+
+
+def _is_dominated(figure: Array, least: int) -> bool:
+    """Whether fewer than `least` patients make nearly all distances from a figure's median."""
+    squares = np.sort(np.square(figure - np.median(figure, 0)), axis=0)[::-1]
+    return bool((squares[: least - 1].sum(0) > MOST_OF_FEW * squares.sum(0)).any())

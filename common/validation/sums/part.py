@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from common.assessment.part import Arrays, SiteSums, Sum, Whose
+from common.assessment.part import Arrays, Asked, SiteSums, Sum, Whose
 from common.release.members import VALIDATION
 from common.validation.sums.shapes import RISKS, group_names, horizons_asked, is_judged, sums_of
 
@@ -38,9 +38,13 @@ class ValidationPart:
             return 0
         return 2 if _timed(agreement) else 1
 
-    def asked(self, agreement: Federation, number: int) -> dict[str, tuple[int, ...]]:
+    def asked(self, agreement: Federation, number: int) -> dict[str, Asked]:
         """Return the edges of the thirds of risk, in the last of two questions."""
-        return {f"{task.name}.{_EDGES}": (2,) for task in _timed(agreement)} if number else {}
+        return (
+            {f"{task.name}.{_EDGES}": Asked((2,), 0.0, RISKS[-1]) for task in _timed(agreement)}
+            if number
+            else {}
+        )
 
     def sums(self, agreement: Federation, number: int) -> dict[str, Sum]:
         """Patients by cell of risk, then all sums of every task."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from common.agreement.federation import Federation
-from common.assessment.part import Arrays, SiteSums, Sum, Whose
+from common.assessment.part import Arrays, Asked, SiteSums, Sum, Whose
 from common.assessment.patient_view import PatientView
 
 
@@ -19,8 +19,8 @@ class CountingPart:
     def questions(self, agreement: Federation) -> int:
         return 2
 
-    def asked(self, agreement: Federation, number: int) -> dict[str, tuple[int, ...]]:
-        return {"center": (len(agreement.modalities[0].nodes),)} if number else {}
+    def asked(self, agreement: Federation, number: int) -> dict[str, Asked]:
+        return {"center": Asked((len(agreement.modalities[0].nodes),), -1000.0, 1000.0)} if number else {}
 
     def sums(self, agreement: Federation, number: int) -> dict[str, Sum]:
         nodes = (len(agreement.modalities[0].nodes),)

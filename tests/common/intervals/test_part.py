@@ -55,7 +55,9 @@ def test_two_questions_give_the_member_of_every_task(calibrating: Federation, ma
     asked: dict[str, np.typing.NDArray[np.float64]] = {}
     sites: dict[str, SiteSums] = {}
     for number in range(2):
-        assert {name: array.shape for name, array in asked.items()} == PART.asked(calibrating, number)
+        expected = PART.asked(calibrating, number)
+        assert expected.keys() == asked.keys()
+        assert all(expected[name].fits(array) for name, array in asked.items())
         limits = PART.sums(calibrating, number)
         for name, view in views.items():
             sums = dict(PART.computed(view, asked, number))

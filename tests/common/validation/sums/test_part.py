@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from common.agreement.federation import Federation
-from common.assessment.part import SiteSums
+from common.assessment.part import Asked, SiteSums
 from common.assessment.view import View
 from common.patients.batch import PatientBatch
 from common.patients.preprocessing import Preprocessing
@@ -31,7 +31,7 @@ def test_numbers_alone_are_not_asked_about() -> None:
     assert PART.questions(FEDERATION) == 2
     assert PART.questions(FEDERATION.model_copy(update={"tasks": FEDERATION.tasks[1:]})) == 1
     assert PART.asked(FEDERATION, 0) == {}
-    assert PART.asked(FEDERATION, 1) == {"survival.edges": (2,)}
+    assert PART.asked(FEDERATION, 1) == {"survival.edges": Asked((2,), 0.0, 0.9)}
 
 
 class NoModel:
