@@ -12,7 +12,7 @@ NORMAL = 1.959963984540054
 class ValidationRecord(BaseModel):
     """Base of the records of a validation, which are JSON without NaN."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class IntervalEstimate(ValidationRecord):

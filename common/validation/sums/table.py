@@ -1,8 +1,9 @@
 """Validation of a release, made of hospitals' sums: the member `validation.json`."""
 
 from collections.abc import Iterator, Mapping
+from typing import Self
 
-from pydantic import ValidationError
+from pydantic import ValidationError, model_validator
 
 from common.agreement.federation import Federation
 from common.counting import counted
@@ -67,6 +68,12 @@ class ValidationTable(ValidationRecord):
 
     tasks: dict[str, tuple[OutcomeTable, ...]]
     units: dict[str, str]
+
+    @model_validator(mode="after")
+    def _one_unit_a_task(self) -> Self:
+        if self.units.keys() != self.tasks.keys():
+            raise ValueError("every task must have a unit")
+        return self
 
     def content(self) -> bytes:
         """Write the table as the member of a release."""

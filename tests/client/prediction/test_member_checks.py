@@ -9,7 +9,7 @@ from client.prediction.member_checks import require_members
 from common.agreement.federation import Federation
 from common.errors import InputError, InvalidContentError
 from common.prediction.network import Network, released_network
-from common.release.calibration_table import CalibrationTable, OutcomeCalibration
+from common.release.calibration_table import CalibrationTable, LevelRow, OutcomeCalibration
 from common.release.interval_table import IntervalTable, OutcomeIntervals
 from common.release.release import read_release
 from tests.released import Coordinator
@@ -58,3 +58,22 @@ def test_members_that_cannot_be_read_are_refused(network: Network) -> None:
     for damaged in (replace(network, structure=b"damaged"), replace(network, validation=b"{}")):
         with pytest.raises(InputError):
             require_members(damaged, "x.zip")
+
+
+@pytest.mark.parametrize("changes", [{"level": 1e308}, {"level": -50.0}, {"error": 1e9}])
+def test_levels_that_no_fit_gives_are_refused(network: Network, changes: dict[str, float]) -> None:
+    row = LevelRow(level=0.1, error=0.1, patients=50, observed=20.0, before=18.0, after=20.0)
+    for outcome in (
+        LEVEL.model_copy(update={"pooled": row.model_copy(update=changes)}),
+        LEVEL.model_copy(update={"pooled": row, "hospitals": {"one": row.model_copy(update=changes)}}),
+        LEVEL.model_copy(update={"pooled": row, "slope": 1e6}),
+    ):
+        table = CalibrationTable(tasks={"survival": {"event": outcome}})
+        with pytest.raises(InvalidContentError):
+            require_members(replace(network, calibration=table), "x.zip")
+
+
+def test_a_validation_with_numbers_that_are_none_is_refused(network: Network) -> None:
+    for content in (b'{"tasks": {"a": []}, "units": {}}', b'{"tasks": {}, "units": {}, "more": NaN}'):
+        with pytest.raises(InvalidContentError):
+            require_members(replace(network, validation=content), "x.zip")
