@@ -10,6 +10,7 @@ from pathlib import Path
 from common.errors import IntegrityError
 from common.files import sync_folder, write_whole
 from common.sealed_json import BrokenSealError, digests, sealed, unsealed
+from server.records.assessment import FOLDER
 
 FINISHED = "finished.json"
 
@@ -51,6 +52,6 @@ def _files(out: Path) -> Iterator[Path]:
     """The run's files, without a temporary one that a killed process left."""
     return (
         path
-        for path in out.iterdir()
+        for path in (*out.iterdir(), *(out / FOLDER).glob("*"))
         if path.is_file() and path.name != FINISHED and not path.name.startswith(".")
     )

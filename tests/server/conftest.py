@@ -16,7 +16,15 @@ from flwr.supercore.task_identity import TaskIdentity
 from numpy.typing import NDArray
 
 from common.agreement.federation import Federation
-from common.messages.exchange import ASSESSMENT, EvaluateReply, ModelRequest, StatisticsReply, TrainReply
+from common.errors import RefusalCode
+from common.messages.exchange import (
+    ASSESSMENT,
+    EvaluateReply,
+    ModelRequest,
+    RefusalReply,
+    StatisticsReply,
+    TrainReply,
+)
 from common.patients.preprocessing import Preprocessing, pack_preprocessing
 from server.aggregation.model_exchange import (
     EvaluateExchange,
@@ -47,15 +55,21 @@ def _coordinator() -> Iterator[None]:
     TaskIdentity._run_id, TaskIdentity._node_id, TaskIdentity._task_id = before
 
 
+def declined(message: Message) -> Message:
+    """Refuse a question of an assessment."""
+    refusal = RefusalReply(site="", code=RefusalCode.DECLINED_STATISTICS)
+    return Message(refusal.to_record(), reply_to=message)
+
+
 class FakeGrid(Grid):
     """Delivers each message to its node's function; a node that returns None stays silent.
 
-    `on_question` answers questions of an assessment for all nodes, by silence unless a test says otherwise.
+    `on_question` answers questions of an assessment for all nodes, by a refusal unless a test says otherwise.
     """
 
     def __init__(self, answers: dict[int, Answer]) -> None:
         self.answers = answers
-        self.on_question: Answer = lambda message: None
+        self.on_question: Answer = declined
         self.sent: list[Message] = []
         self._replies: list[Message] = []
         self._ids = count(1)

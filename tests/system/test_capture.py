@@ -24,7 +24,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from client.site_folder import places as site_home
+from common.agreement.agreement import FILE_NAME
+from common.agreement.loading import load_agreement
+from common.assessment.part import questions_of
 from common.messages.exchange import (
+    AssessmentReply,
     EvaluateReply,
     RefusalReply,
     StatisticsReply,
@@ -34,6 +38,7 @@ from common.messages.exchange import (
 )
 from common.patients.preprocessing import Preprocessing, unpack_preprocessing
 from server.home import places as coordinator_home
+from server.records.assessment import read_answers
 from server.records.journal import RoundRecord, RunRecord, read_journal
 from server.records.result import load_result
 from tests.system.processes import (
@@ -214,7 +219,13 @@ def captured(written_cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def test_the_capture_holds_every_message_that_left_and_nothing_beside(captured: Captured) -> None:
-    assert [one["message"] for one in captured.receipts] == ["StatisticsReply", "TrainReply", "EvaluateReply"]
+    questions = len(questions_of(load_agreement(captured.out / FILE_NAME)))
+    assert [one["message"] for one in captured.receipts] == [
+        "StatisticsReply",
+        "TrainReply",
+        "EvaluateReply",
+        *["AssessmentReply"] * questions,
+    ]
     assert [(one["sha256"], one["size_bytes"]) for one in captured.receipts] == [
         (one.root, one.size) for one in captured.pushed
     ]
@@ -232,7 +243,14 @@ def test_the_capture_holds_every_message_that_left_and_nothing_beside(captured: 
 
 
 def test_what_the_coordinator_keeps_is_what_was_captured(captured: Captured) -> None:
-    statistics, training, evaluation = (one.content for one in captured.pushed)
+    statistics, training, evaluation, *assessment = (one.content for one in captured.pushed)
+    federation = load_agreement(captured.out / FILE_NAME)
+    for (part, number), content in zip(questions_of(federation), assessment, strict=True):
+        reply, weights = AssessmentReply.from_record(content), load_result(captured.out).weights
+        kept = read_answers(captured.out, part, number, weights)
+        assert kept is not None
+        assert kept[HOSPITAL].patients == reply.patients
+        assert all((kept[HOSPITAL].sums[name] == array).all() for name, array in reply.sums.items())
     assert StatisticsReply.from_record(statistics).patients >= 20
     trained = TrainReply.from_record(training)
     assert (trained.site, EvaluateReply.from_record(evaluation).round) == (HOSPITAL, 2)

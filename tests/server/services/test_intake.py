@@ -24,6 +24,7 @@ from flwr.supercore.object_store.object_store_factory import ObjectStoreFactory
 from flwr.superlink.federation import NoOpFederationManager
 
 from common.agreement.federation import FILE_NAME, Federation, save
+from common.assessment.part import questions_of
 from server.home.places import HOME_VARIABLE, create_home
 from server.services.intake import ALLOWANCE, BESIDE_ROUNDS, HANDLERS, REPLACED, Intake, write_allowance
 from simulations.engines.flower_internals import acting_as, acting_as_coordinator, name_message, new_run
@@ -106,7 +107,8 @@ def link(tmp_path: Path, make_federation: Callable[..., Federation]) -> Link:
     save(federation, out / FILE_NAME)
     write_allowance(out, LARGEST)
     allowed = int((out / ALLOWANCE).read_text())
-    assert allowed == (federation.training.rounds + BESIDE_ROUNDS) * LARGEST
+    replies = federation.training.rounds + len(questions_of(federation)) + BESIDE_ROUNDS
+    assert allowed == replies * LARGEST
     database = str(tmp_path / "superlink.db")
     store = ObjectStoreFactory(database)
     state = LinkStateFactory(database, NoOpFederationManager(), store).state()
