@@ -50,8 +50,9 @@ class SeedAgreement(BaseModel):
             if self.unstable
             else "another training would give much the same reasons"
         )
+        matter = "matters" if self.values == 1 else "matter"
         return (
-            f"of the {counted(self.values, 'value')} that matter most to one of {self.models} trainings of the model,"
+            f"of the {counted(self.values, 'value')} that {matter} most to one of {self.models} trainings of the model,"
             f" {self.in_common:.0%} matter most to another too ({TOP:.0%} by chance), and"
             f" {self.same_direction:.0%} point the same way: {verdict}"
         )

@@ -5,6 +5,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from common.counting import counted
+
 LEVELS = (0.8, 0.9)
 """Shares of cases in which an interval shall hold the outcome."""
 
@@ -56,6 +58,20 @@ class IntervalTable(_Part):
         if not self.levels or any(low >= high for low, high in pairwise((0.0, *self.levels, 1.0))):
             raise ValueError("levels must rise between 0 and 1")
         return self
+
+    def summary(self) -> str:
+        """Say which tasks have intervals, and why others have none."""
+        lacking = {
+            task: min(without, key=lambda outcome: outcome.events)
+            for task, made in self.tasks.items()
+            if (without := [outcome for outcome in made.values() if not outcome.pooled])
+        }
+        having = ", ".join(task for task in self.tasks if task not in lacking)
+        none = [
+            f"none for {task} ({counted(outcome.events, 'event')} told, {outcome.needed} are needed)"
+            for task, outcome in lacking.items()
+        ]
+        return "; ".join([*([having] if having else []), *none]) or "none"
 
     def content(self) -> bytes:
         """Write the table as the member of a release."""

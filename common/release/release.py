@@ -110,6 +110,7 @@ class ModelRelease:
             f"Federation file {manifest.federation}.",
             *self.card.lines(),
             f"For {self.card.use}. {self._calibrated()}",
+            f"Intervals of a patient's outcome: {'none' if self.intervals is None else self.intervals.summary()}.",
         ]
         if self.explanations is not None:
             lines += self.explanations.lines()

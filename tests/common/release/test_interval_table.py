@@ -39,3 +39,10 @@ def test_thresholds_for_other_levels_than_the_tables_are_not_read() -> None:
         IntervalTable.read(IntervalTable.model_construct(tasks={"survival": {"event": one}}).content())
         is None
     )
+
+
+def test_it_is_said_which_tasks_have_intervals_and_why_others_have_none() -> None:
+    table = IntervalTable(tasks={"survival": {"event": FEW}, "response": {"class": DONE}})
+    assert table.summary() == "response; none for survival (4 events told, 10 are needed)"
+    assert IntervalTable(tasks={"toxicity": {"rash": DONE, "fever": FEW}}).summary().startswith("none for")
+    assert IntervalTable(tasks={}).summary() == "none"
