@@ -13,7 +13,7 @@ from common.explanation.path import Values
 from common.explanation.patient import Patient
 from common.explanation.targets import Explained, target_of
 from common.models.graphs import Prior
-from common.patients.preprocessing import Preprocessing
+from common.patients.preprocessing import Preprocessing, cells
 from common.prediction.network import Network
 from common.release.explanation_table import ExplanationTable
 from common.tasks.task import OutcomeForm
@@ -22,7 +22,8 @@ from common.tasks.task import OutcomeForm
 def computed(view: PatientView, shape: tuple[int, ...]) -> Arrays:
     """Sum up contributions [outcomes, modalities and pathways] over patients.
 
-    What fewer than the least number of patients have a value of is 0; that of a mutation that is not there is none.
+    What fewer than the least number of patients have a value of is 0; that of a mutation that is not there is none. So
+    is what two patients make nearly alone (`common.patients.preprocessing.cells`).
 
     Args:
         view: of the hospital's patients.
@@ -31,7 +32,7 @@ def computed(view: PatientView, shape: tuple[int, ...]) -> Arrays:
     targets = _targets(view.federation, view.prepared)
     prior = view.public if isinstance(view.public, Prior) else Prior({}, {}, {})
     members = _members(view.federation, prior)
-    signed, absolute = np.zeros(shape), np.zeros(shape)
+    rows = np.zeros((len(view.patients), *shape))
     measured = np.zeros(shape[1], dtype=np.int64)
     for row in range(len(view.patients)):
         patient = Patient(view.model, view.standardised.select(torch.tensor([row])))
@@ -39,12 +40,12 @@ def computed(view: PatientView, shape: tuple[int, ...]) -> Arrays:
         measured += _entries(view.federation, seen, members, shape[1]) > 0
         for index, target in enumerate(targets):
             values = {name: part / target.spread for name, part in patient.attribution(target).values.items()}
-            clipped = _entries(view.federation, values, members, shape[1]).clip(-LIMIT, LIMIT)
-            signed[index] += clipped
-            absolute[index] += np.abs(clipped)
-    few = measured < view.least
-    signed[:, few] = absolute[:, few] = 0.0
-    return {"signed": signed, "absolute": absolute}
+            rows[row, index] = _entries(view.federation, values, members, shape[1]).clip(-LIMIT, LIMIT)
+    rows[:, :, measured < view.least] = 0.0
+    flat = torch.from_numpy(rows.reshape(len(rows), -1))
+    enough = cells(flat, torch.ones_like(flat, dtype=torch.bool), view.least) >= view.least
+    rows *= enough.reshape(shape)
+    return {"signed": rows.sum(0), "absolute": np.abs(rows).sum(0)}
 
 
 def _targets(federation: Federation, prepared: Preprocessing) -> list[Explained]:

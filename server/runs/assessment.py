@@ -8,6 +8,7 @@ else depends on it, and the run keeps its model without any.
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 from flwr.app import Message
@@ -15,7 +16,7 @@ from flwr.serverapp import Grid
 from numpy.typing import NDArray
 
 from common.agreement.reach import UNDECLARED_PATIENTS
-from common.assessment.part import AnyPart, Arrays, SiteSums, questions_of
+from common.assessment.part import AnyPart, Arrays, SiteSums, Whose, questions_of
 from common.messages.exchange import ASSESSMENT, AssessmentReply, AssessmentRequest
 from server.aggregation.model_exchange import RunContext
 from server.aggregation.replies import UnusableReplyError, read, sender
@@ -28,6 +29,10 @@ from server.runs.dispatch import exchange
 
 ROUNDING = 1e-6
 """Share of the most that so many patients add by which rounding may bring a sum beyond it."""
+
+
+HELD_OUT_ROOM = 3
+"""Held-out units beyond the share of the federation file, by rounding and where a hospital has few."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +157,8 @@ def _sums(reply: AssessmentReply, run: RunContext, part: AnyPart) -> SiteSums:
     limits = part.sums(run.federation, reply.number)
     enrolled = run.roster.statistics[reply.site].patients if reply.site in run.roster.statistics else 0
     most = (run.federation.declared_patients or {}).get(reply.site) or max(enrolled, UNDECLARED_PATIENTS)
+    if enrolled:
+        most = min(most, _most_units(part, run, enrolled))
     if reply.patients > most:
         raise UnusableReplyError(DropReason.FIGURES_IMPLAUSIBLE)
     if set(reply.sums) != set(limits):
@@ -169,3 +176,12 @@ def _sums(reply: AssessmentReply, run: RunContext, part: AnyPart) -> SiteSums:
         if not ((low - room <= array) & (array <= high + room)).all():
             raise UnusableReplyError(DropReason.FIGURES_IMPLAUSIBLE)
     return SiteSums(reply.patients, {name: reply.sums[name] for name in limits})
+
+
+def _most_units(part: AnyPart, run: RunContext, training: int) -> int:
+    """Return the most units of a part that a hospital with so many training units can have."""
+    if part.whose is Whose.TRAINING:
+        return training
+    settings = run.federation.training
+    share = settings.validation_fraction + settings.calibration_fraction
+    return ceil(training * share / (1 - share)) + HELD_OUT_ROOM

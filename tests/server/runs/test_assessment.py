@@ -139,6 +139,17 @@ def test_a_hospital_that_declines_or_lies_is_not_in_the_sums(bench: "Bench", tmp
     ]
 
 
+def test_a_hospital_speaks_for_no_more_patients_than_it_enrolled(bench: "Bench", tmp_path: Path) -> None:
+    names = sorted(bench.nodes)
+
+    def spoil(site: str, reply: AssessmentReply) -> AssessmentReply:
+        return reply.model_copy(update={"patients": 5_000}) if site == names[0] else reply
+
+    assert Hospitals(bench, tmp_path, spoil).assess() == {"0": names[1:], "1": names[1:]}
+    record = next(record for record in read_journal(tmp_path) if isinstance(record, AssessmentRecord))
+    assert [hospital.reason for hospital in record.dropped] == [DropReason.FIGURES_IMPLAUSIBLE]
+
+
 def test_without_any_answer_nothing_goes_into_a_release(bench: "Bench", tmp_path: Path) -> None:
     def decline(site: str, reply: AssessmentReply) -> RefusalReply:
         return RefusalReply(site=site, code=RefusalCode.DECLINED_STATISTICS)
