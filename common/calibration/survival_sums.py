@@ -88,15 +88,18 @@ def reference(intervals: int) -> Array:
 def best_slope(events: Array, expected: Array, evidence: Array) -> tuple[int, float]:
     """Return the index of the likeliest slope, and twice its gain in log-likelihood over 1.
 
-    Every hospital has a level of its own at every slope: differences between hospitals are no matter of the slope.
+    Every hospital has a level of its own at every slope: differences between hospitals are no matter of the slope. The
+    gain is 0 of a slope that is no likelier than 1 without one of several hospitals: none decides alone.
 
     Args:
         events: [S] of hospitals that gave evidence.
         expected, evidence: [S, slopes] their sums.
     """
-    likelihood = (evidence - events[:, None] * np.log(expected.clip(_SMALLEST))).sum(axis=0)
-    best = int(np.argmax(likelihood))
-    return best, float(2 * (likelihood[best] - likelihood[SAME_SLOPE]))
+    of_sites = evidence - events[:, None] * np.log(expected.clip(_SMALLEST))
+    best = int(np.argmax(of_sites.sum(axis=0)))
+    gains = 2 * (of_sites[:, best] - of_sites[:, SAME_SLOPE])
+    total = float(gains.sum())
+    return best, 0.0 if len(gains) > 1 and (total - gains <= 0).any() else total
 
 
 def _distance(hazard: Array, share: Array) -> Array:

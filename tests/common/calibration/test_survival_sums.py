@@ -95,3 +95,15 @@ def test_a_certain_curve_stays_finite() -> None:
 
 def test_intervals_hold_equal_shares_and_the_last_one_half() -> None:
     assert reference(4).tolist() == [0.25, 0.5, 0.75, 0.875]
+
+
+def test_one_hospital_does_not_choose_the_slope_of_all() -> None:
+    events, honest = np.full(4, 40.0), np.array([0.0, 1.0, 2.0, 1.5, 0.0])
+    expected, evidence = np.full((4, len(SLOPES)), 40.0), np.tile(honest, (4, 1))
+    best, gain = best_slope(events, expected, evidence)
+    assert SLOPES[best] == 0.8
+    assert gain > 0
+    evidence[0] = [320.0, 0.0, 0.0, 0.0, 0.0]
+    best, gain = best_slope(events, expected, evidence)
+    assert (SLOPES[best], gain) == (0.4, 0.0)
+    assert best_slope(events[:1], expected[:1], evidence[:1])[1] > 0
