@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from client.prediction.forecasts import Forecasts
+    from client.site_folder.site_file import SiteFile
 
 HERE = "here"
 """Name of a site without a site file, whose columns are named as in the federation file."""
@@ -53,6 +54,7 @@ class LoadedModel(Network):
         explain: bool = False,
         enrichment: bool = False,
         id: str = "patient",
+        hospital: str | None = None,
     ) -> "Forecasts":
         """Predict for patients, of whom no outcome is needed.
 
@@ -65,6 +67,8 @@ class LoadedModel(Network):
             enrichment: whether the pathways are named in which the genes that matter most to ten explained patients or
                 more lie; needs `explain` and the extra explain.
             id: name of the column of patient identifiers; a table in memory may have them as its index.
+            hospital: whose levels of calibration are taken, by its name in the release; without it, and for a hospital
+                that had no part in the run, those of all its hospitals together.
 
         Returns:
             The forecasts, in the order of the table's patients.
@@ -78,9 +82,8 @@ class LoadedModel(Network):
             >>> forecast = model.predict(patients, horizons=[12]).patients[0]
         """
         from client.prediction.predictor import predictor_of
-        from client.site_folder.site_file import SiteFile
 
-        predictor, site = predictor_of(self.federation), SiteFile(name=HERE, id=id, tables={})
+        predictor, site = predictor_of(self.federation), _site(id, hospital)
         times, given = _times(horizons), [table] if isinstance(table, str | Path) else table
         if isinstance(given, Sequence) and given and all(isinstance(path, str | Path) for path in given):
             files = predictor.files([Path(path) for path in given], site, self.federation)
@@ -90,6 +93,19 @@ class LoadedModel(Network):
             what = "is no pandas table, mapping of modality to table, or names of files"
             raise OptionError("table", what, "give one of these, with one table at least")
         return predictor.predict_frames(self, table, site, times, explain, enrichment)
+
+
+def _site(id: str, hospital: str | None) -> "SiteFile":
+    """Make a site file without tables, of a hospital or of nobody."""
+    from pydantic import ValidationError
+
+    from client.site_folder.site_file import SiteFile
+
+    try:
+        return SiteFile(name=HERE if hospital is None else hospital, id=id, tables={})
+    except ValidationError as error:
+        name = "hospital" if error.errors()[0]["loc"] == ("name",) else "id"
+        raise OptionError(name, "is no such name", "write it as in the release or the table") from None
 
 
 def _is_frame(table: object) -> bool:

@@ -16,6 +16,8 @@ from client.data.inspection import read_cohort
 from common.agreement.federation import FILE_NAME, Federation, load, save
 from common.errors import InputError, OptionError
 from common.patients.preprocessing import Preprocessing
+from common.release.calibration_table import CalibrationTable, LevelRow, OutcomeCalibration
+from common.release.members import CALIBRATION
 from server.records.result import PREPROCESSING, WEIGHTS, load_result
 from simulations.families.patients.prediction import predict as of_a_run
 from tests.released import Coordinator
@@ -115,6 +117,29 @@ def test_a_release_is_loaded_and_verified(federation: Federation, tmp_path: Path
         consilium.load_model(file)
     with pytest.raises(InputError):
         consilium.load_model(tmp_path / "none.zip", key=coordinator.authority)
+
+
+def test_a_hospital_is_predicted_by_its_own_level(federation: Federation, tmp_path: Path) -> None:
+    coordinator = Coordinator(tmp_path / "coordinator", federation)
+    pooled = LevelRow(level=0.2, error=0.1, patients=90, observed=40.0, before=30.0, after=40.0)
+    made = OutcomeCalibration(
+        events=40, pooled=pooled, hospitals={"one": pooled.model_copy(update={"level": 0.9})}
+    )
+    table = CalibrationTable(tasks={"survival": {"event": made}})
+    members = coordinator.members() | {CALIBRATION: table.content()}
+    (tmp_path / "x.zip").write_bytes(coordinator.made(members=members)[1])
+    loaded: Any = consilium.load_model(tmp_path / "x.zip")
+    patients = {"clinical": pd.DataFrame({"age": [50.0], "sex": ["f"]}, index=["a"])}
+    hazards = {}
+    for hospital in ("one", "another", None):
+        forecast = loaded.predict(patients, hospital=hospital).patients[0]
+        hazards[hospital] = -np.log(forecast.tasks["survival"].survival[0])
+    assert hazards["one"] / hazards[None] == pytest.approx(np.exp(0.7))
+    assert hazards["another"] == hazards[None]
+    assert loaded.predict(patients, hospital="one").calibration["survival"].yes
+    for name in ("", "a\nb"):
+        with pytest.raises(InputError):
+            loaded.predict(patients, hospital=name)
 
 
 def test_a_key_is_never_left_unused(federation: Federation, tmp_path: Path) -> None:
