@@ -58,15 +58,21 @@ def require_calibration_disclosed(site: Site, terms: Terms, fold: int) -> None:
     if site.simulated or not len(units):
         return
     everybody = np.ones(len(units), dtype=np.bool_)
-    parts = _counted(_cells(site, units), everybody, "calibration ", site.key)
+    cells = _cells(site, units)
+    parts = _counted(cells, everybody, "calibration ", site.key)
+    values = np.concatenate(
+        [np.where(part.seen, part.values, 0.0) for part in cells if not part.sums], axis=1
+    )
+    counts = np.concatenate([part.sums[0] for part in parts])
+    sums = np.stack([counts, values.sum(0), np.square(values).sum(0)])  # codes alone miss one change in 255
     marks = site.cohort.marks[units].numpy()
     new = Disclosure(
         terms.minimum_count,
-        tuple(name for part in parts for name in part.names),
+        tuple(f"{name} {form}" for part in parts for name, form in zip(part.names, part.forms, strict=True)),
         tuple(form for part in parts for form in part.forms),
         tuple(mark.tobytes() for mark in marks),
         np.concatenate([part.codes for part in parts], axis=1),
-        np.concatenate([part.sums for part in parts], axis=1),
+        sums,
     )
     release_once(site.folder, new, site.digest, site.key)
 
@@ -115,8 +121,9 @@ def _disclosure(site: Site, terms: Terms, fold: int, statistics: SiteStatistics)
 
 def _cells(site: Site, units: torch.Tensor) -> list[Cells]:
     """Return every exact number that can leave, with these units."""
+    rows = units.numpy()  # a tensor of one index would be taken for the index alone
     return [
-        replace(part, seen=part.seen[units], values=part.values[units])
+        replace(part, seen=part.seen[rows], values=part.values[rows])
         for part in reader_of(site.federation).cells(site.cohort, site.federation, site.model.groups())
     ]
 

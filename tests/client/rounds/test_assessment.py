@@ -204,3 +204,21 @@ def test_the_order_in_memory_is_no_matter(hospital: "Hospital") -> None:
     center = np.zeros(2 * nodes)[::2]
     second = request.model_copy(update={"number": 1, "asked": {"center": center}, "weights": weights})
     assert answer(hospital, second).patients == 3
+
+
+def test_a_corrected_outcome_is_seen_where_its_code_stays(
+    hospital: "Hospital", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One code in 255 is the same of two values; the sums in the record then differ."""
+
+    def same(values: Any, seen: Any, names: Any, key: bytes) -> Any:
+        return seen.astype(np.uint8)
+
+    monkeypatch.setattr("client.rounds.exact.codes_of", same)
+    hospital.change(training__calibration_fraction="0.25", statistics__minimum_count="3")
+    hospital.site.outcomes["died"] = 1
+    hospital.write()
+    first = hospital.assessment()
+    answer(hospital, first)
+    corrected(hospital, held_out(hospital, "calibration")[0])
+    assert in_another_run(hospital, first, moved=True) == RefusalCode.DISCLOSURE_DIFFERS
