@@ -10,6 +10,21 @@ import pytest
 from common.lifetime.signals import Ended, cause, exit_code, signals_raised, unwound, with_remedy
 
 
+@pytest.fixture(autouse=True)
+def _as_a_process_begins() -> Iterator[None]:
+    """Signals as Python has them at first, whatever a library left in this process by an earlier test."""
+    first = {
+        signal.SIGTERM: signal.SIG_DFL,
+        signal.SIGHUP: signal.SIG_DFL,
+        signal.SIGINT: signal.default_int_handler,
+    }
+    before = {number: signal.signal(number, handler) for number, handler in first.items()}
+    yield
+    for number, handler in before.items():
+        if handler is not None:  # of a handler that is not Python's own
+            signal.signal(number, handler)
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_unwinds_a_block_and_ends_it_with_its_code(number: signal.Signals, code: int) -> None:
     removed = []
