@@ -4,6 +4,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from common.lifetime.signals import Ended, cause, exit_code, signals_raised, unw
 @pytest.fixture(autouse=True)
 def _as_a_process_begins() -> Iterator[None]:
     """Signals as Python has them at first, whatever a library left in this process by an earlier test."""
-    first = {
+    first: dict[signal.Signals, Any] = {
         signal.SIGTERM: signal.SIG_DFL,
         signal.SIGHUP: signal.SIG_DFL,
         signal.SIGINT: signal.default_int_handler,
