@@ -72,7 +72,7 @@ def card(
     Markdown and JSON, filled where the release knows.
     """
     from common.documents.documents import CHECKLISTS, write_documents
-    from common.documents.facts import facts_of
+    from common.documents.facts.facts import facts_of
     from common.release.release import read_release
     from common.release.signing import read_verifying_key
 

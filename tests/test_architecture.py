@@ -132,7 +132,8 @@ OF_PATIENTS = (
 """Modules that know records as patients with modalities and tasks."""
 KNOW_PATIENTS = (
     *(
-        *("common/documents/input_facts.py", "common/documents/structure_facts.py"),
+        "common/documents/facts/inputs.py",
+        "common/documents/facts/structure.py",
         "common/calibration/",
         "common/explanation/",
         "common/structure/",
@@ -147,15 +148,9 @@ KNOW_PATIENTS = (
     ),
     *(
         "client/families/patients.py",
-        "client/prediction/patients.py",
-        "client/prediction/certainty.py",
-        "client/prediction/changes.py",
-        "client/prediction/checks.py",
+        "client/prediction/patients/",
         "client/prediction/similar.py",
-        "client/prediction/horizons.py",
         "client/prediction/judging.py",
-        "client/prediction/member_checks.py",
-        "client/prediction/cohort_reasons.py",
         "common/assessment/patient_view.py",
         "client/families/noised_statistics.py",
         "common/agreement/federation.py",

@@ -40,7 +40,7 @@ _KINDS = {
         family="common.families.patients:FAMILY",
         reader="client.families.patients:READER",
         study="simulations.families.patients.study:STUDY",
-        predictor="client.prediction.patients:PREDICTOR",
+        predictor="client.prediction.patients.predictor:PREDICTOR",
         assessment=(
             "common.structure.part:PART",
             "common.calibration.part:PART",

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from xml.etree import ElementTree
 
-from common.documents.fact import FOR_YOU, Facts, Topic, texts
+from common.documents.facts.fact import FOR_YOU, Facts, Topic, texts
 from common.release.release import ModelRelease
 
 NAMESPACE = "https://mc.chai.org/v0.2/schema.xsd"

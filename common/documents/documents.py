@@ -7,12 +7,12 @@ gives the same files.
 from pathlib import Path
 
 from common.documents.applied_card import applied_card
-from common.documents.checklist import checklist_json, checklist_markdown
-from common.documents.facts import facts_of
-from common.documents.mi_claim import MI_CLAIM
+from common.documents.checklists.checklist import checklist_json, checklist_markdown
+from common.documents.checklists.mi_claim import MI_CLAIM
+from common.documents.checklists.probast_ai import PROBAST_AI
+from common.documents.checklists.tripod_ai import TRIPOD_AI
+from common.documents.facts.facts import facts_of
 from common.documents.model_card import card_json, card_markdown
-from common.documents.probast_ai import PROBAST_AI
-from common.documents.tripod_ai import TRIPOD_AI
 from common.errors import OptionError
 from common.files import write_whole
 from common.lifetime.named_output import require_output

@@ -2,7 +2,7 @@
 
 import re
 
-from common.documents.fact import Fact
+from common.documents.facts.fact import Fact
 
 _SIGNS = re.compile(r"[\\*<>|\[\]#]|(?<!\w)_|_(?!\w)")
 

@@ -2,7 +2,7 @@
 
 import json
 
-from common.documents.fact import FOR_YOU, Facts, Topic
+from common.documents.facts.fact import FOR_YOU, Facts, Topic
 from common.documents.markdown import paragraph, plain
 from common.release.release import ModelRelease
 

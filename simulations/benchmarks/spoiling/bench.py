@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from client.data.inspection import read_cohort
-from client.prediction.checks import checked
-from client.prediction.patients import predict
+from client.prediction.patients.checks import checked
+from client.prediction.patients.predictor import predict
 from common.agreement.agreement import FILE_NAME
 from common.agreement.federation import Federation
 from common.agreement.loading import load_agreement

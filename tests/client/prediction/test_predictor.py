@@ -1,6 +1,6 @@
 import pytest
 
-from client.prediction.patients import PREDICTOR
+from client.prediction.patients.predictor import PREDICTOR
 from client.prediction.predictor import predictor_of
 from common.agreement import kinds
 from common.agreement.federation import Federation

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from common.agreement.federation import Federation
-from common.documents.fact import Facts
-from common.documents.facts import facts_of
+from common.documents.facts.fact import Facts
+from common.documents.facts.facts import facts_of
 from common.release.card import Card
 from common.release.members import CARD
 from common.release.release import ModelRelease, read_release

@@ -8,8 +8,8 @@ import pytest
 from lxml import etree
 
 from common.documents.applied_card import NAMESPACE, applied_card
-from common.documents.fact import Facts
-from common.documents.facts import facts_of
+from common.documents.facts.fact import Facts
+from common.documents.facts.facts import facts_of
 from common.release.card import CardTask
 from common.release.release import ModelRelease
 from tests.common.documents.conftest import Released

@@ -1,6 +1,6 @@
 import pytest
 
-from common.documents.fact import Fact
+from common.documents.facts.fact import Fact
 from common.documents.markdown import paragraph, plain
 
 

@@ -1,6 +1,6 @@
 import json
 
-from common.documents.fact import FOR_YOU, Facts, Topic
+from common.documents.facts.fact import FOR_YOU, Facts, Topic
 from common.documents.model_card import QUESTIONS, SECTIONS, card_json, card_markdown
 from common.release.release import ModelRelease
 

@@ -1,0 +1,1 @@
+"""Reporting checklists with answers from a release; start with checklist.py."""

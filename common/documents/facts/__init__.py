@@ -1,0 +1,1 @@
+"""Facts about a release by topic, from which its documents are written; start with facts.py."""
