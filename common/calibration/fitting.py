@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from common.calibration.levels import GRID, Levels, fit_levels, fit_means
 from common.calibration.likelihoods import Tally, binomial, poisson
 from common.calibration.outcome_sums import share_at
-from common.calibration.shapes import SAME_LEVEL, SAME_SLOPE, SLOPES, outcomes_of
+from common.calibration.shapes import MOST_EXPECTED, SAME_LEVEL, SAME_SLOPE, SLOPES, outcomes_of
 from common.calibration.survival_sums import best_slope
 from common.release.calibration_table import LEAST_EVENTS, CalibrationTable, LevelRow, OutcomeCalibration
 from common.tasks.task import OutcomeForm, Task
@@ -18,6 +18,9 @@ Array = NDArray[np.float64]
 
 SLOPE_EVENTS = 100
 """Events, of hospitals that give evidence for slopes, below which the slope stays 1."""
+
+ROUNDING = 1e-6
+"""Share by which rounding may bring a sum beyond what patients can have."""
 
 CLEAR = 3.84
 """Twice the gain in log-likelihood for a slope: 95% of a chi-squared number with one degree of freedom."""
@@ -41,6 +44,8 @@ def fitted(tasks: Sequence[Task], sites: Mapping[str, Mapping[str, Array]]) -> C
             }
             for site, sums in sorted(sites.items())
         }
+        if task.form is OutcomeForm.NUMBER:
+            by_site = {site: sums for site, sums in by_site.items() if _are_possible_numbers(task, sums)}
         made = {
             outcome: _FITS[task.form]({site: _column(sums, index) for site, sums in by_site.items()})
             for index, outcome in enumerate(outcomes)
@@ -74,21 +79,28 @@ class _Site:
         return self.tally.events or 0
 
 
-def _sites(sums: Mapping[str, Mapping[str, Array]], same: int) -> dict[str, _Site]:
-    """Take the hospitals with numbers that patients can have."""
+def _sites(sums: Mapping[str, Mapping[str, Array]], same: int, most: float) -> dict[str, _Site]:
+    """Take the hospitals with numbers that patients can have.
+
+    Args:
+        sums: of the hospitals.
+        same: index of the expected events as the model has them.
+        most: expected events that one patient adds at most.
+    """
     sites = {}
     for name, site_sums in sums.items():
         patients, least, events = (
             round(float(site_sums[count])) for count in ("patients", "least", "events")
         )
         expected = np.asarray(site_sums["expected"], np.float64)
-        if 0 <= events <= patients and 0 < least <= patients and expected[same] > 0:
+        fits = expected[same] > 0 and expected.max() <= patients * most * (1 + ROUNDING)
+        if 0 <= events <= patients and 0 < least <= patients and fits:
             sites[name] = _Site(Tally(events or None, patients, least), expected)
     return sites
 
 
 def _times(sums: Mapping[str, Mapping[str, Array]]) -> OutcomeCalibration:
-    sites = _sites(sums, SAME_SLOPE)
+    sites = _sites(sums, SAME_SLOPE, MOST_EXPECTED)
     events = sum(site.events for site in sites.values())
     if events < LEAST_EVENTS:
         return OutcomeCalibration(events=events)
@@ -115,7 +127,7 @@ def _times(sums: Mapping[str, Mapping[str, Array]]) -> OutcomeCalibration:
 
 
 def _shares(sums: Mapping[str, Mapping[str, Array]]) -> OutcomeCalibration:
-    sites = _sites(sums, SAME_LEVEL)
+    sites = _sites(sums, SAME_LEVEL, 1.0)
     events = sum(site.events for site in sites.values())
     rarer = min(events, sum(site.tally.patients - site.events for site in sites.values() if site.events))
     if rarer < LEAST_EVENTS:
@@ -146,12 +158,20 @@ def _shares(sums: Mapping[str, Mapping[str, Array]]) -> OutcomeCalibration:
     return _calibration(rarer, levels, rows, 1.0)
 
 
+def _are_possible_numbers(task: Task, sums: Mapping[str, Array]) -> bool:
+    """Whether so many patients can have the errors of numbers within the plausible range."""
+    low, high = task.moment_limits()
+    patients, error, square = (float(sums[name][0]) for name in ("patients", "error", "square"))
+    most, room = patients * float(high[0] - low[0]) ** 2, 1 + ROUNDING
+    return (
+        patients >= 1
+        and patients == round(patients)
+        and error**2 / patients <= square * room <= most * room**2
+    )
+
+
 def _numbers(sums: Mapping[str, Mapping[str, Array]]) -> OutcomeCalibration:
-    sizes = {
-        name: round(float(site_sums["patients"]))
-        for name, site_sums in sums.items()
-        if site_sums["patients"] > 0
-    }
+    sizes = {name: round(float(site_sums["patients"])) for name, site_sums in sums.items()}
     patients = sum(sizes.values())
     if patients < LEAST_EVENTS:
         return OutcomeCalibration(events=patients)

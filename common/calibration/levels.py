@@ -20,7 +20,16 @@ GRID: Array = np.linspace(-3.0, 3.0, 301)
 
 PRIOR = 0.25
 
-_DEVIATIONS: Array = np.linspace(0.0, 1.5, 31)
+WIDEST = 1.5
+"""Largest deviation of hospitals' levels that is tried."""
+
+_DEVIATIONS: Array = np.linspace(0.0, WIDEST, 31)
+
+FARTHEST_LEVEL = float(GRID[-1]) + WIDEST**2 / 2
+"""Farthest level that is fitted: that of a hospital of which nothing is known."""
+
+LARGEST_ERROR = float(np.hypot(GRID[-1], WIDEST))
+"""Largest standard deviation of a fitted level's error."""
 
 _LEAST = 1e-300
 

@@ -4,19 +4,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from common.agreement.federation import Federation
+from common.calibration.possible import impossible_outcomes
 from common.calibration.shapes import outcomes_of as outcomes_with_levels
 from common.errors import InvalidContentError
 from common.intervals.shapes import outcomes_of as outcomes_with_intervals
-from common.release.calibration_table import NUMBER, CalibrationTable
 from common.release.members import CALIBRATION, INTERVALS, STRUCTURE, VALIDATION
 from common.structure.content import read_structure
 from common.validation.sums.table import ValidationTable
 
 if TYPE_CHECKING:
     from common.prediction.network import Network
-
-FARTHEST_LEVEL, STEEPEST = 20.0, 10.0
-"""Farthest level and error of hazards and odds, and steepest slope: a fit stays within 6, and within 2."""
 
 _REMEDY = "ask the coordinator for a release whose members belong together"
 
@@ -41,20 +38,12 @@ def require_members(network: "Network", where: str) -> None:
     if network.calibration is not None:
         levels = {task.name: outcomes_with_levels(task) for task in federation.tasks}
         _require(network.calibration.tasks, levels, f"{where}, {CALIBRATION}")
-        _require_levels(network.calibration, f"{where}, {CALIBRATION}")
+        for name in impossible_outcomes(federation.tasks, network.calibration):
+            what = f"has a level of {name} that no fit gives"
+            raise InvalidContentError(f"{where}, {CALIBRATION}", what, _REMEDY)
     if network.intervals is not None:
         intervals = {task.name: outcomes_with_intervals(task) for task in federation.tasks}
         _require(network.intervals.tasks, intervals, f"{where}, {INTERVALS}")
-
-
-def _require_levels(table: CalibrationTable, where: str) -> None:
-    """Require levels of hazards and odds that a fit can give, and that keep figures finite."""
-    for made in table.tasks.values():
-        for name, outcome in made.items():
-            rows = [*outcome.hospitals.values(), *([outcome.pooled] if outcome.pooled else [])]
-            farthest = max([abs(part) for row in rows for part in (row.level, row.error)], default=0.0)
-            if outcome.slope > STEEPEST or (name != NUMBER and farthest > FARTHEST_LEVEL):
-                raise InvalidContentError(where, f"has a level of {name} that no fit gives", _REMEDY)
 
 
 def _require(

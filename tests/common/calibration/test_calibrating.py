@@ -50,3 +50,12 @@ def test_three_classes_are_scaled_to_a_sum_of_one() -> None:
     moved = calibrated(ClassPrediction(np.full((1, 3), 1 / 3)), GRADE, made, None)
     assert isinstance(moved, ClassPrediction)
     assert moved.probability[0] == pytest.approx([0.25, 0.25, 0.5])
+
+
+def test_a_slope_of_the_table_draws_patients_together() -> None:
+    prediction = made_up(10, 0.0, 0).prediction
+    drawn = CALIBRATED.model_copy(update={"slope": 0.6})
+    moved = calibrated(prediction, SURVIVAL, table(event=drawn), "here")
+    assert isinstance(moved, SurvivalPrediction)
+    spread = [np.log(-np.log(curves[:, -1])).std() for curves in (prediction.survival, moved.survival)]
+    assert spread[1] == pytest.approx(0.6 * spread[0])

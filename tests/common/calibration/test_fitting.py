@@ -89,6 +89,21 @@ def test_a_slope_is_taken_where_the_evidence_suffices() -> None:
     assert fitted([SURVIVAL], survival_sums(few)).tasks["survival"]["event"].slope == 1.0
 
 
+def test_a_slope_needs_a_hundred_events_however_clear_it_is() -> None:
+    slopes = {}
+    for events in (24.0, 25.0):
+        site = {
+            "patients": np.array([100.0]),
+            "least": np.array([5.0]),
+            "events": np.array([events]),
+            "expected": np.full(5, events),
+            "evidence": np.array([0.0, 3.0, 1.0, 0.0, -1.0]),
+        }
+        sites = {f"hospital {number}": named("survival", site) for number in range(4)}
+        slopes[events] = fitted([SURVIVAL], sites).tasks["survival"]["event"].slope
+    assert slopes == {24.0: 1.0, 25.0: 0.6}
+
+
 def test_classes_return_to_the_observed_share() -> None:
     rng = np.random.default_rng(0)
     sums, truths, said = {}, {}, {}
@@ -137,3 +152,15 @@ def test_numbers_move_by_their_mean_error() -> None:
     moved = calibrated(NumberPrediction(np.array([4.0])), SCORE, table, "hospital 0")
     assert isinstance(moved, NumberPrediction)
     assert moved.value[0] == pytest.approx(5.0, abs=0.15)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"patients": 5e-324}, {"patients": 0.4}, {"error": 4001.0}, {"square": 1.0}, {"square": 1e9}]
+)
+def test_a_hospital_with_impossible_errors_of_numbers_spoils_no_calibration(
+    changes: dict[str, float],
+) -> None:
+    site = {"patients": np.array([400.0]), "error": np.array([-400.0]), "square": np.array([500.0])}
+    honest = {f"hospital {number}": named("score", site) for number in range(3)}
+    liar = named("score", site | {name: np.array([number]) for name, number in changes.items()})
+    assert fitted([SCORE], honest | {"liar": liar}) == fitted([SCORE], honest)
