@@ -9,6 +9,7 @@ import typer
 
 from common.console import BAD_INPUT, explained
 from simulations.cohorts.sources import cohort_sources
+from simulations.commands.arguments import DataFolder
 from simulations.commands.options import with_options
 from simulations.experiment.options import Options
 from simulations.extras import needs
@@ -42,10 +43,7 @@ def simulate(
             "like a cohort."
         ),
     ] = "lung",
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Folder with the public data sets; without it, $CONSILIUM_DATA is read."),
-    ] = None,
+    data: DataFolder = None,
     hospitals: Annotated[
         int | None,
         typer.Option(

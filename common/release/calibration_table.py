@@ -1,11 +1,12 @@
 """Table of calibration, a member of a release: levels by task, outcome and hospital."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from common.counting import counted
+from common.release.record import MemberRecord, ReleaseRecord
 
 LEAST_EVENTS = 30
 """Events, told by all hospitals together, below which there is no calibration."""
@@ -20,11 +21,7 @@ EVENT, NUMBER = "event", "number"
 """Outcomes of tasks whose outcomes have no names."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class LevelRow(_Part):
+class LevelRow(ReleaseRecord):
     """Calibration at one hospital, or of all together.
 
     Attributes:
@@ -44,7 +41,7 @@ class LevelRow(_Part):
     after: Finite
 
 
-class OutcomeCalibration(_Part):
+class OutcomeCalibration(ReleaseRecord):
     """Calibration of one outcome of a task.
 
     Attributes:
@@ -61,14 +58,14 @@ class OutcomeCalibration(_Part):
     slope: Finite = Field(default=1.0, gt=0)
     deviation: Finite = Field(default=0.0, ge=0)
     pooled: LevelRow | None = None
-    hospitals: dict[str, LevelRow] = {}
+    hospitals: dict[str, LevelRow] = Field(default_factory=dict)
 
     def at(self, hospital: str | None) -> LevelRow | None:
         """Return the row of a hospital, the pooled one of a stranger; None if nothing is calibrated."""
         return None if self.pooled is None else self.hospitals.get(hospital or "", self.pooled)
 
 
-class CalibrationTable(_Part):
+class CalibrationTable(MemberRecord):
     """Levels of every task: outcome -> calibration.
 
     The outcome of a time is `event`, of a number `number`; classes and labels have their names, and of two classes the
@@ -81,18 +78,6 @@ class CalibrationTable(_Part):
     def summary(self) -> str:
         """Say which tasks are calibrated, and on how many events."""
         return "; ".join(f"{task} {said(made)}" for task, made in self.tasks.items()) or "no task"
-
-    def content(self) -> bytes:
-        """Write the table as the member of a release."""
-        return self.model_dump_json(indent=1).encode() + b"\n"
-
-    @classmethod
-    def read(cls, content: bytes) -> Self | None:
-        """Read the table; None if it has another form."""
-        try:
-            return cls.model_validate_json(content)
-        except ValidationError:
-            return None
 
 
 def said(outcomes: Mapping[str, OutcomeCalibration]) -> str:

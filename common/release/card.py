@@ -1,9 +1,10 @@
 """Card of a release: what the model is, what it was trained on and how it did in its run."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from common.counting import counted
 from common.installed_code import Software
+from common.release.record import MemberRecord, ReleaseRecord
 
 USE = "research use"
 """Use for which every release is meant until its predictions are validated."""
@@ -20,11 +21,7 @@ MOST_LOSS_NOISE = 0.25
 """Largest noise with which a loss is shown, as a share of the loss."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class CardTask(_Part):
+class CardTask(ReleaseRecord):
     """Task of the model.
 
     Attributes:
@@ -53,7 +50,7 @@ class CardTask(_Part):
         return _noised(f"{self.concordance:.2f}", self.noise, MOST_NOISE)
 
 
-class CardMember(_Part):
+class CardMember(ReleaseRecord):
     """Other member of an ensemble.
 
     Attributes:
@@ -71,7 +68,7 @@ class CardMember(_Part):
     kept_round: int | None
 
 
-class Card(_Part):
+class Card(MemberRecord):
     """Card of a release.
 
     Attributes:

@@ -1,10 +1,11 @@
 """Table of explanations over hospitals: mean contributions by modality and pathway."""
 
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from common.counting import counted
+from common.release.record import MemberRecord, ReleaseRecord
 
 SHOWN = 5
 """Pathways that are named in a line."""
@@ -12,11 +13,7 @@ SHOWN = 5
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class MeanContribution(_Part):
+class MeanContribution(ReleaseRecord):
     """Contribution of a modality, or of a pathway's members in it, the mean over patients.
 
     Attributes:
@@ -36,7 +33,7 @@ class MeanContribution(_Part):
     patients: int = Field(ge=0)
 
 
-class ExplainedOutcome(_Part):
+class ExplainedOutcome(ReleaseRecord):
     """Mean contributions to one number.
 
     Attributes:
@@ -54,7 +51,7 @@ class ExplainedOutcome(_Part):
     pathways: tuple[MeanContribution, ...]
 
 
-class ExplanationTable(_Part):
+class ExplanationTable(MemberRecord):
     """Mean contributions over the held-out patients of hospitals.
 
     Attributes:
@@ -73,18 +70,6 @@ class ExplanationTable(_Part):
     def tasks(self) -> dict[str, ExplainedOutcome]:
         """Tasks that are explained, with one of their outcomes."""
         return {outcome.task: outcome for outcome in self.outcomes}
-
-    @classmethod
-    def read(cls, content: bytes) -> Self | None:
-        """Read the member; None if it has another form."""
-        try:
-            return cls.model_validate_json(content)
-        except ValidationError:
-            return None
-
-    def content(self) -> bytes:
-        """Write the member."""
-        return self.model_dump_json(indent=1).encode() + b"\n"
 
     def lines(self) -> list[str]:
         """Say what answers follow most, over all hospitals."""

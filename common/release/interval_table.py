@@ -3,9 +3,10 @@
 from itertools import pairwise
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from common.counting import counted
+from common.release.record import MemberRecord, ReleaseRecord
 
 LEVELS = (0.8, 0.9)
 """Shares of cases in which an interval shall hold the outcome."""
@@ -16,11 +17,7 @@ LEAST_EVENTS = 10
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class OutcomeIntervals(_Part):
+class OutcomeIntervals(ReleaseRecord):
     """Thresholds of one outcome, each for the levels of the table in order.
 
     Attributes:
@@ -35,14 +32,14 @@ class OutcomeIntervals(_Part):
     events: int = Field(ge=0)
     needed: int = Field(default=LEAST_EVENTS, ge=0)
     pooled: tuple[Share, ...] = ()
-    hospitals: dict[str, tuple[Share, ...]] = {}
+    hospitals: dict[str, tuple[Share, ...]] = Field(default_factory=dict)
 
     def at(self, hospital: str | None) -> tuple[float, ...]:
         """Return the thresholds of a hospital, the pooled ones of a stranger; empty without any."""
         return self.hospitals.get(hospital or "", self.pooled) if self.pooled else ()
 
 
-class IntervalTable(_Part):
+class IntervalTable(MemberRecord):
     """Thresholds of every task: outcome -> intervals."""
 
     format: Literal[1] = 1
@@ -72,15 +69,3 @@ class IntervalTable(_Part):
             for task, outcome in lacking.items()
         ]
         return "; ".join([*([having] if having else []), *none]) or "none"
-
-    def content(self) -> bytes:
-        """Write the table as the member of a release."""
-        return self.model_dump_json(indent=1).encode() + b"\n"
-
-    @classmethod
-    def read(cls, content: bytes) -> Self | None:
-        """Read the table; None if it has another form."""
-        try:
-            return cls.model_validate_json(content)
-        except ValidationError:
-            return None

@@ -5,7 +5,9 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from common.release.record import MemberRecord, ReleaseRecord
 
 VERSION = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,59}-[1-9][0-9]{0,5}$"
 """Pattern of a version: the federation's name, and a number that only grows at its coordinator."""
@@ -17,25 +19,21 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Version = Annotated[str, Field(pattern=VERSION)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Member(_Part):
+class Member(ReleaseRecord):
     """Size in bytes and SHA-256 of a member."""
 
     size: int = Field(ge=0)
     sha256: Digest
 
 
-class Parent(_Part):
+class Parent(ReleaseRecord):
     """Release before this one, by its version and the SHA-256 of its manifest."""
 
     version: Version
     sha256: Digest
 
 
-class Manifest(_Part):
+class Manifest(MemberRecord):
     """Content that a coordinator signs.
 
     Attributes:
@@ -65,10 +63,6 @@ class Manifest(_Part):
     def number(self) -> int:
         """Number of the release under that name."""
         return number_of(self.version)
-
-    def content(self) -> bytes:
-        """Write the manifest as the file has it."""
-        return self.model_dump_json(indent=1).encode() + b"\n"
 
     @property
     def sha256(self) -> str:

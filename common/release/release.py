@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
-from pydantic import ValidationError
 
 from common.agreement.agreement import FILE_NAME, Agreement
 from common.agreement.loading import load_agreement
@@ -246,10 +245,7 @@ def _manifest(where: str, members: dict[str, bytes], key: PublicKey | None) -> M
         what = f"is not signed by the key {fingerprint(key)}, or its {MANIFEST} was changed"
         remedy = f"{AGAIN}, and ask the coordinator by telephone for the fingerprint of its key"
         raise IntegrityError(where, what, remedy)
-    try:
-        manifest = Manifest.model_validate_json(content)
-    except ValidationError:
-        manifest = None
+    manifest = Manifest.read(content)
     if manifest is None or manifest.content() != content:
         what = f"has a {MANIFEST} of another format"
         raise InvalidContentError(where, what, "install the version of consilium that made the release")
@@ -319,11 +315,11 @@ def _agreement(where: str, members: Mapping[str, bytes], manifest: Manifest) -> 
 
 
 def _card(where: str, content: bytes) -> Card:
-    try:
-        return Card.model_validate_json(content)
-    except ValidationError:
+    card = Card.read(content)
+    if card is None:
         remedy = "install the version of consilium that made the release"
-        raise InvalidContentError(f"{where}, {CARD}", "has another form", remedy) from None
+        raise InvalidContentError(f"{where}, {CARD}", "has another form", remedy)
+    return card
 
 
 @contextmanager

@@ -148,7 +148,7 @@ def _members(
         **agreement_members(agreement, folder),
         WEIGHTS: (folder / WEIGHTS).read_bytes(),
         PREPROCESSING: (folder / PREPROCESSING).read_bytes(),
-        CARD: card.model_dump_json(indent=1).encode() + b"\n",
+        CARD: card.content(),
     }
     for number, member in enumerate(ensemble, 2):
         members |= zip(arrays_of_member(number), member.arrays, strict=True)

@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from common.console import explained
+from simulations.commands.arguments import DataFolder, FiguresFile
+from simulations.commands.trained_model import explain, intervals, warnings
 from simulations.extras import needs
 
 bench_app = typer.Typer(
@@ -29,10 +31,7 @@ def figures(
     cohorts: Annotated[
         list[str] | None, typer.Argument(help="Cohorts to simulate; without any, all public ones.")
     ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Folder with the public data sets; without it, $CONSILIUM_DATA is read."),
-    ] = None,
+    data: DataFolder = None,
     seed: Annotated[
         int, typer.Option(min=0, max=2**31 - 1, help="Seed of splits, first weights and all random draws.")
     ] = 0,
@@ -59,10 +58,7 @@ def seeds(
         int | None,
         typer.Option(min=1, help="Hold out the first N folds for testing, in turn; without it, all folds."),
     ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Folder with the public data sets; without it, $CONSILIUM_DATA is read."),
-    ] = None,
+    data: DataFolder = None,
 ) -> None:
     """Simulate the federated arm with several seeds and print the spread of its accuracy."""
     from simulations.benchmarks.figures.seeds import run_seeds, seeds_table
@@ -96,10 +92,7 @@ def table(
             help="Folder for runs and figures; what is finished there is not done again. Without it, nothing is kept."
         ),
     ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Folder with the public data sets; without it, $CONSILIUM_DATA is read."),
-    ] = None,
+    data: DataFolder = None,
 ) -> None:
     """Compare the model with single modalities, fusions and a linear one, over seeds and folds."""
     from simulations.benchmarks.field.table import COHORTS, field_table, run_table
@@ -129,10 +122,7 @@ def robustness(
             "again. Without it, nothing is kept."
         ),
     ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Folder with the public data sets; without it, $CONSILIUM_DATA is read."),
-    ] = None,
+    data: DataFolder = None,
 ) -> None:
     """Compare the model with linear ones and a forest under noise, gaps, fewer labels and skew."""
     from simulations.benchmarks.field.robustness import robustness_table, run_robustness
@@ -153,10 +143,7 @@ def privacy(
     cohorts: Annotated[
         list[str] | None, typer.Argument(help="Cohorts to simulate; without any, all of the table.")
     ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Folder with the public data sets; without it, $CONSILIUM_DATA is read."),
-    ] = None,
+    data: DataFolder = None,
     draws: Annotated[
         int, typer.Option(min=1, help="Runs of each cohort, with seeds and noise of their own.")
     ] = 20,
@@ -171,14 +158,8 @@ def privacy(
 @explained
 @needs("simulate", "consilium bench dp")
 def dp(
-    out: Annotated[
-        Path | None,
-        typer.Option(help="JSON file to write the figures to; without it, they are only printed."),
-    ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Folder with the public data sets; without it, $CONSILIUM_DATA is read."),
-    ] = None,
+    out: FiguresFile = None,
+    data: DataFolder = None,
     patients: Annotated[
         int, typer.Option(min=2, max=512, help="Number of patients in a training step.")
     ] = 32,
@@ -196,14 +177,8 @@ def dp(
 @explained
 @needs("dev", "consilium bench train")
 def train(
-    out: Annotated[
-        Path | None,
-        typer.Option(help="JSON file to write the figures to; without it, they are only printed."),
-    ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Folder with the public data sets; without it, $CONSILIUM_DATA is read."),
-    ] = None,
+    out: FiguresFile = None,
+    data: DataFolder = None,
     patients: Annotated[
         int, typer.Option(min=2, max=512, help="Number of patients in a training step.")
     ] = 32,
@@ -228,18 +203,12 @@ def train(
 @explained
 @needs("simulate", "consilium bench message")
 def message(
-    out: Annotated[
-        Path | None,
-        typer.Option(help="JSON file to write the figures to; without it, they are only printed."),
-    ] = None,
+    out: FiguresFile = None,
     cohorts: Annotated[
         list[str] | None,
         typer.Argument(help="Cohorts whose largest hospital is measured; without any, lung."),
     ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Folder with the public data sets; without it, $CONSILIUM_DATA is read."),
-    ] = None,
+    data: DataFolder = None,
     repeats: Annotated[
         int, typer.Option(min=1, max=25, help="Number of processes started for a kind of message.")
     ] = 5,
@@ -265,14 +234,8 @@ def wire(
             "not done again. Without it, no cohort is trained."
         ),
     ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="JSON file to write the figures to; without it, they are only printed."),
-    ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Folder with the public data sets; without it, $CONSILIUM_DATA is read."),
-    ] = None,
+    out: FiguresFile = None,
+    data: DataFolder = None,
     repeats: Annotated[int, typer.Option(min=1, max=1000, help="Number of times an update is packed.")] = 50,
 ) -> None:
     """Measure the bytes of an update in every encoding and, with --accuracy, the accuracy lost."""
@@ -288,10 +251,7 @@ def wire(
 @explained
 @needs("simulate", "consilium bench deployment")
 def deployment(
-    out: Annotated[
-        Path | None,
-        typer.Option(help="JSON file to write the figures to; without it, they are only printed."),
-    ] = None,
+    out: FiguresFile = None,
     sites: Annotated[int, typer.Option(min=1, max=50, help="Number of hospitals, all on this machine.")] = 3,
     rounds: Annotated[int, typer.Option(min=1, max=100, help="Number of training rounds.")] = 5,
 ) -> None:
@@ -305,10 +265,7 @@ def deployment(
 @explained
 @needs("simulate", "consilium bench rounds")
 def rounds(
-    out: Annotated[
-        Path | None,
-        typer.Option(help="JSON file to write the figures to; without it, they are only printed."),
-    ] = None,
+    out: FiguresFile = None,
     engine: Annotated[
         list[str] | None,
         typer.Option(
@@ -339,10 +296,7 @@ def rounds(
 @explained
 @needs("simulate", "consilium bench scale")
 def scale(
-    out: Annotated[
-        Path | None,
-        typer.Option(help="JSON file to write the figures to; without it, they are only printed."),
-    ] = None,
+    out: FiguresFile = None,
     sites: Annotated[
         list[int] | None,
         typer.Option(
@@ -373,86 +327,5 @@ def scale(
     typer.echo(scale_table(run_scale(wanted, engine, rounds, repeats, out, partial(typer.echo, err=True))))
 
 
-@bench_app.command()
-@explained
-@needs("simulate", "consilium bench explain")
-@needs("explain", "consilium bench explain")
-def explain(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
-    cohort: Annotated[str, typer.Argument(help="Cohort, or its folder, of which patients are explained.")],
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Folder with the public data sets; without it, $CONSILIUM_DATA is read."),
-    ] = None,
-    patients: Annotated[int, typer.Option(min=1, max=10_000, help="Number of patients at most.")] = 16,
-    share: Annotated[
-        list[float] | None,
-        typer.Option(
-            min=0.0001,
-            max=0.5,
-            help="Share of a patient's values that are set to the mean; repeat it; without it, .01 and .05.",
-        ),
-    ] = None,
-    others: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--with",
-            metavar="RUN",
-            help="Another run of the same federation file with another seed: the ensemble is explained. Repeat it.",
-        ),
-    ] = None,
-) -> None:
-    """Explain patients by a trained model, and measure gap, time, faithfulness and agreement."""
-    from simulations.benchmarks.explaining.bench import explain_table, run_explain
-
-    runs = [run, *(others or [])]
-    typer.echo(explain_table(run_explain(runs, cohort, data, patients, share or [0.01, 0.05])))
-
-
-@bench_app.command()
-@explained
-@needs("simulate", "consilium bench intervals")
-def intervals(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
-    cohort: Annotated[str, typer.Argument(help="Cohort of the run, or its folder.")],
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Folder with the public data sets; without it, $CONSILIUM_DATA is read."),
-    ] = None,
-    fold: Annotated[int, typer.Option(min=0, help="Fold that the run held out.")] = 0,
-    splits: Annotated[
-        int, typer.Option(min=1, max=10_000, help="Random halves of the held-out patients.")
-    ] = 200,
-    horizon: Annotated[
-        float | None,
-        typer.Option(min=0, help="Time by which the risk is judged, in the unit of the outcome."),
-    ] = None,
-) -> None:
-    """Measure coverage of intervals, and calibration before and after, on held-out patients."""
-    from simulations.benchmarks.intervals.bench import intervals_table, run_intervals
-
-    typer.echo(intervals_table(run_intervals(run, cohort, data, fold, splits, horizon)))
-
-
-@bench_app.command()
-@explained
-@needs("simulate", "consilium bench warnings")
-def warnings(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
-    cohort: Annotated[str, typer.Argument(help="Cohort, or its folder, that the run was trained on.")],
-    fold: Annotated[int, typer.Option(min=0, help="Fold that the run held out.")] = 0,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Folder with the public data sets; without it, $CONSILIUM_DATA is read."),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for warnings.json, and warnings.html with the curve.")
-    ] = None,
-) -> None:
-    """Spoil tables of held-out patients, and measure what is found and what abstention gains."""
-    from simulations.benchmarks.spoiling.bench import run_warnings, warnings_table, write_warnings
-
-    figures = run_warnings(run, cohort, data, fold)
-    if out is not None:
-        write_warnings(figures, out)
-    typer.echo(warnings_table(figures))
+for command in (explain, intervals, warnings):
+    bench_app.command()(command)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from common.console import explained
+from simulations.commands.arguments import DataFolder
 from simulations.commands.options import parse_settings
 from simulations.extras import needs
 
@@ -86,10 +87,7 @@ def tune(
             help="Device on which hospitals train: auto, cpu, cuda or cuda:N; without it, the device in site.toml."
         ),
     ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Folder with the public data sets; without it, $CONSILIUM_DATA is read."),
-    ] = None,
+    data: DataFolder = None,
 ) -> None:
     """Search for settings better than the file's own, without the patients of one fold."""
     from rich.console import Console

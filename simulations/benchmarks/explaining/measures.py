@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 
 
 Number = Callable[[Tensor], Tensor]
-"""Which nodes keep their value, [rows, nodes] of 0 and 1 -> the number, [rows]."""
+"""Mask of the nodes that keep their value, [rows, nodes] of 0 and 1 -> the number, [rows]."""
 
 
 def deletion(number: Number, scores: Mapping[str, Tensor], share: float) -> float:

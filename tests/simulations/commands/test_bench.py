@@ -24,6 +24,8 @@ def test_every_benchmark_says_what_it_prints(consilium: Consilium) -> None:
         "rounds",
         "scale",
         "explain",
+        "intervals",
+        "warnings",
     ):
         assert f"│ {command} " in shown
 

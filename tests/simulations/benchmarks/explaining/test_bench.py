@@ -6,32 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 from click.testing import Result as Ended
 from safetensors.numpy import load_file, save_file
 
 from common.agreement.federation import FILE_NAME, load, save
 from common.errors import OptionError
-from common.families.patients import FAMILY
-from common.patients.preprocessing import pack_preprocessing
-from server.records.result import WEIGHTS, TrainedModel, save_result
+from server.records.result import WEIGHTS
 from simulations.benchmarks.explaining.bench import run_explain
+from tests.simulations.benchmarks.drawn_run import drawn_run
 
 
 @pytest.fixture
 def run(written_cohort: Path, tmp_path: Path) -> Path:
-    """A run whose weights were drawn."""
-    folder = tmp_path / "run"
-    shutil.copytree(written_cohort, folder, ignore=shutil.ignore_patterns("hospital-*"))
-    federation = load(folder / FILE_NAME)
-    model = FAMILY.model(federation, FAMILY.public(federation, folder), 0)
-    draw = torch.Generator().manual_seed(0)
-    weights = {
-        name: (tensor + 0.3 * torch.randn(tensor.shape, generator=draw)).numpy()
-        for name, tensor in model.state_dict().items()
-    }
-    save_result(folder, TrainedModel(weights, dict(pack_preprocessing(FAMILY.declared(federation)))))
-    return folder
+    return drawn_run(written_cohort, tmp_path / "run", 0.3)
 
 
 def seeded(run: Path, seed: int) -> Path:
