@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 
 from client.egress.expected import BlockedError, BlockReason, Expected, Shapes, block_unless
 from client.egress.meaning import (
-    ROUNDING,
     change_is_possible,
     statistics_are_possible,
     validation_is_possible,
     weights_are_possible,
 )
-from common.assessment.part import AnyPart, questions_of
+from common.assessment.part import ROUNDING, AnyPart, questions_of
 from common.evaluation.pairs import Pairs
 from common.families.family import sums_of
 from common.families.registry import family_of
@@ -200,9 +199,7 @@ def fit_assessment(reply: AssessmentReply, request: AssessmentRequest, expected:
     sums = in_order(reply.sums, {name: limit.shape for name, limit in limits.items()}, np.dtype(np.float64))
     for name, limit in limits.items():
         block_unless(reply.patients >= least or not sums[name].any(), BlockReason.COUNT)
-        room = ROUNDING * reply.patients * max(abs(limit.low), abs(limit.high))
-        low, high = min(0.0, reply.patients * limit.low), max(0.0, reply.patients * limit.high)
-        block_unless(bool(((low - room <= sums[name]) & (sums[name] <= high + room)).all()), BlockReason.SUM)
+        block_unless(limit.holds(sums[name], reply.patients), BlockReason.SUM)
     return AssessmentReply(
         site=expected.site, part=reply.part, number=reply.number, patients=reply.patients, sums=sums
     )

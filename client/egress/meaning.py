@@ -12,16 +12,13 @@ from numpy.typing import NDArray
 
 from client.egress.expected import BlockReason, Expected, block_unless
 from common.agreement.reach import local_reach
+from common.assessment.part import ROUNDING
 from common.families.registry import family_of
 from common.messages.exchange import Numbers
 from common.messages.packing import Arrays
 from common.messages.statistics import SiteStatistics
 from common.messages.validation import VALIDATION_PATIENTS, comparable
 from common.models.parameter_groups import AveragingWeights
-
-ROUNDING = 1e-6
-"""Share of a sum's terms by which rounding may bring it beyond a limit."""
-
 
 SAME = 1e-9
 """Share by which a sum may differ from the same sum in another order."""

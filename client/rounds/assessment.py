@@ -13,7 +13,7 @@ from client.ledger.entries import AskedQuestion, Entry
 from client.rounds.accounts import accounted
 from client.rounds.exact import require_calibration_disclosed, require_disclosed
 from client.rounds.inputs import SENT, unapproved
-from client.rounds.questions import digest_of, earlier_question, was_sent
+from client.rounds.questions import earlier_question, was_sent
 from client.rounds.requests import load_weights, requested_preprocessing, require_approved
 from client.rounds.site import Site
 from client.training.evaluation import logits
@@ -21,6 +21,7 @@ from common.assessment.part import AnyPart, Arrays, place_of, questions_of
 from common.assessment.view import View
 from common.errors import Refusal, RefusalCode
 from common.messages.exchange import AssessmentReply, AssessmentRequest
+from common.messages.packing import digest_of
 from common.prediction.network import Network
 
 

@@ -21,13 +21,12 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from client.ledger.entries import AskedQuestion
-from client.rounds.questions import digest_of
 from client.rounds.reach import reach
 from common.agreement.agreement import Agreement
 from common.errors import MachineError, Refusal, RefusalCode
 from common.files import read_private, write_whole
 from common.messages.exchange import ModelRequest
-from common.messages.packing import Arrays
+from common.messages.packing import Arrays, digest_of
 
 log = logging.getLogger("consilium.inputs")
 

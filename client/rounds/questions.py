@@ -10,13 +10,11 @@ before, or that comes before one that was, is refused: answers of different mode
 would tell more than was approved. A reply that is lost on its way is lost: the hospital goes on with the next round.
 """
 
-import hashlib
 from collections.abc import Sequence
 
 from client.ledger.asked import asked_since_approval, runs_since_approval
 from client.ledger.entries import AskedQuestion, Entry
 from common.errors import Refusal, RefusalCode
-from common.messages.packing import Arrays
 
 
 def earlier_question(
@@ -75,13 +73,3 @@ def _is_approved_since_loss(entries: Sequence[Entry], federation: str) -> bool:
         if entry.kind == "approved" and entry.run == federation:
             return True
     return True
-
-
-def digest_of(arrays: Arrays) -> str:
-    """SHA-256 of arrays with their names, shapes and types, in whatever order they come."""
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        array = arrays[name]
-        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()

@@ -17,7 +17,7 @@ from client.rounds.inputs import (
     require_no_jump,
     unapproved,
 )
-from client.rounds.questions import digest_of, earlier_question
+from client.rounds.questions import earlier_question
 from client.rounds.site import Site
 from client.site_folder.places import Home
 from client.training.round import Round
@@ -26,7 +26,7 @@ from common.agreement.reach import patients_in_all
 from common.errors import Refusal, RefusalCode
 from common.families.registry import family_of
 from common.messages.exchange import ModelRequest
-from common.messages.packing import Arrays
+from common.messages.packing import Arrays, digest_of
 from common.records import Prepared, Records
 
 log = logging.getLogger("consilium.site")

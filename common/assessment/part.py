@@ -24,6 +24,9 @@ if TYPE_CHECKING:  # the egress gate asks a part for names and shapes, and is sp
 Arrays = Mapping[str, NDArray[Any]]
 """Name -> array, float64 in messages."""
 
+ROUNDING = 1e-6
+"""Share of the most that patients add by which rounding may bring a sum beyond it."""
+
 
 class Whose(StrEnum):
     """Patients of a hospital that a part is about."""
@@ -55,6 +58,12 @@ class Sum:
     def size(self) -> int:
         """Bytes of the array."""
         return 8 * prod(self.shape)
+
+    def holds(self, array: NDArray[Any], patients: int) -> bool:
+        """Whether so many patients can have these sums, with room for rounding."""
+        room = ROUNDING * patients * max(abs(self.low), abs(self.high))
+        low, high = min(0.0, patients * self.low), max(0.0, patients * self.high)
+        return bool(((low - room <= array) & (array <= high + room)).all())
 
 
 @dataclass(frozen=True)

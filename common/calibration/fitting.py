@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from common.assessment.part import ROUNDING
 from common.calibration.levels import GRID, Levels, fit_levels, fit_means
 from common.calibration.likelihoods import Tally, binomial, poisson
 from common.calibration.outcome_sums import share_at
@@ -18,9 +19,6 @@ Array = NDArray[np.float64]
 
 SLOPE_EVENTS = 100
 """Events, of hospitals that give evidence for slopes, below which the slope stays 1."""
-
-ROUNDING = 1e-6
-"""Share by which rounding may bring a sum beyond what patients can have."""
 
 CLEAR = 3.84
 """Twice the gain in log-likelihood for a slope: 95% of a chi-squared number with one degree of freedom."""

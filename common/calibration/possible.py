@@ -8,12 +8,11 @@ most its double.
 import math
 from collections.abc import Iterator, Sequence
 
+from common.assessment.part import ROUNDING
 from common.calibration.levels import FARTHEST_LEVEL, LARGEST_ERROR, WIDEST
 from common.calibration.shapes import MOST_EXPECTED, SLOPES
 from common.release.calibration_table import CalibrationTable, LevelRow, OutcomeCalibration
 from common.tasks.task import OutcomeForm, Task
-
-ROUNDING = 1e-6
 
 MOST_PATIENTS = 10**9
 """Patients of all hospitals together, at the most."""

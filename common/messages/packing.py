@@ -40,6 +40,16 @@ _Leaf = tuple[np.dtype[Any], tuple[int, ...]]
 _KINDS = {dtype: kind for kind, dtype in _DTYPES.items()}
 
 
+def digest_of(arrays: Mapping[str, NDArray[Any]]) -> str:
+    """SHA-256 of arrays with their names, shapes and types, in whatever order they come."""
+    digest = sha256()
+    for name in sorted(arrays):
+        array = arrays[name]
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
 class UnpackError(Exception):
     """Manifest and flat array that `pack` did not make."""
 

@@ -11,6 +11,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from common.assessment.part import ROUNDING
+
 Array = NDArray[np.float64]
 
 BUDGET = 0.013
@@ -49,10 +51,6 @@ UNUSUAL, IMPOSSIBLE = 4.5, 6.0
 
 TOGETHER = 3.5
 """Standard errors of a table's mean from which there is no forecast."""
-
-
-ROUNDING = 1e-6
-"""Share by which a rounded sum of squares may lie below what its sum needs."""
 
 
 LEAST_GAP = 0.5

@@ -1,6 +1,5 @@
 """Hospitals' sums about a run's kept weights, in a file for every question."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from common.agreement.agreement import Agreement
 from common.assessment.part import AnyPart, SiteSums, Whose, parts_of
 from common.errors import UnreadableFileError
 from common.files import write_whole
+from common.messages.packing import digest_of
 from common.release.stamp import stamp_of, stamped
 
 FOLDER = "assessment"
@@ -31,7 +31,7 @@ def write_answers(
     """Write the answers to a question about weights, whole and durably."""
     arrays = {f"{site}/{name}": array for site, sums in sites.items() for name, array in sums.sums.items()}
     arrays |= {f"{site}/{_PATIENTS}": np.array([sums.patients]) for site, sums in sites.items()}
-    content = stamped(save(arrays), {"part": part.name, "weights": _digest(weights)})
+    content = stamped(save(arrays), {"part": part.name, "weights": digest_of(weights)})
     write_whole(_path(out, part, number), content)
 
 
@@ -49,7 +49,7 @@ def read_answers(out: Path, part: AnyPart, number: int, weights: Weights) -> dic
         stamp, arrays = stamp_of(content), load(content)
     except (SafetensorError, ValueError):
         raise UnreadableFileError(str(path), "is damaged", "put it back from a backup") from None
-    if stamp != {"part": part.name, "weights": _digest(weights)}:
+    if stamp != {"part": part.name, "weights": digest_of(weights)}:
         return None
     sites: dict[str, SiteSums] = {}
     for key, array in sorted(arrays.items()):
@@ -103,11 +103,3 @@ def copy_answers(run: Path, out: Path) -> None:
 
 def _path(out: Path, part: AnyPart, number: int) -> Path:
     return out / FOLDER / f"{part.name}-{number}.safetensors"
-
-
-def _digest(weights: Weights) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(weights):
-        digest.update(f"{name} {weights[name].dtype.str} {weights[name].shape}\n".encode())
-        digest.update(np.ascontiguousarray(weights[name]).tobytes())
-    return digest.hexdigest()

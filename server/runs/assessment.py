@@ -27,10 +27,6 @@ from server.records.progress import ProgressFile
 from server.runs.clock import Clock
 from server.runs.dispatch import exchange
 
-ROUNDING = 1e-6
-"""Share of the most that so many patients add by which rounding may bring a sum beyond it."""
-
-
 HELD_OUT_ROOM = 3
 """Held-out units beyond the share of the federation file, by rounding and where a hospital has few."""
 
@@ -171,9 +167,7 @@ def _sums(reply: AssessmentReply, run: RunContext, part: AnyPart) -> SiteSums:
             raise UnusableReplyError(DropReason.ARRAY_SHAPE)
         if not np.isfinite(array).all():
             raise UnusableReplyError(DropReason.NOT_FINITE)
-        room = ROUNDING * reply.patients * max(abs(limit.low), abs(limit.high))
-        low, high = min(0.0, reply.patients * limit.low), max(0.0, reply.patients * limit.high)
-        if not ((low - room <= array) & (array <= high + room)).all():
+        if not limit.holds(array, reply.patients):
             raise UnusableReplyError(DropReason.FIGURES_IMPLAUSIBLE)
     return SiteSums(reply.patients, {name: reply.sums[name] for name in limits})
 

@@ -3,7 +3,10 @@
 from common.documents.checklists.checklist import Checklist, Item
 from common.documents.facts.fact import Topic
 
-YES_OR_NO = "yes or no"
+
+def _judged(number: str, asks: str, *topics: Topic) -> Item:
+    """Make a question that facts inform, and an assessor answers."""
+    return Item(number, asks, topics, "yes or no")
 
 
 def _participants(part: str) -> tuple[Item, ...]:
@@ -50,6 +53,53 @@ def _outcome(part: str) -> tuple[Item, ...]:
     )
 
 
+def _large_sample(number: str, topic: Topic, rest: str) -> Item:
+    return Item(number, "Is there evidence that the sample was large enough?", (Topic.RECORDS, topic), rest)
+
+
+def _missing(number: str) -> Item:
+    return _judged(number, "Were missing and censored data dealt with well?", Topic.MISSING)
+
+
+def _development_analysis() -> tuple[Item, ...]:
+    return (
+        _large_sample("D 4.1", Topic.MODEL, "numbers of events, and whether this is enough"),
+        _judged("D 4.2", "Were numbers and categories dealt with well?", Topic.PREPARATION),
+        _missing("D 4.3"),
+        _judged(
+            "D 4.4", "After methods against class imbalance: was the model recalibrated?", Topic.IMBALANCE
+        ),
+        _judged("D 4.5", "Was anything done against overfitting?", Topic.OVERFITTING, Topic.TRAINING),
+    )
+
+
+def _evaluation_analysis() -> tuple[Item, ...]:
+    return (
+        _judged(
+            "E 4.1",
+            "Is the evaluation about more than the patients that the model was fitted to?",
+            *(Topic.SPLIT, Topic.VALIDATION),
+        ),
+        _large_sample("E 4.2", Topic.DISCRIMINATION, "whether this is enough"),
+        _missing("E 4.3"),
+        _judged(
+            "E 4.4", "Was the evaluation on data that were not corrected for imbalance?", Topic.IMBALANCE
+        ),
+        Item(
+            "E 4.5",
+            "Where data were split: did nothing of the test data reach the training?",
+            (Topic.SPLIT,),
+            "whether a patient can be in the tables of two hospitals",
+        ),
+        Item("E 4.6", "Where data were resampled: were all steps of development repeated each time?"),
+        _judged(
+            "E 4.7",
+            "Were discrimination, calibration and net benefit measured well?",
+            *(Topic.DISCRIMINATION, Topic.CALIBRATION, Topic.NET_BENEFIT),
+        ),
+    )
+
+
 def _ratings(part: str, concern: str) -> tuple[Item, ...]:
     domains = ("participants and data sources", "predictors", "outcome", "analysis")
     rated = [
@@ -63,74 +113,21 @@ def _ratings(part: str, concern: str) -> tuple[Item, ...]:
     return (*rated, *applied)
 
 
+def _sections(part: str, analysis: tuple[Item, ...], concern: str) -> dict[str, tuple[Item, ...]]:
+    letter = part[0]
+    return {
+        f"{part} 1: participants and data sources": _participants(letter),
+        f"{part} 2: predictors": _predictors(letter),
+        f"{part} 3: outcome": _outcome(letter),
+        f"{part} 4: analysis": analysis,
+        f"{part}: ratings": _ratings(letter, concern),
+    }
+
+
 PROBAST_AI = Checklist(
     name="PROBAST+AI",
     source="Moons et al., BMJ 2025;388:e082505.",
     note="Answers are the facts that a release has for a question: yes or no, and every rating, are the assessor's.",
-    sections={
-        "Development 1: participants and data sources": _participants("D"),
-        "Development 2: predictors": _predictors("D"),
-        "Development 3: outcome": _outcome("D"),
-        "Development 4: analysis": (
-            Item(
-                "D 4.1",
-                "Is there evidence that the sample was large enough?",
-                (Topic.RECORDS, Topic.MODEL),
-                "numbers of events, and whether this is enough",
-            ),
-            Item("D 4.2", "Were numbers and categories dealt with well?", (Topic.PREPARATION,), YES_OR_NO),
-            Item("D 4.3", "Were missing and censored data dealt with well?", (Topic.MISSING,), YES_OR_NO),
-            Item(
-                "D 4.4",
-                "After methods against class imbalance: was the model recalibrated?",
-                (Topic.IMBALANCE,),
-                YES_OR_NO,
-            ),
-            Item(
-                "D 4.5",
-                "Was anything done against overfitting?",
-                (Topic.OVERFITTING, Topic.TRAINING),
-                YES_OR_NO,
-            ),
-        ),
-        "Development: ratings": _ratings("D", "quality"),
-        "Evaluation 1: participants and data sources": _participants("E"),
-        "Evaluation 2: predictors": _predictors("E"),
-        "Evaluation 3: outcome": _outcome("E"),
-        "Evaluation 4: analysis": (
-            Item(
-                "E 4.1",
-                "Is the evaluation about more than the patients that the model was fitted to?",
-                (Topic.SPLIT, Topic.VALIDATION),
-                YES_OR_NO,
-            ),
-            Item(
-                "E 4.2",
-                "Is there evidence that the sample was large enough?",
-                (Topic.RECORDS, Topic.DISCRIMINATION),
-                "whether this is enough",
-            ),
-            Item("E 4.3", "Were missing and censored data dealt with well?", (Topic.MISSING,), YES_OR_NO),
-            Item(
-                "E 4.4",
-                "Was the evaluation on data that were not corrected for imbalance?",
-                (Topic.IMBALANCE,),
-                YES_OR_NO,
-            ),
-            Item(
-                "E 4.5",
-                "Where data were split: did nothing of the test data reach the training?",
-                (Topic.SPLIT,),
-                "whether a patient can be in the tables of two hospitals",
-            ),
-            Item("E 4.6", "Where data were resampled: were all steps of development repeated each time?"),
-            Item(
-                "E 4.7",
-                "Were discrimination, calibration and net benefit measured well?",
-                (Topic.DISCRIMINATION, Topic.CALIBRATION, Topic.NET_BENEFIT),
-                YES_OR_NO,
-            ),
-        ),
-        "Evaluation: ratings": _ratings("E", "risk of bias"),
-    },
+    sections=_sections("Development", _development_analysis(), "quality")
+    | _sections("Evaluation", _evaluation_analysis(), "risk of bias"),
 )

@@ -8,10 +8,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from common.assessment.part import ROUNDING
 from common.validation.observed import Array, Mask
 from common.validation.sums.shapes import BY_HORIZON
-
-_ROUNDING = 1e-6
 
 
 def are_possible(sums: Mapping[str, Array]) -> bool:
@@ -53,7 +52,7 @@ def _pairs_are_possible(pairs: Array, patients: Array) -> bool:
 def _rows_are_possible(rows: Array) -> bool:
     """Rows [N, 4] of patients, events, and their observed and predicted risk."""
     counts = rows[:, :2]
-    return bool((np.floor(counts) == counts).all() and (rows <= rows[:, :1] * (1 + _ROUNDING)).all())
+    return bool((np.floor(counts) == counts).all() and (rows <= rows[:, :1] * (1 + ROUNDING)).all())
 
 
 def _thirds_are_possible(sums: Mapping[str, Array], patients: float) -> bool:

@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from common.agreement import kinds
@@ -48,3 +49,21 @@ def test_the_largest_question_counts_both_directions() -> None:
     nodes = len(SMALL.modalities[0].nodes)
     assert largest_question(SMALL) == 8 * (nodes + 1)
     assert Sum((3, 4)).size == 96
+
+
+@pytest.mark.parametrize(
+    ("limits", "array", "holds"),
+    [
+        (Sum((2,)), [0.0, 10.0], True),
+        (Sum((2,)), [0.0, 10.000001], True),
+        (Sum((2,)), [0.0, 10.1], False),
+        (Sum((2,)), [-0.1, 10.0], False),
+        (Sum((2,), -2.0, 3.0), [-20.0, 30.0], True),
+        (Sum((2,), -2.0, 3.0), [-20.1, 30.0], False),
+        (Sum((2,), 1.0, 2.0), [0.0, 20.0], True),
+    ],
+)
+def test_sums_lie_between_what_patients_add_and_none_is_always_possible(
+    limits: Sum, array: list[float], holds: bool
+) -> None:
+    assert limits.holds(np.array(array), 10) is holds

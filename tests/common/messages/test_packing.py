@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.messages.packing import LONGEST, Arrays, UnpackError, pack, shapes, unpack
+from common.messages.packing import LONGEST, Arrays, UnpackError, digest_of, pack, shapes, unpack
 
 GROUPS: dict[str, Arrays] = {
     "weights": {
@@ -160,3 +160,14 @@ def test_a_flat_array_that_is_not_the_manifests(change: Callable[[Any], Any]) ->
     flat, manifest = pack(GROUPS)
     with pytest.raises(UnpackError):
         unpack(change(flat), manifest)
+
+
+def test_a_digest_follows_names_shapes_types_and_values_and_no_order_or_layout() -> None:
+    arrays: Arrays = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.ones(2, dtype=np.float32)}
+    digest = digest_of(arrays)
+    assert digest == "f3722c68ce4a0b176fda6342021e0728377ed38dcb160725ccb7ab4a7004d092"
+    assert digest_of(dict(reversed(arrays.items()))) == digest
+    assert digest_of({**arrays, "a": np.asfortranarray(arrays["a"])}) == digest
+    others = ({"a": arrays["b"], "b": arrays["a"]}, {**arrays, "a": arrays["a"].reshape(3, 2)})
+    for other in (*others, {**arrays, "b": np.ones(2)}, {**arrays, "b": np.zeros(2, dtype=np.float32)}):
+        assert digest_of(other) != digest
