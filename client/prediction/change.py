@@ -1,7 +1,6 @@
 """Changes of a forecast by other values, as they are printed and written as JSON."""
 
-from pydantic import BaseModel, ConfigDict
-
+from client.prediction.record import ForecastPart
 from common.counting import written
 
 LOWER_BY = 0.1
@@ -14,11 +13,7 @@ NO_EFFECT = (
 """Sentence below the changes of a patient's forecasts."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ChangedValue(_Part):
+class ChangedValue(ForecastPart):
     """Forecast with one value replaced.
 
     Attributes:
@@ -30,7 +25,7 @@ class ChangedValue(_Part):
     number: float
 
 
-class ChangedColumn(_Part):
+class ChangedColumn(ForecastPart):
     """Forecasts with the values of one column replaced.
 
     Attributes:
@@ -53,7 +48,7 @@ class ChangedColumn(_Part):
     nearest: ChangedValue | None
 
 
-class Changes(_Part):
+class Changes(ForecastPart):
     """Forecasts of one number with values replaced, one at a time.
 
     Attributes:

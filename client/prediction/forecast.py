@@ -3,9 +3,10 @@
 A forecast names its patient, so that it is for the eyes of the hospital: nothing here is logged, or put into an error.
 """
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
 from client.prediction.change import NO_EFFECT, Changes
+from client.prediction.record import ForecastPart
 from client.prediction.similar import SimilarPatients
 from common.errors import escaped
 from common.explanation.explanation import CAVEAT, Explanation
@@ -13,12 +14,6 @@ from common.structure.answer import Answer
 
 IN_A_LINE = 4
 """Probabilities that stand in one line."""
-
-
-class ForecastPart(BaseModel):
-    """Part of a forecast, whose content does not change."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class SurvivalForecast(ForecastPart):
@@ -41,8 +36,8 @@ class SurvivalForecast(ForecastPart):
     survival: tuple[float, ...]
     risk: dict[str, float]
     median: float | None
-    risk_interval: dict[str, tuple[float, float]] = {}
-    bound: dict[str, float] = {}
+    risk_interval: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    bound: dict[str, float] = Field(default_factory=dict)
     similar: SimilarPatients | None = None
 
     def line(self) -> str:
@@ -73,7 +68,7 @@ class OutcomeForecast(ForecastPart):
     """
 
     probability: dict[str, float]
-    possible: dict[str, tuple[str, ...]] = {}
+    possible: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
     def line(self) -> str:
         """Write the probabilities as a line, or each on its own where there are many."""
@@ -95,7 +90,7 @@ class NumberForecast(ForecastPart):
 
     unit: str
     value: float
-    interval: dict[str, tuple[float, float]] = {}
+    interval: dict[str, tuple[float, float]] = Field(default_factory=dict)
 
     def line(self) -> str:
         """Write the number with its unit."""

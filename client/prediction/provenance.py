@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from client.prediction.forecast import ForecastPart
+from client.prediction.record import ForecastPart
 from common.release.card import USE
 
 UNCHECKED = (

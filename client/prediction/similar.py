@@ -4,8 +4,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
+from client.prediction.record import ForecastPart
 from common.evaluation.predictions import Prediction, SurvivalPrediction
 from common.release.members import VALIDATION
 from common.tasks.task import Task
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 THIRDS = ("lower", "middle", "upper")
 
 
-class SimilarPatients(BaseModel):
+class SimilarPatients(ForecastPart):
     """Survival of a third of the hospitals' held-out patients by predicted risk.
 
     Attributes:
@@ -28,8 +28,6 @@ class SimilarPatients(BaseModel):
         times: in the task's unit.
         survival: observed probability of no event up to each time, of grouped times by Kaplan-Meier.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     third: str
     horizon: float

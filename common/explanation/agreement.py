@@ -8,12 +8,12 @@ from itertools import combinations
 from math import ceil
 
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from common.agreement.federation import Federation
 from common.counting import counted
 from common.explanation.path import Attribution, Values
+from common.explanation.record import ExplanationRecord
 from common.patients.batch import PatientBatch
 
 TOP = 0.1
@@ -23,7 +23,7 @@ LEAST_IN_COMMON = 0.7
 """Share of them that members have in common, below which an explanation is unstable."""
 
 
-class SeedAgreement(BaseModel):
+class SeedAgreement(ExplanationRecord):
     """Agreement of the members of an ensemble on one patient's reasons.
 
     Attributes:
@@ -34,8 +34,6 @@ class SeedAgreement(BaseModel):
             members, or lower it in both; the mean over pairs.
         unstable: whether members have too little in common.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     models: int
     values: int

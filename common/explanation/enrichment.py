@@ -11,7 +11,6 @@ from math import ceil
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from common.agreement.federation import Federation
@@ -19,6 +18,7 @@ from common.counting import written
 from common.errors import InvalidContentError, MissingDependencyError
 from common.explanation.agreement import mean_attribution
 from common.explanation.path import Attribution
+from common.explanation.record import ExplanationRecord
 from common.explanation.targets import Explained
 from common.models.graphs import Prior
 from common.patients.batch import PatientBatch
@@ -39,11 +39,7 @@ BY_CONSTRUCTION = (
 """Sentence below an enrichment."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class EnrichedPathway(_Part):
+class EnrichedPathway(ExplanationRecord):
     """Pathway with more of the genes that matter most than chance would put there.
 
     Attributes:
@@ -72,7 +68,7 @@ class EnrichedPathway(_Part):
         )
 
 
-class Enrichment(_Part):
+class Enrichment(ExplanationRecord):
     """Enriched pathways behind one number of many patients.
 
     Attributes:

@@ -5,11 +5,10 @@ It holds the patient's own values: like the forecast that it belongs to, it is f
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from common.counting import written
 from common.explanation.agreement import SeedAgreement
 from common.explanation.path import TOLERANCE
+from common.explanation.record import ExplanationRecord
 
 LEAST_BY_EDGES = 0.05
 """Share of the difference from which on edges are mentioned."""
@@ -21,11 +20,7 @@ CAVEAT = (
 """Sentence below the explanations of a patient."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ColumnContribution(_Part):
+class ColumnContribution(ExplanationRecord):
     """Contribution of a column's value.
 
     Attributes:
@@ -55,7 +50,7 @@ class ColumnContribution(_Part):
         return f"{self.contribution:+.3f}  {self.modality} {self.column}{value}{f' ({size})' if size else ''}"
 
 
-class PathwayContribution(_Part):
+class PathwayContribution(ExplanationRecord):
     """Contribution of a pathway's members in one modality; pathways overlap and do not add up.
 
     Attributes:
@@ -80,7 +75,7 @@ class PathwayContribution(_Part):
         )
 
 
-class Explanation(_Part):
+class Explanation(ExplanationRecord):
     """Contributions of a patient's values to one number, by integrated gradients.
 
     They start at the mean patient: the same modalities and columns are observed, and every standardised value is the
