@@ -8,7 +8,8 @@ threshold of a level is the highest that leaves at most 1 - level below.
 A hospital's share is the pooled one, raised on the scale of cumulative hazards by its own level, which
 `common.calibration.levels` draws towards the others'; with fewer than `LEAST_OWN` events it is the pooled one.
 Hospitals with fewer events than the minimum count do not tell them: they count with the events that are expected of so
-few.
+few. Of three hospitals or more, each counts below a score with at most `MOST_OF_OTHERS` times the share of the others,
+so that none draws the bounds of all to 0 by events that it did not have.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,12 @@ Array = NDArray[np.float64]
 
 LEAST_OWN = 20
 """Events at a hospital, or patients of other outcomes, without which it has the pooled threshold."""
+
+MOST_OF_OTHERS, ALLOWED = 3.0, 3.0
+"""Most that a hospital counts below a score: times the share of the other hospitals, and patients beyond it."""
+
+LEAST_LIMITED = 3
+"""Hospitals that tell events, without which none is limited by the others."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +78,7 @@ def fit_thresholds(sites: Mapping[str, SiteSteps], levels: tuple[float, ...]) ->
     telling = {name: site for name, site in sites.items() if site.events}
     events = sum(site.events for site in telling.values())
     below = {name: cumulative(site.steps, site.least) for name, site in telling.items()}
-    profile = np.sum(list(below.values()), axis=0) / events  # weights below an edge, per event
+    profile = np.sum(_limited(telling, below), axis=0) / events  # weights below an edge, per event
     hidden = [site for site in sites.values() if not site.events]
     rate = events / sum(site.patients for site in telling.values())
     for _ in range(50):
@@ -98,6 +105,21 @@ def fit_thresholds(sites: Mapping[str, SiteSteps], levels: tuple[float, ...]) ->
             if name in made:
                 made[name][column] = _threshold(whole, level, float(np.exp(ratio.value)))
     return Thresholds(pooled, made)
+
+
+def _limited(sites: Mapping[str, SiteSteps], below: Mapping[str, Array]) -> list[Array]:
+    """Limit the weights [steps + 1] of every hospital below every edge by those of the others."""
+    if len(sites) < LEAST_LIMITED:
+        return list(below.values())
+    whole, patients = np.sum(list(below.values()), axis=0), sum(site.patients for site in sites.values())
+    return [
+        np.minimum(
+            below[name],
+            MOST_OF_OTHERS * site.patients * (whole - below[name]).clip(0.0) / (patients - site.patients)
+            + ALLOWED,
+        )
+        for name, site in sites.items()
+    ]
 
 
 def _few(sites: Sequence[SiteSteps], rate: float) -> float:

@@ -103,3 +103,34 @@ def test_hospitals_that_keep_few_events_leave_the_bound_on_the_safe_side() -> No
     above = np.mean(shares, axis=0) - LEVELS
     assert (above > -0.01).all()
     assert (above < 0.08).all()
+
+
+def steps_of(patients: int, events: int, seed: int) -> SiteSteps:
+    scores = np.random.default_rng(seed).integers(0, 150, events)
+    return SiteSteps(patients, 1, events, np.bincount(scores, minlength=150).astype(np.float64))
+
+
+@pytest.mark.parametrize("events", [1, 60])
+def test_one_of_eight_hospitals_draws_the_bounds_of_the_others_neither_to_zero_nor_far_up(
+    events: int,
+) -> None:
+    honest = {f"h{number}": steps_of(60, 40, number) for number in range(7)}
+    alone = fit_thresholds(honest, LEVELS).pooled
+    for place, patients in ((0, 60), (149, 60), (0, 180)):
+        weights = np.zeros(150)
+        weights[place] = 20.0 * patients
+        poisoned = fit_thresholds(honest | {"liar": SiteSteps(patients, 1, events, weights)}, LEVELS)
+        for thresholds in (poisoned.pooled, poisoned.hospitals["h3"]):
+            assert (thresholds > 0.4 * alone).all()
+            assert (thresholds < 1.35 * alone).all()
+
+
+def test_no_honest_hospital_is_limited_and_two_have_no_others_to_be_held_against() -> None:
+    honest = {f"h{number}": steps_of(60, 40, number) for number in range(6)}
+    whole = sum(site.steps.sum() for site in honest.values())
+    assert whole == 240
+    shares = np.concatenate([[0.0], sum(site.steps for site in honest.values()).cumsum()])  # type: ignore[union-attr]
+    expected = [np.interp(1 - level, (shares + 1) / 361, np.arange(151) / 150) for level in LEVELS]
+    assert fit_thresholds(honest, LEVELS).pooled == pytest.approx(expected, abs=0.01)
+    early = SiteSteps(60, 1, 40, np.bincount([0] * 40, minlength=150).astype(np.float64))
+    assert fit_thresholds({"one": early, "two": steps_of(60, 40, 1)}, (0.9,)).pooled[0] < 0.01
