@@ -8,6 +8,7 @@ from pydantic import Field
 
 from client.prediction.provenance import TaskCalibrated
 from common.agreement.federation import Federation
+from common.assessment.floors import are_few
 from common.evaluation.predictions import Prediction
 from common.patients.batch import PatientBatch
 from common.patients.divisions import divisions_of
@@ -78,7 +79,7 @@ def judge(
 
 def _share(columns: "np.typing.NDArray[np.float64]") -> ObservedShare:
     seen = columns > 0
-    if min(seen.sum(), FLOOR) < FLOOR or 0 < (~seen).sum() < FLOOR:
+    if seen.sum() < FLOOR or are_few(int((~seen).sum()), FLOOR):
         return ObservedShare()
     return ObservedShare(patients=float(seen.mean()), columns=float(columns[seen].mean()))
 

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from common.assessment.floors import are_apart, are_few
 from common.calibration.outcome_sums import expected_at_nodes
 from common.calibration.shapes import NODES, SAME_LEVEL, SAME_SLOPE, SLOPES
 from common.calibration.survival_sums import own_calibration
@@ -72,7 +73,7 @@ def _without_few(rows: Mask, event: Mask, calibrating: Mask | None, least: int) 
     if calibrating is None:
         return rows
     others = rows & ~calibrating
-    few = any(0 < int(counts.sum()) < least for counts in (others & event, others & ~event))
+    few = any(are_few(int(counts.sum()), least) for counts in (others & event, others & ~event))
     return rows & calibrating if few else rows
 
 
@@ -106,7 +107,7 @@ def _of_times(prediction: SurvivalPrediction, time: Array, event: Mask, least: i
     events = added.events.sum()
     expected = np.where(np.arange(len(SLOPES)) == SAME_SLOPE, added.expected.sum(axis=0), 0.0)
     sums |= {"patients": np.array([patients]), "least": np.array([least]), "expected": expected}
-    if not least <= events <= patients - least:
+    if not are_apart(events, patients, least):
         return sums
     sums |= {"events": np.array([events])}
     if patients >= PATIENTS_A_NUMBER * 2 * len(SLOPES):
@@ -123,7 +124,7 @@ def _of_outcome(probability: Array, happened: Mask, least: int) -> dict[str, Arr
     expected = expected_at_nodes(probability).sum(axis=0)
     if patients < PATIENTS_A_NUMBER * len(NODES):
         expected = np.where(np.arange(len(NODES)) == SAME_LEVEL, expected, 0.0)
-    counted = events if least <= events <= patients - least else 0
+    counted = events if are_apart(events, patients, least) else 0
     return {
         "patients": np.array(patients),
         "least": np.array(least),

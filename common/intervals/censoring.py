@@ -8,6 +8,7 @@ over those expected, with `PRIOR` of each added; nothing of this leaves.
 import numpy as np
 from numpy.typing import NDArray
 
+from common.assessment.floors import are_few, full_cells, merged
 from common.evaluation.predictions import Mask
 from common.intervals.shapes import LEAST_UNCENSORED, MOST_HAZARD, PARTS
 
@@ -51,16 +52,11 @@ def censoring_of(ends: Array, time: Array, event: Mask, least: int) -> tuple[Arr
     seen = seen_parts(ends, time)
     lost = ~event & (time < ends[-1])
     counts = np.bincount(np.searchsorted(ends, time[lost], side="left"), minlength=len(ends))[: len(ends)]
-    censored, parts = np.zeros(len(ends)), np.zeros(len(ends))
-    pending, time_pending = 0, 0.0
-    for part, (count, through) in enumerate(zip(counts, seen.sum(axis=0), strict=True)):
-        pending, time_pending = pending + int(count), time_pending + float(through)
-        if pending >= max(least, 1):
-            censored[part], parts[part] = pending, time_pending
-            pending, time_pending = 0, 0.0
+    last_parts = full_cells(counts[:, None], max(least, 1))
+    censored, parts = merged(counts.astype(np.float64), last_parts), merged(seen.sum(axis=0), last_parts)
     without = int((~event | (time >= ends[-1])).sum())
-    if 0 < without - censored.sum() < least:
-        last = np.flatnonzero(censored)[-1:]
+    if are_few(without - censored.sum(), least):
+        last = last_parts[-1:]
         censored[last], parts[last] = 0.0, 0.0
     return censored, parts
 

@@ -8,6 +8,7 @@ number full: of `least` patients one is in its last place, and the others are ta
 import numpy as np
 from numpy.typing import NDArray
 
+from common.assessment.floors import full_cells, merged
 from common.intervals.shapes import STEPS
 
 Array = NDArray[np.float64]
@@ -21,31 +22,27 @@ def merged_steps(scores: Array, weights: Array, least: int) -> Array:
 
     Fewer than `least` patients give zeros [steps].
     """
-    merged = np.zeros(STEPS)
     if len(scores) < max(least, 1):
-        return merged
+        return np.zeros(STEPS)
     index = np.minimum((scores * STEPS).astype(np.intp), STEPS - 1)
     counts = np.bincount(index, minlength=STEPS)
-    mass = np.bincount(index, weights, minlength=STEPS)
-    last, held, pending = -1, 0.0, 0
-    for step in range(STEPS):
-        held, pending = held + float(mass[step]), pending + int(counts[step])
-        if pending >= max(least, 1):
-            merged[step], last, held, pending = held, step, 0.0, 0
-    merged[last] += held  # too few patients are left for a step of their own
-    return merged
+    mass: Array = np.bincount(index, weights, minlength=STEPS).astype(np.float64)
+    ends = full_cells(counts[:, None], max(least, 1))
+    steps = merged(mass, ends)
+    steps[ends[-1]] += mass[ends[-1] + 1 :].sum()  # too few patients are left for a step of their own
+    return steps
 
 
-def cumulative(merged: Array, least: int) -> Array:
+def cumulative(steps: Array, least: int) -> Array:
     """Return the mass [steps + 1] below every edge.
 
     Args:
-        merged: [steps] of a hospital.
+        steps: [steps] weights of a hospital, merged.
         least: patients behind a step.
     """
-    ends = np.flatnonzero(merged)
-    below = np.concatenate([[0.0], merged[ends].cumsum()])
-    last = merged[ends] / max(least, 1)
+    ends = np.flatnonzero(steps)
+    below = np.concatenate([[0.0], steps[ends].cumsum()])
+    last = steps[ends] / max(least, 1)
     places = np.concatenate([[0.0], np.stack([EDGES[ends], EDGES[ends + 1]], axis=1).ravel()])
     masses = np.concatenate([[0.0], np.stack([below[1:] - last, below[1:]], axis=1).ravel()])
     whole: Array = np.interp(EDGES, places, masses)

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from common.assessment.floors import are_apart
 from common.evaluation.predictions import (
     ClassPrediction,
     LabelPrediction,
@@ -73,7 +74,7 @@ def steps(
 
 def _of_events(scores: Array, weights: Array, happened: Mask, least: int) -> dict[str, Array]:
     events, patients = int(happened.sum()), len(scores)
-    if patients < least or not least <= events <= patients - least:
+    if not are_apart(events, patients, least):
         return _sums(patients, least, 0, merged_steps(scores[:0], weights[:0], least))
     return _sums(patients, least, events, merged_steps(scores[happened], weights[happened], least))
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality
+from common.assessment.floors import are_few
 from common.assessment.part import Arrays
 from common.patients.batch import PatientBatch
 from common.patients.preprocessing import Preprocessing, cells
@@ -235,7 +236,7 @@ def _moments(ordinary: Array, spoilt: Array | None, least: int) -> Array:
     defined: Mask = np.logical_and.reduce(np.isfinite(figure), axis=1)
     if defined.sum() < least:
         return np.zeros(FIGURE)
-    lacking = 0 < (~defined).sum() < least
+    lacking = are_few(int((~defined).sum()), least)
     figure = np.where(defined[:, None], figure, figure[defined].mean(0)) if lacking else figure[defined]
     everywhere = np.ones(figure.shape, dtype=np.bool_)
     if not _usable(figure.round(GRID), everywhere, least).all() or _is_dominated(figure, least):

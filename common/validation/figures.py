@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from pydantic import Field
 
+from common.assessment.floors import are_few
 from common.evaluation.bootstrap import percentile_interval, replicate
 from common.evaluation.classification import mean_auroc
 from common.evaluation.predictions import (
@@ -286,7 +287,7 @@ def _resampled(
     for index, threshold in enumerate(thresholds):
         model, everyone = (column + 2 * index for column in (2, 3))
         treated = int((risk >= threshold).sum())
-        if 0 < min(treated, len(risk) - treated) < FLOOR:
+        if are_few(min(treated, len(risk) - treated), FLOOR):
             all_treated = IntervalEstimate.of(whole[everyone]).value
             decisions.append(NetBenefit(threshold=threshold, treated=None, everyone=all_treated))
             continue

@@ -11,6 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from common.assessment.floors import are_apart, are_few
 from common.evaluation.pairs import Pairs, concordance_pairs, mann_whitney, on_either_side
 from common.evaluation.predictions import ClassPrediction, LabelPrediction, Prediction, SurvivalPrediction
 from common.evaluation.survival import survival_labels
@@ -68,7 +69,7 @@ class JudgedOutcome:
         """Count comparable pairs among rows of these patients; none with few on a side."""
         time, event, risk = self.time[rows], self.event[rows], self.risk[rows]
         if self.curves is None:
-            enough = min(event.sum(), len(event) - event.sum()) >= least
+            enough = are_apart(int(event.sum()), len(event), least)
             return mann_whitney(event, risk) if enough else Pairs.none()
         enough = on_either_side(time, event) >= least
         return concordance_pairs(time, event, risk) if enough else Pairs.none()
@@ -308,7 +309,7 @@ def _fits_horizons(task: Task, outcome: JudgedOutcome, ends: Sequence[int], leas
     assert outcome.curves is not None
     times, time, event = times_of(task), outcome.time, outcome.event
     late = late_outcomes(times[ends[-1]], float(outcome.curves.times[-1]), time, event)
-    few = any(0 < int(chosen.sum()) < least for chosen in late)
+    few = any(are_few(int(chosen.sum()), least) for chosen in late)
     return not few and are_large(time_counts(time, event, times), len(time), least, ends)
 
 

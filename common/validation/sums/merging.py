@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from common.assessment.floors import full_cells
+
 Counts = NDArray[np.float64]
 """Patients with the event, and without, by cell [K, 2]."""
 
@@ -16,13 +18,7 @@ def merged_cells(counts: Counts, least: int) -> list[int]:
         counts: by cell.
         least: patients with the event, and without, of a merged cell.
     """
-    ends: list[int] = []
-    inside = np.zeros(2)
-    for index, cell in enumerate(counts):
-        inside = inside + cell
-        if (inside >= least).all():
-            ends.append(index)
-            inside = np.zeros(2)
+    ends = full_cells(counts, least)
     if ends:
         ends[-1] = len(counts) - 1  # whoever is left joins the last cell
     return ends

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from common.assessment.floors import are_few
 from common.tasks.task import Task
 from common.validation.observed import Array, Mask, Outcomes, observed_risk
 from common.validation.sums.merging import merged_times
@@ -51,7 +52,7 @@ def last_told(task: Task, end: float, time: Array, event: Mask, least: int) -> f
         return end
     last = horizons_asked(task)[kept[-1]]
     late, staying = (int(chosen.sum()) for chosen in late_outcomes(last, end, time, event))
-    return last if 0 < late < least or 0 < staying < least else end
+    return last if are_few(late, least) or are_few(staying, least) else end
 
 
 def late_outcomes(last: float, end: float, time: Array, event: Mask) -> tuple[Mask, Mask]:
