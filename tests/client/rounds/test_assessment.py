@@ -222,3 +222,12 @@ def test_a_corrected_outcome_is_seen_where_its_code_stays(
     answer(hospital, first)
     corrected(hospital, held_out(hospital, "calibration")[0])
     assert in_another_run(hospital, first, moved=True) == RefusalCode.DISCLOSURE_DIFFERS
+
+
+def test_a_training_patient_who_changes_after_the_last_round_is_seen(hospital: "Hospital") -> None:
+    hospital.site.outcomes["died"] = 1
+    hospital.change(statistics__minimum_count="3")
+    hospital.write()
+    first = hospital.assessment()
+    corrected(hospital, held_out(hospital, "training")[0])
+    assert refused(hospital, first) == RefusalCode.DISCLOSURE_DIFFERS

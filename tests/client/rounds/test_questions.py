@@ -4,7 +4,7 @@ import pytest
 
 from client.ledger.asked import runs_since_approval
 from client.ledger.entries import AskedQuestion, Entry
-from client.rounds.questions import earlier_question
+from client.rounds.questions import earlier_question, was_sent
 from common.errors import Refusal, RefusalCode
 
 FILE = "f" * 64
@@ -102,3 +102,16 @@ def test_a_ledger_that_nothing_confirmed_may_lack_runs() -> None:
 def test_questions_on_another_file_do_not_matter() -> None:
     entries = asked(*HONEST)
     assert earlier_question(entries, "e" * 64, train(1, 2), 1) is None
+
+
+def test_weights_are_those_of_a_round_or_the_evaluation_of_the_same_run() -> None:
+    told = AskedQuestion(
+        run_id=1, kind="assessment", round=0, fold=-1, scaling="s", weights="of an assessment alone"
+    )
+    entries = asked(*HONEST, told, train(3, run=2))
+    assert was_sent(entries, FILE, 1, "w2")
+    assert was_sent(entries, FILE, 1, "e")
+    assert not was_sent(entries, FILE, 1, "w3"), "these were another run's"
+    assert was_sent(entries, FILE, 2, "w3")
+    assert not was_sent(entries, FILE, 1, told.weights)
+    assert not was_sent(entries, "0" * 64, 1, "w2")

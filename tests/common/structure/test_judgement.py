@@ -11,7 +11,7 @@ import torch
 from common.patients.batch import PatientBatch
 from common.structure.answer import Answer
 from common.structure.content import Structure
-from common.structure.judgement import TOGETHER, judged
+from common.structure.judgement import judged
 from common.structure.limits import Check
 from tests.common.structure import made
 
@@ -81,11 +81,11 @@ def test_turned_signs_and_other_patients_are_told_apart(structure: Structure) ->
 
 def test_a_table_is_judged_together_from_ten_patients_on(structure: Structure) -> None:
     spoilt = made.reordered(NEW, "rna")
-    few = spoilt.select(rows(TOGETHER - 1))
+    few = spoilt.select(rows(9))
     assert not judged(FEDERATION, few, structure).table
-    judgement = judged(FEDERATION, spoilt.select(rows(TOGETHER)), structure)
+    judgement = judged(FEDERATION, spoilt.select(rows(10)), structure)
     assert ("rna",) in [finding.modalities for finding in judgement.table]
-    assert all(judgement.answer(row) is Answer.NONE for row in range(TOGETHER))
+    assert all(judgement.answer(row) is Answer.NONE for row in range(10))
 
 
 def rows(number: int) -> torch.Tensor:
@@ -117,3 +117,11 @@ def test_extreme_values_of_a_narrow_table_are_found_without_a_structure() -> Non
     judgement = judged(FEDERATION, made.changed(NEW, "clinical", values), None)
     assert judgement.answer(0) is Answer.NONE  # its one number is not to be believed
     assert all(judgement.answer(row) is Answer.FINE for row in range(1, len(NEW)))
+
+
+def test_a_table_in_a_larger_unit_is_found_by_its_size_too(structure: Structure) -> None:
+    small = judged(FEDERATION, made.changed(NEW, "rna", NEW.values["rna"] / 6), structure)
+    there = NEW.present("rna").numpy()
+    found = [any(each.check is Check.SIZE for each in patient) for patient in small.patients]
+    assert np.mean(np.array(found)[there]) > 0.98
+    assert any(each.check is Check.SIZE and each.answer is Answer.NONE for each in small.table)

@@ -13,7 +13,10 @@ from common.tasks.regression import RegressionTask
 from common.tasks.response import ResponseTask
 from common.tasks.survival import SurvivalTask
 from common.tasks.toxicity import ToxicityTask
+from common.validation.calibration import level_and_slope, smooth_curve
 from common.validation.figures import TaskFigures, task_figures
+from common.validation.observed import Outcomes, censoring_weights
+from common.validation.regression import LinkFunction
 from tests.common.validation.cohort import HORIZON, Made, made
 
 SURVIVAL = SurvivalTask(name="survival", time="months", event="died", unit="months", longest=600)
@@ -106,3 +109,33 @@ def test_a_number_has_its_metric_alone() -> None:
     assert outcome.discrimination.value is not None
     assert outcome.discrimination.value > 0.8
     assert outcome.horizons == ()
+
+
+def test_calibration_weighs_patients_by_their_chance_of_being_followed() -> None:
+    patients = made(200)
+    (outcome,) = survival_figures(patients, horizons=(HORIZON,)).outcomes
+    (late,) = outcome.horizons
+    outcomes = Outcomes(patients.time, patients.event, HORIZON)
+    weights, link = censoring_weights(outcomes), LinkFunction.CLOGLOG
+    risk = patients.risk
+    level = level_and_slope(outcomes, risk, weights, link)
+    assert late.level.intercept.value == pytest.approx(level.intercept.value, abs=0.01)
+    even = level_and_slope(outcomes, risk, np.ones(200), link)
+    assert even.intercept.value != pytest.approx(level.intercept.value, abs=0.05)
+    curve = smooth_curve(outcomes, risk, weights, link)
+    assert late.curve is not None
+    assert curve is not None
+    assert late.curve.distance == pytest.approx(curve.distance, abs=0.005)
+    plain = smooth_curve(outcomes, risk, np.ones(200), link)
+    assert plain is not None
+    assert plain.distance != pytest.approx(curve.distance, abs=0.01)
+
+
+def test_a_threshold_that_few_patients_pass_has_no_net_benefit() -> None:
+    patients = made(200)
+    highest = np.sort(patients.risk)[::-1]
+    few, enough = (float(highest[number - 1] + highest[number]) / 2 for number in (4, 5))
+    (outcome,) = survival_figures(patients, horizons=(HORIZON,), thresholds=(few, enough)).outcomes
+    first, second = outcome.horizons[0].decisions
+    assert (first.treated, first.model.value, first.above_everyone.value) == (None, None, None)
+    assert second.treated == pytest.approx(5 / 200)
