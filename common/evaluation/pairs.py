@@ -66,6 +66,15 @@ def on_either_side(time: Array, event: Mask) -> int:
     return int(min(earlier.sum(), later.sum()))
 
 
+def floored_pairs(time: Array, event: Mask, risk: Array, least: int) -> Pairs:
+    """Count Harrell's pairs; none with fewer than `least` patients on a side.
+
+    Arguments are those of `concordance_pairs`; for a number without censoring it is the time, and everybody has the
+    event.
+    """
+    return concordance_pairs(time, event, risk) if on_either_side(time, event) >= least else Pairs.none()
+
+
 def mann_whitney(positive: Mask, score: NDArray[np.floating]) -> Pairs:
     """Count the pairs of a patient who has an outcome and a patient who has not, by score [P]."""
     difference = score[positive][:, None] - score[~positive][None, :]

@@ -192,14 +192,11 @@ class RegressionTask(Task):
         """Count pairs of different numbers, concordant where predictions order them alike."""
         import numpy as np
 
-        from common.evaluation.pairs import Pairs, concordance_pairs, on_either_side
+        from common.evaluation.pairs import floored_pairs
 
         rows = labelled[:, 0]
         number, rank = labels[rows, 0].double().numpy(), -logits[rows, 0].double().numpy()
-        everyone = np.ones(len(number), dtype=np.bool_)
-        if on_either_side(number, everyone) < least:
-            return Pairs.none()
-        return concordance_pairs(number, everyone, rank)
+        return floored_pairs(number, np.ones(len(number), dtype=np.bool_), rank, least)
 
     def fewest_pairs(self, least: int) -> int:
         """Return the fewest pairs that leave no side with fewer than `least` patients."""

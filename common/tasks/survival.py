@@ -258,15 +258,13 @@ class SurvivalTask(Task):
 
     def pairs(self, logits: Tensor, labels: Tensor, labelled: Tensor, least: int) -> Pairs:
         """Count Harrell's pairs, with `least` patients on either side."""
-        from common.evaluation.pairs import Pairs, concordance_pairs, on_either_side
+        from common.evaluation.pairs import floored_pairs
         from common.tasks.hazard import survival_curve
 
         labelled_rows = labelled.all(1)
         risk = -survival_curve(logits[labelled_rows]).sum(1).double().numpy()
         time, event = labels[labelled_rows].double().unbind(1)
-        if on_either_side(time.numpy(), event.numpy() > 0) < least:
-            return Pairs.none()
-        return concordance_pairs(time.numpy(), event.numpy() > 0, risk)
+        return floored_pairs(time.numpy(), event.numpy() > 0, risk, least)
 
     def fewest_pairs(self, least: int) -> int:
         """Return the fewest pairs that leave no side with fewer than `least` patients."""

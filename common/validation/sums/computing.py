@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 
 from common.assessment.floors import are_apart, are_few
-from common.evaluation.pairs import Pairs, concordance_pairs, mann_whitney, on_either_side
+from common.evaluation.pairs import Pairs, floored_pairs, mann_whitney
 from common.evaluation.predictions import ClassPrediction, LabelPrediction, Prediction, SurvivalPrediction
 from common.evaluation.survival import survival_labels
 from common.tasks.task import Task
@@ -71,8 +71,7 @@ class JudgedOutcome:
         if self.curves is None:
             enough = are_apart(int(event.sum()), len(event), least)
             return mann_whitney(event, risk) if enough else Pairs.none()
-        enough = on_either_side(time, event) >= least
-        return concordance_pairs(time, event, risk) if enough else Pairs.none()
+        return floored_pairs(time, event, risk, least)
 
 
 def judged_outcomes(task: Task, prediction: Prediction, labels: Array, labelled: Mask) -> list[JudgedOutcome]:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from lifelines.utils import concordance_index
 from numpy.typing import NDArray
 
-from common.evaluation.pairs import Pairs, concordance_pairs, mann_whitney, on_either_side
+from common.evaluation.pairs import Pairs, concordance_pairs, floored_pairs, mann_whitney, on_either_side
 from common.evaluation.predictions import SurvivalPrediction
 from common.evaluation.survival import c_index
 
@@ -72,3 +72,9 @@ def test_the_smaller_side_of_comparable_pairs() -> None:
     assert on_either_side(time, np.array([True, False, False, False])) == 1
     assert on_either_side(time, np.array([True, True, False, False])) == 2
     assert on_either_side(time, np.array([False, False, False, True])) == 0
+
+
+def test_pairs_with_few_patients_on_a_side_are_none() -> None:
+    time, event = np.arange(6, dtype=float), np.array([True, True, False, False, False, False])
+    assert floored_pairs(time, event, -time, 2) == concordance_pairs(time, event, -time)
+    assert floored_pairs(time, event, -time, 3) == Pairs.none()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from common.errors import InvalidContentError
-from common.evaluation.pairs import Pairs, concordance_pairs, on_either_side
+from common.evaluation.pairs import Pairs, floored_pairs
 from common.evaluation.predictions import Array, Mask, Patients, Prediction
 from common.tasks.labels import LabelProblem
 from common.tasks.registry import register
@@ -54,6 +54,13 @@ class CountTask(Task):
         "d2": Metric("Deviance explained"),
         "deviance": Metric("Mean Poisson deviance", lower_is_better=True),
     }
+    outputs: ClassVar = 1
+    score_width: ClassVar = 1
+    neutral_bias: ClassVar = 0.0
+    moment_columns: ClassVar = 1
+    prepared_size: ClassVar = 1
+    classes_of: ClassVar = {}
+    outcome_names: ClassVar = ()
 
     kind: Literal["count"] = "count"
     target: str
@@ -70,10 +77,6 @@ class CountTask(Task):
     @property
     def columns(self) -> tuple[str, ...]:
         return (self.target,)
-
-    @property
-    def classes_of(self) -> Mapping[str, tuple[str, ...]]:
-        return {}
 
     def check_labels(self, labels: Array) -> tuple[Array, list[LabelProblem]]:
         known = labels[~np.isnan(labels)]
@@ -94,18 +97,6 @@ class CountTask(Task):
         mean = self.usual if prepared is None else float(prepared[0].exp())
         return rng.poisson(mean, size=(patients, 1)).clip(0, self.most).astype(np.float64)
 
-    @property
-    def outputs(self) -> int:
-        return 1
-
-    @property
-    def score_width(self) -> int:
-        return 1
-
-    @property
-    def neutral_bias(self) -> float:
-        return 0.0
-
     def loss(self, logits: Tensor, labels: Tensor, labelled: Tensor, prepared: Tensor | None) -> Tensor:
         return deviance(labels[:, 0], self._log_mean(logits, prepared)) * labelled[:, 0]
 
@@ -117,10 +108,6 @@ class CountTask(Task):
         assert prepared is not None
         return logits[:, 0].clamp(-REACH, REACH) + prepared[0]
 
-    @property
-    def moment_columns(self) -> int:
-        return 1
-
     def moment_values(self, labels: Tensor, labelled: Tensor) -> tuple[Tensor, Tensor]:
         return labels.double(), labelled
 
@@ -129,10 +116,6 @@ class CountTask(Task):
 
     def moment_limits(self) -> tuple[Array, Array]:
         return self.moment_ends()
-
-    @property
-    def prepared_size(self) -> int:
-        return 1
 
     def prepared_of(self, moments: Array) -> Tensor:
         if moments[0, 0] <= 0:
@@ -152,10 +135,7 @@ class CountTask(Task):
     def pairs(self, logits: Tensor, labels: Tensor, labelled: Tensor, least: int) -> Pairs:
         known = labelled[:, 0]
         count, rank = labels[known, 0].double().numpy(), -logits[known, 0].double().numpy()
-        everyone = np.ones(len(count), dtype=np.bool_)
-        if on_either_side(count, everyone) < least:
-            return Pairs.none()
-        return concordance_pairs(count, everyone, rank)
+        return floored_pairs(count, np.ones(len(count), dtype=np.bool_), rank, least)
 
     def fewest_pairs(self, least: int) -> int:
         return least * (least - 1) // 2
@@ -172,10 +152,6 @@ class CountTask(Task):
 
     def headline(self, prediction: Prediction, labels: Array, labelled: Mask) -> float:
         return self.scores(prediction, labels, labelled, labels, labelled)["d2"]
-
-    @property
-    def outcome_names(self) -> tuple[str, ...]:
-        return ()
 
     @property
     def outcome_unit(self) -> str:
