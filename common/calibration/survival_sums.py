@@ -46,8 +46,8 @@ def own_calibration(prediction: SurvivalPrediction, time: Array, event: Mask) ->
         time: [P] observed, in the unit of the curves; later than the last interval counts as its end.
         event: [P] whether it is the time of an event.
     """
-    ends = np.concatenate([[0.0], prediction.times])
-    curves = np.concatenate([np.ones((len(time), 1)), prediction.survival], axis=1).clip(_SMALLEST, 1.0)
+    ends, curves = prediction.from_start()
+    curves = curves.clip(_SMALLEST, 1.0)
     shares = np.concatenate([[0.0], reference(len(prediction.times))])
     seen = time.clip(ends[1] * 1e-6, ends[-1])
     right = np.searchsorted(ends, seen).clip(1, len(ends) - 1)

@@ -65,17 +65,29 @@ class SurvivalPrediction(Prediction):
         Linear is the constant-density interpolation of Kvamme & Borgan (2021), Continuous and discrete-time
         survival prediction with neural networks.
         """
-        wanted = np.asarray(times, dtype=np.float64)
-        times_from_zero = np.concatenate([[0.0], self.times])
-        curves = np.concatenate([np.ones((len(self.survival), 1)), self.survival], axis=1)
-        right = np.clip(np.searchsorted(times_from_zero, wanted), 1, len(times_from_zero) - 1)
-        share = np.clip(
-            (wanted - times_from_zero[right - 1]) / (times_from_zero[right] - times_from_zero[right - 1]),
-            0.0,
-            1.0,
-        )
-        between: Array = curves[:, right - 1] * (1 - share) + curves[:, right] * share
-        return between
+        ends, curves = self.from_start()
+        right, share = _between(ends, np.asarray(times, dtype=np.float64))
+        survival: Array = curves[:, right - 1] * (1 - share) + curves[:, right] * share
+        return survival
+
+    def at_each(self, time: Array) -> Array:
+        """Survival [P] of every patient at one time each [P], between times as in `at`."""
+        (ends, curves), rows = self.from_start(), np.arange(len(time))
+        right, share = _between(ends, time)
+        survival: Array = curves[rows, right - 1] * (1 - share) + curves[rows, right] * share
+        return survival
+
+    def from_start(self) -> tuple[Array, Array]:
+        """Return times [T + 1] from 0, and survival [P, T + 1] from 1."""
+        start = np.ones((len(self.survival), 1))
+        return np.concatenate([[0.0], self.times]), np.concatenate([start, self.survival], axis=1)
+
+
+def _between(ends: Array, times: Array) -> tuple[NDArray[np.intp], Array]:
+    """Index of the end on the right of every time, and the share of its interval before the time."""
+    right = np.clip(np.searchsorted(ends, times), 1, len(ends) - 1)
+    share: Array = np.clip((times - ends[right - 1]) / (ends[right] - ends[right - 1]), 0.0, 1.0)
+    return right, share
 
 
 @dataclass(frozen=True)

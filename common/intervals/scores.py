@@ -21,13 +21,7 @@ Array = NDArray[np.float64]
 
 def of_times(prediction: SurvivalPrediction, time: Array) -> Array:
     """Return the predicted probability [P] of an event before each patient's time."""
-    ends = np.concatenate([[0.0], prediction.times])
-    curves = np.concatenate([np.ones((len(time), 1)), prediction.survival], axis=1)
-    right = np.searchsorted(ends, time).clip(1, len(ends) - 1)
-    rows = np.arange(len(time))
-    share = ((time - ends[right - 1]) / (ends[right] - ends[right - 1])).clip(0.0, 1.0)
-    scores: Array = 1 - (curves[rows, right - 1] * (1 - share) + curves[rows, right] * share)
-    return np.clip(scores, 0.0, 1.0)
+    return np.clip(1 - prediction.at_each(time), 0.0, 1.0)
 
 
 def of_classes(prediction: ClassPrediction, index: Array) -> Array:
@@ -54,8 +48,7 @@ def lower_bound(prediction: SurvivalPrediction, level: float) -> Array:
 
     It is the last time of the curves at most.
     """
-    ends = np.concatenate([[0.0], prediction.times])
-    curves = np.concatenate([np.ones((len(prediction.survival), 1)), prediction.survival], axis=1)
+    ends, curves = prediction.from_start()
     after = (curves > 1 - level).sum(axis=1)
     inside = after < curves.shape[1]
     right = after.clip(1, curves.shape[1] - 1)

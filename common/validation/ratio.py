@@ -26,13 +26,7 @@ def by_kaplan_meier(observed: ObservedRisk, expected: float) -> IntervalEstimate
 
 def expected_while_followed(outcomes: Outcomes, prediction: SurvivalPrediction) -> Array:
     """Return predicted cumulative hazards [P] up to the horizon or the end of follow-up."""
-    ends = np.minimum(outcomes.time, outcomes.horizon)
-    rows = np.arange(len(ends))
-    times = np.concatenate([[0.0], prediction.times])
-    curves = np.concatenate([np.ones((len(ends), 1)), prediction.survival], axis=1)
-    right = np.clip(np.searchsorted(times, ends), 1, len(times) - 1)
-    share = np.clip((ends - times[right - 1]) / (times[right] - times[right - 1]), 0.0, 1.0)
-    survival = curves[rows, right - 1] * (1 - share) + curves[rows, right] * share
+    survival = prediction.at_each(np.minimum(outcomes.time, outcomes.horizon))
     hazard: Array = -np.log(np.clip(survival, LEAST_SURVIVAL, 1.0))
     return hazard
 

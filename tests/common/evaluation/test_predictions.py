@@ -22,6 +22,14 @@ def test_survival_between_times_is_linear_from_one() -> None:
     assert prediction.at([0, 5, 10, 15, 20, 99]) == pytest.approx(np.array([[1.0, 0.9, 0.8, 0.6, 0.4, 0.4]]))
 
 
+def test_survival_at_one_time_each_is_that_of_all_times() -> None:
+    rng = np.random.default_rng(0)
+    curves = np.sort(rng.random((4, 3)), axis=1)[:, ::-1]
+    prediction = SurvivalPrediction(np.zeros(4), np.array([2.0, 5.0, 9.0]), curves)
+    time = np.array([0.0, 1.0, 6.5, 20.0])
+    assert prediction.at_each(time).tolist() == np.diag(prediction.at(time)).tolist()
+
+
 def test_predictions_are_put_together_and_taken_apart() -> None:
     _, _, prediction = exponential_curves(10, 4)
     parts = [prediction.select(np.arange(4)), prediction.select(np.arange(10) >= 4)]
