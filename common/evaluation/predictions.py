@@ -84,7 +84,7 @@ class SurvivalPrediction(Prediction):
 
 
 def _between(ends: Array, times: Array) -> tuple[NDArray[np.intp], Array]:
-    """Index of the end on the right of every time, and the share of its interval before the time."""
+    """Index of the end on the right of every time, and the share of its interval before it."""
     right = np.clip(np.searchsorted(ends, times), 1, len(ends) - 1)
     share: Array = np.clip((times - ends[right - 1]) / (ends[right] - ends[right - 1]), 0.0, 1.0)
     return right, share
