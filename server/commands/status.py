@@ -1,6 +1,6 @@
 """Status of a coordinator: its processes, its hospitals and its last run."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,8 +14,8 @@ from server.commands.run import last_folder, read_submission
 from server.home.places import CoordinatorHome
 from server.participants.enrolment import read_enrolled
 from server.records.dropped import DropReason
-from server.records.journal import FILE_NAME as JOURNAL
-from server.records.journal import JournalRecord, RunRecord, read_journal
+from server.records.history import RunHistory
+from server.records.journal import RunRecord
 from server.records.progress import read_progress
 from server.services.processes import is_healthy
 from server.services.superlink import connected
@@ -97,8 +97,12 @@ class Status(Expiry):
     last_run: RunStatus | None
 
 
-def status_of(home: CoordinatorHome) -> Status:
+def status_of(home: CoordinatorHome, histories: Callable[[Path], RunHistory] | None = None) -> Status:
     """Ask the supervisor, the coordinator's own address and the SuperLink.
+
+    Args:
+        home: the coordinator's folder.
+        histories: gives the course of a run by its folder; without it, the last run's journal is read from its start.
 
     Raises:
         InputError: if this is no coordinator's folder, or the SuperLink cannot be asked though it is healthy.
@@ -108,8 +112,9 @@ def status_of(home: CoordinatorHome) -> Status:
     healthy = state is not None and is_healthy(home, settings.port)
     online = connected(home) if healthy else None
     last = last_folder(home.runs)
-    records = [] if last is None or not (last / JOURNAL).is_file() else read_journal(last)
-    run = None if last is None else _run_status(last, records)
+    history = None if last is None else (histories or whole_history)(last)
+    run = None if last is None or history is None else run_status(last, history)
+    latest = None if history is None else history.last
     sites = tuple(
         HospitalStatus(
             name=name,
@@ -118,7 +123,7 @@ def status_of(home: CoordinatorHome) -> Status:
             since=enrolment.since,
             connected=None if online is None else enrolment.node_id in online,
             connected_since=None if online is None else online.get(enrolment.node_id),
-            approved=_approved(name, records),
+            approved=None if latest is None else _approved(name, latest),
             **_doing(name, last, run),
         )
         for name, enrolment in sorted(read_enrolled(home.enrolled).items())
@@ -172,29 +177,36 @@ def _told(site: HospitalStatus) -> str:
     return ", ".join(parts)
 
 
-def _run_status(out: Path, records: Sequence[JournalRecord]) -> RunStatus:
-    runs = [record for record in records if isinstance(record, RunRecord)]
+def whole_history(out: Path) -> RunHistory:
+    """Read the whole journal of a run.
+
+    Raises:
+        InputError: if it is damaged.
+    """
+    history = RunHistory(out)
+    history.read()
+    return history
+
+
+def run_status(out: Path, history: RunHistory) -> RunStatus:
+    """Say how far a run is, by its folder and its journal."""
     submission = read_submission(out)
     ended = None if submission is None else submission.ended
-    rounds = sum(record.record == "round" and record.kind == "train" for record in records)
     return RunStatus(
         id=out.name,
-        status=ended or (runs[-1].status if runs else None),
-        rounds=rounds,
+        status=ended or (None if history.last is None else history.last.status),
+        rounds=history.trained,
         digest=None if submission is None else submission.digest,
     )
 
 
-def _approved(site: str, records: Sequence[JournalRecord]) -> bool | None:
+def _approved(site: str, run: RunRecord) -> bool | None:
     """Say what a hospital's first answer in a run shows of its approval."""
-    runs = [record for record in records if isinstance(record, RunRecord)]
-    if not runs:
-        return None
-    if site in runs[-1].sites:
+    if site in run.sites:
         return True
     codes = {
         hospital.code
-        for hospital in runs[-1].left_out
+        for hospital in run.left_out
         if hospital.site == site and hospital.reason == DropReason.REFUSED
     }
     if not codes:

@@ -38,7 +38,23 @@ class SiteRecord(_Record):
     sha256: str = ""
 
 
-class RoundRecord(_Record):
+class _Figures(_Record):
+    """Figures of an exchange; the fields of a line come in the order of these classes."""
+
+    record: Literal["round"] = "round"
+    kind: Literal["train", "evaluate"]
+    round: int
+    seconds: float
+    training_loss: float | None = None
+    validation_loss: float | None = None
+    validation_error: float | None = None
+    validation_noise: float | None = None
+    concordance: dict[str, float] = Field(
+        default={}, validation_alias=AliasChoices("concordance", "scores")
+    )  # the second is the name in journals of earlier versions
+
+
+class RoundRecord(_Figures):
     """One exchange with all sites.
 
     The metrics of round r describe the model that was sent out, that is, the weights after round r - 1;
@@ -54,18 +70,16 @@ class RoundRecord(_Record):
         applied: whether a quorum replied, so that the result counts.
     """
 
-    record: Literal["round"] = "round"
-    kind: Literal["train", "evaluate"]
-    round: int
-    seconds: float
-    training_loss: float | None = None
-    validation_loss: float | None = None
-    validation_error: float | None = None
-    validation_noise: float | None = None
-    concordance: dict[str, float] = Field(
-        default={}, validation_alias=AliasChoices("concordance", "scores")
-    )  # the second is the name in journals of earlier versions
     sites: dict[str, SiteRecord] = {}
+    dropped: tuple[Dropped, ...] = ()
+    applied: bool
+
+
+class RoundFigures(_Figures):
+    """Exchange without the replies of its hospitals, which are most of a line."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
     dropped: tuple[Dropped, ...] = ()
     applied: bool
 

@@ -7,6 +7,7 @@ import subprocess
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def known_keys(home: CoordinatorHome) -> dict[str, Node]:
     Raises:
         InputError: if the coordinator does not run or the SuperLink does not answer.
     """
-    return {fingerprint(key): Node(node.node_id, node.status == "unregistered") for node, key in _nodes(home)}
+    return {fingerprint(key): Node(node.node_id, node.status == "unregistered") for node, key in _keys(home)}
 
 
 def public_keys(home: CoordinatorHome) -> dict[str, str]:
@@ -49,10 +50,17 @@ def public_keys(home: CoordinatorHome) -> dict[str, str]:
     Raises:
         InputError: if the coordinator does not run or the SuperLink does not answer.
     """
-    return {fingerprint(key): public_text(key).decode().strip() for _, key in _nodes(home)}
+    return {fingerprint(key): public_text(key).decode().strip() for _, key in _keys(home)}
 
 
-def _nodes(home: CoordinatorHome) -> Iterator[tuple[NodeInfo, PublicKey]]:
+def _keys(home: CoordinatorHome) -> Iterator[tuple[NodeInfo, PublicKey]]:
+    for node in _nodes(home):
+        key = serialization.load_pem_public_key(node.public_key)
+        if isinstance(key, PublicKey):
+            yield node, key
+
+
+def _nodes(home: CoordinatorHome) -> list[NodeInfo]:
     require_running(home)
     request = urllib.request.Request(
         f"https://{LOOPBACK}:{home.settings().internal_port}/v1/control/list-nodes",
@@ -61,13 +69,9 @@ def _nodes(home: CoordinatorHome) -> Iterator[tuple[NodeInfo, PublicKey]]:
     )
     try:
         with direct(home).open(request, timeout=TIMEOUT_S) as reply:
-            nodes = ListNodesResponse.FromString(reply.read()).nodes_info
+            return list(ListNodesResponse.FromString(reply.read()).nodes_info)
     except OSError:
         raise UnreachableError("the SuperLink", "does not answer", _look(home)) from None
-    for node in nodes:
-        key = serialization.load_pem_public_key(node.public_key)
-        if isinstance(key, PublicKey):
-            yield node, key
 
 
 def register_node(home: CoordinatorHome, public_key: Path) -> int:
@@ -92,10 +96,13 @@ def connected(home: CoordinatorHome) -> dict[int, str]:
     """The nodes that are connected now, and since when, ISO 8601 in UTC.
 
     Raises:
-        InputError: if the coordinator does not run.
+        InputError: if the coordinator does not run or the SuperLink does not answer.
     """
-    nodes = _ask(home, "supernode", "list", CONNECTION)["nodes"]
-    return {int(node["node-id"]): str(node["online-at"]) for node in nodes if node["status"] == "online"}
+    return {
+        node.node_id: datetime.fromisoformat(node.last_activated_at).isoformat(timespec="seconds")
+        for node in _nodes(home)
+        if node.status == "online"
+    }
 
 
 def submit(home: CoordinatorHome, bundle: Path, run_config: Path) -> int:

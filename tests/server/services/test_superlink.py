@@ -59,12 +59,6 @@ def test_numbers_of_nodes_and_runs_are_read_whole(
     assert asked == ["supernode", "register", str(Path.cwd() / "key.pub"), "coordinator", "--format", "json"]
     flwr_says(json.dumps({"success": True, "run-id": str(2**63 + 1)}))
     assert submit(home, Path("/b"), Path("/c.toml")) == 2**63 + 1
-    nodes = [
-        {"node-id": "5", "status": "online", "online-at": "2026-11-21T10:00:00+00:00"},
-        {"node-id": "6", "status": "offline", "online-at": ""},
-    ]
-    flwr_says(json.dumps({"success": True, "nodes": nodes}))
-    assert connected(home) == {5: "2026-11-21T10:00:00+00:00"}
     flwr_says(json.dumps({"success": True, "runs": [{"status": "finished:failed"}]}))
     assert run_status(home, 7) == "finished:failed"
     flwr_says("two\nlines\n")
@@ -87,7 +81,7 @@ def test_what_the_superlink_says_against_it_is_one_sentence(
 ) -> None:
     flwr_says(text)
     with pytest.raises(InputError) as refused:
-        connected(home)
+        runs_in_progress(home)
     assert told in str(refused.value)
     assert "\n" not in str(refused.value)
     assert f"consilium coordinator logs {home.folder} superlink" in str(refused.value)
@@ -130,6 +124,23 @@ def test_nodes_are_found_by_their_keys(home: CoordinatorHome, monkeypatch: pytes
     monkeypatch.setattr(control, "direct", lambda home: Answers(None))
     with pytest.raises(UnreachableError):
         known_keys(home)
+
+
+def test_connected_nodes_are_told_with_the_time_of_their_coming(
+    home: CoordinatorHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "require_running", lambda home: None)
+    nodes = [
+        NodeInfo(node_id=5, status="online", last_activated_at="2026-11-21T10:00:00.123456+00:00"),
+        NodeInfo(node_id=6, status="offline", last_activated_at="2026-11-20T10:00:00+00:00"),
+        NodeInfo(node_id=7, status="registered"),
+    ]
+    answers = Answers(ListNodesResponse(nodes_info=nodes).SerializeToString())
+    monkeypatch.setattr(control, "direct", lambda home: answers)
+    assert connected(home) == {5: "2026-11-21T10:00:00+00:00"}
+    monkeypatch.setattr(control, "direct", lambda home: Answers(None))
+    with pytest.raises(UnreachableError):
+        connected(home)
 
 
 def test_a_node_is_unregistered_and_runs_that_have_not_ended_are_found(
