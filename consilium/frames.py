@@ -4,7 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
-from simulations.results.schema import ARM_NAMES, UNKNOWN, MetricSummary, SimulationResult, SiteScores
+from simulations.results.schema import (
+    ARM_NAMES,
+    UNKNOWN,
+    MetricSummary,
+    OwnPatients,
+    SimulationResult,
+    SiteScores,
+)
 
 
 def arms_frame(record: SimulationResult) -> pd.DataFrame:
@@ -107,13 +114,27 @@ def _site(scores: SiteScores) -> dict[str, object]:
     low, high = scores.intervals.get("local", UNKNOWN)
     gain = scores.gain
     return {
-        **scores.model_dump(exclude={"intervals", "gain", "reasons"}),
+        **scores.model_dump(exclude={"intervals", "gain", "own_patients", "reasons"}),
         "local_low": low,
         "local_high": high,
         "gain": gain and gain.difference,
         "gain_low": gain and gain.low,
         "gain_high": gain and gain.high,
+        **_on_own_patients(scores.own_patients),
         "reasons": ", ".join(f"{reason.lacks}: {reason.code}" for reason in scores.reasons),
+    }
+
+
+def _on_own_patients(judged: OwnPatients | None) -> dict[str, object]:
+    """Figures of both models on a hospital's own held-out patients."""
+    return {
+        "own_patients": judged and judged.patients,
+        "own_events": judged and judged.events,
+        "own_local": judged and judged.local,
+        "own_federated": judged and judged.federated,
+        "own_gain": judged and judged.gain.difference,
+        "own_gain_low": judged and judged.gain.low,
+        "own_gain_high": judged and judged.gain.high,
     }
 
 

@@ -99,7 +99,7 @@ def _group(folds: Sequence[HeldOut[Q]], division: str, name: str, seed: int | No
     shared = [arm for arm in folds[0].arms if all(fold.arms.get(arm) for fold in folds)]
     scores = {arm: _over_folds(folds, arm)(rows) for arm in shared if is_arm(arm)}
     bounds = {
-        arm: percentile_interval(_replicates(_over_folds(folds, arm), rows, seed))
+        arm: percentile_interval(replicates_of(_over_folds(folds, arm), rows, seed))
         for arm in scores
         if seed is not None and (arm == "federated" or arm in WITH_INTERVAL)
     }
@@ -142,12 +142,12 @@ def score_own(
         return None, UNKNOWN, None
     judged, models = [fold for fold, _ in kept], [[model] for _, model in kept]
     rows = np.arange(sum(map(len, judged)), dtype=np.intp)
-    metric, federated = _metric(judged, models), _over_folds(judged, "federated")
+    metric, federated = metric_over_folds(judged, models), _over_folds(judged, "federated")
     alone, together = metric(rows), federated(rows)
     if seed is None:
         return alone, UNKNOWN, Difference(difference=together - alone, low=None, high=None)
-    drawn = _replicates(metric, rows, seed)
-    low, high = percentile_interval(_replicates(federated, rows, seed) - drawn)
+    drawn = replicates_of(metric, rows, seed)
+    low, high = percentile_interval(replicates_of(federated, rows, seed) - drawn)
     return (
         alone,
         percentile_interval(drawn),
@@ -155,7 +155,7 @@ def score_own(
     )
 
 
-def _replicates(metric: Callable[[Rows], float], rows: Rows, seed: int) -> Array:
+def replicates_of(metric: Callable[[Rows], float], rows: Rows, seed: int) -> Array:
     """Bootstrap replicates of a metric over units at these rows."""
     return replicate(lambda drawn: metric(rows[drawn]), len(rows), seed)
 
@@ -202,10 +202,10 @@ def _with_enough_of_an_outcome(folds: Sequence[HeldOut[Q]]) -> set[str]:
 
 def _over_folds(folds: Sequence[HeldOut[Q]], arm: str) -> Callable[[Rows], float]:
     """Headline metric of an arm, mean over folds, of patients numbered through all folds."""
-    return _metric(folds, [fold.arms[arm] for fold in folds])
+    return metric_over_folds(folds, [fold.arms[arm] for fold in folds])
 
 
-def _metric(folds: Sequence[HeldOut[Q]], models: Sequence[Sequence[Q]]) -> Callable[[Rows], float]:
+def metric_over_folds(folds: Sequence[HeldOut[Q]], models: Sequence[Sequence[Q]]) -> Callable[[Rows], float]:
     """Headline metric of every fold's models, mean over folds, of patients numbered through all."""
     ends = np.cumsum([len(fold) for fold in folds])
 

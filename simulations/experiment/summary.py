@@ -7,6 +7,7 @@ from typing import Literal
 
 from common.agreement.agreement import Agreement
 from simulations.experiment.experiment import Experiment, FoldOutcome
+from simulations.experiment.own_patients import score_on_own_patients
 from simulations.experiment.scoring import MOST_INTERVALS, compare_arms, score_divisions, score_own
 from simulations.report.words.absences import reason_sentences
 from simulations.results.machine import machine
@@ -190,6 +191,7 @@ def _sites(
             local=alone,
             intervals=intervals | ({} if bounds == UNKNOWN else {"local": bounds}),
             gain=gain,
+            own_patients=score_on_own_patients(held, own_models, site, seed),
             reasons=(*_reasons(question, site, folds), *_figure_reasons(groups, site, len(folds))),
             **{arm: summary.mean for arm, summary in shared.items()},
         )

@@ -25,6 +25,7 @@ from simulations.report.words.tables import (
     cohort_table,
     fold_table,
     group_table,
+    own_patients_table,
     results_table,
     site_table,
 )
@@ -45,6 +46,7 @@ class Section:
     results: TextTable
     groups: TextTable | None
     divisions: TextTable | None
+    own_patients: TextTable | None
     sites: TextTable | None
     gaps: list[Statement]
     drawings: list[Drawing]
@@ -97,6 +99,7 @@ def _section(result: SimulationResult, task: str, evidence: Evidence) -> Section
         results=results_table(result, task),
         groups=group_table(result, task),
         divisions=division_table(result, task),
+        own_patients=own_patients_table(result, task),
         sites=site_table(result, task),
         gaps=figure_gaps(result, task),
         drawings=[*_comparisons(result, task), *evidence.drawings(task), *_validation(result, task)],

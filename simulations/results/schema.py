@@ -87,6 +87,8 @@ class SiteScores(Record):
         held_out: the hospital's own patients with a label among the held-out ones.
         intervals: `federated`, `local` or `pooled` -> interval of that figure.
         gain: federated minus own model, on the same patients of the folds in which there is an own model.
+        own_patients: both models on the hospital's own held-out patients alone; None where these are too few, or the
+            hospital has no model of its own.
         reasons: for what is missing.
     """
 
@@ -98,7 +100,27 @@ class SiteScores(Record):
     pooled: Score = None
     intervals: dict[Arm, Interval] = Field(default_factory=dict)
     gain: "Difference | None" = None
+    own_patients: "OwnPatients | None" = None
     reasons: tuple[Reason, ...] = ()
+
+
+class OwnPatients(Record):
+    """Headline metric of a hospital's own and the federated model on its own held-out patients.
+
+    Attributes:
+        patients: with an outcome, in the folds in which they are enough and the hospital has a model of its own.
+        events: those of them with the event, or cases; None for a task without any.
+        local, federated: mean over these folds.
+        intervals: of both.
+        gain: federated minus own model, over the same draws of patients.
+    """
+
+    patients: int = Field(ge=0)
+    events: int | None = Field(default=None, ge=0)
+    local: Score = None
+    federated: Score = None
+    intervals: dict[Arm, Interval] = Field(default_factory=dict)
+    gain: "Difference"
 
 
 class GroupScores(Record):

@@ -11,7 +11,7 @@ from simulations.report.words.absences import figure_gaps
 from simulations.report.words.activity import activity_table, idle_warning
 from simulations.report.words.divisions import division_table, worst_hospital
 from simulations.report.words.privacy import spent_text
-from simulations.report.words.tables import TextTable, first_columns, site_table
+from simulations.report.words.tables import TextTable, first_columns, own_patients_table, site_table
 from simulations.report.words.text import (
     beside_null,
     difference_text,
@@ -37,6 +37,11 @@ def print_results(result: SimulationResult, console: Console) -> None:
             metric = metric_name(result.outcomes[task].metric)
             console.print(Text(f"{task}, {metric} among held-out patients of one group", style="bold"))
             console.print(_text_table(first_columns(groups, _GROUP_COLUMNS)))
+        if beside := own_patients_table(result, task):
+            metric = metric_name(result.outcomes[task].metric)
+            title = f"{task}, {metric} of each hospital's own model and the federated one on its own held-out patients"
+            console.print(Text(title, style="bold"))
+            console.print(_site_table(beside))
         if sites := site_table(result, task):
             metric = metric_name(result.outcomes[task].metric)
             title = f"{task}, {metric} of each hospital's own model on the held-out patients of all hospitals"
@@ -103,10 +108,10 @@ def _site_table(content: TextTable) -> Table:
     """Table of each hospital's own model; in a narrow terminal its intervals are broken."""
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column(content.heads[0], overflow="ellipsis", no_wrap=True, max_width=40)
-    for head in content.heads[1:-1]:
-        table.add_column(head, justify="right", min_width=len(head))
+    for head in content.heads[1:]:
+        table.add_column(head, justify="right", min_width=max(map(len, head.split())))
     for row in content.rows:
-        table.add_row(*map(Text, row[:-1]))
+        table.add_row(*map(Text, row))
     return table
 
 

@@ -92,27 +92,48 @@ def site_table(result: SimulationResult, task: str) -> TextTable | None:
     sites = result.sites.get(task)
     if not sites:
         return None
-    of_patients = result.divisions.get(task, {}).get("hospital", {})
     rows = []
     for name, site in sorted(sites.items(), key=lambda named: -(named[1].local or -1)):
-        group = of_patients.get(name)
-        rows.append(
-            (
-                name,
-                f"{site.labelled:,}",
-                *(interval_text(getattr(site, arm), site.intervals.get(arm, UNKNOWN)) for arm in _BESIDE),
-                paired_text(site.gain),
-                f"{site.held_out:,}",
-                MISSING if group is None else interval_text(group.scores.get("federated"), group.interval),
-            )
-        )
-    heads = ("Hospital", "Labelled", "Own model", "Federated", "Gain", "Held out", "Federated, own patients")
+        figures = (interval_text(getattr(site, arm), site.intervals.get(arm, UNKNOWN)) for arm in _BESIDE)
+        rows.append((name, f"{site.labelled:,}", *figures, paired_text(site.gain)))
+    held_out = sum(site.held_out for site in sites.values())
     caption = (
         f"{metric_name(result.outcomes[task].metric)} of each hospital's own model and of the federated one on the "
-        "held-out patients of all hospitals, with 95% bootstrap intervals; gain is federated minus own, on the same "
-        "patients. Held out: the hospital's labelled patients among these, on whom alone the last column is."
+        f"{held_out:,} labelled held-out patients of all hospitals, with 95% bootstrap intervals; gain is federated "
+        "minus own, on the same patients."
     )
+    return TextTable(("Hospital", "Labelled", "Own model", "Federated", "Gain"), tuple(rows), caption)
+
+
+def own_patients_table(result: SimulationResult, task: str) -> TextTable | None:
+    """Table of both models on each hospital's own held-out patients; None without own models.
+
+    The hospital with most held-out patients is first.
+    """
+    sites = result.sites.get(task, {})
+    if len(sites) < 2 or not any(site.local is not None for site in sites.values()):
+        return None
+    rows: list[tuple[str, ...]] = []
+    for name, site in sorted(sites.items(), key=lambda named: -named[1].held_out):
+        judged = site.own_patients
+        if judged is None:
+            rows.append((name, f"{site.held_out:,}", MISSING, MISSING, MISSING, TOO_FEW))
+            continue
+        figures = (interval_text(getattr(judged, arm), judged.intervals.get(arm, UNKNOWN)) for arm in _BESIDE)
+        events = MISSING if judged.events is None else f"{judged.events:,}"
+        rows.append((name, f"{judged.patients:,}", events, *figures, paired_text(judged.gain)))
+    metric = metric_name(result.outcomes[task].metric)
+    caption = (
+        f"{metric} of each hospital's own model and of the federated one on the hospital's own held-out patients, with "
+        "95% bootstrap intervals; gain is federated minus own, over the same draws of patients. A hospital has figures "
+        "if five patients are held out in a fold, and five in all have the event, and of classes five not."
+    )
+    heads = ("Hospital", "Held-out patients", "Events", "Own model", "Federated", "Gain")
     return TextTable(heads, tuple(rows), caption)
+
+
+TOO_FEW = "too few"
+"""Cell of a hospital without figures on its own patients."""
 
 
 _BESIDE: tuple[Literal["local", "federated"], ...] = ("local", "federated")

@@ -94,6 +94,7 @@ def _findings(
                 f", and the federated model was ahead of {ahead} of {len(pairs)} hospitals' own models"
             )
         yield Statement("local", f"{sentence}{_judged(result, task, 'local')}.")
+    yield from _on_own_patients(result, task)
     pooled = result.headline(task, "pooled")
     if pooled and pooled.mean is not None:
         text = f"The same network on pooled data: {pooled.mean:.3f}{_judged(result, task, 'pooled')}."
@@ -110,6 +111,18 @@ def _findings(
         name = ARM_NAMES[best].removesuffix(", pooled")
         text = f"Best baseline on pooled data: {name}, {baselines[best]:.3f}{_judged(result, task, best)}."
         yield Statement("baseline", text)
+
+
+def _on_own_patients(result: SimulationResult, task: str) -> Iterator[Statement]:
+    """Count the hospitals for whose own patients either model is shown to be the better one."""
+    sites = result.sites.get(task, {})
+    verdicts = [site.own_patients.gain.verdict for site in sites.values() if site.own_patients is not None]
+    if not verdicts:
+        return
+    better, worse = (verdicts.count(verdict) for verdict in (Judgement.BETTER, Judgement.WORSE))
+    text = "On a hospital's own held-out patients the federated model was shown to be better than the hospital's own "
+    text += f"model at {better} of {count_text(len(verdicts), 'hospital')} with enough patients, and worse at {worse}; "
+    yield Statement("own-patients", text + f"no difference was shown at {len(verdicts) - better - worse}.")
 
 
 def beside_null(result: SimulationResult, task: str) -> Iterator[Statement]:
