@@ -49,7 +49,7 @@ def validate(
     day = None if since is None else _day(since)
     home = Home(folder.resolve())
     report = validate_into(home, tables, day, horizon or [], threshold or THRESHOLDS, out)
-    typer.echo("\n".join(report_lines(report)))
+    typer.echo("\n".join(report_lines(report.labelled)))
     if out is not None:
         typer.echo(f"\nWritten to {out}.")
 

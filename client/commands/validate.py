@@ -43,5 +43,5 @@ def validate_into(
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         write_whole(out / JSON, report.model_dump_json(indent=2).encode() + b"\n", 0o600)
-        write_whole(out / PAGE, page(report).encode(), 0o600)
+        write_whole(out / PAGE, page(report.labelled).encode(), 0o600)
     return report

@@ -17,6 +17,7 @@ from client.families.reader import Reader
 from client.families.wording import listed, shown
 from client.site_folder.site_file import SiteFile
 from common.agreement.federation import OUTCOMES, Federation
+from common.agreement.labels import column_label, modality_label, task_label
 from common.agreement.modalities import Modality
 from common.counting import counted
 from common.errors import InputError
@@ -112,11 +113,14 @@ class PatientReader:
     def said(self, agreement: Federation, file: Path) -> Iterator[str]:
         """Columns of every modality and task."""
         for modality in agreement.modalities:
-            yield f"  - {modality.name}: {counted(len(modality.nodes), 'value')} per patient ({modality.node})"
-            yield from _columns(modality, file)
-        yield f"  - a model for {', '.join(task.name for task in agreement.tasks)}"
+            of_modality = _called(modality.name, modality_label(agreement, modality.name))
+            yield f"  - {of_modality}: {counted(len(modality.nodes), 'value')} per patient ({modality.node})"
+            yield from _columns(modality, agreement, file)
+        tasks = {task.name: _called(task.name, task_label(agreement, task.name)) for task in agreement.tasks}
+        yield f"  - a model for {', '.join(tasks.values())}"
         for task in agreement.tasks:
-            yield from listed(f"{task.name}, columns of {OUTCOMES}", map(shown, task.columns))
+            columns = (_called(name, column_label(agreement, OUTCOMES, name)) for name in task.columns)
+            yield from listed(f"{task.name}, columns of {OUTCOMES}", columns)
 
 
 def _modality_cells(holding: Cohort, modality: Modality) -> Cells:
@@ -161,13 +165,21 @@ def _cells(sums: str, names: Sequence[str], forms: Sequence[str], seen: Tensor, 
     return Cells(sums, tuple(names), tuple(forms), seen.numpy(), kept.numpy())
 
 
-def _columns(modality: Modality, file: Path) -> Iterator[str]:
+def _columns(modality: Modality, agreement: Federation, file: Path) -> Iterator[str]:
     """The columns that are read: all of them, or the first and where the others are named."""
     levels = {column: f" ({counted(len(names), 'level')})" for column, names in modality.categories.items()}
-    names = [shown(name) + levels.get(name, "") for name in (*modality.columns, *modality.categories)]
+    names = [
+        _called(name, column_label(agreement, modality.name, name)) + levels.get(name, "")
+        for name in (*modality.columns, *modality.categories)
+    ]
     yield from listed("columns", names[:SHOWN])
     if (more := len(names) - SHOWN) > 0:
         yield f"      and {more:,} more of {len(names):,}, all of them named in {file}"
+
+
+def _called(name: str, label: str) -> str:
+    """A name as it is in the tables, with the words that the federation file has for it."""
+    return shown(name) if label == name else f"{shown(name)} = \u201c{label}\u201d"
 
 
 READER: Reader[Federation, Cohort, PatientBatch, Prior] = PatientReader()

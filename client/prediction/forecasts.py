@@ -1,11 +1,14 @@
 """Forecasts of patients by one model: as text, as JSON and as a page."""
 
 from pathlib import Path
+from typing import Self
 
 from pydantic import Field
 
 from client.prediction.forecast import PatientForecast
+from client.prediction.labelled import labelled_enrichment, labelled_patient
 from client.prediction.provenance import UNCHECKED, Provenance
+from common.agreement.display_names import DisplayNames
 from common.counting import counted
 from common.explanation.enrichment import Enrichment
 from common.files import write_whole
@@ -19,13 +22,33 @@ class Forecasts(Provenance):
     Attributes:
         patients: in the order of the tables.
         enrichment: pathways of the genes that matter most over the patients; none unless it was asked for.
+        display_names: of the federation file, which text and pages use; JSON has them beside the tables' names.
     """
 
     patients: tuple[PatientForecast, ...] = Field(min_length=1)
     enrichment: tuple[Enrichment, ...] = ()
+    display_names: DisplayNames = Field(
+        default=DisplayNames(), exclude_if=lambda names: names == DisplayNames()
+    )
+
+    @property
+    def labelled(self) -> Self:
+        """The forecasts in the words of the federation file."""
+        names = self.display_names
+        return self.model_copy(
+            update={
+                "calibration": {names.task(task): made for task, made in self.calibration.items()},
+                "patients": tuple(labelled_patient(patient, names) for patient in self.patients),
+                "enrichment": tuple(labelled_enrichment(part, names) for part in self.enrichment),
+                "display_names": DisplayNames(),
+            }
+        )
 
     def lines(self) -> list[str]:
         """Write the forecasts as lines, with what has to be known first."""
+        return self.labelled._lines()
+
+    def _lines(self) -> list[str]:
         lines = [f"NO PREDICTION {self.withheld}."] if self.withheld else []
         lines += [
             f"Model {self.model}. For {self.use}. Calibrated at this hospital: {self.calibrated_words}."
@@ -66,7 +89,8 @@ class Forecasts(Provenance):
         """
         from client.prediction.page.page import render
 
-        return render(self, self.patients)
+        labelled = self.labelled
+        return render(labelled, labelled.patients)
 
     def to_html(self, path: Path | str) -> None:
         """Write the pages into a file that its owner alone can read.

@@ -6,6 +6,7 @@ It has figures of groups with at least five records of either outcome, and neith
 from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
+from typing import Self
 
 from pydantic import Field
 
@@ -15,6 +16,8 @@ from client.prediction.provenance import TaskCalibrated
 from client.site_folder.places import Home
 from client.site_folder.releases import open_adopted
 from client.validation.judged import Setting, judged_records
+from common.agreement.display_names import DisplayNames
+from common.agreement.labels import display_names
 from common.prediction.network import released_network
 from common.release.card import USE
 from common.validation.estimate import ValidationRecord
@@ -37,6 +40,7 @@ class ValidationReport(ValidationRecord):
         tasks: figures by task.
         observed: modality -> what was measured.
         calibration: task -> whether the judged risks are calibrated at the hospital.
+        display_names: of the federation file, which text and pages use; JSON has them beside the tables' names.
     """
 
     release: str
@@ -51,6 +55,22 @@ class ValidationReport(ValidationRecord):
     tasks: tuple[TaskFigures, ...]
     observed: dict[str, ObservedShare]
     calibration: dict[str, TaskCalibrated] = Field(default_factory=dict)
+    display_names: DisplayNames = Field(
+        default=DisplayNames(), exclude_if=lambda names: names == DisplayNames()
+    )
+
+    @property
+    def labelled(self) -> Self:
+        """The report in the words of the federation file."""
+        names = self.display_names
+        return self.model_copy(
+            update={
+                "tasks": tuple(labelled_figures(task, names) for task in self.tasks),
+                "observed": {names.modality(name): share for name, share in self.observed.items()},
+                "calibration": {names.task(task): state for task, state in self.calibration.items()},
+                "display_names": DisplayNames(),
+            }
+        )
 
     @property
     def is_fitted_to_these(self) -> bool:
@@ -93,4 +113,25 @@ def validate(
         tasks=judgement.tasks,
         observed=judgement.observed,
         calibration=judgement.calibration,
+        display_names=display_names(release.agreement),
     )
+
+
+def labelled_figures(task: TaskFigures, names: DisplayNames) -> TaskFigures:
+    """Return figures of a task in the words of the federation file."""
+    outcomes = tuple(
+        outcome.model_copy(
+            update={
+                "name": names.outcome(task.task, outcome.name),
+                "groups": {
+                    names.division(division): tuple(
+                        group.model_copy(update={"name": names.group(division, group.name)})
+                        for group in groups
+                    )
+                    for division, groups in outcome.groups.items()
+                },
+            }
+        )
+        for outcome in task.outcomes
+    )
+    return task.model_copy(update={"task": names.task(task.task), "outcomes": outcomes})

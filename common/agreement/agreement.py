@@ -101,8 +101,8 @@ class Agreement(Agreed):
     def data(self, exclude_none: bool = False) -> dict[str, Any]:
         """Agreement as plain data, without what a file need not name.
 
-        Kind, plug-ins, sizes, noise, strengths, actionable columns, calibration and linear rounds are left out where
-        they are the default.
+        Kind, plug-ins, sizes, noise, strengths, actionable columns, calibration, linear rounds and display names are
+        left out where they are the default.
         """
         data = self.model_dump(mode="json", exclude_none=exclude_none)
         for participant in data["participants"]:
@@ -124,6 +124,10 @@ class Agreement(Agreed):
                 modality.pop("strength", None)
             if not modality.get("actionable"):
                 modality.pop("actionable", None)
+        if names := {key: value for key, value in data.get("display_names", {}).items() if value}:
+            data["display_names"] = names
+        else:
+            data.pop("display_names", None)
         order = [*(name for name in self.layout if name in data), *data]
         return {name: data[name] for name in dict.fromkeys(order)}
 

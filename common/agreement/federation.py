@@ -6,6 +6,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from common.agreement.agreement import FILE_NAME, LONGEST_TEXT, PATIENTS, Agreement, save, unique
+from common.agreement.display_names import DisplayNames
 from common.agreement.loading import load_agreement
 from common.agreement.modalities import LARGEST, Modality
 from common.agreement.model_config import HierarchicalConfig, ModelSection
@@ -32,11 +33,22 @@ class Federation(Agreement):
     tasks: tuple[AnyTask, ...] = Field(min_length=1)
     prior: PriorGraph = PriorGraph()
     model: ModelSection = HierarchicalConfig()
+    display_names: DisplayNames = DisplayNames()
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
         unique("modalities", [modality.name for modality in self.modalities])
         unique("tasks", [task.name for task in self.tasks])
+        return self
+
+    @model_validator(mode="after")
+    def _display_names_are_of_the_file(self) -> Self:
+        tables: dict[str, dict[str, tuple[str, ...]]] = {
+            modality.name: dict.fromkeys(modality.columns, ()) | modality.categories
+            for modality in self.modalities
+        }
+        tables[OUTCOMES] = {column: () for task in self.tasks for column in task.columns}
+        self.display_names.check(tables, {task.name: task.outcome_names for task in self.tasks})
         return self
 
     @property

@@ -267,6 +267,7 @@ def forecasts(
             for row, identifier in enumerate(patients.identifiers)
         ),
         enrichment=why.enrichment,
+        display_names=federation.display_names,
     )
 
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from common.agreement.agreement import Agreement
-from common.agreement.federation import Federation
+from common.agreement.display_names import DisplayNames
+from common.agreement.federation import OUTCOMES, Federation
 from common.agreement.modalities import LARGEST, Modality, Plausible
 from common.counting import counted
 from common.documents.facts.fact import Fact, Facts, Topic
@@ -20,10 +21,11 @@ def input_facts(release: ModelRelease) -> Facts:
     agreement = release.agreement
     if not isinstance(agreement, Federation):
         return _other_facts(agreement)
+    names = agreement.display_names
     return {
         Topic.PREDICTORS: Fact(
             "Predictors",
-            tuple(line for modality in agreement.modalities for line in _predictors(modality)),
+            tuple(line for modality in agreement.modalities for line in _predictors(modality, names)),
             [_columns(modality) for modality in agreement.modalities],
         ),
         Topic.PREPARATION: Fact("Preparation of predictors", _preparation(agreement)),
@@ -46,10 +48,10 @@ def input_facts(release: ModelRelease) -> Facts:
         ),
         Topic.OUTCOMES: Fact(
             "Outcomes",
-            tuple(_outcome(task) for task in agreement.tasks),
+            tuple(_outcome(task, names) for task in agreement.tasks),
             [task.model_dump(mode="json") for task in agreement.tasks],
         ),
-        Topic.OUTPUTS: Fact("Outputs", tuple(_output(task, release) for task in agreement.tasks)),
+        Topic.OUTPUTS: Fact("Outputs", tuple(_output(task, release, names) for task in agreement.tasks)),
     }
 
 
@@ -71,16 +73,21 @@ def _other_facts(agreement: Agreement) -> Facts:
     }
 
 
-def _predictors(modality: Modality) -> Iterable[str]:
+def _predictors(modality: Modality, names: DisplayNames) -> Iterable[str]:
     """Describe the columns of a modality, those of one unit and range together."""
     columns, categories = modality.columns, modality.categories
     alike: dict[str, list[str]] = {}
     for column in columns:
-        alike.setdefault(_range(modality.plausible_for(column)), []).append(column)
-    parts = [f"{_few(names)} ({about})" if about else _few(names) for about, names in alike.items()]
-    parts += [f"{column} (one of {', '.join(levels)})" for column, levels in categories.items()]
+        label = names.column(modality.name, column)
+        alike.setdefault(_range(modality.plausible_for(column)), []).append(label)
+    parts = [f"{_few(labels)} ({about})" if about else _few(labels) for about, labels in alike.items()]
+    for column, levels in categories.items():
+        shown = ", ".join(names.level(modality.name, column, level) for level in levels)
+        parts.append(f"{names.column(modality.name, column)} (one of {shown})")
     size = counted(len(columns) + len(categories), "column")
-    yield f"{modality.name}, {size} of the kind {modality.node_kind.name}: {'; '.join(parts)}."
+    yield (
+        f"{names.modality(modality.name)}, {size} of the kind {modality.node_kind.name}: {'; '.join(parts)}."
+    )
 
 
 def _few(columns: list[str]) -> str:
@@ -138,8 +145,9 @@ def _preparation(federation: Federation) -> tuple[str, ...]:
     )
 
 
-def _outcome(task: Task) -> str:
-    names, columns = ", ".join(task.outcome_names), ", ".join(task.columns)
+def _outcome(task: Task, labels: DisplayNames) -> str:
+    names = ", ".join(labels.outcome(task.name, name) for name in task.outcome_names)
+    columns = ", ".join(labels.column(OUTCOMES, column) for column in task.columns)
     described = {
         OutcomeForm.TIME_TO_EVENT: f"time to an event in {task.outcome_unit}, with censoring",
         OutcomeForm.CLASSES: f"one of the classes {names}",
@@ -147,10 +155,10 @@ def _outcome(task: Task) -> str:
         OutcomeForm.NUMBER: f"a number in {task.outcome_unit or 'no unit'}",
         OutcomeForm.OTHER: f"an outcome of the kind {task.kind}",
     }[task.form]
-    return f"{task.name}: {described}; from {columns} in the table of outcomes."
+    return f"{labels.task(task.name)}: {described}; from {columns} in the table of outcomes."
 
 
-def _output(task: Task, release: ModelRelease) -> str:
+def _output(task: Task, release: ModelRelease, labels: DisplayNames) -> str:
     ends = release.preprocessing.get(f"cuts:{task.name}")
     reach = "" if ends is None or not len(ends) else f" up to {float(ends[-1]):.4g} {task.outcome_unit}"
     described = {
@@ -160,4 +168,4 @@ def _output(task: Task, release: ModelRelease) -> str:
         OutcomeForm.NUMBER: "expected number",
         OutcomeForm.OTHER: f"prediction of the kind {task.kind}",
     }[task.form]
-    return f"{task.name}: {described}. No threshold turns it into a decision."
+    return f"{labels.task(task.name)}: {described}. No threshold turns it into a decision."

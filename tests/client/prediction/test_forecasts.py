@@ -6,6 +6,7 @@ import pytest
 
 from client.prediction.forecast import PatientForecast
 from client.prediction.forecasts import Forecasts
+from common.agreement.display_names import DisplayNames
 from common.errors import OptionError
 from tests.client.prediction.page.made import forecasts
 
@@ -41,5 +42,30 @@ def test_no_link_folder_or_device_is_replaced_by_pages(tmp_path: Path) -> None:
 
 
 def test_json_has_what_a_page_has() -> None:
-    made = forecasts(warnings=("look",))
+    names = DisplayNames(columns={"clinical": {"age": "Age at diagnosis"}})
+    made = forecasts(warnings=("look",), display_names=names)
     assert Forecasts.model_validate_json(made.model_dump_json()).html() == made.html()
+
+
+def test_text_and_page_use_display_names_and_json_keeps_the_tables_names() -> None:
+    names = DisplayNames(
+        modalities={"rna": "Gene expression"},
+        tasks={"survival": "Overall survival"},
+        columns={"clinical": {"age": "Age at diagnosis", "smoking": "Tobacco"}},
+        levels={"clinical": {"stage": {"III": "third stage"}, "smoking": {"never": "never smoked"}}},
+        outcomes={"response": {"yes": "Complete response"}, "toxicity": {"gut": "Colitis"}},
+    )
+    made = forecasts(display_names=names)
+    text = "\n".join(made.lines())
+
+    for shown in (text, made.html()):
+        assert "Gene expression" in shown
+        assert "Overall survival" in shown
+        assert "Age at diagnosis" in shown
+        assert "third stage" in shown
+        assert "never smoked" in shown
+        assert "Complete response" in shown
+        assert "Colitis" in shown
+    plain = forecasts().model_dump(mode="json")
+    assert made.model_dump(mode="json", exclude={"display_names"}) == plain
+    assert "display_names" not in plain

@@ -108,7 +108,7 @@ def test_a_file_of_patients_has_the_digest_of_the_schema_before_there_were_kinds
         del modality["strength"], modality["actionable"]
     canonical = json.dumps({name: data[name] for name in earlier}, separators=(",", ":"))
     assert full.digest == hashlib.sha256(canonical.encode()).hexdigest()
-    assert set(data) - set(earlier) == {"kind", "plugins"}
+    assert set(data) - set(earlier) == {"kind", "plugins", "display_names"}
     assert full.changed({"statistics.loss_noise": "1"}).digest != full.digest
 
 
