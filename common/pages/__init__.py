@@ -1,0 +1,1 @@
+"""One look for every self-contained page: sections, tables, figures; start with document.py."""

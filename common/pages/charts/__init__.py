@@ -1,0 +1,1 @@
+"""Charts as inline SVG, drawn without a library for drawing; start with lines.py."""
