@@ -3,10 +3,11 @@
 import csv
 import io
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from markupsafe import Markup
 
 from common.pages.charts.axes import AxisMark, ChartAxis
 from common.pages.charts.bars import ChartBar, bar_chart
@@ -20,6 +21,7 @@ from common.pages.table import PageTable, TableCell, table
 from tests.chromium import DESK, LAYOUT, PHONE, PROGRAM, Browser
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(PROGRAM is None, reason="there is no Chromium here")]
+Row = Sequence[str | Markup | TableCell | None]
 LONG = "Universitätsklinikum der Landeshauptstadt, Campus Nord"
 
 
@@ -38,7 +40,7 @@ def everything() -> str:
             ranges=[ChartRange(0, 120, "plausible"), ChartRange(30, 90, "typical")],
         ),
     ]  # fmt: skip
-    rows = [
+    rows: list[Row] = [
         (LONG, TableCell("12%", 0.1234), "=1+1", None, "0.712"),
         ("B, C", "1,200", 'say "so"', "-0.5", "x"),
     ]
@@ -77,7 +79,7 @@ def test_nothing_is_too_small_or_beyond_the_edge(browser: Browser, page: Path, w
 def test_the_theme_is_the_reader_s_and_print_is_light(browser: Browser, page: Path) -> None:
     papers = []
     for theme in ("light", "dark"):
-        browser.screen(DESK, theme=theme)  # type: ignore[arg-type]
+        browser.screen(DESK, theme=theme)
         browser.open(page.as_uri())
         papers.append(browser.evaluate("getComputedStyle(document.body).backgroundColor"))
     assert papers[0] == "rgb(255, 255, 255)"
