@@ -128,6 +128,11 @@ def _leaving(proposal: Proposal) -> Iterator[str]:
         yield from _assessment(proposal)
         return
     yield f"no number of {units}, no loss, no metric"
+    if privacy.explanations_noise_multiplier is not None:
+        yield (
+            "once, at the end of a run, sums of contributions to the model's answers by modality and pathway over all "
+            f"your {units}, to which noise is added, at a price (policy.assessment = false declines them)"
+        )
     yield {
         "declared": "before the first round a statistics message that holds nothing of your tables, because scaling is "
         "declared in the file",
@@ -219,7 +224,12 @@ def _stricter(proposal: Proposal) -> Iterator[str]:
     proposed, held = proposal.federation.privacy, proposal.terms.privacy
     if proposed is None or held is None:
         return
-    for name in ("noise_multiplier", "statistics_noise_multiplier", "clip_norm"):
+    for name in (
+        "noise_multiplier",
+        "statistics_noise_multiplier",
+        "explanations_noise_multiplier",
+        "clip_norm",
+    ):
         asked, got = getattr(proposed, name), getattr(held, name)
-        if asked != got:
+        if asked != got and got is not None:
             yield f"{name.replace('_', ' ')} {got:g} instead of {asked:g}"

@@ -20,7 +20,8 @@ from client.egress.meaning import (
     validation_is_possible,
     weights_are_possible,
 )
-from common.assessment.part import ROUNDING, AnyPart, questions_of
+from common.agreement.agreement import Agreement
+from common.assessment.part import ROUNDING, AnyPart, NoisedPart, questions_of
 from common.evaluation.pairs import Pairs
 from common.families.family import sums_of
 from common.families.registry import family_of
@@ -29,6 +30,7 @@ from common.messages.exchange import (
     AssessmentReply,
     AssessmentRequest,
     EvaluateReply,
+    InvalidMessageError,
     ModelRequest,
     Numbers,
     StatisticsReply,
@@ -186,20 +188,23 @@ def fit_evaluation(
 
 
 def fit_assessment(reply: AssessmentReply, request: AssessmentRequest, expected: Expected) -> AssessmentReply:
-    """Fit sums about a trained model: a part of the agreement, over exactly its units."""
+    """Fit sums about a trained model: a part of the agreement, over exactly its units.
+
+    Under privacy they tell of no number of units, and the gate compares them with its own noised ones.
+    """
     block_unless(reply.site == expected.site, BlockReason.WRONG_SITE)
-    block_unless(
-        (reply.part, reply.number) == (request.part, request.number) and expected.terms.privacy is None,
-        BlockReason.MESSAGE_TYPE,
-    )
+    block_unless((reply.part, reply.number) == (request.part, request.number), BlockReason.MESSAGE_TYPE)
     part = _part(request, expected)
-    units, least = expected.cohort.of(part.whose), expected.terms.minimum_count
-    block_unless(units is None or reply.patients == units, BlockReason.COUNT)
     limits = part.sums(expected.federation, request.number)
     sums = in_order(reply.sums, {name: limit.shape for name, limit in limits.items()}, np.dtype(np.float64))
-    for name, limit in limits.items():
-        block_unless(reply.patients >= least or not sums[name].any(), BlockReason.COUNT)
-        block_unless(limit.holds(sums[name], reply.patients), BlockReason.SUM)
+    if expected.terms.privacy is not None:
+        block_unless(reply.patients == 1, BlockReason.COUNT)
+    else:
+        units, least = expected.cohort.of(part.whose), expected.terms.minimum_count
+        block_unless(units is None or reply.patients == units, BlockReason.COUNT)
+        for name, limit in limits.items():
+            block_unless(reply.patients >= least or not sums[name].any(), BlockReason.COUNT)
+            block_unless(limit.holds(sums[name], reply.patients), BlockReason.SUM)
     return AssessmentReply(
         site=expected.site, part=reply.part, number=reply.number, patients=reply.patients, sums=sums
     )
@@ -210,6 +215,18 @@ def _part(request: AssessmentRequest, expected: Expected) -> AnyPart:
         if (part.name, number) == (request.part, request.number):
             return part
     raise BlockedError(BlockReason.MESSAGE_TYPE)
+
+
+def noised_part(request: AssessmentRequest, federation: Agreement) -> "NoisedPart[Any, Any]":
+    """Return the part of a question under privacy.
+
+    Raises:
+        InvalidMessageError: if the agreement has none of that name.
+    """
+    for part, number in questions_of(federation):
+        if (part.name, number) == (request.part, request.number) and isinstance(part, NoisedPart):
+            return part
+    raise InvalidMessageError("this request is about no sums that get noise")
 
 
 def in_order(arrays: Arrays, shapes: Shapes, dtype: "np.dtype[Any]") -> Arrays:

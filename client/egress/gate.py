@@ -23,6 +23,7 @@ from client.egress.checks import (
     fit_training,
     fit_update,
     in_order,
+    noised_part,
 )
 from client.egress.cohort import CohortSize
 from client.egress.expected import BlockedError, BlockReason, Expected, Shapes, block_unless
@@ -34,6 +35,7 @@ from client.site_folder.policy import Policy, Terms, agree
 from client.training.error_feedback import encoded_update
 from common.agreement.agreement import Agreement
 from common.agreement.reach import UNDECLARED_PATIENTS
+from common.assessment.part import flat_size, unflattened
 from common.errors import Refusal, RefusalCode
 from common.families.registry import family_of
 from common.messages.exchange import (
@@ -166,6 +168,15 @@ class Gate:
                 self._most_patients(self._cohort()),
             )
             return self._noise
+        if kind == ASSESSMENT and privacy.explanations_noise_multiplier is not None:
+            part = noised_part(AssessmentRequest.from_record(request.content), self._federation)
+            self._noise = NoisedSums(
+                flat_size(part, self._federation),
+                part.bound(self._federation),
+                privacy.explanations_noise_multiplier,
+                self._most_patients(self._cohort()),
+            )
+            return self._noise
         if kind != "train":
             return None
         asked = ModelRequest.from_record(request.content)
@@ -202,6 +213,8 @@ class Gate:
         before = [release for entry in self._before for release in entry.releases]
         if kind == STATISTICS:
             return before, [*before, *terms.statistics_releases()]
+        if kind == ASSESSMENT and terms.privacy is not None:
+            return before, [*before, *terms.assessment_releases()]
         return before, [*before, *(terms.round_releases() if kind == "train" else ())]
 
     def _unfit(self, request: Message) -> BlockReason | None:
@@ -307,6 +320,14 @@ class Gate:
         for name, sums in noised.moments.items():
             block_unless(reply.moments[name].tobytes() == sums.tobytes(), BlockReason.UNNOISED)
 
+    def _require_noised_assessment(self, reply: AssessmentReply, asked: AssessmentRequest) -> None:
+        """Block sums about the model that are not those to which the gate added noise."""
+        if self._noise is None or self._noise.noised is None:
+            raise BlockedError(BlockReason.UNNOISED)
+        part = noised_part(asked, self._federation)
+        for name, sums in unflattened(part, self._federation, self._noise.noised).items():
+            block_unless(reply.sums[name].tobytes() == sums.tobytes(), BlockReason.UNNOISED)
+
     def _encoded(self, run: int, reply: TrainReply, asked: ModelRequest) -> UpdateReply:
         assert self._residual is not None
         assert self._steps is not None
@@ -347,7 +368,9 @@ class Gate:
         block_unless(asked.federation == self._federation.digest, BlockReason.MESSAGE_TYPE)
         block_unless(self._policy.assessment, BlockReason.POLICY)
         reply = fit_assessment(AssessmentReply.from_record(content), asked, expected)
-        number = self._reserved(expected.terms.round_releases(), asked.round)
+        if expected.terms.privacy is not None:
+            self._require_noised_assessment(reply, asked)
+        number = self._reserved(expected.terms.assessment_releases(), asked.round)
         return Verdict("passed", _reply(request, reply.to_record()), reservation=number)
 
     def _terms(self) -> Terms:

@@ -146,8 +146,8 @@ def release_text(release: Release) -> str:
         return f"training without privacy: {NO_GUARANTEE}"
     if release.mechanism == "public-statistics":
         return "public statistics: outside the guarantee"
-    if release.mechanism == "statistics":
+    if release.mechanism in ("statistics", "explanations"):
         again = "" if release.steps == 1 else f", {counted(release.steps, 'time')}"
-        return f"statistics: noise {release.noise_multiplier:.4g}{again}"
+        return f"{release.mechanism}: noise {release.noise_multiplier:.4g}{again}"
     rate = f"sampling rate {release.sampling_rate:.4g}"
     return f"training: noise {release.noise_multiplier:.4g}, {rate}, {times}"

@@ -18,7 +18,11 @@ def _costs(releases: tuple[Release, ...]) -> bool:
 
 @contextmanager
 def accounted(
-    site: Site, terms: Terms, round_: int | None, decide: Callable[[Sequence[Entry]], AskedQuestion]
+    site: Site,
+    terms: Terms,
+    round_: int | None,
+    decide: Callable[[Sequence[Entry]], AskedQuestion],
+    assessment: bool = False,
 ) -> Iterator[None]:
     """Record a question, reserve its answer's releases, and commit them once it is computed.
 
@@ -27,24 +31,31 @@ def accounted(
         terms: on which it answers.
         round_: of training; None for statistics.
         decide: makes the question to be recorded of the ledger's entries, or refuses it.
+        assessment: whether the question is about the trained model.
 
     Raises:
         Refusal: if the budget does not cover it, or the ledger is not as it should be.
     """
-    releases = terms.statistics_releases() if round_ is None else terms.round_releases()
     run, rounds = site.digest, site.federation.training.rounds
+    if assessment:
+        releases, times = terms.assessment_releases(), 1
+    elif round_ is None:
+        releases, times = terms.statistics_releases(), 1
+    else:
+        releases, times = terms.round_releases(), rounds
     unit = site.family.words(site.federation).singular
     with Ledger(site.folder) as ledger:
         if round_ is None:
             ledger.require(run, terms.whole_run(rounds), terms.limit, unit)
         if releases and terms.privacy is not None and terms.limit.epsilon is None:
+            mechanisms = {release.mechanism for release in releases}
             had = sum(
-                entry.kind == "reserved" and (entry.round is None) == (round_ is None)
+                entry.kind == "reserved" and mechanisms == {release.mechanism for release in entry.releases}
                 for entry in ledger.entries()
                 if entry.run == run
             )
-            # what was approved, where the policy has no limit of its own: statistics once, and each round once
-            if had >= (1 if round_ is None else rounds) and _costs(releases):
+            # what was approved, where the policy has no limit of its own: each round once, and all else once
+            if had >= times and _costs(releases):
                 raise Refusal(RefusalCode.DECLINED_BUDGET)
         ledger.ask(run, decide)
         number = ledger.reserve(run, round_, releases, terms.limit, unit) if releases else None

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from client.disclosures.disclosure import Disclosure
 from client.disclosures.record import release_once
 from client.ledger.entries import AskedQuestion, Entry
+from client.privacy.noise import NoisedSums
 from client.rounds.accounts import accounted
 from client.rounds.exact import require_calibration_disclosed, require_disclosed
 from client.rounds.inputs import SENT, unapproved
@@ -17,7 +18,16 @@ from client.rounds.questions import earlier_question, was_sent
 from client.rounds.requests import load_weights, requested_preprocessing, require_approved
 from client.rounds.site import Site
 from client.training.evaluation import logits
-from common.assessment.part import AnyPart, Arrays, place_of, questions_of
+from common.agreement.settings import Privacy
+from common.assessment.part import (
+    AnyPart,
+    Arrays,
+    NoisedPart,
+    flat_size,
+    place_of,
+    questions_of,
+    unflattened,
+)
 from common.assessment.view import View
 from common.errors import Refusal, RefusalCode
 from common.messages.exchange import AssessmentReply, AssessmentRequest
@@ -37,34 +47,48 @@ def assessment_request(run: int, site: Site, content: RecordDict) -> RecordDict:
     load_weights(site.model, request.weights)
     site.model.eval()
     split = site.split_indices(request.fold)
-    indices = split.of(part.whose)
-    require_disclosed(site, terms, request.fold)
-    with accounted(site, terms, request.round, _asks(run, site, request)):
+    if terms.privacy is None:
+        indices = split.of(part.whose)
+        require_disclosed(site, terms, request.fold)
+    else:
+        indices = split.training
+    with accounted(site, terms, request.round, _asks(run, site, request), assessment=True):
         weights = {name: np.asarray(array, dtype=np.float32) for name, array in request.weights.items()}
         network = Network(site.federation, preprocessing, weights, site.model, None, site.public)
-        records = site.cohort.records.select(indices)
-        sums: Arrays = {
-            name: np.zeros(limit.shape) for name, limit in part.sums(site.federation, request.number).items()
-        }
-        if len(records) >= terms.minimum_count:
-            view: View[Any, Any, Any] = View(
-                network,
-                records,
-                terms.minimum_count,
-                lambda model, some: logits(model, some, device=site.device),
-                np.isin(indices.numpy(), split.calibration.numpy()) if len(split.calibration) else None,
-            )
-            sums = part.computed(view, request.asked, request.number)
-        require_calibration_disclosed(site, terms, request.fold)
-        if not site.simulated:
-            _record(site, request, indices.numpy(), sums, terms.minimum_count)
+        view: View[Any, Any, Any] = View(
+            network,
+            site.cohort.records.select(indices),
+            terms.minimum_count,
+            lambda model, some: logits(model, some, device=site.device),
+            np.isin(indices.numpy(), split.calibration.numpy()) if len(split.calibration) else None,
+        )
+        if terms.privacy is not None:
+            sums, patients = _noised(site, part, view, terms.privacy), 1
+        else:
+            sums, patients = _exact(site, part, view, request), len(indices)
+            require_calibration_disclosed(site, terms, request.fold)
+            if not site.simulated:
+                _record(site, request, indices.numpy(), sums, terms.minimum_count)
     return AssessmentReply(
-        site=site.cohort.site,
-        part=request.part,
-        number=request.number,
-        patients=len(records),
-        sums=dict(sums),
+        site=site.cohort.site, part=request.part, number=request.number, patients=patients, sums=dict(sums)
     ).to_record()
+
+
+def _exact(site: Site, part: AnyPart, view: View[Any, Any, Any], request: AssessmentRequest) -> Arrays:
+    """Sums over enough records, or zeros."""
+    if len(view.patients) >= view.least:
+        return part.computed(view, request.asked, request.number)
+    return {name: np.zeros(limit.shape) for name, limit in part.sums(site.federation, request.number).items()}
+
+
+def _noised(site: Site, part: AnyPart, view: View[Any, Any, Any], privacy: Privacy) -> Arrays:
+    """Sums over all records, to which the gate adds noise; a simulated hospital adds it here."""
+    noise = privacy.explanations_noise_multiplier
+    assert isinstance(part, NoisedPart)
+    assert noise is not None
+    size, bound = flat_size(part, site.federation), part.bound(site.federation)
+    adding = site.gate_noise or NoisedSums(size, bound, noise)
+    return unflattened(part, site.federation, adding.take(part.bounded(view)))
 
 
 def _part(site: Site, request: AssessmentRequest) -> AnyPart:

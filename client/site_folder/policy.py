@@ -124,9 +124,17 @@ class Terms:
         """Releases of a round of training."""
         return self._training(rounds=1)
 
+    def assessment_releases(self) -> tuple[Release, ...]:
+        """Releases of an answer about the trained model."""
+        if self.privacy is None:
+            return (WITHOUT_PRIVACY,)
+        noise = self.privacy.explanations_noise_multiplier
+        return () if noise is None else (Release(mechanism="explanations", noise_multiplier=noise),)
+
     def whole_run(self, rounds: int) -> tuple[Release, ...]:
-        """Releases of a whole run: statistics once, then `rounds` (1 or more) rounds of training."""
-        return (*self.statistics_releases(), *self._training(rounds))
+        """Releases of a whole run: statistics once, `rounds` (1 or more) rounds of training, the assessment."""
+        about_the_model = self.assessment_releases() if self.privacy is not None else ()
+        return (*self.statistics_releases(), *self._training(rounds), *about_the_model)
 
     def _training(self, rounds: int) -> tuple[Release, ...]:
         if self.privacy is None:
@@ -184,10 +192,14 @@ def _stricter(policy: Policy, privacy: Privacy) -> Privacy:
     leaves the guarantee as it is.
     """
     floor, clip = policy.minimum_noise_multiplier, policy.maximum_clip_norm
+    explaining = privacy.explanations_noise_multiplier
     return privacy.model_copy(
         update={
             "noise_multiplier": max(privacy.noise_multiplier, floor),
             "statistics_noise_multiplier": max(privacy.statistics_noise_multiplier, floor),
+            "explanations_noise_multiplier": (
+                None if explaining is None or not policy.assessment else max(explaining, floor)
+            ),
             "clip_norm": privacy.clip_norm if clip is None else min(privacy.clip_norm, clip),
         }
     )

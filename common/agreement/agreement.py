@@ -116,6 +116,8 @@ class Agreement(Agreed):
             del data["statistics"]["loss_noise"]
         if not self.statistics.explanations:
             del data["statistics"]["explanations"]
+        if (data.get("privacy") or {}).get("explanations_noise_multiplier") is None:
+            (data.get("privacy") or {}).pop("explanations_noise_multiplier", None)
         for name in ("calibration_fraction", "linear_rounds", "linear_penalty"):
             if data["training"].get(name) == Training.model_fields[name].default:
                 data["training"].pop(name, None)

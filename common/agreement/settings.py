@@ -126,7 +126,7 @@ class Statistics(Agreed):
         minimum_count: a site withholds a statistic of a column in which fewer patients lie outside the commonest value.
         loss_noise: standard deviation of the noise on sums of losses, in units of the most that one patient adds.
         explanations: whether hospitals tell, with the other sums about the trained model, sums of contributions by
-            modality and pathway over their held-out patients.
+            modality and pathway over their held-out patients; with privacy over all of them, with noise.
     """
 
     minimum_count: int = Field(default=5, ge=1, le=1_000_000)
@@ -152,6 +152,8 @@ class Privacy(Agreed):
             nothing leaves; `noised`, sums with normal noise, which cost budget; `public`, exact sums that the
             hospitals agree to disclose outside the guarantee.
         statistics_noise_multiplier: of the noised sums.
+        explanations_noise_multiplier: of the noised sums of contributions, which cost budget once in a run; None where
+            `statistics.explanations` asks for none.
         delta: at which this federation's own plan is stated; a hospital's policy has its own.
     """
 
@@ -164,6 +166,7 @@ class Privacy(Agreed):
     learn: Literal["all", "linear"] = "linear"
     statistics: Literal["declared", "noised", "public"] = "declared"
     statistics_noise_multiplier: float = Field(default=10.0, ge=LEAST_NOISE, le=MOST_NOISE)
+    explanations_noise_multiplier: float | None = Field(default=None, ge=LEAST_NOISE, le=MOST_NOISE)
     delta: float = Field(default=1e-3, gt=0, lt=1)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from math import prod
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,6 +147,22 @@ class Part(Protocol[A, V]):
         ...
 
 
+@runtime_checkable
+class NoisedPart(Part[A, V], Protocol[A, V]):
+    """Part of one question whose sums leave under `privacy` too, with noise.
+
+    It is then about all units of a hospital, because all of them train.
+    """
+
+    def bound(self, agreement: A, /) -> float:
+        """Return the largest Euclidean norm of what one unit adds to all sums together."""
+        ...
+
+    def bounded(self, view: V, /) -> NDArray[np.float64]:
+        """Sum up what units add, each within the bound; flat, in the order of `Part.sums`."""
+        ...
+
+
 AnyPart: TypeAlias = "Part[Agreement, Any]"
 """A part as whoever does not know its records sees it."""
 
@@ -154,12 +170,26 @@ AnyPart: TypeAlias = "Part[Agreement, Any]"
 def parts_of(agreement: Agreement) -> tuple[AnyPart, ...]:
     """Return the parts of an agreement that ask anything, in the order in which they are asked.
 
-    None is asked under `privacy`, where nothing leaves beside the noised steps that were approved.
+    Under `privacy` those alone whose sums get noise.
     """
-    if agreement.privacy is not None:
-        return ()
     parts: list[AnyPart] = [part(path) for path in kind_named(agreement.kind).assessment]
+    if agreement.privacy is not None:
+        parts = [noised for noised in parts if isinstance(noised, NoisedPart)]
     return tuple(asking for asking in parts if asking.questions(agreement))
+
+
+def flat_size(part: AnyPart, agreement: Agreement) -> int:
+    """Return the numbers in all sums of a part's only question."""
+    return sum(prod(limit.shape) for limit in part.sums(agreement, 0).values())
+
+
+def unflattened(part: AnyPart, agreement: Agreement, flat: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
+    """Return sums by name, of those that lie flat in the order of `Part.sums`."""
+    sums, start = {}, 0
+    for name, limit in part.sums(agreement, 0).items():
+        sums[name] = flat[start : start + prod(limit.shape)].reshape(limit.shape).copy()
+        start += prod(limit.shape)
+    return sums
 
 
 def members_of(agreement: Agreement) -> dict[str, AnyPart]:

@@ -8,7 +8,7 @@ from torch import Tensor
 from common.agreement.federation import Federation
 from common.assessment.part import Arrays
 from common.assessment.patient_view import PatientView
-from common.explanation.outcomes import LIMIT, MOST_PATHWAYS, interval_of, outcomes_of
+from common.explanation.outcomes import LIMIT, LONGEST, MOST_PATHWAYS, interval_of, outcomes_of
 from common.explanation.path import Values
 from common.explanation.patient import Patient
 from common.explanation.targets import Explained, target_of
@@ -29,6 +29,31 @@ def computed(view: PatientView, shape: tuple[int, ...]) -> Arrays:
         view: of the hospital's patients.
         shape: of the sums.
     """
+    rows, measured = _contributions(view, shape)
+    rows[:, :, measured < view.least] = 0.0
+    flat = torch.from_numpy(rows.reshape(len(rows), -1))
+    enough = cells(flat, torch.ones_like(flat, dtype=torch.bool), view.least) >= view.least
+    rows *= enough.reshape(shape)
+    return {"signed": rows.sum(0), "absolute": np.abs(rows).sum(0)}
+
+
+def bounded(view: PatientView, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Sum up contributions with their direction and by size, and patients, flat.
+
+    A patient's contributions are shortened to `LONGEST`, so that they do not depend on anybody else.
+    """
+    rows, _ = _contributions(view, shape)
+    flat = rows.reshape(len(rows), -1)
+    both = np.nan_to_num(np.concatenate([flat, np.abs(flat)], axis=1), nan=0.0, posinf=0.0, neginf=0.0)
+    length = np.sqrt(np.square(both).sum(1, keepdims=True))
+    both *= np.minimum(1.0, LONGEST / np.maximum(length, LONGEST))
+    return np.append(both.sum(0), float(len(rows)))
+
+
+def _contributions(
+    view: PatientView, shape: tuple[int, ...]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return contributions [P, outcomes, entries], clipped, and patients with a value of an entry [entries]."""
     targets = _targets(view.federation, view.prepared)
     prior = view.public if isinstance(view.public, Prior) else Prior({}, {}, {})
     members = _members(view.federation, prior)
@@ -41,11 +66,7 @@ def computed(view: PatientView, shape: tuple[int, ...]) -> Arrays:
         for index, target in enumerate(targets):
             values = {name: part / target.spread for name, part in patient.attribution(target).values.items()}
             rows[row, index] = _entries(view.federation, values, members, shape[1]).clip(-LIMIT, LIMIT)
-    rows[:, :, measured < view.least] = 0.0
-    flat = torch.from_numpy(rows.reshape(len(rows), -1))
-    enough = cells(flat, torch.ones_like(flat, dtype=torch.bool), view.least) >= view.least
-    rows *= enough.reshape(shape)
-    return {"signed": rows.sum(0), "absolute": np.abs(rows).sum(0)}
+    return rows, measured
 
 
 def _targets(federation: Federation, prepared: Preprocessing) -> list[Explained]:

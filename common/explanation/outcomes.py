@@ -6,6 +6,9 @@ from common.tasks.task import OutcomeForm, Task
 LIMIT = 2.0
 """Largest size of a patient's contribution to a sum: a factor of 7 in hazard or odds."""
 
+LONGEST = 2.0
+"""Largest Euclidean norm of a patient's contributions, with their direction and by size, under privacy."""
+
 MOST_PATHWAYS = 2000
 """Pathways of all modalities that have sums; the file of pathways is not read where shapes are checked."""
 

@@ -30,6 +30,12 @@ def check_agreement(federation: Federation) -> None:
     if federation.training.learn_task_weights and len(federation.tasks) > 1:
         what = "a weight of a task lies outside the layers and has no gradient per patient"
         raise GuaranteeError("training.learn_task_weights", what, "set it to false: tasks then count alike")
+    if federation.statistics.explanations != (federation.privacy.explanations_noise_multiplier is not None):
+        raise GuaranteeError(
+            "privacy.explanations_noise_multiplier",
+            "belongs to statistics.explanations = true, and neither works without the other under privacy",
+            "set both, the noise to 10 for example, or leave both out",
+        )
     if federation.privacy.statistics == "noised":
         _check_ranges(federation)
 

@@ -48,8 +48,8 @@ class Release(BaseModel):
     """Something computed from a cohort and sent out.
 
     Attributes:
-        mechanism: `training` and `statistics` are noised; `public-statistics` are exact sums that the federation
-            declares public, outside the guarantee; `without-privacy` is training without noise.
+        mechanism: `training`, `statistics` and `explanations` are noised; `public-statistics` are exact sums that the
+            federation declares public, outside the guarantee; `without-privacy` is training without noise.
         noise_multiplier: standard deviation of the noise over the most that one patient can change; 0 if none is added.
         sampling_rate: probability of a patient to be in a step.
         steps: number of times it was computed.
@@ -57,7 +57,7 @@ class Release(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    mechanism: Literal["training", "statistics", "public-statistics", "without-privacy"]
+    mechanism: Literal["training", "statistics", "explanations", "public-statistics", "without-privacy"]
     noise_multiplier: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     sampling_rate: float = Field(default=1.0, gt=0, le=1)
     steps: int = Field(default=1, ge=1)

@@ -19,6 +19,8 @@ def planned_releases(privacy: Privacy, rounds: int) -> Sequence[Release]:
     ]
     if privacy.statistics == "noised":
         releases.append(Release(mechanism="statistics", noise_multiplier=privacy.statistics_noise_multiplier))
+    if (noise := privacy.explanations_noise_multiplier) is not None:
+        releases.append(Release(mechanism="explanations", noise_multiplier=noise))
     return releases
 
 
@@ -41,6 +43,9 @@ def plan_noise(epsilon: float, rounds: int, proposed: Privacy) -> Privacy:
 
 def with_privacy(federation: Federation, privacy: Privacy) -> Federation:
     """Return the agreement under these terms, without settings that `check_agreement` refuses."""
+    explaining = federation.statistics.explanations and privacy.explanations_noise_multiplier is not None
+    statistics = federation.statistics.model_copy(update={"explanations": explaining})
     model = federation.model.model_copy(update=dict.fromkeys(federation.model.masks, 0.0))
     training = federation.training.model_copy(update={"learn_task_weights": False})
-    return federation.model_copy(update={"privacy": privacy, "model": model, "training": training})
+    changed = {"privacy": privacy, "model": model, "training": training, "statistics": statistics}
+    return federation.model_copy(update=changed)

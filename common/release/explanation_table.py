@@ -58,12 +58,14 @@ class ExplanationTable(MemberRecord):
         hospitals: that told sums.
         patients: of these hospitals.
         limit: at which a patient's contribution is clipped, on the log scale or in standard deviations of a number.
+        noise: standard deviation of the noise in a mean, under privacy; what does not stand out of it is left out.
         outcomes: explained numbers.
     """
 
     hospitals: int = Field(ge=1)
     patients: int = Field(ge=1)
     limit: Finite
+    noise: Finite = Field(default=0.0, ge=0)
     outcomes: tuple[ExplainedOutcome, ...]
 
     @property
@@ -73,7 +75,13 @@ class ExplanationTable(MemberRecord):
 
     def lines(self) -> list[str]:
         """Say what answers follow most, over all hospitals."""
-        whose = f"{counted(self.patients, 'held-out patient')} of {counted(self.hospitals, 'hospital')}"
+        if self.noise:
+            whose = (
+                f"about {counted(self.patients, 'patient')} of {counted(self.hospitals, 'hospital')}, "
+                f"with noise of {self.noise:.2g}, and what does not stand out of it left out"
+            )
+        else:
+            whose = f"{counted(self.patients, 'held-out patient')} of {counted(self.hospitals, 'hospital')}"
         return [f"{_said(outcome)} (mean size of contributions, {whose})." for outcome in self.outcomes]
 
 

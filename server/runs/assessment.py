@@ -16,10 +16,11 @@ from flwr.serverapp import Grid
 from numpy.typing import NDArray
 
 from common.agreement.reach import UNDECLARED_PATIENTS
-from common.assessment.part import AnyPart, Arrays, SiteSums, Whose, questions_of
+from common.assessment.part import AnyPart, Arrays, NoisedPart, SiteSums, Whose, questions_of
 from common.messages.exchange import ASSESSMENT, AssessmentReply, AssessmentRequest
 from server.aggregation.model_exchange import RunContext
 from server.aggregation.replies import UnusableReplyError, read, sender
+from server.aggregation.site_sums import NOISE_TAIL
 from server.records.assessment import read_answers, write_answers
 from server.records.dropped import Dropped, DropReason, ordered
 from server.records.journal import AssessedSite, AssessmentRecord, Journal
@@ -153,12 +154,16 @@ def _sums(reply: AssessmentReply, run: RunContext, part: AnyPart) -> SiteSums:
     limits = part.sums(run.federation, reply.number)
     enrolled = run.roster.statistics[reply.site].patients if reply.site in run.roster.statistics else 0
     most = (run.federation.declared_patients or {}).get(reply.site) or max(enrolled, UNDECLARED_PATIENTS)
-    if enrolled:
+    if run.federation.privacy is not None:
+        if reply.patients != 1:  # a number of patients is no part of an answer
+            raise UnusableReplyError(DropReason.FIGURES_IMPLAUSIBLE)
+    elif enrolled:
         most = min(most, _most_units(part, run, enrolled))
     if reply.patients > most:
         raise UnusableReplyError(DropReason.FIGURES_IMPLAUSIBLE)
     if set(reply.sums) != set(limits):
         raise UnusableReplyError(DropReason.ARRAY_NAMES)
+    most_noise = _most_noise(run, part)
     for name, limit in limits.items():
         array = reply.sums[name]
         if array.dtype != np.float64:
@@ -167,9 +172,24 @@ def _sums(reply: AssessmentReply, run: RunContext, part: AnyPart) -> SiteSums:
             raise UnusableReplyError(DropReason.ARRAY_SHAPE)
         if not np.isfinite(array).all():
             raise UnusableReplyError(DropReason.NOT_FINITE)
-        if not limit.holds(array, reply.patients):
+        if most_noise is None:
+            possible = limit.holds(array, reply.patients)
+        else:
+            wide = most * max(abs(limit.low), abs(limit.high)) + most_noise
+            possible = bool((np.abs(array) <= wide).all())
+        if not possible:
             raise UnusableReplyError(DropReason.FIGURES_IMPLAUSIBLE)
     return SiteSums(reply.patients, {name: reply.sums[name] for name in limits})
+
+
+def _most_noise(run: RunContext, part: AnyPart) -> float | None:
+    """Return the most noise that an honest sum has; None without privacy."""
+    privacy = run.federation.privacy
+    if privacy is None or not isinstance(part, NoisedPart):
+        return None
+    multiplier = privacy.explanations_noise_multiplier
+    assert multiplier is not None
+    return NOISE_TAIL * multiplier * part.bound(run.federation)
 
 
 def _most_units(part: AnyPart, run: RunContext, training: int) -> int:

@@ -117,7 +117,7 @@ def _curves(plans: Sequence[PrivacyPlan]) -> str:
 def toml_lines(plans: Sequence[PrivacyPlan]) -> str:
     """Write `[privacy]` of the first plan, with the noise of the others as a comment."""
     first = plans[0]
-    settings = first.privacy.model_dump(mode="json")
+    settings = first.privacy.model_dump(mode="json", exclude_none=True)
     if settings["statistics"] != "noised":
         del settings["statistics_noise_multiplier"]
     lines = tomli_w.dumps({"privacy": settings}).splitlines()

@@ -251,6 +251,27 @@ def test_with_privacy_neither_counts_nor_losses_leave(
     assert "single patients" not in told
 
 
+def test_noised_explanations_are_said_with_their_price(
+    prepared: Home, proposal: Path, hospital: "Hospital"
+) -> None:
+    propose(proposal)
+    without = said(read_proposal(prepared, proposal))
+    assert "contributions" not in without
+    federation = load(proposal / FILE_NAME)
+    assert federation.privacy is not None
+    noised = federation.privacy.model_copy(update={"explanations_noise_multiplier": 2.5})
+    statistics = federation.statistics.model_copy(update={"explanations": True})
+    save(federation.model_copy(update={"privacy": noised, "statistics": statistics}), proposal / FILE_NAME)
+    told = said(read_proposal(prepared, proposal))
+    assert "contributions" in told
+    releases = agree(Policy(), load(proposal / FILE_NAME), 12).whole_run(federation.training.rounds)
+    assert f"epsilon {spend(releases, 1e-3).epsilon:.3f} at delta 0.001" in told
+    allow(hospital, minimum_noise_multiplier=9.5)
+    assert "explanations noise multiplier 9.5 instead of 2.5" in said(read_proposal(prepared, proposal))
+    allow(hospital, assessment=False)
+    assert "contributions" not in said(read_proposal(prepared, proposal))
+
+
 def test_a_proposal_says_what_it_costs(prepared: Home, proposal: Path, hospital: "Hospital") -> None:
     propose(proposal)
     allow(hospital, minimum_noise_multiplier=9.5, maximum_epsilon=0.01)

@@ -93,7 +93,8 @@ def gate_of(hospital: "Hospital", **policy: Any) -> Gate:
 def exchange(hospital: "Hospital", kind: str, **policy: Any) -> Exchange:
     statistics = StatisticsRequest(federation=hospital.federation.digest, fold=-1)
     if kind == ASSESSMENT:
-        content = hospital.assessment().to_record()
+        part = "counting" if hospital.federation.privacy is None else "explanations"
+        content = hospital.assessment(part).to_record()
     else:
         content = (statistics if kind == "query.statistics" else hospital.request()).to_record()
     request, gate = hospital.message(kind, content), gate_of(hospital, **policy)

@@ -8,14 +8,16 @@ import pytest
 from flwr.app import RecordDict
 
 from client.egress.expected import BlockReason
-from common.messages.exchange import ASSESSMENT
-from tests.client.egress.gate_case import CANARY, NUMBER, Exchange, assert_quiet, exchange
+from client.ledger.ledger import Ledger
+from common.messages.exchange import ASSESSMENT, AssessmentReply
+from common.privacy.accounting import Release
+from tests.client.egress.gate_case import CANARY, NUMBER, Exchange, assert_quiet, exchange, private
 from tests.packed import changing
 
 if TYPE_CHECKING:
     from tests.client.conftest import Hospital
 
-pytestmark = pytest.mark.usefixtures("counted")
+counts = pytest.mark.usefixtures("counted")
 
 
 @pytest.fixture
@@ -63,6 +65,7 @@ SPOILT: dict[str, tuple[BlockReason, Callable[[RecordDict], None]]] = {
 }
 
 
+@counts
 @pytest.mark.parametrize("fault", list(SPOILT))
 def test_an_answer_that_does_not_fit_is_held_back_whole(answered: Exchange, fault: str) -> None:
     reason, spoil = SPOILT[fault]
@@ -72,6 +75,7 @@ def test_an_answer_that_does_not_fit_is_held_back_whole(answered: Exchange, faul
     assert_quiet(answered.check(content))
 
 
+@counts
 def test_of_fewer_patients_than_the_policy_asks_nothing_but_zeros_leaves(hospital: "Hospital") -> None:
     asked = exchange(hospital, ASSESSMENT, minimum_count=4)
     assert asked.blocked() == BlockReason.COUNT
@@ -80,6 +84,7 @@ def test_of_fewer_patients_than_the_policy_asks_nothing_but_zeros_leaves(hospita
     assert asked.check(content).outcome == "passed"
 
 
+@counts
 def test_an_honest_answer_leaves_in_one_form_and_without_a_canary(answered: Exchange) -> None:
     verdict = answered.check()
     assert verdict.outcome == "passed"
@@ -90,3 +95,37 @@ def test_an_honest_answer_leaves_in_one_form_and_without_a_canary(answered: Exch
     again = answered.check(turned)
     assert again.outcome == "passed"
     assert again.message.content.object_id == verdict.message.content.object_id
+
+
+@pytest.fixture
+def noised(hospital: "Hospital") -> Exchange:
+    hospital.change(statistics__explanations="true")
+    return exchange(private(hospital, explanations_noise_multiplier=10.0), ASSESSMENT)
+
+
+def test_under_privacy_sums_leave_with_the_noise_of_the_gate_alone(noised: Exchange) -> None:
+    verdict = noised.check()
+    assert verdict.outcome == "passed"
+    assert_quiet(verdict)
+    reply = AssessmentReply.from_record(verdict.message.content)
+    assert (reply.part, reply.patients) == ("explanations", 1)
+    assert np.std(reply.sums["signed"]) == pytest.approx(10 * 5**0.5, rel=0.2)
+    with Ledger(noised.hospital.folder) as ledger:
+        assert Release(mechanism="explanations", noise_multiplier=10.0) in ledger.releases()
+
+
+NOISED: dict[str, tuple[BlockReason, Callable[[RecordDict], None]]] = {
+    "another sum": (BlockReason.UNNOISED, _arrays(lambda sums: sums["signed"].fill(0.5))),
+    "without noise": (BlockReason.UNNOISED, _arrays(lambda sums: sums.update(patients=np.array([9.0])))),
+    "a number of patients": (BlockReason.COUNT, _header("patients", 9)),
+    "another part": (BlockReason.MESSAGE_TYPE, _header("part", "calibration")),
+    "not a number": (BlockReason.NOT_FINITE, _arrays(lambda sums: sums["absolute"].fill(np.nan))),
+}
+
+
+@pytest.mark.parametrize("fault", list(NOISED))
+def test_under_privacy_nothing_else_leaves(noised: Exchange, fault: str) -> None:
+    reason, spoil = NOISED[fault]
+    content = noised.content()
+    spoil(content)
+    assert noised.blocked(content) == reason

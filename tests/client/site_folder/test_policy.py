@@ -159,6 +159,19 @@ def test_a_round_releases_its_steps_at_the_hospitals_noise(make_federation: Make
     assert spend(terms.whole_run(5), 1e-3) == spend(one_by_one, 1e-3)
 
 
+def test_explanations_cost_what_the_hospital_makes_of_them(make_federation: MakeFederation) -> None:
+    privacy = PRIVACY.model_copy(update={"explanations_noise_multiplier": 3.0})
+    federation = make_federation(privacy=privacy)
+    stricter = agree(Policy(minimum_noise_multiplier=4.0), federation, patients=9)
+    (release,) = stricter.assessment_releases()
+    assert release == Release(mechanism="explanations", noise_multiplier=4.0)
+    assert release in stricter.whole_run(5)
+    assert agree(Policy(), federation, patients=9).assessment_releases()[0].noise_multiplier == 3.0
+    declining = agree(Policy(assessment=False), federation, patients=9)
+    assert declining.assessment_releases() == ()
+    assert {part.mechanism for part in declining.whole_run(5)} == {"training"}
+
+
 def test_a_round_without_privacy_says_so(make_federation: MakeFederation) -> None:
     terms = agree(Policy(), make_federation(), patients=9)
     assert terms.round_releases() == (WITHOUT_PRIVACY,)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -9,18 +10,21 @@ import torch
 
 from common.agreement.federation import Federation
 from common.agreement.settings import Privacy, PublicFile
-from common.assessment.part import Arrays, SiteSums, members_of, parts_of
+from common.assessment.part import AnyPart, Arrays, SiteSums, flat_size, members_of, parts_of, unflattened
 from common.assessment.view import View
 from common.explanation.cohort_sums import named
 from common.explanation.explain import explain
 from common.explanation.outcomes import LIMIT
-from common.explanation.part import PART
+from common.explanation.part import PART, ExplanationPart
 from common.patients.batch import PatientBatch
+from common.patients.preprocessing import Preprocessing
 from common.prediction.network import Network
 from common.release.explanation_table import ExplanationTable
 from common.release.members import EXPLANATIONS
 
 MakeNetwork = Callable[..., Network]
+PRIVATE = ExplanationPart()
+ANY: AnyPart = cast("AnyPart", PRIVATE)
 
 
 @pytest.fixture
@@ -47,10 +51,76 @@ def test_it_is_asked_only_where_the_file_says_so(federation: Federation, agreed:
     assert PART in parts_of(agreed)
     assert PART not in parts_of(federation)
     assert members_of(agreed)[EXPLANATIONS] is PART
-    private = Privacy(
-        noise_multiplier=1, clip_norm=1, sampling_rate=0.1, expected_batch_size=3, delta=1e-3, steps=10
+    assert parts_of(privately(federation)) == ()
+    assert parts_of(privately(agreed)) == (PART,), "nothing else gets noise"
+
+
+def privately(federation: Federation, noise: float = 10.0) -> Federation:
+    privacy = Privacy(
+        noise_multiplier=1, sampling_rate=0.1, expected_batch_size=3, explanations_noise_multiplier=noise
     )
-    assert parts_of(agreed.model_copy(update={"privacy": private})) == ()
+    return federation.model_copy(update={"privacy": privacy})
+
+
+def test_under_privacy_a_patient_adds_no_more_than_the_bound(
+    make_network: MakeNetwork, agreed: Federation, make_batch: Callable[..., PatientBatch]
+) -> None:
+    private = privately(agreed)
+    network = replace(make_network(), federation=private)
+    pooled = make_batch(6)
+    spoilt = {name: values.clone() for name, values in pooled.values.items()}
+    spoilt["rna"][5] = 1e6
+    spoilt["protein"][4] = float("nan")
+    pooled = PatientBatch(spoilt, pooled.observed, {}, {})
+
+    def summed(rows: torch.Tensor) -> Arrays:
+        view: View[Federation, PatientBatch, Preprocessing] = View(
+            network, pooled.select(rows), 1, lambda model, some: model(some)
+        )
+        flat = PRIVATE.bounded(view)
+        assert flat.shape == (flat_size(ANY, private),)
+        return unflattened(ANY, private, flat)
+
+    alone = [summed(torch.tensor([row])) for row in range(6)]
+    for patient in alone:
+        flat = np.concatenate([patient[name].ravel() for name in ("signed", "absolute", "patients")])
+        assert np.linalg.norm(flat) <= PRIVATE.bound(private) * (1 + 1e-12)
+    together = summed(torch.arange(6))
+    assert together["patients"] == 6
+    for name in ("signed", "absolute"):
+        assert np.abs(together[name] - sum(patient[name] for patient in alone)).max() < 1e-12
+    assert together["absolute"].any()
+
+
+@pytest.mark.parametrize("patients", [2_000, 4])
+def test_under_privacy_what_noise_may_have_made_is_not_told(agreed: Federation, patients: int) -> None:
+    private, rng = privately(agreed, noise=2.0), np.random.default_rng(0)
+    shape = PART.sums(private, 0)["signed"].shape
+    deviation = 2.0 * PRIVATE.bound(private)
+    sites = {}
+    for name in ("east", "west"):
+        sums = {kind: rng.normal(0, deviation, shape) for kind in ("signed", "absolute")}
+        sums["absolute"][0, :2] += 0.5 * patients
+        sums["signed"][0, :2] += np.array([-0.4, 0.4]) * patients
+        sites[name] = SiteSums(1, sums | {"patients": np.array([patients + rng.normal(0, deviation)])})
+    content = PART.content(private, sites)
+    if patients == 4:
+        assert content is None
+        return
+    table = ExplanationTable.read(content or b"")
+    assert table is not None
+    assert table.hospitals == 2
+    assert table.patients == pytest.approx(4_000, abs=30)
+    assert table.noise == pytest.approx(deviation * 2**0.5 / 4_000, rel=0.05)
+    (first, *others) = table.outcomes
+    told = {part.modality: part for part in first.modalities}
+    assert set(told) == {modality.name for modality in private.modalities[:2]}
+    assert [part.signed for part in told.values()] == pytest.approx([-0.4, 0.4], abs=0.02) or [
+        part.signed for part in told.values()
+    ] == pytest.approx([0.4, -0.4], abs=0.02)
+    assert not first.pathways
+    assert not any(outcome.modalities or outcome.pathways for outcome in others)
+    assert "noise" in table.lines()[0]
 
 
 def test_sums_over_hospitals_are_those_of_the_pooled_patients(

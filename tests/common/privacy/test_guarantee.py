@@ -12,7 +12,7 @@ from torchsurv.loss.cox import neg_partial_log_likelihood
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality, Plausible
 from common.agreement.model_config import HierarchicalConfig
-from common.agreement.settings import Privacy, Training
+from common.agreement.settings import Privacy, Statistics, Training
 from common.errors import GuaranteeError
 from common.models.contrastive import agreement_loss
 from common.models.graphs import Prior
@@ -54,6 +54,16 @@ def test_masks_drawn_by_place_in_the_batch_are_refused(private: Callable[..., Fe
         check_agreement(private(model=model))
     assert refused.value.where == f"model.{rate}"
     assert "0" in refused.value.remedy
+
+
+def test_explanations_and_their_noise_belong_together(private: Callable[..., Federation]) -> None:
+    noised = PRIVACY.model_copy(update={"explanations_noise_multiplier": 10.0})
+    asked = Statistics(explanations=True)
+    for changes in ({"privacy": noised}, {"statistics": asked}):
+        with pytest.raises(GuaranteeError) as refused:
+            check_agreement(private(**changes))
+        assert refused.value.where == "privacy.explanations_noise_multiplier"
+    check_agreement(private(privacy=noised, statistics=asked))
 
 
 def test_learnt_task_weights_are_refused_unless_there_is_one_task(

@@ -20,6 +20,10 @@ NOISED = TERMS.model_copy(update={"statistics": "noised", "statistics_noise_mult
         (TERMS, []),
         (TERMS.model_copy(update={"statistics": "public"}), []),
         (NOISED, [Release(mechanism="statistics", noise_multiplier=20.0)]),
+        (
+            TERMS.model_copy(update={"explanations_noise_multiplier": 9.0}),
+            [Release(mechanism="explanations", noise_multiplier=9.0)],
+        ),
     ],
 )
 def test_a_run_releases_every_step_of_every_round_and_its_statistics_once(

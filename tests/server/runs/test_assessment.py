@@ -11,6 +11,7 @@ import consilium
 from common.agreement import kinds
 from common.agreement.agreement import PATIENTS
 from common.agreement.loading import load_agreement
+from common.agreement.settings import Privacy
 from common.assessment.part import parts_of
 from common.errors import RefusalCode, UnreadableFileError
 from common.messages.exchange import AssessmentReply, AssessmentRequest, RefusalReply
@@ -155,3 +156,48 @@ def test_without_any_answer_nothing_goes_into_a_release(bench: "Bench", tmp_path
         return RefusalReply(site=site, code=RefusalCode.DECLINED_STATISTICS)
 
     assert Hospitals(bench, tmp_path, decline).assess() == {"0": [], "1": []}
+
+
+def test_under_privacy_sums_may_have_noise_and_no_number_of_patients(
+    bench: "Bench", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(
+        kinds._KINDS,
+        PATIENTS,
+        replace(kinds._KINDS[PATIENTS], assessment=("common.explanation.part:PART",)),
+    )
+    privacy = Privacy(
+        noise_multiplier=1, sampling_rate=0.1, expected_batch_size=3, explanations_noise_multiplier=10.0
+    )
+    plain = bench.federation(rounds=2).changed({"statistics.explanations": "true"})
+    federation = plain.model_copy(update={"privacy": privacy})
+    (part,) = parts_of(federation)
+    limits = part.sums(federation, 0)
+    names = {node: name for name, node in bench.nodes.items()}
+    first, second, third, *others = sorted(bench.nodes)
+
+    def answer(message: Message) -> Message:
+        site = names[message.metadata.dst_node_id]
+        sums = {name: np.full(limit.shape, -99.0) for name, limit in limits.items()}
+        if site == first:
+            sums["signed"] += 1e9
+        if site == second:
+            sums["patients"] = sums["patients"] * np.nan
+        patients = 7 if site == third else 1
+        reply = AssessmentReply(site=site, part=part.name, number=0, patients=patients, sums=sums)
+        return Message(reply.to_record(), reply_to=message)
+
+    grid = bench.grid(dict.fromkeys(names, lambda message: None))
+    grid.on_question = answer
+    statistics = {name: bench.statistics(name) for name in bench.nodes}
+    run = RunContext(federation, Roster(statistics, dict(bench.nodes), ()), {}, 0, 0, tmp_path)
+    weights = {"bias": np.zeros(3, dtype=np.float32)}
+    with Journal(tmp_path) as journal:
+        assess(grid, run, Assessed(2, weights), journal, clock=bench.clock)
+    assert sorted(read_answers(tmp_path, part, 0, weights) or {}) == others
+    (record,) = [record for record in read_journal(tmp_path) if isinstance(record, AssessmentRecord)]
+    assert {hospital.site: hospital.reason for hospital in record.dropped} == {
+        first: DropReason.FIGURES_IMPLAUSIBLE,
+        second: DropReason.NOT_FINITE,
+        third: DropReason.FIGURES_IMPLAUSIBLE,
+    }
