@@ -19,14 +19,14 @@ FLOORS = {
     " | comparison | frames | agreement, model, packages, wording",
     "client": "cli, predict_cli, validate_cli | doctor | commands | runtime | app | validation"
     " | receipts, rounds, prediction | families | egress | privacy, disclosures"
-    " | ledger, training, data | intake | flower, chained_log, tables | site_folder | rules",
+    " | ledger, training, data | flower, chained_log, tables | site_folder",
     "server": "cli | commands | services | app | runs | aggregation | participants | home, records",
     "common": "documents | export, explanation, structure, intervals | calibration | validation | assessment"
     " | prediction | families | privacy | models | patients | messages, release | agreement, processes, console | tasks"
     " | evaluation, lifetime, pages, plugins, reading"
     " | addresses, agreed, countersignature, counting, errors, files, installed_code, node_keys, records",
-    "simulations": "cli | commands | benchmarks, tuning | simulate, planning, audit | experiment | families | report"
-    " | baselines | engines, cohorts, results | extras, work_folder",
+    "simulations": "cli | commands | benchmarks, tuning | poc | simulate, planning, audit | experiment"
+    " | families | report | baselines | engines, cohorts, results | extras, work_folder",
 }
 """Rooms of a package from the top floor down: a room imports rooms of lower floors only."""
 FLOORS_WITHIN = {"simulations.report": "page, spoiling | robustness | screen | words | plots | outcomes"}

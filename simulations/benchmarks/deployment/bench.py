@@ -1,33 +1,27 @@
 """Benchmark `deployment`: coordinator and hospitals as real processes, beside bare Flower."""
 
 import json
-import os
-import re
-import subprocess
 import time
-from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
+from client.receipts.page import read_receipts
 from client.site_folder.outside import STATE_VARIABLE
 from client.site_folder.places import Home as SiteHome
-from client.site_folder.site_file import SITE_FILE
 from common.agreement.federation import FILE_NAME, load, save
 from common.models.registry import build_model
-from server.home.places import CoordinatorHome, free_port, open_home
 from server.records.journal import RoundRecord, read_journal
-from server.services.processes import script
-from simulations.benchmarks.deployment.bare_flower import bare_rounds, running, wait_for
+from simulations.benchmarks.deployment.bare_flower import bare_rounds
 from simulations.benchmarks.measuring.record import Figures, markdown
+from simulations.cohorts.cohort_folder import open_cohort
 from simulations.cohorts.synthetic import write_synthetic
 from simulations.engines.environment import environment_set
+from simulations.poc.federation import LiveFederation
+from simulations.poc.hospitals import STATE, lay_out
 from simulations.work_folder import work_folder
 
 PATIENTS = 30
 """Patients of a hospital, so few that a round is spent on everything but training."""
-
-
-READY = b"Ready after"
 
 
 class DeploymentFigures(Figures):
@@ -58,7 +52,7 @@ class DeploymentFigures(Figures):
 
 def run_deployment(sites: int, rounds: int, out: Path | None) -> DeploymentFigures:
     """Measure a run of synthetic hospitals, and as many rounds of bare Flower."""
-    with work_folder() as name, environment_set({STATE_VARIABLE: f"{name}/state"}):
+    with work_folder() as name:
         folder = name.resolve()
         cohort = folder / "cohort"
         write_synthetic(cohort, sites=sites, patients=PATIENTS, lacking=0, seed=0)
@@ -68,10 +62,10 @@ def run_deployment(sites: int, rounds: int, out: Path | None) -> DeploymentFigur
         save(federation, cohort / FILE_NAME)
         weights = build_model(federation, cohort, seed=0).state_dict().values()
         parameters = sum(tensor.numel() for tensor in weights)
-        homes = [SiteHome(cohort / f"hospital-{number}") for number in range(1, sites + 1)]
-        ready_s, first_s, journal = _run(folder, cohort, homes)
-        receipts = _do("site", "receipts", homes[0].folder, "--json")
-        sizes = [receipt["size_bytes"] for receipt in json.loads(receipts)]
+        ready_s, first_s, journal = _run(folder, cohort)
+        with environment_set({STATE_VARIABLE: str(folder / STATE)}):
+            receipts = read_receipts(SiteHome(folder / "hospital-1")).receipts
+        sizes = [receipt.size_bytes for receipt in receipts]
         (folder / "bare").mkdir()
         measured = DeploymentFigures(
             sites=sites,
@@ -88,61 +82,31 @@ def run_deployment(sites: int, rounds: int, out: Path | None) -> DeploymentFigur
     return measured
 
 
-def _run(folder: Path, cohort: Path, sites: list[SiteHome]) -> tuple[float, float, list[RoundRecord]]:
+def _run(folder: Path, cohort: Path) -> tuple[float, float, list[RoundRecord]]:
     """(seconds until the coordinator is ready, seconds until the first round is done, rounds)."""
-    _do(
-        "coordinator",
-        "init",
-        folder / "home",
-        "--host",
-        "localhost",
-        "--port",
-        free_port(),
-        "--federation",
-        cohort,
-    )
-    home = open_home(folder / "home")
-    environment = dict(os.environ)
-    with ExitStack() as started:
-        log, begun = folder / "coordinator.log", time.monotonic()
-        command = [script("consilium"), "coordinator", "start", str(home.folder)]
-        started.enter_context(running(command, log, environment))
-        wait_for(lambda: log.is_file() and READY in log.read_bytes())
-        ready_s = time.monotonic() - begun
-        for number, site in enumerate(sites, start=1):
-            _join(home, site, f"hospital {number}")
+    trained: list[float] = []
+
+    def take(line: str) -> None:
+        if line.startswith("{") and json.loads(line).get("kind") == "train":
+            trained.append(time.monotonic())
+
+    layout = lay_out(open_cohort(cohort), folder, named=False, hospitals=None, rounds=None)
+    with LiveFederation(folder, layout.hospitals, lambda line: None) as federation:
+        federation.initialise()
         begun = time.monotonic()
-        for site in sites:
-            command = [script("consilium"), "site", "start", str(site.folder)]
-            started.enter_context(running(command, folder / "site.log", environment))
-        run = subprocess.Popen(
-            [script("consilium"), "coordinator", "run", str(home.folder), "--json"],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert run.stdout is not None
-        training_s = (
-            time.monotonic() - begun for line in run.stdout if json.loads(line).get("kind") == "train"
-        )
-        first_s = next(training_s)
-        run.communicate()
-        (out,) = home.runs.iterdir()
-        return ready_s, first_s, [record for record in read_journal(out) if isinstance(record, RoundRecord)]
-
-
-def _join(home: CoordinatorHome, site: SiteHome, name: str) -> None:
-    """Prepare a hospital for a run, without folds, which are for simulations."""
-    settings = site.folder / SITE_FILE
-    settings.write_text(re.sub(r"(?m)^fold = .*\n", "", settings.read_text()))
-    address = ("--coordinator", f"localhost:{home.settings().port}", "--ca", home.authority)
-    _do("site", "init", site.folder, "--name", name, *address, "--port", free_port())
-    _do("coordinator", "enrol", home.folder, name, site.public_key)
-    _do("site", "approve", site.folder, home.agreement, "--yes")
-
-
-def _do(*arguments: object) -> str:
-    command = [script("consilium"), *map(str, arguments)]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+        federation.start_coordinator()
+        federation.wait_for_coordinator()
+        ready_s = time.monotonic() - begun
+        federation.approve()
+        for hospital in layout.hospitals:
+            federation.enrol(hospital)
+        begun = time.monotonic()
+        for hospital in layout.hospitals:
+            federation.start_hospital(hospital)
+        federation.run(take, "--json")
+        (out,) = federation.home.runs.iterdir()
+    journal = [record for record in read_journal(out) if isinstance(record, RoundRecord)]
+    return ready_s, trained[0] - begun, journal
 
 
 def deployment_table(figures: DeploymentFigures) -> str:

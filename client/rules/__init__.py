@@ -1,1 +1,0 @@
-"""Rules of intake as a hospital declares them in `site.toml`; start with declaration.py."""
