@@ -92,12 +92,13 @@ def approve(
     """Explain what a federation computes, sends and costs, and store a copy once you approve."""
     from client.commands.approve import approve, read_proposal
     from client.commands.approve_disclosure import disclosure_in_words
+    from client.commands.approve_intake import intake_in_words
     from client.commands.approve_text import in_words
     from client.site_folder.places import Home
 
     home = Home(folder.resolve())
     proposal = read_proposal(home, federation)
-    for line in (*in_words(proposal), *disclosure_in_words(home, proposal)):
+    for line in (*in_words(proposal), *intake_in_words(home), *disclosure_in_words(home, proposal)):
         typer.echo(line)
     if not yes and not typer.confirm("\nDoes this hospital agree?"):
         typer.echo("Nothing was approved.")

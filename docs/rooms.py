@@ -19,7 +19,7 @@ FLOORS = {
     " | comparison | frames | agreement, model, packages, wording",
     "client": "cli, predict_cli, validate_cli | doctor | commands | runtime | app | validation"
     " | receipts, rounds, prediction | families | egress | privacy, disclosures"
-    " | ledger, training, data | flower, chained_log, tables | site_folder",
+    " | ledger, training, data | intake | flower, chained_log, tables | site_folder | rules",
     "server": "cli | commands | services | app | runs | aggregation | participants | home, records",
     "common": "documents | export, explanation, structure, intervals | calibration | validation | assessment"
     " | prediction | families | privacy | models | patients | messages, release | agreement, processes, console | tasks"

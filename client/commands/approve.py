@@ -9,10 +9,11 @@ from pathlib import Path
 
 from client.ledger.account import read_account
 from client.ledger.ledger import LEDGER, Ledger
+from client.site_folder.approved_intake import intake_digest
 from client.site_folder.outside import state_folder, user_name
 from client.site_folder.places import APPROVAL_FILE, Approval, Home, approved_groups, read_approval
 from client.site_folder.policy import Policy, Terms, agree
-from client.site_folder.site_file import parse_site_file
+from client.site_folder.site_file import SITE_FILE, parse_site_file
 from common.agreement.agreement import FILE_NAME, Agreement
 from common.agreement.bundle import PACKAGE
 from common.agreement.folder import copy_agreement
@@ -42,6 +43,7 @@ class Proposal:
         weights: parameter -> shape of the model.
         groups: averaging groups of its parameters.
         spent: everything this cohort ever released.
+        intake: SHA-256 of the rules of intake.
     """
 
     source: Path
@@ -52,6 +54,7 @@ class Proposal:
     weights: dict[str, tuple[int, ...]]
     groups: ModelGroups
     spent: tuple[Release, ...]
+    intake: str = ""
 
 
 def read_proposal(home: Home, source: Path) -> Proposal:
@@ -85,7 +88,10 @@ def read_proposal(home: Home, source: Path) -> Proposal:
     weights = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     account = read_account(home.folder)
     releases = tuple(release for run in account.runs for release in run.releases)
-    return Proposal(file, federation, site.name, site.policy, terms, weights, model.groups(), releases)
+    intake = intake_digest(home.folder)
+    return Proposal(
+        file, federation, site.name, site.policy, terms, weights, model.groups(), releases, intake
+    )
 
 
 def _require_the_same_records(home: Home, federation: Agreement, unit: str) -> None:
@@ -134,6 +140,7 @@ def approve(home: Home, proposal: Proposal) -> Approval:
         weights=proposal.weights,
         groups=approved_groups(proposal.groups),
         linear=tuple(sorted(proposal.groups.linear)),
+        intake=proposal.intake,
         user=user_name(os.geteuid()),
         state=str(state_folder().absolute()),
     )
@@ -145,6 +152,9 @@ def approve(home: Home, proposal: Proposal) -> Approval:
         new.chmod(0o755)
         if copy_agreement(proposal.source, new).digest != federation.digest:
             raise ApprovalError(str(proposal.source), "changed while it was shown", "approve it again")
+        if intake_digest(home.folder) != proposal.intake:
+            where = f"{home.folder / SITE_FILE}, intake"
+            raise ApprovalError(where, "changed while it was shown", "approve it again")
         write_whole(new / APPROVAL_FILE, approval.model_dump_json(indent=2).encode() + b"\n")
         old = home.folder / BEFORE
         if target.exists():

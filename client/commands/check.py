@@ -3,6 +3,7 @@
 from typing import Any
 
 from client.families.registry import reader_named, reader_of
+from client.site_folder.approved_intake import require_approved_intake
 from client.site_folder.places import Home, read_approval
 from client.site_folder.site_file import read_site_file
 from common.agreement.loading import load_agreement
@@ -24,6 +25,7 @@ def check(home: Home) -> dict[str, Any]:
     reader = reader_of(federation)
     problems: list[InputError | Refusal] = []
     try:
+        require_approved_intake(home, approval)
         holding, faults = reader.read(home.folder, read_site_file(home.folder, federation), federation)
         problems += faults
     except InputError as error:

@@ -1,19 +1,19 @@
 """Dates of patients, by which later ones are chosen; they stay in this process."""
 
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 
 from client.data.tables import read_table
+from client.rules.dates import AmbiguousDateError, day_of
 from client.site_folder.site_file import SITE_FILE, SiteFile
 from client.tables.header import Wanted
 from client.tables.spelling import as_text
 from common.agreement.federation import OUTCOMES
 from common.errors import InvalidContentError
 from common.evaluation.predictions import Mask
-
-_LENGTH = len("2024-01-31")
 
 
 def is_since(folder: Path, site: SiteFile, day: date) -> Mask:
@@ -33,7 +33,10 @@ def is_since(folder: Path, site: SiteFile, day: date) -> Mask:
         what, remedy = "names no column of dates", f'add date = "COLUMN" of the {OUTCOMES} table'
         raise InvalidContentError(str(folder / SITE_FILE), what, remedy)
     path = folder / site.tables[OUTCOMES]
-    read = read_table(path, Wanted(OUTCOMES, site.id, [], texts=(site.date,)))
+    rules = site.rules_of(OUTCOMES)
+    read = read_table(
+        path, Wanted(OUTCOMES, site.identifier_of(OUTCOMES), [], texts=(site.date,), rules=rules)
+    )
     if read.value is None or read.problems:
         raise read.problems[0]
     if site.date not in read.value.frame.columns:
@@ -43,13 +46,18 @@ def is_since(folder: Path, site: SiteFile, day: date) -> Mask:
     later = np.zeros(len(cells), dtype=np.bool_)
     for row, (cell, is_there) in enumerate(zip(cells.astype(object), cells.notna(), strict=True)):
         if is_there:
-            later[row] = _date(cell, f"{path}, column {site.date}") >= day
+            later[row] = _date(cell, rules.formats, f"{path}, column {site.date}") >= day
     return later
 
 
-def _date(cell: object, where: str) -> date:
+def _date(cell: object, formats: Sequence[str], where: str) -> date:
     try:
-        return date.fromisoformat(as_text(cell)[:_LENGTH])
-    except ValueError:
+        if (read := day_of(as_text(cell), formats)) is not None:
+            return read
         what = "has a cell that is no date"
-        raise InvalidContentError(where, what, "write dates as YYYY-MM-DD, or leave them empty") from None
+    except AmbiguousDateError:
+        what = "has a cell that is two different days by the declared formats"
+    remedy = (
+        "write dates as YYYY-MM-DD, declare their formats under [intake] in site.toml, or leave them empty"
+    )
+    raise InvalidContentError(where, what, remedy)

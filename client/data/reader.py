@@ -33,7 +33,7 @@ def read_folder(
     """Read a site folder's tables with all problems; None if outcomes cannot be read."""
     columns = [column for task in federation.tasks for column in task.columns]
     classes = {column: names for task in federation.tasks for column, names in task.classes_of.items()}
-    table = _site_table(folder, site, OUTCOMES, columns, classes)
+    table = _site_table(folder, site, OUTCOMES, columns, classes, units_of_outcomes(federation))
     outcomes, problems = table.value, list(table.problems)
     if outcomes is None:
         return None, problems
@@ -90,23 +90,45 @@ def _site_table(
     table: str,
     columns: Sequence[str],
     categories: Mapping[str, Sequence[str]],
+    units: Mapping[str, str],
 ) -> Checked[Table | None]:
-    return read_table(folder / site.tables[table], wanted_columns(site, table, columns, categories))
+    return read_table(folder / site.tables[table], wanted_columns(site, table, columns, categories, units))
+
+
+def units_of_outcomes(federation: Federation) -> dict[str, str]:
+    """Column of outcomes -> the unit that the federation file asks for."""
+    return {
+        column: task.outcome_unit
+        for task in federation.tasks
+        for column in task.columns
+        if column not in task.classes_of and column not in task.binary_columns
+    }
+
+
+def units_of(modality: Modality) -> dict[str, str]:
+    """Column of a modality -> the unit that the federation file asks for."""
+    return {column: modality.plausible_for(column).unit for column in modality.columns}
 
 
 def wanted_columns(
-    site: SiteFile, table: str, columns: Sequence[str], categories: Mapping[str, Sequence[str]]
+    site: SiteFile,
+    table: str,
+    columns: Sequence[str],
+    categories: Mapping[str, Sequence[str]],
+    units: Mapping[str, str],
 ) -> Wanted:
-    """Columns of a table of the federation file, under the hospital's names."""
+    """Columns of a table under the hospital's names, with its rules of intake."""
     of_outcomes = table == OUTCOMES
     return Wanted(
         table=table,
-        identifier=site.id,
+        identifier=site.identifier_of(table),
         columns=columns,
         renamed=site.columns.get(table, {}),
         categories=categories,
         numbers=(site.fold,) if of_outcomes and site.fold is not None else (),
         texts=(site.group,) if of_outcomes and site.group is not None else (),
+        rules=site.rules_of(table),
+        units=units,
     )
 
 
@@ -131,13 +153,15 @@ def _read_modality(folder: Path, site: SiteFile, modality: Modality, patients: p
     if modality.name not in site.tables:
         return Checked(absent)
     columns = [*modality.columns, *modality.categories]
-    read = _site_table(folder, site, modality.name, columns, modality.categories)
+    read = _site_table(folder, site, modality.name, columns, modality.categories, units_of(modality))
     if read.value is None:
         return Checked(absent, read.problems)
     table, problems = read.value, list(read.problems)
     rows = table.frame.index
     unmatched = int((~rows.isin(patients)).sum())
-    if (mismatch := match_problem(table.path, site.id, rows, patients, OUTCOMES)) is not None:
+    if (
+        mismatch := match_problem(table.path, site.identifier_of(modality.name), rows, patients, OUTCOMES)
+    ) is not None:
         problems.append(mismatch)
     cells = node_values(table.of(patients), modality)
     return Checked(_Nodes(*cells.value, unmatched), (*problems, *cells.problems), cells.warnings)

@@ -3,8 +3,8 @@
 A problem names the file, the hospital's own column and the remedy; never a cell, never a patient.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import is_numeric_dtype
 
+from client.intake.taking import Taken, take_file, take_frame
 from client.tables.cells import LEAVE_EMPTY, emptied, no_numbers
-from client.tables.checked import Checked
-from client.tables.header import Wanted, located
-from client.tables.identifiers import read_identifiers
-from client.tables.sources import open_source
+from client.tables.checked import CellsError, Checked
+from client.tables.header import Wanted
 from client.tables.spelling import MISSING, as_text, loose, plain
 from common.agreement.modalities import Plausible
 from common.counting import counted
-from common.errors import InputError, InvalidContentError
+from common.errors import InputError
 
 Array = NDArray[np.float64]
 
@@ -34,40 +33,43 @@ class Table:
         path: its file.
         frame: one row per patient; an empty row where a patient has none.
         renamed: the federation's column -> the hospital's, where they differ.
+        keys: the federation's column -> its key in the frame, where rules of intake have made it.
+        rows: number in the file of each patient's row; -1 where there is none.
     """
 
     path: Path
     frame: pd.DataFrame
     renamed: Mapping[str, str]
+    keys: Mapping[str, str] = field(default_factory=dict)
+    rows: tuple[int, ...] = ()
 
     def where(self, column: str) -> str:
         """File and column, for an error."""
         return f"{self.path}, column {self.renamed.get(column, column)}"
 
-    def problem(self, column: str, what: str, remedy: str) -> InputError:
-        """Make the error of a column of the federation."""
-        return InvalidContentError(self.where(column), what, remedy)
+    def problem(self, column: str, what: str, remedy: str, wrong: Iterable[bool] = ()) -> InputError:
+        """Make the error of a column of the federation; `wrong` marks the patients whose cells are."""
+        rows = [row for row, is_wrong in zip(self.rows, wrong, strict=False) if is_wrong and row >= 0]
+        return CellsError(self.where(column), what, remedy, rows)
+
+    def key(self, column: str) -> str:
+        """Key in the frame of a column of the federation."""
+        return self.keys.get(column, self.renamed.get(column, column))
 
     def cells(self, column: str) -> "pd.Series[Any]":
         """Cells of a column of the federation."""
-        return self.frame[self.renamed.get(column, column)]
+        return self.frame[self.key(column)]
 
     def of(self, patients: pd.Index) -> "Table":
         """Rows of these patients, in their order."""
-        return Table(self.path, self.frame.reindex(patients), self.renamed)
+        rows = dict(zip(self.frame.index, self.rows, strict=True)) if self.rows else {}
+        numbers = tuple(rows.get(patient, -1) for patient in patients)
+        return Table(self.path, self.frame.reindex(patients), self.renamed, self.keys, numbers)
 
 
 def read_table(path: Path, wanted: Wanted) -> Checked[Table | None]:
     """Read the wanted columns of a table; None, and problems, if it is not usable."""
-    try:
-        source = open_source(path, wanted)
-        positions, problems = located(path, source.names, wanted, source.first_cells)
-        if problems:
-            return Checked(None, tuple(problems))
-        frame = source.read(positions, wanted)
-    except InputError as error:
-        return Checked(None, (error,))
-    return _by_patient(path, frame, wanted)
+    return _table(path, take_file(path, wanted), wanted)
 
 
 def table_of(path: Path, frame: pd.DataFrame, wanted: Wanted) -> Checked[Table | None]:
@@ -75,24 +77,13 @@ def table_of(path: Path, frame: pd.DataFrame, wanted: Wanted) -> Checked[Table |
 
     Its index has the patients if no column has. `path` stands for it in errors.
     """
-    if wanted.identifier not in frame.columns:
-        frame = frame.rename_axis(wanted.identifier).reset_index()
-    names = [plain(str(name)) for name in frame.columns]
-    positions, problems = located(path, names, wanted, lambda: map(str, frame.iloc[:, 0]))
-    if problems:
-        return Checked(None, tuple(problems))
-    return _by_patient(path, frame.iloc[:, [*positions.values()]].set_axis([*positions], axis=1), wanted)
+    return _table(path, take_frame(path, frame, wanted), wanted)
 
 
-def _by_patient(path: Path, frame: pd.DataFrame, wanted: Wanted) -> Checked[Table | None]:
-    """Index the wanted columns of a table by patient."""
-    if frame.empty:
-        what = "is empty below its column names"
-        return Checked(None, (InvalidContentError(str(path), what, "export it again"),))
-    patients = read_identifiers(path, wanted.identifier, frame[wanted.identifier])
-    if patients.problems:
-        return Checked(None, patients.problems)
-    return Checked(Table(path, frame.set_index(patients.value), wanted.renamed))
+def _table(path: Path, taken: Taken, wanted: Wanted) -> Checked[Table | None]:
+    if taken.frame is None:
+        return Checked(None, taken.problems)
+    return Checked(Table(path, taken.frame, wanted.renamed, taken.keys, taken.rows), taken.problems)
 
 
 def numbers(table: Table, columns: Sequence[str]) -> Checked[Array]:
@@ -101,7 +92,7 @@ def numbers(table: Table, columns: Sequence[str]) -> Checked[Array]:
     Cells that are not finite numbers are a problem.
     """
     problems = []
-    frame = table.frame[[table.renamed.get(column, column) for column in columns]]
+    frame = table.frame[[table.key(column) for column in columns]]
     numeric = np.array([is_numeric_dtype(dtype) for dtype in frame.dtypes], dtype=bool)
     result = np.full(frame.shape, np.nan)
     result[:, numeric] = frame.loc[:, numeric].to_numpy(dtype=np.float64, na_value=np.nan)
@@ -109,11 +100,12 @@ def numbers(table: Table, columns: Sequence[str]) -> Checked[Array]:
         cells = emptied(frame.iloc[:, index])
         parsed = pd.to_numeric(cells, errors="coerce")
         if (wrong := parsed.isna() & cells.notna()).any():
-            problems.append(table.problem(columns[index], *no_numbers(cells[wrong])))
+            problems.append(table.problem(columns[index], *no_numbers(cells[wrong]), wrong))
         else:
             result[:, index] = parsed.to_numpy(dtype=np.float64, na_value=np.nan)
-    for index in _indices(np.isinf(result).any(axis=0)):
-        problems.append(table.problem(columns[index], "has infinite cells", LEAVE_EMPTY))
+    infinite = np.isinf(result)
+    for index in _indices(infinite.any(axis=0)):
+        problems.append(table.problem(columns[index], "has infinite cells", LEAVE_EMPTY, infinite[:, index]))
         result[:, index] = np.nan
     return Checked(result, tuple(problems))
 
@@ -128,12 +120,14 @@ def range_problems(
     """Name every column with cells ([P, columns]) outside its plausible range."""
     low = np.array([-np.inf if part.low is None else part.low for part in plausible])
     high = np.array([np.inf if part.high is None else part.high for part in plausible])
-    outside = ((cells < low) | (cells > high)).sum(axis=0)
+    is_outside = (cells < low) | (cells > high)
+    outside = is_outside.sum(axis=0)
     for index in _indices(outside > 0):
         unit = f" {plausible[index].unit}" if plausible[index].unit else ""
         span = f"{low[index]:g} to {high[index]:g}{unit}"
         what = f"{counted(int(outside[index]), 'cell is', 'cells are')} outside the plausible range {span}"
-        yield table.problem(columns[index], what, f"check the unit, and {LEAVE_EMPTY}")
+        remedy = f"check the unit, and {LEAVE_EMPTY}"
+        yield table.problem(columns[index], what, remedy, is_outside[:, index])
 
 
 def unit_warnings(
@@ -186,7 +180,7 @@ def codes(table: Table, column: str, levels: Sequence[str]) -> Checked[NDArray[n
     )
     if alike:
         what += f", {alike:,} of them for capitals and punctuation alone"
-    return Checked(value, (table.problem(column, what, "recode them or leave them empty"),))
+    return Checked(value, (table.problem(column, what, "recode them or leave them empty", unknown),))
 
 
 _MISSING, _UNKNOWN = -1, -2

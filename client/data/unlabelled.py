@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from client.data.reader import node_values, wanted_columns
+from client.data.reader import node_values, units_of, wanted_columns
 from client.data.tables import Table, read_table, table_of
 from client.site_folder.site_file import SiteFile
 from client.tables.checked import Checked
@@ -62,10 +62,10 @@ def take_frames(
     """
     for name, frame in frames.items():
         is_numbered = frame.index.name is None and pd.api.types.is_integer_dtype(frame.index.dtype)
-        if len(frames) > 1 and is_numbered and site.id not in frame.columns:
+        if len(frames) > 1 and is_numbered and site.identifier_of(name) not in frame.columns:
             what = "is missing, and the index numbers the rows alone"
             remedy = "add the column, or name the index if it has the patients: rows are joined by patient"
-            raise InvalidContentError(f"{name}, column {site.id}", what, remedy)
+            raise InvalidContentError(f"{name}, column {site.identifier_of(name)}", what, remedy)
     tables = {
         modality.name: table_of(Path(modality.name), frames[modality.name], _wanted(site, modality))
         for modality in federation.modalities
@@ -76,7 +76,7 @@ def take_frames(
 
 def _wanted(site: SiteFile, modality: Modality) -> Wanted:
     columns = [*modality.columns, *modality.categories]
-    return wanted_columns(site, modality.name, columns, modality.categories)
+    return wanted_columns(site, modality.name, columns, modality.categories, units_of(modality))
 
 
 def _joined(
@@ -88,9 +88,12 @@ def _joined(
     patients = pd.Index([])
     for name, table in tables.items():
         rows = table.frame.index
-        _refuse(blanks_problem(table.path, site.id, rows))
+        _refuse(blanks_problem(table.path, site.identifier_of(name), rows))
         for other in list(tables)[: list(tables).index(name)]:
-            _refuse(spelling_problem(table.path, site.id, rows, tables[other].frame.index, other))
+            problem = spelling_problem(
+                table.path, site.identifier_of(name), rows, tables[other].frame.index, other
+            )
+            _refuse(problem)
         patients = patients.append(rows[~rows.isin(patients)])
     values, observed, warnings = {}, {}, list[InputError]()
     for modality in federation.modalities:

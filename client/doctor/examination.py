@@ -10,6 +10,7 @@ from client.doctor.port import port
 from client.ledger.account import read_account
 from client.receipts.page import read_receipts, verification_text
 from client.runtime.services import state_file
+from client.site_folder.approved_intake import intake_digest
 from client.site_folder.keys import read_key, read_public_key
 from client.site_folder.places import Home, read_approval
 from client.site_folder.site_file import parse_site_file
@@ -54,6 +55,10 @@ def _agreement(home: Home) -> Iterator[Finding]:
     if approval.federation != federation.digest:
         message = "the copy is not the file that was approved"
         yield fail("federation", FindingCode.AGREEMENT_CHANGED, message, "approve it again")
+    elif intake_digest(home.folder) != approval.intake:
+        message = "the rules of intake in site.toml have changed since they were approved"
+        remedy = "look at `consilium site intake SITE`, then approve the federation file again"
+        yield fail("federation", FindingCode.INTAKE_CHANGED, message, remedy)
     elif listed not in (None, federation.digest):
         message = "site.toml names another hash as approved"
         yield fail("federation", FindingCode.APPROVAL_DIFFERS, message, "change or remove `approved` there")

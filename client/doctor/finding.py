@@ -51,6 +51,7 @@ class FindingCode(StrEnum):
     CODE_CHANGED = "code-changed"
     AGREEMENT_CHANGED = "agreement-changed"
     APPROVAL_DIFFERS = "approval-differs"
+    INTAKE_CHANGED = "intake-changed"
     DATA_UNFIT = "data-unfit"
     RECEIPTS_UNCOUNTED = "receipts-uncounted"
     RECEIPTS_BEHIND = "receipts-behind"

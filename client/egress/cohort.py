@@ -2,7 +2,8 @@
 
 A table's rows are counted at every message, which costs less than the reading of the table, so that no count is stale
 when a table grows. Where every unit has a row in one table, its rows are counted exactly; of other tables the lines
-are, which are rows or more. Patients' values are read for neither.
+are, which are rows or more. Patients' values are read for neither. Where rules of intake choose among a table's rows,
+they choose here as well.
 """
 
 import csv
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from client.site_folder.site_file import SiteFile
 from client.tables.csv_layout import is_blank
-from client.tables.table_file import is_parquet, table_text
+from client.tables.table_file import is_parquet, is_workbook, table_text
 from common.agreement.agreement import Agreement
 from common.agreement.settings import set_aside
 from common.assessment.part import Whose
@@ -67,7 +68,7 @@ def count_cohort(folder: Path, site: SiteFile, federation: Agreement) -> CohortS
     """
     unit_table = family_of(federation).unit_table(federation)
     tables = {name: folder / site.tables[name] for name in federation.tables if name in site.tables}
-    rows = {name: _rows(path, exact=name == unit_table) for name, path in tables.items()}
+    rows = {name: _rows_of(name, path, site, exact=name == unit_table) for name, path in tables.items()}
     absent = frozenset(federation.tables) - set(tables)
     units = None if unit_table is None else rows.get(unit_table, 0)
     if units is None:
@@ -75,6 +76,16 @@ def count_cohort(folder: Path, site: SiteFile, federation: Agreement) -> CohortS
     private = federation.privacy is not None
     validating, calibrating = (0, 0) if private else set_aside(units, federation.training)
     return CohortSize(units, units - validating - calibrating, validating, calibrating, rows, absent)
+
+
+def _rows_of(table: str, path: Path, site: SiteFile, exact: bool) -> int:
+    """Count the rows of a table, by its rules of intake where its rows depend on any."""
+    rules = site.rules_of(table)
+    if is_workbook(path) or (exact and rules.changes_rows):
+        from client.intake.counting import count_patients  # brings pandas
+
+        return count_patients(path, site.identifier_of(table), rules)
+    return _rows(path, exact)
 
 
 def _rows(path: Path, exact: bool) -> int:

@@ -37,7 +37,7 @@ from common.files import is_private, is_shared, read_private, write_whole
 log = logging.getLogger("consilium.cache")
 
 
-FORMAT = 4
+FORMAT = 5
 """Version of the file's format; a file of another version is not found."""
 
 
@@ -138,6 +138,7 @@ def _hash(folder: Path, agreement: Path, site: SiteFile, federation: Agreement) 
         SITE_FILE: folder / SITE_FILE,
         "agreement": agreement,
         **{f"table {name}": folder / site.tables[name] for name in federation.tables if name in site.tables},
+        **{f"rule {path}": folder / path for path in site.intake.files},
         **({"key": folder / KEY} if (folder / KEY).exists() else {}),
         **{f"public {file.path}": agreement.parent / file.path for file in federation.public_files},
     }

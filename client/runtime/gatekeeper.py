@@ -33,6 +33,7 @@ from client.receipts.countersigned import check_countersignature
 from client.receipts.from_verdict import finite_epsilon, receipt_of
 from client.runtime.app_link import BoundedRequest, Link
 from client.runtime.channel import ChannelError, SilentError
+from client.site_folder.approved_intake import require_approved_intake
 from client.site_folder.keys import read_key
 from client.site_folder.places import Approval, Home, read_approval
 from client.site_folder.policy import USUAL_REFUSALS
@@ -40,7 +41,7 @@ from client.site_folder.site_file import parse_site_file
 from common.agreement.agreement import Agreement
 from common.agreement.bundle import PACKAGE, bundle_hash
 from common.agreement.loading import load_agreement
-from common.errors import InputError, Refusal, RefusalCode
+from common.errors import ApprovalError, InputError, Refusal, RefusalCode
 from common.installed_code import code_hash
 from common.lifetime.full_disk import lack_of_room
 from common.messages.exchange import STATISTICS, InvalidMessageError
@@ -90,6 +91,11 @@ class Gatekeeper:
             log.warning("%s", error)
             return RefusalCode.NOT_APPROVED
         if federation.digest != approval.federation:
+            return RefusalCode.NOT_APPROVED
+        try:
+            require_approved_intake(self.home, approval)
+        except ApprovalError as error:
+            log.warning("%s", error)
             return RefusalCode.NOT_APPROVED
         self._agreed = federation, approval
         installed = version(PACKAGE)

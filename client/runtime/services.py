@@ -14,6 +14,7 @@ from client.runtime import loopback
 from client.runtime.local_port import require_free
 from client.runtime.training_process import require_device
 from client.site_folder.accounts import require_separate
+from client.site_folder.approved_intake import require_approved_intake
 from client.site_folder.keys import read_key
 from client.site_folder.outside import state_folder
 from client.site_folder.places import Connection, Home, read_approval, read_connection
@@ -71,11 +72,12 @@ def services(home: Home) -> tuple[Service, ...]:
     """Prepare the site's two processes: their files are written to the state folder.
 
     Raises:
-        InputError: if the site is not ready: no key, no coordinator, nothing approved, a proxy that cannot be used.
+        InputError: if the site is not ready: no key, no coordinator, nothing approved, rules of intake that have
+            changed since, a proxy that cannot be used.
     """
     connection = read_connection(home)
     read_key(home.key)
-    read_approval(home)
+    require_approved_intake(home, read_approval(home))
     launcher = _task_launcher(home, connection)
     launcher.write()
     home.state.chmod(0o700 if connection.app_socket is None else 0o710)

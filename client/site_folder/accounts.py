@@ -61,7 +61,9 @@ def shared(home: Home) -> Iterator[Access]:
 def read(home: Home) -> Iterator[Path]:
     """Yield what the app's account reads."""
     yield home.folder / SITE_FILE
-    yield from (home.folder / table for table in parse_site_file(home.folder).tables.values())
+    site = parse_site_file(home.folder)
+    yield from (home.folder / table for table in site.tables.values())
+    yield from (home.folder / file for file in site.intake.files)
     if home.agreement.exists():
         yield home.agreement.parent
         yield from home.agreement.parent.rglob("*")

@@ -149,6 +149,7 @@ class Approval(BaseModel):
         weights: parameter -> shape of the model that was approved; the gate lets no other leave.
         groups: averaging groups of its parameters by name, in the order of a message.
         linear: parameters of its additive linear part.
+        intake: SHA-256 of the rules of intake by which tables are read; empty for none.
         user: name of the user who approved; empty in an earlier approval.
         state: state folder outside the site folder at that time; empty likewise.
     """
@@ -164,6 +165,7 @@ class Approval(BaseModel):
     weights: dict[str, tuple[int, ...]]
     groups: dict[str, ApprovedGroup]
     linear: tuple[str, ...]
+    intake: str = ""
     user: str = ""
     state: str = ""
 

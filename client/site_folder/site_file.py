@@ -8,6 +8,7 @@ from unicodedata import category
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from client.rules.declaration import IntakeRules, TableIntake, TableRules
 from client.site_folder.policy import Policy
 from common.agreed import HospitalName
 from common.agreement.agreement import Agreement
@@ -32,6 +33,7 @@ class SiteFile(BaseModel):
     `fold`, `group` and `date` name optional columns of outcomes: a published held-out fold, a subgroup to report, and a
     date by which `consilium validate` chooses later patients; dates are read by it alone, and never leave.
     `approved` is the hash of the federation file this hospital agreed to. `policy` is what this hospital allows.
+    `intake` has the rules by which tables become what the federation file asks for: see `client.rules.declaration`.
     `device`, `deterministic` and `precision` say where and how this hospital trains: see `client.training.device`.
     """
 
@@ -46,9 +48,18 @@ class SiteFile(BaseModel):
     date: str | None = None
     approved: str | None = None
     policy: Policy = Policy()
+    intake: IntakeRules = IntakeRules()
     device: str = Field(default="auto", pattern=ASKED)
     deterministic: bool = False
     precision: Precision = "float32"
+
+    def rules_of(self, table: str) -> TableRules:
+        """Return the rules of intake of a table."""
+        return TableRules(table, self.intake, self.intake.tables.get(table, TableIntake()))
+
+    def identifier_of(self, table: str) -> str:
+        """Return a table's column of patient identifiers."""
+        return self.rules_of(table).declared.id or self.id
 
     def source_of(self, table: str, column: str = "") -> str:
         """Return the hospital's file, and its column, behind a name of the federation file."""
@@ -58,7 +69,7 @@ class SiteFile(BaseModel):
     @model_validator(mode="after")
     def _commands_no_terminal(self) -> Self:
         for path, text in _texts(self.model_dump()):
-            if any(category(sign) in _INVISIBLE for sign in text):
+            if text != "\t" and any(category(sign) in _INVISIBLE for sign in text):
                 raise ValueError(f"{path} has a control or format character{_ESCAPED}")
         return self
 
@@ -107,13 +118,16 @@ F = TypeVar("F", bound=SiteFile)
 def validated(file: TomlFile, schema: type[F]) -> F:
     """Check the content of a `site.toml` by a schema.
 
+    Files that rules of intake name get their whole paths.
+
     Raises:
         InputError: if it breaks the schema.
     """
     try:
-        return schema.model_validate(file.data)
+        site = schema.model_validate(file.data)
     except ValidationError as error:
         raise file.invalid(error) from None
+    return site.model_copy(update={"intake": site.intake.located(file.path.parent)})
 
 
 def read_site_file(folder: Path, federation: Agreement) -> SiteFile:
@@ -142,12 +156,21 @@ def require_agreement(
         if table not in site.tables:
             where, what = file.where("tables"), f"there is no {table} table"
             raise InvalidContentError(where, what, f'add {table} = "FILE"')
-    for key, named in (("tables", site.tables), ("columns", site.columns)):
+    for key, named in (
+        ("tables", site.tables),
+        ("columns", site.columns),
+        ("intake", site.intake.tables),
+    ):
         for table in named:
             if table not in tables:
                 what = "is not a table of the federation file"
                 remedy = f"remove it, or rename it to one of {', '.join(sorted(tables))}"
                 raise InvalidContentError(file.where(key, table), what, remedy)
+    for table, declared in site.intake.tables.items():
+        if unknown := set(declared.columns) - tables[table]:
+            where = file.where("intake", table, "columns", min(unknown))
+            what = "is not a column of the federation file"
+            raise InvalidContentError(where, what, "remove it, or name the federation file's column")
     for table, renamed in site.columns.items():
         if unknown := set(renamed) - tables[table]:
             what = "is not a column of the federation file"

@@ -1,9 +1,10 @@
 """Value read from a hospital's tables, together with every problem and warning on the way."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from common.errors import InputError
+from common.errors import InputError, InvalidContentError
 
 T = TypeVar("T", covariant=True)
 
@@ -19,3 +20,17 @@ class Checked(Generic[T]):
     value: T
     problems: tuple[InputError, ...] = ()
     warnings: tuple[InputError, ...] = ()
+
+
+class CellsError(InvalidContentError):
+    """Cells of a table that do not fit, with the rows in which they are.
+
+    The rows are no part of the sentence: they are for the hospital's own terminal alone.
+
+    Attributes:
+        rows: numbers of the rows in the file.
+    """
+
+    def __init__(self, where: str, what: str, remedy: str, rows: Iterable[int] = ()) -> None:
+        super().__init__(where, what, remedy)
+        self.rows = tuple(map(int, rows))

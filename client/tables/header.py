@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from client.rules.declaration import TableRules
 from client.site_folder.site_file import SITE_FILE
 from client.tables.spelling import loose, plain
 from common.counting import are, counted
@@ -27,6 +28,8 @@ class Wanted:
         categories: categorical columns -> their levels.
         numbers: the hospital's columns of numbers that are read where they are there.
         texts: the same, of text, even if it looks like numbers.
+        rules: rules of intake.
+        units: columns of the federation file -> the units it asks for.
     """
 
     table: str
@@ -36,6 +39,8 @@ class Wanted:
     categories: Mapping[str, Sequence[str]] = field(default_factory=dict)
     numbers: Sequence[str] = ()
     texts: Sequence[str] = ()
+    rules: TableRules = field(default_factory=TableRules)
+    units: Mapping[str, str] = field(default_factory=dict)
 
     def source_of(self, column: str) -> str:
         """Return the hospital's name of a column of the federation."""
@@ -44,7 +49,27 @@ class Wanted:
     @property
     def required(self) -> tuple[str, ...]:
         """All of the hospital's columns that must be there."""
-        return tuple(dict.fromkeys([self.identifier, *map(self.source_of, self.columns)]))
+        return tuple(dict.fromkeys([self.identifier, *map(self.source_of, self.read_columns), *self.inputs]))
+
+    @property
+    def read_columns(self) -> list[str]:
+        """Columns of the federation file that are read, and not computed from others."""
+        return [column for column in self.columns if self.rules.column(column).between is None]
+
+    @property
+    def inputs(self) -> list[str]:
+        """The hospital's columns that only rules read."""
+        days = [name for column in self.columns for name in self.rules.column(column).between or ()]
+        return list(dict.fromkeys([*days, *self.rules.declared.rows.columns]))
+
+    @property
+    def as_texts(self) -> frozenset[str]:
+        """The hospital's columns whose cells rules read as the file has them."""
+        asked = map(self.source_of, self.read_columns)
+        if self.rules.changes_cells:
+            return frozenset([*asked, *self.inputs])
+        ruled = [column for column in self.rules.declared.columns if column in self.read_columns]
+        return frozenset([*map(self.source_of, ruled), *self.inputs])
 
     @property
     def names(self) -> frozenset[str]:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 from unicodedata import normalize
 
+import numpy as np
 import pandas as pd
 
-from client.tables.checked import Checked
+from client.tables.checked import CellsError, Checked
 from client.tables.spelling import MISSING, as_text, loose
 from common.counting import counted
 from common.errors import InputError, InvalidContentError
@@ -26,21 +27,27 @@ _TOTALS = frozenset(
 
 
 def read_identifiers(path: Path, column: str, cells: "pd.Series[Any]") -> Checked[pd.Index]:
-    """Read the identifiers of a table's rows, which must be there and different."""
+    """Read the identifiers of a table's rows, which must be there and different.
+
+    The index of `cells` has the rows' numbers.
+    """
     where = f"{path}, column {column}"
     patients = pd.Index(cells.astype(object).where(cells.notna(), "").map(as_text))
-    empty = int(patients.isin(MISSING).sum())
-    totals = sum(loose(str(patient)) in _TOTALS for patient in patients)
+    is_empty = patients.isin(MISSING)
+    empty = int(is_empty.sum())
+    is_total = np.array([loose(str(patient)) in _TOTALS for patient in patients], dtype=bool)
+    totals = int(is_total.sum())
     problems: list[InputError] = []
     if empty:
         what = f"{counted(empty, 'row is', 'rows are')} without a patient"
-        problems.append(InvalidContentError(where, what, "complete or drop them"))
+        problems.append(CellsError(where, what, "complete or drop them", cells.index[is_empty]))
     if totals:
         what = f"{counted(totals, 'row is', 'rows are')} a total of others"
-        problems.append(InvalidContentError(where, what, "drop them"))
+        problems.append(CellsError(where, what, "drop them", cells.index[is_total]))
     if repeated := int(patients[~patients.isin(MISSING)].duplicated().sum()):
         what = f"{counted(repeated, 'row repeats', 'rows repeat')} a patient"
-        problems.append(InvalidContentError(where, what, "keep one row per patient"))
+        of_several = patients.duplicated(keep=False) & ~is_empty
+        problems.append(CellsError(where, what, "keep one row per patient", cells.index[of_several]))
     return Checked(patients, tuple(problems))
 
 

@@ -1,4 +1,4 @@
-"""Columns of a table's file, CSV or Parquet, by their positions."""
+"""Columns of a table's file, CSV, Parquet or a workbook, by their positions."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from client.tables.csv_layout import checked_names, rows_of
+from client.tables.csv_layout import as_utf8, checked_names, line_numbers, rows_of
 from client.tables.header import Wanted
 from client.tables.spelling import MISSING, plain
-from client.tables.table_file import is_parquet, table_text
+from client.tables.table_file import is_parquet, is_workbook, table_text
+from client.tables.workbook import read_sheet
 from common.errors import InvalidContentError, UnreadableFileError
 
 
@@ -31,7 +32,7 @@ class Source(ABC):
 
     @abstractmethod
     def read(self, positions: Mapping[str, int], wanted: Wanted) -> pd.DataFrame:
-        """Read columns: name -> position.
+        """Read columns: name -> position; the index has the rows' numbers in the file.
 
         Raises:
             InputError: if they cannot be read.
@@ -44,28 +45,33 @@ def open_source(path: Path, wanted: Wanted) -> Source:
     Raises:
         InputError: if it cannot be read, or is no table.
     """
-    return _Parquet(path) if is_parquet(path) else _Csv(path, wanted)
+    if is_parquet(path):
+        return _Parquet(path)
+    return _Workbook(path, wanted) if is_workbook(path) else _Csv(path, wanted)
 
 
 class _Csv(Source):
-    """CSV of commas. Only columns that are asked for are read, and only they may hold nonsense."""
+    """CSV of the declared layout, of which only the columns asked for are read."""
 
     def __init__(self, path: Path, wanted: Wanted) -> None:
-        self._path = path
+        self._path, rules = path, wanted.rules
         with table_text(path) as file:
-            self._content = file.read()
-        self.names = checked_names(path, self._content, wanted.names)
+            content = file.read()
+        self._delimiter, self._header_row = rules.delimiter, rules.declared.header_row
+        self._content = as_utf8(path, content, rules.encoding, self._header_row)
+        self.names = checked_names(path, self._content, wanted.names, rules.delimiter, wanted.table)
 
     def first_cells(self) -> Iterator[str]:
-        return (row[0] for row in islice(rows_of(self._content), 1, None))
+        return (row[0] for row in islice(rows_of(self._content, self._delimiter), 1, None))
 
     def read(self, positions: Mapping[str, int], wanted: Wanted) -> pd.DataFrame:
         levels = {wanted.source_of(column): set(names) for column, names in wanted.categories.items()}
-        texts = {wanted.identifier, *levels, *wanted.texts}
+        texts = {wanted.identifier, *levels, *wanted.texts, *wanted.as_texts}
         keys = {name: str(position) for name, position in positions.items()}
         try:
             frame = pd.read_csv(
                 BytesIO(self._content),
+                sep=self._delimiter,
                 header=0,
                 names=list(map(str, range(len(self.names)))),
                 usecols=list(dict.fromkeys(keys.values())),
@@ -81,7 +87,29 @@ class _Csv(Source):
                 raise InvalidContentError(str(self._path), what, "delete or double it") from None
             what = f"cannot be read as CSV ({type(error).__name__})"
             raise UnreadableFileError(str(self._path), what, "export it again") from None
+        frame.index = pd.Index(
+            line_numbers(self._content, self._delimiter, len(frame)) + self._header_row - 1
+        )
         return frame[list(keys.values())].set_axis(list(keys), axis=1)
+
+
+class _Workbook(Source):
+    """Sheet of an Excel workbook, whose cells have types."""
+
+    def __init__(self, path: Path, wanted: Wanted) -> None:
+        self._path = path
+        self._header_row = wanted.rules.declared.header_row
+        self._rows = read_sheet(
+            path, wanted.rules.declared.sheet, self._header_row, wanted.table, wanted.names
+        )
+        self.names = [plain(name) for name in self._rows.names]
+
+    def first_cells(self) -> Iterator[str]:
+        return (str(row[0]) for row in self._rows.rows if row)
+
+    def read(self, positions: Mapping[str, int], wanted: Wanted) -> pd.DataFrame:
+        columns = {name: [row[position] for row in self._rows.rows] for name, position in positions.items()}
+        return pd.DataFrame(columns, index=pd.Index(self._rows.numbers), dtype=object)
 
 
 class _Parquet(Source):
@@ -108,6 +136,7 @@ class _Parquet(Source):
             frame = pd.read_parquet(self._path, columns=list(names))
         if any(name in names for name in frame.index.names):  # pandas wrote the identifiers as its index
             frame = frame.reset_index()
+        frame.index = pd.RangeIndex(1, len(frame) + 1)
         return frame[list(names)].rename(columns=names)
 
 

@@ -1,4 +1,4 @@
-"""File of a table: Parquet or CSV, told by its content, and a sentence for what is neither.
+"""File of a table: Parquet, workbook or CSV by its content, and a sentence for any other.
 
 A name says nothing of what is in a file: `rna.pq` is Parquet, and a workbook does not become a CSV by its ending. Text
 may be packed, as gzip, bzip2, xz or a ZIP archive of one file.
@@ -22,6 +22,9 @@ PARQUET = b"PAR1"
 
 _START = 1024
 """Bytes by which the kind of a file is told."""
+
+WORKBOOK = b"PK"
+"""Beginning of an Excel workbook, as of any ZIP archive."""
 
 _EXPORT = "save it as CSV, and name that file under [tables] in site.toml"
 _UNPACK = "unpack it, and name the file in it under [tables] in site.toml"
@@ -109,6 +112,22 @@ def is_parquet(path: Path) -> bool:
         return file.read(len(PARQUET)) == PARQUET
 
 
+def is_workbook(path: Path) -> bool:
+    """Whether a table is an Excel workbook of the present kind, whole or damaged.
+
+    Raises:
+        InputError: if it cannot be read.
+    """
+    with opened(path, _missing(path)) as file:
+        if file.read(len(WORKBOOK)) != WORKBOOK:
+            return False
+        try:
+            with ZipFile(file) as archive:
+                return any(name.startswith("xl/") for name in archive.namelist())
+        except BadZipFile:
+            return path.suffix.lower() in _WORKBOOKS[:2]
+
+
 @contextmanager
 def table_text(path: Path) -> Iterator[BinaryIO]:
     """Open the text of a table that is not Parquet, unpacked if it is packed.
@@ -177,9 +196,14 @@ def _refuse_foreign(path: Path, start: bytes) -> None:
             raise UnreadableFileError(str(path), what, _EXPORT)
 
 
+def damaged_workbook(path: Path) -> InputError:
+    """Make the error of a workbook that cannot be opened."""
+    return UnreadableFileError(str(path), "is a damaged workbook", _EXPORT)
+
+
 def _damaged(path: Path, error: Exception) -> InputError:
     if path.suffix.lower() in _WORKBOOKS:
-        return UnreadableFileError(str(path), "is a damaged workbook", _EXPORT)
+        return damaged_workbook(path)
     what = f"is packed, and cannot be unpacked ({type(error).__name__})"
     return InvalidContentError(str(path), what, "copy or export it again, without a password")
 

@@ -200,7 +200,8 @@ class PatientStudy:
     def published(self, site: Path, file: SiteFile, agreement: Federation) -> Tensor:
         """Read the folds in the table of outcomes."""
         assert file.fold is not None
-        table = read_table(site / file.tables[OUTCOMES], Wanted(OUTCOMES, file.id, [file.fold]))
+        wanted = Wanted(OUTCOMES, file.identifier_of(OUTCOMES), [file.fold], rules=file.rules_of(OUTCOMES))
+        table = read_table(site / file.tables[OUTCOMES], wanted)
         if table.value is None:
             raise table.problems[0]
         held_out = folds(table.value, file.fold)

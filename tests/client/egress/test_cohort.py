@@ -90,3 +90,19 @@ def test_a_packed_table_of_many_lines_is_counted(hospital: "Hospital") -> None:
     hospital.site.site["tables"]["clinical"] = "clinical.csv.gz"
     hospital.write()
     assert count(hospital).rows["clinical"] == 300_001
+
+
+def test_patients_are_counted_by_the_rules_that_choose_rows(hospital: "Hospital") -> None:
+    outcomes = hospital.site.outcomes
+    visits = pd.concat([outcomes.assign(visit=1), outcomes.assign(visit=2)])
+    visits["patient"] = [
+        str(patient).upper() + " " * (place % 2) for place, patient in enumerate(visits.patient)
+    ]
+    hospital.site.outcomes = visits
+    hospital.site.site["intake"] = {
+        "identifiers": {"case": "lower"},
+        "outcomes": {"delimiter": ";", "encoding": "utf-16", "rows": {"keep": "last", "by": "visit"}},
+    }
+    hospital.write()
+    visits.to_csv(hospital.folder / "outcomes.csv", index=False, sep=";", encoding="utf-16")
+    assert count(hospital).units == PATIENTS == hospital.statistics().patients + 3

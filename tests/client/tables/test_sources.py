@@ -30,7 +30,7 @@ def test_a_level_that_stands_for_missing_elsewhere_is_one_in_its_own_column_alon
     assert frame["age"].isna().tolist() == [True, False, False]
     assert frame["age"].dtype == np.float64
     assert frame["stage"].tolist()[:2] == ["NA", "I"]
-    assert pd.isna(frame["stage"][2])
+    assert pd.isna(frame["stage"].iloc[2])
 
 
 def test_identifiers_levels_and_groups_keep_their_zeros(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Rules of intake as a hospital declares them in `site.toml`; start with declaration.py."""
