@@ -23,7 +23,7 @@ FLOORS = {
     "server": "cli | commands | services | app | runs | aggregation | participants | home, records",
     "common": "documents | export, explanation, structure, intervals | calibration | validation | assessment"
     " | prediction | families | privacy | models | patients | messages, release | agreement, processes, console | tasks"
-    " | evaluation, lifetime, pages, plugins, reading"
+    " | comparison | evaluation, lifetime, pages, plugins, reading"
     " | addresses, agreed, countersignature, counting, errors, files, installed_code, node_keys, records",
     "simulations": "cli | commands | benchmarks, tuning | poc | simulate, planning, audit | experiment"
     " | families | report | baselines | engines, cohorts, results | extras, work_folder",

@@ -9,6 +9,7 @@ from client.ledger.asked import refusals_since_approval, runs_since_approval
 from client.receipts.page import read_receipts
 from client.runtime.loopback import supernode_answers
 from client.runtime.services import SUPERNODE, state_file
+from client.site_folder.apart import read_far
 from client.site_folder.keys import read_public_key
 from client.site_folder.places import Approval, Home, read_approval, read_connection
 from client.site_folder.releases import read_adoptions
@@ -39,6 +40,7 @@ class SiteStatus(BaseModel):
         leftovers: service -> process, of what still runs though the supervisor was killed.
         receipts: how many messages left; None if the receipts are not whole.
         last_message: when the last one left, and its verdict.
+        far: columns that lie far from other hospitals', as the last run told; None if that cannot be read.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -59,6 +61,7 @@ class SiteStatus(BaseModel):
     leftovers: dict[str, int] = {}
     receipts: int | None
     last_message: str | None
+    far: tuple[str, ...] | None = ()
 
 
 def status(home: Home, answers: Callable[[Home, int], bool] = supernode_answers) -> SiteStatus:
@@ -102,7 +105,17 @@ def status(home: Home, answers: Callable[[Home, int], bool] = supernode_answers)
         leftovers=leftovers(state_file(home)),
         receipts=count,
         last_message=None if last is None else f"{last.at[:19]} {last.message} {last.verdict}",
+        far=_far(home),
     )
+
+
+def _far(home: Home) -> tuple[str, ...] | None:
+    """Columns far from other hospitals'; None where the note cannot be read."""
+    try:
+        note = read_far(home)
+    except InputError:
+        return None
+    return () if note is None else note.columns
 
 
 def _release(home: Home) -> str | None:
@@ -166,4 +179,9 @@ def status_lines(status: SiteStatus) -> list[str]:
             f"  receipts: {status.receipts}"
             + (f", last {status.last_message}" if status.last_message else "")
         )
+    lines += [
+        f"  WARNING: far from the other hospitals, by the last run's sums: {column}; check the unit with "
+        "`consilium site profile`"
+        for column in status.far or ()
+    ]
     return lines

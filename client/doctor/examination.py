@@ -5,11 +5,12 @@ from importlib.metadata import version
 
 from client.commands.check import check
 from client.doctor import accounts, connection, machine
-from client.doctor.finding import Check, Finding, FindingCode, fail, ok, run_checks
+from client.doctor.finding import Check, Finding, FindingCode, fail, ok, run_checks, warn
 from client.doctor.port import port
 from client.ledger.account import read_account
 from client.receipts.page import read_receipts, verification_text
 from client.runtime.services import state_file
+from client.site_folder.apart import read_far
 from client.site_folder.approved_intake import intake_digest
 from client.site_folder.keys import read_key, read_public_key
 from client.site_folder.places import Home, read_approval
@@ -80,6 +81,15 @@ def _data(home: Home) -> Iterator[Finding]:
         yield ok("data", f"{units}, in tables that satisfy the federation file")
 
 
+def _comparison(home: Home) -> Iterator[Finding]:
+    note = read_far(home)
+    if note is None:
+        yield ok("comparison", "the last run found no column far from the other hospitals'")
+        return
+    message = f"far from the other hospitals, as told {note.at}: {'; '.join(note.columns)}"
+    yield warn("comparison", FindingCode.COLUMNS_FAR, message, "check the unit: consilium site profile SITE")
+
+
 def _ledger(home: Home) -> Iterator[Finding]:
     account = read_account(home.folder)
     entries = "none yet" if account.entries is None else counted(account.entries, "entry", "entries")
@@ -129,6 +139,7 @@ CHECKS: Sequence[tuple[str, Check]] = (
     ("coordinator", connection.coordinator),
     ("federation", _agreement),
     ("data", _data),
+    ("comparison", _comparison),
     ("ledger", _ledger),
     ("receipts", _receipts),
 )

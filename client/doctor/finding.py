@@ -53,6 +53,7 @@ class FindingCode(StrEnum):
     APPROVAL_DIFFERS = "approval-differs"
     INTAKE_CHANGED = "intake-changed"
     DATA_UNFIT = "data-unfit"
+    COLUMNS_FAR = "columns-far"
     RECEIPTS_UNCOUNTED = "receipts-uncounted"
     RECEIPTS_BEHIND = "receipts-behind"
     CHECK_FAILED = "check-failed"

@@ -24,7 +24,7 @@ from common.errors import InputError
 from common.models.graphs import Prior
 from common.models.parameter_groups import ModelGroups
 from common.patients.batch import PatientBatch
-from common.patients.declared_sums import Array, moments_name
+from common.patients.declared_sums import Array, moments_name, rest_name, tasks_with_rest
 from common.tasks.task import Task
 
 SHOWN = 40
@@ -52,6 +52,10 @@ class PatientReader:
         """Modalities without a table."""
         return frozenset(modality.name for modality in agreement.modalities) - set(holding.unmatched)
 
+    def source(self, holding: Cohort, table: str, column: str) -> str:
+        """File and column, as `site.toml` names them."""
+        return holding.file.source_of(table, column)
+
     def bounded_sums(self, records: PatientBatch, agreement: Federation) -> Array:
         """Sums over patients of values scaled by their ends."""
         return bounded_sums(records, agreement)
@@ -69,6 +73,9 @@ class PatientReader:
                 values = raw[:, [task.columns.index(column) for column in task.moment_sources]]
                 forms = [f"{task.kind} {number}" for number in range(task.moment_columns)]
                 cells.append(_cells(moments_name(task), names, forms, seen, values))
+                if task in tasks_with_rest(agreement):
+                    _, others = task.rest_values(labels, labelled)
+                    cells.append(_cells(rest_name(task), names, forms, others, values))
             names = [f"labels of {file.source_of(OUTCOMES, column)}" for column in task.columns]
             cells.append(_cells("", names, [""] * len(names), labelled, raw))
         sources = {

@@ -94,6 +94,10 @@ class Reader(Protocol[A, H, R, G]):
         """Parts of the records that the site has no table of: it has no say in their parameters."""
         ...
 
+    def source(self, holding: H, table: str, column: str, /) -> str:
+        """Hospital's own names of a table and a column; of the table alone without a column."""
+        ...
+
     def bounded_sums(self, records: R, agreement: A, /) -> NDArray[np.float64]:
         """Return the site's exact sums, which get noise as `Family.noised_sums` says."""
         ...

@@ -10,6 +10,7 @@ from flwr.app import RecordDict
 from torch import nn
 
 from client.ledger.entries import AskedQuestion, Entry
+from client.rounds.apart import hear_of_far_columns
 from client.rounds.inputs import (
     SCALING,
     keep_weights,
@@ -59,6 +60,7 @@ def take_over(site: Site, request: ModelRequest) -> Prepared:
         Refusal: if the inputs are not of the agreement's form, or not approved.
     """
     preprocessing = requested_preprocessing(request.preprocessing, site.federation)
+    hear_of_far_columns(site, request)
     load_weights(site.model, request.weights)
     require_approved_inputs(
         request, site.federation, site.initial, site.untrained, site.model.groups().linear

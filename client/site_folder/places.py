@@ -84,6 +84,11 @@ class Home:
         return self.state / "asked"
 
     @property
+    def far(self) -> Path:
+        """Note of the columns that lie far from other hospitals'; it can be removed at any time."""
+        return self.folder / "records" / "far.json"
+
+    @property
     def logs(self) -> Path:
         """Logs of the running services, which may never leave the hospital."""
         return self.state / "logs"

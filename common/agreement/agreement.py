@@ -114,8 +114,9 @@ class Agreement(Agreed):
             del data["plugins"]
         if self.statistics.loss_noise == LOSS_NOISE:
             del data["statistics"]["loss_noise"]
-        if not self.statistics.explanations:
-            del data["statistics"]["explanations"]
+        for name in ("explanations", "far"):
+            if getattr(self.statistics, name) == Statistics.model_fields[name].default:
+                del data["statistics"][name]
         if (data.get("privacy") or {}).get("explanations_noise_multiplier") is None:
             (data.get("privacy") or {}).pop("explanations_noise_multiplier", None)
         for name in ("calibration_fraction", "linear_rounds", "linear_penalty"):

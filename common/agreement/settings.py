@@ -127,11 +127,14 @@ class Statistics(Agreed):
         loss_noise: standard deviation of the noise on sums of losses, in units of the most that one patient adds.
         explanations: whether hospitals tell, with the other sums about the trained model, sums of contributions by
             modality and pathway over their held-out patients; with privacy over all of them, with noise.
+        far: what follows where a hospital's column or follow-up lies far from the others': `warn` both sides, or `stop`
+            the run before its first round.
     """
 
     minimum_count: int = Field(default=5, ge=1, le=1_000_000)
     loss_noise: float = Field(default=LOSS_NOISE, ge=0, le=1e6)
     explanations: bool = False
+    far: Literal["warn", "stop"] = "warn"
 
 
 class Privacy(Agreed):

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.agreement.agreement import Agreement
+from common.comparison.quantity import Quantity
 from common.messages.packing import Arrays
 from common.messages.statistics import SiteStatistics
 from common.messages.validation import ValidationSums
@@ -105,6 +106,17 @@ class Family(Protocol[A, M, R, P, G]):
 
     def sources(self, agreement: A, /) -> Mapping[str, str]:
         """Tables from which the values behind the sums come, by the names of `sums`."""
+        ...
+
+    def quantities(self, agreement: A, /) -> tuple[Quantity, ...]:
+        """Quantities among the sums by which hospitals are compared; empty for none."""
+        ...
+
+    def noise_of_means(self, agreement: A, /) -> Mapping[str, NDArray[np.float64]]:
+        """Deviation [N] that noise gives a mean with one unit behind it, by the names of `sums`.
+
+        Empty where sums are exact.
+        """
         ...
 
     def unit_table(self, agreement: A, /) -> str | None:

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from common.agreement.federation import OUTCOMES, Federation
+from common.comparison.quantity import Quantity
 from common.families.family import Ends, Score, Shapes, Words
 from common.messages.packing import Arrays
 from common.messages.statistics import SiteStatistics
 from common.messages.validation import LOSS_CEILING, ValidationSums
 from common.models.parameter_groups import AveragingWeights, ModelGroups
-from common.patients import declared_sums, noised_sums
+from common.patients import compared, declared_sums, noised_sums
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,6 +60,14 @@ class PatientFamily:
     def sources(self, agreement: Federation) -> Mapping[str, str]:
         """The modalities' tables, and the outcomes for the tasks' quantities."""
         return declared_sums.sources(agreement)
+
+    def quantities(self, agreement: Federation) -> tuple[Quantity, ...]:
+        """Numeric columns, times of events, and follow-up."""
+        return compared.quantities(agreement)
+
+    def noise_of_means(self, agreement: Federation) -> Mapping[str, declared_sums.Array]:
+        """Deviations in the columns' units."""
+        return compared.noise_of_means(agreement)
 
     def unit_table(self, agreement: Federation) -> str:
         """Outcomes: every patient has a row there."""

@@ -6,7 +6,7 @@ free-form, and none can carry the text of an exception. All arrays of a message 
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
@@ -180,8 +180,15 @@ class StatisticsReply(_Message):
         return SiteStatistics(moments, {name: int(count) for name, count in self.withheld.items()})
 
 
+MOST_FAR = 1000
+"""Most quantities of a hospital that a request names."""
+
+
 class ModelRequest(_Message):
-    """Global model of a round with its preprocessing, to be trained on or only evaluated."""
+    """Global model of a round with its preprocessing, to be trained on or only evaluated.
+
+    `far` has the numbers, among the family's quantities, of those of the hospital that lie far from the others'.
+    """
 
     arrays: ClassVar = ("weights", "preprocessing")
 
@@ -191,6 +198,7 @@ class ModelRequest(_Message):
     seed: int = Field(ge=0, lt=2**31)
     weights: Arrays
     preprocessing: Arrays
+    far: list[Annotated[int, Field(ge=0)]] = Field(default=[], max_length=MOST_FAR)
 
 
 class EvaluateReply(_Message):

@@ -14,10 +14,11 @@ Array = NDArray[np.float64]
 
 
 def sums(federation: Federation) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of a site's sums: `modality:M`, and `KIND:T` of a task with moments."""
+    """Names and shapes of a site's sums: `modality:M`, and `KIND:T` and `rest:T` of tasks."""
     nodes = {m.name: len(m.nodes) for m in federation.modalities if m.scale != "none"}
     shapes: dict[str, tuple[int, ...]] = {f"modality:{name}": (3, size) for name, size in nodes.items()}
-    return shapes | {moments_name(task): (3, task.moment_columns) for task in tasks_with_moments(federation)}
+    shapes |= {moments_name(task): (3, task.moment_columns) for task in tasks_with_moments(federation)}
+    return shapes | {rest_name(task): (3, task.moment_columns) for task in tasks_with_rest(federation)}
 
 
 def ends(federation: Federation) -> dict[str, tuple[Array, Array]]:
@@ -28,7 +29,8 @@ def ends(federation: Federation) -> dict[str, tuple[Array, Array]]:
             levels = np.zeros(len(modality.nodes) - len(modality.columns))
             low, high = transformed_range(modality)
             limits[f"modality:{modality.name}"] = (np.append(low, levels), np.append(high, levels + 1))
-    return limits | {moments_name(task): task.moment_limits() for task in tasks_with_moments(federation)}
+    limits |= {moments_name(task): task.moment_limits() for task in tasks_with_moments(federation)}
+    return limits | {rest_name(task): task.moment_limits() for task in tasks_with_rest(federation)}
 
 
 def tasks_with_moments(federation: Federation) -> list[Task]:
@@ -39,6 +41,19 @@ def tasks_with_moments(federation: Federation) -> list[Task]:
 def moments_name(task: Task) -> str:
     """Name of a task's moments in a message."""
     return f"{task.kind}:{task.name}"
+
+
+def tasks_with_rest(federation: Federation) -> list[Task]:
+    """Tasks of which sites share the quantities of the other patients too; none under privacy.
+
+    Hospitals are compared by them alone, and no noise would be well spent on that.
+    """
+    return [] if federation.privacy is not None else [t for t in tasks_with_moments(federation) if t.has_rest]
+
+
+def rest_name(task: Task) -> str:
+    """Name of a task's sums over the other patients in a message."""
+    return f"rest:{task.name}"
 
 
 def preparation(federation: Federation) -> dict[str, tuple[int, ...]]:
@@ -68,6 +83,7 @@ def sources(federation: Federation) -> dict[str, str]:
     """Return the table behind the sums of every name."""
     tables = {f"modality:{modality.name}": modality.name for modality in federation.modalities}
     tables |= {moments_name(task): OUTCOMES for task in tasks_with_moments(federation)}
+    tables |= {rest_name(task): OUTCOMES for task in tasks_with_rest(federation)}
     return {name: tables[name] for name in sums(federation)}
 
 

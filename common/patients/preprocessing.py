@@ -6,7 +6,7 @@ A site sends counts and sums. Their totals give exactly the mean and standard de
 moments from which a kind of task computes what its loss needs, such as hazard intervals.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,12 +24,13 @@ from common.patients.declared_sums import (
     Array,
     moments_name,
     prepared_tasks,
+    rest_name,
     tasks_with_moments,
+    tasks_with_rest,
     transformed_range,
     typical,
 )
 from common.records import moved
-from common.tasks.task import Task
 
 DOMINANT = 2
 """Patients whose part of a sum of squares is looked at: count, sum and squares give as many values."""
@@ -117,22 +118,24 @@ def site_statistics(batch: PatientBatch, federation: Federation, least: int | No
             cell[start : start + len(levels)] = cell[start : start + len(levels)].min()
             start += len(levels)
         keep(f"modality:{modality.name}", sums, cell)
-    for task in tasks_with_moments(federation):
+    quantities = [(moments_name(task), task, task.moment_values) for task in tasks_with_moments(federation)]
+    quantities += [(rest_name(task), task, task.rest_values) for task in tasks_with_rest(federation)]
+    for name, task, values_of in quantities:
         labels, labelled = batch.labels[task.name], batch.labelled[task.name]
-        keep(
-            moments_name(task),
-            _task_sums(task, labels, labelled),
-            cells(*task.moment_values(labels, labelled), least),
-        )
+        keep(name, _task_sums(values_of, labels, labelled), cells(*values_of(labels, labelled), least))
     return SiteStatistics(moments, withheld)
 
 
-def _task_sums(task: Task, labels: Tensor, labelled: Tensor) -> Array:
+_Values = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""Function of labels and mask to quantities [P, M] and who has them."""
+
+
+def _task_sums(values_of: _Values, labels: Tensor, labelled: Tensor) -> Array:
     """Moments [3, M] of a task's quantities over the patients who have them."""
-    _, seen = task.moment_values(labels, labelled)
+    _, seen = values_of(labels, labelled)
     columns = []
     for column, rows in enumerate(seen.unbind(1)):
-        values = task.moment_values(labels[rows], labelled[rows])[0][:, column].contiguous()
+        values = values_of(labels[rows], labelled[rows])[0][:, column].contiguous()
         columns.append(torch.stack([torch.ones_like(values), values, values.square()]).sum(1, keepdim=True))
     return torch.cat(columns, dim=1).numpy()
 

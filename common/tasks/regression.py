@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import model_validator
 
+from common.comparison.form import ValueForm
 from common.errors import InvalidContentError
 from common.tasks.task import Lack, Metric, OutcomeForm, Task
 
@@ -137,6 +138,11 @@ class RegressionTask(Task):
     def moment_values(self, labels: Tensor, labelled: Tensor) -> tuple[Tensor, Tensor]:
         """Return the numbers, which the labelled patients have."""
         return labels.double(), labelled
+
+    @property
+    def moment_form(self) -> ValueForm:
+        """A ratio where no number is below 0."""
+        return ValueForm.RATIO if self.low >= 0 else ValueForm.INTERVAL
 
     def moment_ends(self) -> tuple[Array, Array]:
         """Return the ends of the range."""

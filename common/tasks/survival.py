@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from common.comparison.form import ValueForm
 from common.errors import InvalidContentError
 from common.tasks.task import Lack, Metric, OutcomeForm, Task
 
@@ -178,6 +179,23 @@ class SurvivalTask(Task):
         """Return log(1 + time), which the patients with an event have."""
         time, event = labels.double().unbind(1)
         return time.contiguous().log1p()[:, None], ((event > 0) & labelled.all(1))[:, None]
+
+    @property
+    def moment_form(self) -> ValueForm:
+        """Logarithms of 1 + time."""
+        return ValueForm.LOGARITHM
+
+    @property
+    def moments_are(self) -> str:
+        """Times of events."""
+        return "times of events"
+
+    has_rest: ClassVar = True
+
+    def rest_values(self, labels: Tensor, labelled: Tensor) -> tuple[Tensor, Tensor]:
+        """Return log(1 + time), which the censored patients have here: their follow-up."""
+        values, _ = self.moment_values(labels, labelled)
+        return values, (~(labels[:, 1] > 0) & labelled.all(1))[:, None]
 
     def moment_ends(self) -> tuple[Array, Array]:
         """Return ends of log(1 + time), within three typical deviations of the typical mean."""

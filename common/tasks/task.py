@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar
 
 from common.agreed import Agreed, Name
+from common.comparison.form import ValueForm
 
 if TYPE_CHECKING:
     import numpy as np
@@ -167,6 +168,26 @@ class Task(Agreed):
     def moment_sources(self) -> tuple[str, ...]:
         """Column that each quantity is of: the first columns, unless a kind says otherwise."""
         return self.columns[: self.moment_columns]
+
+    @property
+    def moment_form(self) -> ValueForm:
+        """Form of the quantities, which says how another unit moves them."""
+        return ValueForm.INTERVAL
+
+    @property
+    def moments_are(self) -> str:
+        """Words for the quantities where their column alone does not say what they are."""
+        return ""
+
+    has_rest: ClassVar[bool] = False
+    """Whether hospitals share the quantities of the other patients too, to be compared with one another."""
+
+    def rest_values(self, labels: Tensor, labelled: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the quantities [P, moment_columns] and which other patients have them, bool.
+
+        Nobody is both here and in `moment_values`.
+        """
+        raise NotImplementedError(f"task {self.name} has no other patients")
 
     @abstractmethod
     def moment_ends(self) -> tuple[Array, Array]:

@@ -7,7 +7,7 @@ With fewer usable replies than the quorum nothing changes. The result does not d
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -58,6 +58,7 @@ class RunContext:
     Attributes:
         folder: where weights wait to be averaged; the system's temporary folder by default.
         first: numbers of patients by which hospitals weigh, which grow as hospitals reply for the first time.
+        far: hospital -> numbers of its quantities that lie far from other hospitals', which it is told.
     """
 
     federation: Agreement
@@ -67,6 +68,7 @@ class RunContext:
     seed: int
     folder: Path | None = None
     first: FirstNumbers = field(default_factory=dict)
+    far: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -116,17 +118,25 @@ class ModelExchange:
     ) -> None:
         self._run, self._kind, self._number = run, kind, number
         self._weights = unpacked(arrays)
-        content = ModelRequest(
+        request = ModelRequest(
             federation=run.federation.digest,
             round=number,
             fold=run.fold,
             seed=run.seed,
             weights=dict(self._weights),
             preprocessing=run.preprocessing,
-        ).to_record()
+        )
+        content = request.to_record()
+        contents = {
+            site: request.model_copy(update={"far": [*numbers]}).to_record()
+            for site, numbers in run.far.items()
+        }
         ttl = run.federation.rounds.deadline_s
         type_ = MessageType.TRAIN if kind == "train" else MessageType.EVALUATE
-        self.requests = tuple(Message(content, node, type_, ttl=ttl) for node in run.roster.nodes.values())
+        self.requests = tuple(
+            Message(contents.get(site, content), node, type_, ttl=ttl)
+            for site, node in run.roster.nodes.items()
+        )
         self._clock, self._began = clock, clock()
 
     @property

@@ -31,6 +31,7 @@ from server.participants.enrolment import (
     write_enrolled,
 )
 from server.participants.roster import name_nodes
+from server.records.apart import STOPPED, apart_lines, uncompared
 from server.records.journal import FILE_NAME as JOURNAL
 from server.records.journal import AssessmentRecord, JournalRecord, RoundRecord, RunRecord, read_record
 from server.records.wording import (
@@ -55,7 +56,7 @@ STATUS_EVERY_S = 15.0
 """Seconds between two questions to Flower whether the run has ended without the journal saying so."""
 
 
-FAILED, PARTIAL = 1, 3
+FAILED, PARTIAL, APART = 1, 3, 4
 
 
 class Submission(BaseModel):
@@ -93,8 +94,9 @@ def run_on_hospitals(home: CoordinatorHome, agreement: Path, as_json: bool) -> i
         as_json: print the journal's records instead of sentences.
 
     Returns:
-        0 if the run completed, `PARTIAL` if a round lacked a quorum, `FAILED` if there is no model, and
-        128 and the signal's number if it was ended by one.
+        0 if the run completed, `PARTIAL` if a round lacked a quorum, `FAILED` if there is no model, `APART` if it was
+        ended because hospitals lie far apart and the federation file says `stop`, and 128 and the signal's number if it
+        was ended by one.
 
     Raises:
         InputError: if the coordinator does not run or the federation cannot be read.
@@ -130,6 +132,9 @@ def run_on_hospitals(home: CoordinatorHome, agreement: Path, as_json: bool) -> i
     submission.model_copy(update={"ended": status}).write(out)
     if status in ("completed", "partial"):
         return 0 if status == "completed" else PARTIAL
+    if last is not None and last.apart and federation.statistics.far == "stop":
+        typer.echo(f"consilium: {STOPPED}", err=True)
+        return APART
     write_whole(out / LOG, run_log(home, submission.flower_run).encode())
     typer.echo(f"consilium: the run gave no model; {out / LOG} says more.", err=True)
     require_room(home.folder)  # which explains the end of a run that had none
@@ -264,4 +269,6 @@ def _line(record: JournalRecord, federation: Agreement) -> str:
         return exchange_line(record, federation)
     if isinstance(record, AssessmentRecord):
         return assessment_line(record)
-    return "\n".join([run_line(record, federation), *missing(record, federation), *idle(record)])
+    started = record.status == "started"
+    apart = [*apart_lines(record.apart), *uncompared(federation)] if started else []
+    return "\n".join([run_line(record, federation), *missing(record, federation), *apart, *idle(record)])

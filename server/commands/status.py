@@ -13,6 +13,7 @@ from server.commands.renew import Expiry, expiry
 from server.commands.run import last_folder, read_submission
 from server.home.places import CoordinatorHome
 from server.participants.enrolment import read_enrolled
+from server.records.apart import Apart, apart_lines
 from server.records.dropped import DropReason
 from server.records.history import RunHistory
 from server.records.journal import RunRecord
@@ -71,7 +72,8 @@ class HospitalStatus(BaseModel):
 class RunStatus(BaseModel):
     """A run by the name of its folder.
 
-    `status` is None until the first hospitals have answered; `digest` is that of the federation file.
+    `status` is None until the first hospitals have answered; `digest` is that of the federation file, and `apart` are
+    columns and follow-up of hospitals that lie far from those of others.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -80,6 +82,7 @@ class RunStatus(BaseModel):
     status: str | None
     rounds: int
     digest: str | None = None
+    apart: tuple[Apart, ...] = ()
 
 
 class Status(Expiry):
@@ -163,6 +166,7 @@ def status_text(status: Status) -> str:
     if status.last_run is not None:
         run = status.last_run
         lines.append(f"last run {run.id}: {run.status or 'waiting'}, {counted(run.rounds, 'round')}")
+        lines += apart_lines(run.apart)
     return "\n".join(lines)
 
 
@@ -197,6 +201,7 @@ def run_status(out: Path, history: RunHistory) -> RunStatus:
         status=ended or (None if history.last is None else history.last.status),
         rounds=history.trained,
         digest=None if submission is None else submission.digest,
+        apart=() if history.last is None else history.last.apart,
     )
 
 

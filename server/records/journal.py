@@ -14,6 +14,7 @@ from common.files import naming
 from common.installed_code import Software
 from common.messages.exchange import Numbers
 from common.models.activity import Activity
+from server.records.apart import Apart
 from server.records.dropped import Dropped
 
 FILE_NAME = "journal.jsonl"
@@ -130,6 +131,7 @@ class RunRecord(_Record):
         activity: of the parts of the kept model, on made-up patients; None in journals of earlier versions, and where
             the model offers no parts.
         software: of the coordinator, once the run has a model; None in journals of earlier versions.
+        apart: columns and follow-up of hospitals that lie far from those of others.
     """
 
     record: Literal["run"] = "run"
@@ -151,6 +153,7 @@ class RunRecord(_Record):
     # an absent field stays absent: lines of earlier versions are compared byte by byte
     activity: Activity | None = Field(default=None, exclude_if=lambda activity: activity is None)
     software: Software | None = Field(default=None, exclude_if=lambda software: software is None)
+    apart: tuple[Apart, ...] = Field(default=(), exclude_if=lambda apart: not apart)
 
 
 class JournalMark(_Record):

@@ -22,6 +22,7 @@ from common.messages.packing import Arrays
 from common.models.activity import Activity
 from common.models.shared import SharedModel
 from server.aggregation.averaging import Weights
+from server.aggregation.comparison import compare
 from server.aggregation.linear_fit import LinearFirst
 from server.aggregation.model_exchange import (
     EvaluateExchange,
@@ -37,7 +38,8 @@ from server.aggregation.strategies import Remembering, Strategy
 from server.home.room import require_room
 from server.participants.enrolment import Enrolled
 from server.participants.roster import Roster, name_nodes, with_withdrawn
-from server.records.journal import Journal, RoundRecord, RunRecord, check_journal
+from server.records.apart import STOPPED, Apart, apart_lines, by_site
+from server.records.journal import Journal, RoundRecord, RunRecord, check_journal, read_journal
 from server.records.progress import ProgressFile
 from server.records.result import TrainedModel, save_result
 from server.runs.assembly import NO_COUNTERSIGNATURES, assemble
@@ -57,6 +59,10 @@ OnRound = Callable[[RoundRecord], None]
 
 class RunFailed(Exception):
     """A run that cannot give a model."""
+
+
+class HospitalsApart(RunFailed):
+    """Run ended before its first round, because hospitals lie far apart."""
 
 
 def coordinate(
@@ -96,6 +102,7 @@ def coordinate(
 
     Raises:
         RunFailed: if too few participants take part, or stop taking part.
+        HospitalsApart: if hospitals lie far apart by their sums, and the agreement says `stop`.
         InputError: if the sites' statistics cannot place a task's hazard intervals, the strategy is not registered, or
             the checkpoint is damaged or of another run.
     """
@@ -125,9 +132,10 @@ def coordinate(
             progress = None if named is None else ProgressFile(out)
             if state is None:
                 roster = assemble(grid, federation, fold, named, progress, clock, countersignatures)
+                apart = _compared(roster, federation)
             else:
                 journal.complete(state.record)
-                roster = state.roster
+                roster, apart = state.roster, _noted(out)
             withheld = {site: dict(reply.withheld) for site, reply in roster.statistics.items()}
             run = run.model_copy(
                 update={
@@ -135,6 +143,7 @@ def coordinate(
                     "left_out": with_withdrawn(roster.left_out, withdrawn()),
                     "withheld": withheld,
                     "statistics": roster.sha256,
+                    "apart": apart,
                 }
             )
             journal.write(run)
@@ -143,12 +152,14 @@ def coordinate(
                     f"{len(roster.nodes)} of {counted(len(federation.participants), 'participant')} take part and "
                     f"{federation.quorum} {are(federation.quorum)} needed; the journal says why the others do not."
                 )
+            if apart and federation.statistics.far == "stop":
+                raise HospitalsApart("\n".join([*apart_lines(apart), STOPPED]))
             if state is None:
                 weights = _initial(federation, folder, seed)
                 prepared = _preprocessing(roster, federation)
                 state = RunState.initial(federation, roster, prepared, weights, fold, seed)
             run_context = RunContext(
-                federation, roster, state.preprocessing, fold, seed, out, state.first_numbers
+                federation, roster, state.preprocessing, fold, seed, out, state.first_numbers, by_site(apart)
             )
             if federation.linear_rounds:
                 groups = family_of(federation).groups(federation, state.arrays)
@@ -177,6 +188,17 @@ def coordinate(
         )
         journal.write(run)
     return run
+
+
+def _compared(roster: Roster, federation: Agreement) -> tuple[Apart, ...]:
+    """Compare the hospitals of a run by their statistics."""
+    return compare({site: reply.statistics for site, reply in roster.statistics.items()}, federation)
+
+
+def _noted(out: Path) -> tuple[Apart, ...]:
+    """Read the differences from the journal of a resumed run, which keeps no sums."""
+    runs = [record for record in read_journal(out) if isinstance(record, RunRecord)]
+    return runs[-1].apart if runs else ()
 
 
 def _preprocessing(roster: Roster, federation: Agreement) -> Arrays:

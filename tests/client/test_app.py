@@ -30,6 +30,7 @@ def test_statistics_are_sums_over_the_training_patients(hospital: "Hospital") ->
         "modality:clinical": (3, 5),
         "modality:rna": (3, 2),
         "survival:survival": (3, 1),
+        "rest:survival": (3, 1),
     }
     assert reply.moments["modality:rna"][0].tolist() == [9, 9]
 

@@ -189,8 +189,9 @@ class Bench:
                 "modality:clinical": column,
                 "modality:rna": np.tile(column, 2),
                 "survival:os": np.array([[20.0], [120.0], [740.0]]),
+                "rest:os": np.array([[20.0], [130.0], [860.0]]),
             },
-            withheld={"modality:clinical": 0.0, "modality:rna": 1.0, "survival:os": 0.0},
+            withheld={"modality:clinical": 0.0, "modality:rna": 1.0, "survival:os": 0.0, "rest:os": 0.0},
         )
 
     def rounds(self, federation: Federation | None = None, folder: Path | None = None) -> "Rounds":

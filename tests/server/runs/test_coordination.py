@@ -112,7 +112,12 @@ def test_a_whole_run_through_the_server_app(bench: "Bench", tmp_path: Path) -> N
     assert ended.sites == ("east", "north", "south", "west")
     assert ended.statistics.keys() == ended.withheld.keys()
     assert all(len(digest) == 64 for digest in ended.statistics.values())
-    assert ended.withheld["east"] == {"modality:clinical": 0.0, "modality:rna": 1.0, "survival:os": 0.0}
+    assert ended.withheld["east"] == {
+        "modality:clinical": 0.0,
+        "modality:rna": 1.0,
+        "survival:os": 0.0,
+        "rest:os": 0.0,
+    }
     assert [(one.kind, one.round, one.validation_loss) for one in seen] == [
         ("train", 1, 95.0),
         ("train", 2, 94.0),

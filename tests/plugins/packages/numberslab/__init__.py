@@ -16,6 +16,7 @@ from client.site_folder.site_file import SiteFile
 from client.site_folder.site_key import MARK, marks_of, read_key
 from common.agreement.agreement import Agreement
 from common.agreement.kinds import Kind, register_kind
+from common.comparison.quantity import Quantity
 from common.errors import GuaranteeError, InputError, InvalidContentError
 from common.families.family import Ends, Family, Score, Shapes, Words
 from common.messages.packing import Arrays
@@ -118,6 +119,12 @@ class NumbersFamily:
 
     def sources(self, agreement: NumbersAgreement) -> Mapping[str, str]:
         return {TABLE: TABLE}
+
+    def quantities(self, agreement: NumbersAgreement) -> tuple[Quantity, ...]:
+        return ()
+
+    def noise_of_means(self, agreement: NumbersAgreement) -> Mapping[str, NDArray[np.float64]]:
+        return {}
 
     def unit_table(self, agreement: NumbersAgreement) -> str:
         return TABLE
@@ -246,6 +253,9 @@ class NumbersReader:
 
     def absent(self, holding: Holding, agreement: NumbersAgreement) -> frozenset[str]:
         return frozenset()
+
+    def source(self, holding: Holding, table: str, column: str) -> str:
+        return f"{table}: {column}"
 
     def bounded_sums(self, records: Numbers, agreement: NumbersAgreement) -> NDArray[np.float64]:
         raise GuaranteeError("privacy.statistics", "numbers have no limits", "use declared")
