@@ -132,7 +132,7 @@ class Terms:
         return () if noise is None else (Release(mechanism="explanations", noise_multiplier=noise),)
 
     def whole_run(self, rounds: int) -> tuple[Release, ...]:
-        """Releases of a whole run: statistics once, `rounds` (1 or more) rounds of training, the assessment."""
+        """Releases of a whole run: statistics, `rounds` (1 or more) of training, the assessment."""
         about_the_model = self.assessment_releases() if self.privacy is not None else ()
         return (*self.statistics_releases(), *self._training(rounds), *about_the_model)
 

@@ -53,7 +53,7 @@ def bounded(view: PatientView, shape: tuple[int, ...]) -> NDArray[np.float64]:
 def _contributions(
     view: PatientView, shape: tuple[int, ...]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return contributions [P, outcomes, entries], clipped, and patients with a value of an entry [entries]."""
+    """Return clipped contributions [P, outcomes, entries], and patients with a value [entries]."""
     targets = _targets(view.federation, view.prepared)
     prior = view.public if isinstance(view.public, Prior) else Prior({}, {}, {})
     members = _members(view.federation, prior)
