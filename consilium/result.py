@@ -132,7 +132,8 @@ class Result:
         return self.tasks[0] if task is None else task
 
     def _plots(self, task: str) -> dict[str, Callable[[], "Plot | None"]]:
-        from simulations.report.plots.arm_plots import arm_plot, learning_curves, site_plot
+        from simulations.report.plots.arm_plots import arm_plot, site_plot
+        from simulations.report.plots.learning_plots import learning_curves
         from simulations.report.plots.privacy_plots import epsilon_plot
 
         record = self.record

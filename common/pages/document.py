@@ -40,6 +40,7 @@ def document(
     title: str,
     sections: Sequence[PageSection],
     *,
+    heading: str = "",
     kind: str = "",
     lead: Sequence[str | Markup] = (),
     footer: str | Markup = "",
@@ -50,8 +51,9 @@ def document(
     """Write a page as HTML.
 
     Args:
-        title: of the page, in the tab and as its heading.
+        title: of the page, in the tab.
         sections: parts in their order.
+        heading: of the page; the title without it.
         kind: line above the heading: program, sort of page, date.
         lead: parts between heading and table of contents.
         footer: last line.
@@ -83,7 +85,7 @@ def document(
             title,
             Markup(stylesheet()),
             Markup('<p class="kind">{}</p>\n').format(kind) if kind else "",
-            title,
+            heading or title,
             joined(lead),
             _contents(addresses, sections),
             body,

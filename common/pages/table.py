@@ -36,6 +36,7 @@ class PageTable:
         words: numbers of columns, from 0 on, that hold words and are set from the left.
         marked: numbers of rows that stand out.
         warned: weight of rows by their numbers.
+        total: last row, of sums over the others; empty without one.
     """
 
     heads: Sequence[str]
@@ -45,6 +46,7 @@ class PageTable:
     words: frozenset[int] = frozenset()
     marked: frozenset[int] = frozenset()
     warned: dict[int, Importance] | None = None
+    total: Sequence[TableCell | str | Markup | None] = ()
 
 
 def table(content: PageTable) -> Markup:
@@ -53,7 +55,7 @@ def table(content: PageTable) -> Markup:
     Raises:
         ValueError: if a row has another number of cells than there are heads.
     """
-    if any(len(row) != len(content.heads) for row in content.rows):
+    if any(len(row) != len(content.heads) for row in (*content.rows, content.total or content.heads)):
         raise ValueError(f"A row of the table {content.caption!r} has more or fewer cells than heads.")
     name = content.name or slug(" ".join(content.caption.split()[:6]))
     heads = joined(
@@ -61,11 +63,12 @@ def table(content: PageTable) -> Markup:
         for column, head in enumerate(content.heads)
     )
     rows = joined(_row(content, number, row) for number, row in enumerate(content.rows))
+    total = Markup("<tfoot>{}</tfoot>").format(_row(content, -1, content.total)) if content.total else ""
     return Markup(
         '<div class="wide numbered" data-table="{}">'
         '<div class="scroll" tabindex="0" role="region" aria-label="{}"><table>'
-        "<caption><span>{}</span></caption><thead><tr>{}</tr></thead><tbody>\n{}\n</tbody></table></div></div>"
-    ).format(name, content.caption, content.caption, heads, rows)
+        "<caption><span>{}</span></caption><thead><tr>{}</tr></thead><tbody>\n{}\n</tbody>{}</table></div></div>"
+    ).format(name, content.caption, content.caption, heads, rows, total)
 
 
 def _row(content: PageTable, number: int, cells: Sequence[str | Markup | TableCell | None]) -> Markup:

@@ -10,12 +10,12 @@ from matplotlib.ticker import FuncFormatter
 from common.files import write_whole
 from simulations.audit.report import Attack, Audit
 from simulations.audit.roc import FALSE_POSITIVES
-from simulations.report.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, WIDE, style
+from simulations.report.plots.style import BLUE, BROWN, CHARCOAL, GREY, MAGENTA, OCHRE, TEAL, WIDE, style
 
 FILE = "roc.svg"
 
 
-_COLOURS = (VERMILION, ORANGE, BLUE, GREEN, PURPLE, SKY)
+_COLOURS = (BROWN, OCHRE, BLUE, TEAL, MAGENTA, CHARCOAL)
 
 
 _LEAST = 1e-3

@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from simulations.planning.plan import PrivacyPlan, Question, epsilon_after
-from simulations.report.plots.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY, VERMILION, WIDE, style
+from simulations.report.plots.style import BLUE, BROWN, CHARCOAL, GREY, INK, MAGENTA, OCHRE, TEAL, WIDE, style
 
-COLOURS = (BLUE, GREEN, VERMILION, ORANGE, PURPLE, SKY, GREY)
+COLOURS = (BLUE, TEAL, BROWN, OCHRE, MAGENTA, CHARCOAL, GREY)
 
 
 DOTS_PER_INCH = 160

@@ -4,22 +4,25 @@ The page loads nothing from elsewhere and holds no patient's row: curves are dra
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from common.counting import written
-from common.validation.drawings import calibration_svg, net_benefit_svg
-from simulations.report.plots.arm_plots import arm_plot, learning_curves, site_plot
+from common.pages.document import PageSection, document
+from common.pages.figure import figure
+from common.pages.parts import code, facts, paragraph
+from common.validation.drawings import calibration_chart, net_benefit_chart
+from simulations.report.plots.arm_plots import arm_plot, site_plot
 from simulations.report.plots.drawing import Drawing, Evidence
+from simulations.report.plots.learning_plots import learning_plots
 from simulations.report.plots.privacy_plots import epsilon_plot
 from simulations.report.plots.style import readable
-from simulations.report.robustness import environment, robustness_sections
+from simulations.report.robustness import drawn, robustness_parts
 from simulations.report.words.absences import figure_gaps
 from simulations.report.words.activity import activity_table, idle_warning
 from simulations.report.words.divisions import division_table, worst_hospital
 from simulations.report.words.privacy import price, promise, terms_table
-from simulations.report.words.statement import Statement
+from simulations.report.words.statement import Statement, stated
 from simulations.report.words.tables import (
     TextTable,
     cohort_table,
@@ -27,32 +30,25 @@ from simulations.report.words.tables import (
     group_table,
     own_patients_table,
     results_table,
+    shown,
     site_table,
 )
 from simulations.report.words.text import caveats, count_text, findings, withheld_sentences
 from simulations.report.words.validation import validation_table
-from simulations.results.robustness import Robustness
+from simulations.results.robustness import CohortRobustness, Robustness
 from simulations.results.schema import MISSING, SimulationResult
 
+LEARNED = (
+    "The federated model, round by round. Validation patients are set aside by every hospital from its own training "
+    "patients; held-out patients play no part. The figures of a round describe the weights sent out in it."
+)
+"""Caption of the curves of training."""
 
-@dataclass(frozen=True)
-class Section:
-    """Findings, tables and figures of one task."""
-
-    task: str
-    title: str
-    subtitle: str
-    findings: list[Statement]
-    results: TextTable
-    groups: TextTable | None
-    divisions: TextTable | None
-    own_patients: TextTable | None
-    sites: TextTable | None
-    gaps: list[Statement]
-    drawings: list[Drawing]
-    validation: TextTable | None
-    price: list[Statement]
-    private: Drawing | None
+FOOTER = (
+    "The numbers on this page are in result.json beside it; curves are drawn from aggregates. No patient's row is in "
+    "either file."
+)
+"""Last line of the page."""
 
 
 def render(result: SimulationResult, evidence: Evidence, robustness: Robustness | None = None) -> str:
@@ -63,55 +59,116 @@ def render(result: SimulationResult, evidence: Evidence, robustness: Robustness 
         evidence: curves of the held-out units.
         robustness: figures under perturbations, which the page shows where they are of the result's cohort.
     """
-    learning = learning_curves(result)
+    cohort = cohort_table(result)
+    sections = [_task(result, task, evidence) for task in result.tasks]
+    if (terms := terms_table(result)) is not None:
+        sections.append(_privacy(result, terms))
     perturbed = None if robustness is None else robustness.cohorts.get(result.cohort)
-    return (
-        environment()
-        .get_template("report.html.j2")
-        .render(
-            result=result,
-            sections=[_section(result, task, evidence) for task in result.tasks],
-            learning=Markup(learning.svg) if learning else None,
-            cohort=cohort_table(result),
-            folds=fold_table(result),
-            activity=activity_table(result),
-            idle=idle_warning(result),
-            promise=promise(result),
-            terms=terms_table(result),
-            caveats=caveats(result),
-            withheld=withheld_sentences(result),
-            missing=MISSING,
-            robustness=[] if perturbed is None else robustness_sections(perturbed),
-            robustness_date=None if robustness is None else robustness.date,
-        )
+    if robustness is not None and perturbed is not None:
+        sections.append(_robustness(robustness, perturbed))
+    sections += [_training(result), _cohort(result, cohort), _conditions(result), _limits(result)]
+    lead = f"{cohort.total[0]}, {cohort.total[1]} patients, federation {result.federation.name}, {result.date:%d %B %Y}"
+    return document(
+        f"{result.cohort}: simulated federation",
+        sections,
+        heading=result.cohort,
+        kind="Consilium, simulated federation",
+        lead=[paragraph(lead, quiet=True)],
+        footer=FOOTER,
     )
 
 
-def _section(result: SimulationResult, task: str, evidence: Evidence) -> Section:
+def _task(result: SimulationResult, task: str, evidence: Evidence) -> PageSection:
+    """Findings, tables and figures of one task."""
     outcome = result.outcomes[task]
     labelled = sum(site.labelled for site in result.sites.get(task, {}).values())
     size = f", {labelled:,} labelled patients" if labelled else ""
-    return Section(
-        task=task,
-        title=readable(task).capitalize(),
-        subtitle=f"{outcome.kind.capitalize()}{size}, {count_text(len(result.folds), 'fold')}",
-        findings=[*findings(result, task), *worst_hospital(result, task)],
-        results=results_table(result, task),
-        groups=group_table(result, task),
-        divisions=division_table(result, task),
-        own_patients=own_patients_table(result, task),
-        sites=site_table(result, task),
-        gaps=figure_gaps(result, task),
-        drawings=[*_comparisons(result, task), *evidence.drawings(task), *_validation(result, task)],
-        validation=validation_table(result, task),
-        price=price(result, task),
-        private=_private(result, task),
+    drawings = [*_comparisons(result, task), *evidence.drawings(task), *_validation(result, task)]
+    tables = [
+        *(validation_table(result, task), group_table(result, task), own_patients_table(result, task)),
+        *(site_table(result, task), division_table(result, task)),
+    ]
+    content = [
+        paragraph(f"{outcome.kind.capitalize()}{size}, {count_text(len(result.folds), 'fold')}", quiet=True),
+        stated([*findings(result, task), *worst_hospital(result, task)], findings=True),
+        shown(results_table(result, task), mark_first=True),
+        *map(drawn, drawings),
+        *(shown(table) for table in tables if table is not None),
+        _part("gaps", figure_gaps(result, task)),
+    ]
+    if costs := price(result, task):
+        content += [Markup("<h3>Privacy and utility</h3>"), _part("price", costs)]
+    private = _private(result, task)
+    content += [] if private is None else [drawn(private)]
+    return PageSection(readable(task).capitalize(), content, address=f"task-{task}")
+
+
+def _part(name: str, statements: list[Statement]) -> Markup:
+    """Write statements as a part with a name, or nothing without any."""
+    return (
+        Markup('<div data-part="{}">{}</div>').format(name, stated(statements)) if statements else Markup("")
     )
 
 
+def _privacy(result: SimulationResult, terms: TextTable) -> PageSection:
+    parts = [paragraph("What epsilon and delta promise", quiet=True), stated(promise(result)), shown(terms)]
+    return PageSection("Privacy", parts, address="privacy")
+
+
+def _robustness(robustness: Robustness, cohort: CohortRobustness) -> PageSection:
+    made = Markup("Models trained for this by {}, {}").format(
+        code("consilium bench robustness"), f"{robustness.date:%d %B %Y}"
+    )
+    parts = [paragraph(made, quiet=True)]
+    for title, content in robustness_parts(cohort):
+        parts += [Markup("<h3>{}</h3>").format(title), *content]
+    return PageSection("Robustness", parts, address="robustness")
+
+
+def _training(result: SimulationResult) -> PageSection:
+    parts = []
+    if plots := learning_plots(result):
+        curves = figure([plot.chart for plot in plots], LEARNED)
+        parts.append(Markup('<div id="learning">{}</div>').format(curves))
+    parts.append(Markup('<div data-kept="{}">{}</div>').format(result.kept, shown(fold_table(result))))
+    if (activity := activity_table(result)) is not None:
+        parts.append(Markup("<h3>Parts of the network</h3>"))
+        parts += [stated([idle])] if (idle := idle_warning(result)) else []
+        parts.append(shown(activity))
+    return PageSection("Training", parts, address="training")
+
+
+def _cohort(result: SimulationResult, cohort: TextTable) -> PageSection:
+    parts = [shown(cohort)]
+    if withheld := withheld_sentences(result):
+        parts.append(paragraph("A hospital with too few patients keeps a preprocessing statistic to itself:"))
+        parts.append(stated(Statement("withheld", sentence) for sentence in withheld))
+    return PageSection("Cohort", parts, address="cohort")
+
+
+def _conditions(result: SimulationResult) -> PageSection:
+    machine, memory = result.machine, result.peak_memory_mb
+    pairs: dict[str, str | Markup] = {"Command": code(result.command)} if result.command else {}
+    pairs |= {
+        "Date": f"{result.date:%Y-%m-%d %H:%M %Z}",
+        "Federation": Markup("{}, SHA-256 {}").format(result.federation.name, code(result.federation.digest)),
+        "Seed": str(result.seed),
+        "Engine": result.engine,
+        "Machine": f"{machine.processor}, {machine.cores} cores, {machine.platform}",
+        "Software": f"Python {machine.python}, PyTorch {machine.torch}",
+        "Peak memory": MISSING if memory is None else f"{memory:,.0f} MB",
+    }
+    return PageSection("How it was run", [facts(pairs)], address="conditions")
+
+
+def _limits(result: SimulationResult) -> PageSection:
+    notes = (Statement("note", sentence) for sentence in result.notes)
+    return PageSection("Read with care", [stated([*caveats(result), *notes])], address="limits")
+
+
 def _private(result: SimulationResult, task: str) -> Drawing | None:
-    figure = epsilon_plot(result, task)
-    if figure is None:
+    plot = epsilon_plot(result, task)
+    if plot is None:
         return None
     text = (
         "The federated model under patient-level differential privacy, by the epsilon that a whole run may cost: the "
@@ -120,7 +177,7 @@ def _private(result: SimulationResult, task: str) -> Drawing | None:
     )
     if len(result.folds) > 1:
         text += " Mean over folds; thin strokes are single folds."
-    return Drawing((Markup(figure.svg),), text)
+    return Drawing((plot.chart,), text)
 
 
 def _validation(result: SimulationResult, task: str) -> Iterator[Drawing]:
@@ -136,10 +193,10 @@ def _validation(result: SimulationResult, task: str) -> Iterator[Drawing]:
             else f"by {written(round(figures.horizon, 2))} {validation.figures.unit}"
         )
         event = " ".join(filter(None, [readable(outcome.name) or "the event", by]))
-        svgs = [] if figures.curve is None else [Markup(calibration_svg(figures.curve.points, event))]
+        charts = [] if figures.curve is None else [calibration_chart(figures.curve.points, event)]
         if figures.decisions:
-            svgs.append(Markup(net_benefit_svg(figures.decisions, f"Decisions on {event}")))
-        if svgs:
+            charts.append(net_benefit_chart(figures.decisions, event))
+        if charts:
             text = (
                 "Smooth calibration with its 95% band, between the 5% and 95% quantiles of predicted risk. "
             )
@@ -147,7 +204,7 @@ def _validation(result: SimulationResult, task: str) -> Iterator[Drawing]:
             text += (
                 "Net benefit of treating whoever has a risk of the threshold or more, in events treated per "
             )
-            yield Drawing(tuple(svgs), text + "patient, with 95% bootstrap intervals.")
+            yield Drawing(tuple(charts), text + "patient, with 95% bootstrap intervals.")
 
 
 def _comparisons(result: SimulationResult, task: str) -> Iterator[Drawing]:
@@ -156,7 +213,7 @@ def _comparisons(result: SimulationResult, task: str) -> Iterator[Drawing]:
         text = "95% bootstrap interval over held-out patients."
         if len(result.folds) > 1:
             text = f"Mean over folds and {text} Thin strokes are single folds."
-        yield Drawing((Markup(arms.svg),), text)
+        yield Drawing((arms.chart,), text)
     sites = site_plot(result, task)
     if sites:
         text = (
@@ -164,4 +221,4 @@ def _comparisons(result: SimulationResult, task: str) -> Iterator[Drawing]:
             "hospitals. In brackets: the hospital's labelled patients. The band is the 95% interval of the "
             "federated model."
         )
-        yield Drawing((Markup(sites.svg),), text)
+        yield Drawing((sites.chart,), text)

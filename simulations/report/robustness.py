@@ -1,11 +1,12 @@
 """Curves of robustness, as a page of their own and as a section of a result's page."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from common.pages.document import PageSection, document
+from common.pages.figure import figure
+from common.pages.parts import bullets, paragraph
 from simulations.report.plots.drawing import Drawing
 from simulations.report.plots.robustness_plots import robustness_plot
 from simulations.report.plots.style import readable
@@ -15,55 +16,50 @@ from simulations.report.words.robustness import (
     robustness_findings,
     robustness_table,
 )
-from simulations.report.words.statement import Statement
-from simulations.report.words.tables import TextTable
+from simulations.report.words.statement import Statement, stated
+from simulations.report.words.tables import shown
 from simulations.results.robustness import CohortRobustness, Robustness
 
 
-@dataclass(frozen=True)
-class RobustnessSection:
-    """Findings, curves and table of one task of a cohort."""
-
-    title: str
-    findings: list[Statement]
-    drawing: Drawing
-    table: TextTable
-
-
-def robustness_sections(cohort: CohortRobustness) -> list[RobustnessSection]:
-    """Sections of a cohort, one per task."""
-    return [
-        RobustnessSection(
-            title=readable(task).capitalize(),
-            findings=[*robustness_findings(cohort, task), *_left_out(cohort)],
-            drawing=_curves(cohort, task),
-            table=robustness_table(cohort, task),
-        )
-        for task in cohort.headlines
-    ]
+def robustness_parts(cohort: CohortRobustness) -> Iterator[tuple[str, list[Markup]]]:
+    """Yield title, and findings, curves and table, of every task of a cohort."""
+    for task in cohort.headlines:
+        statements = [*robustness_findings(cohort, task), *_left_out(cohort)]
+        parts = [stated(statements), drawn(_curves(cohort, task)), shown(robustness_table(cohort, task))]
+        yield readable(task).capitalize(), parts
 
 
 def render_robustness(figures: Robustness) -> str:
     """Render the curves of all cohorts as one self-contained page of HTML."""
-    return (
-        environment()
-        .get_template("robustness.html.j2")
-        .render(
-            cohorts={name: robustness_sections(cohort) for name, cohort in figures.cohorts.items()},
-            figures=figures,
-        )
+    subtitle = paragraph("Scores at the hardest level of every perturbation, and their change", quiet=True)
+    sections = [
+        PageSection(f"{name}: {title}", [subtitle, *parts])
+        for name, cohort in figures.cohorts.items()
+        for title, parts in robustness_parts(cohort)
+    ]
+    machine = figures.machine
+    limits = (
+        "Perturbations were made by a program. Real hospitals differ in more than one way at a time, and in ways that "
+        "nobody thought of.",
+        "Cox, logistic regression and forest are fitted to the patients of all hospitals in one place, with the same "
+        "perturbation.",
+        f"Measured on {machine.processor}, {machine.cores} cores, Python {machine.python}, PyTorch {machine.torch}.",
+    )
+    sections.append(PageSection("Read with care", [bullets(limits)], address="limits"))
+    cohorts = ", ".join(figures.cohorts)
+    return document(
+        f"Robustness: {cohorts}",
+        sections,
+        heading="Robustness",
+        kind="Consilium, simulated federation",
+        lead=[paragraph(f"{cohorts}, {figures.date:%d %B %Y}", quiet=True)],
+        footer="The numbers on this page are in robustness.json beside it. No patient's row is in either file.",
     )
 
 
-def environment() -> Environment:
-    """Templates of the pages."""
-    return Environment(
-        loader=PackageLoader("simulations.report"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
+def drawn(drawing: Drawing) -> Markup:
+    """Write charts over their caption."""
+    return figure(drawing.charts, drawing.caption)
 
 
 def _left_out(cohort: CohortRobustness) -> Iterator[Statement]:
@@ -72,7 +68,7 @@ def _left_out(cohort: CohortRobustness) -> Iterator[Statement]:
 
 
 def _curves(cohort: CohortRobustness, task: str) -> Drawing:
-    """Draw a figure per kind of perturbation, side by side where there is room."""
+    """Draw a figure per kind of perturbation."""
     kinds = [kind for kind in cohort.by_kind() if kind_finding(cohort, task, kind) is not None]
     plots = (robustness_plot(cohort, task, kind, kind_finding(cohort, task, kind) or "") for kind in kinds)
     meant = "; ".join(f"{kind}: {MEANINGS[kind]}" for kind in kinds if kind in MEANINGS)
@@ -80,4 +76,4 @@ def _curves(cohort: CohortRobustness, task: str) -> Drawing:
         "Score of every model without and under a perturbation, mean over seeds and folds; levels are evenly spaced. "
         f"{meant[:1].upper()}{meant[1:]}."
     )
-    return Drawing(tuple(Markup(plot.svg) for plot in plots if plot is not None), caption)
+    return Drawing(tuple(plot.chart for plot in plots if plot is not None), caption)

@@ -1,27 +1,43 @@
-"""Page of warnings about tables: what is found, and the risk-coverage curve."""
+"""Page of warnings about tables: faults that are noticed, and the risk-coverage curve."""
 
-from markupsafe import Markup
-
+from common.pages.document import PageSection, document
+from common.pages.figure import figure
+from common.pages.parts import bullets, paragraph
 from simulations.report.plots.coverage_plots import coverage_plot
-from simulations.report.robustness import environment
-from simulations.report.words.statement import Statement
-from simulations.report.words.tables import TextTable
+from simulations.report.words.statement import Statement, stated
+from simulations.report.words.tables import TextTable, shown
 from simulations.results.schema import MISSING
 from simulations.results.spoiling import WarningFigures
+
+COVERAGE = (
+    "Brier score of the patients who are predicted, when those with the most unusual tables are left out first. Less "
+    "is better. Few events make it uneven."
+)
+"""Caption of the risk-coverage curve."""
 
 
 def render_warnings(figures: WarningFigures) -> str:
     """Render the figures as one self-contained page of HTML."""
-    plot = coverage_plot(figures)
-    return (
-        environment()
-        .get_template("spoiling.html.j2")
-        .render(
-            figures=figures,
-            findings=_findings(figures),
-            found=_found(figures),
-            curve=[] if plot is None else [Markup(plot.svg)],
-        )
+    plot, machine = coverage_plot(figures), figures.machine
+    held_out = paragraph("Held-out patients", quiet=True)
+    parts = [held_out, stated(_findings(figures)), shown(_found(figures))]
+    sections = [PageSection("Tables that were spoilt on purpose", parts, address="found")]
+    if plot is not None:
+        judged = paragraph(f"{figures.task} by {figures.horizon:.3g}", quiet=True)
+        curve = [judged, figure([plot.chart], COVERAGE)]
+        sections.append(PageSection("Risk and coverage", curve, address="coverage"))
+    limits = (
+        "Faults were made by a program. Real ones are others, and often smaller.",
+        f"Measured on {machine.processor}, {machine.cores} cores, Python {machine.python}, PyTorch {machine.torch}.",
+    )
+    sections.append(PageSection("Read with care", [bullets(limits)], address="limits"))
+    return document(
+        f"Warnings: {figures.cohort}",
+        sections,
+        heading="Warnings about tables",
+        kind="Consilium, simulated federation",
+        lead=[paragraph(f"{figures.cohort}, {figures.date:%d %B %Y}", quiet=True)],
+        footer="The numbers on this page are in warnings.json beside it. No patient's row is in either file.",
     )
 
 

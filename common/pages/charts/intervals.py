@@ -90,6 +90,6 @@ def interval_chart(
             y += _POINT
         y += 4
     if series:
-        key, height = draw_legend(list(enumerate(series)), height, lines=False, marks=True)
+        key, height = draw_legend(list(enumerate(series)), height, lines=False, marked=range(len(series)))
         parts += key
     return chart(parts, height + 4, title, finding)

@@ -1,6 +1,6 @@
 """Legend below a chart, in as many rows as the names need."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from markupsafe import Markup
 
@@ -11,7 +11,7 @@ _SAMPLE, _GAP, _ROW = 24.0, 14.0, 17.0
 
 
 def draw_legend(
-    names: Sequence[tuple[int, str]], top: float, *, lines: bool, marks: bool
+    names: Sequence[tuple[int, str]], top: float, *, lines: bool, marked: Collection[int]
 ) -> tuple[list[Markup], float]:
     """Draw samples with names, and give the height below them.
 
@@ -19,7 +19,7 @@ def draw_legend(
         names: number of a series, which gives tone, dashes and mark, and its name.
         top: height at which the legend begins.
         lines: whether samples have a line.
-        marks: whether samples have the mark of a point.
+        marked: numbers of the series whose sample has the mark of a point.
     """
     parts: list[Markup] = []
     x, y = 0.0, top + 11
@@ -30,7 +30,7 @@ def draw_legend(
         if lines:
             dashes = DASHES[number % len(DASHES)]
             parts.append(line(x, y - 4, x + _SAMPLE, y - 4, colour=tone(number), width=2, dashes=dashes))
-        if marks:
+        if number in marked:
             parts.append(mark(x + _SAMPLE / 2, y - 4, number))
         parts.append(text(x + _SAMPLE + 5, y, words))
         x += _SAMPLE + 5 + width_of(words) + _GAP

@@ -87,14 +87,15 @@ def line_chart(
     parts += _levels(levels, vertical)
     if diagonal:
         parts += _diagonal(diagonal, horizontal, vertical)
-    named = []
+    named, marked = [], set()
     for index, drawn in enumerate(lines):
         number = index if drawn.number is None else drawn.number
         parts += _draw(drawn, number, horizontal, vertical)
         named += [(number, drawn.name)] if drawn.name else []
+        marked |= {number} if drawn.marked else set()
     parts += draw_marks(marks, horizontal, top, foot)
     if len(named) > 1 or (named and any(drawn.band for drawn in lines)):
-        key, below = draw_legend(named, below, lines=True, marks=any(drawn.marked for drawn in lines))
+        key, below = draw_legend(named, below, lines=True, marked=marked)
         parts += key
     return chart(parts, below + 4, title, finding)
 

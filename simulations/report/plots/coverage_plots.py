@@ -2,7 +2,7 @@
 
 from matplotlib.figure import Figure
 
-from simulations.report.plots.style import BLUE, HALF, VERMILION, Plot, style
+from simulations.report.plots.style import BLUE, BROWN, SMALL, WIDTH, Plot, style
 from simulations.results.spoiling import WarningFigures
 
 
@@ -17,7 +17,7 @@ def coverage_plot(figures: WarningFigures) -> Plot | None:
     if not plain:
         return None
     with style():
-        figure = Figure(figsize=(HALF, 3.2), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
         axes = figure.subplots()
         axes.plot(
             [100 * share for share, _ in plain],
@@ -32,12 +32,12 @@ def coverage_plot(figures: WarningFigures) -> Plot | None:
                 [brier for _, brier in some],
                 marker="s",
                 linestyle="--",
-                color=VERMILION,
+                color=BROWN,
                 label="some tables spoilt",
             )
         axes.invert_xaxis()
         axes.set_xlabel("% of patients predicted, usual tables first")
         axes.set_ylabel("Brier score")
-        figure.legend(loc="outside lower center", ncols=2, fontsize=8)
+        figure.legend(loc="outside lower center", ncols=2, fontsize=SMALL)
         described = ", ".join(f"{brier:.3f} of {share:.0%}" for share, brier in plain)
-        return Plot(figure, f"Brier score of the patients predicted: {described}")
+        return Plot(figure, "Risk and coverage", f"Brier score of the patients predicted: {described}.")

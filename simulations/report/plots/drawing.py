@@ -4,17 +4,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from markupsafe import Markup
-
+from common.pages.figure import Chart
 from simulations.report.plots.style import Plot
 from simulations.results.validation import SimulatedValidation
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """Figures side by side and the sentences under them."""
+    """Charts and the sentences under them."""
 
-    figures: tuple[Markup, ...]
+    charts: tuple[Chart, ...]
     caption: str
 
 

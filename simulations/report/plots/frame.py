@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from simulations.report.plots.style import BLUE, GREY, INK, WIDE
+from simulations.report.plots.style import BLUE, GREY, INK, SMALL, WIDTH
 from simulations.results.schema import MetricSummary
 
 CHANCE = 0.5
@@ -23,23 +23,28 @@ def chance_of(metric: str) -> float | None:
     return _CHANCES.get(metric)
 
 
-def wide_figure(height: float) -> tuple[Figure, Axes]:
-    """Make a figure across the page with one panel; `height` is in inches."""
-    figure = Figure(figsize=(WIDE, height), layout="constrained")
+ROW = 0.38
+"""Height in inches of a row with its name above it."""
+
+
+def one_panel(height: float) -> tuple[Figure, Axes]:
+    """Make a figure with one panel; `height` is in inches."""
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
     return figure, figure.subplots()
 
 
 def name_rows(axes: Axes, names: Sequence[str]) -> None:
-    """Name the rows of a figure, the first row on top."""
-    axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(len(names) - 0.4, -0.6)
+    """Write names above the rows of a figure, the first row on top."""
+    for row, name in enumerate(names):
+        axes.text(0, row - 0.42, name, va="center", fontsize=SMALL, transform=axes.get_yaxis_transform())
+    axes.set_yticks([])
+    axes.set_ylim(len(names) - 0.55, -0.75)
     axes.spines["left"].set_visible(False)
-    axes.tick_params(axis="y", length=0)
 
 
-def text_beside(axes: Axes, row: int, text: str, size: float | None = None) -> None:
-    """Write a text to the right of a row."""
-    axes.text(1.02, row, text, va="center", fontsize=size, transform=axes.get_yaxis_transform())
+def text_beside(axes: Axes, row: int, text: str) -> None:
+    """Write a text beside a row."""
+    axes.text(1.02, row, text, va="center", fontsize=SMALL, transform=axes.get_yaxis_transform())
 
 
 def mark_summary(axes: Axes, at: float, summary: MetricSummary, colour: str, upright: bool = False) -> None:
@@ -91,7 +96,7 @@ def frame_rows(
     name_rows(axes, names)
     if chance is not None and axes.get_xlim()[0] <= chance <= axes.get_xlim()[1]:
         axes.axvline(chance, color=GREY, linewidth=0.8, linestyle="--", zorder=0)
-        axes.text(chance, -0.6, "chance", fontsize=7.5, color=GREY, ha="center", va="bottom")
+        axes.text(chance, -0.8, "chance", fontsize=SMALL, color=GREY, ha="center", va="bottom")
     axes.set_xlabel(label)
 
 

@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from typing import assert_never
 
-from markupsafe import Markup
-
 from common.tasks.task import OutcomeForm
 from simulations.report.outcomes.curves import calibration_curve
 from simulations.report.outcomes.discrimination import discrimination, score_shares
@@ -12,7 +10,6 @@ from simulations.report.outcomes.evidence import TaskEvidence
 from simulations.report.outcomes.survival_curves import risk_curves
 from simulations.report.plots.drawing import Drawing
 from simulations.report.plots.outcome_plots import (
-    BESIDE,
     calibration_plot,
     label_plot,
     risk_plot,
@@ -41,7 +38,7 @@ def _of_survival(evidence: TaskEvidence) -> Iterator[Drawing]:
     curves = risk_curves(evidence)
     within = "their fold and subgroup" if curves and curves.within else "their fold"
     caption = (
-        f"Left: Kaplan-Meier curves of held-out patients by third of the federated model's predicted "
+        f"Kaplan-Meier curves of held-out patients by third of the federated model's predicted "
         f"risk within {within}, with 95% bands; a curve ends where fewer than five are at risk. "
     )
     yield from _beside_calibration(evidence, risk_plot(curves) if curves else None, caption)
@@ -49,33 +46,26 @@ def _of_survival(evidence: TaskEvidence) -> Iterator[Drawing]:
 
 def _of_classes(evidence: TaskEvidence) -> Iterator[Drawing]:
     curve = roc_plot(discrimination(evidence))
-    yield from _beside_calibration(evidence, curve, "Left: ROC curve of the federated model. ")
+    yield from _beside_calibration(evidence, curve, "ROC curve of the federated model. ")
     classes = evidence.task.outcome_names
     judged = classes[1] if len(classes) == 2 else "the patient's own class"
     scores = score_plot(score_shares(evidence), judged)
     if scores:
-        yield Drawing((Markup(scores.svg),), "How far apart the federated model's predictions lie.")
+        yield Drawing((scores.chart,), "How far apart the federated model's predictions lie.")
 
 
 def _of_labels(evidence: TaskEvidence) -> Iterator[Drawing]:
-    events = discrimination(evidence)
-    bars = label_plot(events)
-    caption = "Federated model, mean over folds; in brackets the patients who had the event. "
-    if bars and len(events) > BESIDE:
-        yield Drawing((Markup(bars.svg),), caption)
-        bars = None
-    caption = f"Left: AUROC of each adverse event. {caption}"
-    yield from _beside_calibration(evidence, bars, caption)
+    caption = "AUROC of each adverse event, mean over folds; in brackets the patients who had the event. "
+    yield from _beside_calibration(evidence, label_plot(discrimination(evidence)), caption)
 
 
-def _beside_calibration(evidence: TaskEvidence, left: Plot | None, caption: str) -> Iterator[Drawing]:
-    """Draw a figure and the calibration to its right, with the caption of those that there are."""
+def _beside_calibration(evidence: TaskEvidence, plot: Plot | None, caption: str) -> Iterator[Drawing]:
+    """Draw a figure and the calibration, with the caption of those that there are."""
     calibrated = calibration_curve(evidence)
     calibration = calibration_plot(calibrated) if calibrated else None
-    figures = tuple(Markup(figure.svg) for figure in (left, calibration) if figure)
-    side = "Right: c" if len(figures) > 1 else "C"
-    caption = caption if left else ""
+    charts = tuple(drawn.chart for drawn in (plot, calibration) if drawn)
+    caption = caption if plot else ""
     if calibration:
-        caption += f"{side}alibration in equally filled bins of predicted probability."
-    if figures:
-        yield Drawing(figures, caption)
+        caption += "Calibration in equally filled bins of predicted probability."
+    if charts:
+        yield Drawing(charts, caption)

@@ -4,7 +4,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
 from simulations.report.plots.arm_plots import ARM_COLOURS
-from simulations.report.plots.frame import chance_of, mark_summary, score_limits, summary_scores, wide_figure
+from simulations.report.plots.frame import chance_of, mark_summary, one_panel, score_limits, summary_scores
 from simulations.report.plots.style import BLUE, GREY, Plot, style
 from simulations.results.metrics import metric_name
 from simulations.results.schema import ARM_NAMES, Arm, PrivateRun, SimulationResult
@@ -30,7 +30,7 @@ def epsilon_plot(result: SimulationResult, task: str) -> Plot | None:
         return None
     metric = metric_name(result.outcomes[task].metric)
     with style():
-        figure, axes = wide_figure(3.6)
+        figure, axes = one_panel(3.6)
         axes.set_xscale("log")
         for epsilon, _, summary in points:
             mark_summary(axes, epsilon, summary, BLUE, upright=True)
@@ -47,8 +47,14 @@ def epsilon_plot(result: SimulationResult, task: str) -> Plot | None:
         axes.set_xticks(epsilons, [f"{epsilon:.3g}\n{mean:.3f}" for epsilon, mean, _ in points])
         axes.set_xlabel("Epsilon of a whole run (less is more private), and the score reached")
         axes.set_ylabel(f"{metric} on held-out patients")
-        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)
-        return Plot(figure, f"{metric} of the federated model by epsilon, and of arms without privacy")
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=1)
+        said = ", ".join(
+            f"{mean:.3f} at epsilon {epsilon:.3g}"
+            for epsilon, mean, _ in sorted(points, key=lambda at: -at[0])
+        )
+        return Plot(
+            figure, f"{metric} by epsilon", f"The federated model on held-out patients reaches {said}."
+        )
 
 
 def _epsilon(run: PrivateRun) -> float | None:

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from simulations.report.plots.arm_plots import ARM_COLOURS
 from simulations.report.plots.frame import chance_of
-from simulations.report.plots.style import GREY, HALF, Plot, shortened, style
+from simulations.report.plots.style import GREY, SMALL, WIDTH, Plot, shortened, style
 from simulations.results.metrics import metric_name
 from simulations.results.robustness import CohortRobustness
 from simulations.results.schema import ARM_NAMES, Arm
@@ -29,14 +29,14 @@ _MARKS: dict[Arm, tuple[Literal["o", "s", "^", "D", "v"], Literal["-", "--", ":"
 """Mark and line of a model, which stay apart where colours do not."""
 
 
-def robustness_plot(cohort: CohortRobustness, task: str, kind: str, description: str) -> Plot | None:
+def robustness_plot(cohort: CohortRobustness, task: str, kind: str, finding: str) -> Plot | None:
     """Draw every model's score without and under a kind of perturbation; None without scores.
 
     Args:
         cohort: figures of a cohort.
         task: task of the scores.
         kind: kind of perturbation.
-        description: sentence for readers who do not see the figure.
+        finding: sentence for readers who do not see the figure.
     """
     conditions = cohort.by_kind()[kind]
     arms = cohort.arms(task)
@@ -48,7 +48,7 @@ def robustness_plot(cohort: CohortRobustness, task: str, kind: str, description:
         return None
     named = kind in NAMED
     with style():
-        figure = Figure(figsize=(HALF, 3.4), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 3.4), layout="constrained")
         axes = figure.subplots()
         for number, arm in enumerate(arms):
             mark, line = _MARKS[arm]
@@ -72,8 +72,8 @@ def robustness_plot(cohort: CohortRobustness, task: str, kind: str, description:
         axes.set_xlim(-0.4, len(conditions) + 0.4)
         axes.set_title(kind.capitalize())
         axes.set_ylabel(metric_name(cohort.headlines[task]))
-        figure.legend(loc="outside lower center", ncols=2, fontsize=8)
-        return Plot(figure, description)
+        figure.legend(loc="outside lower center", ncols=2, fontsize=SMALL)
+        return Plot(figure, f"{kind.capitalize()}, {metric_name(cohort.headlines[task])}", finding)
 
 
 def _limits(cohort: CohortRobustness, task: str) -> tuple[float, float]:

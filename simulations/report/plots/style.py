@@ -1,9 +1,8 @@
-"""Style of the report's figures, and their form as inline SVG.
+"""Style of the report's figures, and their form as charts of a page.
 
-Colours are those of Okabe & Ito (2008), Color Universal Design, which stay apart under colour blindness.
+Colours are the tones of pages, which stay apart under colour blindness.
 """
 
-import html
 import io
 import re
 import warnings
@@ -15,40 +14,52 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+from common.pages.colours import LIGHT
+from common.pages.figure import Chart, titled
+
+BLUE, OCHRE, TEAL, MAGENTA, CHARCOAL, BROWN = (LIGHT[f"tone-{number}"] for number in range(1, 7))
 
 
-SKY, PURPLE = "#56B4E9", "#CC79A7"
+INK, GREY, PALE = LIGHT["ink"], LIGHT["grey"], LIGHT["rule"]
 
 
-INK, GREY, PALE = "#1A1A1A", "#6E6E6E", "#D9D9D9"
+WIDE, WIDTH = 9.1, 5.0
+"""Widths in inches of a figure in a file of its own, and of one of a page: a phone has 360 points for it."""
 
 
-WIDE, HALF = 9.1, 4.4
-"""Widths in inches of a figure across the page, and of one beside another."""
+DASHES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (8, 2, 1, 2)), (0, (1, 1)))
+"""Dashes of lines by number, so that lines differ in grey too."""
+
+
+_VARIABLES = {colour: f"var(--{name})" for name, colour in reversed(tuple(LIGHT.items()))}
+"""Colour -> variable of the page's theme; of two names the first one."""
+
+
+SMALL = 9.5
+"""Size in points of the smallest texts: 9 pixels are left of it on a phone."""
 
 
 _STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
-    "font.size": 9,
+    "font.size": 10,
     "text.color": INK,
     "axes.labelcolor": INK,
     "axes.edgecolor": GREY,
     "axes.linewidth": 0.7,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.titlesize": 9,
+    "axes.titlesize": 10,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
-    "axes.labelsize": 9,
+    "axes.labelsize": 10,
     "xtick.color": GREY,
     "ytick.color": GREY,
     "xtick.labelcolor": INK,
     "ytick.labelcolor": INK,
-    "xtick.labelsize": 8.5,
-    "ytick.labelsize": 8.5,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
     "legend.frameon": False,
-    "legend.fontsize": 8.5,
+    "legend.fontsize": SMALL,
     "lines.linewidth": 1.6,
     "text.parse_math": False,
     "svg.fonttype": "none",
@@ -68,17 +79,21 @@ def style() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Plot:
-    """Figure with a sentence for readers who do not see it."""
+    """Figure with its name and its finding.
+
+    Attributes:
+        figure: the drawing.
+        title: name of it.
+        finding: sentence with the figures that it shows, for readers who do not see it.
+    """
 
     figure: Figure
-    description: str
+    title: str
+    finding: str
 
     @property
-    def svg(self) -> str:
-        """SVG of the figure for a page: no metadata, no addresses, no ids that could clash.
-
-        A figure across the page has the class `across`, by which a phone keeps its text readable and scrolls it.
-        """
+    def chart(self) -> Chart:
+        """Chart for a page: no metadata, no addresses, no ids that clash, colours of the theme."""
         text = io.StringIO()
         with style(), warnings.catch_warnings():
             # A name in a script that the layout font lacks is drawn by the reader's own fonts.
@@ -87,12 +102,12 @@ class Plot:
                 text, format="svg", metadata={"Date": None, "Creator": None}, transparent=True
             )
         drawing = text.getvalue()
-        drawing = drawing[drawing.index("<svg") :]
+        drawing = drawing[drawing.index("<svg") :].strip()
         drawing = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", drawing, flags=re.DOTALL)
         drawing = re.sub(r' xmlns(:\w+)?="[^"]*"| id="[A-Za-z][A-Za-z.0-9]*_\d+"', "", drawing)
-        label = html.escape(self.description)
-        across = ' class="across"' if self.figure.get_figwidth() > HALF else ""
-        return drawing.replace("<svg", f'<svg{across} role="img" aria-label="{label}"', 1)
+        drawing = re.sub(r"#[0-9a-f]{6}\b", lambda colour: _VARIABLES.get(colour[0], colour[0]), drawing)
+        drawing = re.sub(r"font-family: [^;\"]*;? ?", "", drawing)  # the page's own
+        return Chart(titled(drawing, self.title, self.finding), self.title)
 
 
 def readable(name: str) -> str:

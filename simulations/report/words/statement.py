@@ -1,6 +1,11 @@
 """Sentence of a report with a code that stays the same when the wording changes."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from common.pages.parts import bullets
 
 
 @dataclass(frozen=True)
@@ -14,3 +19,12 @@ class Statement:
 
     code: str
     text: str
+
+
+def stated(statements: Iterable[Statement], findings: bool = False) -> Markup:
+    """Write statements as a list of a page; of findings the first stands out."""
+    items = (
+        Markup('<span data-statement="{}">{}</span>').format(statement.code, statement.text)
+        for statement in statements
+    )
+    return bullets(items, findings)

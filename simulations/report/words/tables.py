@@ -1,8 +1,12 @@
 """Tables of the report, as text cells."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
+from markupsafe import Markup
+
+from common.pages.table import PageTable, table
 from simulations.report.plots.style import readable
 from simulations.report.words.text import (
     MINUS,
@@ -32,6 +36,26 @@ class TextTable:
     rows: tuple[tuple[str, ...], ...]
     caption: str
     total: tuple[str, ...] = ()
+
+
+def shown(content: TextTable, mark_first: bool = False, words: Collection[int] = ()) -> Markup:
+    """Write a table for a page.
+
+    Args:
+        content: the table.
+        mark_first: whether the first row stands out.
+        words: numbers of the columns, from 0 on, that hold words.
+    """
+    marked = frozenset({0}) if mark_first else frozenset()
+    rows = PageTable(
+        content.heads,
+        content.rows,
+        content.caption,
+        words=frozenset(words),
+        marked=marked,
+        total=content.total,
+    )
+    return table(rows)
 
 
 def first_columns(content: TextTable, columns: int) -> TextTable:

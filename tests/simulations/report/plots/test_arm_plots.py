@@ -14,8 +14,9 @@ from simulations.report.outcomes.curves import calibration_curve, time_axis
 from simulations.report.outcomes.discrimination import discrimination, score_shares
 from simulations.report.outcomes.evidence import HeldOutPatients, TaskEvidence
 from simulations.report.outcomes.survival_curves import risk_curves
-from simulations.report.plots.arm_plots import arm_plot, learning_curves, site_plot
-from simulations.report.plots.frame import frame_rows, wide_figure
+from simulations.report.plots.arm_plots import arm_plot, site_plot
+from simulations.report.plots.frame import frame_rows, one_panel
+from simulations.report.plots.learning_plots import learning_curves, learning_plots
 from simulations.report.plots.outcome_plots import (
     calibration_plot,
     label_plot,
@@ -33,7 +34,7 @@ MakeEvidence = Callable[..., PatientEvidence]
 
 def texts(plot: Plot | None) -> list[str]:
     """All text in a drawing, which must be well-formed once the prefix of its links is declared."""
-    drawing = "" if plot is None else plot.svg
+    drawing = "" if plot is None else str(plot.chart.svg)
     root = ET.fromstring(drawing.replace("<svg", '<svg xmlns:xlink="x"', 1))
     return ["".join(element.itertext()).strip() for element in root.iter("text")]
 
@@ -46,7 +47,7 @@ def test_every_arm_is_named_and_an_arm_that_was_not_run_is_not(make_result: Make
 
 @pytest.mark.parametrize(("metric", "chance"), [("auroc", 0.5), ("r2", 0.0), ("of_a_plugin", None)])
 def test_chance_is_marked_where_the_metric_has_it(metric: str, chance: float | None) -> None:
-    axes = wide_figure(2)[1]
+    axes = one_panel(2)[1]
     frame_rows(axes, ["one", "another"], [0.55 if metric == "auroc" else -0.1, 0.7], "score", metric)
     marked = [np.asarray(line.get_xdata()).tolist()[0] for line in axes.get_lines()]
     assert marked == ([] if chance is None else [chance])
@@ -85,12 +86,24 @@ def test_learning_curves_show_losses_and_each_task(make_result: MakeResult, fold
         "validation",
     } <= set(shown)
     assert ("fold 2" in shown) == (folds in (2, 4))
-    # the marked round is that of the lowest loss and not the one that is kept
     marks = [line for line in plot.figure.axes[0].get_lines() if line.get_marker() == "o"]
     marked = [round_ for mark in marks for round_ in np.asarray(mark.get_xdata()).tolist()]
-    assert marked == [
-        min(fold, key=lambda round_: round_.validation_loss or np.inf).round for fold in result.history
+    assert marked == [fold.best_round for fold in result.folds]
+    assert [panel.title for panel in learning_plots(result)] == [
+        axes.get_title(loc="left")
+        for axes in plot.figure.axes[: len(result.tasks) + 1]
+        if axes.get_title(loc="left")
     ]
+    assert f"round {result.folds[0].best_round} was kept" in plot.finding
+
+
+def test_a_mean_of_rounds_marks_none_of_them(make_result: MakeResult) -> None:
+    result = make_result(sites=2)
+    folds = tuple(fold.model_copy(update={"best_round": None}) for fold in result.folds)
+    plot = learning_curves(result.model_copy(update={"folds": folds}))
+    assert plot is not None
+    assert "round kept" not in texts(plot)
+    assert "was kept" not in plot.finding
 
 
 def test_rounds_without_a_loss_have_no_learning_curves(make_result: MakeResult) -> None:

@@ -26,8 +26,8 @@ def cohort(*scores: float | None) -> CohortRobustness:
 def test_every_level_and_model_is_in_the_figure_with_a_sentence_for_who_does_not_see_it() -> None:
     plot = robustness_plot(cohort(0.75, None, 0.6), "response", "missing values", "It loses 0.2 & more")
     assert plot is not None
-    svg = plot.svg
-    assert 'aria-label="It loses 0.2 &amp; more"' in svg
+    svg = plot.chart.svg
+    assert 'aria-label="Missing values, AUROC. It loses 0.2 &amp; more"' in svg
     for text in ("as is", "10%", "30%", "Federated", "Random forest", "AUROC"):
         assert text in svg
     (axes,) = plot.figure.axes

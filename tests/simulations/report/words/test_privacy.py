@@ -24,7 +24,7 @@ MakeResult = Callable[..., SimulationResult]
 
 
 def texts(plot: Plot | None) -> list[str]:
-    drawing = "" if plot is None else plot.svg
+    drawing = "" if plot is None else str(plot.chart.svg)
     root = ET.fromstring(drawing.replace("<svg", '<svg xmlns:xlink="x"', 1))
     return ["".join(element.itertext()).strip() for element in root.iter("text")]
 
@@ -62,7 +62,7 @@ def test_without_private_runs_or_figures_there_is_nothing_to_draw(
     assert epsilon_plot(plain, "response") is None
     assert (price(plain, "response"), promise(plain), terms_table(plain)) == ([], [], None)
     page = render(plain, PatientEvidence({}))
-    assert "rivacy" not in page.partition("</style>")[2]
+    assert "rivacy" not in page.partition("</head>")[2]
     assert "epsilon" not in page
     failed = make_private(2.0)
     (run,) = failed.privacy
@@ -71,7 +71,7 @@ def test_without_private_runs_or_figures_there_is_nothing_to_draw(
     (said,) = price(failed, "response")
     assert said.code == "no-score"
     assert "epsilon 2 " in said.text
-    assert f'<li data-statement="no-score">{said.text}</li>' in render(failed, PatientEvidence({}))
+    assert f'<span data-statement="no-score">{said.text}</span>' in render(failed, PatientEvidence({}))
 
 
 @pytest.mark.parametrize(
