@@ -97,7 +97,7 @@ def __getattr__(name: str) -> Any:
     if (sentence := unfit_system()) is not None:
         raise ImportError(sentence)
     if _HOMES[name] in _SIMULATING:
-        from simulations.extras import require_extra
+        from common.extras import require_extra
 
         require_extra("simulate", f"consilium.{name}")
     value = getattr(import_module(_HOMES[name]), _NAMES.get(name, name))

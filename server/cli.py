@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from common.console import explained
+from common.extras import require_extra
 
 coordinator_app = typer.Typer(
     no_args_is_help=True,
@@ -131,23 +132,65 @@ def logs(
     """Print the last lines of the services' logs."""
     from common.errors import OptionError, escaped
     from server.home.places import open_home
-    from server.services.door import PROXY
-    from server.services.processes import SUPEREXEC, SUPERLINK
+    from server.services.logs import SERVICES, last_lines
 
-    names = (SUPERLINK, SUPEREXEC, PROXY)
-    if service is not None and service not in names:
-        raise OptionError(service, "is no service", f"name one of {', '.join(names)}")
-    folder_of_logs = open_home(folder).logs
-    last_lines = {
-        name: _last(folder_of_logs / f"{name}.log", lines)
-        for name in (names if service is None else (service,))
-    }
+    if service is not None and service not in SERVICES:
+        raise OptionError(service, "is no service", f"name one of {', '.join(SERVICES)}")
+    home = open_home(folder)
+    logged = {name: last_lines(home, name, lines) for name in (SERVICES if service is None else (service,))}
     if as_json:
-        _print(last_lines)
+        _print(logged)
         return
-    for name, last in last_lines.items():
+    for name, last in logged.items():
         shown = [escaped(line) for line in last]
         typer.echo("\n".join([f"== {name}", *shown] if service is None else shown))
+
+
+@coordinator_app.command()
+@explained
+def dashboard(
+    folder: HomeArgument,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes any.")] = 9480,
+    host: Annotated[
+        str,
+        typer.Option(
+            help="Address to listen on. Any that others can reach needs a token, and is served with TLS."
+        ),
+    ] = "127.0.0.1",
+    new_token: Annotated[
+        bool,
+        typer.Option(
+            "--new-token", help="Make a token in place of an earlier one, print it this once, and end."
+        ),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show browsers the hospitals, the runs and the logs; nothing can be changed there.
+
+    Once a token was made, every browser is asked for it, as a password of any user name.
+    """
+    from server.home.places import open_home
+
+    home = open_home(folder)
+    require_extra("coordinator", "consilium coordinator dashboard")
+    from server.dashboard.access import new_token as make_token
+    from server.dashboard.serving import serve
+
+    if new_token:
+        token = make_token(home)
+        if as_json:
+            _print({"token": token})
+        else:
+            typer.echo(f"Token of the dashboard, which is not shown again: {token}")
+        return
+
+    def ready(address: str) -> None:
+        if as_json:
+            _print({"address": address})
+        else:
+            typer.echo(f"Dashboard: {address} (Ctrl-C ends it)")
+
+    serve(home, host, port, ready)
 
 
 @coordinator_app.command()
@@ -322,12 +365,6 @@ def _require_strategy(agreement: Path, draft: bool = False) -> None:
             return
         raise
     require_registered(federation.training)
-
-
-def _last(log: Path, lines: int) -> list[str]:
-    """The last lines of a log, none before it is there."""
-    log_lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
-    return log_lines[-lines:]
 
 
 def _print(data: Mapping[str, object]) -> None:

@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from common.console import BAD_INPUT, explained
+from common.extras import needs
 from simulations.cohorts.sources import cohort_sources
 from simulations.commands.arguments import DataFolder
 from simulations.commands.options import with_options
 from simulations.experiment.options import Options
-from simulations.extras import needs
 
 simulate_app = typer.Typer(add_completion=False)
 

@@ -68,15 +68,20 @@
     after.append(line);
   };
 
-  for (const chart of document.querySelectorAll("[data-chart]")) {
-    const picture = chart.querySelector("svg");
-    const name = chart.dataset.chart;
-    offer(chart, [
-      ["Save as SVG", () => asSvg(picture, name)],
-      ["Save as PNG", () => asPng(picture, name)],
-    ]);
-  }
-  for (const holder of document.querySelectorAll("[data-table]")) {
-    offer(holder, [["Save as CSV", () => asCsv(holder.querySelector("table"), holder.dataset.table)]]);
-  }
+  const offerAll = (part) => {
+    for (const chart of part.querySelectorAll("[data-chart]")) {
+      const picture = chart.querySelector("svg");
+      const name = chart.dataset.chart;
+      offer(chart, [
+        ["Save as SVG", () => asSvg(picture, name)],
+        ["Save as PNG", () => asPng(picture, name)],
+      ]);
+    }
+    for (const holder of part.querySelectorAll("[data-table]")) {
+      offer(holder, [["Save as CSV", () => asCsv(holder.querySelector("table"), holder.dataset.table)]]);
+    }
+  };
+
+  offerAll(document);
+  document.addEventListener("renewed", (event) => offerAll(event.target)); // a page that renews its parts says so
 })();

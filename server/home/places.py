@@ -85,6 +85,11 @@ class CoordinatorHome:
         return self.secrets / "superexec.secret"
 
     @property
+    def dashboard_token(self) -> Path:
+        """SHA-256 of the token that browsers bring to the dashboard; absent before one is made."""
+        return self.secrets / "dashboard.token"
+
+    @property
     def agreement(self) -> Path:
         """The folder of the federation file and its public files."""
         return self.folder / "federation"

@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +21,21 @@ _CHUNK = 1 << 22
 """Bytes that are read from the file at once."""
 
 
+@dataclass(frozen=True)
+class Absences:
+    """Exchanges of a run without a part of one hospital.
+
+    Attributes:
+        number: of exchanges.
+        last: the last of them.
+        dropped: reason at that time.
+    """
+
+    number: int
+    last: RoundFigures
+    dropped: Dropped
+
+
 class RunHistory:
     """Course of a run without the replies in its rounds.
 
@@ -33,8 +49,6 @@ class RunHistory:
         rounds: exchanges in order.
         trained: number of them in which hospitals trained.
         assessment: questions about the kept weights in order.
-        missing: hospital -> number of exchanges without a part in them.
-        reasons: hospital -> the last of these exchanges, and why.
     """
 
     def __init__(self, out: Path) -> None:
@@ -48,8 +62,11 @@ class RunHistory:
         self.rounds: list[RoundFigures] = []
         self.trained = 0
         self.assessment: list[AssessmentRecord] = []
-        self.missing: Counter[str] = Counter()
-        self.reasons: dict[str, tuple[RoundFigures, Dropped]] = {}
+
+    @property
+    def position(self) -> int:
+        """Bytes of the journal that were read."""
+        return self._read
 
     @property
     def last(self) -> RunRecord | None:
@@ -100,6 +117,16 @@ class RunHistory:
             except ValidationError:
                 raise self._damaged() from None
 
+    def absences(self) -> dict[str, Absences]:
+        """Count the exchanges without a part of a hospital, by hospital."""
+        counts: Counter[str] = Counter()
+        latest: dict[str, tuple[RoundFigures, Dropped]] = {}
+        for record in self.rounds:
+            sites = {dropped.site: dropped for dropped in record.dropped if dropped.site is not None}
+            counts.update(sites.keys())
+            latest.update((site, (record, dropped)) for site, dropped in sites.items())
+        return {site: Absences(counts[site], *latest[site]) for site in latest}
+
     def _take(self, line: bytes) -> None:
         try:
             record = _LINE.validate_json(line)
@@ -110,12 +137,56 @@ class RunHistory:
         elif isinstance(record, AssessmentRecord):
             self.assessment.append(record)
         else:
+            self._repeat(record)
             self._starts.append(self._read)
             self.rounds.append(record)
             self.trained += record.kind == "train"
-            sites = {dropped.site: dropped for dropped in record.dropped if dropped.site is not None}
-            self.missing.update(sites.keys())
-            self.reasons.update((site, (record, dropped)) for site, dropped in sites.items())
+
+    def _repeat(self, record: RoundFigures) -> None:
+        """Forget an exchange that comes again, and those after it: their checkpoint was lost."""
+        if not self.rounds or record.round > self.rounds[-1].round:
+            return
+        for index, earlier in enumerate(self.rounds):
+            if (earlier.kind, earlier.round) == (record.kind, record.round):
+                self.trained -= sum(forgotten.kind == "train" for forgotten in self.rounds[index:])
+                self.rounds, self._starts = self.rounds[:index], self._starts[:index]
+                return
 
     def _damaged(self) -> UnreadableFileError:
         return UnreadableFileError(str(self._path), "is damaged", "put it back from a backup")
+
+
+_TAIL = 1 << 16
+"""Bytes at the end of a journal that are read first for its last record."""
+
+
+def first_and_last(out: Path) -> tuple[RunRecord | None, RunRecord | RoundFigures | None]:
+    """Read the start of a run and its latest exchange or end, without the journal between them.
+
+    Raises:
+        InputError: if one of these lines is damaged.
+    """
+    path = out / FILE_NAME
+    if not path.is_file():
+        return None, None
+    try:
+        with path.open("rb") as file:
+            line = file.readline()
+            first = _LINE.validate_json(line) if line.endswith(b"\n") else None
+            end, length = file.seek(0, os.SEEK_END), _TAIL
+            last = None
+            while last is None:
+                file.seek(max(end - length, 0))
+                whole = file.read(min(length, end)).rpartition(b"\n")[0]
+                *earlier, latest = whole.split(b"\n")
+                lines = (
+                    [*earlier, latest] if length >= end else [*earlier[1:], *([latest] if earlier else [])]
+                )
+                records = (_LINE.validate_json(line) for line in reversed(lines) if line)
+                last = next((record for record in records if not isinstance(record, AssessmentRecord)), None)
+                if length >= end:
+                    break
+                length *= 8
+    except ValidationError:
+        raise UnreadableFileError(str(path), "is damaged", "put it back from a backup") from None
+    return first if isinstance(first, RunRecord) else None, last

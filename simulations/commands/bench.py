@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from common.console import explained
+from common.extras import needs
 from simulations.commands.arguments import DataFolder, FiguresFile
 from simulations.commands.trained_model import explain, intervals, warnings
-from simulations.extras import needs
 
 bench_app = typer.Typer(
     no_args_is_help=True,

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from common.console import explained
+from common.extras import needs
 from common.lifetime.signals import with_remedy
 from simulations.commands.arguments import DataFolder
-from simulations.extras import needs
 
 poc_app = typer.Typer(add_completion=False)
 

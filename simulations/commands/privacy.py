@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from common.console import explained
-from simulations.extras import needs, require_extra
+from common.extras import needs, require_extra
 
 privacy_app = typer.Typer(
     no_args_is_help=True,

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from common.console import explained
+from common.extras import needs
 from simulations.commands.arguments import DataFolder, HeldOutFold, RunCohort, RunFolder
-from simulations.extras import needs
 
 
 @explained

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from common.console import explained
+from common.extras import needs
 from simulations.commands.arguments import DataFolder
 from simulations.commands.options import parse_settings
-from simulations.extras import needs
 
 FAILED, PARTIAL = 1, 3
 

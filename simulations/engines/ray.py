@@ -20,10 +20,10 @@ from flwr.serverapp import Grid, ServerApp
 
 from client.site_folder.outside import STATE_VARIABLE
 from common.errors import OptionError, UnreachableError
+from common.extras import require_extra
 from simulations.engines.flower_internals import Run, load_client_app, run_on_ray, silence
 from simulations.engines.node import NodeConfig, answer
 from simulations.engines.process_pool import ONE_THREAD
-from simulations.extras import require_extra
 
 _LOOPBACK, _LAST_PORT, _PATIENCE_S = "127.0.0.1", 65535, 10.0
 

@@ -25,7 +25,7 @@ if __name__ == "__main__":
         for reply in pool([Message(RecordDict(), 1, "query.statistics")]):
             print("answered")
 """
-IMPORTS = "import client.site_folder.outside, common.errors, server.home.nginx, simulations.extras"
+IMPORTS = "import client.site_folder.outside, common.errors, server.home.nginx, common.extras"
 
 
 @pytest.fixture(params=["package", "namespace", "module"])

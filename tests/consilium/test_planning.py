@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 import consilium
+from common import extras
 from common.errors import InputError
-from simulations import extras
 
 
 def test_plans_come_in_order_and_keep_to_their_epsilon() -> None:

@@ -3,8 +3,8 @@
 import pytest
 
 from common.errors import InputCode, InputError, OptionError
+from common.extras import MissingExtra
 from consilium.wording import in_python_words
-from simulations.extras import MissingExtra
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from flwr.common.constant import ErrorCode
 from flwr.serverapp import Grid, ServerApp
 from numpy.typing import NDArray
 
+from common.extras import EXTRAS, MissingExtra
 from simulations.engines.in_process import run_in_process
 from simulations.engines.names import Engine
-from simulations.extras import EXTRAS, MissingExtra
 
 APP = "toy_apps:app"
 NODES: list[dict[str, bool | float | int | str]] = [

@@ -15,6 +15,10 @@ EXTRAS = {
     "baselines": ("sksurv",),
     "ray": ("ray",),
     "explain": ("gseapy",),
+    "coordinator": ("starlette", "uvicorn"),
+    "mlflow": ("mlflow",),
+    "tensorboard": ("tensorboard",),
+    "prometheus": ("prometheus_client",),
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
     "dev": ("torch_geometric",),
 }
