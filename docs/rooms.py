@@ -20,10 +20,11 @@ FLOORS = {
     "client": "cli, predict_cli, validate_cli | doctor | commands | runtime | app | validation"
     " | receipts, rounds, prediction | families | egress | privacy, disclosures"
     " | ledger, training, data | intake | flower, chained_log, tables | site_folder | rules",
-    "server": "cli | dashboard | commands | services | app | runs | aggregation | participants | home, records",
+    "server": "cli | dashboard | commands | reports, services | app | runs | aggregation | participants"
+    " | home, records",
     "common": "documents | export, explanation, structure, intervals | calibration | validation | assessment"
-    " | prediction | families | privacy | models | patients | messages, release | agreement, processes, console | tasks"
-    " | comparison | evaluation, extras, lifetime, pages, plugins, reading"
+    " | prediction | families | privacy | baseline, models | patients | messages, release"
+    " | agreement, processes, console | tasks | comparison | evaluation, extras, lifetime, pages, plugins, reading"
     " | addresses, agreed, countersignature, counting, errors, files, installed_code, node_keys, records",
     "simulations": "cli | commands | benchmarks, tuning | poc | simulate, planning, audit | experiment"
     " | families | report | baselines | engines, cohorts, results | work_folder",

@@ -279,6 +279,33 @@ def receipts(
 
 @coordinator_app.command()
 @explained
+def report(
+    folder: HomeArgument,
+    run: Annotated[
+        str | None, typer.Argument(metavar="RUN", help="Name of the run's folder; without it, the last run.")
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", help="File for the page; without it, report.html in the run's folder."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Report a run: hospitals by round, curves, test and patients, as text and as a page."""
+    from server.commands.report import PAGE, report_of, write_report
+    from server.home.places import open_home
+    from server.reports.lines import report_lines
+
+    out, made = report_of(open_home(folder), run)
+    write_report(made, html or out / PAGE)
+    if as_json:
+        typer.echo(made.model_dump_json(indent=2))
+        return
+    typer.echo("\n".join(report_lines(made)))
+    typer.echo(f"Page: {html or out / PAGE}")
+
+
+@coordinator_app.command()
+@explained
 def run(
     folder: HomeArgument,
     federation: Annotated[

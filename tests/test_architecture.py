@@ -134,6 +134,7 @@ KNOW_PATIENTS = (
     *(
         "common/documents/facts/inputs.py",
         "common/documents/facts/structure.py",
+        "common/baseline/",
         "common/calibration/",
         "common/explanation/",
         "common/structure/",

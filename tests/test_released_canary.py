@@ -16,11 +16,12 @@ from client.commands.approve import approve, read_proposal
 from client.commands.init import initialise
 from client.site_folder.places import Home
 from common.agreement.federation import FILE_NAME, load, save
-from common.release.members import CALIBRATION, EXPLANATIONS, INTERVALS, VALIDATION
+from common.release.members import CALIBRATION, EXPLANATIONS, INTERVALS, TEST, VALIDATION
 from common.release.release import read_release
 from server.commands.release import release
 from server.home.places import create_home
 from server.records.journal import FILE_NAME as JOURNAL
+from server.records.statistics import FILE_NAME as STATISTICS
 from simulations.cohorts.synthetic import write_synthetic
 from tests.conftest import Canary, draw_anew_a_few_times, draw_no_report
 
@@ -73,6 +74,10 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Released:
         home = create_home(folder / "home", "localhost", 9443, None)
         shutil.copytree(folder / "out", home.runs / "run", ignore=shutil.ignore_patterns("checkpoint"))
         (home.runs / "run" / "journal-fold0.jsonl").rename(home.runs / "run" / JOURNAL)
+        (sums,) = (folder / "out").rglob(STATISTICS)
+        shutil.copy(sums, home.runs / "run")
+        for options in ([], ["--json"]):
+            said += run("coordinator", "report", home.folder, "run", *options, "--html", folder / "run.html")
         file = folder / "release.zip"
         release(home, "run", file)
         said += run("release", "verify", file, "--key", home.authority)
@@ -83,11 +88,15 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Released:
 
 def _write_cohort(cohort: Path) -> None:
     write_synthetic(
-        cohort, sites=3, patients=70, genes=16, proteins=4, clinical=4, imaging=4, lacking=0, seed=1
+        cohort, sites=3, patients=120, genes=16, proteins=4, clinical=4, imaging=4, lacking=0, seed=1
     )
     settings = {"model.node_width": "4", "model.pathway_width": "4", "model.width": "8", "model.heads": "2"}
     settings |= {"training.rounds": "2", "training.linear_rounds": "0", "training.batch_size": "16"}
-    settings |= {"training.calibration_fraction": "0.2", "statistics.explanations": "true"}
+    settings |= {
+        "training.calibration_fraction": "0.2",
+        "training.test_fraction": "0.3",
+        "statistics.explanations": "true",
+    }
     federation = load(cohort / FILE_NAME).changed(settings)
     tasks = tuple(task for task in federation.tasks if task.name == "survival")
     save(federation.model_copy(update={"tasks": tasks}), cohort / FILE_NAME)
@@ -126,7 +135,7 @@ def _used_at_a_hospital(folder: Path, file: Path, authority: Path) -> str:
 
 def test_the_release_has_all_that_hospitals_tell(released: Released) -> None:
     members = read_release(released.folder / "release.zip", None).members
-    assert {CALIBRATION, INTERVALS, VALIDATION, EXPLANATIONS} <= {*members}
+    assert {CALIBRATION, INTERVALS, VALIDATION, TEST, EXPLANATIONS} <= {*members}
 
 
 def test_the_patient_is_in_the_hospitals_tables(released: Released) -> None:

@@ -33,6 +33,7 @@ class CohortSize:
         training: those that train; None likewise.
         validation: those that validate without privacy; None likewise.
         calibration: those that calibrate without privacy; None likewise.
+        test: those that test without privacy; None likewise.
         rows: table -> rows or more, of the tables that the hospital has.
         absent: tables of the agreement that it has not.
     """
@@ -41,6 +42,7 @@ class CohortSize:
     training: int | None
     validation: int | None
     calibration: int | None
+    test: int | None
     rows: Mapping[str, int]
     absent: frozenset[str]
 
@@ -72,10 +74,10 @@ def count_cohort(folder: Path, site: SiteFile, federation: Agreement) -> CohortS
     absent = frozenset(federation.tables) - set(tables)
     units = None if unit_table is None else rows.get(unit_table, 0)
     if units is None:
-        return CohortSize(None, None, None, None, rows, absent)
+        return CohortSize(None, None, None, None, None, rows, absent)
     private = federation.privacy is not None
-    validating, calibrating = (0, 0) if private else set_aside(units, federation.training)
-    return CohortSize(units, units - validating - calibrating, validating, calibrating, rows, absent)
+    aside = (0, 0, 0) if private else set_aside(units, federation.training)
+    return CohortSize(units, units - sum(aside), *aside, rows, absent)
 
 
 def _rows_of(table: str, path: Path, site: SiteFile, exact: bool) -> int:

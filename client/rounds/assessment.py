@@ -12,7 +12,7 @@ from client.disclosures.record import release_once
 from client.ledger.entries import AskedQuestion, Entry
 from client.privacy.noise import NoisedSums
 from client.rounds.accounts import accounted
-from client.rounds.exact import require_calibration_disclosed, require_disclosed
+from client.rounds.exact import require_disclosed, require_set_aside_disclosed
 from client.rounds.inputs import SENT, unapproved
 from client.rounds.questions import earlier_question, was_sent
 from client.rounds.requests import load_weights, requested_preprocessing, require_approved
@@ -66,7 +66,7 @@ def assessment_request(run: int, site: Site, content: RecordDict) -> RecordDict:
             sums, patients = _noised(site, part, view, terms.privacy), 1
         else:
             sums, patients = _exact(site, part, view, request), len(indices)
-            require_calibration_disclosed(site, terms, request.fold)
+            require_set_aside_disclosed(site, terms, request.fold)
             if not site.simulated:
                 _record(site, request, indices.numpy(), sums, terms.minimum_count)
     return AssessmentReply(

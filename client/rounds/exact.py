@@ -45,8 +45,8 @@ def require_disclosed(site: Site, terms: Terms, fold: int) -> None:
         exact_statistics(site, terms, fold)
 
 
-def require_calibration_disclosed(site: Site, terms: Terms, fold: int) -> None:
-    """Record who neither trains nor chooses, with their values, before sums about them leave.
+def require_set_aside_disclosed(site: Site, terms: Terms, fold: int) -> None:
+    """Record who calibrates and who tests, with their values, before sums about them leave.
 
     Sums about other weights are not compared with one another, but counts in them do not depend on weights: a patient
     who came, went or changed between two runs would show.
@@ -54,12 +54,19 @@ def require_calibration_disclosed(site: Site, terms: Terms, fold: int) -> None:
     Raises:
         Refusal: if together with what left before they would tell of few units.
     """
-    units = site.split_indices(fold).calibration
-    if site.simulated or not len(units):
+    if site.simulated:
         return
+    split = site.split_indices(fold)
+    for prefix, units in (("calibration ", split.calibration), ("test ", split.test)):
+        if len(units):
+            _disclose_values(site, terms, prefix, units)
+
+
+def _disclose_values(site: Site, terms: Terms, prefix: str, units: torch.Tensor) -> None:
+    """Record units who do not train, with their number and values, under names with a prefix."""
     everybody = np.ones(len(units), dtype=np.bool_)
     cells = _cells(site, units)
-    parts = _counted(cells, everybody, "calibration ", site.key)
+    parts = _counted(cells, everybody, prefix, site.key)
     values = np.concatenate(
         [np.where(part.seen, part.values, 0.0) for part in cells if not part.sums], axis=1
     )
@@ -89,7 +96,7 @@ def foreseen_exposure(site: Site, terms: Terms) -> Exposure | None:
 
 def _disclosure(site: Site, terms: Terms, fold: int, statistics: SiteStatistics) -> Disclosure:
     """Everything exact that answers to this agreement tell; with privacy, the sums alone."""
-    training, validation, _ = site.split_indices(fold)
+    training, validation, *_ = site.split_indices(fold)
     units = torch.cat([training, validation])
     cells = _cells(site, units)
     trains = np.arange(len(units)) < len(training)

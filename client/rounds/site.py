@@ -100,7 +100,8 @@ class Site:
         taking_part = ((self.cohort.fold != fold) | (self.cohort.fold < 0)).nonzero().squeeze(1)
         if self.federation.privacy is not None:
             # a refusal would give a number of patients away, and an empty sample is safe
-            return Split(taking_part, taking_part[:0], taking_part[:0])
+            nobody = taking_part[:0]
+            return Split(taking_part, nobody, nobody, nobody)
         if len(taking_part) < 2:
             raise Refusal(RefusalCode.NO_TRAINING_PATIENTS)
         indices = split(len(taking_part), self.federation.training)

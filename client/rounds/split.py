@@ -1,4 +1,4 @@
-"""Split of a site's records by the agreement's seed: training, validation, calibration."""
+"""Split of a site's records by seed: training, validation, calibration and test."""
 
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ class Split(NamedTuple):
     training: Tensor
     validation: Tensor
     calibration: Tensor
+    test: Tensor
 
     def of(self, whose: Whose) -> Tensor:
         """Return the indices of the records that a part of an assessment is about."""
@@ -27,7 +28,7 @@ class Split(NamedTuple):
 def split(units: int, training: Training) -> Split:
     """Split records; the same seed gives the same split."""
     order = torch.randperm(units, generator=torch.Generator().manual_seed(training.seed))
-    validating, calibrating = set_aside(units, training)
-    parts = order.split([validating, calibrating, units - validating - calibrating])
-    validation, calibration, trained = (part.sort().values for part in parts)
-    return Split(trained, validation, calibration)
+    aside = set_aside(units, training)
+    parts = order.split([*aside, units - sum(aside)])
+    validation, calibration, test, trained = (part.sort().values for part in parts)
+    return Split(trained, validation, calibration, test)

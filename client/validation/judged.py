@@ -27,6 +27,8 @@ class Setting(StrEnum):
 
     INTERNAL = "internal"
     """Records of a hospital that had a part in the run, held out from its training by a draw."""
+    TEST = "test"
+    """Records of such a hospital that neither trained nor helped to choose or to calibrate the model."""
     NEW = "new records"
     """Records that such a hospital did not have in its tables."""
     TEMPORAL = "temporal"
@@ -109,16 +111,22 @@ def _held_out(
         what = f"all of its {words} trained the model, as is usual with differential privacy"
         raise StateError(str(home.folder), what, f"give tables of {words} who came after the run")
     rows = torch.zeros_like(everyone)
-    rows[split(len(everyone), agreement.training).of(Whose.HELD_OUT)] = True
-    whose = (
-        f"validation {words}, who did not train it but helped to choose the round if the tables are as they were in the"
-        " run, and otherwise may have trained it"
-    )
+    setting = Setting.TEST if agreement.training.test_fraction else Setting.INTERNAL
+    if setting is Setting.TEST:
+        rows[split(len(everyone), agreement.training).of(Whose.TEST)] = True
+        whose = f"test {words}, who had no part in it if the tables are as they were in the run, and may have otherwise"
+    else:
+        rows[split(len(everyone), agreement.training).of(Whose.HELD_OUT)] = True
+        whose = (
+            f"validation {words}, who did not train it but helped to choose the round if the tables are as they were in"
+            " the run, and otherwise may have trained it"
+        )
     if network.others:
         network = replace(network, others=())  # they had other validation records, and trained on these
         trainings = counted(release.models, "training")
-        whose = f"validation {words} of the first of {trainings} alone, {whose.partition(', ')[2]}"
-    return Setting.INTERNAL, rows, network, whose
+        kind, _, rest = whose.partition(", ")
+        whose = f"{kind} of the first of {trainings} alone, {rest}"
+    return setting, rows, network, whose
 
 
 def _elsewhere(site: SiteFile, folder: Path) -> SiteFile:

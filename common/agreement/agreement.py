@@ -101,8 +101,8 @@ class Agreement(Agreed):
     def data(self, exclude_none: bool = False) -> dict[str, Any]:
         """Agreement as plain data, without what a file need not name.
 
-        Kind, plug-ins, sizes, noise, strengths, actionable columns, calibration, linear rounds and display names are
-        left out where they are the default.
+        Kind, plug-ins, sizes, noise, strengths, actionable columns, calibration, test, linear rounds and display names
+        are left out where they are the default.
         """
         data = self.model_dump(mode="json", exclude_none=exclude_none)
         for participant in data["participants"]:
@@ -119,7 +119,7 @@ class Agreement(Agreed):
                 del data["statistics"][name]
         if (data.get("privacy") or {}).get("explanations_noise_multiplier") is None:
             (data.get("privacy") or {}).pop("explanations_noise_multiplier", None)
-        for name in ("calibration_fraction", "linear_rounds", "linear_penalty"):
+        for name in ("calibration_fraction", "test_fraction", "linear_rounds", "linear_penalty"):
             if data["training"].get(name) == Training.model_fields[name].default:
                 data["training"].pop(name, None)
         for modality in data.get("modalities", ()):

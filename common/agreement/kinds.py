@@ -46,6 +46,7 @@ _KINDS = {
             "common.calibration.part:PART",
             "common.intervals.part:PART",
             "common.validation.sums.part:PART",
+            "common.validation.sums.part:TEST_PART",
             "common.explanation.part:PART",
         ),
     )

@@ -62,11 +62,14 @@ class Training(Agreed):
     Rates are per local step; `proximal_mu` is used by `fedprox` only.
 
     Under `Privacy`, which has its own steps and rate, `patience`, `validation_fraction`, `calibration_fraction`,
-    `local_epochs`, `batch_size`, `learning_rate`, `weight_decay`, `linear_rounds` and `linear_penalty` have no part.
+    `test_fraction`, `local_epochs`, `batch_size`, `learning_rate`, `weight_decay`, `linear_rounds` and
+    `linear_penalty` have no part.
 
     Attributes:
         calibration_fraction: share of a site's units that neither train nor choose the round: they are kept for the
             intervals of predictions.
+        test_fraction: share of a site's units that neither train, nor choose the round, nor calibrate: the kept model
+            is tested on them alone, by sums.
         linear_rounds: first rounds, in which hospitals send gradients of the linear scores alone, and the coordinator
             fits the scores by them; they then stay as they are, and the other rounds train what is added to them. Where
             a file does not say, hospitals have no such rounds, and a simulation chooses their number.
@@ -80,6 +83,7 @@ class Training(Agreed):
     )
     validation_fraction: float = Field(default=0.15, gt=0, lt=0.5)
     calibration_fraction: float = Field(default=0.0, ge=0, lt=0.5)
+    test_fraction: float = Field(default=0.0, ge=0, lt=0.5)
     local_epochs: int = Field(default=1, ge=1, le=100)
     batch_size: int = Field(default=16, ge=1, le=100_000)
     learning_rate: float = Field(default=3e-3, gt=0, le=1)
@@ -93,6 +97,14 @@ class Training(Agreed):
     learn_task_weights: bool = True
     linear_rounds: int | None = Field(default=None, ge=0, le=MOST_LINEAR_ROUNDS)
     linear_penalty: float = Field(default=20.0, gt=0, le=1e6)
+
+    @model_validator(mode="after")
+    def _leaves_somebody_to_train(self) -> Self:
+        if self.validation_fraction + self.calibration_fraction + self.test_fraction >= 1:
+            raise ValueError(
+                "validation, calibration and test fractions add up to less than 1: the others train"
+            )
+        return self
 
     def decay(self, round_: int, after: int = 0) -> float:
         """Return the factor of the learning rate in a round, half a cosine after `after` others."""
@@ -108,11 +120,12 @@ def held_out(units: int, fraction: float) -> int:
     return max(1, round(units * fraction))
 
 
-def set_aside(units: int, training: Training) -> tuple[int, int]:
-    """Return the numbers of a site's units that validate and that calibrate; neither trains."""
+def set_aside(units: int, training: Training) -> tuple[int, int, int]:
+    """Return the numbers of a site's units that validate, calibrate and test; none trains."""
     validating = held_out(units, training.validation_fraction)
-    calibrating = round(units * training.calibration_fraction)
-    return validating, min(calibrating, units - validating)
+    calibrating = min(round(units * training.calibration_fraction), units - validating)
+    testing = round(units * training.test_fraction)
+    return validating, calibrating, min(testing, units - validating - calibrating)
 
 
 LOSS_NOISE = 2.0

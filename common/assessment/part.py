@@ -37,7 +37,9 @@ class Whose(StrEnum):
     CALIBRATION = "calibration"
     """They neither trained nor chose anything: the share `training.calibration_fraction`."""
     HELD_OUT = "held-out"
-    """Those who did not train: validation and calibration together."""
+    """Those who did not train and test nothing: validation and calibration together."""
+    TEST = "test"
+    """They neither trained, nor chose, nor calibrated anything: the share `training.test_fraction`."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from common.families.registry import family_of
 from common.records import Prepared
 from common.release.calibration_table import CalibrationTable
 from common.release.interval_table import IntervalTable
-from common.release.members import STRUCTURE, VALIDATION, arrays_of_member
+from common.release.members import STRUCTURE, TEST, VALIDATION, arrays_of_member
 from common.release.release import ModelRelease
 from common.release.stamp import arrays_of
 
@@ -39,6 +39,7 @@ class Network:
         others: the other members of an ensemble; none of a single model.
         structure: of ordinary tables, as in a release; None where there is none.
         validation: of the release on hospitals' held-out patients; None where there is none.
+        test: the same on those who neither trained nor helped to choose; None where there are none.
         calibration: by which its predictions are moved; None without one.
         intervals: of its predictions; None without one.
     """
@@ -52,6 +53,7 @@ class Network:
     others: "tuple[Network, ...]" = ()
     structure: bytes | None = None
     validation: bytes | None = None
+    test: bytes | None = None
     calibration: CalibrationTable | None = None
     intervals: IntervalTable | None = None
 
@@ -120,6 +122,7 @@ def released_network(release: ModelRelease) -> Network:
         others=tuple(members[1:]),
         structure=release.members.get(STRUCTURE),
         validation=release.members.get(VALIDATION),
+        test=release.members.get(TEST),
         calibration=release.calibration,
         intervals=release.intervals,
     )

@@ -51,6 +51,10 @@ VALIDATION = "validation.json"
 """Figures of the model on hospitals' held-out patients (`common.validation.sums.table`)."""
 
 
+TEST = "test.json"
+"""The same figures on those who neither trained the model nor helped to choose or calibrate it."""
+
+
 CALIBRATION, INTERVALS = "calibration.json", "intervals.json"
 """Levels by which predictions are moved, and thresholds of their intervals, by hospital."""
 
@@ -59,7 +63,7 @@ EXPLANATIONS = "explanations.json"
 """Mean contributions by modality and pathway over hospitals' held-out patients."""
 
 
-OPTIONAL = (*ENSEMBLE, STRUCTURE, CALIBRATION, INTERVALS, VALIDATION, EXPLANATIONS, ONNX)
+OPTIONAL = (*ENSEMBLE, STRUCTURE, CALIBRATION, INTERVALS, VALIDATION, TEST, EXPLANATIONS, ONNX)
 """Members that a release may have beside those; a version that does not list a member refuses the release.
 
 Whatever changes a prediction, or how far it may be believed, comes in here by a name: nothing rides along unread.

@@ -104,9 +104,12 @@ def _figures(
 
 def concordance_estimate(value: float, events: int, others: int) -> IntervalEstimate:
     """Return a concordance with an interval from the numbers of either outcome."""
-    error = concordance_error(value, events, others)
+    nearest = 1 / (2 * events * others) if events and others else np.nan
+    inside = min(max(value, nearest), 1 - nearest)  # at 0 and 1, as if one pair were half in order
+    error = concordance_error(inside, events, others)
     if not np.isfinite(error):
         return IntervalEstimate.of(value)
-    middle = Scale.LOGIT.of(value)
+    middle = Scale.LOGIT.of(inside)
     reach = NORMAL * error
-    return IntervalEstimate.of(value, Scale.LOGIT.back(middle - reach), Scale.LOGIT.back(middle + reach))
+    low, high = Scale.LOGIT.back(middle - reach), Scale.LOGIT.back(middle + reach)
+    return IntervalEstimate.of(value, min(low, value), max(high, value))

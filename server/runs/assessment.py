@@ -197,5 +197,6 @@ def _most_units(part: AnyPart, run: RunContext, training: int) -> int:
     if part.whose is Whose.TRAINING:
         return training
     settings = run.federation.training
-    share = settings.validation_fraction + settings.calibration_fraction
-    return ceil(training * share / (1 - share)) + HELD_OUT_ROOM
+    kept, trained = settings.validation_fraction + settings.calibration_fraction, 1 - settings.test_fraction
+    share = settings.test_fraction if part.whose is Whose.TEST else kept
+    return ceil(training * share / (trained - kept)) + HELD_OUT_ROOM

@@ -42,6 +42,7 @@ from server.records.apart import STOPPED, Apart, apart_lines, by_site
 from server.records.journal import Journal, RoundRecord, RunRecord, check_journal, read_journal
 from server.records.progress import ProgressFile
 from server.records.result import TrainedModel, save_result
+from server.records.statistics import write_statistics
 from server.runs.assembly import NO_COUNTERSIGNATURES, assemble
 from server.runs.assessment import Assessed, assess
 from server.runs.checkpoint import Checkpoint
@@ -155,6 +156,7 @@ def coordinate(
             if apart and federation.statistics.far == "stop":
                 raise HospitalsApart("\n".join([*apart_lines(apart), STOPPED]))
             if state is None:
+                write_statistics(out, {site: reply.moments for site, reply in roster.statistics.items()})
                 weights = _initial(federation, folder, seed)
                 prepared = _preprocessing(roster, federation)
                 state = RunState.initial(federation, roster, prepared, weights, fold, seed)

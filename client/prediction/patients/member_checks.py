@@ -8,7 +8,7 @@ from common.calibration.possible import impossible_outcomes
 from common.calibration.shapes import outcomes_of as outcomes_with_levels
 from common.errors import InvalidContentError
 from common.intervals.shapes import outcomes_of as outcomes_with_intervals
-from common.release.members import CALIBRATION, INTERVALS, STRUCTURE, VALIDATION
+from common.release.members import CALIBRATION, INTERVALS, STRUCTURE, TEST, VALIDATION
 from common.structure.content import read_structure
 from common.validation.sums.table import ValidationTable
 
@@ -33,8 +33,9 @@ def require_members(network: "Network", where: str) -> None:
         return
     if network.structure is not None:
         read_structure(network.structure, federation, f"{where}, {STRUCTURE}")
-    if network.validation is not None:
-        ValidationTable.of_content(network.validation, f"{where}, {VALIDATION}")
+    for content, name in ((network.validation, VALIDATION), (network.test, TEST)):
+        if content is not None:
+            ValidationTable.of_content(content, f"{where}, {name}")
     if network.calibration is not None:
         levels = {task.name: outcomes_with_levels(task) for task in federation.tasks}
         _require(network.calibration.tasks, levels, f"{where}, {CALIBRATION}")

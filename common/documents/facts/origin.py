@@ -98,6 +98,7 @@ def data_facts(release: ModelRelease) -> Facts:
             {
                 "validation_fraction": agreement.training.validation_fraction,
                 "calibration_fraction": agreement.training.calibration_fraction,
+                "test_fraction": agreement.training.test_fraction,
             }
             if agreement.privacy is None
             else None,
@@ -154,6 +155,11 @@ def _split(agreement: Agreement, unit: str) -> tuple[str, ...]:
         lines.append(
             f"{training.calibration_fraction:.0%} of the {unit} trained nothing and chose nothing: figures about them"
             " are of patients who were new to the model, at hospitals that were not."
+        )
+    if training.test_fraction:
+        lines[0] = lines[0].replace("the others trained", "most others trained")
+        lines.append(
+            f"{training.test_fraction:.0%} of the {unit} trained, chose and calibrated nothing: they test the model."
         )
     lines += [
         f"Validation {unit} chose the kept round: figures about them are not those of an independent test.",

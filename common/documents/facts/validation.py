@@ -5,7 +5,7 @@ from typing import Any
 
 from common.counting import counted
 from common.documents.facts.fact import Fact, Facts, Topic
-from common.release.members import VALIDATION
+from common.release.members import TEST, VALIDATION
 from common.release.release import ModelRelease
 from common.validation.estimate import IntervalEstimate
 from common.validation.sums.pooling import HorizonTable
@@ -23,7 +23,7 @@ def validation_facts(release: ModelRelease) -> Facts:
         return {}
     table = ValidationTable.of_content(content, f"{release.where}, {VALIDATION}")
     judged = [(title, unit, outcome) for title, unit, outcome in _outcomes(table) if outcome.patients]
-    unit = release.card.unit
+    tested, unit = _tested(release), release.card.unit
     return {
         Topic.VALIDATION: Fact(
             "Validation on held-out patients",
@@ -31,19 +31,33 @@ def validation_facts(release: ModelRelease) -> Facts:
                 *(_size(title, outcome, unit) for title, _, outcome in _outcomes(table)),
                 f"They are {unit} of the hospitals that trained the model. Those who validated its rounds chose the"
                 " kept one.",
+                *(_size(title, outcome, unit) for title, _, outcome in tested),
             ),
             table.model_dump(mode="json"),
         ),
         Topic.DISCRIMINATION: _fact(
-            "Discrimination", judged, _discrimination, lambda outcome: outcome.concordance
+            "Discrimination", [*judged, *tested], _discrimination, lambda outcome: outcome.concordance
         ),
-        Topic.CALIBRATION: _fact("Calibration", judged, _calibration, lambda outcome: outcome.horizons),
+        Topic.CALIBRATION: _fact(
+            "Calibration", [*judged, *tested], _calibration, lambda outcome: outcome.horizons
+        ),
         Topic.NET_BENEFIT: _fact("Net benefit", judged, _net_benefit, lambda outcome: outcome.decisions),
         Topic.HETEROGENEITY: _fact(
             "Performance by hospital", judged, _hospitals, lambda outcome: outcome.concordances
         ),
         Topic.SUBGROUPS: _fact("Subgroups", judged, _groups, lambda outcome: outcome.groups),
     }
+
+
+def _tested(release: ModelRelease) -> "Judged":
+    """Outcomes of those who neither trained the model nor helped to choose it."""
+    content = release.members.get(TEST)
+    if content is None:
+        return []
+    table = ValidationTable.of_content(content, f"{release.where}, {TEST}")
+    return [
+        (f"{title}, test {release.card.unit}", unit, outcome) for title, unit, outcome in _outcomes(table)
+    ]
 
 
 Judged = list[tuple[str, str, OutcomeTable]]

@@ -29,6 +29,7 @@ from common.validation.sums.shapes import (
     times_of,
 )
 from common.validation.sums.times import kept_horizons, late_outcomes, time_counts
+from common.validation.timed_auc import timed_auc
 
 Arrays = dict[str, Array]
 
@@ -220,6 +221,7 @@ def _by_horizon(outcome: JudgedOutcome, horizon: float) -> dict[str, float]:
         "risk": halves(patients * observed.risk),
         "spread": halves(min(spread, MOST_WEIGHT * patients)),
         "squared": float((censoring_weights(outcomes) * (outcomes.had - risk) ** 2).sum()),
+        "ranked": 0.0 if outcome.curves is None else float(outcomes.had.sum()) * timed_auc(outcomes, risk),
     }
 
 

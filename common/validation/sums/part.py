@@ -1,4 +1,4 @@
-"""Validation as a part of an assessment, on the patients who did not train.
+"""Validation as a part of an assessment, on patients who did not train or who test.
 
 In a first question hospitals say how the predicted risks of a time to an event are spread, so that thirds of risk are
 the same everywhere; in the last they send all sums.
@@ -6,12 +6,13 @@ the same everywhere; in the last they send all sums.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from common.assessment.part import Arrays, Asked, SiteSums, Sum, Whose
-from common.release.members import VALIDATION
+from common.release.members import TEST, VALIDATION
 from common.validation.sums.shapes import RISKS, group_names, horizons_asked, is_judged, sums_of
 
 if TYPE_CHECKING:
@@ -25,16 +26,17 @@ _HISTOGRAM = "histogram"
 _EDGES = "edges"
 
 
+@dataclass
 class ValidationPart:
     """Validation of every task with a probability; see `common.assessment.part.Part`."""
 
-    name = "validation"
-    whose = Whose.HELD_OUT
-    member = VALIDATION
+    name: str
+    whose: Whose
+    member: str
 
     def questions(self, agreement: Federation) -> int:
-        """Two with a time to an event, one with other outcomes alone."""
-        if not _judged(agreement):
+        """Two with a time to an event, one with other outcomes alone; none about nobody."""
+        if not _judged(agreement) or (self.whose is Whose.TEST and not agreement.training.test_fraction):
             return 0
         return 2 if _timed(agreement) else 1
 
@@ -116,4 +118,5 @@ def _edges(counts: np.typing.NDArray[np.float64]) -> np.typing.NDArray[np.float6
     return np.array([RISKS[first], RISKS[second]]) if kept.any() and first < second else np.zeros(2)
 
 
-PART = ValidationPart()
+PART = ValidationPart("validation", Whose.HELD_OUT, VALIDATION)
+TEST_PART = ValidationPart("test", Whose.TEST, TEST)

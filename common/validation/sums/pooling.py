@@ -35,6 +35,7 @@ class HospitalTable(ValidationRecord):
     ratio: IntervalEstimate
     brier: float
     null: float
+    auc: IntervalEstimate = IntervalEstimate()
 
 
 class HorizonTable(ValidationRecord):
@@ -49,6 +50,8 @@ class HorizonTable(ValidationRecord):
         ratio: observed to expected.
         followed: events to expected events while patients were followed; None for a class or adverse event.
         brier, null: scores of the model, and of the observed risk for everybody.
+        auc: area under the ROC curve by the horizon, over pairs of patients of the same hospital; not given for a class
+            or adverse event, whose concordance it is, nor in releases of earlier versions.
         hospitals: hospital -> its figures.
         between: that ratio over hospitals, by random effects; None for fewer than three.
     """
@@ -63,14 +66,19 @@ class HorizonTable(ValidationRecord):
     followed: IntervalEstimate | None
     brier: float
     null: float
+    auc: IntervalEstimate = IntervalEstimate()
     hospitals: dict[str, HospitalTable]
     between: Pooled | None
 
 
 class RiskCell(ValidationRecord):
-    """Patients of a range of predicted risk, with mean predicted and observed risk."""
+    """Patients of a range of predicted risk, with events, mean predicted and observed risk.
+
+    `events` is None in releases of earlier versions.
+    """
 
     patients: int
+    events: int | None = None
     expected: float
     observed: IntervalEstimate
 
@@ -189,6 +197,7 @@ def _horizon_table(horizon: float | None, at: int, answers: Mapping[str, Arrays]
             ratio=by_kaplan_meier(risk, expected),
             brier=float(sums["squared"]) / patients[site],
             null=risk.risk * (1 - risk.risk),
+            auc=_auc(sums, patients[site]) if horizon is not None else IntervalEstimate(),
         )
         if risk.risk > 0 and risk.error > 0 and expected > 0:
             figures.append((risk.risk / expected, risk.error / risk.risk))
@@ -205,12 +214,19 @@ def _horizon_table(horizon: float | None, at: int, answers: Mapping[str, Arrays]
         followed=by_martingale(int(total["events"]), float(total["followed"])) if is_timed else None,
         brier=float(total["squared"]) / everyone,
         null=observed.risk * (1 - observed.risk),
+        auc=_auc(total, everyone) if is_timed else IntervalEstimate(),
         hospitals=hospitals,
         between=pool(figures, Scale.LOG),
     )
 
 
-_SUMMED = ("events", "expected", "followed", "risk", "spread", "squared")
+_SUMMED = ("events", "left", "expected", "followed", "risk", "spread", "squared", "ranked")
+
+
+def _auc(sums: Mapping[str, Any], patients: float) -> IntervalEstimate:
+    """Area under the ROC curve by a horizon, from the sums of one hospital or of all."""
+    events, left = float(sums["events"]), float(sums["left"])
+    return concordance_estimate(float(sums["ranked"]) / events, int(events), int(patients - events - left))
 
 
 def _error(risk: float, events: float) -> float:
@@ -224,7 +240,10 @@ def _cells(cells: Sequence[Array]) -> list[RiskCell]:
     for patients, events, risk, expected in total.tolist():
         if patients:
             observed = IntervalEstimate.around(risk / patients, _error(risk / patients, events))
-            made.append(RiskCell(patients=int(patients), expected=expected / patients, observed=observed))
+            cell = RiskCell(
+                patients=int(patients), events=int(events), expected=expected / patients, observed=observed
+            )
+            made.append(cell)
     return made
 
 

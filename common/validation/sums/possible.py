@@ -41,6 +41,7 @@ def _horizons_are_possible(sums: Mapping[str, Array], shown: Mask, patients: flo
         and (np.diff(events) >= 0).all()
         and (events + left <= patients).all()
         and (sums["expected"][shown] > 0).all()
+        and (sums["ranked"][shown] <= events * (1 + ROUNDING)).all()
     )
 
 

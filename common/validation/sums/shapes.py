@@ -31,11 +31,13 @@ BY_HORIZON = {
     "risk": 1.0,
     "spread": MOST_WEIGHT,
     "squared": MOST_WEIGHT,
+    "ranked": 1.0,
 }
 """Sum by horizon -> most that a patient adds.
 
 They are events by the horizon, patients censored before, predicted risk, cumulative hazard while followed, the risk by
-Kaplan-Meier times the patients, its variance times their square, and weighted squared errors.
+Kaplan-Meier times the patients, its variance times their square, weighted squared errors, and the events times the
+area under the ROC curve by the horizon, which is 0 for a class or adverse event: its concordance is that area.
 """
 
 

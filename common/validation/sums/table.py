@@ -8,7 +8,7 @@ from pydantic import ValidationError, model_validator
 from common.agreement.federation import Federation
 from common.counting import counted
 from common.errors import InvalidContentError
-from common.release.members import VALIDATION
+from common.release.members import TEST, VALIDATION
 from common.validation.estimate import IntervalEstimate, ValidationRecord
 from common.validation.meta_analysis import Pooled
 from common.validation.net_benefit import NetBenefit
@@ -92,21 +92,24 @@ class ValidationTable(ValidationRecord):
             remedy = "install the version of consilium that made the release"
             raise InvalidContentError(where, "has another form", remedy) from None
 
-    def lines(self) -> Iterator[str]:
-        """Say in two lines an outcome how the release did on hospitals' held-out patients."""
+    def lines(self, done: str = "Validated", whom: str = "held-out patient") -> Iterator[str]:
+        """Say in two lines an outcome how the release did on patients of hospitals.
+
+        Args:
+            done: what was done with them, in the words of a line's beginning.
+            whom: they are, in the singular.
+        """
         for task, outcomes in self.tasks.items():
             for outcome in outcomes:
-                yield from self._outcome_lines(task, outcome)
+                yield from self._outcome_lines(task, outcome, done, whom)
 
-    def _outcome_lines(self, task: str, outcome: OutcomeTable) -> Iterator[str]:
+    def _outcome_lines(self, task: str, outcome: OutcomeTable, done: str, whom: str) -> Iterator[str]:
         title = f"{task}, {outcome.name}" if outcome.name else task
         patients, hospitals = sum(outcome.patients.values()), len(outcome.patients)
         if not hospitals:
-            yield f"Validated, {title}: no hospital held out enough patients with the outcome and without."
+            yield f"{done}, {title}: no hospital had enough {whom}s with the outcome and without."
             return
-        line = (
-            f"Validated, {title}: {counted(patients, 'held-out patient')} of {counted(hospitals, 'hospital')}"
-        )
+        line = f"{done}, {title}: {counted(patients, whom)} of {counted(hospitals, 'hospital')}"
         line += f", concordance {outcome.concordance.text()}"
         if outcome.between is not None:
             low, high = outcome.between.predicted
@@ -120,6 +123,8 @@ class ValidationTable(ValidationRecord):
             text = f"  Risk{by}: observed / expected {main.ratio.text()}"
             if main.followed is not None:
                 text += f", while followed {main.followed.text()}"
+            if main.auc.value is not None:
+                text += f"; AUC {main.auc.text()}"
             yield f"{text}; Brier score {main.brier:.3f}, null model {main.null:.3f}."
 
 
@@ -141,10 +146,13 @@ def table_of(agreement: Federation, sites: Mapping[str, Arrays]) -> ValidationTa
 
 
 def validation_lines(members: Mapping[str, bytes], where: str) -> Iterator[str]:
-    """Say how a release did on hospitals' held-out patients, if its members have that.
+    """Say how a release did on hospitals' held-out and test patients, if its members have that.
 
     Raises:
         InputError: if the member has another form.
     """
     if VALIDATION in members:
         yield from ValidationTable.of_content(members[VALIDATION], f"{where}, {VALIDATION}").lines()
+    if TEST in members:
+        table = ValidationTable.of_content(members[TEST], f"{where}, {TEST}")
+        yield from table.lines("Tested", "test patient")

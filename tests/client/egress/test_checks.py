@@ -27,7 +27,7 @@ SHAPES = {"patient.bias": (4,), "branches.rna.token.bias": (2, 3), "heads.respon
 def expecting(federation: Federation, shapes: Shapes, least: int = 1, norm: float | None = None) -> Expected:
     """Expectation of a reply, whose model has parameters of these shapes."""
     groups = family_of(federation).groups(federation, shapes)
-    cohort = CohortSize(None, None, None, None, {}, frozenset())
+    cohort = CohortSize(None, None, None, None, None, {}, frozenset())
     terms = agree(Policy(minimum_count=least, maximum_reach=1000.0), federation, 12)
     return Expected("north", federation, terms, shapes, groups, cohort, norm)
 

@@ -132,7 +132,7 @@ def in_another_run(hospital: "Hospital", request: AssessmentRequest, moved: bool
 @pytest.mark.attack
 @pytest.mark.parametrize("moved", [False, True])
 @pytest.mark.parametrize("change", [come_in_place_of, corrected])
-@pytest.mark.parametrize("whose", ["calibration", "validation"])
+@pytest.mark.parametrize("whose", ["calibration", "validation", "test"])
 def test_a_set_that_differs_by_a_patient_is_refused(
     hospital: "Hospital",
     caplog: Any,
@@ -142,7 +142,8 @@ def test_a_set_that_differs_by_a_patient_is_refused(
     moved: bool,
 ) -> None:
     """Another approved run, after a held-out patient came for another, or had the outcome corrected."""
-    hospital.change(training__calibration_fraction="0.25", statistics__minimum_count="3")
+    fraction = {"training__test_fraction" if whose == "test" else "training__calibration_fraction": "0.25"}
+    hospital.change(**fraction, statistics__minimum_count="3")
     hospital.site.outcomes["died"] = 1
     hospital.write()
     first = hospital.assessment()

@@ -228,9 +228,12 @@ def test_the_contrastive_term_brings_two_views_of_a_patient_together(
 
 
 def test_split_is_a_partition_that_follows_its_seed() -> None:
-    training, validation, calibration = split(50, Training(seed=3, calibration_fraction=0.1))
-    assert sorted([*training.tolist(), *validation.tolist(), *calibration.tolist()]) == list(range(50))
-    assert (len(validation), len(calibration)) == (round(0.15 * 50), 5)
+    parts = split(50, Training(seed=3, calibration_fraction=0.1, test_fraction=0.2))
+    assert sorted(row for part in parts for row in part.tolist()) == list(range(50))
+    assert (len(parts.validation), len(parts.calibration), len(parts.test)) == (round(0.15 * 50), 5, 10)
+    training, validation, calibration, nobody = split(50, Training(seed=3, calibration_fraction=0.1))
+    assert len(nobody) == 0
+    assert torch.equal(parts.calibration, calibration), "who tests is taken from those who train"
     same, less = split(50, Training(seed=3, calibration_fraction=0.1)), split(50, Training(seed=3))
     assert torch.equal(same.training, training)
     assert torch.equal(less.validation, validation), "who calibrates is taken from those who train"
@@ -240,7 +243,7 @@ def test_split_is_a_partition_that_follows_its_seed() -> None:
 @pytest.mark.parametrize("patients", [2, 3, 5])
 @pytest.mark.parametrize("fraction", [0.01, 0.49])
 def test_a_split_leaves_somebody_on_either_side(patients: int, fraction: float) -> None:
-    training, validation, _ = split(patients, Training(validation_fraction=fraction))
+    training, validation, *_ = split(patients, Training(validation_fraction=fraction))
     assert len(training) >= 1
     assert len(validation) >= 1
 

@@ -34,7 +34,7 @@ def test_numbers_and_absent_hospitals_are_told(released: Released) -> None:
 def test_patients_who_chose_nothing_are_told(released: Released) -> None:
     training = {"rounds": 3, "validation_fraction": 0.2, "calibration_fraction": 0.1}
     split = data_facts(released({"training": training}))[Topic.SPLIT]
-    assert split.data == {"validation_fraction": 0.2, "calibration_fraction": 0.1}
+    assert split.data == {"validation_fraction": 0.2, "calibration_fraction": 0.1, "test_fraction": 0.0}
     assert all(share in split.text for share in ("20%", "10%"))
     assert "10%" not in data_facts(released())[Topic.SPLIT].text
 

@@ -14,6 +14,7 @@ from common.validation.brier import brier_scores
 from common.validation.observed import Array, Outcomes, observed_risk
 from common.validation.sums.computing import judged_outcomes, task_sums
 from common.validation.sums.shapes import RISKS, group_names, horizons_asked, main_horizon, sums_of, times_of
+from common.validation.timed_auc import timed_auc
 from tests.common.validation.cohort import HORIZON, Made, made
 
 SURVIVAL = SurvivalTask(
@@ -87,6 +88,9 @@ def test_sums_by_horizon_are_those_of_the_patients() -> None:
     # the curves of the prediction have no time at the horizon exactly
     assert sums["expected"][0, main] == pytest.approx(patients.risk.sum(), rel=1e-3)
     assert sums["squared"][0, main] == pytest.approx(300 * brier_scores(outcomes, patients.risk)[0], rel=1e-3)
+    area = timed_auc(outcomes, patients.risk)
+    assert sums["ranked"][0, main] == pytest.approx(outcomes.had.sum() * area, rel=1e-3)
+    assert not sums_for(RESPONSE, patients)["ranked"].any(), "the concordance of a class is its area"
 
 
 def test_what_is_about_few_patients_is_nothing() -> None:

@@ -8,14 +8,14 @@ import numpy as np
 import torch
 
 from common.agreement.federation import Federation
-from common.assessment.part import Asked, SiteSums
+from common.assessment.part import Asked, SiteSums, Whose, parts_of
 from common.assessment.view import View
 from common.patients.batch import PatientBatch
 from common.patients.preprocessing import Preprocessing
 from common.prediction.network import Network
 from common.records import Records
 from common.tasks.regression import RegressionTask
-from common.validation.sums.part import PART
+from common.validation.sums.part import PART, TEST_PART
 from common.validation.sums.table import ValidationTable
 from tests.common.validation.sums.test_computing import FEDERATION
 
@@ -32,6 +32,14 @@ def test_numbers_alone_are_not_asked_about() -> None:
     assert PART.questions(FEDERATION.model_copy(update={"tasks": FEDERATION.tasks[1:]})) == 1
     assert PART.asked(FEDERATION, 0) == {}
     assert PART.asked(FEDERATION, 1) == {"survival.edges": Asked((2,), 0.0, 0.9)}
+
+
+def test_those_who_test_are_asked_about_where_the_file_sets_some_aside() -> None:
+    assert TEST_PART.questions(FEDERATION) == 0
+    tested = FEDERATION.changed({"training.test_fraction": "0.2"})
+    assert (TEST_PART.questions(tested), TEST_PART.whose) == (2, Whose.TEST)
+    assert [part.name for part in parts_of(tested)].count("test") == 1
+    assert FEDERATION.changed({"training.test_fraction": "0.0"}).digest == FEDERATION.digest
 
 
 class NoModel:

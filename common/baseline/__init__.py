@@ -1,0 +1,1 @@
+"""Baseline table of hospitals' patients, from their sums; start with table.py."""

@@ -1,0 +1,1 @@
+"""Report of a run for its coordinator, from the run's folder; start with report.py."""
