@@ -162,6 +162,47 @@ def check(folder: SiteArgument, as_json: JsonOption = False) -> None:
 
 @site_app.command()
 @explained
+def profile(
+    folder: SiteArgument,
+    federation: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder of a federation file, or the file; without it, the one that was approved.",
+        ),
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="File for the page; without it, profile/profile.html in the site folder."
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show medians, gaps and outliers of the tables beside the federation's ranges.
+
+    A wrong unit shows here. Nothing of it leaves the hospital: do not send it.
+    """
+    from client.profile.page import page_path, profile_page
+    from client.profile.profile import profile
+    from client.profile.text import profile_lines
+    from client.site_folder.places import Home
+    from common.files import write_whole
+
+    home = Home(folder.resolve())
+    figures = profile(home, federation)
+    page = page_path(home.folder) if html is None else html
+    write_whole(page, profile_page(figures).encode(), mode=0o600)
+    if as_json:
+        typer.echo(figures.model_dump_json(indent=2))
+        return
+    for line in profile_lines(figures):
+        typer.echo(line)
+    typer.echo(f"Page, for this hospital alone: {page}")
+
+
+@site_app.command()
+@explained
 def start(folder: SiteArgument) -> None:
     """Take part in the approved federation, in the foreground, until the site is stopped."""
     from client.runtime.same_account import require_same_account

@@ -18,7 +18,7 @@ FLOORS = {
     "consilium": "program, __main__ | command, plugins_cli, release_cli, simulation, planning, attacks | result"
     " | comparison | frames | agreement, model, packages, wording",
     "client": "cli, predict_cli, validate_cli | doctor | commands | runtime | app | validation"
-    " | receipts, rounds, prediction | families | egress | privacy, disclosures"
+    " | receipts, rounds, prediction, profile | families | egress | privacy, disclosures"
     " | ledger, training, data | intake | flower, chained_log, tables | site_folder | rules",
     "server": "cli | dashboard | commands | reports, services | app | runs | aggregation | participants"
     " | home, records",

@@ -154,6 +154,7 @@ KNOW_PATIENTS = (
         "client/prediction/judging.py",
         "common/assessment/patient_view.py",
         "client/families/noised_statistics.py",
+        "client/profile/profile.py",
         "common/agreement/federation.py",
     ),
     "common/privacy/planning.py",
