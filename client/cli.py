@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from common.console import BAD_INPUT, explained
+from common.json_output import JsonOption, print_json
 
 site_app = typer.Typer(
     no_args_is_help=True,
@@ -24,9 +25,6 @@ receipts_app = typer.Typer(
 
 
 SiteArgument = Annotated[Path, typer.Argument(metavar="SITE", help="Site folder, which holds site.toml.")]
-
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
 @site_app.command()
@@ -46,6 +44,7 @@ def init(
             "free port."
         ),
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Make a node key, store the coordinator's address, and begin a site.toml.
 
@@ -56,6 +55,9 @@ def init(
 
     home = Home(folder.resolve())
     report = initialise(home, name, coordinator, ca, port)
+    if as_json:
+        print_json(report)
+        return
     for word, paths in (("Made", report.new_files), ("Kept", report.kept_files)):
         for path in paths:
             typer.echo(f"{word} {path}")
@@ -88,6 +90,7 @@ def approve(
         typer.Argument(metavar="FEDERATION_FOLDER", help="Folder with federation.toml and its public files."),
     ],
     yes: Annotated[bool, typer.Option("--yes", help="Approve without asking for a confirmation.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Explain what a federation computes, sends and costs, and store a copy once you approve."""
     from client.commands.approve import approve, read_proposal
@@ -99,11 +102,14 @@ def approve(
     home = Home(folder.resolve())
     proposal = read_proposal(home, federation)
     for line in (*in_words(proposal), *intake_in_words(home), *disclosure_in_words(home, proposal)):
-        typer.echo(line)
-    if not yes and not typer.confirm("\nDoes this hospital agree?"):
-        typer.echo("Nothing was approved.")
+        typer.echo(line, err=as_json)
+    if not yes and not typer.confirm("\nDoes this hospital agree?", err=as_json):
+        typer.echo("Nothing was approved.", err=as_json)
         raise typer.Exit(1)
     approval = approve(home, proposal)
+    if as_json:
+        print_json(approval)
+        return
     typer.echo(
         f"\nApproved {approval.federation} for consilium {approval.version}, in {home.agreement.parent}."
     )
@@ -120,6 +126,7 @@ def adopt(
         bool, typer.Option("--back", help="Go back to the release that was in use before.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Adopt without asking for a confirmation.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Explain a release and how it does here, and take it into use once you agree.
 
@@ -134,11 +141,14 @@ def adopt(
         raise OptionError("FILE", "is missing, or stands beside --back", "give either the file or --back")
     adoption = read_return(home) if file is None else read_adoption(home, file)
     for line in adoption_lines(home, adoption):
-        typer.echo(line)
-    if not yes and not typer.confirm("\nDoes this hospital take it into use?"):
-        typer.echo("Nothing was changed.")
+        typer.echo(line, err=as_json)
+    if not yes and not typer.confirm("\nDoes this hospital take it into use?", err=as_json):
+        typer.echo("Nothing was changed.", err=as_json)
         raise typer.Exit(1)
     adopt(home, adoption)
+    if as_json:
+        print_json({"release": adoption.release.version})
+        return
     typer.echo(
         f"\nIn use: {adoption.release.version}. Next: consilium predict {shlex.quote(str(folder))} TABLES"
     )
@@ -246,6 +256,7 @@ def separate(
     socket: Annotated[
         Path, typer.Option(metavar="PATH", help="Socket at which `consilium site app` will listen.")
     ],
+    as_json: JsonOption = False,
 ) -> None:
     """Have training run under another account, which can read neither node key nor receipts.
 
@@ -255,6 +266,9 @@ def separate(
     from client.site_folder.places import Home
 
     separate(Home(folder.resolve()), socket)
+    if as_json:
+        print_json({"socket": socket})
+        return
     typer.echo(f"The gate will ask the app at {socket}, once the site is started again.")
     start = shlex.join(["consilium", "site", "app", str(folder), "--socket", str(socket)])
     typer.echo(f"Start under the other account: {start}")
@@ -262,7 +276,7 @@ def separate(
 
 @site_app.command()
 @explained
-def rekey(folder: SiteArgument) -> None:
+def rekey(folder: SiteArgument, as_json: JsonOption = False) -> None:
     """Replace a node key that was lost or seen by others.
 
     The receipts of the old key are archived.
@@ -272,6 +286,9 @@ def rekey(folder: SiteArgument) -> None:
 
     home = Home(folder.resolve())
     change = rekey(home)
+    if as_json:
+        print_json(change)
+        return
     typer.echo(f"New node key: {change.new}, in place of {change.old}")
     if change.archive is not None:
         typer.echo(f"The old key's receipts are in {change.archive}, with the public key that verifies them.")
@@ -280,7 +297,7 @@ def rekey(folder: SiteArgument) -> None:
 
 @site_app.command()
 @explained
-def stop(folder: SiteArgument) -> None:
+def stop(folder: SiteArgument, as_json: JsonOption = False) -> None:
     """Stop the site of this folder and all its processes, even if its supervisor was killed."""
     from client.runtime.services import state_file
     from client.site_folder.places import Home
@@ -289,7 +306,9 @@ def stop(folder: SiteArgument) -> None:
 
     state = state_file(Home(folder.resolve()))
     ended, left = end_supervisor(state), end_leftovers(state)
-    if left:
+    if as_json:
+        print_json({"stopped": ended, "left_running": left})
+    elif left:
         typer.echo(f"The supervisor had been killed; ended what it had left running: {', '.join(left)}.")
     else:
         typer.echo("Stopped." if ended else "The site does not run.")
@@ -366,6 +385,7 @@ def verify(
         typer.Argument(metavar="FILE", help="File receipts.jsonl, with its head file beside."),
     ],
     key: Annotated[Path, typer.Option(help="File node_key.pub of the hospital.")],
+    as_json: JsonOption = False,
 ) -> None:
     """Verify all receipts with the public key alone: none was changed, moved or cut off."""
     from client.receipts.page import verification_text
@@ -374,7 +394,12 @@ def verify(
     from common.node_keys import fingerprint
 
     public = read_public_key(key)
-    typer.echo(f"{verification_text(verify(file, public))} Signed by {fingerprint(public)}.")
+    verified = verify(file, public)
+    if as_json:
+        counts = {"receipts": len(verified.receipts), "beyond_head": verified.beyond_head}
+        print_json({**counts, "key": fingerprint(public)})
+        return
+    typer.echo(f"{verification_text(verified)} Signed by {fingerprint(public)}.")
 
 
 @site_app.command()

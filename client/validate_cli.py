@@ -8,6 +8,7 @@ import typer
 
 from common.console import explained
 from common.errors import OptionError
+from common.json_output import JsonOption, print_json
 
 validate_app = typer.Typer(add_completion=False)
 
@@ -35,6 +36,7 @@ def validate(
         Path | None,
         typer.Option(help="Folder for validation.json and validation.html, readable by you alone."),
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Judge the adopted release on this hospital's labelled patients who did not train it.
 
@@ -49,9 +51,12 @@ def validate(
     day = None if since is None else _day(since)
     home = Home(folder.resolve())
     report = validate_into(home, tables, day, horizon or [], threshold or THRESHOLDS, out)
-    typer.echo("\n".join(report_lines(report.labelled)))
+    if as_json:
+        print_json(report)
+    else:
+        typer.echo("\n".join(report_lines(report.labelled)))
     if out is not None:
-        typer.echo(f"\nWritten to {out}.")
+        typer.echo(f"\nWritten to {out}.", err=as_json)
 
 
 def _day(text: str) -> date:

@@ -3,9 +3,11 @@
 A hospital installs the packages of the site's part alone, so that `consilium site` must not import a simulation.
 """
 
+import platform
 import sys
 from importlib import import_module
-from typing import Any
+from importlib.metadata import version
+from typing import Annotated, Any
 
 from common.lifetime.system import require_system
 
@@ -62,8 +64,27 @@ app = typer.Typer(
 )
 
 
+def _print_versions(wanted: bool) -> None:
+    """Print the versions of what decides about results, and end."""
+    if wanted:
+        for name in ("consilium", "flwr", "torch"):
+            typer.echo(f"{name} {version(name)}")
+        typer.echo(f"Python {platform.python_version()}")
+        raise typer.Exit
+
+
 @app.callback()
-def _consilium() -> None:
+def _consilium(
+    versions: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_print_versions,
+            is_eager=True,
+            help="Print the versions of Consilium, Flower, PyTorch and Python.",
+        ),
+    ] = False,
+) -> None:
     """Exit with code 2 and one sentence on bad input, in every subcommand."""
 
 

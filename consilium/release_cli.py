@@ -1,12 +1,12 @@
 """Command `consilium release`: verification and documents, for anybody who has the file."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from common.console import explained
+from common.json_output import JsonOption, print_json
 
 release_app = typer.Typer(
     no_args_is_help=True,
@@ -30,7 +30,7 @@ def verify(
             help="File ca.crt of the coordinator, or its public key alone, got by another way than FILE."
         ),
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Verify a release with the public key alone.
 
@@ -44,9 +44,7 @@ def verify(
     release = read_release(file, public)
     if as_json:
         facts = release.manifest.model_dump(exclude={"members"})
-        typer.echo(
-            json.dumps({**facts, "card": release.card.model_dump(), "signer": release.signer}, indent=2)
-        )
+        print_json({**facts, "card": release.card, "signer": release.signer})
         return
     for line in [*release.lines(), *validation_lines(release.members, release.where)]:
         typer.echo(line)
@@ -65,6 +63,7 @@ def card(
             " not known."
         ),
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Write model card and checklists of a release, from the release alone.
 
@@ -79,7 +78,11 @@ def card(
     public = None if key is None else read_verifying_key(key, "name the coordinator's ca.crt")
     release = read_release(file, public)
     write_documents(release, out)
-    typer.echo(f"Model card of {release.version} in {out}: model-card.md, .json and .xml.")
     facts = facts_of(release)
+    if as_json:
+        filled = {name: checklist.summary(facts) for name, checklist in CHECKLISTS.items()}
+        print_json({"release": release.version, "folder": out, "checklists": filled})
+        return
+    typer.echo(f"Model card of {release.version} in {out}: model-card.md, .json and .xml.")
     for name, checklist in CHECKLISTS.items():
         typer.echo(f"{checklist.name} in {name}.md and .json: {checklist.summary(facts)}.")

@@ -1,9 +1,7 @@
 """The command `consilium coordinator`: what runs a federation's meeting point and its runs."""
 
-import json
 import shlex
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +9,7 @@ import typer
 
 from common.console import explained
 from common.extras import require_extra
+from common.json_output import JsonOption, print_json
 
 coordinator_app = typer.Typer(
     no_args_is_help=True,
@@ -20,9 +19,6 @@ coordinator_app = typer.Typer(
 
 
 HomeArgument = Annotated[Path, typer.Argument(metavar="HOME", help="The coordinator's folder.")]
-
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @coordinator_app.command()
@@ -47,7 +43,7 @@ def init(
     home = create_home(folder, host, port, federation)
     if as_json:
         places = {"home": home.folder, "authority": home.authority, "federation": home.agreement}
-        _print({**places, "address": home.settings().address})
+        print_json({**places, "address": home.settings().address})
         return
     typer.echo(f"Made {home.folder}.")
     typer.echo(
@@ -80,7 +76,7 @@ def start(folder: HomeArgument, as_json: JsonOption = False) -> None:
             )
         seconds, address = round(time.monotonic() - began, 1), settings.address
         if as_json:
-            _print({"ready_after_s": seconds, "address": address})
+            print_json({"ready_after_s": seconds, "address": address})
         else:
             typer.echo(f"Ready after {seconds} s: hospitals dial {address}.")
 
@@ -98,7 +94,7 @@ def stop(folder: HomeArgument, as_json: JsonOption = False) -> None:
     state = open_home(folder).services
     ended, left = end_supervisor(state), end_leftovers(state)
     if as_json:
-        _print({"stopped": ended or bool(left), "leftovers": left})
+        print_json({"stopped": ended or bool(left), "leftovers": left})
     elif left:
         typer.echo(f"The supervisor had been killed; ended what it had left running: {', '.join(left)}.")
     else:
@@ -139,7 +135,7 @@ def logs(
     home = open_home(folder)
     logged = {name: last_lines(home, name, lines) for name in (SERVICES if service is None else (service,))}
     if as_json:
-        _print(logged)
+        print_json(logged)
         return
     for name, last in logged.items():
         shown = [escaped(line) for line in last]
@@ -179,14 +175,14 @@ def dashboard(
     if new_token:
         token = make_token(home)
         if as_json:
-            _print({"token": token})
+            print_json({"token": token})
         else:
             typer.echo(f"Token of the dashboard, which is not shown again: {token}")
         return
 
     def ready(address: str) -> None:
         if as_json:
-            _print({"address": address})
+            print_json({"address": address})
         else:
             typer.echo(f"Dashboard: {address} (Ctrl-C ends it)")
 
@@ -210,7 +206,7 @@ def enrol(
 
     enrolment = enrol_site(open_home(folder), site, public_key)
     if as_json:
-        _print({"site": site, **enrolment.model_dump(exclude={"public_key"})})
+        print_json({"site": site, **enrolment.model_dump(exclude={"public_key"})})
     else:
         typer.echo(f"Enrolled {site} with the key {enrolment.fingerprint}.")
 
@@ -230,7 +226,7 @@ def withdraw(
     home = open_home(folder)
     running, withdrawal = runs_in_progress(home), withdraw_site(home, site)
     if as_json:
-        _print({**withdrawal.model_dump(), "run_in_progress": bool(running)})
+        print_json({**withdrawal.model_dump(), "run_in_progress": bool(running)})
         return
     typer.echo(f"Withdrew {site}: the key {withdrawal.fingerprint} is refused from now on, under every name.")
     if running:
@@ -252,7 +248,7 @@ def renew(folder: HomeArgument, as_json: JsonOption = False) -> None:
     home = open_home(folder)
     is_served, until = renew(home), expiry(home)
     if as_json:
-        _print({"served": is_served, **until.model_dump()})
+        print_json({"served": is_served, **until.model_dump()})
         return
     when = "and is served now" if is_served else "and will be served once the coordinator is started"
     typer.echo(f"The new certificate holds until {until.certificate_until}, {when}.")
@@ -357,7 +353,7 @@ def release(
 
     manifest = release(open_home(folder), run, out, onnx, others or [])
     if as_json:
-        _print({"version": manifest.version, "sha256": manifest.sha256, "file": out})
+        print_json({"version": manifest.version, "sha256": manifest.sha256, "file": out})
         return
     typer.echo(f"Released {manifest.version} in {out}; its manifest has the SHA-256 {manifest.sha256}.")
     typer.echo(f"Next, at a hospital: {shlex.join(['consilium', 'site', 'adopt', 'SITE', str(out)])}")
@@ -368,12 +364,16 @@ def release(
 def revoke(
     folder: HomeArgument,
     version: Annotated[str, typer.Argument(metavar="VERSION", help="Version of a release, such as lung-1.")],
+    as_json: JsonOption = False,
 ) -> None:
     """Revoke a release: hospitals that adopt a later one predict with it no more."""
     from server.commands.release import revoke
     from server.home.places import open_home
 
     revoke(open_home(folder), version)
+    if as_json:
+        print_json({"revoked": version})
+        return
     typer.echo(f"Revoked {version}; the next release tells the hospitals that adopt it.")
     typer.echo("Until then, ask them to go back: consilium site adopt SITE --back")
 
@@ -392,7 +392,3 @@ def _require_strategy(agreement: Path, draft: bool = False) -> None:
             return
         raise
     require_registered(federation.training)
-
-
-def _print(data: Mapping[str, object]) -> None:
-    typer.echo(json.dumps(data, indent=2, default=str))

@@ -9,6 +9,7 @@ import typer
 
 from common.console import BAD_INPUT, explained
 from common.extras import needs
+from common.json_output import JsonOption
 from simulations.cohorts.sources import cohort_sources
 from simulations.commands.arguments import DataFolder
 from simulations.commands.options import with_options
@@ -64,17 +65,18 @@ def simulate(
             "--rounds. Beside it, only --engine and --device may be given.",
         ),
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Compare federated training with single hospitals, pooled data and classical models."""
     from simulations.commands.simulate import resume_simulation, simulate
 
     if resume is not None:
         asked = (cohort, data, hospitals, patients)
-        if (code := resume_simulation(resume, asked != ("lung", None, None, None), options)) != 0:
+        if (code := resume_simulation(resume, asked != ("lung", None, None, None), options, as_json)) != 0:
             raise typer.Exit(code)
         return
     command = shlex.join(["consilium", *sys.argv[1:]])
-    if (code := simulate(cohort, data, hospitals, patients, options, command)) != 0:
+    if (code := simulate(cohort, data, hospitals, patients, options, command, as_json)) != 0:
         raise typer.Exit(code)
 
 
@@ -86,7 +88,7 @@ def describe(
         Path | None,
         typer.Option(help="Federation file; without it, the federation.toml in FOLDER or in its parent."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Print patient counts, coverage, missing cells and problems of a cohort, and no values."""
     from simulations.commands.describe import describe

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
+from common.json_output import print_json
 from simulations.audit.audit import Request, run_audit
 from simulations.audit.report import Audit
 from simulations.audit.table import print_audit
@@ -16,6 +17,7 @@ def write_audit(
     out: Path | None,
     console: Console | None = None,
     run: Callable[[Request, Callable[[str], None]], Audit] = run_audit,
+    as_json: bool = False,
 ) -> bool:
     """Write `audit.json` and `roc.svg`, print the audit, and return whether every claim stands.
 
@@ -25,7 +27,7 @@ def write_audit(
         InputError: for a request that gives no figures.
     """
     torch.set_num_threads(1)  # the steps are too small for more
-    console = console or Console()
+    console = console or Console(stderr=as_json)
     request.check()
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
@@ -39,5 +41,8 @@ def write_audit(
 
         measured.write(out)
         write_roc(measured, out)
-    print_audit(measured, console)
+    if as_json:
+        print_json(measured)
+    else:
+        print_audit(measured, console)
     return not any(row.refuted for row in measured.rows)

@@ -8,7 +8,9 @@ import typer
 
 from common.console import explained
 from common.extras import needs
+from common.json_output import JsonOption
 from simulations.commands.arguments import DataFolder, FiguresFile
+from simulations.commands.figures import show
 from simulations.commands.trained_model import explain, intervals, warnings
 
 bench_app = typer.Typer(
@@ -35,11 +37,12 @@ def figures(
     seed: Annotated[
         int, typer.Option(min=0, max=2**31 - 1, help="Seed of splits, first weights and all random draws.")
     ] = 0,
+    as_json: JsonOption = False,
 ) -> None:
     """Simulate every public cohort with the default settings and print the table of the README."""
     from simulations.benchmarks.figures.public_cohorts import COHORTS, public_cohorts_table, run_figures
 
-    typer.echo(public_cohorts_table(run_figures(cohorts or list(COHORTS), data, seed, out)))
+    show(run_figures(cohorts or list(COHORTS), data, seed, out), public_cohorts_table, as_json)
 
 
 @bench_app.command()
@@ -59,11 +62,12 @@ def seeds(
         typer.Option(min=1, help="Hold out the first N folds for testing, in turn; without it, all folds."),
     ] = None,
     data: DataFolder = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Simulate the federated arm with several seeds and print the spread of its accuracy."""
     from simulations.benchmarks.figures.seeds import run_seeds, seeds_table
 
-    typer.echo(seeds_table([run_seeds(cohort, data, number, folds, out) for cohort in cohorts]))
+    show([run_seeds(cohort, data, number, folds, out) for cohort in cohorts], seeds_table, as_json)
 
 
 @bench_app.command()
@@ -93,12 +97,13 @@ def table(
         ),
     ] = None,
     data: DataFolder = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Compare the model with single modalities, fusions and a linear one, over seeds and folds."""
     from simulations.benchmarks.field.table import COHORTS, field_table, run_table
 
     say = partial(typer.echo, err=True)
-    typer.echo(field_table(run_table(cohorts or COHORTS, data, seeds, folds, ablations, out, say)))
+    show(run_table(cohorts or COHORTS, data, seeds, folds, ablations, out, say), field_table, as_json)
 
 
 @bench_app.command()
@@ -123,13 +128,14 @@ def robustness(
         ),
     ] = None,
     data: DataFolder = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Compare the model with linear ones and a forest under noise, gaps, fewer labels and skew."""
     from simulations.benchmarks.field.robustness import robustness_table, run_robustness
     from simulations.benchmarks.field.table import COHORTS
 
     say = partial(typer.echo, err=True)
-    typer.echo(robustness_table(run_robustness(cohorts or COHORTS, data, seeds, folds, out, say)))
+    show(run_robustness(cohorts or COHORTS, data, seeds, folds, out, say), robustness_table, as_json)
 
 
 @bench_app.command()
@@ -147,11 +153,12 @@ def privacy(
     draws: Annotated[
         int, typer.Option(min=1, help="Runs of each cohort, with seeds and noise of their own.")
     ] = 20,
+    as_json: JsonOption = False,
 ) -> None:
     """Simulate cohorts at several epsilons and print the accuracy lost, as in docs/privacy.md."""
     from simulations.benchmarks.figures.private_training import privacy_table, run_all
 
-    typer.echo(privacy_table(run_all(cohorts, data, out, draws)))
+    show(run_all(cohorts, data, out, draws), privacy_table, as_json)
 
 
 @bench_app.command()
@@ -166,11 +173,12 @@ def dp(
     seconds: Annotated[
         float, typer.Option(min=1, help="Approximate time for measuring a model, in seconds.")
     ] = 60,
+    as_json: JsonOption = False,
 ) -> None:
     """Compare a private training step with a plain one, in time and memory."""
     from simulations.benchmarks.training_step.dp import dp_table, run_dp
 
-    typer.echo(dp_table(run_dp(data, patients, seconds, out)))
+    show(run_dp(data, patients, seconds, out), dp_table, as_json)
 
 
 @bench_app.command()
@@ -191,12 +199,13 @@ def train(
         ),
     ] = None,
     device: Annotated[str, typer.Option(help="Device to train on: cpu, cuda, cuda:N or auto.")] = "cpu",
+    as_json: JsonOption = False,
 ) -> None:
     """Compare a training step with the same network in PyTorch Geometric, in time and memory."""
     from simulations.benchmarks.training_step.bench import run_train
     from simulations.benchmarks.training_step.table import train_table
 
-    typer.echo(train_table(run_train(data, patients, seconds, device, out)))
+    show(run_train(data, patients, seconds, device, out), train_table, as_json)
 
 
 @bench_app.command()
@@ -212,11 +221,12 @@ def message(
     repeats: Annotated[
         int, typer.Option(min=1, max=25, help="Number of processes started for a kind of message.")
     ] = 5,
+    as_json: JsonOption = False,
 ) -> None:
     """Measure one message at a hospital, part by part; every message starts a process."""
     from simulations.benchmarks.rounds.message import message_table, run_message
 
-    typer.echo(message_table(run_message(cohorts or ["lung"], data, repeats, out)))
+    show(run_message(cohorts or ["lung"], data, repeats, out), message_table, as_json)
 
 
 @bench_app.command()
@@ -237,6 +247,7 @@ def wire(
     out: FiguresFile = None,
     data: DataFolder = None,
     repeats: Annotated[int, typer.Option(min=1, max=1000, help="Number of times an update is packed.")] = 50,
+    as_json: JsonOption = False,
 ) -> None:
     """Measure the bytes of an update in every encoding and, with --accuracy, the accuracy lost."""
     from simulations.benchmarks.wire.accuracy import COHORTS, run_accuracy
@@ -244,7 +255,7 @@ def wire(
     from simulations.benchmarks.wire.table import wire_table
 
     runs = [] if accuracy is None else run_accuracy(cohorts or COHORTS, data, accuracy)
-    typer.echo(wire_table(run_wire(data, repeats, out, runs)))
+    show(run_wire(data, repeats, out, runs), wire_table, as_json)
 
 
 @bench_app.command()
@@ -254,11 +265,12 @@ def deployment(
     out: FiguresFile = None,
     sites: Annotated[int, typer.Option(min=1, max=50, help="Number of hospitals, all on this machine.")] = 3,
     rounds: Annotated[int, typer.Option(min=1, max=100, help="Number of training rounds.")] = 5,
+    as_json: JsonOption = False,
 ) -> None:
     """Run coordinator and hospitals as real processes; measure time and bytes of a round."""
     from simulations.benchmarks.deployment.bench import deployment_table, run_deployment
 
-    typer.echo(deployment_table(run_deployment(sites, rounds, out)))
+    show(run_deployment(sites, rounds, out), deployment_table, as_json)
 
 
 @bench_app.command()
@@ -280,16 +292,14 @@ def rounds(
     ] = None,
     rounds: Annotated[int, typer.Option(min=2, max=100, help="Number of training rounds in a run.")] = 6,
     repeats: Annotated[int, typer.Option(min=1, max=25, help="Number of runs of an engine.")] = 3,
+    as_json: JsonOption = False,
 ) -> None:
     """Measure the time that an engine adds to a message, beside the simulation of Flower on Ray."""
     from simulations.benchmarks.rounds.bench import ENGINES, rounds_table, run_rounds
 
     chosen = engine or list(ENGINES)
-    typer.echo(
-        rounds_table(
-            run_rounds(chosen, sites or [10, 50], rounds, repeats, out, partial(typer.echo, err=True))
-        )
-    )
+    say = partial(typer.echo, err=True)
+    show(run_rounds(chosen, sites or [10, 50], rounds, repeats, out, say), rounds_table, as_json)
 
 
 @bench_app.command()
@@ -319,12 +329,13 @@ def scale(
     ] = "processes",
     rounds: Annotated[int, typer.Option(min=2, max=100, help="Number of training rounds in a run.")] = 4,
     repeats: Annotated[int, typer.Option(min=1, max=25, help="Number of runs of a size.")] = 1,
+    as_json: JsonOption = False,
 ) -> None:
     """Measure time and memory of a round with more hospitals, more patients or more genes."""
     from simulations.benchmarks.rounds.scale import GENES, PATIENTS, SITES, run_scale, scale_table, sizes
 
     wanted = sizes(sites or SITES, patients or PATIENTS, genes or GENES)
-    typer.echo(scale_table(run_scale(wanted, engine, rounds, repeats, out, partial(typer.echo, err=True))))
+    show(run_scale(wanted, engine, rounds, repeats, out, partial(typer.echo, err=True)), scale_table, as_json)
 
 
 for command in (explain, intervals, warnings):

@@ -9,6 +9,7 @@ import typer
 
 from common.console import explained
 from common.extras import needs, require_extra
+from common.json_output import JsonOption
 
 privacy_app = typer.Typer(
     no_args_is_help=True,
@@ -52,7 +53,7 @@ def plan(
             "patients, which cost a part of epsilon."
         ),
     ] = "declared",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_json: JsonOption = False,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -115,6 +116,7 @@ def audit(
         Path | None,
         typer.Option(help="Folder to write audit.json and roc.svg to; without it, no file is written."),
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Attack models trained with and without privacy; exit code 1 if a claim is refuted."""
     from simulations.audit.audit import Request
@@ -130,5 +132,5 @@ def audit(
         seed=seed,
         command=shlex.join(["consilium", *sys.argv[1:]]),
     )
-    if not write_audit(request, out):
+    if not write_audit(request, out, as_json=as_json):
         raise typer.Exit(1)

@@ -10,6 +10,7 @@ from rich.console import Console
 import consilium
 from common.agreement.federation import FILE_NAME
 from common.errors import OptionError
+from common.json_output import print_json
 from server.records.result import WEIGHTS
 from server.runs.coordination import RunFailed
 from simulations.cohorts.cohort_folder import open_cohort
@@ -30,6 +31,7 @@ def simulate(
     patients: int | None,
     options: Options,
     command: str | None = None,
+    as_json: bool = False,
 ) -> int:
     """Simulate a cohort and print the answer; returns the exit code.
 
@@ -40,7 +42,7 @@ def simulate(
     """
     keep_freed_memory()
 
-    shown = replace(options, progress=True)
+    shown = replace(options, progress=not as_json)
     asked = ExperimentOptions.completed(shown, command or options.command_line(cohort))
 
     def run() -> Simulated:
@@ -49,10 +51,10 @@ def simulate(
         ) as opened:
             return run_experiment(opened, asked)
 
-    return _shown(run, asked.out)
+    return _shown(run, asked.out, as_json)
 
 
-def resume_simulation(out: Path, has_cohort: bool, options: Options) -> int:
+def resume_simulation(out: Path, has_cohort: bool, options: Options, as_json: bool = False) -> int:
     """Go on with the simulation in a folder and print the answer; returns the exit code.
 
     Raises:
@@ -63,18 +65,25 @@ def resume_simulation(out: Path, has_cohort: bool, options: Options) -> int:
         what = "goes on with the cohort and settings that it began with"
         raise OptionError(f"--resume {out}", what, "leave all but --rounds, --engine and --device out")
     keep_freed_memory()
-    return _shown(lambda: resume(out, options.rounds, options.engine, options.device, progress=True), out)
+
+    def run() -> Simulated:
+        return resume(out, options.rounds, options.engine, options.device, progress=not as_json)
+
+    return _shown(run, out, as_json)
 
 
-def _shown(run: Callable[[], Simulated], out: Path | None) -> int:
-    """Print what a simulation comes to; the exit code."""
-    console = Console()
+def _shown(run: Callable[[], Simulated], out: Path | None, as_json: bool) -> int:
+    """Print what a simulation comes to, as JSON the content of `result.json`; the exit code."""
+    console = Console(stderr=as_json)
     try:
         result = consilium.Result(run().result)
     except RunFailed as error:
         print(f"consilium: {error}", file=sys.stderr)
         return FAILED
-    print_results(result.record, console)
+    if as_json:
+        print_json(result.record)
+    else:
+        print_results(result.record, console)
     if out is not None:
         written = f"Written to {out}: {REPORT}, {RESULT}, {WEIGHTS}, {FILE_NAME}, journals"
         console.print(written, markup=False, highlight=False, soft_wrap=True)

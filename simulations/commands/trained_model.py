@@ -7,7 +7,9 @@ import typer
 
 from common.console import explained
 from common.extras import needs
+from common.json_output import JsonOption
 from simulations.commands.arguments import DataFolder, HeldOutFold, RunCohort, RunFolder
+from simulations.commands.figures import show
 
 
 @explained
@@ -34,12 +36,13 @@ def explain(
             help="Another run of the same federation file with another seed: the ensemble is explained. Repeat it.",
         ),
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Explain patients by a trained model, and measure gap, time, faithfulness and agreement."""
     from simulations.benchmarks.explaining.bench import explain_table, run_explain
 
     runs = [run, *(others or [])]
-    typer.echo(explain_table(run_explain(runs, cohort, data, patients, share or [0.01, 0.05])))
+    show(run_explain(runs, cohort, data, patients, share or [0.01, 0.05]), explain_table, as_json)
 
 
 @explained
@@ -56,11 +59,12 @@ def intervals(
         float | None,
         typer.Option(min=0, help="Time by which the risk is judged, in the unit of the outcome."),
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Measure coverage of intervals, and calibration before and after, on held-out patients."""
     from simulations.benchmarks.intervals.bench import intervals_table, run_intervals
 
-    typer.echo(intervals_table(run_intervals(run, cohort, data, fold, splits, horizon)))
+    show(run_intervals(run, cohort, data, fold, splits, horizon), intervals_table, as_json)
 
 
 @explained
@@ -73,6 +77,7 @@ def warnings(
     out: Annotated[
         Path | None, typer.Option(help="Folder for warnings.json, and warnings.html with the curve.")
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Spoil tables of held-out patients, and measure what is found and what abstention gains."""
     from simulations.benchmarks.spoiling.bench import run_warnings, warnings_table, write_warnings
@@ -80,4 +85,4 @@ def warnings(
     figures = run_warnings(run, cohort, data, fold)
     if out is not None:
         write_warnings(figures, out)
-    typer.echo(warnings_table(figures))
+    show(figures, warnings_table, as_json)

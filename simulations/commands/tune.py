@@ -9,6 +9,7 @@ import typer
 
 from common.console import explained
 from common.extras import needs
+from common.json_output import JsonOption, print_json
 from simulations.commands.arguments import DataFolder
 from simulations.commands.options import parse_settings
 
@@ -88,6 +89,7 @@ def tune(
         ),
     ] = None,
     data: DataFolder = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Search for settings better than the file's own, without the patients of one fold."""
     from rich.console import Console
@@ -122,8 +124,11 @@ def tune(
     except RunFailed as error:
         print(f"consilium: {error}", file=sys.stderr)
         raise typer.Exit(FAILED) from None
-    console = Console()
-    print_tuning(result, console)
+    console = Console(stderr=as_json)
+    if as_json:
+        print_json(result)
+    else:
+        print_tuning(result, console)
     console.print(f"Written to {out}: {RESULT}", markup=False, highlight=False, soft_wrap=True)
     if not result.is_complete:
         raise typer.Exit(PARTIAL)
