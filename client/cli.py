@@ -156,6 +156,36 @@ def adopt(
 
 @site_app.command()
 @explained
+def intake(
+    folder: SiteArgument,
+    federation: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Federation file, or its folder, to hold the tables against; without it, the approved one.",
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take in the tables by the rules in site.toml, and say what they changed and what stays undecided.
+
+    The report is kept in the site folder. The exit code is 2 if something is undecided.
+    """
+    import sys
+
+    from client.commands.intake import as_json as json_of
+    from client.commands.intake import intake
+    from client.site_folder.places import Home
+
+    outcome = intake(Home(folder.resolve()), federation)
+    shows_rows = sys.stdout.isatty() and not as_json
+    typer.echo(json_of(outcome) if as_json else "\n".join(outcome.lines(shows_rows)))
+    if outcome.problems:
+        raise typer.Exit(BAD_INPUT)
+
+
+@site_app.command()
+@explained
 def check(folder: SiteArgument, as_json: JsonOption = False) -> None:
     """Check the tables against the approved federation file, and print counts only.
 

@@ -5,8 +5,10 @@ import torch
 from torch import Tensor
 
 from client.data.tables import Array, Table, codes, numbers
-from client.tables.checked import Checked
+from client.tables.cells import emptied
+from client.tables.checked import CellsError, Checked
 from client.tables.spelling import as_text
+from client.tables.vocabulary import event_of
 from common.errors import InputError, InvalidContentError
 from common.tasks.labels import NOT_BINARY
 from common.tasks.task import Task
@@ -22,17 +24,29 @@ def read_labels(table: Table, task: Task) -> Checked[Array]:
         if read.problems:
             unread.add(column)
             binary = column in task.binary_columns
-            problems += [table.problem(column, *NOT_BINARY)] if binary else read.problems
+            problems += [_not_binary(table, column, read)] if binary else read.problems
     for column, classes in task.classes_of.items():
         indices = codes(table, column, classes)
         problems += indices.problems
         cells[column] = np.where(indices.value < 0, np.nan, indices.value)
     labels, faults = task.check_labels(np.stack([cells[column] for column in task.columns], axis=1))
     warnings: list[InputError] = []
-    for column, what, remedy, is_warning in faults:
+    for column, what, remedy, is_warning, patients in faults:
         if column not in unread:
-            (warnings if is_warning else problems).append(table.problem(column, what, remedy))
+            wrong = np.isin(np.arange(len(labels)), patients)
+            (warnings if is_warning else problems).append(table.problem(column, what, remedy, wrong))
     return Checked(labels, tuple(problems), tuple(warnings))
+
+
+def _not_binary(table: Table, column: str, read: Checked[Array]) -> InputError:
+    """Make the error of an event's column that has words, with the rows of these."""
+    what, remedy = NOT_BINARY
+    cells = emptied(table.cells(column)).dropna()
+    words = sum(event_of(str(cell)) is not None and not str(cell).isdigit() for cell in cells)
+    if words:
+        what += f", {words:,} of them a word for an event or for none"
+    rows = [row for problem in read.problems if isinstance(problem, CellsError) for row in problem.rows]
+    return CellsError(table.where(column), what, remedy, rows)
 
 
 def _missing(table: Table, column: str, key: str) -> tuple[InputError, ...]:

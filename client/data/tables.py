@@ -13,11 +13,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import is_numeric_dtype
 
+from client.intake.cells import above
 from client.intake.taking import Taken, take_file, take_frame
-from client.tables.cells import LEAVE_EMPTY, emptied, no_numbers
+from client.tables.cells import LEAVE_EMPTY, NAME_MISSING, emptied, no_numbers
 from client.tables.checked import CellsError, Checked
 from client.tables.header import Wanted
+from client.tables.likely_unit import Ranges, likely_unit, share_inside
 from client.tables.spelling import MISSING, as_text, loose, plain
+from client.tables.vocabulary import UNKNOWN, UNKNOWN_NUMBERS
 from common.agreement.modalities import Plausible
 from common.counting import counted
 from common.errors import InputError
@@ -35,6 +38,7 @@ class Table:
         renamed: the federation's column -> the hospital's, where they differ.
         keys: the federation's column -> its key in the frame, where rules of intake have made it.
         rows: number in the file of each patient's row; -1 where there is none.
+        name: of the table in the federation file.
     """
 
     path: Path
@@ -42,6 +46,7 @@ class Table:
     renamed: Mapping[str, str]
     keys: Mapping[str, str] = field(default_factory=dict)
     rows: tuple[int, ...] = ()
+    name: str = ""
 
     def where(self, column: str) -> str:
         """File and column, for an error."""
@@ -64,7 +69,7 @@ class Table:
         """Rows of these patients, in their order."""
         rows = dict(zip(self.frame.index, self.rows, strict=True)) if self.rows else {}
         numbers = tuple(rows.get(patient, -1) for patient in patients)
-        return Table(self.path, self.frame.reindex(patients), self.renamed, self.keys, numbers)
+        return Table(self.path, self.frame.reindex(patients), self.renamed, self.keys, numbers, self.name)
 
 
 def read_table(path: Path, wanted: Wanted) -> Checked[Table | None]:
@@ -83,7 +88,9 @@ def table_of(path: Path, frame: pd.DataFrame, wanted: Wanted) -> Checked[Table |
 def _table(path: Path, taken: Taken, wanted: Wanted) -> Checked[Table | None]:
     if taken.frame is None:
         return Checked(None, taken.problems)
-    return Checked(Table(path, taken.frame, wanted.renamed, taken.keys, taken.rows), taken.problems)
+    return Checked(
+        Table(path, taken.frame, wanted.renamed, taken.keys, taken.rows, wanted.table), taken.problems
+    )
 
 
 def numbers(table: Table, columns: Sequence[str]) -> Checked[Array]:
@@ -126,17 +133,41 @@ def range_problems(
         unit = f" {plausible[index].unit}" if plausible[index].unit else ""
         span = f"{low[index]:g} to {high[index]:g}{unit}"
         what = f"{counted(int(outside[index]), 'cell is', 'cells are')} outside the plausible range {span}"
-        remedy = f"check the unit, and {LEAVE_EMPTY}"
+        remedy = f"check the unit, and {NAME_MISSING}"
+        wrong = cells[is_outside[:, index], index]
+        if markers := int(np.isin(wrong, list(UNKNOWN_NUMBERS)).sum()):
+            what += f", {markers:,} of them a number that often stands for unknown"
+        if (likely := likely_unit(cells[:, index], ranges_of(plausible[index]))) is not None:
+            what += f", and they look as if they were in {likely}"
+            remedy = _declare_unit(table, columns[index], likely)
         yield table.problem(columns[index], what, remedy, is_outside[:, index])
 
 
 def unit_warnings(
     table: Table, columns: Sequence[str], plausible: Sequence[Plausible], cells: Array
 ) -> Iterator[InputError]:
-    """Name every column with hardly a cell ([P, columns]) in its typical range."""
+    """Name every column with hardly a cell ([P, columns]) where most patients are.
+
+    A column with cells outside its plausible range is left to `range_problems`, which names the likely unit as well.
+    """
     for index, part in enumerate(plausible):
-        if (what := _untypical(part, cells[:, index])) is not None:
+        values, ranges = cells[:, index], ranges_of(part)
+        what, likely = _untypical(part, values), likely_unit(values, ranges)
+        if likely is not None and share_inside(values, ranges) == 1:
+            what = f"{what or 'hardly a cell is where most are'}, and they look as if they were in {likely}"
+            yield table.problem(columns[index], what, _declare_unit(table, columns[index], likely))
+        elif what is not None and likely is None:
             yield table.problem(columns[index], what, "check the unit")
+
+
+def ranges_of(plausible: Plausible) -> Ranges:
+    """Return unit and ranges of a column as the check of units takes them."""
+    return Ranges(plausible.unit, plausible.low, plausible.high, plausible.typical)
+
+
+def _declare_unit(table: Table, column: str, unit: str) -> str:
+    where = f"[intake.{table.name}.columns.{column}]" if table.name else "[intake]"
+    return f'check the unit, and write unit = "{unit}" under {where} in site.toml if they are'
 
 
 _LEAST_CELLS, _HARDLY = 20, 0.05
@@ -174,13 +205,28 @@ def codes(table: Table, column: str, levels: Sequence[str]) -> Checked[NDArray[n
     if not (unknown := indices == _UNKNOWN).any():
         return Checked(value)
     spelled = {loose(level) for level in levels}
-    alike = sum(loose(str(cell)) in spelled for cell in cells[unknown])
+    others = [as_text(cell) for cell in cells[unknown]]
+    alike = sum(loose(text) in spelled for text in others)
+    parts = sum(above(text, index_of) is not None for text in others)
+    words = sum(text.casefold() in UNKNOWN for text in others)
     what = (
         f"{counted(int(unknown.sum()), 'cell is', 'cells are')} none of the categories {_shortened(levels)}"
     )
     if alike:
         what += f", {alike:,} of them for capitals and punctuation alone"
-    return Checked(value, (table.problem(column, what, "recode them or leave them empty", unknown),))
+    if parts:
+        what += f", {parts:,} of them a subdivision of one"
+    if words:
+        what += f", {words:,} of them a word for unknown"
+    remedies = [
+        rule
+        for count, rule in ((alike, 'spelling = "loose"'), (parts, "sublevels = true"), (words, "missing"))
+        if count
+    ]
+    place = f"[intake.{table.name}.columns.{column}]" if table.name else "[intake]"
+    declare = f"declare {' and '.join(remedies)}" if remedies else "recode them"
+    remedy = f"{declare} under {place} in site.toml, or leave them empty"
+    return Checked(value, (table.problem(column, what, remedy, unknown),))
 
 
 _MISSING, _UNKNOWN = -1, -2

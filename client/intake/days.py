@@ -27,6 +27,7 @@ def days_in(
     """
     days: list[date | None] = []
     unread, ambiguous = [], []
+    met, other = set[str](), 0
     empty = MISSING | set(map(plain, missing))
     for row, cell in cells.astype(object).items():
         text = plain(cell) if isinstance(cell, str) else cell
@@ -41,7 +42,12 @@ def days_in(
         else:
             if day is None:
                 unread.append(row)
+            elif isinstance(text, str) and day_of(text, ()) is None:
+                other += 1
+                met |= {form for form in formats if form not in met and day_of(text, [form]) is not None}
         days.append(day)
+    if formats:
+        notes.changed("dates", where.rpartition(", column ")[2], other, unused=len(set(formats) - met))
     declared = f"by the declared formats ({', '.join(formats) if formats else 'YYYY-MM-DD alone'})"
     if unread:
         what = f"has {counted(len(unread), 'cell')} that {are(len(unread))} no date {declared}"

@@ -20,7 +20,7 @@ from client.rules.declaration import ColumnRules
 from client.rules.units import UNITS, unit_named
 from client.tables.header import Wanted, located
 from client.tables.identifiers import read_identifiers
-from client.tables.sources import open_source
+from client.tables.sources import Source, open_source
 from client.tables.spelling import plain
 from common.errors import InputError, InvalidContentError
 
@@ -54,6 +54,7 @@ def take_file(path: Path, wanted: Wanted) -> Taken:
     notes = Notes()
     try:
         source = open_source(path, wanted)
+        _note_layout(source, wanted, notes)
         names = _names(path, source.names, wanted, notes)
         positions, problems = located(path, names, wanted, source.first_cells)
         if problems:
@@ -81,6 +82,15 @@ def take_frame(path: Path, frame: pd.DataFrame, wanted: Wanted) -> Taken:
         return _unusable(notes, problems)
     columns = frame.iloc[:, [*positions.values()]].set_axis([*positions], axis=1)
     return _taken(path, columns.set_axis(range(1, len(frame) + 1), axis=0), wanted, notes)
+
+
+def _note_layout(source: Source, wanted: Wanted, notes: Notes) -> None:
+    """Note which rules of a file's layout were used: a workbook has no delimiter, and a text no sheet."""
+    declared, shared = wanted.rules.declared, wanted.rules.shared
+    for rule in ("encoding", "delimiter", "sheet", "header_row"):
+        value = getattr(declared, rule) or getattr(shared, rule, None)
+        if value not in (None, 1):
+            notes.changed(rule, "", rule in source.layout_rules, "file")
 
 
 def _unusable(notes: Notes, problems: Iterable[InputError], read: int = 0) -> Taken:

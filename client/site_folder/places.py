@@ -54,6 +54,11 @@ class Home:
         return self.agreement.parent / APPROVAL_FILE
 
     @property
+    def intake(self) -> Path:
+        """Report of the last intake of the tables."""
+        return self.folder / "intake.json"
+
+    @property
     def receipts(self) -> Path:
         """Record of every message that left."""
         return self.folder / "receipts" / "receipts.jsonl"

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from client.tables.spelling import MISSING, plain
+from client.tables.vocabulary import UNKNOWN
 from common.counting import counted
 
 _FORMS = {
@@ -21,8 +22,10 @@ _FORMS = {
 """Texts that a person takes for a number, by the words for them."""
 
 LEAVE_EMPTY = "leave unknown cells empty"
+NAME_MISSING = f"{LEAVE_EMPTY}, or name what stands for them as missing under [intake] in site.toml"
 ONLY_NUMBERS = (
-    f"write numbers alone, with a decimal point and without separators of thousands, and {LEAVE_EMPTY}"
+    "declare how they are read under [intake] in site.toml (`consilium site intake` proposes it), or write numbers "
+    f"alone, with a decimal point and without separators of thousands, and {LEAVE_EMPTY}"
 )
 
 
@@ -43,13 +46,16 @@ def no_numbers(cells: "pd.Series[Any]") -> tuple[str, str]:
     forms = Counter(form for cell in cells if (form := _form(cell)))
     what = "has cells that are not numbers"
     if not forms:
-        return what, LEAVE_EMPTY
+        return what, NAME_MISSING
+    remedy = NAME_MISSING if list(forms) == ["a word for unknown"] else ONLY_NUMBERS
     counts = ", ".join(f"{counted(count, 'cell')} with {form}" for form, count in forms.most_common())
-    return f"{what}: {counts}", ONLY_NUMBERS
+    return f"{what}: {counts}", remedy
 
 
 def _form(cell: object) -> str:
-    """Words for a text that a person takes for a number; empty for another."""
+    """Words for a text that a person takes for a number, or for none; empty for another."""
     if not isinstance(cell, str):
         return ""
+    if cell.casefold() in UNKNOWN:
+        return "a word for unknown"
     return next((words for words, form in _FORMS.items() if form.fullmatch(cell)), "")

@@ -47,7 +47,14 @@ def read_identifiers(path: Path, column: str, cells: "pd.Series[Any]") -> Checke
     if repeated := int(patients[~patients.isin(MISSING)].duplicated().sum()):
         what = f"{counted(repeated, 'row repeats', 'rows repeat')} a patient"
         of_several = patients.duplicated(keep=False) & ~is_empty
-        problems.append(CellsError(where, what, "keep one row per patient", cells.index[of_several]))
+        problems.append(
+            CellsError(
+                where,
+                what,
+                "keep one row per patient, or declare which by rows under [intake] in site.toml",
+                cells.index[of_several],
+            )
+        )
     return Checked(patients, tuple(problems))
 
 
@@ -79,7 +86,9 @@ def match_problem(
     )
     if alike:
         what += f", {alike:,} of them for {spelling} alone"
-        remedy = "use the same identifiers in both, to the letter"
+        remedy = (
+            "use the same identifiers in both, to the letter, or declare [intake.identifiers] in site.toml"
+        )
     return InvalidContentError(f"{path}, column {column}", what, remedy)
 
 

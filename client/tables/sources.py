@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
+from typing import ClassVar
 
 import pandas as pd
 
@@ -22,9 +23,11 @@ class Source(ABC):
 
     Attributes:
         names: of all columns, spelled plainly.
+        layout_rules: rules of intake by which a file of this kind is opened.
     """
 
     names: Sequence[str]
+    layout_rules: ClassVar[Sequence[str]] = ()
 
     @abstractmethod
     def first_cells(self) -> Iterator[str]:
@@ -52,6 +55,8 @@ def open_source(path: Path, wanted: Wanted) -> Source:
 
 class _Csv(Source):
     """CSV of the declared layout, of which only the columns asked for are read."""
+
+    layout_rules = ("encoding", "delimiter", "header_row")
 
     def __init__(self, path: Path, wanted: Wanted) -> None:
         self._path, rules = path, wanted.rules
@@ -95,6 +100,8 @@ class _Csv(Source):
 
 class _Workbook(Source):
     """Sheet of an Excel workbook, whose cells have types."""
+
+    layout_rules = ("sheet", "header_row")
 
     def __init__(self, path: Path, wanted: Wanted) -> None:
         self._path = path

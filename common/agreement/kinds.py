@@ -22,6 +22,7 @@ class Kind:
         family: `common.families.family.Family`.
         reader: `client.families.reader.Reader`.
         study: `simulations.families.study.Study`; None for a kind that is not simulated.
+        intake: `client.intake.examination.Examination`; None for a kind whose tables take no rules of intake.
         predictor: `client.prediction.predictor.Predictor`; None for a kind without predictions.
         assessment: `common.assessment.part.Part` of each part of the assessment of a trained model, in order.
     """
@@ -30,6 +31,7 @@ class Kind:
     family: str
     reader: str
     study: str | None = None
+    intake: str | None = None
     predictor: str | None = None
     assessment: tuple[str, ...] = ()
 
@@ -40,6 +42,7 @@ _KINDS = {
         family="common.families.patients:FAMILY",
         reader="client.families.patients:READER",
         study="simulations.families.patients.study:STUDY",
+        intake="client.data.intake:examine",
         predictor="client.prediction.patients.predictor:PREDICTOR",
         assessment=(
             "common.structure.part:PART",

@@ -18,9 +18,18 @@ class LabelProblem(NamedTuple):
     remedy: str
     is_warning: bool = False
     """Whether it may be right all the same, and stops nobody."""
+    patients: tuple[int, ...] = ()
+    """Indices of the patients with such a cell, for the hospital's own terminal; empty for the whole column."""
 
 
-BINARY = "recode it, with 1 for an event and 0 for none (censored)"
+def marked(wrong: NDArray[np.bool_]) -> tuple[int, ...]:
+    """Return the indices of the patients ([P]) that are marked."""
+    return tuple(np.flatnonzero(wrong).tolist())
+
+
+BINARY = (
+    "recode it, with 1 for an event and 0 for none (censored), in the file or under [intake] in site.toml"
+)
 """Remedy for what is neither 0 nor 1."""
 
 NOT_BINARY = "has cells other than 0 and 1", BINARY
@@ -29,9 +38,12 @@ NOT_BINARY = "has cells other than 0 and 1", BINARY
 
 def binary_problems(column: str, cells: NDArray[np.float64]) -> list[LabelProblem]:
     """Return a problem if a cell ([P], NaN where unknown) is neither 0 nor 1."""
-    if np.isin(cells[~np.isnan(cells)], (0.0, 1.0)).all():
-        return []
-    return [LabelProblem(column, *NOT_BINARY)]
+    wrong = ~np.isin(cells, (0.0, 1.0)) & ~np.isnan(cells)
+    if set(np.unique(cells[~np.isnan(cells)]).tolist()) == {1.0, 2.0}:
+        what = "has 1 and 2 in place of 0 and 1"
+        remedy = "look up which is the event, and recode them in the file or under [intake] in site.toml"
+        return [LabelProblem(column, what, remedy, patients=marked(wrong))]
+    return [LabelProblem(column, *NOT_BINARY, patients=marked(wrong))] if wrong.any() else []
 
 
 DAYS = {"days": 1.0, "months": 365.25 / 12, "years": 365.25}
@@ -42,13 +54,19 @@ _LEAST_EVENTS = 10
 
 
 def unit_warnings(
-    column: str, times: NDArray[np.float64], unit: str, typical: tuple[float, float] | None, longest: float
+    column: str,
+    times: NDArray[np.float64],
+    unit: str,
+    typical: tuple[float, float] | None,
+    longest: float,
+    everyone: NDArray[np.float64] | None = None,
 ) -> list[LabelProblem]:
     """Return a warning if times of events [E] are as usual, but in another unit.
 
     About two thirds of the events lie in the typical range, so that its middle and half width are the mean and the
     standard deviation of their logarithms. The warning is for a median that lies far from the mean, and in another unit
-    within a standard deviation of it.
+    within a standard deviation of it. It is also for a cohort in which hardly a patient is followed up to where most
+    events lie.
 
     Args:
         column: of the times.
@@ -56,6 +74,7 @@ def unit_warnings(
         unit: the times' unit by the federation file.
         typical: range of the typical times; None is the middle of what the longest plausible follow-up leaves.
         longest: the longest plausible follow-up.
+        everyone: times of all patients [P].
     """
     times = times[times >= 0]
     if len(times) < _LEAST_EVENTS:
@@ -67,12 +86,29 @@ def unit_warnings(
         for other, days in DAYS.items()
     }
     likely = min(distances, key=distances.__getitem__)
-    if distances[unit] < (_FAR if typical else _FARTHER) or distances[likely] > 1:
+    is_far = distances[unit] >= (_FAR if typical else _FARTHER)
+    if (
+        (not is_far and not _is_short(everyone, float(np.exp(low))))
+        or distances[likely] > 1
+        or likely == unit
+    ):
         return []
     usual = f"{np.exp(low):.4g} to {np.exp(high):.4g} {unit}"
     what = f"has times of events far from the typical {usual}, and near them if they are in {likely}"
-    return [LabelProblem(column, what, f"give times in {unit}", is_warning=True)]
+    remedy = f"give times in {unit}, or declare their unit under [intake] in site.toml"
+    return [LabelProblem(column, what, remedy, is_warning=True)]
 
+
+def _is_short(everyone: NDArray[np.float64] | None, low: float) -> bool:
+    """Whether hardly a patient is followed up to the time by which a sixth of the events should have happened."""
+    if everyone is None:
+        return False
+    times = everyone[everyone >= 0]
+    return len(times) >= 2 * _LEAST_EVENTS and bool(np.mean(times >= low) <= _HARDLY)
+
+
+_HARDLY = 0.05
+"""Largest share of patients with such a follow-up in a cohort that is taken to be in another unit."""
 
 _FAR, _FARTHER = 1.2, 1.75
 """Standard deviations from the mean at which a median is far, with a declared typical range and without."""

@@ -81,13 +81,14 @@ class SurvivalTask(Task):
         """Name implausible times and events; a patient with only one of the two becomes unknown."""
         import numpy as np
 
-        from common.tasks.labels import BINARY, LabelProblem, binary_problems, unit_warnings
+        from common.tasks.labels import BINARY, LabelProblem, binary_problems, marked, unit_warnings
 
         time, event = labels.T
+        in_unit = f"give times in {self.unit}, or declare their unit under [intake] in site.toml"
         above = f"has times above the plausible {self.longest:g} {self.unit}"
         faults = (
             (time < 0, LabelProblem(self.time, "has negative times", "correct or drop them")),
-            (time > self.longest, LabelProblem(self.time, above, f"give times in {self.unit}")),
+            (time > self.longest, LabelProblem(self.time, above, in_unit)),
             (
                 np.isnan(time) & (event == 1),
                 LabelProblem(self.time, "is empty for patients with an event", "complete it"),
@@ -97,8 +98,8 @@ class SurvivalTask(Task):
                 LabelProblem(self.event, "is empty for patients with a time", BINARY),
             ),
         )
-        problems = [problem for wrong, problem in faults if wrong.any()]
-        problems += unit_warnings(self.time, time[event == 1], self.unit, self.typical, self.longest)
+        problems = [problem._replace(patients=marked(wrong)) for wrong, problem in faults if wrong.any()]
+        problems += unit_warnings(self.time, time[event == 1], self.unit, self.typical, self.longest, time)
         whole = np.where(np.isnan(labels).any(axis=1, keepdims=True), np.nan, labels)
         return whole, problems + binary_problems(self.event, whole[:, 1])
 

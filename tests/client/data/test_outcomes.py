@@ -52,11 +52,18 @@ def test_survival_is_known_whole_or_not_at_all() -> None:
         (
             600.1,
             0,
-            "outcomes.csv, column months: has times above the plausible 600 months; give times in months.",
+            "outcomes.csv, column months: has times above the plausible 600 months; give times in months, or declare "
+            "their unit under [intake] in site.toml.",
         ),
         (GAP, 1, "outcomes.csv, column months: is empty for patients with an event; complete it."),
         (5, GAP, "outcomes.csv, column died: is empty for patients with a time; " + BINARY + "."),
-        (5, 2, "outcomes.csv, column died: has cells other than 0 and 1; " + BINARY + "."),
+        (5, 3, "outcomes.csv, column died: has cells other than 0 and 1; " + BINARY + "."),
+        (
+            5,
+            2,
+            "outcomes.csv, column died: has 1 and 2 in place of 0 and 1; look up which is the event, and recode them in "
+            "the file or under [intake] in site.toml.",
+        ),
         (5, 0.5, "outcomes.csv, column died: has cells other than 0 and 1; " + BINARY + "."),
     ],
 )

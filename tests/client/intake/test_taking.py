@@ -61,6 +61,9 @@ def test_a_german_export_reads_as_declared(tmp_path: Path) -> None:
     assert cells(taken, "stage") == ["I", "II", None]
     assert taken.rows == (4, 5, 6)
     assert counts(taken) == {
+        "encoding:": 1,
+        "delimiter:": 1,
+        "header_row:": 1,
         "missing:size": 1,
         "decimal:size": 2,
         "columns.size.unit:size": 2,

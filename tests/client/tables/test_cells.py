@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from client.tables.cells import LEAVE_EMPTY, emptied, no_numbers
+from client.tables.cells import LEAVE_EMPTY, NAME_MISSING, emptied, no_numbers
 
 
 @pytest.mark.parametrize("cell", ["", " ", "NA", " NA ", "nan", "NULL", "None", "\u00a0", None, float("nan")])
@@ -49,5 +49,13 @@ def test_what_a_person_takes_for_a_number_is_counted_in_words(cell: str, words: 
 
 
 def test_words_are_to_be_left_empty() -> None:
-    what, remedy = no_numbers(pd.Series(["unknown", "CANARY-8371", ["list"], "date"]))
-    assert (what, remedy) == ("has cells that are not numbers", LEAVE_EMPTY)
+    what, remedy = no_numbers(pd.Series(["CANARY-8371", ["list"], "date"]))
+    assert (what, remedy) == ("has cells that are not numbers", NAME_MISSING)
+
+
+def test_words_for_unknown_are_counted_as_such() -> None:
+    what, remedy = no_numbers(pd.Series(["unknown", "k.A.", "CANARY-8371"]))
+    assert (what, remedy) == (
+        "has cells that are not numbers: 2 cells with a word for unknown",
+        NAME_MISSING,
+    )
