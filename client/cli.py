@@ -167,9 +167,9 @@ def intake(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take in the tables by the rules in site.toml, and say what they changed and what stays undecided.
+    """Take in the tables by the rules in site.toml, and say what they changed.
 
-    The report is kept in the site folder. The exit code is 2 if something is undecided.
+    What stays undecided is said as well, with exit code 2. The report is kept in the site folder.
     """
     import sys
 

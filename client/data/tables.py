@@ -223,9 +223,9 @@ def codes(table: Table, column: str, levels: Sequence[str]) -> Checked[NDArray[n
         for count, rule in ((alike, 'spelling = "loose"'), (parts, "sublevels = true"), (words, "missing"))
         if count
     ]
-    place = f"[intake.{table.name}.columns.{column}]" if table.name else "[intake]"
+    where = f"[intake.{table.name}.columns.{column}]" if table.name else "[intake]"
     declare = f"declare {' and '.join(remedies)}" if remedies else "recode them"
-    remedy = f"{declare} under {place} in site.toml, or leave them empty"
+    remedy = f"{declare} under {where} in site.toml, or leave them empty"
     return Checked(value, (table.problem(column, what, remedy, unknown),))
 
 

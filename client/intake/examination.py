@@ -52,5 +52,12 @@ class Examination(Protocol[A]):
     """Function that examines the tables of a kind of record."""
 
     def __call__(self, folder: Path, site: SiteFile, agreement: A, names_words: bool, /) -> Examined:
-        """Take in a site folder's tables; `names_words` allows proposals to name words of several rows."""
+        """Take in a site folder's tables.
+
+        Args:
+            folder: the site folder.
+            site: its file.
+            agreement: the federation file.
+            names_words: whether proposals may name words of several rows, as on the hospital's own terminal.
+        """
         ...

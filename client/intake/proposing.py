@@ -120,7 +120,7 @@ def _is_utf8(content: bytes) -> bool:
 
 
 def _cells(path: Path, wanted: Wanted) -> dict[str, list[object]]:
-    """Read the columns that are there as the file has them: column -> filled cells that no rule is declared for."""
+    """Read columns without declared rules as the file has them: column -> filled cells."""
     source = open_source(path, wanted)
     positions = {name: index for index, name in enumerate(source.names)}
     there = {
@@ -216,12 +216,12 @@ def _guess(word: str) -> int | str:
 
 def _levels(texts: Sequence[str], levels: Sequence[str], subject: Subject) -> Rules:
     """Propose rules for texts that are no levels."""
-    known, rules = set(map(plain, levels)), Rules()
-    words = Counter(text for text in texts if text not in known)
+    names, rules = set(map(plain, levels)), Rules()
+    words = Counter(text for text in texts if text not in names)
     unknown = sorted(word for word in words if word.casefold() in UNKNOWN)
-    spelled = Counter(loose(level) for level in known)
+    spelled = Counter(loose(level) for level in names)
     alike = {word for word in words if spelled[loose(word)] == 1}
-    parts = {word for word in words if above(word, dict.fromkeys(known)) is not None} - alike
+    parts = {word for word in words if above(word, dict.fromkeys(names)) is not None} - alike
     if unknown:
         rules["missing"] = unknown
     if alike:

@@ -1,4 +1,4 @@
-"""Report of an intake: effects of the rules, what stays undecided, and rules that would help.
+"""Report of an intake: effects of rules, what stays undecided, rules that would help.
 
 It has counts and names of columns, and neither a value nor an identifier. Numbers of rows are no part of it.
 """
@@ -60,7 +60,7 @@ class TableReport(_Reported):
     effects: tuple[Effect, ...]
 
 
-class Fault(_Reported):
+class UndecidedThing(_Reported):
     """Problem or warning of a table, in words."""
 
     where: str
@@ -89,7 +89,7 @@ class IntakeReport(_Reported):
     intake: str
     approved: bool | None
     tables: tuple[TableReport, ...]
-    undecided: tuple[Fault, ...]
+    undecided: tuple[UndecidedThing, ...]
     warnings: tuple[str, ...]
     unused: tuple[str, ...]
     proposed: tuple[str, ...]
@@ -124,6 +124,6 @@ def effects_of(changes: Iterable[Change]) -> tuple[Effect, ...]:
     )
 
 
-def fault_of(problem: InputError) -> Fault:
+def fault_of(problem: InputError) -> UndecidedThing:
     """Write a problem for a report, without its rows."""
-    return Fault(where=problem.where, what=problem.what, remedy=problem.remedy, code=problem.code)
+    return UndecidedThing(where=problem.where, what=problem.what, remedy=problem.remedy, code=problem.code)

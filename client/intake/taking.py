@@ -85,7 +85,7 @@ def take_frame(path: Path, frame: pd.DataFrame, wanted: Wanted) -> Taken:
 
 
 def _note_layout(source: Source, wanted: Wanted, notes: Notes) -> None:
-    """Note which rules of a file's layout were used: a workbook has no delimiter, and a text no sheet."""
+    """Note which rules of a file's layout were used: a text has no sheet."""
     declared, shared = wanted.rules.declared, wanted.rules.shared
     for rule in ("encoding", "delimiter", "sheet", "header_row"):
         value = getattr(declared, rule) or getattr(shared, rule, None)

@@ -21,7 +21,7 @@ _MOST = 0.6
 
 
 class Ranges(NamedTuple):
-    """Unit that a federation file asks for, with the ends of what is plausible and of what is usual."""
+    """Unit that a federation file asks for, with ends of what is plausible and usual."""
 
     unit: str
     low: float | None = None
@@ -30,7 +30,7 @@ class Ranges(NamedTuple):
 
 
 def likely_unit(cells: NDArray[np.float64], plausible: Ranges) -> str | None:
-    """Return the unit that cells ([P], NaN where missing) are in; None if it seems to be the one asked for."""
+    """Return the unit of cells ([P], NaN where missing) if it seems not to be the asked one."""
     cells = cells[np.isfinite(cells)]
     if len(cells) < _LEAST_CELLS or not plausible.unit:
         return None
@@ -60,7 +60,7 @@ def _gain(
     plausible: Ranges,
     typical: tuple[float, float] | None,
 ) -> float:
-    """Share of the cells that another unit makes usual where this one does not; 0 for no reason to change."""
+    """Return the share of cells that another unit alone makes usual; 0 for none."""
     outside = 1 - _inside(cells, (plausible.low, plausible.high))
     usual = 1.0 if typical is None else _inside(others, typical)
     if outside > 0.5:

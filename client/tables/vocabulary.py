@@ -1,6 +1,6 @@
-"""Words by which exports write what is unknown, and whether an event happened, for proposals alone.
+"""Words by which exports write what is unknown, and whether an event happened.
 
-Nothing is read by them: a hospital declares what its words mean.
+They are for messages and proposals; nothing is read by them: a hospital declares what its words mean.
 """
 
 UNKNOWN = frozenset(

@@ -100,7 +100,7 @@ def unit_warnings(
 
 
 def _is_short(everyone: NDArray[np.float64] | None, low: float) -> bool:
-    """Whether hardly a patient is followed up to the time by which a sixth of the events should have happened."""
+    """Whether hardly a patient is followed up to the first typical time of an event."""
     if everyone is None:
         return False
     times = everyone[everyone >= 0]

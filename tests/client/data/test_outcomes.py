@@ -61,8 +61,8 @@ def test_survival_is_known_whole_or_not_at_all() -> None:
         (
             5,
             2,
-            "outcomes.csv, column died: has 1 and 2 in place of 0 and 1; look up which is the event, and recode them in "
-            "the file or under [intake] in site.toml.",
+            "outcomes.csv, column died: has 1 and 2 in place of 0 and 1; look up which is the event, and recode them "
+            "in the file or under [intake] in site.toml.",
         ),
         (5, 0.5, "outcomes.csv, column died: has cells other than 0 and 1; " + BINARY + "."),
     ],
