@@ -16,12 +16,21 @@ from client.privacy.noise import Noise, StepsOfRound
 from client.rounds.assembly import open_site
 from client.rounds.assessment import assessment_request
 from client.rounds.evaluate import evaluate_request
+from client.rounds.kept_reply import KeptReply
 from client.rounds.requests import Handler, log
 from client.rounds.statistics import statistics_request
 from client.rounds.train import train_request
+from client.site_folder.places import Home
 from common.errors import InputError, Refusal, RefusalCode
 from common.lifetime.full_disk import lack_of_room
-from common.messages.exchange import ASSESSMENT, STATISTICS, InvalidMessageError, RefusalReply
+from common.messages.exchange import (
+    ASSESSMENT,
+    STATISTICS,
+    InvalidMessageError,
+    RefusalReply,
+    is_refusal,
+)
+from common.messages.run_identity import run_number
 
 app = ClientApp()
 
@@ -44,7 +53,7 @@ def answered(
     """
     name = ""
     try:
-        handler = _handlers(context.run_id)[kind]
+        handler = _handlers(run_number(content, context.run_id))[kind]
         site = replace(open_site(context), gate_steps=gate_steps, gate_noise=gate_noise)
         name = site.cohort.site
         return handler(site, content)
@@ -64,7 +73,7 @@ def answered(
 
 
 def _handlers(run: int) -> dict[str, Handler]:
-    """Functions that answer, by the type of the request."""
+    """Functions that answer in a run of this number, by the type of the request."""
     return {
         STATISTICS: partial(statistics_request, run),
         "train": partial(train_request, run),
@@ -74,7 +83,19 @@ def _handlers(run: int) -> dict[str, Handler]:
 
 
 def _answer(message: Message, context: Context) -> Message:
-    reply = answered(message.metadata.message_type, message.content, context)
+    """Answer where there is no gate, which keeps a hospital's replies otherwise.
+
+    A simulated site keeps none: what it has of a run is put back with the run's state.
+    """
+    kind, content = message.metadata.message_type, message.content
+    if context.node_config.get("simulated"):
+        return Message(answered(kind, content, context), reply_to=message)
+    kept = KeptReply(Home(Path(str(context.node_config["site"]))), kind, content, context.run_id)
+    with kept.exclusively():
+        if (reply := kept.find()) is None:
+            reply = answered(kind, content, context)
+            if not is_refusal(reply):
+                kept.keep(reply)
     return Message(reply, reply_to=message)
 
 

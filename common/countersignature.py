@@ -37,7 +37,7 @@ class Received(BaseModel):
     Attributes:
         key: fingerprint of the node key that sent them.
         count: number of messages.
-        run: Flower's number of the last one's run, as text; empty without messages.
+        run: name of the last one's run, or Flower's number as text; empty without messages.
         sha256: of the last one's content, as in the hospital's receipt; empty without messages.
         digest: SHA-256 over the lines `RUN SHA256` of all of them.
         at: when this was stated, ISO 8601 in UTC.
@@ -47,7 +47,7 @@ class Received(BaseModel):
 
     key: str = Field(max_length=100)
     count: int = Field(ge=0)
-    run: str = Field(max_length=30)
+    run: str = Field(max_length=100)
     sha256: str = Field(max_length=64)
     digest: str = Field(pattern=r"^[0-9a-f]{64}$")
     at: str = Field(max_length=40)

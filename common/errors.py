@@ -173,6 +173,7 @@ class RefusalCode(StrEnum):
     REQUEST_INVALID = "request-invalid"
     INPUT_UNAPPROVED = "input-unapproved"
     QUESTION_REPEATED = "question-repeated"
+    ROUND_ANSWERED = "round-answered"
     NO_TRAINING_PATIENTS = "no-training-patients"
     TRAINING_DIVERGED = "training-diverged"
     DECLINED_WITHOUT_PRIVACY = "declined-without-privacy"
@@ -211,6 +212,7 @@ REFUSALS: dict[RefusalCode, str] = {
     RefusalCode.REQUEST_INVALID: "The request is not one the site understands.",
     RefusalCode.INPUT_UNAPPROVED: "The request has weights, scaling or a seed that the approved file cannot lead to.",
     RefusalCode.QUESTION_REPEATED: "The site has answered this question, or a later one, of the run already.",
+    RefusalCode.ROUND_ANSWERED: "The site has answered this round of the run for other weights.",
     RefusalCode.NO_TRAINING_PATIENTS: "The site has too few patients to train on.",
     RefusalCode.TRAINING_DIVERGED: "Training at the site gave weights that are not finite.",
     RefusalCode.DECLINED_WITHOUT_PRIVACY: "The hospital's policy asks for differential privacy: "
@@ -274,6 +276,7 @@ REMEDIES: dict[RefusalCode, str] = {
     RefusalCode.REQUEST_INVALID: "install the same version of consilium on both sides",
     RefusalCode.INPUT_UNAPPROVED: "ask the coordinator how it made them; the site's own log names the part",
     RefusalCode.QUESTION_REPEATED: "go on with the next round, or begin a new run",
+    RefusalCode.ROUND_ANSWERED: "resume the run from the checkpoint whose weights were sent, or begin a new run",
     RefusalCode.NO_TRAINING_PATIENTS: "pool this site with another or do not take part",
     RefusalCode.TRAINING_DIVERGED: "lower the learning rate in the federation file",
     RefusalCode.DECLINED_WITHOUT_PRIVACY: "add [privacy] to the federation file",

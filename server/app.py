@@ -14,10 +14,12 @@ from common.agreement.loading import load_agreement
 from common.errors import InputError, invalid_content
 from server.home.places import ENROLLED, CoordinatorHome
 from server.home.run_folder import RUN_CONFIGURATION, run_folder
+from server.home.run_lock import alone
 from server.participants.countersignatures import read_countersignatures
 from server.participants.enrolment import Enrolled, read_enrolled, read_withdrawn, withdrawn_sites
 from server.runs.checkpoint import Checkpoint
 from server.runs.coordination import OnRound, coordinate
+from server.runs.run_checkpoint import RunCheckpoint
 
 log = logging.getLogger("consilium.run")
 
@@ -30,6 +32,7 @@ class RunConfig(BaseModel):
         out: the folder for results.
         fold: patients of this fold are held out; -1 holds out none.
         seed: of the initial weights and everything drawn at the sites.
+        name: of the run, by which hospitals know it again; empty for none.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -38,6 +41,7 @@ class RunConfig(BaseModel):
     out: Path
     fold: int = Field(default=-1, ge=-1)
     seed: int = Field(default=0, ge=0, lt=2**31)
+    name: str = ""
 
     @classmethod
     def of(cls, config: UserConfig) -> "RunConfig":
@@ -76,6 +80,7 @@ def server_app(
             on_round,
             checkpoint=checkpoint,
             is_assessed=is_assessed,
+            name=config.name,
         )
 
     return single
@@ -90,16 +95,19 @@ def main(grid: Grid, context: Context) -> None:
     out = run_folder(context.run_config, os.environ)
     federation, enrolled = load_agreement(out / FILE_NAME), read_enrolled(out / ENROLLED)
     home = CoordinatorHome(out.parents[1])
-    coordinate(
-        grid,
-        federation,
-        out,
-        out,
-        seed=federation.training.seed,
-        enrolled=enrolled,
-        countersignatures=read_countersignatures(out),
-        withdrawn=partial(_withdrawn, home, enrolled),
-    )
+    with alone(out, context.run_id):
+        coordinate(
+            grid,
+            federation,
+            out,
+            out,
+            seed=federation.training.seed,
+            enrolled=enrolled,
+            checkpoint=RunCheckpoint(out),
+            countersignatures=read_countersignatures(out),
+            withdrawn=partial(_withdrawn, home, enrolled),
+            name=out.name,
+        )
 
 
 def _withdrawn(home: CoordinatorHome, enrolled: Enrolled) -> frozenset[str]:

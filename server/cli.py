@@ -310,18 +310,75 @@ def run(
             metavar="FEDERATION_FOLDER", help="Folder with federation.toml; without it, HOME/federation."
         ),
     ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN",
+            help="Go on with this interrupted run from its last finished round, with its own federation file.",
+        ),
+    ] = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Return once the run is begun; `attach` follows it.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train the federation with the hospitals that are connected, and follow it round by round.
 
-    Exits with 0 if every round had its quorum, 3 if not, and 1 if there is no model.
+    Exits with 0 if every round had its quorum, 3 if not, and 1 if there is no model. Ctrl-C ends the run, and its
+    finished rounds are kept for `--resume`.
     """
-    from server.commands.run import run_on_hospitals
+    from server.commands.run import resume_on_hospitals, run_on_hospitals
     from server.home.places import open_home
 
     home = open_home(folder)
-    if (code := run_on_hospitals(home, federation or home.agreement, as_json)) != 0:
+    if resume is None:
+        code = run_on_hospitals(home, federation or home.agreement, as_json, detach)
+    else:
+        code = resume_on_hospitals(home, resume, federation, as_json, detach)
+    if code != 0:
         raise typer.Exit(code)
+
+
+@coordinator_app.command()
+@explained
+def attach(
+    folder: HomeArgument,
+    run: Annotated[
+        str | None, typer.Argument(metavar="RUN", help="Name of the run's folder; without it, the last run.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Follow a run that goes on, from its first round; Ctrl-C leaves it going.
+
+    Exits as `run` does: with 0 if every round had its quorum, 3 if not, and 1 if there is no model.
+    """
+    from server.commands.attach import attach
+    from server.home.places import open_home
+
+    if (code := attach(open_home(folder), run, as_json)) != 0:
+        raise typer.Exit(code)
+
+
+@coordinator_app.command()
+@explained
+def cancel(
+    folder: HomeArgument,
+    run: Annotated[
+        str | None, typer.Argument(metavar="RUN", help="Name of the run's folder; without it, the last run.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """End a run that goes on; its finished rounds are kept, and it can be resumed."""
+    from server.commands.attach import cancel
+    from server.commands.follow import how_to_go_on, resume_command
+    from server.home.places import open_home
+
+    home = open_home(folder)
+    out = cancel(home, run)
+    if as_json:
+        _print({"run": out.name, "resume": resume_command(home, out.name)})
+    else:
+        typer.echo(f"Cancelled run {out.name}: {how_to_go_on(home, out)}")
 
 
 @coordinator_app.command()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from client.ledger.account import read_account
 from client.ledger.ledger import LEDGER, Ledger
+from client.rounds.kept_reply import forget_replies
 from client.site_folder.approved_intake import intake_digest
 from client.site_folder.outside import state_folder, user_name
 from client.site_folder.places import APPROVAL_FILE, Approval, Home, approved_groups, read_approval
@@ -148,6 +149,7 @@ def approve(home: Home, proposal: Proposal) -> Approval:
     home.residual.unlink(
         missing_ok=True
     )  # of updates under an earlier approval, perhaps of patients who have left
+    forget_replies(home)
     with draft(".agreement-", home.folder) as new:
         new.chmod(0o755)
         if copy_agreement(proposal.source, new).digest != federation.digest:

@@ -53,6 +53,7 @@ from common.messages.exchange import (
     UpdateReply,
     is_refusal,
 )
+from common.messages.run_identity import run_number
 from common.messages.statistics import SiteStatistics
 from common.models.parameter_groups import ModelGroups
 from common.privacy.accounting import Release
@@ -272,7 +273,8 @@ class Gate:
             block_unless(asked.federation == self._federation.digest, BlockReason.MESSAGE_TYPE)
             if kind == "train":
                 number = self._reserved(expected.terms.round_releases(), asked.round)
-                training, norm, fewer = self._trained(request.metadata.run_id, content, asked, expected)
+                run = run_number(request.content, request.metadata.run_id)
+                training, norm, fewer = self._trained(run, content, asked, expected)
                 passed = _reply(request, training.to_record())
                 return Verdict("passed", passed, "", norm, fewer, number)
             evaluation, fewer = fit_evaluation(EvaluateReply.from_record(content), asked, expected)

@@ -11,6 +11,7 @@ from client.flower.internals import weigh
 from client.ledger.entries import Entry, unit_of
 from client.receipts.receipt import Receipt
 from common.messages.packing import shapes
+from common.messages.run_identity import run_label
 from common.privacy.accounting import Release, merged, spend
 
 ERROR = "Error"
@@ -21,7 +22,12 @@ LONGEST = 100
 
 
 def receipt_of(
-    request: Message, verdict: Verdict, federation: str, entries: Sequence[Entry], delta: float | None
+    request: Message,
+    verdict: Verdict,
+    federation: str,
+    entries: Sequence[Entry],
+    delta: float | None,
+    is_again: bool = False,
 ) -> Receipt:
     """Make the receipt of the message that leaves, still without a number.
 
@@ -31,6 +37,7 @@ def receipt_of(
         federation: digest of the hospital's own copy; empty if it has none.
         entries: of the ledger.
         delta: of the hospital's policy; None without privacy, and no epsilon is computed.
+        is_again: whether the same bytes were the answer to the same request before.
     """
     leaving = verdict.message
     content = RecordDict() if leaving.has_error() else leaving.content
@@ -39,7 +46,7 @@ def receipt_of(
     round_ = header.get("round")
     before, after = (None, None) if delta is None else _epsilon(entries, verdict.reservation, delta)
     return Receipt(
-        run=str(request.metadata.run_id),
+        run=_run_of(request),
         request=_cut(request.metadata.message_id),
         round=round_ if isinstance(round_, int) else None,
         federation=federation,
@@ -61,7 +68,14 @@ def receipt_of(
         epsilon_after=after,
         unit=None if after is None else unit_of(entries),
         reservation=verdict.reservation,
+        again=is_again,
     )
+
+
+def _run_of(request: Message) -> str:
+    """Name of the run; Flower's number where the request names none, or has no content."""
+    number = request.metadata.run_id
+    return run_label(request.content, number) if request.has_content() else str(number)
 
 
 def _cut(text: str) -> str:

@@ -13,7 +13,8 @@ class Receipt(BaseModel):
     Attributes:
         number: 1 for the first; 0 until it is appended.
         at: when, ISO 8601 in UTC.
-        run: Flower's id of the run, as text: it does not fit a JSON number.
+        run: the coordinator's name of the run; Flower's number as text, where there is no name and in receipts of
+            earlier versions.
         request: the id of the message that is answered.
         round: of training; None where the request has none.
         federation: digest of the hospital's own copy; empty if it has none.
@@ -30,6 +31,8 @@ class Receipt(BaseModel):
             with it, at `delta`. None without privacy, and where something was released without noise.
         unit: of privacy, to which the epsilons refer; None without them.
         reservation: the ledger's entry behind the message.
+        again: whether the same bytes left before, in answer to the same request of an interrupted run: nothing was
+            computed, and the ledger has no entry of it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -55,6 +58,8 @@ class Receipt(BaseModel):
     epsilon_after: float | None = None
     unit: str | None = None
     reservation: int | None = None
+    # an absent field stays absent: receipts of earlier versions are read byte by byte
+    again: bool = Field(default=False, exclude_if=lambda again: not again)
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,8 @@ def asks_for_round(
 
     def decide(entries: Sequence[Entry]) -> AskedQuestion:
         folder = Home(site.folder).asked
-        last = earlier_question(entries, site.digest, question, site.policy.maximum_runs)
+        is_plain = site.federation.privacy is None
+        last = earlier_question(entries, site.digest, question, site.policy.maximum_runs, is_plain)
         if last is None:
             require_honest_scaling(site, request)
         else:
@@ -109,7 +110,7 @@ def asks_for_statistics(
     question = AskedQuestion(run_id=run_id, kind="statistics", round=0, fold=fold, costs=costs)
 
     def decide(entries: Sequence[Entry]) -> AskedQuestion:
-        earlier_question(entries, site.digest, question, site.policy.maximum_runs)
+        earlier_question(entries, site.digest, question, site.policy.maximum_runs, not costs)
         return question
 
     return decide

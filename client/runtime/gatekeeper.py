@@ -4,19 +4,21 @@ Before anything runs, the task is held against what the hospital approved: its c
 the only bundle that goes with it, and the installed package. Nothing of a bundle is ever installed or imported. The app
 is the installed `client.app` in a process of its own (`client.runtime.app_link`), which sees the content of the request
 and neither the SuperNode's token nor the node key. What it answers passes the gate, and leaves only after its receipt
-is on disk. Whatever fails leaves as a code.
+is on disk. Whatever fails leaves as a code. A request that was answered before gets the same bytes again, and the app
+sees nothing of it (`client.rounds.kept_reply`).
 """
 
 import hashlib
 import logging
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from threading import Thread
 
-from flwr.app import Context, Message
+from flwr.app import Context, Message, RecordDict
 
 from client.egress.cohort import count_cohort
 from client.egress.expected import BlockReason
@@ -31,13 +33,14 @@ from client.privacy.noise import NoiseError
 from client.receipts.book import append_receipt
 from client.receipts.countersigned import check_countersignature
 from client.receipts.from_verdict import finite_epsilon, receipt_of
+from client.rounds.kept_reply import KeptReply
 from client.runtime.app_link import BoundedRequest, Link
 from client.runtime.channel import ChannelError, SilentError
 from client.site_folder.approved_intake import require_approved_intake
 from client.site_folder.keys import read_key
 from client.site_folder.places import Approval, Home, read_approval
 from client.site_folder.policy import USUAL_REFUSALS
-from client.site_folder.site_file import parse_site_file
+from client.site_folder.site_file import SiteFile, parse_site_file
 from common.agreement.agreement import Agreement
 from common.agreement.bundle import PACKAGE, bundle_hash
 from common.agreement.loading import load_agreement
@@ -69,6 +72,9 @@ class Gatekeeper:
         self._gate: Gate | None = None
         self._breach: BlockReason | None = None
         self._accountant: Thread | None = None
+        self._kept: KeptReply | None = None
+        self._again: RecordDict | None = None
+        self._one_at_a_time = ExitStack()
 
     def allowed(self) -> int:
         """Most bytes that a request may take, by the model that was approved."""
@@ -123,26 +129,27 @@ class Gatekeeper:
         assert self._agreed is not None
         federation, approval = self._agreed
         site = parse_site_file(self.home.folder)
-        self._gate = Gate(
-            federation,
-            site.policy,
-            site.name,
-            approval.weights,
-            approval.model_groups,
-            partial(count_cohort, self.home.folder, site, federation),
-            self._statistics,
-            self._entries,
-            self.home.residual,
-        )
-        if (code := self._gate.objection(message)) is not None:
+        self._gate = gate = self._new_gate(site, federation, approval)
+        if (code := gate.objection(message)) is not None:
             raise Refusal(code)
         if message.metadata.message_type == STATISTICS:
             check_countersignature(self.home, message.content["header"].get("countersignature"))
+        self._kept = KeptReply(
+            self.home, message.metadata.message_type, message.content, message.metadata.run_id
+        )
+        self._one_at_a_time.enter_context(self._kept.exclusively())
+        if (again := self._kept.find()) is not None:
+            log.info("the request was answered before: the same reply leaves again")
+            self._again = again
+            return Message(again, reply_to=message)
+        self._gate = gate = self._new_gate(
+            site, federation, approval
+        )  # the ledger, now that nobody else answers
         longest, longest_s = largest_message(approval.weights), federation.rounds.deadline_s
         try:
-            steps = self._gate.begin_noise(message)
+            steps = gate.begin_noise(message)
             if federation.privacy is not None:
-                self._foresee(self._gate.foreseen(message), site.policy.delta)
+                self._foresee(gate.foreseen(message), site.policy.delta)
             content = self._app.ask(BoundedRequest(context.run_id, message, longest, longest_s, steps))
         except InvalidMessageError:
             raise Refusal(RefusalCode.REQUEST_INVALID) from None
@@ -156,6 +163,19 @@ class Gatekeeper:
             raise Refusal(RefusalCode.INTERNAL) from None
         return Message(content, reply_to=message)
 
+    def _new_gate(self, site: SiteFile, federation: Agreement, approval: Approval) -> Gate:
+        return Gate(
+            federation,
+            site.policy,
+            site.name,
+            approval.weights,
+            approval.model_groups,
+            partial(count_cohort, self.home.folder, site, federation),
+            self._statistics,
+            self._entries,
+            self.home.residual,
+        )
+
     def _foresee(self, accounts: Sequence[Sequence[Release]], delta: float) -> None:
         """Compute the epsilons of the receipt while the app works, which then costs no time."""
         self._accountant = Thread(
@@ -164,11 +184,17 @@ class Gatekeeper:
         self._accountant.start()
 
     def release(self, message: Message) -> Message:
-        """Return the message that leaves in place of a reply, once its receipt is on disk.
+        """Return the message that leaves in place of a reply.
+
+        It is kept, and its receipt is on disk.
 
         Raises:
-            Exception: if no receipt can be written; nothing may leave then.
+            Exception: if either cannot be written; nothing may leave then.
         """
+        with self._one_at_a_time:
+            return self._released(message)
+
+    def _released(self, message: Message) -> Message:
         assert self._request is not None
         verdict = self._counted(self._request, self._verdict(self._request, message))
         if verdict.outcome == "blocked":
@@ -188,8 +214,10 @@ class Gatekeeper:
             entries, delta = (), None
         if self._accountant is not None:
             self._accountant.join()
-        receipt = receipt_of(self._request, verdict, digest, entries, delta)
+        receipt = receipt_of(self._request, verdict, digest, entries, delta, is_again=self._again is not None)
         try:
+            if verdict.outcome == "passed" and self._kept is not None and self._again is None:
+                self._kept.keep(verdict.message.content)
             append_receipt(self.home.receipts, receipt, read_key(self.home.key))
             write_gate_head(self.home.folder, entries)
         except (InputError, OSError) as error:
@@ -198,6 +226,8 @@ class Gatekeeper:
         return verdict.message
 
     def _verdict(self, request: Message, reply: Message) -> Verdict:
+        if self._again is not None and self._refusal is None:
+            return Verdict("passed", Message(self._again, reply_to=request))
         if self._gate is not None and self._refusal is None:
             return self._gate.check(request, reply)
         if reply.has_error():

@@ -94,6 +94,11 @@ class Home:
         return self.folder / "records" / "far.json"
 
     @property
+    def answers(self) -> Path:
+        """Folder with the last reply to every run; without it, a repeated request is refused."""
+        return self.state / "answers"
+
+    @property
     def logs(self) -> Path:
         """Logs of the running services, which may never leave the hospital."""
         return self.state / "logs"

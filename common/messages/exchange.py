@@ -151,6 +151,10 @@ def _unpacked(content: RecordDict, manifest: object) -> dict[str, Arrays]:
         raise _UnfitError("its packed array is not the one that its manifest describes") from error
 
 
+RunName = Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9_-]{0,99})?$")]
+"""Name of a run, the same when it is resumed; empty for a run that has none beside Flower's number."""
+
+
 class StatisticsRequest(_Message):
     """Request for a site's sufficient statistics; `fold` -1 holds no patient out.
 
@@ -159,6 +163,7 @@ class StatisticsRequest(_Message):
 
     federation: str
     fold: int = Field(ge=-1)
+    run: RunName = ""
     countersignature: str = Field(default="", max_length=LONGEST)
 
 
@@ -196,6 +201,7 @@ class ModelRequest(_Message):
     round: int = Field(ge=0)
     fold: int = Field(ge=-1)
     seed: int = Field(ge=0, lt=2**31)
+    run: RunName = ""
     weights: Arrays
     preprocessing: Arrays
     far: list[Annotated[int, Field(ge=0)]] = Field(default=[], max_length=MOST_FAR)
@@ -226,6 +232,7 @@ class AssessmentRequest(_Message):
     federation: str
     round: int = Field(ge=1)
     fold: int = Field(ge=-1)
+    run: RunName = ""
     part: str = Field(max_length=40)
     number: int = Field(ge=0)
     weights: Arrays

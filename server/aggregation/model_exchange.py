@@ -59,6 +59,7 @@ class RunContext:
         folder: where weights wait to be averaged; the system's temporary folder by default.
         first: numbers of patients by which hospitals weigh, which grow as hospitals reply for the first time.
         far: hospital -> numbers of its quantities that lie far from other hospitals', which it is told.
+        name: of the run, by which hospitals know it again when it is resumed; empty for none.
     """
 
     federation: Agreement
@@ -69,6 +70,7 @@ class RunContext:
     folder: Path | None = None
     first: FirstNumbers = field(default_factory=dict)
     far: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,7 @@ class ModelExchange:
             round=number,
             fold=run.fold,
             seed=run.seed,
+            run=run.name,
             weights=dict(self._weights),
             preprocessing=run.preprocessing,
         )

@@ -11,11 +11,11 @@ from common.prediction.ensemble import require_ensemble
 from common.prediction.network import network_of
 from common.release.card import CardMember
 from common.release.members import MOST_MODELS, PREPROCESSING, WEIGHTS
-from server.commands.run import named_folder
 from server.home.places import CoordinatorHome
 from server.records.journal import FILE_NAME as JOURNAL
-from server.records.journal import JournalRecord, RunRecord, read_journal
+from server.records.journal import UNFINISHED, JournalRecord, RunRecord, read_journal
 from server.records.result import load_result
+from server.records.submission import named_folder
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def closing_record(folder: Path, records: list[JournalRecord], agreement: Agreem
     Raises:
         InputError: if it gave none, or its federation file is another one now.
     """
-    ends = [record for record in records if isinstance(record, RunRecord) and record.status != "started"]
+    ends = [record for record in records if isinstance(record, RunRecord) and record.status not in UNFINISHED]
     if not ends or ends[-1].status == "failed":
         raise StateError(
             str(folder), "the run has no model", "wait for its end, or name a run that completed"

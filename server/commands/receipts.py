@@ -11,11 +11,11 @@ from pydantic import BaseModel, ConfigDict
 from common.counting import counted
 from common.errors import StateError
 from common.models.parameter_groups import ParameterGroup
-from server.commands.run import last_folder, named_folder
 from server.home.places import CoordinatorHome
 from server.records.dropped import Dropped
 from server.records.journal import FILE_NAME as JOURNAL
 from server.records.journal import AssessmentRecord, RoundRecord, RunRecord, read_journal
+from server.records.submission import last_folder, named_folder
 from server.records.wording import who, why
 
 SHARED = ParameterGroup.SHARED.name

@@ -19,7 +19,6 @@ from common.release.manifest import Manifest, Parent
 from common.release.members import CARD, EXPLANATIONS, ONNX, PREPROCESSING, WEIGHTS, arrays_of_member
 from common.release.release import agreement_members, signed_release
 from server.commands.ensemble import EnsembleMember, closing_record, read_members
-from server.commands.run import named_folder
 from server.home.certificates import read_signer
 from server.home.places import CoordinatorHome, exclusive
 from server.records.assessment import assessed_members
@@ -27,6 +26,7 @@ from server.records.journal import FILE_NAME as JOURNAL
 from server.records.journal import JournalRecord, RoundRecord, RunRecord, read_journal
 from server.records.releases import Released, Releases, read_releases
 from server.records.result import load_result
+from server.records.submission import named_folder
 
 _AGAIN = "release another run"
 

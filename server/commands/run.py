@@ -1,26 +1,34 @@
-"""A run of the federation, handed to Flower without code and followed in its journal."""
+"""A run of the federation, handed to Flower without code.
 
+An interrupted run is handed over again, in the same folder and under the same name.
+"""
+
+import fcntl
+import json
+import shlex
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import tomli_w
 import typer
-from pydantic import BaseModel, ConfigDict
 
 from common.agreement.agreement import FILE_NAME, Agreement
 from common.agreement.bundle import RUN as RUN_KEY
 from common.agreement.bundle import bundle_hash, write_bundle
 from common.agreement.folder import copy_agreement
+from common.agreement.loading import load_agreement
 from common.counting import are, counted
-from common.errors import InputError, OptionError
+from common.errors import InputError, IntegrityError, OptionError, StateError
 from common.files import write_whole
-from common.lifetime.signals import cause, exit_code
 from server.aggregation.registry import require_registered
+from server.commands.follow import followed, lines_in
 from server.home.places import ENROLLED, CoordinatorHome
 from server.home.room import require_room
+from server.home.run_lock import coordination
 from server.participants.countersignatures import write_countersignatures
 from server.participants.enrolment import (
     Enrolled,
@@ -31,72 +39,30 @@ from server.participants.enrolment import (
     write_enrolled,
 )
 from server.participants.roster import name_nodes
-from server.records.apart import STOPPED, apart_lines, uncompared
 from server.records.journal import FILE_NAME as JOURNAL
-from server.records.journal import AssessmentRecord, JournalRecord, RoundRecord, RunRecord, read_record
-from server.records.wording import (
-    assessment_line,
-    exchange_line,
-    idle,
-    left_out,
-    missing,
-    run_line,
-    weights_line,
-)
-from server.services.superlink import connected, require_running, run_log, run_status, stop_run, submit
+from server.records.journal import RunRecord, read_journal
+from server.records.submission import Submission, named_folder, read_submission, submitted
+from server.records.wording import left_out, weights_line
+from server.services.superlink import connected, require_running, run_status, stop_run, submit
 
-RUN, LOG = "run.json", "run.log"
+BEGINS_S = 20.0
+"""Seconds for the process of a run that Flower calls running to show itself."""
 
 
-POLL_S = 0.5
-"""Seconds between two looks at the journal."""
+RESUMING = "resuming.lock"
 
 
-STATUS_EVERY_S = 15.0
-"""Seconds between two questions to Flower whether the run has ended without the journal saying so."""
-
-
-FAILED, PARTIAL, APART = 1, 3, 4
-
-
-class Submission(BaseModel):
-    """Content of `run.json`: Flower's number of the run, and what hospitals approve.
-
-    `ended` is set by who followed it to its end: how it ended, or `interrupted`.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    id: str
-    flower_run: int
-    digest: str
-    bundle: str
-    submitted: str
-    ended: str | None = None
-
-    def write(self, out: Path) -> None:
-        """Write `run.json` into the run's folder, whole or not at all."""
-        write_whole(out / RUN, self.model_dump_json(indent=2).encode() + b"\n")
-
-
-def read_submission(out: Path) -> Submission | None:
-    """Read `run.json` in a run's folder; None if the run was never handed to Flower."""
-    path = out / RUN
-    return Submission.model_validate_json(path.read_bytes()) if path.is_file() else None
-
-
-def run_on_hospitals(home: CoordinatorHome, agreement: Path, as_json: bool) -> int:
+def run_on_hospitals(home: CoordinatorHome, agreement: Path, as_json: bool, detach: bool = False) -> int:
     """Run a federation to its end, and say how it goes.
 
     Args:
         home: the coordinator's folder.
         agreement: the folder of the federation file.
         as_json: print the journal's records instead of sentences.
+        detach: return as soon as the run is handed over.
 
     Returns:
-        0 if the run completed, `PARTIAL` if a round lacked a quorum, `FAILED` if there is no model, `APART` if it was
-        ended because hospitals lie far apart and the federation file says `stop`, and 128 and the signal's number if it
-        was ended by one.
+        The exit code of `server.commands.follow.followed`.
 
     Raises:
         InputError: if the coordinator does not run or the federation cannot be read.
@@ -117,81 +83,157 @@ def run_on_hospitals(home: CoordinatorHome, agreement: Path, as_json: bool) -> i
         typer.echo(
             f"Run {out.name}: federation {federation.name}, hash {federation.digest}; results in {out}."
         )
-    last: RunRecord | None = None
-    try:
-        for record in follow(home, out, submission.flower_run):
-            typer.echo(record.model_dump_json() if as_json else _line(record, federation))
-            last = record if isinstance(record, RunRecord) else last
-    except KeyboardInterrupt as interruption:
-        stop_run(home, submission.flower_run)
-        submission.model_copy(update={"ended": "interrupted"}).write(out)
-        ended = f"{cause(interruption)}; run {out.name} was ended and has no model."
-        typer.echo(f"consilium: {ended}", err=True)
-        return exit_code(interruption)
-    status = "failed" if last is None or last.status == "started" else last.status
-    submission.model_copy(update={"ended": status}).write(out)
-    if status in ("completed", "partial"):
-        return 0 if status == "completed" else PARTIAL
-    if last is not None and last.apart and federation.statistics.far == "stop":
-        typer.echo(f"consilium: {STOPPED}", err=True)
-        return APART
-    write_whole(out / LOG, run_log(home, submission.flower_run).encode())
-    typer.echo(f"consilium: the run gave no model; {out / LOG} says more.", err=True)
-    require_room(home.folder)  # which explains the end of a run that had none
-    return FAILED
+    if detach:
+        return _detached(home, out, as_json)
+    return followed(home, out, submission, as_json)
 
 
-def last_folder(runs: Path) -> Path | None:
-    """The folder of the run that was begun or changed last."""
-    folders = [path for path in runs.iterdir() if path.is_dir()]
-    return max(folders, key=lambda path: path.stat().st_ctime_ns) if folders else None
+def resume_on_hospitals(
+    home: CoordinatorHome, run: str, agreement: Path | None, as_json: bool, detach: bool = False
+) -> int:
+    """Go on with an interrupted run from its last checkpoint, and say how it goes.
 
+    Args:
+        home: the coordinator's folder.
+        run: name of the run.
+        agreement: folder of a federation file, which must be the run's own; None to ask for no file.
+        as_json: print the journal's records instead of sentences.
+        detach: return as soon as the run is handed over.
 
-def named_folder(runs: Path, run: str) -> Path:
-    """Return the folder of a run by its name.
+    Returns:
+        The exit code of `server.commands.follow.followed`.
 
     Raises:
-        OptionError: if there is no such run.
+        InputError: if the run goes on or is finished, another command resumes it, its federation file, the hospitals'
+            keys or its checkpoint are not those that it had, or the coordinator does not run.
     """
-    names = sorted(path.name for path in runs.iterdir() if path.is_dir())
-    if run not in names:
-        raise OptionError(
-            str(runs), f"there is no run {run}", f"the last ones are {', '.join(names[-3:]) or 'none'}"
+    from server.runs.run_checkpoint import RunCheckpoint  # brings torch, which no other command needs
+
+    require_running(home)
+    require_room(home.folder)
+    out = named_folder(home.runs, run)
+    with _alone(out):
+        submission = submitted(out)
+        federation = _same_agreement(out, submission, agreement)
+        _require_unfinished(out)
+        _require_ended(home, out, submission)
+        _require_same_keys(home, out)
+        checkpoint = RunCheckpoint(out)
+        if (state := checkpoint.read()) is not None:
+            checkpoint.check(state, out)
+            state.resume(federation, -1, federation.training.seed)
+        if not as_json:
+            _tell_who_is_there(home, federation)
+            rounds = 0 if state is None else state.number
+            typer.echo(f"Run {out.name} goes on after {counted(rounds, 'round')}; results in {out}.")
+        before = lines_in(out)
+        number = submit(home, out / "bundle", out / CONFIGURATION)
+        submission = submission.model_copy(
+            update={
+                "flower_run": number,
+                "earlier": (*submission.earlier, submission.flower_run),
+                "ended": None,
+            }
         )
-    return runs / run
+        submission.write(out)
+    if detach:
+        return _detached(home, out, as_json)
+    return followed(home, out, submission, as_json, before)
 
 
-def follow(home: CoordinatorHome, out: Path, flower_run: int) -> Iterator[JournalRecord]:
-    """The records of a run's journal as they are written, until the run has ended."""
-    read, asked, over = 0, time.monotonic(), False
-    while True:
-        for record in _records(out, read):
-            read += 1
-            yield record
-            if isinstance(record, RunRecord) and record.status != "started":
-                return
-        if over:  # asked before the journal was read for the last time
-            return
-        time.sleep(POLL_S)
-        if time.monotonic() - asked >= STATUS_EVERY_S:
-            over, asked = _over(home, flower_run), time.monotonic()
+def _detached(home: CoordinatorHome, out: Path, as_json: bool) -> int:
+    if as_json:
+        typer.echo(json.dumps({"run": out.name, "out": str(out)}))
+    else:
+        follow = shlex.join(["consilium", "coordinator", "attach", str(home.folder), out.name])
+        typer.echo(f"It goes on by itself; follow it by `{follow}`.")
+    return 0
 
 
-def _over(home: CoordinatorHome, flower_run: int) -> bool:
-    """Whether Flower has ended the run; False while the SuperLink is being restarted."""
-    try:
-        return run_status(home, flower_run).startswith("finished")
-    except InputError:
-        require_running(home)
-        return False
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Keep another command from resuming the same run meanwhile.
+
+    Raises:
+        StateError: if one does.
+    """
+    with (out / RESUMING).open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            what, remedy = (
+                "is being resumed by another command",
+                "follow it by `consilium coordinator attach`",
+            )
+            raise StateError(str(out), what, remedy) from None
+        yield
 
 
-def _records(out: Path, skip: int) -> Iterator[JournalRecord]:
-    if not (out / JOURNAL).is_file():
-        return
-    for line in (out / JOURNAL).read_text(encoding="utf-8").splitlines(keepends=True)[skip:]:
-        if line.endswith("\n"):  # else it is still being written
-            yield read_record(line)
+def _same_agreement(out: Path, submission: Submission, agreement: Path | None) -> Agreement:
+    """Read the run's federation file.
+
+    Raises:
+        InputError: if it is not the one that the run began with.
+    """
+    federation = load_agreement(out / FILE_NAME)
+    if federation.digest != submission.digest:
+        what = "is not the federation file that the run began with"
+        raise IntegrityError(str(out / FILE_NAME), what, "put it back from a backup, or begin a new run")
+    if agreement is not None and load_agreement(agreement / FILE_NAME).digest != federation.digest:
+        what = f"is another federation file than that of run {out.name}"
+        raise OptionError(
+            str(agreement / FILE_NAME), what, "leave it out to resume, or begin a new run with it"
+        )
+    return federation
+
+
+def _require_unfinished(out: Path) -> None:
+    records = read_journal(out) if (out / JOURNAL).is_file() else []
+    runs = [record.status for record in records if isinstance(record, RunRecord)]
+    if runs and runs[-1] in ("completed", "partial"):
+        raise StateError(str(out), "is a finished run, and has its model", "begin a new run")
+
+
+def _require_ended(home: CoordinatorHome, out: Path, submission: Submission) -> None:
+    """Require that no process coordinates the run; end a submission whose process is gone.
+
+    Raises:
+        StateError: if one does.
+    """
+    goes_on = StateError(str(out), "goes on", "follow it by `consilium coordinator attach`, or cancel it")
+    is_finished = run_status(home, submission.flower_run).startswith("finished")
+    end = time.monotonic() + BEGINS_S
+    while (process := coordination(out)).is_alive or not (
+        is_finished or process.flower_run == submission.flower_run
+    ):
+        if not is_finished and process.is_alive and process.flower_run == submission.flower_run:
+            raise goes_on
+        if time.monotonic() >= end:
+            if process.is_alive:
+                raise goes_on
+            break
+        time.sleep(0.5)
+        is_finished = run_status(home, submission.flower_run).startswith("finished")
+    if not is_finished:
+        stop_run(home, submission.flower_run)
+
+
+def _require_same_keys(home: CoordinatorHome, out: Path) -> None:
+    """Require that nobody speaks for a hospital of the run by another key than at its beginning.
+
+    One whose key was withdrawn since has no part any more.
+
+    Raises:
+        StateError: if somebody does.
+    """
+    now = _enrolled(home)
+    for site, enrolment in read_enrolled(out / ENROLLED).items():
+        if site in now and now[site].fingerprint != enrolment.fingerprint:
+            what = f"{site} has another key than when the run began"
+            raise StateError(str(out / ENROLLED), what, "begin a new run, in which the new key counts")
+
+
+CONFIGURATION = "run-config.toml"
 
 
 def _new_folder(runs: Path) -> Path:
@@ -210,7 +252,7 @@ def _new_folder(runs: Path) -> Path:
 
 def _submit(home: CoordinatorHome, out: Path, federation: Agreement) -> Submission:
     """Write what the run needs into its folder, and hand it to Flower."""
-    config = out / "run-config.toml"
+    config = out / CONFIGURATION
     enrolled = _enrolled(home)
     write_enrolled(out / ENROLLED, enrolled)
     write_countersignatures(home, out, enrolled, _earlier(home.runs))
@@ -222,16 +264,21 @@ def _submit(home: CoordinatorHome, out: Path, federation: Agreement) -> Submissi
         digest=federation.digest,
         bundle=bundle_hash(federation),
         submitted=datetime.now(UTC).isoformat(timespec="seconds"),
+        named=True,
     )
     submission.write(out)
     return submission
 
 
-def _earlier(runs: Path) -> list[tuple[int, Path]]:
-    """List (Flower's number, folder) of the runs that were handed to Flower, in their order."""
-    submitted = [(read_submission(folder), folder) for folder in runs.iterdir() if folder.is_dir()]
-    in_order = sorted((run.submitted, folder.name, run.flower_run) for run, folder in submitted if run)
-    return [(number, runs / name) for _, name, number in in_order]
+def _earlier(runs: Path) -> list[tuple[str, Path]]:
+    """List (name in receipts, folder) of the runs handed to Flower, in their order."""
+    handed = [(read_submission(folder), folder) for folder in runs.iterdir() if folder.is_dir()]
+    in_order = sorted(
+        (run.submitted, folder.name, folder.name if run.named else str(run.flower_run))
+        for run, folder in handed
+        if run
+    )
+    return [(label, runs / name) for _, name, label in in_order]
 
 
 def _tell_who_is_there(home: CoordinatorHome, federation: Agreement) -> None:
@@ -262,13 +309,3 @@ def _wait(there: int, federation: Agreement) -> str:
     if there >= federation.quorum:
         return f"Waiting {together}"
     return f"Waiting up to {rounds.deadline_s:g} s for a quorum, and once it is there {together}"
-
-
-def _line(record: JournalRecord, federation: Agreement) -> str:
-    if isinstance(record, RoundRecord):
-        return exchange_line(record, federation)
-    if isinstance(record, AssessmentRecord):
-        return assessment_line(record)
-    started = record.status == "started"
-    apart = [*apart_lines(record.apart), *uncompared(federation)] if started else []
-    return "\n".join([run_line(record, federation), *missing(record, federation), *apart, *idle(record)])

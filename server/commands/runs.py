@@ -5,10 +5,11 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from common.errors import InputError
-from server.commands.run import read_submission
+from server.commands.follow import state_of
 from server.home.places import CoordinatorHome
 from server.records.history import first_and_last
 from server.records.journal import RunRecord
+from server.records.submission import read_submission
 
 UNREADABLE = "unreadable"
 """State of a run whose records are damaged."""
@@ -56,13 +57,11 @@ def summary_of(home: CoordinatorHome, out: Path) -> RunSummary:
     except (InputError, ValidationError):
         return RunSummary(id=out.name, state=UNREADABLE)
     run = last if isinstance(last, RunRecord) else first
-    state: str | None = None if run is None else run.status
-    if submission is not None and submission.ended is not None:
-        state = submission.ended
+    state = state_of(out, run, submission)
     trained = 0 if last is None or isinstance(last, RunRecord) else last.round - (last.kind == "evaluate")
     summary = RunSummary(
         id=out.name,
-        state=state,
+        state=None if state == "waiting" else state,
         digest=None if submission is None else submission.digest,
         begun=None if submission is None else submission.submitted,
         rounds=trained,

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict
 from common.counting import counted
 from common.errors import RefusalCode
 from common.processes.supervision_state import ServiceState, leftovers, leftovers_text, read_state
+from server.commands.follow import resume_command, state_of
 from server.commands.renew import Expiry, expiry
-from server.commands.run import last_folder, read_submission
 from server.home.places import CoordinatorHome
 from server.participants.enrolment import read_enrolled
 from server.records.apart import Apart, apart_lines
@@ -18,6 +18,7 @@ from server.records.dropped import DropReason
 from server.records.history import RunHistory
 from server.records.journal import RunRecord
 from server.records.progress import read_progress
+from server.records.submission import last_folder, read_submission
 from server.services.processes import is_healthy
 from server.services.superlink import connected
 
@@ -31,6 +32,10 @@ NOT_APPROVED = frozenset(
     }
 )
 """Codes of a hospital that has approved something else, or with another version of the package, or nothing."""
+
+
+RESUMABLE = ("interrupted", "cancelled", "failed")
+"""How a run is that can be resumed."""
 
 
 _WORDS = {
@@ -72,8 +77,13 @@ class HospitalStatus(BaseModel):
 class RunStatus(BaseModel):
     """A run by the name of its folder.
 
-    `status` is None until the first hospitals have answered; `digest` is that of the federation file, and `apart` are
-    columns and follow-up of hospitals that lie far from those of others.
+    Attributes:
+        id: its name.
+        status: None until the first hospitals have answered; `interrupted` or `cancelled` where it can be resumed.
+        rounds: of training so far.
+        digest: of the federation file.
+        apart: columns and follow-up of hospitals that lie far from those of others.
+        resume: command that goes on with a run that was interrupted or cancelled; None for any other.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -83,6 +93,7 @@ class RunStatus(BaseModel):
     rounds: int
     digest: str | None = None
     apart: tuple[Apart, ...] = ()
+    resume: str | None = None
 
 
 class Status(Expiry):
@@ -167,6 +178,8 @@ def status_text(status: Status) -> str:
         run = status.last_run
         lines.append(f"last run {run.id}: {run.status or 'waiting'}, {counted(run.rounds, 'round')}")
         lines += apart_lines(run.apart)
+        if run.resume is not None:
+            lines.append(f"  go on with it by `{run.resume}`")
     return "\n".join(lines)
 
 
@@ -195,13 +208,14 @@ def whole_history(out: Path) -> RunHistory:
 def run_status(out: Path, history: RunHistory) -> RunStatus:
     """Say how far a run is, by its folder and its journal."""
     submission = read_submission(out)
-    ended = None if submission is None else submission.ended
+    state = state_of(out, history.last, submission)
     return RunStatus(
         id=out.name,
-        status=ended or (None if history.last is None else history.last.status),
+        status=None if state == "waiting" else state,
         rounds=history.trained,
         digest=None if submission is None else submission.digest,
         apart=() if history.last is None else history.last.apart,
+        resume=None if state not in RESUMABLE else resume_command(CoordinatorHome(out.parents[1]), out.name),
     )
 
 

@@ -15,7 +15,6 @@ from starlette.routing import Route
 
 from common.addresses import host_port
 from common.errors import InputError, MachineError, OptionError
-from server.commands.run import named_folder
 from server.dashboard.access import Guard, names_of_machine, token_hash
 from server.dashboard.frame import EVENTS, page_policy, strict_policy
 from server.dashboard.logs_page import logs_page
@@ -23,6 +22,7 @@ from server.dashboard.overview_page import overview
 from server.dashboard.run_page import REPORTS, run_page
 from server.dashboard.watch import FolderWatch
 from server.home.places import CoordinatorHome
+from server.records.submission import named_folder
 
 PORT = 9480
 

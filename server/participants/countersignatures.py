@@ -29,7 +29,7 @@ _FILE: TypeAdapter[Countersignatures] = TypeAdapter(Countersignatures)
 
 
 def write_countersignatures(
-    home: CoordinatorHome, out: Path, enrolled: Enrolled, runs: Iterable[tuple[int, Path]]
+    home: CoordinatorHome, out: Path, enrolled: Enrolled, runs: Iterable[tuple[str, Path]]
 ) -> None:
     """Write into the folder of a run what was received of every hospital enrolled.
 
@@ -39,18 +39,18 @@ def write_countersignatures(
         home: the coordinator's folder.
         out: folder of the run that begins.
         enrolled: hospitals of this run.
-        runs: (Flower's number, folder) of all runs so far, in order.
+        runs: (name in receipts, folder) of all runs so far, in order.
 
     Raises:
         InputError: if the authority's key is missing, or a journal is damaged.
     """
     signer = read_signer(home.authority_key)
     messages: dict[str, list[tuple[str, str]]] = {}
-    for number, folder in runs:
+    for label, folder in runs:
         keys = read_enrolled(folder / ENROLLED)
         for site, sha256 in _received(folder):
             if site in keys:
-                messages.setdefault(keys[site].fingerprint, []).append((str(number), sha256))
+                messages.setdefault(keys[site].fingerprint, []).append((label, sha256))
     signed = {
         site: countersigned(Received.of(key, messages.get(key, [])), signer)
         for site, key in ((site, enrolment.fingerprint) for site, enrolment in enrolled.items())

@@ -10,10 +10,17 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from common.errors import StateError, UnreadableFileError
 from server.records.dropped import Dropped
-from server.records.journal import FILE_NAME, AssessmentRecord, RoundFigures, RoundRecord, RunRecord
+from server.records.journal import (
+    FILE_NAME,
+    AssessmentRecord,
+    CheckpointRecord,
+    RoundFigures,
+    RoundRecord,
+    RunRecord,
+)
 
-_LINE: TypeAdapter[RunRecord | RoundFigures | AssessmentRecord] = TypeAdapter(
-    Annotated[RunRecord | RoundFigures | AssessmentRecord, Field(discriminator="record")]
+_LINE: TypeAdapter[RunRecord | RoundFigures | AssessmentRecord | CheckpointRecord] = TypeAdapter(
+    Annotated[RunRecord | RoundFigures | AssessmentRecord | CheckpointRecord, Field(discriminator="record")]
 )
 
 
@@ -136,7 +143,7 @@ class RunHistory:
             self.runs.append(record)
         elif isinstance(record, AssessmentRecord):
             self.assessment.append(record)
-        else:
+        elif isinstance(record, RoundFigures):
             self._repeat(record)
             self._starts.append(self._read)
             self.rounds.append(record)
@@ -183,7 +190,9 @@ def first_and_last(out: Path) -> tuple[RunRecord | None, RunRecord | RoundFigure
                     [*earlier, latest] if length >= end else [*earlier[1:], *([latest] if earlier else [])]
                 )
                 records = (_LINE.validate_json(line) for line in reversed(lines) if line)
-                last = next((record for record in records if not isinstance(record, AssessmentRecord)), None)
+                last = next(
+                    (record for record in records if isinstance(record, RunRecord | RoundFigures)), None
+                )
                 if length >= end:
                     break
                 length *= 8

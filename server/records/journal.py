@@ -119,12 +119,13 @@ class RunRecord(_Record):
 
     Attributes:
         at: when the record was written, ISO 8601 in UTC.
-        status: `partial` if any round lacked a quorum, `failed` if the run gave no model.
+        status: `resumed` if it goes on from a checkpoint, `partial` if any round lacked a quorum, `failed` if the run
+            gave no model.
         sites: participants with a part in the run.
         left_out: nodes and participants without.
         withheld: site -> statistic -> entries it withheld for having too few patients.
         statistics: site -> SHA-256 of its statistics reply as it came, the same as in the hospital's own receipt.
-        rounds: rounds of training done.
+        rounds: rounds of training done, those before it was resumed included.
         best_round: the round the kept weights come from; 0 is the initial model.
         best_loss: their validation loss, if any site could tell.
         private: whether hospitals keep their numbers of patients, as under `[privacy]`; they then count as 1 patient.
@@ -136,7 +137,7 @@ class RunRecord(_Record):
 
     record: Literal["run"] = "run"
     at: str = ""
-    status: Literal["started", "completed", "partial", "failed"]
+    status: Literal["started", "resumed", "completed", "partial", "failed"]
     federation: str
     digest: str
     strategy: str
@@ -156,6 +157,25 @@ class RunRecord(_Record):
     apart: tuple[Apart, ...] = Field(default=(), exclude_if=lambda apart: not apart)
 
 
+class CheckpointRecord(_Record):
+    """Checkpoint that was written after an exchange, from which the run can be resumed.
+
+    Attributes:
+        steps: exchanges behind it, 0 before the first round.
+        round: rounds of training behind it.
+        sha256: of its file `state.json`, which fixes all others.
+    """
+
+    record: Literal["checkpoint"] = "checkpoint"
+    steps: int
+    round: int
+    sha256: str
+
+
+UNFINISHED = ("started", "resumed")
+"""Status of a run that goes on, or was interrupted."""
+
+
 class JournalMark(_Record):
     """Length and SHA-256 of a journal at a moment, to know its lines again."""
 
@@ -163,7 +183,7 @@ class JournalMark(_Record):
     sha256: str = hashlib.sha256().hexdigest()
 
 
-JournalRecord = RunRecord | RoundRecord | AssessmentRecord
+JournalRecord = RunRecord | RoundRecord | AssessmentRecord | CheckpointRecord
 
 
 _LINE: TypeAdapter[JournalRecord] = TypeAdapter(Annotated[JournalRecord, Field(discriminator="record")])
@@ -186,7 +206,7 @@ class Journal:
     def complete(self, record: RoundRecord | None) -> None:
         """Append a resumed run's last exchange, if the interrupted process did not."""
         rounds = [written for written in read_journal(self._out) if isinstance(written, RoundRecord)]
-        if record is not None and (not rounds or rounds[-1] != record):
+        if record is not None and record not in rounds:
             self.write(record)
 
     def write(self, record: JournalRecord) -> None:
@@ -219,10 +239,29 @@ class Journal:
             self._file.close()
 
 
-def check_journal(out: Path, mark: JournalMark, record: RoundRecord | None) -> None:
+def rounds_kept(out: Path) -> int | None:
+    """Return the rounds behind the last checkpoint of a run; None if it has none.
+
+    Raises:
+        InputError: if the journal is damaged.
+    """
+    records = read_journal(out) if (out / FILE_NAME).is_file() else []
+    return next((record.round for record in reversed(records) if isinstance(record, CheckpointRecord)), None)
+
+
+def check_journal(
+    out: Path, mark: JournalMark, record: RoundRecord | None, is_set_back: bool = False
+) -> None:
     """Check that a journal in a folder is the marked one, and what was written after the mark.
 
-    That is the record of the exchange that the mark was made in, and records of the run's start, assessment and end.
+    That is the record of the exchange that the mark was made in, and records of the run's start, checkpoints,
+    assessment and end.
+
+    Args:
+        out: the run's folder.
+        mark: end of the journal at that time.
+        record: of the exchange.
+        is_set_back: whether a later checkpoint was lost, so that later exchanges are in the journal too.
 
     Raises:
         IntegrityError: if any byte differs.
@@ -231,17 +270,17 @@ def check_journal(out: Path, mark: JournalMark, record: RoundRecord | None) -> N
     content = path.read_bytes() if path.is_file() else b""
     lines = content[mark.size :].split(b"\n")[:-1]  # the last is empty, or was still being written
     is_marked = hashlib.sha256(content[: mark.size]).hexdigest() == mark.sha256
-    if not is_marked or not all(_may_follow(line, record) for line in lines):
+    if not is_marked or not all(_may_follow(line, record, is_set_back) for line in lines):
         what = "is not the journal that belongs to the checkpoint"
         raise IntegrityError(str(path), what, "put it back from a backup, or begin the run again")
 
 
-def _may_follow(line: bytes, record: RoundRecord | None) -> bool:
+def _may_follow(line: bytes, record: RoundRecord | None, is_set_back: bool) -> bool:
     try:
         written = read_record(line.decode())
     except ValueError:
         return False
-    is_expected = isinstance(written, RunRecord | AssessmentRecord) or written == record
+    is_expected = not isinstance(written, RoundRecord) or is_set_back or written == record
     return is_expected and written.model_dump_json().encode() == line
 
 
@@ -257,15 +296,31 @@ def _cut_unfinished_line(path: Path) -> None:
 def read_journal(out: Path) -> list[JournalRecord]:
     """Read the records of the journal in a folder, without a last line that is half written.
 
+    An exchange that was repeated because its checkpoint was lost is there once, as it was the last time.
+
     Raises:
         InputError: if another line is damaged.
     """
     path = out / FILE_NAME
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     try:
-        return [read_record(line) for line in lines if line.endswith("\n")]
+        return _last_of_each([read_record(line) for line in lines if line.endswith("\n")])
     except ValidationError:
         raise UnreadableFileError(str(path), "is damaged", "put it back from a backup") from None
+
+
+def _last_of_each(records: list[JournalRecord]) -> list[JournalRecord]:
+    last = {_exchange(record, line): line for line, record in enumerate(records)}
+    return [record for line, record in enumerate(records) if last[_exchange(record, line)] == line]
+
+
+def _exchange(record: JournalRecord, line: int) -> tuple[str, str | int, int]:
+    """Name the exchange that a record is about; the record itself if it is about none."""
+    if isinstance(record, RoundRecord):
+        return record.record, record.kind, record.round
+    if isinstance(record, AssessmentRecord):
+        return record.record, record.part, record.number
+    return record.record, "", line
 
 
 def read_record(line: str) -> JournalRecord:

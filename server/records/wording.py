@@ -6,7 +6,7 @@ from common.counting import are, counted
 from common.errors import REFUSALS, RefusalCode
 from common.models.activity import shortfalls
 from server.records.dropped import ERRORS, REASONS, Dropped, DropReason
-from server.records.journal import AssessmentRecord, RoundRecord, RunRecord
+from server.records.journal import UNFINISHED, AssessmentRecord, RoundRecord, RunRecord
 
 
 def exchange_line(record: RoundRecord, federation: Agreement) -> str:
@@ -37,8 +37,11 @@ def assessment_line(record: AssessmentRecord) -> str:
 def run_line(record: RunRecord, federation: Agreement) -> str:
     """Say with whom a run started, or how it ended."""
     everyone = len(federation.participants)
-    if record.status == "started":
+    if record.status in UNFINISHED:
         take, names = "takes" if len(record.sites) == 1 else "take", ", ".join(record.sites) or "none"
+        if record.status == "resumed":
+            who_goes_on = f"{counted(len(record.sites), 'hospital')}: {names}"
+            return f"The run goes on after round {record.rounds} with {who_goes_on}."
         return f"{len(record.sites)} of {counted(everyone, 'hospital')} {take} part: {names}."
     if record.status == "failed":
         return (
@@ -77,7 +80,7 @@ def _reach(federation: Agreement) -> str:
 
 def missing(record: RunRecord, federation: Agreement) -> list[str]:
     """Name the hospitals that are missing at the start of a run, with their reasons."""
-    if record.status != "started" or not record.left_out:
+    if record.status not in UNFINISHED or not record.left_out:
         return []
     absent = [
         participant.name for participant in federation.participants if participant.name not in record.sites

@@ -36,6 +36,7 @@ def assemble(
     progress: ProgressFile | None = None,
     clock: Clock = time,
     countersignatures: Mapping[str, str] = NO_COUNTERSIGNATURES,
+    name: str = "",
 ) -> Roster:
     """Wait for the participants' nodes, and ask every node for its site's name and statistics.
 
@@ -47,9 +48,10 @@ def assemble(
         progress: notes which hospitals have answered.
         clock: measures the seconds.
         countersignatures: site -> signed statement of what was received of it before, for a site in the `directory`.
+        name: of the run.
     """
     nodes = _connected_nodes(grid, federation, directory, clock)
-    request = StatisticsRequest(federation=federation.digest, fold=fold)
+    request = StatisticsRequest(federation=federation.digest, fold=fold, run=name)
     sites = {} if directory is None else directory.sites
     contents = {
         node: request.model_copy(

@@ -63,6 +63,7 @@ def assess(
                 federation=run.federation.digest,
                 round=kept.round,
                 fold=run.fold,
+                run=run.name,
                 part=part.name,
                 number=number,
                 weights={**kept.weights},

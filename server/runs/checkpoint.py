@@ -28,7 +28,7 @@ from server.aggregation.model_exchange import packed, unpacked
 from server.aggregation.scores import SiteLoss
 from server.participants.roster import Roster
 from server.records.dropped import Dropped
-from server.records.journal import JournalMark, RoundRecord
+from server.records.journal import JournalMark, RoundRecord, check_journal
 from server.runs.model_selection import Selection, TailMean
 from server.runs.state import RunState
 
@@ -42,8 +42,23 @@ class Checkpoint(Protocol):
         """The state that was written last; None before the first."""
         ...
 
-    def write(self, state: RunState) -> None:
-        """Keep a state in place of the last."""
+    def write(self, state: RunState) -> str | None:
+        """Keep a state in place of the last.
+
+        Returns:
+            SHA-256 of the checkpoint, to be entered in the journal; None to enter none.
+        """
+        ...
+
+    def check(self, state: RunState, out: Path) -> str | None:
+        """Hold the journal in the run's folder against a state that was read.
+
+        Returns:
+            SHA-256 of the checkpoint, if the journal lacks its entry.
+
+        Raises:
+            IntegrityError: if it is not the one that belongs to the state.
+        """
         ...
 
 
@@ -112,16 +127,23 @@ class CheckpointFolder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def write(self, state: RunState) -> None:
+    def write(self, state: RunState) -> str | None:
         """Keep a state in place of the last, whole and durably."""
         name = f"arrays-{state.steps}.safetensors"
         content = save(_arrays(state))
         write_whole(self.folder / name, content)
         file = _written(state, name, self._digests(name, content, state.steps))
-        write_whole(self.folder / STATE, sealed(file.model_dump_json().encode()))
+        whole = sealed(file.model_dump_json().encode())
+        before = self._replace(whole)
         for other in self.folder.glob("arrays-*.safetensors"):
-            if other.name != name:
+            if other.name not in (name, before):
                 other.unlink()
+        return self._anchor(whole)
+
+    def check(self, state: RunState, out: Path) -> str | None:
+        """See `Checkpoint.check`."""
+        check_journal(out, state.journal, state.record)
+        return None
 
     def read(self) -> RunState | None:
         """The state that was written last; None before the first.
@@ -142,6 +164,15 @@ class CheckpointFolder:
             raise _damaged(self.folder) from None
         except (BrokenSealError, ValidationError, SafetensorError, KeyError):
             raise _damaged(self.folder) from None
+
+    def _replace(self, whole: bytes) -> str:
+        """Write the JSON part in place of the last; return the name of other arrays to keep, if any."""
+        write_whole(self.folder / STATE, whole)
+        return ""
+
+    def _anchor(self, whole: bytes) -> str | None:
+        """Return what the journal says of a checkpoint with this JSON part."""
+        return None
 
     def _beside(self, steps: int) -> Iterable[Path]:
         """The files that belong to a state beside its arrays, written before it."""

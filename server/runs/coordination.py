@@ -39,7 +39,7 @@ from server.home.room import require_room
 from server.participants.enrolment import Enrolled
 from server.participants.roster import Roster, name_nodes, with_withdrawn
 from server.records.apart import STOPPED, Apart, apart_lines, by_site
-from server.records.journal import Journal, RoundRecord, RunRecord, check_journal, read_journal
+from server.records.journal import CheckpointRecord, Journal, RoundRecord, RunRecord, read_journal
 from server.records.progress import ProgressFile
 from server.records.result import TrainedModel, save_result
 from server.records.statistics import write_statistics
@@ -80,6 +80,7 @@ def coordinate(
     countersignatures: Mapping[str, str] = NO_COUNTERSIGNATURES,
     withdrawn: Callable[[], Collection[str]] = tuple,
     is_assessed: bool = True,
+    name: str = "",
 ) -> RunRecord:
     """Run a federation and write journal, weights and preprocessing.
 
@@ -97,6 +98,7 @@ def coordinate(
         withdrawn: names the hospitals whose key was withdrawn, up to now.
         checkpoint: keeps the run's state after every exchange; a run that it holds a state of goes on from there.
         is_assessed: whether hospitals are asked for sums about the kept weights.
+        name: of the run, by which hospitals know it again when it is resumed; empty for none.
 
     Returns:
         The run's closing record, `completed` or `partial`.
@@ -109,11 +111,13 @@ def coordinate(
     """
     strategy = make_strategy(federation.training)
     state = None if checkpoint is None else checkpoint.read()
-    if state is not None:
-        check_journal(out, state.journal, state.record)
+    entry = None
+    if checkpoint is not None and state is not None:
+        entry = checkpoint.check(state, out)
         state.resume(federation, fold, seed)
     run = RunRecord(
-        status="started",
+        status="started" if state is None else "resumed",
+        rounds=0 if state is None else state.number,
         federation=federation.name,
         digest=federation.digest,
         strategy=federation.training.strategy,
@@ -132,10 +136,12 @@ def coordinate(
             named = None if enrolled is None else name_nodes(federation, enrolled, withdrawn())
             progress = None if named is None else ProgressFile(out)
             if state is None:
-                roster = assemble(grid, federation, fold, named, progress, clock, countersignatures)
+                roster = assemble(grid, federation, fold, named, progress, clock, countersignatures, name)
                 apart = _compared(roster, federation)
             else:
                 journal.complete(state.record)
+                if entry is not None:
+                    journal.write(CheckpointRecord(steps=state.steps, round=state.number, sha256=entry))
                 roster, apart = state.roster, _noted(out)
             withheld = {site: dict(reply.withheld) for site, reply in roster.statistics.items()}
             run = run.model_copy(
@@ -161,7 +167,15 @@ def coordinate(
                 prepared = _preprocessing(roster, federation)
                 state = RunState.initial(federation, roster, prepared, weights, fold, seed)
             run_context = RunContext(
-                federation, roster, state.preprocessing, fold, seed, out, state.first_numbers, by_site(apart)
+                federation,
+                roster,
+                state.preprocessing,
+                fold,
+                seed,
+                out,
+                state.first_numbers,
+                by_site(apart),
+                name,
             )
             if federation.linear_rounds:
                 groups = family_of(federation).groups(federation, state.arrays)
@@ -249,14 +263,16 @@ class _Rounds:
     checkpoint: Checkpoint | None
     journal: Journal
     withdrawn: Callable[[], Collection[str]]
+    _anchor: str | None = None
 
     def train(self) -> None:
         """All rounds that are left, and the closing evaluation."""
         state, training = self.state, self.run.federation.training
         if isinstance(self.strategy, Remembering):
             self.strategy.remember(state.memory)
-        if state.steps == 0:
+        if not state.journal.size:  # else it was kept before the run was interrupted
             self._keep()
+            self._enter()
         if state.finished:
             return
         while state.number < training.rounds and state.kept.waited < training.patience:
@@ -303,6 +319,7 @@ class _Rounds:
             state.kept.offer(state.tail.mean() or last, state.trained, Validation())
             state.steps += 1
             self._keep()
+            self._enter()
             return
         number = state.number + 1
         closing = EvaluateExchange(self.run, number, last, self.clock.monotonic)
@@ -333,13 +350,20 @@ class _Rounds:
         self.state.record = record
         self._keep()
         self.note(record)
+        self._enter()
 
     def _keep(self) -> None:
         if isinstance(self.strategy, Remembering):
             self.state.memory = self.strategy.memory()
         if self.checkpoint is not None:
             self.state.journal = self.journal.mark()
-            self.checkpoint.write(self.state)
+            self._anchor = self.checkpoint.write(self.state)
+
+    def _enter(self) -> None:
+        """Enter the checkpoint's hash in the journal, after the record of its exchange."""
+        state = self.state
+        if self._anchor is not None:
+            self.journal.write(CheckpointRecord(steps=state.steps, round=state.number, sha256=self._anchor))
 
     def _replies(
         self, kind: Literal["train", "evaluate"], number: int, requests: Iterable[Message]

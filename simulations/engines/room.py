@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from common.errors import RefusalCode
-from server.records.journal import FILE_NAME, RunRecord, read_journal
+from server.records.journal import FILE_NAME, CheckpointRecord, RunRecord, read_journal
 from simulations.work_folder import no_room, temporary_parent
 
 
@@ -22,6 +22,8 @@ def require_room(run: Path) -> None:
     """
     records = read_journal(run) if (run / FILE_NAME).is_file() else []
     for record in records:
+        if isinstance(record, CheckpointRecord):
+            continue
         dropped = record.left_out if isinstance(record, RunRecord) else record.dropped
         if any(hospital.code == RefusalCode.DISK_FULL for hospital in dropped):
             parent = temporary_parent()

@@ -32,7 +32,7 @@ class SimulationCheckpoint(CheckpointFolder):
         super().__init__(folder)
         self._sites = sites
 
-    def write(self, state: RunState) -> None:
+    def write(self, state: RunState) -> str | None:
         """Keep a state, and the hospitals' files as they are now."""
         snapshot = self._snapshot(state.steps)
         shutil.rmtree(snapshot, ignore_errors=True)
@@ -40,10 +40,11 @@ class SimulationCheckpoint(CheckpointFolder):
             for file in _files(site):
                 if (site / file).is_file():
                     write_whole(snapshot / site.name / file, (site / file).read_bytes(), 0o600)
-        super().write(state)
+        anchor = super().write(state)
         for other in self.folder.glob("sites-*"):
             if other != snapshot:
                 shutil.rmtree(other)
+        return anchor
 
     def read(self) -> RunState | None:
         """The state that was written last, the hospitals' files put back as they were then."""

@@ -12,8 +12,8 @@ from types import FrameType
 
 from common.errors import StateError
 from common.lifetime.signals import ENDING
-from server.commands.run import last_folder
 from server.home.places import CoordinatorHome
+from server.records.submission import last_folder
 from simulations.cohorts.cohort_folder import open_cohort
 from simulations.cohorts.sources import is_known
 from simulations.poc.federation import LiveFederation

@@ -1,6 +1,5 @@
 """A coordinator that reads patients out of an approved run by inputs of its own: what it may still ask."""
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -145,17 +144,20 @@ def test_a_question_is_not_asked_again_in_any_way(
     initial, scaling = plain.initial(), honest_scaling(plain)
     honest = plain.question(initial, scaling)
     replies = [plain.ask(kind, honest) for _ in range(5)]
-    assert answered(replies) == 1
-    again = Counter(replies[1:])
-    assert again == {RefusalCode.QUESTION_REPEATED: 4}
+    assert answered(replies) == 5
+    assert len({reply.object_id for reply in replies if isinstance(reply, RecordDict)}) == 1
     for _ in range(5):
         plain.begin_run()
         replies += [plain.ask(kind, honest), plain.statistics()]
-    assert answered(replies) == 1
+    assert answered(replies) == 5
     assert set(replies[5:]) == {RefusalCode.DECLINED_RUNS}
     plain.approve(plain.federation)
     assert isinstance(plain.ask(kind, honest), RecordDict)
-    attack_row(f"the same question by {kind}", "one answer per approval", f"1 of {len(replies)} answered")
+    attack_row(
+        f"the same question by {kind}",
+        "one answer per approval, with the same bytes however often it is sent",
+        f"{answered(replies)} of {len(replies)} answered, by one answer",
+    )
 
 
 def test_a_step_that_training_can_take_is_answered_and_a_jump_is_not(

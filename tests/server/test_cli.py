@@ -165,7 +165,7 @@ def test_a_run_ends_with_its_own_exit_code(
 ) -> None:
     asked: list[tuple[Path, bool]] = []
 
-    def follow(home: CoordinatorHome, agreement: Path, as_json: bool) -> int:
+    def follow(home: CoordinatorHome, agreement: Path, as_json: bool, detach: bool) -> int:
         asked.append((agreement, as_json))
         return code
 

@@ -53,7 +53,9 @@ def test_a_question_brings_arrays_of_its_form_or_is_refused(hospital: "Hospital"
     squares = answer(hospital, second).sums["values"]
     assert np.all(squares >= 0)
     assert squares.sum() > 0
-    assert refused(hospital, second) == RefusalCode.QUESTION_REPEATED
+    assert np.array_equal(answer(hospital, second).sums["values"], squares)  # the kept reply, again
+    other = second.model_copy(update={"asked": {"center": 2 * mean}})
+    assert refused(hospital, other) == RefusalCode.QUESTION_REPEATED
     assert refused(hospital, first) == RefusalCode.QUESTION_REPEATED
 
 

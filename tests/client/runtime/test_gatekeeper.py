@@ -723,3 +723,58 @@ def test_an_approval_that_names_other_shapes_lets_no_weights_leave(node: Node) -
     assert node.refusal() is RefusalCode.GATE_BLOCKED
     with pytest.raises(InputError):
         verify(node.home.folder / "none.jsonl", read_public_key(node.home.public_key))
+
+
+def ledger_of(node: Node) -> list[str]:
+    with Ledger(node.home.folder) as ledger:
+        return [entry.kind for entry in ledger.entries()]
+
+
+@pytest.mark.parametrize("is_private", [False, True])
+def test_a_repeated_request_of_a_resumed_run_gets_the_same_bytes_and_costs_nothing(
+    node: Node, is_private: bool
+) -> None:
+    """Flower's number of the run is another one; its name is the same."""
+    if is_private:
+        private(node)
+    node.home.state.mkdir(mode=0o700, exist_ok=True)
+    request = node.hospital.request(run="20270101-120000")
+    node.run("train", request.to_record())
+    first, paid = node.reply(), ledger_of(node)
+    TrainReply.from_record(first)
+    node.run("train", request.to_record(), Gatekeeper(node.home.folder, Unasked(node.home)))
+    assert node.reply().object_id == first.object_id
+    assert ledger_of(node) == paid
+    once, again = node.receipts()[-2:]
+    assert (once.again, again.again) == (False, True)
+    assert once.run == again.run == "20270101-120000"
+    assert (again.verdict, again.sha256, again.reservation) == ("passed", once.sha256, None)
+    assert again.epsilon_before == again.epsilon_after == once.epsilon_after
+    name = "branches.clinical.scores.response.weight"
+    moved = {**request.weights, name: request.weights[name] + np.float32(1e-12)}
+    node.run("train", request.model_copy(update={"weights": moved}).to_record())
+    assert node.refusal() in (RefusalCode.ROUND_ANSWERED, RefusalCode.INPUT_UNAPPROVED)
+
+
+def test_the_same_round_with_other_weights_is_refused_by_name(node: Node) -> None:
+    node.home.state.mkdir(mode=0o700, exist_ok=True)
+    for number in (1, 2):
+        node.run("train", node.hospital.request(run="a", round=number).to_record())
+        TrainReply.from_record(node.reply())
+    request = node.hospital.request(run="a", round=2)
+    name = "branches.clinical.scores.response.weight"
+    moved = {**request.weights, name: request.weights[name] + np.float32(1e-3)}
+    node.run("train", request.model_copy(update={"weights": moved}).to_record())
+    assert node.refusal() == RefusalCode.ROUND_ANSWERED
+
+
+def test_nothing_leaves_that_could_not_be_kept(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise InputError("the disk", "is full", "make room")
+
+    request = node.hospital.request(run="a").to_record()
+    monkeypatch.setattr("client.runtime.gatekeeper.KeptReply.keep", full)
+    node.run("train", request)
+    assert node.pushed == []
+    assert node.ended[0] == 1
+    assert not node.home.receipts.exists()

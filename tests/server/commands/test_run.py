@@ -8,10 +8,13 @@ import pytest
 
 from common.agreement.bundle import bundle_hash
 from common.agreement.federation import FILE_NAME, Federation, load, save
-from common.errors import StateError
+from common.errors import InputError, StateError
+from server.commands import follow as following
 from server.commands import run as submission
-from server.commands.run import FAILED, PARTIAL, follow, run_on_hospitals
+from server.commands.follow import FAILED, PARTIAL, follow, followed
+from server.commands.run import resume_on_hospitals, run_on_hospitals
 from server.home.places import CoordinatorHome, create_home
+from server.home.run_lock import alone
 from server.participants.enrolment import (
     Enrolment,
     Withdrawal,
@@ -21,7 +24,8 @@ from server.participants.enrolment import (
 )
 from server.records.dropped import Dropped, DropReason
 from server.records.journal import FILE_NAME as JOURNAL
-from server.records.journal import Journal, JournalRecord, RoundRecord, RunRecord
+from server.records.journal import CheckpointRecord, Journal, JournalRecord, RoundRecord, RunRecord
+from server.records.submission import read_submission
 
 pytestmark = pytest.mark.filterwarnings("ignore:GitWildMatchPattern")
 
@@ -43,13 +47,14 @@ class Flower:
         self.config: dict[str, object] = {}
         self.status = "running"
         self.stopped: list[int] = []
-        monkeypatch.setattr(submission, "POLL_S", 0.01)
-        monkeypatch.setattr(submission, "require_running", lambda home: None)
+        monkeypatch.setattr(following, "POLL_S", 0.01)
+        for module in (submission, following):
+            monkeypatch.setattr(module, "require_running", lambda home: None)
+            monkeypatch.setattr(module, "run_status", lambda home, run: self.status)
+            monkeypatch.setattr(module, "stop_run", lambda home, run: self.stopped.append(run))
         monkeypatch.setattr(submission, "connected", lambda home: frozenset())
         monkeypatch.setattr(submission, "submit", self.submit)
-        monkeypatch.setattr(submission, "run_log", lambda home, run: "ServerApp raised")
-        monkeypatch.setattr(submission, "run_status", lambda home, run: self.status)
-        monkeypatch.setattr(submission, "stop_run", lambda home, run: self.stopped.append(run))
+        monkeypatch.setattr(following, "run_log", lambda home, run: "ServerApp raised")
 
     def submit(self, home: CoordinatorHome, bundle: Path, run_config: Path) -> int:
         self.config = tomllib.loads(run_config.read_text())
@@ -181,7 +186,7 @@ def test_json_is_the_journal(
 def test_a_run_that_flower_ended_without_a_result_has_failed(
     flower: Flower, home: CoordinatorHome, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(submission, "STATUS_EVERY_S", 0.0)
+    monkeypatch.setattr(following, "STATUS_EVERY_S", 0.0)
     flower.records, flower.status = [], "finished:failed"
     assert run_on_hospitals(home, home.agreement, as_json=False) == FAILED
     (out,) = home.runs.iterdir()
@@ -219,7 +224,7 @@ def test_an_interrupt_ends_the_run(
     def interrupted(_: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("server.commands.run.time.sleep", interrupted)
+    monkeypatch.setattr("server.commands.follow.time.sleep", interrupted)
     assert run_on_hospitals(home, home.agreement, as_json=False) == 130
     assert flower.stopped == [41]
     (out,) = home.runs.iterdir()
@@ -232,3 +237,118 @@ def test_without_a_running_coordinator_nothing_is_written(home: CoordinatorHome)
         run_on_hospitals(home, home.agreement, as_json=False)
     assert refused.value.where == str(home.folder)
     assert list(home.runs.iterdir()) == []
+
+
+class Resumed(Flower):
+    """A SuperLink that counts submissions, and whose process of a run is not alive."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__(monkeypatch)
+        self.submissions = 0
+
+    def submit(self, home: CoordinatorHome, bundle: Path, run_config: Path) -> int:
+        self.submissions += 1
+        return super().submit(home, bundle, run_config) + self.submissions
+
+
+@pytest.fixture
+def interrupted(monkeypatch: pytest.MonkeyPatch, home: CoordinatorHome) -> tuple[Resumed, Path]:
+    """A run whose process was killed after its first round."""
+    flower = Resumed(monkeypatch)
+    federation = load(home.agreement / FILE_NAME)
+    enrol(home, one=1, two=2)
+    checkpoint = CheckpointRecord(steps=1, round=1, sha256="0" * 64)
+    flower.records = [run_record(federation, "started", sites=("one",)), round_record(1), checkpoint]
+    assert run_on_hospitals(home, home.agreement, as_json=True, detach=True) == 0
+    (out,) = home.runs.iterdir()
+    with alone(out, 42):
+        pass
+    return flower, out
+
+
+def test_an_interrupted_run_is_resumed_in_its_folder_under_its_name(
+    interrupted: tuple[Resumed, Path], home: CoordinatorHome, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flower, out = interrupted
+    flower.records = [run_record(load(home.agreement / FILE_NAME), "completed")]
+    for path in (out / JOURNAL,):
+        path.unlink()  # no checkpoint is there, so that the run begins anew
+    capsys.readouterr()
+    assert resume_on_hospitals(home, out.name, None, as_json=False) == 0
+    assert list(home.runs.iterdir()) == [out]
+    assert flower.config == {"run": out.name}
+    assert flower.stopped == [42]  # whose process is gone, though Flower calls it running
+    told = json.loads((out / "run.json").read_text())
+    assert (told["flower_run"], told["earlier"], told["ended"]) == (43, [42], "completed")
+    assert f"Run {out.name} goes on after 0 rounds" in capsys.readouterr().out
+
+
+def test_a_run_that_cannot_be_resumed_is_left_as_it_is(
+    interrupted: tuple[Resumed, Path], home: CoordinatorHome, tmp_path: Path
+) -> None:
+    flower, out = interrupted
+    before = (out / "run.json").read_bytes()
+
+    def refused(agreement: Path | None = None) -> None:
+        with pytest.raises(InputError):
+            resume_on_hospitals(home, out.name, agreement, as_json=True)
+        assert flower.submissions == 1
+        assert (out / "run.json").read_bytes() == before
+
+    federation = load(home.agreement / FILE_NAME)
+    other = tmp_path / "other"
+    other.mkdir()
+    save(federation.changed({"training.rounds": "9"}), other / FILE_NAME)
+    refused(other)
+    whole = (out / FILE_NAME).read_bytes()
+    (out / FILE_NAME).write_bytes((other / FILE_NAME).read_bytes())
+    refused()
+    (out / FILE_NAME).write_bytes(whole)
+    with alone(out, 42):
+        refused()
+    enrolled = read_enrolled(home.enrolled)
+    write_enrolled(
+        home.enrolled, {**enrolled, "one": enrolled["one"].model_copy(update={"fingerprint": "SHA256:x"})}
+    )
+    refused()
+    write_enrolled(home.enrolled, enrolled)
+    with Journal(out) as journal:
+        journal.write(run_record(federation, "completed"))
+    refused()
+    with pytest.raises(InputError):
+        resume_on_hospitals(home, "another", None, as_json=True)
+
+
+def test_two_commands_do_not_resume_a_run_at_once(
+    interrupted: tuple[Resumed, Path], home: CoordinatorHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flower, out = interrupted
+    seen: list[str] = []
+
+    def second(*_: object) -> None:
+        with pytest.raises(StateError) as refused:
+            resume_on_hospitals(home, out.name, None, as_json=True)
+        seen.append(refused.value.what)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(submission, "_require_ended", second)
+    with pytest.raises(KeyboardInterrupt):
+        resume_on_hospitals(home, out.name, None, as_json=True)
+    assert seen == ["is being resumed by another command"]
+    assert flower.submissions == 1
+
+
+def test_a_process_that_is_gone_ends_the_following_at_once(
+    interrupted: tuple[Resumed, Path], home: CoordinatorHome, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, out = interrupted
+    told = read_submission(out)
+    assert told is not None
+    capsys.readouterr()
+    assert followed(home, out, told, as_json=False) == FAILED
+    told = read_submission(out)
+    assert told is not None
+    assert told.ended == "interrupted"
+    error = capsys.readouterr().err
+    assert f"--resume {out.name}" in error
+    assert "its round is kept" in error

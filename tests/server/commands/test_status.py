@@ -78,7 +78,9 @@ def test_the_last_run_is_told_as_its_journal_and_its_end_say(
         "ended": "interrupted",
     }
     (out / "run.json").write_text(json.dumps(told))
-    assert status_text(status_of(home)).endswith("last run 2: interrupted, 1 round")
+    *_, told_last, resume = status_text(status_of(home)).splitlines()
+    assert told_last == "last run 2: interrupted, 1 round"
+    assert resume.endswith("--resume 2`")
 
 
 def dropped(site: str, code: str | None, reason: DropReason = DropReason.REFUSED) -> Dropped:

@@ -48,7 +48,7 @@ def ran(home: CoordinatorHome, name: str, enrolled: Enrolled, *digests: str) -> 
     return folder
 
 
-def stated(home: CoordinatorHome, runs: list[tuple[int, Path]]) -> Received:
+def stated(home: CoordinatorHome, runs: list[tuple[str, Path]]) -> Received:
     out = home.runs / "next"
     write_countersignatures(home, out, NOW, runs)
     key = read_certificate(home.authority, "").public_key()
@@ -60,21 +60,21 @@ def stated(home: CoordinatorHome, runs: list[tuple[int, Path]]) -> Received:
 
 def test_the_messages_of_all_runs_of_the_present_key_are_counted(home: CoordinatorHome) -> None:
     runs = [
-        (5, ran(home, "a", BEFORE, "10" * 32, "11" * 32)),
-        (6, ran(home, "b", NOW, "20" * 32, "21" * 32, "", "22" * 32)),
-        (7, ran(home, "c", NOW, "30" * 32)),
+        ("5", ran(home, "a", BEFORE, "10" * 32, "11" * 32)),
+        ("6", ran(home, "b", NOW, "20" * 32, "21" * 32, "", "22" * 32)),
+        ("c", ran(home, "c", NOW, "30" * 32)),
     ]
     received = stated(home, runs)
     assert (received.key, received.count) == ("SHA256:north-2", 4)
-    assert (received.run, received.sha256) == ("7", "30" * 32)
-    messages = [("6", "20" * 32), ("6", "21" * 32), ("6", "22" * 32), ("7", "30" * 32)]
+    assert (received.run, received.sha256) == ("c", "30" * 32)
+    messages = [("6", "20" * 32), ("6", "21" * 32), ("6", "22" * 32), ("c", "30" * 32)]
     assert received.digest == Received.of("SHA256:north-2", messages).digest
 
 
 def test_before_its_first_message_a_hospital_has_sent_none(home: CoordinatorHome) -> None:
     (home.runs / "begun").mkdir()
     write_enrolled(home.runs / "begun" / ENROLLED, NOW)
-    assert stated(home, [(5, home.runs / "begun")]).count == 0
+    assert stated(home, [("5", home.runs / "begun")]).count == 0
 
 
 @pytest.mark.parametrize("content", [None, "[]", "x"])

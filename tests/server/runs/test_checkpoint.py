@@ -48,11 +48,12 @@ class Dying(CheckpointFolder):
         super().__init__(folder)
         self._left = after
 
-    def write(self, state: RunState) -> None:
-        super().write(state)
+    def write(self, state: RunState) -> str | None:
+        anchor = super().write(state)
         self._left -= 1
         if self._left == 0:
             raise KeyboardInterrupt
+        return anchor
 
 
 def sites(bench: "Bench", asked: list[str], silent: tuple[int, ...] = ()) -> "FakeGrid":
