@@ -4,9 +4,9 @@ from pathlib import Path
 
 from common.errors import InputError, StateError
 from common.files import write_whole
-from server.commands.run import last_folder, named_folder
 from server.home.places import CoordinatorHome
 from server.records.releases import read_releases
+from server.records.submission import last_folder, named_folder
 from server.reports.page import page
 from server.reports.report import RunReport, run_report
 
