@@ -376,7 +376,7 @@ def cancel(
     home = open_home(folder)
     out = cancel(home, run)
     if as_json:
-        _print({"run": out.name, "resume": resume_command(home, out.name)})
+        print_json({"run": out.name, "resume": resume_command(home, out.name)})
     else:
         typer.echo(f"Cancelled run {out.name}: {how_to_go_on(home, out)}")
 

@@ -101,7 +101,7 @@ def _state(view: RunView) -> tuple[str, Importance, str]:
         case "partial":
             return f"It has a model, and some rounds lacked a quorum.{lacking}", "warning", "Partial."
         case "interrupted" | "cancelled" as word:
-            return "It has no model.", "warning", f"{word.capitalize()}."
+            return "It has no model, and can be resumed.", "warning", f"{word.capitalize()}."
         case "failed":
             return "It has no model; its log and the table of hospitals say more.", "danger", "Failed."
         case other:

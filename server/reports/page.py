@@ -56,6 +56,7 @@ _FOOTER = "Made of the files in the run's folder. Hospitals sent sums and weight
 
 _STATUS = {
     "started": "has not ended, or ended without a word",
+    "resumed": "was resumed, and has not ended",
     "completed": "completed: every round had its quorum",
     "partial": "is partial: some round lacked a quorum and does not count",
     "failed": "failed and gave no model",

@@ -18,7 +18,14 @@ from common.validation.estimate import IntervalEstimate
 from common.validation.sums.table import ValidationTable
 from server.records.assessment import assessed_members
 from server.records.journal import FILE_NAME as JOURNAL
-from server.records.journal import AssessmentRecord, JournalRecord, RoundRecord, RunRecord, read_journal
+from server.records.journal import (
+    UNFINISHED,
+    AssessmentRecord,
+    JournalRecord,
+    RoundRecord,
+    RunRecord,
+    read_journal,
+)
 from server.records.result import load_result
 from server.records.statistics import read_statistics
 from server.records.wording import idle, who, why
@@ -156,7 +163,7 @@ def run_report(out: Path, version: str | None = None) -> RunReport:
         federation=agreement.name,
         digest=agreement.digest,
         started=first.at,
-        ended=last.at if last.status != "started" else "",
+        ended=last.at if last.status not in UNFINISHED else "",
         version=version,
         strategy=last.strategy,
         seed=last.seed,
