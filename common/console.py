@@ -33,7 +33,7 @@ def explained(command: Callable[P, None]) -> Callable[P, None]:
             reason = refusal.__cause__
             if isinstance(reason, OSError) and reason.errno in FULL:
                 raise _ended(failure_text(reason), BAD_INPUT) from None
-            raise _ended(refusal_text(refusal.code), BAD_INPUT) from None
+            raise _ended(refusal_text(refusal), BAD_INPUT) from None
         except BrokenPipeError:
             raise
         except OSError as error:

@@ -208,7 +208,7 @@ class RefusalCode(StrEnum):
 
 REFUSALS: dict[RefusalCode, str] = {
     RefusalCode.COHORT_INVALID: "The site's tables do not satisfy the federation file.",
-    RefusalCode.FEDERATION_MISMATCH: "The site approved a federation file with another hash.",
+    RefusalCode.FEDERATION_MISMATCH: "The run is for another federation file than the one that the hospital approved.",
     RefusalCode.REQUEST_INVALID: "The request is not one the site understands.",
     RefusalCode.INPUT_UNAPPROVED: "The request has weights, scaling or a seed that the approved file cannot lead to.",
     RefusalCode.QUESTION_REPEATED: "The site has answered this question, or a later one, of the run already.",
@@ -216,8 +216,7 @@ REFUSALS: dict[RefusalCode, str] = {
     RefusalCode.NO_TRAINING_PATIENTS: "The site has too few patients to train on.",
     RefusalCode.TRAINING_DIVERGED: "Training at the site gave weights that are not finite.",
     RefusalCode.DECLINED_WITHOUT_PRIVACY: "The hospital's policy asks for differential privacy: "
-    "by `require_dp`, `maximum_epsilon` "
-    "or `minimum_noise_multiplier`.",
+    "by `privacy`, or without that key by `require_dp`, `maximum_epsilon` or `minimum_noise_multiplier`.",
     RefusalCode.DECLINED_BUDGET: "The hospital's privacy budget does not cover the run.",
     RefusalCode.DECLINED_COHORT: "The cohort is smaller than the hospital's policy asks for.",
     RefusalCode.DECLINED_TASK: "The hospital's policy does not permit a task of the federation file.",
@@ -254,11 +253,19 @@ class Refusal(Exception):
     """A site's refusal: leaves the building as its code alone.
 
     The cause, if any, is chained for the site's own log and never travels.
+
+    Args:
+        code: reason, all that the coordinator learns.
+        remedy: what to do about this one at the hospital, such as a key of its policy with the value that would lift
+            the refusal; it never travels. Without it, the usual remedy of the code stands.
+
+    Attributes:
+        remedy: what to do next, for the hospital's own terminal.
     """
 
-    def __init__(self, code: RefusalCode) -> None:
+    def __init__(self, code: RefusalCode, remedy: str = "") -> None:
         super().__init__(REFUSALS[code])
-        self.code = code
+        self.code, self.remedy = code, remedy or REMEDIES[code]
 
 
 _KNOWN = "go on with what is still known to be spent by `consilium site ledger FOLDER --acknowledge NOTE`"
@@ -267,22 +274,24 @@ _KNOWN = "go on with what is still known to be spent by `consilium site ledger F
 _MACHINE = "see to the disk, the permissions and other processes, then try again"
 
 
-_POLICY = "change the federation file, or [policy] in site.toml if the hospital agrees"
-
-
 REMEDIES: dict[RefusalCode, str] = {
     RefusalCode.COHORT_INVALID: "`consilium site check SITE` lists what to correct",
-    RefusalCode.FEDERATION_MISMATCH: "review the new federation file and approve its hash",
+    RefusalCode.FEDERATION_MISMATCH: "review the new file and approve it by `consilium site approve SITE FOLDER`",
     RefusalCode.REQUEST_INVALID: "install the same version of consilium on both sides",
     RefusalCode.INPUT_UNAPPROVED: "ask the coordinator how it made them; the site's own log names the part",
     RefusalCode.QUESTION_REPEATED: "go on with the next round, or begin a new run",
     RefusalCode.ROUND_ANSWERED: "resume the run from the checkpoint whose weights were sent, or begin a new run",
     RefusalCode.NO_TRAINING_PATIENTS: "pool this site with another or do not take part",
     RefusalCode.TRAINING_DIVERGED: "lower the learning rate in the federation file",
-    RefusalCode.DECLINED_WITHOUT_PRIVACY: "add [privacy] to the federation file",
-    RefusalCode.DECLINED_BUDGET: "plan with more noise or fewer rounds by `consilium privacy plan`",
-    RefusalCode.DECLINED_COHORT: _POLICY,
-    RefusalCode.DECLINED_TASK: _POLICY,
+    RefusalCode.DECLINED_WITHOUT_PRIVACY: (
+        'add [privacy] to the federation file, or set policy.privacy = "allowed" in site.toml if the hospital agrees'
+    ),
+    RefusalCode.DECLINED_BUDGET: (
+        "plan with more noise or fewer rounds by `consilium privacy plan`, or raise policy.maximum_epsilon in "
+        "site.toml to what `consilium site approve` names, if the hospital agrees"
+    ),
+    RefusalCode.DECLINED_COHORT: "lower policy.minimum_cohort in site.toml if the hospital agrees",
+    RefusalCode.DECLINED_TASK: "add the file's tasks to policy.tasks in site.toml if the hospital agrees",
     RefusalCode.DECLINED_UNIT: "take part with a second site folder: `consilium site init` makes it",
     RefusalCode.DECLINED_RUNS: "approve the file again by `consilium site approve`, or raise policy.maximum_runs",
     RefusalCode.DECLINED_REFUSALS: (
@@ -297,7 +306,10 @@ REMEDIES: dict[RefusalCode, str] = {
         "set training.linear_rounds = 0 or add [privacy], or, for a coordinator that may see single patients, raise "
         "policy.maximum_linear_rounds in site.toml"
     ),
-    RefusalCode.DECLINED_STATISTICS: _POLICY,
+    RefusalCode.DECLINED_STATISTICS: (
+        "declare the scaling in the federation file, or change policy.statistics in site.toml, or policy.assessment "
+        "for sums about the trained model, if the hospital agrees"
+    ),
     RefusalCode.DISCLOSURE_DIFFERS: (
         "use the tables, the split, the transforms and the clips of the earlier run, wait for more patients, or add "
         "[privacy] with declared statistics; `consilium site approve` names the numbers"
@@ -322,7 +334,7 @@ REMEDIES: dict[RefusalCode, str] = {
 }
 
 
-def refusal_text(code: RefusalCode) -> str:
-    """A refusal as a sentence that also says what to do next."""
-    reason = REFUSALS[code].rstrip(".")
-    return f"{reason[0].lower()}{reason[1:]}; {REMEDIES[code]}."
+def refusal_text(refusal: Refusal) -> str:
+    """A refusal as a sentence that also says what to do next, for the hospital's own terminal."""
+    reason = REFUSALS[refusal.code].rstrip(".")
+    return f"{reason[0].lower()}{reason[1:]}; {refusal.remedy}."

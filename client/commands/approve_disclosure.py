@@ -42,7 +42,7 @@ def disclosure_in_words(home: Home, proposal: Proposal) -> Iterator[str]:
 
 def _unready(error: InputError | Refusal, is_exact: bool) -> Iterator[str]:
     """Say why the site would refuse, which tells of its tables."""
-    reason = refusal_text(error.code) if isinstance(error, Refusal) else str(error)
+    reason = refusal_text(error) if isinstance(error, Refusal) else str(error)
     if is_exact:
         yield f"Your tables could not be compared with what left this site before: {reason}"
     if isinstance(error, MachineError):

@@ -209,8 +209,21 @@ def _costs(proposal: Proposal) -> Iterator[str]:
     if proposal.spent:
         yield f"this cohort so far: {_epsilon(before, delta)}; with this run: {_epsilon(after, delta)}"
     if (most := terms.limit.epsilon) is not None:
-        fits = "the run fits" if after <= most else "the run does NOT fit, and the site will decline it"
+        fits = (
+            "the run fits"
+            if after <= most
+            else f"the run does NOT fit, and the site will decline it; {_cover(after)}"
+        )
         yield f"your policy allows epsilon {most:g} in all: {fits}"
+
+
+def _cover(epsilon: float) -> str:
+    """Say what limit would cover a cost."""
+    if not math.isfinite(epsilon):
+        return "no maximum_epsilon covers a cohort that has trained without privacy"
+    return (
+        f"`maximum_epsilon = {math.ceil(epsilon * 100) / 100:g}` under [policy] in site.toml would cover it"
+    )
 
 
 def _epsilon(epsilon: float, delta: float) -> str:

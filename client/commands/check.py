@@ -42,7 +42,7 @@ def check(home: Home) -> dict[str, Any]:
 
 
 def _sentence(problem: InputError | Refusal) -> str:
-    return refusal_text(problem.code) if isinstance(problem, Refusal) else str(problem)
+    return refusal_text(problem) if isinstance(problem, Refusal) else str(problem)
 
 
 def _objections(home: Home) -> list[InputError | Refusal]:

@@ -21,10 +21,10 @@ SKELETON = """\
 {name}
 id = "patient"                   # your column of patient identifiers; it is read here and nowhere else
 
-# One table per modality of the federation file that you have, and one of outcomes: CSV or Parquet, one row per patient.
+# One table of outcomes, and one per modality of the federation file that you have: CSV, Parquet or Excel.
 [tables]
 outcomes = "outcomes.csv"
-# clinical = "clinical.csv"
+clinical = "clinical.csv"
 
 # Your own column names where they differ from the federation file's.
 # [columns.outcomes]
@@ -33,15 +33,15 @@ outcomes = "outcomes.csv"
 # What this hospital allows. The federation file proposes; the stricter of the two holds. Nothing a coordinator sends
 # can change it. These are strict: loosen them knowingly.
 [policy]
-require_dp = true                # take part only with differential privacy
-minimum_noise_multiplier = 1.0   # more noise is added where the file asks for less
+privacy = "required"             # take part only with differential privacy; "allowed": also in federations without it
+minimum_noise_multiplier = 1.0   # with [privacy]: more noise is added where the file asks for less
 maximum_clip_norm = 1.0
-maximum_epsilon = 3.0            # over everything this cohort ever releases ...
+maximum_epsilon = 3.0            # with [privacy]: over everything this cohort ever releases ...
 delta = 1e-3                     # ... at this delta; choose less than 1 / patients
 minimum_cohort = 20
 minimum_count = 5                # no exact number about fewer patients leaves, even where the file allows it
 minimum_loss_noise = 2.0         # noise on sums of losses where there is no [privacy], in units of one patient's most
-statistics = ["declared"]        # what preprocessing may be told: declared (nothing), noised, public
+statistics = ["declared"]        # with [privacy]: what preprocessing may be told: declared (nothing), noised, public
 # tasks = ["survival"]           # only these
 # maximum_update_norm = 10.0     # a round's weights that differ by more stay here
 maximum_refusals = 20            # requests per approval that are refused with a reason; then all get one code

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from client.site_folder.places import Home
-from common.errors import REMEDIES, InputCode, InputError, Refusal
+from common.errors import InputCode, InputError, Refusal
 
 
 class FindingCode(StrEnum):
@@ -106,7 +106,7 @@ def run_checks(checks: Sequence[tuple[str, Check]], home: Home) -> list[Finding]
         except InputError as error:
             findings.append(fail(name, error.code, f"{error.where}: {error.what}", error.remedy))
         except Refusal as refusal:
-            findings.append(fail(name, refusal.code, str(refusal), REMEDIES[refusal.code]))
+            findings.append(fail(name, refusal.code, str(refusal), refusal.remedy))
         except OSError as error:
             message = f"{error.filename or 'a file'}: {error.strerror or type(error).__name__}"
             remedy = "put it back, or give it to the user that runs the site"

@@ -12,6 +12,7 @@ from common.errors import RefusalCode
 UNCOUNTED = frozenset(
     {
         RefusalCode.NOT_APPROVED,
+        RefusalCode.FEDERATION_MISMATCH,
         RefusalCode.BUNDLE_FOREIGN,
         RefusalCode.VERSION_MISMATCH,
         RefusalCode.CODE_CHANGED,

@@ -42,7 +42,7 @@ from client.site_folder.places import Approval, Home, read_approval
 from client.site_folder.policy import USUAL_REFUSALS
 from client.site_folder.site_file import SiteFile, parse_site_file
 from common.agreement.agreement import Agreement
-from common.agreement.bundle import PACKAGE, bundle_hash
+from common.agreement.bundle import PACKAGE, bundle_hash, digest_in
 from common.agreement.loading import load_agreement
 from common.errors import ApprovalError, InputError, Refusal, RefusalCode
 from common.installed_code import code_hash
@@ -110,7 +110,7 @@ class Gatekeeper:
         if approval.code != code_hash():
             return RefusalCode.CODE_CHANGED
         if not hashlib.sha256(task.bundle).hexdigest() == task.bundle_hash == bundle_hash(federation):
-            return RefusalCode.BUNDLE_FOREIGN
+            return _stranger(task.bundle)
         if task.message.metadata.message_type not in APPROVED_TYPES:
             return RefusalCode.REQUEST_INVALID
         return None
@@ -280,6 +280,17 @@ class Gatekeeper:
             return ()
         with Ledger(self.home.folder) as ledger:
             return ledger.entries()
+
+
+def _stranger(bundle: bytes) -> RefusalCode:
+    """Code of a bundle that is not the approved one: of another federation file, or foreign."""
+    digest = digest_in(bundle)
+    if digest is None:
+        return RefusalCode.BUNDLE_FOREIGN
+    log.warning(
+        "the run is for the federation file %s, which is not the approved one: approve the new file", digest
+    )
+    return RefusalCode.FEDERATION_MISMATCH
 
 
 def _code_of(error: Exception) -> RefusalCode:

@@ -4,10 +4,13 @@ The policy is the `[policy]` table of `site.toml`, read from the hospital's own 
 change it.
 """
 
+import json
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from common.agreement.agreement import Agreement
 from common.agreement.reach import UNDECLARED_PATIENTS, USUAL_REACH, largest_hospital, widest_round
@@ -30,11 +33,14 @@ class Policy(BaseModel):
     """Limits of a hospital; without any, the proposal of the federation file holds.
 
     Attributes:
-        require_dp: take part only where the federation file has differential privacy.
-        minimum_noise_multiplier: floor for the noise of training and of noised statistics; it implies `require_dp`.
+        privacy: `required` takes part only where the federation file has differential privacy. `allowed` takes part
+            with it and without; limits of privacy then hold where the file has it. If left out, `require_dp` and limits
+            of privacy decide: any of `require_dp`, `minimum_noise_multiplier` and `maximum_epsilon` requires it.
+        require_dp: earlier spelling of `privacy = "required"`.
+        minimum_noise_multiplier: floor for the noise of training and of noised statistics.
         maximum_clip_norm: cap for the clipping norm.
-        maximum_epsilon: the most that all this cohort ever released may cost, at `delta`. It implies `require_dp`.
-            Without it one federation file gets as many rounds as it was approved for.
+        maximum_epsilon: the most that all this cohort ever released may cost, at `delta`. Without it one federation
+            file gets as many rounds as it was approved for.
         delta: at which `maximum_epsilon` holds.
         minimum_cohort: the fewest patients with which this hospital takes part.
         minimum_count: floor for the federation file's `statistics.minimum_count`: exact counts, sums and pairs behind
@@ -43,7 +49,8 @@ class Policy(BaseModel):
             with less noise.
         tasks: names of the permitted tasks; all if left out.
         statistics: permitted kinds. If left out, `public` ones, which are outside the guarantee, are permitted where
-            the policy does not demand privacy; a federation without privacy needs them.
+            the policy does not demand privacy. A federation without privacy needs them, and `privacy = "allowed"`
+            permits them to it whatever stands here.
         maximum_runs: runs of a federation file in which this hospital takes part per approval of the file.
         maximum_refusals: requests per approval of a file that are refused with the code of their fault; once there
             were as many, whatever is asked gets one and the same code.
@@ -61,6 +68,7 @@ class Policy(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    privacy: Literal["required", "allowed"] | None = None
     require_dp: bool = False
     minimum_noise_multiplier: float = Field(default=0.0, ge=0, le=MOST_NOISE)
     maximum_clip_norm: float | None = Field(default=None, gt=0)
@@ -79,9 +87,17 @@ class Policy(BaseModel):
     assessment: bool = True
     maximum_update_norm: float | None = Field(default=None, gt=0)
 
+    @model_validator(mode="after")
+    def _says_it_once(self) -> Self:
+        if self.require_dp and self.privacy == "allowed":
+            raise ValueError('has require_dp = true beside privacy = "allowed": remove require_dp')
+        return self
+
     @property
     def demands_privacy(self) -> bool:
         """Whether a federation without privacy is declined."""
+        if self.privacy is not None:
+            return self.privacy == "required"
         return self.require_dp or self.maximum_epsilon is not None or self.minimum_noise_multiplier > 0
 
 
@@ -153,36 +169,70 @@ def agree(policy: Policy, federation: Agreement, patients: int) -> Terms:
     """Agree on the terms for a hospital with so many patients.
 
     Raises:
-        Refusal: if the policy forbids taking part.
+        Refusal: if the policy forbids taking part; its remedy has the key and the value that would lift it.
     """
     if patients < policy.minimum_cohort:
-        raise Refusal(RefusalCode.DECLINED_COHORT)
-    names = set(federation.task_names)
-    if policy.tasks is not None and (not names or names - set(policy.tasks)):
-        raise Refusal(RefusalCode.DECLINED_TASK)
+        raise _declined(RefusalCode.DECLINED_COHORT, f"minimum_cohort = {patients}")
+    names = federation.task_names
+    if policy.tasks is not None and (not names or {*names} - {*policy.tasks}):
+        if not names:
+            raise Refusal(
+                RefusalCode.DECLINED_TASK, "remove `tasks` from [policy] in site.toml if the hospital agrees"
+            )
+        raise _declined(RefusalCode.DECLINED_TASK, f"tasks = {_array((*policy.tasks, *names))}")
     privacy = federation.privacy
     if privacy is None and policy.demands_privacy:
-        raise Refusal(RefusalCode.DECLINED_WITHOUT_PRIVACY)
+        raise _declined(
+            RefusalCode.DECLINED_WITHOUT_PRIVACY,
+            'privacy = "allowed"',
+            "add [privacy] to the federation file, or ",
+        )
     if federation.linear_rounds > policy.maximum_linear_rounds:
-        raise Refusal(RefusalCode.DECLINED_LINEAR)
-    if privacy is None and not _is_within_reach(policy, federation):
-        raise Refusal(RefusalCode.DECLINED_REACH)
+        lifted = f"maximum_linear_rounds = {federation.linear_rounds}"
+        other = "set training.linear_rounds = 0 in the federation file or add [privacy] to it, or, for a coordinator "
+        raise _declined(RefusalCode.DECLINED_LINEAR, lifted, f"{other}that may see single patients, ")
+    if privacy is None and (lines := _beyond_reach(policy, federation)):
+        other = "take larger batches, fewer epochs or a lower learning rate, declare true sizes, add [privacy], or "
+        raise _declined(RefusalCode.DECLINED_REACH, "` and `".join(lines), other)
     statistics = "public" if privacy is None else privacy.statistics
-    permitted = policy.statistics or (("declared", "noised") if policy.demands_privacy else (statistics,))
+    permitted = _permitted_statistics(policy, federation)
     if statistics not in permitted:
-        raise Refusal(RefusalCode.DECLINED_STATISTICS)
+        lifted = f"statistics = {_array((*permitted, statistics))}"
+        raise _declined(
+            RefusalCode.DECLINED_STATISTICS, lifted, "declare the scaling in the federation file, or "
+        )
     stricter = None if privacy is None else _stricter(policy, privacy)
     least = max(policy.minimum_count, federation.statistics.minimum_count)
     noise = max(policy.minimum_loss_noise, federation.statistics.loss_noise)
-    return Terms(stricter, Limit(policy.maximum_epsilon, policy.delta), least, noise)
+    limit = Limit(None if privacy is None else policy.maximum_epsilon, policy.delta)
+    return Terms(stricter, limit, least, noise)
 
 
-def _is_within_reach(policy: Policy, federation: Agreement) -> bool:
-    """Whether sizes and training of a file leave no more room for inputs than the policy does."""
-    return (
-        largest_hospital(federation) <= policy.largest_hospital
-        and widest_round(federation) <= policy.maximum_reach
-    )
+def _permitted_statistics(policy: Policy, federation: Agreement) -> tuple[str, ...]:
+    """Kinds of statistics that a policy permits to this federation."""
+    if federation.privacy is None and policy.privacy == "allowed":
+        return ("public",)
+    proposed = "public" if federation.privacy is None else federation.privacy.statistics
+    return policy.statistics or (("declared", "noised") if policy.demands_privacy else (proposed,))
+
+
+def _beyond_reach(policy: Policy, federation: Agreement) -> list[str]:
+    """Lines of a policy that would give sizes and training of a file the room that they leave for inputs."""
+    lines = []
+    if (largest := largest_hospital(federation)) > policy.largest_hospital:
+        lines.append(f"largest_hospital = {largest}")
+    if (widest := widest_round(federation)) > policy.maximum_reach:
+        lines.append(f"maximum_reach = {math.ceil(widest * 100) / 100:g}")
+    return lines
+
+
+def _declined(code: RefusalCode, line: str, other: str = "") -> Refusal:
+    """Refusal by a policy, with the line of [policy] that would lift it."""
+    return Refusal(code, f"{other}write `{line}` under [policy] in site.toml if the hospital agrees")
+
+
+def _array(texts: Iterable[str]) -> str:
+    return f"[{', '.join(json.dumps(text, ensure_ascii=False) for text in dict.fromkeys(texts))}]"
 
 
 def _stricter(policy: Policy, privacy: Privacy) -> Privacy:

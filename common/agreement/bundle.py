@@ -8,6 +8,7 @@ will start, and refuses any other.
 """
 
 import hashlib
+import re
 from importlib.metadata import version
 from pathlib import Path
 
@@ -43,11 +44,17 @@ def bundle_hash(federation: Agreement) -> str:
     Flower stores the files of a bundle without compression, in order of name and with a fixed date, so the hash is
     the same on every machine that runs Unix.
     """
-    from flwr.cli.build import build_fab_from_files  # brings a web framework, which a worker never needs
+    return _hash(federation.digest)
 
-    files: dict[str, bytes | Path] = dict(bundle_files(federation))
-    bundle, _ = build_fab_from_files(files)
-    return hashlib.sha256(bundle).hexdigest()
+
+def digest_in(bundle: bytes) -> str | None:
+    """Digest of the federation file whose bundle this is exactly; None of any other bundle.
+
+    The bundle is searched and compared, and never unpacked.
+    """
+    named = _NAMED.search(bundle)
+    digest = None if named is None else named[1].decode("ascii")
+    return digest if digest is not None and _hash(digest) == hashlib.sha256(bundle).hexdigest() else None
 
 
 def bundle_files(federation: Agreement) -> dict[str, bytes]:
@@ -56,6 +63,21 @@ def bundle_files(federation: Agreement) -> dict[str, bytes]:
     A run sets no more than its own name, which Flower sends to every hospital: no path of the coordinator travels.
     What `server.app` reads beside it is in the run's folder there.
     """
+    return _files(federation.digest)
+
+
+_NAMED = re.compile(rb"\nfederation ([0-9a-f]{64})\n")
+
+
+def _hash(digest: str) -> str:
+    from flwr.cli.build import build_fab_from_files  # brings a web framework, which a worker never needs
+
+    files: dict[str, bytes | Path] = dict(_files(digest))
+    bundle, _ = build_fab_from_files(files)
+    return hashlib.sha256(bundle).hexdigest()
+
+
+def _files(digest: str) -> dict[str, bytes]:
     descriptor = {
         "project": {
             "name": PACKAGE,
@@ -75,5 +97,5 @@ def bundle_files(federation: Agreement) -> dict[str, bytes]:
             }
         },
     }
-    readme = f"{PACKAGE} {version(PACKAGE)}\nfederation {federation.digest}\n"
+    readme = f"{PACKAGE} {version(PACKAGE)}\nfederation {digest}\n"
     return {_DESCRIPTOR: tomli_w.dumps(descriptor).encode(), _README: readme.encode()}

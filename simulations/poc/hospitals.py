@@ -30,6 +30,7 @@ USUAL_HOSPITALS, USUAL_ROUNDS = 3, 4
 POLICY = """
 # What this hospital allows; `consilium site init` writes stricter limits into a site.toml that it begins.
 [policy]
+privacy = "allowed"              # with differential privacy and without
 maximum_linear_rounds = {linear}        # exact gradients: this machine's coordinator may see them
 maximum_runs = 10                # runs per approval, to go on by hand
 """

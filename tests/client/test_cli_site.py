@@ -66,7 +66,7 @@ def test_init_makes_a_site_that_flower_can_use(tmp_path: Path, authority: Path) 
     assert home.public_key.read_bytes().startswith(b"ecdsa-sha2-nistp384 ")
     assert stat.S_IMODE(home.key.stat().st_mode) == 0o600
     policy = parse_site_file(site).policy
-    assert policy.require_dp
+    assert policy.demands_privacy
     assert policy.maximum_epsilon is not None
     assert policy.statistics == ("declared",)
 

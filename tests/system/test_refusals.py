@@ -307,7 +307,7 @@ def submit(place: Place, name: str, bundle: Mapping[str, bytes], agreement: Path
     [
         ("described", RefusalCode.BUNDLE_FOREIGN),
         ("enlarged", RefusalCode.BUNDLE_FOREIGN),
-        ("replayed", RefusalCode.BUNDLE_FOREIGN),
+        ("replayed", RefusalCode.FEDERATION_MISMATCH),
         ("mismatched", RefusalCode.FEDERATION_MISMATCH),
     ],
 )

@@ -548,12 +548,13 @@ def test_a_foreign_bundle_is_neither_installed_nor_imported(node: Node, tmp_path
     assert (receipt.verdict, receipt.reason) == ("refused", "bundle-foreign")
 
 
-def test_the_bundle_of_another_agreement_is_foreign(node: Node) -> None:
+def test_the_bundle_of_an_edited_federation_file_asks_for_approval_and_is_not_run(node: Node) -> None:
     other = node.hospital.federation.changed({"training.rounds": "7"})
     assert bundle_hash(other) != bundle_hash(node.hospital.federation)
     node.bundle = bundle(other)
     node.run("query.statistics", statistics(node))
-    assert node.refusal() is RefusalCode.BUNDLE_FOREIGN
+    assert node.refusal() is RefusalCode.FEDERATION_MISMATCH
+    assert not asked(node)
 
 
 def test_a_run_of_another_version_is_refused(node: Node) -> None:

@@ -1,5 +1,6 @@
 """The federation file proposes, the hospital disposes: the stricter of the two holds."""
 
+import re
 import tomllib
 from collections.abc import Callable
 
@@ -75,7 +76,8 @@ def with_statistics(kind: str) -> Privacy:
 
 
 DECLINED: dict[str, tuple[Policy, Privacy | None, RefusalCode]] = {
-    "no privacy": (Policy(require_dp=True), None, RefusalCode.DECLINED_WITHOUT_PRIVACY),
+    "no privacy": (Policy(privacy="required"), None, RefusalCode.DECLINED_WITHOUT_PRIVACY),
+    "no privacy, as it was spelled": (Policy(require_dp=True), None, RefusalCode.DECLINED_WITHOUT_PRIVACY),
     "no privacy for a floor": (
         Policy(minimum_noise_multiplier=0.5),
         None,
@@ -116,6 +118,64 @@ def test_what_the_policy_forbids_is_declined_with_its_code(
     with pytest.raises(Refusal) as raised:
         agree(policy, make_federation(privacy=privacy), patients=30)
     assert raised.value.code == code
+
+
+FAR = {"training.learning_rate": "0.9", "training.rounds": "9"}
+BEYOND: dict[str, tuple[Policy, dict[str, str], int, RefusalCode]] = {
+    "a wide round": (Policy(), FAR, 200, RefusalCode.DECLINED_REACH),
+    "a large hospital": (Policy(), {}, 20_000, RefusalCode.DECLINED_REACH),
+    "both": (Policy(), FAR, 20_000, RefusalCode.DECLINED_REACH),
+    "exact gradients": (
+        Policy(),
+        {"training.rounds": "9", "training.linear_rounds": "4"},
+        200,
+        RefusalCode.DECLINED_LINEAR,
+    ),
+}
+
+
+def lift(policy: Policy, refusal: Refusal) -> Policy:
+    """The policy after the line that a refusal names was written into it."""
+    lines = re.search(r"write `(.*)` under", refusal.remedy)
+    assert lines is not None, refusal.remedy
+    written = tomllib.loads(lines[1].replace("` and `", "\n"))
+    old = {"require_dp"} if "privacy" in written else set()
+    return Policy.model_validate(policy.model_dump(exclude_unset=True, exclude=old) | written)
+
+
+@pytest.mark.parametrize("case", [*DECLINED, *BEYOND])
+def test_a_decline_names_the_line_that_lifts_it(case: str, make_federation: MakeFederation) -> None:
+    if case in DECLINED:
+        policy, privacy, code = DECLINED[case]
+        federation = make_federation(privacy=privacy)
+    else:
+        policy, changes, patients, code = BEYOND[case]
+        sized = tuple(Participant(name=name, patients=patients) for name in ("one", "two"))
+        federation = make_federation(participants=sized).changed(changes)
+    with pytest.raises(Refusal) as raised:
+        agree(policy, federation, patients=30)
+    assert raised.value.code == code
+    assert agree(lift(policy, raised.value), federation, patients=30)
+
+
+def test_one_switch_opens_the_policy_that_init_writes(make_federation: MakeFederation) -> None:
+    written = tomllib.loads(SKELETON.format(name='name = "north"'))["policy"]
+    assert agree(Policy.model_validate(written), make_federation(privacy=PRIVACY), patients=30).privacy
+    opened = Policy.model_validate(written | {"privacy": "allowed"})
+    assert agree(opened, make_federation(), patients=30) == Terms(None, Limit(None, 1e-3), 5)
+    held = agree(opened, make_federation(privacy=PRIVACY), patients=30)
+    assert held.limit == Limit(written["maximum_epsilon"], written["delta"]), (
+        "its limits hold where there is privacy"
+    )
+    with pytest.raises(Refusal):
+        agree(Policy.model_validate(written), make_federation(), patients=30)
+
+
+def test_two_spellings_of_the_switch_must_not_contradict_each_other() -> None:
+    assert Policy(privacy="required", require_dp=True).demands_privacy
+    with pytest.raises(ValidationError):
+        Policy(privacy="allowed", require_dp=True)
+    assert not Policy(privacy="allowed", maximum_epsilon=1.0, minimum_noise_multiplier=1.0).demands_privacy
 
 
 def test_what_the_policy_just_allows_is_agreed(make_federation: MakeFederation) -> None:

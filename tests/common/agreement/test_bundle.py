@@ -9,7 +9,7 @@ import pytest
 import tomli_w
 from flwr.cli.build import build_fab_from_disk
 
-from common.agreement.bundle import RUN, bundle_files, bundle_hash, write_bundle
+from common.agreement.bundle import RUN, bundle_files, bundle_hash, digest_in, write_bundle
 from common.agreement.federation import Federation
 from common.agreement.settings import Training
 
@@ -76,3 +76,13 @@ def test_nothing_is_written_over(federation: Federation, tmp_path: Path) -> None
     with pytest.raises(FileExistsError):
         write_bundle(tmp_path, federation)
     assert set(bundle_files(federation)) == {"pyproject.toml", "README.md"}
+
+
+def test_a_bundle_tells_whose_it_is_only_if_all_of_it_is_ours(federation: Federation, tmp_path: Path) -> None:
+    write_bundle(tmp_path / "ours", federation)
+    bundle = built(tmp_path / "ours")
+    assert digest_in(bundle) == federation.digest
+    assert digest_in(bundle + b" ") is None
+    assert digest_in(bundle.replace(b"carries no code", b"carries no core")) is None
+    assert digest_in(b"\nfederation " + b"0" * 64 + b"\n") is None
+    assert digest_in(b"") is None
