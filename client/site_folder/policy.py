@@ -217,7 +217,7 @@ def _permitted_statistics(policy: Policy, federation: Agreement) -> tuple[str, .
 
 
 def _beyond_reach(policy: Policy, federation: Agreement) -> list[str]:
-    """Lines of a policy that would give sizes and training of a file the room that they leave for inputs."""
+    """Lines of a policy that would permit the sizes and the training of a file."""
     lines = []
     if (largest := largest_hospital(federation)) > policy.largest_hospital:
         lines.append(f"largest_hospital = {largest}")

@@ -54,7 +54,7 @@ class PlacedHospital:
 
 
 @dataclass(frozen=True)
-class Layout:
+class FederationLayout:
     """Hospitals and agreement, written and ready for the commands.
 
     Attributes:
@@ -70,7 +70,7 @@ class Layout:
 
 def lay_out(
     cohort: CohortFolder, folder: Path, named: bool, hospitals: int | None, rounds: int | None
-) -> Layout:
+) -> FederationLayout:
     """Write the agreement and the site folders of a federation into a folder.
 
     Args:
@@ -110,7 +110,7 @@ def lay_out(
             with (folder / hospital.folder / SITE_FILE).open("a", encoding="utf-8") as file:
                 file.write(POLICY.format(linear=changed.linear_rounds))
     notes = (f"The {len(sites)} hospitals of {cohort.name} are {note}.",) if wanted < len(sites) else ()
-    return Layout(changed, tuple(placed), notes)
+    return FederationLayout(changed, tuple(placed), notes)
 
 
 def _participants(agreement: Agreement, hospitals: Sequence[PlacedHospital]) -> tuple[Participant, ...]:

@@ -17,7 +17,7 @@ from server.records.submission import last_folder
 from simulations.cohorts.cohort_folder import open_cohort
 from simulations.cohorts.sources import is_known
 from simulations.poc.federation import LiveFederation
-from simulations.poc.hospitals import COORDINATOR, Layout, lay_out
+from simulations.poc.hospitals import COORDINATOR, FederationLayout, lay_out
 from simulations.work_folder import room_in, work_folder
 
 
@@ -53,7 +53,7 @@ class Proof:
         seconds: that everything took.
     """
 
-    layout: Layout
+    layout: FederationLayout
     folder: Path
     commands: tuple[str, ...]
     run: Path | None

@@ -6,7 +6,7 @@ import pytest
 
 from common.agreement.federation import Federation
 from server.records.journal import Journal, RoundRecord, RunRecord
-from simulations.poc.hospitals import Layout, PlacedHospital
+from simulations.poc.hospitals import FederationLayout, PlacedHospital
 from simulations.poc.proof import Proof
 from simulations.poc.text import as_json, by_hand, ending
 
@@ -39,7 +39,12 @@ def proof(tmp_path: Path, federation: Federation) -> Proof:
             )
         journal.write(RunRecord(status="completed", rounds=2, best_round=1, best_loss=0.7, **both))
     return Proof(
-        Layout(federation, HOSPITALS, ("a note",)), tmp_path, ("consilium coordinator init",), run, 0, 61.23
+        FederationLayout(federation, HOSPITALS, ("a note",)),
+        tmp_path,
+        ("consilium coordinator init",),
+        run,
+        0,
+        61.23,
     )
 
 
