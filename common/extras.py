@@ -15,6 +15,7 @@ EXTRAS = {
     "baselines": ("sksurv",),
     "ray": ("ray",),
     "explain": ("gseapy",),
+    "excel": ("openpyxl",),
     "coordinator": ("starlette", "uvicorn"),
     "mlflow": ("mlflow",),
     "tensorboard": ("tensorboard",),

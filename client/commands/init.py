@@ -30,6 +30,11 @@ clinical = "clinical.csv"
 # [columns.outcomes]
 # months = "FU_MONTHS"
 
+# Rules by which your files become such tables: see docs/intake.md; `consilium site intake` proposes them.
+# [intake]
+# delimiter = ";"
+# decimal = ","
+
 # What this hospital allows. The federation file proposes; the stricter of the two holds. Nothing a coordinator sends
 # can change it. These are strict: loosen them knowingly.
 [policy]

@@ -145,7 +145,8 @@ def _proposed(site: SiteFile, examined: Examined) -> Iterator[str]:
         return
     if present:
         yield "# in place of [intake] and its parts as they are now"
-    yield from tomli_w.dumps({"intake": _merged(present, more)}).splitlines()
+    lines = tomli_w.dumps({"intake": _merged(present, more)}).splitlines()
+    yield from (line.replace("\t", "\\t") for line in lines)
 
 
 def _merged(present: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """Examination of a hospital's tables of patients: intake, problems of cells, and proposals."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from client.data.cohort import Cohort
 from client.data.reader import read_folder, units_of, units_of_outcomes, wanted_columns
 from client.data.tables import ranges_of
 from client.intake.changes import Notes
@@ -17,6 +19,7 @@ from client.rules.declaration import IdentifierRules
 from client.site_folder.site_file import SiteFile
 from client.tables.likely_unit import Ranges
 from common.agreement.federation import OUTCOMES, Federation
+from common.tasks.labels import likely_time_unit
 from common.tasks.survival import SurvivalTask
 
 _STEPS: tuple[dict[str, Any], ...] = (
@@ -37,6 +40,9 @@ def examine(folder: Path, site: SiteFile, federation: Federation, names_words: b
         taken = take_file(subject.path, subject.wanted)
         tables.append(ExaminedTable(subject.wanted.table, subject.path, taken, propose(subject)))
     cohort, problems = read_folder(folder, site, federation)
+    if cohort is not None:
+        declared = set(site.rules_of(OUTCOMES).declared.columns)
+        tables = [_with_time_units(table, cohort, federation, declared) for table in tables]
     warnings = () if cohort is None else cohort.warnings
     indices = {table.table: table.taken.frame.index for table in tables if table.taken.frame is not None}
     return Examined(tables, problems, warnings, _identifiers(indices, site.intake.identifiers))
@@ -68,6 +74,24 @@ def _plausible_times(federation: Federation) -> dict[str, Ranges]:
         for task in federation.tasks
         if isinstance(task, SurvivalTask)
     }
+
+
+def _with_time_units(
+    table: ExaminedTable, cohort: Cohort, federation: Federation, declared: Set[str]
+) -> ExaminedTable:
+    """Propose the units of times that those of the events show."""
+    if table.table != OUTCOMES:
+        return table
+    proposed = dict(table.proposed)
+    for task in federation.tasks:
+        if isinstance(task, SurvivalTask):
+            labelled = cohort.batch.labelled[task.name].all(1)
+            time, event = cohort.batch.labels[task.name][labelled].double().numpy().T
+            unit = likely_time_unit(time[event == 1], task.unit, task.typical, task.longest, time)
+            columns = proposed.get("columns", {})
+            if unit is not None and task.time not in columns and task.time not in declared:
+                proposed["columns"] = columns | {task.time: {"unit": unit}}
+    return replace(table, proposed=proposed)
 
 
 def _identifiers(indices: Mapping[str, pd.Index], declared: IdentifierRules) -> dict[str, Any]:

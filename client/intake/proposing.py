@@ -26,6 +26,7 @@ from client.tables.table_file import is_parquet, is_workbook, table_text
 from client.tables.vocabulary import NOT_HAPPENED, UNKNOWN, UNKNOWN_NUMBERS, event_of
 from client.tables.workbook import find_sheet, opened_workbook
 from common.errors import InputError
+from common.extras import require_extra
 
 _COMMON = 5
 """Fewest rows with a word that is named on the hospital's terminal."""
@@ -90,6 +91,7 @@ def _layout(subject: Subject) -> Rules:
     if is_workbook(path):
         if declared.sheet is not None:
             return rules
+        require_extra("excel", f"{path}, an Excel workbook,")
         with opened_workbook(path) as workbook:
             likeliest = find_sheet(workbook, wanted.names)
         rules["sheet"] = likeliest.sheet or "NAME"
@@ -197,7 +199,7 @@ def _is_outside(number: float, plausible: Ranges) -> bool:
 def _event(texts: Sequence[str], subject: Subject) -> Rules:
     """Propose a recode of words, or of 1 and 2, to 0 and 1."""
     words = Counter(texts)
-    if set(words) <= {"0", "1"}:
+    if set(words) <= {"0", "1"} or {word.casefold() for word in words} <= {"true", "false"}:
         return {}
     if set(words) == {"1", "2"}:
         return {"recode": {"1": 0, "2": 1}}

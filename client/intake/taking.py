@@ -24,6 +24,9 @@ from client.tables.sources import Source, open_source
 from client.tables.spelling import plain
 from common.errors import InputError, InvalidContentError
 
+_BOOLEANS = {"True": 1, "TRUE": 1, "true": 1, "False": 0, "FALSE": 0, "false": 0}
+"""Texts that a program writes for the two values of a column, which are read as such without rules as well."""
+
 _RULED = "\0ruled "
 """Beginning of a frame's key for a column that rules have made, which no file has."""
 
@@ -182,5 +185,7 @@ def _typed(cells: "pd.Series", column: Column) -> "pd.Series":
     """Return numbers as such where all filled cells are, and missing cells as NaN."""
     if column.levels:
         return cells.where(cells.notna(), float("nan"))
+    if bool(cells.dropna().isin(list(_BOOLEANS)).all()):
+        cells = cells.map(_BOOLEANS)
     numbers = pd.to_numeric(cells, errors="coerce")
     return numbers if bool((numbers.notna() | cells.isna()).all()) else cells

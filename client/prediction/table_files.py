@@ -5,7 +5,7 @@ from pathlib import Path
 
 from client.site_folder.site_file import SiteFile
 
-_SUFFIXES = (".csv", ".parquet")
+_SUFFIXES = (".csv", ".parquet", ".xlsx")
 
 
 def file_names(site: SiteFile, table: str) -> list[str]:

@@ -4,7 +4,6 @@ Cells keep their types: numbers are numbers, days are days, and texts are texts.
 it; one without a stored value is refused, because its cell would read as an empty one.
 """
 
-import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +16,8 @@ from zipfile import BadZipFile, ZipFile
 from client.tables.spelling import plain
 from client.tables.table_file import damaged_workbook
 from common.counting import counted
-from common.errors import InvalidContentError, MissingDependencyError, UnreadableFileError
+from common.errors import InvalidContentError, UnreadableFileError
+from common.extras import require_extra
 
 if TYPE_CHECKING:
     from openpyxl import Workbook
@@ -58,19 +58,6 @@ class SheetPlace:
     sheets: int
 
 
-def require_excel(path: Path) -> None:
-    """Require the package that reads workbooks.
-
-    Raises:
-        InputError: naming the extra that brings it.
-    """
-    if importlib.util.find_spec("openpyxl") is None:
-        remedy = (
-            "pip install 'consilium[excel]', or save it as CSV and name that file under [tables] in site.toml"
-        )
-        raise MissingDependencyError(str(path), "is an Excel workbook, and needs the extra excel", remedy)
-
-
 def read_sheet(
     path: Path, sheet: str | None, header_row: int, table: str, wanted: frozenset[str]
 ) -> SheetRows:
@@ -86,7 +73,7 @@ def read_sheet(
     Raises:
         InputError: if the workbook cannot be read, no sheet is declared, or it is not there.
     """
-    require_excel(path)
+    require_extra("excel", f"{path}, an Excel workbook,")
     with opened_workbook(path) as workbook:
         if sheet is None:
             raise _undeclared(path, workbook, table, wanted)

@@ -76,9 +76,30 @@ def unit_warnings(
         longest: the longest plausible follow-up.
         everyone: times of all patients [P].
     """
+    likely = likely_time_unit(times, unit, typical, longest, everyone)
+    if likely is None:
+        return []
+    low, high = typical or typical_times(longest)
+    usual = f"{low:.4g} to {high:.4g} {unit}"
+    what = f"has times of events far from the typical {usual}, and near them if they are in {likely}"
+    remedy = f"give times in {unit}, or declare their unit under [intake] in site.toml"
+    return [LabelProblem(column, what, remedy, is_warning=True)]
+
+
+def likely_time_unit(
+    times: NDArray[np.float64],
+    unit: str,
+    typical: tuple[float, float] | None,
+    longest: float,
+    everyone: NDArray[np.float64] | None = None,
+) -> str | None:
+    """Return the unit that times of events [E] seem to be in; None for the one asked for.
+
+    Arguments are those of `unit_warnings`.
+    """
     times = times[times >= 0]
     if len(times) < _LEAST_EVENTS:
-        return []
+        return None
     low, high = np.log(typical or typical_times(longest))
     distances = {
         other: abs(np.log(np.median(times) * days / DAYS[unit] + 1e-9) - (low + high) / 2)
@@ -87,16 +108,8 @@ def unit_warnings(
     }
     likely = min(distances, key=distances.__getitem__)
     is_far = distances[unit] >= (_FAR if typical else _FARTHER)
-    if (
-        (not is_far and not _is_short(everyone, float(np.exp(low))))
-        or distances[likely] > 1
-        or likely == unit
-    ):
-        return []
-    usual = f"{np.exp(low):.4g} to {np.exp(high):.4g} {unit}"
-    what = f"has times of events far from the typical {usual}, and near them if they are in {likely}"
-    remedy = f"give times in {unit}, or declare their unit under [intake] in site.toml"
-    return [LabelProblem(column, what, remedy, is_warning=True)]
+    is_unusual = is_far or _is_short(everyone, float(np.exp(low)))
+    return likely if is_unusual and likely != unit and distances[likely] <= 1 else None
 
 
 def _is_short(everyone: NDArray[np.float64] | None, low: float) -> bool:

@@ -1,6 +1,5 @@
 """Sheets of Excel workbooks: chosen by declaration, and read with the types of their cells."""
 
-import importlib.util
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import pytest
 
 from client.tables.workbook import read_sheet
 from common.errors import InputError, MissingDependencyError
+from common.extras import EXTRAS
 
 WANTED = frozenset({"patient", "age"})
 
@@ -75,6 +75,6 @@ def test_a_damaged_workbook_is_refused(tmp_path: Path) -> None:
 
 def test_the_extra_is_named_where_it_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = workbook(tmp_path, Patients=[["patient"], ["p1"]])
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setitem(EXTRAS, "excel", ("no_such_module",))
     with pytest.raises(MissingDependencyError, match=r"consilium\[excel\]"):
         read_sheet(path, "Patients", 1, "clinical", WANTED)
