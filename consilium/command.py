@@ -23,6 +23,7 @@ from common.lifetime.output import outlasting_output  # noqa: E402
 SUBCOMMANDS = {
     "simulate": "simulations.cli:simulate_app",
     "poc": "simulations.commands.poc:poc_app",
+    "compare": "simulations.commands.compare:compare_app",
     "tune": "simulations.commands.tune:tune_app",
     "cohort": "simulations.cli:cohort_app",
     "site": "client.cli:site_app",

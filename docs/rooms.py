@@ -27,7 +27,7 @@ FLOORS = {
     " | agreement, processes, console | tasks | comparison | evaluation, extras, lifetime, pages, plugins, reading"
     " | addresses, agreed, countersignature, counting, errors, files, installed_code, json_output,"
     " node_keys, records",
-    "simulations": "cli | commands | benchmarks, tuning | poc | simulate, planning, audit | experiment"
+    "simulations": "cli | commands | benchmarks, tuning | poc | simulate, planning, audit, comparing | experiment"
     " | families | report | baselines | engines, cohorts, results | work_folder",
 }
 """Rooms of a package from the top floor down: a room imports rooms of lower floors only."""

@@ -1,6 +1,7 @@
 """Simulation of a federation: from a cohort and options to figures, and files if asked for."""
 
 import shlex
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,16 +18,22 @@ from common.lifetime.signals import with_remedy
 from server.records.assessment import copy_answers
 from server.records.journal import FILE_NAME as JOURNAL
 from server.records.journal import read_journal
-from server.records.result import save_result
+from server.records.result import WEIGHTS, load_result, save_result
 from server.runs.coordination import RunFailed
 from simulations.cohorts.cohort_folder import CohortFolder
 from simulations.engines.environment import unchanged_environment
 from simulations.engines.names import Engine
 from simulations.engines.room import require_room
 from simulations.experiment.absences import absences
-from simulations.experiment.arms import write_agreement
+from simulations.experiment.arms import TrainedFederation, write_agreement
 from simulations.experiment.checkpoint import abandon, begin, find_description, reopen
-from simulations.experiment.experiment import Experiment, ExperimentPlan, FoldOutcome
+from simulations.experiment.experiment import (
+    FINAL,
+    NONE_HELD_OUT,
+    Experiment,
+    ExperimentPlan,
+    FoldOutcome,
+)
 from simulations.experiment.options import ExperimentOptions
 from simulations.experiment.preparing import REPORT, RESULT, make_plan, state_in
 from simulations.experiment.summary import summarise_experiment
@@ -37,6 +44,9 @@ from simulations.report.words.absences import absence_sentences
 from simulations.results.robustness import Robustness
 from simulations.results.schema import SimulationResult
 from simulations.work_folder import work_folder
+
+MODELS = "models"
+"""Folder of the models of single folds."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +118,7 @@ def _simulated(cohort: CohortFolder, options: ExperimentOptions, work: Path) -> 
         with display_for(options.progress)(plan.federation.training.rounds) as audience:
             experiment = Experiment(plan, audience)
             folds = experiment.run()
+            final = experiment.final_fit() if options.final else None
             audience.stage("comparing the arms")
             result = summarise_experiment(experiment, folds, time.perf_counter() - started)
     except InputError:
@@ -128,6 +139,8 @@ def _simulated(cohort: CohortFolder, options: ExperimentOptions, work: Path) -> 
     if options.out is not None and description is not None:
         page = render(result, seen, robustness)
         _write(experiment, folds, options.out)
+        _write_models(experiment, options.out)
+        _write_final(experiment, final, options.out)
         result.write(options.out / RESULT)
         write_whole(options.out / REPORT, page.encode())
         description.model_copy(update={"finished": True}).write(options.out)
@@ -157,7 +170,7 @@ def _write(experiment: Experiment, folds: list[FoldOutcome], out: Path) -> None:
     write_agreement(experiment.federation, experiment.plan.folder, out)
     save_result(out, folds[-1].federated.result)
     copy_answers(experiment.plan.run_folder("federated", experiment.plan.folds[-1]), out)
-    for kind in ("journal-fold*.jsonl", "journal-epsilon-*-fold*.jsonl"):
+    for kind in ("journal-fold*.jsonl", "journal-epsilon-*-fold*.jsonl", "journal-final.jsonl"):
         for earlier in out.glob(kind):
             earlier.unlink()
     names = {"federated": "journal"}
@@ -166,3 +179,25 @@ def _write(experiment: Experiment, folds: list[FoldOutcome], out: Path) -> None:
         for fold in experiment.plan.folds:
             written = experiment.plan.run_folder(arm, fold) / JOURNAL
             write_whole(out / f"{name}-fold{fold}.jsonl", written.read_bytes())
+
+
+def _write_models(experiment: Experiment, out: Path) -> None:
+    """Write the federated and the private models of all folds below `MODELS`, each in a folder."""
+    shutil.rmtree(out / MODELS, ignore_errors=True)
+    for arm in ("federated", *(target.folder for target in experiment.targets)):
+        for fold in experiment.plan.folds:
+            trained = experiment.plan.run_folder(arm, fold)
+            if (trained / WEIGHTS).is_file():  # a private run may have failed
+                save_result(out / MODELS / f"{arm}-fold{fold}", load_result(trained))
+
+
+def _write_final(experiment: Experiment, final: TrainedFederation | None, out: Path) -> None:
+    """Write the model that was trained on all patients, with its agreement and journal."""
+    shutil.rmtree(out / FINAL, ignore_errors=True)
+    if final is None:
+        return
+    trained = experiment.plan.run_folder(FINAL, NONE_HELD_OUT)
+    write_agreement(experiment.federation, experiment.plan.folder, out / FINAL)
+    save_result(out / FINAL, final.result)
+    copy_answers(trained, out / FINAL)
+    write_whole(out / "journal-final.jsonl", (trained / JOURNAL).read_bytes())

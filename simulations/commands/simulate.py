@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import typer
 from rich.console import Console
 
 import consilium
@@ -16,7 +17,7 @@ from server.runs.coordination import RunFailed
 from simulations.cohorts.cohort_folder import open_cohort
 from simulations.engines.allocator import keep_freed_memory
 from simulations.experiment.options import ExperimentOptions, Options
-from simulations.experiment.preparing import REPORT, RESULT
+from simulations.experiment.preparing import REPORT, RESULT, holds_result
 from simulations.report.screen.terminal import print_results
 from simulations.simulate import Simulated, resume
 from simulations.simulate import simulate as run_experiment
@@ -42,7 +43,9 @@ def simulate(
     """
     keep_freed_memory()
 
-    shown = replace(options, progress=not as_json)
+    shown = replace(
+        options, progress=not as_json, replace=options.replace or _may_replace(options.out, as_json)
+    )
     asked = ExperimentOptions.completed(shown, command or options.command_line(cohort))
 
     def run() -> Simulated:
@@ -52,6 +55,13 @@ def simulate(
             return run_experiment(opened, asked)
 
     return _shown(run, asked.out, as_json)
+
+
+def _may_replace(out: Path | str | None, as_json: bool) -> bool:
+    """Ask a person at a terminal whether an earlier result may be replaced."""
+    if out is None or as_json or not sys.stdin.isatty() or not holds_result(Path(out)):
+        return False
+    return typer.confirm(f"{out} holds the result of a simulation. Replace it?", err=True)
 
 
 def resume_simulation(out: Path, has_cohort: bool, options: Options, as_json: bool = False) -> int:

@@ -30,7 +30,7 @@ from simulations.experiment.preparing import CHECKPOINT
 DESCRIPTION = "experiment.json"
 
 
-_NOT_KEPT = ("out", "progress", "resume")
+_NOT_KEPT = ("out", "progress", "resume", "replace")
 """Options that a resumed experiment is given anew."""
 
 

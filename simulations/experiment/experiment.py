@@ -52,6 +52,10 @@ POOLED = "pooled"
 """Name of the participant that holds all patients."""
 
 
+FINAL, NONE_HELD_OUT = "final", -1
+"""Name of the run on all patients, and its fold."""
+
+
 @dataclass(frozen=True)
 class ExperimentPlan:
     """Experiment that is ready to be run.
@@ -172,6 +176,22 @@ class Experiment:
     def run(self) -> list[FoldOutcome]:
         """Run all arms on all folds."""
         return [self._fold(index) for index in range(len(self.plan.folds))]
+
+    def final_fit(self) -> TrainedFederation | None:
+        """Train the federation on all patients, held-out ones too; None if that could not be done."""
+        self.audience.stage(
+            f"final fit: {counted(len(self.cohorts.described), 'hospital')} together, on all patients"
+        )
+        job = self._job(self.agreement, self.plan.sites, FINAL, NONE_HELD_OUT)
+        try:
+            return self._together(job, len(self.plan.folds), "the final fit", FINAL)[0]
+        except IntegrityError:  # a damaged checkpoint is no outcome of the experiment
+            raise
+        except (RunFailed, InputError) as error:
+            self.notes.append(
+                f"The final fit on all patients could not be trained, and has no model. {error}"
+            )
+            return None
 
     def _fold(self, index: int) -> FoldOutcome:
         fold = self.plan.folds[index]
@@ -335,7 +355,7 @@ class Experiment:
             out,
             self.plan.options.device,
             checkpoint=None if self.plan.runs is None else out / "state",
-            is_assessed=arm == "federated",
+            is_assessed=arm in ("federated", FINAL),
         )
 
     def _alone_and_pooled(self, label: str, fold: int) -> _Separate:

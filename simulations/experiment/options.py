@@ -154,6 +154,23 @@ class Options:
             help="Folder to write result.json, report.html, weights and journals to; without it, no file is written."
         ),
     ] = None
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Replace the result that the folder of --out holds."),
+        PythonHelp("Replace the result that the folder of `out` holds."),
+    ] = False
+    final: Annotated[
+        bool,
+        typer.Option(
+            "--final",
+            help="Train the federation once more at the end, on all patients; its model goes to OUT/final, and no "
+            "figure is about it.",
+        ),
+        PythonHelp(
+            "Train the federation once more at the end, on all patients; its model goes to `out`/final, and no figure "
+            "is about it."
+        ),
+    ] = False
     progress: bool | Literal["auto"] = "auto"
 
     def __post_init__(self) -> None:
@@ -171,6 +188,8 @@ class Options:
             )
         if self.fold is not None and self.folds is not None:
             raise OptionError("--fold and --folds", "exclude each other", "give one of them")
+        if self.final and self.out is None:
+            raise OptionError("--final", "needs --out", "name the folder that its model goes to")
         if self.ray_address is not None and self.engine != "ray":
             raise OptionError("--ray-address", "needs --engine ray", "add it")
 

@@ -11,7 +11,7 @@ from client.site_folder.site_file import SITE_FILE, read_site_file, require_agre
 from client.training.device import find_device
 from common.agreement.agreement import FILE_NAME, Agreement
 from common.counting import counted
-from common.errors import InvalidContentError, MissingFileError, OptionError
+from common.errors import InvalidContentError, MissingFileError, OptionError, StateError
 from server.aggregation.registry import require_registered
 from server.records.result import WEIGHTS
 from simulations.cohorts.cohort_folder import CohortFolder
@@ -55,6 +55,7 @@ def make_plan(cohort: CohortFolder, options: ExperimentOptions, work: Path) -> E
     require_registered(federation.training)
     sites = find_sites(folder)
     if options.out is not None:
+        _require_no_result(options)
         _check_out(options.out, {folder.resolve(), *(site.resolve() for site in sites)})
     # hospitals approve the file as it is, not the settings of a simulation
     agreed = agreed.model_copy(update={"minimum_patients": federation.minimum_patients})
@@ -89,6 +90,23 @@ def _chosen(held: tuple[int, ...], options: ExperimentOptions) -> tuple[int, ...
             f"--folds {options.folds}", f"the cohort has {counted(len(held), 'fold')}", "ask for fewer"
         )
     return held[: options.folds]
+
+
+def holds_result(out: Path) -> bool:
+    """Return whether a folder holds the result of a simulation."""
+    return (out / RESULT).is_file()
+
+
+def _require_no_result(options: ExperimentOptions) -> None:
+    """Refuse to write over a result, unless it goes on or was given up.
+
+    Raises:
+        StateError: if `out` holds one.
+    """
+    if options.out is None or options.resume or options.replace or not holds_result(options.out):
+        return
+    what = f"holds the {RESULT} of a simulation"
+    raise StateError(f"--out {options.out}", what, "name another folder, or add --replace")
 
 
 def _check_out(out: Path, cohort: Set[Path]) -> None:

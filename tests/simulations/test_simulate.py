@@ -18,6 +18,7 @@ from client.site_folder.site_file import SITE_FILE
 from common.agreement.federation import FILE_NAME, load
 from common.errors import REFUSALS, RefusalCode
 from common.models.registry import build_model
+from consilium.model import load_model
 from server.records.result import WEIGHTS
 from simulations.results.schema import ARM_NAMES, SimulationResult
 from tests.simulations.cohort_files import contents, without_folds
@@ -298,3 +299,36 @@ def test_a_federation_that_cannot_be_trained_ends_with_1_and_writes_nothing(
     assert REFUSALS[RefusalCode.NO_TRAINING_PATIENTS] in why
     assert "hospital 3" not in ended.stderr
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("networks_only", "no_report")
+def test_models_of_all_folds_and_of_all_patients_are_kept_and_a_result_is_not_written_over(
+    consilium: Consilium, small_cohort: SmallCohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cohort, out = small_cohort(tasks=["survival"], training__rounds="1"), tmp_path / "out"
+    asked = ("simulate", cohort, "--folds", 2, "--federated-only", "--engine", "serial", "--out", out)
+    assert consilium(*asked, "--epsilon", 9, "--delta", 0.05, "--final").exit_code == 0
+    kept = {path.name for path in (out / "models").iterdir()}
+    assert kept == {f"{arm}-fold{fold}" for arm in ("federated", "epsilon-9.0") for fold in (0, 1)}
+    last = (out / "models" / "federated-fold1" / "weights.safetensors").read_bytes()
+    assert last == (out / "weights.safetensors").read_bytes()
+    whole = load_model(out / "final")
+    assert list(whole.federation.task_names) == ["survival"]
+    (run,) = [record for record in read_records(out / "journal-final.jsonl") if record["record"] == "run"][
+        -1:
+    ]
+    assert (run["status"], run["fold"]) == ("completed", -1)
+    before = contents(out)
+    refused = consilium(*asked)
+    assert refused.exit_code == 2
+    assert "--replace" in refused.stderr
+    assert contents(out) == before
+    monkeypatch.setattr("simulations.commands.simulate._may_replace", lambda *_: True)
+    assert consilium(*asked).exit_code == 0
+    assert {path.name for path in (out / "models").iterdir()} == {"federated-fold0", "federated-fold1"}
+    assert not (out / "final").exists()
+    assert not (out / "journal-final.jsonl").exists()
+
+
+def read_records(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]

@@ -1,0 +1,1 @@
+"""Comparison of two results, or of two runs: paired differences with intervals."""
