@@ -137,11 +137,11 @@ def unit_question(agreed: ColumnAgreement, median: float) -> str:
     middle = math.sqrt(low * high) if low > 0 else high / 2
     near = max(NEAR, high / middle)
     ratio = median / middle
-    known = unit_of(agreed.unit, agreed.column)
-    if agreed.unit and not known:
+    spelled = unit_of(agreed.unit, agreed.column)
+    if agreed.unit and not spelled:
         return ""
-    fitting = [m for m in mistakes(ratio, known, near) if low <= median / m.ratio <= high]
-    if fitting and known:
+    fitting = [m for m in mistakes(ratio, spelled, near) if low <= median / m.ratio <= high]
+    if fitting and spelled:
         return fitting[0].question
     return hint(ratio, agreed.unit, agreed.column) if fitting else ""
 

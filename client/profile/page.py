@@ -85,16 +85,16 @@ def _numbers(title: str, columns: Sequence[NumberProfile]) -> list[Markup]:
         table(
             PageTable(
                 heads=(
+                    *("Column", "Patients", "Missing", "Median", "Typical", "Lower quartile"),
                     *(
-                        "Column",
-                        "Patients",
-                        "Missing",
-                        "Lowest",
-                        "Lower quartile",
-                        "Median",
                         "Upper quartile",
+                        "Lowest",
+                        "Highest",
+                        "Far out",
+                        "Outside plausible",
+                        "Plausible",
+                        "Unit",
                     ),
-                    *("Highest", "Far out", "Outside plausible", "Plausible", "Typical", "Unit"),
                 ),
                 rows=[_row(column) for column in columns],
                 caption=f"Numbers in {title}; far out is more than three quartile ranges beyond a quartile",
@@ -119,18 +119,22 @@ def _row(column: NumberProfile) -> list[str | TableCell | None]:
     share = column.missing / (column.patients + column.missing) if column.patients + column.missing else 0.0
     low, high = (("any" if end is None else short(end)) for end in column.plausible)
     typical = None if column.typical is None else f"{short(column.typical[0])} to {short(column.typical[1])}"
-    values = (column.lowest, column.low, column.median, column.high, column.highest)
     return [
         column.label,
         f"{column.patients:,}",
         TableCell(f"{share:.0%}", share),
-        *(None if value is None else TableCell(short(value), value) for value in values),
+        _value(column.median),
+        typical,
+        *map(_value, (column.low, column.high, column.lowest, column.highest)),
         f"{column.outliers:,}",
         f"{column.outside:,}",
         None if column.plausible == (None, None) else f"{low} to {high}",
-        typical,
         column.unit or None,
     ]
+
+
+def _value(value: float | None) -> TableCell | None:
+    return None if value is None else TableCell(short(value), value)
 
 
 def _chart(column: NumberProfile) -> Chart:

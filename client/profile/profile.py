@@ -113,7 +113,7 @@ def _table(cohort: Cohort, agreement: Federation, modality: Modality) -> TablePr
 
 
 def _follow_up(cohort: Cohort, agreement: Federation, task: SurvivalTask) -> FollowUpProfile:
-    """Profile times of all patients and of those with an event, whose typical range the file has."""
+    """Profile times of all patients and of those with an event, who have a typical range."""
     labels = cohort.batch.labels[task.name].double().numpy()
     rows = cohort.batch.labelled[task.name].all(1).numpy()
     time, event = labels[:, 0], rows & (labels[:, 1] > 0)
