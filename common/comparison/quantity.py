@@ -39,7 +39,7 @@ class Quantity:
 LEAST = 5.0
 """Fewest patients by whom a hospital's location is judged, whatever the agreement's minimum count."""
 
-_LEAST_LOGARITHM = 0.02
+_LEAST_LOGARITHM = 1e-4
 """Mean logarithm of 1 + value below which nearly all values are 0, and another unit can hardly be told."""
 
 

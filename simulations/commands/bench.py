@@ -12,6 +12,7 @@ from common.json_output import JsonOption
 from simulations.commands.arguments import DataFolder, FiguresFile
 from simulations.commands.figures import show
 from simulations.commands.trained_model import explain, intervals, warnings
+from simulations.commands.units import units
 
 bench_app = typer.Typer(
     no_args_is_help=True,
@@ -338,5 +339,5 @@ def scale(
     show(run_scale(wanted, engine, rounds, repeats, out, partial(typer.echo, err=True)), scale_table, as_json)
 
 
-for command in (explain, intervals, warnings):
+for command in (explain, intervals, warnings, units):
     bench_app.command()(command)
