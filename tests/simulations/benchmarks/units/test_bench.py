@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from common.comparison.form import Subject, ValueForm
-from common.comparison.quantity import Quantity
+from common.comparison.quantity import Array, Quantity
 from simulations.benchmarks.units.bench import measure, run_units, units_table
 from simulations.benchmarks.units.measured import MeasuredQuantity, measured, sums_of_values
 
@@ -13,7 +13,9 @@ def made_up(deviation: float, hospitals: int = 6) -> MeasuredQuantity:
     """A column of hospitals whose means differ by this standard deviation of their logarithms."""
     rng = np.random.default_rng(0)
     shifts = rng.normal(3, deviation, hospitals)
-    values = {f"h{site}": (rng.lognormal(shift, 0.3, 30),) for site, shift in enumerate(shifts)}
+    values: dict[str, tuple[Array, ...]] = {
+        f"h{site}": (rng.lognormal(shift, 0.3, 30),) for site, shift in enumerate(shifts)
+    }
     sums = {site: {"size": sums_of_values(parts[0])} for site, parts in values.items()}
     quantity = Quantity("clinical", "size", "mm", ("size",), (0,), ValueForm.RATIO)
     return MeasuredQuantity("made-up", quantity, values, sums, 0, 200, np.asarray)
