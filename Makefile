@@ -12,7 +12,7 @@ USABLE := import sys, venv, ensurepip; sys.exit(sys.version_info[:2] not in ((3,
 DATA := $(or $(CONSILIUM_DATA),../shared/data)
 SECOND := $(if $(wildcard $(DATA)/tcga/brca),tcga-brca,synthetic)
 
-.PHONY: help demo test test-system test-cuda attack lint bench-figures bench-dp bench-privacy bench-deployment bench-rounds bench-scale bench-wire architecture lock clean
+.PHONY: help demo test test-system test-cuda attack lint bench-figures bench-dp bench-privacy bench-deployment bench-rounds bench-scale bench-wire architecture docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,10 @@ bench-wire: .venv/.ready-to-test ## what an update weighs in every encoding, and
 
 architecture: .venv/.ready-to-test ## picture and table of the rooms, made from the imports again
 	@.venv/bin/python -m docs.draw_rooms
+
+docs: .venv/.ready-to-test ## the documentation as a site, in out/docs
+	@.venv/bin/python -m sphinx -b html -q -W --keep-going docs out/docs
+	@echo "Documentation: $(CURDIR)/out/docs/index.html"
 
 lock: .venv/.ready-to-test ## the dependencies of an install, each file by its hash, made again
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" deploy/lock/make.sh
