@@ -3,7 +3,8 @@
 from docs.site import generate
 
 project = "Consilium"
-author = "Consilium's authors"
+author = "the authors of Consilium"
+copyright = author
 html_title = "Consilium"
 language = "en"
 

@@ -38,7 +38,10 @@ def pages() -> dict[str, str]:
         if command is not None
     }
     listed = "\n".join(name.removesuffix(".md") for name in texts)
-    contents = f"# Commands\n\n{_sentence(root)}\n\n```{{toctree}}\n:maxdepth: 2\n\n{listed}\n```\n"
+    options = "\n".join(_table(root))
+    contents = (
+        f"# Commands\n\n{_sentence(root)}\n\n{options}\n\n```{{toctree}}\n:maxdepth: 2\n\n{listed}\n```\n"
+    )
     return {"index.md": contents, **texts, "python-api.md": python_api()}
 
 
@@ -79,15 +82,26 @@ def _command(command: click.Command, path: str, level: int) -> Iterator[str]:
     shown = [parameter for parameter in command.params if not getattr(parameter, "hidden", False)]
     if not isinstance(command, click.Group):
         yield from ("```text", f"{path} {_usage(shown)}".rstrip(), "```", "")
-    rows = [row for parameter in shown if (row := _row(parameter, command)) is not None]
-    if rows:
-        yield from ("| argument or option | meaning | default |", "|---|---|---|", *rows, "")
+    yield from _table(command)
     if isinstance(command, click.Group):
         context = click.Context(command, info_name=path)
         for name in command.list_commands(context):
             below = command.get_command(context, name)
             if below is not None and not below.hidden:
                 yield from _command(below, f"{path} {name}", level + 1)
+
+
+def _table(command: click.Command) -> Iterator[str]:
+    """Lines of a table of arguments and options."""
+    shown = [parameter for parameter in command.params if not getattr(parameter, "hidden", False)]
+    rows = [_row(parameter, command) for parameter in shown]
+    if any(default for _, _, default in rows):
+        yield from ("| argument or option | meaning | default |", "|---|---|---|")
+        yield from (f"| {name} | {meaning} | {default} |" for name, meaning, default in rows)
+    elif rows:
+        yield from ("| argument or option | meaning |", "|---|---|")
+        yield from (f"| {name} | {meaning} |" for name, meaning, _ in rows)
+    yield ""
 
 
 def _usage(parameters: list[click.Parameter]) -> str:
@@ -99,7 +113,8 @@ def _usage(parameters: list[click.Parameter]) -> str:
     return " ".join([*words, "[options]"] if len(words) < len(parameters) else words)
 
 
-def _row(parameter: click.Parameter, command: click.Command) -> str | None:
+def _row(parameter: click.Parameter, command: click.Command) -> tuple[str, str, str]:
+    """Name, meaning and default of an argument or option."""
     meaning = _plain(getattr(parameter, "help", None) or "")
     if isinstance(parameter, click.Argument):
         name = f"`{(parameter.metavar or (parameter.name or '').upper()).strip('[]')}`"
@@ -113,7 +128,7 @@ def _row(parameter: click.Parameter, command: click.Command) -> str | None:
     shown = (
         "" if default is None or default is False or callable(default) or default == () else f"`{default}`"
     )
-    return f"| {name} | {meaning} | {shown} |"
+    return name, meaning, shown
 
 
 def _sentence(command: click.Command) -> str:
