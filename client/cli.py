@@ -357,6 +357,35 @@ def status(folder: SiteArgument, as_json: JsonOption = False) -> None:
 
 @site_app.command()
 @explained
+def report(
+    folder: SiteArgument,
+    run: Annotated[
+        int | None,
+        typer.Argument(
+            metavar="RUN", help="Number of the run, as in the receipts; without it, the last run."
+        ),
+    ] = None,
+    is_own: Annotated[
+        bool, typer.Option("--own/--no-own", help="Train the hospital's own model here, to compare.")
+    ] = True,
+    html: Annotated[
+        Path | None, typer.Option(help="File for the page; without it, SITE/reports/RUN.html.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Report a run to this hospital alone: its own and the federated model on its patients."""
+    from client.commands.report import report_into
+    from client.reports.lines import report_lines
+    from client.site_folder.places import Home
+
+    made, path = report_into(Home(folder.resolve()), run, is_own, html)
+    typer.echo(made.model_dump_json(indent=2) if as_json else "\n".join(report_lines(made)))
+    if not as_json:
+        typer.echo(f"Page: {path}")
+
+
+@site_app.command()
+@explained
 def receipts(
     folder: SiteArgument,
     html: Annotated[

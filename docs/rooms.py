@@ -17,10 +17,10 @@ MAY_IMPORT = {
 FLOORS = {
     "consilium": "program, __main__ | command, plugins_cli, release_cli, simulation, planning, attacks | result"
     " | comparison | frames | agreement, model, packages, wording",
-    "client": "cli, predict_cli, validate_cli | doctor | commands | runtime | app | validation"
+    "client": "cli, predict_cli, validate_cli | doctor | commands | runtime | app | reports | validation"
     " | receipts, rounds, prediction, profile | families | egress | privacy, disclosures"
     " | ledger, training, data | intake | flower, chained_log, tables | site_folder | rules",
-    "server": "cli | dashboard | commands | reports, services | app | runs | aggregation | participants"
+    "server": "cli | dashboard | commands | services | app | reports, runs | aggregation | participants"
     " | home, records",
     "common": "documents | export, explanation, structure, intervals | calibration | validation | assessment"
     " | prediction | families | privacy | baseline, models | patients | messages, release"

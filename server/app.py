@@ -17,6 +17,7 @@ from server.home.run_folder import RUN_CONFIGURATION, run_folder
 from server.home.run_lock import alone
 from server.participants.countersignatures import read_countersignatures
 from server.participants.enrolment import Enrolled, read_enrolled, read_withdrawn, withdrawn_sites
+from server.reports.writing import report_at_end
 from server.runs.checkpoint import Checkpoint
 from server.runs.coordination import OnRound, coordinate
 from server.runs.run_checkpoint import RunCheckpoint
@@ -108,6 +109,7 @@ def main(grid: Grid, context: Context) -> None:
             withdrawn=partial(_withdrawn, home, enrolled),
             name=out.name,
         )
+        report_at_end(out)
 
 
 def _withdrawn(home: CoordinatorHome, enrolled: Enrolled) -> frozenset[str]:

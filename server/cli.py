@@ -287,9 +287,10 @@ def report(
     as_json: JsonOption = False,
 ) -> None:
     """Report a run: hospitals by round, curves, test and patients, as text and as a page."""
-    from server.commands.report import PAGE, report_of, write_report
+    from server.commands.report import report_of
     from server.home.places import open_home
     from server.reports.lines import report_lines
+    from server.reports.writing import PAGE, write_report
 
     out, made = report_of(open_home(folder), run)
     write_report(made, html or out / PAGE)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from client.prediction.beside import ModelsBeside
 from client.prediction.forecasts import Forecasts
 from client.prediction.judging import RecordsJudgement
 from client.site_folder.site_file import SiteFile
@@ -117,6 +118,10 @@ class Predictor(Protocol[A, R]):
         Raises:
             InputError: if a horizon is beyond what the model has seen.
         """
+        ...
+
+    def beside(self, alone: Network, together: Network, records: R, /) -> list[ModelsBeside]:
+        """Judge a hospital's own model and the federated one on the same labelled records."""
         ...
 
     def since(self, folder: Path, site: SiteFile, day: date, /) -> NDArray[np.bool_]:

@@ -14,6 +14,7 @@ from client.privacy.noise import NoisedSums
 from client.rounds.accounts import accounted
 from client.rounds.exact import require_disclosed, require_set_aside_disclosed
 from client.rounds.inputs import SENT, unapproved
+from client.rounds.kept_model import keep_model
 from client.rounds.questions import earlier_question, was_sent
 from client.rounds.requests import load_weights, requested_preprocessing, require_approved
 from client.rounds.site import Site
@@ -53,6 +54,8 @@ def assessment_request(run: int, site: Site, content: RecordDict) -> RecordDict:
     else:
         indices = split.training
     with accounted(site, terms, request.round, _asks(run, site, request), assessment=True):
+        if not site.simulated:
+            keep_model(site, run, request)
         weights = {name: np.asarray(array, dtype=np.float32) for name, array in request.weights.items()}
         network = Network(site.federation, preprocessing, weights, site.model, None, site.public)
         view: View[Any, Any, Any] = View(

@@ -73,6 +73,8 @@ def _horizon_lines(task: TaskFigures, figures: HorizonFigures) -> Iterator[str]:
     if figures.followed is not None:
         ratio += f" by Kaplan-Meier, {figures.followed.ratio.text()} by events while followed"
     yield ratio
+    if figures.auc.value is not None:
+        yield f"    AUC {figures.auc.text()}"
     level = figures.level
     yield f"    calibration level {level.intercept.text()} (best 0), slope {level.slope.text()} (best 1)"
     if figures.curve is not None:
@@ -80,6 +82,18 @@ def _horizon_lines(task: TaskFigures, figures: HorizonFigures) -> Iterator[str]:
     if figures.brier is not None and figures.brier.model is not None and figures.brier.null is not None:
         brier = figures.brier
         yield f"    Brier score {brier.model:.4f}, null model {brier.null:.4f}; gain {brier.gain.text(4)}"
+    if figures.cells:
+        ranges = [("    predicted risk", "observed", "patients", "events")]
+        ranges += [
+            (
+                f"    {cell.expected:.1%}",
+                _percent(cell.observed.value),
+                f"{cell.patients:,}",
+                MISSING if cell.events is None else f"{cell.events:,}",
+            )
+            for cell in figures.cells
+        ]
+        yield from aligned(ranges)
     rows = [("    net benefit at", "treated", "model", "treat all", "model minus all")]
     rows += [
         (

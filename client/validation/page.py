@@ -12,13 +12,16 @@ from common.pages.figure import figure
 from common.pages.parts import facts, paragraph
 from common.pages.table import PageTable, TableCell, table
 from common.validation.drawings import calibration_chart, net_benefit_chart
+from common.validation.estimate import IntervalEstimate
 from common.validation.figures import FLOOR, HorizonFigures, OutcomeFigures, TaskFigures
 from common.validation.groups import GroupFigures
 
 
 def page(report: ValidationReport) -> str:
     """Render the page as HTML."""
-    sections = [_section(report, task, outcome) for task in report.tasks for outcome in task.outcomes]
+    sections = [
+        outcome_section(report.unit, task, outcome) for task in report.tasks for outcome in task.outcomes
+    ]
     judged = f"Judged on {report.records:,} {report.whose}. The release is for {report.use}."
     return document(
         f"{report.release}: validation, {report.setting}",
@@ -42,18 +45,27 @@ def _calibrated(report: ValidationReport) -> Iterator[Markup]:
     yield paragraph(text, quiet=True)
 
 
-def _section(report: ValidationReport, task: TaskFigures, outcome: OutcomeFigures) -> PageSection:
+def outcome_section(unit: str, task: TaskFigures, outcome: OutcomeFigures) -> PageSection:
+    """Write the section of an outcome.
+
+    Args:
+        unit: plural of what is counted, such as patients.
+        task: with its kind, metric and unit of time.
+        outcome: of the task.
+    """
     score = Markup("{} <b>{}</b> among {} labelled {}.").format(
-        task.metric, outcome.discrimination.text(), f"{outcome.patients:,}", report.unit
+        task.metric, outcome.discrimination.text(), f"{outcome.patients:,}", unit
     )
     parts = [paragraph(score)]
     for figures in outcome.horizons:
-        parts += _horizon(report, task, outcome, figures)
+        parts += _horizon(unit, task, outcome, figures)
     by = "" if outcome.grouped_by is None else f"by {written(outcome.grouped_by)} {task.unit}"
     for division, groups in outcome.groups.items():
-        caption = f"By {division.replace('_', ' ')}, risk {by}. A group has figures if {FLOOR} {report.unit} had the "
+        caption = (
+            f"By {division.replace('_', ' ')}, risk {by}. A group has figures if {FLOOR} {unit} had the "
+        )
         caption += f"event and {FLOOR} not, and if it does not give away a smaller one."
-        heads = ("Group", report.unit.capitalize(), "Events", "Predicted", "Observed", "O/E", task.metric)
+        heads = ("Group", unit.capitalize(), "Events", "Predicted", "Observed", "O/E", task.metric)
         parts.append(table(PageTable(heads, [_group(group) for group in groups], caption)))
     return PageSection(title(task, outcome).replace("_", " "), parts)
 
@@ -70,16 +82,16 @@ def _group(group: GroupFigures) -> tuple[str | TableCell, ...]:
     )
 
 
-def _horizon(
-    report: ValidationReport, task: TaskFigures, outcome: OutcomeFigures, figures: HorizonFigures
-) -> list[Markup]:
+def _horizon(unit: str, task: TaskFigures, outcome: OutcomeFigures, figures: HorizonFigures) -> list[Markup]:
     """Write the figures of the risk by one time."""
     name = "" if figures.horizon is None else f"by {written(figures.horizon)} {task.unit}"
     parts = [Markup("<h3>Risk {}</h3>").format(name)] if name else []
     if figures.events is None:
-        few = f"Fewer than {FLOOR} {report.unit} had the outcome, or were followed without it: no figure."
+        few = f"Fewer than {FLOOR} {unit} had the outcome, or were followed without it: no figure."
         return [*parts, paragraph(few, quiet=True)]
     parts.append(facts(_facts(figures)))
+    if figures.cells:
+        parts.append(table(_calibration_table(figures, unit, name)))
     event = " ".join(filter(None, [outcome.name or "the event", name]))
     charts = [] if figures.curve is None else [calibration_chart(figures.curve.points, event)]
     charts += [net_benefit_chart(figures.decisions, event)] if figures.decisions else []
@@ -105,6 +117,23 @@ def _horizon(
     return [*parts, table(PageTable(heads, rows, caption))]
 
 
+def _calibration_table(figures: HorizonFigures, unit: str, name: str) -> PageTable:
+    rows = [
+        (_percent(cell.expected), _range(cell.observed), f"{cell.patients:,}", _count(cell.events))
+        for cell in figures.cells
+    ]
+    caption = (
+        f"Calibration {name}".rstrip()
+        + f", by range of predicted risk, with the {unit} and events behind it."
+    )
+    return PageTable(("Predicted", "Observed", unit.capitalize(), "Events"), rows, caption)
+
+
+def _range(observed: IntervalEstimate) -> str:
+    low, high = (None if end is None else min(max(end, 0.0), 1.0) for end in (observed.low, observed.high))
+    return f"{_share(observed.value)} ({_share(low)} to {_share(high)})"
+
+
 def _facts(figures: HorizonFigures) -> dict[str, str | Markup]:
     observed, brier = figures.observed, figures.brier
     ends = f"({_share(observed.low)} to {_share(observed.high)})"
@@ -117,6 +146,8 @@ def _facts(figures: HorizonFigures) -> dict[str, str | Markup]:
     }
     if figures.followed:
         pairs["Observed / expected, while followed"] = figures.followed.ratio.text()
+    if figures.auc.value is not None:
+        pairs["Area under the ROC curve"] = figures.auc.text()
     return {
         **pairs,
         "Calibration level (best 0)": figures.level.intercept.text(),

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from common.agreement.agreement import Agreement
 from common.agreement.federation import Federation
 from common.agreement.labels import column_label, level_label, modality_label, task_label
 from common.agreement.modalities import Modality
@@ -50,6 +51,11 @@ class BaselineLine:
     heading: bool
     part: str
     modality: str = ""
+
+
+def baseline_lines_of(agreement: Agreement) -> list[BaselineLine]:
+    """List the lines of an agreement's baseline table; none where records are no patients."""
+    return baseline_lines(agreement) if isinstance(agreement, Federation) else []
 
 
 def baseline_lines(federation: Federation) -> list[BaselineLine]:

@@ -24,7 +24,7 @@ class BaselineCell(BaseModel):
     """Figures of a line among some patients.
 
     Attributes:
-        patients: in whom it was observed.
+        patients: in whom it was observed; 0 where that is not known.
         value: mean, share of patients with the level, or the mean of logarithms turned back.
         low, high: one standard deviation about a mean; None for a share.
         count: patients with the level; None for a mean.
@@ -41,11 +41,9 @@ class BaselineCell(BaseModel):
     def text(self) -> str:
         """Write the figures, as in `61.2 ± 9.8`, `24 (18 to 33)` or `112 (48%)`."""
         if self.count is not None:
-            return (
-                f"{self.count:,} ({100 * self.count / self.patients:.0f}%)"
-                if self.patients
-                else f"{self.count:,}"
-            )
+            return f"{self.count:,} ({100 * self.count / max(self.patients, 1):.0f}%)"
+        if self.value is not None and self.low is None:
+            return f"{100 * self.value:.0f}%"
         if self.value is None or self.low is None or self.high is None:
             return f"{self.patients:,}"
         half = self.high - self.value

@@ -4,6 +4,7 @@ Figures about fewer than `FLOOR` patients of either outcome are left out with th
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 from pydantic import Field
@@ -27,6 +28,9 @@ from common.validation.net_benefit import THRESHOLDS, NetBenefit, net_benefits
 from common.validation.observed import Array, Mask, Outcomes, Rows, censoring_weights, observed_risk
 from common.validation.ratio import by_kaplan_meier, by_martingale, expected_while_followed
 from common.validation.regression import LinkFunction
+from common.validation.sums.computing import cells_of, risk_ends
+from common.validation.sums.pooling import RiskCell
+from common.validation.timed_auc import timed_auc
 
 FLOOR = 5
 """Least patients with an outcome, and without it, of a figure."""
@@ -52,6 +56,9 @@ class HorizonFigures(ValidationRecord):
         observed: risk by Kaplan-Meier.
         ratio: observed to expected by Kaplan-Meier.
         followed: the same by events while patients were followed; None for an outcome without a time.
+        auc: area under the ROC curve by the horizon, as in `common.validation.timed_auc`; not given for an outcome
+            without a time, whose discrimination it is.
+        cells: patients and events by range of predicted risk; none with too few of either outcome.
         level: recalibration, on the complementary log-log for a time to an event and else on the logit.
         curve: smooth calibration.
         brier: score beside that of the null model.
@@ -65,6 +72,8 @@ class HorizonFigures(ValidationRecord):
     observed: IntervalEstimate = IntervalEstimate()
     ratio: IntervalEstimate = IntervalEstimate()
     followed: WhileFollowed | None = None
+    auc: IntervalEstimate = IntervalEstimate()
+    cells: tuple[RiskCell, ...] = ()
     level: Level = Level()
     curve: Curve | None = None
     brier: Brier | None = None
@@ -261,11 +270,33 @@ def _horizon_figures(
         observed=IntervalEstimate.around(observed.risk, observed.error),
         ratio=by_kaplan_meier(observed, float(risk.mean())),
         followed=followed,
+        auc=IntervalEstimate() if case.curves is None else _auc(outcomes, risk, seed),
+        cells=tuple(_cells_of(outcomes, risk)),
         level=level_and_slope(outcomes, risk, weights, case.link),
         curve=smooth_curve(outcomes, risk, weights, case.link),
         brier=scores[0],
         decisions=scores[1],
     )
+
+
+def _auc(outcomes: Outcomes, risk: Array, seed: int) -> IntervalEstimate:
+    drawn = replicate(lambda rows: timed_auc(outcomes.select(rows), risk[rows]), len(risk), seed, REPLICATES)
+    return IntervalEstimate.of(timed_auc(outcomes, risk), *percentile_interval(drawn))
+
+
+def _cells_of(outcomes: Outcomes, risk: Array) -> Iterator[RiskCell]:
+    """Yield ranges of predicted risk with enough patients of either outcome."""
+    cell = cells_of(risk)
+    for start, end in pairwise([-1, *risk_ends(outcomes, risk, FLOOR)]):
+        rows = np.flatnonzero((cell > start) & (cell <= end))
+        here = outcomes.select(rows)
+        observed = observed_risk(here)
+        yield RiskCell(
+            patients=len(rows),
+            events=int(here.had.sum()),
+            expected=float(risk[rows].mean()),
+            observed=IntervalEstimate.around(observed.risk, observed.error),
+        )
 
 
 def _resampled(

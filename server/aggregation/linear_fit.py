@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from common.agreement.agreement import Agreement
 from common.agreement.reach import LINEAR_STEP
 from common.models.parameter_groups import ModelGroups
+from common.models.quasi_newton import QuasiNewton, Vector
 from server.aggregation.averaging import Weights
 from server.aggregation.contributions import Contributions
-from server.aggregation.quasi_newton import QuasiNewton, Vector
 from server.aggregation.strategies import Remembering, Strategy
 
 POINT, GRADIENT = "linear-point-", "linear-gradient-"

@@ -2,16 +2,11 @@
 
 from pathlib import Path
 
-from common.errors import InputError, StateError
-from common.files import write_whole
+from common.errors import StateError
 from server.home.places import CoordinatorHome
 from server.records.releases import read_releases
 from server.records.submission import last_folder, named_folder
-from server.reports.page import page
 from server.reports.report import RunReport, run_report
-
-PAGE = "report.html"
-"""Page in a run's folder."""
 
 
 def report_of(home: CoordinatorHome, run: str | None) -> tuple[Path, RunReport]:
@@ -25,21 +20,3 @@ def report_of(home: CoordinatorHome, run: str | None) -> tuple[Path, RunReport]:
         raise StateError(str(home.runs), "there is no run yet", "start one by `consilium coordinator run`")
     release = read_releases(home.releases).of_run(out.name)
     return out, run_report(out, None if release is None else release.version)
-
-
-def write_report(report: RunReport, path: Path) -> None:
-    """Write the page of a report, whole or not at all."""
-    write_whole(path, page(report).encode())
-
-
-def report_at_end(home: CoordinatorHome, run: str) -> Path | str:
-    """Write the page of an ended run into its folder; return its path, or why there is none.
-
-    A report that cannot be made fails no run.
-    """
-    try:
-        out, report = report_of(home, run)
-        write_report(report, out / PAGE)
-    except (InputError, OSError) as error:
-        return str(error)
-    return out / PAGE

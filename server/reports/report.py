@@ -155,7 +155,7 @@ def run_report(out: Path, version: str | None = None) -> RunReport:
         raise StateError(str(out), "the run has no journal yet", "wait until the hospitals have answered")
     first, last = runs[0], runs[-1]
     agreement = load_agreement(out / FILE_NAME)
-    exchanges = [record for record in records if isinstance(record, RoundRecord)]
+    exchanges = _exchanges(records)
     members, notes = _members(out, agreement, last)
     return RunReport(
         run=out.name,
@@ -172,7 +172,7 @@ def run_report(out: Path, version: str | None = None) -> RunReport:
         kept_round=last.best_round,
         kept_loss=last.best_loss,
         tasks={name: task_label(agreement, name) for name in agreement.task_names},
-        hospitals=tuple(_hospitals(records, last)),
+        hospitals=tuple(_hospitals(exchanges, records, last)),
         rounds=tuple(_round(record, agreement) for record in exchanges),
         test=_table(members, TEST),
         validation=_table(members, VALIDATION),
@@ -234,9 +234,16 @@ def _round(record: RoundRecord, agreement: Agreement) -> ReportedRound:
     )
 
 
-def _hospitals(records: Sequence[JournalRecord], last: RunRecord) -> list[ReportedHospital]:
-    """List what every hospital had a part in, and why it had none."""
+def _exchanges(records: Sequence[JournalRecord]) -> list[RoundRecord]:
+    """List the exchanges in order; of one that a resumed run repeated, the last record counts."""
     rounds = [record for record in records if isinstance(record, RoundRecord)]
+    return list({(record.kind, record.round): record for record in rounds}.values())
+
+
+def _hospitals(
+    rounds: Sequence[RoundRecord], records: Sequence[JournalRecord], last: RunRecord
+) -> list[ReportedHospital]:
+    """List what every hospital had a part in, and why it had none."""
     questions = [record for record in records if isinstance(record, AssessmentRecord)]
     reasons: dict[str, dict[str, list[str]]] = {}
     for dropped in last.left_out:

@@ -9,6 +9,7 @@ import torch
 
 from client.site_folder.played_site import play
 from common.agreement.agreement import Agreement
+from common.agreement.single_site import agreement_of_one
 from common.counting import counted
 from common.errors import InputError, IntegrityError, OptionError
 from common.families.activity import activity_of
@@ -35,7 +36,6 @@ from simulations.experiment.linear_arm import NOTE, initial_weights, linear_part
 from simulations.experiment.options import ExperimentOptions
 from simulations.experiment.private_arms import Target
 from simulations.families.registry import study_of
-from simulations.families.single_site import agreement_of_one
 from simulations.families.study import HeldOut
 from simulations.report.screen.audience import Audience
 from simulations.report.words.absences import absence_sentences

@@ -15,6 +15,7 @@ import torch
 
 from client.data.dates import is_since
 from client.data.unlabelled import UnlabelledPatients, read_files, take_frames
+from client.prediction.beside import ModelsBeside
 from client.prediction.forecast import (
     Forecast,
     NumberForecast,
@@ -24,6 +25,7 @@ from client.prediction.forecast import (
 )
 from client.prediction.forecasts import Forecasts
 from client.prediction.judging import RecordsJudgement, judge, observed_shares
+from client.prediction.patients.beside import beside
 from client.prediction.patients.certainty import Certainty
 from client.prediction.patients.checks import checked
 from client.prediction.patients.cohort_reasons import no_reasons, reasons
@@ -165,6 +167,11 @@ class PatientPredictor:
         }
         judgement = judge(_federation(network), predictions, records, chosen, thresholds, shares)
         return judgement.model_copy(update={"calibration": certainty.said()})
+
+    def beside(self, alone: "Network", together: "Network", records: PatientBatch) -> list[ModelsBeside]:
+        """Judge both on the labelled patients, the same of whom are drawn for both."""
+        predictions = predict(alone, records), predict(together, records)
+        return list(beside(_federation(together), *predictions, records))
 
     def since(self, folder: Path, site: SiteFile, day: date) -> "np.typing.NDArray[np.bool_]":
         """Read the patients' dates in the table of outcomes."""

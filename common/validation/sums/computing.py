@@ -178,7 +178,7 @@ def _outcome_sums(
     if budget.take(2):
         sums["pairs"][:] = outcome.pairs(np.arange(patients), least)
     outcomes, risk = outcome.by(horizons[main])
-    ends = _risk_ends(outcomes, risk, least)
+    ends = risk_ends(outcomes, risk, least)
     if main in kept and budget.take(4 * len(ends)):
         _add_cells(sums["cells"], outcomes, risk, ends)
         thirds = None if edges is None or outcome.curves is None else _thirds(risk, ends, edges)
@@ -225,8 +225,8 @@ def _by_horizon(outcome: JudgedOutcome, horizon: float) -> dict[str, float]:
     }
 
 
-def _risk_ends(outcomes: Outcomes, risk: Array, least: int) -> list[int]:
-    """Return the last indices of merged cells of risk, in each of which the risk is observed."""
+def risk_ends(outcomes: Outcomes, risk: Array, least: int) -> list[int]:
+    """Return the last indices of merged cells of risk, in each of which risk is observed."""
     cell = cells_of(risk)
     counts = [np.bincount(cell[chosen], minlength=len(RISKS) + 1) for chosen in (outcomes.had, ~outcomes.had)]
     ends = merged_cells(np.stack(counts, axis=1).astype(np.float64), least)

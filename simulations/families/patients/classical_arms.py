@@ -6,13 +6,13 @@ import torch
 
 from client.data.cohort import Cohort
 from common.agreement.federation import Federation
+from common.agreement.single_site import agreement_of_one
 from common.errors import InputError
 from common.evaluation.predictions import Prediction
 from common.patients.batch import PatientBatch
 from common.patients.preprocessing import Preprocessing, combine, site_statistics
 from common.tasks.task import Lack, OutcomeForm, Task
 from simulations.baselines import registry as baselines
-from simulations.families.single_site import agreement_of_one
 from simulations.results.reasons import NO_EVENTS, NO_LABELS, NOT_FITTED, ONE_OUTCOME, Cause
 from simulations.results.schema import ARM_NAMES, Arm
 

@@ -65,6 +65,8 @@ def _figures(figures: HorizonFigures) -> Iterator[tuple[str, str]]:
         yield "Brier score", _number(figures.brier.model)
         yield "Brier score of the null model", _number(figures.brier.null)
         yield "Gain over the null model", figures.brier.gain.text(4)
+    if figures.auc.value is not None:
+        yield "Area under the ROC curve", figures.auc.text()
 
 
 def _number(figure: float | None) -> str:

@@ -10,6 +10,7 @@ import torch
 from client.data.inspection import read_cohort
 from common.agreement.federation import FILE_NAME, load
 from common.agreement.settings import Privacy
+from common.agreement.single_site import agreement_of_one
 from common.errors import InputCode, InputError, RefusalCode
 from common.evaluation.predictions import ClassPrediction, LabelPrediction, SurvivalPrediction
 from common.models.registry import build_model
@@ -26,7 +27,6 @@ from simulations.experiment.arms import (
     write_agreement,
 )
 from simulations.families.patients.prediction import predict
-from simulations.families.single_site import agreement_of_one
 from simulations.results.reasons import Cause
 
 SmallCohort = Callable[..., Path]

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from server.aggregation.quasi_newton import QuasiNewton
+from common.models.quasi_newton import QuasiNewton
 
 Vector = NDArray[np.float64]
 

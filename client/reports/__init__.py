@@ -1,0 +1,1 @@
+"""Report of a run at a hospital, which never leaves it; start with report.py."""
