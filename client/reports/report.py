@@ -110,7 +110,7 @@ def site_report(home: Home, run: int | None = None, is_own: bool = True) -> Site
             try:
                 beside = tuple(predictor.beside(own_model(site, home.agreement.parent), network, judged))
             except (InputError, Refusal) as error:
-                reason = refusal_text(error.code) if isinstance(error, Refusal) else str(error)
+                reason = refusal_text(error) if isinstance(error, Refusal) else str(error)
                 notes.append(f"The hospital has no model of its own to compare. {reason}")
         else:
             notes.append("The hospital's own model was not trained; leave out --no-own for the comparison.")
