@@ -12,7 +12,7 @@ USABLE := import sys, venv, ensurepip; sys.exit(sys.version_info[:2] not in ((3,
 DATA := $(or $(CONSILIUM_DATA),../shared/data)
 SECOND := $(if $(wildcard $(DATA)/tcga/brca),tcga-brca,synthetic)
 
-.PHONY: help demo test test-system test-cuda attack lint bench-figures bench-dp bench-privacy bench-deployment bench-rounds bench-scale bench-wire architecture docs lock clean
+.PHONY: help demo test test-system test-tracking test-cuda attack lint bench-figures bench-dp bench-privacy bench-deployment bench-rounds bench-scale bench-wire architecture docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,10 @@ test-system: .venv/.ready-to-test ## the slow tests: real processes, whole deplo
 
 attack: .venv/.ready-to-test ## every attack that once succeeded, tried again: finding, promised, measured
 	@.venv/bin/python -m pytest -m attack
+
+test-tracking: .venv/.ready-to-test ## sinks of figures against a real MLflow and TensorBoard, which it installs
+	@$(PIP) --editable ".[mlflow,tensorboard]"
+	@.venv/bin/python -m pytest tests/server/tracking -m "slow or not slow" -rs
 
 test-cuda: .venv/.ready-to-test ## what needs a GPU, where torch finds one; elsewhere it is skipped
 	@.venv/bin/python -m pytest -m cuda -rs

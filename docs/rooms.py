@@ -20,7 +20,7 @@ FLOORS = {
     "client": "cli, predict_cli, validate_cli | doctor | commands | runtime | app | reports | validation"
     " | receipts, rounds, prediction, profile | families | egress | privacy, disclosures"
     " | ledger, training, data | intake | flower, chained_log, tables | site_folder | rules",
-    "server": "cli | dashboard | commands | services | app | reports, runs | aggregation | participants"
+    "server": "cli | dashboard, tracking | commands | services | app | reports, runs | aggregation | participants"
     " | home, records",
     "common": "documents | export, explanation, structure, intervals | calibration | validation | assessment"
     " | prediction | families | privacy | baseline, models | patients | messages, release"

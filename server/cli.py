@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from common.console import explained
+from common.counting import counted
+from common.errors import StateError
 from common.extras import require_extra
 from common.json_output import JsonOption, print_json
 
@@ -61,9 +63,12 @@ def start(folder: HomeArgument, as_json: JsonOption = False) -> None:
     from common.errors import InputError
     from server.commands.enrol import keep_public_keys
     from server.home.places import open_home
+    from server.home.tracking_settings import require_sinks
     from server.services.processes import start
 
     home, began = open_home(folder), time.monotonic()
+    if (tracking := home.settings().tracking) is not None:
+        require_sinks(tracking)
     _require_strategy(home.agreement, draft=True)
     settings = home.settings()
 
@@ -119,7 +124,7 @@ def logs(
     service: Annotated[
         str | None,
         typer.Argument(
-            help="Service whose log is printed: superlink, superexec or proxy; without it, all of them."
+            help="Service whose log is printed: superlink, superexec, proxy or tracker; without it, all of them."
         ),
     ] = None,
     lines: Annotated[int, typer.Option(min=1, help="Number of last lines to print.")] = 50,
@@ -128,12 +133,13 @@ def logs(
     """Print the last lines of the services' logs."""
     from common.errors import OptionError, escaped
     from server.home.places import open_home
-    from server.services.logs import SERVICES, last_lines
+    from server.services.logs import last_lines, services_of
 
-    if service is not None and service not in SERVICES:
-        raise OptionError(service, "is no service", f"name one of {', '.join(SERVICES)}")
     home = open_home(folder)
-    logged = {name: last_lines(home, name, lines) for name in (SERVICES if service is None else (service,))}
+    services = services_of(home)
+    if service is not None and service not in services:
+        raise OptionError(service, "is no service", f"name one of {', '.join(services)}")
+    logged = {name: last_lines(home, name, lines) for name in (services if service is None else (service,))}
     if as_json:
         print_json(logged)
         return
@@ -187,6 +193,56 @@ def dashboard(
             typer.echo(f"Dashboard: {address} (Ctrl-C ends it)")
 
     serve(home, host, port, ready)
+
+
+@coordinator_app.command()
+@explained
+def track(
+    folder: HomeArgument,
+    run: Annotated[
+        str | None, typer.Argument(metavar="RUN", help="Name of the run's folder; without it, the last run.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Send a run to the sinks of `[tracking]` in `coordinator.toml`.
+
+    What a sink has already is not sent again. A coordinator that runs sends the runs that begin by itself; this is for
+    earlier ones.
+    """
+    from server.home.places import SETTINGS, open_home
+    from server.records.submission import last_folder, named_folder
+    from server.tracking.tracker import Tracker, read_tracking, sinks_of
+
+    home = open_home(folder)
+    out = last_folder(home.runs) if run is None else named_folder(home.runs, run)
+    if out is None:
+        raise StateError(str(home.runs), "there is no run yet", "start one by `consilium coordinator run`")
+    settings = home.settings().tracking
+    sinks = [] if settings is None else sinks_of(home, settings)
+    if settings is None or not sinks:
+        raise StateError(
+            str(home.folder / SETTINGS), "names no sink", "add `mlflow` or `tensorboard` to [tracking]"
+        )
+    troubles: list[str] = []
+    is_sent = Tracker(home, sinks, settings.hospitals, troubles.append).send(out)
+    states = read_tracking(out).sinks
+    if as_json:
+        print_json(
+            {
+                "run": out.name,
+                "sent": is_sent,
+                "sinks": {name: state.model_dump() for name, state in states.items()},
+            }
+        )
+    else:
+        for name, state in states.items():
+            typer.echo(
+                f"{name} has {counted(state.logged, 'exchange')} of run {out.name} as {state.reference}."
+            )
+    for trouble in troubles:
+        typer.echo(f"consilium: {trouble}", err=True)
+    if not is_sent:
+        raise typer.Exit(1)
 
 
 @coordinator_app.command()

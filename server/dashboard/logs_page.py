@@ -7,7 +7,7 @@ from common.pages.document import PageSection
 from common.pages.parts import paragraph
 from server.dashboard.frame import framed
 from server.home.places import CoordinatorHome
-from server.services.logs import SERVICES, last_lines
+from server.services.logs import last_lines, services_of
 
 LINES = 200
 """Last lines of each log."""
@@ -16,7 +16,7 @@ LINES = 200
 def logs_page(home: CoordinatorHome, mark: str) -> str:
     """Write the page of the logs."""
     sections = []
-    for name in SERVICES:
+    for name in services_of(home):
         lines = [escaped(line) for line in last_lines(home, name, LINES)]
         content = (
             Markup(

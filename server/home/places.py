@@ -30,6 +30,7 @@ from common.reading.toml_file import read_toml
 from server.home.certificates import certificate_bytes, key_bytes, new_authority, new_server, write_secret
 from server.home.first_draft import FIRST_DRAFT
 from server.home.nginx import nginx_configuration
+from server.home.tracking_settings import TrackingSettings
 
 SETTINGS, ENROLLED = "coordinator.toml", "enrolled.json"
 
@@ -39,13 +40,21 @@ HOME_VARIABLE = "CONSILIUM_COORDINATOR_HOME"
 
 
 class Settings(BaseModel):
-    """Content of `coordinator.toml`: the address hospitals dial, and the SuperLink's local port."""
+    """Content of `coordinator.toml`.
+
+    Attributes:
+        host: name or address that hospitals dial.
+        port: that they dial.
+        internal_port: of the SuperLink on this machine.
+        tracking: sinks of the figures of runs; None for none.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     host: Annotated[str, AfterValidator(parse_host)]
     port: int = Field(default=9443, ge=1, le=65535)
     internal_port: int = Field(ge=1024, le=65535)
+    tracking: TrackingSettings | None = Field(default=None, exclude_if=lambda tracking: tracking is None)
 
     @property
     def address(self) -> str:

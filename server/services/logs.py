@@ -5,9 +5,13 @@ from pathlib import Path
 
 from server.home.places import CoordinatorHome
 from server.services.door import PROXY
-from server.services.processes import SUPEREXEC, SUPERLINK
+from server.services.processes import SUPEREXEC, SUPERLINK, TRACKER
 
-SERVICES = (SUPERLINK, SUPEREXEC, PROXY)
+
+def services_of(home: CoordinatorHome) -> tuple[str, ...]:
+    """List the services of a coordinator by name."""
+    tracker = () if home.settings().tracking is None else (TRACKER,)
+    return (SUPERLINK, SUPEREXEC, PROXY, *tracker)
 
 
 _CHUNK = 1 << 16

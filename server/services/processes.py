@@ -40,7 +40,7 @@ CONNECTION = "coordinator"
 """Flower's name for this SuperLink."""
 
 
-SUPERLINK, SUPEREXEC = "superlink", "superexec"
+SUPERLINK, SUPEREXEC, TRACKER = "superlink", "superexec", "tracker"
 
 
 _SYSTEM = ("/usr/sbin", "/usr/local/sbin")  # where nginx is, on the path of nobody but root
@@ -109,6 +109,7 @@ def prepare(home: CoordinatorHome) -> tuple[Service, ...]:
     launcher.write()
     superexec = superexec_command(settings.internal_port, home.authority, home.superexec_secret)
     launching = {**env, **launcher.environment(), HOME_VARIABLE: str(home.folder)}
+    tracker = Service(TRACKER, (*PROGRAM, "server.tracking.service", str(home.folder)), env, 5.0)
     return (
         Service(
             SUPERLINK,
@@ -119,6 +120,7 @@ def prepare(home: CoordinatorHome) -> tuple[Service, ...]:
         ),
         Service(SUPEREXEC, superexec, launching, 1.0),
         Service(PROXY, _nginx(home, env), env, 1.0),
+        *((tracker,) if settings.tracking is not None else ()),
     )
 
 
