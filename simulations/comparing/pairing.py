@@ -23,7 +23,7 @@ FEWEST = 2
 """Pairs from which on there is an interval."""
 
 
-class PairedDifference(BaseModel):
+class FigureDifference(BaseModel):
     """Difference of a figure, first minus second.
 
     Attributes:
@@ -76,7 +76,7 @@ class Paired(BaseModel):
     unit: str
     reasons: tuple[str, ...] = ()
     settings: tuple[tuple[str, str, str], ...] = ()
-    differences: tuple[PairedDifference, ...] = ()
+    differences: tuple[FigureDifference, ...] = ()
 
 
 def paired(
@@ -86,7 +86,7 @@ def paired(
     arm: str = "",
     folds: int | None = None,
     lower_is_better: bool = False,
-) -> PairedDifference | None:
+) -> FigureDifference | None:
     """Pair two series of figures; None where no pair has both.
 
     Args:
@@ -112,7 +112,7 @@ def paired(
         shared = 0.0 if folds is None else 1 / (max(folds, FEWEST) - 1)
         half = _quantile(n - 1) * math.sqrt((1 / n + shared) * variance(differences))
         low, high = mean - half, mean + half
-    return PairedDifference(
+    return FigureDifference(
         name=name,
         arm=arm,
         first=fmean(value for value, _ in both),

@@ -8,7 +8,7 @@ from common.counting import counted
 from common.pages.document import PageSection, document
 from common.pages.parts import bullets, note, paragraph
 from common.pages.table import PageTable, TableCell, table
-from simulations.comparing.pairing import Paired, PairedDifference
+from simulations.comparing.pairing import FigureDifference, Paired
 from simulations.results.schema import ARM_NAMES, MISSING
 
 _HEADS = ("figure", "arm", "first", "second", "difference", "95% interval", "pairs")
@@ -88,7 +88,7 @@ def _differences(comparison: Paired) -> PageTable:
     )
 
 
-def _row(difference: PairedDifference) -> Sequence[TableCell | str]:
+def _row(difference: FigureDifference) -> Sequence[TableCell | str]:
     return (
         difference.name,
         _arm(difference),
@@ -121,16 +121,16 @@ def _settings(comparison: Paired) -> PageTable:
     return PageTable(("key", "first", "second"), rows, caption, name="settings", words=frozenset({1, 2}))
 
 
-def _name(difference: PairedDifference) -> str:
+def _name(difference: FigureDifference) -> str:
     arm = _arm(difference)
     return f"{difference.name} ({arm})" if arm else difference.name
 
 
-def _arm(difference: PairedDifference) -> str:
+def _arm(difference: FigureDifference) -> str:
     return {str(arm): name for arm, name in ARM_NAMES.items()}.get(difference.arm, difference.arm)
 
 
-def _interval(difference: PairedDifference) -> str:
+def _interval(difference: FigureDifference) -> str:
     if difference.low is None or difference.high is None:
         return MISSING
     return f"({difference.low:+.3f} to {difference.high:+.3f})"

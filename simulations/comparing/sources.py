@@ -11,7 +11,7 @@ from common.errors import MissingFileError, OptionError, UnreadableFileError, in
 from common.messages.validation import VALIDATION_LOSS, VALIDATION_PATIENTS
 from server.records.journal import FILE_NAME as JOURNAL
 from server.records.journal import RoundRecord, RunRecord, read_journal
-from simulations.comparing.pairing import Paired, PairedDifference, other_settings, paired
+from simulations.comparing.pairing import FigureDifference, Paired, other_settings, paired
 from simulations.experiment.checkpoint import find_description
 from simulations.experiment.preparing import RESULT
 from simulations.results.metrics import lower_is_better, metric_name
@@ -139,7 +139,7 @@ def _apart(first: ResultSide, second: ResultSide) -> list[str]:
     return reasons
 
 
-def _by_fold(first: ResultSide, second: ResultSide) -> tuple[PairedDifference, ...]:
+def _by_fold(first: ResultSide, second: ResultSide) -> tuple[FigureDifference, ...]:
     differences = []
     folds = None if first.folds is None else max(len(first.folds), max(first.folds) + 1)
     for task, arms in first.record.tasks.items():
