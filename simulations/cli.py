@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from common.console import BAD_INPUT, explained
+from common.errors import OptionError
 from common.extras import needs
 from common.json_output import JsonOption
 from simulations.cohorts.sources import cohort_sources
@@ -65,11 +66,27 @@ def simulate(
             "--rounds. Beside it, only --engine and --device may be given.",
         ),
     ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            help="Number of seeds, from that of --seed on: a folder each in that of --out, and their spread. Given "
+            "again, the command goes on where it was interrupted.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare federated training with single hospitals, pooled data and classical models."""
     from simulations.commands.simulate import resume_simulation, simulate
 
+    if seeds is not None:
+        from simulations.commands.seeds import simulate_seeds
+
+        if resume is not None:
+            raise OptionError("--seeds and --resume", "exclude each other", "give the first command again")
+        if (code := simulate_seeds(seeds, cohort, data, hospitals, patients, options, as_json)) != 0:
+            raise typer.Exit(code)
+        return
     if resume is not None:
         asked = (cohort, data, hospitals, patients)
         if (code := resume_simulation(resume, asked != ("lung", None, None, None), options, as_json)) != 0:

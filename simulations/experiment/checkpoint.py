@@ -30,7 +30,7 @@ from simulations.experiment.preparing import CHECKPOINT
 DESCRIPTION = "experiment.json"
 
 
-_NOT_KEPT = ("out", "progress", "resume", "replace")
+NOT_KEPT = ("out", "progress", "resume", "replace")
 """Options that a resumed experiment is given anew."""
 
 
@@ -83,7 +83,7 @@ def new_description(plan: ExperimentPlan, cohort: CohortFolder) -> ExperimentFil
     """The description of an experiment that is about to begin or to go on."""
     agreements = {"federated": _digest(plan.federation)}
     agreements |= {target.folder: _digest(target.federation) for target in plan.targets}
-    options = {name: value for name, value in asdict(plan.options).items() if name not in _NOT_KEPT}
+    options = {name: value for name, value in asdict(plan.options).items() if name not in NOT_KEPT}
     return ExperimentFile(
         package=version("consilium"),
         origin=OriginFile(**asdict(cohort.origin)),

@@ -37,7 +37,7 @@ from tests.system.processes import (
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nginx")]
 FOLDERS = {1: "north", 2: "south"}
-ROUNDS = 4
+ROUNDS = 3
 
 
 @dataclass(frozen=True)
