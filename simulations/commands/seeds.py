@@ -76,7 +76,9 @@ def simulate_seeds(
     options: Options,
     as_json: bool = False,
 ) -> int:
-    """Simulate with several seeds from that of the options on, and print the spread; returns the exit code.
+    """Simulate with several seeds and print the spread; returns the exit code.
+
+    The first seed is that of the options.
 
     Raises:
         InputError: for anything the person can mend, such as a folder with another experiment of that seed.

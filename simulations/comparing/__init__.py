@@ -1,1 +1,1 @@
-"""Comparison of two results, or of two runs: paired differences with intervals."""
+"""Comparison of two results, or of two runs, by paired differences; start with pairing.py."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from client.site_folder import places as site_home
+from common.agreement.federation import FILE_NAME, load, save
 from server.home import places as coordinator_home
 from server.home.run_lock import coordination
 from server.records.journal import (
@@ -152,12 +154,8 @@ def test_a_cancelled_run_keeps_its_rounds_and_is_followed_from_anywhere(
     assert not (out / WEIGHTS).exists()
     assert "does not go on" in consilium("coordinator", "cancel", running.home.folder, out.name, code=2)
     other = tmp_path / "other"
-    other.mkdir()
-    text = (running.home.agreement / "federation.toml").read_text()
-    (other / "federation.toml").write_text(text.replace(f"rounds = {ROUNDS}", f"rounds = {ROUNDS + 1}"))
-    for file in running.home.agreement.iterdir():
-        if file.name != "federation.toml" and file.is_file():
-            (other / file.name).write_bytes(file.read_bytes())
+    shutil.copytree(running.home.agreement, other)
+    save(load(other / FILE_NAME).changed({"training.rounds": str(ROUNDS + 1)}), other / FILE_NAME)
     assert "another federation file" in running.resume(out, other, code=2)
     state = out / "state" / "state.json"
     whole = state.read_bytes()
