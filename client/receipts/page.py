@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from client.receipts.countersigned import last_reconciliation
 from client.receipts.receipt import Receipt, VerifiedReceipts
+from client.receipts.sheet import render
 from client.receipts.verification import NOT_CONFIRMED, verify_at_site
 from client.site_folder.keys import read_public_key
 from client.site_folder.places import Home
@@ -57,20 +56,24 @@ def read_receipts(home: Home) -> VerifiedReceipts:
 
 
 def page(home: Home, verified: VerifiedReceipts) -> str:
-    """Write one HTML page, without scripts and without anything loaded from elsewhere."""
-    templates = Environment(
-        loader=PackageLoader("client.receipts"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    return templates.get_template("receipts.html.j2").render(
+    """Write one HTML page, without anything loaded from elsewhere."""
+    return render(
         site=parse_site_file(home.folder).name,
         receipts=verified.receipts,
         kinds=KINDS,
-        verdicts=VERDICTS,
-        counts=Counter(receipt.verdict for receipt in verified.receipts),
-        total=sum(receipt.size_bytes for receipt in verified.receipts),
-        fingerprint=fingerprint(read_public_key(home.public_key)),
+        counts=_counts(verified.receipts),
         state=verification_text(verified),
+        key=fingerprint(read_public_key(home.public_key)),
     )
+
+
+def _counts(receipts: Sequence[Receipt]) -> str:
+    """State how many messages left, when, and with which verdicts."""
+    counts = Counter(receipt.verdict for receipt in receipts)
+    total = sum(receipt.size_bytes for receipt in receipts)
+    when = f", from {receipts[0].at[:10]} to {receipts[-1].at[:10]}" if receipts else ""
+    verdicts = ", ".join(f"{counts[verdict]} {words}" for verdict, words in VERDICTS.items())
+    return f"{len(receipts)} messages, {total:,} bytes in all{when}: {verdicts}."
 
 
 def verification_text(verified: VerifiedReceipts) -> str:
