@@ -64,6 +64,14 @@ def variables(theme: Mapping[str, str]) -> str:
     return " ".join(f"--{name}: {colour};" for name, colour in theme.items())
 
 
+def themes() -> str:
+    """Write the style sheet of both themes: by what the reader's system prefers, and light in print."""
+    return (
+        f":root {{ color-scheme: light; {variables(LIGHT)} }}\n"
+        f"@media screen and (prefers-color-scheme: dark) {{ :root {{ color-scheme: dark; {variables(DARK)} }} }}\n"
+    )
+
+
 def tone(number: int) -> str:
     """Colour of the series with a number from 0 on, as a value of CSS."""
     return f"var(--tone-{number % TONES + 1})"

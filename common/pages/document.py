@@ -14,7 +14,7 @@ from importlib import resources
 
 from markupsafe import Markup
 
-from common.pages.colours import DARK, LIGHT, variables
+from common.pages.colours import LIGHT, themes
 from common.pages.parts import joined, slug
 
 _SHORTEST_CONTENTS = 3
@@ -109,11 +109,7 @@ def policy(scripts: Sequence[str], connects: bool = False) -> str:
 @cache
 def stylesheet() -> str:
     """Style sheet of all pages: themes by what the reader's system prefers, and light print."""
-    themes = (
-        f":root {{ color-scheme: light; {variables(LIGHT)} }}\n"
-        f"@media screen and (prefers-color-scheme: dark) {{ :root {{ color-scheme: dark; {variables(DARK)} }} }}\n"
-    )
-    return themes + _file("page.css")
+    return themes() + _file("page.css")
 
 
 def _contents(addresses: Sequence[str], sections: Sequence[PageSection]) -> Markup:

@@ -24,6 +24,7 @@ from client.prediction.provenance import UNCHECKED, Provenance, TaskCalibrated
 from common.counting import written
 from common.errors import escaped
 from common.explanation.explanation import Explanation
+from common.pages.colours import themes
 from common.structure.answer import Answer
 
 NOT_CALIBRATED = (
@@ -196,4 +197,5 @@ def _shown(content: object) -> object:
 
 @cache
 def _style() -> str:
-    return files("client.prediction.page").joinpath("templates/page.css").read_text(encoding="utf-8")
+    own = files("client.prediction.page").joinpath("templates/page.css").read_text(encoding="utf-8")
+    return f"{themes()}{own}"
