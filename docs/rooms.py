@@ -25,7 +25,7 @@ FLOORS = {
     "common": "documents | export, explanation, structure, intervals | calibration | validation | assessment"
     " | prediction | families | privacy | baseline, models | patients | messages, release"
     " | agreement, processes, console | tasks | comparison | evaluation, extras, lifetime, pages, plugins, reading"
-    " | addresses, agreed, countersignature, counting, errors, files, installed_code, json_output,"
+    " | addresses, agreed, countersignature, counting, errors, files, folding_table, installed_code, json_output,"
     " node_keys, records",
     "simulations": "cli | commands | benchmarks, tuning | poc | simulate, planning, audit, comparing | experiment"
     " | families | report | baselines | engines, cohorts, results | work_folder",

@@ -4,14 +4,13 @@ import json
 import math
 from pathlib import Path
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from client.ledger.account import MOST_ROUNDS, Account, Run, read_account
 from common.counting import counted
 from common.errors import escaped
+from common.folding_table import FoldingTable
 from common.privacy.accounting import BEYOND_BUDGETS, Release, Spend
 
 SHORT = 10
@@ -109,9 +108,9 @@ def _limit(account: Account) -> str:
     return f"{allowed}: {number} more {rounds} like the last ({release_text(account.last_round)}) {fit}."
 
 
-def _table(account: Account) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True)
-    table.add_column("Federation", no_wrap=True)
+def _table(account: Account) -> FoldingTable:
+    table = FoldingTable()
+    table.add_column("Federation")
     table.add_column("Runs", justify="right")
     table.add_column("Rounds", justify="right")
     table.add_column("Released")

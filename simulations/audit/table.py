@@ -1,10 +1,9 @@
 """Terminal tables of an audit, and its verdict."""
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from common.folding_table import FoldingTable
 from simulations.audit.report import Audit, Estimate, Row
 from simulations.report.plots.style import readable
 from simulations.results.metrics import metric_name
@@ -22,8 +21,8 @@ def print_audit(audit: Audit, console: Console) -> None:
         console.print(Text(line))
 
 
-def _attacks(audit: Audit) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
+def _attacks(audit: Audit) -> FoldingTable:
+    table = FoldingTable()
     heads = ("Epsilon\nclaimed", "Loss attack\nAUC", "Loss attack\nTPR at 1% FPR", "LiRA\nAUC")
     for head in (*heads, "LiRA\nTPR at 1% FPR", "Epsilon\nat least"):
         table.add_column(head, justify="right")
@@ -40,9 +39,9 @@ def _attacks(audit: Audit) -> Table:
     return table
 
 
-def _scores(audit: Audit) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("Training", no_wrap=True)
+def _scores(audit: Audit) -> FoldingTable:
+    table = FoldingTable()
+    table.add_column("Training")
     for task, metric in audit.metrics.items():
         table.add_column(f"{readable(task)}\n{metric_name(metric)}", justify="right")
     table.add_column("loss,\nmembers", justify="right")

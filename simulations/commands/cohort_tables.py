@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
 from common.families.family import Words
+from common.folding_table import FoldingTable
 from simulations.results.schema import MISSING
 
 Report = dict[str, Any]
@@ -15,7 +14,7 @@ Report = dict[str, Any]
 its problems."""
 
 
-def tables(reports: list[Report], words: Words) -> Iterator[Table | str]:
+def tables(reports: list[Report], words: Words) -> Iterator[FoldingTable | str]:
     """Yield a heading, the table of modalities and a table for every task.
 
     Args:
@@ -32,7 +31,7 @@ def tables(reports: list[Report], words: Words) -> Iterator[Table | str]:
         yield _task_table(readable, task)
 
 
-def _modalities_table(reports: list[Report], modalities: list[str], words: Words) -> Table:
+def _modalities_table(reports: list[Report], modalities: list[str], words: Words) -> FoldingTable:
     """Units of every site by modality, with the share of missing cells."""
     table = _table("site", words.plural, *modalities)
     for report in reports:
@@ -44,7 +43,7 @@ def _modalities_table(reports: list[Report], modalities: list[str], words: Words
     return table
 
 
-def _task_table(readable: list[Report], task: str) -> Table:
+def _task_table(readable: list[Report], task: str) -> FoldingTable:
     """Labelled units of every site for a task, and counts of each event, class or label."""
     outcomes = [name for name in readable[0]["tasks"][task] if name != "labelled"]
     table = _table(task, "labelled", *outcomes)
@@ -54,11 +53,11 @@ def _task_table(readable: list[Report], task: str) -> Table:
     return table
 
 
-def _table(first: str, *others: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True)
-    table.add_column(Text(first), overflow="ellipsis", no_wrap=True, max_width=40)
+def _table(first: str, *others: str) -> FoldingTable:
+    table = FoldingTable()
+    table.add_column(Text(first))
     for head in others:
-        table.add_column(Text(head), justify="right", overflow="fold", vertical="bottom")
+        table.add_column(Text(head), justify="right", vertical="bottom")
     return table
 
 

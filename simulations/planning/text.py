@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from common.counting import counted
 from common.errors import OptionError
+from common.folding_table import FoldingTable
 from simulations.planning.plan import PrivacyPlan, Question, epsilon_after, privacy_plans, suggested_delta
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -70,12 +69,12 @@ def _print(question: Question, plans: Sequence[PrivacyPlan], console: Console) -
     )
 
 
-def _table(question: Question, plans: Sequence[PrivacyPlan]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True)
+def _table(question: Question, plans: Sequence[PrivacyPlan]) -> FoldingTable:
+    table = FoldingTable()
     heads = ("Target\nepsilon", "Noise\nmultiplier", "Epsilon,\nRDP", "Epsilon,\nPRV")
     average = f"Noise, mean of\n{counted(question.hospitals, 'hospital')}"
     for head in (*heads, "Noise,\na hospital", average):
-        table.add_column(head, justify="right", no_wrap=True)
+        table.add_column(head, justify="right")
     for plan in plans:
         table.add_row(
             f"{plan.target:g}",

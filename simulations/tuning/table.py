@@ -3,12 +3,11 @@
 import math
 import shlex
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from common.counting import counted
+from common.folding_table import FoldingTable
 from simulations.results.metrics import metric_name
 from simulations.results.schema import MISSING
 from simulations.tuning.result import JudgedSetting, TuningResult
@@ -47,12 +46,12 @@ def sentences(result: TuningResult) -> list[str]:
     return said
 
 
-def _table(result: TuningResult) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("Setting", overflow="fold")
+def _table(result: TuningResult) -> FoldingTable:
+    table = FoldingTable()
+    table.add_column("Setting")
     for head in ("Difference", "Interval", "Pairs"):
-        table.add_column(head, justify="right", no_wrap=True)
-    table.add_column("Verdict", no_wrap=True)
+        table.add_column(head, justify="right")
+    table.add_column("Verdict")
     for setting in sorted(result.settings, key=_worst_last):
         interval = MISSING
         if setting.low is not None and setting.high is not None:

@@ -198,4 +198,4 @@ def _shown(content: object) -> object:
 @cache
 def _style() -> str:
     own = files("client.prediction.page").joinpath("templates/page.css").read_text(encoding="utf-8")
-    return f"{themes()}{own}"
+    return f"{own}{themes()}"

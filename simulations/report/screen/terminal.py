@@ -1,12 +1,9 @@
 """Results of an experiment as tables on the terminal."""
 
-from typing import TYPE_CHECKING
-
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from common.folding_table import FoldingTable
 from simulations.report.words.absences import figure_gaps
 from simulations.report.words.activity import activity_table, idle_warning
 from simulations.report.words.divisions import division_table, worst_hospital
@@ -21,9 +18,6 @@ from simulations.report.words.text import (
 )
 from simulations.results.metrics import metric_name
 from simulations.results.schema import ARM_NAMES, MISSING, SimulationResult
-
-if TYPE_CHECKING:
-    pass
 
 
 def print_results(result: SimulationResult, console: Console) -> None:
@@ -41,12 +35,12 @@ def print_results(result: SimulationResult, console: Console) -> None:
             metric = metric_name(result.outcomes[task].metric)
             title = f"{task}, {metric} of each hospital's own model and the federated one on its own held-out patients"
             console.print(Text(title, style="bold"))
-            console.print(_site_table(beside))
+            console.print(_text_table(beside))
         if sites := site_table(result, task):
             metric = metric_name(result.outcomes[task].metric)
             title = f"{task}, {metric} of each hospital's own model on the held-out patients of all hospitals"
             console.print(Text(title, style="bold"))
-            console.print(_site_table(sites))
+            console.print(_text_table(sites))
             for gap in figure_gaps(result, task):
                 console.print(Text(gap.text))
     if parts := activity_table(result):
@@ -64,25 +58,21 @@ _GROUP_COLUMNS = 4
 """Columns of the table of groups that fit in a terminal: those of the federated model."""
 
 
-_WIDEST_NAME = 30
-"""Characters of a row's name beside which figures fit in a terminal of 80 columns."""
-
-
-def _text_table(content: TextTable) -> Table:
+def _text_table(content: TextTable) -> FoldingTable:
     """Table of text cells, without its caption."""
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column(content.heads[0], overflow="ellipsis", no_wrap=True, max_width=_WIDEST_NAME)
+    table = FoldingTable()
+    table.add_column(content.heads[0])
     for head in content.heads[1:]:
-        table.add_column(head, justify="right", min_width=max(map(len, head.split())))
+        table.add_column(head, justify="right")
     for row in filter(None, (*content.rows, content.total)):
         table.add_row(*map(Text, row))
     return table
 
 
-def _arm_table(result: SimulationResult, task: str) -> Table:
+def _arm_table(result: SimulationResult, task: str) -> FoldingTable:
     """Table of a task's arms in the headline metric, with intervals and differences."""
     metric = metric_name(result.outcomes[task].metric)
-    table = Table(box=box.SIMPLE_HEAD)
+    table = FoldingTable()
     table.add_column("Arm")
     compared = result.compared(task)
     for head in (metric, "95% interval", *(["Federated - arm (95% interval)"] if compared else [])):
@@ -101,17 +91,6 @@ def _arm_table(result: SimulationResult, task: str) -> Table:
                 private = result.private_headline(task, run)
                 paired = paired_text(run.paired.get(task))
                 table.add_row(run.name, spread_text(private), range_text(private), paired)
-    return table
-
-
-def _site_table(content: TextTable) -> Table:
-    """Table of each hospital's own model; in a narrow terminal its intervals are broken."""
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column(content.heads[0], overflow="ellipsis", no_wrap=True, max_width=40)
-    for head in content.heads[1:]:
-        table.add_column(head, justify="right", min_width=max(map(len, head.split())))
-    for row in content.rows:
-        table.add_row(*map(Text, row))
     return table
 
 
