@@ -17,6 +17,7 @@ _HEADS = (
 _WORDS = frozenset({1, 2, 3, 7, 8})
 """Columns of words."""
 
+_AGAIN = "the same bytes as before, sent again to a run that was interrupted: nothing was computed"
 _RECORDED = (
     "Every message that this hospital's programs hand to the network is recorded here first, newest on top; a message "
     "whose receipt could not be written did not leave, and a message whose receipt was written may have been lost on "
@@ -115,6 +116,7 @@ def _content(receipt: Receipt) -> Markup:
         Markup("federation {}").format(code(receipt.federation)),
     ]
     lines += [] if receipt.reservation is None else [Markup("ledger entry {}").format(receipt.reservation)]
+    lines += [Markup(_AGAIN)] if receipt.again else []
     parts = [paragraph(Markup("<br>").join(lines))]
     if receipt.suppressed:
         parts.append(paragraph(f"Held back, too few patients: {', '.join(receipt.suppressed)}."))

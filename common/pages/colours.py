@@ -65,7 +65,7 @@ def variables(theme: Mapping[str, str]) -> str:
 
 
 def themes() -> str:
-    """Write the style sheet of both themes: by what the reader's system prefers, and light in print."""
+    """Write both themes as a style sheet: by what the reader's system prefers; print is light."""
     return (
         f":root {{ color-scheme: light; {variables(LIGHT)} }}\n"
         f"@media screen and (prefers-color-scheme: dark) {{ :root {{ color-scheme: dark; {variables(DARK)} }} }}\n"

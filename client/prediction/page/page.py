@@ -197,5 +197,5 @@ def _shown(content: object) -> object:
 
 @cache
 def _style() -> str:
-    own = files("client.prediction.page").joinpath("templates/page.css").read_text(encoding="utf-8")
-    return f"{own}{themes()}"
+    layout = files("client.prediction.page").joinpath("templates/page.css").read_text(encoding="utf-8")
+    return f"{layout}{themes()}"
