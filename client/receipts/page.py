@@ -69,7 +69,7 @@ def page(home: Home, verified: VerifiedReceipts) -> str:
 
 def _counts(receipts: Sequence[Receipt]) -> str:
     """State how many messages left, when, and with which verdicts."""
-    counts = Counter(receipt.verdict for receipt in receipts)
+    counts: Counter[str] = Counter(receipt.verdict for receipt in receipts)
     total = sum(receipt.size_bytes for receipt in receipts)
     when = f", from {receipts[0].at[:10]} to {receipts[-1].at[:10]}" if receipts else ""
     verdicts = ", ".join(f"{counts[verdict]} {words}" for verdict, words in VERDICTS.items())
