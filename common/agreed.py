@@ -1,11 +1,15 @@
 """Base class and names of all parts of a federation file."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any, ClassVar, Self
 from unicodedata import normalize
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 _RESERVED = """
 add_module apply bfloat16 buffers call_super_init children clear compile cpu cuda double dump_patches eval
@@ -25,7 +29,7 @@ RESERVED = frozenset(_RESERVED.split())
 
 def _not_reserved(name: str) -> str:
     if name in RESERVED:
-        raise ValueError(f"{name} is a reserved name, choose another")
+        raise incoherent(f"{name} is a reserved name", "choose another")
     return name
 
 
@@ -56,17 +60,86 @@ class NameOf(StrEnum):
     NODE_KIND = "node kind"
 
 
+@dataclass(frozen=True)
+class Problem:
+    """Thing in an agreement that contradicts another, or cannot be.
+
+    Attributes:
+        key: that it is about, as keys and positions below the section that says it.
+        what: is wrong.
+        remedy: what to do.
+    """
+
+    key: tuple[str | int, ...]
+    what: str
+    remedy: str
+
+
+INCOHERENT = "incoherent"
+"""Type of the errors by which pydantic hands problems on."""
+
+
 class Agreed(BaseModel):
-    """A part of the agreement: fixed once made, without unknown keys."""
+    """A part of the agreement: fixed once made, without unknown keys.
+
+    A field has a description, and in `json_schema_extra` what `about` says: the pages and messages about a key are
+    made of these.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    by_kind: ClassVar["dict[str, type[Agreed]] | None"] = None
+    """Schemas among which `kind` chooses, on the class that they derive from; None where there is no choice."""
 
     def registered_names(self) -> Iterator[tuple[NameOf, str]]:
         """Names in this part, and no part inside it, that a plug-in may have brought."""
         yield from ()
 
+    def problems(self) -> Iterator[Problem]:
+        """Contradictions between keys of this part, which are refused together."""
+        yield from ()
 
-def distinct(what: str, names: tuple[str, ...]) -> None:
-    """Raise a ValueError if a name occurs twice."""
-    if len(set(names)) != len(names):
-        raise ValueError(f"{what} has a name twice")
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        lines = [
+            InitErrorDetails(
+                type=incoherent(problem.what, problem.remedy),
+                loc=problem.key,
+                input=None,
+            )
+            for problem in self.problems()
+        ]
+        if lines:
+            raise ValidationError.from_exception_data(type(self).__name__, lines)
+        return self
+
+
+def incoherent(what: str, remedy: str) -> PydanticCustomError:
+    """Error that a validator of one value raises, with a remedy."""
+    return PydanticCustomError(INCOHERENT, "{what}", {"what": what, "remedy": remedy})
+
+
+def about(*, example: object, change: str, unit: str = "") -> dict[str, Any]:
+    """Facts about a key beside its meaning, as `json_schema_extra`.
+
+    Args:
+        example: a value that could stand in a file.
+        change: when to write another value than the default, or which value to write.
+        unit: of the value.
+    """
+    return {"examples": [example], "change": change, **({"unit": unit} if unit else {})}
+
+
+def repeated(names: Iterable[str]) -> list[str]:
+    """Names that occur twice or more often."""
+    return [name for name, times in Counter(names).items() if times > 1]
+
+
+CLOSE = 0.7
+"""Least likeness, of 1, from which on a name is taken for a misspelt one."""
+
+
+def nearest(name: str, names: Iterable[str], otherwise: str) -> str:
+    """Remedy for a name that is not there: the one that was meant, or another remedy."""
+    close = get_close_matches(name, list(names), 1, CLOSE)
+    return f"write {close[0]}" if close else otherwise

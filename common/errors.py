@@ -5,10 +5,7 @@ and the remedy. A code is all that leaves a hospital when something inside it we
 """
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, ClassVar
-
-if TYPE_CHECKING:  # the commands start without pydantic
-    from pydantic import ValidationError
+from typing import ClassVar
 
 
 class InputCode(StrEnum):
@@ -129,35 +126,6 @@ class UnreachableError(InputError):
     """A service that does not answer, or not as it should."""
 
     code = InputCode.SERVICE_UNREACHABLE
-
-
-def first_problem(error: "ValidationError") -> tuple[str, str]:
-    """Key and message of the first thing a schema objects to.
-
-    Both are without the value, and escaped where they are not printable.
-    """
-    first = error.errors(include_input=False, include_url=False)[0]
-    key = ".".join(str(part) for part in first["loc"]) or "the whole file"
-    # pydantic puts the name of the Python exception before the sentence of a validator of this product
-    message = first["msg"].removeprefix("Value error, ") if first["type"] == "value_error" else first["msg"]
-    return escaped(key), escaped(_WORDS.get(first["type"], message))
-
-
-_WORDS = {"missing": "is missing", "extra_forbidden": "is no key that is known here"}
-"""Words for the commonest objections of a schema, by pydantic's name of them."""
-
-_TO_DO = {"missing": "add it", "extra_forbidden": "remove it, or correct its name"}
-"""Their remedies, by the same names."""
-
-
-def invalid_content(where: str, error: "ValidationError", remedy: str = "") -> InvalidContentError:
-    """The first thing that a schema objects to, as an error of the file `where`.
-
-    Without a remedy, that of the objection stands.
-    """
-    key, message = first_problem(error)
-    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-    return InvalidContentError(f"{where}, {key}", message, remedy or _TO_DO.get(first["type"], "correct it"))
 
 
 def escaped(text: str) -> str:

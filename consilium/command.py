@@ -25,6 +25,7 @@ SUBCOMMANDS = {
     "poc": "simulations.commands.poc:poc_app",
     "compare": "simulations.commands.compare:compare_app",
     "tune": "simulations.commands.tune:tune_app",
+    "federation": "consilium.federation_cli:federation_app",
     "cohort": "simulations.cli:cohort_app",
     "site": "client.cli:site_app",
     "receipts": "client.cli:receipts_app",

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Self
 from pydantic import ValidationError
 
 from common.counting import counted
-from common.errors import MissingFileError, OptionError, invalid_content
+from common.errors import MissingFileError, OptionError
+from common.reading.objections import invalid_content
 from simulations.results.schema import SimulationResult as Record
 
 if TYPE_CHECKING:

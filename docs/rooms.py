@@ -15,14 +15,15 @@ MAY_IMPORT = {
     "consilium": {"consilium", "simulations", "client", "server", "common"},
 }
 FLOORS = {
-    "consilium": "program, __main__ | command, plugins_cli, release_cli, simulation, planning, attacks | result"
+    "consilium": "program, __main__ | command, plugins_cli, release_cli, federation_cli, simulation, planning, attacks"
+    " | result"
     " | comparison | frames | agreement, model, packages, wording",
     "client": "cli, predict_cli, validate_cli | doctor | commands | runtime | app | reports | validation"
     " | receipts, rounds, prediction, profile | families | egress | privacy, disclosures"
     " | ledger, training, data | intake | flower, chained_log, tables | site_folder | rules",
     "server": "cli | dashboard, tracking | commands | services | app | reports, runs | aggregation | participants"
     " | home, records",
-    "common": "documents | export, explanation, structure, intervals | calibration | validation | assessment"
+    "common": "documents, checking | export, explanation, structure, intervals | calibration | validation | assessment"
     " | prediction | families | privacy | baseline, models | patients | messages, release"
     " | agreement, processes, console | tasks | comparison | evaluation, extras, lifetime, pages, plugins, reading"
     " | addresses, agreed, countersignature, counting, errors, files, folding_table, installed_code, json_output,"

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.agreement.agreement import FILE_NAME
 from common.agreement.loading import load_agreement
-from common.errors import InputError, invalid_content
+from common.errors import InputError
+from common.reading.objections import invalid_content
 from server.home.places import ENROLLED, CoordinatorHome
 from server.home.run_folder import RUN_CONFIGURATION, run_folder
 from server.home.run_lock import alone

@@ -20,6 +20,7 @@ from common.agreement.bundle import PACKAGE
 from common.agreement.folder import copy_agreement
 from common.agreement.loading import load_agreement
 from common.errors import ApprovalError, InputError, InvalidContentError, Refusal, StateError
+from common.families.family import refuse
 from common.families.registry import family_of
 from common.files import sync_folder, write_whole
 from common.installed_code import code_hash
@@ -81,7 +82,7 @@ def read_proposal(home: Home, source: Path) -> Proposal:
     family = family_of(federation)
     _require_the_same_records(home, federation, family.words(federation).singular)
     if federation.privacy is not None:
-        family.refuse(federation)
+        refuse(family, federation)
     terms = agree(
         site.policy, federation, site.policy.minimum_cohort
     )  # the size is looked at by `site check`

@@ -13,9 +13,10 @@ from client.site_folder.keys import new_key, read_key, read_public_key
 from client.site_folder.places import Connection, Home, read_connection
 from client.site_folder.site_file import SITE_FILE, parse_site_file
 from common.agreed import one_spelling
-from common.errors import IntegrityError, OptionError, StateError, UnreadableFileError, first_problem
+from common.errors import IntegrityError, OptionError, StateError, UnreadableFileError
 from common.files import write_whole
 from common.node_keys import fingerprint, public_text
+from common.reading.objections import first_problem
 
 SKELETON = """\
 {name}

@@ -23,7 +23,7 @@ from client.training.finite import are_finite
 from client.training.memory import placed, units_at_once
 from client.training.round import Round
 from common.agreement.agreement import Agreement
-from common.agreement.settings import Privacy
+from common.agreement.privacy_settings import Privacy
 from common.errors import Refusal, RefusalCode
 from common.models.shared import SharedModel
 from common.records import Records

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from client.privacy.randomness import SecretRandom
 from common.agreement.agreement import Agreement
-from common.agreement.settings import Privacy
+from common.agreement.privacy_settings import Privacy
 
 BLOCK = 1 << 14
 """Numbers that are noised at a time: few enough to stay in the processor's cache."""

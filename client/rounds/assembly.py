@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from flwr.app import Context
-from torch import Tensor
 
 from client.families.cache import SiteData, read_or_restore
 from client.families.played import read_played
@@ -22,15 +21,13 @@ from client.training.device import Device, DeviceError, open_device
 from common.agreement.agreement import Agreement
 from common.agreement.loading import load_agreement
 from common.agreement.settings import LARGEST_COHORT, MOST_LINEAR_ROUNDS
-from common.errors import InputError, InvalidContentError, Refusal, RefusalCode
+from common.checking.guarantee import guaranteed_model
+from common.errors import GuaranteeError, InputError, InvalidContentError, Refusal, RefusalCode
 from common.families.family import Public
 from common.families.registry import family_of
 from common.messages.packing import Arrays
 from common.models.shared import SharedModel
-from common.privacy.guarantee import check_model, check_objective
-from common.records import Records
 
-PROBED = 3
 """Made-up records on which a loss is tried."""
 
 
@@ -124,21 +121,10 @@ def checked_model(federation: Agreement, public: Public) -> SharedModel:
     Raises:
         Refusal: GUARANTEE_BROKEN.
     """
-    family = family_of(federation)
-    model = family.model(federation, public, federation.training.seed)
-    if federation.privacy is not None:
-        prepared = family.declared(federation)
-
-        def loss(records: Records) -> Tensor:
-            return family.loss(model, records, federation, prepared)
-
-        try:
-            family.refuse(federation)
-            check_model(model)
-            check_objective("of training", loss, family.probe(federation, PROBED), model)
-        except InputError as error:
-            raise Refusal(RefusalCode.GUARANTEE_BROKEN) from error
-    return model
+    try:
+        return guaranteed_model(federation, public)
+    except GuaranteeError as error:
+        raise Refusal(RefusalCode.GUARANTEE_BROKEN) from error
 
 
 def assemble_site(sources: SiteSources, agreement: SharedAgreement) -> Site:

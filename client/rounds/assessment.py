@@ -19,7 +19,7 @@ from client.rounds.questions import earlier_question, was_sent
 from client.rounds.requests import load_weights, requested_preprocessing, require_approved
 from client.rounds.site import Site
 from client.training.evaluation import logits
-from common.agreement.settings import Privacy
+from common.agreement.privacy_settings import Privacy
 from common.assessment.part import (
     AnyPart,
     Arrays,

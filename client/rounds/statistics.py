@@ -9,7 +9,7 @@ from client.rounds.accounts import accounted
 from client.rounds.exact import exact_statistics
 from client.rounds.requests import asks_for_statistics, log, require_approved
 from client.rounds.site import Site
-from common.agreement.settings import Privacy
+from common.agreement.privacy_settings import Privacy
 from common.counting import counted
 from common.messages.exchange import StatisticsReply, StatisticsRequest
 from common.messages.statistics import SiteStatistics

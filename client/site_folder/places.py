@@ -8,8 +8,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from common.addresses import host_port, split_address
 from common.agreement.agreement import FILE_NAME, PATIENTS
-from common.errors import MissingFileError, invalid_content
+from common.errors import MissingFileError
 from common.models.parameter_groups import ModelGroups, ParameterGroup
+from common.reading.objections import invalid_content
 
 APPROVAL_FILE = "approval.json"
 

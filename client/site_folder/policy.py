@@ -13,8 +13,9 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from common.agreement.agreement import Agreement
+from common.agreement.privacy_settings import MOST_NOISE, Privacy
 from common.agreement.reach import UNDECLARED_PATIENTS, USUAL_REACH, largest_hospital, widest_round
-from common.agreement.settings import LOSS_NOISE, MOST_NOISE, Privacy, Statistics
+from common.agreement.settings import LOSS_NOISE, Statistics
 from common.errors import Refusal, RefusalCode
 from common.privacy.accounting import Release
 

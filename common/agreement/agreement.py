@@ -7,30 +7,31 @@ does not have to know works with `Agreement` alone.
 import hashlib
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import tomli_w
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError
 
-from common.agreed import Agreed
+from common.agreed import Agreed, Problem, about, nearest
 from common.agreement.model_config import default_settings
+from common.agreement.prior_graph import PublicFile
+from common.agreement.privacy_settings import Privacy
 from common.agreement.settings import (
     LARGEST_COHORT,
     LOSS_NOISE,
     Participant,
-    Privacy,
-    PublicFile,
     Rounds,
     Statistics,
     Training,
     Wire,
 )
 from common.agreement.strategy_names import strategy_names
-from common.errors import OptionError, invalid_content
+from common.errors import OptionError
 from common.files import write_whole
 from common.plugins.plugin import Plugin
+from common.reading.objections import invalid_content
 
 FILE_NAME = "federation.toml"
 
@@ -40,54 +41,102 @@ PATIENTS = "patients"
 
 
 class Agreement(Agreed):
-    """Agreement of hospitals and coordinator, whatever a record is.
-
-    Attributes:
-        kind: of record, which names the family (`common.agreement.kinds`).
-        plugins: code from outside that the file needs, installed by every hospital for itself.
-        minimum_patients: the fewest units of privacy with which a hospital takes part.
-    """
+    """Agreement of hospitals and coordinator, whatever a record is."""
 
     layout: ClassVar[tuple[str, ...]] = ()
     """Fields in the order in which they are hashed and written; what is not named follows as declared."""
 
-    version: Literal[1] = 1
-    kind: str = PATIENTS
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)
-    minimum_patients: int = Field(default=10, ge=1, le=LARGEST_COHORT)
-    training: Training = Training()
-    statistics: Statistics = Statistics()
-    rounds: Rounds = Rounds()
-    wire: Wire = Wire()
-    privacy: Privacy | None = None
-    participants: tuple[Participant, ...] = Field(min_length=1)
-    plugins: tuple[Plugin, ...] = ()
+    version: Literal[1] = Field(
+        default=1,
+        description="Version of this format.",
+        json_schema_extra=about(example=1, change="Keep it."),
+    )
+    kind: str = Field(
+        default=PATIENTS,
+        description="Kind of record: `patients`, or what a plug-in brings.",
+        json_schema_extra=about(example=PATIENTS, change="Leave it out for tables with a row per patient."),
+    )
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$",
+        max_length=60,
+        description="Name of the federation, of letters, digits, - and _.",
+        json_schema_extra=about(
+            example="lung-3-hospitals", change="Choose a short one: releases are called by it."
+        ),
+    )
+    minimum_patients: int = Field(
+        default=10,
+        ge=1,
+        le=LARGEST_COHORT,
+        description="Fewest patients with which a hospital takes part.",
+        json_schema_extra=about(
+            example=50,
+            change="Raise it to keep hospitals out whose few patients would weigh too much.",
+            unit="patients",
+        ),
+    )
+    training: Training = Field(
+        default=Training(),
+        description="Settings of training.",
+        json_schema_extra=about(example={"rounds": 30}, change="See its keys."),
+    )
+    statistics: Statistics = Field(
+        default=Statistics(),
+        description="Limits of the exact numbers and losses that leave a hospital without `[privacy]`.",
+        json_schema_extra=about(example={"minimum_count": 10}, change="See its keys."),
+    )
+    rounds: Rounds = Field(
+        default=Rounds(),
+        description="Quorum and time limits of a round.",
+        json_schema_extra=about(example={"quorum": 1.0}, change="See its keys."),
+    )
+    wire: Wire = Field(
+        default=Wire(),
+        description="Encoding of what hospitals send.",
+        json_schema_extra=about(example={"update": "float16"}, change="See its keys."),
+    )
+    privacy: Privacy | None = Field(
+        default=None,
+        description="Differential privacy for every patient; without this section there is none.",
+        json_schema_extra=about(
+            example={"noise_multiplier": 5.7, "sampling_rate": 1.0, "expected_batch_size": 300.0},
+            change="Leave it out only where every hospital agrees that weights may tell of single patients.",
+        ),
+    )
+    participants: tuple[Participant, ...] = Field(
+        min_length=1,
+        description="The hospitals; nobody else takes part.",
+        json_schema_extra=about(
+            example=[{"name": "University Hospital A", "patients": 500}],
+            change="Write one table for every hospital.",
+        ),
+    )
+    plugins: tuple[Plugin, ...] = Field(
+        default=(),
+        description="Code from outside that the file needs, installed by every hospital for itself.",
+        json_schema_extra=about(
+            example=[{"package": "my-plugin", "version": "1.0", "sha256": "..."}],
+            change="Copy the lines that `consilium plugins` prints.",
+        ),
+    )
 
-    @model_validator(mode="after")
-    def _reads_as_it_is(self) -> Self:
+    def problems(self) -> Iterator[Problem]:
+        """Odd texts, names that occur twice, sizes in part, and unknown strategies."""
         for path, text in _texts(self):
             if not text.isprintable() or text != text.strip() or len(text) > LONGEST_TEXT:
-                raise ValueError(f"{path} {_PLAIN}")
-        return self
-
-    @model_validator(mode="after")
-    def _participants_are_unique(self) -> Self:
-        unique("participants", [participant.name for participant in self.participants])
-        unique("plugins", [plugin.package for plugin in self.plugins])
-        return self
-
-    @model_validator(mode="after")
-    def _all_sizes_or_none_are_declared(self) -> Self:
-        if len({participant.patients is None for participant in self.participants}) > 1:
-            raise ValueError("participants have patients in part: declare them for all hospitals or for none")
-        return self
-
-    @model_validator(mode="after")
-    def _names_a_strategy(self) -> Self:
+                yield Problem(path, _PLAIN, "write a short plain text")
+        yield from twice("participants", "name", [participant.name for participant in self.participants])
+        yield from twice("plugins", "package", [plugin.package for plugin in self.plugins])
+        undeclared = [number for number, part in enumerate(self.participants) if part.patients is None]
+        if 0 < len(undeclared) < len(self.participants):
+            what = "participants have patients in part: declare them for all hospitals or for none"
+            names = ", ".join(self.participants[number].name for number in undeclared)
+            yield Problem(("participants", undeclared[0]), what, f"declare patients for {names} too")
         # a plug-in registers its strategies at the coordinator, which refuses the others before anything runs
         if not self.plugins and self.training.strategy not in strategy_names():
-            raise ValueError(f"training.strategy is none of {', '.join(strategy_names())}")
-        return self
+            what = f"training.strategy is none of {', '.join(strategy_names())}"
+            remedy = nearest(self.training.strategy, strategy_names(), "use one of them")
+            yield Problem(("training", "strategy"), what, remedy)
 
     @property
     def digest(self) -> str:
@@ -202,26 +251,31 @@ class Agreement(Agreed):
         return validated(type(self), data, "--set")
 
 
-def unique(what: str, names: list[str]) -> None:
-    """Raise a ValueError if a name occurs twice among these parts of an agreement."""
-    if len(set(names)) != len(names):
-        raise ValueError(f"{what} have a name twice")
+def twice(section: str, key: str, names: Sequence[str]) -> Iterator[Problem]:
+    """Names of a list's parts that occur a second time, where they do."""
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            what = f"{section} have a name twice, {name}"
+            yield Problem((section, number, key), what, "give one of them another name, or remove it")
 
 
-def _texts(data: object, path: str = "") -> Iterator[tuple[str, str]]:
+KeyPath = tuple[str | int, ...]
+
+
+def _texts(data: object, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
     """Pairs (path, text) of all texts and keys in a federation file."""
     if isinstance(data, str):
         yield path, data
     elif isinstance(data, Agreed):
         for name, value in data:
-            yield from _texts(value, f"{path}.{name}".lstrip("."))
+            yield from _texts(value, (*path, name))
     elif isinstance(data, dict):
         for key, value in data.items():
             yield path, key
-            yield from _texts(value, path)
+            yield from _texts(value, (*path, key))
     elif isinstance(data, tuple):
-        for value in data:
-            yield from _texts(value, path)
+        for number, value in enumerate(data):
+            yield from _texts(value, (*path, number))
 
 
 LONGEST_TEXT = 200

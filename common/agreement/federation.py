@@ -1,16 +1,18 @@
 """Federation file of patients: modalities, tasks, prior knowledge and network sizes."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from common.agreement.agreement import FILE_NAME, LONGEST_TEXT, PATIENTS, Agreement, save, unique
-from common.agreement.display_names import DisplayNames
+from common.agreed import Problem, about
+from common.agreement.agreement import FILE_NAME, LONGEST_TEXT, PATIENTS, Agreement, save, twice
+from common.agreement.display_names import DisplayNames, label_problems
 from common.agreement.loading import load_agreement
 from common.agreement.modalities import LARGEST, Modality
 from common.agreement.model_config import HierarchicalConfig, ModelSection
-from common.agreement.settings import PriorGraph, PublicFile
+from common.agreement.prior_graph import PriorGraph, PublicFile
 from common.errors import InvalidContentError
 from common.tasks.registry import AnyTask
 
@@ -28,28 +30,58 @@ class Federation(Agreement):
         *("training", "statistics", "rounds", "wire", "privacy", "participants"),
     )
 
-    kind: Literal["patients"] = "patients"
-    modalities: tuple[Modality, ...] = Field(min_length=1)
-    tasks: tuple[AnyTask, ...] = Field(min_length=1)
-    prior: PriorGraph = PriorGraph()
-    model: ModelSection = HierarchicalConfig()
-    display_names: DisplayNames = DisplayNames()
+    kind: Literal["patients"] = Field(
+        default="patients",
+        description="Kind of record: tables with a row per patient.",
+        json_schema_extra=about(example="patients", change="Leave it out."),
+    )
+    modalities: tuple[Modality, ...] = Field(
+        min_length=1,
+        description="Tables of what is known of a patient, from which the model predicts.",
+        json_schema_extra=about(
+            example=[{"name": "clinical", "node": "clinical", "columns": ["age"]}],
+            change="Write one table for every table; a hospital may lack some of them.",
+        ),
+    )
+    tasks: tuple[AnyTask, ...] = Field(
+        min_length=1,
+        description="What the model predicts, from columns of the table of outcomes.",
+        json_schema_extra=about(
+            example=[{"kind": "response", "name": "response", "label": "response", "classes": ["no", "yes"]}],
+            change="Write one table for every outcome; several are learnt together.",
+        ),
+    )
+    prior: PriorGraph = Field(
+        default=PriorGraph(),
+        description="Public knowledge of genes, proteins and pathways, as files beside this one.",
+        json_schema_extra=about(example={}, change="See its keys."),
+    )
+    model: ModelSection = Field(
+        default=HierarchicalConfig(),
+        description="Kind and sizes of the model.",
+        json_schema_extra=about(example={"width": 32}, change="See its keys."),
+    )
+    display_names: DisplayNames = Field(
+        default=DisplayNames(),
+        description="Words for people beside the names that tables have; nothing is read, computed or sent by them.",
+        json_schema_extra=about(
+            example={"columns": {"clinical": {"age": "Age at diagnosis"}}},
+            change="Give them to columns, levels and outcomes whose names are codes.",
+        ),
+    )
 
-    @model_validator(mode="after")
-    def _names_are_unique(self) -> Self:
-        unique("modalities", [modality.name for modality in self.modalities])
-        unique("tasks", [task.name for task in self.tasks])
-        return self
-
-    @model_validator(mode="after")
-    def _display_names_are_of_the_file(self) -> Self:
+    def problems(self) -> Iterator[Problem]:
+        """Names that occur twice, and labels of what is not there."""
+        yield from super().problems()
+        yield from twice("modalities", "name", [modality.name for modality in self.modalities])
+        yield from twice("tasks", "name", [task.name for task in self.tasks])
         tables: dict[str, dict[str, tuple[str, ...]]] = {
             modality.name: dict.fromkeys(modality.columns, ()) | modality.categories
             for modality in self.modalities
         }
         tables[OUTCOMES] = {column: () for task in self.tasks for column in task.columns}
-        self.display_names.check(tables, {task.name: task.outcome_names for task in self.tasks})
-        return self
+        outcomes = {task.name: task.outcome_names for task in self.tasks}
+        yield from label_problems(self.display_names, tables, outcomes)
 
     @property
     def public_files(self) -> tuple[PublicFile, ...]:

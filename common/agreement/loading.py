@@ -1,5 +1,6 @@
 """A federation file of any kind of record, read with its public files."""
 
+import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -7,9 +8,11 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from common.agreed import Agreed
 from common.agreement.agreement import FILE_NAME, PATIENTS, Agreement
+from common.agreement.faults import error_of, schema_faults
 from common.agreement.kinds import agreement_class
-from common.agreement.settings import PublicFile
+from common.agreement.prior_graph import PublicFile
 from common.errors import (
+    InputError,
     IntegrityError,
     InvalidContentError,
     MissingFileError,
@@ -27,23 +30,45 @@ def load_agreement(path: Path) -> Agreement:
         InputError: if it cannot be read, is of an unknown kind, does not follow that kind's schema, or a named file
             has other content.
     """
+    file = read_file(path)
+    agreement, faults = schema_faults(file, schema_of(file))
+    if agreement is None:
+        raise error_of(faults, f"consilium federation check {shlex.quote(str(path))}")
+    for error in content_errors(agreement, path):
+        raise error
+    return agreement
+
+
+def read_file(path: Path) -> TomlFile:
+    """Read the text of a federation file.
+
+    Raises:
+        InputError: if it cannot be read or is no TOML.
+    """
     remedy = f"name a folder that holds {FILE_NAME}"
-    file = read_toml(path, MissingFileError(str(path), "there is no such file", remedy))
+    return read_toml(path, MissingFileError(str(path), "there is no such file", remedy))
+
+
+def schema_of(file: TomlFile) -> type[Agreement]:
+    """Return the schema of a file's kind, with the plug-ins that the file names imported.
+
+    Raises:
+        InputError: if a plug-in is not as the file says, or nothing brings the kind.
+    """
     load_plugins(_plugins(file))
     kind = file.data.get("kind", PATIENTS)
-    schema = agreement_class(kind if isinstance(kind, str) else "", str(path))
-    try:
-        agreement = schema.model_validate(file.data)
-    except ValidationError as error:
-        raise file.invalid(error) from None
-    _require_named(agreement, str(path))
+    return agreement_class(kind if isinstance(kind, str) else "", str(file.path))
+
+
+def content_errors(agreement: Agreement, path: Path) -> Iterator[InputError]:
+    """Errors of a file that follows its schema: plug-ins without a name, and public files."""
+    yield from _unnamed(agreement, str(path))
     for public in agreement.public_files:
         where = str(path.parent / public.path)
         if not (path.parent / public.path).is_file():
-            raise MissingFileError(where, "is missing", "copy it from the coordinator")
-        if PublicFile.of(path.parent, public.path).sha256 != public.sha256:
-            raise IntegrityError(where, "is not the file agreed on", "copy it from the coordinator again")
-    return agreement
+            yield MissingFileError(where, "is missing", "copy it from the coordinator")
+        elif PublicFile.of(path.parent, public.path).sha256 != public.sha256:
+            yield IntegrityError(where, "is not the file agreed on", "copy it from the coordinator again")
 
 
 def _plugins(file: TomlFile) -> tuple[Plugin, ...]:
@@ -66,8 +91,8 @@ class _Named(BaseModel):
 _NAMED = TypeAdapter(_Named)
 
 
-def _require_named(agreement: Agreement, where: str) -> None:
-    """Refuse a kind from a plug-in that is imported here but missing in the file."""
+def _unnamed(agreement: Agreement, where: str) -> Iterator[InputError]:
+    """Errors of parts from a plug-in that is imported here but missing in the file."""
     named = {plugin.package for plugin in agreement.plugins}
     used: dict[str, str | None] = {}
     for section in (agreement, *_parts(agreement)):
@@ -78,7 +103,7 @@ def _require_named(agreement: Agreement, where: str) -> None:
         if package is not None and package not in named:
             what = f"uses {used_part} of the plug-in {package} without naming it"
             remedy = "add the lines that `consilium plugins` prints, and have every hospital approve the file"
-            raise InvalidContentError(where, what, remedy)
+            yield InvalidContentError(where, what, remedy)
 
 
 def _parts(data: object) -> Iterator[Agreed]:

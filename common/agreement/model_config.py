@@ -13,10 +13,9 @@ from pydantic import (
     SerializeAsAny,
     SerializerFunctionWrapHandler,
     model_serializer,
-    model_validator,
 )
 
-from common.agreed import Agreed, NameOf
+from common.agreed import Agreed, NameOf, Problem, about, incoherent
 from common.errors import OptionError, RegistrationError
 
 DEFAULT = "hierarchical"
@@ -62,45 +61,134 @@ MOST_DROPPED = 0.9
 
 
 class HierarchicalConfig(ModelConfig):
-    """Sizes of the hierarchical network; width grows up the hierarchy.
-
-    Attributes:
-        layers: names of the layers between nodes in their order, instead of `gcn_layers` and `gat_layers`.
-    """
+    """Sizes of the hierarchical network; width grows up the hierarchy."""
 
     kind = DEFAULT
     masks = ("dropout", "node_dropout", "modality_dropout")
     has_scores = True
 
-    node_width: int = Field(default=8, ge=1, le=1024)
-    pathway_width: int = Field(default=16, ge=1, le=1024)
-    width: int = Field(default=32, ge=4, le=8192)
-    heads: int = Field(default=4, ge=1, le=256)
-    node_heads: int = Field(default=2, ge=1, le=256)
-    gcn_layers: int = Field(default=1, ge=0, le=64)
-    gat_layers: int = Field(default=0, ge=0, le=64, description="between nodes")
-    layers: tuple[str, ...] | None = Field(default=None, max_length=64)
-    pathway_gat_layers: int = Field(default=1, ge=0, le=64)
-    fusion_layers: int = Field(default=1, ge=0, le=64)
-    dropout: float = Field(default=0.3, ge=0, le=MOST_DROPPED)
-    node_dropout: float = Field(default=0.2, ge=0, le=MOST_DROPPED)
-    modality_dropout: float = Field(default=0.1, ge=0, le=MOST_DROPPED)
+    node_width: int = Field(
+        default=8,
+        ge=1,
+        le=1024,
+        description="Numbers by which the network describes a column.",
+        json_schema_extra=about(
+            example=16, change="Raise it with thousands of patients; `node_heads` must divide it."
+        ),
+    )
+    pathway_width: int = Field(
+        default=16,
+        ge=1,
+        le=1024,
+        description="Numbers by which the network describes a pathway.",
+        json_schema_extra=about(
+            example=32, change="Raise it with thousands of patients; `node_heads` must divide it."
+        ),
+    )
+    width: int = Field(
+        default=32,
+        ge=4,
+        le=8192,
+        description="Numbers by which the network describes a modality, and the patient.",
+        json_schema_extra=about(
+            example=64, change="Raise it with thousands of patients; `heads` must divide it."
+        ),
+    )
+    heads: int = Field(
+        default=4,
+        ge=1,
+        le=256,
+        description="Attention heads over modalities.",
+        json_schema_extra=about(example=2, change="Keep it unless `width` is changed."),
+    )
+    node_heads: int = Field(
+        default=2,
+        ge=1,
+        le=256,
+        description="Attention heads over columns and pathways.",
+        json_schema_extra=about(
+            example=4, change="Keep it unless `node_width` or `pathway_width` is changed."
+        ),
+    )
+    gcn_layers: int = Field(
+        default=1,
+        ge=0,
+        le=64,
+        description="Graph convolutions between columns, along the edges of `[prior]`.",
+        json_schema_extra=about(example=0, change="Set 0 to leave the edges out."),
+    )
+    gat_layers: int = Field(
+        default=0,
+        ge=0,
+        le=64,
+        description="Graph attention layers between columns; each takes ten times as long as a convolution.",
+        json_schema_extra=about(example=1, change="Raise it only where a simulation shows a gain."),
+    )
+    layers: tuple[str, ...] | None = Field(
+        default=None,
+        max_length=64,
+        description="Names of the layers between columns in their order, instead of `gcn_layers` and `gat_layers`.",
+        json_schema_extra=about(
+            example=["gcn", "gat"], change="Use it to mix layers, or for those of a plug-in."
+        ),
+    )
+    pathway_gat_layers: int = Field(
+        default=1,
+        ge=0,
+        le=64,
+        description="Graph attention layers between pathways, along `prior.hierarchy`.",
+        json_schema_extra=about(example=0, change="Set 0 without a hierarchy that you trust."),
+    )
+    fusion_layers: int = Field(
+        default=1,
+        ge=0,
+        le=64,
+        description="Transformer layers that join the modalities of a patient.",
+        json_schema_extra=about(
+            example=2, change="Raise it with thousands of patients and several modalities."
+        ),
+    )
+    dropout: float = Field(
+        default=0.3,
+        ge=0,
+        le=MOST_DROPPED,
+        description="Share of the network's numbers that each local step leaves out.",
+        json_schema_extra=about(
+            example=0.0, change="Set 0 under `[privacy]`, whose noise regularises instead."
+        ),
+    )
+    node_dropout: float = Field(
+        default=0.2,
+        ge=0,
+        le=MOST_DROPPED,
+        description="Share of a patient's values that each local step hides.",
+        json_schema_extra=about(
+            example=0.0, change="Set 0 under `[privacy]`; raise it where values are often missing."
+        ),
+    )
+    modality_dropout: float = Field(
+        default=0.1,
+        ge=0,
+        le=MOST_DROPPED,
+        description="Share of patients of whom each local step hides a whole modality.",
+        json_schema_extra=about(
+            example=0.0, change="Set 0 under `[privacy]`; raise it where hospitals lack tables."
+        ),
+    )
 
-    @model_validator(mode="after")
-    def _divides(self) -> Self:
-        if (
-            self.width % self.heads
-            or self.node_width % self.node_heads
-            or self.pathway_width % self.node_heads
+    def problems(self) -> Iterator[Problem]:
+        """Widths that heads do not divide, and layers that are both counted and named."""
+        for width, heads in (
+            ("width", "heads"),
+            ("node_width", "node_heads"),
+            ("pathway_width", "node_heads"),
         ):
-            raise ValueError("heads must divide width; node_heads must divide node_width and pathway_width")
-        return self
-
-    @model_validator(mode="after")
-    def _counts_or_names_layers(self) -> Self:
+            if getattr(self, width) % getattr(self, heads):
+                what = f"is {getattr(self, width)}, which {heads} = {getattr(self, heads)} must divide"
+                yield Problem((width,), what, f"make {width} a multiple of {heads}")
         if self.layers is not None and {"gcn_layers", "gat_layers"} & self.model_fields_set:
-            raise ValueError("layers names the layers between nodes: leave out gcn_layers and gat_layers")
-        return self
+            what = "names the layers between nodes, which gcn_layers and gat_layers count"
+            yield Problem(("layers",), what, "leave out gcn_layers and gat_layers")
 
     def registered_names(self) -> Iterator[tuple[NameOf, str]]:
         """The layers between nodes."""
@@ -124,6 +212,7 @@ class HierarchicalConfig(ModelConfig):
 
 
 _CONFIGS: dict[str, type[ModelConfig]] = {DEFAULT: HierarchicalConfig}
+ModelConfig.by_kind = _CONFIGS  # type: ignore[assignment]
 
 
 def register_config(config: type[ModelConfig]) -> None:
@@ -159,7 +248,8 @@ def _of_its_kind(section: object) -> object:
         return section
     kind = section.get("kind", DEFAULT)
     if kind not in _CONFIGS:
-        raise ValueError(f"kind is none of the registered models, use {' or '.join(sorted(_CONFIGS))}")
+        what = "kind is none of the registered models"
+        raise incoherent(what, f"use {' or '.join(sorted(_CONFIGS))}, or name the plug-in that brings it")
     rest = {name: value for name, value in section.items() if name != "kind"}
     return _CONFIGS[kind].model_validate(rest, strict=False)
 

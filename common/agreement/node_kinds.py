@@ -63,3 +63,8 @@ def node_kind(name: str) -> NodeKind:
     if name not in _KINDS:
         raise ValueError(f"there is no node kind {name}; use one of {', '.join(sorted(_KINDS))}")
     return _KINDS[name]
+
+
+def registered_node_kinds() -> list[str]:
+    """Return the names of the registered kinds."""
+    return sorted(_KINDS)

@@ -8,7 +8,8 @@ import math
 from functools import lru_cache
 
 from common.agreement.agreement import Agreement
-from common.agreement.settings import Privacy, Training
+from common.agreement.privacy_settings import Privacy
+from common.agreement.settings import Training
 from common.agreement.strategy_names import largest_step
 
 BETAS = (0.9, 0.999)

@@ -1,110 +1,196 @@
-"""Sections of the federation file about model, training, privacy, rounds and wire."""
+"""Sections of the federation file about training, statistics, participants, rounds and wire."""
 
-import hashlib
 import math
 from collections.abc import Iterator
-from pathlib import Path, PureWindowsPath
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field
 
-from common.agreed import Agreed, HospitalName, NameOf
+from common.agreed import Agreed, HospitalName, NameOf, Problem, about
 from common.agreement.strategy_names import PATTERN
 
 MOST_LINEAR_ROUNDS = 1000
 """Rounds that fit linear scores, of which some twenty are enough."""
 
 
-LEAST_NOISE, MOST_NOISE = 0.01, 1e6
-"""Noise multipliers that are accounted for: below is hardly any noise, above is nothing but noise."""
-
-
-class PublicFile(Agreed):
-    """A file beside the federation file or in a folder below, fixed by its content."""
-
-    path: str
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-
-    @field_validator("path")
-    @classmethod
-    def _stays_beside(cls, path: str) -> str:
-        parts = path.split("/")
-        if (
-            not path.isprintable()
-            or "\\" in path
-            or PureWindowsPath(path).anchor
-            or {"", ".", ".."} & {*parts}
-        ):
-            raise ValueError("must be a relative path below the federation file, without .. or a backslash")
-        return path
-
-    @classmethod
-    def of(cls, folder: Path, path: str) -> Self:
-        """Describe `folder / path` as it is now."""
-        return cls(path=path, sha256=hashlib.sha256((folder / path).read_bytes()).hexdigest())
-
-
-class PriorGraph(Agreed):
-    """Public knowledge shared by all patients.
-
-    `edges` is a CSV with columns `a,b` (gene or protein symbols, STRING); `pathways` has columns
-    `pathway,gene` (Reactome, Hallmark); `hierarchy` has columns `parent,child` (pathways).
-    """
-
-    edges: PublicFile | None = None
-    pathways: PublicFile | None = None
-    hierarchy: PublicFile | None = None
-
-
 class Training(Agreed):
     """Settings of local training.
 
-    Rates are per local step; `proximal_mu` is used by `fedprox` only.
-
-    Under `Privacy`, which has its own steps and rate, `patience`, `validation_fraction`, `calibration_fraction`,
-    `test_fraction`, `local_epochs`, `batch_size`, `learning_rate`, `weight_decay`, `linear_rounds` and
-    `linear_penalty` have no part.
-
-    Attributes:
-        calibration_fraction: share of a site's units that neither train nor choose the round: they are kept for the
-            intervals of predictions.
-        test_fraction: share of a site's units that neither train, nor choose the round, nor calibrate: the kept model
-            is tested on them alone, by sums.
-        linear_rounds: first rounds, in which hospitals send gradients of the linear scores alone, and the coordinator
-            fits the scores by them; they then stay as they are, and the other rounds train what is added to them. Where
-            a file does not say, hospitals have no such rounds, and a simulation chooses their number.
-        linear_penalty: ridge penalty of these scores.
+    Rates are per local step. Under `Privacy`, which has its own steps and rate, `patience`, `validation_fraction`,
+    `calibration_fraction`, `test_fraction`, `local_epochs`, `batch_size`, `learning_rate`, `weight_decay`,
+    `linear_rounds` and `linear_penalty` have no part.
     """
 
-    strategy: str = Field(default="fedavg", pattern=PATTERN, description="a name of `strategy_names()`")
-    rounds: int = Field(default=30, ge=1, le=10_000)
+    strategy: str = Field(
+        default="fedavg",
+        pattern=PATTERN,
+        description="How the coordinator makes the next weights of the hospitals' answers: `fedavg` averages, "
+        "`fedprox` also pulls local training to the common weights, `fedadam` and `fedyogi` take adaptive steps.",
+        json_schema_extra=about(
+            example="fedprox",
+            change="Try `fedprox` where hospitals differ much; compare in a simulation first.",
+        ),
+    )
+    rounds: int = Field(
+        default=30,
+        ge=1,
+        le=10_000,
+        description="Number of rounds: in each, every hospital trains on its patients once.",
+        json_schema_extra=about(
+            example=40,
+            change="Raise it while the validation loss still falls in the last rounds; every round costs privacy.",
+        ),
+    )
     patience: int = Field(
-        default=10, ge=1, le=10_000, description="rounds whose validation loss is clearly above the lowest"
+        default=10,
+        ge=1,
+        le=10_000,
+        description="Rounds whose validation loss is clearly above the lowest, after which the run ends early.",
+        json_schema_extra=about(
+            example=5, change="Lower it to end runs sooner; it does nothing under privacy.", unit="rounds"
+        ),
     )
-    validation_fraction: float = Field(default=0.15, gt=0, lt=0.5)
-    calibration_fraction: float = Field(default=0.0, ge=0, lt=0.5)
-    test_fraction: float = Field(default=0.0, ge=0, lt=0.5)
-    local_epochs: int = Field(default=1, ge=1, le=100)
-    batch_size: int = Field(default=16, ge=1, le=100_000)
-    learning_rate: float = Field(default=3e-3, gt=0, le=1)
-    weight_decay: float = Field(default=1e-2, ge=0, le=1)
-    proximal_mu: float = Field(default=0.1, ge=0, le=10_000)
-    server_learning_rate: float = Field(default=0.01, gt=0, le=1, description="fedadam, fedyogi")
+    validation_fraction: float = Field(
+        default=0.15,
+        gt=0,
+        lt=0.5,
+        description="Share of a hospital's patients that do not train but choose the round that is kept.",
+        json_schema_extra=about(
+            example=0.2, change="Raise it where hospitals have few events; it does nothing under privacy."
+        ),
+    )
+    calibration_fraction: float = Field(
+        default=0.0,
+        ge=0,
+        lt=0.5,
+        description="Share of a hospital's patients that neither train nor choose the round: they are kept for the "
+        "intervals of predictions.",
+        json_schema_extra=about(
+            example=0.15,
+            change="Set it, with hundreds of patients, to have predictions with intervals of known coverage.",
+        ),
+    )
+    test_fraction: float = Field(
+        default=0.0,
+        ge=0,
+        lt=0.5,
+        description="Share of a hospital's patients that neither train, nor choose the round, nor calibrate: the kept "
+        "model is tested on them alone, by sums.",
+        json_schema_extra=about(
+            example=0.2, change="Set it to have a test of the model on patients whom no training saw."
+        ),
+    )
+    local_epochs: int = Field(
+        default=1,
+        ge=1,
+        le=100,
+        description="Passes over its own patients that a hospital makes in a round.",
+        json_schema_extra=about(
+            example=2,
+            change="Raise it to need fewer rounds; weights of different hospitals then drift apart, and "
+            "`policy.maximum_reach` of a hospital may decline it.",
+        ),
+    )
+    batch_size: int = Field(
+        default=16,
+        ge=1,
+        le=100_000,
+        description="Patients in one local step.",
+        json_schema_extra=about(
+            example=32,
+            change="Raise it for hospitals with thousands of patients, whose many small steps move weights too far.",
+            unit="patients",
+        ),
+    )
+    learning_rate: float = Field(
+        default=3e-3,
+        gt=0,
+        le=1,
+        description="Length of a local step of AdamW, at the first round; it falls by half a cosine.",
+        json_schema_extra=about(
+            example=0.001, change="Lower it if training diverges or is declined as too far."
+        ),
+    )
+    weight_decay: float = Field(
+        default=1e-2,
+        ge=0,
+        le=1,
+        description="Pull of local training towards weights of 0.",
+        json_schema_extra=about(
+            example=0.05, change="Raise it if training loss falls and validation loss rises."
+        ),
+    )
+    proximal_mu: float = Field(
+        default=0.1,
+        ge=0,
+        le=10_000,
+        description='Strength of the pull to the common weights; for `strategy = "fedprox"` alone.',
+        json_schema_extra=about(example=0.01, change="Try 0.001 to 1 with `fedprox`."),
+    )
+    server_learning_rate: float = Field(
+        default=0.01,
+        gt=0,
+        le=1,
+        description="Length of the coordinator's step; for `fedadam` and `fedyogi` alone.",
+        json_schema_extra=about(example=0.003, change="Try 0.001 to 0.03 with `fedadam` or `fedyogi`."),
+    )
     seed: int = Field(
-        default=0, ge=0, lt=2**31, description="of every site's split into training and validation"
+        default=0,
+        ge=0,
+        lt=2**31,
+        description="Seed of the first weights and of every hospital's split into training and validation.",
+        json_schema_extra=about(
+            example=1, change="Change nothing else to train another member of an ensemble."
+        ),
     )
-    contrastive_weight: float = Field(default=0.0, ge=0, le=100)
-    learn_task_weights: bool = True
-    linear_rounds: int | None = Field(default=None, ge=0, le=MOST_LINEAR_ROUNDS)
-    linear_penalty: float = Field(default=20.0, gt=0, le=1e6)
+    contrastive_weight: float = Field(
+        default=0.0,
+        ge=0,
+        le=100,
+        description="Weight of a loss that compares two views of the same patient, beside the tasks' losses.",
+        json_schema_extra=about(
+            example=0.1, change="Try it, in a simulation first, where many patients lack a label."
+        ),
+    )
+    learn_task_weights: bool = Field(
+        default=True,
+        description="Whether the weights of several tasks in the loss are learnt; else tasks count alike.",
+        json_schema_extra=about(
+            example=False, change="Set it to false under `[privacy]` with two or more tasks."
+        ),
+    )
+    linear_rounds: int | None = Field(
+        default=None,
+        ge=0,
+        le=MOST_LINEAR_ROUNDS,
+        description="First rounds, in which hospitals send gradients of the linear scores alone and the coordinator "
+        "fits the scores; the other rounds train what is added to them. Left out: none at hospitals, and in a "
+        "simulation half of the rounds and at most 20.",
+        json_schema_extra=about(
+            example=20,
+            change="Set it for small cohorts with thousands of columns. The gradients are exact, and every "
+            "hospital has "
+            "to allow them by `policy.maximum_linear_rounds`.",
+            unit="rounds",
+        ),
+    )
+    linear_penalty: float = Field(
+        default=20.0,
+        gt=0,
+        le=1e6,
+        description="Ridge penalty of the linear scores.",
+        json_schema_extra=about(
+            example=50, change="Raise it with fewer events; `consilium tune` searches it."
+        ),
+    )
 
-    @model_validator(mode="after")
-    def _leaves_somebody_to_train(self) -> Self:
+    def problems(self) -> Iterator[Problem]:
+        """Shares that leave nobody to train."""
         if self.validation_fraction + self.calibration_fraction + self.test_fraction >= 1:
-            raise ValueError(
-                "validation, calibration and test fractions add up to less than 1: the others train"
+            what = (
+                "validation, calibration and test fractions add up to 1 or more, and nobody is left to train"
             )
-        return self
+            yield Problem(("validation_fraction",), what, "lower them until they add up to less than 1")
 
     def decay(self, round_: int, after: int = 0) -> float:
         """Return the factor of the learning rate in a round, half a cosine after `after` others."""
@@ -133,57 +219,49 @@ LOSS_NOISE = 2.0
 
 
 class Statistics(Agreed):
-    """Exact numbers and losses that leave a hospital without privacy.
+    """Exact numbers and losses that leave a hospital without privacy."""
 
-    Attributes:
-        minimum_count: a site withholds a statistic of a column in which fewer patients lie outside the commonest value.
-        loss_noise: standard deviation of the noise on sums of losses, in units of the most that one patient adds.
-        explanations: whether hospitals tell, with the other sums about the trained model, sums of contributions by
-            modality and pathway over their held-out patients; with privacy over all of them, with noise.
-        far: what follows where a hospital's column or follow-up lies far from the others': `warn` both sides, or `stop`
-            the run before its first round.
-    """
-
-    minimum_count: int = Field(default=5, ge=1, le=1_000_000)
-    loss_noise: float = Field(default=LOSS_NOISE, ge=0, le=1e6)
-    explanations: bool = False
-    far: Literal["warn", "stop"] = "warn"
-
-
-class Privacy(Agreed):
-    """Constants of patient-level differential privacy.
-
-    A hospital computes its releases with these constants or stricter ones.
-
-    Every step takes each patient with probability `sampling_rate`, clips the patient's gradient to `clip_norm`, adds
-    normal noise of standard deviation noise_multiplier x clip_norm and divides by `expected_batch_size`. None of them
-    is ever derived from a cohort, whose size is private. Hospitals then count alike in averages: sums over patients,
-    divided by the same number everywhere, average to the sum over all patients.
-
-    Attributes:
-        steps: private steps per round.
-        learning_rate: of the private steps, plain gradient descent.
-        learn: `all` parameters, or `linear`: additive scores and biases of the heads alone, which noise drowns less.
-        statistics: where scaling and hazard intervals come from: `declared`, the typical ranges of this file, and
-            nothing leaves; `noised`, sums with normal noise, which cost budget; `public`, exact sums that the
-            hospitals agree to disclose outside the guarantee.
-        statistics_noise_multiplier: of the noised sums.
-        explanations_noise_multiplier: of the noised sums of contributions, which cost budget once in a run; None where
-            `statistics.explanations` asks for none.
-        delta: at which this federation's own plan is stated; a hospital's policy has its own.
-    """
-
-    noise_multiplier: float = Field(ge=LEAST_NOISE, le=MOST_NOISE)
-    clip_norm: float = Field(default=1.0, ge=1e-6, le=1e6)
-    sampling_rate: float = Field(ge=1e-6, le=1)
-    expected_batch_size: float = Field(ge=1e-3, le=1e9)
-    steps: int = Field(default=1, ge=1, le=100_000)
-    learning_rate: float = Field(default=4.0, gt=0, le=1e4)
-    learn: Literal["all", "linear"] = "linear"
-    statistics: Literal["declared", "noised", "public"] = "declared"
-    statistics_noise_multiplier: float = Field(default=10.0, ge=LEAST_NOISE, le=MOST_NOISE)
-    explanations_noise_multiplier: float | None = Field(default=None, ge=LEAST_NOISE, le=MOST_NOISE)
-    delta: float = Field(default=1e-3, gt=0, lt=1)
+    minimum_count: int = Field(
+        default=5,
+        ge=1,
+        le=1_000_000,
+        description="Fewest patients behind an exact number that leaves a hospital: sums of a column are "
+        "withheld where "
+        "fewer lie outside its commonest value.",
+        json_schema_extra=about(
+            example=10,
+            change="Raise it to what your data access committees ask for, often 10 or 11.",
+            unit="patients",
+        ),
+    )
+    loss_noise: float = Field(
+        default=LOSS_NOISE,
+        ge=0,
+        le=1e6,
+        description="Standard deviation of the noise on sums of losses and pairs, in units of the most that one "
+        "patient "
+        "adds.",
+        json_schema_extra=about(
+            example=4.0,
+            change="Raise it to blur what the losses tell of single patients; 0 sends exact sums.",
+        ),
+    )
+    explanations: bool = Field(
+        default=False,
+        description="Whether hospitals tell, with the other sums about the trained model, sums of contributions by "
+        "modality and pathway over their held-out patients; with privacy over all of them, with noise.",
+        json_schema_extra=about(
+            example=True, change="Set it to true to see what the model follows in all hospitals."
+        ),
+    )
+    far: Literal["warn", "stop"] = Field(
+        default="warn",
+        description="What follows where a hospital's column or follow-up lies far from the others': `warn` both sides, "
+        "or `stop` the run before its first round.",
+        json_schema_extra=about(
+            example="stop", change="Write `stop` to have nothing trained on a wrong unit."
+        ),
+    )
 
 
 LARGEST_COHORT = 10**9
@@ -191,16 +269,36 @@ LARGEST_COHORT = 10**9
 
 
 class Participant(Agreed):
-    """One hospital by name.
+    """One hospital by name."""
 
-    Attributes:
-        key_fingerprint: of its node key, once it is enrolled.
-        patients: the most patients that it takes part with, which bound its weight in every average.
-    """
-
-    name: HospitalName
-    key_fingerprint: str | None = None
-    patients: int | None = Field(default=None, ge=1, le=LARGEST_COHORT)
+    name: HospitalName = Field(
+        description="Name of the hospital, as its `site.toml` and its enrolment have it.",
+        json_schema_extra=about(
+            example="University Hospital A", change="Write one table for every hospital."
+        ),
+    )
+    key_fingerprint: str | None = Field(
+        default=None,
+        description="Fingerprint of the hospital's node key, as `consilium site init` prints it.",
+        json_schema_extra=about(
+            example="SHA256:...",
+            change="Give it to fix, by the hospitals' approval, which key speaks for a hospital.",
+        ),
+    )
+    patients: int | None = Field(
+        default=None,
+        ge=1,
+        le=LARGEST_COHORT,
+        description="The most patients that the hospital takes part with, which bound its weight in every "
+        "average. Left "
+        "out for all hospitals, all weigh alike.",
+        json_schema_extra=about(
+            example=500,
+            change="Declare it for all hospitals or for none; without it a hospital of 10,000 is assumed, and its "
+            "policy may decline how far a round may move weights.",
+            unit="patients",
+        ),
+    )
 
 
 LONGEST_WAIT_S = 30 * 24 * 3600
@@ -208,35 +306,67 @@ LONGEST_WAIT_S = 30 * 24 * 3600
 
 
 class Rounds(Agreed):
-    """Quorum and time limits of a round.
+    """Quorum and time limits of a round."""
 
-    Attributes:
-        quorum: the share of participants that must reply.
-        deadline_s: seconds for the replies to one request, and before the first for a quorum to connect.
-        assembly_s: seconds that a run which begins waits for the other participants once a quorum is connected.
-    """
-
-    quorum: float = Field(default=0.5, gt=0, le=1)
-    deadline_s: float = Field(default=3600, gt=0, le=LONGEST_WAIT_S)
-    assembly_s: float = Field(default=60, gt=0, le=LONGEST_WAIT_S)
+    quorum: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="Share of participants that must reply for a round to count.",
+        json_schema_extra=about(
+            example=1.0, change="Set 1.0 where no hospital may be missing from the model."
+        ),
+    )
+    deadline_s: float = Field(
+        default=3600,
+        gt=0,
+        le=LONGEST_WAIT_S,
+        description="Time for the replies to one request, and before the first for a quorum to connect.",
+        json_schema_extra=about(
+            example=86400,
+            change="Raise it where hospitals train on slow machines or connect at night.",
+            unit="seconds",
+        ),
+    )
+    assembly_s: float = Field(
+        default=60,
+        gt=0,
+        le=LONGEST_WAIT_S,
+        description="Time that a run which begins waits for the other participants once a quorum is connected.",
+        json_schema_extra=about(
+            example=600, change="Raise it where hospitals start their service by hand.", unit="seconds"
+        ),
+    )
 
 
 class Wire(Agreed):
     """Encoding of a hospital's update (`common.messages.compression`).
 
     What precision an encoding loses is made up for in later rounds.
-
-    Attributes:
-        update: `float32`, the trained weights themselves; else their change as `float16`, `int8` or the `top-k`
-            largest entries.
-        share: of the entries, for `top-k` alone, which needs it.
     """
 
-    update: Literal["float32", "float16", "int8", "top-k"] = "float32"
-    share: float | None = Field(default=None, gt=0, lt=1)
+    update: Literal["float32", "float16", "int8", "top-k"] = Field(
+        default="float32",
+        description="What a hospital sends of its trained weights: `float32`, the weights themselves; else "
+        "their change "
+        "as `float16`, `int8` or the largest entries (`top-k`).",
+        json_schema_extra=about(
+            example="float16", change="Change it where a model of many megabytes meets a slow line."
+        ),
+    )
+    share: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description='Share of the entries that are sent, for `update = "top-k"` alone, which needs it.',
+        json_schema_extra=about(
+            example=0.1, change="Give it with `top-k`: 0.1 is a tenth of the bytes or less."
+        ),
+    )
 
-    @model_validator(mode="after")
-    def _shares_the_largest(self) -> Self:
+    def problems(self) -> Iterator[Problem]:
+        """A share without top-k, or top-k without a share."""
         if (self.share is None) == (self.update == "top-k"):
-            raise ValueError("share is for update = top-k, which needs it, such as share = 0.1")
-        return self
+            what = "share is for update = top-k, which needs it, such as share = 0.1"
+            remedy = "add share = 0.1" if self.share is None else 'remove it, or write update = "top-k"'
+            yield Problem(("share",), what, remedy)

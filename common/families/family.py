@@ -6,7 +6,7 @@ Launcher, gate, ledger, receipts, rounds, aggregation and engines know records a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from common.agreed import Problem
 from common.agreement.agreement import Agreement
 from common.comparison.quantity import Quantity
+from common.errors import GuaranteeError
 from common.messages.packing import Arrays
 from common.messages.statistics import SiteStatistics
 from common.messages.validation import ValidationSums
@@ -218,17 +220,31 @@ class Family(Protocol[A, M, R, P, G]):
         """Made-up records, on which a loss is tried."""
         ...
 
-    def refuse(self, agreement: A, /) -> None:
-        """Refuse an agreement whose settings contradict its `privacy`.
+    def contradictions(self, agreement: A, /) -> Iterator[Problem]:
+        """Settings of an agreement that contradict its `privacy`; none without one."""
+        ...
 
-        Raises:
-            InputError: naming the setting.
-        """
+    def malformed(self, agreement: A, folder: Path, /) -> Iterator[Problem]:
+        """Public files in a folder that have not the form that they should have."""
+        ...
+
+    def idle(self, agreement: A, folder: Path, /) -> Iterator[Problem]:
+        """Parts of an agreement and its public files that change nothing."""
         ...
 
 
 AnyFamily: TypeAlias = "Family[Agreement, SharedModel, Records, Prepared, Public]"
 """A family as whoever does not know its records sees it."""
+
+
+def refuse(family: AnyFamily, agreement: Agreement) -> None:
+    """Refuse an agreement whose settings contradict its `privacy`.
+
+    Raises:
+        GuaranteeError: naming the first such setting.
+    """
+    for problem in family.contradictions(agreement):
+        raise GuaranteeError(".".join(map(str, problem.key)), problem.what, problem.remedy)
 
 
 def sums_of(family: AnyFamily, agreement: Agreement) -> Shapes:

@@ -6,11 +6,12 @@ What needs torch is imported inside the methods, because the egress gate asks fo
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from common.agreed import Problem
 from common.agreement.federation import OUTCOMES, Federation
 from common.comparison.quantity import Quantity
 from common.families.family import Ends, Score, Shapes, Words
@@ -196,11 +197,25 @@ class PatientFamily:
 
         return made_up_patients(agreement, units)
 
-    def refuse(self, agreement: Federation) -> None:
-        """Refuse dropout, learnt task weights, and columns without limits under noised sums."""
-        from common.patients.guarantee import check_agreement
+    def contradictions(self, agreement: Federation) -> Iterator[Problem]:
+        """Dropout, learnt task weights, and columns without limits under noised sums."""
+        from common.patients.guarantee import contradictions
 
-        check_agreement(agreement)
+        return contradictions(agreement)
+
+    def malformed(self, agreement: Federation, folder: Path) -> Iterator[Problem]:
+        """Graphs that are no pairs."""
+        from common.patients.prior_files import malformed
+
+        return malformed(agreement, folder)
+
+    def idle(self, agreement: Federation, folder: Path) -> Iterator[Problem]:
+        """Columns without a scale, and graphs that name no column."""
+        from common.patients.prior_files import idle
+        from common.patients.unscaled import unscaled
+
+        yield from unscaled(agreement)
+        yield from idle(agreement, folder)
 
 
 FAMILY: Family[Federation, FederatedModel, PatientBatch, Preprocessing, Prior] = PatientFamily()

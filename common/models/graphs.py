@@ -14,7 +14,7 @@ from torch import Tensor
 
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality
-from common.agreement.settings import PublicFile
+from common.agreement.prior_graph import PublicFile
 
 warnings.filterwarnings("ignore", "Sparse CSR tensor support", UserWarning)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from common.agreement.settings import Privacy
+from common.agreement.privacy_settings import Privacy
 
 if TYPE_CHECKING:  # the egress gate reads groups, and is spared torch
     from torch import Tensor

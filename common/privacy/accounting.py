@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from common.agreement.settings import LEAST_NOISE
+from common.agreement.privacy_settings import LEAST_NOISE
 from common.privacy.accountants import accountant
 
 ORDERS = (*(1 + x / 10 for x in range(1, 100)), *range(11, 64), *(2.0**k for k in range(6, 15)))

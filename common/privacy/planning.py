@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from common.agreement.federation import Federation
-from common.agreement.settings import Privacy
+from common.agreement.privacy_settings import Privacy
 from common.privacy.accounting import Release, noise_for
 
 

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from common.errors import InvalidContentError, MissingFileError, UnreadableFileError, escaped, invalid_content
+from common.errors import InvalidContentError, MissingFileError, UnreadableFileError, escaped
 from common.reading.access import read_bytes
+from common.reading.objections import Location, invalid_content
 
 if TYPE_CHECKING:  # the commands start without pydantic
     from pydantic import ValidationError
-
-Location = tuple[int | str, ...]
-"""Keys and positions in lists that lead to a value, as pydantic gives them."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import BeforeValidator, SerializeAsAny
 
+from common.agreed import incoherent, nearest
 from common.errors import RegistrationError
 from common.tasks.regression import RegressionTask
 from common.tasks.response import ResponseTask
@@ -13,6 +14,7 @@ from common.tasks.toxicity import ToxicityTask
 
 Kind = TypeVar("Kind", bound=Task)
 _kinds: dict[str, type[Task]] = {}
+Task.by_kind = _kinds  # type: ignore[assignment]
 
 
 def register(kind: type[Kind]) -> type[Kind]:
@@ -59,7 +61,8 @@ def _of_its_kind(data: object) -> Task:
     kind = data.kind if isinstance(data, Task) else data.get("kind") if isinstance(data, dict) else None
     schema = _kinds.get(kind) if isinstance(kind, str) else None
     if schema is None or (isinstance(data, Task) and type(data) is not schema):
-        raise ValueError(f"kind must be one of {', '.join(sorted(_kinds))}, not {str(kind)[:40]}")
+        what = f"kind must be one of {', '.join(sorted(_kinds))}, not {str(kind)[:40]}"
+        raise incoherent(what, nearest(str(kind), _kinds, "use one of these names"))
     return data if isinstance(data, Task) else schema.model_validate(data)
 
 

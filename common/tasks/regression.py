@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import model_validator
+from pydantic import Field
 
+from common.agreed import Problem, about
 from common.comparison.form import ValueForm
 from common.errors import InvalidContentError
 from common.tasks.task import Lack, Metric, OutcomeForm, Task
@@ -38,20 +40,46 @@ class RegressionTask(Task):
     form: ClassVar = OutcomeForm.NUMBER
     metrics: ClassVar = {"r2": Metric("R²"), "mae": Metric("Mean absolute error", lower_is_better=True)}
 
-    kind: Literal["regression"] = "regression"
-    target: str
-    low: float
-    high: float
-    unit: str = ""
-    typical: tuple[float, float] | None = None
+    kind: Literal["regression"] = Field(
+        default="regression",
+        description="A number, such as a score or a concentration.",
+        json_schema_extra=about(example="regression", change="Write `regression` for a number."),
+    )
+    target: str = Field(
+        description="Column of the number.",
+        json_schema_extra=about(
+            example="hba1c_at_12_months", change="Name the column as hospitals shall have it."
+        ),
+    )
+    low: float = Field(
+        description="Lowest plausible number: a table with a lower one is refused.",
+        json_schema_extra=about(example=0, change="Choose it so wide that no true number lies outside."),
+    )
+    high: float = Field(
+        description="Highest plausible number: a table with a higher one is refused.",
+        json_schema_extra=about(example=200, change="Choose it so wide that no true number lies outside."),
+    )
+    unit: str = Field(
+        default="",
+        description="Unit of the number.",
+        json_schema_extra=about(example="mmol/mol", change="Write it for a number that has one."),
+    )
+    typical: tuple[float, float] | None = Field(
+        default=None,
+        description="Range in which about two thirds of patients lie, from public knowledge.",
+        json_schema_extra=about(
+            example=[35, 60],
+            change='Give it under `privacy.statistics = "declared"`; else the range stands for it.',
+        ),
+    )
 
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
+    def problems(self) -> Iterator[Problem]:
+        """Ends in the wrong order."""
         if not self.low < self.high:
-            raise ValueError("low must be less than high")
-        if self.typical is not None and not self.low <= self.typical[0] < self.typical[1] <= self.high:
-            raise ValueError("typical must be a low and a higher end, within low and high")
-        return self
+            yield Problem(("low",), "low must be less than high", "exchange the two, or correct one")
+        elif self.typical is not None and not self.low <= self.typical[0] < self.typical[1] <= self.high:
+            what = "typical must be a low and a higher end, within low and high"
+            yield Problem(("typical",), what, f"write two numbers between {self.low:g} and {self.high:g}")
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from common.agreed import distinct
+from common.agreed import Problem, about, repeated
 from common.tasks.task import Lack, Metric, OutcomeForm, UnpreparedTask
 
 if TYPE_CHECKING:
@@ -35,14 +36,29 @@ class ResponseTask(UnpreparedTask):
         "f1": Metric("F1"),
     }
 
-    kind: Literal["response"] = "response"
-    label: str
-    classes: tuple[str, ...] = Field(min_length=2)
+    kind: Literal["response"] = Field(
+        default="response",
+        description="One of several classes, for instance response to treatment.",
+        json_schema_extra=about(
+            example="response", change="Write `response` for one of two or more classes."
+        ),
+    )
+    label: str = Field(
+        description="Column of the class.",
+        json_schema_extra=about(example="response", change="Name the column as hospitals shall have it."),
+    )
+    classes: tuple[str, ...] = Field(
+        min_length=2,
+        description="Classes, as the column has them; of two, the second is the response.",
+        json_schema_extra=about(
+            example=["no", "yes"], change="Name every class: a table with another one is refused."
+        ),
+    )
 
-    @model_validator(mode="after")
-    def _coherent(self) -> Self:
-        distinct("classes", self.classes)
-        return self
+    def problems(self) -> Iterator[Problem]:
+        """Classes that occur twice."""
+        for name in repeated(self.classes):
+            yield Problem(("classes",), f"classes has a name twice, {name}", "name it once")
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from common.agreed import Problem, about
 from common.comparison.form import ValueForm
 from common.errors import InvalidContentError
 from common.tasks.task import Lack, Metric, OutcomeForm, Task
@@ -45,22 +47,58 @@ class SurvivalTask(Task):
         "integrated_brier": Metric("Integrated Brier score", lower_is_better=True),
     }
 
-    kind: Literal["survival"] = "survival"
-    time: str
-    event: str
-    unit: Literal["days", "months", "years"]
-    longest: float = Field(gt=0, le=100_000, description="longest plausible follow-up, in `unit`")
-    bins: int = Field(default=12, ge=2, le=60)
+    kind: Literal["survival"] = Field(
+        default="survival",
+        description="Time to an event, or to the end of follow-up.",
+        json_schema_extra=about(
+            example="survival", change="Write `survival` for a time that can be censored."
+        ),
+    )
+    time: str = Field(
+        description="Column of the time from the start to the event or the end of follow-up.",
+        json_schema_extra=about(example="months", change="Name the column as hospitals shall have it."),
+    )
+    event: str = Field(
+        description="Column that is 1 where the event happened and 0 where follow-up ended before.",
+        json_schema_extra=about(example="died", change="Name the column as hospitals shall have it."),
+    )
+    unit: Literal["days", "months", "years"] = Field(
+        description="Unit of the time.",
+        json_schema_extra=about(
+            example="months", change="Choose one, in which all hospitals give their times."
+        ),
+    )
+    longest: float = Field(
+        gt=0,
+        le=100_000,
+        description="Longest plausible follow-up, in `unit`: a table with a longer one is refused.",
+        json_schema_extra=about(
+            example=120, change="Choose it so short that days given for months lie beyond it."
+        ),
+    )
+    bins: int = Field(
+        default=12,
+        ge=2,
+        le=60,
+        description="Intervals in which the hazard is modelled, quantiles of the event times.",
+        json_schema_extra=about(example=8, change="Lower it below some hundred events.", unit="intervals"),
+    )
     typical: tuple[float, float] | None = Field(
         default=None,
-        description="about two thirds of the events lie between, in `unit`, from public knowledge",
+        description="Range in which about two thirds of the events lie, in `unit`, from public knowledge.",
+        json_schema_extra=about(
+            example=[6, 48],
+            change="Give it: wrong units are told by it, and declared statistics take hazard intervals from it.",
+        ),
     )
 
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
+    def problems(self) -> Iterator[Problem]:
+        """Typical times that are none."""
         if self.typical is not None and not 0 < self.typical[0] < self.typical[1] <= self.longest:
-            raise ValueError("typical must be a time and a later one, no later than longest")
-        return self
+            what = "typical must be a time and a later one, no later than longest"
+            yield Problem(
+                ("typical",), what, f"write two times between 0 and {self.longest:g}, the earlier first"
+            )
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar
 
-from common.agreed import Agreed, Name
+from pydantic import Field
+
+from common.agreed import Agreed, Name, about
 from common.comparison.form import ValueForm
 
 if TYPE_CHECKING:
@@ -77,8 +79,14 @@ class Task(Agreed):
     metrics: ClassVar[Mapping[str, Metric]]
     """By name, in the order of tables; the first is the headline, of which more is better."""
 
-    kind: str
-    name: Name
+    kind: str = Field(
+        description="Kind of the outcome.",
+        json_schema_extra=about(example="survival", change="Choose by the form of the outcome."),
+    )
+    name: Name = Field(
+        description="Name of the task, in lower case; a hospital's policy permits tasks by it.",
+        json_schema_extra=about(example="survival", change="Choose a short one."),
+    )
 
     @property
     def headline_metric(self) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from common.agreed import distinct
+from common.agreed import Problem, about, repeated
 from common.tasks.task import Lack, Metric, OutcomeForm, UnpreparedTask
 
 if TYPE_CHECKING:
@@ -27,13 +28,23 @@ class ToxicityTask(UnpreparedTask):
     form: ClassVar = OutcomeForm.LABELS
     metrics: ClassVar = {"auroc": Metric("AUROC"), "auprc": Metric("AUPRC")}
 
-    kind: Literal["toxicity"] = "toxicity"
-    labels: tuple[str, ...] = Field(min_length=1)
+    kind: Literal["toxicity"] = Field(
+        default="toxicity",
+        description="Several adverse events, each yes, no or unknown.",
+        json_schema_extra=about(example="toxicity", change="Write `toxicity` for any of several events."),
+    )
+    labels: tuple[str, ...] = Field(
+        min_length=1,
+        description="Columns of the adverse events, 1 where it happened and 0 where it did not.",
+        json_schema_extra=about(
+            example=["rash", "colitis"], change="Name the columns as hospitals shall have them."
+        ),
+    )
 
-    @model_validator(mode="after")
-    def _coherent(self) -> Self:
-        distinct("labels", self.labels)
-        return self
+    def problems(self) -> Iterator[Problem]:
+        """Adverse events that occur twice."""
+        for name in repeated(self.labels):
+            yield Problem(("labels",), f"labels has a name twice, {name}", "name it once")
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from common.agreement.bundle import RUN as RUN_KEY
 from common.agreement.bundle import bundle_hash, write_bundle
 from common.agreement.folder import copy_agreement
 from common.agreement.loading import load_agreement
+from common.checking.checking import sound_agreement
 from common.counting import are, counted
 from common.errors import InputError, IntegrityError, OptionError, StateError
 from common.files import write_whole
@@ -71,6 +72,7 @@ def run_on_hospitals(home: CoordinatorHome, agreement: Path, as_json: bool, deta
     require_room(home.folder)
     out = _new_folder(home.runs)
     try:
+        sound_agreement(agreement)
         federation = copy_agreement(agreement / FILE_NAME, out)
         require_registered(federation.training)
     except InputError:

@@ -17,15 +17,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from common.addresses import host_port, parse_host
 from common.agreement.agreement import FILE_NAME
 from common.agreement.folder import copy_agreement
-from common.agreement.loading import load_agreement
-from common.errors import (
-    MissingFileError,
-    OptionError,
-    StateError,
-    first_problem,
-)
+from common.checking.checking import sound_agreement
+from common.errors import MissingFileError, OptionError, StateError
 from common.files import sync_folder, write_whole
 from common.lifetime.leftovers import draft
+from common.reading.objections import first_problem
 from common.reading.toml_file import read_toml
 from server.home.certificates import certificate_bytes, key_bytes, new_authority, new_server, write_secret
 from server.home.first_draft import FIRST_DRAFT
@@ -211,7 +207,7 @@ def create_home(folder: Path, host: str, port: int, federation: Path | None) -> 
         key, what = first_problem(error)
         raise OptionError(f"--{key}", what, "give the address to which hospitals connect") from None
     if federation is not None:
-        load_agreement(federation / FILE_NAME)
+        sound_agreement(federation)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with draft(f".{folder.name}.draft-", folder.parent) as new:
         _fill(CoordinatorHome(new), settings, federation)

@@ -10,7 +10,7 @@ from client.privacy.dp_sgd import train_privately
 from client.training.local import train
 from client.training.round import Round
 from common.agreement.federation import Federation
-from common.agreement.settings import Privacy
+from common.agreement.privacy_settings import Privacy
 from common.errors import OptionError
 from common.models.federated import FederatedModel
 from common.patients.batch import PatientBatch

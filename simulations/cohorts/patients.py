@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from common.agreement.federation import FILE_NAME, Federation, save
 from common.agreement.modalities import Modality
-from common.agreement.settings import Participant, PriorGraph, Training
+from common.agreement.prior_graph import PriorGraph
+from common.agreement.settings import Participant, Training
 from common.errors import InputError, InvalidContentError, MissingFileError, StateError, UnreadableFileError
 from common.tasks.task import Task
 from simulations.cohorts.folders import folder_name, write_site

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from common.agreement.settings import PriorGraph, PublicFile
+from common.agreement.prior_graph import PriorGraph, PublicFile
 from simulations.cohorts.patients import PRIOR, read_public
 
 SMALLEST_PATHWAY = 8

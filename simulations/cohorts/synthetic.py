@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from common.agreement.modalities import Modality, Plausible
-from common.agreement.settings import PriorGraph
+from common.agreement.prior_graph import PriorGraph
 from common.tasks.response import ResponseTask
 from common.tasks.survival import SurvivalTask
 from common.tasks.task import Task

@@ -7,8 +7,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from common.agreement.agreement import FILE_NAME
-from common.errors import MissingFileError, OptionError, UnreadableFileError, invalid_content
+from common.errors import MissingFileError, OptionError, UnreadableFileError
 from common.messages.validation import VALIDATION_LOSS, VALIDATION_PATIENTS
+from common.reading.objections import invalid_content
 from server.records.journal import FILE_NAME as JOURNAL
 from server.records.journal import RoundRecord, RunRecord, read_journal
 from simulations.comparing.pairing import FigureDifference, Paired, other_settings, paired

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from client.ledger.ledger import LEDGER, Ledger
 from common.agreement.agreement import Agreement
-from common.agreement.settings import Privacy
+from common.agreement.privacy_settings import Privacy
 from common.errors import OptionError
+from common.families.family import refuse
 from common.families.registry import family_of
 from common.privacy.accounting import merged, spend
 from common.privacy.planning import plan_noise
@@ -84,7 +85,7 @@ def settled(
         if delta is not None:
             raise OptionError("--delta", "needs --epsilon", "give a target, such as --epsilon 8")
         federation = with_linear_rounds(agreed.changed(dict(settings)))
-        family_of(federation).refuse(federation)
+        refuse(family_of(federation), federation)
         return federation, ()
     _check(epsilons, delta)
     if "privacy.noise_multiplier" in settings:
@@ -116,7 +117,7 @@ def _target(epsilon: float, changed: Agreement, declared: bool) -> Target:
         remedy = "raise it, or plan fewer rounds, fewer steps or less costly statistics"
         raise OptionError(f"--epsilon {epsilon:g}", str(error), remedy) from None
     federation = study_of(changed).under(changed, privacy)
-    family_of(federation).refuse(federation)
+    refuse(family_of(federation), federation)
     return Target(epsilon, federation, declared)
 
 

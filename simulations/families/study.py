@@ -16,7 +16,7 @@ from torch import Tensor
 from client.families.reader import Holding
 from client.site_folder.site_file import SiteFile
 from common.agreement.agreement import Agreement
-from common.agreement.settings import Privacy
+from common.agreement.privacy_settings import Privacy
 from common.models.shared import SharedModel
 from common.records import Records
 from server.records.result import TrainedModel

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
-from common.agreement.settings import Privacy
+from common.agreement.privacy_settings import Privacy
 from common.errors import OptionError
 from common.privacy.accounting import BEYOND_BUDGETS, Spend, spend
 from common.privacy.planning import plan_noise, planned_releases

@@ -15,7 +15,8 @@ from client.site_folder.policy import USUAL_REFUSALS
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality, Plausible
 from common.agreement.model_config import HierarchicalConfig
-from common.agreement.settings import Participant, Privacy, Statistics, Training
+from common.agreement.privacy_settings import Privacy
+from common.agreement.settings import Participant, Statistics, Training
 from common.errors import Refusal, RefusalCode
 from common.messages.exchange import StatisticsReply
 from common.messages.packing import Arrays

@@ -18,8 +18,8 @@ from flwr.app import Message, RecordDict
 from client.rounds.assembly import close_sites
 from client.training.evaluation import logits
 from common.agreement.federation import FILE_NAME, Federation, load, save
+from common.agreement.privacy_settings import Privacy
 from common.agreement.reach import local_reach
-from common.agreement.settings import Privacy
 from common.evaluation.pairs import concordance_pairs
 from common.families.registry import family_of
 from common.messages.exchange import ModelRequest, StatisticsReply, TrainReply, is_refusal

@@ -14,7 +14,8 @@ from client.rounds.split import split
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality, Plausible
 from common.agreement.model_config import HierarchicalConfig
-from common.agreement.settings import Participant, Privacy, Statistics, Training
+from common.agreement.privacy_settings import Privacy
+from common.agreement.settings import Participant, Statistics, Training
 from common.errors import RefusalCode
 from common.messages.exchange import StatisticsReply
 from common.tasks.response import ResponseTask

@@ -25,7 +25,8 @@ from common.agreement import kinds
 from common.agreement.agreement import PATIENTS as PATIENTS_KIND
 from common.agreement.federation import Federation, save
 from common.agreement.modalities import Modality, Plausible
-from common.agreement.settings import Participant, PublicFile
+from common.agreement.prior_graph import PublicFile
+from common.agreement.settings import Participant
 from common.errors import RefusalCode
 from common.files import write_whole
 from common.messages.exchange import (

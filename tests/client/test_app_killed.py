@@ -16,7 +16,7 @@ from client.ledger.ledger import LEDGER, Ledger
 from client.rounds import accounts, questions, requests, train
 from client.site_folder.policy import Limit
 from common.agreement.federation import save
-from common.agreement.settings import Privacy
+from common.agreement.privacy_settings import Privacy
 from common.errors import RefusalCode
 from common.messages.exchange import InvalidMessageError, RefusalReply, TrainReply
 from common.privacy.accounting import Release

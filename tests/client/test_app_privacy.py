@@ -12,7 +12,7 @@ from client.ledger.ledger import Ledger
 from client.privacy.dp_sgd import train_privately
 from client.privacy.noise import NoisedSums
 from common.agreement.federation import save
-from common.agreement.settings import Privacy
+from common.agreement.privacy_settings import Privacy
 from common.errors import RefusalCode
 from common.messages.exchange import ModelRequest, StatisticsRequest, TrainReply
 from common.models.registry import model_groups

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel, ValidationError, field_validator
 
 from common import errors
 from common.errors import (
@@ -16,8 +15,6 @@ from common.errors import (
     InvalidContentError,
     Refusal,
     RefusalCode,
-    first_problem,
-    invalid_content,
 )
 
 TABLE = Path(__file__).parents[2] / "docs" / "errors.md"
@@ -63,55 +60,6 @@ def test_every_error_is_of_a_kind_that_programs_can_tell(package: str) -> None:
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "InputError"
     ]
     assert not unkind
-
-
-class Person(BaseModel):
-    """A schema with a nested key."""
-
-    ages: dict[str, int]
-
-
-def objection(data: object) -> ValidationError:
-    with pytest.raises(ValidationError) as raised:
-        Person.model_validate(data)
-    return raised.value
-
-
-def test_the_first_objection_of_a_schema_names_its_key_and_no_value() -> None:
-    error = objection({"ages": {"one": "CANARY-8371", "two": "CANARY-8371"}})
-    key, message = first_problem(error)
-    assert key == "ages.one"
-    invalid = invalid_content("people.toml", error)
-    assert (type(invalid), invalid.where, invalid.what) == (
-        InvalidContentError,
-        "people.toml, ages.one",
-        message,
-    )
-    assert "CANARY" not in str(invalid)
-
-
-def test_an_objection_to_the_whole_file_says_so_and_cannot_move_a_cursor() -> None:
-    assert first_problem(objection([]))[0] == "the whole file"
-    assert first_problem(objection({"ages": {"\x1b[2J": "x"}}))[0] == r"ages.\x1b[2J"
-
-
-class Even(BaseModel):
-    """A schema with a validator that words its objection."""
-
-    number: int
-
-    @field_validator("number")
-    @classmethod
-    def _even(cls, number: int) -> int:
-        if number % 2:
-            raise ValueError("is odd")
-        return number
-
-
-def test_the_sentence_of_a_validator_is_handed_on_as_it_is() -> None:
-    with pytest.raises(ValidationError) as raised:
-        Even.model_validate({"number": 3})
-    assert first_problem(raised.value) == ("number", "is odd")
 
 
 @pytest.mark.parametrize("code", RefusalCode)

@@ -13,7 +13,7 @@ from click.testing import Result as Ended
 from client.ledger.ledger import LEDGER, Ledger
 from client.site_folder.policy import WITHOUT_PRIVACY
 from common.agreement.federation import FILE_NAME, load, save
-from common.agreement.settings import Privacy
+from common.agreement.privacy_settings import Privacy
 from common.privacy.accounting import Release, spend
 from common.privacy.planning import plan_noise, planned_releases, with_privacy
 from server.records.journal import RoundRecord

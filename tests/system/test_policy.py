@@ -8,7 +8,7 @@ import pytest
 
 from client.ledger.ledger import Ledger
 from common.agreement.federation import FILE_NAME, load, save
-from common.agreement.settings import Privacy
+from common.agreement.privacy_settings import Privacy
 from common.privacy.accounting import spend
 from common.privacy.planning import planned_releases, with_privacy
 from server.records.dropped import DropReason

@@ -21,7 +21,7 @@ from client.privacy.randomness import SecretRandom
 from client.rounds.assembly import close_sites
 from client.site_folder.site_key import KEY, SIZE
 from common.agreement.federation import FILE_NAME, Federation, load, save
-from common.agreement.settings import Privacy
+from common.agreement.privacy_settings import Privacy
 from common.files import write_whole
 from common.privacy.accounting import spend
 from common.privacy.planning import with_privacy

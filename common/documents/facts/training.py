@@ -2,7 +2,7 @@
 
 from common.agreement.agreement import Agreement
 from common.agreement.model_config import ModelConfig
-from common.agreement.settings import Privacy
+from common.agreement.privacy_settings import Privacy
 from common.counting import counted
 from common.documents.facts.fact import Fact, Facts, Topic
 from common.release.release import ModelRelease

@@ -14,7 +14,7 @@ from common.agreement.federation import OUTCOMES, Federation
 from common.agreement.folder import copy_public_files
 from common.agreement.modalities import Modality
 from common.agreement.model_config import HierarchicalConfig
-from common.agreement.settings import PriorGraph, PublicFile
+from common.agreement.prior_graph import PriorGraph, PublicFile
 from simulations.benchmarks.field.shuffled_edges import Edge, shuffled
 from simulations.experiment.arms import AgreementFile
 

@@ -16,7 +16,8 @@ from client.data.inspection import read_cohort
 from common.agreement.federation import FILE_NAME, Federation, load
 from common.agreement.modalities import Modality
 from common.agreement.model_config import HierarchicalConfig
-from common.agreement.settings import Participant, Privacy, Training
+from common.agreement.privacy_settings import Privacy
+from common.agreement.settings import Participant, Training
 from common.models.federated import FederatedModel
 from common.models.graphs import Membership, Prior, load_prior, membership, topology
 from common.models.registry import initial_model

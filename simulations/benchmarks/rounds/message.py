@@ -30,7 +30,7 @@ from client.site_folder.places import Home
 from client.site_folder.site_key import KEY
 from common.agreement.bundle import PACKAGE, bundle_files
 from common.agreement.federation import FILE_NAME, Federation, load, save
-from common.agreement.settings import Privacy
+from common.agreement.privacy_settings import Privacy
 from common.messages.exchange import ModelRequest
 from common.models.registry import build_model
 from common.patients.preprocessing import combine, declared, pack_preprocessing, site_statistics

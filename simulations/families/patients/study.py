@@ -15,7 +15,7 @@ from client.rounds.split import split
 from client.site_folder.site_file import SiteFile
 from client.tables.header import Wanted
 from common.agreement.federation import OUTCOMES, Federation
-from common.agreement.settings import Privacy
+from common.agreement.privacy_settings import Privacy
 from common.evaluation.predictions import Prediction
 from common.models.federated import FederatedModel
 from common.models.shared import SharedModel

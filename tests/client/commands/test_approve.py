@@ -23,8 +23,8 @@ from client.ledger.ledger import Ledger
 from client.site_folder.places import Home, read_approval
 from client.site_folder.policy import Limit, Policy, agree
 from common.agreement.federation import FILE_NAME, Federation, load, save
+from common.agreement.privacy_settings import Privacy
 from common.agreement.reach import round_reach
-from common.agreement.settings import Privacy
 from common.errors import (
     ApprovalError,
     GuaranteeError,

@@ -11,7 +11,7 @@ from client.disclosures.record import NAME
 from client.site_folder.places import Home
 from common.agreement.federation import FILE_NAME, load, save
 from common.agreement.modalities import Plausible
-from common.agreement.settings import Privacy
+from common.agreement.privacy_settings import Privacy
 from common.errors import RefusalCode
 from common.privacy.planning import with_privacy
 from tests.client.conftest import DECLARED

@@ -15,7 +15,7 @@ from client.data.inspection import inspect_cohort, read_cohort
 from client.site_folder.policy import Policy
 from client.site_folder.site_file import read_site_file
 from common.agreement.federation import Federation
-from common.agreement.settings import Privacy
+from common.agreement.privacy_settings import Privacy
 from common.errors import InputError
 
 CANARIES = ("CANARY-8371", "98765.4321", "98765", "CANARYLEVEL", "-4321.5")

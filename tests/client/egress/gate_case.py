@@ -20,7 +20,7 @@ from client.site_folder.policy import Policy
 from client.site_folder.site_file import parse_site_file
 from common.agreement.federation import save
 from common.agreement.modalities import Plausible
-from common.agreement.settings import Privacy
+from common.agreement.privacy_settings import Privacy
 from common.errors import RefusalCode
 from common.messages.exchange import ASSESSMENT, RefusalReply, StatisticsRequest
 from common.messages.statistics import SiteStatistics

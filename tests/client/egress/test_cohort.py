@@ -9,7 +9,7 @@ import pytest
 
 from client.egress.cohort import count_cohort
 from client.site_folder.site_file import parse_site_file
-from common.agreement.settings import Privacy
+from common.agreement.privacy_settings import Privacy
 from common.privacy.planning import with_privacy
 from tests.client.conftest import PATIENTS
 

@@ -28,7 +28,7 @@ from client.site_folder.site_file import SiteFile
 from client.site_folder.site_key import NO_SECRET
 from common.agreement.federation import FILE_NAME, Federation
 from common.agreement.federation import save as save_federation
-from common.agreement.settings import PriorGraph, PublicFile
+from common.agreement.prior_graph import PriorGraph, PublicFile
 from common.errors import InvalidContentError, MissingFileError
 from common.files import write_whole
 from common.models.graphs import Prior, Topology, load_prior

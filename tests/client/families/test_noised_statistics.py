@@ -13,7 +13,7 @@ from client.families.noised_statistics import bounded_sums, contributions
 from client.privacy.noise import NoisedSums
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality, Plausible
-from common.agreement.settings import Privacy
+from common.agreement.privacy_settings import Privacy
 from common.messages.statistics import SiteStatistics
 from common.patients.batch import PatientBatch
 from common.patients.declared_sums import bounds

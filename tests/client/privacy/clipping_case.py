@@ -9,7 +9,8 @@ from torch import Tensor
 from client.privacy.clipping import patient_gradients
 from common.agreement.federation import Federation
 from common.agreement.model_config import HierarchicalConfig
-from common.agreement.settings import Privacy, Training
+from common.agreement.privacy_settings import Privacy
+from common.agreement.settings import Training
 from common.families.patient_loss import patient_loss
 from common.models.graphs import Prior
 from common.models.hierarchical import HierarchicalMultimodalGNN

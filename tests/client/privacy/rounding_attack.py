@@ -22,7 +22,8 @@ from client.privacy.slots import clipped_sums
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality
 from common.agreement.model_config import HierarchicalConfig
-from common.agreement.settings import Participant, Privacy, Training
+from common.agreement.privacy_settings import Privacy
+from common.agreement.settings import Participant, Training
 from common.families.patient_loss import patient_loss
 from common.models.federated import FederatedModel
 from common.models.graphs import load_prior

@@ -16,7 +16,8 @@ from client.training.device import CPU, Device
 from client.training.round import Round
 from common.agreement.federation import Federation
 from common.agreement.model_config import HierarchicalConfig
-from common.agreement.settings import Privacy, Training
+from common.agreement.privacy_settings import Privacy
+from common.agreement.settings import Training
 from common.errors import Refusal, RefusalCode
 from common.families.patient_loss import patient_loss
 from common.models.graphs import Prior

@@ -15,7 +15,7 @@ from client.training.device import CPU, Device
 from client.training.round import Round
 from common.agreement.federation import Federation
 from common.agreement.model_config import HierarchicalConfig
-from common.agreement.settings import Privacy
+from common.agreement.privacy_settings import Privacy
 from common.families.patient_loss import patient_loss
 from common.models.graphs import Prior
 from common.models.hierarchical import HierarchicalMultimodalGNN

@@ -13,8 +13,10 @@ from client.training.round import Round
 from common.agreement.federation import Federation
 from common.agreement.modalities import Plausible
 from common.agreement.model_config import HierarchicalConfig
-from common.agreement.settings import Privacy
+from common.agreement.privacy_settings import Privacy
+from common.families.family import refuse
 from common.families.patients import FAMILY
+from common.families.registry import family_of
 from common.models.graphs import Prior
 from common.patients.batch import PatientBatch
 from common.patients.preprocessing import Preprocessing
@@ -66,7 +68,7 @@ def test_every_private_configuration_trains_what_it_is_to_learn(
             {t.name: patients.labels[t.name] for t in tasks},
             {t.name: patients.labelled[t.name] for t in tasks},
         )
-        FAMILY.refuse(federation)
+        refuse(family_of(federation), federation)
         model = FAMILY.model(federation, prior, 0)
         with torch.no_grad():
             for name, parameter in model.named_parameters():

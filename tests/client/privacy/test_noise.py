@@ -15,7 +15,8 @@ from torch.optim import SGD
 from client.privacy.noise import NoisedSteps, NoisedSums, NoiseError
 from client.privacy.randomness import SecretRandom
 from common.agreement.federation import Federation
-from common.agreement.settings import Privacy, Training
+from common.agreement.privacy_settings import Privacy
+from common.agreement.settings import Training
 
 TERMS = Privacy(
     noise_multiplier=2.0, clip_norm=0.5, sampling_rate=0.5, expected_batch_size=4, learning_rate=0.1, steps=2

@@ -17,7 +17,8 @@ from client.site_folder.site_key import KEY
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality
 from common.agreement.model_config import HierarchicalConfig
-from common.agreement.settings import Participant, Privacy
+from common.agreement.privacy_settings import Privacy
+from common.agreement.settings import Participant
 from common.errors import RefusalCode
 from common.messages.exchange import StatisticsReply, StatisticsRequest, is_refusal
 from common.tasks.survival import SurvivalTask

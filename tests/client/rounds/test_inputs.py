@@ -10,7 +10,7 @@ import torch
 from client.site_folder.places import Home
 from client.training.local import train
 from common.agreement.federation import save
-from common.agreement.settings import Privacy
+from common.agreement.privacy_settings import Privacy
 from common.errors import RefusalCode
 from common.messages.exchange import EvaluateReply, ModelRequest, TrainReply
 from common.models.registry import build_model

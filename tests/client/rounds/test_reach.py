@@ -11,8 +11,9 @@ from torch.nn import Parameter
 from client.rounds.reach import reach
 from client.training.adamw import AdamW
 from common.agreement.federation import Federation
+from common.agreement.privacy_settings import Privacy
 from common.agreement.reach import UNDECLARED_PATIENTS, patients_in_all
-from common.agreement.settings import Participant, Privacy, Wire
+from common.agreement.settings import Participant, Wire
 
 
 def declared(federation: Federation, patients: int) -> Federation:

@@ -15,7 +15,7 @@ from client.rounds.site import Site
 from client.site_folder.policy import Limit
 from client.training.device import DeviceError
 from common.agreement.federation import save
-from common.agreement.settings import Privacy
+from common.agreement.privacy_settings import Privacy
 from common.errors import InputError, InvalidContentError, Refusal, RefusalCode
 from common.patients.preprocessing import Preprocessing
 from common.privacy.planning import with_privacy

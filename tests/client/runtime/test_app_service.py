@@ -24,7 +24,7 @@ from client.site_folder.keys import new_key
 from client.site_folder.outside import STATE_VARIABLE
 from client.site_folder.places import Connection, Home, read_connection
 from common.agreement.federation import save
-from common.agreement.settings import Privacy
+from common.agreement.privacy_settings import Privacy
 from common.errors import InputError, Refusal, RefusalCode
 from common.files import write_whole
 from common.privacy.planning import with_privacy

@@ -39,7 +39,7 @@ from client.site_folder.policy import Limit
 from common.agreement.bundle import PACKAGE, bundle_files, bundle_hash
 from common.agreement.federation import Federation, load, save
 from common.agreement.modalities import Plausible
-from common.agreement.settings import Privacy
+from common.agreement.privacy_settings import Privacy
 from common.countersignature import Received, countersigned
 from common.errors import InputError, RefusalCode
 from common.families.registry import family_of

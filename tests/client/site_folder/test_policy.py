@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from client.commands.init import SKELETON
 from client.site_folder.policy import Limit, Policy, Terms, agree
 from common.agreement.federation import Federation
-from common.agreement.settings import Participant, Privacy
+from common.agreement.privacy_settings import Privacy
+from common.agreement.settings import Participant
 from common.errors import Refusal, RefusalCode
 from common.privacy.accounting import Release, spend
 

@@ -9,7 +9,7 @@ import pytest
 
 from common.agreement.federation import FILE_NAME, Federation, load, save
 from common.agreement.folder import copy_agreement, copy_public_files
-from common.agreement.settings import PriorGraph, PublicFile
+from common.agreement.prior_graph import PriorGraph, PublicFile
 from common.errors import InputError, IntegrityError, MissingFileError, UnreadableFileError
 
 FILES = {

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from common.agreement.federation import Federation
+from common.agreement.privacy_settings import Privacy
 from common.agreement.reach import (
     UNDECLARED_PATIENTS,
     largest_hospital,
@@ -15,7 +16,7 @@ from common.agreement.reach import (
     patients_in_all,
     round_reach,
 )
-from common.agreement.settings import Participant, Privacy, Training
+from common.agreement.settings import Participant, Training
 
 
 def _moved(gradients: list[float], rate: float, decay: float, start: float) -> float:

@@ -7,7 +7,8 @@ from common.agreement import kinds
 from common.agreement.agreement import PATIENTS
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality
-from common.agreement.settings import Participant, Privacy
+from common.agreement.privacy_settings import Privacy
+from common.agreement.settings import Participant
 from common.assessment.part import Sum, largest_question, members_of, parts_of, place_of, questions_of
 from common.privacy.planning import with_privacy
 from common.tasks.survival import SurvivalTask

@@ -8,7 +8,7 @@ import torch
 
 from client.training.evaluation import logits
 from common.agreement.federation import Federation
-from common.agreement.settings import Privacy
+from common.agreement.privacy_settings import Privacy
 from common.assessment.part import SiteSums, members_of, parts_of
 from common.assessment.patient_view import PatientView
 from common.assessment.view import View

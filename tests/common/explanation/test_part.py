@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from common.agreement.federation import Federation
-from common.agreement.settings import Privacy, PublicFile
+from common.agreement.prior_graph import PublicFile
+from common.agreement.privacy_settings import Privacy
 from common.assessment.part import AnyPart, Arrays, SiteSums, flat_size, members_of, parts_of, unflattened
 from common.assessment.view import View
 from common.explanation.cohort_sums import named

@@ -11,7 +11,7 @@ from torch_geometric.nn.conv.gcn_conv import gcn_norm
 
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality
-from common.agreement.settings import PriorGraph, PublicFile
+from common.agreement.prior_graph import PriorGraph, PublicFile
 from common.models.graphs import Prior, Topology, identity, load_prior, membership, topology
 from common.patients.batch import PatientBatch
 from tests.common.patient_graph import patient_graph

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality
 from common.agreement.model_config import HierarchicalConfig
-from common.agreement.settings import PriorGraph, Privacy, PublicFile, Training
+from common.agreement.prior_graph import PriorGraph, PublicFile
+from common.agreement.privacy_settings import Privacy
+from common.agreement.settings import Training
 from common.models.graphs import Prior
 from common.models.hierarchical import HierarchicalMultimodalGNN
 from common.models.registry import build_model, model_groups

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from common.agreement.settings import Privacy
+from common.agreement.privacy_settings import Privacy
 from common.models.parameter_groups import (
     AveragingWeights,
     Counted,

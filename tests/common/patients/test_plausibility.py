@@ -10,7 +10,8 @@ import torch
 
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality, Plausible
-from common.agreement.settings import Participant, Privacy
+from common.agreement.privacy_settings import Privacy
+from common.agreement.settings import Participant
 from common.messages.statistics import SiteStatistics
 from common.patients.plausibility import is_plausible
 from common.patients.preprocessing import Preprocessing, combine, declared

@@ -9,7 +9,7 @@ from scipy.stats import lognorm
 
 from common.agreement.federation import Federation
 from common.agreement.modalities import LARGEST, Modality, Plausible
-from common.agreement.settings import Privacy
+from common.agreement.privacy_settings import Privacy
 from common.errors import InvalidContentError
 from common.messages.statistics import SiteStatistics
 from common.patients.batch import PatientBatch

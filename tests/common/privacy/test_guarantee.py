@@ -12,7 +12,8 @@ from torchsurv.loss.cox import neg_partial_log_likelihood
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality, Plausible
 from common.agreement.model_config import HierarchicalConfig
-from common.agreement.settings import Privacy, Statistics, Training
+from common.agreement.privacy_settings import Privacy
+from common.agreement.settings import Statistics, Training
 from common.errors import GuaranteeError
 from common.models.contrastive import agreement_loss
 from common.models.graphs import Prior
@@ -102,7 +103,8 @@ def test_noised_statistics_need_an_end_to_every_column_they_sum(
     column = "B" if "ranges" in changes else "A"
     with pytest.raises(GuaranteeError) as refused:
         check_agreement(private(modalities=(modality,), privacy=noised))
-    assert refused.value.where == f"modality blood, column {column}"
+    assert refused.value.where == "modalities.0.ranges"
+    assert f"for {column}" in refused.value.what
     assert "declared" in refused.value.remedy
 
 

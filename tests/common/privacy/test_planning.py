@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from common.agreement.federation import Federation
-from common.agreement.settings import Privacy
+from common.agreement.privacy_settings import Privacy
 from common.patients.guarantee import check_agreement
 from common.privacy.accounting import Release, spend
 from common.privacy.planning import plan_noise, planned_releases, with_privacy

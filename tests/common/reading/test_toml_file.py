@@ -103,12 +103,12 @@ class _Whole(BaseModel):
 @pytest.mark.parametrize(
     ("content", "where", "what"),
     [
-        ("[[parts]]\nx = 1\n[[parts]]\nx = 'a'", "line 4, parts.1.x", "integer"),
+        ("[[parts]]\nx = 1\n[[parts]]\nx = 'a'", "line 4, parts.1.x", "whole number"),
         ("[[parts]]\nx = 1\n[[parts]]\n", "line 3, parts.1.x", "is missing"),
         ("parts = []\nother = 2", "line 2, other", "no key"),
-        ("parts = []\n[names]\n# x = 1\n'a b' = 1", "line 4, names.a b", "string"),
-        ("parts = []\nnames.c = 1", "line 2, names.c", "string"),
-        ("\nparts = [\n {x = 'a'},\n]", "line 2, parts.0.x", "integer"),
+        ("parts = []\n[names]\n# x = 1\n'a b' = 1", "line 4, names.a b", "text"),
+        ("parts = []\nnames.c = 1", "line 2, names.c", "text"),
+        ("\nparts = [\n {x = 'a'},\n]", "line 2, parts.0.x", "whole number"),
         ("names = {}", "parts", "is missing"),
     ],
 )

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from common.agreement.federation import Federation
-from common.agreement.settings import Participant, Privacy
+from common.agreement.privacy_settings import Privacy
+from common.agreement.settings import Participant
 from common.privacy.planning import with_privacy
 from server.records.dropped import DropReason
 

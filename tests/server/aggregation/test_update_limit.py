@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from common.agreement.federation import Federation
+from common.agreement.privacy_settings import Privacy
 from common.agreement.reach import local_reach
-from common.agreement.settings import Participant, Privacy
+from common.agreement.settings import Participant
 from common.privacy.planning import with_privacy
 from server.aggregation.replies import UnusableReplyError
 from server.aggregation.update_limit import RESIDUAL, UpdateLimit

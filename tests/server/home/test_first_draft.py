@@ -6,6 +6,7 @@ from pathlib import Path
 from client.commands.init import SKELETON
 from client.site_folder.policy import Policy, agree
 from common.agreement.federation import FILE_NAME, load
+from common.families.family import refuse
 from common.families.registry import family_of
 from common.privacy.accounting import spend
 from server.home.first_draft import FIRST_DRAFT
@@ -18,7 +19,7 @@ def test_the_first_draft_can_be_read_as_it_is(tmp_path: Path) -> None:
     assert [task.name for task in draft.tasks] == ["survival"]
     assert draft.privacy is not None
     assert draft.privacy.statistics == "declared"
-    family_of(draft).refuse(draft)
+    refuse(family_of(draft), draft)
     site = tomllib.loads(SKELETON.format(name='name = "hospital 1"'))
     terms = agree(Policy.model_validate(site["policy"]), draft, 400)
     assert terms.privacy == draft.privacy, "the policy of a new site permits it as it is"

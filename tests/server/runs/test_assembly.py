@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flwr.app import Message
 
-from common.agreement.settings import Privacy
+from common.agreement.privacy_settings import Privacy
 from common.errors import RefusalCode
 from common.messages.exchange import STATISTICS, RefusalReply, StatisticsReply, StatisticsRequest
 from common.privacy.planning import with_privacy

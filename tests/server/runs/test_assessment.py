@@ -11,7 +11,7 @@ import consilium
 from common.agreement import kinds
 from common.agreement.agreement import PATIENTS
 from common.agreement.loading import load_agreement
-from common.agreement.settings import Privacy
+from common.agreement.privacy_settings import Privacy
 from common.assessment.part import parts_of
 from common.errors import RefusalCode, UnreadableFileError
 from common.messages.exchange import AssessmentReply, AssessmentRequest, RefusalReply

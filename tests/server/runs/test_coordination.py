@@ -10,7 +10,7 @@ import torch
 from flwr.app import Context, Message, MessageType, RecordDict, UserConfig
 
 from common.agreement.federation import FILE_NAME, Federation, save
-from common.agreement.settings import Privacy
+from common.agreement.privacy_settings import Privacy
 from common.errors import InvalidContentError, UnreadableFileError
 from common.messages.exchange import STATISTICS, ModelRequest, StatisticsReply, StatisticsRequest
 from common.patients.preprocessing import declared, unpack_preprocessing

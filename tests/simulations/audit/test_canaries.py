@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from common.agreement.modalities import LARGEST
-from common.agreement.settings import Privacy
+from common.agreement.privacy_settings import Privacy
 from common.models.registry import build_model
 from simulations.audit.canaries import make_canaries
 from simulations.audit.gradient_attack import clipped_gradients

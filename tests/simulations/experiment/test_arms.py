@@ -9,7 +9,7 @@ import torch
 
 from client.data.inspection import read_cohort
 from common.agreement.federation import FILE_NAME, load
-from common.agreement.settings import Privacy
+from common.agreement.privacy_settings import Privacy
 from common.agreement.single_site import agreement_of_one
 from common.errors import InputCode, InputError, RefusalCode
 from common.evaluation.predictions import ClassPrediction, LabelPrediction, SurvivalPrediction

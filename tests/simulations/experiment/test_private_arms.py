@@ -9,7 +9,7 @@ from client.ledger.ledger import Ledger
 from client.site_folder.policy import Limit
 from common.agreement.federation import Federation
 from common.agreement.model_config import HierarchicalConfig
-from common.agreement.settings import Privacy
+from common.agreement.privacy_settings import Privacy
 from common.errors import GuaranteeError, InputError
 from common.privacy.accounting import Release, spend
 from common.privacy.planning import plan_noise, planned_releases

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import Result as Ended
 
-from common.agreement.settings import Privacy
+from common.agreement.privacy_settings import Privacy
 from common.errors import InputError
 from common.privacy.accounting import Release, spend
 from common.privacy.planning import planned_releases

@@ -14,6 +14,7 @@ from client.families.cells import Cells
 from client.families.reader import Reader
 from client.site_folder.site_file import SiteFile
 from client.site_folder.site_key import MARK, marks_of, read_key
+from common.agreed import Problem
 from common.agreement.agreement import Agreement
 from common.agreement.kinds import Kind, register_kind
 from common.comparison.quantity import Quantity
@@ -205,9 +206,15 @@ class NumbersFamily:
     def probe(self, agreement: NumbersAgreement, units: int) -> Numbers:
         return Numbers(torch.randn(units, 2, generator=torch.Generator().manual_seed(0)))
 
-    def refuse(self, agreement: NumbersAgreement) -> None:
+    def contradictions(self, agreement: NumbersAgreement) -> Iterator[Problem]:
         if agreement.privacy is not None and agreement.privacy.statistics == "noised":
-            raise GuaranteeError("privacy.statistics", "numbers have no limits", "use declared")
+            yield Problem(("privacy", "statistics"), "numbers have no limits", "use declared")
+
+    def malformed(self, agreement: NumbersAgreement, folder: Path) -> Iterator[Problem]:
+        yield from ()
+
+    def idle(self, agreement: NumbersAgreement, folder: Path) -> Iterator[Problem]:
+        yield from ()
 
 
 @dataclass(frozen=True)

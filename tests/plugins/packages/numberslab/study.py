@@ -13,7 +13,7 @@ from client.families.played import read_played
 from client.families.reader import Holding as Reading
 from client.families.reader import sound
 from client.site_folder.site_file import SiteFile
-from common.agreement.settings import Privacy
+from common.agreement.privacy_settings import Privacy
 from common.errors import OptionError
 from common.models.shared import SharedModel
 from server.records.result import TrainedModel

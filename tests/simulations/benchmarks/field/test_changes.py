@@ -10,7 +10,7 @@ import pytest
 from client.data.inspection import read_cohort
 from common.agreement.federation import FILE_NAME, Federation, load, save
 from common.agreement.model_config import HierarchicalConfig
-from common.agreement.settings import PriorGraph
+from common.agreement.prior_graph import PriorGraph
 from simulations.benchmarks.field.changes import (
     Change,
     LeftOut,

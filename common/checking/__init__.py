@@ -1,0 +1,1 @@
+"""Checks of a federation file before anybody is asked; start with checking.py."""
