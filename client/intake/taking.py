@@ -143,10 +143,10 @@ def _ruled(
     path: Path, frame: pd.DataFrame, wanted: Wanted, notes: Notes
 ) -> "tuple[dict[str, pd.Series], dict[str, str]]":
     """Make the columns that rules change or compute: key -> cells, and column -> key."""
-    made, keys = {}, {}
+    made, keys, texts = {}, {}, wanted.as_texts  # of thousands of columns, looked up once
     for column in wanted.columns:
         rules, source = wanted.rules.column(column), wanted.source_of(column)
-        if rules.between is None and source not in wanted.as_texts:
+        if rules.between is None and source not in texts:
             continue
         name = column if rules.between is not None else source
         described = Column(

@@ -54,12 +54,17 @@ class Wanted:
     @property
     def read_columns(self) -> list[str]:
         """Columns of the federation file that are read, and not computed from others."""
-        return [column for column in self.columns if self.rules.column(column).between is None]
+        return [column for column in self.columns if self._between(column) is None]
+
+    def _between(self, column: str) -> tuple[str, str] | None:
+        """Two columns of dates that a column is computed from; tables may have thousands of columns."""
+        rules = self.rules.declared.columns.get(column)
+        return None if rules is None else rules.between
 
     @property
     def inputs(self) -> list[str]:
         """The hospital's columns that only rules read."""
-        days = [name for column in self.columns for name in self.rules.column(column).between or ()]
+        days = [name for column in self.columns for name in self._between(column) or ()]
         return list(dict.fromkeys([*days, *self.rules.declared.rows.columns]))
 
     @property
