@@ -76,8 +76,10 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Released:
         (home.runs / "run" / "journal-fold0.jsonl").rename(home.runs / "run" / JOURNAL)
         (sums,) = (folder / "out").rglob(STATISTICS)
         shutil.copy(sums, home.runs / "run")
-        for options in ([], ["--json"]):
-            said += run("coordinator", "report", home.folder, "run", *options, "--html", folder / "run.html")
+        (folder / "reports").mkdir()
+        said += run("coordinator", "report", home.folder, "run", "--html", folder / "reports" / "run.html")
+        data = run("coordinator", "report", home.folder, "run", "--json")
+        (folder / "reports" / "run.json").write_text(data)
         file = folder / "release.zip"
         release(home, "run", file)
         said += run("release", "verify", file, "--key", home.authority)
@@ -122,6 +124,9 @@ def _used_at_a_hospital(folder: Path, file: Path, authority: Path) -> str:
     approve(home, read_proposal(home, folder / "cohort"))
     said = run("site", "adopt", home.folder, file, "--yes")
     said += run("validate", home.folder, "--out", folder / "validated")
+    said += run("site", "report", home.folder, "--html", folder / "reports" / "site.html")
+    data = run("site", "report", home.folder, "--json", "--no-own")
+    (folder / "reports" / "site.json").write_text(data)
     patients = folder / "patients"
     patients.mkdir()
     for path in home.folder.glob("*.csv"):
@@ -147,7 +152,7 @@ def test_the_patient_is_in_the_forecasts_of_that_patient(released: Released) -> 
     assert released.holding("predicted") == {"page.html", "all.json"}
 
 
-@pytest.mark.parametrize("folder", ["out", "home", "card", "validated"])
+@pytest.mark.parametrize("folder", ["out", "home", "card", "validated", "reports"])
 def test_the_patient_is_in_no_other_file(released: Released, folder: str) -> None:
     assert released.holding(folder) == set()
 

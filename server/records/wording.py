@@ -5,6 +5,7 @@ from common.agreement.reach import USUAL_REACH, widest_round
 from common.counting import are, counted
 from common.errors import REFUSALS, RefusalCode
 from common.models.activity import shortfalls
+from server.records.concordance import concordance_of_round
 from server.records.dropped import ERRORS, REASONS, Dropped, DropReason
 from server.records.journal import UNFINISHED, AssessmentRecord, RoundRecord, RunRecord
 
@@ -18,11 +19,19 @@ def exchange_line(record: RoundRecord, federation: Agreement) -> str:
         parts.append(f"training loss {record.training_loss:.4g}")
     if record.validation_loss is not None:
         parts.append(f"validation loss {record.validation_loss:.4g}")
-    parts += [f"{task} concordance {score:.3f}" for task, score in record.concordance.items()]
+    parts += [_concordance(record, task, federation) for task in record.concordance]
     if not record.applied:
         parts.append(f"not counted, {counted(federation.quorum, 'hospital')} {are(federation.quorum)} needed")
     parts += [left_out(hospital) for hospital in record.dropped]
     return f"{head}: {'; '.join(parts)}"
+
+
+def _concordance(record: RoundRecord, task: str, federation: Agreement) -> str:
+    """Write a task's concordance with its interval and the validation patients behind it."""
+    estimate, patients, _ = concordance_of_round(record, task, federation)
+    if estimate.value is None:
+        return f"{task} concordance {record.concordance[task]:.3f}"
+    return f"{task} concordance {estimate.text(3)} of {counted(patients, 'validation patient')}"
 
 
 def assessment_line(record: AssessmentRecord) -> str:

@@ -17,6 +17,7 @@ from common.release.members import TEST, VALIDATION
 from common.validation.estimate import IntervalEstimate
 from common.validation.sums.table import ValidationTable
 from server.records.assessment import assessed_members
+from server.records.concordance import concordance_of_round
 from server.records.journal import FILE_NAME as JOURNAL
 from server.records.journal import (
     UNFINISHED,
@@ -29,7 +30,6 @@ from server.records.journal import (
 from server.records.result import load_result
 from server.records.statistics import read_statistics
 from server.records.wording import idle, who, why
-from server.reports.concordance import concordance_of_round
 
 ASSESSMENT = "assessment"
 """Name of the questions about the kept weights, among the exchanges that a hospital was absent from."""

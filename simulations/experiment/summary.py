@@ -5,6 +5,8 @@ import sys
 from collections.abc import Mapping
 from typing import Literal
 
+import numpy as np
+
 from common.agreement.agreement import Agreement
 from simulations.experiment.experiment import Experiment, FoldOutcome
 from simulations.experiment.own_patients import score_on_own_patients
@@ -20,6 +22,7 @@ from simulations.results.schema import (
     GroupScores,
     Hospital,
     MetricSummary,
+    Outcome,
     PrivateRun,
     RoundScores,
     SimulationResult,
@@ -59,7 +62,7 @@ def summarise_experiment(
         seconds=seconds,
         peak_memory_mb=peak_memory_mb(),
         folds=tuple(_fold(fold) for fold in folds),
-        outcomes=dict(experiment.cohorts.outcomes),
+        outcomes={name: _sized(experiment, name, folds) for name in cohorts.outcomes},
         hospitals=_hospitals(experiment),
         tasks={
             name: {arm: metrics for arm, metrics in summaries.items() if is_arm(arm)}
@@ -91,6 +94,17 @@ def summarise_experiment(
         },
         notes=tuple(dict.fromkeys([*experiment.notes, *reason_sentences(reasons)])),
     )
+
+
+def _sized(experiment: Experiment, question: str, folds: list[FoldOutcome]) -> Outcome:
+    """Describe a question with the held-out units behind its figures."""
+    held_out = experiment.cohorts.held_out_of(question, experiment.plan.folds)
+    events = [fold.tasks[question].events(np.arange(len(fold.tasks[question]))) for fold in folds]
+    size = {
+        "held_out": sum(held_out.values()),
+        "events": None if None in events else sum(filter(None, events)),
+    }
+    return experiment.cohorts.outcomes[question].model_copy(update=size)
 
 
 def _spread(divided: Mapping[str, Mapping[str, GroupScores]]) -> HospitalSpread | None:

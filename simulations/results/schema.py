@@ -209,12 +209,27 @@ class PrivateRun(Record):
 
 
 class Outcome(Record):
-    """Kind of a task, and the metric that compares its arms."""
+    """Kind of a task, the metric that compares its arms, and the held-out patients behind it.
+
+    Attributes:
+        held_out: patients with a label in the test sets of the folds that were run; None in earlier files.
+        events: those of them with the event, or cases; None for a task without any, and in earlier files.
+    """
 
     kind: str
     metric: str
     unit: str = ""
     names: tuple[str, ...] = ()
+    held_out: int | None = Field(default=None, ge=0)
+    events: int | None = Field(default=None, ge=0)
+
+    @property
+    def size(self) -> str:
+        """Held-out patients and events in words; empty where they are not known."""
+        if self.held_out is None:
+            return ""
+        patients = f"{self.held_out:,} held-out patient{'' if self.held_out == 1 else 's'}"
+        return patients if self.events is None else f"{patients}, {self.events:,} with the event"
 
 
 class Hospital(Record):

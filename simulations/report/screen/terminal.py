@@ -23,7 +23,7 @@ from simulations.results.schema import ARM_NAMES, MISSING, SimulationResult
 def print_results(result: SimulationResult, console: Console) -> None:
     """Print the arms of every task beside the federated model, and each hospital's own model."""
     for task in result.tasks:
-        console.print(Text(f"{task}, held-out patients", style="bold"))
+        console.print(Text(f"{task}, {result.outcomes[task].size or 'held-out patients'}", style="bold"))
         console.print(_arm_table(result, task))
         for statement in (*beside_null(result, task), *worst_hospital(result, task)):
             console.print(Text(statement.text))

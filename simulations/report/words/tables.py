@@ -85,7 +85,7 @@ def results_table(result: SimulationResult, task: str) -> TextTable:
             add(run.name, run.tasks.get(task, {}), paired_text(run.paired.get(task)))
     beside = (f"Federated {MINUS} arm",) if compared else ()
     heads = ("Arm", metric_name(headline), "95% interval", *beside)
-    caption = "Held-out patients; mean"
+    caption = f"{(result.outcomes[task].size or 'held-out patients').capitalize()}; mean"
     caption += " ± standard deviation over folds." if len(result.folds) > 1 else " (one fold)."
     caption += " Intervals, also those in brackets, are 95% bootstrap intervals."
     for metric in filter(lower_is_better, others):

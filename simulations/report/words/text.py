@@ -74,11 +74,13 @@ def _findings(
 ) -> Iterator[Statement]:
     metric = metric_name(result.outcomes[task].metric)
     text = interval_text(mean, federated.interval).replace("(", "(95% interval ")
-    yield Statement("federated", f"{metric} of the federated model on held-out patients: {text}.")
+    whom = result.outcomes[task].size or "held-out patients"
+    yield Statement("federated", f"{metric} of the federated model on {whom}: {text}.")
     yield from beside_null(result, task)
     linear = result.headline(task, "federated_linear")
     if linear and linear.mean is not None:
-        text = f"The linear model that the hospitals fit together first: {linear.mean:.3f}"
+        figure = interval_text(linear.mean, linear.interval)
+        text = f"The linear model that the hospitals fit together first: {figure}"
         yield Statement("federated-linear", f"{text}{_judged(result, task, 'federated_linear')}.")
     local = result.headline(task, "local")
     if local and local.mean is not None:
@@ -87,7 +89,7 @@ def _findings(
             for site in result.sites.get(task, {}).values()
             if site.federated is not None and site.local is not None
         ]
-        sentence = f"A hospital alone reached {local.mean:.3f} on average"
+        sentence = f"A hospital alone reached {interval_text(local.mean, local.interval)} on average"
         if pairs:
             ahead = sum(federated > alone for federated, alone in pairs)
             sentence += (
@@ -97,19 +99,21 @@ def _findings(
     yield from _on_own_patients(result, task)
     pooled = result.headline(task, "pooled")
     if pooled and pooled.mean is not None:
-        text = f"The same network on pooled data: {pooled.mean:.3f}{_judged(result, task, 'pooled')}."
+        figure = interval_text(pooled.mean, pooled.interval)
+        text = f"The same network on pooled data: {figure}{_judged(result, task, 'pooled')}."
         yield Statement("pooled", text)
     baselines = {
-        arm: summary.mean
+        arm: (summary.mean, summary.interval)
         for arm in result.arms(task)
         if arm not in (*_WITHOUT_POOLING, "pooled", "null")
         and (summary := result.headline(task, arm))
         and summary.mean is not None
     }
     if baselines:
-        best = max(baselines, key=lambda arm: baselines[arm])
+        best = max(baselines, key=lambda arm: baselines[arm][0])
         name = ARM_NAMES[best].removesuffix(", pooled")
-        text = f"Best baseline on pooled data: {name}, {baselines[best]:.3f}{_judged(result, task, best)}."
+        text = f"Best baseline on pooled data: {name}, {interval_text(*baselines[best])}"
+        text += f"{_judged(result, task, best)}."
         yield Statement("baseline", text)
 
 

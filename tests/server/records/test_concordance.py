@@ -2,7 +2,7 @@
 
 import pytest
 
-from server.reports.concordance import least_events
+from server.records.concordance import least_events
 
 
 @pytest.mark.parametrize(("events", "patients"), [(1, 10), (5, 10), (9, 10), (30, 400)])
