@@ -16,6 +16,7 @@ EXTRAS = {
     "ray": ("ray",),
     "explain": ("gseapy",),
     "excel": ("openpyxl",),
+    "docs": ("sphinx", "myst_parser", "furo"),
     "coordinator": ("starlette", "uvicorn"),
     "mlflow": ("mlflow",),
     "tensorboard": ("tensorboard",),

@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from common.addresses import host_port
 from common.errors import InputError, MachineError, OptionError
+from common.extras import MissingExtra, require_extra
 from server.dashboard.access import Guard, names_of_machine, token_hash
 from server.dashboard.frame import EVENTS, page_policy, strict_policy
 from server.dashboard.logs_page import logs_page
@@ -52,6 +53,7 @@ class Pages:
             Route("/", self.overview),
             Route("/logs", self.logs),
             Route("/status.json", self.status),
+            Route("/metrics", self.metrics),
             Route("/runs/{run}", self.run),
             Route("/runs/{run}/exchanges/{index:int}", self.run),
             Route("/runs/{run}/{report}", self.report),
@@ -76,6 +78,20 @@ class Pages:
         if status is None:
             return JSONResponse({"error": trouble}, 503)
         return Response(status.model_dump_json(indent=2), media_type="application/json")
+
+    def metrics(self, request: Request) -> Response:
+        """Answer Prometheus."""
+        try:
+            require_extra("prometheus", "/metrics")
+        except MissingExtra as error:
+            return PlainTextResponse(f"{error}\n", 501)
+        from server.dashboard.metrics import CONTENT_TYPE, metrics
+
+        (status, _), runs = self._watch.status(), self._watch.runs()
+        latest = self._watch.run(self._home.runs / runs[0].id) if runs else None
+        tracking = self._home.settings().tracking
+        text = metrics(status, runs, latest, tracking is not None and tracking.hospitals)
+        return Response(text, media_type=CONTENT_TYPE)
 
     def run(self, request: Request) -> Response:
         """Answer with a run and the receipts of one of its exchanges."""

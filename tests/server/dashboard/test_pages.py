@@ -2,7 +2,9 @@ import json
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
+from common.extras import EXTRAS
 from server.dashboard import serving
 from server.home.places import CoordinatorHome
 from server.records.journal import FILE_NAME as JOURNAL
@@ -136,3 +138,25 @@ def test_a_page_knows_the_mark_of_what_it_shows(home: CoordinatorHome) -> None:
     mark = stream.partition("data: ")[2].strip()
     assert f'data-mark="{mark}"' in page
     assert SITES[0] in page
+
+
+def test_prometheus_is_answered_and_names_no_hospital_unless_asked(
+    home: CoordinatorHome, browser: Visitor
+) -> None:
+    write(start(home, "1"), exchange(1, "north"), record("completed", rounds=1, best_round=1))
+    families = {
+        family.name: family for family in text_string_to_metric_families(browser.get("/metrics").text)
+    }
+    assert families["consilium_hospitals_enrolled"].samples[0].value == 3
+    assert families["consilium_run_hospitals_missing"].samples[0].value == 1
+    assert families["consilium_runs"].samples[0].labels == {"state": "completed"}
+    assert families["consilium_run_training_loss"].samples[0].value == 2.0
+    assert "north" not in browser.get("/metrics").text
+
+
+def test_without_its_package_prometheus_is_told_what_to_install(
+    browser: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(EXTRAS, "prometheus", ("no_such_module",))
+    answer = browser.get("/metrics")
+    assert (answer.status_code, "consilium[prometheus]" in answer.text) == (501, True)
