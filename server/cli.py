@@ -61,6 +61,7 @@ def init(
 def start(folder: HomeArgument, as_json: JsonOption = False) -> None:
     """Run the coordinator in the foreground until it is stopped."""
     from common.errors import InputError
+    from server.commands.attach import interrupted_run
     from server.commands.enrol import keep_public_keys
     from server.home.places import open_home
     from server.home.tracking_settings import require_sinks
@@ -84,6 +85,8 @@ def start(folder: HomeArgument, as_json: JsonOption = False) -> None:
             print_json({"ready_after_s": seconds, "address": address})
         else:
             typer.echo(f"Ready after {seconds} s: hospitals dial {address}.")
+            if (sentence := interrupted_run(home)) is not None:
+                typer.echo(sentence)
 
     start(home, ready)
 

@@ -3,9 +3,15 @@
 from pathlib import Path
 
 from common.errors import StateError
-from server.commands.follow import followed, latest_of, state_of
+from server.commands.follow import followed, how_to_go_on, latest_of, state_of
 from server.home.places import CoordinatorHome
-from server.records.submission import Submission, last_folder, named_folder, submitted
+from server.records.submission import (
+    Submission,
+    last_folder,
+    named_folder,
+    read_submission,
+    submitted,
+)
 from server.services.superlink import require_running, stop_run
 
 
@@ -45,6 +51,15 @@ def cancel(home: CoordinatorHome, run: str | None) -> Path:
     submission.model_copy(update={"ended": "cancelled"}).write(out)
     stop_run(home, submission.flower_run)
     return out
+
+
+def interrupted_run(home: CoordinatorHome) -> str | None:
+    """Say that the last run was interrupted and how to resume it; None if it was not."""
+    out = last_folder(home.runs)
+    submission = None if out is None else read_submission(out)
+    if out is None or submission is None or state_of(out, latest_of(out), submission) != "interrupted":
+        return None
+    return f"Run {out.name} was interrupted: {how_to_go_on(home, out)}"
 
 
 def _run(home: CoordinatorHome, run: str | None) -> tuple[Path, Submission]:

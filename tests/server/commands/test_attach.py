@@ -8,7 +8,7 @@ import pytest
 from common.agreement.federation import FILE_NAME, load
 from common.errors import StateError
 from server.commands import attach as attaching
-from server.commands.attach import attach, cancel
+from server.commands.attach import attach, cancel, interrupted_run
 from server.commands.follow import PARTIAL, latest_of, state_of
 from server.commands.run import run_on_hospitals
 from server.home.places import CoordinatorHome
@@ -87,7 +87,11 @@ def test_how_far_a_run_is_follows_from_its_folder(out: Path, home: CoordinatorHo
     assert state(out) == "started"
     with alone(out, 41):
         assert state(out) == "started"
+        assert interrupted_run(home) is None
     assert state(out) == "interrupted"
+    sentence = interrupted_run(home)
+    assert sentence is not None
+    assert f"--resume {out.name}" in sentence
     with Journal(out) as journal:
         journal.write(run_record(load(home.agreement / FILE_NAME), "failed"))
     assert state(out) == "failed"
