@@ -16,9 +16,10 @@ HOSPITAL = "hospital"
 def divisions(
     cohorts: Sequence[Cohort], federation: Federation, subgroups: Sequence[str] = ()
 ) -> dict[str, Groups]:
-    """Return division -> group [P] of the cohorts' patients, one cohort after another.
+    """Return division -> group [P] of the cohorts' patients, in the words of the federation file.
 
-    Beside the hospital these are sex, age and the columns asked for, as `common.patients.divisions` divides them.
+    Cohorts follow one another. Beside the hospital divisions are sex, age and the columns asked for, as
+    `common.patients.divisions` divides them.
 
     Args:
         cohorts: hospitals' patients.
@@ -38,4 +39,8 @@ def divisions(
 
     sites = [cohort.site for cohort in cohorts for _ in range(len(cohort.batch))]
     divided: dict[str, Groups] = {HOSPITAL: np.array(sites, dtype=np.str_)} if len(cohorts) > 1 else {}
-    return divided | of_columns(federation, cells, subgroups)
+    names = federation.display_names
+    return divided | {
+        names.division(column): np.array([names.group(column, str(group)) for group in groups], dtype=np.str_)
+        for column, groups in of_columns(federation, cells, subgroups).items()
+    }

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 import torch
 
+from common.agreement.display_names import DisplayNames
 from common.agreement.federation import Federation
 from common.agreement.modalities import Modality, Plausible
 from common.errors import OptionError
@@ -92,3 +93,15 @@ def test_other_columns_divide_nobody(make_federation: MakeFederation, columns: l
     values = [[float(number)] * len(columns) for number in range(4)]
     two = [site("one", values), site("two", values)]
     assert list(divisions(two, with_columns(make_federation, columns))) == ["hospital"]  # type: ignore[arg-type]
+
+
+def test_groups_have_the_words_of_the_federation_file(make_federation: MakeFederation) -> None:
+    plain = with_columns(make_federation, ["bmi"], sex=("1", "2"))
+    (clinical, *_) = (part.name for part in plain.modalities if "sex" in part.categories)
+    names = {
+        "columns": {clinical: {"sex": "Sex"}},
+        "levels": {clinical: {"sex": {"1": "male", "2": "female"}}},
+    }
+    federation = plain.model_copy(update={"display_names": DisplayNames.model_validate(names)})
+    patients = [site("one", [[20.0, 1, 0], [21.0, 0, 1]], [[1, 1, 1], [1, 1, 1]])]
+    assert divisions(patients, federation)["Sex"].tolist() == ["male", "female"]  # type: ignore[arg-type]
