@@ -114,6 +114,14 @@ class LiveFederation:
         """
         return self._terminal.follow(take, self.started, "coordinator", "run", COORDINATOR, *options)
 
+    def report(self) -> list[str]:
+        """Write the page of the last run's report, and return the report's lines.
+
+        Raises:
+            CommandFailed: if it cannot be made.
+        """
+        return self._terminal.run("coordinator", "report", COORDINATOR).splitlines()
+
     def stop(self) -> None:
         """End everything that was started, and what killed supervisors have left.
 

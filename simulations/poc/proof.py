@@ -12,6 +12,7 @@ from types import FrameType
 
 from common.errors import StateError
 from common.lifetime.signals import ENDING
+from server.commands.follow import PARTIAL
 from server.home.places import CoordinatorHome
 from server.records.submission import last_folder
 from simulations.cohorts.cohort_folder import open_cohort
@@ -108,6 +109,9 @@ def _prove(
             federation.start_hospital(hospital)
         code = federation.run(say)
         run = last_folder(federation.home.runs)
+        if code in (0, PARTIAL):
+            for line in federation.report():
+                say(line)
     return Proof(layout, folder, tuple(commands), run, code, time.monotonic() - begun)
 
 

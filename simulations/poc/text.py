@@ -6,8 +6,8 @@ from typing import Any
 
 from client.site_folder.outside import STATE_VARIABLE
 from common.agreement.agreement import FILE_NAME
+from server.commands.report import PAGE
 from server.records.journal import RoundRecord, RunRecord, read_journal
-from server.records.wording import run_line
 from simulations.poc.hospitals import AGREEMENT, COORDINATOR, STATE
 from simulations.poc.proof import Proof
 
@@ -53,22 +53,19 @@ def as_json(proof: Proof, is_kept: bool) -> dict[str, Any]:
         "figures": figures(proof),
         "folder": str(proof.folder) if is_kept else None,
         "run": str(proof.run) if is_kept and proof.run is not None else None,
+        "report": str(proof.run / PAGE) if is_kept and proof.run is not None and proof.code != 1 else None,
         "exit_code": proof.code,
         "seconds": round(proof.seconds, 1),
     }
 
 
 def ending(proof: Proof, is_kept: bool) -> Iterator[str]:
-    """Lines after the run: its figures, and how to go on."""
-    records = [] if proof.run is None else read_journal(proof.run)
-    ends = [record for record in records if isinstance(record, RunRecord)]
-    if ends:
-        yield run_line(ends[-1], proof.layout.agreement)
+    """Lines at the end: where the report lies, and how to go on."""
     yield f"All processes have ended; it took {proof.seconds:.0f} s."
     if not is_kept or proof.run is None:
-        yield "Nothing was kept: `--keep FOLDER` leaves coordinator, hospitals and model, to go on by hand."
+        yield "Nothing was kept: `--keep FOLDER` leaves coordinator, hospitals, model and report, to go on by hand."
         return
-    yield f"The run's files are in {proof.run}."
+    yield f"The run's files are in {proof.run}, its report in {PAGE}."
     yield "To go on by hand:"
     yield from (f"  {line}" for line in by_hand(proof))
 
