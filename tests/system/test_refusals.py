@@ -351,8 +351,7 @@ def test_the_run_is_unharmed(aftermath: Aftermath) -> None:
     assert "2 of 3 hospitals take part: hospital 1, hospital 2." in aftermath.told
     for name in HONEST:
         ours = [one for one in receipts(aftermath.sites[name]) if one["run"] not in aftermath.numbers]
-        assert [(one["message"], one["verdict"]) for one in ours] == [
-            ("StatisticsReply", "passed"),
-            ("TrainReply", "passed"),
-            ("EvaluateReply", "passed"),
-        ]
+        assert {one["verdict"] for one in ours} == {"passed"}
+        messages = [one["message"] for one in ours]
+        assert messages[:3] == ["StatisticsReply", "TrainReply", "EvaluateReply"]
+        assert set(messages[3:]) == {"AssessmentReply"}

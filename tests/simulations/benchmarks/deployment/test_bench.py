@@ -35,7 +35,8 @@ def test_a_real_run_is_measured(tmp_path: Path) -> None:
     assert Path(script("consilium")).is_file()
     assert len(measured.rounds_s) == len(measured.bare_s) == 2
     assert measured.reply_bytes > 4 * measured.parameters
-    assert (measured.messages, measured.sites) == (4, 1)
+    assert measured.sites == 1
+    assert measured.messages > 4, "sums, two rounds, evaluation, and sums about the trained model"
     assert 0 < measured.ready_s < measured.first_s
     assert (
         DeploymentFigures.model_validate_json((tmp_path / "figures" / "deployment.json").read_text())
