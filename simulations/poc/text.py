@@ -6,8 +6,8 @@ from typing import Any
 
 from client.site_folder.outside import STATE_VARIABLE
 from common.agreement.agreement import FILE_NAME
-from server.commands.report import PAGE
 from server.records.journal import RoundRecord, RunRecord, read_journal
+from server.reports.writing import PAGE
 from simulations.poc.hospitals import AGREEMENT, COORDINATOR, STATE
 from simulations.poc.proof import Proof
 
