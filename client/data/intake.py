@@ -13,7 +13,7 @@ from client.data.tables import ranges_of
 from client.intake.changes import Notes
 from client.intake.examination import Examined, ExaminedTable
 from client.intake.identifiers import normalised
-from client.intake.proposing import Subject, propose
+from client.intake.proposing import ProposalSubject, propose
 from client.intake.taking import take_file
 from client.rules.declaration import IdentifierRules
 from client.site_folder.site_file import SiteFile
@@ -48,14 +48,16 @@ def examine(folder: Path, site: SiteFile, federation: Federation, names_words: b
     return Examined(tables, problems, warnings, _identifiers(indices, site.intake.identifiers))
 
 
-def _subjects(folder: Path, site: SiteFile, federation: Federation, names_words: bool) -> Iterator[Subject]:
+def _subjects(
+    folder: Path, site: SiteFile, federation: Federation, names_words: bool
+) -> Iterator[ProposalSubject]:
     tasks = federation.tasks
     if OUTCOMES in site.tables:
         classes = {column: names for task in tasks for column, names in task.classes_of.items()}
         columns = [column for task in tasks for column in task.columns]
         wanted = wanted_columns(site, OUTCOMES, columns, classes, units_of_outcomes(federation))
         binary = frozenset(column for task in tasks for column in task.binary_columns)
-        yield Subject(
+        yield ProposalSubject(
             folder / site.tables[OUTCOMES], wanted, binary, _plausible_times(federation), names_words
         )
     for modality in federation.modalities:
@@ -64,7 +66,7 @@ def _subjects(folder: Path, site: SiteFile, federation: Federation, names_words:
             wanted = wanted_columns(site, modality.name, columns, modality.categories, units_of(modality))
             plausible = {column: ranges_of(modality.plausible_for(column)) for column in modality.columns}
             path = folder / site.tables[modality.name]
-            yield Subject(path, wanted, frozenset(), plausible, names_words)
+            yield ProposalSubject(path, wanted, frozenset(), plausible, names_words)
 
 
 def _plausible_times(federation: Federation) -> dict[str, Ranges]:

@@ -14,7 +14,8 @@ from client.tables.spelling import MISSING, as_text, loose, plain
 from common.counting import counted
 
 _LIMIT = re.compile(r"(<|>|\u2264|\u2265|~)=? ?(?P<number>[-+]?\d.*)")
-_SUBDIVISION = re.compile(r"[a-z]?\d?( ?\(.*\))?", re.IGNORECASE)
+_SUBDIVISION = re.compile(r"([a-z]{1,2}\d?)?( ?\(.*\))?", re.IGNORECASE)
+_ROMAN = re.compile(r"[IVX]+")
 """End of a level's subdivision, such as that of T1c, N1mi or N0 (i-)."""
 
 Cells = "pd.Series[Any]"
@@ -152,8 +153,8 @@ def _levelled(cells: "pd.Series[Any]", column: Column, rules: ColumnRules, notes
 def above(text: str, levels: Mapping[str, object]) -> str | None:
     """Return the level that a text subdivides, such as T1 of T1c; None if there is none.
 
-    The longest level that the text begins with counts, and what follows must be a letter, a digit after it, or a
-    remark in brackets: T10 is no part of T1.
+    The longest level that the text begins with counts, and what follows must be one or two letters, a digit after them,
+    or a remark in brackets: T10 is no part of T1.
     """
     if text in levels:
         return None
@@ -162,8 +163,10 @@ def above(text: str, levels: Mapping[str, object]) -> str | None:
         return None
     level = max(starts, key=len)
     rest = text[len(level) :]
-    is_part = _SUBDIVISION.fullmatch(rest) is not None and not rest[0].isdigit()
-    return level if is_part and not (level[-1].isalpha() and rest[0].isalpha()) else None
+    is_part = _SUBDIVISION.fullmatch(rest) is not None
+    if level[-1].isalpha() and rest[0].isalpha():  # IIb is a part of II, and IV none of I
+        is_part = _ROMAN.fullmatch(level) is not None and rest.lower() in ("a", "b", "c")
+    return level if is_part else None
 
 
 def _unlimited(cells: "pd.Series[Any]", column: Column, rules: ColumnRules, notes: Notes) -> "pd.Series[Any]":

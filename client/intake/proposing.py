@@ -38,7 +38,7 @@ Rules = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Subject:
+class ProposalSubject:
     """Table that rules are proposed for.
 
     Attributes:
@@ -56,7 +56,7 @@ class Subject:
     names_words: bool = False
 
 
-def propose(subject: Subject) -> Rules:
+def propose(subject: ProposalSubject) -> Rules:
     """Return rules for `[intake.TABLE]`, as TOML would have them; empty if none would help."""
     rules: Rules = {}
     try:
@@ -82,7 +82,7 @@ def _with(wanted: Wanted, rules: Rules) -> Wanted:
     return replace(wanted, rules=TableRules(wanted.table, wanted.rules.shared, declared))
 
 
-def _layout(subject: Subject) -> Rules:
+def _layout(subject: ProposalSubject) -> Rules:
     """Propose encoding, delimiter, row of names and sheet."""
     path, wanted = subject.path, subject.wanted
     declared, rules = wanted.rules.declared, Rules()
@@ -163,7 +163,7 @@ def _is_number(text: str) -> bool:
 
 
 def _column(
-    cells: Sequence[object], column: str, wanted: Wanted, subject: Subject, has_commas: bool
+    cells: Sequence[object], column: str, wanted: Wanted, subject: ProposalSubject, has_commas: bool
 ) -> Rules:
     texts = [str(cell) for cell in cells]
     if column in subject.binary:
@@ -196,7 +196,7 @@ def _is_outside(number: float, plausible: Ranges) -> bool:
     return (low is not None and number < low) or (high is not None and number > high)
 
 
-def _event(texts: Sequence[str], subject: Subject) -> Rules:
+def _event(texts: Sequence[str], subject: ProposalSubject) -> Rules:
     """Propose a recode of words, or of 1 and 2, to 0 and 1."""
     words = Counter(texts)
     if set(words) <= {"0", "1"} or {word.casefold() for word in words} <= {"true", "false"}:
@@ -216,7 +216,7 @@ def _guess(word: str) -> int | str:
     return "?" if event is None or first in NOT_HAPPENED & {"no", "none", "non"} else event
 
 
-def _levels(texts: Sequence[str], levels: Sequence[str], subject: Subject) -> Rules:
+def _levels(texts: Sequence[str], levels: Sequence[str], subject: ProposalSubject) -> Rules:
     """Propose rules for texts that are no levels."""
     names, rules = set(map(plain, levels)), Rules()
     words = Counter(text for text in texts if text not in names)
@@ -234,7 +234,7 @@ def _levels(texts: Sequence[str], levels: Sequence[str], subject: Subject) -> Ru
     return rules | ({"recode": recode} if recode else {})
 
 
-def _named(words: Counter[str], others: Iterable[str], subject: Subject) -> list[str]:
+def _named(words: Counter[str], others: Iterable[str], subject: ProposalSubject) -> list[str]:
     """List words of several rows that nothing is proposed for, if they may be named."""
     if not subject.names_words:
         return []

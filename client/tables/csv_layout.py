@@ -150,7 +150,7 @@ def is_blank(row: Sequence[str]) -> bool:
 
 
 @dataclass(frozen=True)
-class Layout:
+class TextLayout:
     """Layout of a text as its lines show it.
 
     Attributes:
@@ -164,7 +164,7 @@ class Layout:
     delimiter: str
 
 
-def layout_of(content: bytes, wanted: frozenset[str], delimiter: str = ",") -> Layout:
+def layout_of(content: bytes, wanted: frozenset[str], delimiter: str = ",") -> TextLayout:
     """Find the line with the most of the wanted names, and the sign by which it is split."""
     lines = {
         number: line for number, line in enumerate(islice(_lines(content), _SEARCHED), 1) if line.strip()
@@ -178,7 +178,7 @@ def layout_of(content: bytes, wanted: frozenset[str], delimiter: str = ",") -> L
                 best, number, separator = hits, line_number, sign
     if not best and len(names) == 1:  # none is as asked for: what splits all lines alike may separate them
         separator = next((sign for sign in ";\t|," if _splits(lines.values(), sign)), delimiter)
-    return Layout(number, sum(line < number for line in lines), separator)
+    return TextLayout(number, sum(line < number for line in lines), separator)
 
 
 def _check_names(

@@ -159,3 +159,10 @@ def test_patients_that_become_one_by_their_spelling_are_refused(tmp_path: Path) 
     taken = take(tmp_path, "patient,size,stage\n007,1,I\n7,2,I\n", {"identifiers": {"zeros": "strip"}})
     assert taken.frame is None
     assert "1 row repeats a patient" in str(taken.problems[0])
+
+
+def test_true_and_false_read_alike_with_rules_and_without(tmp_path: Path) -> None:
+    for declared in ({}, {"missing": ["unk"]}):
+        taken = take(tmp_path, "patient,size,stage\n1,True,I\n2,False,I\n3,,I\n", declared)
+        assert [cell in (True, "True") for cell in cells(taken, "size")[:1]] == [True]
+    assert cells(taken, "size") == [1, 0, None]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from common.tasks.labels import DAYS, binary_problems, typical_times, unit_warnings
+from common.tasks.labels import DAYS, binary_problems, likely_time_unit, typical_times, unit_warnings
 
 TYPICAL = (400.0, 2500.0)
 
@@ -58,3 +58,12 @@ def test_few_events_tell_nothing_of_a_unit() -> None:
 
 def test_early_events_that_fit_no_unit_are_left_alone() -> None:
     assert unit_warnings("time", np.full(20, 0.0), "days", TYPICAL, 9000.0) == []
+
+
+def test_a_cohort_that_nobody_is_followed_in_for_long_enough_is_named_with_its_unit() -> None:
+    """Times in years where months are asked for keep within the plausible range."""
+    everyone = np.linspace(0.2, 8.5, 60)
+    events = everyone[::2]
+    assert likely_time_unit(events, "months", None, 300.0, everyone) == "years"
+    assert likely_time_unit(events * 12, "months", None, 300.0, everyone * 12) is None
+    assert likely_time_unit(events * 4, "months", None, 300.0, everyone * 4) is None, "a disease with short survival"
