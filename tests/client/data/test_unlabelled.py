@@ -101,3 +101,31 @@ def test_rows_of_several_tables_are_not_joined_by_their_number(small_federation:
     numbered = tables["clinical"].drop(columns="MRN").set_index(pd.Index([7, 8], name="number"))
     read = take_frames({"clinical": numbered, "rna": rna(["8"])}, SITE, small_federation)
     assert read.identifiers == ("7", "8")
+
+
+def test_rules_of_intake_hold_for_files_and_for_tables_in_memory(
+    small_federation: Federation, tmp_path: Path
+) -> None:
+    site = SiteFile.model_validate(
+        {
+            **SITE.model_dump(),
+            "intake": {
+                "decimal": ",",
+                "identifiers": {"case": "upper"},
+                "clinical": {
+                    "sheet": "Patients",
+                    "header_row": 2,
+                    "id": "Nr",
+                    "columns": {"age": {"unit": "months"}, "stage": {"recode": {"two": "2"}}},
+                },
+            },
+        }
+    )
+    table = clinical(AGE=["720,0", 600], STAGE=["two", "NA"]).rename(columns={"mrn": "Nr"})
+    table.to_excel(tmp_path / "c.xlsx", sheet_name="Patients", startrow=1, index=False)
+    for read in (
+        read_files({"clinical": tmp_path / "c.xlsx"}, site, small_federation),
+        take_frames({"clinical": table}, site, small_federation),
+    ):
+        assert read.identifiers == ("B", "A")
+        assert read.batch.values["clinical"].tolist() == [[60, 1, 0, 1, 0], [50, 0, 0, 0, 1]]
