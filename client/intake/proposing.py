@@ -15,8 +15,10 @@ import numpy as np
 import pandas as pd
 
 from client.intake.cells import above
+from client.intake.changes import Notes
+from client.intake.genes import renamed_genes
 from client.intake.taking import Taken, take_file
-from client.rules.declaration import TableRules
+from client.rules.declaration import GeneRules, TableIntake, TableRules
 from client.tables.csv_layout import is_utf16, layout_of
 from client.tables.header import Wanted
 from client.tables.likely_unit import Ranges, likely_unit
@@ -62,6 +64,8 @@ def propose(subject: ProposalSubject) -> Rules:
     try:
         rules |= _layout(subject)
         wanted = _with(subject.wanted, rules)
+        rules |= _genes(subject.path, wanted)
+        wanted = _with(subject.wanted, rules)
         cells = _cells(subject.path, wanted)
     except InputError:  # the reader's own error says more than a proposal could
         return rules
@@ -78,7 +82,7 @@ def propose(subject: ProposalSubject) -> Rules:
 
 
 def _with(wanted: Wanted, rules: Rules) -> Wanted:
-    declared = wanted.rules.declared.model_copy(update=rules)
+    declared = TableIntake.model_validate(wanted.rules.declared.model_dump(exclude_defaults=True) | rules)
     return replace(wanted, rules=TableRules(wanted.table, wanted.rules.shared, declared))
 
 
@@ -111,6 +115,16 @@ def _layout(subject: ProposalSubject) -> Rules:
     if layout.delimiter != wanted.rules.delimiter:
         rules["delimiter"] = layout.delimiter
     return rules | ({"header_row": layout.header_row} if layout.above else {})
+
+
+def _genes(path: Path, wanted: Wanted) -> Rules:
+    """Propose to read dates of Excel as genes, where that finds columns that are asked for."""
+    if wanted.rules.declared.genes != GeneRules():
+        return {}
+    dates, asked = GeneRules(excel_dates=True), [wanted.source_of(column) for column in wanted.columns]
+    names = open_source(path, wanted).names
+    changed = renamed_genes(path, names, asked, dates, wanted.table, Notes()) != list(names)
+    return {"genes": {"excel_dates": True}} if changed else {}
 
 
 def _is_utf8(content: bytes) -> bool:

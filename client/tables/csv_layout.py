@@ -186,18 +186,20 @@ def _check_names(
 ) -> None:
     """Refuse a file whose column names are found in another line, or by another separator."""
     layout = layout_of(content, wanted, delimiter)
-    faults, remedies = [], []
+    faults, rules, remedies = [], {}, []
     if layout.delimiter != delimiter:
         faults.append(f"is separated by {_SEPARATORS[layout.delimiter]}")
-        remedies.append(declare(table, "delimiter", layout.delimiter))
+        rules["delimiter"] = f'"{TOML_SIGNS.get(layout.delimiter, layout.delimiter)}"'
     if layout.above:
         faults.append(f"has its column names in line {layout.header_row}, below comments or titles")
-        remedies.append(declare(table, "header_row", layout.header_row))
+        rules["header_row"] = str(layout.header_row)
         if layout.delimiter == delimiter:
             remedies.append(f"or delete the {counted(layout.header_row - 1, 'line')} above the column names")
     if faults:
         if layout.delimiter != "," == delimiter:
             remedies.append("or save it separated by commas and with a decimal point in numbers")
+        lines = " and ".join(f"{key} = {value}" for key, value in rules.items())
+        remedies.insert(0, f"write {lines} under [intake.{table}] in site.toml")
         raise InvalidContentError(str(path), " and ".join(faults), ", ".join(remedies))
 
 

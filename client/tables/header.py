@@ -144,7 +144,7 @@ def _cause(names: Sequence[str], wanted: Wanted, missing: Sequence[str]) -> tupl
     spelled = {loose(name): name for name in filled}
     alike = {name: spelled[loose(name)] for name in missing if loose(name) in spelled}
     if sum(bool(_ENSEMBL.fullmatch(name)) for name in filled) * 2 > len(filled):
-        return ", and its columns have Ensembl identifiers", "rename them to the gene symbols asked for"
+        return ", and its columns have Ensembl identifiers", _name_genes(wanted)
     if alike:
         name, other = next(iter(alike.items()))
         if len(missing) == 1:
@@ -160,12 +160,13 @@ def _cause(names: Sequence[str], wanted: Wanted, missing: Sequence[str]) -> tupl
         and all(name.isdigit() for name in filled if _NUMBER.fullmatch(name))
         and numbers > 9
     ):
-        return ", and its columns have numbers, as of Entrez", "rename them to the gene symbols asked for"
+        return ", and its columns have numbers, as of Entrez", _name_genes(wanted)
     if numbers * 2 >= len(filled) and wanted.identifier in missing:
         return ", and its first row has numbers", "put the names of the columns into the first row"
     if dates := sum(bool(_DATE.fullmatch(name)) for name in filled):
         hint = f", and {counted(dates, 'column')} {'has' if dates == 1 else 'have'} a date for a name"
-        return hint, "import the table into Excel with its names as text, and save it again"
+        remedy = f"write excel_dates = true under [intake.{wanted.table}.genes] in {SITE_FILE}"
+        return hint, f"{remedy}, or import the table into Excel with its names as text, and save it again"
     if len(missing) > 1 and wanted.identifier in missing:
         names_of_site = (
             f"name yours in {SITE_FILE}: id for the identifiers, [columns.{wanted.table}] for the others"
@@ -174,6 +175,11 @@ def _cause(names: Sequence[str], wanted: Wanted, missing: Sequence[str]) -> tupl
     if len(missing) > 1:
         return "", f"add them, or map each under [columns.{wanted.table}] in {SITE_FILE}"
     return "", _add(wanted, missing[0])
+
+
+def _name_genes(wanted: Wanted) -> str:
+    where = f"[intake.{wanted.table}.genes] in {SITE_FILE}"
+    return f'rename them to the gene symbols asked for, or name a file of names and symbols: names = "FILE" under {where}'
 
 
 def _add(wanted: Wanted, name: str) -> str:

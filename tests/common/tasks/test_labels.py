@@ -66,4 +66,6 @@ def test_a_cohort_that_nobody_is_followed_in_for_long_enough_is_named_with_its_u
     events = everyone[::2]
     assert likely_time_unit(events, "months", None, 300.0, everyone) == "years"
     assert likely_time_unit(events * 12, "months", None, 300.0, everyone * 12) is None
-    assert likely_time_unit(events * 4, "months", None, 300.0, everyone * 4) is None, "a disease with short survival"
+    assert likely_time_unit(events * 4, "months", None, 300.0, everyone * 4) is None, (
+        "a disease with short survival"
+    )
