@@ -179,7 +179,7 @@ def _cause(names: Sequence[str], wanted: Wanted, missing: Sequence[str]) -> tupl
 
 def _name_genes(wanted: Wanted) -> str:
     where = f"[intake.{wanted.table}.genes] in {SITE_FILE}"
-    return f'rename them to the gene symbols asked for, or name a file of names and symbols: names = "FILE" under {where}'
+    return f'rename them to the gene symbols asked for, or name a file of them: names = "FILE" under {where}'
 
 
 def _add(wanted: Wanted, name: str) -> str:
