@@ -17,7 +17,7 @@ MAY_IMPORT = {
 FLOORS = {
     "consilium": "program, __main__ | command, plugins_cli, release_cli, federation_cli, simulation, planning, attacks"
     " | result"
-    " | comparison | frames | agreement, model, packages, wording",
+    " | comparison | frames, federation_text | agreement, model, packages, wording",
     "client": "cli, predict_cli, validate_cli | doctor | commands | runtime | app | reports | validation"
     " | receipts, rounds, prediction, profile | families | egress | privacy, disclosures"
     " | ledger, training, data | intake | flower, chained_log, tables | site_folder | rules",
@@ -27,7 +27,7 @@ FLOORS = {
     " | prediction | families | privacy | baseline, models | patients | messages, release"
     " | agreement, processes, console | tasks | comparison | evaluation, extras, lifetime, pages, plugins, reading"
     " | addresses, agreed, countersignature, counting, errors, files, folding_table, installed_code, json_output,"
-    " node_keys, records",
+    " node_keys, records, word_code",
     "simulations": "cli | commands | benchmarks, tuning | poc | simulate, planning, audit, comparing | experiment"
     " | families | report | baselines | engines, cohorts, results | work_folder",
 }

@@ -37,6 +37,7 @@ def init(
     """Make a coordinator's folder with a new certificate authority; no file is overwritten."""
     from common.agreement.agreement import FILE_NAME
     from common.agreement.loading import load_agreement
+    from common.word_code import word_code
     from server.home.places import create_home
     from server.records.wording import weights_line
 
@@ -52,7 +53,9 @@ def init(
         f"Every hospital needs {home.authority} and the folder {home.agreement}, and the address "
         f"{home.settings().address}."
     )
-    typer.echo(weights_line(load_agreement(home.agreement / FILE_NAME)))
+    agreement = load_agreement(home.agreement / FILE_NAME)
+    typer.echo(f"Its hash is {agreement.digest} ({word_code(agreement.digest)}).")
+    typer.echo(weights_line(agreement))
     typer.echo(f"Next: {shlex.join(['consilium', 'coordinator', 'start', str(folder)])}")
 
 

@@ -18,13 +18,14 @@ from common.families.family import Words
 from common.families.registry import family_of
 from common.installed_code import code_hash
 from common.privacy.accounting import spend
+from common.word_code import word_code
 
 
 def in_words(proposal: Proposal) -> Iterator[str]:
     """Write the terms that the hospital would agree to, a sentence per line."""
     federation = proposal.federation
     names = ", ".join(shown(participant.name) for participant in federation.participants)
-    yield f"Federation {federation.name}, hash {federation.digest}."
+    yield f"Federation {federation.name}, hash {federation.digest} ({word_code(federation.digest)})."
     yield f"Participants: {names}."
     yield _size(proposal)
     yield ""

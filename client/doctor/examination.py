@@ -22,6 +22,7 @@ from common.families.registry import family_of
 from common.installed_code import code_hash
 from common.node_keys import fingerprint
 from common.processes.supervision_state import leftovers, leftovers_text
+from common.word_code import word_code
 
 
 def examine(home: Home) -> list[Finding]:
@@ -66,7 +67,9 @@ def _agreement(home: Home) -> Iterator[Finding]:
     else:
         files = len(federation.public_files)
         yield ok(
-            "federation", f"{federation.digest}, with {files} public files; ask the coordinator for its hash"
+            "federation",
+            f"{federation.digest} ({word_code(federation.digest)}), with {files} public files; ask the coordinator for "
+            "its hash",
         )
         yield ok("bundle", f"{bundle_hash(federation)} is the only one that runs here")
 

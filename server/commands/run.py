@@ -25,6 +25,7 @@ from common.checking.checking import sound_agreement
 from common.counting import are, counted
 from common.errors import InputError, IntegrityError, OptionError, StateError
 from common.files import write_whole
+from common.word_code import word_code
 from server.aggregation.registry import require_registered
 from server.commands.follow import followed, lines_in
 from server.home.places import ENROLLED, CoordinatorHome
@@ -83,7 +84,8 @@ def run_on_hospitals(home: CoordinatorHome, agreement: Path, as_json: bool, deta
     submission = _submit(home, out, federation)
     if not as_json:
         typer.echo(
-            f"Run {out.name}: federation {federation.name}, hash {federation.digest}; results in {out}."
+            f"Run {out.name}: federation {federation.name}, hash {federation.digest} "
+            f"({word_code(federation.digest)}); results in {out}."
         )
     if detach:
         return _detached(home, out, as_json)
