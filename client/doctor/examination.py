@@ -65,12 +65,9 @@ def _agreement(home: Home) -> Iterator[Finding]:
         message = "site.toml names another hash as approved"
         yield fail("federation", FindingCode.APPROVAL_DIFFERS, message, "change or remove `approved` there")
     else:
-        files = len(federation.public_files)
-        yield ok(
-            "federation",
-            f"{federation.digest} ({word_code(federation.digest)}), with {files} public files; ask the coordinator for "
-            "its hash",
-        )
+        files, words = len(federation.public_files), word_code(federation.digest)
+        said = f"{federation.digest} ({words}), with {files} public files; ask the coordinator for its hash"
+        yield ok("federation", said)
         yield ok("bundle", f"{bundle_hash(federation)} is the only one that runs here")
 
 
