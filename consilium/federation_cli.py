@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -104,3 +105,97 @@ def schema() -> None:
     from common.agreement.json_schema import json_schema
 
     typer.echo(json.dumps(json_schema(Federation), indent=2))
+
+
+@federation_app.command()
+@explained
+def new(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to make, which holds federation.toml.")],
+    dictionary: Annotated[
+        Path | None,
+        typer.Option(
+            help="Data dictionary: REDCap's CSV, or a CSV with name,type,unit,low,high,levels,label."
+        ),
+    ] = None,
+    study: Annotated[
+        str | None, typer.Option(help="Kind of outcome: survival, response or toxicity.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the federation.")] = None,
+    hospital: Annotated[
+        list[str] | None, typer.Option(help="Name of a hospital; repeat it for each.")
+    ] = None,
+    outcome: Annotated[
+        list[str] | None,
+        typer.Option(help="Column of the outcome: time, then event; the class; or each adverse event."),
+    ] = None,
+    unit: Annotated[str, typer.Option(help="Unit of the time: days, months or years.")] = "months",
+    longest: Annotated[
+        float | None, typer.Option(help="Longest plausible time; without it, ten years.")
+    ] = None,
+    classes: Annotated[
+        str, typer.Option(help="Classes of a response, joined by commas, the response last.")
+    ] = "",
+    patients: Annotated[int | None, typer.Option(min=1, help="The most patients of one hospital.")] = None,
+    epsilon: Annotated[
+        float | None, typer.Option(help="Privacy cost of a whole run; without it, no privacy is promised.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a federation file from a data dictionary; a terminal is asked for what is missing."""
+    from common.agreement.agreement import FILE_NAME, save
+    from common.errors import OptionError, StateError
+    from consilium.dictionary import read_dictionary
+    from consilium.drafting import StudyKind, StudyPlan, drafted
+
+    if out.exists():
+        raise StateError(str(out), "is there already", "name a folder that does not exist yet")
+    path = Path(
+        _answer(None if dictionary is None else str(dictionary), "--dictionary", "Data dictionary (CSV)")
+    )
+    columns, left_out = read_dictionary(path)
+    kind = _answer(study, "--study", "Kind of outcome: survival, response or toxicity")
+    if kind not in set(StudyKind):
+        raise OptionError(f"--study {kind}", "is no kind of study", f"use {', '.join(StudyKind)}")
+    asked = "Column of time, then of event" if kind == StudyKind.SURVIVAL else "Columns of the outcome"
+    plan = StudyPlan(
+        name=_answer(name, "--name", "Name of the federation"),
+        hospitals=hospital or _several("--hospital", "Hospitals"),
+        study=StudyKind(kind),
+        outcomes=outcome or _several("--outcome", asked),
+        unit=unit,
+        longest=longest,
+        classes=[part.strip() for part in classes.split(",") if part.strip()],
+        patients=patients,
+        epsilon=epsilon,
+    )
+    federation = drafted(plan, columns)
+    out.mkdir(parents=True)
+    save(federation, out / FILE_NAME)
+    if as_json:
+        facts = {"file": str(out / FILE_NAME), "digest": federation.digest, "left_out": left_out}
+        typer.echo(json.dumps(facts, indent=2))
+        return
+    typer.echo(f"Written to {out / FILE_NAME}.")
+    for sentence in left_out:
+        typer.echo(f"Left out {sentence}.")
+    typer.echo(f"Next: {shlex.join(['consilium', 'federation', 'check', str(out)])}")
+
+
+def _answer(given: str | None, option: str, question: str) -> str:
+    """Return what an option says, or else a person at a terminal.
+
+    Raises:
+        OptionError: if there is neither.
+    """
+    from common.errors import OptionError
+
+    if given is not None:
+        return given
+    if not sys.stdin.isatty():
+        raise OptionError(option, "is missing", "give it, or run the command on a terminal, where it asks")
+    return str(typer.prompt(question))
+
+
+def _several(option: str, question: str) -> list[str]:
+    answer = _answer(None, option, f"{question}, joined by commas")
+    return [part.strip() for part in answer.split(",") if part.strip()]

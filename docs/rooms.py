@@ -17,7 +17,7 @@ MAY_IMPORT = {
 FLOORS = {
     "consilium": "program, __main__ | command, plugins_cli, release_cli, federation_cli, simulation, planning, attacks"
     " | result"
-    " | comparison | frames, federation_text | agreement, model, packages, wording",
+    " | comparison | frames, federation_text, drafting | dictionary, agreement, model, packages, wording",
     "client": "cli, predict_cli, validate_cli | doctor | commands | runtime | app | reports | validation"
     " | receipts, rounds, prediction, profile | families | egress | privacy, disclosures"
     " | ledger, training, data | intake | flower, chained_log, tables | site_folder | rules",
