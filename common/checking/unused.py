@@ -87,5 +87,8 @@ def unused(agreement: Agreement, data: Mapping[str, Any]) -> Iterator[Problem]:
     """
     for key, is_idle, what, remedy in _IDLE:
         section = data.get(key[0])
-        if isinstance(section, Mapping) and key[1] in section and is_idle(agreement):
+        if not (isinstance(section, Mapping) and key[1] in section and is_idle(agreement)):
+            continue
+        default = type(getattr(agreement, key[0])).model_fields[key[1]].default
+        if section[key[1]] != default:  # a default that is written out promises nothing
             yield Problem(key, what, remedy)
