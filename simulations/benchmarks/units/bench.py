@@ -1,7 +1,7 @@
-"""Benchmark `units`: wrong units planted in one hospital of three, and false alarms without any.
+"""Benchmark `units`: wrong units planted in outcome hospital of three, and false alarms without any.
 
 Every hospital and column of a cohort is compared as it is, with all hospitals together and in threes. Then the values
-of one of three hospitals are multiplied by the factor between two units, or divided by it, and compared again.
+of outcome of three hospitals are multiplied by the factor between two units, or divided by it, and compared again.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -42,12 +42,12 @@ class Planted(Record):
     Attributes:
         subject: column or time.
         factor: larger than 1; it was multiplied by as often as divided by.
-        planted: threes of hospitals with a wrong one.
+        planted: threes of hospitals with a wrong outcome.
         refused: those in which the hospital's own plausible range has the file refused before anything leaves.
         named: those in which the wrong hospital alone is named, refused or not.
         differ: those in which it is named with others, because nobody can say who is right.
         wrong: those in which another hospital alone is named.
-        found: those in which the hospital is refused, named, or said to differ.
+        detected: those in which the hospital is refused, named, or said to differ.
     """
 
     subject: Subject
@@ -57,7 +57,7 @@ class Planted(Record):
     named: int = 0
     differ: int = 0
     wrong: int = 0
-    found: int = 0
+    detected: int = 0
 
 
 class CohortFigures(Record):
@@ -155,7 +155,7 @@ def _with(
             "named": before.named + named,
             "differ": before.differ + differ,
             "wrong": before.wrong + wrong,
-            "found": before.found + (refused or named or differ),
+            "detected": before.detected + (refused or named or differ),
         }
     )
 
@@ -197,7 +197,7 @@ def units_table(figures: UnitFigures) -> str:
     for chosen in (True, False):
         if planted := _summed([cohort for cohort in figures.cohorts if cohort.chosen is chosen]):
             title = "constants were chosen" if chosen else "nothing was chosen"
-            parts += ["", f"Planted in one hospital of three, on cohorts on which {title}:", ""]
+            parts += ["", f"Planted in outcome hospital of three, on cohorts on which {title}:", ""]
             parts.append(_planted_table(planted))
     return "\n".join([*parts, "", figures.origin])
 
@@ -217,28 +217,29 @@ def _planted_table(planted: Sequence[Planted]) -> str:
     rows = [[*head, "another named", "found in all"]]
     rows += [
         [
-            "follow-up" if one.subject is Subject.TIME else "columns",
-            f"{one.factor:.4g}",
-            f"{one.planted:,}",
+            "follow-up" if outcome.subject is Subject.TIME else "columns",
+            f"{outcome.factor:.4g}",
+            f"{outcome.planted:,}",
             *(
-                _share(part, one.planted)
-                for part in (one.refused, one.named, one.differ, one.wrong, one.found)
+                _share(part, outcome.planted)
+                for part in (outcome.refused, outcome.named, outcome.differ, outcome.wrong, outcome.detected)
             ),
         ]
-        for one in planted
+        for outcome in planted
     ]
     return markdown("lrrrrrrr", rows)
 
 
 def _summed(cohorts: Sequence[CohortFigures]) -> list[Planted]:
     total: dict[tuple[Subject, float], Planted] = {}
-    for one in (one for cohort in cohorts for one in cohort.planted):
-        key = (one.subject, one.factor)
+    for outcome in (outcome for cohort in cohorts for outcome in cohort.planted):
+        key = (outcome.subject, outcome.factor)
         before = total.get(key)
-        counts = ("planted", "refused", "named", "differ", "wrong", "found")
-        total[key] = one.model_copy(
+        counts = ("planted", "refused", "named", "differ", "wrong", "detected")
+        total[key] = outcome.model_copy(
             update={
-                name: getattr(one, name) + (0 if before is None else getattr(before, name)) for name in counts
+                name: getattr(outcome, name) + (0 if before is None else getattr(before, name))
+                for name in counts
             }
         )
     return [total[key] for key in sorted(total)]

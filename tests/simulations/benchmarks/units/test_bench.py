@@ -28,7 +28,7 @@ def test_planted_centimetres_are_found_and_hospitals_alike_have_no_alarm() -> No
     for factor in (10.0, 12.0, 365.25):
         one = by_factor[factor]
         assert one.planted == 40
-        assert one.found == one.named == one.planted
+        assert one.detected == one.named == one.planted
         assert one.wrong == 0
         assert one.planted / 2 <= one.refused < one.planted
 
