@@ -16,7 +16,7 @@ HOSPITAL = "hospital"
 def divisions(
     cohorts: Sequence[Cohort], federation: Federation, subgroups: Sequence[str] = ()
 ) -> dict[str, Groups]:
-    """Return division -> group [P] of the cohorts' patients, in the words of the federation file.
+    """Return division -> group [P] of the cohorts' patients, in the federation file's words.
 
     Cohorts follow one another. Beside the hospital divisions are sex, age and the columns asked for, as
     `common.patients.divisions` divides them.
