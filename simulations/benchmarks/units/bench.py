@@ -1,7 +1,7 @@
-"""Benchmark `units`: wrong units planted in outcome hospital of three, and false alarms without any.
+"""Benchmark `units`: wrong units planted in one hospital of three, and false alarms without any.
 
 Every hospital and column of a cohort is compared as it is, with all hospitals together and in threes. Then the values
-of outcome of three hospitals are multiplied by the factor between two units, or divided by it, and compared again.
+of one of three hospitals are multiplied by the factor between two units, or divided by it, and compared again.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -42,7 +42,7 @@ class Planted(Record):
     Attributes:
         subject: column or time.
         factor: larger than 1; it was multiplied by as often as divided by.
-        planted: threes of hospitals with a wrong outcome.
+        planted: threes of hospitals with a wrong one.
         refused: those in which the hospital's own plausible range has the file refused before anything leaves.
         named: those in which the wrong hospital alone is named, refused or not.
         differ: those in which it is named with others, because nobody can say who is right.
@@ -197,7 +197,7 @@ def units_table(figures: UnitFigures) -> str:
     for chosen in (True, False):
         if planted := _summed([cohort for cohort in figures.cohorts if cohort.chosen is chosen]):
             title = "constants were chosen" if chosen else "nothing was chosen"
-            parts += ["", f"Planted in outcome hospital of three, on cohorts on which {title}:", ""]
+            parts += ["", f"Planted in one hospital of three, on cohorts on which {title}:", ""]
             parts.append(_planted_table(planted))
     return "\n".join([*parts, "", figures.origin])
 
