@@ -15,6 +15,7 @@ from consilium.command import app
 from tests.simulations.conftest import run_consilium
 
 WITHOUT = {
+    "federation schema": "prints JSON, a schema, in any case",
     "site start": "a service in the foreground; `site status` tells what it does",
     "site app": "a service in the foreground under another account",
 }

@@ -1,1 +1,1 @@
-"""Benchmark of the comparison of hospitals: wrong units that are found, and false alarms."""
+"""Wrong units that the comparison of hospitals finds, and false alarms; start with bench.py."""

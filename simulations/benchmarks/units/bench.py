@@ -1,4 +1,4 @@
-"""Benchmark `units`: wrong units planted in one hospital of three, and false alarms without any.
+"""Benchmark `units`: wrong units planted in one hospital of three, and false alarms.
 
 Every hospital and column of a cohort is compared as it is, with all hospitals together and in threes. Then the values
 of one of three hospitals are multiplied by the factor between two units, or divided by it, and compared again.

@@ -66,7 +66,7 @@ class MeasuredQuantity:
 
 
 def sums_of_values(values: Array) -> Array:
-    """Count, sum and sum of squares [3, 1] of values, or 0 where too few patients are behind them."""
+    """Count, sum and sum of squares [3, 1] of values, or 0 where too few patients have any."""
     rows = torch.from_numpy(values)[:, None]
     enough = len(values) and cells(rows, torch.ones_like(rows, dtype=torch.bool), _LEAST)[0] >= _LEAST
     sums = np.array([[len(values)], [values.sum()], [np.square(values).sum()]], dtype=np.float64)
