@@ -210,7 +210,7 @@ def track(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Send a run to the sinks of `[tracking]` in `coordinator.toml`.
+    """Send a run to the sinks that `coordinator.toml` names under tracking.
 
     What a sink has already is not sent again. A coordinator that runs sends the runs that begin by itself; this is for
     earlier ones.

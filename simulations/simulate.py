@@ -43,6 +43,7 @@ from simulations.report.screen.audience import display_for
 from simulations.report.words.absences import absence_sentences
 from simulations.results.robustness import Robustness
 from simulations.results.schema import SimulationResult
+from simulations.results.spoiling import WarningFigures
 from simulations.work_folder import work_folder
 
 MODELS = "models"
@@ -112,6 +113,7 @@ def _simulated(cohort: CohortFolder, options: ExperimentOptions, work: Path) -> 
     if options.out is not None:
         remove_unfinished(options.out)
     robustness = None if options.out is None else Robustness.beside(options.out)
+    warnings = None if options.out is None else WarningFigures.beside(options.out)
     description = None if options.out is None else begin(plan, cohort, options.out)
     started = time.perf_counter()
     try:
@@ -137,7 +139,7 @@ def _simulated(cohort: CohortFolder, options: ExperimentOptions, work: Path) -> 
     judged = {question: validation for question, validation in validations.items() if validation is not None}
     result = result.model_copy(update={"validation": judged})
     if options.out is not None and description is not None:
-        page = render(result, seen, robustness)
+        page = render(result, seen, robustness, warnings)
         _write(experiment, folds, options.out)
         _write_models(experiment, options.out)
         _write_final(experiment, final, options.out)

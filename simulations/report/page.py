@@ -18,6 +18,7 @@ from simulations.report.plots.learning_plots import learning_plots
 from simulations.report.plots.privacy_plots import epsilon_plot
 from simulations.report.plots.style import readable
 from simulations.report.robustness import drawn, robustness_parts
+from simulations.report.spoiling import coverage_parts, found_parts
 from simulations.report.words.absences import figure_gaps
 from simulations.report.words.activity import activity_table, idle_warning
 from simulations.report.words.divisions import division_table, worst_hospital
@@ -37,6 +38,7 @@ from simulations.report.words.text import caveats, count_text, findings, withhel
 from simulations.report.words.validation import validation_table
 from simulations.results.robustness import CohortRobustness, Robustness
 from simulations.results.schema import MISSING, SimulationResult
+from simulations.results.spoiling import WarningFigures
 
 LEARNED = (
     "The federated model, round by round. Validation patients are set aside by every hospital from its own training "
@@ -51,13 +53,19 @@ FOOTER = (
 """Last line of the page."""
 
 
-def render(result: SimulationResult, evidence: Evidence, robustness: Robustness | None = None) -> str:
+def render(
+    result: SimulationResult,
+    evidence: Evidence,
+    robustness: Robustness | None = None,
+    warnings: WarningFigures | None = None,
+) -> str:
     """Render the page as HTML.
 
     Args:
         result: the figures.
         evidence: curves of the held-out units.
         robustness: figures under perturbations, which the page shows where they are of the result's cohort.
+        warnings: figures of warnings about tables, likewise.
     """
     cohort = cohort_table(result)
     sections = [_task(result, task, evidence) for task in result.tasks]
@@ -66,6 +74,8 @@ def render(result: SimulationResult, evidence: Evidence, robustness: Robustness 
     perturbed = None if robustness is None else robustness.cohorts.get(result.cohort)
     if robustness is not None and perturbed is not None:
         sections.append(_robustness(robustness, perturbed))
+    if warnings is not None and warnings.cohort == result.cohort:
+        sections.append(_warnings(warnings))
     sections += [_training(result), _cohort(result, cohort), _conditions(result), _limits(result)]
     lead = f"{cohort.total[0]}, {cohort.total[1]} patients, federation {result.federation.name}, {result.date:%d %B %Y}"
     return document(
@@ -123,6 +133,14 @@ def _robustness(robustness: Robustness, cohort: CohortRobustness) -> PageSection
     for title, content in robustness_parts(cohort):
         parts += [Markup("<h3>{}</h3>").format(title), *content]
     return PageSection("Robustness", parts, address="robustness")
+
+
+def _warnings(figures: WarningFigures) -> PageSection:
+    made = Markup("Measured by {}, {}").format(code("consilium bench warnings"), f"{figures.date:%d %B %Y}")
+    parts = [paragraph(made, quiet=True), *found_parts(figures)]
+    if curve := coverage_parts(figures):
+        parts += [Markup("<h3>Risk and coverage</h3>"), *curve]
+    return PageSection("Warnings about tables", parts, address="warnings")
 
 
 def _training(result: SimulationResult) -> PageSection:

@@ -1,5 +1,7 @@
 """Page of warnings about tables: faults that are noticed, and the risk-coverage curve."""
 
+from markupsafe import Markup
+
 from common.pages.document import PageSection, document
 from common.pages.figure import figure
 from common.pages.parts import bullets, paragraph
@@ -18,13 +20,11 @@ COVERAGE = (
 
 def render_warnings(figures: WarningFigures) -> str:
     """Render the figures as one self-contained page of HTML."""
-    plot, machine = coverage_plot(figures), figures.machine
+    machine = figures.machine
     held_out = paragraph("Held-out patients", quiet=True)
-    parts = [held_out, stated(_findings(figures)), shown(_found(figures))]
+    parts = [held_out, *found_parts(figures)]
     sections = [PageSection("Tables that were spoilt on purpose", parts, address="found")]
-    if plot is not None:
-        judged = paragraph(f"{figures.task} by {figures.horizon:.3g}", quiet=True)
-        curve = [judged, figure([plot.chart], COVERAGE)]
+    if curve := coverage_parts(figures):
         sections.append(PageSection("Risk and coverage", curve, address="coverage"))
     limits = (
         "Faults were made by a program. Real ones are others, and often smaller.",
@@ -39,6 +39,20 @@ def render_warnings(figures: WarningFigures) -> str:
         lead=[paragraph(f"{figures.cohort}, {figures.date:%d %B %Y}", quiet=True)],
         footer="The numbers on this page are in warnings.json beside it. No patient's row is in either file.",
     )
+
+
+def coverage_parts(figures: WarningFigures) -> list[Markup]:
+    """Return the risk-coverage curve as parts of a page; none without a time to an event."""
+    plot = coverage_plot(figures)
+    if plot is None:
+        return []
+    judged = paragraph(f"{figures.task} by {figures.horizon:.3g}", quiet=True)
+    return [judged, figure([plot.chart], COVERAGE)]
+
+
+def found_parts(figures: WarningFigures) -> list[Markup]:
+    """Return findings and table of spoilt tables as parts of a page."""
+    return [stated(_findings(figures)), shown(_found(figures))]
 
 
 def _findings(figures: WarningFigures) -> list[Statement]:

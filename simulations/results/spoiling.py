@@ -2,9 +2,11 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
+from common.errors import InvalidContentError
 from common.files import write_whole
 from simulations.results.machine import Machine, Record, machine
 
@@ -87,3 +89,19 @@ class WarningFigures(Record):
     def write(self, path: Path) -> None:
         """Write the figures as JSON, whole or not at all."""
         write_whole(path, self.model_dump_json(indent=2).encode() + b"\n")
+
+    @classmethod
+    def beside(cls, folder: Path) -> Self | None:
+        """Read the file in a folder; None if there is none.
+
+        Raises:
+            InvalidContentError: if it does not follow the schema.
+        """
+        path = folder / FILE_NAME
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except ValidationError:
+            remedy = "remove it, or write it again by `consilium bench warnings`"
+            raise InvalidContentError(str(path), "holds no figures of warnings", remedy) from None

@@ -25,6 +25,7 @@ from simulations.results.schema import (
     summarise,
 )
 from tests.simulations.conftest import made_up_evidence, made_up_result
+from tests.simulations.report.test_spoiling import figures as spoilt_figures
 
 MakeResult = Callable[..., SimulationResult]
 MakeEvidence = Callable[..., PatientEvidence]
@@ -186,6 +187,17 @@ def test_any_number_of_hospitals_and_folds(
     assert f"{sites} hospital{'s' if sites > 1 else ''}" in words
     assert ("one-fold" in page.statements) == (folds == 1)
     assert ("±" in words) == (folds > 1)
+
+
+def test_warnings_about_tables_are_shown_with_their_curve(make_result: MakeResult) -> None:
+    result = make_result(sites=2, tasks=("toxicity",))
+    judged = spoilt_figures(result.cohort)
+    page = Page(render(result, PatientEvidence({}), warnings=judged))
+    assert ("id", "warnings") in page.attributes
+    assert {"false-warnings", "abstention"} <= set(page.statements)
+    assert "0.150 of 50%" in render(result, PatientEvidence({}), warnings=judged)
+    for other in (None, spoilt_figures("another cohort")):
+        assert ("id", "warnings") not in Page(render(result, PatientEvidence({}), warnings=other)).attributes
 
 
 def test_without_evidence_history_or_sites_the_tables_remain(make_result: MakeResult) -> None:
