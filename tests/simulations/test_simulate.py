@@ -72,6 +72,7 @@ def test_every_arm_of_every_task_is_in_the_result(full_run: Any) -> None:
 def test_the_files_of_a_run_belong_together(full_run: Any) -> None:
     assert {path.name for path in full_run.out.iterdir()} == {
         "assessment",
+        "models",
         "result.json",
         "report.html",
         WEIGHTS,
@@ -96,7 +97,7 @@ def test_the_files_of_a_run_belong_together(full_run: Any) -> None:
 def test_a_run_prints_its_answer_and_nothing_to_worry_about(full_run: Any) -> None:
     told = full_run.ended
     assert told.stderr == ""
-    for text in ("survival, held-out patients", ARM_NAMES["cox"], "hospital 3", "Written to"):
+    for text in ("survival, ", "held-out patients", ARM_NAMES["cox"], "hospital 3", "Written to"):
         assert text in told.stdout
     assert "Warning" not in told.output
 
@@ -272,7 +273,19 @@ survival.PENALTIES, survival.FOLDS, survival.TREES = (0.03, 1.0), 2, 20  # of a 
 main()
 """
     ended = subprocess.run(
-        [sys.executable, "-c", command, "simulate", "--fold", "0", "--rounds", "1", "--out", "lung"],
+        [
+            sys.executable,
+            "-c",
+            command,
+            "simulate",
+            "--fold",
+            "0",
+            "--rounds",
+            "1",
+            "--out",
+            "lung",
+            "--replace",
+        ],
         capture_output=True,
         text=True,
         cwd=tmp_path,

@@ -229,9 +229,10 @@ def test_the_capture_holds_every_message_that_left_and_nothing_beside(captured: 
     assert [(one["sha256"], one["size_bytes"]) for one in captured.receipts] == [
         (one.root, one.size) for one in captured.pushed
     ]
-    assert [(one["request"], one["run"]) for one in captured.receipts] == [
-        (one.metadata.reply_to_message_id, str(one.metadata.run_id)) for one in captured.pushed
+    assert [one["request"] for one in captured.receipts] == [
+        one.metadata.reply_to_message_id for one in captured.pushed
     ]
+    assert {one["run"] for one in captured.receipts} == {captured.out.name}
     messages = {one.metadata.message_id for one in captured.pushed}
     accounted = messages.union(*(one.ids for one in captured.pushed))
     left = pushed_objects(captured.sent)
