@@ -1,12 +1,13 @@
 """`site.toml`, validated against the federation file."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from posixpath import normpath
-from typing import Literal, Self, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 from unicodedata import category
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from client.rules.declaration import IntakeRules, TableIntake, TableRules
 from client.site_folder.policy import Policy
@@ -21,8 +22,14 @@ SITE_FILE = "site.toml"
 Precision = Literal["float32", "bfloat16"]
 
 
-ASKED = r"^(auto|cpu|cuda(:[0-9]{1,3})?)$"
+ASKED = re.compile(r"auto|cpu|cuda(:[0-9]{1,3})?")
 """Pattern of a device's name; `cuda` is `cuda:0`."""
+
+
+def _device(name: str) -> str:
+    if ASKED.fullmatch(name) is None:
+        raise ValueError("is no device: write auto, cpu, cuda or cuda:1")
+    return name
 
 
 class SiteFile(BaseModel):
@@ -49,7 +56,7 @@ class SiteFile(BaseModel):
     approved: str | None = None
     policy: Policy = Policy()
     intake: IntakeRules = IntakeRules()
-    device: str = Field(default="auto", pattern=ASKED)
+    device: Annotated[str, AfterValidator(_device)] = "auto"
     deterministic: bool = False
     precision: Precision = "float32"
 

@@ -14,6 +14,8 @@ from client.ledger import ledger
 from client.ledger.heads import HEAD_FILE
 from client.ledger.ledger import LEDGER, Ledger
 from client.rounds import accounts, questions, requests, train
+from client.rounds.kept_reply import forget_replies
+from client.site_folder.places import Home
 from client.site_folder.policy import Limit
 from common.agreement.federation import save
 from common.agreement.privacy_settings import Privacy
@@ -65,6 +67,7 @@ def forget(hospital: Hospital) -> None:
     """Remove every trace of training of this cohort."""
     shutil.rmtree(hospital.folder / LEDGER.parent, ignore_errors=True)
     shutil.rmtree(hospital.state, ignore_errors=True)
+    forget_replies(Home(hospital.folder))
     (hospital.folder / HEAD_FILE).unlink(missing_ok=True)
 
 
@@ -108,7 +111,7 @@ def test_a_kill_at_any_line_of_an_answer_never_loses_what_was_trained(
         assert PAID in counted or not (began.exists() or replied.exists())
         outcomes.add((PAID in counted, began.exists(), replied.exists()))
     assert outcomes == {(False, False, False), (True, False, False), (True, True, False), (True, True, True)}
-    assert not answer()  # what was interrupted is not asked again in this run
+    assert answer()  # the reply that was kept leaves again, and is paid for once
     hospital.begin_run()
     assert answer()
     with Ledger(hospital.folder) as book:

@@ -180,12 +180,12 @@ POLICIES: dict[str, tuple[dict[str, object], str, str]] = {
     "negative noise": (
         {"minimum_noise_multiplier": -1.0},
         "policy.minimum_noise_multiplier",
-        "or equal to 0",
+        "0 or more",
     ),
     "infinite epsilon": ({"maximum_epsilon": float("inf")}, "policy.maximum_epsilon", "finite"),
-    "no clipping": ({"maximum_clip_norm": 0.0}, "policy.maximum_clip_norm", "greater than 0"),
-    "delta of one": ({"delta": 1.0}, "policy.delta", "less than 1"),
-    "unknown statistics": ({"statistics": ["CANARYLEVEL"]}, "policy.statistics.0", "'declared', 'noised'"),
+    "no clipping": ({"maximum_clip_norm": 0.0}, "policy.maximum_clip_norm", "above 0"),
+    "delta of one": ({"delta": 1.0}, "policy.delta", "below 1"),
+    "unknown statistics": ({"statistics": ["CANARYLEVEL"]}, "policy.statistics.0", "declared, noised"),
 }
 
 
@@ -269,7 +269,7 @@ def test_bad_policy_is_one_sentence_with_place_and_remedy(
     site_folder.site["policy"] = policy
     with pytest.raises(InputError) as raised:
         read_site_file(site_folder.write(), small_federation)
-    assert_says(raised.value, "site.toml", *parts, "correct it")
+    assert_says(raised.value, "site.toml", *parts, "; ")
 
 
 def test_policy_is_a_table_that_may_be_left_out(site_folder: Any, small_federation: Federation) -> None:
@@ -293,7 +293,7 @@ def test_a_bad_device_is_one_sentence_with_place_and_remedy(
     site_folder.site[setting] = value
     with pytest.raises(InputError) as raised:
         read_site_file(site_folder.write(), small_federation)
-    assert_says(raised.value, f"site.toml, line 2, {setting}", "correct it")
+    assert_says(raised.value, f"site.toml, line 2, {setting}", "; ")
 
 
 def test_a_device_may_be_left_to_the_machine(site_folder: Any, small_federation: Federation) -> None:
