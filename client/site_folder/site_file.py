@@ -7,7 +7,7 @@ from posixpath import normpath
 from typing import Annotated, Literal, Self, TypeVar
 from unicodedata import category
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
 
 from client.rules.declaration import IntakeRules, TableIntake, TableRules
 from client.site_folder.policy import Policy
