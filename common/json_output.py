@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import BaseModel
 
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print JSON on standard output, and all else on standard error.")
@@ -24,8 +23,10 @@ def plain(value: Any) -> Any:
     Raises:
         TypeError: for a value of another kind.
     """
-    if isinstance(value, BaseModel):
-        return plain(value.model_dump())
+    if (
+        dump := getattr(value, "model_dump", None)
+    ) is not None:  # help texts are spared the import of pydantic
+        return plain(dump())
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Enum):

@@ -143,11 +143,13 @@ def one_interruption() -> Iterator[None]:
     ):
         yield
         return
+    before = {number: signal.getsignal(number) for number in (*ENDING, signal.SIGINT)}
     signal.signal(signal.SIGINT, _interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

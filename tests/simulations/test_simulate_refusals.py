@@ -123,8 +123,8 @@ def test_a_bad_cohort_is_one_sentence_and_no_file(
         (("--fold", 9), "--fold 9", ()),
         (("--set", "rounds"), "--set rounds", ("KEY=VALUE", "--set training.rounds=20")),
         (("--set", "training.epochs=1"), "--set training.epochs", ("minimum_patients", "[model]")),
-        (("--set", "training.rounds=many"), "--set, training.rounds", ("integer",)),
-        (("--set", "model.heads=3"), "--set, model", ("heads", "width")),
+        (("--set", "training.rounds=many"), "--set, training.rounds", ("whole number",)),
+        (("--set", "model.heads=3"), "--set, model.width", ("heads", "width")),
     ],
 )
 def test_a_bad_option_is_one_sentence_and_no_file(

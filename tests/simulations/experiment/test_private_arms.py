@@ -91,7 +91,7 @@ def test_the_expected_batch_size_is_the_mean_hospital_in_tens(
             None,
             "--epsilon 0.5",
         ),
-        ({"privacy.statistics": "noised"}, (8.0,), None, "modality "),
+        ({"privacy.statistics": "noised"}, (8.0,), None, "modalities.0.ranges"),
     ],
 )
 def test_terms_that_cannot_be_are_refused_by_option(

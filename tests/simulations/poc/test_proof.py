@@ -73,3 +73,4 @@ def test_ctrl_c_interrupts_once() -> None:
         interrupted()
     assert ended
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.SIG_IGN not in map(signal.getsignal, (signal.SIGTERM, signal.SIGHUP))
