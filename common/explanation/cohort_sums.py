@@ -1,5 +1,7 @@
 """Sums of clipped contributions over a hospital's patients, by modality and pathway."""
 
+from copy import deepcopy
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -57,10 +59,11 @@ def _contributions(
     targets = _targets(view.federation, view.prepared)
     prior = view.public if isinstance(view.public, Prior) else Prior({}, {}, {})
     members = _members(view.federation, prior)
+    model = deepcopy(view.model).cpu()  # records are there too, wherever the hospital trains
     rows = np.zeros((len(view.patients), *shape))
     measured = np.zeros(shape[1], dtype=np.int64)
     for row in range(len(view.patients)):
-        patient = Patient(view.model, view.standardised.select(torch.tensor([row])))
+        patient = Patient(model, view.standardised.select(torch.tensor([row])))
         seen = {name: (part[0] != 0).double() for name, part in patient.batch.values.items()}
         measured += _entries(view.federation, seen, members, shape[1]) > 0
         for index, target in enumerate(targets):

@@ -132,6 +132,8 @@ class ExplanationPart:
         assert multiplier is not None
         signed = np.sum([site.sums["signed"] for site in telling], axis=0)
         asked = multiplier * self.bound(agreement) * sqrt(len(telling))
+        if agreement.prior.pathways is None:
+            return asked
         return max(asked, float(np.median(np.abs(signed))) / NORMAL_MEDIAN)
 
 

@@ -176,8 +176,8 @@ def _sums(reply: AssessmentReply, run: RunContext, part: AnyPart) -> SiteSums:
         if most_noise is None:
             possible = limit.holds(array, reply.patients)
         else:
-            wide = most * max(abs(limit.low), abs(limit.high)) + most_noise
-            possible = bool((np.abs(array) <= wide).all())
+            low, high = min(0.0, most * limit.low) - most_noise, most * limit.high + most_noise
+            possible = bool(((low <= array) & (array <= high)).all())
         if not possible:
             raise UnusableReplyError(DropReason.FIGURES_IMPLAUSIBLE)
     return SiteSums(reply.patients, {name: reply.sums[name] for name in limits})

@@ -42,3 +42,11 @@ def test_under_privacy_explanations_are_told_once_with_noise(hospital: "Hospital
 def test_under_privacy_nothing_without_noise_is_answered(hospital: "Hospital", part: str) -> None:
     private(hospital)
     assert refused(hospital, hospital.assessment(part)) == RefusalCode.REQUEST_INVALID
+
+
+def test_under_privacy_a_mean_of_weights_that_no_round_sent_is_answered(hospital: "Hospital") -> None:
+    hospital.change(statistics__explanations="true")
+    private(hospital, explanations_noise_multiplier=10.0)
+    request = hospital.assessment("explanations")
+    mean = {name: array * np.float32(0.5) for name, array in request.weights.items()}
+    assert answer(hospital, request.model_copy(update={"weights": mean})).patients == 1
