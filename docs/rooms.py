@@ -27,7 +27,7 @@ FLOORS = {
     " | prediction | families | privacy | baseline, models | patients | messages, release"
     " | agreement, processes, console | tasks | comparison | evaluation, extras, lifetime, pages, plugins, reading"
     " | addresses, agreed, countersignature, counting, errors, files, folding_table, installed_code, json_output,"
-    " node_keys, records, word_code",
+    " node_keys, records, units, word_code",
     "simulations": "cli | commands | benchmarks, tuning | poc | simulate, planning, audit, comparing | experiment"
     " | families | report | baselines | engines, cohorts, results | work_folder",
 }

@@ -9,9 +9,9 @@ import pandas as pd
 
 from client.intake.changes import Notes
 from client.rules.declaration import ColumnRules
-from client.rules.units import conversion
 from client.tables.spelling import MISSING, as_text, loose, plain
 from common.counting import counted
+from common.units.named import conversion
 
 _LIMIT = re.compile(r"(<|>|\u2264|\u2265|~)=? ?(?P<number>[-+]?\d.*)")
 _SUBDIVISION = re.compile(r"([a-z]{1,2}\d?)?( ?\(.*\))?", re.IGNORECASE)

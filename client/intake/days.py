@@ -8,9 +8,9 @@ import pandas as pd
 
 from client.intake.changes import Notes
 from client.rules.dates import AmbiguousDateError, day_of
-from client.rules.units import UNITS, unit_named
 from client.tables.spelling import MISSING, plain
 from common.counting import are, counted
+from common.units.named import UNITS, unit_named
 
 
 def days_in(

@@ -17,12 +17,12 @@ from client.intake.genes import renamed_genes
 from client.intake.identifiers import normalised
 from client.intake.rows import one_row_each
 from client.rules.declaration import ColumnRules
-from client.rules.units import UNITS, unit_named
 from client.tables.header import Wanted, located
 from client.tables.identifiers import read_identifiers
 from client.tables.sources import Source, open_source
 from client.tables.spelling import plain
 from common.errors import InputError, InvalidContentError
+from common.units.named import UNITS, unit_named
 
 _BOOLEANS = {"True": 1, "TRUE": 1, "true": 1, "False": 0, "FALSE": 0, "false": 0}
 """Texts that a program writes for the two values of a column, which are read as such without rules as well."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from client.profile.figures import Bins, LevelProfile, NumberProfile
-from common.comparison.units import NEAR, hint, mistakes, unit_of
+from common.units.mistakes import NEAR, hint, mistakes, unit_of
 
 Array = NDArray[np.float64]
 

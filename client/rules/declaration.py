@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from client.rules.dates import checked_format
-from client.rules.units import UNITS, unit_named
+from common.units.named import UNITS, unit_named
 
 
 def _codec(name: str) -> str:

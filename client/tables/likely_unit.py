@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from client.rules.units import conversion, siblings
+from common.units.named import conversion, siblings
 
 _LEAST_CELLS = 20
 """Fewest cells by which a column is judged."""

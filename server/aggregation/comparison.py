@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 from common.agreement.agreement import Agreement
 from common.comparison.hospitals import differences
-from common.comparison.units import hint
 from common.families.registry import family_of
 from common.messages.exchange import MOST_FAR
 from common.messages.statistics import SiteStatistics
+from common.units.mistakes import hint
 from server.records.apart import Apart
 
 

@@ -3,11 +3,15 @@
 import math
 import os
 import platform
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from common.errors import InvalidContentError
+from common.files import write_whole
 
 
 def _defined(value: Any) -> Any:
@@ -56,3 +60,40 @@ def _processor(cpuinfo: Path) -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+class MeasuredRecord(Record):
+    """Figures with the machine and the time of their measurement."""
+
+    machine: Machine = Field(default_factory=machine)
+    date: datetime = Field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
+
+    def write(self, path: Path) -> None:
+        """Write the figures as JSON, whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, self.model_dump_json(indent=2).encode() + b"\n")
+
+
+class Measurement(MeasuredRecord):
+    """Figures that a simulation's report shows where their file lies in its folder."""
+
+    FILE: ClassVar[str]
+    """Name of the file."""
+    COMMAND: ClassVar[str]
+    """Command that writes it."""
+
+    @classmethod
+    def beside(cls, folder: Path) -> Self | None:
+        """Read the file in a folder; None if there is none.
+
+        Raises:
+            InvalidContentError: if it does not follow the schema.
+        """
+        path = folder / cls.FILE
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except ValidationError:
+            remedy = f"remove it, or write it again by `{cls.COMMAND}`"
+            raise InvalidContentError(str(path), "holds no such figures", remedy) from None

@@ -1,15 +1,8 @@
 """Record `robustness.json`: scores of models under perturbations, by cohort and task."""
 
-from datetime import UTC, datetime
-from pathlib import Path
 from statistics import mean
-from typing import Self
 
-from pydantic import Field, ValidationError
-
-from common.errors import InvalidContentError
-from common.files import write_whole
-from simulations.results.machine import Machine, Record, Score, machine
+from simulations.results.machine import Measurement, Record, Score
 from simulations.results.schema import Arm
 
 FILE_NAME = "robustness.json"
@@ -64,30 +57,10 @@ class CohortRobustness(Record):
         return kinds
 
 
-class Robustness(Record):
-    """Robustness of several cohorts, by name, with the machine and the time of the measurement."""
+class Robustness(Measurement):
+    """Robustness of several cohorts, by name."""
 
-    machine: Machine = Field(default_factory=machine)
-    date: datetime = Field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
+    FILE = FILE_NAME
+    COMMAND = "consilium bench robustness"
+
     cohorts: dict[str, CohortRobustness]
-
-    def write(self, path: Path) -> None:
-        """Write the figures as JSON, whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, self.model_dump_json(indent=2).encode() + b"\n")
-
-    @classmethod
-    def beside(cls, folder: Path) -> Self | None:
-        """Read the file in a folder; None if there is none.
-
-        Raises:
-            InvalidContentError: if it does not follow the schema.
-        """
-        path = folder / FILE_NAME
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except ValidationError:
-            remedy = "remove it, or write it again by `consilium bench robustness`"
-            raise InvalidContentError(str(path), "holds no figures of robustness", remedy) from None

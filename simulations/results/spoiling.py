@@ -1,14 +1,6 @@
 """Record `warnings.json`: spoilt tables that are found, and accuracy over patients left."""
 
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Self
-
-from pydantic import Field, ValidationError
-
-from common.errors import InvalidContentError
-from common.files import write_whole
-from simulations.results.machine import Machine, Record, machine
+from simulations.results.machine import Measurement, Record
 
 FILE_NAME = "warnings.json"
 
@@ -65,7 +57,7 @@ class SpoiltBrier(Record):
     coverage: dict[float, float | None]
 
 
-class WarningFigures(Record):
+class WarningFigures(Measurement):
     """Figures of a run's warnings on a cohort's held-out patients.
 
     Attributes:
@@ -77,31 +69,12 @@ class WarningFigures(Record):
         spoilt: effect of abstention where a part of the tables is spoilt.
     """
 
-    machine: Machine = Field(default_factory=machine)
-    date: datetime = Field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
+    FILE = FILE_NAME
+    COMMAND = "consilium bench warnings"
+
     cohort: str
     task: str | None
     horizon: float | None
     rows: tuple[WarningRow, ...]
     coverage: tuple[CoveragePoint, ...] = ()
     spoilt: SpoiltBrier | None = None
-
-    def write(self, path: Path) -> None:
-        """Write the figures as JSON, whole or not at all."""
-        write_whole(path, self.model_dump_json(indent=2).encode() + b"\n")
-
-    @classmethod
-    def beside(cls, folder: Path) -> Self | None:
-        """Read the file in a folder; None if there is none.
-
-        Raises:
-            InvalidContentError: if it does not follow the schema.
-        """
-        path = folder / FILE_NAME
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except ValidationError:
-            remedy = "remove it, or write it again by `consilium bench warnings`"
-            raise InvalidContentError(str(path), "holds no figures of warnings", remedy) from None

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from client.data.cohort import Cohort
 from common.agreement.federation import Federation
 from common.tasks.survival import SurvivalTask
+from common.units.named import conversion
+
+_TAKEN = (("cm", "mm"), ("years", "months"), ("months", "days"), ("years", "days"), ("g", "mg"))
 
 FACTORS = {
-    10.0: "mm and cm",
-    12.0: "months and years",
-    365.25 / 12: "days and months",
-    365.25: "days and years",
-    1000.0: "g and mg",
+    converted[0]: f"{smaller} and {larger}"
+    for larger, smaller in _TAKEN
+    if (converted := conversion(larger, smaller)) is not None
 }
 """Factors between units that are taken for one another, with an example of each."""
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from client.rules.units import conversion, siblings, unit_named
+from common.units.named import conversion, siblings, unit_named
 
 
 @pytest.mark.parametrize(

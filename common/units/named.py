@@ -1,4 +1,4 @@
-"""Units of lengths, masses, times, temperatures and shares, and their conversions."""
+"""Named units of quantities that tables hold, and their conversions."""
 
 from typing import NamedTuple
 
@@ -33,6 +33,7 @@ UNITS: dict[str, Unit] = {
     "kg": Unit("mass", 1000.0),
     "lb": Unit("mass", 453.59237),
     "oz": Unit("mass", 28.349523125),
+    "minutes": Unit("time", 1 / 1440),
     "hours": Unit("time", 1 / 24),
     "days": Unit("time", 1.0),
     "weeks": Unit("time", 7.0),
@@ -49,6 +50,11 @@ UNITS: dict[str, Unit] = {
     "mg/l": Unit("mass per volume", 1e-3),
     "ug/l": Unit("mass per volume", 1e-6),
     "ng/ml": Unit("mass per volume", 1e-6),
+    "mmol/l": Unit("amount per volume", 1.0),
+    "umol/l": Unit("amount per volume", 1e-3),
+    "nmol/l": Unit("amount per volume", 1e-6),
+    "kPa": Unit("pressure", 1.0),
+    "mmHg": Unit("pressure", 0.133322387415),
 }
 """Named units. Sources: SI brochure, 9th edition; international pound, ounce and inch of 1959."""
 
@@ -57,6 +63,16 @@ _SPELLINGS = {
     **{"meter": "m", "inch": "in", "inches": "in", "µm": "um", "µg": "ug", "kilogram": "kg", "gram": "g"},
     **{"day": "days", "week": "weeks", "month": "months", "year": "years", "hour": "hours", "yr": "years"},
     **{"d": "days", "a": "years", "°c": "C", "°f": "F", "%": "percent", "µg/l": "ug/l", "pound": "lb"},
+    **{
+        "mo": "months",
+        "wk": "weeks",
+        "hr": "hours",
+        "h": "hours",
+        "y": "years",
+        "min": "minutes",
+        "pct": "percent",
+    },
+    **{"minute": "minutes", "mcg": "ug", "µmol/l": "umol/l", "kpa": "kPa", "mmhg": "mmHg"},
 }
 
 

@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from common.units.named import conversion, unit_named
+
 NEAR = 1.25
 """Largest ratio between a quotient of values and a factor that explains it."""
 
@@ -18,64 +20,59 @@ class UnitPair:
     factor: float
 
 
-PAIRS = (
-    UnitPair("years", "months", 12.0),
-    UnitPair("months", "days", 365.25 / 12),
-    UnitPair("years", "days", 365.25),
-    UnitPair("weeks", "days", 7.0),
-    UnitPair("days", "hours", 24.0),
-    UnitPair("hours", "minutes", 60.0),
-    UnitPair("cm", "mm", 10.0),
-    UnitPair("m", "cm", 100.0),
-    UnitPair("m", "mm", 1000.0),
-    UnitPair("inches", "cm", 2.54),
-    UnitPair("inches", "mm", 25.4),
-    UnitPair("kg", "pounds", 2.2046),
-    UnitPair("kg", "g", 1000.0),
-    UnitPair("g", "mg", 1000.0),
-    UnitPair("mg", "µg", 1000.0),
-    UnitPair("g/dL", "g/L", 10.0),
-    UnitPair("g/dL", "mg/dL", 1000.0),
-    UnitPair("mg/dL", "mg/L", 10.0),
-    UnitPair("mmol/L", "µmol/L", 1000.0),
-    UnitPair("mmol/L (cholesterol)", "mg/dL", 38.67),
-    UnitPair("mmol/L (glucose)", "mg/dL", 18.02),
-    UnitPair("mg/dL (creatinine)", "µmol/L", 88.42),
-    UnitPair("mg/dL (bilirubin)", "µmol/L", 17.1),
-    UnitPair("shares", "percent", 100.0),
-    UnitPair("kPa", "mmHg", 7.501),
+def _pairs() -> Iterator[UnitPair]:
+    for larger, smaller in _TAKEN:
+        converted = conversion(larger, smaller)
+        assert converted is not None
+        yield UnitPair(_WORDS.get(larger, larger), _WORDS.get(smaller, smaller), converted[0])
+    yield from _OF_SUBSTANCES
+
+
+_TAKEN = (
+    *(("years", "months"), ("months", "days"), ("years", "days"), ("weeks", "days"), ("days", "hours")),
+    *(("hours", "minutes"), ("cm", "mm"), ("m", "cm"), ("m", "mm"), ("in", "cm"), ("in", "mm")),
+    *(
+        ("kg", "lb"),
+        ("kg", "g"),
+        ("g", "mg"),
+        ("mg", "ug"),
+        ("g/dl", "g/l"),
+        ("g/dl", "mg/dl"),
+        ("mg/dl", "mg/l"),
+    ),
+    *(("mmol/l", "umol/l"), ("share", "percent"), ("kPa", "mmHg")),
 )
+"""Units of one quantity that tables confuse, the larger first."""
 
-_SPELLINGS = {
-    **dict.fromkeys(("year", "yr", "yrs", "y"), "years"),
-    **dict.fromkeys(("month", "mo", "mos"), "months"),
-    **dict.fromkeys(("week", "wk", "wks"), "weeks"),
-    **dict.fromkeys(("day", "d"), "days"),
-    **dict.fromkeys(("hour", "hr", "hrs", "h"), "hours"),
-    **dict.fromkeys(("minute", "min", "mins"), "minutes"),
-    **dict.fromkeys(("inch", "in"), "inches"),
-    **dict.fromkeys(("pound", "lb", "lbs"), "pounds"),
-    **dict.fromkeys(("ug", "mcg"), "µg"),
-    **dict.fromkeys(("umol/l", "μmol/l"), "µmol/L"),
-    **dict.fromkeys(("%", "pct"), "percent"),
-    **dict.fromkeys(("gram", "grams"), "g"),
-}
-"""Other spellings of units, in lower case."""
+_OF_SUBSTANCES = (
+    UnitPair("mmol/l (cholesterol)", "mg/dl", 38.67),
+    UnitPair("mmol/l (glucose)", "mg/dl", 18.02),
+    UnitPair("mg/dl (creatinine)", "umol/l", 88.42),
+    UnitPair("mg/dl (bilirubin)", "umol/l", 17.1),
+)
+"""Units of different quantities, whose factor is the molar mass of a substance."""
 
-_KNOWN = {name.lower(): name for pair in PAIRS for name in (pair.larger, pair.smaller)}
+_WORDS = {"in": "inches", "lb": "pounds", "share": "shares"}
+"""Names that read badly in a sentence."""
+
+PAIRS = tuple(_pairs())
 
 
 def unit_of(unit: str, column: str = "") -> str:
     """Return a unit as `PAIRS` spells it, by the file or the end of a column's name; else empty."""
-    first = (unit.split() or [""])[0].strip(",;").lower()
-    for word in (unit.strip().lower(), first):
-        if (spelled := _KNOWN.get(_SPELLINGS.get(word, word).lower())) is not None:
+    words = unit.split()
+    for text in (unit, words[0].strip(",;") if words else ""):
+        if (spelled := _paired(text)) is not None:
             return spelled
-    if unit:
-        return ""
-    last = re.split(r"[_. ()]+", column.strip(" )").lower())[-1]
-    spelled = _KNOWN.get(_SPELLINGS.get(last, last).lower(), "")
-    return spelled if spelled and last != column.lower() else ""
+    last = re.split(r"[_. ()]+", column.strip(" )"))[-1]
+    return "" if unit or last == column else _paired(last) or ""
+
+
+def _paired(text: str) -> str | None:
+    """Return a unit that is in a pair."""
+    name = unit_named(text)
+    spelled = None if name is None else _WORDS.get(name, name)
+    return spelled if any(spelled in (pair.larger, pair.smaller) for pair in PAIRS) else None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 import pytest
 
-from common.comparison.units import PAIRS, hint, mistakes, unit_of
+from common.units.mistakes import PAIRS, hint, mistakes, unit_of
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,8 @@ from common.comparison.units import PAIRS, hint, mistakes, unit_of
         ("", "time_months", "months"),
         ("", "m", ""),
         ("", "age", ""),
-        ("umol/l", "", "µmol/L"),
+        ("\u00b5mol/L", "", "umol/l"),
+        ("", "vitamin_c", ""),
     ],
 )
 def test_a_unit_is_read_from_the_file_or_else_from_the_name(unit: str, column: str, spelled: str) -> None:

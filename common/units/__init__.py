@@ -1,0 +1,1 @@
+"""Named units, their conversions, and units that tables confuse; start with named.py."""
