@@ -35,7 +35,7 @@ NOT_APPROVED = frozenset(
 
 
 RESUMABLE = ("interrupted", "cancelled", "failed")
-"""How a run is that can be resumed."""
+"""Progress of a run that can be resumed."""
 
 
 _WORDS = {

@@ -24,7 +24,7 @@ AGREEMENT, COORDINATOR, STATE, OUTPUT = "federation", "coordinator", "state", "o
 
 
 USUAL_HOSPITALS, USUAL_ROUNDS = 3, 4
-"""Of a cohort by name: two cores train them in less than two minutes."""
+"""Rounds of a cohort by name: two cores train them in about two minutes."""
 
 
 POLICY = """
