@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from client.cli_arguments import SiteArgument
 from common.console import explained
 
 predict_app = typer.Typer(add_completion=False)
@@ -13,7 +14,7 @@ predict_app = typer.Typer(add_completion=False)
 @predict_app.command()
 @explained
 def predict(
-    folder: Annotated[Path, typer.Argument(metavar="SITE", help="Site folder, which holds site.toml.")],
+    folder: SiteArgument,
     tables: Annotated[
         list[Path],
         typer.Argument(metavar="TABLES...", help="Modalities' tables, or a folder that holds them."),

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from client.cli_arguments import SiteArgument
 from common.console import explained
 from common.errors import OptionError
 from common.json_output import JsonOption, print_json
@@ -16,7 +17,7 @@ validate_app = typer.Typer(add_completion=False)
 @validate_app.command()
 @explained
 def validate(
-    folder: Annotated[Path, typer.Argument(metavar="SITE", help="Site folder, which holds site.toml.")],
+    folder: SiteArgument,
     tables: Annotated[
         Path | None,
         typer.Argument(metavar="TABLES", help="Folder with tables of other patients, outcomes among them."),

@@ -18,11 +18,12 @@ FLOORS = {
     "consilium": "program, __main__ | command, plugins_cli, release_cli, federation_cli, simulation, planning, attacks"
     " | result"
     " | comparison | frames, federation_text, drafting | dictionary, agreement, model, packages, wording",
-    "client": "cli, predict_cli, validate_cli | doctor | commands | runtime | app | reports | validation"
+    "client": "cli | records_cli, predict_cli, validate_cli | cli_arguments | doctor | commands | runtime | app"
+    " | reports | validation"
     " | receipts, rounds, prediction, profile | families | egress | privacy, disclosures"
     " | ledger, training, data | intake | flower, chained_log, tables | site_folder | rules",
-    "server": "cli | dashboard, tracking | commands | services | app | reports, runs | aggregation | participants"
-    " | home, records",
+    "server": "cli | runs_cli | cli_arguments | dashboard, tracking | commands | services | app | reports, runs"
+    " | aggregation | participants | home, records",
     "common": "documents, checking | export, explanation, structure, intervals | calibration | validation | assessment"
     " | prediction | families | privacy | baseline, models | patients | messages, release"
     " | agreement, processes, console | tasks | comparison | evaluation, extras, lifetime, pages, plugins, reading"
